@@ -1,0 +1,93 @@
+"""EfficientNet-Lite0 as an embedder: the model file in the package, run by onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.embedders import lite0_spec
+from imgscore.embedders.base import Embedder, Section
+from imgscore.embedders.session import CPU, make_session
+from imgscore.errors import ImgscoreError
+from imgscore.images.views import views
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from imgscore.images.decode import Picture
+
+
+def load(
+    threads: int = 1, providers: Sequence[str] = CPU, model: Path = lite0_spec.MODEL
+) -> Embedder:
+    """The embedder, ready to use; its id, dim and sections are those of `lite0_spec`.
+
+    Raises ImgscoreError when the model file is missing or is not the one this version was made for.
+    """
+    try:
+        data = model.read_bytes()
+    except OSError as error:
+        raise ImgscoreError(
+            f"{model}: the embedded model cannot be read: {error.strerror}", "reinstall imgscore"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != lite0_spec.MODEL_SHA256:
+        raise ImgscoreError(
+            f"{model}: the embedded model is damaged (its sha256 is not the expected one)",
+            "reinstall imgscore",
+        )
+    return Lite0(make_session(data, threads=threads, providers=providers))
+
+
+class Lite0:
+    """One loaded model. Pictures run one view at a time: memory stays flat, results batch-free."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+
+    @property
+    def id(self) -> str:
+        """As `lite0_spec.ID`."""
+        return lite0_spec.ID
+
+    @property
+    def dim(self) -> int:
+        """As `lite0_spec.DIM`."""
+        return lite0_spec.DIM
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """As `lite0_spec.SECTIONS`."""
+        return lite0_spec.SECTIONS
+
+    def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
+        """Vectors [n, dim] of n pictures."""
+        result = np.empty((len(pictures), self.dim), dtype=np.float16)
+        for index, picture in enumerate(pictures):
+            result[index] = pool(np.stack([self._run(view) for view in views(picture.pixels)]))
+        return result
+
+    def _run(self, view: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's output [dim] for one view [h, w, 3]."""
+        output: NDArray[np.float32] = self._session.run(None, {"pixels": view[np.newaxis]})[0][0]
+        return output
+
+
+def pool(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors of equal tiles [tiles, dim] → the vector [dim] of all of them seen as one image.
+
+    Means average. Deviations pool as moments do: the mean square of all tiles, less the square of
+    the common mean, so that tiles that differ from each other count as variation.
+    """
+    result: NDArray[np.float32] = tiles.mean(axis=0)
+    for mean, deviation in zip(lite0_spec.SECTIONS[1::2], lite0_spec.SECTIONS[2::2], strict=True):
+        means = tiles[:, mean.start : mean.stop]
+        deviations = tiles[:, deviation.start : deviation.stop]
+        result[deviation.start : deviation.stop] = np.sqrt(
+            (deviations**2).mean(axis=0) + means.var(axis=0)
+        )
+    return result

@@ -1,0 +1,110 @@
+"""What a file is and whether its end is missing, from its bytes alone; no decoder is involved.
+
+Names and extensions are never asked: only content decides.
+"""
+
+from collections.abc import Iterator
+
+JPEG = "JPEG"
+HEIF = "HEIF"
+RAW = "RAW"
+
+_PREFIXES: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xd8\xff", JPEG),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"\x00\x00\x01\x00", "ICO"),
+    (b"8BPS", "PSD"),
+    (b"qoif", "QOI"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"FUJIFILMCCD-RAW", RAW),
+    (b"IIRO", RAW),
+    (b"IIRS", RAW),
+    (b"MMOR", RAW),
+    (b"IIU\x00", RAW),
+    (b"FOVb", RAW),
+)
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS = frozenset(
+    {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
+)
+_RAW_BRANDS = frozenset({b"crx "})
+# Cameras and editors append small trailers after a JPEG's end marker: how far back it is looked for.
+_JPEG_TRAILER = 4096
+
+
+def format_of(data: bytes) -> str:
+    """The format's name as Pillow spells it, or HEIF or RAW; '' when the bytes are no image."""
+    if data[4:8] == b"ftyp":
+        return _format_of_boxes(data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:4] == b"II*\x00" and data[8:10] == b"CR":
+        return RAW
+    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
+        return "PPM"
+    return next((name for prefix, name in _PREFIXES if data.startswith(prefix)), "")
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether the file's own structure says that its end has not been written yet.
+
+    Only for files that did not decode: a whole JPEG may carry a long trailer, and be taken for one.
+    """
+    match format_of(data):
+        case "JPEG":
+            return b"\xff\xd9" not in data[-_JPEG_TRAILER:]
+        case "PNG":
+            return _png_is_cut_off(data)
+        case "GIF":
+            return not data.rstrip(b"\0").endswith(b";")
+        case "WEBP":
+            return int.from_bytes(data[4:8], "little") + 8 > len(data)
+        case "AVIF" | "HEIF":
+            return any(end > len(data) for _, end in _boxes(data))
+        case _:
+            return False
+
+
+def _format_of_boxes(data: bytes) -> str:
+    """AVIF, HEIF or a Canon raw file, by the brands its first box declares."""
+    size = int.from_bytes(data[:4], "big")
+    declared = data[8 : min(size, 256)]
+    brands = {declared[start : start + 4] for start in range(0, len(declared), 4)}
+    for known, name in ((_AVIF_BRANDS, "AVIF"), (_HEIF_BRANDS, HEIF), (_RAW_BRANDS, RAW)):
+        if brands & known:
+            return name
+    return ""
+
+
+def _boxes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Start and declared end of every top-level box of an ISO media file."""
+    start = 0
+    while start < len(data):
+        size = int.from_bytes(data[start : start + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[start + 8 : start + 16], "big")
+        end = start + max(size, 8) if size else len(data)
+        yield start, end
+        start = end
+
+
+def _png_is_cut_off(data: bytes) -> bool:
+    """Walks the chunks; the end is missing when no IEND comes before the bytes run out."""
+    start = 8
+    while start + 8 <= len(data):
+        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        if kind == b"IEND":
+            return False
+        if not kind.isalpha():
+            # A download into a preallocated file leaves zeros; anything else here is damage.
+            return not data[start:].strip(b"\0")
+        start += size + 12
+    return True

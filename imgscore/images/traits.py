@@ -1,0 +1,61 @@
+"""Cheap facts about an image beside its embedding: shape, file, camera, light and colour."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+MAKE, MODEL, SOFTWARE = 0x010F, 0x0110, 0x0131
+ORIENTATION, EXIF_FOLDER, GPS_FOLDER, TAKEN = 0x0112, 0x8769, 0x8825, 0x9003
+TEXT_LIMIT = 100  # characters kept of a text somebody else wrote
+
+
+class Traits(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts of one image. Sizes are as seen, after EXIF rotation."""
+
+    width: int
+    height: int
+    format: str  # as Pillow names it: JPEG, PNG, …; HEIF and RAW for those
+    bytes_per_pixel: float  # of the file
+    camera: str = ""  # EXIF make and model
+    software: str = ""  # EXIF software: screenshot tools and editors say their name here
+    taken: str = ""  # EXIF DateTimeOriginal as ISO text
+    located: bool = False  # carries a GPS position; the position itself is not kept
+    alpha: bool = False  # some pixel is not opaque
+    animated: bool = False
+    brightness: float = 0.0  # mean luma, 0…1
+    contrast: float = 0.0  # standard deviation of luma, 0…0.5
+    colourfulness: float = 0.0  # mean distance between the largest and smallest channel, 0…1
+    sharpness: float = 0.0  # mean luma step between neighbouring pixels of the working size, 0…1
+
+
+class Exif(NamedTuple):
+    """What we take from EXIF, cleaned."""
+
+    camera: str = ""
+    software: str = ""
+    taken: str = ""
+    located: bool = False
+    orientation: int = 1
+
+
+def clean(value: object) -> str:
+    """A foreign text without padding and control characters; '' for what is no text."""
+    if not isinstance(value, str):
+        return ""
+    return "".join(letter for letter in value if letter.isprintable()).strip()[:TEXT_LIMIT]
+
+
+def camera_name(make: str, model: str) -> str:
+    """Make and model as one name; many models already begin with their make."""
+    return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
+
+
+def iso_time(value: str) -> str:
+    """EXIF's `2024:05:06 12:34:56` as `2024-05-06T12:34:56`; '' for anything else."""
+    try:
+        return datetime.strptime(value, "%Y:%m:%d %H:%M:%S").isoformat()
+    except ValueError:
+        return ""
