@@ -1,0 +1,1 @@
+"""Score order, written as file dates: `plan` decides (pure), `touch` alone writes."""

@@ -1,0 +1,56 @@
+"""The plan: the fewest touches that put a folder into score order. Pure: no disk, no clock.
+
+Two questions, one after the other: in which order (agreement.py), and on which dates (spacing.py).
+"""
+
+from collections.abc import Sequence
+from math import isnan
+from typing import Literal, NamedTuple
+
+from imgscore.order.agreement import Standing, wanted_order
+from imgscore.order.entries import NANOSECONDS, Entry
+from imgscore.order.spacing import EARLIEST, space
+
+Direction = Literal["best-newest", "worst-newest"]
+
+
+class Touch(NamedTuple):
+    """One mtime to be changed, in ns since 1970. `after_ns` is a whole even second."""
+
+    path: bytes
+    before_ns: int
+    after_ns: int
+
+
+def plan(
+    entries: Sequence[Entry], now_ns: int, direction: Direction = "best-newest"
+) -> list[Touch]:
+    """The touches after which `entries` are in order, newest first; empty if they are already.
+
+    In order means: dates (floor of the second) rise by >= 2 s from entry to entry, all in
+    [1980-01-02, now]; and where two intervals score ± deviation do not overlap, the better entry is
+    the newer (`best-newest`). Entries whose intervals overlap, and equals, stay as they stand.
+    O(n log n). Raises ValueError for a score that is NaN.
+    """
+    now = now_ns // NANOSECONDS
+    sign = 1.0 if direction == "best-newest" else -1.0
+    standings = [
+        Standing(
+            second := entry.second,
+            EARLIEST <= second <= now,
+            sign * entry.score,
+            entry.deviation,
+            entry.path,
+        )
+        for entry in entries
+    ]
+    if any(isnan(standing.score) for standing in standings):
+        raise ValueError("a score is NaN: leave out entries that have none")
+    order = wanted_order(standings)
+    dates = space([standings[i].second if standings[i].keepable else None for i in order], now)
+    return [
+        Touch(member.path, member.mtime_ns, date * NANOSECONDS)
+        for i, date in zip(reversed(order), reversed(dates), strict=True)
+        for member in entries[i].members
+        if member.mtime_ns // NANOSECONDS != date
+    ]
