@@ -7,8 +7,7 @@ Any order that respects it is right; the one chosen leaves the most entries as t
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate, groupby
-from operator import itemgetter
+from itertools import accumulate
 from typing import NamedTuple
 
 from imgscore.order.spacing import STEP
@@ -22,19 +21,6 @@ class Standing(NamedTuple):
     score: float
     deviation: float
     path: bytes
-
-
-_Interval = tuple[float, float, int]  # low, high, index
-
-
-class _Step(NamedTuple):
-    """One candidate's effect on the tails: see longest_agreeing."""
-
-    slot: int
-    start: int
-    stop: int
-    below: float
-    members: list[_Interval]
 
 
 def wanted_order(standings: Sequence[Standing]) -> list[int]:
@@ -73,52 +59,36 @@ def longest_agreeing(standings: Sequence[Standing]) -> list[int]:
     > high drops out. With no deviation this is patience sorting.
     """
     in_time = sorted(
-        (
-            standing.second // STEP,
-            standing.score - standing.deviation,
-            standing.score + standing.deviation,
-            i,
-        )
-        for i, standing in enumerate(standings)
-        if standing.keepable
+        (second // STEP, -score - deviation, score - deviation, i)
+        for i, (second, keepable, score, deviation, _) in enumerate(standings)
+        if keepable
     )
     tails: list[float] = []
-    steps: list[_Step] = []
-    for slot, sharing in groupby(in_time, key=itemgetter(0)):
-        # From the highest interval down: so none of a slot can build on another of it.
-        for members in reversed(_overlapping([entry[1:] for entry in sharing])):
-            low, high = members[0][0], max(member[1] for member in members)
-            start = bisect_right(tails, low)
-            stop = bisect_right(tails, high, start)
-            steps.append(_Step(slot, start, stop, tails[start - 1] if start else low, members))
+    steps: list[tuple[int, int, int, int]] = []  # slot, first and last tail changed, index
+    current, limit = -1, 0
+    for slot, minus_high, low, i in in_time:
+        start = bisect_right(tails, low)
+        stop = bisect_right(tails, -minus_high, start)
+        if slot == current:
+            # None of a slot may extend another: they come with falling highs, so that all above
+            # `limit` is already as if this one had been tried on the tails before the slot.
+            if start > limit:
+                continue
+            stop = min(stop, limit)
+        current, limit = slot, start
+        steps.append((slot, start, stop, i))
+        if start == stop:
+            tails[start : start + 1] = [low]
+        else:
             tails.insert(start, low)
             del tails[stop + 1 : stop + 2]
 
     kept: list[int] = []
-    length, tail = len(tails) - 1, tails[-1] if tails else 0.0
-    taken = None
-    for step in reversed(steps):
-        if step.slot == taken or not step.start <= length <= step.stop:
-            continue
-        if length == step.start:
-            kept.append(step.members[0][2])
-            tail = step.below
-        else:
-            kept.append(next(i for low, high, i in step.members if low <= tail <= high))
-        taken = step.slot
-        length -= 1
+    length, taken = len(tails) - 1, -1
+    for slot, start, stop, i in reversed(steps):
+        if start <= length <= stop and slot != taken:
+            kept.append(i)
+            length -= 1
+            taken = slot
     kept.reverse()
     return kept
-
-
-def _overlapping(intervals: list[_Interval]) -> list[list[_Interval]]:
-    """Sorted intervals of one slot, joined where they overlap: at most one of them is kept."""
-    joined = [intervals[:1]]
-    reach = intervals[0][1]
-    for interval in intervals[1:]:
-        if interval[0] <= reach:
-            joined[-1].append(interval)
-        else:
-            joined.append([interval])
-        reach = max(reach, interval[1])
-    return joined

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from imgscore.order.agreement import Standing, wanted_order
 from imgscore.order.entries import NANOSECONDS, Entry
-from imgscore.order.spacing import EARLIEST, space
+from imgscore.order.spacing import EARLIEST, STEP, space
 
 Direction = Literal["best-newest", "worst-newest"]
 
@@ -37,7 +37,7 @@ def plan(
     standings = [
         Standing(
             second := entry.second,
-            EARLIEST <= second <= now,
+            _can_stay(entry, second, now_ns),
             sign * entry.score,
             entry.deviation,
             entry.path,
@@ -54,3 +54,13 @@ def plan(
         for member in entries[i].members
         if member.mtime_ns // NANOSECONDS != date
     ]
+
+
+def _can_stay(entry: Entry, second: int, now_ns: int) -> bool:
+    """A date may stay if it lies in [1980-01-02, now] and is even, or needs no writing anyway."""
+    staying = [m.mtime_ns for m in entry.members if m.mtime_ns // NANOSECONDS == second]
+    return (
+        second >= EARLIEST
+        and max(staying) <= now_ns
+        and (second % STEP == 0 or len(staying) == len(entry.members))
+    )

@@ -1,0 +1,217 @@
+"""The promises of a plan, for any folder: sorted, never in the future, fewest touches, idempotent."""
+
+import math
+import random
+from itertools import combinations, pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgscore.order.agreement import Standing, longest_agreeing
+from imgscore.order.entries import NANOSECONDS, Entry, Member
+from imgscore.order.plan import Direction, Touch, plan
+from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP, space
+
+NOW = 1_790_000_000
+NOW_NS = NOW * NANOSECONDS + 123_456_789
+
+
+def entry(name: int, second: float, score: float, deviation: float = 0.0) -> Entry:
+    return Entry((Member(b"%06d" % name, round(second * NANOSECONDS)),), score, deviation)
+
+
+def applied(entries: list[Entry], touches: list[Touch]) -> list[Entry]:
+    after = {touch.path: touch.after_ns for touch in touches}
+    return [
+        item._replace(
+            members=tuple(
+                Member(path, after.get(path, mtime_ns)) for path, mtime_ns in item.members
+            )
+        )
+        for item in entries
+    ]
+
+
+def oldest_first(entries: list[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda item: item.members[0].mtime_ns)
+
+
+def in_order(low: Entry, high: Entry, sign: int = 1) -> bool:
+    """May `high` be the newer of two? Not if its whole interval lies on the wrong side."""
+    return (
+        sign * low.score - low.deviation
+        <= sign * high.score + high.deviation + 1e-9  # the sums are rounded
+    )
+
+
+seconds = st.one_of(
+    st.integers(NOW - 40, NOW + 5),  # crowded, some in the future
+    st.integers(EARLIEST - 10, EARLIEST + 10),
+    st.integers(-100, NOW + 10**6),
+)
+nanoseconds = st.one_of(st.just(0), st.integers(0, NANOSECONDS - 1))
+mtimes = st.builds(lambda second, rest: second * NANOSECONDS + rest, seconds, nanoseconds)
+scores = st.one_of(st.integers(0, 6).map(lambda k: k / 6), st.floats(0, 1))
+deviations = st.one_of(st.just(0.0), st.floats(0, 0.5))
+
+
+@st.composite
+def folders(draw: st.DrawFn) -> list[Entry]:
+    rows = draw(
+        st.lists(
+            st.tuples(st.lists(mtimes, min_size=1, max_size=3), scores, deviations), max_size=25
+        )
+    )
+    return [
+        Entry(
+            tuple(Member(b"%d-%d" % (i, k), mtime) for k, mtime in enumerate(members)),
+            score,
+            deviation,
+        )
+        for i, (members, score, deviation) in enumerate(rows)
+    ]
+
+
+directions = st.sampled_from(["best-newest", "worst-newest"])
+
+
+@given(folders(), directions)
+@settings(max_examples=400, deadline=None)
+def test_a_plan_puts_any_folder_in_order_and_is_then_empty(
+    entries: list[Entry], direction: Direction
+) -> None:
+    touches = plan(entries, NOW_NS, direction)
+    current = {m.path: m.mtime_ns for item in entries for m in item.members}
+    assert len({touch.path for touch in touches}) == len(touches)
+    for touch in touches:
+        assert touch.before_ns == current[touch.path] != touch.after_ns
+        assert touch.after_ns % (STEP * NANOSECONDS) == 0
+
+    done = applied(entries, touches)
+    for item in done:
+        assert len({member.mtime_ns // NANOSECONDS for member in item.members}) == 1
+        assert EARLIEST <= item.second <= NOW
+        assert all(member.mtime_ns <= NOW_NS for member in item.members)
+    standing = oldest_first(done)
+    sign = 1 if direction == "best-newest" else -1
+    assert all(high.second - low.second >= STEP for low, high in pairwise(standing))
+    assert all(in_order(low, high, sign) for low, high in combinations(standing, 2))
+    assert plan(done, NOW_NS, direction) == []
+    assert plan(done, NOW_NS + 10**15, direction) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), scores, deviations), max_size=9))
+@settings(max_examples=400, deadline=None)
+def test_no_larger_agreeing_subsequence_exists(rows: list[tuple[int, float, float]]) -> None:
+    standings = [Standing(second, True, s, d, b"") for second, s, d in rows]
+
+    def agrees(chosen: tuple[int, ...]) -> bool:
+        in_time = sorted(chosen, key=lambda i: standings[i].second)
+        return all(
+            standings[b].second // STEP > standings[a].second // STEP
+            and standings[a].score - standings[a].deviation
+            <= standings[b].score + standings[b].deviation
+            for a, b in combinations(in_time, 2)
+        )
+
+    indices = range(len(standings))
+    best = max(
+        size for size in range(len(standings) + 1) if any(map(agrees, combinations(indices, size)))
+    )
+    kept = longest_agreeing(standings)
+    assert len(kept) == best
+    assert agrees(tuple(kept))
+
+
+def longest_increasing(values: list[int]) -> int:
+    """The plain quadratic definition, as the yardstick."""
+    best: list[int] = []
+    for i, value in enumerate(values):
+        best.append(1 + max((best[k] for k in range(i) if values[k] < value), default=0))
+    return max(best, default=0)
+
+
+@given(st.permutations(range(40)), st.integers(2, 50))
+@settings(deadline=None)
+def test_where_gaps_suffice_all_but_a_longest_increasing_subsequence_is_touched(
+    permutation: list[int], hours: int
+) -> None:
+    entries = [entry(i, NOW - 3600 * hours * (41 - i), k) for i, k in enumerate(permutation)]
+    assert len(plan(entries, NOW_NS)) == 40 - longest_increasing(permutation)
+
+
+def test_one_arrival_into_an_ordered_folder_of_ten_thousand_is_one_touch() -> None:
+    chance = random.Random(5)
+    fresh = [entry(i, NOW - chance.randrange(10**8), chance.random(), 0.01) for i in range(10_000)]
+    ordered = applied(fresh, plan(fresh, NOW_NS))
+    later = NOW_NS + 60 * NANOSECONDS
+    for score in (0.5, 0.001, 0.999):
+        arrival = entry(10_000, NOW + 59.5, score, 0.01)
+        touches = plan([*ordered, arrival], later)
+        assert [touch.path for touch in touches] in ([arrival.path], [])
+    worst = entry(10_000, NOW + 59.5, -1.0)
+    assert [touch.path for touch in plan([*ordered, worst], later)] == [worst.path]
+    best = entry(10_000, NOW + 59.5, 2.0)
+    assert plan([*ordered, best], later) == [], "the newest file is the best: nothing to do"
+
+
+@pytest.mark.parametrize("where", ["top", "middle", "bottom"])
+def test_insertions_at_one_point_cost_a_logarithm_each(where: str) -> None:
+    """The adversary's case: every arrival belongs to one spot, and the clock stands still."""
+    fresh, arrivals = 100, 500
+    dates = space([None] * fresh, NOW)
+    touches = 0
+    for i in range(arrivals):
+        at = {"top": len(dates), "middle": fresh // 2, "bottom": 0}[where]
+        before = [*dates[:at], None, *dates[at:]]
+        dates = space(before, NOW)
+        assert all(b - a >= STEP for a, b in pairwise(dates))
+        assert EARLIEST <= dates[0] <= dates[-1] <= NOW
+        touches += sum(old != new for old, new in zip(before, dates, strict=True))
+    assert touches / arrivals <= math.log2(fresh + arrivals)
+
+
+def test_a_fresh_folder_is_spaced_by_the_hour_with_a_day_of_room_above() -> None:
+    entries = [entry(i, 0, i) for i in range(24)]  # 1970: nothing of that can stay
+    standing = [item.second for item in oldest_first(applied(entries, plan(entries, NOW_NS)))]
+    assert {b - a for a, b in pairwise(standing)} == {SPACING}
+    assert HEADROOM <= NOW - standing[-1] < HEADROOM + 2 * SPACING
+
+
+def test_a_hundred_thousand_fresh_files_stay_within_about_a_year() -> None:
+    entries = [entry(i, 0, i) for i in range(100_000)]
+    touches = plan(entries, NOW_NS)
+    assert len(touches) == 100_000
+    assert min(touch.after_ns for touch in touches) > (NOW - 370 * 86_400) * NANOSECONDS
+
+
+def test_equal_scores_keep_the_order_they_stand_in_and_else_go_by_path() -> None:
+    standing = [entry(9 - i, NOW - 1000 + 10 * i, 0.5) for i in range(9)]
+    assert plan(standing, NOW_NS) == []
+    fresh = [entry(i, -5, 0.5) for i in (3, 1, 2)]
+    by_date = oldest_first(applied(fresh, plan(fresh, NOW_NS)))
+    assert [item.path for item in by_date] == [b"000001", b"000002", b"000003"]
+
+
+def test_siblings_that_stand_apart_follow_the_majority() -> None:
+    raw, jpeg, sidecar = (
+        Member(name, s * NANOSECONDS) for name, s in ((b"r", 8), (b"j", 8), (b"x", 4))
+    )
+    shifted = [Member(m.path, m.mtime_ns + (NOW - 100) * NANOSECONDS) for m in (raw, jpeg, sidecar)]
+    assert [t.path for t in plan([Entry(tuple(shifted), 0.5)], NOW_NS)] == [b"x"]
+
+
+def test_a_plan_does_not_depend_on_the_order_of_its_input() -> None:
+    chance = random.Random(2)
+    entries = [entry(i, NOW - chance.randrange(500), chance.random(), 0.1) for i in range(200)]
+    expected = plan(entries, NOW_NS)
+    chance.shuffle(entries)
+    assert plan(entries, NOW_NS) == expected
+
+
+def test_what_cannot_be_ordered_is_refused() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        plan([entry(1, NOW, math.nan)], NOW_NS)
+    with pytest.raises(ValueError, match="do not fit"):
+        plan([entry(i, 0, i) for i in range(5)], (EARLIEST + 7) * NANOSECONDS)
