@@ -1,12 +1,14 @@
 """Bytes → picture: our own preprocessing, the same for every embedder, safe on hostile files.
 
 Only workers import this: it loads Pillow. Every failure is an ImageError with a reason and a
-remedy; an IncompleteImageError is worth another try once the file has changed.
+remedy; an IncompleteImageError is worth another try once the file has changed. When a change here
+alters results, raise `version.DECODER_VERSION` (failures) and `lite0_spec.PREPROCESSING_VERSION`.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from dataclasses import dataclass
 
@@ -35,8 +37,6 @@ from imgscore.images.signature import HEIF, JPEG, RAW, format_of, is_cut_off
 from imgscore.images.traits import Exif, Traits
 from imgscore.images.views import layout
 
-DECODER_VERSION = 1  # raise it when a file that failed may now decode, or pixels change
-
 # Naming the plugins keeps Pillow from importing all forty when it meets its first WebP; the
 # formats below are the only ones ever tried, so nothing reaches Ghostscript (EPS) or its like.
 _PLUGINS = (
@@ -52,7 +52,8 @@ _PLUGINS = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
-MAX_BYTES = 768 << 20  # memory one decoded image may take
+# Memory one decoded image may take: a quarter of the machine's, at most 1 GB (268 megapixels).
+MAX_BYTES = min(1 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
 BYTES_PER_PIXEL = 4  # of Pillow's own storage for RGB and RGBA alike
 MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
 # Pillow's own guard, for the images inside images (ICO) that ours does not see.
@@ -255,7 +256,8 @@ def _failure(data: bytes, error: Exception) -> ImageError:
     """What a decoder's exception means for the user."""
     reason = facts.clean(str(error)) or type(error).__name__
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        return ImageError(f"too large: {reason}", REMEDY_TOO_LARGE)
+        limit = MAX_PIXELS // 1_000_000
+        return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)
     if isinstance(error, MemoryError):
         return ImageError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
     if is_cut_off(data) or "truncated" in reason.lower():

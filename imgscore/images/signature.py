@@ -36,7 +36,7 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 _RAW_BRANDS = frozenset({b"crx "})
-# Cameras and editors append small trailers after a JPEG's end marker: how far back it is looked for.
+# Cameras and editors append small trailers after a JPEG's end marker: sought this far back.
 _JPEG_TRAILER = 4096
 
 

@@ -1,0 +1,131 @@
+"""The embedded model: equal to torch's, whole images, steady results, a checked file."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from imgscore.embedders import lite0, lite0_spec
+from imgscore.embedders.base import Embedder, sections_of
+from imgscore.embedders.session import make_session
+from imgscore.errors import ImgscoreError
+from imgscore.images.decode import Picture
+from imgscore.images.traits import Traits
+
+GOLDEN = Path(__file__).parent / "lite0_golden.npz"
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return lite0.load()
+
+
+def picture(pixels: NDArray[np.uint8]) -> Picture:
+    height, width = pixels.shape[:2]
+    return Picture(pixels, Traits(width=width, height=height, format="PNG", bytes_per_pixel=1))
+
+
+def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    coarse = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return coarse.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def cosine(one: NDArray[np.float16], other: NDArray[np.float16]) -> float:
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (160, 352), (288, 192)])
+def test_equal_to_torch(shape: tuple[int, int]) -> None:
+    """Golden vectors are the torch network's own; tools/check_lite0.py writes them."""
+    height, width = shape
+    down, right = np.mgrid[:height, :width].astype(np.float64)
+    waves = [np.sin(right / 9 + down / 31), np.sin(down / 13), np.sin(right * down / 1500)]
+    view = np.round(127.5 + 127.5 * np.stack(waves, axis=2)).astype(np.uint8)
+    session = make_session(lite0_spec.MODEL.read_bytes())
+    got = session.run(None, {"pixels": view[None]})[0][0]
+    want = np.load(GOLDEN)[f"{height}x{width}"]
+    assert got.shape == want.shape == (lite0_spec.DIM,)
+    for section in lite0_spec.SECTIONS:
+        part = slice(section.start, section.stop)
+        assert cosine(got[part], want[part]) >= 0.9999, section.name
+
+
+def test_what_it_says_of_itself(embedder: Embedder) -> None:
+    assert embedder.id == lite0_spec.ID and lite0_spec.MODEL_SHA256[:12] in embedder.id
+    assert embedder.dim == 2528
+    assert embedder.sections[0] == ("features", 0, 1280)
+    assert [section.start for section in embedder.sections[1:]] == [
+        section.stop for section in embedder.sections[:-1]
+    ]
+    assert sections_of() == ()
+
+
+def test_vectors(embedder: Embedder) -> None:
+    vectors = embedder.embed([picture(noise(300, 400)), picture(noise(300, 400, seed=1))])
+    assert vectors.shape == (2, 2528) and vectors.dtype == np.float16
+    assert np.isfinite(vectors).all() and vectors[:, :1280].min() >= 0
+    assert embedder.embed([]).shape == (0, 2528)
+
+
+def test_neighbours_and_repetition_change_nothing(embedder: Embedder) -> None:
+    first, second = picture(noise(300, 400)), picture(noise(900, 120))
+    together = embedder.embed([first, second])
+    assert np.array_equal(together[0], embedder.embed([first])[0])
+    assert np.array_equal(together[1], lite0.load().embed([second])[0])
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_middle_of_a_panorama_is_seen(embedder: Embedder, upright: bool) -> None:
+    plain = np.full((160, 2400, 3), 128, np.uint8)
+    changed = plain.copy()
+    changed[:, 800:1600] = noise(160, 800)
+    if upright:
+        plain, changed = plain.transpose(1, 0, 2).copy(), changed.transpose(1, 0, 2).copy()
+    vectors = embedder.embed([picture(plain), picture(changed)])
+    assert cosine(vectors[0], vectors[1]) < 0.97
+
+
+def test_one_tile_pools_to_itself() -> None:
+    tile = np.abs(np.random.default_rng(0).normal(size=(1, lite0_spec.DIM))).astype(np.float32)
+    assert np.allclose(lite0.pool(tile), tile[0], rtol=1e-5)
+
+
+def test_tiles_pool_as_one_image() -> None:
+    """Mean and deviation of the halves give those of the whole."""
+    values = np.random.default_rng(0).normal(size=(2, 50, 112)).astype(np.float32)
+    values[1] += 3
+    tiles = np.zeros((2, lite0_spec.DIM), np.float32)
+    mean, deviation = lite0_spec.SECTIONS[1], lite0_spec.SECTIONS[2]
+    tiles[:, mean.start : mean.stop] = values.mean(axis=1)
+    tiles[:, deviation.start : deviation.stop] = values.std(axis=1)
+    pooled = lite0.pool(tiles)
+    whole = values.reshape(100, 112)
+    assert np.allclose(pooled[mean.start : mean.stop], whole.mean(axis=0), atol=1e-5)
+    assert np.allclose(pooled[deviation.start : deviation.stop], whole.std(axis=0), atol=1e-5)
+
+
+def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
+    damaged = bytearray(lite0_spec.MODEL.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    file = tmp_path / "model.onnx"
+    file.write_bytes(damaged)
+    with pytest.raises(ImgscoreError, match="sha256") as caught:
+        lite0.load(model=file)
+    assert caught.value.remedy
+    with pytest.raises(ImgscoreError, match="cannot be read"):
+        lite0.load(model=tmp_path / "none.onnx")
+
+
+def test_one_thread_means_none_of_its_own() -> None:
+    def count() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    if not Path("/proc/self/task").exists():
+        pytest.skip("counts threads in /proc")
+    lite0.load().embed([picture(noise(64, 64))])  # whatever the library starts once
+    before = (count(), threading.active_count())
+    lite0.load(threads=1).embed([picture(noise(64, 64))])
+    assert (count(), threading.active_count()) == before

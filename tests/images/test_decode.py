@@ -1,0 +1,262 @@
+"""Every kind of sound image becomes upright, opaque 8-bit RGB, with its traits."""
+
+import io
+import tracemalloc
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from imgscore.errors import ImageError
+from imgscore.images import decode as decoding
+from imgscore.images.decode import Picture, decode
+from imgscore.images.pixels import BACKGROUND
+from imgscore.images.traits import Traits, camera_name, clean, iso_time
+from imgscore.images.views import layout
+
+RED, GREEN = (200, 30, 40), (20, 180, 60)
+
+
+def save(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def two_halves(width: int = 80, height: int = 60) -> Image.Image:
+    """Red on the left, green on the right."""
+    image = Image.new("RGB", (width, height), RED)
+    image.paste(GREEN, (width // 2, 0, width, height))
+    return image
+
+
+def corners(picture: Picture) -> list[list[int]]:
+    """The colours near the top left, top right, bottom left and bottom right."""
+    pixels = picture.pixels
+    return [pixels[y, x].tolist() for y in (2, -3) for x in (2, -3)]
+
+
+def close(got: list[int] | NDArray[np.uint8], want: tuple[int, ...], by: int = 12) -> bool:
+    return bool(np.abs(np.asarray(got, int) - np.asarray(want, int)).max() <= by)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("JPEG", {"quality": 95}),
+        ("JPEG", {"quality": 95, "progressive": True}),
+        ("WEBP", {"lossless": True}),
+        ("GIF", {}),
+        ("BMP", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("PPM", {}),
+        ("JPEG2000", {}),
+        ("ICO", {"sizes": [(80, 60)]}),
+        ("AVIF", {"quality": 95}),
+        ("QOI", {}),
+    ],
+)
+def test_formats(kind: str, options: dict[str, Any]) -> None:
+    data = save(two_halves(), kind, **options)
+    picture = decode(data)
+    assert picture.pixels.dtype == np.uint8 and picture.pixels.shape == (60, 80, 3)
+    assert close(corners(picture)[0], RED) and close(corners(picture)[3], GREEN)
+    traits = picture.traits
+    assert (traits.width, traits.height, traits.format) == (80, 60, kind)
+    assert traits.bytes_per_pixel == pytest.approx(len(data) / 4800)
+    assert not traits.alpha and not traits.animated
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "CMYK", "YCbCr", "RGB", "RGBA"])
+def test_modes(mode: str) -> None:
+    """A white image is white in every mode; TIFF carries them all."""
+    image = Image.new("L" if mode == "LA" else "RGB", (40, 40), "white").convert(mode)
+    pixels = decode(save(image, "TIFF")).pixels
+    assert pixels.shape == (40, 40, 3) and pixels.min() >= 250
+
+
+def test_cmyk_jpeg() -> None:
+    picture = decode(save(two_halves().convert("CMYK"), "JPEG", quality=95))
+    assert close(corners(picture)[0], RED, 25) and close(corners(picture)[3], GREEN, 25)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_keep_their_range(kind: str) -> None:
+    """Pillow's own conversion clips: nearly all of such an image comes out white."""
+    ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (32, 1))
+    pixels = decode(save(Image.fromarray(ramp), kind)).pixels[..., 0]
+    assert np.abs(pixels[0].astype(int) - np.arange(256)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "want"),
+    [
+        (np.linspace(0, 1, 256, dtype=np.float32), np.arange(256)),
+        (np.linspace(-5, 20, 256, dtype=np.float32), np.arange(256)),
+        (np.linspace(0, 65535, 256).astype(np.int32), np.arange(256)),
+        (np.linspace(-1e6, 3e6, 256).astype(np.int32), np.arange(256)),
+        (np.full(256, 7, np.int32), np.zeros(256, int)),
+    ],
+)
+def test_floats_and_wide_integers_are_scaled(values: NDArray[Any], want: NDArray[Any]) -> None:
+    pixels = decode(save(Image.fromarray(np.tile(values, (32, 1))), "TIFF")).pixels[..., 0]
+    assert np.abs(pixels[0].astype(int) - want).max() <= 1
+
+
+def test_a_float_image_with_gaps_decodes() -> None:
+    values = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (16, 1))
+    values[3, 3] = np.nan
+    values[4, 4] = np.inf
+    assert decode(save(Image.fromarray(values), "TIFF")).pixels.shape == (16, 64, 3)
+
+
+def test_hidden_colour_of_transparent_pixels_never_shows() -> None:
+    image = Image.new("RGBA", (2000, 1500), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 1000, 1500))
+    picture = decode(save(image, "PNG"))
+    assert picture.traits.alpha
+    assert picture.pixels[:, -1].tolist() == [list(BACKGROUND)] * picture.pixels.shape[0]
+    # Even where the two meet and are averaged, no red of the hidden pixels comes in.
+    assert picture.pixels[..., 0].max() <= BACKGROUND[0]
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_one_transparent_colour(mode: str) -> None:
+    """The transparency of palette, grey and RGB images stands outside the pixels."""
+    image = two_halves().convert(mode)
+    first = image.getpixel((0, 0))
+    picture = decode(save(image, "PNG", transparency=first))
+    assert close(corners(picture)[0], BACKGROUND, 0) and picture.traits.alpha
+    assert not close(corners(picture)[1], BACKGROUND, 3)
+
+
+def test_an_opaque_alpha_channel_is_not_alpha() -> None:
+    assert not decode(save(two_halves().convert("RGBA"), "PNG")).traits.alpha
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_upright(kind: str, orientation: int) -> None:
+    """Whatever way it is stored, red is on the left and the top is black."""
+    upright = two_halves(80, 60)
+    upright.paste((0, 0, 0), (0, 0, 80, 20))
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = decode(save(stored, kind, exif=exif, **({"quality": 95} if kind == "JPEG" else {})))
+    assert (picture.traits.width, picture.traits.height) == (80, 60)
+    top_left, top_right, bottom_left, bottom_right = corners(picture)
+    assert close(top_left, (0, 0, 0)) and close(top_right, (0, 0, 0))
+    assert close(bottom_left, RED, 20) and close(bottom_right, GREEN, 20)
+
+
+def test_camera_date_and_place() -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0131] = "Canon\0", "Canon EOS 5D ", "firmware 1"
+    exif.get_ifd(0x8769)[0x9003] = "2021:02:03 04:05:06"
+    exif.get_ifd(0x8825)[1] = "N"
+    traits = decode(save(two_halves(), "JPEG", exif=exif)).traits
+    assert (traits.camera, traits.software) == ("Canon EOS 5D", "firmware 1")
+    assert (traits.taken, traits.located) == ("2021-02-03T04:05:06", True)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(traits), type=Traits) == traits
+
+
+@pytest.mark.parametrize("block", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"junk" * 9])
+def test_broken_exif_does_not_matter(block: bytes) -> None:
+    picture = decode(save(two_halves(), "JPEG", exif=block, quality=95))
+    assert picture.traits.camera == picture.traits.taken == ""
+    assert close(corners(picture)[0], RED)
+
+
+def test_broken_colour_profile_does_not_matter() -> None:
+    assert decode(save(two_halves(), "PNG", icc_profile=b"no profile")).pixels.shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_first_frame_of_an_animation(kind: str) -> None:
+    frames = [Image.new("RGB", (40, 40), colour) for colour in (GREEN, RED, (0, 0, 0))]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    picture = decode(save(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+    assert picture.traits.animated and close(corners(picture)[0], GREEN)
+
+
+def test_frames_are_never_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(_: object) -> int:
+        raise AssertionError("counting frames walks a hostile file to its end")
+
+    frames = [Image.new("L", (8, 8), value) for value in (0, 100, 200)]
+    data = save(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.n_frames", property(count))
+    assert decode(data).traits.animated
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (3000, 500), (700, 9000), (640, 480), (1, 1)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_working_size(size: tuple[int, int], kind: str) -> None:
+    """At least twice what the views need where the original has it, and not much more."""
+    picture = decode(save(Image.new("RGB", size, RED), kind))
+    assert (picture.traits.width, picture.traits.height) == size
+    for got, full, needed in zip(
+        picture.pixels.shape[1::-1], size, layout(*size).canvas, strict=True
+    ):
+        assert min(full, 2 * needed) <= got <= max(4 * needed, 1)
+    assert close(picture.pixels[0, 0], RED)
+
+
+def test_a_huge_jpeg_is_fine_and_cheap() -> None:
+    """252 megapixels, past Pillow's own bomb limit, decoded at an eighth."""
+    data = save(Image.new("L", (18_000, 14_000), 90), "JPEG", quality=30)
+    tracemalloc.start()
+    picture = decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (picture.traits.width, picture.traits.height) == (18_000, 14_000)
+    assert max(picture.pixels.shape) < 1200 and peak < 64 << 20
+
+
+def test_a_huge_progressive_jpeg_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draft does not help there: libjpeg holds every coefficient of it."""
+    data = save(two_halves(2000, 2000), "JPEG", progressive=True)
+    monkeypatch.setattr(decoding, "MAX_BYTES", 8 << 20)
+    with pytest.raises(ImageError, match="too large"):
+        decode(data)
+    assert decode(save(two_halves(2000, 2000), "JPEG")).traits.width == 2000
+
+
+def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (1500, 1700, 3), np.uint8)
+    data = save(Image.fromarray(noise), "PNG")
+    whole = decode(data).pixels
+    monkeypatch.setattr("imgscore.images.pixels.BAND_PIXELS", 5000)
+    assert np.array_equal(decode(data).pixels, whole)
+
+
+def test_light_and_colour() -> None:
+    grey = decode(save(Image.new("L", (64, 64), 51), "PNG")).traits
+    assert grey.brightness == pytest.approx(0.2, abs=0.01)
+    assert grey.contrast == pytest.approx(0, abs=1e-5) and grey.colourfulness == 0
+    red = decode(save(Image.new("RGB", (64, 64), (255, 0, 0)), "PNG")).traits
+    assert red.colourfulness == 1
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8))
+    assert decode(save(noise, "PNG")).traits.sharpness > 10 * red.sharpness + 0.1
+
+
+def test_texts() -> None:
+    assert clean("\0 a\x07b \n") == "ab" and clean(b"x") == "" and len(clean("x" * 999)) == 100
+    assert camera_name("NIKON", "NIKON D5") == "NIKON D5"
+    assert camera_name("SONY", "A7") == "SONY A7" and camera_name("", "") == ""
+    assert iso_time("0000:00:00 00:00:00") == "" and iso_time("yesterday") == ""

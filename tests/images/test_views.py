@@ -1,0 +1,71 @@
+"""Layouts keep proportions; views together see every pixel."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgscore.images.views import CELL, LONGEST, MAX_TILES, layout, views
+
+SIDES = st.integers(1, 40_000)
+
+
+@given(SIDES, SIDES)
+def test_layout_keeps_proportions(width: int, height: int) -> None:
+    plan = layout(width, height)
+    assert plan.width % CELL == 0 and plan.height % CELL == 0
+    assert 1 <= plan.tiles <= MAX_TILES
+    assert 45 <= plan.width * plan.height / CELL**2 <= 60
+    canvas_width, canvas_height = plan.canvas
+    squash = (canvas_width / canvas_height) / (width / height)
+    if max(width, height) / min(width, height) <= LONGEST * MAX_TILES:
+        assert 1 / 1.1 <= squash <= 1.1
+
+
+@given(SIDES, SIDES)
+def test_layout_of_the_turned_image_is_the_turned_layout(width: int, height: int) -> None:
+    plan, turned = layout(width, height), layout(height, width)
+    assert plan.canvas == turned.canvas[::-1]
+    assert plan.tiles == turned.tiles
+
+
+@pytest.mark.parametrize(
+    ("size", "tiles", "view"),
+    [
+        ((224, 224), 1, (224, 224)),
+        ((4000, 3000), 1, (192, 256)),
+        ((1920, 1080), 1, (160, 288)),
+        ((1080, 2340), 1, (352, 160)),
+        ((100, 2000), 8, (384, 160)),
+        ((100_000, 10), MAX_TILES, (160, 384)),
+    ],
+)
+def test_layout_examples(size: tuple[int, int], tiles: int, view: tuple[int, int]) -> None:
+    plan = layout(*size)
+    assert (plan.tiles, (plan.height, plan.width)) == (tiles, view)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 900), st.booleans(), st.data())
+def test_every_line_is_seen(short: int, long: int, upright: bool, data: st.DataObject) -> None:
+    """Lighting any one line across the long side changes at least one view."""
+    line = data.draw(st.integers(0, long - 1))
+    dark = np.zeros((short, long, 3), np.uint8)
+    lit = dark.copy()
+    lit[:, line] = 255
+    if upright:
+        dark, lit = dark.transpose(1, 0, 2).copy(), lit.transpose(1, 0, 2).copy()
+    assert not any(view.any() for view in views(dark))
+    seen = views(lit)
+    assert any(view.any() for view in seen)
+    assert len({view.shape for view in seen}) == 1
+    assert len(seen) == layout(*lit.shape[1::-1]).tiles
+
+
+def test_tiles_follow_each_other() -> None:
+    """A ramp along a panorama rises from tile to tile, from its first value to its last."""
+    ramp = np.repeat(np.linspace(0, 255, 3000).astype(np.uint8)[None, :, None], 100, axis=0)
+    tiles = views(np.repeat(ramp, 3, axis=2))
+    means = [float(tile.mean()) for tile in tiles]
+    assert len(means) == 12 and means == sorted(means)
+    assert tiles[0][0, 0, 0] <= 1 and tiles[-1][-1, -1, 0] >= 254

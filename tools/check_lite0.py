@@ -1,0 +1,83 @@
+"""Shows that the ONNX file is the torch network: `python tools/check_lite0.py IMAGE_FOLDER`.
+
+With `--golden FILE` it also writes what torch makes of three synthetic views, which the tests hold
+the ONNX file to without torch. Results are kept in LITE0.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from lite0_network import Lite0, pretrained
+from make_lite0 import TAPPED_BLOCKS
+from numpy.typing import NDArray
+
+from imgscore.embedders import lite0_spec
+from imgscore.embedders.session import make_session
+from imgscore.images.decode import decode
+from imgscore.images.views import views
+
+Pixels = NDArray[np.uint8]
+SHAPES = ((224, 224), (160, 352), (288, 192))  # height and width of the synthetic views
+
+
+def synthetic_view(height: int, width: int) -> Pixels:
+    """Waves of different directions and colours: the same on every machine. [height, width, 3]."""
+    down, right = np.mgrid[:height, :width].astype(np.float64)
+    waves = [np.sin(right / 9 + down / 31), np.sin(down / 13), np.sin(right * down / 1500)]
+    return np.round(127.5 + 127.5 * np.stack(waves, axis=2)).astype(np.uint8)
+
+
+@torch.no_grad()
+def reference(network: Lite0, view: Pixels) -> tuple[NDArray[np.float32], int]:
+    """What torch says of one view [h, w, 3]: the embedding [2528] and the most likely class."""
+    maps = network.maps(torch.tensor(view)[None].permute(0, 3, 1, 2).float())
+    parts = [maps[-1].mean((2, 3))]
+    for block in TAPPED_BLOCKS:
+        parts.append(maps[block].mean((2, 3)))
+        parts.append(maps[block].std((2, 3), correction=0))
+    return torch.cat(parts, dim=1)[0].numpy(), int(network._fc(parts[0]).argmax())
+
+
+def main() -> None:
+    """Compares on real images, times both, writes the golden vectors when asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--golden", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    network = pretrained()
+    session = make_session(lite0_spec.MODEL.read_bytes())
+    weight, bias = (p.detach().numpy() for p in (network._fc.weight, network._fc.bias))
+
+    files = sorted(
+        p for p in arguments.folder.rglob("*") if p.suffix in {".jpg", ".png", ".webp", ".jpeg"}
+    )
+    cosines, agreements, seconds = [], [], {"torch": 0.0, "onnx": 0.0}
+    for file in random.Random(0).sample(files, min(arguments.images, len(files))):
+        for view in views(decode(file.read_bytes()).pixels):
+            start = time.perf_counter()
+            expected, best = reference(network, view)
+            between = time.perf_counter()
+            got = session.run(None, {"pixels": view[None]})[0][0]
+            seconds["torch"] += between - start
+            seconds["onnx"] += time.perf_counter() - between
+            cosines.append(got @ expected / np.linalg.norm(got) / np.linalg.norm(expected))
+            agreements.append(int((weight @ got[: weight.shape[1]] + bias).argmax()) == best)
+    print(f"{len(cosines)} views: cosine min {min(cosines):.6f}, mean {np.mean(cosines):.6f}")
+    print(f"same most likely class: {np.mean(agreements):.2%}")
+    for name, spent in seconds.items():
+        print(f"{name}, one thread: {1000 * spent / len(cosines):.1f} ms a view")
+    if arguments.golden:
+        golden = {f"{h}x{w}": reference(network, synthetic_view(h, w))[0] for h, w in SHAPES}
+        np.savez_compressed(arguments.golden, **golden)
+
+
+if __name__ == "__main__":
+    main()
