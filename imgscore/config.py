@@ -1,0 +1,140 @@
+"""config.toml: its schema, defaults, checks and errors. The schema is the one source of the docs.
+
+Reading is pure but for the one file; nothing here creates folders.
+"""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from imgscore import places
+from imgscore.errors import ConfigError
+
+Direction = Literal["best-newest", "worst-newest"]
+TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One `[[watch]]`: an inbox that is kept in order, and the folders that teach."""
+
+    inbox: str
+    keep: str | list[str] = "keep"
+    trash: str | list[str] = "trash"
+    taste: TasteName = "default"
+    order: Direction = "best-newest"
+
+
+class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[daemon]`: how patient the background work is. Times are in seconds."""
+
+    settle: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.3
+    """how long a new file must hold still before it is read"""
+    rescan: Annotated[float, msgspec.Meta(ge=10)] = 3600.0
+    """every so often the disk is compared with the store, whatever the watcher said"""
+    poll: Annotated[float, msgspec.Meta(ge=1)] = 60.0
+    """the same for folders where the kernel sends no events (network and FUSE file systems)"""
+    worker_idle: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    """a worker with nothing to do ends after this long, and its memory with it"""
+    workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    """embedding processes; 0 = one per CPU that this process may use"""
+    train_after: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    """quiet time after a label before training; grows by itself as labels grow"""
+    file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
+    """a file that takes longer than this to decode and embed is given up"""
+    free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
+    """below this much free disk (MB) the daemon pauses and says so"""
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole of config.toml."""
+
+    watch: list[WatchConfig] = []
+    model: str = "efficientnet-lite0"
+    """the embedder: a name from `imgscore model list`, or a folder in UForm's layout"""
+    device: str = "auto"
+    """"auto", "cpu", "cuda" …: the onnxruntime execution provider"""
+    dry_run: bool = False
+    """true: plan everything, touch nothing"""
+    daemon: DaemonConfig = msgspec.field(default_factory=DaemonConfig)
+
+
+REMEDIES = {
+    "inbox": 'give a folder, for example inbox = "~/Pictures/inbox"',
+    "keep": "give a folder or a list of folders, or leave it out for INBOX/keep",
+    "trash": "give a folder or a list of folders, or leave it out for INBOX/trash",
+    "order": 'use "best-newest" or "worst-newest"',
+    "taste": "use letters, digits, '_', '-' and '.', at most 64",
+}
+
+
+def load(path: Path | None = None) -> Config:
+    """Read and check config.toml (`path`, or the usual place). Raises ConfigError."""
+    path = path or places.config_file()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: there is no config yet", "make one with: imgscore init INBOX"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}", "mend or delete the file") from None
+    return parse(text, source=str(path))
+
+
+def parse(text: str, source: str = "config.toml") -> Config:
+    """Check a config's text; an error names the key, its value and the remedy."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: not valid TOML: {error}", "mend that line") from None
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), tree, source) from None
+    for number, watch in enumerate(config.watch):
+        for key in ("inbox", "keep", "trash"):
+            value = getattr(watch, key)
+            for folder in value if isinstance(value, list) else [value]:
+                if not folder.strip() or "\0" in folder:
+                    raise ConfigError(
+                        f"{source}: watch[{number}].{key} = {folder!r}: not a folder", REMEDIES[key]
+                    )
+    return config
+
+
+def _explain(message: str, tree: dict[str, Any], source: str) -> ConfigError:
+    """Turn msgspec's "… - at `$.watch[0].order`" into key, value and remedy."""
+    what, _, where = message.partition(" - at `$")
+    key = where.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `([^`]*)`", what)
+    if unknown:
+        key = f"{key}.{unknown[1]}".lstrip(".")
+        return ConfigError(
+            f"{source}: {key}: there is no such setting",
+            "remove it, or see the names with: imgscore config show",
+        )
+    missing = re.search(r"missing required field `([^`]*)`", what)
+    if missing:
+        key = f"{key}.{missing[1]}".lstrip(".")
+        return ConfigError(f"{source}: {key} is missing", REMEDIES.get(missing[1], "add it"))
+    value: Any = tree
+    for step in re.findall(r"\[(\d+)\]|([^.\[\]]+)", key):
+        try:
+            value = value[int(step[0])] if step[0] else value[step[1]]
+        except (KeyError, IndexError, TypeError):
+            break
+    name = re.sub(r"\[\d+\]", "", key).rsplit(".", 1)[-1]
+    return ConfigError(
+        f"{source}: {key or 'the file'} = {value!r}: {what[:1].lower()}{what[1:]}",
+        REMEDIES.get(name, "give a value of that kind"),
+    )
+
+
+def expand(folder: str, inside: str | None = None) -> bytes:
+    """An absolute, symlink-free path in the file system's bytes; relative ones lie `inside`."""
+    path = Path(folder).expanduser()
+    return os.fsencode(os.path.realpath(Path(inside or "/") / path))

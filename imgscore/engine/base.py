@@ -1,0 +1,35 @@
+"""What the rooms of the flow share: the store, the watches, the embedder, the workers."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imgscore.config import Config
+from imgscore.embedders.registry import Spec
+from imgscore.store import records
+from imgscore.store.store import Store
+from imgscore.watches import Watches
+from imgscore.work.pool import Pool
+
+
+@dataclass
+class House:
+    """One store, one config, one pool. `version` rises with every change that a status shows."""
+
+    store: Store
+    config: Config
+    heads: Path
+    watches: Watches
+    embedder: Spec
+    pool: Pool
+    troubles: dict[str, str] = field(default_factory=dict)
+    version: int = 0
+
+    def changed(self) -> None:
+        """Something that a status shows is different now."""
+        self.version += 1
+
+    def head(self, taste: str) -> str:
+        """The version of the head that scores a taste under this embedder; "" for none."""
+        with self.store.read() as txn:
+            record = records.current_head(txn, taste)
+        return record.version if record and record.embedder == self.embedder.id else ""

@@ -1,0 +1,140 @@
+"""The engine: the rooms of the flow in their order, one step at a time, on one thread.
+
+Whoever drives it (the daemon's loop, or a CLI verb) calls `step` until `idle`.
+"""
+
+import time
+from pathlib import Path
+
+from imgscore.config import Config
+from imgscore.embedders import registry
+from imgscore.engine.base import House
+from imgscore.engine.learner import Learner
+from imgscore.engine.looker import Looker
+from imgscore.engine.orderer import Orderer
+from imgscore.errors import StoreError
+from imgscore.store import records
+from imgscore.store.store import Store
+from imgscore.watches import Watches
+from imgscore.work.pool import Pool, WorkerSettings, cpus
+from imgscore.work.tasks import Answer, Look, Rescore, Task, Train
+
+# What failed for a reason of the machine's (a full disk) is tried again after this long.
+RETRY_SECONDS = 30.0
+
+
+class Engine:
+    """The flow over one store. Use as a context manager."""
+
+    def __init__(self, store: Store, config: Config, heads: Path) -> None:
+        settings = WorkerSettings(
+            store.folder, heads, config.model, config.device, config.daemon.file_seconds
+        )
+        pool = Pool(settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
+        self.house = House(
+            store, config, heads, Watches.of(config), registry.spec(config.model), pool
+        )
+        with store.read() as txn:
+            self.looker = Looker(self.house)
+            self.learner = Learner(self.house, txn)
+            self.orderer = Orderer(self.house, self.looker, txn)
+            until = records.setting(txn, "paused_until_ns")
+        self.paused_until_ns = int(until) if until else 0
+        self._retry_at = 0.0
+
+    @property
+    def pending(self) -> int:
+        """How many things are still to be done."""
+        return self.looker.pending + self.learner.pending + self.orderer.pending
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.pending == 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether the user asked for quiet."""
+        return self.paused_until_ns > time.time_ns()
+
+    def pause(self, until_ns: int) -> None:
+        """Do nothing until then (ns since 1970; 0 = go on); kept over restarts."""
+        text = str(until_ns) if until_ns else None
+        self.house.store.commit(lambda txn: records.set_setting(txn, "paused_until_ns", text))
+        self.paused_until_ns = until_ns
+        self.house.changed()
+
+    def step(self, timeout: float | None, wake: int | None = None) -> None:
+        """Do what can be done now; wait at most `timeout` seconds (None: for ever) for more.
+
+        `wake`: a descriptor that ends the wait when it becomes readable.
+        """
+        now = time.monotonic()
+        if not self.paused and now >= self._retry_at:
+            before = self.pending
+            try:
+                self._advance(now)
+            except StoreError as error:
+                self._stumble(f"{error.message}; {error.remedy}", "store")
+            if before and self.idle:
+                return  # whoever waits for this wants to know at once
+        now = time.monotonic()
+        times = [self.house.pool.rest(now)]
+        if self.paused:
+            times.append(now + (self.paused_until_ns - time.time_ns()) / 1e9)
+        elif self._retry_at > now:
+            times.append(self._retry_at)
+        else:
+            rooms = (self.looker, self.learner, self.orderer)
+            times += [room.next_time(now) for room in rooms]
+        for at in times:
+            if at is not None:
+                timeout = at - now if timeout is None else min(timeout, at - now)
+        wait = None if timeout is None else max(0.0, timeout)
+        for task, answer in self.house.pool.answers(wait, wake):
+            self._take(task, answer)
+
+    def _advance(self, now: float) -> None:
+        """One pass through the rooms, in the order of the flow."""
+        free_mb = self.house.config.daemon.free_mb
+        if self.looker.pending and self.house.store.free_bytes() < free_mb * 10**6:
+            self._stumble(f"less than {free_mb} MB free where the store lies; free some", "disk")
+            return
+        follows = self.looker.advance(now)
+        self.house.troubles.clear()
+        for inbox in follows.reorder:
+            self.orderer.reorder(inbox)
+        for taste in follows.relearn:
+            self.learner.relearn(taste)
+        for taste in follows.unscored:
+            self.learner.rescore(taste)
+        self.orderer.restore(follows.restore)
+        self.learner.advance(now, may_train=not self.looker.teaching)
+        self.orderer.advance(now)
+
+    def _stumble(self, trouble: str, about: str) -> None:
+        """Something outside is wrong: say so, keep what was found, try again later."""
+        self.house.troubles[about] = trouble
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        self.house.changed()
+
+    def _take(self, task: Task, answer: Answer) -> None:
+        self.house.changed()
+        match task:
+            case Look():
+                self.looker.take(task, answer)
+            case Train():
+                self.learner.take_training(task, answer)
+            case Rescore():
+                if self.learner.take_scores(task, answer):
+                    self.orderer.reorder_taste(task.taste)
+
+    def close(self) -> None:
+        """End the workers; what they hold is looked at again next time."""
+        self.house.pool.close()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,82 @@
+"""Which paths may have changed, and when each may be looked at. Pure but for the stat given to it.
+
+A hint never says what happened; it only says where to look. A file is looked at once it has held
+still: its ctime is `settle` old, or two looks `settle` apart saw the same.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from imgscore.store.schema import Fingerprint
+
+
+@dataclass
+class _Hint:
+    due: float
+    seen: Fingerprint | None = None
+
+
+class Hints:
+    """Paths to look at. Times are seconds of one monotonic clock."""
+
+    def __init__(self, settle: float) -> None:
+        self.settle = settle
+        self._hints: dict[bytes, _Hint] = {}
+
+    def __len__(self) -> int:
+        return len(self._hints)
+
+    def add(self, path: bytes, now: float) -> None:
+        """Something may have happened at `path`: look `settle` after the last hint."""
+        self._hints[path] = _Hint(now + self.settle)
+
+    def next_due(self) -> float | None:
+        """When the next path is due. Hints are in the order of their time but for re-armed ones."""
+        return min((hint.due for hint in self._hints.values()), default=None)
+
+    def ready(
+        self, now: float, clock_ns: int, stat: Callable[[bytes], Fingerprint | None]
+    ) -> Iterator[tuple[bytes, Fingerprint | None]]:
+        """Remove and give the due paths that hold still, with what is there now (None: nothing)."""
+        for path in [path for path, hint in self._hints.items() if hint.due <= now]:
+            hint, seen = self._hints[path], stat(path)
+            if seen is not None and not self._still(seen, hint.seen, clock_ns):
+                hint.seen, hint.due = seen, now + self.settle
+                continue
+            del self._hints[path]
+            yield path, seen
+
+    def _still(self, seen: Fingerprint, before: Fingerprint | None, clock_ns: int) -> bool:
+        age_ns = clock_ns - seen.ctime_ns
+        return seen == before or age_ns >= self.settle * 1e9
+
+
+class LookQueue:
+    """Paths waiting for a worker: what teaches goes before what is only to be ordered."""
+
+    def __init__(self) -> None:
+        self._teaching: dict[bytes, None] = {}
+        self._inbox: dict[bytes, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._teaching) + len(self._inbox)
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._teaching or path in self._inbox
+
+    @property
+    def teaching(self) -> bool:
+        """Whether a path that teaches is waiting."""
+        return bool(self._teaching)
+
+    def add(self, path: bytes, *, teaches: bool) -> None:
+        """Queue a path once."""
+        (self._teaching if teaches else self._inbox)[path] = None
+
+    def take(self) -> bytes | None:
+        """The next path, first come first served; None where there is none."""
+        for queue in (self._teaching, self._inbox):
+            for path in queue:
+                del queue[path]
+                return path
+        return None

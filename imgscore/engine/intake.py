@@ -1,0 +1,171 @@
+"""What a worker found goes into the store: sighting, vector, traits, score, label, original.
+
+All of one batch in one transaction, and safe to do twice: a crash before the commit loses work,
+never a fact.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from imgscore.reconcile.rules import Appearance, label_event
+from imgscore.store import labels, originals, records, sightings, vectors
+from imgscore.store.schema import Failure, Fingerprint, LabelEvent, Original, Sighting
+from imgscore.store.store import Txn
+from imgscore.watches import Place, Watches
+from imgscore.work.tasks import Look, Looked
+
+
+@dataclass
+class Consequences:
+    """What has to happen after a batch is committed."""
+
+    reorder: set[bytes] = field(default_factory=set)
+    """inboxes whose order may be off"""
+    relearn: set[str] = field(default_factory=set)
+    """tastes with a new label"""
+    unscored: set[str] = field(default_factory=set)
+    """tastes with a file that has no score under the current head"""
+    restore: set[tuple[bytes, bytes]] = field(default_factory=set)
+    """(digest, path) of files that left the inbox and get their own date back"""
+
+
+def take_in(
+    txn: Txn,
+    batch: Iterable[tuple[Look, Looked]],
+    watches: Watches,
+    embedder: str,
+    decoder: int,
+) -> Consequences:
+    """Record a batch of looks."""
+    intake = _Intake(txn, watches, time.time_ns())
+    new_vectors: list[tuple[bytes, bytes]] = []
+    for task, looked in batch:
+        place = watches.locate(task.path)
+        if place is None:
+            continue
+        intake.sight(task.path, looked, place)
+        if looked.reason:
+            failure = Failure(
+                task.path, looked.seen, looked.digest, looked.reason, looked.remedy, decoder
+            )
+            records.record_failure(txn, failure)
+            continue
+        records.forget_failure(txn, task.path)
+        if looked.vector is not None:
+            new_vectors.append((looked.digest, looked.vector))
+        if looked.traits is not None:
+            records.record_traits(txn, looked.digest, looked.traits)
+        intake.score(task, looked)
+    vectors.append(txn, embedder, new_vectors)
+    return intake.done
+
+
+class _Intake:
+    """One batch, one transaction, one moment."""
+
+    def __init__(self, txn: Txn, watches: Watches, now_ns: int) -> None:
+        self.txn = txn
+        self.watches = watches
+        self.now_ns = now_ns
+        self.done = Consequences()
+
+    def score(self, task: Look, looked: Looked) -> None:
+        """Record the worker's score, and notice where it is not the current head's."""
+        if looked.score is not None:
+            packed = records.pack_score(looked.digest, *looked.score)
+            records.record_scores(self.txn, task.taste, task.head, packed)
+        head = records.current_head(self.txn, task.taste)
+        if head is not None and (looked.score is None or head.version != task.head):
+            self.done.unscored.add(task.taste)
+
+    def sight(self, path: bytes, looked: Looked, place: Place) -> None:
+        """Record where a digest is now, and what follows from the place."""
+        txn, digest, inbox = self.txn, looked.digest, place.watch.inbox
+        before = sightings.find(txn, path)
+        others = [one for one in sightings.of_digest(txn, digest) if one.path != path]
+        self._keep_original(path, looked, before)
+        if (
+            before is None
+            or before.gone_ns
+            or before.digest != digest
+            or (before.inbox, before.role) != (inbox, place.role)
+        ):
+            self._label(path, looked, place, others)
+        sightings.record(txn, Sighting(path, looked.seen, digest, inbox, place.role))
+        for other in others:
+            if _same_file(other.seen, looked.seen) and not os.path.lexists(other.path):
+                sightings.forget(txn, other)  # it was moved here
+                records.forget_failure(txn, other.path)
+        if place.role == "inbox":
+            self.done.reorder.add(inbox)
+        elif originals.at(txn, digest, path) is not None:
+            self.done.restore.add((digest, path))
+
+    def _keep_original(self, path: bytes, looked: Looked, before: Sighting | None) -> None:
+        """Let the user's own mtime follow the file: through moves, copies and edits that keep it."""
+        txn, digest, mtime_ns = self.txn, looked.digest, looked.seen.mtime_ns
+        held = originals.at(txn, digest, path)
+        if held is not None:
+            if not originals.belongs(held, mtime_ns):
+                originals.forget(txn, digest, path)  # someone set a new date: it is theirs
+            return
+        ours = [one for one in originals.of_digest(txn, digest) if originals.is_ours(one, mtime_ns)]
+        moved = [one for one in ours if not os.path.lexists(one.path)]
+        source = next(iter(moved or ours), None)
+        if moved:
+            originals.forget(txn, digest, moved[0].path)
+        elif source is None and before is not None and before.digest != digest:
+            edited = originals.at(txn, before.digest, path)
+            if edited is not None and originals.is_ours(edited, mtime_ns):
+                source = edited
+                originals.forget(txn, before.digest, path)
+        if source is not None:
+            following = Original(path, source.original_ns, mtime_ns, mtime_ns)
+            originals.record(txn, digest, following)
+
+    def _label(self, path: bytes, looked: Looked, place: Place, others: list[Sighting]) -> None:
+        """Ask the label rules what this appearance means, and log it."""
+        taste = place.watch.taste
+        label = labels.current(self.txn, taste, looked.digest)
+        source = sightings.find(self.txn, label.path) if label is not None else None
+        appearance = Appearance(
+            path,
+            place.role,
+            label,
+            label_file_exists=label is not None and self._may_exist(label.path),
+            label_file_missed_ns=self.now_ns - source.gone_ns if source and source.gone_ns else 0,
+            same_file=source is not None and _same_file(source.seen, looked.seen),
+            taught_elsewhere=any(
+                one.role != "inbox" and not one.gone_ns and self._may_exist(one.path)
+                for one in others
+            ),
+        )
+        event = label_event(appearance)
+        if event is not None:
+            logged = LabelEvent(self.now_ns, taste, looked.digest, event, "place", path)
+            labels.append(self.txn, logged)
+            self.done.relearn.add(taste)
+
+    def _may_exist(self, path: bytes) -> bool:
+        """Whether a file is there, or behind a place that is missing: a disk that is unplugged."""
+        folder = self.watches.folder(path)
+        return os.path.lexists(path) or (folder is not None and not os.path.lexists(folder))
+
+
+def _same_file(one: Fingerprint, other: Fingerprint) -> bool:
+    return (one.dev, one.ino) == (other.dev, other.ino)
+
+
+def mark_gone(txn: Txn, path: bytes) -> bytes | None:
+    """Nothing is at `path` now. Labels and originals stay. Returns the inbox of an inbox file."""
+    records.forget_failure(txn, path)
+    sighting = sightings.find(txn, path)
+    if sighting is None or sighting.gone_ns:
+        return None
+    gone = Sighting(
+        path, sighting.seen, sighting.digest, sighting.inbox, sighting.role, time.time_ns()
+    )
+    sightings.record(txn, gone)
+    return sighting.inbox if sighting.role == "inbox" else None

@@ -1,0 +1,176 @@
+"""From labels to scores: when a taste is due for training, and which files lack a score."""
+
+import time
+from dataclasses import dataclass
+
+from imgscore.engine.base import House
+from imgscore.store import labels, records, sightings, vectors
+from imgscore.store.store import Txn
+from imgscore.work.tasks import Answer, Crashed, Refused, Rescore, Scored, Train, Trained
+
+LEAST_LABELS = 2
+# With many labels one more changes little: the wait grows with them, up to this many seconds.
+MOST_PATIENCE = 60.0
+
+
+def patience(count: int, train_after: float) -> float:
+    """Seconds of quiet before training on `count` labels."""
+    return min(train_after * (1 + count / 100), max(train_after, MOST_PATIENCE))
+
+
+@dataclass
+class TasteState:
+    """What is known of a taste's labels and its training."""
+
+    keep: int = 0
+    trash: int = 0
+    due: float | None = None
+    """monotonic seconds"""
+    training: bool = False
+    scoring: bool = False
+    unscored: bool = False
+    trouble: str = ""
+
+    @property
+    def missing(self) -> str:
+        """Which labels are still needed before anything can be learned, in words; or ""."""
+        return " and ".join(
+            f"{LEAST_LABELS - count} more {name}"
+            for name, count in (("keep", self.keep), ("trash", self.trash))
+            if count < LEAST_LABELS
+        )
+
+    @property
+    def wants_training(self) -> bool:
+        """Whether training is due, now or soon."""
+        return self.due is not None and not self.missing and not self.training
+
+
+class Learner:
+    """Knows every taste's state. Times are seconds of the monotonic clock."""
+
+    def __init__(self, house: House, txn: Txn) -> None:
+        self.house = house
+        self.tastes = {watch.taste: TasteState() for watch in house.watches.all}
+        for taste, state in self.tastes.items():
+            self._count(txn, taste)
+            head = records.current_head(txn, taste)
+            newest = max((label.sequence for _, label in labels.every(txn, taste)), default=0)
+            tried = max((one.label_sequence for one in records.heads(txn, taste)), default=0)
+            if newest > tried or (head is not None and head.embedder != house.embedder.id):
+                state.due = time.monotonic()
+            state.unscored = True
+
+    def _count(self, txn: Txn, taste: str) -> None:
+        counts = labels.counts(txn, taste)
+        self.tastes[taste].keep, self.tastes[taste].trash = counts["keep"], counts["trash"]
+
+    def relearn(self, taste: str, *, at_once: bool = False) -> None:
+        """Labels have changed: train when they have been quiet for a while."""
+        state = self.tastes.setdefault(taste, TasteState())
+        with self.house.store.read() as txn:
+            self._count(txn, taste)
+        after = self.house.config.daemon.train_after
+        wait = 0.0 if at_once else patience(state.keep + state.trash, after)
+        state.due = time.monotonic() + wait
+        self.house.changed()
+
+    def rescore(self, taste: str) -> None:
+        """Files may lack a score under the current head."""
+        self.tastes[taste].unscored = True
+
+    @property
+    def pending(self) -> int:
+        """How many trainings and scorings are due or under way."""
+        return sum(
+            (state.wants_training or state.training)
+            + (state.scoring or (state.unscored and bool(self.house.head(taste))))
+            for taste, state in self.tastes.items()
+        )
+
+    def next_time(self, now: float) -> float | None:
+        """When `advance` has something to do."""
+        if any(
+            state.unscored and not state.scoring and self.house.head(taste)
+            for taste, state in self.tastes.items()
+        ):
+            return now
+        dues = [state.due for state in self.tastes.values() if state.wants_training]
+        return min((due for due in dues if due is not None), default=None)
+
+    def advance(self, now: float, *, may_train: bool) -> None:
+        """Hand out trainings and scorings that are due."""
+        for taste, state in self.tastes.items():
+            if may_train and state.wants_training and state.due is not None and state.due <= now:
+                if self.house.pool.submit(Train(taste)):
+                    state.due, state.training = None, True
+            elif state.unscored and not state.scoring:
+                self._score(taste, state)
+
+    def _score(self, taste: str, state: TasteState) -> None:
+        head = self.house.head(taste)
+        if not head:
+            return
+        digests = self._unscored(taste, head)
+        if not digests or self.house.pool.submit(Rescore(taste, head, digests)):
+            state.unscored, state.scoring = False, bool(digests)
+
+    def _unscored(self, taste: str, head: str) -> list[bytes]:
+        """Digests in the inboxes of a taste that have a vector but no score under the head."""
+        inboxes = {watch.inbox for watch in self.house.watches.all if watch.taste == taste}
+        with self.house.store.read() as txn:
+            return [
+                sighting.digest
+                for sighting in sightings.every(txn)
+                if sighting.inbox in inboxes
+                and sighting.role == "inbox"
+                and records.score(txn, taste, head, sighting.digest) is None
+                and vectors.known(txn, self.house.embedder.id, sighting.digest)
+            ]
+
+    def take_training(self, task: Train, answer: Answer) -> None:
+        """The end of a training."""
+        state = self.tastes[task.taste]
+        state.training = False
+        match answer:
+            case Trained(record):
+                state.trouble = ""
+                before = self.house.head(task.taste)
+                self.house.store.commit(lambda txn: records.record_head(txn, record))
+                if record.accepted:
+                    self._retire(task.taste, before)
+            case Refused(reason, remedy):
+                state.trouble = f"{reason}; {remedy}"
+            case Crashed(reason):
+                state.trouble = f"training {reason or 'was interrupted'}"
+            case _:
+                pass
+
+    def use_head(self, taste: str, version: str) -> None:
+        """Score and order with another head of the same taste."""
+        before = self.house.head(taste)
+        self.house.store.commit(lambda txn: records.use_head(txn, taste, version))
+        self._retire(taste, before)
+
+    def _retire(self, taste: str, before: str) -> None:
+        """Scores of the head that is no longer used can be had again from the vectors."""
+        if before and before != self.house.head(taste):
+            self.house.store.commit(lambda txn: records.forget_scores(txn, taste, before))
+        self.rescore(taste)
+
+    def take_scores(self, task: Rescore, answer: Answer) -> bool:
+        """A part of a scoring; True when it is complete and the order may be off."""
+        state = self.tastes[task.taste]
+        match answer:
+            case Scored(scores, last):
+                self.house.store.commit(
+                    lambda txn: records.record_scores(txn, task.taste, task.head, scores)
+                )
+                state.scoring = not last
+                return last
+            case Refused(reason, remedy):
+                state.trouble = f"{reason}; {remedy}"
+            case _:
+                state.unscored = True
+        state.scoring = False
+        return False

@@ -1,0 +1,213 @@
+"""From a hint to the store: scan, settle, queue, hand to a worker, take in what it found."""
+
+import os
+import time
+from collections.abc import Iterator
+
+from imgscore.engine import intake
+from imgscore.engine.base import House
+from imgscore.engine.hints import Hints, LookQueue
+from imgscore.engine.intake import Consequences
+from imgscore.engine.scan import Slice, scan
+from imgscore.images.formats import is_image_name
+from imgscore.images.version import DECODER_VERSION
+from imgscore.reconcile.walk import look_at
+from imgscore.store import records, sightings
+from imgscore.store.schema import Failure, Fingerprint
+from imgscore.store.store import Txn
+from imgscore.watches import within
+from imgscore.work.tasks import Answer, Crashed, Look, Looked, Refused, Unreadable
+
+# Looks are committed together: a commit waits for the disk.
+BATCH = 64
+BATCH_SECONDS = 0.5
+
+CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
+
+
+class Looker:
+    """Knows what is still to be looked at. Times are seconds of the monotonic clock."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.hints = Hints(house.config.daemon.settle)
+        self.offline: set[bytes] = set()
+        """roots that are not there"""
+        self._queue = LookQueue()
+        self._out: dict[bytes, bool] = {}
+        """paths that a worker holds → whether to look again after its answer"""
+        self._scans: list[tuple[bytes, Iterator[Slice]]] = []
+        self._found: list[tuple[Look, Looked]] = []
+        self._found_since = 0.0
+
+    # ---- hints
+
+    def hint(self, path: bytes) -> None:
+        """Something may have happened at `path`, a file or nothing."""
+        if is_image_name(os.path.split(path)[1]) and not self._hidden(path):
+            self.hints.add(path, time.monotonic())
+
+    def hint_tree(self, root: bytes) -> None:
+        """Anything may have happened under `root`."""
+        if self._hidden(root + b"/"):
+            return
+        self._scans = [(one, scan) for one, scan in self._scans if not within(one, root)]
+        slices = scan(self.house.store, self.house.watches, root, DECODER_VERSION)
+        self._scans.append((root, slices))
+
+    def hint_all(self) -> None:
+        """Compare everything watched with the store."""
+        for root in self.house.watches.roots():
+            self.hint_tree(root)
+
+    def _hidden(self, path: bytes) -> bool:
+        """Whether the path lies outside of every place, or a folder on the way is hidden."""
+        folder = self.house.watches.folder(path)
+        return folder is None or b"/." in path[len(folder) :]
+
+    # ---- state
+
+    @property
+    def pending(self) -> int:
+        """How many files and scans are still to be done."""
+        waiting = len(self.hints) + len(self._queue)
+        return waiting + len(self._out) + len(self._scans) + len(self._found)
+
+    @property
+    def looking(self) -> bool:
+        """Whether files are on their way through the workers."""
+        return bool(len(self._queue) or self._out or self._found)
+
+    @property
+    def teaching(self) -> bool:
+        """Whether files that teach wait for a worker: training waits for them."""
+        return self._queue.teaching
+
+    def next_time(self, now: float) -> float | None:
+        """When `advance` has something to do."""
+        if self._scans or (len(self._queue) and self.house.pool.has_room()):
+            return now
+        times = [self.hints.next_due()]
+        if self._found:
+            times.append(self._found_since + BATCH_SECONDS if self._out else now)
+        return min((time for time in times if time is not None), default=None)
+
+    # ---- the work
+
+    def advance(self, now: float) -> Consequences:
+        """Do what can be done without waiting; returns what follows from what was taken in."""
+        self._scan_slice(now)
+        self._look_at_hints(now)
+        self._hand_out()
+        return self._commit_found(now)
+
+    def _scan_slice(self, now: float) -> None:
+        if not self._scans:
+            return
+        root, slices = self._scans[0]
+        part = next(slices, None)
+        if part is None:
+            self._scans.pop(0)
+            return
+        if part.offline:
+            self.offline.add(root)
+        else:
+            self.offline.discard(root)
+        for path in part.changed:
+            self.hints.add(path, now - self.hints.settle)
+        if part.gone:
+            self._gone(part.gone)
+        for folder in part.unlisted:
+            reason = f"cannot be listed: {folder.reason}"
+            self._fail(folder.path, reason, "check the folder's permissions")
+        self.house.changed()
+
+    def _look_at_hints(self, now: float) -> None:
+        gone: list[bytes] = []
+        for path, seen in self.hints.ready(now, time.time_ns(), look_at):
+            if path in self._out:
+                self._out[path] = True
+            elif seen is None:
+                gone.append(path)
+            elif self._is_news(path, seen):
+                place = self.house.watches.locate(path)
+                self._queue.add(path, teaches=place is not None and place.role != "inbox")
+                self.house.changed()
+        if gone:
+            self._gone(gone)
+
+    def _gone(self, paths: list[bytes]) -> None:
+        def mark(txn: Txn) -> None:
+            for path in paths:
+                intake.mark_gone(txn, path)
+
+        self.house.store.commit(mark)
+        self.house.changed()
+
+    def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
+        """Whether the store does not know the file as it is now."""
+        place = self.house.watches.locate(path)
+        with self.house.store.read() as txn:
+            failure = records.failure(txn, path)
+            known = sightings.find(txn, path)
+        if failure is not None:
+            return failure.seen != seen or failure.decoder != DECODER_VERSION
+        return (
+            known is None
+            or place is None
+            or bool(known.gone_ns)
+            or known.seen != seen
+            or (known.inbox, known.role) != (place.watch.inbox, place.role)
+        )
+
+    def _hand_out(self) -> None:
+        if not len(self._queue) or not self.house.pool.has_room():
+            return
+        watches = self.house.watches
+        heads = {watch.taste: self.house.head(watch.taste) for watch in watches.all}
+        while self.house.pool.has_room():
+            path = self._queue.take()
+            if path is None:
+                return
+            place = watches.locate(path)
+            if place is not None:
+                self._out[path] = False
+                taste = place.watch.taste
+                self.house.pool.submit(Look(path, taste, heads[taste]))
+
+    def take(self, task: Look, answer: Answer) -> None:
+        """A worker's answer: kept until the next commit."""
+        again = self._out.pop(task.path, False)
+        match answer:
+            case Looked():
+                if not self._found:
+                    self._found_since = time.monotonic()
+                self._found.append((task, answer))
+            case Unreadable(reason, remedy) | Refused(reason, remedy):
+                self._fail(task.path, reason, remedy)
+            case Crashed(reason) if reason:
+                self._fail(task.path, reason, CRASH_REMEDY)
+            case _:
+                again = True
+        if again:
+            self.hints.add(task.path, time.monotonic())
+
+    def _fail(self, path: bytes, reason: str, remedy: str) -> None:
+        seen = look_at(path) or Fingerprint(0, 0, 0, 0, 0)
+        failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
+        self.house.store.commit(lambda txn: records.record_failure(txn, failure))
+
+    def _commit_found(self, now: float) -> Consequences:
+        waited = now - self._found_since >= BATCH_SECONDS
+        more = bool(self._out or len(self._queue))
+        if not self._found or (len(self._found) < BATCH and not waited and more):
+            return Consequences()
+        house, batch = self.house, self._found
+        done = house.store.commit(
+            lambda txn: intake.take_in(
+                txn, batch, house.watches, house.embedder.id, DECODER_VERSION
+            )
+        )
+        self._found = []
+        house.changed()
+        return done

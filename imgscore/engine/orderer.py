@@ -1,0 +1,103 @@
+"""From scores to dates: which inbox's order is off, and which files get their own date back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imgscore.engine import arrange
+from imgscore.engine.base import House
+from imgscore.engine.looker import Looker
+from imgscore.store import originals
+from imgscore.store.store import Txn
+from imgscore.watches import Watch
+
+# While much is still to be embedded, the order is brought up to date only this often.
+ORDER_SECONDS = 10.0
+
+
+@dataclass
+class OrderState:
+    """What is known of one inbox's order."""
+
+    watch: Watch
+    due: bool = True
+    done_at: float = float("-inf")
+
+
+class Orderer:
+    """Knows every inbox's order. Times are seconds of the monotonic clock."""
+
+    def __init__(self, house: House, looker: Looker, txn: Txn) -> None:
+        self.house = house
+        self._looker = looker
+        self._states = {watch.inbox: OrderState(watch) for watch in house.watches.all}
+        self._restores = {
+            (digest, original.path)
+            for digest, original in originals.every(txn)
+            if (place := house.watches.locate(original.path)) and place.role != "inbox"
+        }
+
+    def reorder(self, inbox: bytes) -> None:
+        """The order of an inbox may be off."""
+        self._states[inbox].due = True
+
+    def reorder_taste(self, taste: str) -> None:
+        """The order of every inbox of a taste may be off."""
+        for state in self._states.values():
+            state.due |= state.watch.taste == taste
+
+    def restore(self, files: set[tuple[bytes, bytes]]) -> None:
+        """These files, (digest, path), have left the inbox: give them their own date back."""
+        self._restores |= files
+
+    def _is_due(self, state: OrderState) -> bool:
+        return state.due and bool(self.house.head(state.watch.taste))
+
+    @property
+    def pending(self) -> int:
+        """How many orders and dates are due."""
+        return len(self._restores) + sum(self._is_due(state) for state in self._states.values())
+
+    def next_time(self, now: float) -> float | None:
+        """When `advance` has something to do."""
+        if self._restores:
+            return now
+        return min(
+            (self._time(state, now) for state in self._states.values() if self._is_due(state)),
+            default=None,
+        )
+
+    def _time(self, state: OrderState, now: float) -> float:
+        return max(now, state.done_at + ORDER_SECONDS) if self._looker.looking else now
+
+    def advance(self, now: float) -> None:
+        """Order what is due."""
+        if self._restores:
+            self._put_back()
+        for state in self._states.values():
+            if self._is_due(state) and self._time(state, now) <= now:
+                state.due, state.done_at = False, now
+                self.house.changed()
+                if not self.house.config.dry_run:
+                    for _ in self.order(state.watch):
+                        pass
+
+    def _put_back(self) -> None:
+        files, self._restores = self._restores, set()
+        if self.house.config.dry_run:
+            return
+        with self.house.store.read() as txn:
+            held = [(digest, originals.at(txn, digest, path)) for digest, path in files]
+        wanted = [(digest, original) for digest, original in held if original is not None]
+        for entry, error in arrange.put_back(self.house.store, wanted):
+            if error is not None:
+                self._looker.hint(entry.path)
+
+    def order(self, watch: Watch, under: bytes | None = None) -> Iterator[arrange.Outcome]:
+        """Bring an inbox into order now, CHUNK touches at a time."""
+        head = self.house.head(watch.taste)
+        wanted = arrange.intended(self.house.store, watch, head, under) if head else []
+        for outcome in arrange.arrange(self.house.store, wanted, head):
+            for path in outcome.look_again:
+                self._looker.hint(path)
+            self.house.changed()
+            yield outcome

@@ -1,0 +1,4 @@
+"""The decoder's version, without the decoder: the idle daemon compares it with old failures."""
+
+DECODER_VERSION = 1
+"""Raise it when a file that failed may now decode, or pixels change."""

@@ -1,0 +1,51 @@
+"""Where things live: the XDG folders of config, store, caches and the control socket.
+
+Read from the environment at each call, so that a test or a service can move all of it.
+"""
+
+import os
+from pathlib import Path
+
+
+def _base(variable: str, default: str) -> Path:
+    value = os.environ.get(variable, "")
+    # The XDG specification says to ignore relative paths.
+    return (Path(value) if value.startswith("/") else Path.home() / default) / "imgscore"
+
+
+def config_file() -> Path:
+    """`$XDG_CONFIG_HOME/imgscore/config.toml`."""
+    return _base("XDG_CONFIG_HOME", ".config") / "config.toml"
+
+
+def data_folder() -> Path:
+    """`$XDG_DATA_HOME/imgscore`: the store and the heads; nothing in it can be recomputed."""
+    return _base("XDG_DATA_HOME", ".local/share")
+
+
+def store_folder() -> Path:
+    """The LMDB environment."""
+    return data_folder() / "store"
+
+
+def heads_folder() -> Path:
+    """Trained heads, one folder a taste."""
+    return data_folder() / "heads"
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/imgscore`: may be deleted at any time."""
+    return _base("XDG_CACHE_HOME", ".cache")
+
+
+def runtime_folder() -> Path:
+    """`$XDG_RUNTIME_DIR/imgscore`, or a private folder beside the store where there is none."""
+    if os.environ.get("XDG_RUNTIME_DIR", "").startswith("/"):
+        return Path(os.environ["XDG_RUNTIME_DIR"]) / "imgscore"
+    by_user = Path(f"/run/user/{os.getuid()}")
+    return by_user / "imgscore" if os.access(by_user, os.W_OK) else data_folder() / "run"
+
+
+def socket_path() -> Path:
+    """The daemon's control socket."""
+    return runtime_folder() / "control.sock"

@@ -1,0 +1,62 @@
+"""The image files under a folder, with their stat. Follows no link, opens no file."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imgscore.images.formats import is_image_name
+from imgscore.store.schema import Fingerprint
+
+
+@dataclass(frozen=True)
+class Found:
+    """A regular file with an image's name."""
+
+    path: bytes
+    seen: Fingerprint
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """A folder that cannot be listed, and why."""
+
+    path: bytes
+    reason: str
+
+
+def walk(root: bytes) -> Iterator[Found | Unlisted]:
+    """Every image file under `root`, folder by folder; hidden folders are left out.
+
+    A file that vanishes meanwhile is passed over.
+    """
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = os.scandir(folder)
+        except OSError as error:
+            yield Unlisted(folder, error.strerror or str(error))
+            continue
+        with entries:
+            for entry in entries:
+                if entry.name.startswith(b"."):
+                    continue
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif is_image_name(entry.name) and entry.is_file(follow_symlinks=False):
+                        yield Found(
+                            entry.path, Fingerprint.of_stat(entry.stat(follow_symlinks=False))
+                        )
+                except OSError:
+                    continue
+
+
+def look_at(path: bytes) -> Fingerprint | None:
+    """The fingerprint of a regular file; None for anything else, or nothing."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return Fingerprint.of_stat(status) if stat.S_ISREG(status.st_mode) else None

@@ -1,0 +1,60 @@
+"""Labels by digest: an append-only log of events, and the current label derived from it."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from imgscore.store.schema import Label, LabelEvent, LabelName, pack
+from imgscore.store.store import Txn
+
+_event = msgspec.msgpack.Decoder(LabelEvent)
+_label = msgspec.msgpack.Decoder(Label)
+
+
+def _key(taste: str, digest: bytes) -> bytes:
+    return taste.encode() + b"\0" + digest
+
+
+def append(txn: Txn, event: LabelEvent) -> int:
+    """Log an event and make it the digest's current label; returns its sequence number."""
+    number = txn.table("label_log").append(pack(event))
+    current, key = txn.table("labels"), _key(event.taste, event.digest)
+    if event.label == "clear":
+        current.delete(key)
+    else:
+        label = Label(event.label, number, event.time_ns, event.source, event.path)
+        current.put(key, pack(label))
+    return number
+
+
+def current(txn: Txn, taste: str, digest: bytes) -> Label | None:
+    """The label of a digest now."""
+    value = txn.table("labels").get(_key(taste, digest))
+    return None if value is None else _label.decode(value)
+
+
+def every(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:
+    """(digest, label) of each labelled digest of a taste."""
+    prefix = _key(taste, b"")
+    for key, value in txn.table("labels").scan(prefix):
+        yield key[len(prefix) :], _label.decode(value)
+
+
+def counts(txn: Txn, taste: str) -> dict[LabelName, int]:
+    """How many digests are labelled keep and trash."""
+    found: dict[LabelName, int] = {"keep": 0, "trash": 0}
+    for _, label in every(txn, taste):
+        found[label.label] += 1
+    return found
+
+
+def log(txn: Txn) -> Iterator[tuple[int, LabelEvent]]:
+    """(sequence number, event), newest first."""
+    for key, value in txn.table("label_log").backwards():
+        yield int.from_bytes(key, "big"), _event.decode(value)
+
+
+def last_sequence(txn: Txn) -> int:
+    """The number of the newest event; 0 where there is none."""
+    last = txn.table("label_log").last()
+    return int.from_bytes(last[0], "big") if last else 0

@@ -1,0 +1,55 @@
+"""One writer a store, by a kernel lock: it ends with the process, however that ends."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from imgscore.errors import StoreError
+
+
+class BusyError(StoreError):
+    """Another process writes the store."""
+
+
+class StoreLock:
+    """Held from construction to close(). Raises BusyError when another process holds it."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._descriptor = os.open(
+                folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except OSError as error:
+            raise StoreError(
+                f"{folder}: cannot be written: {error.strerror}", "check the folder's permissions"
+            ) from None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
+            os.close(self._descriptor)
+            raise BusyError(
+                f"another imgscore (process {holder or 'unknown'}) is using the store in {folder}",
+                "wait for it to finish, or end it",
+            ) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
+    def close(self) -> None:
+        """Let the next one in."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> "StoreLock":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()

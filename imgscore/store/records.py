@@ -1,0 +1,131 @@
+"""The smaller rooms: failures, traits, scores, heads, the journal of touches and a few settings."""
+
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from imgscore.images.traits import Traits
+from imgscore.store.schema import DIGEST_SIZE, Failure, HeadRecord, Touch, pack, path_key
+from imgscore.store.store import Txn
+
+_failure = msgspec.msgpack.Decoder(Failure)
+_traits = msgspec.msgpack.Decoder(Traits)
+_score = struct.Struct("<ff")
+_head = msgspec.msgpack.Decoder(HeadRecord)
+_touch = msgspec.msgpack.Decoder(Touch)
+
+
+def record_failure(txn: Txn, failure: Failure) -> None:
+    """Say why the file at a path has no embedding."""
+    txn.table("failures").put(path_key(failure.path), pack(failure))
+
+
+def forget_failure(txn: Txn, path: bytes) -> bool:
+    """The file is fine, or gone."""
+    return txn.table("failures").delete(path_key(path))
+
+
+def failure(txn: Txn, path: bytes) -> Failure | None:
+    """The failure at a path."""
+    value = txn.table("failures").get(path_key(path))
+    return None if value is None else _failure.decode(value)
+
+
+def failures(txn: Txn) -> Iterator[Failure]:
+    """Every failure."""
+    for _, value in txn.table("failures").scan():
+        yield _failure.decode(value)
+
+
+def record_traits(txn: Txn, digest: bytes, traits: Traits) -> None:
+    """Write a digest's traits."""
+    txn.table("traits").put(digest, pack(traits))
+
+
+def traits(txn: Txn, digest: bytes) -> Traits | None:
+    """A digest's traits."""
+    value = txn.table("traits").get(digest)
+    return None if value is None else _traits.decode(value)
+
+
+def record_scores(txn: Txn, taste: str, head: str, scores: bytes) -> None:
+    """Write scores under one head: `scores` is packed as pack_score does, one after another."""
+    step, prefix = DIGEST_SIZE + _score.size, _scores(taste, head)
+    txn.table("scores").put_many(
+        (prefix + scores[at : at + DIGEST_SIZE], scores[at + DIGEST_SIZE : at + step])
+        for at in range(0, len(scores), step)
+    )
+
+
+def pack_score(digest: bytes, score: float, deviation: float) -> bytes:
+    """40 bytes: the digest, the score, and the score's own noise."""
+    return digest + _score.pack(score, deviation)
+
+
+def score(txn: Txn, taste: str, head: str, digest: bytes) -> tuple[float, float] | None:
+    """(score, deviation) of a digest under a head."""
+    value = txn.table("scores").get(_scores(taste, head) + digest)
+    return None if value is None else _score.unpack(value)
+
+
+def forget_scores(txn: Txn, taste: str, head: str) -> None:
+    """Drop all scores that a head gave; they can be had again from the embeddings."""
+    txn.table("scores").delete_all(_scores(taste, head))
+
+
+def _scores(taste: str, head: str) -> bytes:
+    return f"{taste}\0{head}\0".encode()
+
+
+def record_head(txn: Txn, head: HeadRecord) -> None:
+    """Write a head's record; an accepted one becomes the current head of its taste."""
+    txn.table("heads").put(f"{head.taste}\0{head.version}".encode(), pack(head))
+    if head.accepted:
+        use_head(txn, head.taste, head.version)
+
+
+def use_head(txn: Txn, taste: str, version: str) -> None:
+    """Make a head the current one of its taste."""
+    txn.table("meta").put(f"head:{taste}".encode(), version.encode())
+
+
+def heads(txn: Txn, taste: str) -> list[HeadRecord]:
+    """Every head of a taste, oldest first."""
+    prefix = f"{taste}\0".encode()
+    found = [_head.decode(value) for _, value in txn.table("heads").scan(prefix)]
+    return sorted(found, key=lambda head: head.created_ns)
+
+
+def current_head(txn: Txn, taste: str) -> HeadRecord | None:
+    """The head that scores a taste now."""
+    version = txn.table("meta").get(f"head:{taste}".encode())
+    if version is None:
+        return None
+    value = txn.table("heads").get(f"{taste}\0".encode() + version)
+    return None if value is None else _head.decode(value)
+
+
+def journal(txn: Txn, touch: Touch) -> int:
+    """Write a touch that is about to be done; returns its number."""
+    return txn.table("journal").append(pack(touch))
+
+
+def touches(txn: Txn) -> Iterator[tuple[int, Touch]]:
+    """(number, touch) of the journal, newest first."""
+    for key, value in txn.table("journal").backwards():
+        yield int.from_bytes(key, "big"), _touch.decode(value)
+
+
+def setting(txn: Txn, name: str) -> str | None:
+    """A small fact that outlives the process, such as `paused_until_ns`."""
+    value = txn.table("meta").get(f"setting:{name}".encode())
+    return None if value is None else value.decode()
+
+
+def set_setting(txn: Txn, name: str, value: str | None) -> None:
+    """Write a setting; None removes it."""
+    if value is None:
+        txn.table("meta").delete(f"setting:{name}".encode())
+    else:
+        txn.table("meta").put(f"setting:{name}".encode(), value.encode())

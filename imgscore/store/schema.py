@@ -1,0 +1,149 @@
+"""The records of the store and how each becomes bytes. Pure: no database here.
+
+Structs are written as arrays; a later version may only append fields that have a default.
+"""
+
+import hashlib
+import os
+import struct
+from typing import Literal, TypeVar
+
+import msgspec
+
+from imgscore.watches import Role
+
+SCHEMA_VERSION = 1
+DIGEST_SIZE = 32
+
+LabelName = Literal["keep", "trash"]
+EventName = Literal["keep", "trash", "clear"]
+Source = Literal["place", "cli", "import"]
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def pack(record: msgspec.Struct) -> bytes:
+    """A record as msgpack."""
+    return _encoder.encode(record)
+
+
+def path_key(path: bytes) -> bytes:
+    """16 bytes that stand for a path: LMDB keys end at 511 bytes, paths at 4,096."""
+    return hashlib.blake2b(path, digest_size=16).digest()
+
+
+_fingerprint = struct.Struct("<QQqqq")
+
+
+class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
+    """What a stat says of a file; two equal ones mean an unchanged file."""
+
+    dev: int
+    ino: int
+    size: int
+    ctime_ns: int
+    mtime_ns: int
+
+    @classmethod
+    def of_stat(cls, status: os.stat_result) -> "Fingerprint":
+        """The fingerprint of a file from its stat."""
+        return cls(
+            status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
+        )
+
+    def packed(self) -> bytes:
+        """40 bytes, compared without decoding when 100,000 files are looked at."""
+        return _fingerprint.pack(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
+
+    @classmethod
+    def unpacked(cls, raw: bytes) -> "Fingerprint":
+        """The inverse of packed(); what follows the 40 bytes is ignored."""
+        return cls(*_fingerprint.unpack_from(raw))
+
+
+FINGERPRINT_SIZE = _fingerprint.size
+
+
+class Sighting(msgspec.Struct, array_like=True, frozen=True):
+    """What was last seen at a path. `gone_ns` is when the path was found missing; 0 = present."""
+
+    path: bytes
+    seen: Fingerprint
+    digest: bytes
+    inbox: bytes
+    role: Role
+    gone_ns: int = 0
+
+
+class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
+    """One entry of the append-only label log."""
+
+    time_ns: int
+    taste: str
+    digest: bytes
+    label: EventName
+    source: Source
+    path: bytes
+
+
+class Label(msgspec.Struct, array_like=True, frozen=True):
+    """The current label of a digest under a taste: the log's last word."""
+
+    label: LabelName
+    sequence: int
+    time_ns: int
+    source: Source
+    path: bytes
+
+
+class Failure(msgspec.Struct, array_like=True, frozen=True):
+    """Why a file has no embedding. It is tried again when the file or the decoder changes."""
+
+    path: bytes
+    seen: Fingerprint
+    digest: bytes
+    reason: str
+    remedy: str
+    decoder: int
+
+
+class Original(msgspec.Struct, array_like=True, frozen=True):
+    """The user's own mtime of a file that we touch.
+
+    `before_ns` and `after_ns` are our last touch: the file carries one of the two, depending on
+    whether a crash came between the journal and the touch. Anything else is the user's new date.
+    """
+
+    path: bytes
+    original_ns: int
+    before_ns: int
+    after_ns: int
+
+
+class Touch(msgspec.Struct, array_like=True, frozen=True):
+    """One mtime of ours in the journal, written before it is done."""
+
+    time_ns: int
+    run: int
+    inbox: bytes
+    path: bytes
+    digest: bytes
+    before_ns: int
+    after_ns: int
+    head: str
+    reason: Literal["order", "restore", "undo"]
+
+
+class HeadRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A trained head: where its file is and what was measured when it was made."""
+
+    version: str
+    taste: str
+    embedder: str
+    created_ns: int
+    labels: int
+    label_sequence: int
+    accepted: bool
+    report: dict[str, object]

@@ -1,0 +1,86 @@
+"""Sightings: what was last seen at each path, and which paths hold a digest.
+
+A path that is missing keeps its sighting, marked gone, so that a move can be told from a copy.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from imgscore.store.schema import (
+    FINGERPRINT_SIZE,
+    Fingerprint,
+    Sighting,
+    pack,
+    path_key,
+)
+from imgscore.store.store import Txn
+from imgscore.watches import Role
+
+
+class _Rest(msgspec.Struct, array_like=True, frozen=True):
+    """A sighting without its fingerprint, which stands before it in plain bytes."""
+
+    path: bytes
+    digest: bytes
+    inbox: bytes
+    role: Role
+    gone_ns: int = 0
+
+
+_decoder = msgspec.msgpack.Decoder(_Rest)
+
+
+def decode(value: bytes) -> Sighting:
+    """A sighting from its stored bytes."""
+    rest = _decoder.decode(value[FINGERPRINT_SIZE:])
+    return Sighting(
+        rest.path, Fingerprint.unpacked(value), rest.digest, rest.inbox, rest.role, rest.gone_ns
+    )
+
+
+def find(txn: Txn, path: bytes) -> Sighting | None:
+    """The sighting at `path`, gone or not."""
+    value = txn.table("sightings").get(path_key(path))
+    return None if value is None else decode(value)
+
+
+def record(txn: Txn, sighting: Sighting) -> None:
+    """Write a sighting, and let its digest point to its path."""
+    key = path_key(sighting.path)
+    table = txn.table("sightings")
+    old = table.get(key)
+    if old is not None:
+        old_digest = decode(old).digest
+        if old_digest != sighting.digest:
+            txn.table("places").delete(old_digest + key)
+    rest = _Rest(sighting.path, sighting.digest, sighting.inbox, sighting.role, sighting.gone_ns)
+    table.put(key, sighting.seen.packed() + pack(rest))
+    txn.table("places").put(sighting.digest + key, b"")
+
+
+def forget(txn: Txn, sighting: Sighting) -> None:
+    """Remove a sighting altogether; labels and originals stay."""
+    key = path_key(sighting.path)
+    txn.table("sightings").delete(key)
+    txn.table("places").delete(sighting.digest + key)
+
+
+def every(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
+    """All sightings that are present; with `gone`, those marked gone too."""
+    for _, value in txn.table("sightings").scan():
+        sighting = decode(value)
+        if gone or not sighting.gone_ns:
+            yield sighting
+
+
+def raw(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
+    """(path key, value) of every sighting; the value begins with the fingerprint's bytes."""
+    return txn.table("sightings").scan()
+
+
+def of_digest(txn: Txn, digest: bytes) -> list[Sighting]:
+    """Every sighting of a digest, gone ones included."""
+    table = txn.table("sightings")
+    values = (table.get(key[len(digest) :]) for key, _ in txn.table("places").scan(digest))
+    return [decode(value) for value in values if value is not None]

@@ -1,0 +1,113 @@
+"""One file, read once: its digest, and, where the store lacks them, its embedding and traits."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgscore.embedders import registry
+from imgscore.errors import ImageError
+from imgscore.images.decode import decode
+from imgscore.store import records, vectors
+from imgscore.store.schema import Fingerprint
+from imgscore.work.tasks import Look, Looked, Moving, Unreadable
+
+if TYPE_CHECKING:
+    from imgscore.embedders.base import Embedder
+    from imgscore.heads.base import Head
+    from imgscore.work.worker import Context
+
+MOST_BYTES = 1 << 29
+_CHUNK = 1 << 22
+
+_embedders: dict[tuple[str, str], Embedder] = {}
+_heads: dict[tuple[str, str], Head] = {}
+
+
+def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
+    """Read, hash, decode, embed and score the file at `task.path`."""
+    try:
+        seen, digest, data = _read(task.path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return Moving()
+        return Unreadable(f"cannot be read: {error.strerror}", _remedy(error))
+    if data is None:
+        return Moving()
+    model = registry.spec(context.model)
+    with context.store.read() as txn:
+        stored = vectors.get(txn, model.id, digest)
+        has_traits = records.traits(txn, digest) is not None
+    if stored is not None and has_traits:
+        return Looked(seen, digest, score=_score(context, task, stored))
+    if len(data) > MOST_BYTES:
+        return Looked(
+            seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"
+        )
+    try:
+        picture = decode(data)
+        vector = _embedder(context).embed([picture])[0].tobytes()
+    except ImageError as error:
+        return Looked(seen, digest, reason=error.message, remedy=error.remedy)
+    except MemoryError:
+        return Looked(
+            seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
+        )
+    return Looked(seen, digest, vector, picture.traits, _score(context, task, vector))
+
+
+def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
+    """(fingerprint, digest, bytes); the bytes are None when the file changed meanwhile."""
+    # Not through a link, and never waiting on a pipe that was put in the file's place.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        data = file.read(min(before.st_size, MOST_BYTES) + 1)
+        digest = hashlib.sha256(data)
+        size = len(data)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+        after = os.fstat(descriptor)
+    seen = Fingerprint.of_stat(after)
+    whole = size == after.st_size and Fingerprint.of_stat(before) == seen
+    return seen, digest.digest(), data if whole else None
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "give yourself permission to read it"
+    if error.errno == errno.EIO:
+        return "the disk fails to deliver it: check the disk"
+    return "check the file"
+
+
+def _embedder(context: Context) -> Embedder:
+    key = (context.model, context.device)
+    if key not in _embedders:
+        _embedders[key] = registry.load(context.model, context.device)
+    return _embedders[key]
+
+
+def _score(context: Context, task: Look, vector: bytes) -> tuple[float, float] | None:
+    if not task.head:
+        return None
+    from imgscore.heads import files
+    from imgscore.work.learning import head_file
+
+    key = (task.taste, task.head)
+    if key not in _heads:
+        _heads[key] = files.load(head_file(context.heads_folder, task.taste, task.head))
+    head = _heads[key]
+    if head.embedder != registry.spec(context.model).id:
+        return None  # the head is of another embedder; a new one is on its way
+    scores, deviations = head.score(np.frombuffer(vector, np.float16)[None])
+    return float(scores[0]), float(deviations[0])

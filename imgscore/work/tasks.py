@@ -1,0 +1,124 @@
+"""What a worker is asked, and what it answers: msgpack messages, length first. Pure."""
+
+import struct
+from typing import BinaryIO
+
+import msgspec
+
+from imgscore.images.traits import Traits
+from imgscore.store.schema import Fingerprint, HeadRecord
+
+_length = struct.Struct("<I")
+
+
+class Look(msgspec.Struct, tag=True, frozen=True):
+    """Read, hash, embed and score one file. `head` is the version to score with, or ""."""
+
+    path: bytes
+    taste: str
+    head: str
+
+
+class Rescore(msgspec.Struct, tag=True, frozen=True):
+    """Score what is in the store under one head; an empty `digests` means all of it."""
+
+    taste: str
+    head: str
+    digests: list[bytes] = []
+
+
+class Train(msgspec.Struct, tag=True, frozen=True):
+    """Learn a taste from the labels in the store."""
+
+    taste: str
+
+
+Task = Look | Rescore | Train
+
+
+class Ready(msgspec.Struct, tag=True, frozen=True):
+    """The worker is up."""
+
+
+class Looked(msgspec.Struct, tag=True, frozen=True):
+    """A file was read. Where the store knows the digest, `vector` and `traits` stay out."""
+
+    seen: Fingerprint
+    digest: bytes
+    vector: bytes | None = None
+    traits: Traits | None = None
+    score: tuple[float, float] | None = None
+    reason: str = ""
+    remedy: str = ""
+
+
+class Moving(msgspec.Struct, tag=True, frozen=True):
+    """The file changed while it was read, or is gone: look again when it holds still."""
+
+
+class Unreadable(msgspec.Struct, tag=True, frozen=True):
+    """The file cannot be read at all."""
+
+    reason: str
+    remedy: str
+
+
+class Scored(msgspec.Struct, tag=True, frozen=True):
+    """A part of the answer to Rescore; `scores` is packed as records.pack_score does."""
+
+    scores: bytes
+    last: bool
+
+
+class Trained(msgspec.Struct, tag=True, frozen=True):
+    """A head was made; `record` says whether it is to be used."""
+
+    record: HeadRecord
+
+
+class Refused(msgspec.Struct, tag=True, frozen=True):
+    """The task could not be done, and the worker goes on."""
+
+    reason: str
+    remedy: str
+
+
+class Crashed(msgspec.Struct, tag=True, frozen=True):
+    """The worker died of the task. Said by the pool, not by the worker."""
+
+    reason: str
+
+
+Answer = Ready | Looked | Moving | Unreadable | Scored | Trained | Refused | Crashed
+
+_encoder = msgspec.msgpack.Encoder()
+_tasks: msgspec.msgpack.Decoder[Task] = msgspec.msgpack.Decoder(Task)
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+
+
+def frame(message: Task | Answer) -> bytes:
+    """A message with its length before it."""
+    body = _encoder.encode(message)
+    return _length.pack(len(body)) + body
+
+
+def read_task(stream: BinaryIO) -> Task | None:
+    """The next task from a blocking stream; None at its end."""
+    head = stream.read(_length.size)
+    if len(head) < _length.size:
+        return None
+    body = stream.read(_length.unpack(head)[0])
+    return _tasks.decode(body)
+
+
+def take_answers(buffer: bytearray) -> list[Answer]:
+    """Remove the whole messages from the front of `buffer` and return them."""
+    answers, start = [], 0
+    while len(buffer) - start >= _length.size:
+        end = start + _length.size + _length.unpack_from(buffer, start)[0]
+        if len(buffer) < end:
+            break
+        answers.append(_answers.decode(memoryview(buffer)[start + _length.size : end]))
+        start = end
+    del buffer[:start]
+    return answers

@@ -1,0 +1,90 @@
+"""The worker process: reads tasks on stdin, answers on stdout, ends at the end of its input.
+
+Its limits are the kernel's: an alarm for a file that takes too long, a cap on memory. Either ends
+the process, and the pool says of which file.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from imgscore.errors import ImgscoreError
+from imgscore.store.store import Store
+from imgscore.work import tasks
+
+
+class Context:
+    """What a worker holds between tasks; the heavy parts are loaded when first needed."""
+
+    def __init__(self, store: Path, heads: Path, model: str, device: str) -> None:
+        self.store_folder = store
+        self.heads_folder = heads
+        self.model = model
+        self.device = device
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store, read-only."""
+        if self._store is None:
+            self._store = Store(self.store_folder, readonly=True)
+        return self._store
+
+
+def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
+    match task:
+        case tasks.Look():
+            from imgscore.work.looking import look
+
+            yield look(context, task)
+        case tasks.Rescore():
+            from imgscore.work.learning import rescore
+
+            yield from rescore(context, task)
+        case tasks.Train():
+            from imgscore.work.learning import train
+
+            yield train(context, task)
+
+
+def serve(context: Context, file_seconds: int) -> None:
+    """Answer tasks until there are no more."""
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    stdout.write(tasks.frame(tasks.Ready()))
+    stdout.flush()
+    while (task := tasks.read_task(stdin)) is not None:
+        if isinstance(task, tasks.Look):
+            # The default action ends the process even inside a decoder's C code.
+            signal.alarm(file_seconds)
+        try:
+            for answer in _answers(context, task):
+                stdout.write(tasks.frame(answer))
+                stdout.flush()
+        except ImgscoreError as error:
+            stdout.write(tasks.frame(tasks.Refused(error.message, error.remedy)))
+            stdout.flush()
+        signal.alarm(0)
+
+
+def main() -> None:
+    """`python -m imgscore.work.worker STORE HEADS MODEL DEVICE FILE_SECONDS MEMORY_BYTES`."""
+    store, heads, model, device, file_seconds, memory = sys.argv[1:]
+    # What libraries print must not mix with the answers.
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(answers, "w")
+    if int(memory):
+        resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    context = Context(Path(store), Path(heads), model, device)
+    with contextlib.suppress(BrokenPipeError):
+        serve(context, int(file_seconds))  # the parent is gone, and so are we
+    os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts
+
+
+if __name__ == "__main__":
+    main()
