@@ -80,7 +80,7 @@ def _by_descriptor(descriptor: int) -> int | str:
 def _typed(path: bytes, error: OSError) -> TouchError:
     what = error.strerror or str(error)
     match error.errno:
-        case errno.ENOENT | errno.ENOTDIR:
+        case errno.ENOENT | errno.ENOTDIR if error.filename == path:  # and not for want of /proc
             return VanishedError(path, what, "nothing to do: it is gone or has moved")
         case errno.ELOOP:
             return ChangedError(path, "is a symbolic link", "it is left alone")

@@ -1,4 +1,4 @@
-"""The promises of a plan, for any folder: sorted, never in the future, fewest touches, idempotent."""
+"""The promises of a plan, for any folder: sorted, in the past, fewest touches, idempotent."""
 
 import math
 import random
@@ -162,7 +162,7 @@ def test_insertions_at_one_point_cost_a_logarithm_each(where: str) -> None:
     fresh, arrivals = 100, 500
     dates = space([None] * fresh, NOW)
     touches = 0
-    for i in range(arrivals):
+    for _ in range(arrivals):
         at = {"top": len(dates), "middle": fresh // 2, "bottom": 0}[where]
         before = [*dates[:at], None, *dates[at:]]
         dates = space(before, NOW)
