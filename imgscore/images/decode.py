@@ -27,6 +27,7 @@ from PIL import (
     PsdImagePlugin,
     QoiImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
@@ -69,6 +70,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = frozenset({5, 6, 7, 8})
+RAW_FLIPS = {3: 3, 5: 8, 6: 6}  # LibRaw's numbers as EXIF's
 ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 
 REMEDY_BROKEN = "open it in an image viewer; if that fails too, the file is damaged"
@@ -138,8 +141,11 @@ def _open(data: bytes, name: str) -> Image.Image:
     return Image.open(stream, formats=(name,))
 
 
-def _picture(image: Image.Image, name: str, size: int) -> Picture:
-    """Loads, reduces, turns upright and describes an opened image of a file of `size` bytes."""
+def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> Picture:
+    """Loads, reduces, turns upright and describes an opened image of a file of `size` bytes.
+
+    `orientation` is EXIF's, for images that carry none.
+    """
     full_width, full_height = image.size
     image.draft(None, _working_size(image))
     needed = image.width * image.height * BYTES_PER_PIXEL + _coefficient_bytes(
@@ -156,10 +162,11 @@ def _picture(image: Image.Image, name: str, size: int) -> Picture:
         full_width, full_height = image.size
     exif = _exif(image)
     pixels, see_through = working_pixels(image, _working_size(image))
-    turn = TURNS.get(exif.orientation)
-    if turn is not None:
-        pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
-    if exif.orientation >= 5:
+    if exif.orientation in TURNS:
+        orientation = exif.orientation
+    if orientation in TURNS:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(TURNS[orientation]))
+    if orientation in SIDEWAYS:
         full_width, full_height = full_height, full_width
     luma = pixels[::2, ::2].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
     channels = pixels[::4, ::4]
@@ -247,14 +254,19 @@ def _decode_raw(data: bytes) -> Picture:
         except rawpy.LibRawError:
             preview = None
         if preview is not None and preview.format == rawpy.ThumbFormat.JPEG:
-            return _picture(_open(preview.data, JPEG), RAW, len(data))
+            # Most previews carry no orientation of their own, and lie as the sensor did.
+            turn = RAW_FLIPS.get(raw.sizes.flip, 1)
+            return _picture(_open(preview.data, JPEG), RAW, len(data), turn)
         developed = raw.postprocess(half_size=True, use_camera_wb=True)
     return _picture(Image.fromarray(developed), RAW, len(data))
 
 
 def _failure(data: bytes, error: Exception) -> ImageError:
     """What a decoder's exception means for the user."""
-    reason = facts.clean(str(error)) or type(error).__name__
+    said = error.args[0] if error.args else ""
+    reason = facts.clean(said.decode(errors="replace") if isinstance(said, bytes) else str(said))
+    if not reason or isinstance(error, UnidentifiedImageError):
+        reason = "its header makes no sense"
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         limit = MAX_PIXELS // 1_000_000
         return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)

@@ -1,0 +1,106 @@
+"""HEIC and camera raw: with the extra where it is installed, else with a stand-in for it."""
+
+import io
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgscore.errors import ImageError
+from imgscore.images.decode import decode
+
+RAW_FILE = b"II*\0\x10\0\0\0CR\x02\0" + bytes(40)
+
+
+class StandIn:
+    """As much of rawpy as decode uses."""
+
+    LibRawError = type("LibRawError", (Exception,), {})
+    ThumbFormat = SimpleNamespace(JPEG="jpeg", BITMAP="bitmap")
+
+    def __init__(self, preview: bytes | None, flip: int = 0) -> None:
+        self.preview = preview
+        self.sizes = SimpleNamespace(flip=flip)
+
+    def imread(self, stream: io.BytesIO) -> "StandIn":
+        assert stream.read() == RAW_FILE
+        return self
+
+    def __enter__(self) -> "StandIn":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def extract_thumb(self) -> SimpleNamespace:
+        if self.preview is None:
+            raise self.LibRawError(b"No thumbnail")
+        return SimpleNamespace(format="jpeg", data=self.preview)
+
+    def postprocess(self, **options: Any) -> Any:
+        assert options == {"half_size": True, "use_camera_wb": True}
+        return np.full((30, 40, 3), 77, np.uint8)
+
+
+def preview(**options: Any) -> bytes:
+    image = Image.new("RGB", (40, 30))
+    image.paste((250, 250, 250), (0, 0, 20, 30))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=95, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("flip", "white"), [(0, "left"), (3, "right"), (6, "top"), (5, "bottom")])
+def test_raw_shows_its_preview_upright(
+    monkeypatch: pytest.MonkeyPatch, flip: int, white: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", StandIn(preview(), flip))  # type: ignore[arg-type]
+    picture = decode(RAW_FILE)
+    assert picture.traits.format == "RAW"
+    assert (picture.traits.width, picture.traits.height) == picture.pixels.shape[1::-1]
+    half = {
+        "left": picture.pixels[:, :10],
+        "right": picture.pixels[:, -10:],
+        "top": picture.pixels[:10],
+        "bottom": picture.pixels[-10:],
+    }[white]
+    assert half.min() > 200 and np.median(picture.pixels) < 250
+
+
+def test_a_preview_that_knows_its_orientation_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    stand_in = StandIn(preview(exif=exif), flip=6)
+    monkeypatch.setitem(sys.modules, "rawpy", stand_in)  # type: ignore[arg-type]
+    assert decode(RAW_FILE).pixels[:, -10:].min() > 200
+
+
+def test_raw_without_preview_is_developed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", StandIn(None))  # type: ignore[arg-type]
+    picture = decode(RAW_FILE)
+    assert picture.pixels.shape == (30, 40, 3) and (picture.pixels == 77).all()
+
+
+def test_broken_raw() -> None:
+    pytest.importorskip("rawpy")
+    with pytest.raises(ImageError, match="broken RAW"):
+        decode(RAW_FILE)
+
+
+def test_heic() -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0110], exif[0x0112] = "Phone", 6
+    stream = io.BytesIO()
+    image = Image.new("RGB", (80, 60))
+    image.paste((250, 250, 250), (0, 0, 40, 60))
+    image.save(stream, "HEIF", quality=95, exif=exif.tobytes())
+    picture = decode(stream.getvalue())
+    traits = picture.traits
+    assert (traits.format, traits.camera) == ("HEIF", "Phone")
+    assert (traits.width, traits.height) == (60, 80)
+    assert picture.pixels[:30].min() > 200 and picture.pixels[50:].max() < 60
