@@ -14,7 +14,7 @@ from imgscore.order.plan import plan
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records, sightings
-from imgscore.store.schema import Original, Sighting, Touch
+from imgscore.store.schema import Original, Reason, Sighting, Touch
 from imgscore.store.store import Store, Txn
 from imgscore.watches import Watch
 
@@ -37,7 +37,7 @@ class Outcome:
     touched: list[Touch] = field(default_factory=list)
     look_again: list[bytes] = field(default_factory=list)
     """paths that are not as they were last seen"""
-    refused: list[ImgscoreError] = field(default_factory=list)
+    refused: list[TouchError] = field(default_factory=list)
     """files whose date may not be set; not tried again until they change"""
 
 
@@ -56,28 +56,27 @@ def standing(txn: Txn, watch: Watch, head: str) -> tuple[list[Entry], dict[bytes
     return group(files), found
 
 
-def intended(store: Store, watch: Watch, head: str, under: bytes | None = None) -> list[Intended]:
-    """The touches that would bring an inbox (or only what lies `under` a folder) into order."""
+def intended(store: Store, watch: Watch, head: str) -> list[Intended]:
+    """The touches that would bring an inbox into order."""
     with store.read() as txn:
         entries, found = standing(txn, watch, head)
-    if under is not None:
-        entries = [one for one in entries if any(m.path.startswith(under) for m in one.members)]
     return [
         Intended(found[one.path], one.after_ns)
         for one in plan(entries, time.time_ns(), watch.order)
     ]
 
 
-def arrange(store: Store, wanted: Sequence[Intended], head: str) -> Iterator[Outcome]:
-    """Do the touches of a plan, CHUNK at a time."""
+def arrange(
+    store: Store, wanted: Sequence[Intended], head: str, reason: Reason = "order"
+) -> Iterator[Outcome]:
+    """Do the touches of a plan, CHUNK at a time. `head`: what they are due to, for the journal."""
     run = time.time_ns()
     for start in range(0, len(wanted), CHUNK):
-        yield _do(store, wanted[start : start + CHUNK], run, head)
+        part = wanted[start : start + CHUNK]
+        yield _do(store, part, [_journalled(one, run, head, reason) for one in part])
 
 
-def _do(store: Store, wanted: Sequence[Intended], run: int, head: str) -> Outcome:
-    now_ns = time.time_ns()
-    planned = [_journalled(one, now_ns, run, head) for one in wanted]
+def _do(store: Store, wanted: Sequence[Intended], planned: Sequence[Touch]) -> Outcome:
 
     def prepare(txn: Txn) -> None:
         for one, entry in zip(wanted, planned, strict=True):
@@ -111,18 +110,11 @@ def _do(store: Store, wanted: Sequence[Intended], run: int, head: str) -> Outcom
     return outcome
 
 
-def _journalled(one: Intended, now_ns: int, run: int, head: str) -> Touch:
-    sighting = one.sighting
+def _journalled(one: Intended, run: int, head: str, reason: Reason) -> Touch:
+    seen = one.sighting
+    now_ns, before_ns = time.time_ns(), seen.seen.mtime_ns
     return Touch(
-        now_ns,
-        run,
-        sighting.inbox,
-        sighting.path,
-        sighting.digest,
-        sighting.seen.mtime_ns,
-        one.after_ns,
-        head,
-        "order",
+        now_ns, run, seen.inbox, seen.path, seen.digest, before_ns, one.after_ns, head, reason
     )
 
 
@@ -140,19 +132,12 @@ def _hold_original(txn: Txn, one: Intended) -> None:
 
 def _seen_again(txn: Txn, sighting: Sighting) -> None:
     """Our own touch changed ctime and mtime: without this, the file would be hashed again."""
-    seen = look_at(sighting.path)
-    if seen is None:
+    before, seen = sighting.seen, look_at(sighting.path)
+    if seen is None or (seen.dev, seen.ino, seen.size) != (before.dev, before.ino, before.size):
         return
-    same = (seen.dev, seen.ino, seen.size) == (
-        sighting.seen.dev,
-        sighting.seen.ino,
-        sighting.seen.size,
+    sightings.record(
+        txn, Sighting(sighting.path, seen, sighting.digest, sighting.inbox, sighting.role)
     )
-    if same:
-        records_of_path = Sighting(
-            sighting.path, seen, sighting.digest, sighting.inbox, sighting.role
-        )
-        sightings.record(txn, records_of_path)
 
 
 def put_back(
@@ -182,18 +167,8 @@ def _put_back(
             if not originals.is_ours(original, seen.mtime_ns):
                 settled.append((digest, original.path))
                 continue
-            entry = Touch(
-                time.time_ns(),
-                run,
-                sighting.inbox,
-                original.path,
-                digest,
-                seen.mtime_ns,
-                original.original_ns,
-                "",
-                "restore",
-            )
             now = Sighting(sighting.path, seen, digest, sighting.inbox, sighting.role)
+            entry = _journalled(Intended(now, original.original_ns), run, "", "restore")
             due.append((entry, now))
     if dry_run:
         yield from ((entry, None) for entry, _ in due)

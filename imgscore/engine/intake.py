@@ -43,16 +43,15 @@ def take_in(
     new_vectors: list[tuple[bytes, bytes]] = []
     for task, looked in batch:
         place = watches.locate(task.path)
-        if place is None:
-            continue
-        intake.sight(task.path, looked, place)
-        if looked.reason:
-            failure = Failure(
-                task.path, looked.seen, looked.digest, looked.reason, looked.remedy, decoder
-            )
-            records.record_failure(txn, failure)
-            continue
-        records.forget_failure(txn, task.path)
+        if place is not None:
+            intake.sight(task.path, looked, place)
+            if looked.reason:
+                failure = Failure(
+                    task.path, looked.seen, looked.digest, looked.reason, looked.remedy, decoder
+                )
+                records.record_failure(txn, failure)
+            else:
+                records.forget_failure(txn, task.path)
         if looked.vector is not None:
             new_vectors.append((looked.digest, looked.vector))
         if looked.traits is not None:
@@ -104,7 +103,7 @@ class _Intake:
             self.done.restore.add((digest, path))
 
     def _keep_original(self, path: bytes, looked: Looked, before: Sighting | None) -> None:
-        """Let the user's own mtime follow the file: through moves, copies and edits that keep it."""
+        """Let the user's own mtime follow the file through moves, copies and edits that keep it."""
         txn, digest, mtime_ns = self.txn, looked.digest, looked.seen.mtime_ns
         held = originals.at(txn, digest, path)
         if held is not None:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from imgscore.engine import intake
 from imgscore.engine.base import House
@@ -25,6 +26,15 @@ BATCH_SECONDS = 0.5
 CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
 
 
+@dataclass
+class Ticket:
+    """A file that someone asked about; `answer` comes with the steps."""
+
+    path: bytes
+    taste: str
+    answer: Answer | None = None
+
+
 class Looker:
     """Knows what is still to be looked at. Times are seconds of the monotonic clock."""
 
@@ -36,6 +46,9 @@ class Looker:
         self._queue = LookQueue()
         self._out: dict[bytes, bool] = {}
         """paths that a worker holds → whether to look again after its answer"""
+        self._asked: dict[bytes, list[Ticket]] = {}
+        self.looked = 0
+        """files taken in since the start"""
         self._scans: list[tuple[bytes, Iterator[Slice]]] = []
         self._found: list[tuple[Look, Looked]] = []
         self._found_since = 0.0
@@ -60,6 +73,14 @@ class Looker:
         for root in self.house.watches.roots():
             self.hint_tree(root)
 
+    def ask(self, path: bytes, taste: str) -> Ticket:
+        """Look at a file now, wherever it lies; the same goes on as with a hint."""
+        ticket = Ticket(path, taste)
+        self._asked.setdefault(path, []).append(ticket)
+        if path not in self._out:
+            self._queue.add(path, teaches=True)
+        return ticket
+
     def _hidden(self, path: bytes) -> bool:
         """Whether the path lies outside of every place, or a folder on the way is hidden."""
         folder = self.house.watches.folder(path)
@@ -72,6 +93,10 @@ class Looker:
         """How many files and scans are still to be done."""
         waiting = len(self.hints) + len(self._queue)
         return waiting + len(self._out) + len(self._scans) + len(self._found)
+
+    def is_online(self, folder: bytes) -> bool:
+        """Whether the last scan found the folder there."""
+        return not any(within(folder, root) for root in self.offline)
 
     @property
     def looking(self) -> bool:
@@ -169,20 +194,27 @@ class Looker:
             path = self._queue.take()
             if path is None:
                 return
-            place = watches.locate(path)
-            if place is not None:
+            place, asked = watches.locate(path), self._asked.get(path)
+            if place is not None or asked:
+                taste = asked[0].taste if asked else place.watch.taste if place else ""
                 self._out[path] = False
-                taste = place.watch.taste
-                self.house.pool.submit(Look(path, taste, heads[taste]))
+                head = heads[taste] if taste in heads else self.house.head(taste)
+                self.house.pool.submit(Look(path, taste, head))
 
     def take(self, task: Look, answer: Answer) -> None:
         """A worker's answer: kept until the next commit."""
         again = self._out.pop(task.path, False)
+        asked = self._asked.pop(task.path, [])
+        for ticket in asked:
+            ticket.answer = answer
         match answer:
             case Looked():
                 if not self._found:
                     self._found_since = time.monotonic()
                 self._found.append((task, answer))
+                self.looked += 1
+            case _ if self.house.watches.locate(task.path) is None:
+                again = False  # not ours to follow: whoever asked has the answer
             case Unreadable(reason, remedy) | Refused(reason, remedy):
                 self._fail(task.path, reason, remedy)
             case Crashed(reason) if reason:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from imgscore.engine import arrange
 from imgscore.engine.base import House
 from imgscore.engine.looker import Looker
-from imgscore.store import originals
+from imgscore.store import originals, records
+from imgscore.store.schema import path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Watch
 
@@ -35,6 +36,7 @@ class Orderer:
             for digest, original in originals.every(txn)
             if (place := house.watches.locate(original.path)) and place.role != "inbox"
         }
+        self._held = {inbox for inbox in self._states if records.setting(txn, _hold(inbox))}
 
     def reorder(self, inbox: bytes) -> None:
         """The order of an inbox may be off."""
@@ -49,8 +51,24 @@ class Orderer:
         """These files, (digest, path), have left the inbox: give them their own date back."""
         self._restores |= files
 
+    def held(self, inbox: bytes) -> bool:
+        """Whether dates were put back by the user's wish, so that nothing is ordered by itself."""
+        return inbox in self._held
+
+    def hold(self, inbox: bytes, *, held: bool) -> None:
+        """Order an inbox only when asked to, or by itself again. Kept over restarts."""
+        if held == (inbox in self._held):
+            return
+        value = "yes" if held else None
+        self.house.store.commit(lambda txn: records.set_setting(txn, _hold(inbox), value))
+        (self._held.add if held else self._held.discard)(inbox)
+        self.house.changed()
+
     def _is_due(self, state: OrderState) -> bool:
-        return state.due and bool(self.house.head(state.watch.taste))
+        inbox = state.watch.inbox
+        if not state.due or inbox in self._held or not self._looker.is_online(inbox):
+            return False
+        return bool(self.house.head(state.watch.taste))
 
     @property
     def pending(self) -> int:
@@ -92,12 +110,17 @@ class Orderer:
             if error is not None:
                 self._looker.hint(entry.path)
 
-    def order(self, watch: Watch, under: bytes | None = None) -> Iterator[arrange.Outcome]:
+    def order(self, watch: Watch) -> Iterator[arrange.Outcome]:
         """Bring an inbox into order now, CHUNK touches at a time."""
         head = self.house.head(watch.taste)
-        wanted = arrange.intended(self.house.store, watch, head, under) if head else []
+        wanted = arrange.intended(self.house.store, watch, head) if head else []
         for outcome in arrange.arrange(self.house.store, wanted, head):
             for path in outcome.look_again:
                 self._looker.hint(path)
             self.house.changed()
             yield outcome
+
+
+def _hold(inbox: bytes) -> str:
+    """The name of the setting that holds an inbox."""
+    return f"held:{path_key(inbox).hex()}"

@@ -17,7 +17,8 @@ DIGEST_SIZE = 32
 
 LabelName = Literal["keep", "trash"]
 EventName = Literal["keep", "trash", "clear"]
-Source = Literal["place", "cli", "import"]
+Source = Literal["place", "cli", "import", "undo"]
+Reason = Literal["order", "restore", "undo"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -133,7 +134,7 @@ class Touch(msgspec.Struct, array_like=True, frozen=True):
     before_ns: int
     after_ns: int
     head: str
-    reason: Literal["order", "restore", "undo"]
+    reason: Reason
 
 
 class HeadRecord(msgspec.Struct, array_like=True, frozen=True):

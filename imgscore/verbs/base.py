@@ -1,0 +1,94 @@
+"""What verbs are made of: messages, the registry, and the drive loop."""
+
+import importlib
+import os
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.errors import UsageError
+
+Row = dict[str, Any]
+"""One result, as `--json` prints it."""
+
+NAMES = (
+    "history", "import-labels", "label", "order", "pause", "restore-times", "resume", "scan",
+    "score", "status", "train", "undo", "wait",
+)  # fmt: skip
+
+
+class Result(NamedTuple):
+    """A row of the answer. A row whose "error" is not None makes the exit code 1."""
+
+    row: Row
+
+
+class Progress(NamedTuple):
+    """How far long work is."""
+
+    what: str
+    done: int
+    total: int
+
+
+Message = Result | Progress
+Steps = Generator[Message | None, None, None]
+Run = Callable[[Engine, Any], Steps]
+
+
+def find(name: str, arguments: Row) -> tuple[Run, Any]:
+    """The verb `name` and its checked request. Raises UsageError."""
+    if name not in NAMES:
+        raise UsageError(f"there is no verb {name!r}", "see: imgscore --help")
+    module = importlib.import_module(f"imgscore.verbs.{name.replace('-', '_')}")
+    try:
+        return module.run, msgspec.convert(arguments, module.Request)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{name}: {error}", f"see: imgscore {name} --help") from None
+
+
+def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
+    """Run a verb to its end on an engine that nobody else drives."""
+    for message in steps:
+        if message is None:
+            engine.step(0.25)
+        else:
+            yield message
+
+
+def until_idle(engine: Engine, what: str) -> Steps:
+    """Yield progress until nothing is pending."""
+    total, said = 0, -1
+    while not engine.idle:
+        pending = engine.pending
+        total = max(total, pending)
+        if pending != said:
+            said = pending
+            yield Progress(what, total - pending, total)
+        yield None
+
+
+def whole_path(file: str) -> bytes:
+    """An absolute path in bytes; links above the file are resolved, the file itself is not."""
+    folder, name = os.path.split(os.path.abspath(os.fsencode(file)))
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def shown(path: bytes) -> str:
+    """A path as text; bytes that are no UTF-8 survive as surrogates."""
+    return os.fsdecode(path)
+
+
+class Deadline:
+    """Seconds from now; None never ends."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._at = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is over."""
+        return self._at is not None and time.monotonic() >= self._at

@@ -1,0 +1,61 @@
+"""history: what was touched and labelled, newest first."""
+
+import os
+from collections.abc import Iterator
+from heapq import merge
+from itertools import islice
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.store import labels, records
+from imgscore.store.store import Txn
+from imgscore.verbs.base import Result, Row, Steps, shown, whole_path
+from imgscore.watches import within
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`folder`: only what lies under it. `limit`: at most so many rows."""
+
+    folder: str | None = None
+    limit: int = 50
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row an event."""
+    folder = None if request.folder is None else os.path.realpath(whole_path(request.folder))
+    with engine.house.store.read() as txn:
+        both = merge(_touches(txn), _labels(txn), key=lambda event: event[0], reverse=True)
+        wanted = (row for _, path, row in both if folder is None or within(path, folder))
+        rows = list(islice(wanted, request.limit))
+    yield from map(Result, rows)
+
+
+def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
+    for number, touch in records.touches(txn):
+        row = {
+            "what": touch.reason,
+            "time_ns": touch.time_ns,
+            "number": number,
+            "path": shown(touch.path),
+            "sha256": touch.digest.hex(),
+            "before_ns": touch.before_ns,
+            "after_ns": touch.after_ns,
+            "head": touch.head or None,
+        }
+        yield touch.time_ns, touch.path, row
+
+
+def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
+    for number, event in labels.log(txn):
+        row = {
+            "what": "label",
+            "time_ns": event.time_ns,
+            "number": number,
+            "path": shown(event.path),
+            "sha256": event.digest.hex(),
+            "label": event.label,
+            "source": event.source,
+            "taste": event.taste,
+        }
+        yield event.time_ns, event.path, row

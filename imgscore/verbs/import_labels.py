@@ -1,0 +1,70 @@
+"""import-labels: learn from folders that are sorted already. Their files stay where they are."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.engine.looker import Ticket
+from imgscore.errors import UsageError
+from imgscore.reconcile.walk import Found, walk
+from imgscore.store.schema import LabelName
+from imgscore.verbs.base import Progress, Result, Steps, shown, until_idle, whole_path
+from imgscore.verbs.label import record
+from imgscore.verbs.score import problem
+
+AHEAD = 256
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """Folders of images to be labelled keep, and of images to be labelled trash."""
+
+    keep: list[str] = []
+    trash: list[str] = []
+    taste: str | None = None
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row for each file that failed, then one row of counts.
+
+    Run again after an interruption, it hashes what it had done and goes on from there.
+    """
+    taste = request.taste or next(iter(engine.learner.tastes), "default")
+    waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))
+    total, done, failed = len(waiting), 0, 0
+    counts = {"keep": 0, "trash": 0}
+    tickets: deque[tuple[Ticket, LabelName]] = deque()
+    while waiting or tickets:
+        while waiting and len(tickets) < AHEAD:
+            path, label = waiting.popleft()
+            tickets.append((engine.looker.ask(path, taste), label))
+        ready = [one for one in tickets if one[0].answer is not None]
+        if not ready:
+            yield None
+            continue
+        tickets = deque(one for one in tickets if one[0].answer is None)
+        record(engine, list(ready), "import")
+        for ticket, label in ready:
+            error = problem(ticket)
+            counts[label] += error is None
+            if error is not None:
+                failed += 1
+                yield Result({"path": shown(ticket.path), "label": None, "error": error})
+        done += len(ready)
+        yield Progress("importing", done, total)
+    engine.learner.relearn(taste, at_once=True)
+    yield from until_idle(engine, "learning")
+    yield Result({**counts, "failed": failed, "taste": taste, "error": None})
+
+
+def _files(folders: list[str], label: LabelName) -> Iterator[tuple[bytes, LabelName]]:
+    for folder in folders:
+        root = os.path.realpath(whole_path(folder))
+        if not os.path.isdir(root):
+            raise UsageError(f"{shown(root)} is not a folder", "check the name")
+        for entry in walk(root):
+            if isinstance(entry, Found):
+                yield entry.path, label

@@ -1,0 +1,78 @@
+"""label: say keep, trash or clear of files where they are, without moving them."""
+
+import time
+from collections import deque
+from typing import Literal
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.engine.looker import Ticket
+from imgscore.store import labels
+from imgscore.store.schema import EventName, LabelEvent, Source
+from imgscore.verbs.base import Result, Steps, shown, whole_path
+from imgscore.verbs.score import AHEAD, problem, taste_of
+from imgscore.work.tasks import Looked
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`taste`: whose label it is, for a file outside of the watches."""
+
+    label: Literal["keep", "trash", "clear"]
+    files: list[str]
+    taste: str | None = None
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row a file."""
+    tickets: deque[Ticket] = deque()
+    waiting = deque(whole_path(file) for file in request.files)
+    tastes: set[str] = set()
+    while waiting or tickets:
+        while waiting and len(tickets) < AHEAD:
+            path = waiting.popleft()
+            tickets.append(engine.looker.ask(path, taste_of(engine, path, request.taste)))
+        if tickets[0].answer is None:
+            yield None
+            continue
+        ticket = tickets.popleft()
+        digest = record(engine, [(ticket, request.label)], "cli")[0]
+        if digest is not None:
+            tastes.add(ticket.taste)
+        yield Result(
+            {
+                "path": shown(ticket.path),
+                "sha256": digest.hex() if digest else None,
+                "label": None if request.label == "clear" or digest is None else request.label,
+                "error": problem(ticket),
+            }
+        )
+    for taste in sorted(tastes):
+        engine.learner.relearn(taste)
+
+
+def record(
+    engine: Engine, said: list[tuple[Ticket, EventName]], source: Source
+) -> list[bytes | None]:
+    """Log labels for answered tickets in one commit; the digest of each, None where unread.
+
+    A file that cannot be embedded keeps its label too: a later decoder may read it. A label that
+    is the current one already is not logged again.
+    """
+    now_ns = time.time_ns()
+    events: list[LabelEvent] = []
+    digests: list[bytes | None] = []
+    with engine.house.store.read() as txn:
+        for ticket, label in said:
+            answer = ticket.answer
+            digests.append(answer.digest if isinstance(answer, Looked) else None)
+            if not isinstance(answer, Looked):
+                continue
+            current = labels.current(txn, ticket.taste, answer.digest)
+            if (current.label if current else "clear") != label:
+                events.append(
+                    LabelEvent(now_ns, ticket.taste, answer.digest, label, source, ticket.path)
+                )
+    if events:
+        engine.house.store.commit(lambda txn: [labels.append(txn, event) for event in events])
+    return digests

@@ -1,0 +1,59 @@
+"""order: bring inboxes into score order now, or show which files would be touched."""
+
+import msgspec
+
+from imgscore.engine import arrange
+from imgscore.engine.engine import Engine
+from imgscore.errors import ImgscoreError, UsageError
+from imgscore.verbs.base import Result, Row, Steps, shown, whole_path
+from imgscore.watches import Watch
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`folder`: only the inbox that holds it; None = every inbox."""
+
+    folder: str | None = None
+    dry_run: bool = False
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row a touch."""
+    for watch in chosen(engine, request.folder):
+        head = engine.house.head(watch.taste)
+        if not head:
+            missing = engine.learner.tastes[watch.taste].missing
+            raise ImgscoreError(
+                f"{shown(watch.inbox)} has no order yet: {missing or 'no head is trained'}",
+                "move files into keep/ and trash/, then: imgscore train",
+            )
+        if request.dry_run or engine.house.config.dry_run:
+            for one in arrange.intended(engine.house.store, watch, head):
+                path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
+                yield Result(row(path, before_ns, one.after_ns, None))
+            continue
+        engine.orderer.hold(watch.inbox, held=False)
+        for outcome in engine.orderer.order(watch):
+            for touch in outcome.touched:
+                yield Result(row(touch.path, touch.before_ns, touch.after_ns, None))
+            for error in outcome.refused:
+                yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
+            yield None
+
+
+def row(path: bytes, before_ns: int | None, after_ns: int | None, error: str | None) -> Row:
+    """A touch as `--json` prints it."""
+    return {"path": shown(path), "before_ns": before_ns, "after_ns": after_ns, "error": error}
+
+
+def chosen(engine: Engine, folder: str | None) -> list[Watch]:
+    """The watch whose inbox holds the folder, or all. Raises UsageError outside of every watch."""
+    watches = engine.house.watches
+    if folder is None:
+        return list(watches.all)
+    path = whole_path(folder)
+    place = watches.locate(path)
+    if place is None:
+        raise UsageError(
+            f"{shown(path)} is not in a watched folder", "watch it with: imgscore init INBOX"
+        )
+    return [place.watch]

@@ -1,0 +1,54 @@
+"""scan: compare the disk with the store, and embed, label, score and order what is new."""
+
+import os
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.engine.scan import scan
+from imgscore.errors import UsageError
+from imgscore.images.version import DECODER_VERSION
+from imgscore.verbs.base import Result, Steps, shown, until_idle, whole_path
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`folder`: only this one; None = everything watched."""
+
+    folder: str | None = None
+    dry_run: bool = False
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """In a dry run: a row for each path that would be looked at. Else one row of counts."""
+    house = engine.house
+    roots = house.watches.roots()
+    if request.folder is not None:
+        root = os.path.realpath(whole_path(request.folder))
+        if house.watches.folder(root) is None:
+            raise UsageError(
+                f"{shown(root)} is not in a watched folder", "watch it with: imgscore init INBOX"
+            )
+        roots = [root]
+    if request.dry_run:
+        for root in roots:
+            for part in scan(house.store, house.watches, root, DECODER_VERSION):
+                yield from (Result({"path": shown(path), "is": "new"}) for path in part.changed)
+                yield from (Result({"path": shown(path), "is": "gone"}) for path in part.gone)
+                yield None
+        return
+    for root in roots:
+        engine.looker.hint_tree(root)
+    before = engine.looker.looked
+    yield from until_idle(engine, "looking")
+    from imgscore.verbs.status import status
+
+    now = status(engine)
+    yield Result(
+        {
+            "looked": engine.looker.looked - before,
+            "files": sum(watch["files"] for watch in now["watches"]),
+            "scored": sum(watch["scored"] for watch in now["watches"]),
+            "failed": len(now["failed"]),
+            "error": None,
+        }
+    )

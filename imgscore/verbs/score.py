@@ -1,0 +1,91 @@
+"""score: what the current head says of files, wherever they lie."""
+
+from collections import deque
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.engine.looker import Ticket
+from imgscore.store import labels
+from imgscore.verbs.base import Progress, Result, Row, Steps, shown, whole_path
+from imgscore.work.tasks import Crashed, Looked, Moving, Refused, Unreadable
+
+# Files handed in at a time: enough to keep the workers busy.
+AHEAD = 64
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`taste`: which taste judges a file outside of the watches."""
+
+    files: list[str]
+    taste: str | None = None
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row a file, in the order given."""
+    tickets: deque[Ticket] = deque()
+    waiting = deque(request.files)
+    done = 0
+    while waiting or tickets:
+        while waiting and len(tickets) < AHEAD:
+            path = whole_path(waiting.popleft())
+            tickets.append(engine.looker.ask(path, taste_of(engine, path, request.taste)))
+        if tickets[0].answer is None:
+            yield None
+            continue
+        yield Result(_row(engine, tickets.popleft()))
+        done += 1
+        yield Progress("scoring", done, len(request.files))
+
+
+def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
+    """The taste that judges a file: the one asked for, its watch's, or the first watch's."""
+    if asked is not None:
+        return asked
+    place = engine.house.watches.locate(path)
+    if place is not None:
+        return place.watch.taste
+    return next(iter(engine.learner.tastes), "default")
+
+
+def problem(ticket: Ticket) -> str | None:
+    """Why a file has no embedding, with the remedy; None where it has one."""
+    match ticket.answer:
+        case Looked(reason="") | None:
+            return None
+        case Moving():
+            return "there is no such file, or it is changing: check the name, or try again"
+        case Looked(reason=reason, remedy=remedy):
+            return f"{reason}: {remedy}" if remedy else reason
+        case Unreadable(reason, remedy) | Refused(reason, remedy):
+            return f"{reason}: {remedy}" if remedy else reason
+        case Crashed(reason):
+            return reason or "the worker ended; try again"
+        case _:
+            return "no answer"
+
+
+def _row(engine: Engine, ticket: Ticket) -> Row:
+    error, answer = problem(ticket), ticket.answer
+    digest = answer.digest if isinstance(answer, Looked) else None
+    score = answer.score if isinstance(answer, Looked) else None
+    head = engine.house.head(ticket.taste)
+    label = None
+    if digest is not None:
+        with engine.house.store.read() as txn:
+            found = labels.current(txn, ticket.taste, digest)
+        label = found.label if found else None
+    if error is None and score is None:
+        state = engine.learner.tastes.get(ticket.taste)
+        missing = state.missing if state is not None else "labels"
+        error = f"no head yet: label {missing or 'nothing more, training is under way'}"
+    return {
+        "path": shown(ticket.path),
+        "sha256": digest.hex() if digest else None,
+        "score": round(score[0], 6) if score else None,
+        "deviation": round(score[1], 6) if score else None,
+        "label": label,
+        "head": head or None,
+        "embedder": engine.house.embedder.id,
+        "error": error,
+    }

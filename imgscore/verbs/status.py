@@ -1,0 +1,104 @@
+"""status: what the daemon is doing, and what needs the user's attention."""
+
+import os
+from typing import Any
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.store import records, sightings
+from imgscore.verbs.base import Result, Row, Steps, shown
+
+MOST_FAILURES = 100
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing to say."""
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """One row."""
+    yield Result(status(engine))
+
+
+def status(engine: Engine, *, running: bool = False) -> Row:
+    """The state of an engine; `running`: of a daemon's, else of the store alone."""
+    house = engine.house
+    state = ("paused" if engine.paused else "running") if running else "offline"
+    tastes = engine.learner.tastes
+    heads = {taste: house.head(taste) for taste in tastes}
+    tallies = _tally(engine, heads)
+    with house.store.read() as txn:
+        failed = [
+            {"path": shown(one.path), "reason": one.reason, "remedy": one.remedy}
+            for one in records.failures(txn)
+        ]
+    watches: list[dict[str, Any]] = []
+    for watch in house.watches.all:
+        tally = tallies[watch.inbox]
+        taste = tastes[watch.taste]
+        watches.append(
+            {
+                "inbox": shown(watch.inbox),
+                "files": tally["inbox"],
+                "scored": tally["scored"],
+                "keep": tally["keep"],
+                "trash": tally["trash"],
+                "state": _watch_state(engine, watch.inbox, watch.taste),
+                "taste": watch.taste,
+                "head": heads[watch.taste] or None,
+                "labels": {"keep": taste.keep, "trash": taste.trash},
+            }
+        )
+    return {
+        "state": state,
+        "pid": os.getpid() if running else None,
+        "rss_bytes": _rss_bytes(),
+        "embedder": house.embedder.id,
+        "head": next((head for head in heads.values() if head), None),
+        "pending": engine.pending,
+        "failed": failed,
+        "watches": watches,
+        "workers": house.pool.alive,
+        "dry_run": house.config.dry_run,
+        "paused_until_ns": engine.paused_until_ns if engine.paused else None,
+        "troubles": [
+            *house.troubles.values(),
+            *(one.trouble for one in tastes.values() if one.trouble),
+        ],
+    }
+
+
+def _tally(engine: Engine, heads: dict[str, str]) -> dict[bytes, dict[str, int]]:
+    """Files by place, and scored files, of each inbox."""
+    house = engine.house
+    found = {
+        watch.inbox: {"inbox": 0, "keep": 0, "trash": 0, "scored": 0} for watch in house.watches.all
+    }
+    tastes = {watch.inbox: watch.taste for watch in house.watches.all}
+    with house.store.read() as txn:
+        for sighting in sightings.every(txn):
+            tally = found.get(sighting.inbox)
+            if tally is None:
+                continue
+            tally[sighting.role] += 1
+            if sighting.role == "inbox":
+                taste = tastes[sighting.inbox]
+                scored = records.score(txn, taste, heads[taste], sighting.digest)
+                tally["scored"] += scored is not None
+    return found
+
+
+def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
+    """In words: "ok", "offline", "held", or what is missing."""
+    if not engine.looker.is_online(inbox) or not os.path.isdir(inbox):
+        return "offline"
+    if engine.orderer.held(inbox):
+        return "held: dates were put back; order again with: imgscore order"
+    missing = engine.learner.tastes[taste].missing
+    return f"needs {missing}" if missing else "ok"
+
+
+def _rss_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,48 @@
+"""train: learn from the labels now, instead of when they have been quiet for a while."""
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.engine.learner import LEAST_LABELS
+from imgscore.errors import ImgscoreError
+from imgscore.store import records
+from imgscore.verbs.base import Result, Steps, until_idle
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`taste`: only this one; None = all."""
+
+    taste: str | None = None
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row a taste. Raises ImgscoreError where there are too few labels."""
+    tastes = [request.taste] if request.taste else sorted(engine.learner.tastes)
+    for taste in tastes:
+        engine.learner.relearn(taste, at_once=True)
+        missing = engine.learner.tastes[taste].missing
+        if missing:
+            raise ImgscoreError(
+                f"too few labels to learn {taste!r} from: {missing}",
+                f"move at least {LEAST_LABELS} files into keep/ and {LEAST_LABELS} into trash/",
+            )
+    yield from until_idle(engine, "training")
+    for taste in tastes:
+        with engine.house.store.read() as txn:
+            trained = records.heads(txn, taste)[-1:]
+        trouble = engine.learner.tastes[taste].trouble
+        for head in trained:
+            yield Result(
+                {
+                    "taste": taste,
+                    "head": head.version,
+                    "labels": head.labels,
+                    "used": head.accepted,
+                    "report": head.report,
+                    "error": trouble or None,
+                }
+            )
+        if not trained:
+            raise ImgscoreError(
+                f"{taste!r} could not be trained: {trouble}", "see: imgscore status"
+            )

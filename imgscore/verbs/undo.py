@@ -1,0 +1,105 @@
+"""undo: take back the last ordering of an inbox, or the last label; called again, the one before."""
+
+import time
+from typing import Literal
+
+import msgspec
+
+from imgscore.engine import arrange
+from imgscore.engine.engine import Engine
+from imgscore.errors import ImgscoreError
+from imgscore.reconcile.walk import look_at
+from imgscore.store import labels, records, sightings
+from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
+from imgscore.store.store import Txn
+from imgscore.verbs.base import Result, Steps, shown
+from imgscore.verbs.order import chosen, row
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`what`: an ordering or a label. `folder`: of which inbox, for an ordering."""
+
+    what: Literal["order", "label"]
+    folder: str | None = None
+    dry_run: bool = False
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row a touch, or one row with the label that holds now."""
+    if request.what == "label":
+        yield Result(_undo_label(engine, request.dry_run))
+        return
+    inboxes = {watch.inbox for watch in chosen(engine, request.folder)}
+    store = engine.house.store
+    with store.read() as txn:
+        touches = _last_ordering(txn, inboxes)
+        wanted = [one for one in (_back(txn, touch) for touch in touches) if one is not None]
+    if not touches:
+        raise ImgscoreError("there is no ordering to undo", "see: imgscore history")
+    if request.dry_run:
+        for one in wanted:
+            yield Result(row(one.sighting.path, one.sighting.seen.mtime_ns, one.after_ns, None))
+        return
+    for inbox in {touch.inbox for touch in touches}:
+        engine.orderer.hold(inbox, held=True)
+    for outcome in arrange.arrange(store, wanted, str(touches[0].run), "undo"):
+        for touch in outcome.touched:
+            yield Result(row(touch.path, touch.before_ns, touch.after_ns, None))
+        for error in outcome.refused:
+            yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
+
+
+def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
+    """The touches of the newest ordering that is not undone yet."""
+    undone: set[str] = set()
+    found: list[Touch] = []
+    for _, touch in records.touches(txn):
+        if touch.reason == "undo":
+            undone.add(touch.head)  # an undo names the run that it takes back
+        elif found and touch.run != found[0].run:
+            break
+        elif touch.reason == "order" and touch.inbox in inboxes and str(touch.run) not in undone:
+            found.append(touch)
+    return found
+
+
+def _back(txn: Txn, touch: Touch) -> arrange.Intended | None:
+    """The touch that takes another back; None where the file has another date by now."""
+    sighting, seen = sightings.find(txn, touch.path), look_at(touch.path)
+    if sighting is None or seen is None or sighting.digest != touch.digest:
+        return None
+    if seen.mtime_ns != touch.after_ns:
+        return None
+    now = Sighting(touch.path, seen, touch.digest, sighting.inbox, sighting.role)
+    return arrange.Intended(now, touch.before_ns)
+
+
+def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
+    last: LabelEvent | None = None
+    before: EventName = "clear"
+    taken_back = 0
+    with engine.house.store.read() as txn:
+        for _, event in labels.log(txn):
+            if last is None:
+                if event.source == "undo":
+                    taken_back += 1
+                elif taken_back:
+                    taken_back -= 1
+                else:
+                    last = event
+            elif (event.taste, event.digest) == (last.taste, last.digest):
+                before = event.label
+                break
+    if last is None:
+        raise ImgscoreError("there is no label to undo", "see: imgscore history")
+    if not dry_run:
+        back = LabelEvent(time.time_ns(), last.taste, last.digest, before, "undo", last.path)
+        engine.house.store.commit(lambda txn: labels.append(txn, back))
+        engine.learner.relearn(last.taste)
+    return {
+        "path": shown(last.path),
+        "sha256": last.digest.hex(),
+        "label": None if before == "clear" else before,
+        "was": last.label,
+        "error": None,
+    }
