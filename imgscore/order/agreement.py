@@ -37,15 +37,18 @@ def wanted_order(standings: Sequence[Standing]) -> list[int]:
     places = [(low + high) / 2 for low, high in zip(lows, reversed(list(highs)), strict=True)]
     others = set(range(len(standings))).difference(kept)
     by_score = sorted(
-        others, key=lambda i: (standings[i].score, standings[i].second, standings[i].path)
+        (score, second, path, i)
+        for i, (second, _, score, _, path) in enumerate(standings)
+        if i in others
     )
     order: list[int] = []
     done = 0
-    for i in by_score:
-        upto = bisect_right(places, standings[i].score, done)
-        order += kept[done:upto]
+    for score, _, _, i in by_score:
+        upto = bisect_right(places, score, done)
+        if upto > done:
+            order += kept[done:upto]
+            done = upto
         order.append(i)
-        done = upto
     return order + kept[done:]
 
 

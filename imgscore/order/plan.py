@@ -58,9 +58,8 @@ def plan(
 
 def _can_stay(entry: Entry, second: int, now_ns: int) -> bool:
     """A date may stay if it lies in [1980-01-02, now] and is even, or needs no writing anyway."""
+    if len(entry.members) == 1:
+        return second >= EARLIEST and entry.members[0].mtime_ns <= now_ns
     staying = [m.mtime_ns for m in entry.members if m.mtime_ns // NANOSECONDS == second]
-    return (
-        second >= EARLIEST
-        and max(staying) <= now_ns
-        and (second % STEP == 0 or len(staying) == len(entry.members))
-    )
+    agreed = len(staying) == len(entry.members)
+    return second >= EARLIEST and max(staying) <= now_ns and (agreed or second % STEP == 0)
