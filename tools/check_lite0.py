@@ -10,6 +10,7 @@ import argparse
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,9 @@ def main() -> None:
     for name, spent in seconds.items():
         print(f"{name}, one thread: {1000 * spent / len(cosines):.1f} ms a view")
     if arguments.golden:
-        golden = {f"{h}x{w}": reference(network, synthetic_view(h, w))[0] for h, w in SHAPES}
+        golden: dict[str, Any] = {
+            f"{h}x{w}": reference(network, synthetic_view(h, w))[0] for h, w in SHAPES
+        }
         np.savez_compressed(arguments.golden, **golden)
 
 

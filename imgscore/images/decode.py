@@ -8,6 +8,7 @@ alters results, raise `version.DECODER_VERSION` (failures) and `lite0_spec.PREPR
 from __future__ import annotations
 
 import io
+import logging
 import os
 import warnings
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ BYTES_PER_PIXEL = 4  # of Pillow's own storage for RGB and RGBA alike
 MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
 # Pillow's own guard, for the images inside images (ICO) that ours does not see.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+# What Pillow logs it also raises, and then we say it better.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 OVERSAMPLING = 2  # working pixels for each pixel a view needs, along each side
 
 TURNS = {

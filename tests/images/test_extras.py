@@ -57,7 +57,7 @@ def preview(**options: Any) -> bytes:
 def test_raw_shows_its_preview_upright(
     monkeypatch: pytest.MonkeyPatch, flip: int, white: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "rawpy", StandIn(preview(), flip))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "rawpy", StandIn(preview(), flip))
     picture = decode(RAW_FILE)
     assert picture.traits.format == "RAW"
     assert (picture.traits.width, picture.traits.height) == picture.pixels.shape[1::-1]
@@ -74,12 +74,12 @@ def test_a_preview_that_knows_its_orientation_is_believed(monkeypatch: pytest.Mo
     exif = Image.Exif()
     exif[0x0112] = 3
     stand_in = StandIn(preview(exif=exif), flip=6)
-    monkeypatch.setitem(sys.modules, "rawpy", stand_in)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "rawpy", stand_in)
     assert decode(RAW_FILE).pixels[:, -10:].min() > 200
 
 
 def test_raw_without_preview_is_developed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rawpy", StandIn(None))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "rawpy", StandIn(None))
     picture = decode(RAW_FILE)
     assert picture.pixels.shape == (30, 40, 3) and (picture.pixels == 77).all()
 

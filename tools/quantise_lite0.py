@@ -1,0 +1,54 @@
+"""An int8 version of the model, for comparison: `python tools/quantise_lite0.py IMAGE_FOLDER OUTPUT`.
+
+Static, per channel, calibrated by the extremes on 200 real images. Not shipped: LITE0.md says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from pathlib import Path
+
+from compare_lite0 import image_files
+from make_lite0 import build
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+from imgscore.images.decode import decode
+from imgscore.images.views import views
+
+
+class Calibration(CalibrationDataReader):  # type: ignore[misc]
+    """The first view of some images, one at a time."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files = iter(files)
+
+    def get_next(self) -> dict[str, NDArray[object]] | None:
+        """The next input of the model, or None at the end."""
+        file = next(self.files, None)
+        return file and {"pixels": views(decode(file.read_bytes()).pixels)[0][None]}
+
+
+def main() -> None:
+    """Builds in float32, quantises, writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("output", type=Path)
+    arguments = parser.parse_args()
+    files = random.Random(1).sample(image_files(arguments.folder), 200)
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as plain:
+        plain.write(build(half=False).SerializeToString())
+        plain.flush()
+        quantize_static(
+            plain.name,
+            arguments.output,
+            Calibration(files),
+            per_channel=True,
+            op_types_to_quantize=["Conv", "Add", "Clip"],
+        )
+
+
+if __name__ == "__main__":
+    main()
