@@ -41,24 +41,42 @@ def space(seconds: Sequence[int | None], now: int) -> list[int]:
 
 
 def keepable(seconds: Sequence[int | None], now: int) -> list[int]:
-    """Indices of a longest subsequence in [EARLIEST, now] rising by >= STEP: patience sorting."""
+    """Indices of as many dates in [EARLIEST, now] as can stay, rising by >= STEP.
+
+    Of equally many, those between which the others find room: dates less STEP for each place in the
+    order must not fall. Only where that would keep fewer is room to be made.
+    """
+    last = len(seconds) - 1
+    within = [None if s is None or not EARLIEST <= s <= now else s for s in seconds]
+    roomy = [
+        None
+        if s is None or not EARLIEST + STEP * i <= s <= now - STEP * (last - i)
+        else s - STEP * i
+        for i, s in enumerate(within)
+    ]
+    with_room, most = longest_rising(roomy, 0), longest_rising(within, STEP)
+    return with_room if len(with_room) == len(most) else most
+
+
+def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
+    """Indices of a longest subsequence, `None` left out, rising by >= `rise`: patience sorting."""
     tails: list[int] = []
     ends: list[int] = []
-    before = [-1] * len(seconds)
-    for i, second in enumerate(seconds):
-        if second is None or not EARLIEST <= second <= now:
+    before = [-1] * len(values)
+    for i, value in enumerate(values):
+        if value is None:
             continue
-        length = bisect_right(tails, second - STEP)
+        length = bisect_right(tails, value - rise)
         before[i] = ends[length - 1] if length else -1
-        tails[length : length + 1] = [second]
+        tails[length : length + 1] = [value]
         ends[length : length + 1] = [i]
-    kept = []
+    found = []
     i = ends[-1] if ends else -1
     while i >= 0:
-        kept.append(i)
+        found.append(i)
         i = before[i]
-    kept.reverse()
-    return kept
+    found.reverse()
+    return found
 
 
 def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:

@@ -2,6 +2,8 @@
 
 import math
 import random
+import subprocess
+import sys
 from itertools import combinations, pairwise
 
 import pytest
@@ -101,7 +103,7 @@ def test_a_plan_puts_any_folder_in_order_and_is_then_empty(
     assert plan(done, NOW_NS + 10**15, direction) == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 300), scores, deviations), max_size=9))
+@given(st.lists(st.tuples(st.integers(0, 13), scores, deviations), max_size=9))
 @settings(max_examples=400, deadline=None)
 def test_no_larger_agreeing_subsequence_exists(rows: list[tuple[int, float, float]]) -> None:
     standings = [Standing(second, True, s, d, b"") for second, s, d in rows]
@@ -139,6 +141,44 @@ def test_where_gaps_suffice_all_but_a_longest_increasing_subsequence_is_touched(
 ) -> None:
     entries = [entry(i, NOW - 3600 * hours * (41 - i), k) for i, k in enumerate(permutation)]
     assert len(plan(entries, NOW_NS)) == 40 - longest_increasing(permutation)
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-12, 0)), max_size=8), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_no_more_than_that_is_touched_if_any_longest_subsequence_leaves_room(
+    steps: list[int | None], spread: bool
+) -> None:
+    scale = STEP * 3 if spread else STEP
+    dates = [None if step is None else NOW - NOW % STEP + scale * step for step in steps]
+    last = len(dates) - 1
+
+    def stays(chosen: tuple[int, ...], room: int) -> bool:
+        """Do these rise, with `room` seconds for each place between and above them?"""
+        standing = [(i, date) for i in chosen if (date := dates[i]) is not None]
+        return all(
+            b - a >= max(STEP, room * (j - i)) for (i, a), (j, b) in pairwise(standing)
+        ) and (all(NOW - NOW % STEP - date >= room * (last - i) for i, date in standing))
+
+    def most(room: int) -> int:
+        present = [i for i, date in enumerate(dates) if date is not None]
+        return max(
+            size
+            for size in range(len(present) + 1)
+            if any(stays(chosen, room) for chosen in combinations(present, size))
+        )
+
+    after = space(dates, NOW)
+    assert all(b - a >= STEP for a, b in pairwise(after))
+    if most(STEP) == most(0):
+        kept = sum(old == new for old, new in zip(dates, after, strict=True))
+        assert kept == most(0)
+
+
+def test_an_arrival_between_the_two_best_leaves_the_best_alone() -> None:
+    entries = [entry(i, 0, i) for i in range(50)]
+    ordered = applied(entries, plan(entries, NOW_NS))
+    arrival = entry(99, NOW, 48.5)
+    assert [touch.path for touch in plan([*ordered, arrival], NOW_NS)] == [arrival.path]
 
 
 def test_one_arrival_into_an_ordered_folder_of_ten_thousand_is_one_touch() -> None:
@@ -202,6 +242,11 @@ def test_siblings_that_stand_apart_follow_the_majority() -> None:
     assert [t.path for t in plan([Entry(tuple(shifted), 0.5)], NOW_NS)] == [b"x"]
 
 
+def test_siblings_of_this_very_second_but_later_than_now_do_not_stay_in_the_future() -> None:
+    ahead = tuple(Member(name, NOW_NS + 1) for name in (b"r", b"j"))
+    assert {t.path for t in plan([Entry(ahead, 0.5)], NOW_NS)} == {b"r", b"j"}
+
+
 def test_a_plan_does_not_depend_on_the_order_of_its_input() -> None:
     chance = random.Random(2)
     entries = [entry(i, NOW - chance.randrange(500), chance.random(), 0.1) for i in range(200)]
@@ -215,3 +260,9 @@ def test_what_cannot_be_ordered_is_refused() -> None:
         plan([entry(1, NOW, math.nan)], NOW_NS)
     with pytest.raises(ValueError, match="do not fit"):
         plan([entry(i, 0, i) for i in range(5)], (EARLIEST + 7) * NANOSECONDS)
+
+
+def test_planning_needs_nothing_heavy() -> None:
+    code = "import sys, imgscore.order.plan, imgscore.order.touch; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
