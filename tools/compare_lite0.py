@@ -97,7 +97,8 @@ def kernel_of(vectors: Vectors) -> NDArray[np.float64]:
     data[:, :features] = np.sqrt(data[:, :features])
     data = (data - data.mean(axis=0)) / (data.std(axis=0) + 1e-3)
     data /= np.linalg.norm(data, axis=1, keepdims=True)
-    return np.exp(2 * (data @ data.T) - 2)
+    kernel: NDArray[np.float64] = np.exp(2 * (data @ data.T) - 2)
+    return kernel
 
 
 def learned(kernel: NDArray[np.float64], keep: Mask, trash: Mask, labels: int) -> float:

@@ -1,4 +1,4 @@
-"""An int8 version of the model, for comparison: `python tools/quantise_lite0.py IMAGE_FOLDER OUTPUT`.
+"""The model in int8, for comparison: `python tools/quantise_lite0.py IMAGE_FOLDER OUTPUT`.
 
 Static, per channel, calibrated by the extremes on 200 real images. Not shipped: LITE0.md says why.
 """
@@ -10,6 +10,7 @@ import random
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from compare_lite0 import image_files
 from make_lite0 import build
 from numpy.typing import NDArray
@@ -25,10 +26,12 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, files: list[Path]) -> None:
         self.files = iter(files)
 
-    def get_next(self) -> dict[str, NDArray[object]] | None:
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         """The next input of the model, or None at the end."""
         file = next(self.files, None)
-        return file and {"pixels": views(decode(file.read_bytes()).pixels)[0][None]}
+        if file is None:
+            return None
+        return {"pixels": views(decode(file.read_bytes()).pixels)[0][None]}
 
 
 def main() -> None:

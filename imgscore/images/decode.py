@@ -62,7 +62,9 @@ MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # What Pillow logs it also raises, and then we say it better.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
-OVERSAMPLING = 2  # working pixels for each pixel a view needs, along each side
+# Working pixels for each pixel a view needs, along each side. Twice, less what lets the commonest
+# photograph (4000 × 3000) be drafted at an eighth: 10 ms to decode instead of 14.
+OVERSAMPLING = 1.95
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -98,7 +100,9 @@ class Picture:
 def decode(data: bytes) -> Picture:
     """A file's bytes as a picture: the first frame, whole, upright, on a fixed background.
 
-    The pixels are a whole fraction of the original, at least twice what `views` needs.
+    The pixels are a whole fraction of the original, about twice or more what `views` needs. Colour
+    profiles are not applied: a Display P3 photograph taken for sRGB moves its embedding by less
+    than saving it as a JPEG of quality 75 does, and the profile is one more foreign file to parse.
     Raises IncompleteImageError where the end is missing, ImageError for all else that is wrong.
     """
     with warnings.catch_warnings():
@@ -197,7 +201,7 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
 def _working_size(image: Image.Image) -> tuple[int, int]:
     """Width and height in pixels below which an image of this shape is not reduced."""
     width, height = layout(image.width, image.height).canvas
-    return width * OVERSAMPLING, height * OVERSAMPLING
+    return int(width * OVERSAMPLING), int(height * OVERSAMPLING)
 
 
 def _coefficient_bytes(image: Image.Image, pixels: int) -> int:

@@ -55,7 +55,8 @@ def camera_name(make: str, model: str) -> str:
 
 def iso_time(value: str) -> str:
     """EXIF's `2024:05:06 12:34:56` as `2024-05-06T12:34:56`; '' for anything else."""
+    date, _, time = value.partition(" ")
     try:
-        return datetime.strptime(value, "%Y:%m:%d %H:%M:%S").isoformat()
+        return datetime.fromisoformat(f"{date.replace(':', '-')}T{time}").isoformat()
     except ValueError:
         return ""
