@@ -1,4 +1,4 @@
-"""undo: take back the last ordering of an inbox, or the last label; called again, the one before."""
+"""undo: take back the last ordering of an inbox, or the last label; again, the one before."""
 
 import time
 from typing import Literal

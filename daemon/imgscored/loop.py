@@ -1,0 +1,158 @@
+"""The daemon's one loop, on one thread: take the post, answer calls, step the engine."""
+
+import logging
+import time
+from typing import Any
+
+from imgscore import config, control
+from imgscore.engine.engine import Engine
+from imgscore.errors import ImgscoreError
+from imgscore.verbs.base import Steps, find
+from imgscore.verbs.status import status
+from imgscore.watches import Watches
+from imgscored.mailbox import END, Call, Mailbox
+from imgscored.notify import notify, watchdog_seconds
+from imgscored.schedule import Schedule
+from imgscored.watcher import Watcher
+
+logger = logging.getLogger(__name__)
+
+# With a client waiting, its verb is asked again at least this often (seconds).
+CALL_SECONDS = 0.25
+# A status costs a look at every sighting: at most a twentieth of the time goes into it.
+STATUS_SHARE = 20
+LEAST_STATUS_SECONDS = 0.2
+
+
+class Loop:
+    """Runs until told to stop. `snapshot` is the status as it was last published."""
+
+    def __init__(
+        self, engine: Engine, mailbox: Mailbox, watcher: Watcher, schedule: Schedule
+    ) -> None:
+        self._engine = engine
+        self._mailbox = mailbox
+        self._watcher = watcher
+        self._schedule = schedule
+        self._calls: list[tuple[Call, Steps]] = []
+        self._published = (-1, -1)
+        self._publish_at = 0.0
+        self._alive_every = watchdog_seconds()
+        self.snapshot: dict[str, Any] = {}
+        self.publish()
+
+    def run(self) -> bool:
+        """Work until stopped, or until the config has changed: then True.
+
+        What is under way is left for the next start.
+        """
+        self._watch()
+        self._engine.looker.hint_all()
+        while True:
+            post = self._mailbox.take()
+            if post.stop or post.reload:
+                break
+            if post.everything or post.chores or post.trees:
+                self._watch()
+            if post.everything:
+                self._engine.looker.hint_all()
+            if post.chores:
+                self._engine.house.store.release_dead_readers()
+            for root in post.trees:
+                self._engine.looker.hint_tree(root)
+            for path in post.files:
+                self._engine.looker.hint(path)
+            for call in post.calls:
+                self._begin(call)
+            self._advance_calls()
+            self._publish_if_due()
+            timeout = CALL_SECONDS if self._calls else self._alive_every
+            self._engine.step(timeout, wake=self._mailbox.descriptor)
+            if self._alive_every is not None:
+                notify(WATCHDOG="1")
+        for call, steps in self._calls:
+            steps.close()
+            _answer(call, ImgscoreError("the daemon is stopping", "start it again"))
+        return not post.stop
+
+    def _watch(self) -> None:
+        """Follow the folders; those without events are scanned by schedule."""
+        if self._watcher.watch(self._engine.house.watches.roots()):
+            self._schedule.poll(self._watcher.polled)
+            self._engine.house.changed()
+
+    def _begin(self, call: Call) -> None:
+        try:
+            if call.verb == "stop":
+                self._mailbox.stop()
+                _answer(call, None)
+                return
+            if call.verb == "reload":
+                Watches.of(config.load())  # a wrong config is refused here, and the old one stays
+                self._mailbox.reload()
+                _answer(call, None)
+                return
+            run, request = find(call.verb, call.arguments)
+        except ImgscoreError as error:
+            _answer(call, error)
+            return
+        self._calls.append((call, run(self._engine, request)))
+
+    def _advance_calls(self) -> None:
+        """Each verb goes on until it has to wait."""
+        waiting: list[tuple[Call, Steps]] = []
+        for call, steps in self._calls:
+            if call.cancelled:
+                steps.close()
+                continue
+            try:
+                for message in steps:
+                    if message is None:
+                        waiting.append((call, steps))
+                        break
+                    call.answers.put(control.message_line(message))
+                else:
+                    _answer(call, None)
+            except ImgscoreError as error:
+                _answer(call, error)
+        self._calls = waiting
+
+    def _publish_if_due(self) -> None:
+        now = time.monotonic()
+        if self._published == self._state():
+            return
+        if now >= self._publish_at or self._engine.idle:
+            self.publish()
+            cost = time.monotonic() - now
+            self._publish_at = now + max(LEAST_STATUS_SECONDS, STATUS_SHARE * cost)
+
+    def _state(self) -> tuple[int, int]:
+        return self._engine.house.version, self._engine.pending
+
+    def publish(self) -> None:
+        """Make a new snapshot."""
+        self._published = self._state()
+        self.snapshot = status(self._engine, running=True)
+        self.snapshot["troubles"] += [
+            f"{root.decode(errors='replace')}: polled: {why}"
+            for root, why in self._watcher.polled.items()
+        ]
+        notify(STATUS=summary(self.snapshot))
+
+
+def summary(snapshot: dict[str, Any]) -> str:
+    """A status in one line, for the service manager and the tray."""
+    files = sum(watch["files"] for watch in snapshot["watches"])
+    pending = snapshot["pending"]
+    failed = len(snapshot["failed"])
+    return (
+        f"{snapshot['state']}: {files} images, {pending} pending"
+        + (f", {failed} failed" if failed else "")
+        + "".join(f"; {trouble}" for trouble in snapshot["troubles"])
+    )
+
+
+def _answer(call: Call, error: ImgscoreError | None) -> None:
+    """The last line of an answer."""
+    call.answers.put({"done": True} if error is None else control.error_line(error))
+    call.answers.put(END)

@@ -1,0 +1,99 @@
+"""What other threads tell the loop: hints, calls, and that it shall end. The only shared state."""
+
+import os
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+END = None
+"""Closes a call's answers."""
+
+
+@dataclass
+class Call:
+    """A verb that a client asked for; its answer's lines, then END."""
+
+    verb: str
+    arguments: dict[str, Any]
+    answers: "queue.SimpleQueue[dict[str, Any] | None]" = field(default_factory=queue.SimpleQueue)
+    cancelled: bool = False
+
+
+@dataclass
+class Post:
+    """Everything that came in since the last look."""
+
+    files: set[bytes] = field(default_factory=set)
+    trees: set[bytes] = field(default_factory=set)
+    everything: bool = False
+    calls: list[Call] = field(default_factory=list)
+    stop: bool = False
+    reload: bool = False
+    chores: set[str] = field(default_factory=set)
+
+
+class Mailbox:
+    """Any thread posts; the loop takes. `descriptor` becomes readable when there is post."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._lock = threading.Lock()
+        self._post = Post()
+
+    def hint(self, path: bytes) -> None:
+        """Something may have happened at a path."""
+        with self._lock:
+            self._post.files.add(path)
+        self._wake()
+
+    def hint_tree(self, root: bytes) -> None:
+        """Anything may have happened under a folder."""
+        with self._lock:
+            self._post.trees.add(root)
+        self._wake()
+
+    def hint_all(self) -> None:
+        """Anything may have happened anywhere: events were lost, or it is time to look."""
+        with self._lock:
+            self._post.everything = True
+        self._wake()
+
+    def chore(self, name: str) -> None:
+        """A piece of housekeeping is due."""
+        with self._lock:
+            self._post.chores.add(name)
+        self._wake()
+
+    def call(self, call: Call) -> None:
+        """A client wants an answer."""
+        with self._lock:
+            self._post.calls.append(call)
+        self._wake()
+
+    def stop(self) -> None:
+        """Finish, and end. Safe in a signal handler of the main thread: takes no lock."""
+        self._post.stop = True
+        self._wake()
+
+    def reload(self) -> None:
+        """The config has changed: end, and begin again with the new one."""
+        self._post.reload = True
+        self._wake()
+
+    def take(self) -> Post:
+        """All the post, and none is left."""
+        try:
+            os.eventfd_read(self.descriptor)
+        except BlockingIOError:
+            return Post(stop=self._post.stop)
+        with self._lock:
+            post, self._post = self._post, Post(stop=self._post.stop)
+        return post
+
+    def _wake(self) -> None:
+        os.eventfd_write(self.descriptor, 1)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.descriptor)

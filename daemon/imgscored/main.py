@@ -1,0 +1,111 @@
+"""`imgscored`: in the foreground, logs to stderr, one instance a store, SIGTERM ends it well."""
+
+import argparse
+import faulthandler
+import logging
+import os
+import signal
+import sys
+from contextlib import closing
+from importlib.metadata import version
+
+from imgscore import config, places
+from imgscore.engine.engine import Engine
+from imgscore.errors import ConfigError, ImgscoreError
+from imgscore.store.lock import StoreLock
+from imgscore.store.store import Store
+from imgscored.loop import Loop
+from imgscored.mailbox import Mailbox
+from imgscored.notify import notify
+from imgscored.schedule import Schedule
+from imgscored.server import Server
+from imgscored.watcher import Watcher
+
+logger = logging.getLogger("imgscored")
+
+# journald reads a priority from "<n>" at the start of a line (sd-daemon(3)).
+PRIORITIES = {
+    logging.DEBUG: 7,
+    logging.INFO: 6,
+    logging.WARNING: 4,
+    logging.ERROR: 3,
+    logging.CRITICAL: 2,
+}
+
+
+class _Format(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if "JOURNAL_STREAM" not in os.environ:
+            return text
+        priority = PRIORITIES.get(record.levelno, 6)
+        return "\n".join(f"<{priority}>{line}" for line in text.splitlines())
+
+
+def _set_up_logging(verbose: bool) -> None:
+    handler = logging.StreamHandler()
+    in_journal = "JOURNAL_STREAM" in os.environ
+    handler.setFormatter(_Format("%(message)s" if in_journal else "%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("imgscored").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+def serve(mailbox: Mailbox) -> bool:
+    """Run until told to stop, or until the config has changed: then True, to be called again.
+
+    Raises ImgscoreError where it cannot start.
+    """
+    settings = config.load()
+    if not settings.watch:
+        raise ConfigError(
+            f"{places.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
+        )
+    with (
+        Store(places.store_folder()) as store,
+        Engine(store, settings, places.heads_folder()) as engine,
+        closing(Watcher(mailbox)) as watcher,
+        closing(Schedule(mailbox, settings.daemon)) as schedule,
+    ):
+        loop = Loop(engine, mailbox, watcher, schedule)
+        with closing(Server(places.socket_path(), mailbox, lambda: loop.snapshot)):
+            for watch in engine.house.watches.all:
+                logger.info("watching %s", os.fsdecode(watch.inbox))
+            notify(READY="1")
+            return loop.run()
+
+
+def run() -> None:
+    """Hold the store and serve, as often as the config changes."""
+    mailbox = Mailbox()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: mailbox.stop())
+    signal.signal(signal.SIGHUP, lambda *_: mailbox.reload())
+    with StoreLock(places.data_folder()):
+        while serve(mailbox):
+            logger.info("the config has changed")
+    notify(STOPPING="1")
+    logger.info("stopped")
+
+
+def main() -> None:
+    """The console script."""
+    parser = argparse.ArgumentParser(
+        prog="imgscored", description="Keeps image folders in the order of your taste."
+    )
+    parser.add_argument("--version", action="version", version=version("imgscore"))
+    parser.add_argument("--verbose", action="store_true", help="log more")
+    arguments = parser.parse_args()
+    faulthandler.enable()
+    _set_up_logging(arguments.verbose)
+    try:
+        run()
+    except ImgscoreError as error:
+        logger.error("%s", error.message)
+        if error.remedy:
+            logger.error("what to do: %s", error.remedy)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

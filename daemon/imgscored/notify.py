@@ -1,0 +1,26 @@
+"""systemd's notification protocol (sd_notify(3)): ready, status, watchdog. Silent elsewhere."""
+
+import os
+import socket
+
+
+def notify(**state: str) -> None:
+    """Send KEY=value lines, such as READY="1", to the service manager, if there is one."""
+    target = os.environ.get("NOTIFY_SOCKET", "")
+    if not target.startswith(("/", "@")):
+        return
+    text = "\n".join(f"{key}={value.replace(chr(10), ' ')}" for key, value in state.items())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        try:
+            sender.sendto(text.encode(), target.replace("@", "\0", 1))
+        except OSError:
+            return  # the manager is gone; it is not our business
+
+
+def watchdog_seconds() -> float | None:
+    """How often the service manager wants to hear from us; None where it does not."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    pid = os.environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdigit() or (pid and pid != str(os.getpid())):
+        return None
+    return int(microseconds) / 2e6

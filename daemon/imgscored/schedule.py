@@ -1,0 +1,43 @@
+"""What is due by the clock. Jobs only post to the mailbox; the loop does the work."""
+
+from collections.abc import Iterable
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from imgscore.config import DaemonConfig
+from imgscored.mailbox import Mailbox
+
+DAY = 86_400
+
+
+class Schedule:
+    """Runs from construction to close(). Its thread sleeps until the next job."""
+
+    def __init__(self, mailbox: Mailbox, config: DaemonConfig) -> None:
+        self._mailbox = mailbox
+        self._config = config
+        # Without these, APScheduler drops a job that is a second late, as after a suspend.
+        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        self._scheduler = BackgroundScheduler(job_defaults=defaults, timezone="UTC")
+        add = self._scheduler.add_job
+        add(mailbox.hint_all, "interval", seconds=config.rescan, id="rescan")
+        add(mailbox.chore, "interval", args=["readers"], seconds=DAY, id="readers")
+        self._scheduler.start()
+
+    def poll(self, roots: Iterable[bytes]) -> None:
+        """Scan these folders every `poll` seconds; they get no events."""
+        for job in self._scheduler.get_jobs():
+            if job.id.startswith("poll:"):
+                job.remove()
+        for root in roots:
+            self._scheduler.add_job(
+                self._mailbox.hint_tree,
+                "interval",
+                args=[root],
+                seconds=self._config.poll,
+                id=f"poll:{root.hex()}",
+            )
+
+    def close(self) -> None:
+        """End the thread."""
+        self._scheduler.shutdown(wait=True)

@@ -1,0 +1,127 @@
+"""The control socket: one thread a client, this user only, one request a connection.
+
+Status is answered from the loop's last snapshot, so that it never waits for work.
+"""
+
+import json
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from imgscore import control
+from imgscore.errors import ImgscoreError, UsageError
+from imgscored.mailbox import END, Call, Mailbox
+
+logger = logging.getLogger(__name__)
+
+MOST_CLIENTS = 32
+REQUEST_SECONDS = 10.0
+
+
+class Server:
+    """Listens from construction to close()."""
+
+    def __init__(
+        self, path: Path, mailbox: Mailbox, snapshot: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._path = path
+        self._mailbox = mailbox
+        self._snapshot = snapshot
+        self._clients: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)  # of a daemon that was killed: we hold the store's lock
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            with control.address(path) as name:
+                self._listener.bind(name)
+        finally:
+            os.umask(before)
+        self._listener.listen(MOST_CLIENTS)
+        self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            with self._lock:
+                crowded = len(self._clients) >= MOST_CLIENTS
+                if not crowded:
+                    self._clients.add(client)
+            if crowded or control.peer_uid(client) != os.getuid():
+                self._forget(client)
+                continue
+            threading.Thread(target=self._serve, args=(client,), name="client", daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        call = None
+        try:
+            client.settimeout(REQUEST_SECONDS)
+            call = _request(client)
+            if call.verb == "status":
+                client.sendall(control.encode({"result": self._snapshot()}))
+                client.sendall(control.encode({"done": True}))
+                return
+            self._mailbox.call(call)
+            while (answer := call.answers.get()) is not END:
+                client.sendall(control.encode(answer))
+        except ImgscoreError as error:
+            _try_to_say(client, control.error_line(error))
+        except OSError as error:
+            logger.debug("a client went away: %s", error)
+        finally:
+            if call is not None:
+                call.cancelled = True
+            self._forget(client)
+
+    def _forget(self, client: socket.socket) -> None:
+        with self._lock:
+            self._clients.discard(client)
+        client.close()
+
+    def close(self) -> None:
+        """Stop listening; clients that wait are let go."""
+        with self._lock:
+            clients = list(self._clients)
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for client in clients:
+            try:
+                client.shutdown(socket.SHUT_RD)
+            except OSError:
+                continue
+        self._path.unlink(missing_ok=True)
+
+
+def _request(client: socket.socket) -> Call:
+    """The one request line of a connection. Raises UsageError."""
+    buffer = bytearray()
+    while b"\n" not in buffer:
+        part = client.recv(1 << 16)
+        if not part or len(buffer) + len(part) > control.LONGEST_REQUEST:
+            raise UsageError("a request is one line of JSON", "see docs/control.md")
+        buffer += part
+    try:
+        request = json.loads(bytes(buffer).partition(b"\n")[0])
+        verb, arguments = request["verb"], request.get("arguments", {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UsageError('a request is {"verb": …, "arguments": {…}}', "") from None
+    if not isinstance(verb, str) or not isinstance(arguments, dict):
+        raise UsageError('a request is {"verb": "…", "arguments": {…}}', "")
+    return Call(verb, arguments)
+
+
+def _try_to_say(client: socket.socket, line: dict[str, Any]) -> None:
+    try:
+        client.sendall(control.encode(line))
+    except OSError:
+        return

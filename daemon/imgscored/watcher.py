@@ -1,0 +1,136 @@
+"""watchdog's events as hints. Where the kernel sends none, a scan by schedule takes their place.
+
+Events are only hints: created, moved, deleted and closed-after-writing say where to look, and the
+store says whether there is news. Our own touches and reads make none of these.
+"""
+
+import logging
+import os
+import stat
+from collections.abc import Iterable
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
+
+from imgscore import filesystems
+from imgscore.images.formats import is_image_name
+from imgscored.mailbox import Mailbox
+
+logger = logging.getLogger(__name__)
+
+EVENTS: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+]
+
+
+class Watcher:
+    """Watches folders and posts hints. `polled` holds the roots that get no events, and why."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._observer: _Observer | None = None
+        self.polled: dict[bytes, str] = {}
+        self._roots: dict[bytes, tuple[int, int] | None] = {}
+
+    def watch(self, roots: Iterable[bytes]) -> bool:
+        """Watch these folders, and no others; missing ones are polled. Returns whether that is new.
+
+        Called again, it notices a folder that was deleted, made anew or mounted meanwhile.
+        """
+        wanted = {root: _identity(root) for root in roots}
+        if wanted == self._roots:
+            return False
+        self.close()
+        self._roots = wanted
+        self.polled = {}
+        handler = _Handler(self._mailbox)
+        self._observer = observer = _Observer(self._mailbox)
+        for root, identity in wanted.items():
+            if identity is None:
+                self.polled[root] = "it is missing"
+                continue
+            if filesystems.is_remote(root):
+                self.polled[root] = "a network or FUSE file system sends no events"
+                continue
+            observer.schedule(handler, os.fsdecode(root), recursive=True, event_filter=EVENTS)
+        try:
+            observer.start()
+        except OSError as error:
+            # Most often fs.inotify.max_user_watches or max_user_instances.
+            logger.warning("the kernel gives no events, so folders are polled: %s", error)
+            self.polled = dict.fromkeys(wanted, f"the kernel refuses to watch: {error.strerror}")
+        return True
+
+    def close(self) -> None:
+        """End the watching; returns when its threads have ended."""
+        if self._observer is not None:
+            self._observer.stop()
+            if self._observer.is_alive():
+                self._observer.join()
+            self._observer = None
+        self._roots = {}
+
+
+def _identity(folder: bytes) -> tuple[int, int] | None:
+    """Which folder stands at a path; None where none does."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        for path in (event.src_path, event.dest_path):
+            if not path:
+                continue
+            raw = os.fsencode(path)
+            if event.is_directory:
+                self._mailbox.hint_tree(raw)
+            elif is_image_name(os.path.split(raw)[1]):
+                self._mailbox.hint(raw)
+
+
+class _Emitter(InotifyEmitter):
+    """Says when the kernel lost events: watchdog mends its watches, and we look at everything."""
+
+    mailbox: Mailbox
+
+    def on_thread_start(self) -> None:
+        super().on_thread_start()
+        group, mailbox = self._inotify, self.mailbox
+        if group is None:
+            return
+        mend = group.on_queue_overflow
+
+        def mend_and_tell() -> None:
+            mend()
+            mailbox.hint_all()
+
+        group.on_queue_overflow = mend_and_tell  # type: ignore[method-assign]
+
+
+class _Observer(InotifyObserver):
+    def __init__(self, mailbox: Mailbox) -> None:
+        super().__init__()
+        self._emitter_class = type("Emitter", (_Emitter,), {"mailbox": mailbox})

@@ -1,0 +1,46 @@
+"""The Typer application and what every verb file shares."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from imgscore.cli import output, session
+from imgscore.cli.output import printable
+from imgscore.verbs.base import Row
+
+app = typer.Typer(
+    name="imgscore",
+    help="Learns your taste in images and sorts your folders by it, through the file date.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")]
+Taste = Annotated[str | None, typer.Option("--taste", help="Which taste; each watch has one.")]
+Files = Annotated[list[Path], typer.Argument(help="Image files.")]
+Folder = Annotated[Path | None, typer.Argument(help="Only this folder.")]
+
+
+def run(
+    verb: str, arguments: dict[str, Any], human: Any, *, as_json: bool, daemon_only: bool = False
+) -> None:
+    """Carry out a verb, print its rows, and exit with its code."""
+    messages = session.call(verb, arguments, daemon_only=daemon_only)
+    raise typer.Exit(output.show(messages, human, as_json=as_json))
+
+
+def named(row: Row, text: str) -> str:
+    """A line for a row about a file: the text, or its error, and the name."""
+    if row.get("error") is not None:
+        return f"failed  {printable(row['path'])}: {printable(row['error'])}"
+    return f"{text}  {printable(row['path'])}"
+
+
+def text_of(path: Path | None) -> str | None:
+    """A path as the verbs take it."""
+    return None if path is None else str(path)

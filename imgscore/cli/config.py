@@ -1,0 +1,53 @@
+"""config show and config check."""
+
+import typer
+
+from imgscore import config as configuration
+from imgscore import places
+from imgscore.cli.app import Json, app
+from imgscore.cli.output import printable, to_json
+from imgscore.config import Config
+from imgscore.watches import Watches
+
+group = typer.Typer(help="The config file.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(group, name="config")
+
+
+@group.command()
+def show(as_json: Json = False) -> None:
+    """Every setting as it is in force, defaults included."""
+    import msgspec
+
+    path = places.config_file()
+    settings = configuration.load(path) if path.exists() else Config()
+    tree = msgspec.to_builtins(settings)
+    if as_json:
+        typer.echo(to_json({"file": str(path), **tree}))
+        return
+    typer.echo(f"# {printable(str(path))}{'' if path.exists() else ' (not there yet)'}")
+    for name, value in tree.items():
+        if not isinstance(value, dict | list):
+            typer.echo(f"{name} = {_toml(value)}")
+    for watch in tree["watch"]:
+        typer.echo("\n[[watch]]")
+        for name, value in watch.items():
+            typer.echo(f"{name} = {_toml(value)}")
+    typer.echo("\n[daemon]")
+    for name, value in tree["daemon"].items():
+        typer.echo(f"{name} = {_toml(value)}")
+
+
+@group.command()
+def check(as_json: Json = False) -> None:
+    """Whether the config is right; exit code 3 where it is not."""
+    path = places.config_file()
+    settings = configuration.load(path)
+    Watches.of(settings)
+    row = {"file": str(path), "watches": len(settings.watch), "error": None}
+    typer.echo(to_json(row) if as_json else f"{printable(str(path))} is right")
+
+
+def _toml(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)

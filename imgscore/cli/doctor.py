@@ -1,0 +1,27 @@
+"""doctor: every check a user would need, one line each, with its remedy."""
+
+import typer
+
+from imgscore.cli.app import Json, app
+from imgscore.cli.output import printable, to_json
+from imgscore.doctor import examine
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check everything imgscore needs; exit code 1 if there is a problem."""
+    worst = 0
+    for finding in examine():
+        row = {
+            "check": finding.check,
+            "state": finding.state,
+            "detail": finding.detail,
+            "remedy": finding.remedy,
+        }
+        worst |= finding.state == "problem"
+        if as_json:
+            typer.echo(to_json(row))
+            continue
+        remedy = f" – {finding.remedy}" if finding.remedy else ""
+        typer.echo(printable(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))
+    raise typer.Exit(int(worst))

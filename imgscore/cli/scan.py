@@ -1,0 +1,21 @@
+"""scan: look at the disk now."""
+
+from imgscore.cli.app import DryRun, Folder, Json, app, run, text_of
+from imgscore.cli.output import printable
+from imgscore.verbs.base import Row
+
+
+@app.command()
+def scan(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Look for new and changed images, then embed, label, score and order them."""
+    arguments = {"folder": text_of(folder), "dry_run": dry_run}
+    run("scan", arguments, _describe, as_json=as_json)
+
+
+def _describe(row: Row) -> str:
+    if "is" in row:
+        return f"{row['is']:<4}  {printable(row['path'])}"
+    return (
+        f"{row['looked']} looked at; {row['files']} images in the inbox, {row['scored']} scored, "
+        f"{row['failed']} failed"
+    )

@@ -1,0 +1,124 @@
+"""start, stop, pause, resume: the daemon's life."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from imgscore import config, control, places
+from imgscore.cli import session
+from imgscore.cli.app import Json, app, run
+from imgscore.cli.output import to_json
+from imgscore.errors import ConfigError, ImgscoreError, NoDaemonError, UsageError
+from imgscore.verbs.base import Result, Row
+
+START_SECONDS = 20.0
+STOP_SECONDS = 30.0
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def running() -> Row | None:
+    """The daemon's status; None where none answers."""
+    connection = control.connect(places.socket_path())
+    if connection is None:
+        return None
+    with connection:
+        rows = [
+            one.row for one in control.call(connection, "status", {}) if isinstance(one, Result)
+        ]
+    return rows[0]
+
+
+@app.command()
+def start(as_json: Json = False) -> None:
+    """Start the daemon in the background; it logs to a file, which this names."""
+    status = running()
+    if status is None:
+        if not config.load().watch:
+            raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
+        status = _start()
+    _say_state({"state": status["state"], "pid": status["pid"], "error": None}, as_json)
+
+
+def _start() -> Row:
+    log = places.cache_folder() / "imgscored.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "imgscored.main"],
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            start_new_session=True,
+            cwd="/",
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        status = running()
+        if status is not None:
+            return status
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    tail = log.read_text(errors="replace").strip().splitlines()[-3:]
+    raise ImgscoreError(f"the daemon did not start: {' / '.join(tail)}", f"see {log}")
+
+
+@app.command()
+def stop(as_json: Json = False) -> None:
+    """End the daemon; it finishes what it is writing."""
+    status = running()
+    if status is None:
+        raise NoDaemonError("no daemon is running", "nothing to do")
+    list(session.call("stop", {}, daemon_only=True))
+    deadline = time.monotonic() + STOP_SECONDS
+    while Path(f"/proc/{status['pid']}").exists() and time.monotonic() < deadline:
+        if _is_zombie(status["pid"]):
+            break
+        time.sleep(0.02)
+    _say_state({"state": "stopped", "pid": status["pid"], "error": None}, as_json)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Ended, but its parent has not noticed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return True
+
+
+@app.command()
+def pause(
+    for_: Annotated[
+        str | None, typer.Option("--for", help="A while, such as 30m or 2h; else until resume.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let the daemon do nothing; kept over restarts."""
+    seconds = None if for_ is None else _seconds(for_)
+    run("pause", {"seconds": seconds}, _state, as_json=as_json)
+
+
+@app.command()
+def resume(as_json: Json = False) -> None:
+    """End a pause."""
+    run("resume", {}, _state, as_json=as_json)
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if found is None:
+        raise UsageError(f"--for {text!r} is not a length of time", "use for example 30m, 2h or 1d")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def _state(row: Row) -> str:
+    return str(row["state"])
+
+
+def _say_state(row: dict[str, Any], as_json: bool) -> None:
+    typer.echo(to_json(row) if as_json else f"{row['state']} (process {row['pid']})")

@@ -1,0 +1,69 @@
+"""Carry out a verb: through the daemon where one runs, on the store itself where none does."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from imgscore import config, control, places
+from imgscore.config import Config
+from imgscore.errors import ConfigError, NoDaemonError
+from imgscore.store.lock import BusyError, StoreLock
+from imgscore.verbs.base import Message, drive, find
+
+# A daemon that starts holds the store before it listens; another CLI call lets go soon.
+PATIENCE_SECONDS = 5.0
+
+# Verbs that need a folder to work on.
+NEED_A_WATCH = frozenset({"scan", "order", "wait"})
+# Verbs for which a pause is not meant: the user asks for them now.
+ASK_THE_STORE = frozenset({"status", "pause", "resume"})
+
+
+def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> Iterator[Message]:
+    """The messages of a verb. Raises ImgscoreError."""
+    find(verb, arguments) if verb != "stop" else None
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        connection = control.connect(places.socket_path())
+        if connection is not None:
+            with connection:
+                yield from control.call(connection, verb, arguments)
+            return
+        if daemon_only:
+            raise NoDaemonError("no daemon is running", "start it with: imgscore start")
+        try:
+            lock = StoreLock(places.data_folder())
+        except BusyError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+            continue
+        with lock:
+            yield from _here(verb, arguments)
+        return
+
+
+def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.store import Store
+
+    settings = _settings()
+    if not settings.watch and verb in NEED_A_WATCH:
+        raise ConfigError(
+            f"{places.config_file()}: nothing is watched yet", "begin with: imgscore init INBOX"
+        )
+    with (
+        Store(places.store_folder()) as store,
+        Engine(store, settings, places.heads_folder()) as engine,
+    ):
+        if verb not in ASK_THE_STORE:
+            engine.paused_until_ns = 0
+        run, request = find(verb, arguments)
+        yield from drive(engine, run(engine, request))
+
+
+def _settings() -> Config:
+    """The config, or the defaults where there is none yet."""
+    path: Path = places.config_file()
+    return config.load(path) if path.exists() else Config()

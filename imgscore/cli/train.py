@@ -1,0 +1,19 @@
+"""train: learn now."""
+
+from imgscore.cli.app import Json, Taste, app, run
+from imgscore.verbs.base import Row
+
+
+@app.command()
+def train(taste: Taste = None, as_json: Json = False) -> None:
+    """Learn from the labels now, and bring the order up to date."""
+    run("train", {"taste": taste}, _describe, as_json=as_json)
+
+
+def _describe(row: Row) -> str:
+    auc = row["report"].get("quality", {}).get("auc", {})
+    proof = ""
+    if auc.get("value") is not None:
+        proof = f"; held-out AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
+    use = "in use" if row["used"] else "not used: the one before is better"
+    return f"head {row['head']} of taste {row['taste']}: {row['labels']} labels{proof}; {use}"
