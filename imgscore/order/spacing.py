@@ -85,7 +85,7 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
     ceiling = _last_before(dates, right, now)
     spacing = SPACING
     if count == len(dates):
-        ceiling = max(EARLIEST + count * STEP, now - HEADROOM)
+        ceiling = min(ceiling, max(EARLIEST + count * STEP, now - HEADROOM))
         spacing = max(STEP, min(SPACING, REACH // count))
     floor = _first_after(dates, left)
     slots = (ceiling - floor) // STEP + 1

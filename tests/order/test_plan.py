@@ -255,6 +255,18 @@ def test_a_plan_does_not_depend_on_the_order_of_its_input() -> None:
     assert plan(entries, NOW_NS) == expected
 
 
+@pytest.mark.parametrize("count", [1, 4, 5])
+def test_a_day_after_1980_is_used_to_its_last_slot(count: int) -> None:
+    now = EARLIEST + 4 * STEP + 1
+    dates = space([None] * count, now)
+    assert all(b - a >= STEP for a, b in pairwise(dates))
+    assert EARLIEST <= dates[0] <= dates[-1] <= now
+    crowded = [EARLIEST + 1, *[None] * (count - 1)]
+    dates = space(crowded, now)
+    assert all(b - a >= STEP for a, b in pairwise(dates))
+    assert EARLIEST <= dates[0] <= dates[-1] <= now
+
+
 def test_what_cannot_be_ordered_is_refused() -> None:
     with pytest.raises(ValueError, match="NaN"):
         plan([entry(1, NOW, math.nan)], NOW_NS)
