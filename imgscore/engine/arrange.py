@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgscore.errors import ImgscoreError
-from imgscore.order.entries import Entry, File, group
+from imgscore.order.entries import File, group
 from imgscore.order.plan import plan
+from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records, sightings
-from imgscore.store.schema import Original, Reason, Sighting, Touch
+from imgscore.store.schema import Original, Reason, Sighting, Ties, Touch
 from imgscore.store.store import Store, Txn
 from imgscore.watches import Watch
 
@@ -41,8 +42,8 @@ class Outcome:
     """files whose date may not be set; not tried again until they change"""
 
 
-def standing(txn: Txn, watch: Watch, head: str) -> tuple[list[Entry], dict[bytes, Sighting]]:
-    """The scored files of an inbox as they stand, and their sightings by path."""
+def standing(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
+    """The files of an inbox as they stand, with their scores, and their sightings by path."""
     found: dict[bytes, Sighting] = {}
     files: list[File] = []
     for sighting in sightings.every(txn):
@@ -53,16 +54,30 @@ def standing(txn: Txn, watch: Watch, head: str) -> tuple[list[Entry], dict[bytes
         seen = sighting.seen
         value, deviation = score if score is not None else (None, 0.0)
         files.append(File(sighting.path, seen.mtime_ns, seen.dev, seen.ino, value, deviation))
-    return group(files), found
+    return files, found
 
 
 def intended(store: Store, watch: Watch, head: str) -> list[Intended]:
     """The touches that would bring an inbox into order."""
     with store.read() as txn:
-        entries, found = standing(txn, watch, head)
+        files, found = standing(txn, watch, head)
+        ties = records.ties(txn, watch.inbox, head)
+    scores = [file.score for file in files if file.score is not None]
+    if ties is None or len(scores) > 2 * ties.count:
+        # Made once for a head, and anew only when the inbox has doubled: a new arrival must not
+        # change what counts as a tie among the others.
+        ties = Ties(head, len(scores), knots(scores))
+        made = ties
+        store.commit(lambda txn: records.record_ties(txn, watch.inbox, made))
+    capped = [
+        file
+        if file.score is None
+        else file._replace(deviation=tie_deviation(file.score, file.deviation, ties.knots))
+        for file in files
+    ]
     return [
         Intended(found[one.path], one.after_ns)
-        for one in plan(entries, time.time_ns(), watch.order)
+        for one in plan(group(capped), time.time_ns(), watch.order)
     ]
 
 

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 from imgscore.heads.base import Bools
 
 STEPS = 50
-PRIOR = 0.05
-"""Weight of the prior on the slope, in labels' worth of curvature; holds it at few labels."""
+PRIOR = 1.0
+"""Precision of the prior on the slope about 1, outputs having unit deviation: strong at ten labels,
+nothing at a hundred."""
+FLATTEST = 0.1
+"""Least slope: the order of a head that fails on held-out labels stays, its confidence goes."""
 
 
 def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -18,11 +21,11 @@ def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def fit_platt(outputs: NDArray[np.floating], keep: Bools) -> tuple[float, float]:
-    """Slope ≥ 0 and offset of P(keep) = sigmoid(slope · output + offset).
+    """Slope > 0 and offset of P(keep) = sigmoid(slope · output + offset).
 
     Platt (1999), with his smoothed targets (n₊+1)/(n₊+2) and 1/(n₋+2), by Newton's method in the
-    form of Lin, Lin and Weng (2007); the slope is never negative: a head that ranks held-out
-    labels backwards is no evidence for the opposite order, but for none.
+    form of Lin, Lin and Weng (2007). The slope is never negative: a head that ranks held-out labels
+    backwards is no evidence for the opposite order; leaving out one of ten tips the balance.
     """
     x = np.asarray(outputs, np.float64)
     spread = float(x.std()) or 1.0
@@ -43,6 +46,6 @@ def fit_platt(outputs: NDArray[np.floating], keep: Bools) -> tuple[float, float]
         slope, offset = slope - step[0], offset - step[1]
         if np.abs(step).max() < 1e-7:
             break
-    if slope <= 0:
-        return 0.0, float(np.log((keeps + 1) / (trashes + 1)))
+    if slope < FLATTEST:
+        return FLATTEST / spread, float(np.log((keeps + 1) / (trashes + 1)))
     return float(slope / spread), float(offset)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import msgspec
 
 from imgscore.images.traits import Traits
-from imgscore.store.schema import DIGEST_SIZE, Failure, HeadRecord, Touch, pack, path_key
+from imgscore.store.schema import DIGEST_SIZE, Failure, HeadRecord, Ties, Touch, pack, path_key
 from imgscore.store.store import Txn
 
 _failure = msgspec.msgpack.Decoder(Failure)
 _traits = msgspec.msgpack.Decoder(Traits)
 _score = struct.Struct("<ff")
 _head = msgspec.msgpack.Decoder(HeadRecord)
+_ties = msgspec.msgpack.Decoder(Ties)
 _touch = msgspec.msgpack.Decoder(Touch)
 
 
@@ -104,6 +105,18 @@ def current_head(txn: Txn, taste: str) -> HeadRecord | None:
         return None
     value = txn.table("heads").get(f"{taste}\0".encode() + version)
     return None if value is None else _head.decode(value)
+
+
+def record_ties(txn: Txn, inbox: bytes, ties: Ties) -> None:
+    """Write what counts as a tie in an inbox."""
+    txn.table("meta").put(b"ties:" + path_key(inbox), pack(ties))
+
+
+def ties(txn: Txn, inbox: bytes, head: str) -> Ties | None:
+    """What counts as a tie in an inbox under a head; None where that is not known yet."""
+    value = txn.table("meta").get(b"ties:" + path_key(inbox))
+    found = None if value is None else _ties.decode(value)
+    return found if found is not None and found.head == head else None
 
 
 def journal(txn: Txn, touch: Touch) -> int:

@@ -137,6 +137,14 @@ class Touch(msgspec.Struct, array_like=True, frozen=True):
     reason: Reason
 
 
+class Ties(msgspec.Struct, array_like=True, frozen=True):
+    """Which scores of an inbox count as nearly equal under a head: see order/ties.py."""
+
+    head: str
+    count: int
+    knots: list[float]
+
+
 class HeadRecord(msgspec.Struct, array_like=True, frozen=True):
     """A trained head: where its file is and what was measured when it was made."""
 
