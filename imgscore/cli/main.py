@@ -21,6 +21,7 @@ for _name in (
     "service",
     "config",
     "doctor",
+    "demo",
 ):
     importlib.import_module(f"imgscore.cli.{_name}")
 

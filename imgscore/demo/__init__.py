@@ -1,0 +1,1 @@
+"""`imgscore demo`: pictures made on the spot, and the real daemon at work on them."""

@@ -1,0 +1,184 @@
+"""Brushes that the demo's kinds of picture share: colours, gradients, noise, text. Pure.
+
+A canvas is a float32 array [height, width, 3] of values from 0 to 255; `Chance` is seeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Canvas = NDArray[np.float32]
+Chance = np.random.Generator
+Colour = tuple[int, int, int]
+WHITE: Colour = (255, 255, 255)
+
+# Vector shapes are drawn this much larger and scaled down: Pillow's own edges are jagged.
+OVERSAMPLING = 2
+
+
+def rgb(text: str) -> Colour:
+    """ "#rrggbb" as numbers."""
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def mix(one: Colour, other: Colour, share: float) -> Colour:
+    """`share` of the other colour in the one."""
+    parts = [round(a + (b - a) * share) for a, b in zip(one, other, strict=True)]
+    return parts[0], parts[1], parts[2]
+
+
+def pick(chance: Chance, choices: Sequence[str]) -> Colour:
+    """One of these colours."""
+    return rgb(choices[int(chance.integers(len(choices)))])
+
+
+def gradient(width: int, height: int, stops: Sequence[Colour]) -> Canvas:
+    """Evenly spaced colours from top to bottom."""
+    at = np.linspace(0, len(stops) - 1, height)
+    colours = np.array(stops, np.float32)
+    column = np.stack([np.interp(at, range(len(stops)), colours[:, i]) for i in range(3)], 1)
+    return np.repeat(column[:, None].astype(np.float32), width, axis=1)
+
+
+def noise(
+    chance: Chance, width: int, height: int, cells: int, octaves: int = 4, stretch: float = 1
+) -> Canvas:
+    """Smooth fractal noise [height, width] from 0 to 1; `cells` waves across the coarsest one.
+
+    `stretch`: how many times wider than high its spots are.
+    """
+    total = np.zeros((height, width), np.float32)
+    for octave in range(octaves):
+        across = min(width, cells * 2**octave)
+        down = max(2, min(height, round(across * stretch * height / width)))
+        grid = Image.fromarray(chance.random((down, max(2, across)), np.float32))
+        grid = grid.resize((width, height), Image.Resampling.BICUBIC)
+        total += np.asarray(grid) / 2**octave
+    low, high = float(total.min()), float(total.max())
+    scaled: Canvas = (total - low) / max(high - low, 1e-6)
+    return scaled
+
+
+def ridge(chance: Chance, width: int, roughness: float, waves: float) -> Canvas:
+    """A skyline [width] from -1 to 1: octaves of smooth noise, each weaker by `roughness`."""
+    line = np.zeros(width, np.float32)
+    weight, total = 1.0, 0.0
+    while waves < width / 4 and weight > 0.004:
+        knots = chance.uniform(-1, 1, int(waves) + 3)
+        at = np.linspace(0, waves, width)
+        left = at.astype(int)
+        part = at - left
+        part = part * part * (3 - 2 * part)
+        line += (weight * (knots[left] * (1 - part) + knots[left + 1] * part)).astype(np.float32)
+        total += weight
+        weight, waves = weight * roughness, waves * 2
+    return line / np.float32(total)
+
+
+def blend(canvas: Canvas, colour: Colour, cover: NDArray[Any]) -> None:
+    """Lay a colour over the canvas, as opaque as `cover` [height, width] says (0 to 1)."""
+    canvas += (np.array(colour, np.float32) - canvas) * cover[..., None].astype(np.float32)
+
+
+def finish(canvas: Canvas, chance: Chance, grain: float = 3.0) -> Image.Image:
+    """A canvas as an image, with a vignette and a little grain as a camera has."""
+    height, width = canvas.shape[:2]
+    y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    shade = 1 - 0.16 * (x * x + y * y).astype(np.float32) ** 1.5 / 2.8
+    speckle = chance.standard_normal((height, width), np.float32) * grain
+    return to_image(canvas * shade[..., None] + speckle[..., None])
+
+
+def to_image(canvas: NDArray[Any]) -> Image.Image:
+    """A canvas as an image."""
+    return Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font that Pillow carries, so that a machine without fonts can write."""
+    found = ImageFont.load_default(size)
+    assert isinstance(found, ImageFont.FreeTypeFont)
+    return found
+
+
+class Board:
+    """A drawing board: coordinates are the final image's pixels, edges come out smooth."""
+
+    def __init__(self, width: int, height: int, ground: Colour | Canvas) -> None:
+        self.width, self.height = width, height
+        size = (width * OVERSAMPLING, height * OVERSAMPLING)
+        if isinstance(ground, tuple):
+            self._image = Image.new("RGB", size, ground)
+        else:
+            self._image = to_image(ground).resize(size, Image.Resampling.BILINEAR)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def image(self) -> Image.Image:
+        """What was drawn."""
+        return self._image.resize((self.width, self.height), Image.Resampling.BOX)
+
+    def box(
+        self, x: float, y: float, width: float, height: float, fill: Colour, corner: float = 0
+    ) -> None:
+        """A rectangle, its corners rounded."""
+        if width > 0 and height > 0:
+            area = _scaled((x, y, x + width, y + height))
+            self._draw.rounded_rectangle(area, radius=corner * OVERSAMPLING, fill=fill)
+
+    def disc(self, x: float, y: float, width: float, height: float, fill: Colour) -> None:
+        """An ellipse around (x, y), `width` and `height` from its centre."""
+        area = _scaled((x - width, y - height, x + width, y + height))
+        self._draw.ellipse(area, fill=fill)
+
+    def slice(
+        self, x: float, y: float, radius: float, start: float, end: float, fill: Colour
+    ) -> None:
+        """A piece of a pie; angles in degrees."""
+        area = _scaled((x - radius, y - radius, x + radius, y + radius))
+        self._draw.pieslice(area, start, end, fill=fill)
+
+    def arc(
+        self, x: float, y: float, width: float, height: float, start: float, end: float,
+        fill: Colour, thick: float = 2,
+    ) -> None:  # fmt: skip
+        """A part of an ellipse's line."""
+        area = _scaled((x - width, y - height, x + width, y + height))
+        self._draw.arc(area, start, end, fill=fill, width=round(thick * OVERSAMPLING))
+
+    def area(self, points: Sequence[tuple[float, float]], fill: Colour) -> None:
+        """A polygon."""
+        self._draw.polygon([(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in points], fill=fill)
+
+    def line(self, points: Sequence[tuple[float, float]], fill: Colour, thick: float = 2) -> None:
+        """A line through points."""
+        scaled = [(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in points]
+        self._draw.line(scaled, fill=fill, width=round(thick * OVERSAMPLING), joint="curve")
+
+    def write(
+        self, x: float, y: float, text: str, size: float, fill: Colour, anchor: str = "la",
+        outline: float = 0,
+    ) -> None:  # fmt: skip
+        """A line of text; `anchor` as Pillow's, `outline` is a black edge's width."""
+        self._draw.text(
+            (x * OVERSAMPLING, y * OVERSAMPLING),
+            text,
+            fill=fill,
+            font=font(round(size * OVERSAMPLING)),
+            anchor=anchor,
+            stroke_width=round(outline * OVERSAMPLING),
+            stroke_fill=(0, 0, 0),
+        )
+
+
+def _scaled(area: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = area
+    return (
+        left * OVERSAMPLING, top * OVERSAMPLING, right * OVERSAMPLING, bottom * OVERSAMPLING
+    )  # fmt: skip

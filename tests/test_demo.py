@@ -1,0 +1,112 @@
+"""The demo as a newcomer runs it: real pictures, the real daemon, real moves."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imgscore.demo.house import House
+from imgscore.demo.pictures import COUNT, draw_all, kind_of
+from imgscore.errors import UsageError
+
+IMGSCORE = [sys.executable, "-m", "imgscore.cli.main"]
+MOST_SECONDS = 300
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of processes that know the folder: the daemon and its workers."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue
+        try:
+            about = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(folder / "demo") in about:
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Path) -> None:
+    folder = tmp_path / "demo"
+    done = subprocess.run(
+        [*IMGSCORE, "demo", str(folder), "--json"],
+        capture_output=True, text=True,
+        timeout=MOST_SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    row = json.loads(done.stdout)
+    assert processes_of(tmp_path) == []
+    own = [file for file in environment.rglob("*") if file.is_file()]
+    assert own == [], "the user's own state is left alone"
+
+    house = House(folder)
+    order = [name for name, _ in house.by_date()]
+    assert order == row["after"]
+    places = {kind: [i for i, name in enumerate(order) if kind_of(name) == kind]
+              for kind in ("landscape", "screen")}  # fmt: skip
+    pairs = [(one, two) for one in places["landscape"] for two in places["screen"]]
+    right = sum(one < two for one, two in pairs) / len(pairs)
+    assert len(pairs) > 100
+    assert right > 0.95, "landscapes come before text screens"
+
+    made = house.made()
+    files = [file for file in house.inbox.rglob("*") if file.is_file()]
+    there = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    assert len(there) == len(files) == COUNT
+    assert there == {name: digest for name, digest in made.items() if name != house.sheet.name}
+    assert sorted(row["before"]) == sorted(there)
+    assert sorted(os.listdir(house.keep)) == sorted(row["kept"])
+    assert sorted(os.listdir(house.trash)) == sorted(row["trashed"])
+    assert house.sheet.is_file()
+
+
+def test_ctrl_c_ends_the_daemon_and_the_folder_can_be_used_again(tmp_path: Path) -> None:
+    house = House(tmp_path / "demo")
+    process = subprocess.Popen(
+        [*IMGSCORE, "demo", str(house.folder)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + MOST_SECONDS
+    while not (house.inbox.is_dir() and any(house.inbox.glob("*-*"))):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=MOST_SECONDS)
+    assert process.returncode == 130
+    assert processes_of(tmp_path) == []
+
+    theirs = house.keep / "mine.jpg"
+    theirs.write_bytes(b"the user's")
+    with pytest.raises(UsageError, match=r"mine\.jpg"):
+        house.prepare()
+    assert any(house.inbox.glob("*-*")), "refused before anything was deleted"
+    theirs.unlink()
+    house.prepare()
+    assert not any(file.is_file() for file in house.inbox.rglob("*"))
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    done = subprocess.run(
+        [*IMGSCORE, "demo", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "what to do" in done.stderr
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+    assert not (tmp_path / "inbox").exists()
+
+
+def test_pictures_are_the_same_every_time() -> None:
+    one, two = ([(name, image.tobytes()) for name, image in draw_all(4, seed=3)] for _ in range(2))
+    assert one == two
+    assert one != [(name, image.tobytes()) for name, image in draw_all(4, seed=4)]
