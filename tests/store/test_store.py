@@ -1,0 +1,210 @@
+"""The store: tables, transactions, growth, damage, and one writer at a time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imgscore.errors import StoreError
+from imgscore.store import labels, migrations, originals, records, sightings, vectors
+from imgscore.store.lock import BusyError, StoreLock
+from imgscore.store.schema import (
+    SCHEMA_VERSION,
+    Failure,
+    Fingerprint,
+    LabelEvent,
+    Original,
+    Sighting,
+    path_key,
+)
+from imgscore.store.store import Store, Txn
+
+SEEN = Fingerprint(1, 2, 3, 4, 5)
+
+
+def digest(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def test_sightings_follow_the_path(tmp_path: Path) -> None:
+    path = b"/some/\xff\nwhere/" + b"x" * 4000
+    with Store(tmp_path / "store") as store:
+        with store.write() as txn:
+            sightings.record(txn, Sighting(path, SEEN, digest(1), b"/some", "inbox"))
+            sightings.record(txn, Sighting(b"/other", SEEN, digest(1), b"/some", "keep"))
+        with store.read() as txn:
+            assert {one.path for one in sightings.of_digest(txn, digest(1))} == {path, b"/other"}
+            found = sightings.find(txn, path)
+            assert found is not None and found.seen == SEEN
+        with store.write() as txn:  # the file at the path is another one now
+            sightings.record(txn, Sighting(path, SEEN, digest(2), b"/some", "inbox"))
+        with store.read() as txn:
+            assert [one.path for one in sightings.of_digest(txn, digest(1))] == [b"/other"]
+            assert [one.path for one in sightings.of_digest(txn, digest(2))] == [path]
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+def test_vectors_come_back_by_digest_and_by_block(tmp_path: Path, count: int) -> None:
+    pairs = [(digest(number), bytes([number % 256]) * 10) for number in range(count)]
+    with Store(tmp_path / "store") as store:
+        for start in range(0, count, 7):  # in dribs and drabs, and each twice
+            with store.write() as txn:
+                assert vectors.append(txn, "a", pairs[start : start + 7]) == len(
+                    pairs[start : start + 7]
+                )
+                assert vectors.append(txn, "a", pairs[start : start + 7]) == 0
+        with store.write() as txn:
+            vectors.append(txn, "b", [(digest(1), b"other")])
+        with store.read() as txn:
+            assert vectors.count(txn, "a") == count
+            assert all(vectors.get(txn, "a", name) == vector for name, vector in pairs)
+            names, values = zip(*vectors.blocks(txn, "a"), strict=True)
+            assert b"".join(names) == b"".join(name for name, _ in pairs)
+            assert b"".join(values) == b"".join(vector for _, vector in pairs)
+            assert vectors.get(txn, "b", digest(0)) is None
+        with store.write() as txn:
+            vectors.drop(txn, "a")
+        with store.read() as txn:
+            assert vectors.count(txn, "a") == 0 and vectors.get(txn, "a", digest(0)) is None
+            assert vectors.get(txn, "b", digest(1)) == b"other"
+
+
+def test_a_vector_of_another_length_is_refused(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        with store.write() as txn:
+            vectors.append(txn, "a", [(digest(1), b"1234")])
+        with pytest.raises(StoreError, match="6 bytes"), store.write() as txn:
+            vectors.append(txn, "a", [(digest(2), b"123456")])
+        with store.read() as txn:
+            assert vectors.count(txn, "a") == 1
+
+
+def test_the_last_word_of_the_log_is_the_label(tmp_path: Path) -> None:
+    def event(label: str, number: int = 1, taste: str = "default") -> LabelEvent:
+        return LabelEvent(0, taste, digest(number), label, "cli", b"/x")  # type: ignore[arg-type]
+
+    with Store(tmp_path / "store") as store, store.write() as txn:
+        assert labels.append(txn, event("keep")) == 1
+        assert labels.append(txn, event("trash")) == 2
+        assert labels.append(txn, event("keep", taste="memes")) == 3
+        now = labels.current(txn, "default", digest(1))
+        assert now is not None and (now.label, now.sequence) == ("trash", 2)
+        assert labels.counts(txn, "default") == {"keep": 0, "trash": 1}
+        labels.append(txn, event("clear"))
+        assert labels.current(txn, "default", digest(1)) is None
+        assert labels.counts(txn, "memes") == {"keep": 1, "trash": 0}
+        assert [entry.label for _, entry in labels.log(txn)] == ["clear", "keep", "trash", "keep"]
+
+
+def test_scores_belong_to_a_head(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store, store.write() as txn:
+        packed = records.pack_score(digest(1), 0.5, 0.25) + records.pack_score(digest(2), 1, 0)
+        records.record_scores(txn, "default", "1", packed)
+        assert records.score(txn, "default", "1", digest(1)) == (0.5, 0.25)
+        assert records.score(txn, "default", "2", digest(1)) is None
+        records.record_scores(txn, "default", "10", packed)
+        records.forget_scores(txn, "default", "1")
+        assert records.score(txn, "default", "1", digest(2)) is None
+        assert records.score(txn, "default", "10", digest(2)) == (1, 0)
+
+
+def test_a_date_is_ours_or_the_users() -> None:
+    second = 10**9
+    held = Original(b"/x", 111_222_333, 111_222_333, 40 * second)
+    assert originals.is_ours(held, 40 * second)
+    assert originals.is_ours(held, 41 * second)  # rounded by FAT
+    assert not originals.is_ours(held, 111_222_333)
+    assert originals.belongs(held, 111_222_333)
+    assert not originals.belongs(held, 40 * second + 1)  # finer than any date of ours
+    assert not originals.belongs(held, 50 * second)
+
+
+def test_an_aborted_transaction_leaves_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        with pytest.raises(RuntimeError), store.write() as txn:
+            labels.append(txn, LabelEvent(0, "default", digest(1), "keep", "cli", b"/x"))
+            raise RuntimeError
+        with store.read() as txn:
+            assert labels.last_sequence(txn) == 0
+
+
+def test_a_full_map_grows(tmp_path: Path) -> None:
+    with Store(tmp_path / "store", map_size=2**20) as store:
+        for number in range(40):
+            pairs = [(digest(number * 64 + row), bytes(1000)) for row in range(64)]
+            store.commit(lambda txn, pairs=pairs: vectors.append(txn, "a", pairs))
+        with store.read() as txn:
+            assert vectors.count(txn, "a") == 40 * 64
+
+
+def test_a_damaged_store_is_named_and_left_alone(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store, store.write() as txn:
+        labels.append(txn, LabelEvent(0, "default", digest(1), "keep", "cli", b"/x"))
+    data = tmp_path / "store" / "data.mdb"
+    damaged = b"\xff" * 8192 + data.read_bytes()[8192:]
+    data.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"data\.mdb is damaged") as caught:
+        Store(tmp_path / "store")
+    assert "backup" in caught.value.remedy
+    assert data.read_bytes() == damaged
+
+
+def test_a_backup_is_a_store(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        with store.write() as txn:
+            labels.append(txn, LabelEvent(0, "default", digest(1), "keep", "cli", b"/x"))
+        store.backup(tmp_path / "backup")
+    with Store(tmp_path / "backup") as copy, copy.read() as txn:
+        assert labels.last_sequence(txn) == 1
+
+
+def test_migration_runs_each_step_once_and_all_or_nothing(tmp_path: Path) -> None:
+    def step(txn: Txn) -> None:
+        txn.table("meta").put(b"step", b"done")
+
+    def broken(txn: Txn) -> None:
+        txn.table("meta").put(b"step", b"broken")
+        raise RuntimeError
+
+    with Store(tmp_path / "store") as store:
+        steps = {SCHEMA_VERSION: step, SCHEMA_VERSION + 1: broken}
+        with store.write() as txn:
+            migrations.migrate(txn, steps, SCHEMA_VERSION + 1)
+        with pytest.raises(RuntimeError), store.write() as txn:
+            migrations.migrate(txn, steps, SCHEMA_VERSION + 2)
+        with store.read() as txn:
+            assert txn.table("meta").get(b"step") == b"done"
+    with pytest.raises(StoreError, match="schema"):
+        Store(tmp_path / "store")  # it is of a newer version now
+
+
+def test_failures_are_kept_by_path(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store, store.write() as txn:
+        records.record_failure(txn, Failure(b"/x", SEEN, b"", "why", "what", 1))
+        assert [one.reason for one in records.failures(txn)] == ["why"]
+        assert records.forget_failure(txn, b"/x") and not records.forget_failure(txn, b"/x")
+
+
+def test_one_writer_and_the_kernel_lets_go_of_a_killed_one(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from imgscore.store.lock import StoreLock;"
+        "lock = StoreLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=str(holder.pid)):
+            StoreLock(tmp_path)
+        holder.kill()
+        holder.wait()
+        with StoreLock(tmp_path):
+            pass
+
+
+def test_path_keys_are_short_and_distinct() -> None:
+    paths = [os.fsencode(f"/a/{number}") for number in range(1000)]
+    keys = {path_key(path) for path in paths}
+    assert len(keys) == 1000 and {len(key) for key in keys} == {16}

@@ -1,0 +1,69 @@
+"""config.toml: what is wrong is named, with its key, its value and the remedy."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imgscore import config
+from imgscore.errors import ConfigError
+from imgscore.watches import Watches, outermost
+
+
+def test_the_smallest_config(tmp_path: Path) -> None:
+    settings = config.parse(f'[[watch]]\ninbox = "{tmp_path}"')
+    (watch,) = Watches.of(settings).all
+    assert watch.inbox == os.fsencode(tmp_path)
+    assert watch.keep == (os.fsencode(tmp_path / "keep"),)
+    assert (watch.taste, watch.order) == ("default", "best-newest")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("watch = 3", ["watch", "3"]),
+        ("[[watch]]\nkeep = 'x'", ["watch[0].inbox", "missing"]),
+        ("[[watch]]\ninbox = 7", ["watch[0].inbox", "7"]),
+        ("[[watch]]\ninbox = '/x'\norder = 'up'", ["watch[0].order", "'up'", "best-newest"]),
+        ("[[watch]]\ninbox = '/x'\ninbocks = 'up'", ["watch[0].inbocks", "no such setting"]),
+        ("[[watch]]\ninbox = ''", ["watch[0].inbox", "''"]),
+        ("[[watch]]\ninbox = '/x'\ntaste = '../x'", ["watch[0].taste", "'../x'"]),
+        ("[daemon]\nsettle = -1", ["daemon.settle", "-1"]),
+        ("[daemon]\nworkers = 'many'", ["daemon.workers", "'many'"]),
+        ("dry_run = 1", ["dry_run", "1"]),
+        ("[[watch]", ["not valid TOML"]),
+    ],
+)
+def test_errors_name_key_value_and_remedy(text: str, named: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text, "/c/config.toml")
+    said = f"{caught.value.message} {caught.value.remedy}"
+    assert "/c/config.toml" in said and caught.value.remedy
+    assert all(name in said for name in named), said
+
+
+def test_the_innermost_place_counts() -> None:
+    watches = Watches.of(config.parse("[[watch]]\ninbox = '/in'\ntrash = ['bin', '/far']"))
+    roles = {
+        path: place.role if (place := watches.locate(path)) else None
+        for path in (b"/in/a", b"/in/sub/a", b"/in/keep/x/a", b"/in/bin/a", b"/far/a", b"/inn/a")
+    }
+    assert roles == {
+        b"/in/a": "inbox",
+        b"/in/sub/a": "inbox",
+        b"/in/keep/x/a": "keep",
+        b"/in/bin/a": "trash",
+        b"/far/a": "trash",
+        b"/inn/a": None,
+    }
+    assert watches.roots() == [b"/far", b"/in"]
+
+
+def test_two_watches_may_not_share_a_folder() -> None:
+    with pytest.raises(ConfigError, match="/in is both"):
+        Watches.of(config.parse("[[watch]]\ninbox='/in'\n[[watch]]\ninbox='/x'\nkeep='/in'"))
+
+
+def test_outermost() -> None:
+    assert outermost([b"/a/b", b"/a", b"/ab", b"/a/c/d", b"/"]) == [b"/"]
+    assert outermost([b"/a/b", b"/a", b"/ab", b"/a"]) == [b"/a", b"/ab"]
