@@ -107,6 +107,11 @@ class Daemon:
         (row,) = self.ask("status")
         return row
 
+    def settled_state(self) -> str:
+        """Its state, once the loop has seen what was asked before."""
+        self.ask("history", limit=0)
+        return str(self.status()["state"])
+
     def kill(self) -> None:
         """kill -9."""
         self.process.kill()

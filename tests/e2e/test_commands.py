@@ -1,0 +1,215 @@
+"""Every verb from the shell, with and without a daemon: results, errors, exit codes."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imgscore import places
+from tests.conftest import put
+from tests.e2e.conftest import BIN, Answer, Daemon, imgscore, newest_first
+
+Start = Callable[..., Daemon]
+
+STATUS_KEYS = {"state", "pid", "rss_bytes", "embedder", "head", "pending", "failed", "watches"}
+SCORE_KEYS = {"path", "sha256", "score", "label", "head", "embedder", "error"}
+
+
+def taught(inbox: Path) -> None:
+    """Suns are kept, texts are trash."""
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in put(inbox, kind, 9)[:3]:
+            path.rename(inbox / folder / path.name)
+
+
+@pytest.mark.parametrize("with_daemon", [False, True])
+def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: bool) -> None:
+    taught(inbox)
+    daemon = start() if with_daemon else None
+    scan = imgscore("scan", "--json")
+    assert scan.code == 0, scan.err
+    assert scan.row["files"] == 12 and scan.row["scored"] == 12 and scan.row["failed"] == 0
+
+    status = imgscore("status", "--json").row
+    assert set(status) >= STATUS_KEYS
+    assert status["state"] == ("running" if with_daemon else "offline")
+    assert (status["pid"] is not None) == with_daemon
+    watch = status["watches"][0]
+    assert {key: watch[key] for key in ("files", "scored", "keep", "trash", "state")} == {
+        "files": 12,
+        "scored": 12,
+        "keep": 3,
+        "trash": 3,
+        "state": "ok",
+    }
+
+    names = newest_first(inbox)
+    answer = imgscore("score", "--json", *(inbox / name for name in names))
+    assert answer.code == 0 and all(set(row) >= SCORE_KEYS for row in answer.rows)
+    assert [Path(row["path"]).name for row in answer.rows] == names
+    suns = [row["score"] for row in answer.rows if "sun" in row["path"]]
+    texts = [row["score"] for row in answer.rows if "text" in row["path"]]
+    assert min(suns) > max(texts)
+    assert {row["head"] for row in answer.rows} == {status["head"]}
+
+    assert imgscore("order", "--dry-run", "--json").out == ""  # it is in order
+
+    said = imgscore("label", "trash", inbox / names[0], "--json")
+    assert said.code == 0 and said.row["label"] == "trash"
+    assert imgscore("score", inbox / names[0], "--json").row["label"] == "trash"
+    assert imgscore("undo", "label", "--json").row["label"] is None
+    assert imgscore("label", "keep", inbox / names[-1]).code == 0
+    assert imgscore("label", "clear", inbox / names[-1]).code == 0
+
+    train = imgscore("train", "--json")
+    assert train.code == 0 and train.row["labels"] == 6, train.err
+
+    history = imgscore("history", "-n", "500", "--json").rows
+    assert {"order", "label"} <= {row["what"] for row in history}
+    restored = imgscore("restore-times", "--dry-run", "--json").rows
+    assert 10 <= len(restored) <= 12  # a file that stands right is not touched
+    dates = {path.name: path.stat().st_mtime_ns for path in inbox.iterdir()}
+    assert imgscore("restore-times", "--json").rows == restored
+    for row in restored:
+        path = Path(row["path"])
+        assert path.stat().st_mtime_ns == row["after_ns"] != dates[path.name]
+    assert "held" in imgscore("status", "--json").row["watches"][0]["state"]
+    planned = imgscore("order", "--dry-run", "--json").rows
+    ordered = imgscore("order", "--json").rows
+    assert {row["path"] for row in ordered} == {row["path"] for row in planned}
+    assert len(ordered) >= 10
+    undone = imgscore("undo", "order", "--json").rows
+    assert {row["path"] for row in undone} == {row["path"] for row in ordered}
+    for row in restored:
+        assert Path(row["path"]).stat().st_mtime_ns == row["after_ns"]
+
+    assert imgscore("pause", "--for", "1h", "--json").row["state"] == "paused"
+    if daemon is not None:
+        assert daemon.settled_state() == "paused"
+    assert imgscore("resume", "--json").row["state"] == "running"
+
+
+def test_import_labels_from_sorted_folders(inbox: Path, tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+    put(tmp_path / "good", "sun", 5)
+    put(tmp_path / "bad", "text", 5)
+    (tmp_path / "bad" / "broken.jpg").write_text("no image")
+    put(inbox, "sun", 3, first=20)
+    put(inbox, "text", 3, first=20)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*d/*")}
+    answer = imgscore(
+        "import-labels", "--keep", tmp_path / "good", "--trash", tmp_path / "bad", "--json"
+    )
+    assert answer.code == 1  # one of them failed
+    assert answer.rows[-1] == {
+        "keep": 5,
+        "trash": 5,
+        "failed": 1,
+        "taste": "default",
+        "error": None,
+    }
+    assert "broken.jpg" in answer.rows[0]["path"] and "not an image" in answer.rows[0]["error"]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert imgscore("scan").code == 0
+    assert [name[:3] for name in newest_first(inbox)] == ["sun"] * 3 + ["tex"] * 3
+
+
+def test_a_file_anywhere_can_be_scored(inbox: Path, tmp_path: Path) -> None:
+    taught(inbox)
+    (elsewhere,) = put(tmp_path, "sun", 1, first=70)
+    answer = imgscore("score", elsewhere, tmp_path / "missing.png", "--json")
+    assert answer.code == 1
+    assert "no head yet" in answer.rows[0]["error"]
+    assert "no such file" in answer.rows[1]["error"]
+    imgscore("scan")
+    assert imgscore("score", elsewhere, "--json").row["score"] > 0.5
+    # It is not ours to follow.
+    assert "sun-070" not in imgscore("scan", "--dry-run").out
+
+
+def test_names_of_any_bytes_survive_json(inbox: Path) -> None:
+    taught(inbox)
+    name = b"odd\n\x1b[31m\xff.png"
+    with open(os.fsencode(inbox) + b"/" + name, "wb") as file:
+        file.write((inbox / "sun-004.png").read_bytes())
+    imgscore("scan")
+    path = os.fsdecode(os.fsencode(inbox) + b"/" + name)
+    row = imgscore("score", path, "--json").row
+    assert row["path"] == path and row["error"] is None
+    shown = imgscore("score", path).out
+    assert shown.count("\n") == 1 and "\x1b" not in shown
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    def complains(answer: Answer, code: int) -> None:
+        assert answer.code == code, answer
+        assert answer.out == "" and answer.err, answer
+        assert "Traceback" not in answer.err
+
+    config = places.config_file()
+    config.parent.mkdir(parents=True)
+    complains(imgscore("nonsense"), 2)
+    complains(imgscore("label", "maybe", "x.png"), 2)
+    complains(imgscore("scan"), 3)
+    complains(imgscore("config", "check"), 3)
+    complains(imgscore("start"), 3)
+    complains(imgscore("wait"), 4)
+    complains(imgscore("stop"), 4)
+    config.write_text("[[watch]]\ninbox = 7\n")
+    complains(imgscore("status"), 3)
+    error = json.loads(imgscore("status", "--json").err)
+    assert "watch[0].inbox" in error["error"] and "7" in error["error"] and error["remedy"]
+    daemon = subprocess.run([BIN / "imgscored"], capture_output=True, check=False)
+    assert daemon.returncode == 3 and b"watch[0].inbox" in daemon.stderr
+    config.write_text(f"[[watch]]\ninbox = '{tmp_path}'\n")
+    assert imgscore("config", "check").code == 0
+    store = places.store_folder()
+    store.mkdir(parents=True)
+    (store / "data.mdb").write_bytes(b"\xff" * 20000)
+    complains(imgscore("status"), 5)
+
+
+def test_start_and_stop(inbox: Path) -> None:
+    first = imgscore("start", "--json")
+    assert first.code == 0 and first.row["state"] == "running", first.err
+    assert imgscore("start", "--json").row["pid"] == first.row["pid"]
+    second = subprocess.run([BIN / "imgscored"], capture_output=True, check=False)
+    assert second.returncode == 5 and b"another imgscore" in second.stderr
+    assert imgscore("stop").code == 0
+    assert imgscore("stop").code == 4
+    assert not places.socket_path().exists()
+
+
+def test_init_twice_and_while_the_daemon_runs(inbox: Path, tmp_path: Path, start: Start) -> None:
+    assert imgscore("init", inbox).code == 0
+    assert places.config_file().read_text().count("[[watch]]") == 1
+    daemon = start()
+    other = tmp_path / "an 'odd' \"name\""
+    assert imgscore("init", other, "--taste", "memes").code == 0
+    put(other, "sun", 2)
+    status = daemon.settle()
+    assert [watch["files"] for watch in status["watches"]] == [0, 2]
+    assert status["watches"][1]["taste"] == "memes"
+
+
+def test_doctor_finds_what_is_wrong(inbox: Path) -> None:
+    healthy = imgscore("doctor", "--json")
+    assert healthy.code == 0, healthy.out
+    (inbox / "keep").rmdir()
+    sick = imgscore("doctor", "--json")
+    assert sick.code == 1
+    (problem,) = [row for row in sick.rows if row["state"] == "problem"]
+    assert problem["check"] == "keep" and "mkdir" in problem["remedy"]
+
+
+def test_every_verb_has_help(tmp_path: Path) -> None:
+    verbs = re.findall(r"^  ([a-z-]+)  ", imgscore("--help").out.partition("Commands:")[2], re.M)
+    assert len(verbs) > 15
+    for verb in verbs:
+        answer = imgscore(verb, "--help")
+        assert answer.code == 0 and answer.out.startswith("Usage: imgscore"), verb
