@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,10 @@ def train(context: Context, task: Train) -> Trained:
         background,
         model.sections,
         model.id,
-        groups=near_duplicates(matrix, fit_features(background, model.sections)),
     )
-    done = train_head(examples, previous=previous, seen=seen)
+    examples.check()
+    groups = near_duplicates(matrix, fit_features(background, model.sections))
+    done = train_head(replace(examples, groups=groups), previous=previous, seen=seen)
     files.save(done.head, head_file(context.heads_folder, task.taste, version))
     return Trained(
         HeadRecord(

@@ -78,6 +78,14 @@ class Pool:
         """How many worker processes there are."""
         return len(self._workers)
 
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return list(self._workers)
+
+    def tasks(self, pid: int) -> list[Task]:
+        """What a worker holds, the task it is at first."""
+        return list(self._workers[pid].tasks)
+
     def has_room(self) -> bool:
         """Whether another file can be handed out without waiting."""
         looking = [worker for worker in self._workers.values() if not worker.for_training]
@@ -242,8 +250,8 @@ def cpus() -> int:
 def _why(status: int, seconds: int) -> str:
     if status == -signal.SIGALRM:
         return f"takes longer than {seconds} s"
-    if status in (-signal.SIGKILL, 1):
-        return "needs too much memory"
+    if status == -signal.SIGKILL:
+        return "was killed, most likely for want of memory"
     if status < 0:
         return f"crashes the decoder ({signal.Signals(-status).name})"
-    return f"ends the worker (exit status {status})"
+    return f"ends the worker (exit status {status}; the log says more)"

@@ -51,6 +51,16 @@ def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
             yield train(context, task)
 
 
+def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
+    """A task's answers; what the user can mend is one of them, anything else is a crash."""
+    try:
+        yield from _answers(context, task)
+    except MemoryError:
+        yield tasks.Refused("needs too much memory", "free some memory, then try again")
+    except ImgscoreError as error:
+        yield tasks.Refused(error.message, error.remedy)
+
+
 def serve(context: Context, file_seconds: int) -> None:
     """Answer tasks until there are no more."""
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
@@ -60,12 +70,8 @@ def serve(context: Context, file_seconds: int) -> None:
         if isinstance(task, tasks.Look):
             # The default action ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)
-        try:
-            for answer in _answers(context, task):
-                stdout.write(tasks.frame(answer))
-                stdout.flush()
-        except ImgscoreError as error:
-            stdout.write(tasks.frame(tasks.Refused(error.message, error.remedy)))
+        for answer in _attempt(context, task):
+            stdout.write(tasks.frame(answer))
             stdout.flush()
         signal.alarm(0)
 
@@ -81,8 +87,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     context = Context(Path(store), Path(heads), model, device)
-    with contextlib.suppress(BrokenPipeError):
-        serve(context, int(file_seconds))  # the parent is gone, and so are we
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we
+        serve(context, int(file_seconds))
     os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts
 
 

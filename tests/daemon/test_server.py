@@ -1,0 +1,151 @@
+"""The control socket against whoever speaks badly."""
+
+import json
+import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imgscored.mailbox import END, Mailbox
+from imgscored.server import Server
+
+from imgscore import control
+from imgscore.errors import NoDaemonError, UsageError
+from imgscore.verbs.base import Message, Result
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Path]:
+    """A server whose loop echoes: its path, longer than a socket address may be."""
+    path = tmp_path / ("x" * 60) / ("y" * 60) / "control.sock"
+    mailbox = Mailbox()
+    server = Server(path, mailbox, lambda: {"state": "running"})
+    ended = threading.Event()
+
+    def loop() -> None:
+        while not ended.is_set():
+            for call in mailbox.take().calls:
+                call.answers.put({"result": {"verb": call.verb, **call.arguments}})
+                call.answers.put({"done": True})
+                call.answers.put(END)
+            ended.wait(0.005)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    yield path
+    server.close()
+    ended.set()
+    thread.join()
+    mailbox.close()
+    assert not path.exists()
+
+
+def connect(path: Path) -> socket.socket:
+    connection = control.connect(path)
+    assert connection is not None
+    connection.settimeout(20)
+    return connection
+
+
+def rows(path: Path, verb: str, arguments: dict[str, Any]) -> list[Message]:
+    with connect(path) as connection:
+        return list(control.call(connection, verb, arguments))
+
+
+def test_it_answers(server: Path) -> None:
+    assert stat.S_IMODE(server.stat().st_mode) == 0o600
+    assert stat.S_IMODE(server.parent.stat().st_mode) == 0o700
+    assert rows(server, "status", {}) == [Result({"state": "running"})]
+    odd = "\ud8ff\n\x1b\U0001f600"
+    assert rows(server, "echo", {"odd": odd}) == [Result({"verb": "echo", "odd": odd})]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"{\n",
+        b"null\n",
+        b"[]\n",
+        b'{"verb": 3}\n',
+        b'{"verb": "x", "arguments": []}\n',
+        b"\xff\xfe\n",
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_nonsense_gets_an_error(server: Path, line: bytes) -> None:
+    with connect(server) as connection:
+        connection.sendall(line)
+        answer = json.loads(connection.makefile("rb").readline())
+    assert answer["exit"] == 2
+    assert rows(server, "status", {})
+
+
+def test_an_endless_request_is_cut_off(server: Path) -> None:
+    with connect(server) as connection:
+        try:
+            for _ in range(control.LONGEST_REQUEST // 2**16 + 100):
+                connection.sendall(b"x" * 2**16)
+        except OSError:
+            pass
+    assert rows(server, "status", {})
+
+
+def test_silent_clients_do_not_lock_others_out(server: Path) -> None:
+    silent = [connect(server) for _ in range(20)]
+    try:
+        assert rows(server, "status", {}) == [Result({"state": "running"})]
+    finally:
+        for one in silent:
+            one.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_another_user_is_turned_away(server: Path) -> None:
+    for folder in (server, *server.parents[:-1]):
+        folder.chmod(folder.stat().st_mode | 0o777)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        try:
+            connection = connect(server)
+            connection.sendall(control.encode({"verb": "status"}))
+            os.write(write, connection.recv(100) or b"nothing")
+        except OSError as error:
+            os.write(write, type(error).__name__.encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    said = os.read(read, 200)
+    os.close(read)
+    os.close(write)
+    assert said in (b"nothing", b"ConnectionResetError", b"BrokenPipeError")
+
+
+def test_errors_cross_the_socket(tmp_path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen()
+
+    def answer(line: bytes) -> None:
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(1000)
+            peer.sendall(line)
+
+    for line, kind in (
+        (control.encode(control.error_line(UsageError("what", "how"))), UsageError),
+        (b"", NoDaemonError),
+    ):
+        thread = threading.Thread(target=answer, args=(line,))
+        thread.start()
+        with pytest.raises(kind):
+            rows(tmp_path / "s", "x", {})
+        thread.join()
+    listener.close()
+    assert control.connect(tmp_path / "nothing") is None

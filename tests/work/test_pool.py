@@ -1,0 +1,121 @@
+"""Real worker processes: what kills one costs one file."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgscore.store.store import Store
+from imgscore.work.pool import Pool, WorkerSettings
+from imgscore.work.tasks import Answer, Crashed, Look, Looked, Moving, Refused, Train, Unreadable
+from tests.conftest import draw
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(6):
+        draw("sun", number).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    with Store(tmp_path / "store") as store:
+        settings = WorkerSettings(
+            store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=2
+        )
+        with Pool(settings, size=2, idle_seconds=0.5) as pool:
+            yield pool
+            assert pool.alive <= 3
+
+
+def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
+    """Look at every path; the answers."""
+    waiting = [Look(path, "default", "") for path in paths]
+    found: dict[bytes, Answer] = {}
+    deadline = time.monotonic() + 60
+    while len(found) < len(paths):
+        assert time.monotonic() < deadline, found
+        while waiting and pool.submit(waiting[-1]):
+            waiting.pop()
+        for task, answer in pool.answers(1.0):
+            assert isinstance(task, Look)
+            found[task.path] = answer
+    return found
+
+
+def test_many_files_over_few_workers(pool: Pool, folder: Path) -> None:
+    paths = [os.fsencode(path) for path in folder.iterdir()]
+    found = run(pool, paths)
+    assert all(
+        isinstance(one, Looked) and one.vector is not None and one.traits is not None
+        for one in found.values()
+    )
+    assert len({one.digest for one in found.values() if isinstance(one, Looked)}) == 6
+    assert pool.alive == 2 and pool.busy == 0
+    deadline = time.monotonic() + 10
+    while pool.rest(time.monotonic()) is not None:
+        assert time.monotonic() < deadline
+        pool.answers(0.1)
+    assert pool.alive == 0
+
+
+def test_what_is_not_a_readable_file(pool: Pool, folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    (folder / "link.png").symlink_to(folder / "0.png")
+    (folder / "empty.png").touch()
+    names = [b"pipe.png", b"link.png", b"missing.png", b"empty.png", b"1.png"]
+    found = run(pool, [os.fsencode(folder) + b"/" + name for name in names])
+    kinds = {os.path.split(path)[1]: answer for path, answer in found.items()}
+    assert isinstance(kinds[b"pipe.png"], Unreadable)
+    assert isinstance(kinds[b"link.png"], Unreadable)
+    assert isinstance(kinds[b"missing.png"], Moving)
+    empty = kinds[b"empty.png"]
+    assert isinstance(empty, Looked) and empty.reason == "empty file"
+    assert isinstance(kinds[b"1.png"], Looked)
+
+
+def test_a_killed_worker_costs_one_file(pool: Pool, folder: Path) -> None:
+    paths = [os.fsencode(path) for path in sorted(folder.iterdir())]
+    run(pool, paths[:1])
+    (victim,) = pool.pids()
+    # While it is stopped it can answer nothing, so that the first of its two files is lost.
+    os.kill(victim, 19)
+    for path in paths[1:3]:
+        assert pool.submit(Look(path, "default", ""))
+    first = [task for task in pool.tasks(victim) if isinstance(task, Look)]
+    os.kill(victim, 9)
+    found: dict[bytes, Answer] = {}
+    while len(found) < 2:
+        for task, answer in pool.answers(5.0):
+            assert isinstance(task, Look)
+            found[task.path] = answer
+    lost = [path for path, answer in found.items() if isinstance(answer, Crashed)]
+    assert lost == [first[0].path]
+    assert all(isinstance(found[path], Looked) for path in found if path not in lost)
+
+
+def test_a_file_that_takes_too_long(pool: Pool, folder: Path) -> None:
+    run(pool, [os.fsencode(folder / "0.png")])
+    (worker,) = pool.pids()
+    # A decoder that hangs looks like this from outside: the alarm is pending, nothing else happens.
+    os.kill(worker, 19)
+    assert pool.submit(Look(os.fsencode(folder / "1.png"), "default", ""))
+    os.kill(worker, 14)
+    os.kill(worker, 18)
+    (found,) = pool.answers(10.0)
+    assert isinstance(found[1], Crashed) and "takes longer than 2 s" in found[1].reason
+
+
+def test_too_few_labels_is_an_answer(pool: Pool) -> None:
+    assert pool.submit(Train("default"))
+    found: list[tuple[object, Answer]] = []
+    while not found:
+        found += pool.answers(10.0)
+    assert isinstance(found[0][1], Refused)
+    pool.rest(time.monotonic())
+    assert pool.alive == 0  # a training worker does not linger
