@@ -26,6 +26,8 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     trash: str | list[str] = "trash"
     taste: TasteName = "default"
     order: Direction = "best-newest"
+    siblings: bool = True
+    """RAW, JPEG and sidecar (.xmp …) of one name move as one, and share their labels"""
 
 
 class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -20,6 +20,8 @@ class Watch:
     trash: tuple[bytes, ...]
     taste: str
     order: Direction
+    siblings: bool = True
+    """whether RAW, JPEG and sidecar of one name are one image: in the order, and for labels"""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
         """Every folder of the watch with its role, the inbox first."""
@@ -92,7 +94,14 @@ def _watch(config: WatchConfig) -> Watch:
     def several(value: str | list[str]) -> tuple[bytes, ...]:
         return tuple(expand(one, inside) for one in ([value] if isinstance(value, str) else value))
 
-    return Watch(inbox, several(config.keep), several(config.trash), config.taste, config.order)
+    return Watch(
+        inbox,
+        several(config.keep),
+        several(config.trash),
+        config.taste,
+        config.order,
+        config.siblings,
+    )
 
 
 def within(path: bytes, folder: bytes) -> bool:
