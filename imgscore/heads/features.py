@@ -1,34 +1,40 @@
 """Embeddings made comparable: each section centred on the library, scaled, brought to unit length.
 
-What is common to all of a person's images says nothing about taste, so centre and scale come
-from the unlabelled background, not from the few labels.
+What is common to all of a person's images says nothing about taste, so centre, scale and main
+directions come from the unlabelled background, not from the few labels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.base import Section
+from imgscore.errors import UsageError
 from imgscore.heads.base import Floats, Half
 
 BLOCK = 1024
 """Rows read at once: a float32 block of 2,528 columns takes 10 MB and stays near the cache."""
-
+DIRECTIONS = 384
+EXTRAS = 0.1
+"""Share of the extras in the squared length."""
+FARTHEST = 3.0
+"""Standard deviations at which an extra is clipped: one odd file must not fill its section."""
 TINY = 1e-6
 
 
 @dataclass(frozen=True)
 class Features:
-    """The map from an embedding to a unit vector of the same width.
+    """The map from an embedding (and extras) to a unit vector of `directions` numbers.
 
     spans: (start, stop) of each section. rooted: whether its square root is taken.
-    weights: share of each section in the squared length; they sum to 1.
-    centre, scale: float32 [d].
+    weights: each section's share of the squared length; with that of the extras they sum to 1.
+    centre, scale: float32 [d]. extras_centre, extras_scale: float32 [k], k may be 0.
+    directions: float32 [d + k, r], orthonormal columns.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -36,10 +42,29 @@ class Features:
     weights: tuple[float, ...]
     centre: Floats
     scale: Floats
+    extras_centre: Floats
+    extras_scale: Floats
+    directions: Floats
 
-    def __call__(self, embeddings: Half) -> Floats:
-        """float32 [n, d] of unit rows, from float16 [n, d]. Holds all n: pass blocks."""
-        values = np.array(embeddings, dtype=np.float32)
+    def __call__(self, embeddings: Half, extras: Floats | None = None) -> Floats:
+        """Unit rows float32 [n, r] of float16 [n, d] and float32 [n, k], a block at a time.
+
+        Extras that are NaN, or missing altogether, count as the library's mean.
+        """
+        found = np.empty((len(embeddings), self.directions.shape[1]), np.float32)
+        for start in range(0, len(embeddings), BLOCK):
+            rows = slice(start, start + BLOCK)
+            block = self.scaled(embeddings[rows], None if extras is None else extras[rows])
+            found[rows] = block @ self.directions
+        return unit(found)
+
+    def scaled(self, embeddings: Half, extras: Floats | None = None) -> Floats:
+        """Unit rows float32 [n, d + k] before the projection. Holds all n: pass blocks."""
+        width, more = len(self.centre), len(self.extras_centre)
+        if embeddings.shape[1] != width:
+            raise UsageError(f"this head scores {width} numbers, not {embeddings.shape[1]}")
+        values = np.zeros((len(embeddings), width + more), np.float32)
+        values[:, :width] = embeddings
         for (start, stop), rooted, weight in zip(
             self.spans, self.rooted, self.weights, strict=True
         ):
@@ -48,14 +73,25 @@ class Features:
                 np.sqrt(np.maximum(part, 0, out=part), out=part)
             part -= self.centre[start:stop]
             part *= self.scale[start:stop]
-            length = np.sqrt(np.einsum("ij,ij->i", part, part))
-            part *= (np.sqrt(weight) / np.maximum(length, TINY))[:, None]
+            unit(part, weight)
+        if extras is not None and more:
+            part = values[:, width:]
+            part += (extras - self.extras_centre) * self.extras_scale
+            part[np.isnan(part)] = 0
+            np.clip(part, -FARTHEST, FARTHEST, out=part)
+            unit(part, EXTRAS)
         return values
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and JSON-able values, for saving."""
-        values = {"spans": self.spans, "rooted": self.rooted, "weights": self.weights}
-        return {"centre": self.centre, "scale": self.scale}, values
+        arrays: dict[str, NDArray[Any]] = {
+            "centre": self.centre,
+            "scale": self.scale,
+            "extras_centre": self.extras_centre,
+            "extras_scale": self.extras_scale,
+            "directions": self.directions,
+        }
+        return arrays, {"spans": self.spans, "rooted": self.rooted, "weights": self.weights}
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Features:
@@ -66,22 +102,36 @@ class Features:
             tuple(float(one) for one in values["weights"]),
             arrays["centre"],
             arrays["scale"],
+            arrays["extras_centre"],
+            arrays["extras_scale"],
+            arrays["directions"],
         )
 
 
-def fit_features(sample: Half, sections: Sequence[Section] = ()) -> Features:
-    """Features with centre and scale of `sample`, float16 [m, d].
+def unit(rows: Floats, weight: float = 1.0) -> Floats:
+    """`rows` scaled in place to a squared length of `weight`; a zero row stays zero."""
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    rows *= (np.sqrt(weight) / np.maximum(length, TINY))[:, None]
+    return rows
 
-    A section without negative values (averages after a ReLU) is square-rooted, which tames its
-    long tail, and keeps its own scale: there small channels are noise. The others are standardised.
-    The first section weighs as much as all others together.
+
+def fit_features(
+    sample: Half, sections: Sequence[Section] = (), extras: Floats | None = None
+) -> Features:
+    """Features with centre, scale and main directions of `sample`, float16 [m, d].
+
+    A first section without negative values (averages after a ReLU) is square-rooted, which tames
+    its long tail, and keeps its own scale: there small channels are noise. The others are
+    standardised. The first section weighs as much as all others together. Directions are those
+    of the first BLOCK rows: put the rows that matter most first.
     """
     width = sample.shape[1]
     spans = tuple((one.start, one.stop) for one in sections) or ((0, width),)
+    more = 0 if extras is None else extras.shape[1]
     rest = len(spans) - 1
-    weights = (0.5, *[0.5 / rest] * rest) if rest else (1.0,)
-    centre = np.zeros(width, np.float32)
-    scale = np.ones(width, np.float32)
+    left = 1 - EXTRAS if more else 1.0
+    weights = (left / 2, *[left / 2 / rest] * rest) if rest else (left,)
+    centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
     rooted = []
     for start, stop in spans:
         part = sample[:, start:stop].astype(np.float32)
@@ -90,8 +140,38 @@ def fit_features(sample: Half, sections: Sequence[Section] = ()) -> Features:
             np.sqrt(part, out=part)
         centre[start:stop] = part.mean(axis=0)
         if not root:
-            spread = part.std(axis=0)
-            # a constant channel carries nothing: scale 0 silences it
-            scale[start:stop] = np.where(spread > TINY, 1 / np.maximum(spread, TINY), 0)
+            scale[start:stop] = _inverse(part.std(axis=0))
         rooted.append(root)
-    return Features(spans, tuple(rooted), weights, centre, scale)
+    extras_centre, extras_scale = np.zeros(more, np.float32), np.zeros(more, np.float32)
+    if extras is not None:
+        known = np.isfinite(extras)
+        count = np.maximum(known.sum(axis=0), 1)
+        extras_centre = (np.where(known, extras, 0).sum(axis=0) / count).astype(np.float32)
+        apart = np.where(known, extras - extras_centre, 0)
+        extras_scale = _inverse(np.sqrt((apart**2).sum(axis=0) / count))
+    features = Features(
+        spans,
+        tuple(rooted),
+        weights,
+        centre,
+        scale,
+        extras_centre,
+        extras_scale,
+        np.empty((width + more, 0), np.float32),
+    )
+    main = features.scaled(sample[:BLOCK], None if extras is None else extras[:BLOCK])
+    return replace(features, directions=_directions(main))
+
+
+def _inverse(spread: NDArray[np.floating]) -> Floats:
+    """1 / spread, 0 where a column is constant and so carries nothing."""
+    found = np.zeros(spread.shape, np.float32)
+    np.divide(1, spread, out=found, where=spread > TINY)
+    return found
+
+
+def _directions(rows: Floats) -> Floats:
+    """The main directions of float32 [m, w] about the origin, by its m × m products."""
+    values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+    kept = np.flatnonzero(values > TINY * max(float(values[-1]), TINY))[-DIRECTIONS:]
+    return (rows.T @ (vectors[:, kept] / np.sqrt(values[kept]))).astype(np.float32)

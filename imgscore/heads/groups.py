@@ -18,6 +18,7 @@ BURST = 2.0
 BURST_ALIKE = 0.8
 """Frames of one burst must still look alike: a camera may turn around within two seconds."""
 SKETCH = 96
+"""Main directions compared first; the features' last columns are the main ones."""
 FOLDS = 10
 
 
@@ -27,46 +28,37 @@ def near_duplicates(
     """Group number of each row, int64 [n]; equal for chains of near-duplicates.
 
     embeddings: float16 [n, d]. taken: float64 [n], seconds of EXIF time, NaN where unknown.
-    Rows are compared in a SKETCH-dimensional orthogonal projection first, which never enlarges a
-    distance, so no pair is missed; what is left is compared in full.
+    Rows are compared on SKETCH main directions first, which misses no pair, and in full where
+    those are close.
     """
     count = len(embeddings)
     parents = np.arange(count)
     if count < 2:
         return parents
     times = np.full(count, np.nan) if taken is None else taken
-    sketch = _sketch(embeddings, features)
-    # unit vectors: |x - y|² = 2 - 2 cos, and the projection's distance is at most that
+    rows = features(embeddings)
+    # some coordinates of a vector are never farther apart than all of them
+    sketch = rows[:, -SKETCH:]
     loosest = BURST_ALIKE if np.isfinite(times).any() else ALIKE
     length = np.einsum("ij,ij->i", sketch, sketch)
     for start in range(0, count, BLOCK):
-        rows = slice(start, min(start + BLOCK, count))
-        distance = length[rows, None] + length[None, start:] - 2 * sketch[rows] @ sketch[start:].T
+        part = sketch[start : start + BLOCK]
+        distance = (
+            length[start : start + BLOCK, None] + length[start:] - 2 * part @ sketch[start:].T
+        )
+        # unit vectors: |x - y|² = 2 - 2 cos
         left, right = np.nonzero(distance <= 2 - 2 * loosest + 1e-4)
         pairs = np.stack([left, right], axis=1)[right > left] + start
         for some in np.array_split(pairs, len(pairs) // BLOCK + 1):
-            for one, other in some[_alike(some, embeddings, features, times)]:
+            for one, other in some[_alike(some, rows, times)]:
                 _unite(parents, int(one), int(other))
     return _roots(parents)
 
 
-def _sketch(embeddings: Half, features: Features) -> Floats:
-    """Features on the main directions of a sample, float32 [n, SKETCH]."""
-    step = max(1, len(embeddings) // BLOCK)
-    sample = features(embeddings[::step][:BLOCK])
-    directions = np.linalg.svd(sample, full_matrices=False)[2][:SKETCH].T
-    return np.concatenate(
-        [
-            features(embeddings[start : start + BLOCK]) @ directions
-            for start in range(0, len(embeddings), BLOCK)
-        ]
-    )
-
-
-def _alike(pairs: Ints, embeddings: Half, features: Features, times: NDArray[np.float64]) -> Bools:
+def _alike(pairs: Ints, rows: Floats, times: NDArray[np.float64]) -> Bools:
     """Which candidate pairs, int64 [p, 2], are alike in full."""
     left, right = pairs.T
-    cosine = np.einsum("ij,ij->i", features(embeddings[left]), features(embeddings[right]))
+    cosine = np.einsum("ij,ij->i", rows[left], rows[right])
     burst = (np.abs(times[left] - times[right]) <= BURST) & (cosine >= BURST_ALIKE)
     return np.asarray((cosine >= ALIKE) | burst)
 

@@ -1,13 +1,15 @@
-"""The torch-free default: a Gaussian process on labelled landmarks, solved in weight space.
+"""The torch-free default: Gaussian processes on similarity and on the library's neighbourhoods.
 
-Training is one linear solve, and so is every leave-fold-out answer: cross-validation is exact and
-costs little more than the fit.
+A few processes of different reach and noise are each solved in closed form, their answers without
+each fold included, and averaged by how well they foresaw held-out labels. Since all of them are
+sums over the same images, the average is again one sum: one set of coefficients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,135 +18,96 @@ from numpy.typing import NDArray
 from imgscore.heads.base import Bools, Examples, Fitted, Floats, Half, Ints, Scores
 from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.features import BLOCK, Features, fit_features
+from imgscore.heads.graph import NEIGHBOURS, Graph, extend, graph_kernel
 from imgscore.heads.groups import split
 
 KIND = "kernel"
-LANDMARKS = 1000
-RANK = 256
-"""Directions kept to tell how sure a score is."""
-NOISES = (0.03, 0.1, 0.3, 1.0)
 GAMMA = 1.0
-BIAS = 3.0
-"""Prior standard deviation of the constant term, in units of the target ±1."""
+NODES = 3000
+"""Images of the graph: the labelled ones and a sample of the library."""
+EXACT = 1500
+"""Labels up to which each is a landmark of its own and the graph is used; beyond, Nyström."""
+REACHES = (0.0, 1.0, 8.0)
+"""Weights of the graph's kernel against 1 of the similarity's."""
+HABIT = 0.3
+"""Prior odds of a reach against the next longer one: with ten labels the graph is the better
+bet, and held-out labels are too few to say so."""
+NOISES = (0.1, 1.0)
+CONSTANT = 9.0
+"""Prior variance of the constant term, in units of the target ±1."""
 
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class KernelHead:
-    """P(keep) = sigmoid(slope · f(x) + offset), f(x) = Σ coefficients · kernel(x, landmarks)."""
+    """P(keep) = sigmoid(f), f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + constant.
+
+    nodes: float16 [N, r], the labelled landmarks first. near: float32 [L, 1 + folds],
+    far: [N, 1 + folds] or None, constant: [1 + folds]. Column 0 is the head itself,
+    the others are the heads without one fold, whose spread tells how far to trust it.
+    """
 
     embedder: str
     settings: Mapping[str, Any]
     features: Features
-    landmarks: Half
-    coefficients: Floats
-    spread: Floats
-    constant: float
-    slope: float
-    offset: float
+    nodes: Half
+    near: Floats
+    far: Floats | None
+    constant: Floats
+    graph: Graph
     kind: str = KIND
 
     @property
     def dimensions(self) -> int:
         """Width of the embeddings."""
-        return int(self.landmarks.shape[1])
+        return len(self.features.centre)
 
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
-        """Scores of float16 [n, d]; needs one block of float32 beside the landmarks."""
-        centres = self.features(self.landmarks)
+        """Scores of float16 [n, d], read a block at a time.
+
+        The deviation is the delete-a-fold jackknife (Efron and Stein 1981) of the log-odds, taken
+        through the slope of the sigmoid.
+        """
         score = np.empty(len(embeddings), np.float32)
         deviation = np.empty(len(embeddings), np.float32)
+        nodes = self.nodes.astype(np.float32).T
         for start in range(0, len(embeddings), BLOCK):
             rows = slice(start, start + BLOCK)
-            kernel = rbf(self.features(embeddings[rows]), centres, self.settings["gamma"])
-            score[rows] = sigmoid(
-                self.slope * (kernel @ self.coefficients + self.constant) + self.offset
-            )
-            known = kernel @ self.spread
-            variance = np.maximum(1 - np.einsum("ij,ij->i", known, known), 0)
-            deviation[rows] = self.slope * np.sqrt(variance) * score[rows] * (1 - score[rows])
+            found = self.features(embeddings[rows], None if extras is None else extras[rows])
+            odds = self._log_odds(found @ nodes)
+            score[rows] = sigmoid(odds[:, 0])
+            folds = odds.shape[1] - 1
+            spread = np.sqrt((folds - 1) * odds[:, 1:].var(axis=1))
+            deviation[rows] = spread * score[rows] * (1 - score[rows])
         return Scores(score, deviation)
+
+    def _log_odds(self, cosine: Floats) -> Floats:
+        """float32 [n, 1 + folds] from the cosines to the nodes [n, N]."""
+        far = None if self.far is None else extend(self.graph, cosine, self.far)
+        near = rbf(cosine[:, : len(self.near)], self.settings["gamma"]) @ self.near
+        near += self.constant
+        return near if far is None else near + far
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """See base.Head."""
         arrays, values = self.features.state()
-        arrays |= {
-            "landmarks": self.landmarks,
-            "coefficients": self.coefficients,
-            "spread": self.spread,
-        }
-        values |= {
-            "embedder": self.embedder,
-            "settings": dict(self.settings),
-            "constant": self.constant,
-            "slope": self.slope,
-            "offset": self.offset,
-        }
+        arrays |= {"nodes": self.nodes, "near": self.near, "constant": self.constant}
+        if self.far is not None:
+            arrays |= {"far": self.far, "degree": self.graph.degree}
+        values |= {"embedder": self.embedder, "settings": dict(self.settings)}
         return arrays, values
 
 
-def rbf(left: Floats, right: Floats, gamma: float) -> Floats:
-    """exp(-gamma · |x - y|²) of unit rows, float32 [n, m]."""
-    product = left @ right.T
-    product -= 1
-    product *= 2 * gamma
-    np.exp(product, out=product)
-    return product
-
-
-@dataclass(frozen=True)
-class _Basis:
-    """Labelled images as rows φ with φφᵀ ≈ kernel, exact up to LANDMARKS (Nyström beyond)."""
-
-    features: Features
-    landmarks: Half
-    root: Matrix
-    rows: Matrix
-
-    @classmethod
-    def of(cls, examples: Examples, gamma: float) -> _Basis:
-        sample = examples.background if len(examples.background) else examples.embeddings
-        features = fit_features(sample, examples.sections)
-        chosen = np.arange(len(examples))
-        if len(chosen) > LANDMARKS:
-            chosen = np.sort(np.random.default_rng(0).permutation(len(chosen))[:LANDMARKS])
-        landmarks = examples.embeddings[chosen]
-        centres = features(landmarks)
-        values, vectors = np.linalg.eigh(rbf(centres, centres, gamma).astype(np.float64))
-        real = values > 1e-5 * values[-1]
-        root = vectors[:, real] / np.sqrt(values[real])
-        rows = np.empty((len(examples), root.shape[1]))
-        for start in range(0, len(examples), BLOCK):
-            block = slice(start, start + BLOCK)
-            rows[block] = rbf(features(examples.embeddings[block]), centres, gamma) @ root
-        return cls(features, landmarks, root, np.hstack([rows, np.full((len(rows), 1), BIAS)]))
-
-
-def _balance(keep: Bools) -> Matrix:
-    """Weights that give both kinds the same say, 1 on average."""
-    share = keep.mean()
-    return np.asarray(np.where(keep, 0.5 / share, 0.5 / (1 - share)))
-
-
-def _outputs(rows: Matrix, keep: Bools, folds: Ints, noise: float) -> Matrix:
-    """Raw output for each row from a solve without its fold."""
-    weights = _balance(keep)
-    target = np.where(keep, 1.0, -1.0)
-    weighted = rows * weights[:, None]
-    gram = weighted.T @ rows + noise * np.eye(rows.shape[1])
-    moment = weighted.T @ target
-    out = np.empty(len(rows))
-    for fold in np.unique(folds):
-        held = folds == fold
-        part = rows[held]
-        less = gram - weighted[held].T @ part
-        out[held] = part @ np.linalg.solve(less, moment - weighted[held].T @ target[held])
-    return out
+def rbf(cosine: Floats, gamma: float) -> Floats:
+    """exp(-gamma · |x - y|²) of unit vectors x, y from their cosine."""
+    return np.asarray(np.exp(2 * gamma * (cosine - 1)))
 
 
 class KernelRecipe:
-    """See base.Recipe. Settings: gamma, noise."""
+    """See base.Recipe. Settings: gamma; reaches and noises, lists to choose from."""
+
+    kind = KIND
 
     def fit(
         self,
@@ -152,54 +115,184 @@ class KernelRecipe:
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train; the noise is the one with the least cross-validated log loss.
-
-        Features and landmarks use no label, so that folds may share them.
-        """
+        """Train. Features, nodes and graph use no label, so that folds may share them."""
         examples.check()
-        keep = examples.keep
-        folds = split(keep, examples.groups) if folds is None else folds
-        gamma = float((settings or {}).get("gamma", GAMMA))
-        basis = _Basis.of(examples, gamma)
-        rows = basis.rows
-        noises = (float(settings["noise"]),) if settings and "noise" in settings else NOISES
-        tried = [_outputs(rows, keep, folds, noise) for noise in noises]
-        best = int(np.argmin([_surprise(outputs, keep) for outputs in tried]))
-        noise, outputs = noises[best], tried[best]
-        slope, offset = fit_platt(outputs, keep)
-
-        weighted = rows * _balance(keep)[:, None]
-        gram = weighted.T @ rows + noise * np.eye(rows.shape[1])
-        solution = np.linalg.solve(gram, weighted.T @ np.where(keep, 1.0, -1.0))
-        values, vectors = np.linalg.eigh(gram[:-1, :-1])
-        # prior variance 1 less this is the posterior's: what the labels taught in each direction
-        taught = vectors * np.sqrt(np.maximum(1 - noise / values, 0))
+        chosen = {"gamma": GAMMA, "reaches": REACHES, "noises": NOISES, **(settings or {})}
+        folds = split(examples.keep, examples.groups) if folds is None else folds
+        _, folds = np.unique(folds, return_inverse=True)
+        library = _Library.of(examples, graph=max(chosen["reaches"]) > 0)
+        solve = _exact if len(examples) <= EXACT else _nystrom
+        near, far, constant, outputs = solve(library, examples.keep, folds, chosen)
+        slope, offset = fit_platt(outputs, examples.keep)
         head = KernelHead(
             examples.embedder,
-            {"gamma": gamma, "noise": noise},
-            basis.features,
-            basis.landmarks,
-            (basis.root @ solution[:-1]).astype(np.float32),
-            (basis.root @ taught[:, -RANK:]).astype(np.float32),
-            float(BIAS * solution[-1]),
-            slope,
-            offset,
+            chosen,
+            library.features,
+            library.nodes,
+            (slope * near).astype(np.float32),
+            None if far is None else (slope * far).astype(np.float32),
+            (slope * constant + offset).astype(np.float32),
+            library.graph,
         )
-        return Fitted(head, _held_out(outputs, keep, folds), folds)
+        return Fitted(head, _held_out(outputs, examples.keep, folds), folds)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> KernelHead:
         """See base.Recipe."""
+        far = arrays.get("far")
         return KernelHead(
             str(values["embedder"]),
             dict(values["settings"]),
             Features.restore(arrays, values),
-            arrays["landmarks"],
-            arrays["coefficients"],
-            arrays["spread"],
-            float(values["constant"]),
-            float(values["slope"]),
-            float(values["offset"]),
+            arrays["nodes"],
+            arrays["near"],
+            far,
+            arrays["constant"],
+            Graph(arrays["nodes"][:0, 0] if far is None else arrays["degree"], 1.0),
         )
+
+
+@dataclass(frozen=True)
+class _Library:
+    """What the unlabelled images say: features, nodes and the graph's kernel [N, n]."""
+
+    features: Features
+    rows: Floats
+    nodes: Half
+    graph: Graph
+    far: Floats | None
+
+    @classmethod
+    def of(cls, examples: Examples, graph: bool) -> _Library:
+        generator = np.random.default_rng(0)
+        labelled = generator.permutation(len(examples))
+        others = generator.permutation(len(examples.background))
+        sample = np.concatenate([examples.background[others], examples.embeddings[labelled]])[
+            : max(NODES, BLOCK)
+        ]
+        extras = None
+        if examples.extras is not None and examples.background_extras is not None:
+            extras = np.concatenate(
+                [examples.background_extras[others], examples.extras[labelled]]
+            )[: len(sample)]
+        features = fit_features(sample, examples.sections, extras)
+        rows = features(examples.embeddings, examples.extras)
+        if len(examples) > EXACT:
+            chosen = np.sort(labelled[:EXACT])
+            return cls(features, rows, rows[chosen].astype(np.float16), Graph(rows[:0, 0], 1), None)
+        kept = others[: max(NODES - len(examples), 0)]
+        more = features(
+            examples.background[kept],
+            None
+            if extras is None or examples.background_extras is None
+            else examples.background_extras[kept],
+        )
+        # rounded as they are stored: the head from disk is the head that was tested
+        nodes = np.concatenate([rows, more]).astype(np.float16)
+        if not graph or len(nodes) <= 2 * NEIGHBOURS:
+            return cls(features, rows, nodes[: len(rows)], Graph(rows[:0, 0], 1), None)
+        made, far = graph_kernel(nodes.astype(np.float32), len(rows))
+        return cls(features, rows, nodes, made, far)
+
+
+def _exact(
+    library: _Library, keep: Bools, folds: Ints, chosen: Mapping[str, Any]
+) -> tuple[Matrix, Matrix | None, Matrix, Matrix]:
+    """Average of the processes, each solved in the labels: (near, far, constant, held out).
+
+    A process with covariance A of the observed labels and weights w = A⁻¹y has, without fold F,
+    the weights w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F], and its held-out outputs are y - (A⁻¹[F, F])⁻¹
+    w[F] (Rasmussen and Williams 2006, 5.12, for blocks).
+    """
+    count, groups = len(keep), int(folds.max()) + 1
+    target = np.where(keep, 1.0, -1.0)
+    noise_of = 1 / _balance(keep)
+    similar = rbf(library.rows @ library.rows.T, chosen["gamma"]).astype(np.float64)
+    linked = None if library.far is None else library.far[:count].astype(np.float64)
+    tried: list[tuple[float, float, Matrix, Matrix]] = []
+    for reach, noise in product(chosen["reaches"], chosen["noises"]):
+        if linked is None and reach > 0:
+            continue
+        share = 1 / (1 + reach)
+        kernel = (
+            similar if linked is None or reach == 0 else share * similar + reach * share * linked
+        )
+        inverse = np.linalg.inv(kernel + CONSTANT + np.diag(noise * noise_of))
+        weights = np.repeat((inverse @ target)[:, None], 1 + groups, axis=1)
+        outputs = np.empty(count)
+        for fold in range(groups):
+            held = np.flatnonzero(folds == fold)
+            excess = np.linalg.solve(inverse[np.ix_(held, held)], weights[held, 0])
+            outputs[held] = target[held] - excess
+            weights[:, 1 + fold] -= inverse[:, held] @ excess
+        doubt = _surprise(outputs, keep) * count
+        tried.append((share, doubt, weights, outputs))
+    return _average(library, tried)
+
+
+def _average(
+    library: _Library, tried: list[tuple[float, float, Matrix, Matrix]]
+) -> tuple[Matrix, Matrix | None, Matrix, Matrix]:
+    """Processes weighted by e^(-total held-out log loss): pseudo Bayesian model averaging."""
+    shares, doubts = (np.array(column) for column in zip(*[one[:2] for one in tried], strict=True))
+    rank = np.unique(-shares, return_inverse=True)[1]
+    logs = -doubts + np.log(HABIT) * (rank.max() - rank)
+    trust = np.exp(logs - logs.max())
+    trust /= trust.sum()
+    weights = np.stack([one[2] for one in tried])
+    near = np.einsum("t,tij->ij", trust * shares, weights)
+    whole = np.einsum("t,tij->ij", trust, weights)
+    outputs = trust @ np.stack([one[3] for one in tried])
+    far = None if library.far is None else library.far @ (whole - near).astype(np.float32)
+    return near, far, CONSTANT * whole.sum(axis=0), outputs
+
+
+def _nystrom(
+    library: _Library, keep: Bools, folds: Ints, chosen: Mapping[str, Any]
+) -> tuple[Matrix, Matrix | None, Matrix, Matrix]:
+    """The same process on similarity alone, for many labels: solved in EXACT landmarks."""
+    nodes = library.nodes.astype(np.float32)
+    values, vectors = np.linalg.eigh(rbf(nodes @ nodes.T, chosen["gamma"]).astype(np.float64))
+    real = values > 1e-5 * values[-1]
+    root = (vectors[:, real] / np.sqrt(values[real])).astype(np.float32)
+    size = root.shape[1] + 1
+    groups = int(folds.max()) + 1
+    balance = _balance(keep)
+    target = np.where(keep, 1.0, -1.0)
+    rows = np.empty((len(keep), size), np.float32)
+    for start in range(0, len(keep), BLOCK):
+        block = slice(start, start + BLOCK)
+        rows[block, :-1] = rbf(library.rows[block] @ nodes.T, chosen["gamma"]) @ root
+    rows[:, -1] = np.sqrt(CONSTANT)
+    grams, moments = np.empty((groups, size, size)), np.empty((groups, size))
+    for fold in range(groups):
+        held = folds == fold
+        weighted = rows[held] * balance[held, None].astype(np.float32)
+        grams[fold], moments[fold] = weighted.T @ rows[held], weighted.T @ target[held]
+    gram, moment = grams.sum(axis=0), moments.sum(axis=0)
+    best: tuple[float, Matrix, Matrix] | None = None
+    for noise in chosen["noises"]:
+        ridge = noise * np.eye(size)
+        solved = np.stack(
+            [np.linalg.solve(gram + ridge, moment)]
+            + [
+                np.linalg.solve(gram - grams[fold] + ridge, moment - moments[fold])
+                for fold in range(groups)
+            ],
+            axis=1,
+        )
+        outputs = np.einsum("ij,ji->i", rows, solved[:, 1 + folds])
+        loss = _surprise(outputs, keep)
+        if best is None or loss < best[0]:
+            best = (loss, solved, outputs)
+    assert best is not None
+    _, solved, outputs = best
+    return root @ solved[:-1], None, np.sqrt(CONSTANT) * solved[-1], outputs
+
+
+def _balance(keep: Bools) -> Matrix:
+    """Weights that give both kinds the same say, 1 on average."""
+    share = keep.mean()
+    return np.asarray(np.where(keep, 0.5 / share, 0.5 / (1 - share)))
 
 
 def _surprise(outputs: Matrix, keep: Bools) -> float:
