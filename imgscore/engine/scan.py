@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from imgscore.reconcile.walk import Found, Unlisted, walk
 from imgscore.store import records, sightings
-from imgscore.store.schema import FINGERPRINT_SIZE, path_key
+from imgscore.store.schema import packed_stat, path_key
 from imgscore.store.store import Store, Txn
 from imgscore.watches import Watches, within
 
@@ -58,30 +58,31 @@ def _changed(
     store: Store, watches: Watches, part: list[Found], decoder: int, present: set[bytes]
 ) -> list[bytes]:
     changed: list[bytes] = []
+    endings: dict[bytes, bytes] = {}
     with store.read() as txn:
-        table = txn.table("sightings")
-        failures = txn.table("failures")
-        any_failed = len(failures) > 0
+        known = txn.table("sightings").get
+        failed = _failed_keys(txn)
         for found in part:
-            key = path_key(found.path)
+            path, status = found
+            key = path_key(path)
             present.add(key)
-            value = table.get(key)
-            if value is not None and value[:FINGERPRINT_SIZE] == found.seen.packed():
-                if not any_failed or failures.get(key) is None:
-                    sighting = sightings.decode(value)
-                    place = watches.locate(found.path)
-                    if (
-                        place is not None
-                        and not sighting.gone_ns
-                        and (sighting.inbox, sighting.role) == (place.watch.inbox, place.role)
-                    ):
-                        continue
-                elif not _worth_retrying(txn, found, decoder):
-                    continue
-            elif value is None and not _worth_retrying(txn, found, decoder):
-                continue
-            changed.append(found.path)
+            folder = path.rpartition(b"/")[0] or b"/"
+            ending = endings.get(folder)
+            if ending is None:
+                place = watches.locate(folder)
+                ending = sightings.ending(place.watch.inbox, place.role) if place else b"nowhere"
+                endings[folder] = ending
+            value = known(key) or b""
+            unchanged = value.startswith(packed_stat(status)) and value.endswith(ending)
+            if key in failed:
+                unchanged = not _worth_retrying(txn, found, decoder)
+            if not unchanged:
+                changed.append(path)
     return changed
+
+
+def _failed_keys(txn: Txn) -> set[bytes]:
+    return {key for key, _ in txn.table("failures").scan()}
 
 
 def _worth_retrying(txn: Txn, found: Found, decoder: int) -> bool:

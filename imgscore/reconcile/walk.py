@@ -3,22 +3,25 @@
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from imgscore.images.formats import is_image_name
 from imgscore.store.schema import Fingerprint
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A regular file with an image's name."""
 
     path: bytes
-    seen: Fingerprint
+    status: os.stat_result
+
+    @property
+    def seen(self) -> Fingerprint:
+        """What tells it from a changed one."""
+        return Fingerprint.of_stat(self.status)
 
 
-@dataclass(frozen=True)
-class Unlisted:
+class Unlisted(NamedTuple):
     """A folder that cannot be listed, and why."""
 
     path: bytes
@@ -46,9 +49,7 @@ def walk(root: bytes) -> Iterator[Found | Unlisted]:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
                     elif is_image_name(entry.name) and entry.is_file(follow_symlinks=False):
-                        yield Found(
-                            entry.path, Fingerprint.of_stat(entry.stat(follow_symlinks=False))
-                        )
+                        yield Found(entry.path, entry.stat(follow_symlinks=False))
                 except OSError:
                     continue
 
