@@ -112,10 +112,16 @@ class Loop:
                         break
                     call.answers.put(control.message_line(message))
                 else:
-                    _answer(call, None)
+                    self._end(call, None)
             except ImgscoreError as error:
-                _answer(call, error)
+                self._end(call, error)
         self._calls = waiting
+
+    def _end(self, call: Call, error: ImgscoreError | None) -> None:
+        """Whoever has his answer sees a status that knows of it."""
+        if self._published != self._state():
+            self.publish()
+        _answer(call, error)
 
     def _publish_if_due(self) -> None:
         now = time.monotonic()
