@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import NamedTuple
 
-from imgscore.embedders import lite0_spec
+from imgscore import places
+from imgscore.embedders import catalogue, lite0_spec
 from imgscore.embedders.base import Embedder, Section
+from imgscore.embedders.uform_spec import Folder, open_folder
 from imgscore.errors import ConfigError
 
-NAMES = ("efficientnet-lite0",)
+EMBEDDED = "efficientnet-lite0"
 
 
 class Spec(NamedTuple):
@@ -20,19 +24,48 @@ class Spec(NamedTuple):
 
 
 def spec(model: str) -> Spec:
-    """The facts of the model that the config names. Raises ConfigError for an unknown one."""
-    if model == "efficientnet-lite0":
+    """The facts of the model that the config names. Raises ConfigError where it cannot be used."""
+    if model == EMBEDDED:
         return Spec(lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS)
-    raise ConfigError(
-        f"model = {model!r}: there is no such embedder", f"use one of: {', '.join(NAMES)}"
-    )
+    folder = uform_folder(model)
+    return Spec(folder.id, folder.image.embedding_dim, folder.sections)
 
 
 def load(model: str, device: str) -> Embedder:
     """The embedder, ready for use on `device` ("auto" or "cpu")."""
-    spec(model)
     if device not in ("auto", "cpu"):
         raise ConfigError(f"device = {device!r}: there is no such device", 'use "auto" or "cpu"')
-    from imgscore.embedders import lite0
+    if model == EMBEDDED:
+        from imgscore.embedders import lite0
 
-    return lite0.load()
+        return lite0.load()
+    from imgscore.embedders import uform_model
+
+    return uform_model.load(uform_folder(model))
+
+
+def uform_folder(model: str) -> Folder:
+    """The checkpoint of a downloaded model, or in the folder that `model` is the path of."""
+    if model in catalogue.UFORM:
+        folder = installed_at(model)
+        if not folder.is_dir():
+            raise ConfigError(
+                f"model = {model!r}: it has not been downloaded yet",
+                f"download it with: imgscore model download {model}",
+            )
+        return open_folder(folder, model)
+    path = Path(model).expanduser()
+    if not path.is_absolute():
+        names = ", ".join((EMBEDDED, *catalogue.UFORM))
+        raise ConfigError(
+            f"model = {model!r}: there is no such embedder",
+            f"use one of: {names}; or a folder in UForm's layout, by its whole path",
+        )
+    if not path.is_dir():
+        raise ConfigError(f"model = {model!r}: there is no such folder", "check the path")
+    return open_folder(Path(os.path.realpath(path)))
+
+
+def installed_at(model: str) -> Path:
+    """The folder of a downloaded model, there or not."""
+    return places.data_folder() / "models" / model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,9 +13,9 @@ CPU = ("CPUExecutionProvider",)
 
 
 def make_session(
-    model: bytes, *, threads: int = 1, providers: Sequence[str] = CPU
+    model: bytes | Path, *, threads: int = 1, providers: Sequence[str] = CPU
 ) -> onnxruntime.InferenceSession:
-    """A session on the model's bytes. With one thread, it starts none of its own.
+    """A session on a model file, or on its bytes. With one thread, it starts none of its own.
 
     Make it in the process that uses it: sessions do not survive a fork.
     """

@@ -1,0 +1,125 @@
+"""A tiny UForm checkpoint: uform's own torch classes, random weights, exported as UForm exports."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def config(dim: int = 32, size: int = 32) -> dict[str, Any]:
+    """A config in UForm's layout; `dim` is the embedding's length, `size` an image's side."""
+    return {
+        "image_encoder": {
+            "dim": 48,
+            "patch_size": 8,
+            "image_size": size,
+            "num_layers": 2,
+            "num_heads": 4,
+            "embedding_dim": dim,
+            "pooling": "cls",
+            "normalization_means": [0.481, 0.457, 0.408],
+            "normalization_deviations": [0.268, 0.261, 0.275],
+        },
+        "text_encoder": {
+            "model_type": "bert",
+            "dim": 32,
+            "context_dim": 48,
+            "vocab_size": 5 + 2 * len(LETTERS),
+            "padding_idx": 0,
+            "num_layers": 2,
+            "num_heads": 4,
+            "embedding_dim": dim,
+            "multimodal_layers_ids": [],
+            "head_one_neuron": True,
+            "pooling": "mean",
+            "max_position_embeddings": 64,
+        },
+    }
+
+
+def make(folder: Path, *, seed: int = 0, dim: int = 32, quantised: bool = False) -> Path:
+    """Write a checkpoint: config, tokenizer, ONNX and torch weights. Skips where torch is missing.
+
+    The ONNX encoders have UForm's two outputs; `quantised` ones have them as UForm publishes them.
+    """
+    torch = pytest.importorskip("torch", reason="torch makes the test checkpoint")
+    pytest.importorskip("onnx", reason="onnx exports the test checkpoint")
+    from uform.torch_encoders import ImageEncoder, TextEncoder
+
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = config(dim)
+    (folder / "config.json").write_text(json.dumps(whole))
+    _write_tokenizer(folder / "tokenizer.json")
+    torch.manual_seed(seed)
+    encoders = {}
+    for name, kind in (("image_encoder", ImageEncoder), ("text_encoder", TextEncoder)):
+        fields = {key: value for key, value in whole[name].items() if key in kind.__annotations__}
+        encoders[name] = encoder = kind(**fields).eval()
+        for parameter in encoder.parameters():
+            # As they are made, the layer scales silence the blocks, and every image looks alike.
+            torch.nn.init.normal_(parameter, std=0.5)
+    torch.save({name: one.state_dict() for name, one in encoders.items()}, folder / "model.pt")
+    size = whole["image_encoder"]["image_size"]
+    pixels = torch.zeros(1, 3, size, size)
+    tokens = torch.ones(1, 64, dtype=torch.int32)
+    _export(encoders["image_encoder"], (pixels,), ["images"], folder, quantised)
+    _export(
+        encoders["text_encoder"],
+        (tokens, tokens),
+        ["input_ids", "attention_mask"],
+        folder,
+        quantised,
+    )
+    return folder
+
+
+def _export(
+    encoder: Any, inputs: tuple[Any, ...], names: list[str], folder: Path, quantised: bool
+) -> None:
+    import torch
+
+    encoder.return_features = True
+    target = folder / ("image_encoder.onnx" if names == ["images"] else "text_encoder.onnx")
+    outputs = ["features", "embeddings"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            encoder,
+            inputs,
+            str(target),
+            input_names=names,
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in (*names, *outputs)},
+            dynamo=False,
+        )
+    if quantised:
+        _quantise(target)
+
+
+def _quantise(model: Path) -> None:
+    """Eight-bit weights, and activations quantised by each batch's own range."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    whole = model.with_suffix(".whole.onnx")
+    model.rename(whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantize_dynamic(whole, model, weight_type=QuantType.QUInt8)
+    whole.unlink()
+
+
+def _write_tokenizer(file: Path) -> None:
+    """A real tokenizer: word pieces of single letters."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{x}" for x in LETTERS)]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.save(str(file))
