@@ -70,7 +70,7 @@ class Engine:
         `wake`: a descriptor that ends the wait when it becomes readable.
         """
         now = time.monotonic()
-        if not self.paused and now >= self._retry_at:
+        if now >= self._retry_at:
             before = self.pending
             try:
                 self._advance(now)
@@ -78,21 +78,27 @@ class Engine:
                 self._stumble(f"{error.message}; {error.remedy}", "store")
             if before and self.idle:
                 return  # whoever waits for this wants to know at once
-        now = time.monotonic()
-        times = [self.house.pool.rest(now)]
-        if self.paused:
-            times.append(now + (self.paused_until_ns - time.time_ns()) / 1e9)
-        elif self._retry_at > now:
-            times.append(self._retry_at)
-        else:
-            rooms = (self.looker, self.learner, self.orderer)
-            times += [room.next_time(now) for room in rooms]
-        for at in times:
-            if at is not None:
-                timeout = at - now if timeout is None else min(timeout, at - now)
-        wait = None if timeout is None else max(0.0, timeout)
+        times = [timeout if timeout is None else now + timeout, *self._next_times()]
+        until = min((at for at in times if at is not None), default=None)
+        wait = None if until is None else max(0.0, until - time.monotonic())
         for task, answer in self.house.pool.answers(wait, wake):
             self._take(task, answer)
+
+    def _next_times(self) -> list[float | None]:
+        """When the rooms have something to do, in monotonic seconds."""
+        now = time.monotonic()
+        workers_end = self.house.pool.rest(now)
+        if self._retry_at > now:
+            return [workers_end, self._retry_at]
+        if self.paused:
+            return [workers_end, now + (self.paused_until_ns - time.time_ns()) / 1e9]
+        may_train = not self.looker.teaching
+        return [
+            workers_end,
+            self.looker.next_time(now),
+            self.learner.next_time(now, may_train=may_train),
+            self.orderer.next_time(now),
+        ]
 
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""
@@ -100,7 +106,7 @@ class Engine:
         if self.looker.pending and self.house.store.free_bytes() < free_mb * 10**6:
             self._stumble(f"less than {free_mb} MB free where the store lies; free some", "disk")
             return
-        follows = self.looker.advance(now)
+        follows = self.looker.advance(now, asked_only=self.paused)
         self.house.troubles.clear()
         for inbox in follows.reorder:
             self.orderer.reorder(inbox)
@@ -109,8 +115,9 @@ class Engine:
         for taste in follows.unscored:
             self.learner.rescore(taste)
         self.orderer.restore(follows.restore)
-        self.learner.advance(now, may_train=not self.looker.teaching)
-        self.orderer.advance(now)
+        if not self.paused:
+            self.learner.advance(now, may_train=not self.looker.teaching)
+            self.orderer.advance(now)
 
     def _stumble(self, trouble: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""

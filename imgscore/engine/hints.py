@@ -6,6 +6,7 @@ still: its ctime is `settle` old, or two looks `settle` apart saw the same.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from imgscore.store.schema import Fingerprint
 
@@ -51,32 +52,33 @@ class Hints:
         return seen == before or age_ns >= self.settle * 1e9
 
 
+Urgency = Literal["asked", "teaches", "inbox"]
+"""Why a path is looked at: someone waits for it; it teaches; it is only to be ordered."""
+
+
 class LookQueue:
-    """Paths waiting for a worker: what teaches goes before what is only to be ordered."""
+    """Paths waiting for a worker, the most urgent first, each once in its line."""
 
     def __init__(self) -> None:
-        self._teaching: dict[bytes, None] = {}
-        self._inbox: dict[bytes, None] = {}
+        self._lines: dict[Urgency, dict[bytes, None]] = {"asked": {}, "teaches": {}, "inbox": {}}
 
     def __len__(self) -> int:
-        return len(self._teaching) + len(self._inbox)
+        return sum(len(line) for line in self._lines.values())
 
-    def __contains__(self, path: bytes) -> bool:
-        return path in self._teaching or path in self._inbox
+    def waiting(self, urgency: Urgency) -> int:
+        """How many paths wait for this reason."""
+        return len(self._lines[urgency])
 
-    @property
-    def teaching(self) -> bool:
-        """Whether a path that teaches is waiting."""
-        return bool(self._teaching)
+    def add(self, path: bytes, urgency: Urgency) -> None:
+        """Queue a path."""
+        self._lines[urgency][path] = None
 
-    def add(self, path: bytes, *, teaches: bool) -> None:
-        """Queue a path once."""
-        (self._teaching if teaches else self._inbox)[path] = None
-
-    def take(self) -> bytes | None:
+    def take(self, *, asked_only: bool = False) -> bytes | None:
         """The next path, first come first served; None where there is none."""
-        for queue in (self._teaching, self._inbox):
-            for path in queue:
-                del queue[path]
+        for urgency, line in self._lines.items():
+            if asked_only and urgency != "asked":
+                return None
+            for path in line:
+                del line[path]
                 return path
         return None

@@ -88,14 +88,13 @@ class Learner:
             for taste, state in self.tastes.items()
         )
 
-    def next_time(self, now: float) -> float | None:
-        """When `advance` has something to do."""
-        if any(
-            state.unscored and not state.scoring and self.house.head(taste)
-            for taste, state in self.tastes.items()
-        ):
+    def next_time(self, now: float, *, may_train: bool) -> float | None:
+        """When `advance` has something to do; None while the one training worker is at work."""
+        if any(state.training or state.scoring for state in self.tastes.values()):
+            return None
+        if any(state.unscored and self.house.head(taste) for taste, state in self.tastes.items()):
             return now
-        dues = [state.due for state in self.tastes.values() if state.wants_training]
+        dues = [state.due for state in self.tastes.values() if state.wants_training and may_train]
         return min((due for due in dues if due is not None), default=None)
 
     def advance(self, now: float, *, may_train: bool) -> None:

@@ -78,7 +78,7 @@ class Looker:
         ticket = Ticket(path, taste)
         self._asked.setdefault(path, []).append(ticket)
         if path not in self._out:
-            self._queue.add(path, teaches=True)
+            self._queue.add(path, "asked")
         return ticket
 
     def _hidden(self, path: bytes) -> bool:
@@ -106,7 +106,7 @@ class Looker:
     @property
     def teaching(self) -> bool:
         """Whether files that teach wait for a worker: training waits for them."""
-        return self._queue.teaching
+        return self._queue.waiting("teaches") > 0
 
     def next_time(self, now: float) -> float | None:
         """When `advance` has something to do."""
@@ -119,11 +119,15 @@ class Looker:
 
     # ---- the work
 
-    def advance(self, now: float) -> Consequences:
-        """Do what can be done without waiting; returns what follows from what was taken in."""
-        self._scan_slice(now)
-        self._look_at_hints(now)
-        self._hand_out()
+    def advance(self, now: float, *, asked_only: bool = False) -> Consequences:
+        """Do what can be done without waiting; returns what follows from what was taken in.
+
+        With `asked_only` (a pause), only what someone waits for is looked at.
+        """
+        if not asked_only:
+            self._scan_slice(now)
+            self._look_at_hints(now)
+        self._hand_out(asked_only)
         return self._commit_found(now)
 
     def _scan_slice(self, now: float) -> None:
@@ -156,7 +160,8 @@ class Looker:
                 gone.append(path)
             elif self._is_news(path, seen):
                 place = self.house.watches.locate(path)
-                self._queue.add(path, teaches=place is not None and place.role != "inbox")
+                teaches = place is not None and place.role != "inbox"
+                self._queue.add(path, "teaches" if teaches else "inbox")
                 self.house.changed()
         if gone:
             self._gone(gone)
@@ -185,13 +190,13 @@ class Looker:
             or (known.inbox, known.role) != (place.watch.inbox, place.role)
         )
 
-    def _hand_out(self) -> None:
+    def _hand_out(self, asked_only: bool) -> None:
         if not len(self._queue) or not self.house.pool.has_room():
             return
         watches = self.house.watches
         heads = {watch.taste: self.house.head(watch.taste) for watch in watches.all}
         while self.house.pool.has_room():
-            path = self._queue.take()
+            path = self._queue.take(asked_only=asked_only)
             if path is None:
                 return
             place, asked = watches.locate(path), self._asked.get(path)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.errors import UsageError
+from imgscore.errors import ImgscoreError, UsageError
 
 Row = dict[str, Any]
 """One result, as `--json` prints it."""
@@ -60,9 +60,11 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
 
 
 def until_idle(engine: Engine, what: str) -> Steps:
-    """Yield progress until nothing is pending."""
+    """Yield progress until nothing is pending. Raises ImgscoreError during a pause."""
     total, said = 0, -1
     while not engine.idle:
+        if engine.paused:
+            raise ImgscoreError("the daemon is paused", "go on with: imgscore resume")
         pending = engine.pending
         total = max(total, pending)
         if pending != said:

@@ -23,7 +23,5 @@ def run(engine: Engine, request: Request) -> Steps:
                 f"{engine.pending} things are still pending after {request.timeout:g} s",
                 "wait longer, or see: imgscore status",
             )
-        if engine.paused:
-            raise ImgscoreError("the daemon is paused", "go on with: imgscore resume")
         yield message
     yield Result({"pending": engine.pending, "error": None})

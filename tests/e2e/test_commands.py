@@ -90,6 +90,9 @@ def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: b
     assert imgscore("pause", "--for", "1h", "--json").row["state"] == "paused"
     if daemon is not None:
         assert daemon.settled_state() == "paused"
+        refused = imgscore("wait")
+        assert refused.code == 1 and "resume" in refused.err
+        assert imgscore("score", inbox / names[0]).code == 0  # what is asked for is answered
     assert imgscore("resume", "--json").row["state"] == "running"
 
 

@@ -37,10 +37,13 @@ def test_a_clock_that_was_set_back_does_not_hold_a_file_for_ever() -> None:
     assert list(hints.ready(2, SECOND, lambda _: future)) == [(b"/x", future)]
 
 
-def test_what_teaches_goes_first() -> None:
+def test_the_urgent_goes_first() -> None:
     queue = LookQueue()
-    queue.add(b"/a", teaches=False)
-    queue.add(b"/b", teaches=True)
-    queue.add(b"/b", teaches=True)
-    assert queue.teaching and len(queue) == 2 and b"/a" in queue
+    queue.add(b"/a", "inbox")
+    queue.add(b"/b", "teaches")
+    queue.add(b"/b", "teaches")
+    queue.add(b"/c", "asked")
+    assert queue.waiting("teaches") == 1 and len(queue) == 3
+    assert queue.take(asked_only=True) == b"/c"
+    assert queue.take(asked_only=True) is None
     assert [queue.take(), queue.take(), queue.take()] == [b"/b", b"/a", None]
