@@ -7,6 +7,7 @@ import typer
 
 from imgscore.cli import session
 from imgscore.cli.app import Json, app, run
+from imgscore.cli.order import touched
 from imgscore.cli.output import printable, show
 from imgscore.verbs.base import Row
 
@@ -52,6 +53,9 @@ def describe(row: Row) -> str:
             f"{printable(watch['inbox'])}: {watch['files']} images, {watch['scored']} scored; "
             f"{watch['keep']} in keep, {watch['trash']} in trash; {watch['state']}"
         )
+        if watch["planned"]:
+            lines.append(f"  would change {watch['planned']['touches']} dates, newest first:")
+            lines += [f"    {touched(one)}" for one in watch["planned"]["examples"]]
     if not row["watches"]:
         lines.append("nothing is watched yet; begin with: imgscore init INBOX")
     lines += [f"attention: {printable(trouble)}" for trouble in row["troubles"]]

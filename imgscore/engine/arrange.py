@@ -5,12 +5,14 @@ two is seen at the next look and costs nothing.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from imgscore.engine import siblings
 from imgscore.errors import ImgscoreError
 from imgscore.order.entries import File, group
 from imgscore.order.plan import plan
+from imgscore.order.spacing import STEP
 from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
 from imgscore.reconcile.walk import look_at
@@ -39,26 +41,40 @@ class Outcome:
     look_again: list[bytes] = field(default_factory=list)
     """paths that are not as they were last seen"""
     refused: list[TouchError] = field(default_factory=list)
-    """files whose date may not be set; not tried again until they change"""
+    """files whose date may not be set, or does not hold; not tried again until they change"""
 
 
 def standing(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
-    """The files of an inbox as they stand, with their scores, and their sightings by path."""
+    """The files of an inbox as they stand, with their scores, and their sightings by path.
+
+    An inode that has a name in a keep or trash folder, or in another inbox (the first by name
+    orders it), is left out: its names share one date.
+    """
     found: dict[bytes, Sighting] = {}
-    files: list[File] = []
+    elsewhere: dict[tuple[int, int], bytes] = {}
     for sighting in sightings.every(txn):
-        if sighting.inbox != watch.inbox or sighting.role != "inbox":
-            continue
-        score = records.score(txn, watch.taste, head, sighting.digest)
-        found[sighting.path] = sighting
+        if sighting.role != "inbox" or sighting.inbox < watch.inbox:
+            elsewhere[sighting.seen.dev, sighting.seen.ino] = sighting.path
+        elif sighting.inbox == watch.inbox:
+            found[sighting.path] = sighting
+    files: list[File] = []
+    for path, sighting in found.items():
         seen = sighting.seen
-        value, deviation = score if score is not None else (None, 0.0)
-        files.append(File(sighting.path, seen.mtime_ns, seen.dev, seen.ino, value, deviation))
+        other = elsewhere.get((seen.dev, seen.ino))
+        if other is None or not _is_file(other, seen.dev, seen.ino):
+            score = records.score(txn, watch.taste, head, sighting.digest)
+            value, deviation = score if score is not None else (None, 0.0)
+            files.append(File(path, seen.mtime_ns, seen.dev, seen.ino, value, deviation))
     return files, found
 
 
-def intended(store: Store, watch: Watch, head: str) -> list[Intended]:
-    """The touches that would bring an inbox into order."""
+def _is_file(path: bytes, device: int, inode: int) -> bool:
+    now = look_at(path)
+    return now is not None and (now.dev, now.ino) == (device, inode)
+
+
+def intended(store: Store, watch: Watch, head: str, leave: Container[bytes] = ()) -> list[Intended]:
+    """The touches that would bring an inbox into order; the paths in `leave` keep their dates."""
     with store.read() as txn:
         files, found = standing(txn, watch, head)
         ties = records.ties(txn, watch.inbox, head)
@@ -74,11 +90,31 @@ def intended(store: Store, watch: Watch, head: str) -> list[Intended]:
         if file.score is None
         else file._replace(deviation=tie_deviation(file.score, file.deviation, ties.knots))
         for file in files
+        if file.path not in leave
     ]
-    return [
-        Intended(found[one.path], one.after_ns)
-        for one in plan(group(capped), time.time_ns(), watch.order)
-    ]
+    if watch.siblings:
+        capped += _sidecars(watch, capped, found, leave)
+    wanted: list[Intended] = []
+    for one in plan(group(capped, watch.siblings), time.time_ns(), watch.order):
+        sighting = found[one.path]
+        digest = sighting.digest or siblings.digest_of(one.path)
+        if digest is not None:
+            now = Sighting(one.path, sighting.seen, digest, sighting.inbox, sighting.role)
+            wanted.append(Intended(now, one.after_ns))
+    return wanted
+
+
+def _sidecars(
+    watch: Watch, files: Sequence[File], found: dict[bytes, Sighting], leave: Container[bytes]
+) -> list[File]:
+    """The sidecars of scored files; `found` gets a stand-in without digest for each."""
+    sidecars: list[File] = []
+    for path in siblings.sidecars_of(file.path for file in files if file.score is not None):
+        seen = look_at(path)
+        if seen is not None and path not in leave:
+            found[path] = Sighting(path, seen, b"", watch.inbox, "inbox")
+            sidecars.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))
+    return sidecars
 
 
 def arrange(
@@ -87,21 +123,28 @@ def arrange(
     """Do the touches of a plan, CHUNK at a time. `head`: what they are due to, for the journal."""
     run = time.time_ns()
     for start in range(0, len(wanted), CHUNK):
-        part = wanted[start : start + CHUNK]
-        yield _do(store, part, [_journalled(one, run, head, reason) for one in part])
+        yield _do(store, wanted[start : start + CHUNK], run, head, reason)
 
 
-def _do(store: Store, wanted: Sequence[Intended], planned: Sequence[Touch]) -> Outcome:
+def _do(store: Store, wanted: Sequence[Intended], run: int, head: str, reason: Reason) -> Outcome:
+    outcome = Outcome()
+    planned: list[tuple[Intended, Touch]] = []
+    for one in wanted:
+        # What is held for a file must explain the date it carries now: after a crash that may be
+        # the date of our own last touch, and no sighting knows of it yet.
+        if _as_seen(one.sighting):
+            planned.append((one, _journalled(one, run, head, reason)))
+        else:
+            outcome.look_again.append(one.sighting.path)
 
     def prepare(txn: Txn) -> None:
-        for one, entry in zip(wanted, planned, strict=True):
+        for one, entry in planned:
             _hold_original(txn, one)
             records.journal(txn, entry)
 
     store.commit(prepare)
-    outcome = Outcome()
     now_seen: list[tuple[Intended, int]] = []
-    for one, entry in zip(wanted, planned, strict=True):
+    for one, entry in planned:
         seen = one.sighting.seen
         try:
             actual = touch(one.sighting.path, Seen(seen.dev, seen.ino, seen.mtime_ns), one.after_ns)
@@ -112,17 +155,37 @@ def _do(store: Store, wanted: Sequence[Intended], planned: Sequence[Touch]) -> O
         else:
             outcome.touched.append(entry)
             now_seen.append((one, actual))
+            if abs(actual - one.after_ns) >= STEP * 10**9:
+                # Planned again, it would be wrong again, for ever.
+                outcome.refused.append(_does_not_hold(one.sighting.path))
 
     def settle(txn: Txn) -> None:
         for one, actual in now_seen:
             _seen_again(txn, one.sighting)
             held = originals.at(txn, one.sighting.digest, one.sighting.path)
             if held is not None and actual != one.after_ns:
-                rounded = Original(held.path, held.original_ns, held.before_ns, actual)
+                rounded = originals.touched(held, held.path, held.before_ns, actual)
                 originals.record(txn, one.sighting.digest, rounded)
 
     store.commit(settle)
     return outcome
+
+
+def _as_seen(sighting: Sighting) -> bool:
+    seen, now = sighting.seen, look_at(sighting.path)
+    return now is not None and (now.dev, now.ino, now.mtime_ns) == (
+        seen.dev,
+        seen.ino,
+        seen.mtime_ns,
+    )
+
+
+def _does_not_hold(path: bytes) -> TouchError:
+    return TouchError(
+        path,
+        "its file system does not keep dates to 2 seconds",
+        "move it to another disk to have it in order",
+    )
 
 
 def _journalled(one: Intended, run: int, head: str, reason: Reason) -> Touch:
@@ -135,24 +198,53 @@ def _journalled(one: Intended, run: int, head: str, reason: Reason) -> Touch:
 
 def _hold_original(txn: Txn, one: Intended) -> None:
     """Write down the user's own date of a file, unless it is held already."""
-    sighting = one.sighting
-    before_ns = sighting.seen.mtime_ns
-    held = originals.at(txn, sighting.digest, sighting.path)
-    known = held is not None and originals.belongs(held, before_ns)
-    original_ns = held.original_ns if held is not None and known else before_ns
-    originals.record(
-        txn, sighting.digest, Original(sighting.path, original_ns, before_ns, one.after_ns)
-    )
+    path, digest, before_ns = one.sighting.path, one.sighting.digest, one.sighting.seen.mtime_ns
+    held = originals.follow(txn, digest, path, before_ns)
+    originals.record(txn, digest, originals.touched(held, path, before_ns, one.after_ns))
 
 
 def _seen_again(txn: Txn, sighting: Sighting) -> None:
     """Our own touch changed ctime and mtime: without this, the file would be hashed again."""
+    known = sightings.find(txn, sighting.path)
     before, seen = sighting.seen, look_at(sighting.path)
-    if seen is None or (seen.dev, seen.ino, seen.size) != (before.dev, before.ino, before.size):
-        return
-    sightings.record(
-        txn, Sighting(sighting.path, seen, sighting.digest, sighting.inbox, sighting.role)
-    )
+    if known is None or seen is None:
+        return  # a sidecar, or it is gone
+    if (seen.dev, seen.ino, seen.size) == (before.dev, before.ino, before.size):
+        sightings.record(
+            txn, Sighting(sighting.path, seen, sighting.digest, sighting.inbox, sighting.role)
+        )
+
+
+def with_sidecars(
+    store: Store, images: Sequence[bytes], *, dry_run: bool = False
+) -> list[tuple[bytes, Original]]:
+    """(digest, original) of the sidecars beside these images that carry a date of ours.
+
+    The originals follow the sidecars to where they are now, but in a dry run.
+    """
+    found: list[tuple[bytes, Original]] = []
+    for path in siblings.sidecars_of(images):
+        held = held_of(store, path, dry_run=dry_run)
+        if held is not None:
+            found.append(held)
+    return found
+
+
+def held_of(store: Store, path: bytes, *, dry_run: bool) -> tuple[bytes, Original] | None:
+    """(digest, original) of a file without a sighting, known by its bytes; None: its own date."""
+    seen = look_at(path)
+    # All dates of ours are whole seconds: most other files need not be read.
+    if seen is None or seen.mtime_ns % 10**9:
+        return None
+    digest = siblings.digest_of(path)
+    if digest is None:
+        return None
+    if dry_run:
+        with store.read() as txn:
+            held = originals.find(txn, digest, path, seen.mtime_ns)
+    else:
+        held = store.commit(lambda txn: originals.follow(txn, digest, path, seen.mtime_ns))
+    return None if held is None else (digest, held)
 
 
 def put_back(
@@ -177,12 +269,15 @@ def _put_back(
         for digest, original in wanted:
             sighting = sightings.find(txn, original.path)
             seen = look_at(original.path)
-            if sighting is None or seen is None or sighting.digest != digest:
+            if seen is None or (sighting is not None and sighting.digest != digest):
                 continue
-            if not originals.is_ours(original, seen.mtime_ns):
+            if seen.mtime_ns == original.original_ns or not originals.is_ours(
+                original, seen.mtime_ns
+            ):
                 settled.append((digest, original.path))
                 continue
-            now = Sighting(sighting.path, seen, digest, sighting.inbox, sighting.role)
+            inbox, role = (sighting.inbox, sighting.role) if sighting else (b"", "inbox")
+            now = Sighting(original.path, seen, digest, inbox, role)
             entry = _journalled(Intended(now, original.original_ns), run, "", "restore")
             due.append((entry, now))
     if dry_run:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from imgscore.engine import siblings
 from imgscore.reconcile.rules import Appearance, label_event
 from imgscore.store import labels, originals, records, sightings, vectors
 from imgscore.store.schema import Failure, Fingerprint, LabelEvent, Original, Sighting
@@ -105,24 +106,14 @@ class _Intake:
     def _keep_original(self, path: bytes, looked: Looked, before: Sighting | None) -> None:
         """Let the user's own mtime follow the file through moves, copies and edits that keep it."""
         txn, digest, mtime_ns = self.txn, looked.digest, looked.seen.mtime_ns
-        held = originals.at(txn, digest, path)
-        if held is not None:
-            if not originals.belongs(held, mtime_ns):
-                originals.forget(txn, digest, path)  # someone set a new date: it is theirs
+        if originals.follow(txn, digest, path, mtime_ns) is not None:
             return
-        ours = [one for one in originals.of_digest(txn, digest) if originals.is_ours(one, mtime_ns)]
-        moved = [one for one in ours if not os.path.lexists(one.path)]
-        source = next(iter(moved or ours), None)
-        if moved:
-            originals.forget(txn, digest, moved[0].path)
-        elif source is None and before is not None and before.digest != digest:
+        if before is not None and before.digest != digest:
             edited = originals.at(txn, before.digest, path)
             if edited is not None and originals.is_ours(edited, mtime_ns):
-                source = edited
+                kept = Original(path, edited.original_ns, mtime_ns, mtime_ns)
+                originals.record(txn, digest, kept)
                 originals.forget(txn, before.digest, path)
-        if source is not None:
-            following = Original(path, source.original_ns, mtime_ns, mtime_ns)
-            originals.record(txn, digest, following)
 
     def _label(self, path: bytes, looked: Looked, place: Place, others: list[Sighting]) -> None:
         """Ask the label rules what this appearance means, and log it."""
@@ -144,7 +135,7 @@ class _Intake:
         event = label_event(appearance)
         if event is not None:
             logged = LabelEvent(self.now_ns, taste, looked.digest, event, "place", path)
-            labels.append(self.txn, logged)
+            siblings.append_label(self.txn, logged, share=place.watch.siblings)
             self.done.relearn.add(taste)
 
     def _may_exist(self, path: bytes) -> bool:

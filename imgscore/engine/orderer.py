@@ -1,13 +1,15 @@
 """From scores to dates: which inbox's order is off, and which files get their own date back."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imgscore.engine import arrange
 from imgscore.engine.base import House
 from imgscore.engine.looker import Looker
+from imgscore.errors import ImgscoreError
+from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records
-from imgscore.store.schema import path_key
+from imgscore.store.schema import Fingerprint, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Watch
 
@@ -22,6 +24,8 @@ class OrderState:
     watch: Watch
     due: bool = True
     done_at: float = float("-inf")
+    planned: list[arrange.Intended] = field(default_factory=list)
+    """in a dry run: what would be touched"""
 
 
 class Orderer:
@@ -36,6 +40,7 @@ class Orderer:
             for digest, original in originals.every(txn)
             if (place := house.watches.locate(original.path)) and place.role != "inbox"
         }
+        self._refusals: dict[bytes, tuple[Fingerprint, ImgscoreError]] = {}
         self._held = {inbox for inbox in self._states if records.setting(txn, _hold(inbox))}
 
     def reorder(self, inbox: bytes) -> None:
@@ -63,6 +68,24 @@ class Orderer:
         self.house.store.commit(lambda txn: records.set_setting(txn, _hold(inbox), value))
         (self._held.add if held else self._held.discard)(inbox)
         self.house.changed()
+
+    def planned(self, inbox: bytes) -> list[arrange.Intended]:
+        """In a dry run: the touches that would put an inbox in order."""
+        return self._states[inbox].planned
+
+    def refusals(self) -> dict[bytes, ImgscoreError]:
+        """Files whose date could not be set, and why: left alone until they change."""
+        self._refusals = {
+            path: (seen, error)
+            for path, (seen, error) in self._refusals.items()
+            if look_at(path) == seen
+        }
+        return {path: error for path, (_, error) in self._refusals.items()}
+
+    def _refused(self, path: bytes, error: ImgscoreError) -> None:
+        seen = look_at(path)
+        if seen is not None:
+            self._refusals[path] = (seen, error)
 
     def _is_due(self, state: OrderState) -> bool:
         inbox = state.watch.inbox
@@ -95,28 +118,41 @@ class Orderer:
             if self._is_due(state) and self._time(state, now) <= now:
                 state.due, state.done_at = False, now
                 self.house.changed()
-                if not self.house.config.dry_run:
-                    for _ in self.order(state.watch):
-                        pass
+                if self.house.config.dry_run:
+                    state.planned = self.intended(state.watch)
+                    continue
+                for _ in self.order(state.watch):
+                    pass
 
     def _put_back(self) -> None:
         files, self._restores = self._restores, set()
         if self.house.config.dry_run:
             return
-        with self.house.store.read() as txn:
+        store = self.house.store
+        with store.read() as txn:
             held = [(digest, originals.at(txn, digest, path)) for digest, path in files]
         wanted = [(digest, original) for digest, original in held if original is not None]
-        for entry, error in arrange.put_back(self.house.store, wanted):
+        wanted += arrange.with_sidecars(store, [original.path for _, original in wanted])
+        for entry, error in arrange.put_back(store, wanted):
             if error is not None:
+                self._refused(entry.path, error)
                 self._looker.hint(entry.path)
 
-    def order(self, watch: Watch) -> Iterator[arrange.Outcome]:
-        """Bring an inbox into order now, CHUNK touches at a time."""
+    def intended(self, watch: Watch) -> list[arrange.Intended]:
+        """The touches that would bring an inbox into order now."""
         head = self.house.head(watch.taste)
-        wanted = arrange.intended(self.house.store, watch, head) if head else []
-        for outcome in arrange.arrange(self.house.store, wanted, head):
+        return arrange.intended(self.house.store, watch, head, self.refusals()) if head else []
+
+    def order(self, watch: Watch, *, asked: bool = False) -> Iterator[arrange.Outcome]:
+        """Bring an inbox into order now, CHUNK touches at a time. `asked`: refused files too."""
+        if asked:
+            self._refusals.clear()
+        wanted = self.intended(watch)
+        for outcome in arrange.arrange(self.house.store, wanted, self.house.head(watch.taste)):
             for path in outcome.look_again:
                 self._looker.hint(path)
+            for error in outcome.refused:
+                self._refused(error.path, error)
             self.house.changed()
             yield outcome
 

@@ -4,6 +4,7 @@ Kept by digest and path, and found by the date a file carries: a file whose mtim
 the file whose original we hold, wherever it was moved.
 """
 
+import os
 from collections.abc import Iterator
 
 import msgspec
@@ -13,6 +14,9 @@ from imgscore.store.store import Txn
 
 # FAT stores 2 s; exFAT, SMB and archives lose the nanoseconds.
 TOLERANCE_NS = 2 * 10**9
+# A file can come back with an older date of ours: from a backup, or when the power failed before
+# the disk had the newer one.
+MOST_EARLIER = 8
 
 _decoder = msgspec.msgpack.Decoder(Original)
 
@@ -44,19 +48,66 @@ def every(txn: Txn) -> Iterator[tuple[bytes, Original]]:
         yield key[:32], _decoder.decode(value)
 
 
+def find(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
+    """The original of a file with these bytes and this mtime at `path`, as `follow` would hold it.
+
+    It may be held for a path that the file was moved or copied from. None: its date is the user's.
+    """
+    held = at(txn, digest, path)
+    if held is not None and belongs(held, mtime_ns):
+        return held
+    source = _source(txn, digest, mtime_ns)
+    return None if source is None else touched(source, path, mtime_ns, mtime_ns)
+
+
+def follow(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
+    """Let the original follow a file to `path`; one that carries a foreign date has none any more.
+
+    Returns what is held now.
+    """
+    found = find(txn, digest, path, mtime_ns)
+    if found is None:
+        forget(txn, digest, path)
+    elif found != at(txn, digest, path):
+        source = _source(txn, digest, mtime_ns)
+        if source is not None and not os.path.lexists(source.path):
+            forget(txn, digest, source.path)
+        record(txn, digest, found)
+    return found
+
+
+def _source(txn: Txn, digest: bytes, mtime_ns: int) -> Original | None:
+    """The original of a file with these bytes and a date of ours: of a moved one, else a copy's."""
+    ours = [one for one in of_digest(txn, digest) if is_ours(one, mtime_ns)]
+    return min(ours, key=lambda one: os.path.lexists(one.path), default=None)
+
+
+def touched(held: Original | None, path: bytes, before_ns: int, after_ns: int) -> Original:
+    """What to hold for a file that is about to be touched; `held`: what is held so far."""
+    if held is None:
+        return Original(path, before_ns, before_ns, after_ns)
+    earlier = dict.fromkeys((*held.earlier, held.before_ns, held.after_ns))
+    for date in (held.original_ns, before_ns):
+        earlier.pop(date, None)
+    return Original(path, held.original_ns, before_ns, after_ns, [*earlier][-MOST_EARLIER:])
+
+
 def is_ours(original: Original, mtime_ns: int) -> bool:
     """Whether a file with this mtime carries a date of ours, exactly or as its disk rounded it."""
-    return _near(original.after_ns, mtime_ns) or (
-        original.before_ns != original.original_ns and _near(original.before_ns, mtime_ns)
+    return (
+        near(original.after_ns, mtime_ns)
+        or (original.before_ns != original.original_ns and near(original.before_ns, mtime_ns))
+        or mtime_ns in original.earlier
     )
 
 
 def belongs(original: Original, mtime_ns: int) -> bool:
     """Whether the date is one that this record explains: ours, or the user's untouched one."""
-    return is_ours(original, mtime_ns) or _near(original.original_ns, mtime_ns)
+    return is_ours(original, mtime_ns) or near(original.original_ns, mtime_ns)
 
 
-def _near(ours_ns: int, mtime_ns: int) -> bool:
+def near(ours_ns: int, mtime_ns: int) -> bool:
+    """Whether a file given the one date may carry the other, on a disk with a coarse clock."""
     return ours_ns == mtime_ns or (
         # A coarse clock rounds to whole seconds; a date with finer digits is someone else's.
         mtime_ns % 10**9 == 0 and abs(ours_ns - mtime_ns) < TOLERANCE_NS

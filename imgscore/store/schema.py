@@ -121,13 +121,15 @@ class Original(msgspec.Struct, array_like=True, frozen=True):
     """The user's own mtime of a file that we touch.
 
     `before_ns` and `after_ns` are our last touch: the file carries one of the two, depending on
-    whether a crash came between the journal and the touch. Anything else is the user's new date.
+    whether a crash came between the journal and the touch. `earlier` are dates of ours from before
+    that. Anything else is the user's new date.
     """
 
     path: bytes
     original_ns: int
     before_ns: int
     after_ns: int
+    earlier: list[int] = []
 
 
 class Touch(msgspec.Struct, array_like=True, frozen=True):

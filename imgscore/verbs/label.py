@@ -6,10 +6,12 @@ from typing import Literal
 
 import msgspec
 
+from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
 from imgscore.engine.looker import Ticket
 from imgscore.store import labels
 from imgscore.store.schema import EventName, LabelEvent, Source
+from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Steps, shown, whole_path
 from imgscore.verbs.score import AHEAD, problem, taste_of
 from imgscore.work.tasks import Looked
@@ -60,19 +62,18 @@ def record(
     is the current one already is not logged again.
     """
     now_ns = time.time_ns()
-    events: list[LabelEvent] = []
-    digests: list[bytes | None] = []
-    with engine.house.store.read() as txn:
-        for ticket, label in said:
-            answer = ticket.answer
-            digests.append(answer.digest if isinstance(answer, Looked) else None)
+    answers = [(ticket, label, ticket.answer) for ticket, label in said]
+
+    def log(txn: Txn) -> None:
+        for ticket, label, answer in answers:
             if not isinstance(answer, Looked):
                 continue
             current = labels.current(txn, ticket.taste, answer.digest)
             if (current.label if current else "clear") != label:
-                events.append(
-                    LabelEvent(now_ns, ticket.taste, answer.digest, label, source, ticket.path)
-                )
-    if events:
-        engine.house.store.commit(lambda txn: [labels.append(txn, event) for event in events])
-    return digests
+                place = engine.house.watches.locate(ticket.path)
+                event = LabelEvent(now_ns, ticket.taste, answer.digest, label, source, ticket.path)
+                share = place is not None and place.watch.siblings
+                siblings.append_label(txn, event, share=share)
+
+    engine.house.store.commit(log)
+    return [answer.digest if isinstance(answer, Looked) else None for _, _, answer in answers]

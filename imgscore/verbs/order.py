@@ -2,7 +2,6 @@
 
 import msgspec
 
-from imgscore.engine import arrange
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.verbs.base import Result, Row, Steps, shown, whole_path
@@ -27,12 +26,12 @@ def run(engine: Engine, request: Request) -> Steps:
                 "move files into keep/ and trash/, then: imgscore train",
             )
         if request.dry_run or engine.house.config.dry_run:
-            for one in arrange.intended(engine.house.store, watch, head):
+            for one in engine.orderer.intended(watch):
                 path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
                 yield Result(row(path, before_ns, one.after_ns, None))
             continue
         engine.orderer.hold(watch.inbox, held=False)
-        for outcome in engine.orderer.order(watch):
+        for outcome in engine.orderer.order(watch, asked=True):
             for touch in outcome.touched:
                 yield Result(row(touch.path, touch.before_ns, touch.after_ns, None))
             for error in outcome.refused:

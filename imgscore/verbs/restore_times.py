@@ -3,22 +3,19 @@
 The inboxes concerned are then held: nothing orders them again until `imgscore order` is called.
 """
 
-import hashlib
 import os
-from collections.abc import Iterator
 
 import msgspec
 
 from imgscore.engine import arrange
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
-from imgscore.order.touch import Seen, TouchError, touch
 from imgscore.reconcile.walk import Found, walk
-from imgscore.store import originals
+from imgscore.store import originals, sightings
 from imgscore.store.schema import Original
 from imgscore.verbs.base import Result, Steps, shown, whole_path
 from imgscore.verbs.order import row
-from imgscore.watches import within
+from imgscore.watches import Watch, within
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,47 +31,54 @@ def run(engine: Engine, request: Request) -> Steps:
     folder = None if request.folder is None else os.path.realpath(whole_path(request.folder))
     if folder is not None and not os.path.isdir(folder):
         raise UsageError(f"{shown(folder)} is not a folder", "check the name")
-    if not request.dry_run:
+    dry_run = request.dry_run or house.config.dry_run
+    if not dry_run:
         for watch in house.watches.all:
-            if folder is None or within(watch.inbox, folder) or within(folder, watch.inbox):
+            if _concerns(engine, watch, folder):
                 engine.orderer.hold(watch.inbox, held=True)
-    with house.store.read() as txn:
-        wanted = [
+    for entry, error in arrange.put_back(
+        house.store, _wanted(engine, folder, dry_run), dry_run=dry_run
+    ):
+        problem = None if error is None else f"{error.message}: {error.remedy}"
+        yield Result(row(entry.path, entry.before_ns, entry.after_ns, problem))
+
+
+def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
+    """Whether files of the inbox lie under the folder; those of its keep and trash do not count."""
+    if folder is None or within(watch.inbox, folder):
+        return True
+    place = engine.house.watches.locate(folder)
+    return place is not None and place.watch == watch and place.role == "inbox"
+
+
+def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[bytes, Original]]:
+    """What is held for the files under a folder, where each of them lies now."""
+    store = engine.house.store
+    with store.read() as txn:
+        paths = [
+            one.path for one in sightings.every(txn) if folder is None or within(one.path, folder)
+        ]
+    moved = arrange.with_sidecars(store, paths, dry_run=dry_run)
+    if folder is not None and engine.house.watches.folder(folder) is None:
+        moved += _elsewhere(engine, folder, dry_run)
+    with store.read() as txn:
+        held = [
             (digest, original)
             for digest, original in originals.every(txn)
             if folder is None or within(original.path, folder)
         ]
-    for entry, error in arrange.put_back(house.store, wanted, dry_run=request.dry_run):
-        problem = None if error is None else f"{error.message}: {error.remedy}"
-        yield Result(row(entry.path, entry.before_ns, entry.after_ns, problem))
-    if folder is not None and house.watches.folder(folder) is None:
-        yield from _elsewhere(engine, folder, request.dry_run)
+    there = {(digest, original.path) for digest, original in held}
+    return held + [one for one in moved if (one[0], one[1].path) not in there]
 
 
-def _elsewhere(engine: Engine, folder: bytes, dry_run: bool) -> Iterator[Result]:
+def _elsewhere(engine: Engine, folder: bytes, dry_run: bool) -> list[tuple[bytes, Original]]:
     """Files that were moved out of the watch with a date of ours: known by their bytes."""
-    for entry in walk(folder):
-        if not isinstance(entry, Found) or engine.house.watches.folder(entry.path) is not None:
-            continue
-        held = _held(engine, entry)
-        if held is None:
-            continue
-        seen = entry.seen
-        problem = None
-        if not dry_run:
-            try:
-                touch(entry.path, Seen(seen.dev, seen.ino, seen.mtime_ns), held.original_ns)
-            except TouchError as error:
-                problem = f"{error.message}: {error.remedy}"
-        yield Result(row(entry.path, seen.mtime_ns, held.original_ns, problem))
-
-
-def _held(engine: Engine, entry: Found) -> Original | None:
-    try:
-        with open(entry.path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        return None
-    with engine.house.store.read() as txn:
-        known = originals.of_digest(txn, digest)
-    return next((one for one in known if originals.is_ours(one, entry.seen.mtime_ns)), None)
+    store, watches = engine.house.store, engine.house.watches
+    paths = [
+        one.path
+        for one in walk(folder)
+        if isinstance(one, Found) and watches.folder(one.path) is None
+    ]
+    found = [arrange.held_of(store, path, dry_run=dry_run) for path in paths]
+    beside = arrange.with_sidecars(store, paths, dry_run=dry_run)
+    return [one for one in found if one is not None] + beside

@@ -1,6 +1,7 @@
 """status: what the daemon is doing, and what needs the user's attention."""
 
 import os
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -8,8 +9,11 @@ import msgspec
 from imgscore.engine.engine import Engine
 from imgscore.store import records, sightings
 from imgscore.verbs.base import Result, Row, Steps, shown
+from imgscore.verbs.order import row
+from imgscore.watches import Watch
 
 MOST_FAILURES = 100
+MOST_EXAMPLES = 5
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,6 +37,10 @@ def status(engine: Engine, *, running: bool = False) -> Row:
             {"path": shown(one.path), "reason": one.reason, "remedy": one.remedy}
             for one in records.failures(txn)
         ]
+    failed += [
+        {"path": shown(path), "reason": error.message, "remedy": error.remedy}
+        for path, error in islice(engine.orderer.refusals().items(), MOST_FAILURES)
+    ]
     watches: list[dict[str, Any]] = []
     for watch in house.watches.all:
         tally = tallies[watch.inbox]
@@ -48,6 +56,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
                 "taste": watch.taste,
                 "head": heads[watch.taste] or None,
                 "labels": {"keep": taste.keep, "trash": taste.trash},
+                "planned": _planned(engine, watch) if house.config.dry_run else None,
             }
         )
     return {
@@ -87,6 +96,16 @@ def _tally(engine: Engine, heads: dict[str, str]) -> dict[bytes, dict[str, int]]
                 scored = records.score(txn, taste, heads[taste], sighting.digest)
                 tally["scored"] += scored is not None
     return found
+
+
+def _planned(engine: Engine, watch: Watch) -> Row:
+    """What a dry run would do: how many touches, and the newest of them."""
+    wanted = engine.orderer.planned(watch.inbox)
+    examples = [
+        row(one.sighting.path, one.sighting.seen.mtime_ns, one.after_ns, None)
+        for one in wanted[:MOST_EXAMPLES]
+    ]
+    return {"touches": len(wanted), "examples": examples}
 
 
 def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:

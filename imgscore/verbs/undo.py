@@ -9,7 +9,7 @@ from imgscore.engine import arrange
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.reconcile.walk import look_at
-from imgscore.store import labels, records, sightings
+from imgscore.store import labels, originals, records, sightings
 from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Steps, shown
@@ -36,7 +36,7 @@ def run(engine: Engine, request: Request) -> Steps:
         wanted = [one for one in (_back(txn, touch) for touch in touches) if one is not None]
     if not touches:
         raise ImgscoreError("there is no ordering to undo", "see: imgscore history")
-    if request.dry_run:
+    if request.dry_run or engine.house.config.dry_run:
         for one in wanted:
             yield Result(row(one.sighting.path, one.sighting.seen.mtime_ns, one.after_ns, None))
         return
@@ -66,40 +66,67 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
 def _back(txn: Txn, touch: Touch) -> arrange.Intended | None:
     """The touch that takes another back; None where the file has another date by now."""
     sighting, seen = sightings.find(txn, touch.path), look_at(touch.path)
-    if sighting is None or seen is None or sighting.digest != touch.digest:
+    if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
         return None
-    if seen.mtime_ns != touch.after_ns:
-        return None
-    now = Sighting(touch.path, seen, touch.digest, sighting.inbox, sighting.role)
+    if sighting is not None and sighting.digest != touch.digest:
+        return None  # without a sighting it is a sidecar, known by its date
+    role = sighting.role if sighting is not None else "inbox"
+    now = Sighting(touch.path, seen, touch.digest, touch.inbox, role)
     return arrange.Intended(now, touch.before_ns)
 
 
 def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
-    last: LabelEvent | None = None
-    before: EventName = "clear"
-    taken_back = 0
+    now_ns = time.time_ns()
     with engine.house.store.read() as txn:
-        for _, event in labels.log(txn):
-            if last is None:
-                if event.source == "undo":
-                    taken_back += 1
-                elif taken_back:
-                    taken_back -= 1
-                else:
-                    last = event
-            elif (event.taste, event.digest) == (last.taste, last.digest):
-                before = event.label
-                break
-    if last is None:
+        last = _last_labels(txn)
+        backs = [
+            LabelEvent(now_ns, one.taste, one.digest, _before(txn, number, one), "undo", one.path)
+            for number, one in last
+        ]
+    if not last:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
     if not dry_run:
-        back = LabelEvent(time.time_ns(), last.taste, last.digest, before, "undo", last.path)
-        engine.house.store.commit(lambda txn: labels.append(txn, back))
-        engine.learner.relearn(last.taste)
+        engine.house.store.commit(lambda txn: [labels.append(txn, one) for one in reversed(backs)])
+        engine.learner.relearn(backs[0].taste)
+    first, back = last[-1][1], backs[-1]
     return {
-        "path": shown(last.path),
-        "sha256": last.digest.hex(),
-        "label": None if before == "clear" else before,
-        "was": last.label,
+        "path": shown(first.path),
+        "sha256": first.digest.hex(),
+        "label": None if back.label == "clear" else back.label,
+        "was": first.label,
         "error": None,
     }
+
+
+def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
+    """The newest label that is not undone yet, and those that siblings got with it; newest first.
+
+    An undo takes back as many events as it logs, so that many are passed over.
+    """
+    found: list[tuple[int, LabelEvent]] = []
+    taken_back = 0
+    for number, event in labels.log(txn):
+        if found:
+            last = found[0][1]
+            if (event.time_ns, event.taste, event.path) != (last.time_ns, last.taste, last.path):
+                break
+            found.append((number, event))
+        elif event.source == "undo":
+            taken_back += 1
+        elif taken_back:
+            taken_back -= 1
+        else:
+            found.append((number, event))
+    return found
+
+
+def _before(txn: Txn, number: int, last: LabelEvent) -> EventName:
+    """The label that a digest had before an event."""
+    return next(
+        (
+            event.label
+            for earlier, event in labels.log(txn)
+            if earlier < number and (event.taste, event.digest) == (last.taste, last.digest)
+        ),
+        "clear",
+    )

@@ -1,0 +1,84 @@
+"""RAW, JPEG and sidecar of one name: which sidecars stand beside images, and who shares a label.
+
+A sidecar (.xmp …) is no image and has no sighting: it is found by listing folders, when needed.
+"""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+from imgscore.order.entries import (
+    JPEG_SUFFIXES,
+    RAW_SUFFIXES,
+    SIDECAR_SUFFIXES,
+    basename_key,
+    suffix,
+)
+from imgscore.store import labels, sightings
+from imgscore.store.schema import LabelEvent
+from imgscore.store.store import Txn
+
+_ENDINGS = tuple(SIDECAR_SUFFIXES)
+_SPELLINGS = [spelling for one in RAW_SUFFIXES | JPEG_SUFFIXES for spelling in (one, one.upper())]
+
+
+def is_sidecar(path: bytes) -> bool:
+    """Whether a name is a sidecar's."""
+    return suffix(path) in SIDECAR_SUFFIXES
+
+
+def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
+    """Paths of the sidecars beside these images; a folder that cannot be listed has none."""
+    folders: dict[bytes, list[bytes]] = defaultdict(list)
+    for image in images:
+        folders[os.path.dirname(image)].append(image)
+    found: list[bytes] = []
+    for folder, members in folders.items():
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        beside = [
+            os.path.join(folder, name)
+            for name in names
+            if name.lower().endswith(_ENDINGS) and not name.startswith(b".")
+        ]
+        if beside:
+            keys = {basename_key(image) for image in members}
+            found += [path for path in beside if basename_key(path) in keys]
+    return sorted(found)
+
+
+def digest_of(path: bytes) -> bytes | None:
+    """sha256 of a sidecar, or of a file outside of every watch; None where it cannot be read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None
+
+
+def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> None:
+    """Log a label; with `share`, for the RAW or JPEG of the same name too, wherever it was."""
+    labels.append(txn, event)
+    if not share:
+        return
+    paths = {event.path, *(one.path for one in sightings.of_digest(txn, event.digest))}
+    digests = {digest for path in paths for digest in _beside(txn, path)} - {event.digest}
+    for digest in sorted(digests):
+        current = labels.current(txn, event.taste, digest)
+        if (current.label if current else "clear") != event.label:
+            labels.append(txn, msgspec.structs.replace(event, digest=digest))
+
+
+def _beside(txn: Txn, path: bytes) -> list[bytes]:
+    """Digests of the RAW and JPEG files of one name in one folder, if there is a RAW among them."""
+    stem = path[: len(path) - len(suffix(path))]
+    there = [sightings.find(txn, stem + spelling) for spelling in _SPELLINGS]
+    present = [one for one in there if one is not None and not one.gone_ns]
+    suffixes = {suffix(path), *(suffix(one.path) for one in present)}
+    return [one.digest for one in present] if suffixes & RAW_SUFFIXES else []
