@@ -1,0 +1,44 @@
+"""What the documents say is true: examples parse, links lead somewhere, verbs exist."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from imgscore import config
+from imgscore.config import Config, DaemonConfig, WatchConfig
+from imgscore.verbs.base import NAMES
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_config_example_is_right(page: Path) -> None:
+    for example in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
+        assert config.parse(example).watch
+
+
+def test_the_config_page_names_every_setting_with_its_default() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/config.md").read_text(), re.DOTALL)
+    names = [
+        field.name
+        for kind in (Config, WatchConfig, DaemonConfig)
+        for field in msgspec.structs.fields(kind)
+    ]
+    missing = [name for name in names if not re.search(rf"\b{name}\b", example)]
+    assert not missing
+    assert config.parse(example).daemon == DaemonConfig()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    missing = [name for name in NAMES if not re.search(rf"\b{name}\b", text)]
+    assert not missing
