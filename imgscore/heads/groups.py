@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from imgscore.heads.base import Bools, Floats, Half, Ints
 from imgscore.heads.features import BLOCK, Features
 
-ALIKE = 0.95
+ALIKE = 0.98
 """Cosine of two feature vectors from which they count as one image."""
 BURST = 2.0
 """Seconds between two frames of one burst."""
@@ -19,6 +19,7 @@ BURST_ALIKE = 0.8
 """Frames of one burst must still look alike: a camera may turn around within two seconds."""
 SKETCH = 96
 """Main directions compared first; the features' last columns are the main ones."""
+ROWS = 256
 FOLDS = 10
 
 
@@ -41,11 +42,12 @@ def near_duplicates(
     sketch = rows[:, -SKETCH:]
     loosest = BURST_ALIKE if np.isfinite(times).any() else ALIKE
     length = np.einsum("ij,ij->i", sketch, sketch)
-    for start in range(0, count, BLOCK):
-        part = sketch[start : start + BLOCK]
-        distance = (
-            length[start : start + BLOCK, None] + length[start:] - 2 * part @ sketch[start:].T
-        )
+    for start in range(0, count, ROWS):
+        part = sketch[start : start + ROWS]
+        distance = part @ sketch[start:].T
+        distance *= -2
+        distance += length[start : start + ROWS, None]
+        distance += length[start:]
         # unit vectors: |x - y|² = 2 - 2 cos
         left, right = np.nonzero(distance <= 2 - 2 * loosest + 1e-4)
         pairs = np.stack([left, right], axis=1)[right > left] + start

@@ -33,6 +33,7 @@ HABIT = 0.3
 """Prior odds of a reach against the next longer one: with ten labels the graph is the better
 bet, and held-out labels are too few to say so."""
 NOISES = (0.1, 1.0)
+JITTER = 1e-4
 CONSTANT = 9.0
 """Prior variance of the constant term, in units of the target ±1."""
 
@@ -251,9 +252,9 @@ def _nystrom(
 ) -> tuple[Matrix, Matrix | None, Matrix, Matrix]:
     """The same process on similarity alone, for many labels: solved in EXACT landmarks."""
     nodes = library.nodes.astype(np.float32)
-    values, vectors = np.linalg.eigh(rbf(nodes @ nodes.T, chosen["gamma"]).astype(np.float64))
-    real = values > 1e-5 * values[-1]
-    root = (vectors[:, real] / np.sqrt(values[real])).astype(np.float32)
+    between = rbf(nodes @ nodes.T, chosen["gamma"]).astype(np.float64)
+    lower = np.linalg.cholesky(between + JITTER * np.eye(len(nodes)))
+    root = np.linalg.inv(lower).T.astype(np.float32)
     size = root.shape[1] + 1
     groups = int(folds.max()) + 1
     balance = _balance(keep)
@@ -263,12 +264,13 @@ def _nystrom(
         block = slice(start, start + BLOCK)
         rows[block, :-1] = rbf(library.rows[block] @ nodes.T, chosen["gamma"]) @ root
     rows[:, -1] = np.sqrt(CONSTANT)
-    grams, moments = np.empty((groups, size, size)), np.empty((groups, size))
+    grams = np.empty((groups, size, size), np.float32)
+    moments = np.empty((groups, size))
     for fold in range(groups):
         held = folds == fold
         weighted = rows[held] * balance[held, None].astype(np.float32)
         grams[fold], moments[fold] = weighted.T @ rows[held], weighted.T @ target[held]
-    gram, moment = grams.sum(axis=0), moments.sum(axis=0)
+    gram, moment = grams.sum(axis=0, dtype=np.float64), moments.sum(axis=0)
     best: tuple[float, Matrix, Matrix] | None = None
     for noise in chosen["noises"]:
         ridge = noise * np.eye(size)

@@ -1,0 +1,241 @@
+"""What the default head learns from few labels: the tables of LEARNING.md.
+
+`python bench/learning.py CACHE.npz TABLE`, TABLE one of heads, imbalance, wrong, suspects, next,
+speed. "heads" needs scikit-learn for the plain SVM it is measured against (comparison only).
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from learning_corpus import OFFICIAL, Corpus, draw, read, tastes
+
+from imgscore.embedders import lite0_spec
+from imgscore.heads.base import Examples
+from imgscore.heads.features import fit_features
+from imgscore.heads.groups import near_duplicates
+from imgscore.heads.kernel import KernelRecipe
+from imgscore.heads.measures import Ranking, losses
+from imgscore.heads.next_labels import next_labels
+from imgscore.heads.suspects import suspects
+from imgscore.heads.training import train
+
+COUNTS = (10, 20, 50, 100, 300, 1000)
+
+
+def plain_svm(corpus: Corpus) -> np.ndarray:
+    """Kernel [n, n] of issue 4's SVM: square root, centred on the whole library, unit, gamma 1."""
+    values = np.sqrt(np.maximum(corpus.embeddings[:, :1280].astype(np.float32), 0))
+    values -= values.mean(axis=0)
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    return np.exp(2 * (values @ values.T - 1))
+
+
+def svm_scores(kernel: np.ndarray, rows: np.ndarray, keep: np.ndarray, rest: np.ndarray):
+    """Decision values of the rest."""
+    from sklearn.svm import SVC
+
+    machine = SVC(C=10, kernel="precomputed", class_weight="balanced")
+    machine.fit(kernel[np.ix_(rows, rows)], keep)
+    return machine.decision_function(kernel[np.ix_(rest, rows)])
+
+
+def heads(corpus: Corpus, counts: tuple[int, ...] = COUNTS, draws: int = 5) -> None:
+    """Mean AUC and average precision of head and SVM, per taste and over both sets of tastes."""
+    kernel = plain_svm(corpus)
+    names = ("plain SVM", "head without extras", "head")
+    tasks = tastes(corpus)
+    found = np.zeros((len(tasks), len(counts), len(names), 4))
+    for task, (keep, eligible) in enumerate(tasks.values()):
+        for place, count in enumerate(counts):
+            for seed in range(draws):
+                rows, rest = draw(keep, eligible, count, seed)
+                truth = keep[rest]
+                prior = keep[rows].mean()
+                weight = np.where(truth, prior / truth.mean(), (1 - prior) / (1 - truth.mean()))
+                for number in range(len(names)):
+                    loss = np.nan
+                    if number == 0:
+                        score = svm_scores(kernel, rows, keep[rows], rest)
+                    else:
+                        more = number == 2
+                        head = KernelRecipe().fit(corpus.examples(rows, keep[rows], more)).head
+                        extras = corpus.extras[rest] if more else None
+                        score = head.score(corpus.embeddings[rest], extras).score
+                        loss = float(np.mean(weight * losses(score, truth)))
+                    ranking = Ranking(score, truth)
+                    base = -prior * np.log(prior) - (1 - prior) * np.log(1 - prior)
+                    values = (ranking.auc(), ranking.average_precision(), loss, base)
+                    found[task, place, number] += np.array(values) / draws
+        print(
+            list(tasks)[task], found[task, :, :, 0].round(3).tolist(), file=sys.stderr, flush=True
+        )
+    official = np.isin(list(tasks), OFFICIAL)
+    for title, chosen in (("five official tastes", official), ("our own tastes", ~official)):
+        mean = found[chosen].mean(axis=0)
+        for measure, column in (("AUC", 0), ("average precision", 1), ("log loss", 2)):
+            _table(f"{measure}, {title}", counts, names, mean[:, :, column].T)
+        error = 1 - mean[:, :, 0].T
+        _table(f"error (1 - AUC) against the SVM's, {title}", counts, names, error / error[0])
+        _table(f"log loss of knowing only the share, {title}", counts, ("",), mean[:, :1, 3].T)
+    _table("AUC of the head, by taste", counts, list(tasks), found[:, :, 2, 0])
+    _table("AUC of the plain SVM, by taste", counts, list(tasks), found[:, :, 0, 0])
+
+
+def _table(title: str, columns: tuple[object, ...], names, values: np.ndarray) -> None:
+    """One Markdown table."""
+    print(f"\n**{title}**\n\n| | " + " | ".join(str(one) for one in columns) + " |")
+    print("|---" * (len(columns) + 1) + "|")
+    for name, row in zip(names, values, strict=True):
+        print(f"| {name} | " + " | ".join(f"{one:.3f}" for one in row) + " |", flush=True)
+
+
+def imbalance(corpus: Corpus, draws: int = 3) -> None:
+    """AUC of SVM and head with 1:5 and 5:1 labels, over all tastes."""
+    kernel, counts = plain_svm(corpus), (12, 60, 300)
+    for share in (1 / 6, 5 / 6):
+        found = np.zeros((2, len(counts)))
+        for keep, eligible in tastes(corpus).values():
+            for place, count in enumerate(counts):
+                for seed in range(draws):
+                    rows, rest = draw(keep, eligible, count, seed, share)
+                    head = KernelRecipe().fit(corpus.examples(rows, keep[rows])).head
+                    score = head.score(corpus.embeddings[rest], corpus.extras[rest]).score
+                    plain = svm_scores(kernel, rows, keep[rows], rest)
+                    found[:, place] += [Ranking(one, keep[rest]).auc() for one in (plain, score)]
+        found /= draws * len(tastes(corpus))
+        _table(f"AUC, share of keeps {share:.2f}", counts, ("plain SVM", "head"), found)
+
+
+def _flipped(examples: Examples, seed: int) -> tuple[Examples, np.ndarray]:
+    """5 % of the labels wrong, and which."""
+    count = len(examples)
+    wrong = np.zeros(count, bool)
+    wrong[np.random.default_rng(seed).permutation(count)[: max(1, count // 20)]] = True
+    return replace(examples, keep=examples.keep ^ wrong), wrong
+
+
+def wrong(corpus: Corpus, draws: int = 3) -> None:
+    """AUC of SVM and head with 5 % wrong labels, over all tastes."""
+    kernel, counts = plain_svm(corpus), (20, 100, 300, 1000)
+    found = np.zeros((2, len(counts)))
+    for keep, eligible in tastes(corpus).values():
+        for place, count in enumerate(counts):
+            for seed in range(draws):
+                rows, rest = draw(keep, eligible, count, seed)
+                examples, _ = _flipped(corpus.examples(rows, keep[rows]), seed)
+                head = KernelRecipe().fit(examples).head
+                score = head.score(corpus.embeddings[rest], corpus.extras[rest]).score
+                plain = svm_scores(kernel, rows, examples.keep, rest)
+                found[:, place] += [Ranking(one, keep[rest]).auc() for one in (plain, score)]
+    found /= draws * len(tastes(corpus))
+    _table("AUC with 5 % wrong labels, all tastes", counts, ("plain SVM", "head"), found)
+
+
+def find_suspects(corpus: Corpus, draws: int = 3) -> None:
+    """Precision among the first k suspects, k labels being wrong, at 1,000 labels."""
+    names, found = [], []
+    for name, (keep, eligible) in tastes(corpus).items():
+        precision = []
+        for seed in range(draws):
+            rows, _ = draw(keep, eligible, 1000, seed)
+            examples, flipped = _flipped(corpus.examples(rows, keep[rows]), seed)
+            features = fit_features(corpus.embeddings, lite0_spec.SECTIONS)
+            examples = replace(examples, groups=near_duplicates(examples.embeddings, features))
+            first = suspects(examples, KernelRecipe().fit(examples), int(flipped.sum()))
+            precision.append(np.sum([flipped[one.row] for one in first]) / flipped.sum())
+        names.append(name)
+        found.append([len(rows), np.mean(precision)])
+    _table("precision among the first k suspects", ("labels", "precision"), names, np.array(found))
+
+
+def choose_next(corpus: Corpus, rounds: int = 5, batch: int = 20, draws: int = 3) -> None:
+    """AUC on the unlabelled after each batch of labels chosen by us and at random."""
+    found = np.zeros((2, rounds + 1))
+    features = fit_features(corpus.embeddings, lite0_spec.SECTIONS)
+    for keep, eligible in tastes(corpus).values():
+        for seed in range(draws):
+            start, rest = draw(keep, eligible, 20, seed)
+            # judged on a half that neither way may label
+            rest = np.random.default_rng(seed).permutation(rest)
+            judged, pool = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+            for way in range(2):
+                rows, left = start, pool
+                for turn in range(rounds + 1):
+                    head = KernelRecipe().fit(corpus.examples(rows, keep[rows])).head
+                    score = head.score(corpus.embeddings[judged], corpus.extras[judged]).score
+                    found[way, turn] += Ranking(score, keep[judged]).auc()
+                    chosen = np.arange(batch)
+                    if way == 0:
+                        chosen = next_labels(
+                            head,
+                            features,
+                            corpus.embeddings[left],
+                            corpus.embeddings[rows],
+                            batch,
+                            corpus.extras[left],
+                        )
+                    rows, left = np.concatenate([rows, left[chosen]]), np.delete(left, chosen)
+    found /= draws * len(tastes(corpus))
+    columns = tuple(20 + batch * turn for turn in range(rounds + 1))
+    _table("AUC by labels, chosen or random", columns, ("next_labels", "random"), found)
+
+
+def speed() -> None:
+    """Time and peak memory on made-up vectors of the shipped width; scoring against products."""
+    width = lite0_spec.DIM
+    generator = np.random.default_rng(0)
+
+    def made_up(count: int) -> np.ndarray:
+        return generator.random((count, width), np.float32).astype(np.float16)
+
+    background = made_up(4000)
+    for count in (20, 1000, 25_000):
+        values = made_up(count)
+        keep = values[:, :20].sum(axis=1) > 10
+        start = time.perf_counter()
+        features = fit_features(background, lite0_spec.SECTIONS)
+        groups = near_duplicates(values, features)
+        examples = Examples(values, keep, background, lite0_spec.SECTIONS, "", groups=groups)
+        done = train(examples)
+        took = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"{count} labels grouped, trained, calibrated, evaluated: {took:.2f} s, {peak:.0f} MB"
+        )
+        many = values if count == 25_000 else made_up(20_000)
+        start = time.perf_counter()
+        done.head.score(many)
+        scoring = time.perf_counter() - start
+        landmarks = np.ones((width, len(done.head.nodes)), np.float32)
+        start = time.perf_counter()
+        for block in range(0, len(many), 1024):
+            many[block : block + 1024].astype(np.float32) @ landmarks
+        product = time.perf_counter() - start
+        rate = len(many) / scoring
+        print(f"  scores {rate:.0f} a second, {product / scoring:.2f} of the product's rate")
+
+
+def main() -> None:
+    """See the module's docstring."""
+    table = sys.argv[2]
+    if table == "speed":
+        speed()
+        return
+    corpus = read(Path(sys.argv[1]))
+    {
+        "heads": heads,
+        "imbalance": imbalance,
+        "wrong": wrong,
+        "suspects": find_suspects,
+        "next": choose_next,
+    }[table](corpus)
+
+
+if __name__ == "__main__":
+    main()

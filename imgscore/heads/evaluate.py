@@ -1,0 +1,115 @@
+"""Held-out figures of a person's own labels, and what twice as many would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from imgscore.errors import UsageError
+from imgscore.heads.base import LEAST_LABELS, Examples, Ints
+from imgscore.heads.measures import Quality, Ranking, quality
+from imgscore.heads.recipes import AUTO, recipe
+
+DRAWS = 4
+SMALLEST = 10
+STEP = 2
+TESTED = 2000
+LARGEST = 2000
+"""Most labels of a point drawn by training anew; the last point is the cross-validation."""
+TINY = 1e-4
+
+
+class Point(msgspec.Struct, frozen=True):
+    """Mean held-out AUC with so many labels, and its standard deviation over draws."""
+
+    labels: int
+    auc: float
+    deviation: float
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """quality: all labels, each scored by heads that saw neither it nor a near-duplicate.
+    curve: AUC by number of labels. doubled: the AUC that 2 × the labels would bring, None
+    where there are too few labels to tell."""
+
+    kind: str
+    quality: Quality
+    curve: list[Point]
+    doubled: float | None
+
+
+def evaluate(
+    examples: Examples, *, kind: str = AUTO, settings: Mapping[str, Any] | None = None
+) -> Evaluation:
+    """Cross-validate all labels, and train on fewer to draw the learning curve.
+
+    The curve's error follows a · n^-b (Cortes et al. 1993), fitted to the points and
+    carried on to 2n. Raises UsageError where labels are too few.
+    """
+    fitted = recipe(kind).fit(examples, None, settings)
+    whole = quality(fitted.held_out.score, examples.keep, examples.groups)
+    curve = [
+        _point(examples, count, kind, fitted.head.settings)
+        for count in _sizes(len(examples))
+        if _rarer(examples) * count >= LEAST_LABELS * len(examples)
+    ]
+    width = whole.auc.high - whole.auc.low
+    curve.append(Point(len(examples), whole.auc.value, width / 3.92))
+    return Evaluation(fitted.head.kind, whole, curve, _extrapolate(curve, 2 * len(examples)))
+
+
+def _rarer(examples: Examples) -> int:
+    keeps = int(examples.keep.sum())
+    return min(keeps, len(examples) - keeps)
+
+
+def _sizes(count: int) -> list[int]:
+    """Sizes of the curve's earlier points: SMALLEST, doubling, at most half of all."""
+    sizes = []
+    size = SMALLEST
+    while size <= min(count // 2, LARGEST):
+        sizes.append(size)
+        size *= STEP
+    return sizes
+
+
+def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any]) -> Point:
+    """Train on `count` labels, rank those of other groups; DRAWS times."""
+    groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
+    found = []
+    for seed in range(DRAWS):
+        order = np.random.default_rng(seed).permutation(len(examples))
+        train = _with_both(examples, order, count)
+        rest = order[~np.isin(groups[order], groups[train])][:TESTED]
+        if len(np.unique(examples.keep[rest])) < 2:
+            continue
+        head = recipe(kind).fit(examples.take(train), None, settings).head
+        extras = None if examples.extras is None else examples.extras[rest]
+        score = head.score(examples.embeddings[rest], extras).score
+        found.append(Ranking(score, examples.keep[rest]).auc())
+    if not found:
+        raise UsageError("all labelled images are near-duplicates", "label some others")
+    return Point(count, float(np.mean(found)), float(np.std(found)))
+
+
+def _with_both(examples: Examples, order: Ints, count: int) -> Ints:
+    """The first `count` of `order`, with at least LEAST_LABELS of each kind brought forward."""
+    keep = examples.keep[order]
+    first = np.concatenate([np.flatnonzero(keep)[:2], np.flatnonzero(~keep)[:2]])
+    rest = np.setdiff1d(np.arange(len(order)), first)
+    chosen: Ints = order[np.concatenate([first, rest])[:count]]
+    return chosen
+
+
+def _extrapolate(curve: list[Point], labels: int) -> float | None:
+    """The AUC at `labels` on the power law through the curve; never below its last point."""
+    if len(curve) < 3:
+        return None
+    size = np.log([one.labels for one in curve])
+    error = np.log([max(1 - one.auc, TINY) for one in curve])
+    # points with more labels are the better guide
+    slope, height = np.polyfit(size, error, 1, w=np.sqrt([one.labels for one in curve]))
+    return float(max(1 - np.exp(height + slope * np.log(labels)), curve[-1].auc))

@@ -1,0 +1,55 @@
+"""Traits of images as numbers a head can learn from, beside their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from imgscore.heads.base import Floats
+from imgscore.images.traits import Traits
+
+LOSSY = frozenset({"JPEG", "WEBP", "HEIF", "AVIF", "MPO"})
+NAMES = (
+    "width",
+    "height",
+    "aspect",
+    "bytes per pixel",
+    "bytes",
+    "lossy",
+    "alpha",
+    "animated",
+    "brightness",
+    "contrast",
+    "colourfulness",
+    "sharpness",
+)
+"""The columns. Sizes, bytes and aspect are natural logarithms."""
+
+
+def extras_of(traits: Sequence[Traits | None]) -> Floats:
+    """float32 [n, len(NAMES)]; a row of NaN, which counts as average, where traits are unknown."""
+    found = np.full((len(traits), len(NAMES)), np.nan, np.float32)
+    for row, one in enumerate(traits):
+        if one is not None:
+            found[row] = _numbers(one)
+    return found
+
+
+def _numbers(one: Traits) -> tuple[float, ...]:
+    width, height = max(one.width, 1), max(one.height, 1)
+    density = max(one.bytes_per_pixel, 1e-6)
+    return (
+        float(np.log(width)),
+        float(np.log(height)),
+        float(np.log(width / height)),
+        float(np.log(density)),
+        float(np.log(density * width * height)),
+        float(one.format in LOSSY),
+        float(one.alpha),
+        float(one.animated),
+        one.brightness,
+        one.contrast,
+        one.colourfulness,
+        one.sharpness,
+    )
