@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from imgscore import config, control, places
+from imgscore import config, config_text, places
+from imgscore.cli import session
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, to_json
 from imgscore.errors import UsageError
@@ -35,8 +36,8 @@ def init(
             one for one in Watches.of(config.parse(text, str(path))).all if one.inbox == folder
         ]
         _make(known[0].inbox, *known[0].keep, *known[0].trash)
-        _write(path, text)
-        _tell_daemon()
+        config_text.write(path, text)
+        session.tell_daemon()
     else:
         _make(known[0].inbox, *known[0].keep, *known[0].trash)
     watch = known[0]
@@ -84,19 +85,3 @@ def _make(*folders: bytes) -> None:
                 f"{os.fsdecode(folder)} cannot be made: {error.strerror}",
                 "choose a folder that you may write to",
             ) from None
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or the old one: never half a config."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".toml.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
-def _tell_daemon() -> None:
-    """A running daemon reads the config again."""
-    connection = control.connect(places.socket_path())
-    if connection is not None:
-        with connection:
-            list(control.call(connection, "reload", {}))

@@ -19,6 +19,7 @@ for _name in (
     "order",
     "history",
     "service",
+    "model",
     "config",
     "doctor",
     "demo",

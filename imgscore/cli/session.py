@@ -67,3 +67,11 @@ def _settings() -> Config:
     """The config, or the defaults where there is none yet."""
     path: Path = places.config_file()
     return config.load(path) if path.exists() else Config()
+
+
+def tell_daemon() -> None:
+    """Let a running daemon read the config again."""
+    connection = control.connect(places.socket_path())
+    if connection is not None:
+        with connection:
+            list(control.call(connection, "reload", {}))

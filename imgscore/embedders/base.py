@@ -47,5 +47,9 @@ class Embedder(Protocol):
     def sections(self) -> tuple[Section, ...]:
         """The vector's parts, in order, without gaps."""
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """onnxruntime's execution providers that it runs on, the first choice first."""
+
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
         """Vectors [n, dim]. A picture's vector does not depend on which others are beside it."""

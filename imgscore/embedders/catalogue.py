@@ -21,7 +21,8 @@ class Entry(NamedTuple):
 
 
 # The makers' hub could not be reached when this was written. The small model's commit is the one
-# that a public project pins; the dimensions and sizes are the makers' own.
+# that a public project pins; dimensions are the makers' own, and sizes but the small one's are a
+# byte for each of the parameters that they count.
 UFORM = {
     "uform3-small": Entry(
         "unum-cloud/uform3-image-text-english-small",
@@ -30,11 +31,11 @@ UFORM = {
         61,
         "English",
     ),
-    "uform3-base": Entry("unum-cloud/uform3-image-text-english-base", "main", 256, 200, "English"),
+    "uform3-base": Entry("unum-cloud/uform3-image-text-english-base", "main", 256, 143, "English"),
     "uform3-large": Entry(
-        "unum-cloud/uform3-image-text-english-large", "main", 768, 500, "English"
+        "unum-cloud/uform3-image-text-english-large", "main", 768, 365, "English"
     ),
     "uform3-multilingual-base": Entry(
-        "unum-cloud/uform3-image-text-multilingual-base", "main", 256, 300, "21 languages"
+        "unum-cloud/uform3-image-text-multilingual-base", "main", 256, 206, "21 languages"
     ),
 }

@@ -64,6 +64,11 @@ class Lite0:
         """As `lite0_spec.SECTIONS`."""
         return lite0_spec.SECTIONS
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """As onnxruntime says."""
+        return tuple(self._session.get_providers())
+
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
         """Vectors [n, dim] of n pictures."""
         result = np.empty((len(pictures), self.dim), dtype=np.float16)

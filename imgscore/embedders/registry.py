@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from imgscore import places
-from imgscore.embedders import catalogue, lite0_spec
+from imgscore.embedders import catalogue, devices, lite0_spec
 from imgscore.embedders.base import Embedder, Section
 from imgscore.embedders.uform_spec import Folder, open_folder
 from imgscore.errors import ConfigError
@@ -31,17 +32,26 @@ def spec(model: str) -> Spec:
     return Spec(folder.id, folder.image.embedding_dim, folder.sections)
 
 
-def load(model: str, device: str) -> Embedder:
-    """The embedder, ready for use on `device` ("auto" or "cpu")."""
-    if device not in ("auto", "cpu"):
-        raise ConfigError(f"device = {device!r}: there is no such device", 'use "auto" or "cpu"')
+def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> Embedder:
+    """The embedder, ready for use on `device`: "auto", or a name in `devices.PROVIDERS`.
+
+    `warn` is told in one sentence where it must be the CPU instead. Raises ImgscoreError.
+    """
+    import onnxruntime
+
+    choice = devices.choose(device, onnxruntime.get_available_providers())
     if model == EMBEDDED:
         from imgscore.embedders import lite0
 
-        return lite0.load()
-    from imgscore.embedders import uform_model
+        embedder: Embedder = lite0.load(providers=choice.providers)
+    else:
+        from imgscore.embedders import uform_model
 
-    return uform_model.load(uform_folder(model))
+        embedder = uform_model.load(uform_folder(model), providers=choice.providers)
+    warning = choice.warning or devices.settled(choice, embedder.providers).warning
+    if warning and warn is not None:
+        warn(warning)
+    return embedder
 
 
 def uform_folder(model: str) -> Folder:

@@ -20,6 +20,8 @@ from imgscore.embedders.uform_spec import Folder, ImageConfig
 from imgscore.errors import ImgscoreError
 
 if TYPE_CHECKING:
+    import onnxruntime
+
     from imgscore.images.decode import Picture
 
 Floats = NDArray[np.float32]
@@ -42,17 +44,28 @@ def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Em
         raise ImgscoreError(
             f"{folder.weights} cannot be read: {error.strerror}", "check its permissions"
         ) from None
-    if folder.weights.suffix == ".onnx":
-        return Uform(folder, _onnx_encoder(folder, threads, providers))
-    return Uform(folder, _torch_encoder(folder))
+    try:
+        if folder.weights.suffix != ".onnx":
+            return Uform(folder, _torch_encoder(folder), CPU)
+        session = make_session(folder.weights, threads=threads, providers=providers)
+        return Uform(folder, _onnx_encoder(folder, session), tuple(session.get_providers()))
+    except ImgscoreError:
+        raise
+    # What onnxruntime and torch raise on a file that is no model has no common class.
+    except Exception as error:
+        raise ImgscoreError(
+            f"{folder.weights} cannot be loaded: {error}",
+            "copy it again from where it came, or use another model",
+        ) from error
 
 
 class Uform:
     """One loaded checkpoint. Vectors are of unit length: UForm's are compared by their angle."""
 
-    def __init__(self, folder: Folder, encode: Encode) -> None:
+    def __init__(self, folder: Folder, encode: Encode, providers: tuple[str, ...]) -> None:
         self._folder = folder
         self._encode = encode
+        self._providers = providers
 
     @property
     def id(self) -> str:
@@ -68,6 +81,11 @@ class Uform:
     def sections(self) -> tuple[Section, ...]:
         """One: the embedding."""
         return self._folder.sections
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """As onnxruntime says; torch runs on the CPU."""
+        return self._providers
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
         """Vectors [n, dim] of n pictures."""
@@ -111,8 +129,7 @@ def prepare(pixels: NDArray[np.uint8], config: ImageConfig) -> Floats:
     return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
 
 
-def _onnx_encoder(folder: Folder, threads: int, providers: Sequence[str]) -> Encode:
-    session = make_session(folder.weights, threads=threads, providers=providers)
+def _onnx_encoder(folder: Folder, session: onnxruntime.InferenceSession) -> Encode:
     (source,) = session.get_inputs()
     outputs = [output.name for output in session.get_outputs()]
     if len(outputs) != 2:

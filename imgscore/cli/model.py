@@ -1,0 +1,131 @@
+"""model list, download and use: which embedder looks at the images."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgscore import config, config_text, places
+from imgscore.cli import session
+from imgscore.cli.app import Json, app, run
+from imgscore.cli.output import printable, say, show
+from imgscore.embedders import catalogue, registry
+from imgscore.verbs.base import Message, Progress, Result, Row
+
+group = typer.Typer(
+    help="Which embedder looks at the images.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(group, name="model")
+
+
+@group.command("list")
+def list_models(as_json: Json = False) -> None:
+    """The models there are: which is in use, which are here, how many vectors are kept."""
+    run("model", {}, _describe, as_json=as_json)
+
+
+@group.command()
+def download(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(catalogue.UFORM)}.")],
+    revision: Annotated[
+        str | None, typer.Option(help="Another commit, branch or tag of the model.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a model; the only verb that uses the network. Run again, it goes on."""
+    messages = _download(name, revision)
+    raise typer.Exit(show(messages, _downloaded, as_json=as_json))
+
+
+@group.command()
+def use(
+    name: Annotated[str, typer.Argument(help="A model's name, or a folder in UForm's layout.")],
+    as_json: Json = False,
+) -> None:
+    """Look at images with this model from now on; labels stay, and so do the old vectors."""
+    raise typer.Exit(show(_use(name), _used, as_json=as_json))
+
+
+def _download(name: str, revision: str | None) -> Iterator[Message]:
+    from imgscore.embedders import manifest
+    from imgscore.embedders.download import download as fetch
+
+    fetched = False
+    for received in fetch(name, revision):
+        fetched = True
+        yield Progress(f"{received.file}, kB", received.done // 1000, received.total // 1000)
+    folder = registry.uform_folder(name)
+    recorded = manifest.read(folder.path)
+    yield Result(
+        {
+            "name": name,
+            "path": str(folder.path),
+            "embedder": folder.id,
+            "revision": recorded.revision if recorded else None,
+            "downloaded": fetched,
+            "error": None,
+        }
+    )
+
+
+def _use(name: str) -> Iterator[Message]:
+    known = name == registry.EMBEDDED or name in catalogue.UFORM
+    if not known and Path(name).expanduser().is_dir():
+        name = os.path.realpath(Path(name).expanduser())
+    embedder = _try_out(name)
+    path = places.config_file()
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    changed = config.parse(before, str(path)).model != name
+    if changed:
+        config_text.write(path, config_text.with_text_setting(before, "model", name))
+        session.tell_daemon()
+    yield Result(
+        {
+            "name": name,
+            "embedder": embedder,
+            "changed": changed,
+            "config": str(path),
+            "error": None,
+        }
+    )
+
+
+def _try_out(name: str) -> str:
+    """The id of a model that has embedded a picture: a broken one is refused here, not in use."""
+    import numpy as np
+
+    from imgscore.images.decode import Picture
+    from imgscore.images.traits import Traits
+
+    facts = Traits(width=64, height=64, format="PNG", bytes_per_pixel=1.0)
+    model = registry.load(name, "cpu")
+    model.embed([Picture(np.full((64, 64, 3), 128, np.uint8), facts)])
+    return model.id
+
+
+def _describe(row: Row) -> str:
+    mark = "*" if row["in_use"] else " "
+    name = printable(row["name"] or f"(only vectors) {row['embedder']}")
+    if row["error"]:
+        return f"{mark} {name}: {printable(row['error'])}"
+    if row["name"] is None:
+        return f"{mark} {name}: {row['vectors']} vectors"
+    here = f"here, {row['disk_bytes'] / 1e6:.0f} MB" if row["installed"] else "not downloaded"
+    if not row["installed"]:
+        here += f" (about {row['download_mb']} MB)"
+    return f"{mark} {name}: {row['dimension']} numbers; {here}; {row['vectors']} vectors"
+
+
+def _downloaded(row: Row) -> str:
+    say(f"use it with: imgscore model use {row['name']}")
+    done = "downloaded" if row["downloaded"] else "already here"
+    return f"{row['name']}: {done}, {printable(row['path'])}, revision {row['revision']}"
+
+
+def _used(row: Row) -> str:
+    name = printable(row["name"])
+    if not row["changed"]:
+        return f"{name} is in use already ({row['embedder']})"
+    return f"{name} is in use now ({row['embedder']}); see how far it is with: imgscore status"

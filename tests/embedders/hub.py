@@ -1,0 +1,115 @@
+"""A model hub on the loopback, in the layout of the real one, with faults that a test asks for."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class Hub:
+    """Serves one folder as one repository at one commit."""
+
+    def __init__(self, folder: Path, repository: str, commit: str) -> None:
+        self.folder = folder
+        self.repository = repository
+        self.commit = commit
+        self.cut_after: int | None = None
+        """close the connection after so many bytes of a weights file"""
+        self.lie = False
+        """serve other bytes than the checksum says"""
+        self.ranges: list[str | None] = []
+        """the Range of each GET of a weights file"""
+        self.endpoint = ""
+
+    def checksum(self, name: str) -> str:
+        """As the hub gives it: sha256 of large files, git's blob sha1 of small ones."""
+        data = (self.folder / name).read_bytes()
+        if name.endswith(".onnx"):
+            return hashlib.sha256(data).hexdigest()
+        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+@contextmanager
+def serving(folder: Path, repository: str, commit: str) -> Iterator[Hub]:
+    """A hub that runs while the block does."""
+    hub = Hub(folder, repository, commit)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+        def do_HEAD(self) -> None:
+            self._file(body=False)
+
+        def do_GET(self) -> None:
+            prefix = f"/api/models/{hub.repository}"
+            if self.path.startswith(prefix):
+                self._about(self.path.removeprefix(prefix).removeprefix("/revision/"))
+            else:
+                self._file(body=True)
+
+        def _about(self, revision: str) -> None:
+            if revision not in ("main", hub.commit):
+                self._answer(404, {"X-Error-Code": "RevisionNotFound"}, b"")
+                return
+            names = [{"rfilename": file.name} for file in sorted(hub.folder.iterdir())]
+            about = {"id": hub.repository, "sha": hub.commit, "siblings": names}
+            self._answer(200, {"Content-Type": "application/json"}, json.dumps(about).encode())
+
+        def _file(self, *, body: bool) -> None:
+            prefix = f"/{hub.repository}/resolve/{hub.commit}/"
+            name = self.path.removeprefix(prefix)
+            if not self.path.startswith(prefix) or not (hub.folder / name).is_file():
+                self._answer(404, {"X-Error-Code": "RepoNotFound"}, b"")
+                return
+            data = (hub.folder / name).read_bytes()
+            weights = name.endswith(".onnx")
+            headers = {"ETag": f'"{hub.checksum(name)}"', "X-Repo-Commit": hub.commit}
+            if not body:
+                self._answer(200, headers, data, send=False)
+                return
+            if hub.lie and weights:
+                data = bytes(len(data))
+            wanted, status = self.headers.get("Range"), 200
+            if weights:
+                hub.ranges.append(wanted)
+            if wanted is not None:
+                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+                headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+                data, status = data[start:], 206
+            self._answer(status, headers, data, cut=hub.cut_after if weights else None)
+
+        def _answer(
+            self,
+            status: int,
+            headers: dict[str, str],
+            data: bytes,
+            *,
+            send: bool = True,
+            cut: int | None = None,
+        ) -> None:
+            self.send_response(status)
+            for key, value in {**headers, "Content-Length": str(len(data))}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            if send:
+                self.wfile.write(data[:cut])
+            if cut is not None:
+                self.close_connection = True
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    hub.endpoint = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
