@@ -9,7 +9,6 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgscore.engine import siblings
-from imgscore.errors import ImgscoreError
 from imgscore.order.entries import File, group
 from imgscore.order.plan import plan
 from imgscore.order.spacing import STEP
@@ -127,15 +126,7 @@ def arrange(
 
 
 def _do(store: Store, wanted: Sequence[Intended], run: int, head: str, reason: Reason) -> Outcome:
-    outcome = Outcome()
-    planned: list[tuple[Intended, Touch]] = []
-    for one in wanted:
-        # What is held for a file must explain the date it carries now: after a crash that may be
-        # the date of our own last touch, and no sighting knows of it yet.
-        if _as_seen(one.sighting):
-            planned.append((one, _journalled(one, run, head, reason)))
-        else:
-            outcome.look_again.append(one.sighting.path)
+    planned = [(one, _journalled(one, run, head, reason)) for one in wanted]
 
     def prepare(txn: Txn) -> None:
         for one, entry in planned:
@@ -143,6 +134,7 @@ def _do(store: Store, wanted: Sequence[Intended], run: int, head: str, reason: R
             records.journal(txn, entry)
 
     store.commit(prepare)
+    outcome = Outcome()
     now_seen: list[tuple[Intended, int]] = []
     for one, entry in planned:
         seen = one.sighting.seen
@@ -169,15 +161,6 @@ def _do(store: Store, wanted: Sequence[Intended], run: int, head: str, reason: R
 
     store.commit(settle)
     return outcome
-
-
-def _as_seen(sighting: Sighting) -> bool:
-    seen, now = sighting.seen, look_at(sighting.path)
-    return now is not None and (now.dev, now.ino, now.mtime_ns) == (
-        seen.dev,
-        seen.ino,
-        seen.mtime_ns,
-    )
 
 
 def _does_not_hold(path: bytes) -> TouchError:
@@ -249,7 +232,7 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> tuple[bytes, Origina
 
 def put_back(
     store: Store, wanted: Sequence[tuple[bytes, Original]], *, dry_run: bool = False
-) -> Iterator[tuple[Touch, ImgscoreError | None]]:
+) -> Iterator[tuple[Touch, TouchError | None]]:
     """Give files their own mtime back, exact to the nanosecond where the disk can hold it.
 
     wanted: (digest, original) pairs. Yields what was (or, in a dry run, would be) done. A file that
@@ -262,7 +245,7 @@ def put_back(
 
 def _put_back(
     store: Store, wanted: Sequence[tuple[bytes, Original]], run: int, dry_run: bool
-) -> Iterator[tuple[Touch, ImgscoreError | None]]:
+) -> Iterator[tuple[Touch, TouchError | None]]:
     due: list[tuple[Touch, Sighting]] = []
     settled: list[tuple[bytes, bytes]] = []
     with store.read() as txn:
@@ -291,7 +274,7 @@ def _put_back(
             records.journal(txn, entry)
 
     store.commit(prepare)
-    results: list[tuple[Touch, ImgscoreError | None]] = []
+    results: list[tuple[Touch, TouchError | None]] = []
     done: list[tuple[Touch, Sighting]] = []
     for entry, sighting in due:
         seen = sighting.seen

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from imgscore.engine import arrange
 from imgscore.engine.base import House
 from imgscore.engine.looker import Looker
-from imgscore.errors import ImgscoreError
+from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records
 from imgscore.store.schema import Fingerprint, path_key
@@ -40,7 +40,7 @@ class Orderer:
             for digest, original in originals.every(txn)
             if (place := house.watches.locate(original.path)) and place.role != "inbox"
         }
-        self._refusals: dict[bytes, tuple[Fingerprint, ImgscoreError]] = {}
+        self._refusals: dict[bytes, tuple[Fingerprint, TouchError]] = {}
         self._held = {inbox for inbox in self._states if records.setting(txn, _hold(inbox))}
 
     def reorder(self, inbox: bytes) -> None:
@@ -73,7 +73,7 @@ class Orderer:
         """In a dry run: the touches that would put an inbox in order."""
         return self._states[inbox].planned
 
-    def refusals(self) -> dict[bytes, ImgscoreError]:
+    def refusals(self) -> dict[bytes, TouchError]:
         """Files whose date could not be set, and why: left alone until they change."""
         self._refusals = {
             path: (seen, error)
@@ -82,7 +82,7 @@ class Orderer:
         }
         return {path: error for path, (_, error) in self._refusals.items()}
 
-    def _refused(self, path: bytes, error: ImgscoreError) -> None:
+    def _refused(self, path: bytes, error: TouchError) -> None:
         seen = look_at(path)
         if seen is not None:
             self._refusals[path] = (seen, error)

@@ -25,6 +25,7 @@ class TouchError(ImgscoreError):
     def __init__(self, path: bytes, what: str, remedy: str) -> None:
         super().__init__(f"{os.fsdecode(path)}: {what}", remedy)
         self.path = path
+        self.what = what
 
 
 class ChangedError(TouchError):

@@ -68,7 +68,8 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
             if folder is None or within(original.path, folder)
         ]
     there = {(digest, original.path) for digest, original in held}
-    return held + [one for one in moved if (one[0], one[1].path) not in there]
+    held += [one for one in moved if (one[0], one[1].path) not in there]
+    return sorted(held, key=lambda one: one[1].path)
 
 
 def _elsewhere(engine: Engine, folder: bytes, dry_run: bool) -> list[tuple[bytes, Original]]:

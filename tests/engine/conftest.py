@@ -1,0 +1,178 @@
+"""The real engine over real files, with workers that answer at once.
+
+A file holds its scores: the first number under head "1", the second under head "2".
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgscore.config import Config, DaemonConfig, WatchConfig
+from imgscore.engine.engine import Engine
+from imgscore.reconcile.walk import look_at
+from imgscore.store import records, sightings
+from imgscore.store.schema import HeadRecord
+from imgscore.store.store import Store
+from imgscore.verbs.base import Result, drive, find
+from imgscore.work.tasks import Answer, Look, Looked, Moving, Refused, Task
+
+DAY = 86_400 * 10**9
+LONG_AGO = 1_400_000_000 * 10**9
+
+
+class InlinePool:
+    """Stands in for the worker processes."""
+
+    alive = busy = 0
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Task, Answer]] = []
+
+    def has_room(self) -> bool:
+        return True
+
+    def submit(self, task: Task) -> bool:
+        self._done.append((task, _answer(task)))
+        return True
+
+    def answers(self, timeout: float | None, wake: int | None = None) -> list[tuple[Task, Answer]]:
+        done, self._done = self._done, []
+        if not done and timeout:
+            time.sleep(min(timeout, 0.005))
+        return done
+
+    def rest(self, now: float, *, all_idle: bool = False) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+def _answer(task: Task) -> Answer:
+    if not isinstance(task, Look):
+        return Refused("nothing is learned here", "")
+    seen = look_at(task.path)
+    if seen is None:
+        return Moving()
+    data = Path(os.fsdecode(task.path)).read_bytes()
+    score = (_score(data, task.head), 0.0) if task.head else None
+    return Looked(seen, hashlib.sha256(data).digest(), score=score)
+
+
+def _score(data: bytes, head: str) -> float:
+    return float(data.split()[int(head) - 1])
+
+
+@dataclass
+class World:
+    """An inbox, a store with a head, and what the dates were at first."""
+
+    folder: Path
+    originals: dict[str, int] = field(default_factory=dict)
+    watch: dict[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "inbox"
+
+    def put(self, name: str, score: float | str, place: str = "inbox") -> Path:
+        """A file with a score and an odd date of its own."""
+        path = self.folder / place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{score} {name}")
+        number = len(self.originals)
+        # The older, the better: everything stands wrong.
+        date = LONG_AGO + number * DAY + 123_456_789 + number
+        os.utime(path, ns=(date, date))
+        self.originals[name] = date
+        return path
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """A new process, as it were."""
+        config = Config(
+            watch=[WatchConfig(inbox=os.fspath(self.inbox), **self.watch)],
+            dry_run=self.dry_run,
+            daemon=DaemonConfig(settle=0.05, workers=1, train_after=0.0, free_mb=0),
+        )
+        for name in ("inbox/keep", "inbox/trash"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        with Store(self.folder / "store") as store:
+            engine = Engine(store, config, self.folder / "heads")
+            engine.house.pool.close()
+            engine.house.pool = InlinePool()  # type: ignore[assignment]
+            if not engine.house.head("default"):
+                head = HeadRecord("1", "default", engine.house.embedder.id, 0, 0, 1 << 60, True, {})
+                store.commit(lambda txn: records.record_head(txn, head))
+            with engine:
+                yield engine
+
+    def settle(self, engine: Engine) -> None:
+        """Look at the disk and go on until nothing is pending."""
+        engine.looker.hint_all()
+        deadline = time.monotonic() + 20
+        while not engine.idle:
+            assert time.monotonic() < deadline, engine.pending
+            engine.step(0.05)
+
+    def settled(self) -> None:
+        """A fresh engine, until nothing is pending."""
+        with self.engine() as engine:
+            self.settle(engine)
+
+    def files(self) -> list[Path]:
+        return [one for one in self.folder.rglob("*") if one.name in self.originals]
+
+    def names(self, place: str = "inbox") -> list[str]:
+        """Files of a folder, newest first."""
+        everything = (self.folder / place).iterdir()
+        files = [one for one in everything if one.is_file() and not one.is_symlink()]
+        return [one.name for one in sorted(files, key=lambda one: -one.stat().st_mtime_ns)]
+
+    def order(self, place: str = "inbox") -> list[str]:
+        """The same without suffixes."""
+        return [name.partition(".")[0] for name in self.names(place)]
+
+    def dates(self) -> dict[str, int]:
+        return {one.name: one.stat().st_mtime_ns for one in self.files()}
+
+
+def ask(engine: Engine, verb: str, **arguments: Any) -> list[dict[str, Any]]:
+    """The rows that a verb answers."""
+    run, request = find(verb, arguments)
+    messages = drive(engine, run(engine, request))
+    return [message.row for message in messages if isinstance(message, Result)]
+
+
+def use_head(engine: Engine, version: str) -> None:
+    """Judge every file by a new head."""
+    with engine.house.store.write() as txn:
+        embedder = engine.house.embedder.id
+        head = HeadRecord(version, "default", embedder, 0, 0, 1 << 60, True, {})
+        records.record_head(txn, head)
+        for one in sightings.every(txn):
+            score = _score(Path(os.fsdecode(one.path)).read_bytes(), version)
+            packed = records.pack_score(one.digest, score, 0.0)
+            records.record_scores(txn, "default", version, packed)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "world")
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Iterator[Callable[[str], World]]:
+    """As many worlds as a test needs, in memory where that can be: nothing waits for a disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield lambda name: World(Path(folder) / name)
