@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from imgscore import config, control
+from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.verbs.base import Steps, find
@@ -88,7 +89,10 @@ class Loop:
                 _answer(call, None)
                 return
             if call.verb == "reload":
-                Watches.of(config.load())  # a wrong config is refused here, and the old one stays
+                settings = config.load()  # a wrong one is refused here, and the old one stays
+                Watches.of(settings)
+                registry.spec(settings.model)
+                devices.check(settings.device)
                 self._mailbox.reload()
                 _answer(call, None)
                 return

@@ -58,6 +58,16 @@ def describe(row: Row) -> str:
             lines += [f"    {touched(one)}" for one in watch["planned"]["examples"]]
     if not row["watches"]:
         lines.append("nothing is watched yet; begin with: imgscore init INBOX")
+    anew = row["embedding_anew"]
+    if anew is not None:
+        left = anew["seconds_left"]
+        after = "" if left is None else f", about {left:.0f} s left"
+        lines.append(
+            f"embedding anew with {row['embedder']}: {anew['done']} of {anew['total']}{after}; "
+            "until then the order is the head's before"
+        )
+    if row["hint"]:
+        lines.append(row["hint"])
     lines += [f"attention: {printable(trouble)}" for trouble in row["troubles"]]
     failed = row["failed"]
     for one in failed[:MOST_FAILED]:

@@ -54,6 +54,17 @@ def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> 
     return embedder
 
 
+def hint(model: str) -> str | None:
+    """For who has never chosen a model: how to get UForm, in one line."""
+    if model != EMBEDDED or any(installed_at(name).is_dir() for name in catalogue.UFORM):
+        return None
+    name, entry = next(iter(catalogue.UFORM.items()))
+    return (
+        f"images are looked at by the embedded {EMBEDDED}; for UForm: imgscore model download "
+        f"{name} (about {entry.megabytes} MB), then imgscore model use {name}"
+    )
+
+
 def uform_folder(model: str) -> Folder:
     """The checkpoint of a downloaded model, or in the folder that `model` is the path of."""
     if model in catalogue.UFORM:

@@ -22,6 +22,8 @@ class House:
     embedder: Spec
     pool: Pool
     troubles: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    """what the user should know of the machine, by subject; said once"""
     version: int = 0
 
     def changed(self) -> None:
@@ -33,3 +35,12 @@ class House:
         with self.store.read() as txn:
             record = records.current_head(txn, taste)
         return record.version if record and record.embedder == self.embedder.id else ""
+
+    def ordering_head(self, taste: str) -> str:
+        """The version of the head whose scores order a taste; "" for none.
+
+        After a switch of the embedder it is the old one's, which can score nothing new.
+        """
+        with self.store.read() as txn:
+            record = records.current_head(txn, taste)
+        return record.version if record else ""

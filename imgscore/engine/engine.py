@@ -3,11 +3,12 @@
 Whoever drives it (the daemon's loop, or a CLI verb) calls `step` until `idle`.
 """
 
+import logging
 import time
 from pathlib import Path
 
 from imgscore.config import Config
-from imgscore.embedders import registry
+from imgscore.embedders import devices, registry
 from imgscore.engine.base import House
 from imgscore.engine.learner import Learner
 from imgscore.engine.looker import Looker
@@ -17,7 +18,9 @@ from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
 from imgscore.work.pool import Pool, WorkerSettings, cpus
-from imgscore.work.tasks import Answer, Look, Rescore, Task, Train
+from imgscore.work.tasks import Answer, Look, Noted, Rescore, Task, Train
+
+logger = logging.getLogger(__name__)
 
 # What failed for a reason of the machine's (a full disk) is tried again after this long.
 RETRY_SECONDS = 30.0
@@ -27,18 +30,24 @@ class Engine:
     """The flow over one store. Use as a context manager."""
 
     def __init__(self, store: Store, config: Config, heads: Path) -> None:
+        devices.check(config.device)
+        embedder = registry.spec(config.model)
         settings = WorkerSettings(
-            store.folder, heads, config.model, config.device, config.daemon.file_seconds
+            store.folder,
+            heads,
+            config.model,
+            config.device,
+            config.daemon.file_seconds,
+            embedder.id,
         )
         pool = Pool(settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
-        self.house = House(
-            store, config, heads, Watches.of(config), registry.spec(config.model), pool
-        )
+        self.house = House(store, config, heads, Watches.of(config), embedder, pool)
         with store.read() as txn:
             self.looker = Looker(self.house)
             self.learner = Learner(self.house, txn)
             self.orderer = Orderer(self.house, self.looker, txn)
             until = records.setting(txn, "paused_until_ns")
+        self.looker.embed_missing()
         self.paused_until_ns = int(until) if until else 0
         self._retry_at = 0.0
 
@@ -92,13 +101,17 @@ class Engine:
             return [workers_end, self._retry_at]
         if self.paused:
             return [workers_end, now + (self.paused_until_ns - time.time_ns()) / 1e9]
-        may_train = not self.looker.teaching
         return [
             workers_end,
             self.looker.next_time(now),
-            self.learner.next_time(now, may_train=may_train),
+            self.learner.next_time(now, may_train=self._may_train),
             self.orderer.next_time(now),
         ]
+
+    @property
+    def _may_train(self) -> bool:
+        """Whether all that a head would learn from is there."""
+        return not self.looker.teaching and self.looker.catch_up.complete
 
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""
@@ -116,7 +129,10 @@ class Engine:
             self.learner.rescore(taste)
         self.orderer.restore(follows.restore)
         if not self.paused:
-            self.learner.advance(now, may_train=not self.looker.teaching)
+            if self.looker.catch_up.complete:
+                for taste in self.learner.come_back():
+                    self.orderer.reorder_taste(taste)
+            self.learner.advance(now, may_train=self._may_train)
             self.orderer.advance(now)
 
     def _stumble(self, trouble: str, about: str) -> None:
@@ -127,6 +143,9 @@ class Engine:
 
     def _take(self, task: Task, answer: Answer) -> None:
         self.house.changed()
+        if isinstance(answer, Noted):
+            self._note(answer)
+            return
         match task:
             case Look():
                 self.looker.take(task, answer)
@@ -135,6 +154,12 @@ class Engine:
             case Rescore():
                 if self.learner.take_scores(task, answer):
                     self.orderer.reorder_taste(task.taste)
+
+    def _note(self, note: Noted) -> None:
+        """Every worker finds the same out; the user hears it once."""
+        if self.house.notes.get(note.about) != note.text:
+            self.house.notes[note.about] = note.text
+            logger.warning("%s", note.text)
 
     def close(self) -> None:
         """End the workers; what they hold is looked at again next time."""

@@ -52,15 +52,21 @@ class Hints:
         return seen == before or age_ns >= self.settle * 1e9
 
 
-Urgency = Literal["asked", "teaches", "inbox"]
-"""Why a path is looked at: someone waits for it; it teaches; it is only to be ordered."""
+Urgency = Literal["asked", "teaches", "inbox", "again"]
+"""Why a path is looked at: someone waits for it; it teaches; it is only to be ordered; it is known
+but has no vector under a new embedder."""
 
 
 class LookQueue:
     """Paths waiting for a worker, the most urgent first, each once in its line."""
 
     def __init__(self) -> None:
-        self._lines: dict[Urgency, dict[bytes, None]] = {"asked": {}, "teaches": {}, "inbox": {}}
+        self._lines: dict[Urgency, dict[bytes, None]] = {
+            "asked": {},
+            "teaches": {},
+            "inbox": {},
+            "again": {},
+        }
 
     def __len__(self) -> int:
         return sum(len(line) for line in self._lines.values())

@@ -29,6 +29,8 @@ class TasteState:
     training: bool = False
     scoring: bool = False
     unscored: bool = False
+    foreign: bool = False
+    """its head is of another embedder"""
     trouble: str = ""
 
     @property
@@ -54,10 +56,12 @@ class Learner:
         self.tastes = {watch.taste: TasteState() for watch in house.watches.all}
         for taste, state in self.tastes.items():
             self._count(txn, taste)
-            head = records.current_head(txn, taste)
+            head, embedder = records.current_head(txn, taste), house.embedder.id
+            state.foreign = head is not None and head.embedder != embedder
+            own = [one for one in records.heads(txn, taste) if one.embedder == embedder]
             newest = max((label.sequence for _, label in labels.every(txn, taste)), default=0)
-            tried = max((one.label_sequence for one in records.heads(txn, taste)), default=0)
-            if newest > tried or (head is not None and head.embedder != house.embedder.id):
+            tried = max((one.label_sequence for one in own), default=0)
+            if newest > tried:
                 state.due = time.monotonic()
             state.unscored = True
 
@@ -74,6 +78,18 @@ class Learner:
         wait = 0.0 if at_once else patience(state.keep + state.trash, after)
         state.due = time.monotonic() + wait
         self.house.changed()
+
+    def come_back(self) -> list[str]:
+        """Every file has its vector: take up the heads that this embedder had. Which tastes did."""
+        changed: list[str] = []
+        for taste in [taste for taste, state in self.tastes.items() if state.foreign]:
+            with self.house.store.read() as txn:
+                head = records.head_under(txn, taste, self.house.embedder.id)
+            self.tastes[taste].foreign = False
+            if head is not None:
+                self.use_head(taste, head.version)
+                changed.append(taste)
+        return changed
 
     def rescore(self, taste: str) -> None:
         """Files may lack a score under the current head."""

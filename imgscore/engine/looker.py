@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from imgscore.engine import intake
 from imgscore.engine.base import House
+from imgscore.engine.catch_up import CatchUp
 from imgscore.engine.hints import Hints, LookQueue
 from imgscore.engine.intake import Consequences
 from imgscore.engine.scan import Slice, scan
@@ -52,8 +53,14 @@ class Looker:
         self._scans: list[tuple[bytes, Iterator[Slice]]] = []
         self._found: list[tuple[Look, Looked]] = []
         self._found_since = 0.0
+        self.catch_up = CatchUp(house)
 
     # ---- hints
+
+    def embed_missing(self) -> None:
+        """Embed what lacks a vector under the embedder in use, after all that is more urgent."""
+        for path in self.catch_up.collect():
+            self._queue.add(path, "again")
 
     def hint(self, path: bytes) -> None:
         """Something may have happened at `path`, a file or nothing."""
@@ -140,8 +147,9 @@ class Looker:
             return
         if part.offline:
             self.offline.add(root)
-        else:
+        elif root in self.offline:
             self.offline.discard(root)
+            self.embed_missing()
         for path in part.changed:
             self.hints.add(path, now - self.hints.settle)
         if part.gone:
@@ -172,6 +180,7 @@ class Looker:
                 intake.mark_gone(txn, path)
 
         self.house.store.commit(mark)
+        self.catch_up.done(paths)
         self.house.changed()
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
@@ -187,6 +196,7 @@ class Looker:
             or place is None
             or bool(known.gone_ns)
             or known.seen != seen
+            or path in self.catch_up
             or (known.inbox, known.role) != (place.watch.inbox, place.role)
         )
 
@@ -233,6 +243,7 @@ class Looker:
         seen = look_at(path) or Fingerprint(0, 0, 0, 0, 0)
         failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
         self.house.store.commit(lambda txn: records.record_failure(txn, failure))
+        self.catch_up.done([path])
 
     def _commit_found(self, now: float) -> Consequences:
         waited = now - self._found_since >= BATCH_SECONDS
@@ -246,5 +257,6 @@ class Looker:
             )
         )
         self._found = []
+        self.catch_up.done(task.path for task, _ in batch)
         house.changed()
         return done

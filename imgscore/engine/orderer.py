@@ -91,7 +91,7 @@ class Orderer:
         inbox = state.watch.inbox
         if not state.due or inbox in self._held or not self._looker.is_online(inbox):
             return False
-        return bool(self.house.head(state.watch.taste))
+        return bool(self.house.ordering_head(state.watch.taste))
 
     @property
     def pending(self) -> int:
@@ -140,15 +140,15 @@ class Orderer:
 
     def intended(self, watch: Watch) -> list[arrange.Intended]:
         """The touches that would bring an inbox into order now."""
-        head = self.house.head(watch.taste)
+        head = self.house.ordering_head(watch.taste)
         return arrange.intended(self.house.store, watch, head, self.refusals()) if head else []
 
     def order(self, watch: Watch, *, asked: bool = False) -> Iterator[arrange.Outcome]:
         """Bring an inbox into order now, CHUNK touches at a time. `asked`: refused files too."""
         if asked:
             self._refusals.clear()
-        wanted = self.intended(watch)
-        for outcome in arrange.arrange(self.house.store, wanted, self.house.head(watch.taste)):
+        wanted, head = self.intended(watch), self.house.ordering_head(watch.taste)
+        for outcome in arrange.arrange(self.house.store, wanted, head):
             for path in outcome.look_again:
                 self._looker.hint(path)
             for error in outcome.refused:

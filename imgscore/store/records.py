@@ -87,8 +87,19 @@ def record_head(txn: Txn, head: HeadRecord) -> None:
 
 
 def use_head(txn: Txn, taste: str, version: str) -> None:
-    """Make a head the current one of its taste."""
+    """Make a head the current one of its taste, and the one that its embedder comes back to."""
+    value = txn.table("heads").get(f"{taste}\0{version}".encode())
     txn.table("meta").put(f"head:{taste}".encode(), version.encode())
+    if value is not None:
+        embedder = _head.decode(value).embedder
+        txn.table("meta").put(f"head:{taste}\0{embedder}".encode(), version.encode())
+
+
+def head_under(txn: Txn, taste: str, embedder: str) -> HeadRecord | None:
+    """The head that scored a taste when this embedder was last in use."""
+    version = txn.table("meta").get(f"head:{taste}\0{embedder}".encode())
+    value = txn.table("heads").get(f"{taste}\0".encode() + version) if version else None
+    return None if value is None else _head.decode(value)
 
 
 def heads(txn: Txn, taste: str) -> list[HeadRecord]:

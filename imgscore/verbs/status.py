@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from imgscore.embedders import registry
 from imgscore.engine.engine import Engine
 from imgscore.store import records, sightings
 from imgscore.verbs.base import Result, Row, Steps, shown
@@ -30,7 +31,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
     house = engine.house
     state = ("paused" if engine.paused else "running") if running else "offline"
     tastes = engine.learner.tastes
-    heads = {taste: house.head(taste) for taste in tastes}
+    heads = {taste: house.ordering_head(taste) for taste in tastes}
     tallies = _tally(engine, heads)
     with house.store.read() as txn:
         failed = [
@@ -64,6 +65,8 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         "pid": os.getpid() if running else None,
         "rss_bytes": _rss_bytes(),
         "embedder": house.embedder.id,
+        "embedding_anew": engine.looker.catch_up.progress(),
+        "hint": registry.hint(house.config.model),
         "head": next((head for head in heads.values() if head), None),
         "pending": engine.pending,
         "failed": failed,
@@ -73,6 +76,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         "paused_until_ns": engine.paused_until_ns if engine.paused else None,
         "troubles": [
             *house.troubles.values(),
+            *house.notes.values(),
             *(one.trouble for one in tastes.values() if one.trouble),
         ],
     }

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
 from imgscore.heads import files
 from imgscore.heads.base import Examples, Head
@@ -38,7 +37,7 @@ def train(context: Context, task: Train) -> Trained:
 
     Raises ImgscoreError where too few labelled images have an embedding.
     """
-    model = registry.spec(context.model)
+    model = context.spec
     with context.store.read() as txn:
         previous_record = records.current_head(txn, task.taste)
         labelled, matrix = _labelled(txn, task.taste, model.id, model.dim)
@@ -110,7 +109,7 @@ def sample(txn: Txn, embedder: str, dim: int, most: int) -> NDArray[np.float16]:
 
 def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
     """Score the vectors of `task.digests`, or of the whole store, in parts."""
-    model = registry.spec(context.model)
+    model = context.spec
     head = files.load(head_file(context.heads_folder, task.taste, task.head))
     if head.embedder != model.id:
         raise ImgscoreError(

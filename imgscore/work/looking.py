@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,9 +40,8 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
         return Unreadable(f"cannot be read: {error.strerror}", _remedy(error))
     if data is None:
         return Moving()
-    model = registry.spec(context.model)
     with context.store.read() as txn:
-        stored = vectors.get(txn, model.id, digest)
+        stored = vectors.get(txn, context.spec.id, digest)
         has_traits = records.traits(txn, digest) is not None
     if stored is not None and has_traits:
         return Looked(seen, digest, score=_score(context, task, stored))
@@ -93,7 +93,12 @@ def _remedy(error: OSError) -> str:
 def _embedder(context: Context) -> Embedder:
     key = (context.model, context.device)
     if key not in _embedders:
-        _embedders[key] = registry.load(context.model, context.device)
+        embedder = registry.load(
+            context.model, context.device, lambda note: context.notes.update(device=note)
+        )
+        if embedder.id != context.spec.id:
+            sys.exit("the model's files have changed")  # vectors of two embedders never meet
+        _embedders[key] = embedder
     return _embedders[key]
 
 
@@ -107,7 +112,7 @@ def _score(context: Context, task: Look, vector: bytes) -> tuple[float, float] |
     if key not in _heads:
         _heads[key] = files.load(head_file(context.heads_folder, task.taste, task.head))
     head = _heads[key]
-    if head.embedder != registry.spec(context.model).id:
+    if head.embedder != context.spec.id:
         return None  # the head is of another embedder; a new one is on its way
     scores, deviations = head.score(np.frombuffer(vector, np.float16)[None])
     return float(scores[0]), float(deviations[0])

@@ -16,7 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgscore.errors import ImgscoreError
-from imgscore.work.tasks import Answer, Crashed, Look, Ready, Scored, Task, frame, take_answers
+from imgscore.work.tasks import (
+    Answer,
+    Crashed,
+    Look,
+    Noted,
+    Ready,
+    Scored,
+    Task,
+    frame,
+    take_answers,
+)
 
 # A worker gets its next file before it has answered the last, so that it never waits for us.
 DEPTH = 2
@@ -33,6 +43,8 @@ class WorkerSettings:
     model: str
     device: str
     file_seconds: int
+    embedder: str = ""
+    """the id that the model must have; "" for any"""
 
 
 @dataclass
@@ -119,6 +131,7 @@ class Pool:
             settings.device,
             str(settings.file_seconds),
             "0" if for_training else str(MEMORY_BYTES),
+            settings.embedder,
         ]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "imgscore.work.worker", *arguments],
@@ -165,7 +178,7 @@ class Pool:
                 worker.ready, self._failed_starts = True, 0
                 continue
             task = worker.tasks[0]
-            if not (isinstance(answer, Scored) and not answer.last):
+            if not (isinstance(answer, Noted) or (isinstance(answer, Scored) and not answer.last)):
                 worker.tasks.popleft()
                 worker.idle_since = time.monotonic()
             found.append((task, answer))

@@ -83,13 +83,20 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
     remedy: str
 
 
+class Noted(msgspec.Struct, tag=True, frozen=True):
+    """Before an answer: what the user should know of the machine, such as a missing device."""
+
+    about: str
+    text: str
+
+
 class Crashed(msgspec.Struct, tag=True, frozen=True):
     """The worker died of the task. Said by the pool, not by the worker."""
 
     reason: str
 
 
-Answer = Ready | Looked | Moving | Unreadable | Scored | Trained | Refused | Crashed
+Answer = Ready | Looked | Moving | Unreadable | Scored | Trained | Refused | Noted | Crashed
 
 _encoder = msgspec.msgpack.Encoder()
 _tasks: msgspec.msgpack.Decoder[Task] = msgspec.msgpack.Decoder(Task)

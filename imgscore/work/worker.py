@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
 from imgscore.store.store import Store
 from imgscore.work import tasks
@@ -20,11 +21,19 @@ from imgscore.work import tasks
 class Context:
     """What a worker holds between tasks; the heavy parts are loaded when first needed."""
 
-    def __init__(self, store: Path, heads: Path, model: str, device: str) -> None:
+    def __init__(
+        self, store: Path, heads: Path, model: str, device: str, embedder: str = ""
+    ) -> None:
+        """Raises ImgscoreError where `model` is not what it was when `embedder` was its id."""
         self.store_folder = store
         self.heads_folder = heads
         self.model = model
         self.device = device
+        self.spec = registry.spec(model)
+        if embedder and self.spec.id != embedder:
+            raise ImgscoreError(f"the files of the model {model} have changed", "restart imgscored")
+        self.notes: dict[str, str] = {}
+        """what the user should know of the machine, by subject; taken out when it is said"""
         self._store: Store | None = None
 
     @property
@@ -54,7 +63,10 @@ def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
 def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
     """A task's answers; what the user can mend is one of them, anything else is a crash."""
     try:
-        yield from _answers(context, task)
+        for answer in _answers(context, task):
+            while context.notes:
+                yield tasks.Noted(*context.notes.popitem())
+            yield answer
     except MemoryError:
         yield tasks.Refused("needs too much memory", "free some memory, then try again")
     except ImgscoreError as error:
@@ -77,8 +89,8 @@ def serve(context: Context, file_seconds: int) -> None:
 
 
 def main() -> None:
-    """`python -m imgscore.work.worker STORE HEADS MODEL DEVICE FILE_SECONDS MEMORY_BYTES`."""
-    store, heads, model, device, file_seconds, memory = sys.argv[1:]
+    """`python -m imgscore.work.worker`, with what `Pool` passes on its command line."""
+    store, heads, model, device, file_seconds, memory, embedder = sys.argv[1:]
     # What libraries print must not mix with the answers.
     answers = os.dup(1)
     os.dup2(2, 1)
@@ -86,7 +98,10 @@ def main() -> None:
     if int(memory):
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    context = Context(Path(store), Path(heads), model, device)
+    try:
+        context = Context(Path(store), Path(heads), model, device, embedder)
+    except ImgscoreError as error:
+        sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we
         serve(context, int(file_seconds))
     os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts

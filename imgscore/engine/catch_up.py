@@ -1,0 +1,78 @@
+"""After a switch of the embedder: which files still lack a vector under the one in use.
+
+Until none is left, the head of the embedder before goes on ordering and nothing is trained. What
+is done is in the store, so that a restart goes on; old vectors stay, so that a switch back is free.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+
+from imgscore.engine.base import House
+from imgscore.store import records, sightings, vectors
+
+# The embedder under which every file that was ever seen has a vector, or a failure.
+COMPLETE = "complete_embedder"
+
+
+class CatchUp:
+    """The files to embed again. Call `collect` before use, and whenever a disk has come back."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._missing: set[bytes] = set()
+        self._unreachable = False
+        self._known = 0
+        self._done = 0
+        self._began = 0.0
+
+    def collect(self) -> Iterable[bytes]:
+        """Paths that are there and lack a vector. Costs nothing where the embedder is the same."""
+        embedder = self.house.embedder.id
+        with self.house.store.read() as txn:
+            if records.setting(txn, COMPLETE) == embedder:
+                return ()
+            present = [(one.path, one.digest) for one in sightings.every(txn)]
+            lacking = [path for path, one in present if not vectors.known(txn, embedder, one)]
+        self._missing = {path for path in lacking if os.path.lexists(path)}
+        # Behind a disk that is unplugged: nothing is inferred, and the pass is not over.
+        self._unreachable = len(self._missing) < len(lacking)
+        self._known, self._done, self._began = len(present), 0, time.monotonic()
+        self._mark()
+        return list(self._missing)
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._missing
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file that can be reached has its vector."""
+        return not self._missing
+
+    def done(self, paths: Iterable[bytes]) -> None:
+        """These have a vector now, or a failure, or are gone."""
+        if self._missing:
+            before = len(self._missing)
+            self._missing.difference_update(paths)
+            self._done += before - len(self._missing)
+            if not self._missing:
+                self._mark()
+
+    def _mark(self) -> None:
+        """Write down under which embedder everything is there; nothing, while something lacks."""
+        whole = not self._missing and not self._unreachable
+        value = self.house.embedder.id if whole else None
+        self.house.store.commit(lambda txn: records.set_setting(txn, COMPLETE, value))
+        self.house.changed()
+
+    def progress(self) -> dict[str, int | float | None] | None:
+        """How far it is: files done, files in all, seconds left; None when it is over."""
+        if not self._missing:
+            return None
+        left = len(self._missing)
+        took = time.monotonic() - self._began
+        return {
+            "done": self._known - left,
+            "total": self._known,
+            "seconds_left": round(took / self._done * left, 1) if self._done else None,
+        }

@@ -1,0 +1,189 @@
+"""Models under the running daemon: UForm, the switch to another embedder and back, the verbs."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgscore import places
+from imgscore.embedders import catalogue, lite0_spec, registry
+from imgscore.heads import files
+from imgscore.store import records, sightings, vectors
+from imgscore.store.store import Store
+from imgscore.work.learning import head_file
+from tests.conftest import put
+from tests.e2e.conftest import Daemon, imgscore, newest_first
+from tests.e2e.test_main_job import auc, move
+from tests.embedders import uform_checkpoint
+from tests.embedders.hub import serving
+
+Start = Callable[..., Daemon]
+LITE0 = "efficientnet-lite0"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return uform_checkpoint.make(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def use(model: str | Path) -> dict[str, Any]:
+    answer = imgscore("model", "use", model, "--json")
+    assert answer.code == 0, answer.err
+    return answer.row
+
+
+def until(daemon: Daemon, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first status that is as wanted."""
+    deadline = time.monotonic() + 60
+    while not wanted(status := daemon.status()):
+        assert time.monotonic() < deadline, status
+        time.sleep(0.01)  # a status has no event to await
+    return status
+
+
+def done(status: dict[str, Any]) -> int:
+    """How many of 80 files have a vector under the embedder in use."""
+    anew = status["embedding_anew"]
+    return 80 if anew is None else int(anew["done"])
+
+
+def check_scores(inbox: Path, embedder: str) -> None:
+    """Every inbox file is scored by the current head, from its vector under this embedder."""
+    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+        record = records.current_head(txn, "default")
+        assert record is not None and record.embedder == embedder
+        head = files.load(head_file(places.heads_folder(), "default", record.version))
+        assert head.embedder == embedder
+        digests = [one.digest for one in sightings.every(txn) if one.role == "inbox"]
+        assert len(digests) == sum(one.is_file() for one in inbox.iterdir())
+        found = [vectors.get(txn, embedder, digest) for digest in digests]
+        assert None not in found
+        matrix = np.array([np.frombuffer(one, np.float16) for one in found if one is not None])
+        stored = [records.score(txn, "default", record.version, digest) for digest in digests]
+        assert np.allclose(
+            [one[0] for one in stored if one is not None], head.score(matrix).score, atol=1e-4
+        )
+
+
+def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path) -> None:
+    uform = use(tiny)["embedder"]
+    suns, texts = put(inbox, "sun", 100), put(inbox, "text", 100)
+    daemon = start()
+    move(suns[:10], inbox / "keep")
+    move(texts[:10], inbox / "trash")
+    status = daemon.settle()
+    assert (status["embedder"], status["head"]) == (uform, "1")
+    assert status["watches"][0]["scored"] == 180
+    check_scores(inbox, uform)
+    order = newest_first(inbox)
+
+    # The switch, with files and a label coming in.
+    assert use(LITE0)["embedder"] == lite0_spec.ID
+    status = until(daemon, lambda one: one["embedding_anew"] and one["embedding_anew"]["done"])
+    assert status["embedder"] == lite0_spec.ID
+    assert status["head"] == "1" and status["watches"][0]["scored"] == 180
+    assert status["embedding_anew"]["total"] == 200
+    assert newest_first(inbox) == order
+    put(inbox, "sun", 5, first=500)
+    put(inbox, "text", 5, first=500)
+    move(suns[10:12], inbox / "keep")
+    status = daemon.settle()
+    assert (status["embedder"], status["head"]) == (lite0_spec.ID, "2")
+    assert status["embedding_anew"] is None
+    assert status["watches"][0]["scored"] == 188
+    assert status["watches"][0]["labels"] == {"keep": 12, "trash": 10}
+    assert auc(newest_first(inbox), "sun") > 0.95
+    check_scores(inbox, lite0_spec.ID)
+
+    # And back: only what came meanwhile is embedded, and the new labels are learned from.
+    use(tiny)
+    status = daemon.settle()
+    assert (status["embedder"], status["head"]) == (uform, "3")
+    assert status["watches"][0]["scored"] == 188
+    assert status["watches"][0]["labels"] == {"keep": 12, "trash": 10}
+    check_scores(inbox, uform)
+    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+        counts = {name: one.count for name, one in vectors.embedders(txn).items()}
+    assert counts == {uform: 210, lite0_spec.ID: 210}
+
+    # Nothing is new now: a switch is instant, with no worker started.
+    use(LITE0)
+    status = until(daemon, lambda one: one["embedder"] == lite0_spec.ID and not one["pending"])
+    assert status["head"] == "2" and status["watches"][0]["scored"] == 188
+    assert status["embedding_anew"] is None
+    row = imgscore("score", inbox / "sun-500.png", "--json").row
+    assert (row["embedder"], row["head"], row["error"]) == (lite0_spec.ID, "2", None)
+    rows = {row["name"]: row for row in imgscore("model", "list", "--json").rows}
+    assert rows[LITE0]["in_use"] and rows[LITE0]["vectors"] == 210
+
+
+def test_kill_nine_while_embedding_anew(inbox: Path, start: Start, tiny: Path) -> None:
+    suns, texts = put(inbox, "sun", 40), put(inbox, "text", 40)
+    move(suns[:5], inbox / "keep")
+    move(texts[:5], inbox / "trash")
+    daemon = start()
+    before = daemon.settle()
+    use(tiny)
+    killed_at = [0]
+    for _ in range(2):
+        status = until(daemon, lambda one: done(one) > killed_at[-1] or done(one) == 80)
+        killed_at.append(done(status))
+        daemon.kill()
+        daemon = start()
+    assert done(daemon.status()) >= killed_at[-1] > 0
+    status = daemon.settle()
+    assert status["head"] == "2" and status["embedder"] == registry.spec(str(tiny)).id
+    assert status["watches"][0]["labels"] == before["watches"][0]["labels"]
+    check_scores(inbox, status["embedder"])
+
+
+def test_a_model_that_cannot_be_used_is_refused(inbox: Path, start: Start, tmp_path: Path) -> None:
+    daemon = start()
+    before = daemon.settle()
+    assert "imgscore model download uform3-small" in before["hint"]
+    config = places.config_file().read_text()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text(
+        '{"image_encoder": {"embedding_dim": 4, "image_size": 8,'
+        ' "normalization_means": [0, 0, 0], "normalization_deviations": [1, 1, 1]}}'
+    )
+    (broken / "image_encoder.onnx").write_bytes(b"no model")
+    for model, code in ((broken, 1), ("uform3-base", 3), ("uform4", 3)):
+        answer = imgscore("model", "use", model)
+        assert answer.code == code and "what to do" in answer.err
+    assert places.config_file().read_text() == config
+    assert daemon.settle()["embedder"] == before["embedder"]
+
+
+def test_download_and_use(inbox: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = catalogue.UFORM["uform3-small"]
+    with serving(tiny, entry.repository, entry.revision) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        answer = imgscore("model", "download", "uform3-small", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.row["downloaded"] and answer.row["revision"] == entry.revision
+    again = imgscore("model", "download", "uform3-small", "--json")  # and no hub is there
+    assert again.code == 0 and not again.row["downloaded"]
+    embedder = use("uform3-small")["embedder"]
+    assert embedder.startswith("uform3-small-")
+    put(inbox, "sun", 3)
+    assert imgscore("scan").code == 0
+    rows = {row["name"]: row for row in imgscore("model", "list", "--json").rows}
+    assert rows["uform3-small"]["vectors"] == 3 and rows["uform3-small"]["in_use"]
+    assert rows["uform3-small"]["embedder"] == embedder
+    assert imgscore("status", "--json").row["hint"] is None
+
+
+def test_a_missing_device_is_said_once(inbox: Path, start: Start) -> None:
+    config = places.config_file()
+    config.write_text('device = "directml"\n' + config.read_text())
+    put(inbox, "sun", 6)
+    daemon = start()
+    status = daemon.settle()
+    assert status["watches"][0]["files"] == 6 and not status["failed"]
+    assert sum("DmlExecutionProvider" in one for one in status["troubles"]) == 1
+    assert daemon.text.count("DmlExecutionProvider") == 1
