@@ -114,8 +114,9 @@ class House:
         return held | places
 
     @contextlib.contextmanager
-    def daemon(self) -> Iterator[None]:
-        """The real daemon on the inbox; when the block ends, so has it, with its workers."""
+    def daemon(self) -> Iterator[int]:
+        """The real daemon on the inbox: its process id. When the block ends, so have both it and
+        its workers."""
         command = [sys.executable, "-P", "-m", "imgscore.cli.main", "init", str(self.inbox)]
         made = subprocess.run(
             command, env=self.environment(), capture_output=True, text=True, check=False
@@ -135,7 +136,7 @@ class House:
             )
         try:
             self._await(process)
-            yield
+            yield process.pid
         finally:
             process.terminate()
             try:

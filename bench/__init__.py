@@ -1,0 +1,1 @@
+"""Measurements: `python -m bench`, one file a bench, results kept in RESULTS.md."""

@@ -1,0 +1,133 @@
+"""A store of its own for a bench: the demo's house, filled with images, labels and vectors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.demo.house import House
+from imgscore.store import labels, vectors
+from imgscore.store.schema import LabelEvent, LabelName
+from imgscore.store.store import Store, Txn
+
+MOST_SECONDS = 120.0
+
+
+class Run(NamedTuple):
+    """What a command cost: wall seconds, CPU seconds of it and its children, what it printed."""
+
+    seconds: float
+    cpu_seconds: float
+    output: str
+
+
+def new_house(folder: Path, **daemon: float) -> House:
+    """A house in a new folder; `daemon`: settings of that part of the config."""
+    house = House(folder)
+    house.prepare()
+    config = house.state / "config" / "imgscore" / "config.toml"
+    config.parent.mkdir(parents=True)
+    lines = [f"{name} = {value}" for name, value in daemon.items()]
+    config.write_text("\n".join(["[daemon]", *lines, ""]), encoding="utf-8")
+    return house
+
+
+def fill(folder: Path, files: Sequence[Path]) -> list[Path]:
+    """Copies of the files, under names that say nothing; the corpus stays as it is."""
+    copies = []
+    for number, file in enumerate(files):
+        copy = folder / f"{number:06}{file.suffix.lower()}"
+        shutil.copyfile(file, copy)
+        copies.append(copy)
+    return copies
+
+
+def imgscore(house: House, *arguments: str) -> Run:
+    """An `imgscore` command in a house. Raises where it fails for good."""
+    command = [sys.executable, "-P", "-m", "imgscore.cli.main", *arguments]
+    before, start = os.times(), time.perf_counter()
+    done = subprocess.run(
+        command, env=house.environment(), capture_output=True, text=True, check=False
+    )
+    seconds, after = time.perf_counter() - start, os.times()
+    if done.returncode not in (0, 1):  # 1: some files failed, as some of any corpus do
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+    cpu = after.children_user + after.children_system
+    return Run(seconds, cpu - before.children_user - before.children_system, done.stdout)
+
+
+def workers(pid: int) -> int:
+    """How many child processes a daemon has, whatever its status says."""
+    return len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+def until(condition: Callable[[], bool], pause: float = 0.05) -> None:
+    """Wait for something that the daemon does."""
+    deadline = time.monotonic() + MOST_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the daemon did not get there")
+        time.sleep(pause)
+
+
+def resampled(real: NDArray[np.float16], count: int, seed: int = 1) -> NDArray[np.float16]:
+    """`count` vectors like the real ones [n, d]: mixtures of two of them, with noise.
+
+    Mixing keeps each column's range and the columns' correlation; noise keeps them apart.
+    """
+    chance = np.random.default_rng(seed)
+    spread = real.astype(np.float32).std(axis=0) * 0.3
+    found = np.empty((count, real.shape[1]), np.float16)
+    for start in range(0, count, 4096):
+        size = min(4096, count - start)
+        one, two = (real[chance.integers(0, len(real), size)].astype(np.float32) for _ in range(2))
+        share = chance.uniform(0, 0.5, (size, 1)).astype(np.float32)
+        noise = chance.standard_normal((size, real.shape[1]), np.float32) * spread
+        mixed = one * (1 - share) + two * share + noise
+        found[start : start + size] = np.maximum(mixed, 0)  # features are never negative
+    return found
+
+
+def liked(values: NDArray[np.float16], seed: int = 1) -> NDArray[np.bool_]:
+    """A taste: a direction and a bend in the space of the vectors, and a tenth of whim."""
+    chance = np.random.default_rng([seed, 7])
+    sample = values[:4000].astype(np.float32)
+    mean, deviation = sample.mean(axis=0), sample.std(axis=0) + 1e-6
+    directions = chance.standard_normal((values.shape[1], 2)).astype(np.float32)
+    straight, bent = np.empty(len(values), np.float32), np.empty(len(values), np.float32)
+    for start in range(0, len(values), 4096):
+        part = (values[start : start + 4096].astype(np.float32) - mean) / deviation @ directions
+        straight[start : start + 4096], bent[start : start + 4096] = part.T
+    pleasure = straight / straight.std() + np.abs(bent) / bent.std()
+    whim = chance.random(len(values)) < 0.1
+    answer: NDArray[np.bool_] = (pleasure > np.median(pleasure)) ^ whim
+    return answer
+
+
+def store_examples(
+    store: Store, embedder: str, values: NDArray[np.float16], keep: NDArray[np.bool_]
+) -> list[bytes]:
+    """Write vectors, and labels for the first of them; returns the digests."""
+    digests = [number.to_bytes(32, "big") for number in range(1, len(values) + 1)]
+    pairs = zip(digests, (row.tobytes() for row in values), strict=True)
+    store.commit(lambda txn: vectors.append(txn, embedder, pairs))
+
+    def label(number: int) -> LabelEvent:
+        name: LabelName = "keep" if keep[number] else "trash"
+        return LabelEvent(number + 1, "default", digests[number], name, "import", b"/bench")
+
+    def log(txn: Txn) -> None:
+        for number in range(len(keep)):
+            labels.append(txn, label(number))
+
+    store.commit(log)
+    return digests

@@ -1,0 +1,64 @@
+"""Scoring 100,000 embeddings, bare and from the store, against a bare numpy product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bench.figures import Figure, Setting, median_seconds
+from bench.house import liked, resampled, store_examples
+from bench.parts import apart
+from imgscore.embedders import registry
+from imgscore.heads import files
+from imgscore.store.store import Store
+from imgscore.work.learning import head_file, rescore, train
+from imgscore.work.tasks import Rescore, Train
+from imgscore.work.worker import Context
+
+MODEL = "efficientnet-lite0"
+BLOCK = 4096
+
+
+def measure(setting: Setting) -> Iterator[Figure]:
+    """Heads of few and of many labels."""
+    count, repeats = setting.either((20_000, 1), (100_000, 3))
+    model = registry.spec(MODEL)
+    real = apart(setting.images(setting.either(80, 400))).vectors
+    values = resampled(real, count)
+    keep = liked(values)
+    weights = np.random.default_rng(1).standard_normal(model.dim).astype(np.float32)
+
+    def bare() -> None:
+        for start in range(0, count, BLOCK):
+            values[start : start + BLOCK].astype(np.float32) @ weights
+
+    for labelled in setting.either((300,), (300, 5_000)):
+        folder, heads = setting.scratch / f"store{labelled}", setting.scratch / f"heads{labelled}"
+        with Store(folder) as store:
+            store_examples(store, model.id, values, keep[:labelled])
+        context = Context(folder, heads, MODEL, "cpu")
+        train(context, Train("default"))
+        head = files.load(head_file(heads, "default", "1"))
+        floor = median_seconds(bare, repeats)
+        seconds = median_seconds(lambda head=head: head.score(values), repeats)  # type: ignore[misc]
+        said = f"{floor:.2f} s, one product with a vector, float16 → float32 included"
+        yield Figure(
+            f"scoring {count} embeddings × {model.dim}, a head of {labelled} labels",
+            f"{seconds:.2f} s",
+            said,
+            seconds / floor,
+        )
+
+        def whole(context: Context = context) -> None:
+            for _ in rescore(context, Rescore("default", "1")):
+                pass
+
+        seconds = median_seconds(whole, repeats)
+        yield Figure(
+            "the same from the store, with their digests, as a worker does",
+            f"{seconds:.2f} s",
+            said,
+            seconds / floor,
+        )
+        context.store.close()
