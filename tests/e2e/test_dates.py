@@ -1,0 +1,181 @@
+"""The user's dates with a real daemon: dry runs, undo, siblings, links, crashes, other disks."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imgscore import places
+from tests.conftest import draw, put
+from tests.e2e.conftest import FAST, Daemon, imgscore, newest_first
+
+Start = Callable[..., Daemon]
+
+
+def dates(folder: Path) -> dict[str, int]:
+    """Dates of the files under a folder; a link's own, not its target's."""
+    return {one.name: one.lstat().st_mtime_ns for one in folder.rglob("*.*") if not one.is_dir()}
+
+
+def teach(inbox: Path, suns: list[Path], texts: list[Path]) -> None:
+    for path, place in [(one, "keep") for one in suns] + [(one, "trash") for one in texts]:
+        path.rename(inbox / place / path.name)
+
+
+def test_dry_run_undo_history_and_restore_from_the_shell(inbox: Path, start: Start) -> None:
+    suns, texts = put(inbox, "sun", 7), put(inbox, "text", 7)
+    config = places.config_file().read_text()
+    places.config_file().write_text("dry_run = true\n" + config)
+    originals = dates(inbox)
+    daemon = start()
+    teach(inbox, suns[:2], texts[:2])
+    planned = daemon.settle()["watches"][0]["planned"]
+    assert planned["touches"] > 0 and len(planned["examples"]) == min(5, planned["touches"])
+    text = imgscore("status").out
+    assert "dry run" in text and f"would change {planned['touches']} dates" in text
+    assert "→" in text and dates(inbox) == originals
+    rows = imgscore("order", inbox, "--json").rows
+    assert len(rows) == planned["touches"] and dates(inbox) == originals
+    daemon.stop()
+
+    places.config_file().write_text(config)
+    daemon = start()
+    assert daemon.settle()["watches"][0]["planned"] is None
+    ordered = dates(inbox)
+    changed = {name for name, date in ordered.items() if date != originals[name]}
+    assert changed == {Path(row["path"]).name for row in rows}
+    history = imgscore("history", "--json").rows
+    assert {Path(row["path"]).name for row in history if row["what"] == "order"} == changed
+
+    dry = imgscore("undo", "order", "--dry-run", "--json").rows
+    assert {row["path"] for row in dry} == {row["path"] for row in rows}
+    assert dates(inbox) == ordered
+    assert imgscore("undo", "order").code == 0
+    assert dates(inbox) == originals
+    assert "imgscore order" in daemon.settle()["watches"][0]["state"]
+    assert daemon.stop() == 0
+
+    # The same without a daemon.
+    again = imgscore("order", inbox, "--json").rows
+    assert {row["path"] for row in again} == {row["path"] for row in rows}
+    assert imgscore("order", inbox, "--json").rows == []
+    assert len(imgscore("restore-times", "--dry-run", "--json").rows) == len(rows)
+    assert dates(inbox) != originals
+    assert imgscore("restore-times").code == 0
+    assert dates(inbox) == originals
+
+
+def test_siblings_and_links(inbox: Path, start: Start, tmp_path: Path) -> None:
+    suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)
+    family = [inbox / "sun-005.NEF", inbox / "sun-005.jpg", inbox / "sun-005.xmp"]
+    draw("sun", 99).save(family[0], format="jpeg")
+    family[2].write_text("<x:xmpmeta/>")
+    os.link(suns[4], inbox / "second-name.png")
+    outside = tmp_path / "outside.png"
+    draw("sun", 77).save(outside)
+    (inbox / "link.png").symlink_to(outside)
+    originals = dates(inbox) | {outside.name: outside.stat().st_mtime_ns}
+    daemon = start()
+    teach(inbox, suns[:2], texts[:2])
+    daemon.settle()
+    now = dates(inbox) | {outside.name: outside.stat().st_mtime_ns}
+    assert len({now[one.name] for one in family}) == 1
+    assert now["second-name.png"] == now[suns[4].name]
+    assert {name for name in (outside.name, "link.png") if now[name] != originals[name]} == set()
+
+    family[1].rename(inbox / "keep" / family[1].name)
+    status = daemon.settle()
+    assert status["watches"][0]["labels"] == {"keep": 4, "trash": 2}, "the raw's label came along"
+    family[0].rename(inbox / "keep" / family[0].name)
+    family[2].rename(inbox / "keep" / family[2].name)
+    daemon.settle()
+    now = dates(inbox)
+    assert [now[one.name] for one in family] == [originals[one.name] for one in family]
+    daemon.ask("restore-times")
+    assert dates(inbox) | {outside.name: outside.stat().st_mtime_ns} == originals
+
+
+def test_killed_while_it_orders(inbox: Path, start: Start) -> None:
+    suns, texts = put(inbox, "sun", 4), put(inbox, "text", 4)
+    for number in range(300):  # touched one by one: time enough to be killed between two
+        shutil.copyfile(suns[3] if number % 2 else texts[3], inbox / f"{number}.png")
+        with (inbox / f"{number}.png").open("ab") as file:
+            file.write(b"%d" % number)
+    originals = dates(inbox)
+    daemon = start()
+    daemon.settle()
+    teach(inbox, suns[:2], texts[:2])
+    deadline = time.monotonic() + 60
+    while dates(inbox) == originals and time.monotonic() < deadline:
+        time.sleep(0.001)
+    daemon.kill()
+    daemon = start()
+    daemon.settle()
+    (inbox / "keep" / suns[0].name).rename(inbox / "trash" / suns[0].name)
+    daemon.settle()
+    assert imgscore("order", inbox, "--json").rows == []
+    assert not any(row["error"] for row in daemon.ask("restore-times"))
+    assert dates(inbox) == originals
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A mounted ext4 file system of its own."""
+    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
+        pytest.skip("needs root and mkfs.ext4, to mount an image")
+    image, point = tmp_path / "disk.img", tmp_path / "disk"
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    point.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    done = subprocess.run(["mount", "-o", "loop", image, point], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip(f"cannot mount an image here: {done.stderr.decode().strip()}")
+    yield point
+    subprocess.run(["umount", point], check=True)
+
+
+def test_what_cannot_be_dated_is_reported_and_not_tried_again(
+    disk: Path, start: Start, tmp_path: Path
+) -> None:
+    inbox, keep, trash = disk / "inbox", tmp_path / "keep", tmp_path / "trash"
+    for folder in (inbox, keep, trash):
+        folder.mkdir()
+    places.config_file().parent.mkdir(parents=True, exist_ok=True)
+    places.config_file().write_text(
+        f'[[watch]]\ninbox = "{inbox}"\nkeep = "{keep}"\ntrash = "{trash}"\n{FAST}'
+    )
+    texts, suns = put(inbox, "text", 6), put(inbox, "sun", 6)
+    for number, path in enumerate([*suns, *texts]):  # the best is the oldest
+        os.utime(path, ns=(0, 1_500_000_000_123_456_789 + number * 10**12))
+    originals = dates(inbox)
+    subprocess.run(["chattr", "+i", suns[5]], check=True)
+    daemon = start()
+    try:
+        for path, place in [(one, keep) for one in suns[:2]] + [(one, trash) for one in texts[:2]]:
+            shutil.copy2(path, place)
+        status = daemon.settle()
+        assert [Path(one["path"]).name for one in status["failed"]] == [suns[5].name]
+        assert "chown" in status["failed"][0]["remedy"]
+        tries = [row for row in daemon.ask("history", limit=999) if row["path"] == str(suns[5])]
+        put(inbox, "sun", 1, first=50)
+        daemon.settle()
+        again = [row for row in daemon.ask("history", limit=999) if row["path"] == str(suns[5])]
+        assert tries == again and len(tries) == 1
+    finally:
+        subprocess.run(["chattr", "-i", suns[5]], check=True)
+    assert daemon.settle()["failed"] == []
+    assert newest_first(inbox).index(suns[5].name) < 7
+
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    answer = imgscore("restore-times", "--json")
+    assert answer.code == 1
+    assert all("for writing" in row["error"] for row in answer.rows)
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    assert imgscore("restore-times").code == 0
+    assert {name: date for name, date in dates(inbox).items() if name in originals} == originals
+    assert daemon.stop() == 0
