@@ -1,7 +1,7 @@
 """What the default head learns from few labels: the tables of LEARNING.md.
 
-`python bench/learning.py CACHE.npz TABLE`, TABLE one of heads, imbalance, wrong, suspects, next,
-speed. "heads" needs scikit-learn for the plain SVM it is measured against (comparison only).
+`python bench/learning.py CACHE.npz TABLE`, TABLE one of official, own, imbalance, wrong, suspects,
+next, speed. Those against the plain SVM need scikit-learn (for comparison only).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,46 +46,43 @@ def svm_scores(kernel: np.ndarray, rows: np.ndarray, keep: np.ndarray, rest: np.
     return machine.decision_function(kernel[np.ix_(rest, rows)])
 
 
-def heads(corpus: Corpus, counts: tuple[int, ...] = COUNTS, draws: int = 5) -> None:
-    """Mean AUC and average precision of head and SVM, per taste and over both sets of tastes."""
+def heads(corpus: Corpus, official: bool, draws: int, counts: tuple[int, ...] = COUNTS) -> None:
+    """AUC, average precision and log loss of head and plain SVM, by taste and on average."""
     kernel = plain_svm(corpus)
-    names = ("plain SVM", "head without extras", "head")
-    tasks = tastes(corpus)
-    found = np.zeros((len(tasks), len(counts), len(names), 4))
+    names = ("plain SVM", "head")
+    tasks = {name: task for name, task in tastes(corpus).items() if (name in OFFICIAL) == official}
+    found = np.zeros((len(tasks), len(counts), 2, 3))
+    known = np.zeros(len(counts))
     for task, (keep, eligible) in enumerate(tasks.values()):
         for place, count in enumerate(counts):
             for seed in range(draws):
                 rows, rest = draw(keep, eligible, count, seed)
-                truth = keep[rest]
-                prior = keep[rows].mean()
+                truth, prior = keep[rest], keep[rows].mean()
+                known[place] -= prior * np.log(prior) + (1 - prior) * np.log(1 - prior)
+                # log loss on a rest that has the labels' share of keeps, as in a real library
                 weight = np.where(truth, prior / truth.mean(), (1 - prior) / (1 - truth.mean()))
-                for number in range(len(names)):
-                    loss = np.nan
-                    if number == 0:
-                        score = svm_scores(kernel, rows, keep[rows], rest)
-                    else:
-                        more = number == 2
-                        head = KernelRecipe().fit(corpus.examples(rows, keep[rows], more)).head
-                        extras = corpus.extras[rest] if more else None
-                        score = head.score(corpus.embeddings[rest], extras).score
-                        loss = float(np.mean(weight * losses(score, truth)))
-                    ranking = Ranking(score, truth)
-                    base = -prior * np.log(prior) - (1 - prior) * np.log(1 - prior)
-                    values = (ranking.auc(), ranking.average_precision(), loss, base)
-                    found[task, place, number] += np.array(values) / draws
+                head = KernelRecipe().fit(corpus.examples(rows, keep[rows])).head
+                score = head.score(corpus.embeddings[rest], corpus.extras[rest]).score
+                loss = float(np.mean(weight * losses(score, truth)))
+                plain = svm_scores(kernel, rows, keep[rows], rest)
+                for number, (values, surprise) in enumerate(((plain, np.nan), (score, loss))):
+                    ranking = Ranking(values, truth)
+                    measured = (ranking.auc(), ranking.average_precision(), surprise)
+                    found[task, place, number] += np.array(measured) / draws
         print(
             list(tasks)[task], found[task, :, :, 0].round(3).tolist(), file=sys.stderr, flush=True
         )
-    official = np.isin(list(tasks), OFFICIAL)
-    for title, chosen in (("five official tastes", official), ("our own tastes", ~official)):
-        mean = found[chosen].mean(axis=0)
-        for measure, column in (("AUC", 0), ("average precision", 1), ("log loss", 2)):
-            _table(f"{measure}, {title}", counts, names, mean[:, :, column].T)
-        error = 1 - mean[:, :, 0].T
-        _table(f"error (1 - AUC) against the SVM's, {title}", counts, names, error / error[0])
-        _table(f"log loss of knowing only the share, {title}", counts, ("",), mean[:, :1, 3].T)
-    _table("AUC of the head, by taste", counts, list(tasks), found[:, :, 2, 0])
-    _table("AUC of the plain SVM, by taste", counts, list(tasks), found[:, :, 0, 0])
+    title = f"{'official' if official else 'own'} tastes, {draws} draws"
+    mean = found.mean(axis=0)
+    _table(f"AUC, {title}", counts, names, mean[:, :, 0].T)
+    error = 1 - mean[:, :, 0].T
+    _table(f"error (1 - AUC) against the SVM's, {title}", counts, ("head",), error[1:] / error[0])
+    _table(f"average precision, {title}", counts, names, mean[:, :, 1].T)
+    share = known[None] / draws / len(tasks)
+    rows = np.concatenate([share, mean[:, 1:, 2].T])
+    _table(f"log loss, {title}", counts, ("knowing only the share of keeps", "head"), rows)
+    _table(f"AUC of the head, {title}", counts, list(tasks), found[:, :, 1, 0])
+    _table(f"AUC of the plain SVM, {title}", counts, list(tasks), found[:, :, 0, 0])
 
 
 def _table(title: str, columns: tuple[object, ...], names, values: np.ndarray) -> None:
@@ -95,7 +93,7 @@ def _table(title: str, columns: tuple[object, ...], names, values: np.ndarray) -
         print(f"| {name} | " + " | ".join(f"{one:.3f}" for one in row) + " |", flush=True)
 
 
-def imbalance(corpus: Corpus, draws: int = 3) -> None:
+def imbalance(corpus: Corpus, draws: int = 1) -> None:
     """AUC of SVM and head with 1:5 and 5:1 labels, over all tastes."""
     kernel, counts = plain_svm(corpus), (12, 60, 300)
     for share in (1 / 6, 5 / 6):
@@ -120,7 +118,7 @@ def _flipped(examples: Examples, seed: int) -> tuple[Examples, np.ndarray]:
     return replace(examples, keep=examples.keep ^ wrong), wrong
 
 
-def wrong(corpus: Corpus, draws: int = 3) -> None:
+def wrong(corpus: Corpus, draws: int = 1) -> None:
     """AUC of SVM and head with 5 % wrong labels, over all tastes."""
     kernel, counts = plain_svm(corpus), (20, 100, 300, 1000)
     found = np.zeros((2, len(counts)))
@@ -145,7 +143,7 @@ def find_suspects(corpus: Corpus, draws: int = 3) -> None:
         for seed in range(draws):
             rows, _ = draw(keep, eligible, 1000, seed)
             examples, flipped = _flipped(corpus.examples(rows, keep[rows]), seed)
-            features = fit_features(corpus.embeddings, lite0_spec.SECTIONS)
+            features = fit_features(corpus.embeddings, corpus.sections)
             examples = replace(examples, groups=near_duplicates(examples.embeddings, features))
             first = suspects(examples, KernelRecipe().fit(examples), int(flipped.sum()))
             precision.append(np.sum([flipped[one.row] for one in first]) / flipped.sum())
@@ -154,10 +152,10 @@ def find_suspects(corpus: Corpus, draws: int = 3) -> None:
     _table("precision among the first k suspects", ("labels", "precision"), names, np.array(found))
 
 
-def choose_next(corpus: Corpus, rounds: int = 5, batch: int = 20, draws: int = 3) -> None:
+def choose_next(corpus: Corpus, rounds: int = 4, batch: int = 20, draws: int = 1) -> None:
     """AUC on the unlabelled after each batch of labels chosen by us and at random."""
     found = np.zeros((2, rounds + 1))
-    features = fit_features(corpus.embeddings, lite0_spec.SECTIONS)
+    features = fit_features(corpus.embeddings, corpus.sections)
     for keep, eligible in tastes(corpus).values():
         for seed in range(draws):
             start, rest = draw(keep, eligible, 20, seed)
@@ -229,7 +227,8 @@ def main() -> None:
         return
     corpus = read(Path(sys.argv[1]))
     {
-        "heads": heads,
+        "official": partial(heads, official=True, draws=5),
+        "own": partial(heads, official=False, draws=2),
         "imbalance": imbalance,
         "wrong": wrong,
         "suspects": find_suspects,

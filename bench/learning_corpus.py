@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from imgscore.embedders import lite0_spec
+from imgscore.embedders.base import Section
 from imgscore.heads.base import Examples
 
 OFFICIAL = ("photos", "nature", "food", "signs", "mixed")
@@ -24,6 +25,7 @@ class Corpus:
     embeddings: np.ndarray
     extras: np.ndarray
     category: np.ndarray
+    sections: tuple[Section, ...]
 
     def examples(self, rows: np.ndarray, keep: np.ndarray, extras: bool = True) -> Examples:
         """The labelled rows, with the whole corpus as background."""
@@ -31,7 +33,7 @@ class Corpus:
             self.embeddings[rows],
             keep,
             self.embeddings,
-            lite0_spec.SECTIONS,
+            self.sections,
             lite0_spec.ID,
             self.extras[rows] if extras else None,
             self.extras if extras else None,
@@ -43,7 +45,9 @@ def read(cache: Path) -> Corpus:
     with np.load(cache) as found:
         if str(found["embedder"]) != lite0_spec.ID:
             raise SystemExit(f"{cache} is of {found['embedder']}: embed the corpus again")
-        return Corpus(found["embeddings"], found["extras"], found["category"])
+        names, stops = found["sections"].tolist(), found["stops"].tolist()
+        sections = tuple(map(Section, names, [0, *stops[:-1]], stops))
+        return Corpus(found["embeddings"], found["extras"], found["category"], sections)
 
 
 def tastes(corpus: Corpus) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -120,6 +124,8 @@ def main(folder: Path, cache: Path) -> None:
         extras=extras_of(traits),
         category=np.array(category),
         embedder=embedder.id,
+        sections=np.array([one.name for one in embedder.sections]),
+        stops=np.array([one.stop for one in embedder.sections]),
     )
 
 
