@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from imgscore import config, control, filesystems, places
 from imgscore.config import Config
-from imgscore.embedders import lite0_spec, registry
+from imgscore.embedders import devices, lite0_spec, registry
 from imgscore.errors import ImgscoreError
 from imgscore.order.markers import find_markers
 from imgscore.watches import Watch, Watches
@@ -52,6 +52,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("config", "problem", error.message, error.remedy)
         watches = Watches(())
     yield _embedder(settings)
+    yield _device(settings)
     yield from _store(settings)
     yield _daemon()
     for watch in watches.all:
@@ -93,6 +94,24 @@ def _embedder(settings: Config) -> Finding:
         return Finding("embedder", "ok", registry.spec(settings.model).id)
     except ImgscoreError as error:
         return Finding("embedder", "problem", error.message, error.remedy)
+
+
+def _device(settings: Config) -> Finding:
+    """Tries the device: a provider may be installed and its driver missing."""
+    import onnxruntime
+
+    said: list[str] = []
+    installed = onnxruntime.get_available_providers()
+    names = ", ".join(name.removesuffix("ExecutionProvider") for name in installed)
+    try:
+        choice = devices.choose(settings.device, installed)
+        used = registry.load(registry.EMBEDDED, settings.device, said.append).providers[0]
+    except ImgscoreError as error:
+        return Finding("device", "problem", error.message, error.remedy)
+    if said:
+        return Finding("device", "warning", said[0], 'set device = "auto"')
+    why = f'device = "{settings.device}", and onnxruntime has {names}'
+    return Finding("device", "ok", f"{choice.device} ({used}): {why}")
 
 
 def _store(settings: Config) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ for _name in (
     "history",
     "service",
     "model",
+    "db",
     "config",
     "doctor",
     "demo",

@@ -109,6 +109,11 @@ def heads(txn: Txn, taste: str) -> list[HeadRecord]:
     return sorted(found, key=lambda head: head.created_ns)
 
 
+def all_heads(txn: Txn) -> list[HeadRecord]:
+    """Every head of every taste."""
+    return [_head.decode(value) for _, value in txn.table("heads").scan()]
+
+
 def current_head(txn: Txn, taste: str) -> HeadRecord | None:
     """The head that scores a taste now."""
     version = txn.table("meta").get(f"head:{taste}".encode())

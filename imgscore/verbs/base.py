@@ -15,7 +15,7 @@ Row = dict[str, Any]
 """One result, as `--json` prints it."""
 
 NAMES = (
-    "history", "import-labels", "label", "model", "order", "pause", "restore-times", "resume",
+    "db", "history", "import-labels", "label", "model", "order", "pause", "restore-times", "resume",
     "scan", "score", "status", "train", "undo", "wait",
 )  # fmt: skip
 

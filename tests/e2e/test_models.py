@@ -187,3 +187,51 @@ def test_a_missing_device_is_said_once(inbox: Path, start: Start) -> None:
     assert status["watches"][0]["files"] == 6 and not status["failed"]
     assert sum("DmlExecutionProvider" in one for one in status["troubles"]) == 1
     assert daemon.text.count("DmlExecutionProvider") == 1
+
+
+def test_dropping_an_embedder(inbox: Path, tiny: Path, tmp_path: Path) -> None:
+    put(inbox, "sun", 6)
+    assert imgscore("scan").code == 0
+    use(tiny)
+    assert imgscore("scan").code == 0
+    answer = imgscore("db", "check", "--json")
+    assert answer.code == 0 and len(answer.rows) == 8, answer.out
+    assert all(row["error"] is None for row in answer.rows)
+    backup = imgscore("db", "backup", tmp_path / "backup", "--json").row
+    assert backup["bytes"] > 0 and (tmp_path / "backup" / "data.mdb").exists()
+    assert imgscore("db", "backup", tmp_path / "backup").code == 2
+    for embedder, said in ((registry.spec(str(tiny)).id, "in use"), ("other", "no vectors of")):
+        answer = imgscore("db", "compact", "--drop-embedder", embedder)
+        assert answer.code == 2 and said in answer.err
+    answer = imgscore("db", "compact", "--drop-embedder", lite0_spec.ID, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.row["dropped"] == 6
+    assert answer.row["after_bytes"] < answer.row["before_bytes"]
+    # What is left is whole, and the way back embeds again.
+    assert imgscore("db", "check").code == 0
+    rows = {row["name"]: row["vectors"] for row in imgscore("model", "list", "--json").rows}
+    assert rows[LITE0] == 0 and rows[str(tiny)] == 6
+    use(LITE0)
+    assert imgscore("scan").code == 0
+    rows = {row["name"]: row["vectors"] for row in imgscore("model", "list", "--json").rows}
+    assert rows[LITE0] == 6
+
+
+def test_compact_under_a_daemon_keeps_the_file(inbox: Path, start: Start) -> None:
+    start()
+    answer = imgscore("db", "compact", "--json")
+    assert answer.code == 0 and "imgscore stop" in answer.err
+    assert answer.row["before_bytes"] == answer.row["after_bytes"]
+
+
+def test_doctor_says_which_device_and_why(inbox: Path) -> None:
+    (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
+    assert row["state"] == "ok" and "CPU" in row["detail"]
+    config = places.config_file()
+    config.write_text('device = "directml"\n' + config.read_text())
+    (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
+    assert row["state"] == "warning" and "onnxruntime-directml" in row["detail"]
+    config.write_text('device = "abacus"\n' + config.read_text().partition("\n")[2])
+    (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
+    assert row["state"] == "problem"
+    assert imgscore("scan").code == 3

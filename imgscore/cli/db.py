@@ -1,0 +1,98 @@
+"""db check, backup and compact: the store's own care."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgscore import control, places
+from imgscore.cli import session
+from imgscore.cli.app import Json, app, run
+from imgscore.cli.output import printable, say, show
+from imgscore.verbs.base import Message, Result, Row
+
+group = typer.Typer(help="The store.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(group, name="db")
+
+
+@group.command()
+def check(as_json: Json = False) -> None:
+    """Whether all that the store holds fits together; exit code 1 where it does not."""
+    run("db", {"action": "check"}, _checked, as_json=as_json)
+
+
+@group.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    as_json: Json = False,
+) -> None:
+    """Copy the store and the heads; works while the daemon runs."""
+    arguments = {"action": "backup", "folder": os.path.abspath(folder)}
+    run("db", arguments, _backed_up, as_json=as_json)
+
+
+@group.command()
+def compact(
+    drop_embedder: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Forget this embedder's vectors; see: model list."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the store's file as small as what is in it."""
+    raise typer.Exit(show(_compact(drop_embedder), _compacted, as_json=as_json))
+
+
+def _compact(embedder: str | None) -> list[Message]:
+    dropped = 0
+    if embedder is not None:
+        arguments = {"action": "drop", "embedder": embedder}
+        for message in session.call("db", arguments):
+            if isinstance(message, Result):
+                dropped = message.row["vectors"]
+    before, after = _shrink()
+    return [
+        Result({"dropped": dropped, "before_bytes": before, "after_bytes": after, "error": None})
+    ]
+
+
+def _shrink() -> tuple[int, int]:
+    """The store's size before and after. It is exchanged whole, so nobody else may hold it open."""
+    from imgscore.store.lock import StoreLock
+    from imgscore.store.store import Store
+
+    connection = control.connect(places.socket_path())
+    if connection is not None:
+        connection.close()
+        say("imgscored is running: freed space is used again, but the file keeps its size")
+        say("  to shrink it: imgscore stop, then imgscore db compact, then imgscore start")
+        size = (places.store_folder() / "data.mdb").stat().st_size
+        return size, size
+    with StoreLock(places.data_folder()):
+        folder = places.store_folder()
+        copy = folder.with_name("store.compact")
+        shutil.rmtree(copy, ignore_errors=True)
+        with Store(folder) as store:
+            store.backup(copy)
+        before = (folder / "data.mdb").stat().st_size
+        after = (copy / "data.mdb").stat().st_size
+        with (copy / "data.mdb").open("rb") as file:
+            os.fsync(file.fileno())
+        (copy / "data.mdb").replace(folder / "data.mdb")
+        shutil.rmtree(copy)
+    return before, after
+
+
+def _checked(row: Row) -> str:
+    return f"{row['what']}: {row['entries']}, {printable(row['error'] or 'as it should be')}"
+
+
+def _backed_up(row: Row) -> str:
+    return f"{printable(row['folder'])}: {row['bytes'] / 1e6:.1f} MB"
+
+
+def _compacted(row: Row) -> str:
+    dropped = f"{row['dropped']} vectors dropped; " if row["dropped"] else ""
+    return f"{dropped}{row['before_bytes'] / 1e6:.1f} MB → {row['after_bytes'] / 1e6:.1f} MB"

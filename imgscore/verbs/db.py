@@ -1,0 +1,84 @@
+"""db: check the store, back it up, drop an embedder's vectors."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.errors import UsageError
+from imgscore.store import checks, records, vectors
+from imgscore.store.store import Txn
+from imgscore.verbs.base import Result, Row, Steps
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`folder`: where a backup goes, by its whole path. `embedder`: the id to drop."""
+
+    action: Literal["check", "backup", "drop"]
+    folder: str | None = None
+    embedder: str | None = None
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """check: a row a table. backup and drop: one row."""
+    match request.action:
+        case "check":
+            yield from (Result(row) for row in _check(engine))
+        case "backup":
+            yield Result(_back_up(engine, request.folder or ""))
+        case "drop":
+            yield Result(_drop(engine, request.embedder or ""))
+
+
+def _check(engine: Engine) -> Iterator[Row]:
+    with engine.house.store.read() as txn:
+        for finding in checks.every(txn):
+            yield {
+                "what": finding.what,
+                "entries": finding.entries,
+                "error": "; ".join(finding.problems) or None,
+            }
+
+
+def _back_up(engine: Engine, name: str) -> Row:
+    folder = Path(name)
+    if not folder.is_absolute() or (folder.exists() and any(folder.iterdir())):
+        raise UsageError(
+            f"{folder} is not an empty folder", "give a new one: imgscore db backup DIR"
+        )
+    engine.house.store.backup(folder)
+    if engine.house.heads.is_dir():
+        shutil.copytree(engine.house.heads, folder / "heads")
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return {"folder": str(folder), "bytes": size, "error": None}
+
+
+def _drop(engine: Engine, embedder: str) -> Row:
+    """Forget an embedder's vectors and what its heads said; labels, traits and heads stay."""
+    store = engine.house.store
+    with store.read() as txn:
+        known = vectors.embedders(txn)
+    if embedder == engine.house.embedder.id:
+        raise UsageError(
+            f"{embedder} is in use", "use another model first: imgscore model use NAME"
+        )
+    if embedder not in known:
+        raise UsageError(
+            f"the store has no vectors of {embedder!r}",
+            f"it has those of: {', '.join(sorted(known)) or 'none'}",
+        )
+
+    def drop(txn: Txn) -> None:
+        vectors.drop(txn, embedder)
+        for head in records.all_heads(txn):
+            current = records.current_head(txn, head.taste)
+            # A head that still orders keeps its scores: they could not be had again.
+            if head.embedder == embedder and head != current:
+                records.forget_scores(txn, head.taste, head.version)
+
+    store.commit(drop)
+    engine.house.changed()
+    return {"dropped": embedder, "vectors": known[embedder].count, "error": None}
