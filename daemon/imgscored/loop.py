@@ -37,6 +37,7 @@ class Loop:
         self._schedule = schedule
         self._calls: list[tuple[Call, Steps]] = []
         self._published = (-1, -1)
+        self._config_trouble = ""
         self._publish_at = 0.0
         self._alive_every = watchdog_seconds()
         self.snapshot: dict[str, Any] = {}
@@ -51,13 +52,13 @@ class Loop:
         self._engine.looker.hint_all()
         while True:
             post = self._mailbox.take()
-            if post.stop or post.reload:
+            if post.stop or (post.reload and self._config_is_right()):
                 break
-            if post.everything or post.chores or post.trees:
-                self._watch()
+            if post.everything or "roots" in post.chores or post.trees:
+                post.everything |= self._watch()
             if post.everything:
                 self._engine.looker.hint_all()
-            if post.chores:
+            if "readers" in post.chores:
                 self._engine.house.store.release_dead_readers()
             for root in post.trees:
                 self._engine.looker.hint_tree(root)
@@ -76,11 +77,24 @@ class Loop:
             _answer(call, ImgscoreError("the daemon is stopping", "start it again"))
         return not post.stop
 
-    def _watch(self) -> None:
-        """Follow the folders; those without events are scanned by schedule."""
-        if self._watcher.watch(self._engine.house.watches.roots()):
-            self._schedule.poll(self._watcher.polled)
+    def _watch(self) -> bool:
+        """Follow the folders; those without events are scanned by schedule. True: they are new."""
+        if not self._watcher.watch(self._engine.house.watches.roots()):
+            return False
+        self._schedule.poll(self._watcher.polled)
+        self._engine.house.changed()
+        return True
+
+    def _config_is_right(self) -> bool:
+        """Whether the changed config can be used; a wrong one is said, and the old one stays."""
+        try:
+            Watches.of(config.load())
+        except ImgscoreError as error:
+            logger.error("%s; %s", error.message, error.remedy)
+            self._config_trouble = f"{error.message}; {error.remedy}"
             self._engine.house.changed()
+            return False
+        return True
 
     def _begin(self, call: Call) -> None:
         try:
@@ -147,6 +161,8 @@ class Loop:
             f"{root.decode(errors='replace')}: polled: {why}"
             for root, why in self._watcher.polled.items()
         ]
+        if self._config_trouble:
+            self.snapshot["troubles"].append(self._config_trouble)
         notify(STATUS=summary(self.snapshot))
 
 

@@ -22,6 +22,8 @@ class Schedule:
         add = self._scheduler.add_job
         add(mailbox.hint_all, "interval", seconds=config.rescan, id="rescan")
         add(mailbox.chore, "interval", args=["readers"], seconds=DAY, id="readers")
+        # inotify says nothing when a watched root itself is moved, unmounted or made anew.
+        add(mailbox.chore, "interval", args=["roots"], seconds=config.poll, id="roots")
         self._scheduler.start()
 
     def poll(self, roots: Iterable[bytes]) -> None:

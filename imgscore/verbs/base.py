@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.errors import ImgscoreError, UsageError
+from imgscore.errors import ImgscoreError, StoreError, UsageError
 
 Row = dict[str, Any]
 """One result, as `--json` prints it."""
@@ -51,10 +51,15 @@ def find(name: str, arguments: Row) -> tuple[Run, Any]:
 
 
 def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
-    """Run a verb to its end on an engine that nobody else drives."""
+    """Run a verb to its end on an engine that nobody else drives.
+
+    Raises StoreError where a daemon would wait for better times, as on a full disk.
+    """
     for message in steps:
         if message is None:
             engine.step(0.25)
+            for trouble in engine.house.troubles.values():
+                raise StoreError(trouble, "try again then")
         else:
             yield message
 

@@ -1,0 +1,136 @@
+"""What goes wrong outside: folders that vanish, disks that fill, events that are lost."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imgscore import places
+from tests.conftest import put
+from tests.e2e.conftest import Daemon, imgscore
+
+Start = Callable[..., Daemon]
+
+
+def await_status(daemon: Daemon, what: Callable[[dict[str, object]], bool]) -> dict[str, object]:
+    """The first status that is as wanted."""
+    deadline = time.monotonic() + 60
+    while not what(status := daemon.status()):
+        assert time.monotonic() < deadline, status
+        time.sleep(0.05)  # the status itself is what is awaited
+    return status
+
+
+def test_an_inbox_that_goes_and_comes_back(inbox: Path, start: Start) -> None:
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in put(inbox, kind, 5)[:2]:
+            path.rename(inbox / folder / path.name)
+    with places.config_file().open("a") as file:
+        file.write("poll = 1\n")
+    daemon = start()
+    assert daemon.settle()["watches"][0]["labels"] == {"keep": 2, "trash": 2}
+    away = inbox.with_name("away")
+    inbox.rename(away)
+    await_status(daemon, lambda status: status["watches"][0]["state"] == "offline")
+    status = daemon.settle()
+    watch = status["watches"][0]
+    assert watch["labels"] == {"keep": 2, "trash": 2} and watch["files"] == 6
+    # An empty folder in its place is an empty inbox, and still no label is lost.
+    inbox.mkdir()
+    await_status(daemon, lambda status: status["watches"][0]["state"] == "ok")
+    inbox.rmdir()
+    away.rename(inbox)
+    await_status(daemon, lambda status: status["watches"][0]["files"] == 6)
+    put(inbox, "sun", 1, first=30)  # it is watched again, not only scanned
+    status = daemon.settle()
+    assert status["watches"][0]["labels"] == {"keep": 2, "trash": 2}
+    assert status["watches"][0]["files"] == 7
+
+
+def test_events_that_the_kernel_dropped(inbox: Path, start: Start) -> None:
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    (sun,) = put(inbox, "sun", 1)
+    daemon = start()
+    daemon.settle()
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    content = sun.read_bytes()
+    for number in range(limit // 3 + 500):  # each makes three events: create, open, close
+        (inbox / f"copy-{number:06d}.png").write_bytes(content)
+    os.kill(daemon.process.pid, signal.SIGCONT)
+    count = limit // 3 + 501
+    status = await_status(daemon, lambda status: status["watches"][0]["files"] == count)
+    assert not status["failed"]
+
+
+@pytest.fixture
+def small_disk(environment: Path) -> Iterator[Path]:
+    """$XDG_DATA_HOME on a disk of 8 MB."""
+    folder = environment / "data"
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs root and mount, to make a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk(small_disk: Path, inbox: Path, start: Start) -> None:
+    with places.config_file().open("a") as file:
+        file.write("free_mb = 0\n")
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in put(inbox, kind, 6)[:3]:
+            path.rename(inbox / folder / path.name)
+    daemon = start()
+    assert daemon.settle()["watches"][0]["labels"] == {"keep": 3, "trash": 3}
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)) == 4096:
+            pass
+    put(inbox, "sun", 40, first=100)
+    await_status(daemon, lambda status: bool(status["troubles"]))
+    ballast.unlink()
+    status = await_status(daemon, lambda status: status["watches"][0]["scored"] == 46)
+    assert status["watches"][0]["labels"] == {"keep": 3, "trash": 3}
+    assert not status["failed"]
+
+
+def test_little_free_space_is_a_pause(inbox: Path, start: Start) -> None:
+    free = shutil.disk_usage(places.data_folder().parent).free
+    with places.config_file().open("a") as file:
+        file.write(f"free_mb = {2 * free // 10**6}\n")
+    put(inbox, "sun", 3)
+    daemon = start()
+    status = await_status(daemon, lambda status: bool(status["troubles"]))
+    assert "free" in str(status["troubles"]) and status["workers"] == 0
+
+
+def test_files_that_may_not_be_read(inbox: Path, start: Start) -> None:
+    (path,) = put(inbox, "sun", 1)
+    daemon = start()
+    daemon.settle()
+    # A folder in an image's place, then an image in a file's.
+    path.unlink()
+    path.mkdir()
+    status = daemon.settle()
+    assert status["watches"][0]["files"] == 0 and not status["failed"]
+    path.rmdir()
+    put(inbox, "sun", 1)
+    assert daemon.settle()["watches"][0]["files"] == 1
+
+
+def test_a_config_that_goes_wrong_while_the_daemon_runs(inbox: Path, start: Start) -> None:
+    daemon = start()
+    good = places.config_file().read_text()
+    places.config_file().write_text(good + "[[watch]]\ninbox = 3\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    await_status(daemon, lambda status: bool(status["troubles"]))
+    assert daemon.process.poll() is None
+    places.config_file().write_text(good)
+    daemon.process.send_signal(signal.SIGHUP)
+    await_status(daemon, lambda status: not status["troubles"])
+    assert imgscore("status").code == 0
