@@ -11,6 +11,7 @@ import pytest
 
 from imgscore import places
 from tests.conftest import draw, put
+from tests.disks import mounted
 from tests.e2e.conftest import FAST, Daemon, imgscore, newest_first
 
 Start = Callable[..., Daemon]
@@ -125,18 +126,8 @@ def test_killed_while_it_orders(inbox: Path, start: Start) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A mounted ext4 file system of its own."""
-    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
-        pytest.skip("needs root and mkfs.ext4, to mount an image")
-    image, point = tmp_path / "disk.img", tmp_path / "disk"
-    with image.open("wb") as file:
-        file.truncate(16 << 20)
-    point.mkdir()
-    subprocess.run(["mkfs.ext4", "-q", image], check=True)
-    done = subprocess.run(["mount", "-o", "loop", image, point], check=False, capture_output=True)
-    if done.returncode:
-        pytest.skip(f"cannot mount an image here: {done.stderr.decode().strip()}")
-    yield point
-    subprocess.run(["umount", point], check=True)
+    with mounted(tmp_path, "mkfs.ext4", "-q") as point:
+        yield point
 
 
 def test_what_cannot_be_dated_is_reported_and_not_tried_again(

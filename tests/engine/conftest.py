@@ -79,14 +79,16 @@ class World:
     originals: dict[str, int] = field(default_factory=dict)
     watch: dict[str, Any] = field(default_factory=dict)
     dry_run: bool = False
+    disk: Path | None = None
+    """where the files lie, if not beside the store"""
 
     @property
     def inbox(self) -> Path:
-        return self.folder / "inbox"
+        return (self.disk or self.folder) / "inbox"
 
     def put(self, name: str, score: float | str, place: str = "inbox") -> Path:
         """A file with a score and an odd date of its own."""
-        path = self.folder / place / name
+        path = (self.disk or self.folder) / place / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{score} {name}")
         number = len(self.originals)
@@ -104,8 +106,8 @@ class World:
             dry_run=self.dry_run,
             daemon=DaemonConfig(settle=0.05, workers=1, train_after=0.0, free_mb=0),
         )
-        for name in ("inbox/keep", "inbox/trash"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for name in ("keep", "trash"):
+            (self.inbox / name).mkdir(parents=True, exist_ok=True)
         with Store(self.folder / "store") as store:
             engine = Engine(store, config, self.folder / "heads")
             engine.house.pool.close()
@@ -130,11 +132,12 @@ class World:
             self.settle(engine)
 
     def files(self) -> list[Path]:
-        return [one for one in self.folder.rglob("*") if one.name in self.originals]
+        everything = (self.disk or self.folder).rglob("*")
+        return [one for one in everything if one.name in self.originals]
 
     def names(self, place: str = "inbox") -> list[str]:
         """Files of a folder, newest first."""
-        everything = (self.folder / place).iterdir()
+        everything = ((self.disk or self.folder) / place).iterdir()
         files = [one for one in everything if one.is_file() and not one.is_symlink()]
         return [one.name for one in sorted(files, key=lambda one: -one.stat().st_mtime_ns)]
 

@@ -1,9 +1,9 @@
 """One file's mtime, on real file systems: exact, or refused with a reason."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from imgscore.order.touch import (
     VanishedError,
     touch,
 )
+from tests.disks import mounted
 
 WHEN = 1_700_000_000 * 10**9
 
@@ -122,61 +123,39 @@ def test_a_foreign_file_is_denied(picture: Path) -> None:
 
 
 @pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Mounts a new file system, made by the given mkfs command, in a loop; unmounts them all."""
-    points: list[Path] = []
-
-    def mount(*make: str) -> Path:
-        if os.geteuid() != 0:
-            pytest.skip("needs root to mount")
-        if shutil.which(make[0]) is None:
-            pytest.skip(f"{make[0]} is not installed")
-        image = tmp_path / f"{len(points)}.img"
-        with image.open("wb") as file:
-            file.truncate(4 << 20)
-        subprocess.run([*make, image], check=True, capture_output=True)
-        point = tmp_path / f"mount-{len(points)}"
-        point.mkdir()
-        done = subprocess.run(
-            ["mount", "-o", "loop", image, point], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"cannot mount {make[0]}'s image here: {done.stderr.splitlines()[0]}")
-        points.append(point)
-        return point
-
-    yield mount
-    for point in points:
-        subprocess.run(["umount", point], check=True)
+def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts a new file system, made by the given mkfs command; unmounts it after the test."""
+    with ExitStack() as stack:
+        yield lambda *make: stack.enter_context(mounted(tmp_path, *make))
 
 
-def test_ext4_keeps_nanoseconds(mounted: Callable[..., Path]) -> None:
-    path = mounted("mkfs.ext4", "-q", "-I", "256") / "a.jpg"
+def test_ext4_keeps_nanoseconds(disk: Callable[..., Path]) -> None:
+    path = disk("mkfs.ext4", "-q", "-I", "256") / "a.jpg"
     path.touch()
     assert touch(bytes(path), seen(path), WHEN + 123_456_789) == WHEN + 123_456_789
 
 
 def test_ext4_with_small_inodes_keeps_whole_seconds_and_says_so(
-    mounted: Callable[..., Path],
+    disk: Callable[..., Path],
 ) -> None:
-    path = mounted("mkfs.ext4", "-q", "-I", "128") / "a.jpg"
+    path = disk("mkfs.ext4", "-q", "-I", "128") / "a.jpg"
     path.touch()
     assert touch(bytes(path), seen(path), WHEN) == WHEN
     assert touch(bytes(path), seen(path), WHEN + 123_456_789) == WHEN
     assert touch(bytes(path), seen(path), WHEN + 10**9) == WHEN + 10**9
 
 
-def test_fat_keeps_even_seconds_and_says_so(mounted: Callable[..., Path]) -> None:
-    path = mounted("mkfs.vfat") / "a.jpg"
+def test_fat_keeps_even_seconds_and_says_so(disk: Callable[..., Path]) -> None:
+    path = disk("mkfs.vfat") / "a.jpg"
     path.touch()
     assert touch(bytes(path), seen(path), WHEN) == WHEN
     assert touch(bytes(path), seen(path), WHEN + 1_500_000_000) == WHEN
 
 
 def test_an_immutable_file_is_denied_and_a_read_only_mount_says_so(
-    mounted: Callable[..., Path],
+    disk: Callable[..., Path],
 ) -> None:
-    point = mounted("mkfs.ext4", "-q")
+    point = disk("mkfs.ext4", "-q")
     path = point / "a.jpg"
     path.touch()
     expect = seen(path)
