@@ -21,13 +21,8 @@ BLOCK = 1024
 """Rows read at once: a float32 block of 2,528 columns takes 10 MB and stays near the cache."""
 DIRECTIONS = 384
 POWERS = 2
-CLASSES = "logits"
-"""Name of a section that holds a classifier's outputs."""
-CLASSES_SHARE = 0.4
-"""Its share of the squared length: what the network was taught to tell apart matters most when
-labels are few."""
-EXTRAS_SHARE = 0.1
-"""Share of the extras in what the classes leave."""
+EXTRAS = 0.1
+"""Share of the extras in the squared length."""
 FARTHEST = 3.0
 """Standard deviations at which an extra is clipped: one odd file must not fill its section."""
 TINY = 1e-6
@@ -85,7 +80,7 @@ class Features:
             part += (extras - self.extras_centre) * self.extras_scale
             part[np.isnan(part)] = 0
             np.clip(part, -FARTHEST, FARTHEST, out=part)
-            unit(part, 1 - sum(self.weights))
+            unit(part, EXTRAS)
         return values
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -134,7 +129,9 @@ def fit_features(
     width = sample.shape[1]
     spans = tuple((one.start, one.stop) for one in sections) or ((0, width),)
     more = 0 if extras is None else extras.shape[1]
-    weights = _weights([one.name for one in sections] or ["all"], bool(more))
+    rest = len(spans) - 1
+    left = 1 - EXTRAS if more else 1.0
+    weights = (left / 2, *[left / 2 / rest] * rest) if rest else (left,)
     centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
     rooted = []
     for start, stop in spans:
@@ -165,17 +162,6 @@ def fit_features(
     )
     main = features.scaled(sample[:BLOCK], None if extras is None else extras[:BLOCK])
     return replace(features, directions=_directions(main))
-
-
-def _weights(names: Sequence[str], extras: bool) -> tuple[float, ...]:
-    """Each section's share of the squared length; what is missing to 1 is the extras'.
-
-    Beside classes and extras, the first section weighs as much as all others together.
-    """
-    left = (1 - CLASSES_SHARE * (CLASSES in names)) * (1 - EXTRAS_SHARE * extras)
-    others = len(names) - 1 - (CLASSES in names)
-    shares = {names[0]: left / 2 if others else left, CLASSES: CLASSES_SHARE}
-    return tuple(shares.get(name, left / 2 / max(others, 1)) for name in names)
 
 
 def _inverse(spread: NDArray[np.floating]) -> Floats:
