@@ -34,16 +34,7 @@ def plan(
     """
     now = now_ns // NANOSECONDS
     sign = 1.0 if direction == "best-newest" else -1.0
-    standings = [
-        Standing(
-            second := entry.second,
-            _can_stay(entry, second, now_ns),
-            sign * entry.score,
-            entry.deviation,
-            entry.path,
-        )
-        for entry in entries
-    ]
+    standings = [_standing(entry, now_ns, sign) for entry in entries]
     if any(isnan(standing.score) for standing in standings):
         raise ValueError("a score is NaN: leave out entries that have none")
     order = wanted_order(standings)
@@ -56,10 +47,19 @@ def plan(
     ]
 
 
-def _can_stay(entry: Entry, second: int, now_ns: int) -> bool:
-    """A date may stay if it lies in [1980-01-02, now] and is even, or needs no writing anyway."""
-    if len(entry.members) == 1:
-        return second >= EARLIEST and entry.members[0].mtime_ns <= now_ns
-    staying = [m.mtime_ns for m in entry.members if m.mtime_ns // NANOSECONDS == second]
-    agreed = len(staying) == len(entry.members)
-    return second >= EARLIEST and max(staying) <= now_ns and (agreed or second % STEP == 0)
+def _standing(entry: Entry, now_ns: int, sign: float) -> Standing:
+    """Where an entry stands: its date may stay if it lies in [1980-01-02, now] and is agreed upon.
+
+    Members that do not agree are given the date of most: that one has to be even, as all we write.
+    """
+    members, score, deviation = entry
+    path, mtime_ns = members[0]
+    second = mtime_ns // NANOSECONDS
+    if len(members) == 1:  # nearly always, and this is done for every file of a folder
+        keepable = second >= EARLIEST and mtime_ns <= now_ns
+        return Standing(second, keepable, sign * score, deviation, path)
+    second = entry.second
+    staying = [ns for _, ns in members if ns // NANOSECONDS == second]
+    agreed = len(staying) == len(members)
+    keepable = second >= EARLIEST and max(staying) <= now_ns and (agreed or second % STEP == 0)
+    return Standing(second, keepable, sign * score, deviation, path)
