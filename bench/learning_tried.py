@@ -1,7 +1,7 @@
 """What else was tried: kernels, losses and uses of the unlabelled library, winners and losers.
 
 `python bench/learning_tried.py CACHE.npz [DRAWS]` prints each one's error (1 - AUC) against the
-plain SVM's. Every method is a kernel over the whole corpus and a way to solve it; needs scikit-learn.
+plain SVM's. A method is a kernel over the whole corpus and a way to solve it. Needs scikit-learn.
 """
 
 from __future__ import annotations
