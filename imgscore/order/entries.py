@@ -15,6 +15,7 @@ RAW_SUFFIXES = frozenset(
 )
 SIDECAR_SUFFIXES = frozenset(b".aae .cos .dop .pp3 .thm .xmp".split())
 JPEG_SUFFIXES = frozenset(b".jpeg .jpg".split())
+_JOINING = tuple(RAW_SUFFIXES | SIDECAR_SUFFIXES)
 
 
 class File(NamedTuple):
@@ -89,31 +90,10 @@ def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
     by_inode: dict[tuple[int, int], list[File]] = {}
     for file in sorted(files):
         by_inode.setdefault((file.device, file.inode), []).append(file)
-    root = {
-        inode: inode for inode in by_inode
-    }  # union-find: an inode may have siblings in two folders
-
-    def find(inode: tuple[int, int]) -> tuple[int, int]:
-        while root[inode] != inode:
-            root[inode] = inode = root[root[inode]]
-        return inode
-
-    if siblings:
-        by_basename: dict[tuple[bytes, bytes], list[File]] = {}
-        for names in by_inode.values():
-            for file in names:
-                by_basename.setdefault(basename_key(file.path), []).append(file)
-        for family in by_basename.values():
-            suffixes = {suffix(file.path) for file in family}
-            if suffixes & (RAW_SUFFIXES | SIDECAR_SUFFIXES):
-                for file in family:
-                    root[find((file.device, file.inode))] = find(
-                        (family[0].device, family[0].inode)
-                    )
-
+    root = _families(by_inode) if siblings else {}
     groups: dict[tuple[int, int], list[File]] = {}
     for inode, names in by_inode.items():
-        groups.setdefault(find(inode), []).append(_speaker(names))
+        groups.setdefault(root.get(inode, inode), []).append(_speaker(names))
     entries = []
     for members in groups.values():
         speaker = _speaker(members)
@@ -128,8 +108,33 @@ def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
     return entries
 
 
+def _families(
+    by_inode: dict[tuple[int, int], list[File]],
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """One inode of its family for each inode that has siblings; it may have some in two folders."""
+    names = [file for names in by_inode.values() for file in names]
+    keys = {basename_key(file.path) for file in names if file.path.lower().endswith(_JOINING)}
+    by_basename: dict[tuple[bytes, bytes], list[tuple[int, int]]] = {}
+    for file in names if keys else ():
+        if (key := basename_key(file.path)) in keys:
+            by_basename.setdefault(key, []).append((file.device, file.inode))
+    root = {inode: inode for family in by_basename.values() for inode in family}
+
+    def find(inode: tuple[int, int]) -> tuple[int, int]:
+        while root[inode] != inode:
+            root[inode] = inode = root[root[inode]]
+        return inode
+
+    for family in by_basename.values():
+        for inode in family:
+            root[find(inode)] = find(family[0])
+    return {inode: find(inode) for inode in root}
+
+
 def _speaker(files: list[File]) -> File:
     """Whose score counts: a scored JPEG's before any other score, the best before the rest."""
+    if len(files) == 1:
+        return files[0]
     return max(
         files,
         key=lambda file: (
