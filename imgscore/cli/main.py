@@ -16,6 +16,8 @@ for _name in (
     "score",
     "label",
     "train",
+    "study",
+    "heads",
     "order",
     "history",
     "service",

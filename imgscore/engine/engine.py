@@ -18,7 +18,7 @@ from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
 from imgscore.work.pool import Pool, WorkerSettings, cpus
-from imgscore.work.tasks import Answer, Look, Noted, Rescore, Task, Train
+from imgscore.work.tasks import Answer, Look, Noted, Rescore, Study, Task, Train
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Engine:
 
     def __init__(self, store: Store, config: Config, heads: Path) -> None:
         devices.check(config.device)
-        embedder = registry.spec(config.model)
+        embedder = registry.spec(config.model, use_filename=config.use_filename)
         settings = WorkerSettings(
             store.folder,
             heads,
@@ -39,6 +39,7 @@ class Engine:
             config.device,
             config.daemon.file_seconds,
             embedder.id,
+            config.use_filename,
         )
         pool = Pool(settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
         self.house = House(store, config, heads, Watches.of(config), embedder, pool)
@@ -151,6 +152,8 @@ class Engine:
                 self.looker.take(task, answer)
             case Train():
                 self.learner.take_training(task, answer)
+            case Study():
+                self.learner.take_study(answer)
             case Rescore():
                 if self.learner.take_scores(task, answer):
                     self.orderer.reorder_taste(task.taste)

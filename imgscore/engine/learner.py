@@ -1,12 +1,25 @@
 """From labels to scores: when a taste is due for training, and which files lack a score."""
 
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
 
 from imgscore.engine.base import House
+from imgscore.errors import ImgscoreError
 from imgscore.store import labels, records, sightings, vectors
 from imgscore.store.store import Txn
-from imgscore.work.tasks import Answer, Crashed, Refused, Rescore, Scored, Train, Trained
+from imgscore.work.tasks import (
+    Answer,
+    Crashed,
+    Refused,
+    Rescore,
+    Scored,
+    Studied,
+    Study,
+    Train,
+    Trained,
+)
 
 LEAST_LABELS = 2
 # With many labels one more changes little: the wait grows with them, up to this many seconds.
@@ -48,12 +61,24 @@ class TasteState:
         return self.due is not None and not self.missing and not self.training
 
 
+@dataclass
+class StudyTicket:
+    """A question that someone asked; rows and the end come with the steps."""
+
+    task: Study
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    done: bool = False
+    error: ImgscoreError | None = None
+
+
 class Learner:
     """Knows every taste's state. Times are seconds of the monotonic clock."""
 
     def __init__(self, house: House, txn: Txn) -> None:
         self.house = house
         self.tastes = {watch.taste: TasteState() for watch in house.watches.all}
+        self._studies: deque[StudyTicket] = deque()
+        self._studying = False
         for taste, state in self.tastes.items():
             self._count(txn, taste)
             head, embedder = records.current_head(txn, taste), house.embedder.id
@@ -91,6 +116,12 @@ class Learner:
                 changed.append(taste)
         return changed
 
+    def study(self, question: str, taste: str, **arguments: Any) -> StudyTicket:
+        """Ask a question about a taste; the training worker answers when it is free."""
+        ticket = StudyTicket(Study(question, taste, arguments))
+        self._studies.append(ticket)
+        return ticket
+
     def rescore(self, taste: str) -> None:
         """Files may lack a score under the current head."""
         self.tastes[taste].unscored = True
@@ -106,12 +137,36 @@ class Learner:
 
     def next_time(self, now: float, *, may_train: bool) -> float | None:
         """When `advance` has something to do; None while the one training worker is at work."""
-        if any(state.training or state.scoring for state in self.tastes.values()):
+        if self._studying or any(one.training or one.scoring for one in self.tastes.values()):
             return None
+        if self._studies:
+            return now
         if any(state.unscored and self.house.head(taste) for taste, state in self.tastes.items()):
             return now
         dues = [state.due for state in self.tastes.values() if state.wants_training and may_train]
         return min((due for due in dues if due is not None), default=None)
+
+    def advance_studies(self) -> None:
+        """Hand out the next question."""
+        if self._studies and not self._studying:
+            self._studying = self.house.pool.submit(self._studies[0].task)
+
+    def take_study(self, answer: Answer) -> None:
+        """A part of the answer to the question that was handed out."""
+        ticket = self._studies[0]
+        match answer:
+            case Studied(rows, last):
+                ticket.rows += rows
+                ticket.done = last
+            case Refused(reason, remedy):
+                ticket.error = ImgscoreError(reason, remedy)
+            case Crashed(reason):
+                ticket.error = ImgscoreError(f"the worker {reason}", "see the log")
+            case _:
+                pass
+        if ticket.done or ticket.error:
+            self._studies.popleft()
+            self._studying = False
 
     def advance(self, now: float, *, may_train: bool) -> None:
         """Hand out trainings and scorings that are due."""
@@ -140,7 +195,7 @@ class Learner:
                 if sighting.inbox in inboxes
                 and sighting.role == "inbox"
                 and records.score(txn, taste, head, sighting.digest) is None
-                and vectors.known(txn, self.house.embedder.id, sighting.digest)
+                and vectors.known(txn, self.house.embedder.images, sighting.digest)
             ]
 
     def take_training(self, task: Train, answer: Answer) -> None:

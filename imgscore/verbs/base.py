@@ -1,22 +1,27 @@
 """What verbs are made of: messages, the registry, and the drive loop."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
 
 Row = dict[str, Any]
 """One result, as `--json` prints it."""
 
 NAMES = (
-    "db", "history", "import-labels", "label", "model", "order", "pause", "restore-times", "resume",
-    "scan", "score", "status", "train", "undo", "wait",
+    "db", "evaluate", "explain", "heads", "history", "import-labels", "label", "model", "next",
+    "order", "pause", "restore-times", "resume", "scan", "score", "status", "suspects", "train",
+    "undo", "wait",
 )  # fmt: skip
 
 
@@ -36,7 +41,7 @@ class Progress(NamedTuple):
 
 Message = Result | Progress
 Steps = Generator[Message | None, None, None]
-Run = Callable[[Engine, Any], Steps]
+Run = Callable[["Engine", Any], Steps]
 
 
 def find(name: str, arguments: Row) -> tuple[Run, Any]:

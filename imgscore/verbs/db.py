@@ -9,7 +9,7 @@ import msgspec
 
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
-from imgscore.store import checks, records, vectors
+from imgscore.store import checks, names, records, vectors
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Row, Steps
 
@@ -61,7 +61,7 @@ def _drop(engine: Engine, embedder: str) -> Row:
     store = engine.house.store
     with store.read() as txn:
         known = vectors.embedders(txn)
-    if embedder == engine.house.embedder.id:
+    if embedder == engine.house.embedder.images:
         raise UsageError(
             f"{embedder} is in use", "use another model first: imgscore model use NAME"
         )
@@ -73,10 +73,11 @@ def _drop(engine: Engine, embedder: str) -> Row:
 
     def drop(txn: Txn) -> None:
         vectors.drop(txn, embedder)
+        names.drop(txn, embedder)
         for head in records.all_heads(txn):
             current = records.current_head(txn, head.taste)
             # A head that still orders keeps its scores: they could not be had again.
-            if head.embedder == embedder and head != current:
+            if head.embedder.split("+")[0] == embedder and head != current:
                 records.forget_scores(txn, head.taste, head.version)
 
     store.commit(drop)

@@ -39,7 +39,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
             for one in records.failures(txn)
         ]
     failed += [
-        {"path": shown(path), "reason": error.message, "remedy": error.remedy}
+        {"path": shown(path), "reason": error.what, "remedy": error.remedy}
         for path, error in islice(engine.orderer.refusals().items(), MOST_FAILURES)
     ]
     watches: list[dict[str, Any]] = []

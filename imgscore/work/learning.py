@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,9 +20,11 @@ from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import DIGEST_SIZE, HeadRecord, Label
+from imgscore.work import sight
 from imgscore.work.tasks import Rescore, Scored, Train, Trained
 
 if TYPE_CHECKING:
+    from imgscore.embedders.registry import Spec
     from imgscore.store.store import Txn
     from imgscore.work.worker import Context
 
@@ -32,6 +34,37 @@ BACKGROUND = 4000
 ROWS_AT_A_TIME = 4096
 
 
+class Labelled(NamedTuple):
+    """A taste's labels whose images have an embedding; all in one order."""
+
+    digests: list[bytes]
+    labels: list[Label]
+    examples: Examples
+
+
+def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
+    """What a head of a taste learns from. Raises UsageError where labels are too few."""
+    model = context.spec
+    found = dict(labels.every(txn, taste))
+    digests: list[bytes] = []
+    rows: list[NDArray[np.float16]] = []
+    for names, values in sight.blocks(txn, model):
+        block = np.frombuffer(values, np.float16).reshape(-1, model.dim)
+        for row in range(len(block)):
+            digest = names[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE]
+            if digest in found:
+                digests.append(digest)
+                rows.append(block[row])
+    matrix = np.array(rows, np.float16).reshape(-1, model.dim)
+    order = [found[digest] for digest in digests]
+    background = sample(txn, model, BACKGROUND)
+    keep = np.array([one.label == "keep" for one in order], bool)
+    examples = Examples(matrix, keep, background, model.sections, model.id)
+    examples.check()
+    groups = near_duplicates(matrix, fit_features(background, model.sections))
+    return Labelled(digests, order, replace(examples, groups=groups))
+
+
 def train(context: Context, task: Train) -> Trained:
     """Learn `task.taste` from the labels in the store and save the head.
 
@@ -39,25 +72,15 @@ def train(context: Context, task: Train) -> Trained:
     """
     model = context.spec
     with context.store.read() as txn:
-        previous_record = records.current_head(txn, task.taste)
-        labelled, matrix = _labelled(txn, task.taste, model.id, model.dim)
-        background = sample(txn, model.id, model.dim, BACKGROUND)
+        before = records.current_head(txn, task.taste)
         newest = labels.last_sequence(txn)
         version = str(len(records.heads(txn, task.taste)) + 1)
+        labelled = examples_of(context, txn, task.taste)
     previous, seen = None, None
-    if previous_record is not None and previous_record.embedder == model.id:
-        previous = files.load(head_file(context.heads_folder, task.taste, previous_record.version))
-        seen = np.array([one.sequence <= previous_record.label_sequence for one in labelled])
-    examples = Examples(
-        matrix,
-        np.array([one.label == "keep" for one in labelled], bool),
-        background,
-        model.sections,
-        model.id,
-    )
-    examples.check()
-    groups = near_duplicates(matrix, fit_features(background, model.sections))
-    done = train_head(replace(examples, groups=groups), previous=previous, seen=seen)
+    if before is not None and before.embedder == model.id:
+        previous = files.load(head_file(context.heads_folder, task.taste, before.version))
+        seen = np.array([one.sequence <= before.label_sequence for one in labelled.labels])
+    done = train_head(labelled.examples, previous=previous, seen=seen)
     files.save(done.head, head_file(context.heads_folder, task.taste, version))
     return Trained(
         HeadRecord(
@@ -65,7 +88,7 @@ def train(context: Context, task: Train) -> Trained:
             taste=task.taste,
             embedder=model.id,
             created_ns=time.time_ns(),
-            labels=len(examples),
+            labels=len(labelled.labels),
             label_sequence=newest,
             accepted=done.accepted,
             report=msgspec.to_builtins(done.report),
@@ -78,33 +101,16 @@ def head_file(heads: Path, taste: str, version: str) -> Path:
     return heads / taste / f"{version}.safetensors"
 
 
-def _labelled(
-    txn: Txn, taste: str, embedder: str, dim: int
-) -> tuple[list[Label], NDArray[np.float16]]:
-    """The labels of a taste whose images have an embedding, and those, [n, dim], in one order."""
-    found = dict(labels.every(txn, taste))
-    order: list[Label] = []
-    rows: list[NDArray[np.float16]] = []
-    for digests, values in vectors.blocks(txn, embedder):
-        block = np.frombuffer(values, np.float16).reshape(-1, dim)
-        for row in range(len(block)):
-            label = found.get(digests[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE])
-            if label is not None:
-                order.append(label)
-                rows.append(block[row])
-    return order, np.array(rows, np.float16).reshape(-1, dim)
-
-
-def sample(txn: Txn, embedder: str, dim: int, most: int) -> NDArray[np.float16]:
+def sample(txn: Txn, model: Spec, most: int) -> NDArray[np.float16]:
     """At most `most` vectors spread evenly over the store, [n, dim]; the same ones each time."""
-    every = max(1, -(-vectors.count(txn, embedder) // most))
+    every = max(1, -(-vectors.count(txn, model.images) // most))
     rows: list[NDArray[np.float16]] = []
     passed = 0
-    for _, values in vectors.blocks(txn, embedder):
-        block = np.frombuffer(values, np.float16).reshape(-1, dim)
+    for _, values in sight.blocks(txn, model):
+        block = np.frombuffer(values, np.float16).reshape(-1, model.dim)
         rows.append(block[(-passed) % every :: every].copy())
         passed += len(block)
-    return np.concatenate(rows) if rows else np.empty((0, dim), np.float16)
+    return np.concatenate(rows) if rows else np.empty((0, model.dim), np.float16)
 
 
 def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
@@ -117,25 +123,25 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             "train a new one with: imgscore train",
         )
     with context.store.read() as txn:
-        batches = _chosen(txn, model.id, task.digests) if task.digests else _all(txn, model.id)
+        batches = _chosen(txn, model, task.digests) if task.digests else _all(txn, model)
         for digests, values in batches:
             yield Scored(_scores(head, digests, values, model.dim), last=False)
     yield Scored(b"", last=True)
 
 
-def _chosen(txn: Txn, embedder: str, digests: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
+def _chosen(txn: Txn, model: Spec, digests: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
     for start in range(0, len(digests), ROWS_AT_A_TIME):
         part = digests[start : start + ROWS_AT_A_TIME]
-        found = [(one, vectors.get(txn, embedder, one)) for one in part]
+        found = [(one, sight.get(txn, model, one)) for one in part]
         there = [(digest, vector) for digest, vector in found if vector is not None]
         if there:
             yield [digest for digest, _ in there], b"".join(vector for _, vector in there)
 
 
-def _all(txn: Txn, embedder: str) -> Iterator[tuple[list[bytes], bytes]]:
+def _all(txn: Txn, model: Spec) -> Iterator[tuple[list[bytes], bytes]]:
     digests: list[bytes] = []
     values: list[bytes] = []
-    for names, block in vectors.blocks(txn, embedder):
+    for names, block in sight.blocks(txn, model):
         digests += [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
         values.append(block)
         if len(digests) >= ROWS_AT_A_TIME:

@@ -9,18 +9,22 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from imgscore.embedders import registry
+from imgscore.embedders.names import NameEncoder, uform_encoder
 from imgscore.errors import ImageError
 from imgscore.images.decode import decode
-from imgscore.store import records, vectors
+from imgscore.store import names, records, vectors
 from imgscore.store.schema import Fingerprint
+from imgscore.work import sight
 from imgscore.work.tasks import Look, Looked, Moving, Unreadable
 
 if TYPE_CHECKING:
     from imgscore.embedders.base import Embedder
     from imgscore.heads.base import Head
+    from imgscore.store.store import Txn
     from imgscore.work.worker import Context
 
 MOST_BYTES = 1 << 29
@@ -28,6 +32,7 @@ _CHUNK = 1 << 22
 
 _embedders: dict[tuple[str, str], Embedder] = {}
 _heads: dict[tuple[str, str], Head] = {}
+_name_encoders: dict[str, NameEncoder] = {}
 
 
 def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
@@ -41,10 +46,10 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
     if data is None:
         return Moving()
     with context.store.read() as txn:
-        stored = vectors.get(txn, context.spec.id, digest)
+        stored = vectors.get(txn, context.spec.images, digest)
         has_traits = records.traits(txn, digest) is not None
     if stored is not None and has_traits:
-        return Looked(seen, digest, score=_score(context, task, stored))
+        return _judged(context, task, Looked(seen, digest), stored)
     if len(data) > MOST_BYTES:
         return Looked(
             seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"
@@ -58,7 +63,7 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
         return Looked(
             seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
         )
-    return Looked(seen, digest, vector, picture.traits, _score(context, task, vector))
+    return _judged(context, task, Looked(seen, digest, vector, picture.traits), vector)
 
 
 def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
@@ -96,13 +101,35 @@ def _embedder(context: Context) -> Embedder:
         embedder = registry.load(
             context.model, context.device, lambda note: context.notes.update(device=note)
         )
-        if embedder.id != context.spec.id:
+        if embedder.id != context.spec.images:
             sys.exit("the model's files have changed")  # vectors of two embedders never meet
         _embedders[key] = embedder
     return _embedders[key]
 
 
-def _score(context: Context, task: Look, vector: bytes) -> tuple[float, float] | None:
+def _judged(context: Context, task: Look, looked: Looked, vector: bytes) -> Looked:
+    """What was read, with its score and the vector of the file's name where they are wanted."""
+    spec = context.spec
+    with context.store.read() as txn:
+        name = _new_name(context, txn, task.path)
+        fresh = {} if name is None else dict([name])
+        row = sight.at_path(txn, spec, looked.digest, vector, task.path, fresh)
+    return msgspec.structs.replace(looked, score=_score(context, task, row), name=name)
+
+
+def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | None:
+    """(key, vector) of a file's name, where it is to be kept and the store lacks it."""
+    key = names.key(context.spec.images, context.spec.names, path)
+    if key is None or names.get(txn, key) is not None:
+        return None
+    if context.model not in _name_encoders:
+        folder = registry.uform_folder(context.model)
+        _name_encoders[context.model] = uform_encoder(folder)
+    return key, _name_encoders[context.model]([os.path.basename(path)]).tobytes()
+
+
+def _score(context: Context, task: Look, row: bytes) -> tuple[float, float] | None:
+    """`row`: what the head sees."""
     if not task.head:
         return None
     from imgscore.heads import files
@@ -114,5 +141,5 @@ def _score(context: Context, task: Look, vector: bytes) -> tuple[float, float] |
     head = _heads[key]
     if head.embedder != context.spec.id:
         return None  # the head is of another embedder; a new one is on its way
-    scores, deviations = head.score(np.frombuffer(vector, np.float16)[None])
+    scores, deviations = head.score(np.frombuffer(row, np.float16)[None])
     return float(scores[0]), float(deviations[0])

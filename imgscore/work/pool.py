@@ -45,6 +45,7 @@ class WorkerSettings:
     file_seconds: int
     embedder: str = ""
     """the id that the model must have; "" for any"""
+    use_filename: bool = False
 
 
 @dataclass
@@ -132,6 +133,7 @@ class Pool:
             str(settings.file_seconds),
             "0" if for_training else str(MEMORY_BYTES),
             settings.embedder,
+            "names" if settings.use_filename else "",
         ]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "imgscore.work.worker", *arguments],

@@ -1,7 +1,7 @@
 """What a worker is asked, and what it answers: msgpack messages, length first. Pure."""
 
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -33,7 +33,15 @@ class Train(msgspec.Struct, tag=True, frozen=True):
     taste: str
 
 
-Task = Look | Rescore | Train
+class Study(msgspec.Struct, tag=True, frozen=True):
+    """A question about a taste that needs its vectors: see work/study.py for the questions."""
+
+    question: str
+    taste: str
+    arguments: dict[str, Any] = {}
+
+
+Task = Look | Rescore | Train | Study
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -50,6 +58,8 @@ class Looked(msgspec.Struct, tag=True, frozen=True):
     score: tuple[float, float] | None = None
     reason: str = ""
     remedy: str = ""
+    name: tuple[bytes, bytes] | None = None
+    """(key, vector) of the file's name, where the store lacks it"""
 
 
 class Moving(msgspec.Struct, tag=True, frozen=True):
@@ -76,6 +86,13 @@ class Trained(msgspec.Struct, tag=True, frozen=True):
     record: HeadRecord
 
 
+class Studied(msgspec.Struct, tag=True, frozen=True):
+    """A part of the answer to Study: rows of plain values."""
+
+    rows: list[dict[str, Any]]
+    last: bool
+
+
 class Refused(msgspec.Struct, tag=True, frozen=True):
     """The task could not be done, and the worker goes on."""
 
@@ -96,7 +113,9 @@ class Crashed(msgspec.Struct, tag=True, frozen=True):
     reason: str
 
 
-Answer = Ready | Looked | Moving | Unreadable | Scored | Trained | Refused | Noted | Crashed
+Answer = (
+    Ready | Looked | Moving | Unreadable | Scored | Trained | Studied | Refused | Noted | Crashed
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _tasks: msgspec.msgpack.Decoder[Task] = msgspec.msgpack.Decoder(Task)

@@ -22,14 +22,21 @@ class Context:
     """What a worker holds between tasks; the heavy parts are loaded when first needed."""
 
     def __init__(
-        self, store: Path, heads: Path, model: str, device: str, embedder: str = ""
+        self,
+        store: Path,
+        heads: Path,
+        model: str,
+        device: str,
+        embedder: str = "",
+        *,
+        use_filename: bool = False,
     ) -> None:
         """Raises ImgscoreError where `model` is not what it was when `embedder` was its id."""
         self.store_folder = store
         self.heads_folder = heads
         self.model = model
         self.device = device
-        self.spec = registry.spec(model)
+        self.spec = registry.spec(model, use_filename=use_filename)
         if embedder and self.spec.id != embedder:
             raise ImgscoreError(f"the files of the model {model} have changed", "restart imgscored")
         self.notes: dict[str, str] = {}
@@ -58,6 +65,10 @@ def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
             from imgscore.work.learning import train
 
             yield train(context, task)
+        case tasks.Study():
+            from imgscore.work.study import study
+
+            yield study(context, task)
 
 
 def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
@@ -90,7 +101,7 @@ def serve(context: Context, file_seconds: int) -> None:
 
 def main() -> None:
     """`python -m imgscore.work.worker`, with what `Pool` passes on its command line."""
-    store, heads, model, device, file_seconds, memory, embedder = sys.argv[1:]
+    store, heads, model, device, file_seconds, memory, embedder, names = sys.argv[1:]
     # What libraries print must not mix with the answers.
     answers = os.dup(1)
     os.dup2(2, 1)
@@ -99,7 +110,9 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        context = Context(Path(store), Path(heads), model, device, embedder)
+        context = Context(
+            Path(store), Path(heads), model, device, embedder, use_filename=bool(names)
+        )
     except ImgscoreError as error:
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we

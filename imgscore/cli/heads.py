@@ -1,0 +1,37 @@
+"""heads list and heads use."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from imgscore.cli.app import Json, Taste, app, run
+from imgscore.verbs.base import Row
+
+group = typer.Typer(help="The trained heads.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(group, name="heads")
+
+
+@group.command("list")
+def list_(taste: Taste = None, as_json: Json = False) -> None:
+    """Every head that was trained, oldest first, and what was measured."""
+    run("heads", {"action": "list", "taste": taste}, _describe, as_json=as_json)
+
+
+@group.command()
+def use(
+    head: Annotated[str, typer.Argument(help="Its version, as `heads list` shows it.")],
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to a head; the next training may replace it."""
+    arguments = {"action": "use", "version": head, "taste": taste}
+    run("heads", arguments, _describe, as_json=as_json)
+
+
+def _describe(row: Row) -> str:
+    when = datetime.fromtimestamp(row["created_ns"] // 10**9).strftime("%Y-%m-%d %H:%M:%S")
+    auc = row["report"].get("quality", {}).get("auc", {}).get("value")
+    state = "in use" if row["in_use"] else "" if row["accepted"] else "refused: it was worse"
+    proof = f"AUC {auc:.3f}" if auc is not None else "AUC unknown"
+    return f"{row['head']:>4}  {when}  {row['labels']:>6} labels  {proof}  {state}".rstrip()

@@ -1,0 +1,104 @@
+"""evaluate, suspects, next, explain: how good it is, and what would make it better."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgscore.cli import output, session
+from imgscore.cli.app import Json, Taste, app, named, run
+from imgscore.cli.output import printable
+from imgscore.verbs.base import Message, Result, Row
+
+Count = Annotated[int, typer.Option("-n", "--count", min=1, help="At most so many.")]
+
+
+@app.command()
+def evaluate(
+    taste: Taste = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves into a PNG file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How good the scores are, on labels the head did not see; what twice as many would bring."""
+    messages: list[Message] = list(session.call("evaluate", {"taste": taste}))
+    if plot is not None:
+        from imgscore.plots import draw_evaluation
+
+        for message in messages:
+            if isinstance(message, Result):
+                draw_evaluation(message.row, plot)
+    raise typer.Exit(output.show(messages, _describe, as_json=as_json))
+
+
+@app.command()
+def suspects(count: Count = 20, taste: Taste = None, as_json: Json = False) -> None:
+    """Labels that the rest of the library contradicts: perhaps slips of the hand."""
+    run("suspects", {"taste": taste, "count": count}, _suspect, as_json=as_json)
+
+
+@app.command("next")
+def next_(count: Count = 20, taste: Taste = None, as_json: Json = False) -> None:
+    """The images whose label would teach most, no two of them alike."""
+    arguments = {"taste": taste, "count": count}
+    run("next", arguments, lambda row: _scored(row, row["score"]), as_json=as_json)
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="An image, anywhere.")],
+    count: Count = 5,
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Why a file has its score: the images that speak for it and against it."""
+    arguments = {"file": str(file), "taste": taste, "count": count}
+    run("explain", arguments, _explained, as_json=as_json)
+
+
+def _scored(row: Row, score: float) -> str:
+    return f"{score:.3f}  {printable(row['path'] or row['sha256'])}"
+
+
+def _suspect(row: Row) -> str:
+    twin = f"  (like {printable(row['twin_path'] or row['twin'])})" if row["twin"] else ""
+    return f"{row['label']:<5} but {_scored(row, row['score'])}{twin}"
+
+
+def _describe(row: Row) -> str:
+    quality = row["quality"]
+
+    def figure(name: str, key: str) -> str:
+        value = quality[key]
+        return f"{name:<22}{value['value']:.3f}  ({value['low']:.3f} to {value['high']:.3f})"
+
+    lines = [
+        f"taste {row['taste']}: {quality['labels']} labels, {quality['keeps']} of them keep",
+        figure("AUC", "auc"),
+        figure("average precision", "average_precision"),
+        figure("log loss", "log_loss") + f"; base rate alone {quality['base_log_loss']:.3f}",
+        "learning curve        "
+        + ", ".join(f"{one['labels']}: {one['auc']:.3f}" for one in row["curve"]),
+    ]
+    if row["doubled"] is not None:
+        lines.append(f"with twice as many    {row['doubled']:.3f} (an estimate)")
+    lines.append("score → share kept    ")
+    lines[-1] += ", ".join(
+        f"{one['score']:.2f} → {one['keep']:.2f} ({one['count']})" for one in quality["reliability"]
+    )
+    return "\n".join(lines)
+
+
+def _explained(row: Row) -> str:
+    if row["error"] is not None:
+        return named(row, "")
+    lines = [
+        f"{row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {printable(row['path'])}",
+        f"head {row['head']} of taste {row['taste']}, embedder {row['embedder']}",
+    ]
+    for side, name in (("keeps", "like these keeps"), ("trashes", "like these trashes")):
+        lines.append(f"{name}:")
+        lines += [
+            f"  {one['similarity']:+.3f}  {printable(one['path'] or one['sha256'])}"
+            for one in row[side]
+        ]
+    return "\n".join(lines)

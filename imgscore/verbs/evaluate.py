@@ -1,0 +1,20 @@
+"""evaluate: how good the scores are, on labels that the head did not see."""
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.verbs.base import Result, Steps
+from imgscore.verbs.study import answer, taste_or_first
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`taste`: which; None = the first watch's."""
+
+    taste: str | None = None
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """One row: held-out figures with intervals, the learning curve, what 2 × the labels bring."""
+    taste = taste_or_first(engine, request.taste)
+    (found,) = yield from answer(engine, "evaluate", taste)
+    yield Result({"taste": taste, **found, "error": None})

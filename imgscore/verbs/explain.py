@@ -1,0 +1,64 @@
+"""explain: why a file has its score, or why it has none."""
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.store import records, vectors
+from imgscore.verbs.base import Result, Steps, shown, whole_path
+from imgscore.verbs.score import problem, taste_of
+from imgscore.verbs.study import answer, with_paths
+from imgscore.work.tasks import Looked
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`count`: at most so many images that speak for it, and against it."""
+
+    file: str
+    taste: str | None = None
+    count: int = 5
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """One row: score, interval, the nearest keeps and trashes, versions; or the reason for none."""
+    house, path = engine.house, whole_path(request.file)
+    taste = taste_of(engine, path, request.taste)
+    ticket = engine.looker.ask(path, taste)
+    while ticket.answer is None:
+        yield None
+    row = {
+        "path": shown(path),
+        "taste": taste,
+        "head": house.head(taste) or None,
+        "embedder": house.embedder.id,
+    }
+    looked = ticket.answer
+    reason = problem(ticket)
+    if reason is None and not house.head(taste):
+        state = engine.learner.tastes.get(taste)
+        reason = f"no head yet: {(state.missing if state else '') or 'training is under way'}"
+    if reason is not None or not isinstance(looked, Looked):
+        yield Result({**row, "score": None, "error": reason})
+        return
+    while not _is_stored(engine, looked.digest):
+        yield None
+    (found,) = yield from answer(
+        engine, "explain", taste, sha256=looked.digest.hex(), count=request.count
+    )
+    for side in ("keeps", "trashes"):
+        found[side] = with_paths(engine, taste, found[side])
+    with house.store.read() as txn:
+        traits = records.traits(txn, looked.digest)
+    yield Result(
+        {
+            **row,
+            "sha256": looked.digest.hex(),
+            **found,
+            "traits": msgspec.to_builtins(traits) if traits is not None else None,
+            "error": None,
+        }
+    )
+
+
+def _is_stored(engine: Engine, digest: bytes) -> bool:
+    with engine.house.store.read() as txn:
+        return vectors.known(txn, engine.house.embedder.images, digest)

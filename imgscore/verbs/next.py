@@ -1,0 +1,22 @@
+"""next: the images whose label would teach most; no two of them alike."""
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.verbs.base import Result, Steps
+from imgscore.verbs.study import answer, inboxes_of, taste_or_first, with_paths
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`count`: at most so many."""
+
+    taste: str | None = None
+    count: int = 20
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row an image, the most telling first."""
+    taste = taste_or_first(engine, request.taste)
+    inboxes = inboxes_of(engine, taste)
+    rows = yield from answer(engine, "next", taste, count=request.count, inboxes=inboxes)
+    yield from map(Result, with_paths(engine, taste, rows))

@@ -1,0 +1,61 @@
+"""What evaluate, suspects, next and explain share: asking a worker, and naming files."""
+
+import os
+from collections.abc import Generator
+from typing import Any
+
+from imgscore.engine.engine import Engine
+from imgscore.errors import ImgscoreError
+from imgscore.store import labels, sightings
+from imgscore.store.store import Txn
+from imgscore.verbs.base import Message, Row, shown
+
+
+def taste_or_first(engine: Engine, asked: str | None) -> str:
+    """The taste asked for, or the first watch's."""
+    return asked or next(iter(engine.learner.tastes), "default")
+
+
+def answer(
+    engine: Engine, question: str, taste: str, **arguments: Any
+) -> Generator[Message | None, None, list[Row]]:
+    """Ask a worker; yields None until it has answered. Raises what it refuses with."""
+    ticket = engine.learner.study(question, taste, **arguments)
+    while not ticket.done:
+        if ticket.error is not None:
+            raise ticket.error
+        yield None
+    return ticket.rows
+
+
+def path_of(txn: Txn, taste: str, digest: bytes) -> str | None:
+    """A path where a digest lies now, or lay when it was labelled; None where that is unknown."""
+    seen = sightings.of_digest(txn, digest)
+    present = [one.path for one in seen if not one.gone_ns]
+    if present:
+        return shown(min(present))
+    label = labels.current(txn, taste, digest)
+    return shown(label.path) if label is not None else None
+
+
+def with_paths(engine: Engine, taste: str, rows: list[Row], *keys: str) -> list[Row]:
+    """Rows with a path put in front, and for each further key that holds a digest `KEY_path`."""
+    with engine.house.store.read() as txn:
+        found = []
+        for row in rows:
+            paths = {"path": path_of(txn, taste, bytes.fromhex(row["sha256"]))}
+            for key in keys:
+                digest = row[key]
+                paths[f"{key}_path"] = (
+                    path_of(txn, taste, bytes.fromhex(digest)) if digest else None
+                )
+            found.append({**paths, **row, "error": None})
+    return found
+
+
+def inboxes_of(engine: Engine, taste: str) -> list[str]:
+    """The inboxes that a taste judges. Raises ImgscoreError where there is none."""
+    found = [os.fsdecode(watch.inbox) for watch in engine.house.watches.all if watch.taste == taste]
+    if not found:
+        raise ImgscoreError(f"no inbox has the taste {taste!r}", "see: imgscore status")
+    return found

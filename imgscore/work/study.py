@@ -1,0 +1,137 @@
+"""Questions about a taste that need all of its vectors: evaluate, suspects, next, explain.
+
+Images are named by their digests, in hexadecimal; the verbs know where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.errors import ImgscoreError
+from imgscore.heads import files
+from imgscore.heads.evaluate import evaluate
+from imgscore.heads.explain import Witness, explain
+from imgscore.heads.features import fit_features
+from imgscore.heads.next_labels import next_labels
+from imgscore.heads.recipes import AUTO, recipe
+from imgscore.heads.suspects import suspects
+from imgscore.store import labels, records, sightings
+from imgscore.work import sight
+from imgscore.work.learning import examples_of, head_file
+from imgscore.work.tasks import Studied, Study
+
+if TYPE_CHECKING:
+    from imgscore.heads.base import Head
+    from imgscore.store.store import Txn
+    from imgscore.work.worker import Context
+
+Row = dict[str, Any]
+# Unlabelled images among which the next ones to label are sought: 5,000 of 5 kB are 25 MB.
+MOST_CANDIDATES = 5000
+
+
+def study(context: Context, task: Study) -> Studied:
+    """Answer a question. Raises ImgscoreError where there is nothing to answer it from."""
+    questions: dict[str, Callable[[Context, Txn, Study], list[Row]]] = {
+        "evaluate": _evaluate,
+        "suspects": _suspects,
+        "next": _next,
+        "explain": _explain,
+    }
+    with context.store.read() as txn:
+        return Studied(questions[task.question](context, txn, task), last=True)
+
+
+def _evaluate(context: Context, txn: Txn, task: Study) -> list[Row]:
+    examples = examples_of(context, txn, task.taste).examples
+    return [msgspec.to_builtins(evaluate(examples))]
+
+
+def _suspects(context: Context, txn: Txn, task: Study) -> list[Row]:
+    labelled = examples_of(context, txn, task.taste)
+    fitted = recipe(AUTO).fit(labelled.examples)
+    return [
+        {
+            "sha256": labelled.digests[one.row].hex(),
+            "label": labelled.labels[one.row].label,
+            "score": one.score,
+            "evidence": one.evidence,
+            "twin": labelled.digests[one.twin].hex() if one.twin >= 0 else None,
+        }
+        for one in suspects(labelled.examples, fitted, task.arguments["count"])
+    ]
+
+
+def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
+    model = context.spec
+    labelled = examples_of(context, txn, task.taste)
+    head = _head(context, txn, task.taste)
+    known = {digest for digest, _ in labels.every(txn, task.taste)}
+    inboxes = {inbox.encode("utf-8", "surrogateescape") for inbox in task.arguments["inboxes"]}
+    digests = {
+        one.digest
+        for one in sightings.every(txn)
+        if one.role == "inbox" and one.inbox in inboxes and one.digest not in known
+    }
+    found = [(one, sight.get(txn, model, one)) for one in sorted(digests)]
+    there = [(digest, vector) for digest, vector in found if vector is not None]
+    there = there[:: -(-len(there) // MOST_CANDIDATES) or 1]
+    if not there:
+        return []
+    matrix = np.stack([np.frombuffer(vector, np.float16) for _, vector in there])
+    features = fit_features(labelled.examples.background, model.sections)
+    chosen = next_labels(
+        head, features, matrix, labelled.examples.embeddings, task.arguments["count"]
+    )
+    scores = head.score(matrix[chosen]).score
+    return [
+        {"sha256": there[row][0].hex(), "score": float(score)}
+        for row, score in zip(chosen, scores, strict=True)
+    ]
+
+
+def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
+    model = context.spec
+    labelled = examples_of(context, txn, task.taste)
+    vector = sight.get(txn, model, bytes.fromhex(task.arguments["sha256"]))
+    if vector is None:
+        raise ImgscoreError("the image has no embedding", "see: imgscore status")
+    embedding: NDArray[np.float16] = np.frombuffer(vector, np.float16)
+    features = fit_features(labelled.examples.background, model.sections)
+    found = explain(
+        _head(context, txn, task.taste),
+        features,
+        labelled.examples,
+        embedding,
+        most=task.arguments["count"],
+    )
+
+    def shown(witnesses: list[Witness]) -> list[Row]:
+        return [
+            {"sha256": labelled.digests[one.row].hex(), "similarity": one.similarity}
+            for one in witnesses
+        ]
+
+    return [
+        {
+            "score": found.score,
+            "low": found.low,
+            "high": found.high,
+            "keeps": shown(found.keeps),
+            "trashes": shown(found.trashes),
+            "kind": found.kind,
+        }
+    ]
+
+
+def _head(context: Context, txn: Txn, taste: str) -> Head:
+    record = records.current_head(txn, taste)
+    if record is None or record.embedder != context.spec.id:
+        raise ImgscoreError(f"taste {taste!r} has no head yet", "train one with: imgscore train")
+    path = head_file(context.heads_folder, taste, record.version)
+    return files.load(path, embedder=context.spec.id)
