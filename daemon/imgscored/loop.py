@@ -105,7 +105,7 @@ class Loop:
             if call.verb == "reload":
                 settings = config.load()  # a wrong one is refused here, and the old one stays
                 Watches.of(settings)
-                registry.spec(settings.model)
+                registry.spec(settings.model, use_filename=settings.use_filename)
                 devices.check(settings.device)
                 self._mailbox.reload()
                 _answer(call, None)

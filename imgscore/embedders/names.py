@@ -1,13 +1,11 @@
 """File names as vectors: hashed runs of letters for the embedded model, UForm's text encoder else.
 
 A name says what a camera or a person called a file, nothing of its pixels, so these vectors are
-kept apart from the images'. Digits say nothing alone and are all read as one: IMG_0001, IMG_0002.
+kept apart from the images'.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -15,24 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from imgscore.embedders.name_spec import HASHED_DIM, words
+
 if TYPE_CHECKING:
     from imgscore.embedders.uform_spec import Folder
 
-HASHED_DIM = 256
+NameEncoder = Callable[[Sequence[bytes]], NDArray[np.float16]]
+"""File names (no folder) → vectors [n, dim]."""
+
 SHORTEST, LONGEST = 3, 5
 """Letters of a run, its word's edges included."""
-
-_SEPARATORS = re.compile(r"[\W_]+")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_DIGITS = re.compile(r"\d+")
-
-
-def words(name: bytes) -> str:
-    """A file's name (no folder, any bytes) as words: `MyCat_0042.jpg` → "my cat 0"."""
-    text = unicodedata.normalize("NFKC", name.decode("utf-8", "replace"))
-    stem = text.rpartition(".")[0] or text
-    spaced = _SEPARATORS.sub(" ", _CAMEL.sub(" ", stem)).strip().lower()
-    return _DIGITS.sub("0", spaced)
 
 
 def hashed(names: Sequence[bytes]) -> NDArray[np.float16]:
@@ -54,7 +44,7 @@ def hashed(names: Sequence[bytes]) -> NDArray[np.float16]:
     return result.astype(np.float16)
 
 
-def uform_encoder(folder: Folder) -> Callable[[Sequence[bytes]], NDArray[np.float16]]:
+def uform_encoder(folder: Folder) -> NameEncoder:
     """UForm's text encoder over names: → vectors [n, dim] of unit length, one name at a time.
 
     Raises ImgscoreError where the folder has no text encoder in ONNX.

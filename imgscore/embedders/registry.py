@@ -10,6 +10,7 @@ from typing import NamedTuple
 from imgscore import places
 from imgscore.embedders import catalogue, devices, lite0_spec
 from imgscore.embedders.base import Embedder, Section
+from imgscore.embedders.name_spec import HASHED, HASHED_DIM, SECTION
 from imgscore.embedders.uform_spec import Folder, open_folder
 from imgscore.errors import ConfigError
 
@@ -17,19 +18,34 @@ EMBEDDED = "efficientnet-lite0"
 
 
 class Spec(NamedTuple):
-    """What is known of an embedder without loading it."""
+    """What a head sees, known without loading anything.
+
+    `images` is the embedder's own id, under which vectors are stored; `names` the name encoder's,
+    or "". With names, `id` says so too, and the last section is theirs.
+    """
 
     id: str
     dim: int
     sections: tuple[Section, ...]
+    images: str
+    names: str = ""
 
 
-def spec(model: str) -> Spec:
+def spec(model: str, *, use_filename: bool = False) -> Spec:
     """The facts of the model that the config names. Raises ConfigError where it cannot be used."""
     if model == EMBEDDED:
-        return Spec(lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS)
+        alone = Spec(lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS, lite0_spec.ID)
+        return _with_names(alone, HASHED, HASHED_DIM) if use_filename else alone
     folder = uform_folder(model)
-    return Spec(folder.id, folder.image.embedding_dim, folder.sections)
+    dim = folder.image.embedding_dim
+    alone = Spec(folder.id, dim, folder.sections, folder.id)
+    return _with_names(alone, folder.text_id, dim) if use_filename else alone
+
+
+def _with_names(alone: Spec, encoder: str, dim: int) -> Spec:
+    name = Section(SECTION, alone.dim, alone.dim + dim)
+    sections = (*alone.sections, name)
+    return Spec(f"{alone.id}+{encoder}", name.stop, sections, alone.images, encoder)
 
 
 def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> Embedder:

@@ -57,6 +57,16 @@ class Folder(NamedTuple):
         return f"{self.label}-{digest[:12]}-p{PREPROCESSING_VERSION}"
 
     @property
+    def text_id(self) -> str:
+        """Id of the text encoder. Raises ConfigError where the folder has none in ONNX."""
+        if self.text_weights is None or self.text_weights.suffix != ".onnx":
+            raise ConfigError(
+                f"{self.path} has no text encoder in ONNX, and use_filename asks for one",
+                "copy text_encoder.onnx and tokenizer.json there, or set use_filename = false",
+            )
+        return f"text-{_known_sha256(self.path, self.text_weights)[:12]}"
+
+    @property
     def sections(self) -> tuple[Section, ...]:
         """One: the embedding."""
         return sections_of(("embedding", self.image.embedding_dim))

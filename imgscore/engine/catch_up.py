@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterable
 
 from imgscore.engine.base import House
-from imgscore.store import records, sightings, vectors
+from imgscore.store import names, records, sightings, vectors
+from imgscore.store.store import Txn
 
 # The embedder under which every file that was ever seen has a vector, or a failure.
 COMPLETE = "complete_embedder"
@@ -33,13 +34,20 @@ class CatchUp:
             if records.setting(txn, COMPLETE) == embedder:
                 return ()
             present = [(one.path, one.digest) for one in sightings.every(txn)]
-            lacking = [path for path, one in present if not vectors.known(txn, embedder, one)]
+            lacking = [path for path, one in present if self._lacks(txn, path, one)]
         self._missing = {path for path in lacking if os.path.lexists(path)}
         # Behind a disk that is unplugged: nothing is inferred, and the pass is not over.
         self._unreachable = len(self._missing) < len(lacking)
         self._known, self._done, self._began = len(present), 0, time.monotonic()
         self._mark()
         return list(self._missing)
+
+    def _lacks(self, txn: Txn, path: bytes, digest: bytes) -> bool:
+        spec = self.house.embedder
+        if not vectors.known(txn, spec.images, digest):
+            return True
+        key = names.key(spec.images, spec.names, path)
+        return key is not None and names.get(txn, key) is None
 
     def __contains__(self, path: bytes) -> bool:
         return path in self._missing

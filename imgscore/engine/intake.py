@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from imgscore.engine import siblings
 from imgscore.reconcile.rules import Appearance, label_event
-from imgscore.store import labels, originals, records, sightings, vectors
+from imgscore.store import labels, names, originals, records, sightings, vectors
 from imgscore.store.schema import Failure, Fingerprint, LabelEvent, Original, Sighting
 from imgscore.store.store import Txn
 from imgscore.watches import Place, Watches
@@ -55,6 +55,8 @@ def take_in(
                 records.forget_failure(txn, task.path)
         if looked.vector is not None:
             new_vectors.append((looked.digest, looked.vector))
+        if looked.name is not None:
+            names.put(txn, *looked.name)
         if looked.traits is not None:
             records.record_traits(txn, looked.digest, looked.traits)
         intake.score(task, looked)

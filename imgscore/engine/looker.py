@@ -253,7 +253,7 @@ class Looker:
         house, batch = self.house, self._found
         done = house.store.commit(
             lambda txn: intake.take_in(
-                txn, batch, house.watches, house.embedder.id, DECODER_VERSION
+                txn, batch, house.watches, house.embedder.images, DECODER_VERSION
             )
         )
         self._found = []

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.base import Section
+from imgscore.embedders.name_spec import SECTION
 from imgscore.errors import UsageError
 from imgscore.heads.base import Floats, Half
 
@@ -23,6 +24,8 @@ DIRECTIONS = 384
 POWERS = 2
 EXTRAS = 0.1
 """Share of the extras in the squared length."""
+NAME_SHARE = 0.1
+"""Share of the file's name in what the extras leave."""
 FARTHEST = 3.0
 """Standard deviations at which an extra is clipped: one odd file must not fill its section."""
 TINY = 1e-6
@@ -129,9 +132,7 @@ def fit_features(
     width = sample.shape[1]
     spans = tuple((one.start, one.stop) for one in sections) or ((0, width),)
     more = 0 if extras is None else extras.shape[1]
-    rest = len(spans) - 1
-    left = 1 - EXTRAS if more else 1.0
-    weights = (left / 2, *[left / 2 / rest] * rest) if rest else (left,)
+    weights = _weights([one.name for one in sections] or ["all"], bool(more))
     centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
     rooted = []
     for start, stop in spans:
@@ -162,6 +163,15 @@ def fit_features(
     )
     main = features.scaled(sample[:BLOCK], None if extras is None else extras[:BLOCK])
     return replace(features, directions=_directions(main))
+
+
+def _weights(names: Sequence[str], extras: bool) -> tuple[float, ...]:
+    """Each section's share of the squared length; what is missing to 1 is the extras'."""
+    named = SECTION in names
+    left = (1 - EXTRAS * extras) * (1 - NAME_SHARE * named)
+    rest = len(names) - 1 - named
+    shares = {SECTION: (1 - EXTRAS * extras) * NAME_SHARE, names[0]: left / 2 if rest else left}
+    return tuple(shares.get(name, left / 2 / max(rest, 1)) for name in names)
 
 
 def _inverse(spread: NDArray[np.floating]) -> Floats:

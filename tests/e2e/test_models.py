@@ -1,5 +1,6 @@
 """Models under the running daemon: UForm, the switch to another embedder and back, the verbs."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from imgscore import places
 from imgscore.embedders import catalogue, lite0_spec, registry
+from imgscore.errors import NoDaemonError
 from imgscore.heads import files
 from imgscore.store import records, sightings, vectors
 from imgscore.store.store import Store
@@ -36,12 +38,16 @@ def use(model: str | Path) -> dict[str, Any]:
 
 
 def until(daemon: Daemon, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The first status that is as wanted."""
+    """The first status that is as wanted. While it reads a new config, a daemon has no socket."""
     deadline = time.monotonic() + 60
-    while not wanted(status := daemon.status()):
-        assert time.monotonic() < deadline, status
+    status: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        if places.socket_path().exists():
+            with contextlib.suppress(AssertionError, NoDaemonError):
+                if wanted(status := daemon.status()):
+                    return status
         time.sleep(0.01)  # a status has no event to await
-    return status
+    raise AssertionError(f"{status}\n{daemon.text}")
 
 
 def done(status: dict[str, Any]) -> int:
@@ -235,3 +241,38 @@ def test_doctor_says_which_device_and_why(inbox: Path) -> None:
     (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
     assert row["state"] == "problem"
     assert imgscore("scan").code == 3
+
+
+@pytest.mark.parametrize("uform", [False, True])
+def test_names_teach_where_they_are_asked_for(
+    inbox: Path, start: Start, tiny: Path, uform: bool
+) -> None:
+    """Pictures of one kind under two kinds of names; nothing is embedded twice for it."""
+    config = places.config_file()
+    model = f'model = "{tiny}"\n' if uform else ""
+    config.write_text(f"{model}use_filename = true\n{config.read_text()}")
+    paths = put(inbox, "sun", 60)
+    said = ["beach holiday", "tax invoice"]
+    named = [one.rename(one.with_name(f"{said[n % 2]} {n}.png")) for n, one in enumerate(paths)]
+    move(named[:20:2], inbox / "keep")
+    move(named[1:20:2], inbox / "trash")
+    daemon = start()
+    status = daemon.settle()
+    assert status["embedder"].endswith("+hashed-1") != uform
+    assert status["head"] == "1" and status["watches"][0]["scored"] == 40
+    told_apart = auc(newest_first(inbox), "beach")
+    assert told_apart > (0.65 if uform else 0.9)  # the text encoder's weights are random
+    # A name belongs to a file: called otherwise, it is judged otherwise.
+    before = imgscore("score", inbox / "tax invoice 31.png", "--json").row["score"]
+    (inbox / "tax invoice 31.png").rename(inbox / "beach holiday.png")
+    daemon.settle()
+    assert imgscore("score", inbox / "beach holiday.png", "--json").row["score"] > before
+    # Without names, on the same vectors: another head, and names are no longer told apart.
+    config.write_text(config.read_text().replace("use_filename = true", "use_filename = false"))
+    daemon.ask("reload")
+    without = status["embedder"].partition("+")[0]
+    status = until(daemon, lambda one: one["embedder"] == without and not one["pending"])
+    assert status["head"] == "2" and status["embedding_anew"] is None
+    assert auc(newest_first(inbox), "beach") < told_apart
+    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+        assert {name: one.count for name, one in vectors.embedders(txn).items()} == {without: 60}

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.embedders.names import HASHED_DIM, hashed, uform_encoder, words
+from imgscore.embedders.name_spec import HASHED_DIM, words
+from imgscore.embedders.names import hashed, uform_encoder
 from imgscore.embedders.uform_spec import open_folder
 from imgscore.errors import ImgscoreError
 from tests.embedders import uform_checkpoint

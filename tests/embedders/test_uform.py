@@ -127,7 +127,7 @@ def test_a_quantised_models_vector_does_not_depend_on_its_neighbours(quantised: 
 def test_what_it_says_of_itself(tiny: Path, quantised: Path) -> None:
     embedder: Embedder = registry.load(str(tiny), "cpu")
     spec = registry.spec(str(tiny))
-    assert (embedder.id, embedder.dim, embedder.sections) == spec
+    assert (embedder.id, embedder.dim, embedder.sections) == spec[:3]
     assert spec.sections == (("embedding", 0, 32),)
     assert spec.id.startswith("uform-") and spec.id != registry.spec(str(quantised)).id
     assert embedder.embed([]).shape == (0, 32)
