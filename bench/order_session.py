@@ -1,24 +1,23 @@
 """Touches a retrain with the real head: 300 labels on 2,000 real images, with ties and without.
 
-`python -m bench.order_session CORPUS [CACHE.npz]`: CORPUS as for bench.real_input. It runs what the
-daemon runs (learning.train, learning.rescore, arrange.intended) on a store of its own; only the
-files are not there, and dates are set in the store alone. Embeddings are kept in CACHE.npz.
+It runs what the daemon runs (learning.train, learning.rescore, arrange.intended) on a store of its
+own; only the files are not there, and dates are set in the store alone.
 """
 
 import random
-import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.figures import Figure, Setting
 from imgscore.embedders import lite0, lite0_spec
 from imgscore.engine.arrange import intended
 from imgscore.errors import ImageError
 from imgscore.images.decode import decode
-from imgscore.images.formats import is_image_name
 from imgscore.store import labels, records, sightings, vectors
 from imgscore.store.schema import DIGEST_SIZE, Fingerprint, LabelEvent, Sighting
 from imgscore.store.store import Store
@@ -27,58 +26,93 @@ from imgscore.work import learning
 from imgscore.work.tasks import Rescore, Train
 from imgscore.work.worker import Context
 
-COUNT, LABELS, EVERY = 2_000, 300, 10
+EVERY = 10
+MOST_LOST = 0.005
 NOW = time.time_ns()
-LIKED = ("wallpapers", "clipart/animals", "clipart/food")
+LIKED = ("wallpapers", "animals", "food")
 Vectors = npt.NDArray[np.float16]
 TIES = Watch(b"/ties", (), (), "ties", "best-newest", siblings=False)
 EXACT = Watch(b"/exact", (), (), "exact", "best-newest", siblings=False)
 
 
-def embed(corpus: Path, cache: Path | None) -> tuple[Vectors, list[str]]:
-    """Embeddings of COUNT images, spread over the kinds of the corpus, and their names."""
-    if cache is not None and cache.exists():
-        stored = np.load(cache)
-        return stored["vectors"], stored["names"].tolist()
-    kinds = (*LIKED, "screenshots", "clipart/shapes", "clipart/computer", "clipart/office")
-    chance = random.Random(5)
-    found: list[Path] = []
-    for kind in kinds:
-        files = sorted(p for p in (corpus / kind).rglob("*") if is_image_name(bytes(Path(p.name))))
-        found += chance.sample(files, min(len(files), 1 + COUNT // len(kinds) * 5 // 4))
-    chance.shuffle(found)
+def measure(setting: Setting) -> Iterator[Figure]:
+    """Two tastes: some kinds of picture with whims, where the corpus has them; a hidden one."""
+    count, labels_ = setting.either(300, 2_000), setting.either(60, 300)
+    matrix, files = embed(setting.images(2 * count), count)
+    tastes = {
+        "some kinds, 5 % whims": likes_kinds(files),
+        "a hidden direction": likes_hidden(matrix),
+    }
+    for taste, liked in tastes.items():
+        if not 10 < sum(liked) < len(liked) - 10:
+            continue
+        folder = setting.scratch / taste.replace(" ", "-")
+        folder.mkdir()
+        ties, exact = session(matrix, liked, labels_, folder)
+        yield Figure(
+            f"dates changed a retrain, {labels_} labels on {len(matrix)} images ({taste})",
+            f"{ties.touches:.0f}; {ties.later:.0f} in the second half",
+            f"{exact.touches:.0f}; {exact.later:.0f}, without ties",
+            ties.touches / exact.touches,
+        )
+        yield Figure(
+            f"rank correlation that ties cost ({taste}): mean, most",
+            f"{ties.lost:.4f}, {ties.most_lost:.4f}",
+            f"{exact.lost:.4f}, without ties",
+            None,
+            f"≤ {MOST_LOST}",
+            ties.most_lost <= MOST_LOST,
+        )
+
+
+def embed(files: list[Path], most: int) -> tuple[Vectors, list[Path]]:
+    """Embeddings of at most so many files, those that cannot be decoded left out."""
     embedder = lite0.load()
-    rows, names = [], []
-    for path in found:
+    rows: list[npt.NDArray[np.float16]] = []
+    done: list[Path] = []
+    for path in files:
         try:
             rows.append(embedder.embed([decode(path.read_bytes())])[0])
         except ImageError:
             continue
-        names.append(path.relative_to(corpus).as_posix())
-        if len(rows) == COUNT:
+        done.append(path)
+        if len(rows) == most:
             break
-    if cache is not None:
-        np.savez(cache, vectors=np.array(rows), names=np.array(names))
-    return np.array(rows), names
+    return np.array(rows), done
 
 
-def likes(vectors_: Vectors, names: list[str], kind: str) -> list[bool]:
-    """What a person would keep: three kinds of picture with 5 % whims, or a hidden direction."""
+def likes_kinds(files: list[Path]) -> list[bool]:
+    """What a person would keep who likes some kinds of picture, and has whims."""
     chance = np.random.default_rng(6)
-    if kind == "kinds":
-        return [name.startswith(LIKED) != (chance.random() < 0.05) for name in names]
-    centred = vectors_.astype(np.float64) - vectors_.mean(axis=0, dtype=np.float64)
+    return [any(one in path.parts for one in LIKED) != (chance.random() < 0.05) for path in files]
+
+
+def likes_hidden(matrix: Vectors) -> list[bool]:
+    """What a person would keep whose taste is a direction among the main ones, and noise."""
+    chance = np.random.default_rng(6)
+    centred = matrix.astype(np.float64) - matrix.mean(axis=0, dtype=np.float64)
     left = np.linalg.svd(centred, full_matrices=False)[0][:, :32]
-    hidden = left @ chance.normal(size=32)
-    noisy = hidden / hidden.std() + chance.normal(scale=0.3, size=len(names))
+    hidden = left @ chance.normal(size=left.shape[1])
+    noisy = hidden / hidden.std() + chance.normal(scale=0.3, size=len(matrix))
     return [bool(one) for one in noisy > 0]
 
 
-def session(vectors_: Vectors, liked: list[bool], folder: Path) -> dict[str, float]:
-    """Label EVERY images at a time, retrain, order both inboxes; touches and correlation lost."""
+class Session(NamedTuple):
+    """Touches a retrain (mean after the first; mean of the second half), correlation lost."""
+
+    touches: float
+    later: float
+    lost: float
+    most_lost: float
+
+
+def session(
+    vectors_: Vectors, liked: list[bool], count: int, folder: Path
+) -> tuple[Session, Session]:
+    """Label EVERY images at a time, retrain, order both inboxes: with ties, and without."""
     digests = [n.to_bytes(DIGEST_SIZE, "big") for n in range(len(vectors_))]
     chance = random.Random(7)
-    queue = chance.sample(range(len(digests)), LABELS)
+    queue = chance.sample(range(len(digests)), count)
     touches: dict[Watch, list[int]] = {TIES: [], EXACT: []}
     lost: dict[Watch, list[float]] = {TIES: [], EXACT: []}
     with Store(folder / "store") as store:
@@ -90,7 +124,7 @@ def session(vectors_: Vectors, liked: list[bool], folder: Path) -> dict[str, flo
             date = NOW - chance.randrange(1, 157_000_000) * 10**9
             for watch in (TIES, EXACT):
                 _see(store, watch, n, date, digests[n])
-        for start in range(0, LABELS, EVERY):
+        for start in range(0, count, EVERY):
             for n in queue[start : start + EVERY]:
                 _label(store, n, digests[n], liked[n])
             record = learning.train(context, Train("ties")).record
@@ -100,16 +134,16 @@ def session(vectors_: Vectors, liked: list[bool], folder: Path) -> dict[str, flo
                 for watch in (TIES, EXACT):
                     touches[watch].append(_order(store, watch, record.version))
                     lost[watch].append(1 - _spearman(store, watch, record.version))
-    figures = {"heads used": float(len(touches[TIES]))}
-    for name, watch in (("exact scores", EXACT), ("ties", TIES)):
-        half = len(touches[watch]) // 2
-        figures |= {
-            f"{name}: touches a retrain, mean": float(np.mean(touches[watch][1:])),
-            f"{name}: touches a retrain, second half": float(np.mean(touches[watch][half:])),
-            f"{name}: rank correlation lost, mean": float(np.mean(lost[watch])),
-            f"{name}: rank correlation lost, most": max(lost[watch]),
-        }
-    return figures
+    done = [
+        Session(
+            float(np.mean(touches[watch][1:])),
+            float(np.mean(touches[watch][len(touches[watch]) // 2 :])),
+            float(np.mean(lost[watch])),
+            max(lost[watch]),
+        )
+        for watch in (TIES, EXACT)
+    ]
+    return done[0], done[1]
 
 
 def _see(store: Store, watch: Watch, n: int, date_ns: int, digest: bytes) -> None:
@@ -170,18 +204,3 @@ def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: npt.NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     return ranks
-
-
-def main() -> None:
-    """Measure both tastes and print one line a figure."""
-    cache = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-    matrix, names = embed(Path(sys.argv[1]), cache)
-    for kind in ("kinds", "hidden"):
-        with tempfile.TemporaryDirectory() as folder:
-            figures = session(matrix, likes(matrix, names, kind), Path(folder))
-        for name, value in figures.items():
-            print(f"{value:12.4f}  {kind}: {name}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from math import inf
 
-# Share of all entries. Over sessions of 30 retrains (bench/order.py) it costs 0.002 to 0.004 of
-# rank correlation, of the 0.005 allowed, and saves about two touches of three; 0.07 cost 0.0054.
+# Share of all entries. Over sessions of 30 retrains (bench/order_session.py) it costs 0.002 to
+# 0.004 of rank correlation, of the 0.005 allowed, and saves about two touches of three.
 MOST_SHIFT = 0.06
 
 
