@@ -88,7 +88,7 @@ class Loop:
     def _config_is_right(self) -> bool:
         """Whether the changed config can be used; a wrong one is said, and the old one stays."""
         try:
-            Watches.of(config.load())
+            _check_config()
         except ImgscoreError as error:
             logger.error("%s; %s", error.message, error.remedy)
             self._config_trouble = f"{error.message}; {error.remedy}"
@@ -103,10 +103,7 @@ class Loop:
                 _answer(call, None)
                 return
             if call.verb == "reload":
-                settings = config.load()  # a wrong one is refused here, and the old one stays
-                Watches.of(settings)
-                registry.spec(settings.model, use_filename=settings.use_filename)
-                devices.check(settings.device)
+                _check_config()  # a wrong one is refused here, and the old one stays
                 self._mailbox.reload()
                 _answer(call, None)
                 return
@@ -164,6 +161,14 @@ class Loop:
         if self._config_trouble:
             self.snapshot["troubles"].append(self._config_trouble)
         notify(STATUS=summary(self.snapshot))
+
+
+def _check_config() -> None:
+    """Raise ConfigError where the config cannot be used."""
+    settings = config.load()
+    Watches.of(settings)
+    registry.spec(settings.model, use_filename=settings.use_filename)
+    devices.check(settings.device)
 
 
 def summary(snapshot: dict[str, Any]) -> str:

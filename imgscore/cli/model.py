@@ -77,7 +77,9 @@ def _use(name: str) -> Iterator[Message]:
     embedder = _try_out(name)
     path = places.config_file()
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    changed = config.parse(before, str(path)).model != name
+    settings = config.parse(before, str(path))
+    registry.spec(name, use_filename=settings.use_filename)
+    changed = settings.model != name
     if changed:
         config_text.write(path, config_text.with_text_setting(before, "model", name))
         session.tell_daemon()
