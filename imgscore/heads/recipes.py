@@ -10,7 +10,8 @@ NAMES = (AUTO, "kernel", "mlp")
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe called `name`; "auto" is the one that won in bench/LEARNING.md at every size."""
+    """The recipe called `name`; "auto" is the kernel head, which itself weighs its parts by
+    held-out labels; it won in bench/LEARNING.md at every number of labels."""
     if name in (AUTO, "kernel"):
         from imgscore.heads.kernel import KernelRecipe
 
