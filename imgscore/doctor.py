@@ -158,7 +158,7 @@ def _folders(watch: Watch) -> Iterator[Finding]:
             slow = " (no events; it is polled)" if filesystems.is_remote(folder) else ""
             yield Finding(role, "ok", f"{name} on {kind or 'an unknown file system'}{slow}")
     for marker in find_markers(Path(os.fsdecode(watch.inbox))):
-        yield Finding("sync", "warning", marker.sentence, "see docs: dates and sync tools")
+        yield Finding("sync", "warning", marker.sentence, "see docs/viewers.md, Things to know")
 
 
 def _inotify(watches: Watches) -> Iterator[Finding]:
