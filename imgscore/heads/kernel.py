@@ -23,8 +23,10 @@ from imgscore.heads.groups import split
 
 KIND = "kernel"
 GAMMA = 1.0
-NODES = 3000
-"""Images of the graph: the labelled ones and a sample of the library."""
+FEW = 300
+NODES_OF_FEW, NODES = 4500, 2000
+"""Images of the graph, up to FEW labels and beyond: the labelled ones and a sample of the library.
+The fewer the labels, the more the library must tell, and the more time is left to ask it."""
 EXACT = 1500
 """Labels up to which each is a landmark of its own and the graph is used; beyond, Nyström."""
 REACHES = (0.0, 1.0, 8.0)
@@ -36,6 +38,8 @@ NOISES = (0.1, 1.0)
 JITTER = 1e-4
 CONSTANT = 9.0
 """Prior variance of the constant term, in units of the target ±1."""
+
+NO_GRAPH = Graph(np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 Matrix = NDArray[np.float64]
 
@@ -95,7 +99,7 @@ class KernelHead:
         arrays, values = self.features.state()
         arrays |= {"nodes": self.nodes, "near": self.near, "constant": self.constant}
         if self.far is not None:
-            arrays |= {"far": self.far, "degree": self.graph.degree}
+            arrays |= {"far": self.far, "degree": self.graph.degree, "size": self.graph.size}
         values |= {"embedder": self.embedder, "settings": dict(self.settings)}
         return arrays, values
 
@@ -148,7 +152,7 @@ class KernelRecipe:
             arrays["near"],
             far,
             arrays["constant"],
-            Graph(arrays["nodes"][:0, 0] if far is None else arrays["degree"], 1.0),
+            NO_GRAPH if far is None else Graph(arrays["degree"], arrays["size"]),
         )
 
 
@@ -168,7 +172,7 @@ class _Library:
         labelled = generator.permutation(len(examples))
         others = generator.permutation(len(examples.background))
         sample = np.concatenate([examples.background[others], examples.embeddings[labelled]])[
-            : max(NODES, BLOCK)
+            :NODES_OF_FEW
         ]
         extras = None
         if examples.extras is not None and examples.background_extras is not None:
@@ -179,8 +183,8 @@ class _Library:
         rows = features(examples.embeddings, examples.extras)
         if len(examples) > EXACT:
             chosen = np.sort(labelled[:EXACT])
-            return cls(features, rows, rows[chosen].astype(np.float16), Graph(rows[:0, 0], 1), None)
-        kept = others[: max(NODES - len(examples), 0)]
+            return cls(features, rows, rows[chosen].astype(np.float16), NO_GRAPH, None)
+        kept = others[: (NODES_OF_FEW if len(examples) <= FEW else NODES) - len(examples)]
         more = features(
             examples.background[kept],
             None
@@ -190,7 +194,7 @@ class _Library:
         # rounded as they are stored: the head from disk is the head that was tested
         nodes = np.concatenate([rows, more]).astype(np.float16)
         if not graph or len(nodes) <= 2 * NEIGHBOURS:
-            return cls(features, rows, nodes[: len(rows)], Graph(rows[:0, 0], 1), None)
+            return cls(features, rows, nodes[: len(rows)], NO_GRAPH, None)
         made, far = graph_kernel(nodes.astype(np.float32), len(rows))
         return cls(features, rows, nodes, made, far)
 
