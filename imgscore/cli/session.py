@@ -70,8 +70,18 @@ def _settings() -> Config:
 
 
 def tell_daemon() -> None:
-    """Let a running daemon read the config again."""
-    connection = control.connect(places.socket_path())
-    if connection is not None:
-        with connection:
-            list(control.call(connection, "reload", {}))
+    """Let a running daemon read the config again; one that starts may have read the old one."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        connection = control.connect(places.socket_path())
+        if connection is not None:
+            with connection:
+                list(control.call(connection, "reload", {}))
+            return
+        try:
+            StoreLock(places.data_folder()).close()
+        except BusyError:
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+        return

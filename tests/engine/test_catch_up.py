@@ -1,0 +1,113 @@
+"""Which files lack a vector after a switch of the embedder."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgscore.config import Config
+from imgscore.embedders.base import sections_of
+from imgscore.embedders.registry import Spec
+from imgscore.engine.base import House
+from imgscore.engine.catch_up import COMPLETE, CatchUp
+from imgscore.store import names, records, sightings, vectors
+from imgscore.store.schema import Fingerprint, Sighting
+from imgscore.store.store import Store
+from imgscore.watches import Watches
+
+OLD, NEW = (Spec(name, 2, sections_of(("embedding", 2)), name) for name in ("old", "new"))
+NAMED = Spec("new+text-1", 4, sections_of(("embedding", 2), ("name", 2)), "new", "text-1")
+VECTOR = b"abcd"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store") as store:
+        yield store
+
+
+@pytest.fixture
+def paths(tmp_path: Path, store: Store) -> list[bytes]:
+    """Three files with a vector under the old embedder."""
+    found = [os.fsencode(tmp_path / f"{number}.png") for number in range(3)]
+    with store.write() as txn:
+        for number, path in enumerate(found):
+            Path(os.fsdecode(path)).touch()
+            seen = Fingerprint(0, number, 0, 0, 0)
+            sightings.record(txn, Sighting(path, seen, _digest(number), b"/inbox", "inbox"))
+            vectors.append(txn, "old", [(_digest(number), VECTOR)])
+    return found
+
+
+def _digest(number: int) -> bytes:
+    return bytes([number]) * 32
+
+
+def catch_up(store: Store, spec: Spec) -> tuple[CatchUp, set[bytes]]:
+    pool = None  # nothing here hands out work
+    house = House(store, Config(), Path(), Watches(()), spec, pool)  # type: ignore[arg-type]
+    made = CatchUp(house)
+    return made, set(made.collect())
+
+
+def complete(store: Store) -> str | None:
+    with store.read() as txn:
+        return records.setting(txn, COMPLETE)
+
+
+def test_the_same_embedder_lacks_nothing(store: Store, paths: list[bytes]) -> None:
+    made, missing = catch_up(store, OLD)
+    assert not missing and made.complete and made.progress() is None
+    assert complete(store) == "old"
+
+
+def test_a_switch_and_a_restart_in_the_middle(store: Store, paths: list[bytes]) -> None:
+    catch_up(store, OLD)
+    made, missing = catch_up(store, NEW)
+    assert missing == set(paths) and not made.complete and complete(store) is None
+    assert made.progress() == {"done": 0, "total": 3, "seconds_left": None}
+    with store.write() as txn:
+        vectors.append(txn, "new", [(_digest(0), VECTOR)])
+    made.done([paths[0], b"/unknown"])
+    progress = made.progress()
+    assert progress is not None and progress["done"] == 1 and progress["seconds_left"] is not None
+
+    made, missing = catch_up(store, NEW)  # killed, and begun again
+    assert missing == set(paths[1:]) and paths[1] in made and paths[0] not in made
+    made.done(missing)
+    assert made.complete and complete(store) == "new"
+    # And back, before the new one is known to be whole again: what came meanwhile is found.
+    made, missing = catch_up(store, OLD)
+    assert not missing and complete(store) == "old"
+
+
+def test_what_lies_on_an_unplugged_disk_waits(store: Store, paths: list[bytes]) -> None:
+    path = Path(os.fsdecode(paths[2]))
+    path.unlink()
+    made, missing = catch_up(store, NEW)
+    made.done(missing)
+    assert missing == set(paths[:2]) and made.complete
+    assert complete(store) is None  # so that it is looked for again
+    with store.write() as txn:
+        vectors.append(txn, "new", [(_digest(number), VECTOR) for number in range(2)])
+    path.touch()
+    assert set(made.collect()) == {paths[2]} and not made.complete
+
+
+def test_names_that_have_no_vector_yet(store: Store, paths: list[bytes]) -> None:
+    with store.write() as txn:
+        vectors.append(txn, "new", [(_digest(number), VECTOR) for number in range(3)])
+    assert not catch_up(store, NEW)[1]
+    _, missing = catch_up(store, NAMED)
+    assert missing == set(paths)
+    key = names.key("new", "text-1", paths[0])
+    assert key is not None
+    with store.write() as txn:
+        names.put(txn, key, VECTOR)
+    # All three are called a number, so one vector is all of theirs.
+    assert not catch_up(store, NAMED)[1]
+    with store.write() as txn:
+        names.drop(txn, "new")
+        assert names.get(txn, key) is None
+    assert names.key("new", "hashed-1", paths[0]) is None
