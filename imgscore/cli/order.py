@@ -22,7 +22,8 @@ def restore_times(folder: Folder = None, dry_run: DryRun = False, as_json: Json 
 
 def touched(row: Row) -> str:
     """A touch as text."""
-    return named(row, f"{_date(row['before_ns'])} → {_date(row['after_ns'])}")
+    would = "would be " if row["dry_run"] else ""
+    return named(row, f"{would}{_date(row['before_ns'])} → {_date(row['after_ns'])}")
 
 
 def _date(nanoseconds: int | None) -> str:

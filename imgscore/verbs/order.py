@@ -28,20 +28,33 @@ def run(engine: Engine, request: Request) -> Steps:
         if request.dry_run or engine.house.config.dry_run:
             for one in engine.orderer.intended(watch):
                 path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
-                yield Result(row(path, before_ns, one.after_ns, None))
+                yield Result(row(path, before_ns, one.after_ns, dry_run=True))
             continue
         engine.orderer.hold(watch.inbox, held=False)
         for outcome in engine.orderer.order(watch, asked=True):
             for touch in outcome.touched:
-                yield Result(row(touch.path, touch.before_ns, touch.after_ns, None))
+                yield Result(row(touch.path, touch.before_ns, touch.after_ns))
             for error in outcome.refused:
                 yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
             yield None
 
 
-def row(path: bytes, before_ns: int | None, after_ns: int | None, error: str | None) -> Row:
-    """A touch as `--json` prints it."""
-    return {"path": shown(path), "before_ns": before_ns, "after_ns": after_ns, "error": error}
+def row(
+    path: bytes,
+    before_ns: int | None,
+    after_ns: int | None,
+    error: str | None = None,
+    *,
+    dry_run: bool = False,
+) -> Row:
+    """A touch as `--json` prints it; `dry_run`: one that was not done."""
+    return {
+        "path": shown(path),
+        "before_ns": before_ns,
+        "after_ns": after_ns,
+        "dry_run": dry_run,
+        "error": error,
+    }
 
 
 def chosen(engine: Engine, folder: str | None) -> list[Watch]:

@@ -40,7 +40,8 @@ def run(engine: Engine, request: Request) -> Steps:
         house.store, _wanted(engine, folder, dry_run), dry_run=dry_run
     ):
         problem = None if error is None else f"{error.message}: {error.remedy}"
-        yield Result(row(entry.path, entry.before_ns, entry.after_ns, problem))
+        before_ns, after_ns = entry.before_ns, entry.after_ns
+        yield Result(row(entry.path, before_ns, after_ns, problem, dry_run=dry_run))
 
 
 def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:

@@ -106,7 +106,7 @@ def _planned(engine: Engine, watch: Watch) -> Row:
     """What a dry run would do: how many touches, and the newest of them."""
     wanted = engine.orderer.planned(watch.inbox)
     examples = [
-        row(one.sighting.path, one.sighting.seen.mtime_ns, one.after_ns, None)
+        row(one.sighting.path, one.sighting.seen.mtime_ns, one.after_ns, dry_run=True)
         for one in wanted[:MOST_EXAMPLES]
     ]
     return {"touches": len(wanted), "examples": examples}

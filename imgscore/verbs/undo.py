@@ -38,13 +38,14 @@ def run(engine: Engine, request: Request) -> Steps:
         raise ImgscoreError("there is no ordering to undo", "see: imgscore history")
     if request.dry_run or engine.house.config.dry_run:
         for one in wanted:
-            yield Result(row(one.sighting.path, one.sighting.seen.mtime_ns, one.after_ns, None))
+            path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
+            yield Result(row(path, before_ns, one.after_ns, dry_run=True))
         return
     for inbox in {touch.inbox for touch in touches}:
         engine.orderer.hold(inbox, held=True)
     for outcome in arrange.arrange(store, wanted, str(touches[0].run), "undo"):
         for touch in outcome.touched:
-            yield Result(row(touch.path, touch.before_ns, touch.after_ns, None))
+            yield Result(row(touch.path, touch.before_ns, touch.after_ns))
         for error in outcome.refused:
             yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
 

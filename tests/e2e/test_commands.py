@@ -73,7 +73,8 @@ def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: b
     restored = imgscore("restore-times", "--dry-run", "--json").rows
     assert 10 <= len(restored) <= 12  # a file that stands right is not touched
     dates = {path.name: path.stat().st_mtime_ns for path in inbox.iterdir()}
-    assert imgscore("restore-times", "--json").rows == restored
+    done = [row | {"dry_run": False} for row in restored]
+    assert imgscore("restore-times", "--json").rows == done
     for row in restored:
         path = Path(row["path"])
         assert path.stat().st_mtime_ns == row["after_ns"] != dates[path.name]

@@ -126,7 +126,8 @@ def test_a_backup_with_an_older_date_of_ours_is_no_foreign_date(ordered: World) 
 def test_restored_or_undone_the_inbox_is_held_until_ordered(ordered: World) -> None:
     for verb in ({"verb": "restore-times"}, {"verb": "undo", "what": "order"}):
         with ordered.engine() as engine:
-            assert ask(engine, **verb, dry_run=True) == ask(engine, **verb)
+            would = ask(engine, **verb, dry_run=True)
+            assert [row | {"dry_run": False} for row in would] == ask(engine, **verb)
             assert ordered.dates() == ordered.originals
             new = ordered.put("new.jpg", 1.0)
             ordered.settle(engine)
@@ -177,8 +178,8 @@ def test_dry_run_in_the_config_touches_nothing_and_says_what_it_would(ordered: W
         assert planned["touches"] == 1
         assert planned["examples"][0]["path"].endswith("new.jpg")
         for arguments in ({"verb": "order"}, {"verb": "restore-times"}):
-            assert ask(engine, **arguments)
-        assert ask(engine, "undo", what="order")
+            assert all(row["dry_run"] for row in ask(engine, **arguments))
+        assert all(row["dry_run"] for row in ask(engine, "undo", what="order"))
         assert not engine.orderer.held(os.fsencode(ordered.inbox))
     assert ordered.dates() == before
 

@@ -88,7 +88,8 @@ def test_a_family_out_of_the_watch_is_restored_there(shoot: World) -> None:
     shoot.settled()
     with shoot.engine() as engine:
         dry = ask(engine, "restore-times", folder=str(outside), dry_run=True)
-        assert dry == ask(engine, "restore-times", folder=str(outside)) and len(dry) == 3
+        done = ask(engine, "restore-times", folder=str(outside))
+        assert [row | {"dry_run": False} for row in dry] == done and len(done) == 3
         ask(engine, "restore-times")
     assert shoot.dates() == shoot.originals
 
