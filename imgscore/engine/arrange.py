@@ -188,14 +188,12 @@ def _hold_original(txn: Txn, one: Intended) -> None:
 
 def _seen_again(txn: Txn, sighting: Sighting) -> None:
     """Our own touch changed ctime and mtime: without this, the file would be hashed again."""
-    known = sightings.find(txn, sighting.path)
-    before, seen = sighting.seen, look_at(sighting.path)
-    if known is None or seen is None:
-        return  # a sidecar, or it is gone
+    known, seen = sightings.find(txn, sighting.path), look_at(sighting.path)
+    if known is None or known.digest != sighting.digest or seen is None:
+        return  # a sidecar, one that nobody has seen there yet, or gone
+    before = known.seen
     if (seen.dev, seen.ino, seen.size) == (before.dev, before.ino, before.size):
-        sightings.record(
-            txn, Sighting(sighting.path, seen, sighting.digest, sighting.inbox, sighting.role)
-        )
+        sightings.record(txn, Sighting(known.path, seen, known.digest, known.inbox, known.role))
 
 
 def with_sidecars(
@@ -250,14 +248,21 @@ def _put_back(
     settled: list[tuple[bytes, bytes]] = []
     with store.read() as txn:
         for digest, original in wanted:
-            sighting = sightings.find(txn, original.path)
-            seen = look_at(original.path)
-            if seen is None or (sighting is not None and sighting.digest != digest):
+            seen, sighting = look_at(original.path), sightings.find(txn, original.path)
+            if seen is None:
+                continue
+            if sighting is not None and (sighting.seen.dev, sighting.seen.ino) != (
+                seen.dev,
+                seen.ino,
+            ):
+                sighting = None  # another file took the name: only its date says what it is
+            if sighting is not None and sighting.digest != digest:
                 continue
             if seen.mtime_ns == original.original_ns or not originals.is_ours(
                 original, seen.mtime_ns
             ):
-                settled.append((digest, original.path))
+                if sighting is not None:
+                    settled.append((digest, original.path))
                 continue
             inbox, role = (sighting.inbox, sighting.role) if sighting else (b"", "inbox")
             now = Sighting(original.path, seen, digest, inbox, role)

@@ -12,7 +12,8 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import Found, walk
 from imgscore.store import originals, sightings
-from imgscore.store.schema import Original
+from imgscore.store.schema import Original, Sighting
+from imgscore.store.store import Store
 from imgscore.verbs.base import Result, Steps, shown, whole_path
 from imgscore.verbs.order import row
 from imgscore.watches import Watch, within
@@ -60,8 +61,8 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
             one.path for one in sightings.every(txn) if folder is None or within(one.path, folder)
         ]
     moved = arrange.with_sidecars(store, paths, dry_run=dry_run)
-    if folder is not None and engine.house.watches.folder(folder) is None:
-        moved += _elsewhere(engine, folder, dry_run)
+    for root in engine.house.watches.roots() if folder is None else [folder]:
+        moved += _unseen(store, root, dry_run)
     with store.read() as txn:
         held = [
             (digest, original)
@@ -73,14 +74,18 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
     return sorted(held, key=lambda one: one[1].path)
 
 
-def _elsewhere(engine: Engine, folder: bytes, dry_run: bool) -> list[tuple[bytes, Original]]:
-    """Files that were moved out of the watch with a date of ours: known by their bytes."""
-    store, watches = engine.house.store, engine.house.watches
-    paths = [
-        one.path
-        for one in walk(folder)
-        if isinstance(one, Found) and watches.folder(one.path) is None
-    ]
+def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[tuple[bytes, Original]]:
+    """Files with a date of ours that were moved to where nobody has seen them yet, or can."""
+    there = [one for one in walk(folder) if isinstance(one, Found)]
+    with store.read() as txn:
+        paths = [one.path for one in there if not _is_known(sightings.find(txn, one.path), one)]
     found = [arrange.held_of(store, path, dry_run=dry_run) for path in paths]
     beside = arrange.with_sidecars(store, paths, dry_run=dry_run)
     return [one for one in found if one is not None] + beside
+
+
+def _is_known(sighting: Sighting | None, found: Found) -> bool:
+    return sighting is not None and (sighting.seen.dev, sighting.seen.ino) == (
+        found.seen.dev,
+        found.seen.ino,
+    )

@@ -110,6 +110,18 @@ def test_out_of_the_watch_and_back(ordered: World) -> None:
     assert date(ordered.inbox / "c2.jpg") == ordered.originals["c.jpg"]
 
 
+def test_a_file_that_was_moved_while_nobody_looked_is_restored_where_it_is(ordered: World) -> None:
+    (ordered.inbox / "b.jpg").rename(ordered.inbox / "renamed.jpg")
+    (ordered.inbox / "c.jpg").rename(ordered.inbox / "keep" / "c.jpg")
+    (ordered.inbox / "d.jpg").rename(ordered.inbox / "swap")
+    (ordered.inbox / "a.jpg").rename(ordered.inbox / "d.jpg")
+    (ordered.inbox / "swap").rename(ordered.inbox / "a.jpg")
+    with ordered.engine() as engine:
+        ask(engine, "restore-times")
+    for here, name in {"renamed": "b", "keep/c": "c", "a": "d", "d": "a"}.items():
+        assert date(ordered.inbox / f"{here}.jpg") == ordered.originals[f"{name}.jpg"]
+
+
 def test_a_backup_with_an_older_date_of_ours_is_no_foreign_date(ordered: World) -> None:
     old = date(ordered.inbox / "d.jpg")
     for name in ("e", "f"):
