@@ -97,7 +97,7 @@ def _embedder(settings: Config) -> Finding:
 
 
 def _device(settings: Config) -> Finding:
-    """Tries the device: a provider may be installed and its driver missing."""
+    """Loads the model: it may be damaged, and a provider installed without its driver."""
     import onnxruntime
 
     said: list[str] = []
@@ -105,7 +105,7 @@ def _device(settings: Config) -> Finding:
     names = ", ".join(name.removesuffix("ExecutionProvider") for name in installed)
     try:
         choice = devices.choose(settings.device, installed)
-        used = registry.load(registry.EMBEDDED, settings.device, said.append).providers[0]
+        used = registry.load(settings.model, settings.device, said.append).providers[0]
     except ImgscoreError as error:
         return Finding("device", "problem", error.message, error.remedy)
     if said:

@@ -39,5 +39,9 @@ class StoreError(ImgscoreError):
     exit_code = 5
 
 
+class ModelError(ImgscoreError):
+    """The embedder cannot be loaded: no file's fault, and worth another try once it is mended."""
+
+
 class ImageError(ImgscoreError):
     """One file cannot be embedded: broken, too large, unreadable, not an image."""

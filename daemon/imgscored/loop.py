@@ -48,6 +48,8 @@ class Loop:
 
         What is under way is left for the next start.
         """
+        for call in self._mailbox.asked_for_reload():
+            _answer(call, None)
         self._watch()
         self._engine.looker.hint_all()
         while True:
@@ -93,6 +95,8 @@ class Loop:
             logger.error("%s; %s", error.message, error.remedy)
             self._config_trouble = f"{error.message}; {error.remedy}"
             self._engine.house.changed()
+            for call in self._mailbox.asked_for_reload():
+                _answer(call, error)
             return False
         return True
 
@@ -104,8 +108,7 @@ class Loop:
                 return
             if call.verb == "reload":
                 _check_config()  # a wrong one is refused here, and the old one stays
-                self._mailbox.reload()
-                _answer(call, None)
+                self._mailbox.reload(call)  # answered by the loop that follows: it listens then
                 return
             run, request = find(call.verb, call.arguments)
         except ImgscoreError as error:

@@ -40,6 +40,7 @@ class Mailbox:
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
         self._post = Post()
+        self._told_then: list[Call] = []
 
     def hint(self, path: bytes) -> None:
         """Something may have happened at a path."""
@@ -76,10 +77,17 @@ class Mailbox:
         self._post.stop = True
         self._wake()
 
-    def reload(self) -> None:
-        """The config has changed: end, and begin again with the new one."""
+    def reload(self, call: Call | None = None) -> None:
+        """The config has changed: end, and begin again with the new one; `call` is told then."""
+        if call is not None:
+            self._told_then.append(call)
         self._post.reload = True
         self._wake()
+
+    def asked_for_reload(self) -> list[Call]:
+        """Who waits for the reload; nobody does afterwards."""
+        calls, self._told_then = self._told_then, []
+        return calls
 
     def take(self) -> Post:
         """All the post, and none is left."""

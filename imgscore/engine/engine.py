@@ -18,7 +18,7 @@ from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
 from imgscore.work.pool import Pool, WorkerSettings, cpus
-from imgscore.work.tasks import Answer, Look, Noted, Rescore, Study, Task, Train
+from imgscore.work.tasks import Answer, Look, Noted, Rescore, Stuck, Study, Task, Train
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +147,8 @@ class Engine:
         if isinstance(answer, Noted):
             self._note(answer)
             return
+        if isinstance(answer, Stuck):
+            self._stumble(f"{answer.reason}; {answer.remedy}", "model")
         match task:
             case Look():
                 self.looker.take(task, answer)

@@ -18,7 +18,7 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import Failure, Fingerprint
 from imgscore.store.store import Txn
 from imgscore.watches import within
-from imgscore.work.tasks import Answer, Crashed, Look, Looked, Refused, Unreadable
+from imgscore.work.tasks import Answer, Crashed, Look, Looked, Refused, Stuck, Unreadable
 
 # Looks are committed together: a commit waits for the disk.
 BATCH = 64
@@ -228,6 +228,10 @@ class Looker:
                     self._found_since = time.monotonic()
                 self._found.append((task, answer))
                 self.looked += 1
+            case Stuck():
+                place = self.house.watches.locate(task.path)
+                if place is not None:
+                    self._queue.add(task.path, "inbox" if place.role == "inbox" else "teaches")
             case _ if self.house.watches.locate(task.path) is None:
                 again = False  # not ours to follow: whoever asked has the answer
             case Unreadable(reason, remedy) | Refused(reason, remedy):

@@ -8,7 +8,7 @@ from imgscore.engine.engine import Engine
 from imgscore.engine.looker import Ticket
 from imgscore.store import labels
 from imgscore.verbs.base import Progress, Result, Row, Steps, shown, whole_path
-from imgscore.work.tasks import Crashed, Looked, Moving, Refused, Unreadable
+from imgscore.work.tasks import Crashed, Looked, Moving, Refused, Stuck, Unreadable
 
 # Files handed in at a time: enough to keep the workers busy.
 AHEAD = 64
@@ -57,7 +57,7 @@ def problem(ticket: Ticket) -> str | None:
             return "there is no such file, or it is changing: check the name, or try again"
         case Looked(reason=reason, remedy=remedy):
             return f"{reason}: {remedy}" if remedy else reason
-        case Unreadable(reason, remedy) | Refused(reason, remedy):
+        case Unreadable(reason, remedy) | Refused(reason, remedy) | Stuck(reason, remedy):
             return f"{reason}: {remedy}" if remedy else reason
         case Crashed(reason):
             return reason or "the worker ended; try again"

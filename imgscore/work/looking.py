@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import stat
-import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +13,7 @@ import numpy as np
 
 from imgscore.embedders import registry
 from imgscore.embedders.names import NameEncoder, uform_encoder
-from imgscore.errors import ImageError
+from imgscore.errors import ImageError, ImgscoreError, ModelError
 from imgscore.images.decode import decode
 from imgscore.store import names, records, vectors
 from imgscore.store.schema import Fingerprint
@@ -98,11 +97,14 @@ def _remedy(error: OSError) -> str:
 def _embedder(context: Context) -> Embedder:
     key = (context.model, context.device)
     if key not in _embedders:
-        embedder = registry.load(
-            context.model, context.device, lambda note: context.notes.update(device=note)
-        )
-        if embedder.id != context.spec.images:
-            sys.exit("the model's files have changed")  # vectors of two embedders never meet
+        try:
+            embedder = registry.load(
+                context.model, context.device, lambda note: context.notes.update(device=note)
+            )
+        except ImgscoreError as error:
+            raise ModelError(error.message, error.remedy) from error
+        if embedder.id != context.spec.images:  # vectors of two embedders never meet
+            raise ModelError(f"the files of {context.model} have changed", "restart imgscored")
         _embedders[key] = embedder
     return _embedders[key]
 
@@ -123,8 +125,11 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
     if key is None or names.get(txn, key) is not None:
         return None
     if context.model not in _name_encoders:
-        folder = registry.uform_folder(context.model)
-        _name_encoders[context.model] = uform_encoder(folder)
+        try:
+            encoder = uform_encoder(registry.uform_folder(context.model))
+        except ImgscoreError as error:
+            raise ModelError(error.message, error.remedy) from error
+        _name_encoders[context.model] = encoder
     return key, _name_encoders[context.model]([os.path.basename(path)]).tobytes()
 
 

@@ -107,6 +107,13 @@ class Noted(msgspec.Struct, tag=True, frozen=True):
     text: str
 
 
+class Stuck(msgspec.Struct, tag=True, frozen=True):
+    """The task could not be done for want of the model; no file is to blame."""
+
+    reason: str
+    remedy: str
+
+
 class Crashed(msgspec.Struct, tag=True, frozen=True):
     """The worker died of the task. Said by the pool, not by the worker."""
 
@@ -114,7 +121,17 @@ class Crashed(msgspec.Struct, tag=True, frozen=True):
 
 
 Answer = (
-    Ready | Looked | Moving | Unreadable | Scored | Trained | Studied | Refused | Noted | Crashed
+    Ready
+    | Looked
+    | Moving
+    | Unreadable
+    | Scored
+    | Trained
+    | Studied
+    | Refused
+    | Noted
+    | Stuck
+    | Crashed
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imgscore.embedders import registry
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ImgscoreError, ModelError
 from imgscore.store.store import Store
 from imgscore.work import tasks
 
@@ -80,6 +80,8 @@ def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
             yield answer
     except MemoryError:
         yield tasks.Refused("needs too much memory", "free some memory, then try again")
+    except ModelError as error:
+        yield tasks.Stuck(error.message, error.remedy)
     except ImgscoreError as error:
         yield tasks.Refused(error.message, error.remedy)
 

@@ -1,6 +1,7 @@
 """Models under the running daemon: UForm, the switch to another embedder and back, the verbs."""
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 
 from imgscore import places
-from imgscore.embedders import catalogue, lite0_spec, registry
+from imgscore.embedders import catalogue, lite0_spec, manifest, registry
+from imgscore.embedders.manifest import FileFacts, Manifest
 from imgscore.errors import NoDaemonError
-from imgscore.heads import files
 from imgscore.store import records, sightings, vectors
 from imgscore.store.store import Store
-from imgscore.work.learning import head_file
+from imgscore.work.learning import rescore
+from imgscore.work.tasks import Rescore
+from imgscore.work.worker import Context
 from tests.conftest import put
 from tests.e2e.conftest import Daemon, imgscore, newest_first
 from tests.e2e.test_main_job import auc, move
@@ -56,22 +59,28 @@ def done(status: dict[str, Any]) -> int:
     return 80 if anew is None else int(anew["done"])
 
 
-def check_scores(inbox: Path, embedder: str) -> None:
-    """Every inbox file is scored by the current head, from its vector under this embedder."""
-    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+def check_scores(inbox: Path, model: str) -> None:
+    """Every inbox file has the current head's score, from its vector under this model."""
+    context = Context(places.store_folder(), places.heads_folder(), model, "cpu")
+    with context.store, context.store.read() as txn:
         record = records.current_head(txn, "default")
-        assert record is not None and record.embedder == embedder
-        head = files.load(head_file(places.heads_folder(), "default", record.version))
-        assert head.embedder == embedder
+        assert record is not None and record.embedder == context.spec.id
         digests = [one.digest for one in sightings.every(txn) if one.role == "inbox"]
         assert len(digests) == sum(one.is_file() for one in inbox.iterdir())
-        found = [vectors.get(txn, embedder, digest) for digest in digests]
-        assert None not in found
-        matrix = np.array([np.frombuffer(one, np.float16) for one in found if one is not None])
-        stored = [records.score(txn, "default", record.version, digest) for digest in digests]
-        assert np.allclose(
-            [one[0] for one in stored if one is not None], head.score(matrix).score, atol=1e-4
-        )
+        assert all(vectors.known(txn, context.spec.images, digest) for digest in digests)
+        stored = {one: records.score(txn, "default", record.version, one) for one in digests}
+        again = rescore(context, Rescore("default", record.version, digests))
+        scores = b"".join(part.scores for part in again)
+        for at in range(0, len(scores), 40):
+            digest, score = scores[at : at + 32], stored.pop(scores[at : at + 32])
+            assert score is not None, digest.hex()
+            packed = records.pack_score(digest, *score)
+            assert np.allclose(
+                np.frombuffer(packed[32:], "<f4"),
+                np.frombuffer(scores[at + 32 : at + 40], "<f4"),
+                atol=1e-4,
+            )
+        assert not stored
 
 
 def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path) -> None:
@@ -83,7 +92,7 @@ def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path)
     status = daemon.settle()
     assert (status["embedder"], status["head"]) == (uform, "1")
     assert status["watches"][0]["scored"] == 180
-    check_scores(inbox, uform)
+    check_scores(inbox, str(tiny))
     order = newest_first(inbox)
 
     # The switch, with files and a label coming in.
@@ -102,7 +111,7 @@ def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path)
     assert status["watches"][0]["scored"] == 188
     assert status["watches"][0]["labels"] == {"keep": 12, "trash": 10}
     assert auc(newest_first(inbox), "sun") > 0.95
-    check_scores(inbox, lite0_spec.ID)
+    check_scores(inbox, LITE0)
 
     # And back: only what came meanwhile is embedded, and the new labels are learned from.
     use(tiny)
@@ -110,7 +119,7 @@ def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path)
     assert (status["embedder"], status["head"]) == (uform, "3")
     assert status["watches"][0]["scored"] == 188
     assert status["watches"][0]["labels"] == {"keep": 12, "trash": 10}
-    check_scores(inbox, uform)
+    check_scores(inbox, str(tiny))
     with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
         counts = {name: one.count for name, one in vectors.embedders(txn).items()}
     assert counts == {uform: 210, lite0_spec.ID: 210}
@@ -143,7 +152,7 @@ def test_kill_nine_while_embedding_anew(inbox: Path, start: Start, tiny: Path) -
     status = daemon.settle()
     assert status["head"] == "2" and status["embedder"] == registry.spec(str(tiny)).id
     assert status["watches"][0]["labels"] == before["watches"][0]["labels"]
-    check_scores(inbox, status["embedder"])
+    check_scores(inbox, str(tiny))
 
 
 def test_a_model_that_cannot_be_used_is_refused(inbox: Path, start: Start, tmp_path: Path) -> None:
@@ -182,6 +191,31 @@ def test_download_and_use(inbox: Path, tiny: Path, monkeypatch: pytest.MonkeyPat
     assert rows["uform3-small"]["vectors"] == 3 and rows["uform3-small"]["in_use"]
     assert rows["uform3-small"]["embedder"] == embedder
     assert imgscore("status", "--json").row["hint"] is None
+
+
+def test_a_damaged_model_is_no_files_fault(
+    inbox: Path, start: Start, tiny: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny, folder)
+    weights = folder / "image_encoder.onnx"
+    facts = FileFacts(weights.stat().st_size, manifest.sha256_of(weights))
+    manifest.write(folder, Manifest("maker/model", "0" * 40, {weights.name: facts}))
+    use(folder)
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1])
+    put(inbox, "sun", 6)
+    answer = imgscore("scan")
+    assert answer.code and "damaged" in answer.err
+    (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
+    assert row["state"] == "problem" and "damaged" in row["detail"]
+    daemon = start()
+    status = until(daemon, lambda one: bool(one["troubles"]))
+    assert "damaged" in status["troubles"][0] and not status["failed"]
+    weights.write_bytes(good)
+    daemon.stop()
+    status = start().settle()
+    assert status["watches"][0]["files"] == 6 and not status["failed"] + status["troubles"]
 
 
 def test_a_missing_device_is_said_once(inbox: Path, start: Start) -> None:
