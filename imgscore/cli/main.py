@@ -18,6 +18,7 @@ for _name in (
     "train",
     "study",
     "heads",
+    "table",
     "order",
     "history",
     "service",

@@ -101,4 +101,8 @@ def _explained(row: Row) -> str:
             f"  {one['similarity']:+.3f}  {printable(one['path'] or one['sha256'])}"
             for one in row[side]
         ]
+    moved = [one for one in row["traits_that_matter"] if abs(one["change"]) >= 0.01]
+    if moved:
+        lines.append("traits that matter:")
+        lines += [f"  {one['change']:+.3f}  {one['name']}" for one in moved]
     return "\n".join(lines)

@@ -97,7 +97,10 @@ class Engine:
     def _next_times(self) -> list[float | None]:
         """When the rooms have something to do, in monotonic seconds."""
         now = time.monotonic()
+        before = self.house.pool.alive
         workers_end = self.house.pool.rest(now)
+        if self.house.pool.alive != before:
+            self.house.changed()
         if self._retry_at > now:
             return [workers_end, self._retry_at]
         if self.paused:
@@ -129,6 +132,7 @@ class Engine:
         for taste in follows.unscored:
             self.learner.rescore(taste)
         self.orderer.restore(follows.restore)
+        self.learner.advance_studies()
         if not self.paused:
             if self.looker.catch_up.complete:
                 for taste in self.learner.come_back():

@@ -209,12 +209,22 @@ class Learner:
                 self.house.store.commit(lambda txn: records.record_head(txn, record))
                 if record.accepted:
                     self._retire(task.taste, before)
+                self._forget_old_heads(task.taste)
             case Refused(reason, remedy):
                 state.trouble = f"{reason}; {remedy}"
             case Crashed(reason):
                 state.trouble = f"training {reason or 'was interrupted'}"
             case _:
                 pass
+
+    def _forget_old_heads(self, taste: str) -> None:
+        """A head is megabytes, and there is one for every training: keep the last, and those used."""
+        with self.house.store.read() as txn:
+            heads = records.heads(txn, taste)
+            used = {one.version for one in records.heads_in_use(txn, taste)}
+        for one in heads[:-KEPT_HEADS]:
+            if one.version not in used:
+                head_file(self.house.heads, taste, one.version).unlink(missing_ok=True)
 
     def use_head(self, taste: str, version: str) -> None:
         """Score and order with another head of the same taste."""

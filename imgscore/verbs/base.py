@@ -19,9 +19,9 @@ Row = dict[str, Any]
 """One result, as `--json` prints it."""
 
 NAMES = (
-    "db", "evaluate", "explain", "heads", "history", "import-labels", "label", "model", "next",
-    "order", "pause", "restore-times", "resume", "scan", "score", "status", "suspects", "train",
-    "undo", "wait",
+    "db", "evaluate", "explain", "heads", "history", "import", "import-labels", "label", "model",
+    "next", "order", "pause", "restore-times", "resume", "scan", "score", "status", "suspects",
+    "train", "undo", "wait",
 )  # fmt: skip
 
 
@@ -48,7 +48,8 @@ def find(name: str, arguments: Row) -> tuple[Run, Any]:
     """The verb `name` and its checked request. Raises UsageError."""
     if name not in NAMES:
         raise UsageError(f"there is no verb {name!r}", "see: imgscore --help")
-    module = importlib.import_module(f"imgscore.verbs.{name.replace('-', '_')}")
+    file = "import_" if name == "import" else name.replace("-", "_")
+    module = importlib.import_module(f"imgscore.verbs.{file}")
     try:
         return module.run, msgspec.convert(arguments, module.Request)
     except msgspec.ValidationError as error:

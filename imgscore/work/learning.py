@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from imgscore.errors import ImgscoreError
 from imgscore.heads import files
-from imgscore.heads.base import Examples, Head
+from imgscore.heads.base import Examples, Scores
+from imgscore.heads.extras import extras_of
 from imgscore.heads.features import fit_features
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from imgscore.work.worker import Context
 
 # A sample of the library tells its mean and scale; more would only cost time.
-BACKGROUND = 4000
+BACKGROUND = 4500
 # Vectors scored at a time: 4,096 of 5 kB are 20 MB.
 ROWS_AT_A_TIME = 4096
 
@@ -57,12 +58,25 @@ def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
                 rows.append(block[row])
     matrix = np.array(rows, np.float16).reshape(-1, model.dim)
     order = [found[digest] for digest in digests]
-    background = sample(txn, model, BACKGROUND)
+    names_of, background = sample(txn, model, BACKGROUND)
     keep = np.array([one.label == "keep" for one in order], bool)
-    examples = Examples(matrix, keep, background, model.sections, model.id)
+    examples = Examples(
+        matrix,
+        keep,
+        background,
+        model.sections,
+        model.id,
+        extras=extras(txn, digests),
+        background_extras=extras(txn, names_of),
+    )
     examples.check()
     groups = near_duplicates(matrix, fit_features(background, model.sections))
     return Labelled(digests, order, replace(examples, groups=groups))
+
+
+def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:
+    """What a head sees of images beside their vectors, [n, k]."""
+    return extras_of([records.traits(txn, digest) for digest in digests])
 
 
 def train(context: Context, task: Train) -> Trained:
@@ -101,16 +115,22 @@ def head_file(heads: Path, taste: str, version: str) -> Path:
     return heads / taste / f"{version}.safetensors"
 
 
-def sample(txn: Txn, model: Spec, most: int) -> NDArray[np.float16]:
-    """At most `most` vectors spread evenly over the store, [n, dim]; the same ones each time."""
+def sample(txn: Txn, model: Spec, most: int) -> tuple[list[bytes], NDArray[np.float16]]:
+    """At most `most` images spread evenly over the store, the same each time.
+
+    Returns their digests and vectors [n, dim].
+    """
     every = max(1, -(-vectors.count(txn, model.images) // most))
+    digests: list[bytes] = []
     rows: list[NDArray[np.float16]] = []
     passed = 0
-    for _, values in sight.blocks(txn, model):
+    for names, values in sight.blocks(txn, model):
         block = np.frombuffer(values, np.float16).reshape(-1, model.dim)
-        rows.append(block[(-passed) % every :: every].copy())
+        chosen = range((-passed) % every, len(block), every)
+        digests += [names[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE] for row in chosen]
+        rows.append(block[chosen.start :: every])
         passed += len(block)
-    return np.concatenate(rows) if rows else np.empty((0, model.dim), np.float16)
+    return digests, np.concatenate(rows) if rows else np.empty((0, model.dim), np.float16)
 
 
 def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
@@ -125,7 +145,9 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
     with context.store.read() as txn:
         batches = _chosen(txn, model, task.digests) if task.digests else _all(txn, model)
         for digests, values in batches:
-            yield Scored(_scores(head, digests, values, model.dim), last=False)
+            matrix = np.frombuffer(values, np.float16).reshape(-1, model.dim)
+            scores = head.score(matrix, extras(txn, digests))
+            yield Scored(_packed(digests, scores), last=False)
     yield Scored(b"", last=True)
 
 
@@ -151,12 +173,10 @@ def _all(txn: Txn, model: Spec) -> Iterator[tuple[list[bytes], bytes]]:
         yield digests, b"".join(values)
 
 
-def _scores(head: Head, digests: list[bytes], values: bytes, dim: int) -> bytes:
-    matrix = np.frombuffer(values, np.float16).reshape(-1, dim)
-    scores, deviations = head.score(matrix)
+def _packed(digests: list[bytes], scores: Scores) -> bytes:
     return b"".join(
         records.pack_score(digest, score, deviation)
         for digest, score, deviation in zip(
-            digests, scores.tolist(), deviations.tolist(), strict=True
+            digests, scores.score.tolist(), scores.deviation.tolist(), strict=True
         )
     )

@@ -23,6 +23,7 @@ from imgscore.work.tasks import Look, Looked, Moving, Unreadable
 if TYPE_CHECKING:
     from imgscore.embedders.base import Embedder
     from imgscore.heads.base import Head
+    from imgscore.images.traits import Traits
     from imgscore.store.store import Txn
     from imgscore.work.worker import Context
 
@@ -46,9 +47,9 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
         return Moving()
     with context.store.read() as txn:
         stored = vectors.get(txn, context.spec.images, digest)
-        has_traits = records.traits(txn, digest) is not None
-    if stored is not None and has_traits:
-        return _judged(context, task, Looked(seen, digest), stored)
+        traits = records.traits(txn, digest)
+    if stored is not None and traits is not None:
+        return _judged(context, task, Looked(seen, digest), stored, traits)
     if len(data) > MOST_BYTES:
         return Looked(
             seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"
@@ -62,7 +63,8 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
         return Looked(
             seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
         )
-    return _judged(context, task, Looked(seen, digest, vector, picture.traits), vector)
+    looked = Looked(seen, digest, vector, picture.traits)
+    return _judged(context, task, looked, vector, picture.traits)
 
 
 def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
@@ -109,14 +111,14 @@ def _embedder(context: Context) -> Embedder:
     return _embedders[key]
 
 
-def _judged(context: Context, task: Look, looked: Looked, vector: bytes) -> Looked:
+def _judged(context: Context, task: Look, looked: Looked, vector: bytes, traits: Traits) -> Looked:
     """What was read, with its score and the vector of the file's name where they are wanted."""
     spec = context.spec
     with context.store.read() as txn:
         name = _new_name(context, txn, task.path)
         fresh = {} if name is None else dict([name])
         row = sight.at_path(txn, spec, looked.digest, vector, task.path, fresh)
-    return msgspec.structs.replace(looked, score=_score(context, task, row), name=name)
+    return msgspec.structs.replace(looked, score=_score(context, task, row, traits), name=name)
 
 
 def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | None:
@@ -133,11 +135,12 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
     return key, _name_encoders[context.model]([os.path.basename(path)]).tobytes()
 
 
-def _score(context: Context, task: Look, row: bytes) -> tuple[float, float] | None:
+def _score(context: Context, task: Look, row: bytes, traits: Traits) -> tuple[float, float] | None:
     """`row`: what the head sees."""
     if not task.head:
         return None
     from imgscore.heads import files
+    from imgscore.heads.extras import extras_of
     from imgscore.work.learning import head_file
 
     key = (task.taste, task.head)
@@ -146,5 +149,5 @@ def _score(context: Context, task: Look, row: bytes) -> tuple[float, float] | No
     head = _heads[key]
     if head.embedder != context.spec.id:
         return None  # the head is of another embedder; a new one is on its way
-    scores, deviations = head.score(np.frombuffer(row, np.float16)[None])
-    return float(scores[0]), float(deviations[0])
+    found = head.score(np.frombuffer(row, np.float16)[None], extras_of([traits]))
+    return float(found.score[0]), float(found.deviation[0])

@@ -23,6 +23,7 @@ from imgscore.work.tasks import (
     Noted,
     Ready,
     Scored,
+    Studied,
     Task,
     frame,
     take_answers,
@@ -180,7 +181,7 @@ class Pool:
                 worker.ready, self._failed_starts = True, 0
                 continue
             task = worker.tasks[0]
-            if not (isinstance(answer, Noted) or (isinstance(answer, Scored) and not answer.last)):
+            if _ends_the_task(answer):
                 worker.tasks.popleft()
                 worker.idle_since = time.monotonic()
             found.append((task, answer))
@@ -255,6 +256,17 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _ends_the_task(answer: Answer) -> bool:
+    """Whether this is all that there is to a task; long answers come in parts."""
+    match answer:
+        case Noted():
+            return False
+        case Scored(last=last) | Studied(last=last):
+            return last
+        case _:
+            return True
 
 
 def cpus() -> int:

@@ -1,28 +1,32 @@
-"""Questions about a taste that need all of its vectors: evaluate, suspects, next, explain.
+"""Questions about a taste that need its vectors or heavy parts: evaluate, suspects, next, explain,
+and reading a table.
 
 Images are named by their digests, in hexadecimal; the verbs know where they lie.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from imgscore import tables
 from imgscore.errors import ImgscoreError
 from imgscore.heads import files
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.explain import Witness, explain
+from imgscore.heads.extras import NAMES as TRAIT_NAMES
 from imgscore.heads.features import fit_features
 from imgscore.heads.next_labels import next_labels
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.store import labels, records, sightings
 from imgscore.work import sight
-from imgscore.work.learning import examples_of, head_file
+from imgscore.work.learning import examples_of, extras, head_file
 from imgscore.work.tasks import Studied, Study
 
 if TYPE_CHECKING:
@@ -35,8 +39,14 @@ Row = dict[str, Any]
 MOST_CANDIDATES = 5000
 
 
-def study(context: Context, task: Study) -> Studied:
-    """Answer a question. Raises ImgscoreError where there is nothing to answer it from."""
+def study(context: Context, task: Study) -> Iterator[Studied]:
+    """Answer a question, in parts. Raises ImgscoreError where there is nothing to go by."""
+    if task.question == "read table":
+        path, model = Path(task.arguments["file"]), context.spec
+        for rows in tables.read(path, embedder=model.id, dim=model.dim):
+            yield Studied(rows, last=False)
+        yield Studied([], last=True)
+        return
     questions: dict[str, Callable[[Context, Txn, Study], list[Row]]] = {
         "evaluate": _evaluate,
         "suspects": _suspects,
@@ -44,7 +54,8 @@ def study(context: Context, task: Study) -> Studied:
         "explain": _explain,
     }
     with context.store.read() as txn:
-        return Studied(questions[task.question](context, txn, task), last=True)
+        rows = questions[task.question](context, txn, task)
+    yield Studied(rows, last=True)
 
 
 def _evaluate(context: Context, txn: Txn, task: Study) -> list[Row]:
@@ -84,11 +95,12 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
     if not there:
         return []
     matrix = np.stack([np.frombuffer(vector, np.float16) for _, vector in there])
+    more = extras(txn, [digest for digest, _ in there])
     features = fit_features(labelled.examples.background, model.sections)
     chosen = next_labels(
-        head, features, matrix, labelled.examples.embeddings, task.arguments["count"]
+        head, features, matrix, labelled.examples.embeddings, task.arguments["count"], more
     )
-    scores = head.score(matrix[chosen]).score
+    scores = head.score(matrix[chosen], more[chosen]).score
     return [
         {"sha256": there[row][0].hex(), "score": float(score)}
         for row, score in zip(chosen, scores, strict=True)
@@ -98,16 +110,20 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
 def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
     model = context.spec
     labelled = examples_of(context, txn, task.taste)
-    vector = sight.get(txn, model, bytes.fromhex(task.arguments["sha256"]))
+    digest = bytes.fromhex(task.arguments["sha256"])
+    vector = sight.get(txn, model, digest)
     if vector is None:
         raise ImgscoreError("the image has no embedding", "see: imgscore status")
     embedding: NDArray[np.float16] = np.frombuffer(vector, np.float16)
-    features = fit_features(labelled.examples.background, model.sections)
+    examples = labelled.examples
+    features = fit_features(examples.background, examples.sections, examples.background_extras)
     found = explain(
         _head(context, txn, task.taste),
         features,
-        labelled.examples,
+        examples,
         embedding,
+        extras=extras(txn, [digest])[0],
+        names=TRAIT_NAMES,
         most=task.arguments["count"],
     )
 
@@ -124,6 +140,7 @@ def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
             "high": found.high,
             "keeps": shown(found.keeps),
             "trashes": shown(found.trashes),
+            "traits_that_matter": msgspec.to_builtins(found.traits),
             "kind": found.kind,
         }
     ]

@@ -68,7 +68,7 @@ def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
         case tasks.Study():
             from imgscore.work.study import study
 
-            yield study(context, task)
+            yield from study(context, task)
 
 
 def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:

@@ -1,0 +1,53 @@
+"""export and import: everything as one Parquet file, and back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgscore import config, places
+from imgscore.cli.app import Json, Taste, app, run
+from imgscore.cli.output import printable, to_json
+from imgscore.config import Config
+from imgscore.errors import StoreError
+from imgscore.verbs.base import Row
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Write names, digests, embeddings and labels into a Parquet file."""
+    from imgscore import tables
+    from imgscore.embedders import registry
+    from imgscore.store.store import Store
+
+    settings = config.load() if places.config_file().exists() else Config()
+    chosen = taste or next((watch.taste for watch in settings.watch), "default")
+    model = registry.spec(settings.model)
+    if not (places.store_folder() / "data.mdb").exists():
+        raise StoreError("there is nothing to export yet", "begin with: imgscore init INBOX")
+    with Store(places.store_folder(), readonly=True) as store:
+        count = tables.write(store, file, taste=chosen, embedder=model.id, dim=model.dim)
+    row = {"file": str(file), "rows": count, "taste": chosen, "error": None}
+    typer.echo(to_json(row) if as_json else f"{count} images written to {printable(str(file))}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A Parquet file that `export` wrote.")],
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Take labels from a Parquet file, and embeddings if they are of the embedder in use."""
+    arguments = {"file": str(file.absolute()), "taste": taste}
+    run("import", arguments, _describe, as_json=as_json)
+
+
+def _describe(row: Row) -> str:
+    return (
+        f"{row['rows']} rows: {row['labels']} new labels, {row['embeddings']} new embeddings "
+        f"for taste {row['taste']}"
+    )

@@ -1,0 +1,58 @@
+"""import: take labels, and embeddings of the embedder in use, from a Parquet file."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.store import labels, vectors
+from imgscore.store.schema import LabelEvent
+from imgscore.store.store import Txn
+from imgscore.verbs.base import Progress, Result, Row, Steps, until_idle
+from imgscore.verbs.study import taste_or_first
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`file`: an absolute path."""
+
+    file: str
+    taste: str | None = None
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """One row of counts. Labels that are there already are not logged again."""
+    taste = taste_or_first(engine, request.taste)
+    ticket = engine.learner.study("read table", taste, file=str(Path(request.file)))
+    counts = {"rows": 0, "labels": 0, "embeddings": 0}
+    while True:
+        rows, ticket.rows = ticket.rows, []
+        if rows:
+            found = engine.house.store.commit(partial(_take, engine, taste, rows))
+            for name, count in found.items():
+                counts[name] += count
+            yield Progress("importing", counts["rows"], 0)
+        if ticket.error is not None:
+            raise ticket.error
+        if ticket.done and not ticket.rows:
+            break
+        yield None
+    if counts["labels"]:
+        engine.learner.relearn(taste, at_once=True)
+        yield from until_idle(engine, "learning")
+    yield Result({**counts, "taste": taste, "error": None})
+
+
+def _take(engine: Engine, taste: str, rows: list[Row], txn: Txn) -> dict[str, int]:
+    now_ns = time.time_ns()
+    pairs = [(row["sha256"], row["vector"]) for row in rows if row["vector"] is not None]
+    added = vectors.append(txn, engine.house.embedder.id, pairs)
+    learned = 0
+    for row in rows:
+        current = labels.current(txn, taste, row["sha256"])
+        if row["label"] is not None and (current is None or current.label != row["label"]):
+            event = LabelEvent(now_ns, taste, row["sha256"], row["label"], "import", b"")
+            labels.append(txn, event)
+            learned += 1
+    return {"rows": len(rows), "labels": learned, "embeddings": added}
