@@ -77,7 +77,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--debug", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     pick = random.Random(arguments.seed)
@@ -117,10 +116,6 @@ def main() -> None:
             shutil.copyfile(path, inbox / path.name)
             originals[path.name] = (inbox / path.name).stat().st_mtime_ns
         timed("100 more dropped → in order", start, inbox, truth, ordered=True)
-        if arguments.debug:
-            import json
-            names = [str(p) for p in inbox.iterdir() if p.is_file()]
-            Path("/work/scratch/debug.json").write_text(json.dumps([{**r, "truth": truth[Path(r["path"]).name], "mtime": Path(r["path"]).stat().st_mtime} for r in ask("score", files=names)]))
         rows = ask("restore-times")
         wrong = sum(
             path.stat().st_mtime_ns != originals[path.name]

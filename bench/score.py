@@ -11,8 +11,9 @@ from bench.house import liked, resampled, store_examples
 from bench.parts import apart
 from imgscore.embedders import registry
 from imgscore.heads import files
+from imgscore.places import head_file
 from imgscore.store.store import Store
-from imgscore.work.learning import head_file, rescore, train
+from imgscore.work.learning import rescore, train
 from imgscore.work.tasks import Rescore, Train
 from imgscore.work.worker import Context
 

@@ -33,6 +33,11 @@ def heads_folder() -> Path:
     return data_folder() / "heads"
 
 
+def head_file(heads: Path, taste: str, version: str) -> Path:
+    """Where a head lies under the heads' folder."""
+    return heads / taste / f"{version}.safetensors"
+
+
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/imgscore`: may be deleted at any time."""
     return _base("XDG_CACHE_HOME", ".cache")

@@ -7,6 +7,7 @@ from typing import Any
 
 from imgscore.engine.base import House
 from imgscore.errors import ImgscoreError
+from imgscore.places import head_file
 from imgscore.store import labels, records, sightings, vectors
 from imgscore.store.store import Txn
 from imgscore.work.tasks import (
@@ -24,6 +25,8 @@ from imgscore.work.tasks import (
 LEAST_LABELS = 2
 # With many labels one more changes little: the wait grows with them, up to this many seconds.
 MOST_PATIENCE = 60.0
+# Heads whose files stay, so that `heads use` can go back to them; their figures stay for ever.
+KEPT_HEADS = 20
 
 
 def patience(count: int, train_after: float) -> float:
@@ -218,10 +221,10 @@ class Learner:
                 pass
 
     def _forget_old_heads(self, taste: str) -> None:
-        """A head is megabytes, and there is one for every training: keep the last, and those used."""
+        """A head is megabytes, and every training makes one: keep the last, and those in use."""
         with self.house.store.read() as txn:
             heads = records.heads(txn, taste)
-            used = {one.version for one in records.heads_in_use(txn, taste)}
+            used = records.heads_in_use(txn, taste)
         for one in heads[:-KEPT_HEADS]:
             if one.version not in used:
                 head_file(self.house.heads, taste, one.version).unlink(missing_ok=True)

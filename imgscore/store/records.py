@@ -102,6 +102,16 @@ def head_under(txn: Txn, taste: str, embedder: str) -> HeadRecord | None:
     return None if value is None else _head.decode(value)
 
 
+def heads_in_use(txn: Txn, taste: str) -> set[str]:
+    """Versions that score a taste, now or when an earlier embedder comes back."""
+    name = f"head:{taste}".encode()
+    return {
+        version.decode()
+        for key, version in txn.table("meta").scan(name)
+        if key == name or key.startswith(name + b"\0")
+    }
+
+
 def heads(txn: Txn, taste: str) -> list[HeadRecord]:
     """Every head of a taste, oldest first."""
     prefix = f"{taste}\0".encode()

@@ -6,6 +6,7 @@ import msgspec
 
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
+from imgscore.places import head_file
 from imgscore.store import records
 from imgscore.store.schema import HeadRecord
 from imgscore.verbs.base import Result, Row, Steps, until_idle
@@ -40,6 +41,10 @@ def run(engine: Engine, request: Request) -> Steps:
         raise ImgscoreError(
             f"head {chosen.version} was trained on {chosen.embedder}",
             "switch to that embedder first: imgscore model use",
+        )
+    if not head_file(house.heads, taste, chosen.version).exists():
+        raise ImgscoreError(
+            f"head {chosen.version} is too old: its file is gone", "use a later one, or train anew"
         )
     engine.learner.use_head(taste, chosen.version)
     yield from until_idle(engine, "scoring")

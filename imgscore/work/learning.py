@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -19,6 +18,7 @@ from imgscore.heads.extras import extras_of
 from imgscore.heads.features import fit_features
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
+from imgscore.places import head_file
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import DIGEST_SIZE, HeadRecord, Label
 from imgscore.work import sight
@@ -108,11 +108,6 @@ def train(context: Context, task: Train) -> Trained:
             report=msgspec.to_builtins(done.report),
         )
     )
-
-
-def head_file(heads: Path, taste: str, version: str) -> Path:
-    """Where a head lies."""
-    return heads / taste / f"{version}.safetensors"
 
 
 def sample(txn: Txn, model: Spec, most: int) -> tuple[list[bytes], NDArray[np.float16]]:

@@ -141,7 +141,7 @@ def _score(context: Context, task: Look, row: bytes, traits: Traits) -> tuple[fl
         return None
     from imgscore.heads import files
     from imgscore.heads.extras import extras_of
-    from imgscore.work.learning import head_file
+    from imgscore.places import head_file
 
     key = (task.taste, task.head)
     if key not in _heads:

@@ -24,9 +24,10 @@ from imgscore.heads.features import fit_features
 from imgscore.heads.next_labels import next_labels
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
+from imgscore.places import head_file
 from imgscore.store import labels, records, sightings
 from imgscore.work import sight
-from imgscore.work.learning import examples_of, extras, head_file
+from imgscore.work.learning import examples_of, extras
 from imgscore.work.tasks import Studied, Study
 
 if TYPE_CHECKING:
