@@ -105,8 +105,8 @@ def prepare(pixels: NDArray[np.uint8], config: ImageConfig) -> Floats:
     """Pixels [h, w, 3] → float32 [1, 3, size, size]: the middle square, normalised.
 
     What uform's own processor gives, but cropped before it is resized: 20000 × 2 pixels need not
-    become 2,240,000 × 224 first. The sizes are rounded as uform rounds them. Upright images follow
-    uform's torch processor, as the training did: its numpy one (3.1.3) leaves their height as is.
+    become 2,240,000 × 224 first. The sizes are rounded as uform rounds them. Upright images are
+    resized as lying ones are; uform's numpy processor (3.1.3) leaves their height as it is.
     """
     height, width = pixels.shape[:2]
     size = config.image_size

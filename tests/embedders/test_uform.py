@@ -54,8 +54,7 @@ def prepared_by_uform(folder: Path, image: Image.Image) -> NDArray[np.float32]:
     """What uform's own processor makes of an image, [1, 3, size, size].
 
     Upright images lie down for it: uform 3.1.3 divides by a width that it has just overwritten, so
-    that it squeezes them sideways and leaves their height as it is; its torch processor, and the
-    training, do not.
+    that it squeezes them sideways and leaves their height as it is.
     """
     from uform.numpy_processors import ImageProcessor
 
