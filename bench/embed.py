@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import statistics
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 
-from bench.figures import SUFFIXES, Figure, Setting, cores
+from PIL import Image
+
+from bench.figures import Figure, Setting, cores
 from bench.house import Run, fill, imgscore, new_house
 from bench.parts import apart, old_recipe_rate
 
@@ -15,16 +18,49 @@ LEAST_OF_IDEAL = 0.8
 LEAST_OF_OLD = 10.0
 # The old recipe takes a quarter of a second an image: its rate is known after a few hundred.
 MOST_FOR_OLD = 300
+MEGAPIXELS = 2
+SOURCES = 20
 PHOTOGRAPHS = frozenset({".jpg", ".jpeg"})
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """A mixed sample of the corpus; then its photographs alone."""
-    count = setting.either(200, 2000)
-    for name, suffixes in (("mixed images", SUFFIXES), ("JPEG photographs", PHOTOGRAPHS)):
-        files = setting.images(count if suffixes is SUFFIXES else count // 4, suffixes=suffixes)
-        if files:
-            yield from _compare(setting, name, files)
+    """A mixed sample of the corpus; its large JPEGs, some progressive; and as cameras make them."""
+    yield from _compare(setting, "mixed images", setting.images(setting.either(200, 2000)))
+    large = [path for path in setting.images(10**6, suffixes=PHOTOGRAPHS) if _is_large(path)]
+    if not large:
+        return
+    count = setting.either(60, 400)
+    folder = setting.scratch / "photographs"
+    folder.mkdir(parents=True)
+    found = _repeated(large, folder, count)
+    yield from _compare(setting, f"JPEGs of at least {MEGAPIXELS} megapixels", found)
+    camera = [_as_a_camera(path, folder / f"camera-{path.stem}.jpg") for path in large[:SOURCES]]
+    found = _repeated(camera, setting.scratch / "photographs", count)
+    yield from _compare(setting, "12-megapixel baseline JPEGs, as cameras make them", found)
+
+
+def _repeated(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Files repeated to `count`, each ending in bytes of its own, which no decoder reads.
+
+    Other content, the same work.
+    """
+    found = []
+    for number, path in zip(range(count), cycle(files), strict=False):
+        found.append(folder / f"{number:04d}.jpg")
+        found[-1].write_bytes(path.read_bytes() + number.to_bytes(8, "big"))
+    return found
+
+
+def _as_a_camera(path: Path, target: Path) -> Path:
+    """A picture of the corpus at 4000 × 3000, as a baseline JPEG of quality 92."""
+    with Image.open(path) as image:
+        image.convert("RGB").resize((4000, 3000)).save(target, quality=92)
+    return target
+
+
+def _is_large(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.width * image.height >= MEGAPIXELS * 10**6
 
 
 def _compare(setting: Setting, name: str, files: Sequence[Path]) -> Iterator[Figure]:
