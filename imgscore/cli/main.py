@@ -22,6 +22,7 @@ for _name in (
     "order",
     "history",
     "service",
+    "unit",
     "model",
     "db",
     "config",

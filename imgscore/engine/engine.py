@@ -86,8 +86,8 @@ class Engine:
                 self._advance(now)
             except StoreError as error:
                 self._stumble(f"{error.message}; {error.remedy}", "store")
-            if before and self.idle:
-                return  # whoever waits for this wants to know at once
+            if (before and self.idle) or self._retry_at > now:
+                return  # whoever waits for this, or for the end of a trouble, wants to know at once
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
         until = min((at for at in times if at is not None), default=None)
         wait = None if until is None else max(0.0, until - time.monotonic())
