@@ -23,8 +23,8 @@ from imgscore.store.schema import DIGEST_SIZE, Fingerprint, LabelEvent, Sighting
 from imgscore.store.store import Store
 from imgscore.watches import Watch
 from imgscore.work import learning
+from imgscore.work.context import Context
 from imgscore.work.tasks import Rescore, Train
-from imgscore.work.worker import Context
 
 EVERY = 10
 MOST_LOST = 0.005

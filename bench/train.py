@@ -26,7 +26,7 @@ import json, resource, sys, time
 from pathlib import Path
 from imgscore.work.learning import train
 from imgscore.work.tasks import Train
-from imgscore.work.worker import Context
+from imgscore.work.context import Context
 start, cpu = time.perf_counter(), time.process_time()
 done = train(Context(Path(sys.argv[1]), Path(sys.argv[2]), "efficientnet-lite0", "cpu"),
              Train("default"))

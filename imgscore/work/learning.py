@@ -27,7 +27,7 @@ from imgscore.work.tasks import Rescore, Scored, Train, Trained
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
     from imgscore.store.store import Txn
-    from imgscore.work.worker import Context
+    from imgscore.work.context import Context
 
 # A sample of the library tells its mean and scale; more would only cost time.
 BACKGROUND = 4500

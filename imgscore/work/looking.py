@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgscore.heads.base import Head
     from imgscore.images.traits import Traits
     from imgscore.store.store import Txn
-    from imgscore.work.worker import Context
+    from imgscore.work.context import Context
 
 MOST_BYTES = 1 << 29
 _CHUNK = 1 << 22

@@ -33,7 +33,7 @@ from imgscore.work.tasks import Studied, Study
 if TYPE_CHECKING:
     from imgscore.heads.base import Head
     from imgscore.store.store import Txn
-    from imgscore.work.worker import Context
+    from imgscore.work.context import Context
 
 Row = dict[str, Any]
 # Unlabelled images among which the next ones to label are sought: 5,000 of 5 kB are 25 MB.
