@@ -1,6 +1,7 @@
 """Drop, sort, label: what the program is for, with a real daemon."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -67,6 +68,10 @@ def test_drop_label_order(inbox: Path, start: Start) -> None:
         path.rename(inbox / "keep" / path.name)
     daemon.settle()
     assert auc(newest_first(inbox), "text") > 0.9
+
+    # Idle is invisible: whatever it did, the daemon itself loaded none of the heavy parts.
+    maps = Path(f"/proc/{daemon.process.pid}/maps").read_text()
+    assert not re.search(r"numpy|onnxruntime|PIL/|torch", maps)
 
     rows = daemon.ask("restore-times")
     assert len(rows) == 24 and not any(row["error"] for row in rows)
