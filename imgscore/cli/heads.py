@@ -1,6 +1,7 @@
-"""heads list and heads use."""
+"""heads list, use and import."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,17 @@ def use(
 ) -> None:
     """Go back to a head; the next training may replace it."""
     arguments = {"action": "use", "version": head, "taste": taste}
+    run("heads", arguments, _describe, as_json=as_json)
+
+
+@group.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A head: .safetensors, or the recipe's MLP as .pt.")],
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Use a head that was trained elsewhere, on the embedder in use."""
+    arguments = {"action": "import", "file": str(file.absolute()), "taste": taste}
     run("heads", arguments, _describe, as_json=as_json)
 
 

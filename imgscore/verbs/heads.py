@@ -1,5 +1,6 @@
-"""heads: the trained heads of a taste, and going back to one of them."""
+"""heads: the trained heads of a taste, going back to one, and taking one from elsewhere."""
 
+import time
 from typing import Literal
 
 import msgspec
@@ -7,17 +8,18 @@ import msgspec
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.places import head_file
-from imgscore.store import records
+from imgscore.store import labels, records
 from imgscore.store.schema import HeadRecord
 from imgscore.verbs.base import Result, Row, Steps, until_idle
-from imgscore.verbs.study import taste_or_first
+from imgscore.verbs.study import answer, taste_or_first
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`version`: which head to use."""
+    """`version`: which head to use. `file`: an absolute path, to import from."""
 
-    action: Literal["list", "use"] = "list"
+    action: Literal["list", "use", "import"] = "list"
     version: str | None = None
+    file: str = ""
     taste: str | None = None
 
 
@@ -31,6 +33,9 @@ def run(engine: Engine, request: Request) -> Steps:
     in_use = current.version if current is not None else None
     if request.action == "list":
         yield from (Result(_row(head, in_use)) for head in heads)
+        return
+    if request.action == "import":
+        yield from _import(engine, taste, request.file)
         return
     chosen = next((head for head in heads if head.version == request.version), None)
     if chosen is None:
@@ -49,6 +54,28 @@ def run(engine: Engine, request: Request) -> Steps:
     engine.learner.use_head(taste, chosen.version)
     yield from until_idle(engine, "scoring")
     yield Result(_row(chosen, chosen.version))
+
+
+def _import(engine: Engine, taste: str, file: str) -> Steps:
+    """Take a head that was trained elsewhere into use; the next training may replace it."""
+    house = engine.house
+    (found,) = yield from answer(engine, "import head", taste, file=file)
+    with house.store.read() as txn:
+        newest = labels.last_sequence(txn)
+    record = HeadRecord(
+        version=found["version"],
+        taste=taste,
+        embedder=house.embedder.id,
+        created_ns=time.time_ns(),
+        labels=0,
+        label_sequence=newest,
+        accepted=False,
+        report={"kind": found["kind"], "reason": f"imported from {file}"},
+    )
+    house.store.commit(lambda txn: records.record_head(txn, record))
+    engine.learner.use_head(taste, record.version)
+    yield from until_idle(engine, "scoring")
+    yield Result(_row(record, record.version))
 
 
 def _row(head: HeadRecord, in_use: str | None) -> Row:

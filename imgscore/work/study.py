@@ -53,6 +53,7 @@ def study(context: Context, task: Study) -> Iterator[Studied]:
         "suspects": _suspects,
         "next": _next,
         "explain": _explain,
+        "import head": _import_head,
     }
     with context.store.read() as txn:
         rows = questions[task.question](context, txn, task)
@@ -145,6 +146,20 @@ def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
             "kind": found.kind,
         }
     ]
+
+
+def _import_head(context: Context, txn: Txn, task: Study) -> list[Row]:
+    """Check a head that was trained elsewhere, and lay it beside ours."""
+    path, model = Path(task.arguments["file"]), context.spec
+    if path.suffix == ".pt":
+        from imgscore.heads.mlp import read_checkpoint
+
+        head: Head = read_checkpoint(path, model.id, model.dim)
+    else:
+        head = files.load(path, embedder=model.id, dimensions=model.dim)
+    version = str(len(records.heads(txn, task.taste)) + 1)
+    files.save(head, head_file(context.heads_folder, task.taste, version))
+    return [{"version": version, "kind": head.kind}]
 
 
 def _head(context: Context, txn: Txn, taste: str) -> Head:

@@ -61,6 +61,14 @@ def test_heads_are_kept_and_can_be_gone_back_to(taught: Path) -> None:
     assert score["head"] == "1" and score["score"] is not None
     assert [row["in_use"] for row in imgscore("heads", "list", "--json").rows] == [True, False]
     assert imgscore("heads", "use", "99").code == 1
+    own = places.heads_folder() / "default" / "2.safetensors"
+    imported = imgscore("heads", "import", own, "--json").row
+    assert (imported["head"], imported["in_use"]) == ("3", True)
+    score = imgscore("score", taught / "sun-016.png", "--json").row
+    assert score["head"] == "3" and score["score"] is not None
+    (taught / "not-a-head.safetensors").write_text("no")
+    refused = imgscore("heads", "import", taught / "not-a-head.safetensors")
+    assert refused.code == 1 and "not-a-head" in refused.err
 
 
 def test_a_table_goes_out_and_comes_in(taught: Path, tmp_path: Path) -> None:
