@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.errors import UsageError
+from imgscore.errors import ImgscoreError, UsageError
 from imgscore.store import checks, names, records, vectors
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Row, Steps
@@ -45,14 +45,20 @@ def _check(engine: Engine) -> Iterator[Row]:
 
 def _back_up(engine: Engine, name: str) -> Row:
     folder = Path(name)
-    if not folder.is_absolute() or (folder.exists() and any(folder.iterdir())):
-        raise UsageError(
-            f"{folder} is not an empty folder", "give a new one: imgscore db backup DIR"
-        )
-    engine.house.store.backup(folder)
-    if engine.house.heads.is_dir():
-        shutil.copytree(engine.house.heads, folder / "heads")
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    try:
+        if not folder.is_absolute() or (folder.exists() and any(folder.iterdir())):
+            raise UsageError(
+                f"{folder} is not an empty folder", "give a new one: imgscore db backup DIR"
+            )
+        engine.house.store.backup(folder)
+        if engine.house.heads.is_dir():
+            shutil.copytree(engine.house.heads, folder / "heads")
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    except OSError as error:
+        raise ImgscoreError(
+            f"{folder}: cannot be written: {error.strerror or error}",
+            "give another folder, and check its permissions and the space on its disk",
+        ) from None
     return {"folder": str(folder), "bytes": size, "error": None}
 
 

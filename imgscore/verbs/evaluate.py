@@ -2,6 +2,7 @@
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.verbs.base import Result, Steps
 from imgscore.verbs.study import answer, taste_or_first
@@ -10,7 +11,7 @@ from imgscore.verbs.study import answer, taste_or_first
 class Request(msgspec.Struct, forbid_unknown_fields=True):
     """`taste`: which; None = the first watch's."""
 
-    taste: str | None = None
+    taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.store import records, vectors
 from imgscore.verbs.base import Result, Steps, shown, whole_path
@@ -14,7 +15,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     """`count`: at most so many images that speak for it, and against it."""
 
     file: str
-    taste: str | None = None
+    taste: TasteName | None = None
     count: int = 5
 
 

@@ -1,10 +1,12 @@
 """heads: the trained heads of a taste, going back to one, and taking one from elsewhere."""
 
+import os
 import time
 from typing import Literal
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.places import head_file
@@ -20,7 +22,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     action: Literal["list", "use", "import"] = "list"
     version: str | None = None
     file: str = ""
-    taste: str | None = None
+    taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps:
@@ -58,8 +60,8 @@ def run(engine: Engine, request: Request) -> Steps:
 
 def _import(engine: Engine, taste: str, file: str) -> Steps:
     """Take a head that was trained elsewhere into use; the next training may replace it."""
-    house = engine.house
-    (found,) = yield from answer(engine, "import head", taste, file=file)
+    house, name = engine.house, os.fsencode(file).decode(errors="replace")
+    (found,) = yield from answer(engine, "import head", taste, file=os.fsencode(file))
     with house.store.read() as txn:
         newest = labels.last_sequence(txn)
     record = HeadRecord(
@@ -70,7 +72,7 @@ def _import(engine: Engine, taste: str, file: str) -> Steps:
         labels=0,
         label_sequence=newest,
         accepted=False,
-        report={"kind": found["kind"], "reason": f"imported from {file}"},
+        report={"kind": found["kind"], "reason": f"imported from {name}"},
     )
     house.store.commit(lambda txn: records.record_head(txn, record))
     engine.learner.use_head(taste, record.version)

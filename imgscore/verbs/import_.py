@@ -1,11 +1,12 @@
 """import: take labels, and embeddings of the embedder in use, from a Parquet file."""
 
+import os
 import time
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.store import labels, vectors
 from imgscore.store.schema import LabelEvent
@@ -18,13 +19,13 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     """`file`: an absolute path."""
 
     file: str
-    taste: str | None = None
+    taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps:
     """One row of counts. Labels that are there already are not logged again."""
     taste = taste_or_first(engine, request.taste)
-    ticket = engine.learner.study("read table", taste, file=str(Path(request.file)))
+    ticket = engine.learner.study("read table", taste, file=os.fsencode(request.file))
     counts = {"rows": 0, "labels": 0, "embeddings": 0}
     while True:
         rows, ticket.rows = ticket.rows, []

@@ -7,6 +7,7 @@ from itertools import chain
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.looker import Ticket
 from imgscore.errors import UsageError
@@ -24,7 +25,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
     keep: list[str] = []
     trash: list[str] = []
-    taste: str | None = None
+    taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
 from imgscore.engine.looker import Ticket
@@ -22,7 +23,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
     label: Literal["keep", "trash", "clear"]
     files: list[str]
-    taste: str | None = None
+    taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps:

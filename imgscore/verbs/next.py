@@ -2,6 +2,7 @@
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.verbs.base import Result, Steps
 from imgscore.verbs.study import answer, inboxes_of, taste_or_first, with_paths
@@ -10,7 +11,7 @@ from imgscore.verbs.study import answer, inboxes_of, taste_or_first, with_paths
 class Request(msgspec.Struct, forbid_unknown_fields=True):
     """`count`: at most so many."""
 
-    taste: str | None = None
+    taste: TasteName | None = None
     count: int = 20
 
 

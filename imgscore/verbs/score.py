@@ -4,6 +4,7 @@ from collections import deque
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.looker import Ticket
 from imgscore.store import labels
@@ -18,7 +19,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     """`taste`: which taste judges a file outside of the watches."""
 
     files: list[str]
-    taste: str | None = None
+    taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps:

@@ -1,6 +1,5 @@
 """What evaluate, suspects, next and explain share: asking a worker, and naming files."""
 
-import os
 from collections.abc import Generator
 from typing import Any
 
@@ -53,9 +52,9 @@ def with_paths(engine: Engine, taste: str, rows: list[Row], *keys: str) -> list[
     return found
 
 
-def inboxes_of(engine: Engine, taste: str) -> list[str]:
+def inboxes_of(engine: Engine, taste: str) -> list[bytes]:
     """The inboxes that a taste judges. Raises ImgscoreError where there is none."""
-    found = [os.fsdecode(watch.inbox) for watch in engine.house.watches.all if watch.taste == taste]
+    found = [watch.inbox for watch in engine.house.watches.all if watch.taste == taste]
     if not found:
         raise ImgscoreError(f"no inbox has the taste {taste!r}", "see: imgscore status")
     return found

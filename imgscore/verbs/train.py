@@ -2,6 +2,7 @@
 
 import msgspec
 
+from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.learner import LEAST_LABELS
 from imgscore.errors import ImgscoreError
@@ -12,7 +13,7 @@ from imgscore.verbs.base import Result, Steps, until_idle
 class Request(msgspec.Struct, forbid_unknown_fields=True):
     """`taste`: only this one; None = all."""
 
-    taste: str | None = None
+    taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps:

@@ -6,6 +6,7 @@ Images are named by their digests, in hexadecimal; the verbs know where they lie
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ MOST_CANDIDATES = 5000
 def study(context: Context, task: Study) -> Iterator[Studied]:
     """Answer a question, in parts. Raises ImgscoreError where there is nothing to go by."""
     if task.question == "read table":
-        path, model = Path(task.arguments["file"]), context.spec
+        path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
         for rows in tables.read(path, embedder=model.id, dim=model.dim):
             yield Studied(rows, last=False)
         yield Studied([], last=True)
@@ -85,7 +86,7 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
     labelled = examples_of(context, txn, task.taste)
     head = _head(context, txn, task.taste)
     known = {digest for digest, _ in labels.every(txn, task.taste)}
-    inboxes = {inbox.encode("utf-8", "surrogateescape") for inbox in task.arguments["inboxes"]}
+    inboxes = set(task.arguments["inboxes"])
     digests = {
         one.digest
         for one in sightings.every(txn)
@@ -150,7 +151,7 @@ def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
 
 def _import_head(context: Context, txn: Txn, task: Study) -> list[Row]:
     """Check a head that was trained elsewhere, and lay it beside ours."""
-    path, model = Path(task.arguments["file"]), context.spec
+    path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
     if path.suffix == ".pt":
         from imgscore.heads.mlp import read_checkpoint
 
