@@ -140,5 +140,10 @@ def _explain(message: str, tree: dict[str, Any], source: str) -> ConfigError:
 
 def expand(folder: str, inside: str | None = None) -> bytes:
     """An absolute, symlink-free path in the file system's bytes; relative ones lie `inside`."""
-    path = Path(folder).expanduser()
+    try:
+        path = Path(folder).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{folder}: there is no such user", "give the folder's whole path"
+        ) from None
     return os.fsencode(os.path.realpath(Path(inside or "/") / path))

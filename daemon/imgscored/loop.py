@@ -4,10 +4,10 @@ import logging
 import time
 from typing import Any
 
-from imgscore import config, control
+from imgscore import config, control, places
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.verbs.base import Steps, find
 from imgscore.verbs.status import status
 from imgscore.watches import Watches
@@ -55,6 +55,8 @@ class Loop:
         while True:
             post = self._mailbox.take()
             if post.stop or (post.reload and self._config_is_right()):
+                for call in post.calls:  # the loop that follows answers them
+                    self._mailbox.call(call)
                 break
             if post.everything or "roots" in post.chores or post.trees:
                 post.everything |= self._watch()
@@ -133,6 +135,9 @@ class Loop:
                     self._end(call, None)
             except ImgscoreError as error:
                 self._end(call, error)
+            except Exception as error:  # a verb's trouble is the client's, and not the daemon's
+                logger.exception("%s failed", call.verb)
+                self._end(call, _unexpected(call.verb, error))
         self._calls = waiting
 
     def _end(self, call: Call, error: ImgscoreError | None) -> None:
@@ -166,9 +171,23 @@ class Loop:
         notify(STATUS=summary(self.snapshot))
 
 
+def _unexpected(verb: str, error: Exception) -> ImgscoreError:
+    """What a client hears of an error that nobody thought of."""
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return ImgscoreError(
+            f"{verb}: {name}{error.strerror or error}", "check the name and its permissions"
+        )
+    return ImgscoreError(f"{verb}: {error!r}", "this is a defect, and the daemon's log says more")
+
+
 def _check_config() -> None:
     """Raise ConfigError where the config cannot be used."""
     settings = config.load()
+    if not settings.watch:
+        raise ConfigError(
+            f"{places.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
+        )
     Watches.of(settings)
     registry.spec(settings.model, use_filename=settings.use_filename)
     devices.check(settings.device)

@@ -1,0 +1,90 @@
+"""The loop against what clients and configs say: nothing ends it, and nobody is left waiting."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imgscored.loop import Loop
+from imgscored.mailbox import END, Call, Mailbox
+from imgscored.schedule import Schedule
+from imgscored.watcher import Watcher
+
+from imgscore import config, places
+from imgscore.engine.engine import Engine
+from imgscore.store.store import Store
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with closing(Mailbox()) as mailbox:
+        yield mailbox
+
+
+@pytest.fixture
+def loop(tmp_path: Path, mailbox: Mailbox) -> Iterator[Loop]:
+    (tmp_path / "inbox").mkdir()
+    places.config_file().parent.mkdir(parents=True)
+    write_config(f'[[watch]]\ninbox = "{tmp_path}/inbox"\n')
+    settings = config.load()
+    with (
+        Store(places.store_folder()) as store,
+        Engine(store, settings, places.heads_folder()) as engine,
+        closing(Watcher(mailbox)) as watcher,
+        closing(Schedule(mailbox, settings.daemon)) as schedule,
+    ):
+        yield Loop(engine, mailbox, watcher, schedule)
+
+
+def write_config(text: str) -> None:
+    places.config_file().write_text(text)
+
+
+def answer(call: Call) -> dict[str, Any]:
+    """The last line of an answer."""
+    lines = []
+    while (line := call.answers.get(timeout=10)) is not END:
+        lines.append(line)
+    return lines[-1]
+
+
+def test_what_a_client_says_ends_no_loop(loop: Loop, mailbox: Mailbox, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff")
+    calls = [
+        Call("train", {"taste": name}),
+        Call("score", {"files": [], "taste": "../elsewhere"}),
+        Call("db", {"action": "backup", "folder": "/proc/nothing"}),
+        Call("restore-times", {"folder": "a\0b"}),
+        Call("history", {"limit": -1}),
+    ]
+    missing = Call("import", {"file": f"{tmp_path}/{name}.parquet"})
+    for call in [*calls, missing]:
+        mailbox.call(call)
+    mailbox.call(Call("stop", {}))
+    assert loop.run() is False
+    for call in [*calls, missing]:
+        assert "error" in answer(call), call
+
+
+def test_a_config_that_cannot_be_used_is_refused(loop: Loop, mailbox: Mailbox) -> None:
+    for text in ("", '[[watch]]\ninbox = "~nobody-of-this-name/x"\n'):
+        write_config(text)
+        call = Call("reload", {})
+        mailbox.call(call)
+        mailbox.call(Call("stop", {}))
+        assert loop.run() is False
+        assert answer(call)["exit"] == 3
+        mailbox.take()
+        mailbox._post.stop = False
+
+
+def test_who_calls_during_a_reload_is_answered_after_it(loop: Loop, mailbox: Mailbox) -> None:
+    mailbox.reload()
+    call = Call("history", {"limit": 1})
+    mailbox.call(call)
+    assert loop.run() is True
+    mailbox.call(Call("stop", {}))
+    assert loop.run() is False
+    assert "done" in answer(call)
