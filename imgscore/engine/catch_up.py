@@ -29,14 +29,15 @@ class CatchUp:
 
     def collect(self) -> Iterable[bytes]:
         """Paths that are there and lack a vector. Costs nothing where the embedder is the same."""
-        embedder = self.house.embedder.id
+        embedder, locate = self.house.embedder.id, self.house.watches.locate
         with self.house.store.read() as txn:
             if records.setting(txn, COMPLETE) == embedder:
                 return ()
             present = [(one.path, one.digest) for one in sightings.every(txn)]
             lacking = [path for path, one in present if self._lacks(txn, path, one)]
-        self._missing = {path for path in lacking if os.path.lexists(path)}
-        # Behind a disk that is unplugged: nothing is inferred, and the pass is not over.
+        self._missing = {path for path in lacking if os.path.lexists(path) and locate(path)}
+        # Behind a disk that is unplugged, or in a folder that is not watched now: nothing is
+        # inferred, nobody looks there, and the pass is not over.
         self._unreachable = len(self._missing) < len(lacking)
         self._known, self._done, self._began = len(present), 0, time.monotonic()
         self._mark()

@@ -14,7 +14,7 @@ from imgscore.engine.catch_up import COMPLETE, CatchUp
 from imgscore.store import names, records, sightings, vectors
 from imgscore.store.schema import Fingerprint, Sighting
 from imgscore.store.store import Store
-from imgscore.watches import Watches
+from imgscore.watches import Watch, Watches
 
 OLD, NEW = (Spec(name, 2, sections_of(("embedding", 2)), name) for name in ("old", "new"))
 NAMED = Spec("new+text-1", 4, sections_of(("embedding", 2), ("name", 2)), "new", "text-1")
@@ -46,7 +46,8 @@ def _digest(number: int) -> bytes:
 
 def catch_up(store: Store, spec: Spec) -> tuple[CatchUp, set[bytes]]:
     pool = None  # nothing here hands out work
-    house = House(store, Config(), Path(), Watches(()), spec, pool)  # type: ignore[arg-type]
+    watches = Watches([Watch(os.fsencode(store.folder.parent), (), (), "default", "best-newest")])
+    house = House(store, Config(), Path(), watches, spec, pool)  # type: ignore[arg-type]
     made = CatchUp(house)
     return made, set(made.collect())
 
@@ -111,3 +112,16 @@ def test_names_that_have_no_vector_yet(store: Store, paths: list[bytes]) -> None
         names.drop(txn, "new")
         assert names.get(txn, key) is None
     assert names.key("new", "hashed-1", paths[0]) is None
+
+
+def test_what_is_no_longer_watched_keeps_nobody_waiting(store: Store, paths: list[bytes]) -> None:
+    elsewhere = Path("/dev/null")
+    with store.write() as txn:
+        seen = Fingerprint(0, 9, 0, 0, 0)
+        path = os.fsencode(elsewhere)
+        sightings.record(txn, Sighting(path, seen, _digest(9), b"/dev", "inbox"))
+    made, missing = catch_up(store, NEW)
+    assert missing == set(paths)
+    made.done(missing)
+    # Watched again, it is found: nothing says that all is there.
+    assert made.complete and complete(store) is None
