@@ -42,7 +42,14 @@ def walk(root: bytes) -> Iterator[Found | Unlisted]:
             yield Unlisted(folder, error.strerror or str(error))
             continue
         with entries:
-            for entry in entries:
+            while True:
+                try:
+                    entry = next(entries)
+                except StopIteration:
+                    break
+                except OSError as error:  # a failing disk, in the middle of a folder
+                    yield Unlisted(folder, error.strerror or str(error))
+                    break
                 if entry.name.startswith(b"."):
                     continue
                 try:
