@@ -88,13 +88,18 @@ class Engine:
                 self._advance(now)
             except StoreError as error:
                 self._stumble(f"{error.message}; {error.remedy}", "store")
+                self.looker.hint_all()  # what was under way is found again
             if (before and self.idle) or self._retry_at > now:
                 return  # whoever waits for this, or for the end of a trouble, wants to know at once
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
         until = min((at for at in times if at is not None), default=None)
         wait = None if until is None else min(max(0.0, until - time.monotonic()), MOST_SECONDS)
         for task, answer in self.house.pool.answers(wait, wake):
-            self._take(task, answer)
+            try:
+                self._take(task, answer)
+            except StoreError as error:
+                self._stumble(f"{error.message}; {error.remedy}", "store")
+                self._take_again(task)
 
     def _next_times(self) -> list[float | None]:
         """When the rooms have something to do, in monotonic seconds."""
@@ -165,6 +170,16 @@ class Engine:
             case Rescore():
                 if self.learner.take_scores(task, answer):
                     self.orderer.reorder_taste(task.taste)
+
+    def _take_again(self, task: Task) -> None:
+        """The store could not take an answer, as on a full disk: what it said is asked again."""
+        match task:
+            case Look():
+                self.looker.hint(task.path)
+            case Train() | Rescore():
+                self.learner.take_again(task)
+            case Study():
+                pass  # it writes nothing
 
     def _note(self, note: Noted) -> None:
         """Every worker finds the same out; the user hears it once."""

@@ -126,8 +126,9 @@ class Learner:
         return ticket
 
     def rescore(self, taste: str) -> None:
-        """Files may lack a score under the current head."""
-        self.tastes[taste].unscored = True
+        """Files may lack a score under the current head; a taste of no watch orders none."""
+        if taste in self.tastes:
+            self.tastes[taste].unscored = True
 
     @property
     def pending(self) -> int:
@@ -138,9 +139,14 @@ class Learner:
             for taste, state in self.tastes.items()
         )
 
+    @property
+    def _busy(self) -> bool:
+        """Whether the one training worker is at work."""
+        return self._studying or any(one.training or one.scoring for one in self.tastes.values())
+
     def next_time(self, now: float, *, may_train: bool) -> float | None:
         """When `advance` has something to do; None while the one training worker is at work."""
-        if self._studying or any(one.training or one.scoring for one in self.tastes.values()):
+        if self._busy:
             return None
         if self._studies:
             return now
@@ -182,7 +188,7 @@ class Learner:
 
     def _score(self, taste: str, state: TasteState) -> None:
         head = self.house.head(taste)
-        if not head:
+        if not head or self._busy:
             return
         digests = self._unscored(taste, head)
         if not digests or self.house.pool.submit(Rescore(taste, head, digests)):
@@ -241,15 +247,23 @@ class Learner:
             self.house.store.commit(lambda txn: records.forget_scores(txn, taste, before))
         self.rescore(taste)
 
+    def take_again(self, task: Train | Rescore) -> None:
+        """The store could not take an answer: do the task again."""
+        state = self.tastes[task.taste]
+        if isinstance(task, Train):
+            state.due = time.monotonic()
+        else:
+            state.unscored = True
+
     def take_scores(self, task: Rescore, answer: Answer) -> bool:
         """A part of a scoring; True when it is complete and the order may be off."""
         state = self.tastes[task.taste]
         match answer:
             case Scored(scores, last):
+                state.scoring = not last
                 self.house.store.commit(
                     lambda txn: records.record_scores(txn, task.taste, task.head, scores)
                 )
-                state.scoring = not last
                 return last
             case Refused(reason, remedy):
                 state.trouble = f"{reason}; {remedy}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from imgscore.engine import arrange
 from imgscore.engine.base import House
 from imgscore.engine.looker import Looker
+from imgscore.errors import StoreError
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records
@@ -116,18 +117,26 @@ class Orderer:
             self._put_back()
         for state in self._states.values():
             if self._is_due(state) and self._time(state, now) <= now:
-                state.due, state.done_at = False, now
+                state.done_at = now
                 self.house.changed()
                 if self.house.config.dry_run:
                     state.planned = self.intended(state.watch)
-                    continue
-                for _ in self.order(state.watch):
-                    pass
+                else:
+                    for _ in self.order(state.watch):
+                        pass
+                state.due = False  # not before: a full disk leaves it due
 
     def _put_back(self) -> None:
         files, self._restores = self._restores, set()
         if self.house.config.dry_run:
             return
+        try:
+            self._put_back_now(files)
+        except StoreError:
+            self._restores |= files  # what has its date back already is left alone then
+            raise
+
+    def _put_back_now(self, files: set[tuple[bytes, bytes]]) -> None:
         store = self.house.store
         with store.read() as txn:
             held = [(digest, originals.at(txn, digest, path)) for digest, path in files]

@@ -1,0 +1,91 @@
+"""A store that takes nothing for a while, as on a full disk: all is done when it takes again."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imgscore.engine import arrange, engine
+from imgscore.engine.engine import Engine
+from imgscore.errors import StoreError
+from imgscore.store import records, sightings
+from imgscore.work.tasks import Refused
+from tests.engine.conftest import World
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "RETRY_SECONDS", 0.02)
+
+
+def failing_once(work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work`, which finds the disk full the first time."""
+    left = [StoreError("the disk is full", "free some space")]
+
+    def attempt(*arguments: Any) -> Any:
+        if left:
+            raise left.pop()
+        return work(*arguments)
+
+    return attempt
+
+
+def until(engine: Engine, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline
+        engine.step(0.01)
+
+
+def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("a.png", 1)
+    with world.engine() as engine:
+        pool = engine.house.pool
+        answers, refused = pool.answers, Refused("no", "none")
+        monkeypatch.setattr(
+            pool, "answers", lambda *about: [(task, refused) for task, _ in answers(*about)]
+        )
+        monkeypatch.setattr(engine.looker, "_fail", failing_once(engine.looker._fail))
+        world.settle(engine)
+        with engine.house.store.read() as txn:
+            assert len(list(records.failures(txn))) == 1
+
+
+def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [world.put(f"{number}.png", number) for number in range(3)]
+    with world.engine() as engine:
+        world.settle(engine)
+        monkeypatch.setattr(engine.looker, "_gone", failing_once(engine.looker._gone))
+        paths[0].unlink()
+        engine.looker.hint(os.fsencode(paths[0]))
+
+        def found() -> bool:
+            with engine.house.store.read() as txn:
+                return len(list(sightings.every(txn))) == 2
+
+        until(engine, found)
+
+
+def test_a_date_is_given_back_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        world.put(f"{number}.png", 4 - number)
+    with world.engine() as engine:
+        world.settle(engine)
+        dates = world.dates()
+        name = next(name for name, date in world.originals.items() if dates[name] != date)
+        moved = world.inbox / "keep" / name
+        (world.inbox / name).rename(moved)
+        monkeypatch.setattr(arrange, "put_back", failing_once(arrange.put_back))
+        world.settle(engine)
+        until(engine, lambda: moved.stat().st_mtime_ns == world.originals[name])
+
+
+def test_an_order_is_made_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        world.put(f"{number}.png", 4 - number)
+    with world.engine() as engine:
+        monkeypatch.setattr(arrange, "arrange", failing_once(arrange.arrange))
+        world.settle(engine)
+        assert world.order() == ["0", "1", "2", "3"]
