@@ -212,8 +212,8 @@ class Looker:
             place, asked = watches.locate(path), self._asked.get(path)
             if place is not None or asked:
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
-                self._out[path] = False
                 head = heads[taste] if taste in heads else self.house.head(taste)
+                self._out[path] = False
                 self.house.pool.submit(Look(path, taste, head))
 
     def take(self, task: Look, answer: Answer) -> None:
@@ -221,7 +221,12 @@ class Looker:
         again = self._out.pop(task.path, False)
         asked = self._asked.pop(task.path, [])
         for ticket in asked:
-            ticket.answer = answer
+            if ticket.taste == task.taste:
+                ticket.answer = answer
+        others = [ticket for ticket in asked if ticket.answer is None]
+        if others:  # the score is one taste's
+            self._asked[task.path] = others
+            self._queue.add(task.path, "asked")
         match answer:
             case Looked():
                 if not self._found:
