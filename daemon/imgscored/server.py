@@ -6,6 +6,8 @@ Status is answered from the loop's last snapshot, so that it never waits for wor
 import json
 import logging
 import os
+import queue
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -20,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 MOST_CLIENTS = 32
 REQUEST_SECONDS = 10.0
+# While there is nothing to say, it is seen this often whether the client is still there.
+GONE_SECONDS = 1.0
 
 
 class Server:
@@ -71,7 +75,8 @@ class Server:
                 client.sendall(control.encode({"done": True}))
                 return
             self._mailbox.call(call)
-            while (answer := call.answers.get()) is not END:
+            client.settimeout(None)  # `imgscore history | less` reads as slowly as a person
+            while (answer := _next_answer(call, client)) is not END:
                 client.sendall(control.encode(answer))
         except ImgscoreError as error:
             _try_to_say(client, control.error_line(error))
@@ -118,6 +123,18 @@ def _request(client: socket.socket) -> Call:
     if not isinstance(verb, str) or not isinstance(arguments, dict):
         raise UsageError('a request is {"verb": "…", "arguments": {…}}', "")
     return Call(verb, arguments)
+
+
+def _next_answer(call: Call, client: socket.socket) -> dict[str, Any] | None:
+    """The next line for a client. Raises OSError when it has gone away meanwhile."""
+    poll = select.poll()
+    poll.register(client, 0)  # POLLHUP is always told
+    while True:
+        try:
+            return call.answers.get(timeout=GONE_SECONDS)
+        except queue.Empty:
+            if poll.poll(0):
+                raise ConnectionResetError("it did not wait for the answer") from None
 
 
 def _try_to_say(client: socket.socket, line: dict[str, Any]) -> None:

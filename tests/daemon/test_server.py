@@ -5,11 +5,14 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from imgscored import server as server_module
 from imgscored.mailbox import END, Mailbox
 from imgscored.server import Server
 
@@ -149,3 +152,38 @@ def test_errors_cross_the_socket(tmp_path: Path) -> None:
         thread.join()
     listener.close()
     assert control.connect(tmp_path / "nothing") is None
+
+
+def test_who_leaves_before_the_answer_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "GONE_SECONDS", 0.02)
+    mailbox, path = Mailbox(), tmp_path / "control.sock"
+    with closing(mailbox), closing(Server(path, mailbox, lambda: {"state": "running"})):
+        for _ in range(server_module.MOST_CLIENTS):
+            with connect(path) as client:
+                client.sendall(control.encode({"verb": "wait", "arguments": {}}))
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                assert rows(path, "status", {}) == [Result({"state": "running"})]
+                break
+            except NoDaemonError:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+
+def test_a_slow_reader_gets_all_of_a_long_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.1)
+    mailbox, path = Mailbox(), tmp_path / "control.sock"
+    with closing(mailbox), closing(Server(path, mailbox, dict)), connect(path) as client:
+        client.sendall(control.encode({"verb": "history", "arguments": {}}))
+        while not (calls := mailbox.take().calls):
+            time.sleep(0.01)
+        for answer in (*([{"result": {"path": "x" * 1000}}] * 2000), {"done": True}, END):
+            calls[0].answers.put(answer)
+        time.sleep(0.5)
+        lines = client.makefile("rb").readlines()
+    assert len(lines) == 2001 and json.loads(lines[-1]) == {"done": True}
