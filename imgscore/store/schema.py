@@ -36,6 +36,18 @@ def path_key(path: bytes) -> bytes:
 
 
 _fingerprint = struct.Struct("<QQqqq")
+_SIZE_BITS = 56
+
+
+def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> bytes:
+    """40 bytes. A date before 1677 or after 2262 has more than 64 bits of ns: the rest of them
+    stands in the highest byte of the size, and is 0 for any other date."""
+    try:
+        return _fingerprint.pack(dev, ino, size, ctime_ns, mtime_ns)
+    except struct.error:
+        beyond = (mtime_ns + (1 << 63)) >> 64
+        rest = mtime_ns - (beyond << 64)
+        return _fingerprint.pack(dev, ino, size + (beyond << _SIZE_BITS), ctime_ns, rest)
 
 
 class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
@@ -56,12 +68,14 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
 
     def packed(self) -> bytes:
         """40 bytes, compared without decoding when 100,000 files are looked at."""
-        return _fingerprint.pack(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
+        return _packed(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
 
     @classmethod
     def unpacked(cls, raw: bytes) -> "Fingerprint":
         """The inverse of packed(); what follows the 40 bytes is ignored."""
-        return cls(*_fingerprint.unpack_from(raw))
+        dev, ino, size, ctime_ns, mtime_ns = _fingerprint.unpack_from(raw)
+        beyond = size >> _SIZE_BITS
+        return cls(dev, ino, size - (beyond << _SIZE_BITS), ctime_ns, mtime_ns + (beyond << 64))
 
 
 FINGERPRINT_SIZE = _fingerprint.size
@@ -69,7 +83,7 @@ FINGERPRINT_SIZE = _fingerprint.size
 
 def packed_stat(status: os.stat_result) -> bytes:
     """The packed fingerprint of a stat, without the fingerprint: 100,000 of them count."""
-    return _fingerprint.pack(
+    return _packed(
         status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
     )
 
