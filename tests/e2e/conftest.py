@@ -90,9 +90,11 @@ class Daemon:
         return self.log.read_text(errors="replace")
 
     def ask(self, verb: str, **arguments: Any) -> list[dict[str, Any]]:
-        """The rows that the daemon answers."""
-        connection = control.connect(places.socket_path())
-        assert connection is not None, self.text
+        """The rows that the daemon answers; while it reads its config again, it is asked again."""
+        deadline = time.monotonic() + START_SECONDS
+        while (connection := control.connect(places.socket_path())) is None:
+            assert self.process.poll() is None and time.monotonic() < deadline, self.text
+            time.sleep(0.02)
         with connection:
             messages = control.call(connection, verb, arguments)
             return [message.row for message in messages if isinstance(message, Result)]
@@ -162,7 +164,8 @@ def _workers(name: str) -> list[str]:
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            command = (folder / "cmdline").read_text() if folder.name.isdigit() else ""
+            isdigit = folder.name.isdigit()
+            command = os.fsdecode((folder / "cmdline").read_bytes()) if isdigit else ""
         except OSError:
             continue
         if name in command and "imgscore.work.worker" in command:
