@@ -30,8 +30,6 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
             with connection:
                 yield from control.call(connection, verb, arguments)
             return
-        if daemon_only:
-            raise NoDaemonError("no daemon is running", "start it with: imgscore start")
         try:
             lock = StoreLock(places.data_folder())
         except BusyError:
@@ -40,6 +38,8 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
             time.sleep(0.05)
             continue
         with lock:
+            if daemon_only:
+                raise NoDaemonError("no daemon is running", "start it with: imgscore start")
             yield from _here(verb, arguments)
         return
 
