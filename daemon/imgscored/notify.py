@@ -12,7 +12,7 @@ def notify(**state: str) -> None:
     text = "\n".join(f"{key}={value.replace(chr(10), ' ')}" for key, value in state.items())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
         try:
-            sender.sendto(text.encode(), target.replace("@", "\0", 1))
+            sender.sendto(text.encode("utf-8", "replace"), target.replace("@", "\0", 1))
         except OSError:
             return  # the manager is gone; it is not our business
 

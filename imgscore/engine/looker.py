@@ -18,6 +18,7 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import Failure, Fingerprint
 from imgscore.store.store import Txn
 from imgscore.watches import within
+from imgscore.work.pool import NoWorkerError
 from imgscore.work.tasks import Answer, Crashed, Look, Looked, Refused, Stuck, Unreadable
 
 # Looks are committed together: a commit waits for the disk.
@@ -214,7 +215,12 @@ class Looker:
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
                 head = heads[taste] if taste in heads else self.house.head(taste)
                 self._out[path] = False
-                self.house.pool.submit(Look(path, taste, head))
+                try:
+                    self.house.pool.submit(Look(path, taste, head))
+                except NoWorkerError:
+                    del self._out[path]
+                    self._queue.add(path, "asked" if asked else "inbox")
+                    raise
 
     def take(self, task: Look, answer: Answer) -> None:
         """A worker's answer: kept until the next commit."""

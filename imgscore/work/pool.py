@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ImgscoreError, StoreError
 from imgscore.work.tasks import (
     Answer,
     Crashed,
@@ -33,6 +33,10 @@ from imgscore.work.tasks import (
 DEPTH = 2
 MEMORY_BYTES = 3 * 2**30
 FAILED_STARTS = 3
+
+
+class NoWorkerError(StoreError):
+    """The machine has no process, memory or descriptor left; later it may, as with a full disk."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +140,18 @@ class Pool:
             settings.embedder,
             "names" if settings.use_filename else "",
         ]
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "imgscore.work.worker", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            process_group=0,  # Ctrl-C is for us; the workers end with their input
-        )
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "imgscore.work.worker", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                process_group=0,  # Ctrl-C is for us; the workers end with their input
+            )
+        except OSError as error:
+            raise NoWorkerError(
+                f"no worker can be started: {error.strerror}", "end other programs, or raise limits"
+            ) from None
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         worker = _Worker(process, for_training)

@@ -47,9 +47,14 @@ def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
     except MemoryError:
         yield tasks.Refused("needs too much memory", "free some memory, then try again")
     except ModelError as error:
-        yield tasks.Stuck(error.message, error.remedy)
+        yield tasks.Stuck(_sendable(error.message), _sendable(error.remedy))
     except ImgscoreError as error:
-        yield tasks.Refused(error.message, error.remedy)
+        yield tasks.Refused(_sendable(error.message), _sendable(error.remedy))
+
+
+def _sendable(text: str) -> str:
+    """A message may hold a file name that is no UTF-8, and what is sent must be."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def serve(context: Context, file_seconds: int) -> None:

@@ -1,6 +1,7 @@
 """Real worker processes: what kills one costs one file."""
 
 import os
+import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgscore.store.store import Store
-from imgscore.work.pool import Pool, WorkerSettings
+from imgscore.work.pool import NoWorkerError, Pool, WorkerSettings
 from imgscore.work.tasks import Answer, Crashed, Look, Looked, Moving, Refused, Train, Unreadable
 from tests.conftest import draw
 
@@ -119,3 +120,14 @@ def test_too_few_labels_is_an_answer(pool: Pool) -> None:
     assert isinstance(found[0][1], Refused)
     pool.rest(time.monotonic())
     assert pool.alive == 0  # a training worker does not linger
+
+
+def test_no_worker_to_be_had(pool: Pool, folder: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), hard))
+    try:
+        with pytest.raises(NoWorkerError, match="Too many open files"):
+            pool.submit(Look(os.fsencode(folder / "0.png"), "default", ""))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], Looked)
