@@ -14,6 +14,9 @@ import msgspec
 from imgscore import places
 from imgscore.errors import ConfigError
 
+# A year: nobody waits longer, and clocks and selectors overflow somewhere beyond.
+MOST_SECONDS = 31_536_000
+
 Direction = Literal["best-newest", "worst-newest"]
 TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -35,15 +38,15 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     settle: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.3
     """how long a new file must hold still before it is read"""
-    rescan: Annotated[float, msgspec.Meta(ge=10)] = 3600.0
+    rescan: Annotated[float, msgspec.Meta(ge=10, le=MOST_SECONDS)] = 3600.0
     """every so often the disk is compared with the store, whatever the watcher said"""
-    poll: Annotated[float, msgspec.Meta(ge=1)] = 60.0
+    poll: Annotated[float, msgspec.Meta(ge=1, le=MOST_SECONDS)] = 60.0
     """the same for folders where the kernel sends no events (network and FUSE file systems)"""
-    worker_idle: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    worker_idle: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 60.0
     """a worker with nothing to do ends after this long, and its memory with it"""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """embedding processes; 0 = one per CPU that this process may use"""
-    train_after: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    train_after: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 1.0
     """quiet time after a label before training; grows by itself as labels grow"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     """a file that takes longer than this to decode and embed is given up"""

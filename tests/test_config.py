@@ -29,6 +29,7 @@ def test_the_smallest_config(tmp_path: Path) -> None:
         ("[[watch]]\ninbox = ''", ["watch[0].inbox", "''"]),
         ("[[watch]]\ninbox = '/x'\ntaste = '../x'", ["watch[0].taste", "'../x'"]),
         ("[daemon]\nsettle = -1", ["daemon.settle", "-1"]),
+        ("[daemon]\nrescan = 1e30", ["daemon.rescan", "1e+30"]),
         ("[daemon]\nworkers = 'many'", ["daemon.workers", "'many'"]),
         ("dry_run = 1", ["dry_run", "1"]),
         ("[[watch]", ["not valid TOML"]),

@@ -59,13 +59,14 @@ def find(name: str, arguments: Row) -> tuple[Run, Any]:
 def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
     """Run a verb to its end on an engine that nobody else drives.
 
-    Raises StoreError where a daemon would wait for better times, as on a full disk.
+    Raises ImgscoreError where a daemon would wait for better times, as on a full disk.
     """
     for message in steps:
         if message is None:
             engine.step(0.25)
-            for trouble in engine.house.troubles.values():
-                raise StoreError(trouble, "try again then")
+            for about, trouble in engine.house.troubles.items():
+                kind = StoreError if about in ("store", "disk") else ImgscoreError
+                raise kind(trouble, "try again then")
         else:
             yield message
 
