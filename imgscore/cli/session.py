@@ -16,13 +16,14 @@ PATIENCE_SECONDS = 5.0
 
 # Verbs that need a folder to work on.
 NEED_A_WATCH = frozenset({"scan", "order", "wait"})
-# Verbs for which a pause is not meant: the user asks for them now.
+# Verbs about the pause itself; to any other, asked for now, a pause of the daemon's does not apply.
 ASK_THE_STORE = frozenset({"status", "pause", "resume"})
 
 
 def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> Iterator[Message]:
     """The messages of a verb. Raises ImgscoreError."""
-    find(verb, arguments) if verb != "stop" else None
+    if verb != "stop":
+        find(verb, arguments)  # a wrong request is refused before anything is opened
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         connection = control.connect(places.socket_path())

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from imgscore.engine import siblings
 from imgscore.reconcile.rules import Appearance, label_event
 from imgscore.store import labels, names, originals, records, sightings, vectors
@@ -150,14 +152,10 @@ def _same_file(one: Fingerprint, other: Fingerprint) -> bool:
     return (one.dev, one.ino) == (other.dev, other.ino)
 
 
-def mark_gone(txn: Txn, path: bytes) -> bytes | None:
-    """Nothing is at `path` now. Labels and originals stay. Returns the inbox of an inbox file."""
+def mark_gone(txn: Txn, path: bytes) -> None:
+    """Nothing is at `path` now. Labels and originals stay."""
     records.forget_failure(txn, path)
     sighting = sightings.find(txn, path)
-    if sighting is None or sighting.gone_ns:
-        return None
-    gone = Sighting(
-        path, sighting.seen, sighting.digest, sighting.inbox, sighting.role, time.time_ns()
-    )
-    sightings.record(txn, gone)
-    return sighting.inbox if sighting.role == "inbox" else None
+    if sighting is not None and not sighting.gone_ns:
+        gone = structs.replace(sighting, gone_ns=time.time_ns())
+        sightings.record(txn, gone)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from imgscore.engine import intake
 from imgscore.engine.base import House
 from imgscore.engine.catch_up import CatchUp
-from imgscore.engine.hints import Hints, LookQueue
+from imgscore.engine.hints import Hints, LookQueue, Urgency
 from imgscore.engine.intake import Consequences
 from imgscore.engine.scan import Slice, scan
 from imgscore.images.formats import is_image_name
@@ -168,9 +168,7 @@ class Looker:
             elif seen is None:
                 gone.append(path)
             elif self._is_news(path, seen):
-                place = self.house.watches.locate(path)
-                teaches = place is not None and place.role != "inbox"
-                self._queue.add(path, "teaches" if teaches else "inbox")
+                self._queue.add(path, self._urgency(path))
                 self.house.changed()
         if gone:
             self._gone(gone)
@@ -214,13 +212,19 @@ class Looker:
             if place is not None or asked:
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
                 head = heads[taste] if taste in heads else self.house.head(taste)
-                self._out[path] = False
                 try:
                     self.house.pool.submit(Look(path, taste, head))
                 except NoWorkerError:
-                    del self._out[path]
-                    self._queue.add(path, "asked" if asked else "inbox")
+                    self._queue.add(path, self._urgency(path))
                     raise
+                self._out[path] = False
+
+    def _urgency(self, path: bytes) -> Urgency:
+        """Why a path is to be looked at."""
+        if path in self._asked:
+            return "asked"
+        place = self.house.watches.locate(path)
+        return "inbox" if place is None or place.role == "inbox" else "teaches"
 
     def take(self, task: Look, answer: Answer) -> None:
         """A worker's answer: kept until the next commit."""
@@ -240,9 +244,8 @@ class Looker:
                 self._found.append((task, answer))
                 self.looked += 1
             case Stuck():
-                place = self.house.watches.locate(task.path)
-                if place is not None:
-                    self._queue.add(task.path, "inbox" if place.role == "inbox" else "teaches")
+                if self.house.watches.locate(task.path) is not None:
+                    self._queue.add(task.path, self._urgency(task.path))
             case _ if self.house.watches.locate(task.path) is None:
                 again = False  # not ours to follow: whoever asked has the answer
             case Unreadable(reason, remedy) | Refused(reason, remedy):

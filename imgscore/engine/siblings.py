@@ -25,11 +25,6 @@ _ENDINGS = tuple(SIDECAR_SUFFIXES)
 _SPELLINGS = [spelling for one in RAW_SUFFIXES | JPEG_SUFFIXES for spelling in (one, one.upper())]
 
 
-def is_sidecar(path: bytes) -> bool:
-    """Whether a name is a sidecar's."""
-    return suffix(path) in SIDECAR_SUFFIXES
-
-
 def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
     """Paths of the sidecars beside these images; a folder that cannot be listed has none."""
     folders: dict[bytes, list[bytes]] = defaultdict(list)

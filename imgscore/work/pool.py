@@ -213,9 +213,16 @@ class Pool:
             reason = _why(status, self.settings.file_seconds)
             blamed.append((worker.tasks.popleft(), Crashed(reason)))
         for task in worker.tasks:
-            if not self.submit(task):
+            if not self._resubmit(task):
                 blamed.append((task, Crashed("")))
         return blamed
+
+    def _resubmit(self, task: Task) -> bool:
+        """Hand a task out again; False where nobody can take it now."""
+        try:
+            return self.submit(task)
+        except NoWorkerError:
+            return False
 
     def _remove(self, worker: _Worker) -> int:
         process = worker.process
@@ -227,7 +234,7 @@ class Pool:
         process.stdout.close()
         return process.wait()
 
-    def rest(self, now: float, *, all_idle: bool = False) -> float | None:
+    def rest(self, now: float) -> float | None:
         """End workers that have been idle too long; returns when the next one will be, or None.
 
         A training worker ends as soon as it is done: what it read is worth more than its start.
@@ -237,7 +244,7 @@ class Pool:
             if worker.tasks or not worker.ready:
                 continue
             until = worker.idle_since + (0 if worker.for_training else self._idle_seconds)
-            if all_idle or until <= now:
+            if until <= now:
                 self._end(worker)
             else:
                 waiting.append(until)

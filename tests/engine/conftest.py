@@ -49,7 +49,7 @@ class InlinePool:
             time.sleep(min(timeout, 0.005))
         return done
 
-    def rest(self, now: float, *, all_idle: bool = False) -> None:
+    def rest(self, now: float) -> None:
         return None
 
     def close(self) -> None:

@@ -131,3 +131,24 @@ def test_no_worker_to_be_had(pool: Pool, folder: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], Looked)
+
+
+def test_a_worker_dies_and_no_other_is_to_be_had(pool: Pool, folder: Path) -> None:
+    run(pool, [os.fsencode(folder / "0.png")])
+    (victim,) = pool.pids()
+    os.kill(victim, 19)
+    for name in ("1.png", "2.png", "3.png"):  # the third starts a second worker
+        assert pool.submit(Look(os.fsencode(folder / name), "default", ""))
+    held = [task.path for task in pool.tasks(victim) if isinstance(task, Look)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        os.kill(victim, 9)
+        found: dict[bytes, Answer] = {}
+        while not set(held) <= set(found):
+            for task, answer in pool.answers(5.0):
+                assert isinstance(task, Look)
+                found[task.path] = answer
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(held) == 2 and all(isinstance(found[path], Crashed) for path in held)
