@@ -15,6 +15,7 @@ from imgscore.order.spacing import STEP
 from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
 from imgscore.reconcile.walk import look_at
+from imgscore.steps import step
 from imgscore.store import originals, records, sightings
 from imgscore.store.schema import Original, Reason, Sighting, Ties, Touch
 from imgscore.store.store import Store, Txn
@@ -134,6 +135,7 @@ def _do(store: Store, wanted: Sequence[Intended], run: int, head: str, reason: R
             records.journal(txn, entry)
 
     store.commit(prepare)
+    step("after journal")
     outcome = Outcome()
     now_seen: list[tuple[Intended, int]] = []
     for one, entry in planned:
@@ -150,6 +152,8 @@ def _do(store: Store, wanted: Sequence[Intended], run: int, head: str, reason: R
             if abs(actual - one.after_ns) >= STEP * 10**9:
                 # Planned again, it would be wrong again, for ever.
                 outcome.refused.append(_does_not_hold(one.sighting.path))
+        step("between touches")
+    step("after touches")
 
     def settle(txn: Txn) -> None:
         for one, actual in now_seen:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 
 from imgscore.engine.base import House
+from imgscore.steps import step
 from imgscore.store import names, records, sightings, vectors
 from imgscore.store.store import Txn
 
@@ -64,6 +65,7 @@ class CatchUp:
             before = len(self._missing)
             self._missing.difference_update(paths)
             self._done += before - len(self._missing)
+            step("in switch")
             if not self._missing:
                 self._mark()
 

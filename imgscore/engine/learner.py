@@ -8,6 +8,7 @@ from typing import Any
 from imgscore.engine.base import House
 from imgscore.errors import ImgscoreError
 from imgscore.places import head_file
+from imgscore.steps import step
 from imgscore.store import labels, records, sightings, vectors
 from imgscore.store.store import Txn
 from imgscore.work.tasks import (
@@ -113,6 +114,7 @@ class Learner:
         for taste in [taste for taste, state in self.tastes.items() if state.foreign]:
             with self.house.store.read() as txn:
                 head = records.head_under(txn, taste, self.house.embedder.id)
+            step("after switch")
             self.tastes[taste].foreign = False
             if head is not None:
                 self.use_head(taste, head.version)

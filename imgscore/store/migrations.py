@@ -6,6 +6,7 @@ A step that fails leaves the store as it was.
 from collections.abc import Callable
 
 from imgscore.errors import StoreError
+from imgscore.steps import step
 from imgscore.store.schema import SCHEMA_VERSION
 from imgscore.store.store import Txn
 
@@ -27,5 +28,6 @@ def migrate(
         )
     for number in range(found, version):
         steps[number](txn)
+        step("in migration")
     if raw is None or found != version:
         meta.put(b"schema", str(version).encode())

@@ -16,6 +16,7 @@ import lmdb
 
 from imgscore import filesystems
 from imgscore.errors import StoreError
+from imgscore.steps import step
 from imgscore.store.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -194,12 +195,18 @@ class Store:
     def commit(self, work: Callable[[Txn], Result]) -> Result:
         """Run `work` in a write transaction; if the map is full, grow it and run it once more."""
         try:
-            with self.write() as txn:
-                return work(txn)
+            result = self._commit(work)
         except MapFullError:
             self.grow()
-            with self.write() as txn:
-                return work(txn)
+            result = self._commit(work)
+        step("after commit")
+        return result
+
+    def _commit(self, work: Callable[[Txn], Result]) -> Result:
+        with self.write() as txn:
+            result = work(txn)
+            step("before commit")
+            return result
 
     def release_dead_readers(self) -> int:
         """Free the slots of readers that were killed; returns how many."""

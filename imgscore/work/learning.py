@@ -19,6 +19,7 @@ from imgscore.heads.features import fit_features
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
 from imgscore.places import head_file
+from imgscore.steps import step
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import DIGEST_SIZE, HeadRecord, Label
 from imgscore.work import sight
@@ -94,8 +95,10 @@ def train(context: Context, task: Train) -> Trained:
     if before is not None and before.embedder == model.id:
         previous = files.load(head_file(context.heads_folder, task.taste, before.version))
         seen = np.array([one.sequence <= before.label_sequence for one in labelled.labels])
+    step("in training")
     done = train_head(labelled.examples, previous=previous, seen=seen)
     files.save(done.head, head_file(context.heads_folder, task.taste, version))
+    step("after training")
     return Trained(
         HeadRecord(
             version=version,

@@ -15,6 +15,7 @@ from imgscore.embedders import registry
 from imgscore.embedders.names import NameEncoder, uform_encoder
 from imgscore.errors import ImageError, ImgscoreError, ModelError
 from imgscore.images.decode import decode
+from imgscore.steps import step
 from imgscore.store import names, records, vectors
 from imgscore.store.schema import Fingerprint
 from imgscore.work import sight
@@ -45,6 +46,7 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
         return Unreadable(f"cannot be read: {error.strerror}", _remedy(error))
     if data is None:
         return Moving()
+    step("after hash")
     with context.store.read() as txn:
         stored = vectors.get(txn, context.spec.images, digest)
         traits = records.traits(txn, digest)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgscore import steps
 from imgscore.errors import ImgscoreError, ModelError
 from imgscore.work import tasks
 from imgscore.work.context import Context
@@ -75,6 +76,7 @@ def serve(context: Context, file_seconds: int) -> None:
 def main() -> None:
     """`python -m imgscore.work.worker`, with what `Pool` passes on its command line."""
     store, heads, model, device, file_seconds, memory, embedder, names = sys.argv[1:]
+    steps.together_with(os.getppid())
     # What libraries print must not mix with the answers.
     answers = os.dup(1)
     os.dup2(2, 1)
