@@ -10,6 +10,7 @@ from pathlib import Path
 from imgscore.config import Config
 from imgscore.embedders import devices, registry
 from imgscore.engine.base import House
+from imgscore.engine.drawer import Drawer
 from imgscore.engine.learner import Learner
 from imgscore.engine.looker import Looker
 from imgscore.engine.orderer import Orderer
@@ -18,7 +19,7 @@ from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
 from imgscore.work.pool import Pool, WorkerSettings, cpus
-from imgscore.work.tasks import Answer, Look, Noted, Rescore, Stuck, Study, Task, Train
+from imgscore.work.tasks import Answer, Draw, Look, Noted, Rescore, Stuck, Study, Task, Train
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Engine:
         with store.read() as txn:
             self.looker = Looker(self.house)
             self.learner = Learner(self.house, txn)
+            self.drawer = Drawer(self.house)
             self.orderer = Orderer(self.house, self.looker, txn)
             until = records.setting(txn, "paused_until_ns")
         self.looker.embed_missing()
@@ -140,6 +142,7 @@ class Engine:
             self.learner.rescore(taste)
         self.orderer.restore(follows.restore)
         self.learner.advance_studies()
+        self.drawer.advance()
         if not self.paused:
             if self.looker.catch_up.complete:
                 for taste in self.learner.come_back():
@@ -167,6 +170,8 @@ class Engine:
                 self.learner.take_training(task, answer)
             case Study():
                 self.learner.take_study(answer)
+            case Draw():
+                self.drawer.take(task, answer)
             case Rescore():
                 if self.learner.take_scores(task, answer):
                     self.orderer.reorder_taste(task.taste)
@@ -178,8 +183,8 @@ class Engine:
                 self.looker.hint(task.path)
             case Train() | Rescore():
                 self.learner.take_again(task)
-            case Study():
-                pass  # it writes nothing
+            case Study() | Draw():
+                pass  # they write nothing into the store
 
     def _note(self, note: Noted) -> None:
         """Every worker finds the same out; the user hears it once."""

@@ -19,8 +19,8 @@ from imgscore.errors import ImgscoreError, StoreError
 from imgscore.work.tasks import (
     Answer,
     Crashed,
-    Look,
     Noted,
+    OfOneFile,
     Ready,
     Scored,
     Studied,
@@ -70,7 +70,7 @@ class _Worker:
             self.process.stdin.flush()
 
     def is_free(self, task: Task) -> bool:
-        if self.for_training or not isinstance(task, Look):
+        if self.for_training or not isinstance(task, OfOneFile):
             return not self.tasks
         return len(self.tasks) < DEPTH
 
@@ -111,7 +111,7 @@ class Pool:
 
     def submit(self, task: Task) -> bool:
         """Hand out a task; False when every worker is full. Training gets a worker of its own."""
-        training = not isinstance(task, Look)
+        training = not isinstance(task, OfOneFile)
         mates = [worker for worker in self._workers.values() if worker.for_training == training]
         free = [worker for worker in mates if worker.is_free(task)]
         idle = next((worker for worker in free if not worker.tasks), None)

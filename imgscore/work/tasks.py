@@ -44,7 +44,17 @@ class Study(msgspec.Struct, tag=True, frozen=True):
     arguments: dict[str, Any] = {}
 
 
-Task = Look | Rescore | Train | Study
+class Draw(msgspec.Struct, tag=True, frozen=True):
+    """Make a thumbnail of the image `digest`, which lies at `path`, into `file`."""
+
+    path: bytes
+    digest: bytes
+    file: bytes
+
+
+Task = Look | Rescore | Train | Study | Draw
+OfOneFile = Look | Draw
+"""Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -74,6 +84,10 @@ class Unreadable(msgspec.Struct, tag=True, frozen=True):
 
     reason: str
     remedy: str
+
+
+class Drawn(msgspec.Struct, tag=True, frozen=True):
+    """The thumbnail is there."""
 
 
 class Scored(msgspec.Struct, tag=True, frozen=True):
@@ -128,6 +142,7 @@ Answer = (
     | Looked
     | Moving
     | Unreadable
+    | Drawn
     | Scored
     | Trained
     | Studied

@@ -36,6 +36,10 @@ def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
             from imgscore.work.study import study
 
             yield from study(context, task)
+        case tasks.Draw():
+            from imgscore.work.drawing import draw
+
+            yield draw(task)
 
 
 def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
@@ -64,7 +68,7 @@ def serve(context: Context, file_seconds: int) -> None:
     stdout.write(tasks.frame(tasks.Ready()))
     stdout.flush()
     while (task := tasks.read_task(stdin)) is not None:
-        if isinstance(task, tasks.Look):
+        if isinstance(task, tasks.OfOneFile):
             # The default action ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)
         for answer in _attempt(context, task):

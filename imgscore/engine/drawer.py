@@ -1,0 +1,40 @@
+"""Thumbnails that someone asked for: handed to workers that have nothing more urgent to do."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from imgscore.engine.base import House
+from imgscore.work.tasks import Answer, Draw
+
+
+@dataclass
+class DrawTicket:
+    """A thumbnail that someone asked for; `answer` comes with the steps."""
+
+    task: Draw
+    answer: Answer | None = None
+
+
+class Drawer:
+    """Knows which thumbnails are still to be made."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._waiting: deque[DrawTicket] = deque()
+        self._out: list[DrawTicket] = []
+
+    def ask(self, task: Draw) -> DrawTicket:
+        """Make a thumbnail as soon as there is a worker for it."""
+        self._waiting.append(DrawTicket(task))
+        return self._waiting[-1]
+
+    def advance(self) -> None:
+        """Hand out what workers have room for."""
+        while self._waiting and self.house.pool.submit(self._waiting[0].task):
+            self._out.append(self._waiting.popleft())
+
+    def take(self, task: Draw, answer: Answer) -> None:
+        """A worker's answer."""
+        ticket = next(one for one in self._out if one.task is task)
+        self._out.remove(ticket)
+        ticket.answer = answer

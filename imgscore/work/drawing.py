@@ -1,0 +1,58 @@
+"""Thumbnails: one image, small enough for a page of ten thousand, named by its digest."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from imgscore.errors import ImageError
+from imgscore.work.looking import MOST_BYTES
+from imgscore.work.tasks import Drawn, Moving, Unreadable
+
+if TYPE_CHECKING:
+    from imgscore.work.tasks import Draw
+
+SIDE = 360
+"""Pixels of the longer side: sharp at 180 on a screen with two to a point."""
+QUALITY = 72
+
+
+def draw(task: Draw) -> Drawn | Moving | Unreadable:
+    """Decode the file as embedders see it, and save it small. Moving: it is another image now."""
+    try:
+        data = _read(task.path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return Moving()
+        return Unreadable(f"cannot be read: {error.strerror}", "check the file")
+    if hashlib.sha256(data).digest() != task.digest:
+        return Moving()
+    try:
+        _save(data, task.file)
+    except ImageError as error:
+        return Unreadable(error.message, error.remedy)
+    except OSError as error:
+        return Unreadable(f"its thumbnail cannot be written: {error.strerror}", "check the disk")
+    return Drawn()
+
+
+def _read(path: bytes) -> bytes:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+        size = min(os.fstat(file.fileno()).st_size, MOST_BYTES)
+        return file.read(size + 1)
+
+
+def _save(data: bytes, file: bytes) -> None:
+    from PIL import Image
+
+    from imgscore.images.decode import decode
+
+    image = Image.fromarray(decode(data).pixels)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    unfinished = file + b".%d" % os.getpid()
+    with open(unfinished, "wb") as output:
+        image.save(output, "WEBP", quality=QUALITY)
+    os.replace(unfinished, file)
