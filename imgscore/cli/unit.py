@@ -1,15 +1,12 @@
 """service install, uninstall and status: the daemon as a systemd user service."""
 
-import os
 import shutil
 import subprocess
-import sys
-import sysconfig
-from importlib.metadata import files
 from pathlib import Path
 
 import typer
 
+from imgscore.cli import shipped
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, to_json
 from imgscore.errors import ImgscoreError
@@ -25,7 +22,8 @@ app.add_typer(group, name="service")
 def install(as_json: Json = False) -> None:
     """Start the daemon now, and at every login."""
     _need_manager()
-    text = _template().read_text(encoding="utf-8").replace("@IMGSCORED@", _escaped(_daemon()))
+    text = shipped.template(NAME).read_text(encoding="utf-8")
+    text = text.replace("@IMGSCORED@", shipped.exec_quoted(shipped.program("imgscored")))
     path = _unit()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -52,38 +50,7 @@ def status(as_json: Json = False) -> None:
 
 
 def _unit() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    folder = Path(base) if base.startswith("/") else Path.home() / ".config"
-    return folder / "systemd" / "user" / NAME
-
-
-def _daemon() -> Path:
-    """The `imgscored` that belongs to this very program: in a venv, from pipx, or --user."""
-    for folder in (Path(sys.argv[0]).absolute().parent, Path(sysconfig.get_path("scripts"))):
-        if os.access(folder / "imgscored", os.X_OK):
-            return folder / "imgscored"
-    found = shutil.which("imgscored")
-    if found is None:
-        raise ImgscoreError("imgscored is not where imgscore is", "reinstall imgscore")
-    return Path(found)
-
-
-def _escaped(path: Path) -> str:
-    """A path as ExecStart takes it: quoted, with % and $ doubled."""
-    text = os.fspath(path).replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + text.replace("%", "%%").replace("$", "$$") + '"'
-
-
-def _template() -> Path:
-    """The unit of a checkout, or the one that was installed with the package."""
-    checkout = Path(__file__).parents[2] / "systemd" / NAME
-    if checkout.exists():
-        return checkout
-    for file in files("imgscore") or ():
-        found = Path(str(file.locate())).resolve()
-        if file.name == NAME and found.exists():
-            return found
-    raise ImgscoreError("the unit file is missing", "reinstall imgscore")
+    return shipped.user_config_folder() / "systemd" / "user" / NAME
 
 
 def _need_manager() -> None:
