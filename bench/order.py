@@ -8,7 +8,7 @@ from math import log2
 from pathlib import Path
 
 from bench.figures import Figure, Setting
-from imgscore.engine.arrange import Intended, arrange
+from imgscore.engine.arrange import arrange
 from imgscore.order.entries import NANOSECONDS, Entry, Member
 from imgscore.order.plan import Touch, plan
 from imgscore.order.spacing import space
@@ -17,6 +17,7 @@ from imgscore.reconcile.walk import look_at
 from imgscore.store import sightings
 from imgscore.store.schema import DIGEST_SIZE, Sighting
 from imgscore.store.store import Store
+from imgscore.work.tasks import Intended
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.figures import Figure, Setting
 from imgscore.embedders import lite0, lite0_spec
-from imgscore.engine.arrange import intended
+from imgscore.engine.planning import intended
 from imgscore.errors import ImageError
 from imgscore.images.decode import decode
 from imgscore.store import labels, records, sightings, vectors
@@ -176,15 +176,16 @@ def _score(store: Store, context: Context, head: str) -> None:
 
 
 def _order(store: Store, watch: Watch, head: str) -> int:
-    wanted = intended(store, watch, head)
+    planned = intended(store, watch, head)
     with store.write() as txn:
-        for one in wanted:
+        records.record_ties(txn, watch.inbox, planned.ties)
+        for one in planned.touches:
             before = one.sighting
             seen = Fingerprint(before.seen.dev, before.seen.ino, 1, 1, one.after_ns)
             sightings.record(
                 txn, Sighting(before.path, seen, before.digest, before.inbox, before.role)
             )
-    return len(wanted)
+    return len(planned.touches)
 
 
 def _spearman(store: Store, watch: Watch, head: str) -> float:

@@ -1,36 +1,28 @@
-"""Bring inboxes into score order, and give dates back: plan, journal, touch, record. In that order.
+"""Change dates, and give them back: journal, touch, record. In that order.
 
 Each touch, and the user's own mtime, is on disk before the file is changed; a crash between the
 two is seen at the next look and costs nothing.
 """
 
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgscore.engine import siblings
-from imgscore.order.entries import File, group
-from imgscore.order.plan import plan
 from imgscore.order.spacing import STEP
-from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
 from imgscore.reconcile.walk import look_at
 from imgscore.steps import step
 from imgscore.store import originals, records, sightings
-from imgscore.store.schema import Original, Reason, Sighting, Ties, Touch
+from imgscore.store.schema import Original, Reason, Sighting, Touch
 from imgscore.store.store import Store, Txn
-from imgscore.watches import Watch
+from imgscore.work.tasks import Intended
 
 # Touches journalled by one commit: a commit waits for the disk, a touch does not.
 CHUNK = 512
 
-
-@dataclass(frozen=True)
-class Intended:
-    """One touch to be done: which file, from which date to which."""
-
-    sighting: Sighting
-    after_ns: int
+PutBack = tuple[Touch, TouchError | None]
+"""A date given back, or why it was not."""
 
 
 @dataclass
@@ -44,89 +36,19 @@ class Outcome:
     """files whose date may not be set, or does not hold; not tried again until they change"""
 
 
-def standing(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
-    """The files of an inbox as they stand, with their scores, and their sightings by path.
-
-    An inode that has a name in a keep or trash folder, or in another inbox (the first by name
-    orders it), is left out: its names share one date.
-    """
-    found: dict[bytes, Sighting] = {}
-    elsewhere: dict[tuple[int, int], bytes] = {}
-    for sighting in sightings.every(txn):
-        if sighting.role != "inbox" or sighting.inbox < watch.inbox:
-            elsewhere[sighting.seen.dev, sighting.seen.ino] = sighting.path
-        elif sighting.inbox == watch.inbox:
-            found[sighting.path] = sighting
-    files: list[File] = []
-    for path, sighting in found.items():
-        seen = sighting.seen
-        other = elsewhere.get((seen.dev, seen.ino))
-        if other is None or not _is_file(other, seen.dev, seen.ino):
-            score = records.score(txn, watch.taste, head, sighting.digest)
-            value, deviation = score if score is not None else (None, 0.0)
-            files.append(File(path, seen.mtime_ns, seen.dev, seen.ino, value, deviation))
-    return files, found
-
-
-def _is_file(path: bytes, device: int, inode: int) -> bool:
-    now = look_at(path)
-    return now is not None and (now.dev, now.ino) == (device, inode)
-
-
-def intended(store: Store, watch: Watch, head: str, leave: Container[bytes] = ()) -> list[Intended]:
-    """The touches that would bring an inbox into order; the paths in `leave` keep their dates."""
-    with store.read() as txn:
-        files, found = standing(txn, watch, head)
-        ties = records.ties(txn, watch.inbox, head)
-    scores = [file.score for file in files if file.score is not None]
-    if ties is None or len(scores) > 2 * ties.count:
-        # Made once for a head, and anew only when the inbox has doubled: a new arrival must not
-        # change what counts as a tie among the others.
-        ties = Ties(head, len(scores), knots(scores))
-        made = ties
-        store.commit(lambda txn: records.record_ties(txn, watch.inbox, made))
-    capped = [
-        file
-        if file.score is None
-        else file._replace(deviation=tie_deviation(file.score, file.deviation, ties.knots))
-        for file in files
-        if file.path not in leave
-    ]
-    if watch.siblings:
-        capped += _sidecars(watch, capped, found, leave)
-    wanted: list[Intended] = []
-    for one in plan(group(capped, watch.siblings), time.time_ns(), watch.order):
-        sighting = found[one.path]
-        digest = sighting.digest or siblings.digest_of(one.path)
-        if digest is not None:
-            now = Sighting(one.path, sighting.seen, digest, sighting.inbox, sighting.role)
-            wanted.append(Intended(now, one.after_ns))
-    return wanted
-
-
-def _sidecars(
-    watch: Watch, files: Sequence[File], found: dict[bytes, Sighting], leave: Container[bytes]
-) -> list[File]:
-    """The sidecars of scored files; `found` gets a stand-in without digest for each."""
-    sidecars: list[File] = []
-    for path in siblings.sidecars_of(file.path for file in files if file.score is not None):
-        seen = look_at(path)
-        if seen is not None and path not in leave:
-            found[path] = Sighting(path, seen, b"", watch.inbox, "inbox")
-            sidecars.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))
-    return sidecars
-
-
 def arrange(
     store: Store, wanted: Sequence[Intended], head: str, reason: Reason = "order"
 ) -> Iterator[Outcome]:
     """Do the touches of a plan, CHUNK at a time. `head`: what they are due to, for the journal."""
     run = time.time_ns()
     for start in range(0, len(wanted), CHUNK):
-        yield _do(store, wanted[start : start + CHUNK], run, head, reason)
+        yield do(store, wanted[start : start + CHUNK], run, head, reason)
 
 
-def _do(store: Store, wanted: Sequence[Intended], run: int, head: str, reason: Reason) -> Outcome:
+def do(
+    store: Store, wanted: Sequence[Intended], run: int, head: str, reason: Reason = "order"
+) -> Outcome:
+    """Do one part of a plan; `run` is what all of its parts have in common in the journal."""
     planned = [(one, _journalled(one, run, head, reason)) for one in wanted]
 
     def prepare(txn: Txn) -> None:
@@ -234,20 +156,20 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> tuple[bytes, Origina
 
 def put_back(
     store: Store, wanted: Sequence[tuple[bytes, Original]], *, dry_run: bool = False
-) -> Iterator[tuple[Touch, TouchError | None]]:
+) -> Iterator[list[PutBack]]:
     """Give files their own mtime back, exact to the nanosecond where the disk can hold it.
 
-    wanted: (digest, original) pairs. Yields what was (or, in a dry run, would be) done. A file that
-    carries a date that is not ours is left alone: that date is the user's.
+    wanted: (digest, original) pairs. Yields what was (or, in a dry run, would be) done, CHUNK files
+    at a time. A file that carries a date that is not ours is left alone: that date is the user's.
     """
     run = time.time_ns()
     for start in range(0, len(wanted), CHUNK):
-        yield from _put_back(store, wanted[start : start + CHUNK], run, dry_run)
+        yield _put_back(store, wanted[start : start + CHUNK], run, dry_run)
 
 
 def _put_back(
     store: Store, wanted: Sequence[tuple[bytes, Original]], run: int, dry_run: bool
-) -> Iterator[tuple[Touch, TouchError | None]]:
+) -> list[PutBack]:
     due: list[tuple[Touch, Sighting]] = []
     settled: list[tuple[bytes, bytes]] = []
     with store.read() as txn:
@@ -273,8 +195,7 @@ def _put_back(
             entry = _journalled(Intended(now, original.original_ns), run, "", "restore")
             due.append((entry, now))
     if dry_run:
-        yield from ((entry, None) for entry, _ in due)
-        return
+        return [(entry, None) for entry, _ in due]
 
     def prepare(txn: Txn) -> None:
         for digest, path in settled:
@@ -283,7 +204,7 @@ def _put_back(
             records.journal(txn, entry)
 
     store.commit(prepare)
-    results: list[tuple[Touch, TouchError | None]] = []
+    results: list[PutBack] = []
     done: list[tuple[Touch, Sighting]] = []
     for entry, sighting in due:
         seen = sighting.seen
@@ -301,4 +222,4 @@ def _put_back(
             _seen_again(txn, sighting)
 
     store.commit(settle)
-    yield from results
+    return results

@@ -13,13 +13,25 @@ from imgscore.engine.base import House
 from imgscore.engine.drawer import Drawer
 from imgscore.engine.learner import Learner
 from imgscore.engine.looker import Looker
+from imgscore.engine.news import News
 from imgscore.engine.orderer import Orderer
 from imgscore.errors import StoreError
 from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
 from imgscore.work.pool import Pool, WorkerSettings, cpus
-from imgscore.work.tasks import Answer, Draw, Look, Noted, Rescore, Stuck, Study, Task, Train
+from imgscore.work.tasks import (
+    Answer,
+    Draw,
+    Look,
+    Noted,
+    Plan,
+    Rescore,
+    Stuck,
+    Study,
+    Task,
+    Train,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +57,9 @@ class Engine:
             config.use_filename,
         )
         pool = Pool(settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
-        self.house = House(store, config, heads, Watches.of(config), embedder, pool)
         with store.read() as txn:
+            news = News(store, txn)
+            self.house = House(store, config, heads, Watches.of(config), embedder, pool, news)
             self.looker = Looker(self.house)
             self.learner = Learner(self.house, txn)
             self.drawer = Drawer(self.house)
@@ -76,6 +89,7 @@ class Engine:
         text = str(until_ns) if until_ns else None
         self.house.store.commit(lambda txn: records.set_setting(txn, "paused_until_ns", text))
         self.paused_until_ns = until_ns
+        self.house.news.tell("paused" if self.paused else "resumed")
         self.house.changed()
 
     def step(self, timeout: float | None, wake: int | None = None) -> None:
@@ -113,7 +127,8 @@ class Engine:
         if self._retry_at > now:
             return [workers_end, self._retry_at]
         if self.paused:
-            return [workers_end, now + (self.paused_until_ns - time.time_ns()) / 1e9]
+            go_on = now + (self.paused_until_ns - time.time_ns()) / 1e9
+            return [workers_end, go_on, self.orderer.next_time(now, asked_only=True)]
         return [
             workers_end,
             self.looker.next_time(now),
@@ -148,11 +163,12 @@ class Engine:
                 for taste in self.learner.come_back():
                     self.orderer.reorder_taste(taste)
             self.learner.advance(now, may_train=self._may_train)
-            self.orderer.advance(now)
+        self.orderer.advance(now, asked_only=self.paused)
 
     def _stumble(self, trouble: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""
         self.house.troubles[about] = trouble
+        self.house.news.tell("trouble", reason=trouble)
         self._retry_at = time.monotonic() + RETRY_SECONDS
         self.house.changed()
 
@@ -161,6 +177,7 @@ class Engine:
         if isinstance(answer, Noted):
             self._note(answer)
             return
+        self.house.news.answered(task, answer)
         if isinstance(answer, Stuck):
             self._stumble(f"{answer.reason}; {answer.remedy}", "model")
         match task:
@@ -172,6 +189,8 @@ class Engine:
                 self.learner.take_study(answer)
             case Draw():
                 self.drawer.take(task, answer)
+            case Plan():
+                self.orderer.take_plan(task, answer)
             case Rescore():
                 if self.learner.take_scores(task, answer):
                     self.orderer.reorder_taste(task.taste)
@@ -183,13 +202,14 @@ class Engine:
                 self.looker.hint(task.path)
             case Train() | Rescore():
                 self.learner.take_again(task)
-            case Study() | Draw():
-                pass  # they write nothing into the store
+            case Study() | Draw() | Plan():
+                pass  # they write nothing into the store, or see to it themselves
 
     def _note(self, note: Noted) -> None:
         """Every worker finds the same out; the user hears it once."""
         if self.house.notes.get(note.about) != note.text:
             self.house.notes[note.about] = note.text
+            self.house.news.tell("trouble", reason=note.text)
             logger.warning("%s", note.text)
 
     def close(self) -> None:

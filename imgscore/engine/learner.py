@@ -143,8 +143,9 @@ class Learner:
 
     @property
     def _busy(self) -> bool:
-        """Whether the one training worker is at work."""
-        return self._studying or any(one.training or one.scoring for one in self.tastes.values())
+        """Whether the one training worker is at work, for us or for the orderer."""
+        own = self._studying or any(one.training or one.scoring for one in self.tastes.values())
+        return own or self.house.pool.thinking
 
     def next_time(self, now: float, *, may_train: bool) -> float | None:
         """When `advance` has something to do; None while the one training worker is at work."""

@@ -1,21 +1,33 @@
-"""From scores to dates: which inbox's order is off, and which files get their own date back."""
+"""From scores to dates: which inbox's order is off, and which files get their own date back.
 
+Dates are changed a part a step, so that whoever drives the engine can listen in between. The order
+of a large library is planned by a worker, and its parts are done as they come.
+"""
+
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
-from imgscore.engine import arrange
+from imgscore.engine import arrange, planning
 from imgscore.engine.base import House
 from imgscore.engine.looker import Looker
-from imgscore.errors import StoreError
+from imgscore.errors import ImgscoreError, StoreError
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records
-from imgscore.store.schema import Fingerprint, path_key
+from imgscore.store.schema import Fingerprint, Ties, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Watch
+from imgscore.work.tasks import Answer, Crashed, Intended, Plan, Planned, Refused
 
 # While much is still to be embedded, the order is brought up to date only this often.
 ORDER_SECONDS = 10.0
+# Sightings in the store, from which on a worker plans: a second, and 100 MB, for 30,000.
+MANY = 5_000
+# Under which subject the user is told that an order could not be planned.
+ABOUT = "order"
 
 
 @dataclass
@@ -25,8 +37,35 @@ class OrderState:
     watch: Watch
     due: bool = True
     done_at: float = float("-inf")
-    planned: list[arrange.Intended] = field(default_factory=list)
+    planned: list[Intended] = field(default_factory=list)
     """in a dry run: what would be touched"""
+
+
+@dataclass
+class Errand:
+    """Dates to be changed, a part a step. Who asked for it takes what has become of each part."""
+
+    parts: Iterator[Any] | None = None
+    """each a part done, and what became of it; None: it is not planned, or by a worker"""
+    order: Watch | None = None
+    """the inbox to be brought into order, where that is the errand"""
+    head: str = ""
+    asked: bool = False
+    dry_run: bool = False
+    planned: list[Intended] = field(default_factory=list)
+    """in a dry run: what would be touched"""
+    run: int = 0
+    """when a worker was asked for the plan, for the journal; 0: none was"""
+    results: list[Any] = field(default_factory=list)
+    done: bool = False
+    error: ImgscoreError | None = None
+
+    def take(self) -> list[Any]:
+        """What has become of the parts that were done since the last call. Raises its error."""
+        if self.error is not None:
+            raise self.error
+        results, self.results = self.results, []
+        return results
 
 
 class Orderer:
@@ -41,8 +80,11 @@ class Orderer:
             for digest, original in originals.every(txn)
             if (place := house.watches.locate(original.path)) and place.role != "inbox"
         }
+        self._errands: list[Errand] = []
         self._refusals: dict[bytes, tuple[Fingerprint, TouchError]] = {}
         self._held = {inbox for inbox in self._states if records.setting(txn, _hold(inbox))}
+
+    # ---- what is off
 
     def reorder(self, inbox: bytes) -> None:
         """The order of an inbox may be off."""
@@ -63,6 +105,8 @@ class Orderer:
 
     def hold(self, inbox: bytes, *, held: bool) -> None:
         """Order an inbox only when asked to, or by itself again. Kept over restarts."""
+        if held:
+            self._drop(lambda errand: errand.order is not None and errand.order.inbox == inbox)
         if held == (inbox in self._held):
             return
         value = "yes" if held else None
@@ -70,7 +114,7 @@ class Orderer:
         (self._held.add if held else self._held.discard)(inbox)
         self.house.changed()
 
-    def planned(self, inbox: bytes) -> list[arrange.Intended]:
+    def planned(self, inbox: bytes) -> list[Intended]:
         """In a dry run: the touches that would put an inbox in order."""
         return self._states[inbox].planned
 
@@ -88,6 +132,40 @@ class Orderer:
         if seen is not None:
             self._refusals[path] = (seen, error)
 
+    # ---- errands
+
+    def order(self, watch: Watch, *, dry_run: bool = False) -> Errand:
+        """Bring an inbox into order now, because someone asked; refused files too."""
+        self._refusals.clear()
+        head = self.house.ordering_head(watch.taste)
+        return self._begin(Errand(order=watch, head=head, asked=True, dry_run=dry_run))
+
+    def run(self, parts: Iterator[Any]) -> Errand:
+        """Do something else with dates, a part a step, because someone asked."""
+        return self._begin(Errand(parts, asked=True))
+
+    def _begin(self, errand: Errand) -> Errand:
+        self._errands.append(errand)
+        self.house.changed()
+        return errand
+
+    def _end(self, errand: Errand, error: ImgscoreError | None = None) -> None:
+        self._errands = [one for one in self._errands if one is not errand]
+        errand.done, errand.error = True, error
+        self.house.notes.pop(ABOUT, None)
+        if error is not None and not errand.asked:
+            self.house.notes[ABOUT] = f"{error.message}; {error.remedy}"
+        self.house.changed()
+
+    def _drop(self, unwanted: Any) -> None:
+        """Forget errands that nobody asked for; what they have not done is planned again."""
+        for errand in [one for one in self._errands if not one.asked and unwanted(one)]:
+            self._end(errand)
+            if errand.order is not None:
+                self.reorder(errand.order.inbox)
+
+    # ---- state
+
     def _is_due(self, state: OrderState) -> bool:
         inbox = state.watch.inbox
         if not state.due or inbox in self._held or not self._looker.is_online(inbox):
@@ -97,44 +175,156 @@ class Orderer:
     @property
     def pending(self) -> int:
         """How many orders and dates are due."""
-        return len(self._restores) + sum(self._is_due(state) for state in self._states.values())
+        due = sum(self._is_due(state) for state in self._states.values())
+        return len(self._restores) + len(self._errands) + due
 
-    def next_time(self, now: float) -> float | None:
+    def next_time(self, now: float, *, asked_only: bool = False) -> float | None:
         """When `advance` has something to do."""
+        errand = self._next_errand(asked_only)
+        if errand is not None and not self._waits(errand):
+            return now
+        if asked_only:
+            return None
         if self._restores:
             return now
-        return min(
-            (self._time(state, now) for state in self._states.values() if self._is_due(state)),
-            default=None,
+        due = [self._time(state, now) for state in self._states.values() if self._is_due(state)]
+        return min(due, default=None)
+
+    def _next_errand(self, asked_only: bool) -> Errand | None:
+        return next((one for one in self._errands if one.asked or not asked_only), None)
+
+    def _waits(self, errand: Errand) -> bool:
+        """Whether an errand waits for a worker."""
+        return errand.parts is None and (
+            bool(errand.run) or (self._plan_is_long() and self.house.pool.thinking)
         )
+
+    def _plan_is_long(self) -> bool:
+        with self.house.store.read() as txn:
+            return len(txn.table("sightings")) > MANY
 
     def _time(self, state: OrderState, now: float) -> float:
         return max(now, state.done_at + ORDER_SECONDS) if self._looker.looking else now
 
-    def advance(self, now: float) -> None:
-        """Order what is due."""
-        if self._restores:
-            self._put_back()
-        for state in self._states.values():
-            if self._is_due(state) and self._time(state, now) <= now:
-                state.done_at = now
-                self.house.changed()
-                if self.house.config.dry_run:
-                    state.planned = self.intended(state.watch)
-                else:
-                    for _ in self.order(state.watch):
-                        pass
-                state.due = False  # not before: a full disk leaves it due
+    # ---- the work
+
+    def advance(self, now: float, *, asked_only: bool = False) -> None:
+        """Begin what is due, and do one part. `asked_only` (a pause): only what someone awaits."""
+        if not asked_only:
+            if self._restores:
+                self._put_back()
+            for state in self._states.values():
+                if self._is_due(state) and self._time(state, now) <= now:
+                    state.due, state.done_at = False, now
+                    head, dry_run = self._head(state.watch), self.house.config.dry_run
+                    self._begin(Errand(order=state.watch, head=head, dry_run=dry_run))
+        errand = self._next_errand(asked_only)
+        if errand is not None and not self._waits(errand):
+            try:
+                self._go_on(errand)
+            except StoreError as error:
+                self._stumble(errand, error)
+
+    def _head(self, watch: Watch) -> str:
+        return self.house.ordering_head(watch.taste)
+
+    def _stumble(self, errand: Errand, error: StoreError) -> None:
+        """The store cannot take it, as on a full disk: it stays due; who asked for it is told."""
+        self._end(errand, error)
+        if errand.order is not None:
+            self.reorder(errand.order.inbox)
+        if not errand.asked:
+            raise error
+
+    def _go_on(self, errand: Errand) -> None:
+        """Plan it, if that is not done, and do the next part."""
+        if self._is_stale(errand):
+            self._drop(lambda one: one is errand)
+            return
+        if errand.parts is None and errand.order is not None:
+            if self._plan_is_long():
+                task = Plan(errand.order, errand.head, list(self.refusals()))
+                if self.house.pool.submit(task):
+                    errand.run = time.time_ns()
+                return
+            store, leave = self.house.store, self.refusals()
+            touches, ties, fresh = planning.intended(store, errand.order, errand.head, leave)
+            self._record_ties(errand.order, ties if fresh else None)
+            errand.parts = iter(())
+            if errand.dry_run:
+                errand.planned = touches
+            else:
+                errand.parts = arrange.arrange(store, touches, errand.head)
+        result = next(errand.parts or iter(()), None)
+        if result is None:
+            self._finish(errand)
+        else:
+            self._did(errand, result)
+
+    def _is_stale(self, errand: Errand) -> bool:
+        """Whether another head orders by now: the rest of the plan would only be in the way."""
+        if errand.asked or errand.order is None:
+            return False
+        return errand.head != self._head(errand.order)
+
+    def _record_ties(self, watch: Watch, ties: Ties | None) -> None:
+        if ties is not None:
+            self.house.store.commit(lambda txn: records.record_ties(txn, watch.inbox, ties))
+
+    def _did(self, errand: Errand, result: Any) -> None:
+        """A part was done: what was refused is left alone, what has changed is looked at again."""
+        if isinstance(result, arrange.Outcome):
+            for path in result.look_again:
+                self._looker.hint(path)
+            for error in result.refused:
+                self._refused(error.path, error)
+        if errand.asked:
+            errand.results.append(result)
+        self.house.changed()
+
+    def _finish(self, errand: Errand) -> None:
+        if errand.order is not None and errand.dry_run and not errand.asked:
+            self._states[errand.order.inbox].planned = errand.planned
+        self._end(errand)
+
+    def take_plan(self, task: Plan, answer: Answer) -> None:
+        """A part of a plan that a worker makes: it is done at once."""
+        errand = next((one for one in self._errands if one.run), None)
+        if errand is None or errand.order != task.watch:
+            return  # nobody wants it any more
+        match answer:
+            case Planned(touches, ties, last):
+                try:
+                    self._take_part(errand, task, touches, ties)
+                except StoreError as error:
+                    self._stumble(errand, error)
+                    return
+                if last:
+                    self._finish(errand)
+            case Refused(reason, remedy):
+                self._end(errand, ImgscoreError(reason, remedy))
+            case Crashed(reason) if reason:
+                self._end(errand, ImgscoreError(f"the worker that plans {reason}", "see the log"))
+            case _:
+                errand.run = 0  # it had not begun
+
+    def _take_part(
+        self, errand: Errand, task: Plan, touches: list[Intended], ties: Ties | None
+    ) -> None:
+        self._record_ties(task.watch, ties)
+        if errand.dry_run:
+            errand.planned += touches
+        elif touches and not self._is_stale(errand):
+            self._did(errand, arrange.do(self.house.store, touches, errand.run, task.head))
+
+    # ---- dates given back
 
     def _put_back(self) -> None:
-        files, self._restores = self._restores, set()
-        if self.house.config.dry_run:
-            return
-        try:
+        """A part of what is to have its own date back."""
+        files = set(islice(self._restores, arrange.CHUNK))
+        if not self.house.config.dry_run:
             self._put_back_now(files)
-        except StoreError:
-            self._restores |= files  # what has its date back already is left alone then
-            raise
+        self._restores -= files  # not before: a full disk leaves them due
 
     def _put_back_now(self, files: set[tuple[bytes, bytes]]) -> None:
         store = self.house.store
@@ -142,28 +332,11 @@ class Orderer:
             held = [(digest, originals.at(txn, digest, path)) for digest, path in files]
         wanted = [(digest, original) for digest, original in held if original is not None]
         wanted += arrange.with_sidecars(store, [original.path for _, original in wanted])
-        for entry, error in arrange.put_back(store, wanted):
-            if error is not None:
-                self._refused(entry.path, error)
-                self._looker.hint(entry.path)
-
-    def intended(self, watch: Watch) -> list[arrange.Intended]:
-        """The touches that would bring an inbox into order now."""
-        head = self.house.ordering_head(watch.taste)
-        return arrange.intended(self.house.store, watch, head, self.refusals()) if head else []
-
-    def order(self, watch: Watch, *, asked: bool = False) -> Iterator[arrange.Outcome]:
-        """Bring an inbox into order now, CHUNK touches at a time. `asked`: refused files too."""
-        if asked:
-            self._refusals.clear()
-        wanted, head = self.intended(watch), self.house.ordering_head(watch.taste)
-        for outcome in arrange.arrange(self.house.store, wanted, head):
-            for path in outcome.look_again:
-                self._looker.hint(path)
-            for error in outcome.refused:
-                self._refused(error.path, error)
-            self.house.changed()
-            yield outcome
+        for part in arrange.put_back(store, wanted):
+            for entry, error in part:
+                if error is not None:
+                    self._refused(entry.path, error)
+                    self._looker.hint(entry.path)
 
 
 def _hold(inbox: bytes) -> str:

@@ -3,7 +3,8 @@
 A path that is missing keeps its sighting, marked gone, so that a move can be told from a copy.
 """
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -29,6 +30,7 @@ class _Rest(msgspec.Struct, array_like=True, frozen=True):
 
 
 _decoder = msgspec.msgpack.Decoder(_Rest)
+_inode = struct.Struct("<QQ")  # how a packed fingerprint begins
 
 
 def decode(value: bytes) -> Sighting:
@@ -80,6 +82,22 @@ def every(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
         sighting = decode(value)
         if gone or not sighting.gone_ns:
             yield sighting
+
+
+def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
+    """The present sightings in one place; those elsewhere are told by their bytes alone."""
+    end = ending(inbox, role)
+    return (decode(value) for _, value in txn.table("sightings").scan() if value.endswith(end))
+
+
+def of_inodes(txn: Txn, inodes: Iterable[tuple[int, int]]) -> Iterator[Sighting]:
+    """The present sightings of some files, (device, inode), under whatever name."""
+    beginnings = {_inode.pack(*inode) for inode in inodes}
+    for _, value in txn.table("sightings").scan():
+        if value[: _inode.size] in beginnings:
+            sighting = decode(value)
+            if not sighting.gone_ns:
+                yield sighting
 
 
 def raw(txn: Txn) -> Iterator[tuple[bytes, bytes]]:

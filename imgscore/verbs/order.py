@@ -1,8 +1,12 @@
 """order: bring inboxes into score order now, or show which files would be touched."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 
 from imgscore.engine.engine import Engine
+from imgscore.engine.orderer import Errand
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.verbs.base import Result, Row, Steps, shown, whole_path
 from imgscore.watches import Watch
@@ -25,18 +29,36 @@ def run(engine: Engine, request: Request) -> Steps:
                 f"{shown(watch.inbox)} has no order yet: {missing or 'no head is trained'}",
                 "move files into keep/ and trash/, then: imgscore train",
             )
-        if request.dry_run or engine.house.config.dry_run:
-            for one in engine.orderer.intended(watch):
-                path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
-                yield Result(row(path, before_ns, one.after_ns, dry_run=True))
-            continue
-        engine.orderer.hold(watch.inbox, held=False)
-        for outcome in engine.orderer.order(watch, asked=True):
-            for touch in outcome.touched:
-                yield Result(row(touch.path, touch.before_ns, touch.after_ns))
-            for error in outcome.refused:
-                yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
+        dry_run = request.dry_run or engine.house.config.dry_run
+        if not dry_run:
+            engine.orderer.hold(watch.inbox, held=False)
+        errand = engine.orderer.order(watch, dry_run=dry_run)
+        yield from rows(errand)
+        for one in errand.planned:
+            path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
+            yield Result(row(path, before_ns, one.after_ns, dry_run=True))
+
+
+def rows(errand: Errand) -> Steps:
+    """The touches of an errand, as they are done."""
+    for outcome in parts(errand):
+        if outcome is None:
             yield None
+            continue
+        for touch in outcome.touched:
+            yield Result(row(touch.path, touch.before_ns, touch.after_ns))
+        for error in outcome.refused:
+            yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
+
+
+def parts(errand: Errand) -> Iterator[Any | None]:
+    """What has become of an errand's parts; None: a step is needed for more."""
+    while True:
+        done = errand.done
+        yield from errand.take()
+        if done:
+            return
+        yield None
 
 
 def row(

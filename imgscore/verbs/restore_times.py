@@ -15,7 +15,7 @@ from imgscore.store import originals, sightings
 from imgscore.store.schema import Original, Sighting
 from imgscore.store.store import Store
 from imgscore.verbs.base import Result, Steps, shown, whole_path
-from imgscore.verbs.order import row
+from imgscore.verbs.order import parts, row
 from imgscore.watches import Watch, within
 
 
@@ -37,12 +37,16 @@ def run(engine: Engine, request: Request) -> Steps:
         for watch in house.watches.all:
             if _concerns(engine, watch, folder):
                 engine.orderer.hold(watch.inbox, held=True)
-    for entry, error in arrange.put_back(
-        house.store, _wanted(engine, folder, dry_run), dry_run=dry_run
-    ):
-        problem = None if error is None else f"{error.message}: {error.remedy}"
-        before_ns, after_ns = entry.before_ns, entry.after_ns
-        yield Result(row(entry.path, before_ns, after_ns, problem, dry_run=dry_run))
+    wanted = _wanted(engine, folder, dry_run)
+    errand = engine.orderer.run(arrange.put_back(house.store, wanted, dry_run=dry_run))
+    for part in parts(errand):
+        if part is None:
+            yield None
+            continue
+        for entry, error in part:
+            problem = None if error is None else f"{error.message}: {error.remedy}"
+            before_ns, after_ns = entry.before_ns, entry.after_ns
+            yield Result(row(entry.path, before_ns, after_ns, problem, dry_run=dry_run))
 
 
 def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:

@@ -13,7 +13,8 @@ from imgscore.store import labels, originals, records, sightings
 from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Steps, shown
-from imgscore.verbs.order import chosen, row
+from imgscore.verbs.order import chosen, row, rows
+from imgscore.work.tasks import Intended
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,11 +44,8 @@ def run(engine: Engine, request: Request) -> Steps:
         return
     for inbox in {touch.inbox for touch in touches}:
         engine.orderer.hold(inbox, held=True)
-    for outcome in arrange.arrange(store, wanted, str(touches[0].run), "undo"):
-        for touch in outcome.touched:
-            yield Result(row(touch.path, touch.before_ns, touch.after_ns))
-        for error in outcome.refused:
-            yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
+    back = arrange.arrange(store, wanted, str(touches[0].run), "undo")
+    yield from rows(engine.orderer.run(back))
 
 
 def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
@@ -64,7 +62,7 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
     return found
 
 
-def _back(txn: Txn, touch: Touch) -> arrange.Intended | None:
+def _back(txn: Txn, touch: Touch) -> Intended | None:
     """The touch that takes another back; None where the file has another date by now."""
     sighting, seen = sightings.find(txn, touch.path), look_at(touch.path)
     if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
@@ -73,7 +71,7 @@ def _back(txn: Txn, touch: Touch) -> arrange.Intended | None:
         return None  # without a sighting it is a sidecar, known by its date
     role = sighting.role if sighting is not None else "inbox"
     now = Sighting(touch.path, seen, touch.digest, touch.inbox, role)
-    return arrange.Intended(now, touch.before_ns)
+    return Intended(now, touch.before_ns)
 
 
 def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:

@@ -21,6 +21,7 @@ from imgscore.work.tasks import (
     Crashed,
     Noted,
     OfOneFile,
+    Planned,
     Ready,
     Scored,
     Studied,
@@ -33,6 +34,8 @@ from imgscore.work.tasks import (
 DEPTH = 2
 MEMORY_BYTES = 3 * 2**30
 FAILED_STARTS = 3
+# Bytes of answers at a time: what follows from them is done before more are read.
+MOST_READ = 1 << 18
 
 
 class NoWorkerError(StoreError):
@@ -95,6 +98,11 @@ class Pool:
     def alive(self) -> int:
         """How many worker processes there are."""
         return len(self._workers)
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the one worker that looks at no files has something to do."""
+        return any(worker.for_training and worker.tasks for worker in self._workers.values())
 
     def pids(self) -> list[int]:
         """The workers' process ids."""
@@ -181,7 +189,7 @@ class Pool:
         assert worker.process.stdout is not None
         found: list[tuple[Task, Answer]] = []
         try:
-            data = os.read(worker.process.stdout.fileno(), 1 << 20)
+            data = os.read(worker.process.stdout.fileno(), MOST_READ)
         except BlockingIOError:
             return found
         worker.buffer += data
@@ -279,7 +287,7 @@ def _ends_the_task(answer: Answer) -> bool:
     match answer:
         case Noted():
             return False
-        case Scored(last=last) | Studied(last=last):
+        case Scored(last=last) | Studied(last=last) | Planned(last=last):
             return last
         case _:
             return True

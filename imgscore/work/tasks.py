@@ -6,7 +6,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 from imgscore.images.traits import Traits
-from imgscore.store.schema import Fingerprint, HeadRecord
+from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
+from imgscore.watches import Watch
 
 _length = struct.Struct("<I")
 
@@ -17,6 +18,8 @@ class Look(msgspec.Struct, tag=True, frozen=True):
     path: bytes
     taste: str
     head: str
+    stored: bool = True
+    """whether there is a store to ask; else the file is embedded in any case, and not scored"""
 
 
 class Rescore(msgspec.Struct, tag=True, frozen=True):
@@ -44,6 +47,14 @@ class Study(msgspec.Struct, tag=True, frozen=True):
     arguments: dict[str, Any] = {}
 
 
+class Plan(msgspec.Struct, tag=True, frozen=True):
+    """Plan the order of an inbox under a head; the paths in `leave` keep their dates."""
+
+    watch: Watch
+    head: str
+    leave: list[bytes]
+
+
 class Draw(msgspec.Struct, tag=True, frozen=True):
     """Make a thumbnail of the image `digest`, which lies at `path`, into `file`."""
 
@@ -52,7 +63,7 @@ class Draw(msgspec.Struct, tag=True, frozen=True):
     file: bytes
 
 
-Task = Look | Rescore | Train | Study | Draw
+Task = Look | Rescore | Train | Study | Plan | Draw
 OfOneFile = Look | Draw
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
@@ -110,6 +121,21 @@ class Studied(msgspec.Struct, tag=True, frozen=True):
     last: bool
 
 
+class Intended(msgspec.Struct, frozen=True, array_like=True):
+    """One touch to be done: which file, from which date to which."""
+
+    sighting: Sighting
+    after_ns: int
+
+
+class Planned(msgspec.Struct, tag=True, frozen=True):
+    """A part of the answer to Plan. `ties`: in the first part, where they are to be recorded."""
+
+    touches: list[Intended]
+    ties: Ties | None
+    last: bool
+
+
 class Refused(msgspec.Struct, tag=True, frozen=True):
     """The task could not be done, and the worker goes on."""
 
@@ -146,6 +172,7 @@ Answer = (
     | Scored
     | Trained
     | Studied
+    | Planned
     | Refused
     | Noted
     | Stuck

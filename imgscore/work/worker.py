@@ -14,8 +14,12 @@ from pathlib import Path
 
 from imgscore import steps
 from imgscore.errors import ImgscoreError, ModelError
+from imgscore.store.store import Store
 from imgscore.work import tasks
 from imgscore.work.context import Context
+
+# Touches a message: as many as one commit journals.
+PART = 512
 
 
 def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
@@ -40,6 +44,20 @@ def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
             from imgscore.work.drawing import draw
 
             yield draw(task)
+        case tasks.Plan():
+            yield from plan(context.store, task)
+
+
+def plan(store: Store, task: tasks.Plan) -> Iterator[tasks.Answer]:
+    """An order's plan, in parts."""
+    from imgscore.engine.planning import intended
+
+    planned = intended(store, task.watch, task.head, frozenset(task.leave))
+    touches, ties = planned.touches, planned.ties if planned.fresh else None
+    for start in range(0, len(touches), PART):
+        yield tasks.Planned(touches[start : start + PART], ties, last=False)
+        ties = None
+    yield tasks.Planned([], ties, last=True)
 
 
 def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:

@@ -22,7 +22,8 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
 from imgscore.verbs.base import Result, drive, find
-from imgscore.work.tasks import Answer, Look, Looked, Moving, Refused, Task
+from imgscore.work.tasks import Answer, Look, Looked, Moving, Plan, Refused, Task
+from imgscore.work.worker import plan
 
 DAY = 86_400 * 10**9
 LONG_AGO = 1_400_000_000 * 10**9
@@ -32,19 +33,25 @@ class InlinePool:
     """Stands in for the worker processes."""
 
     alive = busy = 0
+    thinking = False
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._done: list[tuple[Task, Answer]] = []
 
     def has_room(self) -> bool:
         return True
 
     def submit(self, task: Task) -> bool:
-        self._done.append((task, _answer(task)))
+        if isinstance(task, Plan):
+            self._done += [(task, answer) for answer in plan(self._store, task)]
+        else:
+            self._done.append((task, _answer(task)))
         return True
 
     def answers(self, timeout: float | None, wake: int | None = None) -> list[tuple[Task, Answer]]:
-        done, self._done = self._done, []
+        parts = 1 if any(isinstance(task, Plan) for task, _ in self._done[:1]) else None
+        done, self._done = self._done[:parts], self._done[len(self._done[:parts]) :]
         if not done and timeout:
             time.sleep(min(timeout, 0.005))
         return done
@@ -111,7 +118,7 @@ class World:
         with Store(self.folder / "store") as store:
             engine = Engine(store, config, self.folder / "heads")
             engine.house.pool.close()
-            engine.house.pool = InlinePool()  # type: ignore[assignment]
+            engine.house.pool = InlinePool(store)  # type: ignore[assignment]
             if not engine.house.head("default"):
                 head = HeadRecord("1", "default", engine.house.embedder.id, 0, 0, 1 << 60, True, {})
                 store.commit(lambda txn: records.record_head(txn, head))
