@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imgscore import config, control, places
+from imgscore import config, control, places, unit
 from imgscore.cli import session
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import to_json
@@ -35,16 +35,28 @@ def running() -> Row | None:
 
 @app.command()
 def start(as_json: Json = False) -> None:
-    """Start the daemon in the background; it logs to a file, which this names."""
+    """Start the daemon in the background: the service where it is installed, else a process."""
     status = running()
     if status is None:
         if not config.load().watch:
             raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
-        status = _start()
+        status = _start_service() if unit.is_usable() else _start()
     _say_state({"state": status["state"], "pid": status["pid"], "error": None}, as_json)
 
 
+def _start_service() -> Row:
+    unit.start()
+    status = running()
+    if status is None:
+        raise ImgscoreError(
+            f"the service runs, but does not answer on {places.socket_path()}",
+            "let it use the same folders: imgscore service install",
+        )
+    return status
+
+
 def _start() -> Row:
+    """A process that logs to a file."""
     log = places.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stderr:
@@ -72,15 +84,27 @@ def _start() -> Row:
 def stop(as_json: Json = False) -> None:
     """End the daemon; it finishes what it is writing."""
     status = running()
-    if status is None:
+    pid = None if status is None else status["pid"]
+    if pid is not None:
+        end(pid)
+    elif unit.is_usable() and unit.state().active == "activating":  # it starts again and again
+        unit.stop()
+    else:
         raise NoDaemonError("no daemon is running", "nothing to do")
+    _say_state({"state": "stopped", "pid": pid, "error": None}, as_json)
+
+
+def end(pid: int) -> None:
+    """End the daemon; returns when it has ended."""
+    if unit.is_usable() and unit.state().pid == pid:
+        unit.stop()
+        return
     list(session.call("stop", {}, daemon_only=True))
     deadline = time.monotonic() + STOP_SECONDS
-    while Path(f"/proc/{status['pid']}").exists() and time.monotonic() < deadline:
-        if _is_zombie(status["pid"]):
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        if _is_zombie(pid):
             break
         time.sleep(0.02)
-    _say_state({"state": "stopped", "pid": status["pid"], "error": None}, as_json)
 
 
 def _is_zombie(pid: int) -> bool:
@@ -121,4 +145,5 @@ def _state(row: Row) -> str:
 
 
 def _say_state(row: dict[str, Any], as_json: bool) -> None:
-    typer.echo(to_json(row) if as_json else f"{row['state']} (process {row['pid']})")
+    process = f" (process {row['pid']})" if row["pid"] else ""
+    typer.echo(to_json(row) if as_json else f"{row['state']}{process}")

@@ -21,15 +21,26 @@ def program(name: str) -> Path:
     return Path(found)
 
 
+def quoted(text: str) -> str:
+    """A word as a unit takes it."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"'
+
+
 def exec_quoted(path: Path) -> str:
-    """A path as ExecStart of a unit takes it: quoted, with % and $ doubled."""
-    text = os.fspath(path).replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + text.replace("%", "%%").replace("$", "$$") + '"'
+    """A program as ExecStart takes it. systemd expands no $ in it, and starts none with a quote."""
+    text = os.fspath(path)
+    if any(letter in text for letter in "\"'\\"):
+        raise ImgscoreError(
+            f"systemd starts no program with a quote or backslash in its path: {text}",
+            "install imgscore elsewhere",
+        )
+    return quoted(text)
 
 
 def template(name: str) -> Path:
     """A file of systemd/: of a checkout, or as it was installed with the package."""
-    checkout = Path(__file__).parents[2] / "systemd" / name
+    checkout = Path(__file__).parents[1] / "systemd" / name
     if checkout.exists():
         return checkout
     for file in files("imgscore") or ():
