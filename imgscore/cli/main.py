@@ -24,6 +24,7 @@ for _name in (
     "service",
     "unit",
     "model",
+    "embed",
     "db",
     "config",
     "doctor",

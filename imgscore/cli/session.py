@@ -2,17 +2,23 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgscore import config, control, places
 from imgscore.config import Config
 from imgscore.errors import ConfigError, NoDaemonError
 from imgscore.store.lock import BusyError, StoreLock
-from imgscore.verbs.base import Message, drive, find
+from imgscore.verbs.base import Message, Result, Row, drive, find
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
 
 # A daemon that starts holds the store before it listens; another CLI call lets go soon.
 PATIENCE_SECONDS = 5.0
+# What works for hours waits for longer: a daemon that reads its config again looks at every file.
+WRITER_PATIENCE_SECONDS = 60.0
 
 # Verbs that need a folder to work on.
 NEED_A_WATCH = frozenset({"scan", "order", "wait"})
@@ -49,7 +55,7 @@ def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
     from imgscore.engine.engine import Engine
     from imgscore.store.store import Store
 
-    settings = _settings()
+    settings = settings_in_force()
     if not settings.watch and verb in NEED_A_WATCH:
         raise ConfigError(
             f"{places.config_file()}: nothing is watched yet", "begin with: imgscore init INBOX"
@@ -64,10 +70,62 @@ def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
         yield from drive(engine, run(engine, request))
 
 
-def _settings() -> Config:
+def settings_in_force() -> Config:
     """The config, or the defaults where there is none yet."""
     path: Path = places.config_file()
     return config.load(path) if path.exists() else Config()
+
+
+class Writer:
+    """Who writes the store through many requests, each of which may be carried out twice.
+
+    The daemon, where one runs, for as long as it does; else this process, which then holds the
+    store to its end. Use as a context manager.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._engine: Engine | None = None
+
+    def ask(self, verb: str, arguments: dict[str, Any]) -> Row:
+        """The one row that a verb answers with. Raises ImgscoreError."""
+        deadline = time.monotonic() + WRITER_PATIENCE_SECONDS
+        while self._engine is None:
+            connection = control.connect(places.socket_path())
+            try:
+                if connection is not None:
+                    with connection:
+                        return _row(control.call(connection, verb, arguments))
+                self._open()
+            except (BusyError, NoDaemonError):  # it starts, ends, or reads its config again
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.05)
+        run, request = find(verb, arguments)
+        return _row(drive(self._engine, run(self._engine, request)))
+
+    def _open(self) -> None:
+        from imgscore.engine.engine import Engine
+        from imgscore.store.store import Store
+
+        settings = settings_in_force()
+        with ExitStack() as stack:
+            stack.enter_context(StoreLock(places.data_folder()))
+            store = stack.enter_context(Store(places.store_folder()))
+            engine = stack.enter_context(Engine(store, settings, places.heads_folder()))
+            self._stack = stack.pop_all()
+        self._engine = engine
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def _row(messages: Iterator[Message]) -> Row:
+    (row,) = [message.row for message in messages if isinstance(message, Result)]
+    return row
 
 
 def tell_daemon() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAP_SIZE = 64 * 2**30
 TABLES = (
     "meta", "sightings", "places", "failures", "traits", "embedders", "vectors", "rows",
-    "label_log", "labels", "originals", "journal", "heads", "scores", "names",
+    "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
 )  # fmt: skip
 RESTORE_REMEDY = (
     "the damaged store is left as it is; move it away and copy a backup of data.mdb into its place "

@@ -19,8 +19,8 @@ Row = dict[str, Any]
 """One result, as `--json` prints it."""
 
 NAMES = (
-    "db", "evaluate", "explain", "heads", "history", "import", "import-labels", "label", "model",
-    "next", "order", "pause", "restore-times", "resume", "scan", "score", "status", "suspects",
+    "db", "embed", "evaluate", "explain", "heads", "history", "import", "import-labels", "label",
+    "model", "next", "order", "pause", "restore-times", "resume", "scan", "score", "status", "suspects",
     "train", "undo", "wait",
 )  # fmt: skip
 

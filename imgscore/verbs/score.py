@@ -9,7 +9,7 @@ from imgscore.engine.engine import Engine
 from imgscore.engine.looker import Ticket
 from imgscore.store import labels
 from imgscore.verbs.base import Progress, Result, Row, Steps, shown, whole_path
-from imgscore.work.tasks import Crashed, Looked, Moving, Refused, Stuck, Unreadable
+from imgscore.work.tasks import Answer, Crashed, Looked, Moving, Refused, Stuck, Unreadable
 
 # Files handed in at a time: enough to keep the workers busy.
 AHEAD = 64
@@ -51,7 +51,12 @@ def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
 
 def problem(ticket: Ticket) -> str | None:
     """Why a file has no embedding, with the remedy; None where it has one."""
-    match ticket.answer:
+    return why_not(ticket.answer)
+
+
+def why_not(answer: Answer | None) -> str | None:
+    """As `problem`, of an answer that nobody had to wait for."""
+    match answer:
         case Looked(reason="") | None:
             return None
         case Moving():

@@ -47,11 +47,12 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
     if data is None:
         return Moving()
     step("after hash")
-    with context.store.read() as txn:
-        stored = vectors.get(txn, context.spec.images, digest)
-        traits = records.traits(txn, digest)
-    if stored is not None and traits is not None:
-        return _judged(context, task, Looked(seen, digest), stored, traits)
+    if task.stored:
+        with context.store.read() as txn:
+            stored = vectors.get(txn, context.spec.images, digest)
+            traits = records.traits(txn, digest)
+        if stored is not None and traits is not None:
+            return _judged(context, task, Looked(seen, digest), stored, traits)
     if len(data) > MOST_BYTES:
         return Looked(
             seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"
@@ -66,7 +67,7 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
             seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
         )
     looked = Looked(seen, digest, vector, picture.traits)
-    return _judged(context, task, looked, vector, picture.traits)
+    return _judged(context, task, looked, vector, picture.traits) if task.stored else looked
 
 
 def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:

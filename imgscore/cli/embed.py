@@ -1,0 +1,99 @@
+"""embed: embed an archive on several processes or machines, by Dask."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgscore.cli import output, session
+from imgscore.cli.app import Json, app
+from imgscore.cli.output import printable
+from imgscore.embedders import registry
+from imgscore.errors import ImgscoreError, UsageError
+from imgscore.verbs.base import Message, Row, shown, whole_path
+from imgscore.work.pool import cpus
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_SECONDS = 5
+
+
+@app.command()
+def embed(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The archive.")],
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Without a scheduler: processes; one a CPU.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Embed a large folder that need not be watched, on many processes or machines."""
+    if scheduler is not None and workers is not None:
+        raise UsageError("--scheduler and --workers", "give one of them")
+    root = os.path.realpath(whole_path(str(folder)))
+    if not os.path.isdir(root):
+        raise UsageError(f"{shown(root)} is not a folder", "check the name")
+    messages = _messages(root, scheduler, workers or cpus())
+    raise typer.Exit(output.show(messages, _describe, as_json=as_json))
+
+
+def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Message]:
+    try:
+        from imgscore.archive.part import Job
+        from imgscore.archive.spread import embed_archive
+    except ImportError:
+        raise ImgscoreError(
+            "embed needs Dask, which is not installed", "pip install 'imgscore[dask]'"
+        ) from None
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters, we say better
+    settings = session.settings_in_force()
+    images = registry.spec(settings.model).images
+    seconds = settings.daemon.file_seconds
+    job = Job(root, settings.model, settings.device, images, seconds)
+    with session.Writer() as writer, _cluster(scheduler, workers) as client:
+        yield from embed_archive(client, job, lambda request: writer.ask("embed", request))
+
+
+@contextlib.contextmanager
+def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
+    """The scheduler given, or processes of our own that listen on this machine alone."""
+    from distributed import Client, LocalCluster
+
+    with contextlib.ExitStack() as stack:
+        if scheduler is None:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+            stack.enter_context(cluster)
+            scheduler = cluster.scheduler_address
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ImgscoreError(
+                f"no Dask scheduler answers at {scheduler}: {error}",
+                "check the address; start one with: dask scheduler",
+            ) from None
+        yield stack.enter_context(client)
+
+
+def _describe(row: Row) -> str:
+    if "path" in row:
+        return f"failed  {printable(row['path'])}: {printable(row['error'])}"
+    return (
+        f"{row['files']} images: {row['embedded']} embedded, {row['known']} known before, "
+        f"{row['failed']} failed"
+    )

@@ -1,0 +1,261 @@
+"""An archive over Dask: processes of its own, or a scheduler and workers started as commands."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgscore import places
+from imgscore.embedders import lite0, lite0_spec
+from imgscore.errors import StoreError
+from imgscore.images.decode import decode
+from imgscore.store import vectors
+from imgscore.store.store import Store
+from tests.conftest import put
+from tests.e2e.conftest import BIN, Daemon, imgscore
+
+pytest.importorskip("distributed", reason="pip install 'imgscore[dask]'")
+
+SECONDS = 120.0
+WORKER = "imgscore.work.worker"
+DASK_WORKER = "multiprocessing.spawn"
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Path]:
+    """200 images in three folders; when a test ends, no process of a cluster is left."""
+    folder = tmp_path / "archive"
+    for name, kind, first in (("a", "sun", 0), ("b", "text", 0), ("b/c", "sun", 100)):
+        (folder / name).mkdir(parents=True)
+        put(folder / name, kind, 70 if name != "b/c" else 60, first)
+    yield folder
+    until(lambda: not processes(os.fspath(tmp_path), "imgscore"), "processes are left behind")
+
+
+def until(condition: Callable[[], object], otherwise: str) -> None:
+    """Wait for what nothing else tells of."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)
+
+
+def processes(home: str, name: str) -> list[int]:
+    """Processes with `name` in their command, of the test whose HOME is under `home`."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if not folder.name.isdigit() or int(folder.name) == os.getpid():
+                continue
+            command, environment = (folder / "cmdline", folder / "environ")
+            if name in os.fsdecode(command.read_bytes()) and home in os.fsdecode(
+                environment.read_bytes()
+            ):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def stored() -> int:
+    """How many vectors are in the store."""
+    try:
+        with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+            return vectors.count(txn, lite0_spec.ID)
+    except StoreError:
+        return 0
+
+
+def begin(*arguments: str | Path) -> "subprocess.Popen[str]":
+    """`imgscore embed`, under way."""
+    return subprocess.Popen(
+        [BIN / "imgscore", "embed", "--json", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def result(process: "subprocess.Popen[str]") -> dict[str, int]:
+    """The counts at its end."""
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, err
+    counts: dict[str, int] = json.loads(out.splitlines()[-1])
+    return counts
+
+
+def test_what_is_there_is_embedded_once(archive: Path) -> None:
+    (archive / "notes.txt").write_text("not an image")
+    (archive / "broken.png").write_bytes((archive / "a/sun-000.png").read_bytes()[:-200])
+    first = imgscore("embed", archive, "--workers", "2", "--json")
+    assert first.code == 1, first.err
+    failure, counts = first.rows
+    assert failure["path"] == os.fspath(archive / "broken.png")
+    assert failure["error"].startswith("incomplete")
+    counts = {key: counts[key] for key in ("files", "embedded", "known", "failed")}
+    assert counts == {"files": 201, "embedded": 200, "known": 0, "failed": 1}
+
+    image = archive / "b/c/sun-101.jpg"
+    data = image.read_bytes()
+    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+        found = dict(_rows(txn))
+        expected = lite0.load().embed([decode(data)])[0].tobytes()
+    assert len(found) == 200
+    assert expected in found.values()
+
+    image.write_bytes(data + b"changed")
+    os.rename(archive / "a", archive / "d")  # other paths: read again, and nothing new is stored
+    again = imgscore("embed", archive, "--workers", "1", "--json")
+    assert again.code == 1  # what is broken stays so, and is not read again
+    assert again.rows[0]["error"] == failure["error"]
+    assert (again.rows[1]["embedded"], again.rows[1]["known"]) == (71, 129)
+    assert stored() == 201
+
+
+def _rows(txn: object) -> Iterator[tuple[bytes, bytes]]:
+    for digests, values in vectors.blocks(txn, lite0_spec.ID):  # type: ignore[arg-type]
+        matrix = np.frombuffer(values, np.float16).reshape(-1, lite0_spec.DIM)
+        for row, vector in enumerate(matrix):
+            yield digests[row * 32 : row * 32 + 32], vector.tobytes()
+
+
+def test_a_worker_that_is_killed(archive: Path) -> None:
+    process = begin(archive, "--workers", "2")
+    home = os.fspath(archive.parent)
+    until(stored, "nothing is stored")
+    os.kill(processes(home, DASK_WORKER)[0], signal.SIGKILL)
+    counts = result(process)
+    assert (counts["embedded"], counts["failed"]) == (200, 0)
+    assert stored() == 200
+
+
+def test_a_file_that_kills_its_decoder_costs_itself(archive: Path) -> None:
+    process = begin(archive, "--workers", "2")
+    home = os.fspath(archive.parent)
+    until(stored, "nothing is stored")
+    os.kill(processes(home, WORKER)[0], signal.SIGSEGV)
+    out, err = process.communicate(timeout=SECONDS)
+    failure, counts = (json.loads(line) for line in out.splitlines())
+    assert process.returncode == 1, err
+    assert failure["error"] == "crashes the decoder (SIGSEGV)"
+    assert (counts["embedded"], counts["failed"]) == (199, 1)
+    counts = imgscore("embed", archive, "--json").row  # the machine may have been to blame
+    assert (counts["embedded"], counts["known"]) == (1, 199)
+
+
+def test_the_command_itself_is_killed(archive: Path) -> None:
+    process = begin(archive, "--workers", "2")
+    until(stored, "nothing is stored")
+    process.kill()
+    process.communicate()
+    before = stored()
+    assert 0 < before < 200
+    counts = imgscore("embed", archive, "--workers", "2", "--json").row
+    assert (counts["known"], counts["embedded"]) == (before, 200 - before)
+    assert stored() == 200
+
+
+class Cluster:
+    """A scheduler and workers, each a command of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.file = folder / "scheduler.json"
+        self._run("scheduler", "--host", "127.0.0.1", "--port", "0")
+        until(self.file.exists, "no scheduler")
+        self.address = json.loads(self.file.read_text())["address"]
+
+    def _run(self, kind: str, *arguments: str | Path) -> "subprocess.Popen[bytes]":
+        with (self._folder / "cluster.log").open("ab") as log:
+            process = subprocess.Popen(
+                [BIN / "dask", kind, "--scheduler-file", self.file, "--no-dashboard", *arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def worker(self, *arguments: str | Path) -> "subprocess.Popen[bytes]":
+        """A worker that is the process itself, so that it can be killed."""
+        return self._run(
+            "worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny",
+            "--local-directory", self._folder, *arguments,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End all of it."""
+        for process in reversed(self._processes):
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, archive: Path) -> Iterator[Cluster]:
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    started = Cluster(folder)
+    yield started
+    started.close()
+
+
+def test_a_scheduler_and_workers_as_commands(
+    archive: Path, cluster: Cluster, inbox: Path, start: Callable[..., Daemon]
+) -> None:
+    """The daemon writes; one worker is killed, another comes; then the daemon is killed too."""
+    daemon = start()
+    first, _ = cluster.worker(), cluster.worker()
+    process = begin(archive, "--scheduler", cluster.address)
+    until(stored, "nothing is stored")
+    first.kill()
+    cluster.worker()
+    daemon.kill()  # whoever wrote the store is gone: now the command does
+    counts = result(process)
+    assert (counts["embedded"], counts["failed"]) == (200, 0)
+    assert stored() == 200
+    daemon = start()
+    put(inbox, "sun", 1)  # known already: the same bytes lie in the archive
+    daemon.settle()
+    assert stored() == 200
+    again = begin(archive, "--scheduler", cluster.address)
+    assert result(again)["known"] == 200
+
+
+def test_a_scheduler_that_goes(archive: Path, cluster: Cluster) -> None:
+    cluster.worker()
+    process = begin(archive, "--scheduler", cluster.address)
+    until(stored, "nothing is stored")
+    cluster.close()
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert "goes on from there" in json.loads(err.splitlines()[-1])["remedy"]
+    before = stored()
+    counts = imgscore("embed", archive, "--workers", "1", "--json").row
+    assert (counts["known"], counts["embedded"]) == (before, 200 - before)
+
+
+def test_workers_that_are_not_ours(archive: Path, cluster: Cluster, tmp_path: Path) -> None:
+    other = tmp_path / "other.py"
+    other.write_text(
+        "from imgscore.embedders import lite0_spec\nlite0_spec.ID = 'another-embedder'\n"
+    )
+    cluster.worker("--preload", other)
+    refused = imgscore("embed", archive, "--scheduler", cluster.address)
+    assert refused.code == 1
+    assert "another-embedder" in refused.err and "every machine" in refused.err
+    assert stored() == 0
+
+
+def test_no_cluster(archive: Path, tmp_path: Path) -> None:
+    both = imgscore("embed", archive, "--scheduler", "tcp://here:1", "--workers", "2")
+    assert both.code == 2
+    assert imgscore("embed", tmp_path / "nothing").code == 2
+    nobody = imgscore("embed", archive, "--scheduler", "tcp://127.0.0.1:1")
+    assert nobody.code == 1 and "dask scheduler" in nobody.err
