@@ -11,7 +11,7 @@ from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.verbs.base import Steps, find
 from imgscore.verbs.status import status
 from imgscore.watches import Watches
-from imgscored.mailbox import END, Call, Mailbox
+from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 from imgscored.notify import notify, watchdog_seconds
 from imgscored.schedule import Schedule
 from imgscored.watcher import Watcher
@@ -72,7 +72,7 @@ class Loop:
                 self._begin(call)
             self._advance_calls()
             self._publish_if_due()
-            timeout = CALL_SECONDS if self._calls else self._alive_every
+            timeout = CALL_SECONDS if self._awaited else self._alive_every
             self._engine.step(timeout, wake=self._mailbox.descriptor)
             if self._alive_every is not None:
                 notify(WATCHDOG="1")
@@ -121,7 +121,13 @@ class Loop:
     def _advance_calls(self) -> None:
         """Each verb goes on until it has to wait."""
         waiting: list[tuple[Call, Steps]] = []
-        for call, steps in self._calls:
+        # Who follows is told what the others did.
+        for call, steps in sorted(self._calls, key=lambda one: one[0].verb == FOLLOWS):
+    @property
+    def _awaited(self) -> bool:
+        """Whether a client waits for something that may come without a worker's answer."""
+        return any(call.verb != FOLLOWS or not self._engine.idle for call, _ in self._calls)
+
             if call.cancelled:
                 steps.close()
                 continue

@@ -8,6 +8,8 @@ from typing import Any
 
 END = None
 """Closes a call's answers."""
+FOLLOWS = "watch-log"
+"""The verb that never ends by itself, and has nothing to say while nothing goes on."""
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import Any
 
 from imgscore import control
 from imgscore.errors import ImgscoreError, UsageError
-from imgscored.mailbox import END, Call, Mailbox
+from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,8 @@ class Server:
                 client.sendall(control.encode({"done": True}))
                 return
             self._mailbox.call(call)
-            client.settimeout(None)  # `imgscore history | less` reads as slowly as a person
+            if call.verb != FOLLOWS:  # whoever follows and does not read is let go
+                client.settimeout(None)  # `imgscore history | less` reads as slowly as a person
             while (answer := _next_answer(call, client)) is not END:
                 client.sendall(control.encode(answer))
         except ImgscoreError as error:

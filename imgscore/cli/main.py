@@ -12,6 +12,7 @@ from imgscore.errors import ImgscoreError
 for _name in (
     "init",
     "status",
+    "watch_log",
     "scan",
     "score",
     "label",

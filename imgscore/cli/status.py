@@ -1,15 +1,24 @@
 """status and wait."""
 
+import contextlib
+import signal
+import sys
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgscore.cli import session
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.order import touched
-from imgscore.cli.output import printable, show
-from imgscore.verbs.base import Row
+from imgscore.cli.output import printable, to_json
+from imgscore.errors import NoDaemonError
+from imgscore.store.lock import BusyError
+from imgscore.verbs.base import Result, Row
+
+if TYPE_CHECKING:
+    from imgscore.cli.live import Pace
 
 WATCH_SECONDS = 1.0
 MOST_FAILED = 10
@@ -18,15 +27,51 @@ MOST_FAILED = 10
 @app.command()
 def status(
     as_json: Json = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="A live view, until Ctrl-C.")] = False,
 ) -> None:
     """What is going on, and what needs your attention."""
     if not watch:
         run("status", {}, describe, as_json=as_json)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # the terminal is given back
+    with contextlib.suppress(KeyboardInterrupt):
+        if sys.stdout.isatty() and not as_json:
+            _watch_here()
+        else:
+            _watch_elsewhere(as_json)
+
+
+def _watch_here() -> None:
+    """The live view."""
+    from rich.console import Console
+
+    from imgscore.cli.live import live, view
+
+    with live(Console()) as screen:
+        for row, pace in _statuses():
+            screen.update(view(row, pace))
+
+
+def _watch_elsewhere(as_json: bool) -> None:
+    """On a pipe: a line a status."""
+    from imgscore.cli.live import line
+
+    for row, pace in _statuses():
+        sys.stdout.write((to_json(row) if as_json else line(row, pace)) + "\n")
+        sys.stdout.flush()
+
+
+def _statuses() -> "Iterator[tuple[Row, Pace]]":
+    """Status after status. A daemon that comes or goes is no end of it."""
+    from imgscore.cli.live import Pace
+
+    pace = Pace()
     while True:
-        if not as_json:
-            typer.echo("\x1b[2J\x1b[H", nl=False)
-        show(session.call("status", {}), describe, as_json=as_json)
+        with contextlib.suppress(NoDaemonError, BusyError):
+            for message in session.call("status", {}):
+                if isinstance(message, Result):
+                    pace.see(message.row, time.monotonic())
+                    yield message.row, pace
         time.sleep(WATCH_SECONDS)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imgscore.config import Config
 from imgscore.embedders.registry import Spec
+from imgscore.engine.news import News
 from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
@@ -21,6 +22,7 @@ class House:
     watches: Watches
     embedder: Spec
     pool: Pool
+    news: News
     troubles: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     """what the user should know of the machine, by subject; said once"""

@@ -12,6 +12,7 @@ from imgscore.store.store import Txn
 _failure = msgspec.msgpack.Decoder(Failure)
 _traits = msgspec.msgpack.Decoder(Traits)
 _score = struct.Struct("<ff")
+PACKED_SCORE_SIZE = DIGEST_SIZE + _score.size
 _head = msgspec.msgpack.Decoder(HeadRecord)
 _ties = msgspec.msgpack.Decoder(Ties)
 _touch = msgspec.msgpack.Decoder(Touch)
@@ -52,7 +53,7 @@ def traits(txn: Txn, digest: bytes) -> Traits | None:
 
 def record_scores(txn: Txn, taste: str, head: str, scores: bytes) -> None:
     """Write scores under one head: `scores` is packed as pack_score does, one after another."""
-    step, prefix = DIGEST_SIZE + _score.size, _scores(taste, head)
+    step, prefix = PACKED_SCORE_SIZE, _scores(taste, head)
     txn.table("scores").put_many(
         (prefix + scores[at : at + DIGEST_SIZE], scores[at + DIGEST_SIZE : at + step])
         for at in range(0, len(scores), step)
@@ -148,6 +149,12 @@ def ties(txn: Txn, inbox: bytes, head: str) -> Ties | None:
 def journal(txn: Txn, touch: Touch) -> int:
     """Write a touch that is about to be done; returns its number."""
     return txn.table("journal").append(pack(touch))
+
+
+def last_touch(txn: Txn) -> int:
+    """The number of the newest touch; 0 where there is none."""
+    last = txn.table("journal").last()
+    return int.from_bytes(last[0], "big") if last else 0
 
 
 def touches(txn: Txn) -> Iterator[tuple[int, Touch]]:

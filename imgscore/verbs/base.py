@@ -20,8 +20,8 @@ Row = dict[str, Any]
 
 NAMES = (
     "db", "embed", "evaluate", "explain", "heads", "history", "import", "import-labels", "label",
-    "model", "next", "order", "pause", "restore-times", "resume", "scan", "score", "status", "suspects",
-    "train", "undo", "wait",
+    "model", "next", "order", "pause", "report", "restore-times", "resume", "review", "scan", "score", "status", "suspects",
+    "train", "undo", "wait", "watch-log",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from imgscore.watches import Watch
 
 MOST_FAILURES = 100
 MOST_EXAMPLES = 5
+LAST_EVENTS = 12
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,6 +61,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
                 "planned": _planned(engine, watch) if house.config.dry_run else None,
             }
         )
+    _, events = house.news.since(0)
     return {
         "state": state,
         "pid": os.getpid() if running else None,
@@ -72,6 +74,8 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         "failed": failed,
         "watches": watches,
         "workers": house.pool.alive,
+        "looked": engine.looker.looked,
+        "events": events[-LAST_EVENTS:],
         "dry_run": house.config.dry_run,
         "paused_until_ns": engine.paused_until_ns if engine.paused else None,
         "troubles": [

@@ -187,3 +187,21 @@ def test_a_slow_reader_gets_all_of_a_long_answer(
         time.sleep(0.5)
         lines = client.makefile("rb").readlines()
     assert len(lines) == 2001 and json.loads(lines[-1]) == {"done": True}
+
+
+def test_whoever_follows_and_does_not_read_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.1)
+    mailbox, path = Mailbox(), tmp_path / "control.sock"
+    with closing(mailbox), closing(Server(path, mailbox, dict)), connect(path) as client:
+        client.sendall(control.encode({"verb": "watch-log", "arguments": {}}))
+        while not (calls := mailbox.take().calls):
+            time.sleep(0.01)
+        deadline = time.monotonic() + 20
+        while not calls[0].cancelled:
+            assert time.monotonic() < deadline
+            calls[0].answers.put({"result": {"path": "x" * 10_000}})
+            time.sleep(0.001)
+        lines = client.makefile("rb").readlines()
+    assert lines and b"done" not in lines[-1]

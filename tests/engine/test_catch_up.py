@@ -11,6 +11,7 @@ from imgscore.embedders.base import sections_of
 from imgscore.embedders.registry import Spec
 from imgscore.engine.base import House
 from imgscore.engine.catch_up import COMPLETE, CatchUp
+from imgscore.engine.news import News
 from imgscore.store import names, records, sightings, vectors
 from imgscore.store.schema import Fingerprint, Sighting
 from imgscore.store.store import Store
@@ -47,7 +48,9 @@ def _digest(number: int) -> bytes:
 def catch_up(store: Store, spec: Spec) -> tuple[CatchUp, set[bytes]]:
     pool = None  # nothing here hands out work
     watches = Watches([Watch(os.fsencode(store.folder.parent), (), (), "default", "best-newest")])
-    house = House(store, Config(), Path(), watches, spec, pool)  # type: ignore[arg-type]
+    with store.read() as txn:
+        news = News(store, txn)
+    house = House(store, Config(), Path(), watches, spec, pool, news)  # type: ignore[arg-type]
     made = CatchUp(house)
     return made, set(made.collect())
 

@@ -1,0 +1,157 @@
+"""The live view of `status --watch`: what a status says, drawn anew as it changes."""
+
+import time
+from collections import deque
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from imgscore.cli.output import printable
+from imgscore.cli.watch_log import event_line
+from imgscore.verbs.base import Row
+
+# The rate is that of the last so many seconds.
+RATE_SECONDS = 10.0
+MOST_FAILED = 5
+STATES = {"running": "bold green", "paused": "bold yellow", "offline": "bold red"}
+
+
+class Pace:
+    """How fast files are looked at, and how much of the queue is done, from one status to another.
+
+    `now`: seconds of the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+        self.total = 0
+        """the longest that the queue has been since it was last empty"""
+        self.pending = 0
+
+    def see(self, row: Row, now: float) -> None:
+        """Another status."""
+        looked = row["looked"]
+        if self._samples and looked < self._samples[-1][1]:
+            self._samples.clear()  # another daemon
+        self._samples.append((now, looked))
+        while self._samples[0][0] < now - RATE_SECONDS:
+            self._samples.popleft()
+        self.pending = row["pending"]
+        self.total = max(self.total, self.pending) if self.pending else 0
+
+    @property
+    def rate(self) -> float:
+        """Files a second; 0 where nothing moves."""
+        (begin, first), (end, last) = self._samples[0], self._samples[-1]
+        return (last - first) / (end - begin) if end > begin else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the queue is empty at this rate; None where that cannot be said."""
+        return self.pending / self.rate if self.pending and self.rate else None
+
+
+def live(console: Console) -> Live:
+    """A screen of its own, given back at the end; it follows the terminal's size."""
+    return Live(console=console, screen=True, refresh_per_second=4)
+
+
+def line(row: Row, pace: Pace) -> str:
+    """A status in one line, for a pipe."""
+    files = sum(watch["files"] for watch in row["watches"])
+    parts = [f"{row['state']}", f"{files} images", *_queue(pace)]
+    if row["failed"]:
+        parts.append(f"{len(row['failed'])} failed")
+    parts += [f"attention: {printable(trouble)}" for trouble in row["troubles"]]
+    return f"{time.strftime('%H:%M:%S')}  {', '.join(parts)}"
+
+
+def view(row: Row, pace: Pace) -> RenderableType:
+    """A status as a screen, the most urgent first."""
+    parts: list[RenderableType] = [_title(row), _bar(pace), _folders(row), *_attention(row)]
+    if row["events"]:
+        parts += [Text("\nlast events, newest first", style="bold")]
+        parts += [
+            Text(event_line(_short(event, row)), no_wrap=True, overflow="ellipsis")
+            for event in reversed(row["events"])
+        ]
+    parts.append(Text("\nCtrl-C ends this view; the daemon goes on.", style="dim"))
+    return Group(*parts)
+
+
+def _title(row: Row) -> Text:
+    state = Text(row["state"], style=STATES[row["state"]])
+    facts = [f"head {row['head'] or 'none yet'}", row["embedder"]]
+    if row["pid"] is not None:
+        facts.append(f"{row['rss_bytes'] / 1e6:.0f} MB")
+        facts.append(f"{row['workers']} workers")
+    if row["dry_run"]:
+        facts.append("dry run: dates are planned, not set")
+    return Text("imgscore ", style="bold") + state + Text(f"  {' · '.join(facts)}\n")
+
+
+def _queue(pace: Pace) -> list[str]:
+    if not pace.pending:
+        return ["nothing pending"]
+    parts = [f"{pace.pending} pending"]
+    if pace.rate:
+        parts.append(f"{pace.rate:.0f}/s")
+    if pace.seconds_left is not None:
+        parts.append(f"{_duration(pace.seconds_left)} left")
+    return parts
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{rest} s"
+
+
+def _bar(pace: Pace) -> RenderableType:
+    if not pace.pending:
+        return Text("nothing pending\n", style="dim")
+    grid = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=pace.total, completed=pace.total - pace.pending, width=30)
+    grid.add_row(bar, Text(", ".join(_queue(pace)) + "\n"))
+    return grid
+
+
+def _folders(row: Row) -> RenderableType:
+    if not row["watches"]:
+        return Text("nothing is watched yet; begin with: imgscore init INBOX")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("folder", overflow="fold")
+    for name in ("images", "scored", "keep", "trash"):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    for watch in row["watches"]:
+        figures = (str(watch[key]) for key in ("files", "scored", "keep", "trash"))
+        table.add_row(Text(printable(watch["inbox"])), *figures, Text(printable(watch["state"])))
+    return table
+
+
+def _short(event: Row, row: Row) -> Row:
+    """An event that names its file as seen from the inbox: lines are cut at the right."""
+    path = event.get("path")
+    for watch in row["watches"]:
+        inbox = watch["inbox"] + "/"
+        if path is not None and path.startswith(inbox):
+            return {**event, "path": path.removeprefix(inbox)}
+    return event
+
+
+def _attention(row: Row) -> list[RenderableType]:
+    lines: list[RenderableType] = [
+        Text(f"attention: {printable(trouble)}", style="yellow") for trouble in row["troubles"]
+    ]
+    failed = row["failed"]
+    lines += [
+        Text(f"failed: {printable(one['path'])}: {printable(one['reason'])}", style="red")
+        for one in failed[:MOST_FAILED]
+    ]
+    if len(failed) > MOST_FAILED:
+        lines.append(Text(f"… and {len(failed) - MOST_FAILED} more: imgscore status", style="red"))
+    return [Text(), *lines] if lines else []

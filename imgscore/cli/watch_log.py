@@ -1,0 +1,92 @@
+"""watch-log: a line for everything that happens, as it happens."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+from imgscore import control, places
+from imgscore.cli import session
+from imgscore.cli.app import Json, app
+from imgscore.cli.output import printable, say, to_json
+from imgscore.errors import ImgscoreError
+from imgscore.verbs.base import Result, Row
+
+AGAIN_SECONDS = 0.1
+# A service manager starts a daemon again after a few seconds.
+COMES_BACK_SECONDS = 10.0
+
+
+@app.command("watch-log")
+def watch_log(as_json: Json = False) -> None:
+    """Follow what happens, from now until Ctrl-C. Needs a running daemon."""
+    with contextlib.suppress(KeyboardInterrupt):
+        for row in _rows():
+            sys.stdout.write((to_json(row) if as_json else event_line(row)) + "\n")
+            sys.stdout.flush()
+
+
+def _rows() -> Iterator[Row]:
+    """Rows without end. A daemon that restarts, or reads its config again, is followed on."""
+    patient_until: float | None = 0.0
+    while True:
+        try:
+            for message in session.call("watch-log", {}, daemon_only=True):
+                patient_until = None
+                if isinstance(message, Result):
+                    yield message.row
+        except ImgscoreError:
+            if patient_until is None:
+                patient_until = time.monotonic() + COMES_BACK_SECONDS
+                say("the connection was lost; what happens meanwhile: imgscore history")
+            if time.monotonic() >= patient_until:
+                raise
+            _await_daemon(patient_until)
+
+
+def _await_daemon(deadline: float) -> None:
+    """Until one listens. Asking for its store would keep one that starts from having it."""
+    while not _listens() and time.monotonic() < deadline:
+        time.sleep(AGAIN_SECONDS)
+
+
+def _listens() -> bool:
+    connection = control.connect(places.socket_path())
+    if connection is None:
+        return False
+    connection.close()
+    return True
+
+
+def event_line(row: Row) -> str:
+    """An event as text: when, what, about what."""
+    when = datetime.fromtimestamp(row["time_ns"] / 1e9).strftime("%H:%M:%S")
+    return f"{when}  {row['event']:<9}{printable(_text(row))}"
+
+
+def _text(row: Row) -> str:
+    match row:
+        case {"event": "label"}:
+            return f"{row['label']}  {row['path']}"
+        case {"event": "labels"}:
+            return f"{row['keep']} keep, {row['trash']} trash, {row['clear']} cleared"
+        case {"event": "scored", "score": None}:
+            return f"no head yet  {row['path']}"
+        case {"event": "scored"}:
+            return f"{row['score']:.3f}  {row['path']}"
+        case {"event": "rescored"}:
+            return f"{row['files']} images with head {row['head']}"
+        case {"event": "trained"}:
+            verdict = "used" if row["used"] else "not used: the one before is better"
+            return f"head {row['head']} on {row['labels']} labels, {verdict}"
+        case {"event": "ordered" | "restored" | "undone"}:
+            return f"{row['files']} dates" + (f" in {row['inbox']}" if row["inbox"] else "")
+        case {"event": "failed" | "trouble"}:
+            about = f"{row['path']}: " if row.get("path") else ""
+            remedy = f" ({row['remedy']})" if row.get("remedy") else ""
+            return f"{about}{row['reason']}{remedy}"
+        case {"event": "following"}:
+            return "Ctrl-C ends"
+        case _:
+            return ""

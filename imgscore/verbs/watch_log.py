@@ -1,0 +1,23 @@
+"""watch-log: what happens, from now on, for as long as somebody listens."""
+
+import time
+
+import msgspec
+
+from imgscore.engine.engine import Engine
+from imgscore.verbs.base import Result, Steps
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing to say."""
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A first row when it follows; then a row an event, without end."""
+    news = engine.house.news
+    number, _ = news.since(0)
+    yield Result({"event": "following", "time_ns": time.time_ns()})
+    while True:
+        number, rows = news.since(number)
+        yield from map(Result, rows)
+        yield None

@@ -1,0 +1,87 @@
+"""The live view: what a status becomes, as text."""
+
+from typing import Any
+
+from rich.console import Console
+
+from imgscore.cli.live import Pace, line, view
+
+EVENT = {
+    "event": "failed",
+    "time_ns": 0,
+    "path": "/in/[bold]:smile:/a/[red]\x1b.png",
+    "reason": "cut",
+    "remedy": "",
+}
+
+
+def status(looked: int, pending: int, **changes: Any) -> dict[str, Any]:
+    watch = {
+        "inbox": "/in/[bold]:smile:",
+        "files": 40,
+        "scored": 30,
+        "keep": 3,
+        "trash": 4,
+        "state": "ok",
+    }
+    row = {
+        "state": "running",
+        "pid": 1,
+        "rss_bytes": 34_000_000,
+        "embedder": "lite0",
+        "head": "h1",
+        "pending": pending,
+        "failed": [],
+        "watches": [watch],
+        "workers": 2,
+        "looked": looked,
+        "events": [EVENT],
+        "dry_run": False,
+        "troubles": [],
+    }
+    return {**row, **changes}
+
+
+def paced(*samples: tuple[float, dict[str, Any]]) -> tuple[dict[str, Any], Pace]:
+    pace = Pace()
+    for now, row in samples:
+        pace.see(row, now)
+    return samples[-1][1], pace
+
+
+def shown(row: dict[str, Any], pace: Pace, width: int = 100) -> str:
+    console = Console(width=width, height=40, force_terminal=False)
+    with console.capture() as capture:
+        console.print(view(row, pace))
+    return capture.get()
+
+
+def test_rate_and_time_left() -> None:
+    row, pace = paced((0, status(0, 100)), (2, status(40, 60)))
+    assert (pace.rate, pace.seconds_left, pace.total) == (20.0, 3.0, 100)
+    assert "60 pending, 20/s, 3 s left" in shown(row, pace)
+    assert "60 pending, 20/s, 3 s left" in line(row, pace)
+
+
+def test_the_rate_is_of_late() -> None:
+    _, pace = paced((0, status(0, 1000)), (50, status(0, 1000)), (51, status(7, 993)))
+    assert pace.rate == 7.0
+
+
+def test_another_daemon_counts_from_the_beginning() -> None:
+    _, pace = paced((0, status(500, 10)), (1, status(3, 7)))
+    assert pace.rate == 0.0 and pace.seconds_left is None
+    row, pace = paced((0, status(5, 10)), (1, status(15, 0)))
+    assert pace.total == 0 and "nothing pending" in shown(row, pace)
+
+
+def test_names_are_text_and_nothing_else() -> None:
+    row, pace = paced((0, status(0, 0, troubles=["a [red]trouble[/red]"])))
+    text = shown(row, pace)
+    assert "/in/[bold]:smile:" in text and "failed   a/[red]\\x1b.png: cut" in text
+    assert "a [red]trouble[/red]" in text and "\x1b" not in text
+
+
+def test_it_fits_a_narrow_terminal() -> None:
+    row, pace = paced((0, status(0, 5)), (1, status(1, 4)))
+    assert max(map(len, shown(row, pace, width=40).splitlines())) <= 40
