@@ -29,8 +29,11 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy the store and the heads; works while the daemon runs."""
-    arguments = {"action": "backup", "folder": os.path.abspath(folder)}
-    run("db", arguments, _backed_up, as_json=as_json)
+    from imgscore.store.backup import back_up
+
+    path = Path(os.path.abspath(folder))
+    row = {"folder": os.fspath(path), "bytes": back_up(path), "error": None}
+    raise typer.Exit(show([Result(row)], _backed_up, as_json=as_json))
 
 
 @group.command()

@@ -1,34 +1,29 @@
-"""db: check the store, back it up, drop an embedder's vectors."""
+"""db: check the store, drop an embedder's vectors."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.errors import ImgscoreError, UsageError
+from imgscore.errors import UsageError
 from imgscore.store import checks, names, records, vectors
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Row, Steps
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`folder`: where a backup goes, by its whole path. `embedder`: the id to drop."""
+    """`embedder`: the id to drop."""
 
-    action: Literal["check", "backup", "drop"]
-    folder: str | None = None
+    action: Literal["check", "drop"]
     embedder: str | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps:
-    """check: a row a table. backup and drop: one row."""
+    """check: a row a table. drop: one row."""
     match request.action:
         case "check":
             yield from (Result(row) for row in _check(engine))
-        case "backup":
-            yield Result(_back_up(engine, request.folder or ""))
         case "drop":
             yield Result(_drop(engine, request.embedder or ""))
 
@@ -41,25 +36,6 @@ def _check(engine: Engine) -> Iterator[Row]:
                 "entries": finding.entries,
                 "error": "; ".join(finding.problems) or None,
             }
-
-
-def _back_up(engine: Engine, name: str) -> Row:
-    folder = Path(name)
-    try:
-        if not folder.is_absolute() or (folder.exists() and any(folder.iterdir())):
-            raise UsageError(
-                f"{folder} is not an empty folder", "give a new one: imgscore db backup DIR"
-            )
-        engine.house.store.backup(folder)
-        if engine.house.heads.is_dir():
-            shutil.copytree(engine.house.heads, folder / "heads")
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    except OSError as error:
-        raise ImgscoreError(
-            f"{folder}: cannot be written: {error.strerror or error}",
-            "give another folder, and check its permissions and the space on its disk",
-        ) from None
-    return {"folder": str(folder), "bytes": size, "error": None}
 
 
 def _drop(engine: Engine, embedder: str) -> Row:

@@ -1,7 +1,8 @@
 """The worker process: reads tasks on stdin, answers on stdout, ends at the end of its input.
 
-Its limits are the kernel's: an alarm for a file that takes too long, a cap on memory. Either ends
-the process, and the pool says of which file.
+Its limits are the kernel's: an alarm for a file that takes too long, a cap on memory; either ends
+the process, and the pool says of which file. It can write heads and caches, and nothing else: what
+takes a decoder over gets no hold of the user's files.
 """
 
 import contextlib
@@ -12,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from imgscore import steps
+from imgscore import places, steps
+from imgscore.confine import confine_writes
 from imgscore.errors import ImgscoreError, ModelError
 from imgscore.store.store import Store
-from imgscore.work import tasks
+from imgscore.work import bytecode, tasks
 from imgscore.work.context import Context
 
 # Touches a message: as many as one commit journals.
@@ -95,6 +97,16 @@ def serve(context: Context, file_seconds: int) -> None:
         signal.alarm(0)
 
 
+def _confine(store: Path, heads: Path) -> None:
+    bytecode.keep()
+    allowed = [heads, places.cache_folder()]
+    for folder in allowed:
+        with contextlib.suppress(OSError):  # whoever writes there will say what is wrong
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # A reader of the store notes in its lock file which pages it reads.
+    confine_writes([*allowed, store / "lock.mdb"])
+
+
 def main() -> None:
     """`python -m imgscore.work.worker`, with what `Pool` passes on its command line."""
     store, heads, model, device, file_seconds, memory, embedder, names = sys.argv[1:]
@@ -106,6 +118,7 @@ def main() -> None:
     if int(memory):
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _confine(Path(store), Path(heads))
     try:
         context = Context(
             Path(store), Path(heads), model, device, embedder, use_filename=bool(names)

@@ -55,7 +55,7 @@ def test_what_a_client_says_ends_no_loop(loop: Loop, mailbox: Mailbox, tmp_path:
     calls = [
         Call("train", {"taste": name}),
         Call("score", {"files": [], "taste": "../elsewhere"}),
-        Call("db", {"action": "backup", "folder": "/proc/nothing"}),
+        Call("db", {"action": "drop", "embedder": "\0"}),
         Call("restore-times", {"folder": "a\0b"}),
         Call("history", {"limit": -1}),
     ]
