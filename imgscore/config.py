@@ -31,6 +31,8 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     order: Direction = "best-newest"
     siblings: bool = True
     """RAW, JPEG and sidecar (.xmp …) of one name move as one, and share their labels"""
+    xdg_trash: bool = False
+    """an image deleted from here into the desktop's trash is labelled trash"""
 
 
 class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -8,6 +8,7 @@ from imgscore import config
 from imgscore.errors import ConfigError
 
 _TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
+_WATCH = re.compile(r"^[ \t]*\[\[[ \t]*watch[ \t]*\]\].*\n?", re.MULTILINE)
 
 
 def with_text_setting(text: str, key: str, value: str) -> str:
@@ -22,6 +23,28 @@ def with_text_setting(text: str, key: str, value: str) -> str:
         head = f"{key} = {written}\n" + head
     changed = head + text[top:]
     if getattr(config.parse(changed), key) != value:
+        raise ConfigError(
+            f"config.toml: {key} could not be set", f"write it yourself: {key} = {written}"
+        )
+    return changed
+
+
+def with_watch_switch(text: str, number: int, key: str, *, on: bool) -> str:
+    """The config's text with `key` of its watch `number`, from 0, on or off. Raises ConfigError."""
+    heads = list(_WATCH.finditer(text))
+    written, changed = "true" if on else "false", ""
+    if number < len(heads):
+        start = heads[number].end()
+        table = _TABLE.search(text, start)
+        end = table.start() if table else len(text)
+        line = re.compile(rf"^([ \t]*{key}[ \t]*=[ \t]*)(true|false)", re.MULTILINE)
+        body, found = line.subn(lambda match: match[1] + written, text[start:end], count=1)
+        if not found:
+            body = f"{key} = {written}\n" + body
+        head = text[:start] if text[:start].endswith("\n") else text[:start] + "\n"
+        changed = head + body + text[end:]
+    # The text may be TOML in a way that is not looked for here, such as watch = [{…}].
+    if not changed or getattr(config.parse(changed).watch[number], key) != on:
         raise ConfigError(
             f"config.toml: {key} could not be set", f"write it yourself: {key} = {written}"
         )

@@ -38,9 +38,24 @@ def head_file(heads: Path, taste: str, version: str) -> Path:
     return heads / taste / f"{version}.safetensors"
 
 
+def trash_folder() -> Path:
+    """`$XDG_DATA_HOME/Trash`: the desktop's home trash, which is not ours."""
+    return data_folder().parent / "Trash"
+
+
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/imgscore`: may be deleted at any time."""
     return _base("XDG_CACHE_HOME", ".cache")
+
+
+def report_folder() -> Path:
+    """Pages of `report`, what they show, and their thumbnails."""
+    return cache_folder() / "report"
+
+
+def thumbnail(digest: bytes) -> bytes:
+    """The name of a digest's thumbnail."""
+    return digest.hex().encode() + b".webp"
 
 
 def runtime_folder() -> Path:

@@ -22,6 +22,8 @@ class Watch:
     order: Direction
     siblings: bool = True
     """whether RAW, JPEG and sidecar of one name are one image: in the order, and for labels"""
+    xdg_trash: bool = False
+    """whether what is deleted from the inbox or a keep folder is labelled trash"""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
         """Every folder of the watch with its role, the inbox first."""
@@ -82,6 +84,11 @@ class Watches:
             folder = parent
         return folder
 
+    def hides(self, path: bytes) -> bool:
+        """Whether the path lies outside of every place, or a folder on the way is hidden."""
+        folder = self.folder(path)
+        return folder is None or b"/." in path[len(folder) :]
+
     def roots(self) -> list[bytes]:
         """The outermost folders over all watches."""
         return outermost(self._places)
@@ -101,6 +108,7 @@ def _watch(config: WatchConfig) -> Watch:
         config.taste,
         config.order,
         config.siblings,
+        config.xdg_trash,
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from imgscore import config
-from imgscore.config_text import with_text_setting
+from imgscore.config_text import with_text_setting, with_watch_switch
 from imgscore.errors import ConfigError
 
 WATCH = '# my folders\n[[watch]]\ninbox = "~/x"   # here\n'
@@ -32,3 +32,24 @@ def test_a_path_with_odd_letters() -> None:
 def test_what_cannot_be_set_is_said() -> None:
     with pytest.raises(ConfigError):
         with_text_setting('model = """old"""\n', "model", "m")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", 'xdg_trash = true\ninbox = "/a"\n'),
+        ("xdg_trash = false # no\n", 'xdg_trash = true # no\ninbox = "/a"\n'),
+    ],
+)
+def test_a_switch_of_one_watch(before: str, after: str) -> None:
+    first, last = '[[watch]]\ninbox = "/x"\n\n', "[daemon]\nsettle = 1\n"
+    head = "[[ watch ]] # mine\n"
+    text = first + head + before + 'inbox = "/a"\n' + last
+    assert with_watch_switch(text, 1, "xdg_trash", on=True) == first + head + after + last
+    off = with_watch_switch(first + head + after + last, 1, "xdg_trash", on=False)
+    assert [watch.xdg_trash for watch in config.parse(off).watch] == [False, False]
+
+
+def test_a_switch_that_cannot_be_set_is_said() -> None:
+    with pytest.raises(ConfigError, match="xdg_trash"):
+        with_watch_switch('watch = [{inbox = "/x"}]\n', 0, "xdg_trash", on=True)

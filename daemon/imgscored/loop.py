@@ -11,7 +11,7 @@ from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.verbs.base import Steps, find
 from imgscore.verbs.status import status
 from imgscore.watches import Watches
-from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
+from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Post
 from imgscored.notify import notify, watchdog_seconds
 from imgscored.schedule import Schedule
 from imgscored.watcher import Watcher
@@ -58,16 +58,7 @@ class Loop:
                 for call in post.calls:  # the loop that follows answers them
                     self._mailbox.call(call)
                 break
-            if post.everything or "roots" in post.chores or post.trees:
-                post.everything |= self._watch()
-            if post.everything:
-                self._engine.looker.hint_all()
-            if "readers" in post.chores:
-                self._engine.house.store.release_dead_readers()
-            for root in post.trees:
-                self._engine.looker.hint_tree(root)
-            for path in post.files:
-                self._engine.looker.hint(path)
+            self._pass_on(post)
             for call in post.calls:
                 self._begin(call)
             self._advance_calls()
@@ -81,9 +72,26 @@ class Loop:
             _answer(call, ImgscoreError("the daemon is stopping", "start it again"))
         return not post.stop
 
+    def _pass_on(self, post: Post) -> None:
+        """What may have changed, and what is due."""
+        looker = self._engine.looker
+        if post.everything or "roots" in post.chores or post.trees:
+            post.everything |= self._watch()
+        if post.everything:
+            looker.hint_all()
+        for root in post.trees:
+            looker.hint_tree(root)
+        for path in post.files:
+            looker.hint(path)
+        if "trash" in post.chores:
+            looker.deletions.hint()
+        if "readers" in post.chores:
+            self._engine.house.store.release_dead_readers()
+
     def _watch(self) -> bool:
         """Follow the folders; those without events are scanned by schedule. True: they are new."""
-        if not self._watcher.watch(self._engine.house.watches.roots()):
+        trash = [trash.info for trash in self._engine.looker.deletions.trashes()]
+        if not self._watcher.watch(self._engine.house.watches.roots(), trash):
             return False
         self._schedule.poll(self._watcher.polled)
         self._engine.house.changed()

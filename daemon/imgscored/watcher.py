@@ -47,17 +47,20 @@ class Watcher:
         self._observer: _Observer | None = None
         self.polled: dict[bytes, str] = {}
         self._roots: dict[bytes, tuple[int, int] | None] = {}
+        self._listed: dict[bytes, tuple[int, int] | None] = {}
 
-    def watch(self, roots: Iterable[bytes]) -> bool:
+    def watch(self, roots: Iterable[bytes], listed: Iterable[bytes] = ()) -> bool:
         """Watch these folders, and no others; missing ones are polled. Returns whether that is new.
 
-        Called again, it notices a folder that was deleted, made anew or mounted meanwhile.
+        Called again, it notices a folder that was deleted, made anew or mounted meanwhile. `listed`
+        are the desktop's trash: watched without what is below, and not polled.
         """
         wanted = {root: _identity(root) for root in roots}
-        if wanted == self._roots:
+        trash = {folder: _identity(folder) for folder in listed}
+        if (wanted, trash) == (self._roots, self._listed):
             return False
         self.close()
-        self._roots = wanted
+        self._roots, self._listed = wanted, trash
         self.polled = {}
         handler = _Handler(self._mailbox)
         self._observer = observer = _Observer(self._mailbox)
@@ -69,6 +72,10 @@ class Watcher:
                 self.polled[root] = "a network or FUSE file system sends no events"
                 continue
             observer.schedule(handler, os.fsdecode(root), recursive=True, event_filter=EVENTS)
+        for folder, identity in trash.items():
+            if identity is not None and not filesystems.is_remote(folder):
+                deletions = _TrashHandler(self._mailbox)
+                observer.schedule(deletions, os.fsdecode(folder), event_filter=EVENTS)
         try:
             observer.start()
         except OSError as error:
@@ -84,7 +91,7 @@ class Watcher:
             if self._observer.is_alive():
                 self._observer.join()
             self._observer = None
-        self._roots = {}
+        self._roots, self._listed = {}, {}
 
 
 def _identity(folder: bytes) -> tuple[int, int] | None:
@@ -109,6 +116,14 @@ class _Handler(FileSystemEventHandler):
                 self._mailbox.hint_tree(raw)
             elif is_image_name(os.path.split(raw)[1]):
                 self._mailbox.hint(raw)
+
+
+class _TrashHandler(FileSystemEventHandler):
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        self._mailbox.chore("trash")
 
 
 class _Emitter(InotifyEmitter):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,11 @@ from imgscore.errors import UsageError
 from imgscore.order.markers import find_markers
 from imgscore.watches import Watches
 
+QUESTION = (
+    "Shall deleting an image from this folder, into the desktop's trash, teach too?\n"
+    "The trash is read, and never changed. Delete = trash label"
+)
+
 
 @app.command()
 def init(
@@ -22,6 +28,14 @@ def init(
     taste: Annotated[
         str, typer.Option(help="Folders with one taste teach each other.")
     ] = "default",
+    xdg_trash: Annotated[
+        bool | None,
+        typer.Option(
+            "--xdg-trash/--no-xdg-trash",
+            help="Whether an image that you delete into the desktop's trash is labelled trash.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Watch a folder: make it with keep/ and trash/ in it, and write it into the config."""
@@ -30,22 +44,26 @@ def init(
     settings = config.parse(before, str(path))
     folder = config.expand(str(inbox), os.getcwd())
     known = [watch for watch in Watches.of(settings).all if watch.inbox == folder]
-    if not known:
-        text = before + _entry(folder, taste, first=not before)
-        known = [
-            one for one in Watches.of(config.parse(text, str(path))).all if one.inbox == folder
-        ]
-        _make(known[0].inbox, *known[0].keep, *known[0].trash)
+    if known:
+        text = before
+        if xdg_trash not in (None, known[0].xdg_trash):
+            number = Watches.of(settings).all.index(known[0])
+            text = config_text.with_watch_switch(text, number, "xdg_trash", on=bool(xdg_trash))
+    else:
+        if xdg_trash is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
+            xdg_trash = typer.confirm(QUESTION, err=True)
+        text = before + _entry(folder, taste, xdg_trash=bool(xdg_trash), first=not before)
+    (watch,) = (one for one in Watches.of(config.parse(text, str(path))).all if one.inbox == folder)
+    _make(watch.inbox, *watch.keep, *watch.trash)
+    if text != before:
         config_text.write(path, text)
         session.tell_daemon()
-    else:
-        _make(known[0].inbox, *known[0].keep, *known[0].trash)
-    watch = known[0]
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
     row = {
         "inbox": os.fsdecode(watch.inbox),
         "keep": [os.fsdecode(one) for one in watch.keep],
         "trash": [os.fsdecode(one) for one in watch.trash],
+        "xdg_trash": watch.xdg_trash,
         "config": str(path),
         "warnings": warnings,
         "error": None,
@@ -59,9 +77,11 @@ def init(
     for name, folders in (("keep", watch.keep), ("trash", watch.trash)):
         for one in folders:
             typer.echo(f"  what you move to {printable(os.fsdecode(one))} teaches: {name}")
+    if watch.xdg_trash:
+        typer.echo("  what you delete into the desktop's trash teaches: trash")
 
 
-def _entry(folder: bytes, taste: str, *, first: bool) -> str:
+def _entry(folder: bytes, taste: str, *, xdg_trash: bool, first: bool) -> str:
     try:
         text = folder.decode()
     except UnicodeDecodeError:
@@ -73,6 +93,8 @@ def _entry(folder: bytes, taste: str, *, first: bool) -> str:
     entry = f"[[watch]]\ninbox = {json.dumps(text, ensure_ascii=False)}\n"
     if taste != "default":
         entry += f"taste = {json.dumps(taste)}\n"
+    if xdg_trash:
+        entry += "xdg_trash = true\n"
     return entry if first else f"\n{entry}"
 
 

@@ -13,8 +13,16 @@ from msgspec import structs
 
 from imgscore.engine import siblings
 from imgscore.reconcile.rules import Appearance, label_event
-from imgscore.store import labels, names, originals, records, sightings, vectors
-from imgscore.store.schema import Failure, Fingerprint, LabelEvent, Original, Sighting
+from imgscore.store import deletions, labels, names, originals, records, sightings, vectors
+from imgscore.store.schema import (
+    Deletion,
+    Failure,
+    Fingerprint,
+    Label,
+    LabelEvent,
+    Original,
+    Sighting,
+)
 from imgscore.store.store import Txn
 from imgscore.watches import Place, Watches
 from imgscore.work.tasks import Look, Looked
@@ -123,12 +131,12 @@ class _Intake:
         """Ask the label rules what this appearance means, and log it."""
         taste = place.watch.taste
         label = labels.current(self.txn, taste, looked.digest)
-        source = sightings.find(self.txn, label.path) if label is not None else None
+        source = None if label is None else self._where(label)
         appearance = Appearance(
             path,
             place.role,
             label,
-            label_file_exists=label is not None and self._may_exist(label.path),
+            label_file_exists=label is not None and self._may_exist(label.path, source),
             label_file_missed_ns=self.now_ns - source.gone_ns if source and source.gone_ns else 0,
             same_file=source is not None and _same_file(source.seen, looked.seen),
             taught_elsewhere=any(
@@ -142,9 +150,15 @@ class _Intake:
             siblings.append_label(self.txn, logged, share=place.watch.siblings)
             self.done.relearn.add(taste)
 
-    def _may_exist(self, path: bytes) -> bool:
+    def _where(self, label: Label) -> Sighting | Deletion | None:
+        """What was last seen of the file that gave a label."""
+        if label.source == "xdg_trash":
+            return deletions.find(self.txn, label.path)
+        return sightings.find(self.txn, label.path)
+
+    def _may_exist(self, path: bytes, known: Sighting | Deletion | None = None) -> bool:
         """Whether a file is there, or behind a place that is missing: a disk that is unplugged."""
-        folder = self.watches.folder(path)
+        folder = known.trash if isinstance(known, Deletion) else self.watches.folder(path)
         return os.path.lexists(path) or (folder is not None and not os.path.lexists(folder))
 
 

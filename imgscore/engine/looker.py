@@ -1,5 +1,6 @@
 """From a hint to the store: scan, settle, queue, hand to a worker, take in what it found."""
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from imgscore.engine import intake
 from imgscore.engine.base import House
 from imgscore.engine.catch_up import CatchUp
+from imgscore.engine.deletions import Deletions
 from imgscore.engine.hints import Hints, LookQueue, Urgency
 from imgscore.engine.intake import Consequences
 from imgscore.engine.scan import Slice, scan
@@ -20,6 +22,8 @@ from imgscore.store.store import Txn
 from imgscore.watches import within
 from imgscore.work.pool import NoWorkerError
 from imgscore.work.tasks import Answer, Crashed, Look, Looked, Refused, Stuck, Unreadable
+
+logger = logging.getLogger(__name__)
 
 # Looks are committed together: a commit waits for the disk.
 BATCH = 64
@@ -55,6 +59,7 @@ class Looker:
         self._found: list[tuple[Look, Looked]] = []
         self._found_since = 0.0
         self.catch_up = CatchUp(house)
+        self.deletions = Deletions(house, self.ask)
 
     # ---- hints
 
@@ -65,13 +70,14 @@ class Looker:
 
     def hint(self, path: bytes) -> None:
         """Something may have happened at `path`, a file or nothing."""
-        if is_image_name(os.path.split(path)[1]) and not self._hidden(path):
+        if is_image_name(os.path.split(path)[1]) and not self.house.watches.hides(path):
             self.hints.add(path, time.monotonic())
 
     def hint_tree(self, root: bytes) -> None:
         """Anything may have happened under `root`."""
-        if self._hidden(root + b"/"):
+        if self.house.watches.hides(root + b"/"):
             return
+        self.deletions.hint()
         self._scans = [(one, scan) for one, scan in self._scans if not within(one, root)]
         slices = scan(self.house.store, self.house.watches, root, DECODER_VERSION)
         self._scans.append((root, slices))
@@ -89,18 +95,14 @@ class Looker:
             self._queue.add(path, "asked")
         return ticket
 
-    def _hidden(self, path: bytes) -> bool:
-        """Whether the path lies outside of every place, or a folder on the way is hidden."""
-        folder = self.house.watches.folder(path)
-        return folder is None or b"/." in path[len(folder) :]
-
     # ---- state
 
     @property
     def pending(self) -> int:
         """How many files and scans are still to be done."""
         waiting = len(self.hints) + len(self._queue)
-        return waiting + len(self._out) + len(self._scans) + len(self._found)
+        waiting += len(self._out) + len(self._scans) + len(self._found)
+        return waiting + self.deletions.pending
 
     def is_online(self, folder: bytes) -> bool:
         """Whether the last scan found the folder there."""
@@ -120,7 +122,7 @@ class Looker:
         """When `advance` has something to do."""
         if self._scans or (len(self._queue) and self.house.pool.has_room()):
             return now
-        times = [self.hints.next_due()]
+        times = [self.hints.next_due(), self.deletions.next_time(now)]
         if self._found:
             times.append(self._found_since + BATCH_SECONDS if self._out else now)
         return min((time for time in times if time is not None), default=None)
@@ -136,7 +138,10 @@ class Looker:
             self._scan_slice(now)
             self._look_at_hints(now)
         self._hand_out(asked_only)
-        return self._commit_found(now)
+        follows = self._commit_found(now)
+        if not asked_only:
+            follows.relearn |= self.deletions.advance(now)
+        return follows
 
     def _scan_slice(self, now: float) -> None:
         if not self._scans:
@@ -179,6 +184,7 @@ class Looker:
                 intake.mark_gone(txn, path)
 
         self.house.store.commit(mark)
+        self.deletions.hint()
         self.catch_up.done(paths)
         self.house.changed()
 
@@ -243,6 +249,7 @@ class Looker:
                     self._found_since = time.monotonic()
                 self._found.append((task, answer))
                 self.looked += 1
+                logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
             case Stuck():
                 if self.house.watches.locate(task.path) is not None:
                     self._queue.add(task.path, self._urgency(task.path))

@@ -6,9 +6,11 @@ from disk, or out of the watch = the label stays.
 
 from dataclasses import dataclass
 
-from imgscore.store.schema import EventName, Label
+from imgscore.store.schema import EventName, Label, Source
 from imgscore.watches import Role
 
+# A label from where a file was found; any other was said, and a move does not take it back.
+FOUND: frozenset[Source] = frozenset({"place", "xdg_trash"})
 # A file that came back this long after it went missing was moved; later, it was brought anew.
 MOVE_WINDOW_NS = 60 * 10**9
 
@@ -40,11 +42,19 @@ def label_event(seen: Appearance) -> EventName | None:
             return seen.role
         # The same label from a new place is worth a line when the old place is gone: the label's
         # path is how a move back to the inbox is known.
-        moved = label.source == "place" and label.path != seen.path and not seen.label_file_exists
+        moved = label.source in FOUND and label.path != seen.path and not seen.label_file_exists
         return seen.role if moved else None
-    if label is None or label.source != "place" or label.path == seen.path:
+    if label is None or label.source not in FOUND or label.path == seen.path:
         return None
     if seen.label_file_exists or seen.taught_elsewhere:
         return None
     moved_back = seen.same_file or seen.label_file_missed_ns < MOVE_WINDOW_NS
     return "clear" if moved_back else None
+
+
+def deletion_event(label: Label | None, *, copy_stays: bool) -> EventName | None:
+    """What an image adds to the label log that was deleted from an inbox or a keep folder.
+
+    Who deletes one of two copies tidies up: while the other stays, that is no verdict.
+    """
+    return None if copy_stays or (label is not None and label.label == "trash") else "trash"

@@ -17,7 +17,7 @@ DIGEST_SIZE = 32
 
 LabelName = Literal["keep", "trash"]
 EventName = Literal["keep", "trash", "clear"]
-Source = Literal["place", "cli", "import", "undo"]
+Source = Literal["place", "xdg_trash", "cli", "import", "undo"]
 Reason = Literal["order", "restore", "undo"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -96,6 +96,21 @@ class Sighting(msgspec.Struct, array_like=True, frozen=True):
     digest: bytes
     inbox: bytes
     role: Role
+    gone_ns: int = 0
+
+
+class Deletion(msgspec.Struct, array_like=True, frozen=True):
+    """An image of a watch in the desktop's trash.
+
+    `path` is where it lies in the trash folder `trash`, `origin` is where it was deleted.
+    `gone_ns` is when it was found to have left the trash; 0 = it is there.
+    """
+
+    path: bytes
+    seen: Fingerprint
+    digest: bytes
+    origin: bytes
+    trash: bytes
     gone_ns: int = 0
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +28,7 @@ MAP_SIZE = 64 * 2**30
 TABLES = (
     "meta", "sightings", "places", "failures", "traits", "embedders", "vectors", "rows",
     "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
+    "deletions",
 )  # fmt: skip
 RESTORE_REMEDY = (
     "the damaged store is left as it is; move it away and copy a backup of data.mdb into its place "
@@ -46,6 +48,10 @@ class Table:
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`."""
         return self._txn.get(key, db=self._database)
+
+    def getter(self) -> Callable[[bytes], bytes | None]:
+        """`get` without a call of ours between: for a hundred thousand keys."""
+        return partial(self._txn.get, db=self._database)
 
     def put(self, key: bytes, value: bytes) -> None:
         """Write `value` at `key`."""

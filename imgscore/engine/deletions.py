@@ -1,0 +1,269 @@
+"""Delete is a label too: what the user deleted from an inbox or a keep folder, and where it is now.
+
+The desktop's trash is read and never changed. What is new in it is hashed, by a worker where the
+store does not know the file, and labelled trash; what has left it is marked gone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgscore import places
+from imgscore.engine import siblings
+from imgscore.engine.base import House
+from imgscore.errors import StoreError
+from imgscore.images.formats import is_image_name
+from imgscore.reconcile import xdg_trash
+from imgscore.reconcile.rules import deletion_event
+from imgscore.reconcile.walk import Found, look_at, walk
+from imgscore.reconcile.xdg_trash import Entry, Trash
+from imgscore.store import deletions, labels, sightings
+from imgscore.store.schema import Deletion, Fingerprint, LabelEvent, path_key
+from imgscore.store.store import Txn
+from imgscore.watches import Place, within
+from imgscore.work.tasks import Looked
+
+if TYPE_CHECKING:
+    from imgscore.engine.looker import Ticket
+
+# Entries of the trash that are looked at between two looks at the post.
+SLICE = 200
+# Files that workers are asked about at once, so that what is dropped meanwhile waits for few.
+AHEAD = 4
+
+
+class Deleted(NamedTuple):
+    """An image in the trash that the store does not know there."""
+
+    path: bytes
+    seen: Fingerprint
+    origin: bytes
+    place: Place
+    trash: bytes
+
+
+class Deletions:
+    """Knows what lies in the trash. Times are seconds of the monotonic clock.
+
+    `ask` has a worker look at a file. Without a watch that wants it, all of this does nothing.
+    """
+
+    def __init__(self, house: House, ask: Callable[[bytes, str], Ticket]) -> None:
+        self.house = house
+        self._ask = ask
+        self._watched = [
+            folder
+            for watch in house.watches.all
+            if watch.xdg_trash
+            for folder in (watch.inbox, *watch.keep)
+        ]
+        self._due: float | None = None
+        self._look: Iterator[list[Deleted]] | None = None
+        self._unknown: deque[Deleted] = deque()
+        self._asked: list[tuple[Deleted, Ticket]] = []
+        self._unchanged: dict[bytes, int] = {}
+        """trash folders that were seen whole → the mtime of their listing"""
+        self._settled: set[bytes] = set()
+        """entries that need no second look, by a hash of their name and stat"""
+
+    def hint(self) -> None:
+        """Something may have come into the trash, or left it."""
+        if self._watched:
+            self._due = time.monotonic() + self.house.config.daemon.settle
+
+    def trashes(self) -> list[Trash]:
+        """The trash folders that are there, and can hold what was deleted from the watches."""
+        if not self._watched:
+            return []
+        return xdg_trash.trashes(os.fsencode(places.trash_folder()), self._watched)
+
+    @property
+    def pending(self) -> int:
+        """How many files and looks are still to be done."""
+        looks = (self._due is not None) + (self._look is not None)
+        return looks + len(self._unknown) + len(self._asked)
+
+    def next_time(self, now: float) -> float | None:
+        """When `advance` has something to do; None while only workers have."""
+        if self._look is not None or (self._unknown and len(self._asked) < AHEAD):
+            return now
+        return self._due
+
+    def advance(self, now: float) -> set[str]:
+        """Do what can be done without waiting; returns the tastes with a new label."""
+        found = self._answered()
+        if self._look is None and self._due is not None and self._due <= now:
+            self._due, self._look = None, self._walk()
+        if self._look is not None:
+            part = next(self._look, None)
+            if part is None:
+                self._look = None
+            for one in part or ():
+                digest = self._known(one)
+                if digest is None:
+                    self._unknown.append(one)
+                else:
+                    found.append((one, digest))
+        while self._unknown and len(self._asked) < AHEAD:
+            one = self._unknown.popleft()
+            self._asked.append((one, self._ask(one.path, one.place.watch.taste)))
+        return self._take_in(found) if found else set()
+
+    def _answered(self) -> list[tuple[Deleted, bytes]]:
+        """What workers found. What cannot be read says nothing."""
+        found: list[tuple[Deleted, bytes]] = []
+        for one, ticket in self._asked:
+            if isinstance(ticket.answer, Looked):
+                found.append((one._replace(seen=ticket.answer.seen), ticket.answer.digest))
+        self._asked = [(one, ticket) for one, ticket in self._asked if ticket.answer is None]
+        return found
+
+    def _known(self, one: Deleted) -> bytes | None:
+        """The digest where the file was seen before it was deleted, and only moved since."""
+        with self.house.store.read() as txn:
+            sighting = sightings.find(txn, one.origin)
+        if sighting is None or _content(sighting.seen) != _content(one.seen):
+            return None
+        return sighting.digest
+
+    # ---- the trash against the store
+
+    def _walk(self) -> Iterator[list[Deleted]]:
+        """What is new in the trash, a slice at a time; at last, what has left it is marked."""
+        settled: set[bytes] = set()
+        for trash in self.trashes():
+            unchanged = self._unchanged.pop(trash.folder, None)
+            listed = _mtime_ns(trash.info)
+            if unchanged is not None and unchanged == listed:
+                self._unchanged[trash.folder] = listed
+                continue
+            whole = True
+            for number, entry in enumerate(xdg_trash.entries(trash), 1):
+                key = path_key(entry.info + b"\0%d" % entry.status.st_ctime_ns)
+                if key not in self._settled:
+                    news, is_whole = self._news(trash, entry)
+                    whole &= is_whole
+                    if news or not is_whole:
+                        yield news
+                        continue
+                settled.add(key)
+                if number % SLICE == 0:
+                    yield []
+            # What is added in the tick of the clock in which we looked leaves the mtime as it is.
+            if whole and time.time_ns() - listed > 10**9:
+                self._unchanged[trash.folder] = listed
+        self._settled |= settled
+        self._mark_gone()
+
+    def _news(self, trash: Trash, entry: Entry) -> tuple[list[Deleted], bool]:
+        """The new images of an entry, and whether nothing of it is still on its way."""
+        origin = xdg_trash.origin(trash, entry)
+        if origin is None or self.house.watches.locate(origin) is None:
+            return [], True
+        if os.path.isdir(entry.path) and not os.path.islink(entry.path):
+            files = [one for one in walk(entry.path) if isinstance(one, Found)]
+            there = [(one.path, one.seen, origin + one.path[len(entry.path) :]) for one in files]
+        elif (seen := look_at(entry.path)) is not None:
+            there = [(entry.path, seen, origin)]
+        else:
+            return [], False  # its .trashinfo comes first
+        news = [
+            Deleted(path, seen, at, place, trash.folder)
+            for path, seen, at in there
+            if is_image_name(os.path.basename(at)) and (place := self._place(at, origin))
+        ]
+        with self.house.store.read() as txn:
+            known = [deletions.find(txn, one.path) for one in news]
+        news = [
+            one
+            for one, record in zip(news, known, strict=True)
+            if record is None or record.gone_ns or record.seen != one.seen
+        ]
+        still = [one for one in news if self._holds_still(one.seen)]
+        if len(still) < len(news):
+            self.hint()
+        return still, len(still) == len(news)
+
+    def _place(self, path: bytes, deleted: bytes) -> Place | None:
+        """The place that an image was deleted from, if that says something about the image.
+
+        Who deletes an inbox or a keep folder as a whole has had enough of it, not of each image.
+        """
+        watches = self.house.watches
+        place, folder = watches.locate(path), watches.folder(path)
+        if place is None or folder is None or watches.hides(path) or within(folder, deleted):
+            return None
+        return place if place.watch.xdg_trash and place.role != "trash" else None
+
+    def _holds_still(self, seen: Fingerprint) -> bool:
+        age_ns = time.time_ns() - seen.ctime_ns
+        return age_ns < 0 or age_ns >= self.house.config.daemon.settle * 1e9
+
+    def _mark_gone(self) -> None:
+        with self.house.store.read() as txn:
+            gone = [
+                one.path
+                for one in deletions.present(txn)
+                if os.path.isdir(one.trash) and not os.path.lexists(one.path)
+            ]
+        if gone:
+
+            def mark(txn: Txn) -> None:
+                for path in gone:
+                    deletions.mark_gone(txn, path)
+
+            self.house.store.commit(mark)
+
+    # ---- labels
+
+    def _take_in(self, found: list[tuple[Deleted, bytes]]) -> set[str]:
+        def record(txn: Txn) -> set[str]:
+            return {
+                one.place.watch.taste for one, digest in found if self._record(txn, one, digest)
+            }
+
+        try:
+            tastes = self.house.store.commit(record)
+        except StoreError:
+            self._unchanged.clear()  # the next look finds them again
+            raise
+        self.house.changed()
+        return tastes
+
+    def _record(self, txn: Txn, one: Deleted, digest: bytes) -> bool:
+        """Write what lies in the trash, and its label; whether there is a new one."""
+        deletions.record(txn, Deletion(one.path, one.seen, digest, one.origin, one.trash))
+        taste = one.place.watch.taste
+        label = labels.current(txn, taste, digest)
+        event = deletion_event(label, copy_stays=self._copy_stays(txn, taste, digest))
+        if event is None:
+            return False
+        logged = LabelEvent(time.time_ns(), taste, digest, event, "xdg_trash", one.path)
+        siblings.append_label(txn, logged, share=one.place.watch.siblings)
+        return True
+
+    def _copy_stays(self, txn: Txn, taste: str, digest: bytes) -> bool:
+        """Whether the digest still stands in an inbox or a keep folder of the taste."""
+        for sighting in sightings.of_digest(txn, digest):
+            place, seen = self.house.watches.locate(sighting.path), look_at(sighting.path)
+            if place is None or place.role == "trash" or place.watch.taste != taste:
+                continue
+            if seen is not None and _content(seen) == _content(sighting.seen):
+                return True
+        return False
+
+
+def _content(seen: Fingerprint) -> tuple[int, int, int, int]:
+    """What stays the same when a file is moved within its disk."""
+    return seen.dev, seen.ino, seen.size, seen.mtime_ns
+
+
+def _mtime_ns(folder: bytes) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return -1

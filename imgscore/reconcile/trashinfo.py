@@ -1,0 +1,36 @@
+"""What a .trashinfo file says of where a trashed file came from. Pure, on bytes.
+
+The format is the FreeDesktop trash specification's: a [Trash Info] group whose Path= is
+percent-encoded, and on volumes relative to the top folder.
+"""
+
+import os
+from urllib.parse import unquote_to_bytes
+
+SUFFIX = b".trashinfo"
+# A path has at most 4,096 bytes, and each may take three.
+MOST_BYTES = 1 << 16
+
+
+def origin(text: bytes, base: bytes) -> bytes | None:
+    """The absolute path that a file was trashed from; None where the text does not say.
+
+    `base`: the absolute folder that a relative path starts from.
+    """
+    lines = iter(text.splitlines())
+    if next(lines, b"").strip() != b"[Trash Info]":
+        return None
+    for line in lines:
+        key, equals, value = line.partition(b"=")
+        if line.startswith(b"["):
+            return None
+        if equals and key.strip() == b"Path":  # where there are two, the first counts
+            return _absolute(unquote_to_bytes(value.strip()), base)
+    return None
+
+
+def _absolute(path: bytes, base: bytes) -> bytes | None:
+    if not path or b"\0" in path or b".." in path.split(b"/"):
+        return None
+    # POSIX leaves two slashes at the front alone; here they mean one.
+    return b"/" + os.path.normpath(os.path.join(base, path)).lstrip(b"/")

@@ -1,0 +1,41 @@
+"""Images of a watch that were seen in the desktop's trash, by where they lie in it.
+
+One that has left the trash keeps its record, marked gone, so that a restored file can be told from
+one that is brought anew.
+"""
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from imgscore.store.schema import Deletion, pack, path_key
+from imgscore.store.store import Txn
+
+_decoder = msgspec.msgpack.Decoder(Deletion)
+
+
+def find(txn: Txn, path: bytes) -> Deletion | None:
+    """What is known of a path in the trash, gone or not."""
+    value = txn.table("deletions").get(path_key(path))
+    return None if value is None else _decoder.decode(value)
+
+
+def record(txn: Txn, deletion: Deletion) -> None:
+    """Write what lies at a path in the trash."""
+    txn.table("deletions").put(path_key(deletion.path), pack(deletion))
+
+
+def mark_gone(txn: Txn, path: bytes) -> None:
+    """Nothing is at `path` now: it was restored, or the trash was emptied."""
+    deletion = find(txn, path)
+    if deletion is not None and not deletion.gone_ns:
+        record(txn, msgspec.structs.replace(deletion, gone_ns=time.time_ns()))
+
+
+def present(txn: Txn) -> Iterator[Deletion]:
+    """Every image that lay in the trash when it was last looked at."""
+    for _, value in txn.table("deletions").scan():
+        deletion = _decoder.decode(value)
+        if not deletion.gone_ns:
+            yield deletion

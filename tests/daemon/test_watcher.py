@@ -1,0 +1,29 @@
+"""The desktop's trash is watched for what comes and goes, and without what is below it."""
+
+import os
+import select
+from contextlib import closing
+from pathlib import Path
+
+from imgscored.mailbox import Mailbox
+from imgscored.watcher import Watcher
+
+from imgscore import filesystems
+
+
+def test_what_comes_into_the_trash_is_a_hint(tmp_path: Path) -> None:
+    inbox, info = tmp_path / "inbox", tmp_path / "Trash" / "info"
+    assert not filesystems.is_remote(os.fsencode(tmp_path))
+    inbox.mkdir()
+    roots, listed = [os.fsencode(inbox)], [os.fsencode(info)]
+    with closing(Mailbox()) as mailbox, closing(Watcher(mailbox)) as watcher:
+        assert watcher.watch(roots, listed)
+        assert not watcher.watch(roots, listed)
+        assert not watcher.polled  # a trash that is not there yet is no trouble
+        info.mkdir(parents=True)
+        assert watcher.watch(roots, listed)  # the loop asks again, and finds it
+        for change in ((info / "a.trashinfo").touch, (info / "a.trashinfo").unlink):
+            change()
+            assert select.select([mailbox.descriptor], [], [], 30)[0]
+            post = mailbox.take()
+            assert post.chores == {"trash"} and not post.files and not post.trees

@@ -1,0 +1,54 @@
+"""Which trash folders count, as the FreeDesktop trash specification says."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imgscore.reconcile.xdg_trash import Trash, trashes
+
+UID = str(os.getuid())
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """The top folder of a volume."""
+    (tmp_path / "disk" / "inbox").mkdir(parents=True)
+    return tmp_path / "disk"
+
+
+def found(top: Path) -> list[Trash]:
+    """The trash folders of what is watched on the volume; others are mounted, too."""
+    lines = [
+        f"36 35 98:0 / {point} rw - ext4 /dev/sda rw" for point in ("/", "/other-disk", str(top))
+    ]
+    return trashes(
+        os.fsencode(top.parent / "Trash"), [os.fsencode(top / "inbox")], "\n".join(lines).encode()
+    )
+
+
+def test_the_home_trash(top: Path) -> None:
+    assert found(top) == []
+    (top.parent / "Trash").mkdir()
+    assert found(top) == [Trash(os.fsencode(top.parent / "Trash"), os.fsencode(top.parent))]
+
+
+def test_a_volume_has_one_of_its_own(top: Path) -> None:
+    own = top / f".Trash-{UID}"
+    own.mkdir()
+    assert found(top) == [Trash(os.fsencode(own), os.fsencode(top))]
+    own.rename(top / "kept")
+    own.symlink_to(top / "kept")
+    assert found(top) == []
+
+
+def test_a_shared_one_counts_where_it_is_sticky_and_no_link(top: Path) -> None:
+    shared = top / ".Trash"
+    (shared / UID).mkdir(parents=True)
+    shared.chmod(0o777)
+    assert found(top) == []
+    shared.chmod(0o1777)
+    assert found(top) == [Trash(os.fsencode(shared / UID), os.fsencode(top))]
+    shared.rename(top / "kept")
+    shared.symlink_to(top / "kept")
+    assert found(top) == []
