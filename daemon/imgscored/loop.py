@@ -126,16 +126,16 @@ class Loop:
             return
         self._calls.append((call, run(self._engine, request)))
 
-    def _advance_calls(self) -> None:
-        """Each verb goes on until it has to wait."""
-        waiting: list[tuple[Call, Steps]] = []
-        # Who follows is told what the others did.
-        for call, steps in sorted(self._calls, key=lambda one: one[0].verb == FOLLOWS):
     @property
     def _awaited(self) -> bool:
         """Whether a client waits for something that may come without a worker's answer."""
         return any(call.verb != FOLLOWS or not self._engine.idle for call, _ in self._calls)
 
+    def _advance_calls(self) -> None:
+        """Each verb goes on until it has to wait."""
+        waiting: list[tuple[Call, Steps]] = []
+        # Who follows is told what the others did.
+        for call, steps in sorted(self._calls, key=lambda one: one[0].verb == FOLLOWS):
             if call.cancelled:
                 steps.close()
                 continue

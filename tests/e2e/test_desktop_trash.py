@@ -40,9 +40,9 @@ def test_deleting_teaches(inbox: Path, start: Start) -> None:
     await_status(daemon, counts(3, 2))
     assert "label trash (xdg_trash)" in imgscore("history").out
     assert daemon.stop() == 0
-    subprocess.run(["gio", "trash", texts[0]], check=True)  # nobody runs
-    start()
-    await_status(daemon, counts(3, 3))
+    (never_seen,) = put(inbox, "text", 1, first=30)
+    subprocess.run(["gio", "trash", texts[0], never_seen], check=True)  # nobody runs
+    await_status(start(), counts(3, 4))
 
 
 def test_init_writes_the_setting_into_the_right_watch(tmp_path: Path) -> None:
