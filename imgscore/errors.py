@@ -33,6 +33,12 @@ class NoDaemonError(ImgscoreError):
     exit_code = 4
 
 
+class NoDesktopError(ImgscoreError):
+    """There is no display, or no tray on it, to show an icon in."""
+
+    exit_code = 4
+
+
 class StoreError(ImgscoreError):
     """The store cannot be opened, read or written."""
 

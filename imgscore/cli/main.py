@@ -24,6 +24,7 @@ for _name in (
     "history",
     "service",
     "unit",
+    "tray",
     "model",
     "embed",
     "db",

@@ -37,7 +37,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
     with house.store.read() as txn:
         failed = [
             {"path": shown(one.path), "reason": one.reason, "remedy": one.remedy}
-            for one in records.failures(txn)
+            for one in sorted(records.failures(txn), key=lambda one: -one.seen.ctime_ns)
         ]
     failed += [
         {"path": shown(path), "reason": error.what, "remedy": error.remedy}

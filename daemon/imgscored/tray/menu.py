@@ -1,0 +1,49 @@
+"""The menu, made anew from the face each time it changes."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from imgscored.tray.face import Face, shortened
+
+if TYPE_CHECKING:
+    from imgscored.tray.tray import Tray
+
+
+def items(face: Face, tray: "Tray") -> Iterator[Any]:
+    """pystray's menu items for a face."""
+    from pystray import Menu, MenuItem
+
+    def item(text: str, deed: Callable[[], None], *, enabled: bool = True) -> Any:
+        return MenuItem(text, lambda _icon: deed(), enabled=enabled)
+
+    def submenu(text: str, rows: list[tuple[str, Callable[[], None]]]) -> Any:
+        return MenuItem(text, Menu(*(item(*row) for row in rows)))
+
+    yield item(face.line, tray.quit, enabled=False)
+    if face.said:
+        yield item(face.said, tray.quit, enabled=False)
+    yield Menu.SEPARATOR
+    if face.shape == "offline":
+        yield item("Start", tray.start)
+    else:
+        paused = face.shape == "paused"
+        yield item("Pause for an hour", tray.pause, enabled=not paused)
+        yield item("Resume", tray.resume, enabled=paused)
+        yield item("Train now", tray.train, enabled=not paused)
+    yield Menu.SEPARATOR
+    openers = [(shortened(one), partial(tray.open_folder, one)) for one in face.inboxes]
+    if len(openers) == 1:
+        yield item("Open inbox", openers[0][1])
+    elif openers:
+        yield submenu("Open inbox", openers)
+    yield item("Open report", tray.open_report)
+    if face.failures:
+        yield submenu(
+            "Last failures",
+            [(line, partial(tray.show_failure, path)) for path, line in face.failures],
+        )
+    elif face.shape != "offline":
+        yield item("No failures", tray.quit, enabled=False)
+    yield Menu.SEPARATOR
+    yield item("Quit this icon", tray.quit)

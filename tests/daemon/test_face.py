@@ -1,0 +1,74 @@
+"""What the icon shows for a status, as data and as pixels."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from imgscored.tray.drawing import draw
+from imgscored.tray.face import LONGEST_LINE, Face, Shape, face
+
+from imgscore.verbs.pause import FOREVER_NS
+
+WATCH = {"inbox": "/home/me/in\x1bbox", "state": "ok"}
+STATUS: dict[str, Any] = {
+    "state": "running",
+    "pending": 0,
+    "failed": [],
+    "troubles": [],
+    "watches": [WATCH],
+    "paused_until_ns": None,
+}
+FAILED = [{"path": f"/in/{n}.jpg", "reason": "no\nimage", "remedy": ""} for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("change", "shape", "line"),
+    [
+        ({}, "idle", "all in order"),
+        ({"watches": [{**WATCH, "state": "needs 2 keeps"}]}, "idle", "needs 2 keeps"),
+        ({"pending": 3, "failed": FAILED}, "working", "working, 9 of 12"),
+        ({"failed": FAILED}, "attention", "9 files failed"),
+        ({"failed": FAILED[:1]}, "attention", "1 file failed"),
+        ({"pending": 3, "troubles": ["the disk is full"]}, "attention", "the disk is full"),
+        ({"watches": [{**WATCH, "state": "offline"}]}, "attention", "/home/me/in\\x1bbox is not"),
+        ({"state": "paused", "paused_until_ns": FOREVER_NS, "pending": 3}, "paused", "paused"),
+    ],
+)
+def test_each_state_has_a_face(change: dict[str, Any], shape: str, line: str) -> None:
+    seen = face({**STATUS, **change}, most_pending=12)
+    assert seen.shape == shape and seen.line.startswith(line)
+    assert seen.tooltip.startswith("imgscore: ")
+
+
+def test_no_daemon_is_a_state_too() -> None:
+    assert face(None, 0) == Face("offline", "not running")
+
+
+def test_a_pause_says_when_it_ends() -> None:
+    for seconds, length in ((60, len("paused until 12:34")), (10 * 86_400, 29)):
+        until = time.time_ns() + seconds * 10**9
+        line = face({**STATUS, "state": "paused", "paused_until_ns": until}, 0).line
+        assert line.startswith("paused until ") and len(line) <= length
+
+
+def test_the_last_five_failures_on_one_short_line_each() -> None:
+    failed = [{**one, "reason": "very long " * 20} for one in FAILED]
+    failures = face({**STATUS, "failed": failed}, 0).failures
+    assert [path for path, _ in failures] == [f"/in/{n}.jpg" for n in range(5)]
+    assert all(line.isprintable() and len(line) == LONGEST_LINE for _, line in failures)
+
+
+def test_small_progress_is_no_new_picture() -> None:
+    faces = [face({**STATUS, "pending": 1000 - n}, 1000) for n in range(1000)]
+    assert len({(one.shape, one.share) for one in faces}) <= 20
+
+
+def test_shapes_differ_without_colour() -> None:
+    shapes: list[Shape] = ["idle", "working", "paused", "attention", "offline"]
+    grey = [np.asarray(draw(shape, 50).convert("LA"), float) for shape in shapes]
+    for one, first in enumerate(grey):
+        assert first[..., 1].min() == 0 and first[..., 1].max() == 255
+        for second in grey[:one]:
+            assert np.abs(first - second).mean() > 10
+    assert np.any(np.asarray(draw("working", 25)) != np.asarray(draw("working", 75)))
