@@ -1,6 +1,6 @@
 """The menu, made anew from the face each time it changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ def items(face: Face, tray: "Tray") -> Iterator[Any]:
     def item(text: str, deed: Callable[[], None], *, enabled: bool = True) -> Any:
         return MenuItem(text, lambda _icon: deed(), enabled=enabled)
 
-    def submenu(text: str, rows: list[tuple[str, Callable[[], None]]]) -> Any:
+    def submenu(text: str, rows: Sequence[tuple[str, Callable[[], None]]]) -> Any:
         return MenuItem(text, Menu(*(item(*row) for row in rows)))
 
     yield item(face.line, tray.quit, enabled=False)
