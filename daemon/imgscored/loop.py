@@ -11,8 +11,9 @@ from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.verbs.base import Steps, find
 from imgscore.verbs.status import status
 from imgscore.watches import Watches
+from imgscored.heartbeat import Heartbeat
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Post
-from imgscored.notify import notify, watchdog_seconds
+from imgscored.notify import notify
 from imgscored.schedule import Schedule
 from imgscored.watcher import Watcher
 
@@ -23,6 +24,8 @@ CALL_SECONDS = 0.25
 # A status costs a look at every sighting: at most a twentieth of the time goes into it.
 STATUS_SHARE = 20
 LEAST_STATUS_SECONDS = 0.2
+# A worker that neither ends nor runs for so long after its alarm was due hangs.
+GRACE_SECONDS = 10.0
 
 
 class Loop:
@@ -39,7 +42,10 @@ class Loop:
         self._published = (-1, -1)
         self._config_trouble = ""
         self._publish_at = 0.0
-        self._alive_every = watchdog_seconds()
+        silence = engine.house.config.daemon.file_seconds + GRACE_SECONDS
+        self.heartbeat = Heartbeat(engine.house.pool, silence)
+        self.heartbeat.follow("the watcher", watcher.lives)
+        self.heartbeat.follow("the schedule", schedule.lives)
         self.snapshot: dict[str, Any] = {}
         self.publish()
 
@@ -63,10 +69,9 @@ class Loop:
                 self._begin(call)
             self._advance_calls()
             self._publish_if_due()
-            timeout = CALL_SECONDS if self._awaited else self._alive_every
+            timeout = CALL_SECONDS if self._awaited else self.heartbeat.wait()
             self._engine.step(timeout, wake=self._mailbox.descriptor)
-            if self._alive_every is not None:
-                notify(WATCHDOG="1")
+            self.heartbeat.beat()
         for call, steps in self._calls:
             steps.close()
             _answer(call, ImgscoreError("the daemon is stopping", "start it again"))

@@ -6,14 +6,17 @@ import logging
 import os
 import signal
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.metadata import version
 
 from imgscore import config, places
+from imgscore.confine import confine_writes
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store.lock import StoreLock
 from imgscore.store.store import Store
+from imgscore.work import bytecode
+from imgscored import journal
 from imgscored.loop import Loop
 from imgscored.mailbox import Mailbox
 from imgscored.notify import notify
@@ -22,33 +25,6 @@ from imgscored.server import Server
 from imgscored.watcher import Watcher
 
 logger = logging.getLogger("imgscored")
-
-# journald reads a priority from "<n>" at the start of a line (sd-daemon(3)).
-PRIORITIES = {
-    logging.DEBUG: 7,
-    logging.INFO: 6,
-    logging.WARNING: 4,
-    logging.ERROR: 3,
-    logging.CRITICAL: 2,
-}
-
-
-class _Format(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if "JOURNAL_STREAM" not in os.environ:
-            return text
-        priority = PRIORITIES.get(record.levelno, 6)
-        return "\n".join(f"<{priority}>{line}" for line in text.splitlines())
-
-
-def _set_up_logging(verbose: bool) -> None:
-    handler = logging.StreamHandler()
-    in_journal = "JOURNAL_STREAM" in os.environ
-    handler.setFormatter(_Format("%(message)s" if in_journal else "%(asctime)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("imgscored").setLevel(logging.DEBUG if verbose else logging.INFO)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
 def serve(mailbox: Mailbox) -> bool:
@@ -68,7 +44,8 @@ def serve(mailbox: Mailbox) -> bool:
         closing(Schedule(mailbox, settings.daemon)) as schedule,
     ):
         loop = Loop(engine, mailbox, watcher, schedule)
-        with closing(Server(places.socket_path(), mailbox, lambda: loop.snapshot)):
+        with closing(Server(places.socket_path(), mailbox, lambda: loop.snapshot)) as server:
+            loop.heartbeat.follow("the control socket", server.lives)
             for watch in engine.house.watches.all:
                 logger.info("watching %s", os.fsdecode(watch.inbox))
             notify(READY="1")
@@ -82,10 +59,22 @@ def run() -> None:
         signal.signal(number, lambda *_: mailbox.stop())
     signal.signal(signal.SIGHUP, lambda *_: mailbox.reload())
     with StoreLock(places.data_folder()):
+        _confine()
         while serve(mailbox):
             logger.info("the config has changed")
     notify(STOPPING="1")
     logger.info("stopped")
+
+
+def _confine() -> None:
+    """From here on nothing can write outside our own folders, whatever goes wrong."""
+    bytecode.keep()
+    own = [places.data_folder(), places.cache_folder(), places.runtime_folder()]
+    for folder in own:
+        with suppress(OSError):  # whoever writes there will say what is wrong
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not confine_writes(own):
+        logger.info("this kernel has no Landlock: that only dates change is up to us alone")
 
 
 def main() -> None:
@@ -97,7 +86,7 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="log more")
     arguments = parser.parse_args()
     faulthandler.enable()
-    _set_up_logging(arguments.verbose)
+    journal.set_up(verbose=arguments.verbose)
     try:
         run()
     except ImgscoreError as error:

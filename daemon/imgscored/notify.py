@@ -18,9 +18,9 @@ def notify(**state: str) -> None:
 
 
 def watchdog_seconds() -> float | None:
-    """How often the service manager wants to hear from us; None where it does not."""
+    """How often to tell the service manager that we live; None where it does not want to know."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdigit() or (pid and pid != str(os.getpid())):
         return None
-    return int(microseconds) / 2e6
+    return int(microseconds) / 3e6  # one may be late, and another lost

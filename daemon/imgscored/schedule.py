@@ -1,5 +1,6 @@
 """What is due by the clock. Jobs only post to the mailbox; the loop does the work."""
 
+import threading
 from collections.abc import Iterable
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -39,6 +40,10 @@ class Schedule:
                 seconds=self._config.poll,
                 id=f"poll:{root.hex()}",
             )
+
+    def lives(self) -> bool:
+        """Whether its thread runs."""
+        return any(thread.name == "APScheduler" for thread in threading.enumerate())
 
     def close(self) -> None:
         """End the thread."""

@@ -93,6 +93,10 @@ class Server:
             self._clients.discard(client)
         client.close()
 
+    def lives(self) -> bool:
+        """Whether its thread listens."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Stop listening; clients that wait are let go."""
         with self._lock:

@@ -84,6 +84,16 @@ class Watcher:
             self.polled = dict.fromkeys(wanted, f"the kernel refuses to watch: {error.strerror}")
         return True
 
+    def lives(self) -> bool:
+        """Whether every thread that was started, and not told to stop, runs."""
+        if self._observer is None:
+            return True
+        threads = [self._observer, *self._observer.emitters]
+        return not any(
+            thread.ident is not None and thread.should_keep_running() and not thread.is_alive()
+            for thread in threads
+        )
+
     def close(self) -> None:
         """End the watching; returns when its threads have ended."""
         if self._observer is not None:

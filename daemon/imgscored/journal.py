@@ -1,0 +1,40 @@
+"""The daemon's log: lines on stderr, each with its priority where the journal reads them."""
+
+import logging
+import os
+
+# journald reads a priority from "<n>" at the start of a line (sd-daemon(3)).
+PRIORITIES = {
+    logging.DEBUG: 7,
+    logging.INFO: 6,
+    logging.WARNING: 4,
+    logging.ERROR: 3,
+    logging.CRITICAL: 2,
+}
+
+
+def set_up(*, verbose: bool) -> None:
+    """Log to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_ForJournal() if _is_journal() else logging.Formatter(_DATED))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for name in ("imgscored", "imgscore"):
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+_DATED = "%(asctime)s %(message)s"
+
+
+class _ForJournal(logging.Formatter):
+    """The journal knows the time; a traceback's lines are all of one priority."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = PRIORITIES.get(record.levelno, 6)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def _is_journal() -> bool:
+    """Whether stderr is the journal's: JOURNAL_STREAM names its device and inode."""
+    status = os.fstat(2)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
