@@ -77,14 +77,21 @@ def _confine() -> None:
         logger.info("this kernel has no Landlock: that only dates change is up to us alone")
 
 
-def main() -> None:
-    """The console script."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes; the man page is made from it."""
+    here = argparse.ArgumentParser(
         prog="imgscored", description="Keeps image folders in the order of your taste."
     )
-    parser.add_argument("--version", action="version", version=version("imgscore"))
-    parser.add_argument("--verbose", action="store_true", help="log more")
-    arguments = parser.parse_args()
+    here.add_argument(
+        "--version", action="version", version=version("imgscore"), help="print the version"
+    )
+    here.add_argument("--verbose", action="store_true", help="log more")
+    return here
+
+
+def main() -> None:
+    """The console script."""
+    arguments = parser().parse_args()
     faulthandler.enable()
     journal.set_up(verbose=arguments.verbose)
     try:
