@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from imgscore.reconcile.walk import Found, Unlisted, walk
+from imgscore.reconcile.walk import Listing, Unlisted, listings
 from imgscore.store import records, sightings
-from imgscore.store.schema import packed_stat, path_key
+from imgscore.store.schema import Fingerprint, packed_stat, path_key
 from imgscore.store.store import Store, Txn
 from imgscore.watches import Watches, within
 
@@ -39,45 +39,44 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
             yield Slice(offline=True)
             return
     present: set[bytes] = set()
-    part: list[Found] = []
+    part: list[Listing] = []
     unlisted: list[Unlisted] = []
-    for entry in walk(root) if os.path.isdir(root) else ():
+    for entry in listings(root, SLICE) if os.path.isdir(root) else ():
         if isinstance(entry, Unlisted):
             unlisted.append(entry)
             continue
         part.append(entry)
-        if len(part) == SLICE:
+        if sum(len(one.names) for one in part) >= SLICE:
             yield Slice(changed=_changed(store, watches, part, decoder, present))
             part = []
     yield Slice(changed=_changed(store, watches, part, decoder, present), unlisted=unlisted)
-    gone = _gone(store, root, present, [one.path for one in unlisted])
-    yield gone
+    yield _gone(store, root, present, [one.path for one in unlisted])
 
 
 def _changed(
-    store: Store, watches: Watches, part: list[Found], decoder: int, present: set[bytes]
+    store: Store, watches: Watches, part: list[Listing], decoder: int, present: set[bytes]
 ) -> list[bytes]:
     changed: list[bytes] = []
-    endings: dict[bytes, bytes] = {}
     with store.read() as txn:
-        known = txn.table("sightings").get
+        known = txn.table("sightings").getter()
         failed = _failed_keys(txn)
-        for found in part:
-            path, status = found
-            key = path_key(path)
-            present.add(key)
-            folder = path.rpartition(b"/")[0] or b"/"
-            ending = endings.get(folder)
-            if ending is None:
-                place = watches.locate(folder)
-                ending = sightings.ending(place.watch.inbox, place.role) if place else b"nowhere"
-                endings[folder] = ending
-            value = known(key) or b""
-            unchanged = value.startswith(packed_stat(status)) and value.endswith(ending)
-            if key in failed:
-                unchanged = not _worth_retrying(txn, found, decoder)
-            if not unchanged:
-                changed.append(path)
+        for folder, names, stats in part:
+            place = watches.locate(folder)
+            ending = sightings.ending(place.watch.inbox, place.role) if place else b"nowhere"
+            paths = [os.path.join(folder, b"") + name for name in names]
+            keys = list(map(path_key, paths))
+            present.update(keys)
+            values = [known(key, b"") for key in keys]
+            if (
+                all(map(bytes.startswith, values, map(packed_stat, stats)))
+                and all(value.endswith(ending) for value in values)
+                and failed.isdisjoint(keys)
+            ):
+                continue
+            for path, key, value, status in zip(paths, keys, values, stats, strict=True):
+                same = value.startswith(packed_stat(status)) and value.endswith(ending)
+                if _worth_retrying(txn, path, status, decoder) if key in failed else not same:
+                    changed.append(path)
     return changed
 
 
@@ -85,10 +84,10 @@ def _failed_keys(txn: Txn) -> set[bytes]:
     return {key for key, _ in txn.table("failures").scan()}
 
 
-def _worth_retrying(txn: Txn, found: Found, decoder: int) -> bool:
+def _worth_retrying(txn: Txn, path: bytes, status: os.stat_result, decoder: int) -> bool:
     """A file that failed is tried again when it, or what reads it, has changed."""
-    failure = records.failure(txn, found.path)
-    return failure is None or failure.seen != found.seen or failure.decoder != decoder
+    failure, seen = records.failure(txn, path), Fingerprint.of_stat(status)
+    return failure is None or failure.seen != seen or failure.decoder != decoder
 
 
 def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes]) -> Slice:
@@ -99,10 +98,7 @@ def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes])
         device = None
     elsewhere = 0
     with store.read() as txn:
-        for key, value in sightings.raw(txn):
-            if key in present:
-                continue
-            sighting = sightings.decode(value)
+        for sighting in sightings.beyond(txn, present):
             if sighting.gone_ns or not within(sighting.path, root):
                 continue
             if any(within(sighting.path, folder) for folder in unlisted):

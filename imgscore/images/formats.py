@@ -24,7 +24,5 @@ def is_image_name(name: bytes) -> bool:
     Dotfiles are not; nor are unfinished downloads (`.part`, `.crdownload`, `.download`, `.tmp`),
     because those suffixes come last and are no image's.
     """
-    if name.startswith(b"."):
-        return False
-    stem, dot, suffix = name.rpartition(b".")
-    return bool(stem) and (dot + suffix).lower() in IMAGE_SUFFIXES
+    dot = name.rfind(b".")
+    return dot > 0 and name[dot:].lower() in IMAGE_SUFFIXES and not name.startswith(b".")

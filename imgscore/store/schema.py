@@ -36,6 +36,7 @@ def path_key(path: bytes) -> bytes:
 
 
 _fingerprint = struct.Struct("<QQqqq")
+_pack = _fingerprint.pack
 _SIZE_BITS = 56
 
 
@@ -43,11 +44,11 @@ def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> byte
     """40 bytes. A date before 1677 or after 2262 has more than 64 bits of ns: the rest of them
     stands in the highest byte of the size, and is 0 for any other date."""
     try:
-        return _fingerprint.pack(dev, ino, size, ctime_ns, mtime_ns)
+        return _pack(dev, ino, size, ctime_ns, mtime_ns)
     except struct.error:
         beyond = (mtime_ns + (1 << 63)) >> 64
         rest = mtime_ns - (beyond << 64)
-        return _fingerprint.pack(dev, ino, size + (beyond << _SIZE_BITS), ctime_ns, rest)
+        return _pack(dev, ino, size + (beyond << _SIZE_BITS), ctime_ns, rest)
 
 
 class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
@@ -83,9 +84,12 @@ FINGERPRINT_SIZE = _fingerprint.size
 
 def packed_stat(status: os.stat_result) -> bytes:
     """The packed fingerprint of a stat, without the fingerprint: 100,000 of them count."""
-    return _packed(
-        status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
-    )
+    try:
+        return _pack(
+            status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
+        )
+    except struct.error:
+        return Fingerprint.of_stat(status).packed()
 
 
 class Sighting(msgspec.Struct, array_like=True, frozen=True):

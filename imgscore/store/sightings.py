@@ -4,7 +4,8 @@ A path that is missing keeps its sighting, marked gone, so that a move can be to
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
+from itertools import filterfalse
 
 import msgspec
 
@@ -100,9 +101,13 @@ def of_inodes(txn: Txn, inodes: Iterable[tuple[int, int]]) -> Iterator[Sighting]
                 yield sighting
 
 
-def raw(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
-    """(path key, value) of every sighting; the value begins with the fingerprint's bytes."""
-    return txn.table("sightings").scan()
+def beyond(txn: Txn, present: Set[bytes]) -> Iterator[Sighting]:
+    """Every sighting whose path key is not among `present`, gone ones included."""
+    table = txn.table("sightings")
+    for key in list(filterfalse(present.__contains__, table.keys())):
+        value = table.get(key)
+        if value is not None:
+            yield decode(value)
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Sighting]:
