@@ -52,6 +52,8 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """quiet time after a label before training; grows by itself as labels grow"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     """a file that takes longer than this to decode and embed is given up"""
+    on_battery: Literal["wait", "work"] = "wait"
+    """on battery, or with the power saver on: whether embedding and training wait until asked"""
     free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
     """below this much free disk (MB) the daemon pauses and says so"""
 

@@ -24,6 +24,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
         folder = home / name
         folder.mkdir(parents=True, exist_ok=True)
         monkeypatch.setenv(variable, os.fspath(folder))
+    for bus in ("SESSION", "SYSTEM"):  # a test that wants one starts its own
+        monkeypatch.setenv(f"DBUS_{bus}_BUS_ADDRESS", f"unix:path={home}/no-bus")
     for variable in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM"):
         monkeypatch.delenv(variable, raising=False)
     before = set(threading.enumerate())

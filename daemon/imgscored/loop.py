@@ -8,7 +8,7 @@ from imgscore import config, control, places
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
-from imgscore.verbs.base import Steps, find
+from imgscore.verbs.base import WORK_NOW, Steps, find
 from imgscore.verbs.status import status
 from imgscore.watches import Watches
 from imgscored.heartbeat import Heartbeat
@@ -41,6 +41,7 @@ class Loop:
         self._calls: list[tuple[Call, Steps]] = []
         self._published = (-1, -1)
         self._config_trouble = ""
+        self._saving = ""
         self._publish_at = 0.0
         silence = engine.house.config.daemon.file_seconds + GRACE_SECONDS
         self.heartbeat = Heartbeat(engine.house.pool, silence)
@@ -67,6 +68,8 @@ class Loop:
             self._pass_on(post)
             for call in post.calls:
                 self._begin(call)
+            asked = any(call.verb in WORK_NOW for call, _ in self._calls)
+            self._engine.save_power("" if asked else self._saving)
             self._advance_calls()
             self._publish_if_due()
             timeout = CALL_SECONDS if self._awaited else self.heartbeat.wait()
@@ -90,6 +93,8 @@ class Loop:
             looker.hint(path)
         if "trash" in post.chores:
             looker.deletions.hint()
+        if post.saving is not None:
+            self._saving = post.saving
         if "readers" in post.chores:
             self._engine.house.store.release_dead_readers()
 
@@ -219,6 +224,7 @@ def summary(snapshot: dict[str, Any]) -> str:
     failed = len(snapshot["failed"])
     return (
         f"{snapshot['state']}: {files} images, {pending} pending"
+        + (f", waiting: {snapshot['waiting']}" if snapshot["waiting"] else "")
         + (f", {failed} failed" if failed else "")
         + "".join(f"; {trouble}" for trouble in snapshot["troubles"])
     )

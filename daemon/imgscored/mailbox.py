@@ -33,6 +33,8 @@ class Post:
     stop: bool = False
     reload: bool = False
     chores: set[str] = field(default_factory=set)
+    saving: str | None = None
+    """why work that can wait should, or "" where it need not; None = as before"""
 
 
 class Mailbox:
@@ -66,6 +68,12 @@ class Mailbox:
         """A piece of housekeeping is due."""
         with self._lock:
             self._post.chores.add(name)
+        self._wake()
+
+    def save_power(self, saving: str) -> None:
+        """The power has changed: why work that can wait should, or "" where it need not."""
+        with self._lock:
+            self._post.saving = saving
         self._wake()
 
     def call(self, call: Call) -> None:

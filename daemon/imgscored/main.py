@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from importlib.metadata import version
 
 from imgscore import config, places
@@ -20,6 +20,7 @@ from imgscored import journal
 from imgscored.loop import Loop
 from imgscored.mailbox import Mailbox
 from imgscored.notify import notify
+from imgscored.power import Power
 from imgscored.schedule import Schedule
 from imgscored.server import Server
 from imgscored.watcher import Watcher
@@ -42,6 +43,7 @@ def serve(mailbox: Mailbox) -> bool:
         Engine(store, settings, places.heads_folder()) as engine,
         closing(Watcher(mailbox)) as watcher,
         closing(Schedule(mailbox, settings.daemon)) as schedule,
+        closing(Power(mailbox)) if settings.daemon.on_battery == "wait" else nullcontext(),
     ):
         loop = Loop(engine, mailbox, watcher, schedule)
         with closing(Server(places.socket_path(), mailbox, lambda: loop.snapshot)) as server:

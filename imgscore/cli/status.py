@@ -91,6 +91,8 @@ def describe(row: Row) -> str:
     lines = [f"{row['state']}, {row['pending']} pending, head {row['head'] or 'none yet'}"]
     if row["state"] == "offline":
         lines[0] = f"no daemon is running (imgscore start); head {row['head'] or 'none yet'}"
+    if row["waiting"]:
+        lines.append(f"waiting: {row['waiting']}; work now with: imgscore scan")
     if row["dry_run"]:
         lines.append("dry run: dates are planned, not set")
     for watch in row["watches"]:

@@ -117,6 +117,11 @@ class House:
     def daemon(self) -> Iterator[int]:
         """The real daemon on the inbox: its process id. When the block ends, so have both it and
         its workers."""
+        config = self.state / "config" / "imgscore" / "config.toml"
+        if not config.exists():
+            config.parent.mkdir(parents=True)
+            # Whoever asks for a demonstration does not wait for the power.
+            config.write_text('[daemon]\non_battery = "work"\n', encoding="utf-8")
         command = [sys.executable, "-P", "-m", "imgscore.cli.main", "init", str(self.inbox)]
         made = subprocess.run(
             command, env=self.environment(), capture_output=True, text=True, check=False

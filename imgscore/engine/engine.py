@@ -67,6 +67,8 @@ class Engine:
             until = records.setting(txn, "paused_until_ns")
         self.looker.embed_missing()
         self.paused_until_ns = int(until) if until else 0
+        self.saving = ""
+        """why embedding and training wait until someone asks, such as "on battery"; "" = not"""
         self._retry_at = 0.0
 
     @property
@@ -91,6 +93,12 @@ class Engine:
         self.paused_until_ns = until_ns
         self.house.news.tell("paused" if self.paused else "resumed")
         self.house.changed()
+
+    def save_power(self, saving: str) -> None:
+        """Leave embedding and training for later, and why; "" = go on."""
+        if saving != self.saving:
+            self.saving = saving
+            self.house.changed()
 
     def step(self, timeout: float | None, wake: int | None = None) -> None:
         """Do what can be done now; wait at most `timeout` seconds (None: for ever) for more.
@@ -131,15 +139,15 @@ class Engine:
             return [workers_end, go_on, self.orderer.next_time(now, asked_only=True)]
         return [
             workers_end,
-            self.looker.next_time(now),
+            self.looker.next_time(now, saving=bool(self.saving)),
             self.learner.next_time(now, may_train=self._may_train),
             self.orderer.next_time(now),
         ]
 
     @property
     def _may_train(self) -> bool:
-        """Whether all that a head would learn from is there."""
-        return not self.looker.teaching and self.looker.catch_up.complete
+        """Whether all that a head would learn from is there, and nothing speaks against it."""
+        return not self.saving and not self.looker.teaching and self.looker.catch_up.complete
 
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""
@@ -147,7 +155,8 @@ class Engine:
         if self.looker.pending and self.house.store.free_bytes() < free_mb * 10**6:
             self._stumble(f"less than {free_mb} MB free where the store lies; free some", "disk")
             return
-        follows = self.looker.advance(now, asked_only=self.paused)
+        saving = bool(self.saving)
+        follows = self.looker.advance(now, asked_only=self.paused, saving=saving)
         self.house.troubles.clear()
         for inbox in follows.reorder:
             self.orderer.reorder(inbox)

@@ -79,12 +79,20 @@ class LookQueue:
         """Queue a path."""
         self._lines[urgency][path] = None
 
-    def take(self, *, asked_only: bool = False) -> bytes | None:
-        """The next path, first come first served; None where there is none."""
-        for urgency, line in self._lines.items():
-            if asked_only and urgency != "asked":
-                return None
-            for path in line:
-                del line[path]
+    def has(self, last: Urgency = "again") -> bool:
+        """Whether `take` has a path."""
+        return any(self._lines[urgency] for urgency in self._upto(last))
+
+    def take(self, last: Urgency = "again") -> bytes | None:
+        """The next path, first come first served, of what is at least as urgent as `last`."""
+        for urgency in self._upto(last):
+            for path in self._lines[urgency]:
+                del self._lines[urgency][path]
                 return path
         return None
+
+    def _upto(self, last: Urgency) -> Iterator[Urgency]:
+        for urgency in self._lines:
+            yield urgency
+            if urgency == last:
+                return

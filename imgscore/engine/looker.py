@@ -118,9 +118,10 @@ class Looker:
         """Whether files that teach wait for a worker: training waits for them."""
         return self._queue.waiting("teaches") > 0
 
-    def next_time(self, now: float) -> float | None:
+    def next_time(self, now: float, *, saving: bool = False) -> float | None:
         """When `advance` has something to do."""
-        if self._scans or (len(self._queue) and self.house.pool.has_room()):
+        queued = self._queue.has("teaches" if saving else "again")
+        if self._scans or (queued and self.house.pool.has_room()):
             return now
         times = [self.hints.next_due(), self.deletions.next_time(now)]
         if self._found:
@@ -129,15 +130,18 @@ class Looker:
 
     # ---- the work
 
-    def advance(self, now: float, *, asked_only: bool = False) -> Consequences:
+    def advance(
+        self, now: float, *, asked_only: bool = False, saving: bool = False
+    ) -> Consequences:
         """Do what can be done without waiting; returns what follows from what was taken in.
 
-        With `asked_only` (a pause), only what someone waits for is looked at.
+        With `asked_only` (a pause), only what someone waits for is looked at; `saving` power, what
+        teaches too: those are few, and get their own date back.
         """
         if not asked_only:
             self._scan_slice(now)
             self._look_at_hints(now)
-        self._hand_out(asked_only)
+        self._hand_out("asked" if asked_only else "teaches" if saving else "again")
         follows = self._commit_found(now)
         if not asked_only:
             follows.relearn |= self.deletions.advance(now)
@@ -205,13 +209,13 @@ class Looker:
             or (known.inbox, known.role) != (place.watch.inbox, place.role)
         )
 
-    def _hand_out(self, asked_only: bool) -> None:
+    def _hand_out(self, last: Urgency) -> None:
         if not len(self._queue) or not self.house.pool.has_room():
             return
         watches = self.house.watches
         heads = {watch.taste: self.house.head(watch.taste) for watch in watches.all}
         while self.house.pool.has_room():
-            path = self._queue.take(asked_only=asked_only)
+            path = self._queue.take(last)
             if path is None:
                 return
             place, asked = watches.locate(path), self._asked.get(path)
@@ -272,7 +276,7 @@ class Looker:
 
     def _commit_found(self, now: float) -> Consequences:
         waited = now - self._found_since >= BATCH_SECONDS
-        more = bool(self._out or len(self._queue))
+        more = bool(self._out)
         if not self._found or (len(self._found) < BATCH and not waited and more):
             return Consequences()
         house, batch = self.house, self._found

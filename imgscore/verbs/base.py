@@ -15,6 +15,9 @@ from imgscore.errors import ImgscoreError, StoreError, UsageError
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
 
+# Verbs that ask for work now, which on battery would wait.
+WORK_NOW = frozenset({"heads", "scan", "train"})
+
 Row = dict[str, Any]
 """One result, as `--json` prints it."""
 
@@ -77,6 +80,8 @@ def until_idle(engine: Engine, what: str) -> Steps:
     while not engine.idle:
         if engine.paused:
             raise ImgscoreError("the daemon is paused", "go on with: imgscore resume")
+        if engine.saving:
+            raise ImgscoreError(f"waiting: {engine.saving}", "work now with: imgscore scan")
         pending = engine.pending
         total = max(total, pending)
         if pending != said:

@@ -77,6 +77,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         "looked": engine.looker.looked,
         "events": events[-LAST_EVENTS:],
         "dry_run": house.config.dry_run,
+        "waiting": engine.saving or None,
         "paused_until_ns": engine.paused_until_ns if engine.paused else None,
         "troubles": [
             *house.troubles.values(),

@@ -23,6 +23,7 @@ FAST = """
 settle = 0.1
 train_after = 0.2
 worker_idle = 5
+on_battery = "work"
 """
 
 

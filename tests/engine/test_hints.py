@@ -44,6 +44,8 @@ def test_the_urgent_goes_first() -> None:
     queue.add(b"/b", "teaches")
     queue.add(b"/c", "asked")
     assert queue.waiting("teaches") == 1 and len(queue) == 3
-    assert queue.take(asked_only=True) == b"/c"
-    assert queue.take(asked_only=True) is None
-    assert [queue.take(), queue.take(), queue.take()] == [b"/b", b"/a", None]
+    assert queue.take("asked") == b"/c"
+    assert queue.take("asked") is None and not queue.has("asked")
+    assert queue.has("teaches") and queue.has()
+    assert [queue.take("teaches"), queue.take("teaches")] == [b"/b", None]
+    assert [queue.take(), queue.take()] == [b"/a", None]

@@ -1,0 +1,148 @@
+"""Whether this machine runs on battery or saves power: then work that can wait does.
+
+UPower and power-profiles-daemon say so on the system bus, and when it changes; nothing is started
+there. Where they are missing, sysfs is read now and then.
+"""
+
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgscored.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from imgscored.bus import Bus
+
+logger = logging.getLogger(__name__)
+
+# Nobody tells when sysfs changes, or when a bus comes.
+LOOK_SECONDS = 60.0
+
+ON_BATTERY = "on battery"
+SAVER = "the power saver is on"
+
+UPOWER = ("org.freedesktop.UPower", "/org/freedesktop/UPower", "org.freedesktop.UPower")
+PROFILES = (
+    (
+        "org.freedesktop.UPower.PowerProfiles",
+        "/org/freedesktop/UPower/PowerProfiles",
+        "org.freedesktop.UPower.PowerProfiles",
+    ),
+    ("net.hadess.PowerProfiles", "/net/hadess/PowerProfiles", "net.hadess.PowerProfiles"),
+)
+"""(name, path, interface); the second is what it was called before"""
+
+
+def discharges(supplies: Path = Path("/sys/class/power_supply")) -> bool:
+    """Whether a battery of this machine, and not of its mouse, gives the power, as sysfs has it."""
+    battery = False
+    try:
+        folders = sorted(supplies.iterdir())
+    except OSError:
+        return False
+    for folder in folders:
+        if _text(folder / "scope") == "Device":
+            continue
+        if _text(folder / "online") == "1" and _text(folder / "type") != "Battery":
+            return False
+        battery |= _text(folder / "status") == "Discharging"
+    return battery
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+class Power:
+    """Posts why work should wait, and "" where it need not, from construction to close()."""
+
+    def __init__(self, mailbox: Mailbox, supplies: Path = Path("/sys/class/power_supply")) -> None:
+        self._mailbox = mailbox
+        self._supplies = supplies
+        self._said: str | None = None
+        self._bus: Bus | None = None
+        self._stop = threading.Event()
+        self._say(self._by_sysfs())  # before any work begins
+        self._thread = threading.Thread(target=self._run, name="power", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._bus is not None:
+            self._bus.interrupt()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._follow()
+            if not self._stop.is_set():
+                self._say(self._by_sysfs())
+            self._stop.wait(LOOK_SECONDS)
+
+    def _follow(self) -> None:
+        """Say what the bus knows, as long as there is one."""
+        from imgscored.bus import Bus, BusError, system_address
+
+        try:
+            with Bus(system_address()) as self._bus:
+                if not self._stop.is_set():
+                    self._follow_on(self._bus)
+        except BusError as error:
+            logger.debug("power: %s", error)
+        finally:
+            self._bus = None
+
+    def _follow_on(self, bus: "Bus") -> None:
+        from jeepney import MatchRule
+
+        change = "org.freedesktop.DBus.Properties"
+        changes = [
+            MatchRule(type="signal", interface=change, member="PropertiesChanged", path=path)
+            for _, path, _ in (UPOWER, *PROFILES)
+        ]
+        owners = []
+        for name, _, _ in (UPOWER, *PROFILES):
+            owner = MatchRule(
+                type="signal", interface="org.freedesktop.DBus", member="NameOwnerChanged"
+            )
+            owner.add_arg_condition(0, name)
+            owners.append(owner)
+        signals = bus.listen(changes + owners)
+        while not self._stop.is_set():
+            signals.clear()
+            on_battery = _property(bus, UPOWER, "OnBattery")
+            profile = next(
+                (one for where in PROFILES if (one := _property(bus, where, "ActiveProfile"))), ""
+            )
+            battery = self._by_sysfs() if on_battery is None else ON_BATTERY if on_battery else ""
+            self._say(battery or (SAVER if profile == "power-saver" else ""))
+            bus.await_signal(signals, LOOK_SECONDS if on_battery is None else None)
+
+    def _by_sysfs(self) -> str:
+        return ON_BATTERY if discharges(self._supplies) else ""
+
+    def _say(self, saving: str) -> None:
+        if saving != self._said:
+            self._said = saving
+            self._mailbox.save_power(saving)
+
+
+def _property(bus: "Bus", where: tuple[str, str, str], name: str) -> object:
+    """A property of a service; None where the service does not run, or does not answer."""
+    from jeepney import DBusAddress
+
+    from imgscored.bus import BusError
+
+    owner, path, interface = where
+    try:
+        properties = DBusAddress(path, owner, "org.freedesktop.DBus.Properties")
+        ((_, value),) = bus.call(properties, "Get", "ss", interface, name)
+    except BusError as error:
+        logger.debug("power: %s: %s", owner, error)
+        return None
+    return value

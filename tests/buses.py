@@ -1,0 +1,85 @@
+"""Real message buses and services on them: dbus-daemon, private to a test, skipped where it is not.
+
+A service answers in a thread of its own, on a connection of its own.
+"""
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from jeepney import (
+    DBusAddress,
+    HeaderFields,
+    Message,
+    MessageType,
+    new_error,
+    new_method_return,
+    new_signal,
+)
+from jeepney.bus_messages import message_bus
+from jeepney.io.blocking import DBusConnection, prep_socket
+
+Answer = Callable[[str, tuple[Any, ...]], tuple[str, tuple[Any, ...]] | None]
+"""(method, arguments) → (signature, body); None for no answer, ever"""
+
+
+@contextmanager
+def bus() -> Iterator[str]:
+    """The address of a message bus."""
+    if shutil.which("dbus-daemon") is None:
+        pytest.skip("needs dbus-daemon (Debian: dbus)")
+    with subprocess.Popen(
+        ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address=1"],
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+class Service:
+    """Owns a name on a bus, from construction to close()."""
+
+    def __init__(self, address: str, name: str, answer: Answer) -> None:
+        path = address.partition("path=")[2].partition(",")[0]
+        self._answer = answer
+        self._connection = DBusConnection(prep_socket(path))
+        self._connection.send_and_get_reply(message_bus.RequestName(name))
+        self._thread = threading.Thread(target=self._serve, name=name)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                message = self._connection.receive()
+            except OSError:
+                return
+            if message.header.message_type == MessageType.method_call:
+                reply = self._reply(message)
+                if reply is not None:
+                    self._connection.send(reply)
+
+    def _reply(self, message: Message) -> Message | None:
+        try:
+            answer = self._answer(message.header.fields[HeaderFields.member], message.body)
+        except KeyError:
+            return new_error(message, "org.freedesktop.DBus.Error.UnknownMethod")
+        return None if answer is None else new_method_return(message, *answer)
+
+    def tell(self, path: str, interface: str, **changed: tuple[str, Any]) -> None:
+        """Signal that properties have changed."""
+        where = DBusAddress(path, interface="org.freedesktop.DBus.Properties")
+        body = (interface, changed, [])
+        self._connection.send(new_signal(where, "PropertiesChanged", "sa{sv}as", body))
+
+    def close(self) -> None:
+        """Leave the bus."""
+        self._connection.sock.shutdown(2)
+        self._thread.join()
+        self._connection.close()
