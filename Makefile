@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint unit bench clean
+.PHONY: run test lint unit bench docs clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -20,6 +20,9 @@ lint: .venv/installed-dev
 
 unit: .venv/installed-dev
 	$(BIN)/python -m pytest
+
+docs: .venv/installed-dev
+	$(BIN)/python tools/cli_docs.py
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imgscore.cli import output, session
+from imgscore.cli import names, output, session
 from imgscore.cli.output import printable
 from imgscore.verbs.base import Row
 
@@ -21,9 +21,14 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")]
-Taste = Annotated[str | None, typer.Option("--taste", help="Which taste; each watch has one.")]
+Taste = Annotated[
+    str | None,
+    typer.Option("--taste", help="Which taste; each watch has one.", autocompletion=names.tastes),
+]
 Files = Annotated[list[Path], typer.Argument(help="Image files.")]
-Folder = Annotated[Path | None, typer.Argument(help="Only this folder.")]
+Folder = Annotated[
+    Path | None, typer.Argument(help="Only this folder.", autocompletion=names.inboxes)
+]
 
 
 def run(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from imgscore.cli import names
 from imgscore.cli.app import Json, Taste, app, run
 from imgscore.verbs.base import Row
 
@@ -21,7 +22,10 @@ def list_(taste: Taste = None, as_json: Json = False) -> None:
 
 @group.command()
 def use(
-    head: Annotated[str, typer.Argument(help="Its version, as `heads list` shows it.")],
+    head: Annotated[
+        str,
+        typer.Argument(help="Its version, as `heads list` shows it.", autocompletion=names.heads),
+    ],
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:

@@ -30,6 +30,7 @@ for _name in (
     "db",
     "config",
     "doctor",
+    "completion",
     "demo",
 ):
     importlib.import_module(f"imgscore.cli.{_name}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imgscore import config, config_text, places
-from imgscore.cli import session
+from imgscore.cli import names, session
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
 from imgscore.embedders import catalogue, registry
@@ -28,7 +28,12 @@ def list_models(as_json: Json = False) -> None:
 
 @group.command()
 def download(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(catalogue.UFORM)}.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"One of: {', '.join(catalogue.UFORM)}.", autocompletion=names.downloads
+        ),
+    ],
     revision: Annotated[
         str | None, typer.Option(help="Another commit, branch or tag of the model.")
     ] = None,
@@ -41,7 +46,12 @@ def download(
 
 @group.command()
 def use(
-    name: Annotated[str, typer.Argument(help="A model's name, or a folder in UForm's layout.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A model's name, or a folder in UForm's layout.", autocompletion=names.models
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Look at images with this model from now on; labels stay, and so do the old vectors."""

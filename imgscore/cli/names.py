@@ -1,0 +1,68 @@
+"""What the shell offers on TAB: inboxes, tastes, heads and models. Reads only, and never complains.
+
+A name that a shell would have to quote is left to the shell's own completion of files: completion
+scripts put what we say into a command line, or even evaluate it.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+from imgscore import config, places
+from imgscore.config import Config
+from imgscore.embedders import catalogue, registry
+from imgscore.errors import ImgscoreError
+
+_SAFE = re.compile(r"[A-Za-z0-9_@+,./-]+|~/[A-Za-z0-9_@+,./-]*")
+
+
+def inboxes(incomplete: str) -> list[str]:
+    """The watched inboxes, written as the user began to: from `~/` or from the root."""
+    home = f"{Path.home()}/"
+    found = []
+    for watch in _settings().watch:
+        inbox = os.fsdecode(config.expand(watch.inbox))
+        if incomplete.startswith("~/") and inbox.startswith(home):
+            inbox = f"~/{inbox.removeprefix(home)}"
+        found.append(inbox)
+    return _beginning(found, incomplete)
+
+
+def tastes(incomplete: str) -> list[str]:
+    """The tastes of the config, and those that have a head."""
+    known = {"default", *(watch.taste for watch in _settings().watch)}
+    if places.heads_folder().is_dir():
+        known |= set(os.listdir(places.heads_folder()))
+    return _beginning(known, incomplete)
+
+
+def heads(context: typer.Context, incomplete: str) -> list[str]:
+    """The versions of the heads of `--taste`, or of every taste, the newest first."""
+    taste = context.params.get("taste") or "*"
+    found = {file.stem for file in places.heads_folder().glob(f"{taste}/*.safetensors")}
+    newest_first = sorted(found, key=lambda version: (len(version), version), reverse=True)
+    return [one for one in newest_first if one in _beginning(found, incomplete)]
+
+
+def models(incomplete: str) -> list[str]:
+    """The models that have a name."""
+    return _beginning([registry.EMBEDDED, *catalogue.UFORM], incomplete)
+
+
+def downloads(incomplete: str) -> list[str]:
+    """The models that can be downloaded."""
+    return _beginning(catalogue.UFORM, incomplete)
+
+
+def _settings() -> Config:
+    try:
+        return config.load()
+    except ImgscoreError:
+        return Config()
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return sorted(name for name in names if name.startswith(incomplete) and _SAFE.fullmatch(name))

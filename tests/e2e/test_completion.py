@@ -1,0 +1,144 @@
+"""TAB in real shells: verbs, options, folders, tastes and heads."""
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imgscore import places
+from tests.conftest import put
+from tests.e2e.conftest import BIN, imgscore
+
+SECONDS = 60.0
+READY = {
+    "bash": "bind 'set bell-style none'; PS1='ready> '",
+    "zsh": "autoload -Uz compinit; compinit -u -D; unsetopt beep; PS1='ready> '",
+}
+START = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
+
+
+class Terminal:
+    """A shell at a terminal, as a person types into it."""
+
+    def __init__(self, shell: str) -> None:
+        self.pid, self._descriptor = pty.fork()
+        if self.pid == 0:
+            os.environ.update(TERM="dumb", PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}")
+            os.execvp(START[shell][0], START[shell])
+        self._text = ""
+        self.type(f'{READY[shell]}; eval "$(imgscore completion {shell})"; echo it is"" set up\n')
+        self._until("it is set up")
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self._descriptor, text.encode())
+
+    def completed(self, line: str) -> str:
+        """The line after a TAB at its end: it is echoed, not run."""
+        # The shell goes on reading once it has completed. What `echo` prints is told from what
+        # was typed by the "".
+        self.type(f'{line}\t\x01echo +""+ \x05 +""+\n')
+        self._until("++ ")
+        return self._until(" ++").removesuffix(" ++").strip()
+
+    def _until(self, end: str) -> str:
+        """Read until something is printed; returns what was read since the last time."""
+        deadline = time.monotonic() + SECONDS
+        while end not in self._text:
+            assert time.monotonic() < deadline, self._text
+            if select.select([self._descriptor], [], [], 1.0)[0]:
+                self._text += os.read(self._descriptor, 1 << 16).decode(errors="replace")
+        text, _, self._text = self._text.partition(end)
+        return text + end
+
+    def close(self) -> None:
+        """End the shell."""
+        os.close(self._descriptor)
+        os.waitpid(self.pid, 0)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[[str], Terminal]]:
+    opened: list[Terminal] = []
+
+    def open_one(shell: str) -> Terminal:
+        if shutil.which(shell) is None:
+            pytest.skip(f"apt install {shell}")
+        opened.append(Terminal(shell))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def library(inbox: Path) -> Path:
+    """An inbox with a head, and a watch whose name no shell takes unquoted."""
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in put(inbox, kind, 4)[:2]:
+            path.rename(inbox / folder / path.name)
+    assert imgscore("scan").code == 0
+    odd = inbox.parent / "odd $(touch ran); 'name'"
+    assert imgscore("init", odd, "--taste", "memes").code == 0
+    return inbox
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_tab_completes(shell: str, library: Path, terminal: Callable[[str], Terminal]) -> None:
+    here = terminal(shell)
+    (head,) = places.heads_folder().glob("default/*.safetensors")
+    for line, whole in (
+        ("imgscore resu", "imgscore resume"),
+        ("imgscore pause --f", "imgscore pause --for"),
+        ("imgscore label k", "imgscore label keep"),
+        ("imgscore train --taste mem", "imgscore train --taste memes"),
+        ("imgscore heads use ", f"imgscore heads use {head.stem}"),
+        ("imgscore model use eff", "imgscore model use efficientnet-lite0"),
+        (f"imgscore order {os.fspath(library)[:-2]}", f"imgscore order {library}"),
+        (f"imgscore score {library}/ke", f"imgscore score {library}/keep"),
+        ("imgscore order ", f"imgscore order {library}"),
+    ):
+        assert here.completed(line).rstrip("/") == whole
+    assert not list(Path.cwd().glob("ran")) and not list(library.parent.rglob("ran"))
+
+
+def test_fish_completes(library: Path) -> None:
+    if shutil.which("fish") is None:
+        pytest.skip("apt install fish")
+    (head,) = places.heads_folder().glob("default/*.safetensors")
+    for line, whole in (
+        ("imgscore resu", "resume"),
+        ("imgscore label k", "keep"),
+        ("imgscore train --taste mem", "memes"),
+        ("imgscore heads use ", head.stem),
+        (f"imgscore order {os.fspath(library)[:-2]}", os.fspath(library)),
+        (f"imgscore score {library}/ke", f"{library}/keep/"),
+    ):
+        done = subprocess.run(
+            ["fish", "--no-config", "-c", 'imgscore completion fish | source; complete -C"$LINE"'],
+            env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "LINE": line},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert [one.partition("\t")[0] for one in done.stdout.splitlines()] == [whole]
+
+
+def test_a_wrong_config_offers_nothing_and_says_nothing(library: Path) -> None:
+    places.config_file().write_text("watch = 7")
+    words = {"COMP_WORDS": "imgscore order ", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [BIN / "imgscore"],
+        env={**os.environ, **words, "_IMGSCORE_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "" and done.stderr == ""

@@ -1,0 +1,76 @@
+"""docs/cli.md and the man pages are as the command line is, and groff has nothing to say."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import cli_docs
+
+PAGES = cli_docs.pages()
+MANUALS = [path for path in PAGES if path.suffix == ".1"]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_what_is_made_from_the_program_is_current(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == PAGES[path], "make it anew with: make docs"
+
+
+def test_every_verb_is_described() -> None:
+    described = cli_docs.verbs()
+    assert len(described) > 30
+    assert not [verb.name for verb in described if not verb.help]
+    assert not [
+        (verb.name, item.names) for verb in described for item in verb.items if not item.help
+    ]
+
+
+@pytest.mark.parametrize("path", MANUALS, ids=lambda path: path.name)
+def test_groff_has_nothing_to_say(path: Path) -> None:
+    if shutil.which("man") is None:
+        pytest.skip("apt install man-db")
+    done = subprocess.run(
+        ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", path],
+        env={**os.environ, "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and done.stderr == ""
+
+
+def test_a_man_page_says_what_help_says() -> None:
+    if shutil.which("man") is None:
+        pytest.skip("apt install man-db")
+    shown = subprocess.run(
+        ["man", "-l", cli_docs.ROOT / "man" / "imgscore.1"],
+        env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "1000", "MAN_KEEP_FORMATTING": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    words = " ".join(re.sub(".\b", "", shown).split())
+    for verb in cli_docs.verbs():
+        assert " ".join(verb.help.split()) in words, verb.name
+
+
+def test_odd_text_reaches_the_reader_as_it_is(tmp_path: Path) -> None:
+    if shutil.which("man") is None:
+        pytest.skip("apt install man-db")
+    text = """.so /etc/passwd 'quoted' "twice" back\\slash ~/home `code` a-b ^"""
+    page = tmp_path / "odd.1"
+    item = cli_docs.Item("", "'-x", text)
+    page.write_text(cli_docs.manual([cli_docs.Verb("imgscore odd", text, [item])]))
+    shown = subprocess.run(
+        ["man", "--warnings", "-l", page],
+        env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "1000"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stderr == ""
+    words = " ".join(re.sub(".\b", "", shown.stdout).split())
+    assert words.count(text) == 2 and "'-x" in words
