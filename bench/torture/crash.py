@@ -1,0 +1,361 @@
+"""SIGKILL at each named step and at random moments, under a running story; then the judgement."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bench.torture.story import HOUR, LONG_AGO, Story, digest_of, draw
+from bench.torture.yard import Fault, LostError, Yard, ending
+from imgscore.errors import ImgscoreError, NoDaemonError
+from imgscore.verbs.base import Row
+
+BEGINNING = 56
+LABELS = 8
+ACTS = 24
+SEEDS = 4
+MOMENTS = 4
+STEP_SECONDS = 60.0
+LITE0 = "efficientnet-lite0"
+# How often a story comes to each step, at most.
+FLOW = {
+    "after hash": 30, "before commit": 60, "after commit": 60, "after journal": 8,
+    "between touches": 80, "after touches": 8, "in training": 3, "after training": 3,
+}  # fmt: skip
+# Trained before the story, so that every end can be judged by the same.
+HEADS = ("1", "2")
+
+
+class Scene:
+    """A yard that has learned and come to rest; each try begins with a copy, at the same place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.yard = Yard(folder / "yard")
+        self.yard.folder.mkdir(parents=True)
+        self.yard.prepare()
+        self.dates: dict[str, int] = {}
+        files = [draw(("sun", "text")[n % 2], n, self.yard.inbox) for n in range(BEGINNING)]
+        for number, path in enumerate(files):
+            date = LONG_AGO + number * HOUR + 12_345 + number
+            _date(path, date)
+            self.dates[digest_of(path)] = date
+        with self._daemon():
+            self.yard.settle()
+            for number, path in enumerate(files[: 2 * LABELS]):
+                path.rename(self.yard.inbox / ("keep", "trash")[number % 2] / path.name)
+            self.yard.settle()
+            for number, path in enumerate(files[2 * LABELS : 2 * LABELS + 4]):
+                path.rename(self.yard.inbox / ("keep", "trash")[number % 2] / path.name)
+            self.yard.settle()
+            heads = [row["head"] for row in self.yard.ask("heads", action="list")]
+        assert set(heads) >= set(HEADS), heads
+        self._ends: dict[tuple[int, int], list[str]] = {}
+        self.yard.log.unlink()
+        self.pristine = self.yard.folder.rename(folder / "pristine")
+
+    @contextlib.contextmanager
+    def _daemon(self) -> Iterator[None]:
+        self.yard.start()
+        try:
+            yield
+            self.yard.stop()
+        finally:
+            self.yard.kill()
+
+    def fresh(self) -> Yard:
+        """The yard for one try; there is one at a time."""
+        shutil.copytree(self.pristine, self.yard.folder, symlinks=True)
+        return Yard(self.yard.folder)
+
+    def undisturbed(self, seed: int, acts: int) -> list[str]:
+        """The order in which a story ends that nothing disturbs."""
+        if (seed, acts) not in self._ends:
+            with ending(self.fresh()) as yard:
+                yard.start()
+                story = Story(yard, self.dates, seed)
+                for _ in story.steps(acts):
+                    pass
+                self._ends[seed, acts] = conclude(yard, story)
+        return self._ends[seed, acts]
+
+
+def _date(path: Path, date_ns: int) -> None:
+    os.utime(path, ns=(date_ns, date_ns))
+
+
+def conclude(yard: Yard, story: Story) -> list[str]:
+    """Settle, give all dates back, order once more from them; the order. Raises LostError.
+
+    Under the first head, for when and of what the later ones were made is the clock's affair.
+    """
+    yard.settle()
+    for head in reversed(HEADS):
+        yard.ask("heads", action="use", version=head)
+        yard.settle()
+    problems = [row for row in yard.ask("db", action="check") if row["error"]]
+    if problems:
+        raise LostError(f"db check: {problems}")
+    refused = [row for row in yard.ask("restore-times") if row["error"]]
+    if refused:
+        raise LostError(f"restore-times: {refused[:3]}")
+    for path in yard.files():
+        own, found = story.dates[digest_of(path)], path.stat().st_mtime_ns
+        if own != found:
+            raise LostError(f"{path.name}: its date was {own}, and restore-times made it {found}")
+    yard.ask("order")
+    status = yard.settle()
+    if status["failed"] or status["troubles"]:
+        raise LostError(f"troubles at the end: {status['failed']} {status['troubles']}")
+    if yard.ask("order"):
+        raise LostError("ordered, and not in order")
+    yard.stop()
+    labels = yard.labels()
+    if labels != story.wanted:
+        wrong = {
+            one for one in {*labels, *story.wanted} if labels.get(one) != story.wanted.get(one)
+        }
+        raise LostError(f"{len(wrong)} labels are not what the story made them: {wrong}")
+    return yard.newest_first()
+
+
+class Witness:
+    """Remembers at each crash what must have survived it, and asks for that after the restart."""
+
+    def __init__(self, yard: Yard) -> None:
+        self.yard = yard
+        self._labels: dict[int, Row] = {}
+        self._embedded: set[str] = set()
+        self._mark = 0
+
+    def listen(self) -> None:
+        """Note every label that the daemon says it knows; nothing, where it is gone."""
+        try:
+            rows = self.yard.ask("history", limit=100_000)
+        except (NoDaemonError, ImgscoreError):
+            return
+        self._labels |= {row["number"]: row for row in rows if _is_label(row)}
+
+    def crashed(self) -> None:
+        """The daemon is dead. Raises LostError where something was embedded twice."""
+        self.yard.kill()
+        self.compare()
+        self._embedded = self.yard.embedded()
+        self._mark = self.yard.log.stat().st_size
+
+    def compare(self) -> None:
+        """What has been embedded since the last crash. Raises LostError."""
+        log = self.yard.log.read_bytes()[self._mark :].decode(errors="replace")
+        again = self._embedded & set(re.findall(r"embedded ([0-9a-f]{64})", log))
+        if again:
+            raise LostError(f"embedded twice: {sorted(again)}")
+
+    def restarted(self) -> None:
+        """It is up again. Raises LostError where a label that was reported is not there."""
+        rows = self.yard.ask("history", limit=100_000)
+        found = {row["number"]: row for row in rows if _is_label(row)}
+        for number, row in self._labels.items():
+            if found.get(number) != row:
+                raise LostError(f"a label that was reported is not there: {row}")
+        problems = [row for row in self.yard.ask("db", action="check") if row["error"]]
+        if problems:
+            raise LostError(f"db check: {problems}")
+
+
+def _is_label(row: Row) -> bool:
+    return bool(row["what"] == "label")
+
+
+def one_try(scene: Scene, seed: int, stop_at: str) -> None:
+    """A story, and a crash at a step of it; the story goes on while the daemon is down."""
+    undisturbed = scene.undisturbed(seed, ACTS)
+    with ending(scene.fresh()) as yard:
+        story, witness = Story(yard, scene.dates, seed), Witness(yard)
+        yard.launch(stop_at)
+        for _ in story.steps(ACTS):
+            witness.listen()
+        deadline = time.monotonic() + STEP_SECONDS
+        while yard.running and not _at_rest(yard) and time.monotonic() < deadline:
+            witness.listen()
+        witness.crashed()
+        yard.start()
+        witness.restarted()
+        _judge(yard, story, witness, undisturbed)
+
+
+def many_crashes(scene: Scene, seed: int, moments: Sequence[float]) -> None:
+    """A story that goes on through several crashes, each so many seconds after the start."""
+    undisturbed = scene.undisturbed(seed, ACTS)
+    with ending(scene.fresh()) as yard:
+        story, witness = Story(yard, scene.dates, seed), Witness(yard)
+        acts = story.steps(ACTS)
+        for moment in moments:
+            yard.launch()
+            deadline = time.monotonic() + moment
+            while time.monotonic() < deadline:
+                next(acts, None)
+                witness.listen()
+            witness.crashed()
+            next(acts, None)
+            yard.start()
+            witness.restarted()
+            witness.crashed()
+        yard.start()
+        for _ in acts:
+            witness.listen()
+        _judge(yard, story, witness, undisturbed)
+
+
+def _judge(yard: Yard, story: Story, witness: Witness, undisturbed: list[str]) -> None:
+    end = conclude(yard, story)
+    witness.compare()
+    if end != undisturbed:
+        raise LostError(f"the order is not that of an undisturbed run: {end} {undisturbed}")
+
+
+def _at_rest(yard: Yard) -> bool:
+    try:
+        return not yard.status()["pending"]
+    except (NoDaemonError, ImgscoreError):
+        return False
+
+
+def tried(name: str, tries: int, attempt: Callable[[int], object], note: str = "") -> Fault:
+    """Repeat an attempt; a broken promise is a loss."""
+    losses: list[str] = []
+    for number in range(tries):
+        try:
+            attempt(number)
+        except (LostError, ImgscoreError, AssertionError, subprocess.TimeoutExpired) as error:
+            losses.append(f"try {number}: {error}")
+    return Fault(name, tries, losses, note)
+
+
+def at_steps(scene: Scene, tries: int) -> Iterator[Fault]:
+    """Each step of the flow, early and late."""
+    chance = random.Random(1)
+    for step, most in FLOW.items():
+        counts = [1, *(chance.randrange(1, most + 1) for _ in range(tries - 1))]
+
+        def attempt(number: int, step: str = step, counts: Sequence[int] = counts) -> None:
+            one_try(scene, number % SEEDS, f"{step}:{counts[number]}")
+
+        yield tried(f"SIGKILL {step}", tries, attempt)
+
+
+def at_random(scene: Scene, tries: int) -> Iterator[Fault]:
+    """Any moment: two crashes for each of MOMENTS, one of them right after the start."""
+    chance = random.Random(2)
+
+    def attempt(number: int) -> None:
+        many_crashes(scene, number % SEEDS, [chance.uniform(0.0, 4.0) for _ in range(MOMENTS)])
+
+    stories = -(-tries // (2 * MOMENTS))
+    fault = tried("SIGKILL at a random moment", stories, attempt)
+    yield fault._replace(tries=stories * 2 * MOMENTS)
+
+
+def of_the_trainer(scene: Scene, tries: int) -> Iterator[Fault]:
+    """The worker that trains, and nobody else."""
+
+    def attempt(number: int) -> None:
+        undisturbed = scene.undisturbed(number % SEEDS, ACTS)
+        with ending(scene.fresh()) as yard:
+            story, witness = Story(yard, scene.dates, number % SEEDS), Witness(yard)
+            yard.start()
+            for _ in story.steps(ACTS):
+                witness.listen()
+            yard.settle()
+            train = subprocess.Popen(
+                [sys.executable, "-P", "-m", "imgscore.cli.main", "train"],
+                env=yard.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            killed = _kill_trainer(yard)
+            train.wait(timeout=120)
+            if not killed:
+                raise LostError("no training worker was seen")
+            yard.command("train", check=True)
+            _judge(yard, story, witness, undisturbed)
+
+    yield tried("SIGKILL of the worker that trains, alone", tries, attempt)
+
+
+def _kill_trainer(yard: Yard) -> bool:
+    """The worker without a cap on memory is the one that trains."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        children = Path(f"/proc/{yard.pid}/task/{yard.pid}/children").read_text().split()
+        for child in children:
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if command[command.index(b"imgscore.work.worker") + 6] == b"0":
+                    os.kill(int(child), signal.SIGKILL)
+                    return True
+        time.sleep(0.005)
+    return False
+
+
+def in_a_switch(scene: Scene, tries: int, model: Path) -> Iterator[Fault]:
+    """To another embedder and back; the way back must cost no embedding."""
+
+    def attempt(number: int) -> None:
+        undisturbed = scene.undisturbed(0, 0)
+        with ending(scene.fresh()) as yard:
+            story, witness = Story(yard, scene.dates, 0), Witness(yard)
+            for name, step in ((model, f"in switch:{1 + 7 * number}"), (LITE0, "after switch:1")):
+                yard.command("model", "use", name, check=True)
+                yard.launch(step)
+                while yard.running and not _at_rest(yard):
+                    witness.listen()
+                witness.crashed()
+                yard.start()
+                witness.restarted()
+                yard.settle()
+                yard.stop()
+            yard.start()
+            _judge(yard, story, witness, undisturbed)
+
+    yield tried("SIGKILL in a switch of the model, and on the way back", tries, attempt)
+
+
+MIGRATION = """
+import sys
+from pathlib import Path
+from imgscore.store import migrations
+from imgscore.store.store import Store
+steps = {n: lambda txn, n=n: txn.table("meta").put(b"migrated", b"%d" % n) for n in range(1, 4)}
+with Store(Path(sys.argv[1])) as store:
+    store.commit(lambda txn: migrations.migrate(txn, steps, 4))
+"""
+
+
+def in_migration(scene: Scene, tries: int) -> Iterator[Fault]:
+    """There is one schema so far, so the steps are made up; the transaction is the real one."""
+    steps = ("in migration:1", "in migration:3", "before commit:2")
+
+    def attempt(number: int) -> None:
+        with ending(scene.fresh()) as yard:
+            before, command = (
+                yard.labels(),
+                [sys.executable, "-P", "-c", MIGRATION, yard.data / "store"],
+            )
+            environment = yard.environment
+            step = {"IMGSCORE_STOP_AT": steps[number % len(steps)]}
+            done = subprocess.run(command, env=environment | step, check=False, timeout=60)
+            if done.returncode != -signal.SIGKILL:
+                raise LostError(f"the migration was not killed: {done.returncode}")
+            if yard.labels() != before:
+                raise LostError("labels were lost in a migration")
+            yard.command("db", "check", check=True)
+            subprocess.run(command, env=environment, check=True, timeout=60)
+
+    yield tried("SIGKILL in a migration of the store", tries, attempt)
