@@ -75,8 +75,13 @@ def install() -> None:
     file, text = path(), wanted()
     changed = not file.exists() or file.read_text(encoding="utf-8") != text
     if changed:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ImgscoreError(
+                f"{file}: cannot be written: {error.strerror}", "check the folder's permissions"
+            ) from None
         _systemctl("daemon-reload")
     _systemctl("enable", NAME)
     _systemctl("restart" if changed else "start", NAME)

@@ -13,6 +13,7 @@ from imgscore.verbs.status import status
 from imgscore.watches import Watches
 from imgscored.heartbeat import Heartbeat
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Post
+from imgscored.notifications import Notifications
 from imgscored.notify import notify
 from imgscored.schedule import Schedule
 from imgscored.watcher import Watcher
@@ -25,19 +26,25 @@ CALL_SECONDS = 0.25
 STATUS_SHARE = 20
 LEAST_STATUS_SECONDS = 0.2
 # A worker that neither ends nor runs for so long after its alarm was due hangs.
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 5.0
 
 
 class Loop:
     """Runs until told to stop. `snapshot` is the status as it was last published."""
 
     def __init__(
-        self, engine: Engine, mailbox: Mailbox, watcher: Watcher, schedule: Schedule
+        self,
+        engine: Engine,
+        mailbox: Mailbox,
+        watcher: Watcher,
+        schedule: Schedule,
+        notifications: Notifications | None = None,
     ) -> None:
         self._engine = engine
         self._mailbox = mailbox
         self._watcher = watcher
         self._schedule = schedule
+        self._notifications = notifications
         self._calls: list[tuple[Call, Steps]] = []
         self._published = (-1, -1)
         self._config_trouble = ""
@@ -193,6 +200,16 @@ class Loop:
         if self._config_trouble:
             self.snapshot["troubles"].append(self._config_trouble)
         notify(STATUS=summary(self.snapshot))
+        if self._notifications is not None:
+            self._notifications.look(self.snapshot, self._troubles())
+
+    def _troubles(self) -> dict[str, str]:
+        """What is wrong now, and not with a file or a folder, by subject."""
+        found = dict(self._engine.house.troubles)
+        for taste, state in self._engine.learner.tastes.items():
+            if state.trouble:
+                found[f"training {taste}"] = state.trouble
+        return found | ({"config": self._config_trouble} if self._config_trouble else {})
 
 
 def _unexpected(verb: str, error: Exception) -> ImgscoreError:

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# A systemd of its own in namespaces, on a copy-on-write overlay of this machine: box.sh FOLDER PATH…
+# A user `box` lingers in it, so that there is a user manager; that user can reach the PATHs.
+# FOLDER is /box inside, and box's; FOLDER/ready is a pipe that says when all is up. Nothing else is
+# shared: /tmp, /run and /home are new, and what is written elsewhere is dropped. It runs until its
+# process 1 is killed.
+set -eu
+
+begin() {
+  folder=$(realpath "$1")
+  cp "$0" "$folder/script"
+  chmod a+rx "$folder"
+  printf '%s\n' "${@:2}" >"$folder/paths"
+  exec unshare --mount bash "$folder/script" --groups "$folder"
+}
+
+# A branch of the control groups for this box alone: two boxes would end each other's processes.
+groups() {
+  mkdir "$1/groups"
+  mount -t cgroup2 none "$1/groups"
+  local was mine
+  was=$1/groups$(sed -n 's/^0:://p' /proc/self/cgroup)
+  mine=$1/groups/imgscore-box-$$
+  mkdir "$mine"
+  echo $$ >"$mine/cgroup.procs"
+  unshare --fork --pid --mount --cgroup --kill-child bash "$1/script" --boot "$1" || true
+  echo $$ >"$was/cgroup.procs"
+  for _ in $(seq 100); do # a killed process leaves its group a moment later
+    find "$mine" -depth -type d -exec rmdir {} + 2>"$1/left" && return
+    sleep 0.05
+  done
+  cat "$1/left" >&2
+}
+
+boot() {
+  mkdir "$1/disk"
+  mount -t tmpfs tmpfs "$1/disk"
+  mkdir "$1"/disk/{upper,work,root}
+  local root=$1/disk/root
+  mount -t overlay -o "lowerdir=/,upperdir=$1/disk/upper,workdir=$1/disk/work" overlay "$root"
+  while read -r path; do # where it lies on a disk of its own, the overlay does not show it
+    [ -e "$root$path" ] || { mkdir -p "$root$path"; mount --rbind "$path" "$root$path"; }
+    while path=$(dirname "$path"); [ "$path" != / ]; do chmod o+x "$root$path"; done
+  done <"$1/paths"
+  mount -t proc proc "$root/proc"
+  mount -t sysfs sysfs "$root/sys"
+  mount -t cgroup2 none "$root/sys/fs/cgroup"
+  mount --rbind /dev "$root/dev"
+  mount -t tmpfs tmpfs "$root/run"
+  mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+  mount -t tmpfs -o mode=755 tmpfs "$root/home"
+  mkdir -p "$root"/run/lock "$root/box" "$root/outside" "$root/var/log/journal"
+  mount --bind "$1" "$root/box"
+  cat >"$root/etc/systemd/system/box.service" <<'UNIT'
+[Unit]
+After=systemd-user-sessions.service
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /box/script --welcome
+UNIT
+  cd "$root"
+  pivot_root . outside # and not chroot: who lives in one can make no user namespace
+  umount --lazy /outside
+  export container=other
+  exec /lib/systemd/systemd --system --unit=box.service --log-target=null </dev/null
+}
+
+welcome() {
+  useradd --create-home box
+  chown box: /box
+  systemctl start dbus.service systemd-logind.service
+  loginctl enable-linger box
+  systemctl start "user@$(id -u box).service"
+  id -u box >/box/ready
+}
+
+case $1 in
+--groups | --boot | --welcome) "${1#--}" "${@:2}" ;;
+*) begin "$@" ;;
+esac
