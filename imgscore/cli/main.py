@@ -18,6 +18,7 @@ for _name in (
     "label",
     "train",
     "study",
+    "report",
     "heads",
     "table",
     "order",

@@ -1,6 +1,6 @@
 """evaluate, suspects, next, explain: how good it is, and what would make it better."""
 
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -8,6 +8,7 @@ import typer
 from imgscore.cli import output, session
 from imgscore.cli.app import Json, Taste, app, named, run
 from imgscore.cli.output import printable
+from imgscore.errors import UsageError
 from imgscore.verbs.base import Message, Result, Row
 
 Count = Annotated[int, typer.Option("-n", "--count", min=1, help="At most so many.")]
@@ -16,17 +17,15 @@ Count = Annotated[int, typer.Option("-n", "--count", min=1, help="At most so man
 @app.command()
 def evaluate(
     taste: Taste = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the curves into a PNG file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the plots: FILE.svg, or .png.")] = None,
     as_json: Json = False,
 ) -> None:
     """How good the scores are, on labels the head did not see; what twice as many would bring."""
     messages: list[Message] = list(session.call("evaluate", {"taste": taste}))
     if plot is not None:
-        from imgscore.plots import draw_evaluation
-
-        for message in messages:
-            if isinstance(message, Result):
-                draw_evaluation(message.row, plot)
+        heads = _rows(session.call("heads", {"taste": taste}))
+        for row in _rows(messages):
+            _plot(row, heads, plot)
     raise typer.Exit(output.show(messages, _describe, as_json=as_json))
 
 
@@ -53,6 +52,24 @@ def explain(
     """Why a file has its score: the images that speak for it and against it."""
     arguments = {"file": str(file), "taste": taste, "count": count}
     run("explain", arguments, _explained, as_json=as_json)
+
+
+def _rows(messages: Iterable[Message]) -> list[Row]:
+    return [message.row for message in messages if isinstance(message, Result)]
+
+
+def _plot(evaluation: Row, heads: list[Row], file: Path) -> None:
+    from imgscore.plots import png, svg
+    from imgscore.plots.figures import figures
+
+    found = figures(evaluation, heads)
+    if file.suffix.lower() != ".svg":
+        png.draw(found, file)
+        return
+    try:
+        file.write_text(svg.alone(found), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}", "choose another file") from None
 
 
 def _scored(row: Row, score: float) -> str:

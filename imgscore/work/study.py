@@ -49,6 +49,11 @@ def study(context: Context, task: Study) -> Iterator[Studied]:
             yield Studied(rows, last=False)
         yield Studied([], last=True)
         return
+    if task.question == "report":
+        from imgscore.work.report import report
+
+        yield from report(context, task)
+        return
     questions: dict[str, Callable[[Context, Txn, Study], list[Row]]] = {
         "evaluate": _evaluate,
         "suspects": _suspects,

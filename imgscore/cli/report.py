@@ -1,0 +1,70 @@
+"""report: one page that shows everything, to be looked at in a browser."""
+
+import os
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from imgscore import config, places
+from imgscore.cli import output, session
+from imgscore.cli.app import Folder, Json, Taste, app, text_of
+from imgscore.cli.output import printable
+from imgscore.errors import UsageError
+from imgscore.verbs.base import Message, Result, Row
+from imgscore.watches import Watches
+
+
+@app.command()
+def report(
+    folder: Folder = None,
+    file: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where; FILE-files/ goes beside it.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in your browser.")] = False,
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Make a page of all images in score order, suspects, near-duplicates, failures and plots."""
+    if file is not None:
+        file = Path(os.path.realpath(file))
+        _refuse_watched(file)
+    arguments = {"folder": text_of(folder), "taste": taste}
+    raise typer.Exit(output.show(_pages(arguments, file, show), _describe, as_json=as_json))
+
+
+def _refuse_watched(file: Path) -> None:
+    """A page's thumbnails are images: in a watched folder they would be looked at, and ordered."""
+    if not places.config_file().exists():
+        return
+    folder = Watches.of(config.load()).folder(os.fsencode(file))
+    if folder is not None:
+        raise UsageError(
+            f"{file} lies in the watched folder {os.fsdecode(folder)}", "choose another place"
+        )
+
+
+def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator[Message]:
+    from imgscore.report import files
+
+    for message in session.call("report", arguments):
+        if not isinstance(message, Result):
+            yield message
+            continue
+        told = message.row
+        target = file or places.report_folder() / f"{told['taste']}.html"
+        thumbnails = files.write(told, target)
+        kept = {name: told[name] for name in told if name not in ("data", "watches")}
+        yield Result({"page": str(target), **kept, "thumbnails": str(thumbnails)})
+        if show:
+            webbrowser.open(target.as_uri())
+
+
+def _describe(row: Row) -> str:
+    return (
+        f"{printable(row['page'])}\n  {row['images']} images, {row['suspects']} suspects, "
+        f"{row['groups']} groups of near-duplicates, {row['failures']} failures; "
+        f"{row['drawn']} new thumbnails in {printable(row['thumbnails'])}"
+    )

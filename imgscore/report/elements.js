@@ -1,0 +1,67 @@
+// Making elements. Text is always text: nothing here, or anywhere on the page, parses HTML.
+
+const $ = (id) => document.getElementById(id);
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+function thumbnail(image) {
+  const picture = make("img", { src: thumbnailOf(image), alt: "", decoding: "async", loading: "lazy" });
+  picture.addEventListener("error", () => picture.remove());
+  return picture;
+}
+
+const spoken = (image) =>
+  [printable(image.name), image.score === null ? "no score" : `score ${scoreText(image.score)}`,
+    image.label ? `labelled ${image.label}` : ""].filter(Boolean).join(", ");
+
+function scoreChip(image) {
+  return make("span", { class: isUnsure(image) ? "score unsure" : "score" }, scoreText(image.score));
+}
+
+// A picture that opens in the viewer, among `list`.
+function shot(image, list, extra = "") {
+  const open = () => viewer.open(list, list.indexOf(image));
+  const button = make("button", {
+    type: "button", class: `shot ${extra}`, "aria-label": `Open ${spoken(image)}`, onclick: open,
+  }, thumbnail(image));
+  if (image.score !== null) button.append(scoreChip(image));
+  if (image.label) button.append(make("span", { class: `mark ${image.label}` }, image.label));
+  return button;
+}
+
+let silence = 0;
+
+function say(text) {
+  const said = $("said");
+  (document.querySelector("dialog[open]") || document.body).append(said);
+  said.textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(() => { said.textContent = ""; }, 4000);
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = make("textarea", { "aria-hidden": "true" });
+    (document.querySelector("dialog[open]") || document.body).append(field);
+    field.value = text;
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    if (!done) return say(`The browser refuses to copy. Here it is: ${text}`);
+  }
+  return say(`Copied: ${text}`);
+}
+
+const copyPath = (image) => copy(shellWord(pathOf(image)));
+const copyMove = (image, kind) => copy(moveCommand([image], watchOf(image)[kind]));

@@ -1,0 +1,161 @@
+// Start: the tabs, the filters, the keys.
+
+const TABS = [
+  ["order", "Order", () => images.filter((image) => image.place === "inbox").length, null],
+  ["next", "Next", () => null, () => showNext()],
+  ["suspects", "Suspects", () => page.suspects.length, showSuspects],
+  ["groups", "Near-duplicates", () => page.groups.length, showGroups],
+  ["failures", "Failures", () => page.failures.length, showFailures],
+  ["learning", "Learning", () => null, showLearning],
+].filter((tab) => page.review || tab[0] !== "next");
+const KEYS = [
+  ["← → ↑ ↓", "from image to image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"],
+  ["b", "to the border"], ["c", "copy the path"], ["m, d", "copy the mv command to keep, to trash"],
+  ["/", "search a name"], ["1 … 6", "the parts of the page"], ["?", "these keys"],
+];
+let filled = new Set();
+
+const wanted = () => ({
+  name: $("name").value, folder: $("folder").value, place: $("place").value, label: $("label").value,
+  sort: $("sort").value, low: Number($("low").value), high: Number($("high").value),
+});
+
+function filter() {
+  const now = wanted(), list = chosenImages(now);
+  gallery.show(list, now.sort === "best" || now.sort === "worst");
+  $("count").textContent = `${list.length.toLocaleString("en")} of ${images.length.toLocaleString("en")} images`;
+  [...$("bars").children].forEach((bar, at, all) =>
+    bar.classList.toggle("in", (at + 1) / all.length > now.low && at / all.length <= now.high));
+  $("low").setAttribute("aria-valuetext", now.low.toFixed(2));
+  $("high").setAttribute("aria-valuetext", now.high.toFixed(2));
+}
+
+function fillBars() {
+  const counts = new Array(50).fill(0);
+  for (const image of images) {
+    if (image.place === "inbox" && image.score !== null) counts[Math.min(49, Math.floor(image.score * 50))] += 1;
+  }
+  const most = Math.max(1, ...counts);
+  $("bars").replaceChildren(...counts.map((count, at) => {
+    const bar = make("i");
+    bar.style.height = `${count ? Math.max(4, 100 * Math.sqrt(count / most)) : 0}%`;
+    bar.style.setProperty("--bar", `color-mix(in oklab, var(--keep) ${2 * at}%, var(--trash))`);
+    return bar;
+  }));
+}
+
+// Every folder that holds images, and those above it up to the inbox, shown from the inbox on.
+function fillFolders() {
+  const found = new Set();
+  for (const image of images) {
+    const { inbox } = watchOf(image);
+    for (let folder = folderOf(image); folder.startsWith(`${inbox}/`); folder = folder.slice(0, folder.lastIndexOf("/"))) found.add(folder);
+    if (page.watches.length > 1) found.add(inbox);
+  }
+  const shown = (folder) =>
+    (page.watches.length > 1 ? folder : folder.slice(page.watches[0].inbox.length + 1));
+  $("folder").replaceChildren(make("option", { value: "" }, "all"),
+    ...[...found].sort().map((folder) => make("option", { value: folder }, printable(shown(folder)))));
+}
+
+function show(name) {
+  for (const [id] of TABS) $(id).hidden = id !== name;
+  for (const tab of $("tabs").children) {
+    if (tab.value === name) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  }
+  const build = TABS.find((tab) => tab[0] === name)[3];
+  if (build && !filled.has(name)) {
+    filled.add(name);
+    build();
+  }
+  scrollTo(0, 0);
+  if (name === "order") gallery.layOut();
+}
+
+function fill() {
+  const shown = TABS.find(([id]) => !$(id).hidden)[0];
+  filled = new Set();
+  $("tabs").replaceChildren(...TABS.map(([id, title, count]) => {
+    const number = count();
+    return make("button", { type: "button", value: id, onclick: () => show(id) }, title,
+      number === null ? "" : make("span", { class: "number" }, number.toLocaleString("en")));
+  }));
+  $("about").textContent = page.about;
+  fillBars();
+  fillFolders();
+  filter();
+  show(shown);
+}
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  $("theme").textContent = theme === "dark" ? "Light" : "Dark";
+  $("theme").setAttribute("aria-label", `Switch to ${theme === "dark" ? "light" : "dark"}`);
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem("imgscore-theme");
+  } catch {
+    return null; // a browser that keeps nothing for files
+  }
+}
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+setTheme(remembered() || (dark.matches ? "dark" : "light"));
+dark.addEventListener("change", () => { if (!remembered()) setTheme(dark.matches ? "dark" : "light"); });
+$("theme").onclick = () => {
+  const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  setTheme(theme);
+  try {
+    localStorage.setItem("imgscore-theme", theme);
+  } catch { /* as above */ }
+};
+
+const help = () => $("help").showModal();
+$("help-button").onclick = help;
+if (page.review) KEYS.splice(3, 0, ["k, t", "label keep, trash"], ["u", "undo"]);
+$("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]));
+$("labelling").hidden = !page.review;
+$("say-keep").onclick = () => reviewKey({ key: "k" });
+$("say-trash").onclick = () => reviewKey({ key: "t" });
+$("say-undo").onclick = () => reviewKey({ key: "u" });
+
+function key(event) {
+  const typing = event.target.closest?.("input:not([type=range]), select, textarea");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
+  const pressing = event.target.closest?.("button, summary, input");
+  if (pressing && [" ", "Enter"].includes(event.key)) return;
+  if (event.target.matches?.("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
+  const open = $("viewer").open, inOrder = !open && !$("order").hidden;
+  const image = open ? viewer.image : inOrder ? gallery.list[gallery.at] : null;
+  const tab = !open && TABS[Number(event.key) - 1];
+  const done = (page.review && reviewKey(event))
+    || (open ? viewer.key(event) : inOrder && gallery.key(event))
+    || (tab && (show(tab[0]), true))
+    || (image && event.key === "c" && (copyPath(image), true))
+    || (image && event.key === "m" && watchOf(image).keep && (copyMove(image, "keep"), true))
+    || (image && event.key === "d" && watchOf(image).trash && (copyMove(image, "trash"), true))
+    || (event.key === "/" && inOrder && ($("more").open = true, $("name").focus(), true))
+    || (event.key === "?" && (help(), true));
+  if (done) event.preventDefault();
+}
+
+let waiting = 0;
+const soon = (act) => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(act); };
+document.addEventListener("keydown", key);
+addEventListener("scroll", () => gallery.draw(), { passive: true });
+new ResizeObserver(() => soon(() => gallery.layOut())).observe($("gallery"));
+$("filters").addEventListener("input", (event) => {
+  if (event.target === $("size")) return gallery.layOut();
+  if (event.target === $("low")) $("high").value = Math.max($("low").value, $("high").value);
+  if (event.target === $("high")) $("low").value = Math.min($("low").value, $("high").value);
+  return filter();
+});
+$("filters").addEventListener("reset", () => setTimeout(filter));
+$("filters").addEventListener("submit", (event) => event.preventDefault());
+$("border").onclick = () => gallery.goToBorder();
+if (innerWidth < 720) $("more").open = false;
+viewer.listen();
+fill();

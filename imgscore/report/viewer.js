@@ -1,0 +1,126 @@
+// One image, large: what is known of it, what can be copied, and, in a review, its label.
+
+const viewer = {
+  list: [],
+  at: 0,
+  zoom: { scale: 1, x: 0, y: 0 },
+
+  open(list, at) {
+    this.list = list;
+    if (!$("viewer").open) $("viewer").showModal();
+    this.show(at);
+  },
+
+  get image() {
+    return this.list[this.at];
+  },
+
+  show(at) {
+    this.at = Math.min(this.list.length - 1, Math.max(0, at));
+    this.setZoom(1, 0, 0);
+    const image = this.image, large = $("large");
+    large.src = thumbnailOf(image);
+    large.alt = printable(image.name);
+    const whole = new Image();
+    whole.addEventListener("load", () => { if (this.image === image) large.src = whole.src; });
+    whole.src = originalOf(image);
+    this.tell();
+  },
+
+  tell() {
+    const image = this.image;
+    $("where").textContent = `${this.at + 1} of ${this.list.length}`;
+    $("called").textContent = printable(image.name);
+    $("scored").replaceChildren(...this.score(image));
+    const facts = {
+      Folder: printable(folderOf(image)), Label: image.label || "none",
+      Where: { inbox: "inbox", keep: "keep folder", trash: "trash folder" }[image.place] || "elsewhere",
+      Pixels: image.width ? `${image.width} × ${image.height}` : "", Size: sizeText(image.bytes),
+    };
+    $("details").replaceChildren(...Object.entries(facts).filter((fact) => fact[1]).flatMap(
+      ([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+    const watch = watchOf(image);
+    $("copy-keep").hidden = !watch.keep;
+    $("copy-trash").hidden = !watch.trash;
+    $("back").disabled = this.at === 0;
+    $("on").disabled = this.at === this.list.length - 1;
+    $("say-keep").setAttribute("aria-pressed", String(image.label === "keep"));
+    $("say-trash").setAttribute("aria-pressed", String(image.label === "trash"));
+  },
+
+  score(image) {
+    if (image.score === null) return ["no score"];
+    const meter = make("span", { class: "meter", "aria-hidden": "true" }, make("i"), make("b"));
+    meter.style.display = "block";
+    const low = Math.max(0, image.score - image.deviation), high = Math.min(1, image.score + image.deviation);
+    meter.children[0].style.left = `${100 * low}%`;
+    meter.children[0].style.width = `${100 * (high - low)}%`;
+    meter.children[1].style.left = `${100 * image.score}%`;
+    const opinion = isUnsure(image) ? "the head is unsure" : image.score >= 0.5 ? "would rather be kept" : "would rather go";
+    return [make("b", {}, scoreText(image.score)), ` ± ${image.deviation.toFixed(2)} · ${opinion}`, meter];
+  },
+
+  setZoom(scale, x, y) {
+    this.zoom = { scale: Math.min(12, Math.max(1, scale)), x, y };
+    if (this.zoom.scale === 1) Object.assign(this.zoom, { x: 0, y: 0 });
+    $("stage").classList.toggle("zoomed", this.zoom.scale > 1);
+    $("large").style.transform = `translate(${this.zoom.x}px, ${this.zoom.y}px) scale(${this.zoom.scale})`;
+  },
+
+  zoomBy(factor) {
+    const { scale, x, y } = this.zoom;
+    this.setZoom(scale * factor, x * factor, y * factor);
+  },
+
+  close() {
+    $("viewer").close();
+  },
+
+  key(event) {
+    const acts = {
+      ArrowRight: () => this.show(this.at + 1), ArrowLeft: () => this.show(this.at - 1),
+      Home: () => this.show(0), End: () => this.show(this.list.length - 1),
+      "+": () => this.zoomBy(1.4), "=": () => this.zoomBy(1.4), "-": () => this.zoomBy(1 / 1.4),
+      0: () => this.setZoom(1, 0, 0),
+    };
+    if (!acts[event.key]) return false;
+    acts[event.key]();
+    return true;
+  },
+
+  listen() {
+    $("back").onclick = () => this.show(this.at - 1);
+    $("on").onclick = () => this.show(this.at + 1);
+    $("close").onclick = () => this.close();
+    $("copy-path").onclick = () => copyPath(this.image);
+    $("copy-keep").onclick = () => copyMove(this.image, "keep");
+    $("copy-trash").onclick = () => copyMove(this.image, "trash");
+    $("zoom-in").onclick = () => this.zoomBy(1.4);
+    $("zoom-out").onclick = () => this.zoomBy(1 / 1.4);
+    $("zoom-fit").onclick = () => this.setZoom(1, 0, 0);
+    $("viewer").addEventListener("close", () => {
+      document.body.append($("said"));
+      const at = gallery.list.indexOf(this.image);
+      if (!$("order").hidden && at >= 0) gallery.go(at);
+    });
+    const stage = $("stage");
+    let held = null;
+    stage.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15);
+    }, { passive: false });
+    stage.addEventListener("dblclick", () => (this.zoom.scale > 1 ? this.setZoom(1, 0, 0) : this.zoomBy(3)));
+    stage.addEventListener("pointerdown", (event) => {
+      held = { x: event.clientX - this.zoom.x, y: event.clientY - this.zoom.y, from: event.clientX };
+      stage.setPointerCapture(event.pointerId);
+    });
+    stage.addEventListener("pointermove", (event) => {
+      if (held && this.zoom.scale > 1) this.setZoom(this.zoom.scale, event.clientX - held.x, event.clientY - held.y);
+    });
+    stage.addEventListener("pointerup", (event) => {
+      const swept = held && this.zoom.scale === 1 ? event.clientX - held.from : 0;
+      held = null;
+      if (Math.abs(swept) > 60) this.show(this.at + (swept < 0 ? 1 : -1));
+    });
+  },
+};

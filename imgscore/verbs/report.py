@@ -1,0 +1,107 @@
+"""report: gather what the page of a taste shows, and make the thumbnails that it lacks."""
+
+import os
+from collections import deque
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+
+from imgscore import places
+from imgscore.config import TasteName
+from imgscore.engine.drawer import DrawTicket
+from imgscore.engine.engine import Engine
+from imgscore.errors import ImgscoreError, UsageError
+from imgscore.verbs.base import Message, Progress, Result, Row, Steps, shown, whole_path
+from imgscore.verbs.score import AHEAD
+from imgscore.verbs.study import answer, inboxes_of, taste_or_first
+from imgscore.watches import Watch
+from imgscore.work.tasks import Draw, Drawn
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """`folder`: only what lies under it. `suspects`: at most so many. `figures`: measure too."""
+
+    folder: str | None = None
+    taste: TasteName | None = None
+    suspects: int = 50
+    figures: bool = True
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """One row: where the page's data and thumbnails are, and how much there is."""
+    folder, taste = None, taste_or_first(engine, request.taste)
+    if request.folder is not None:
+        folder = os.path.realpath(whole_path(request.folder))
+        place = engine.house.watches.locate(folder)
+        if place is None:
+            raise UsageError(
+                f"{shown(folder)} is not in a watched folder", "watch it with: imgscore init INBOX"
+            )
+        taste = request.taste or place.watch.taste
+    inboxes = inboxes_of(engine, taste)
+    data, thumbnails = _folders(taste)
+    yield Progress("gathering", 0, 1)
+    rows = yield from answer(
+        engine,
+        "report",
+        taste,
+        inboxes=inboxes,
+        folder=folder,
+        suspects=request.suspects,
+        figures=request.figures,
+        file=data,
+        thumbnails=thumbnails,
+    )
+    wanted = [Draw(*row["wanted"]) for row in rows if "wanted" in row]
+    drawn = yield from _draw(engine, wanted)
+    yield Result(
+        {
+            "taste": taste,
+            "data": shown(data),
+            "thumbnails": shown(thumbnails),
+            "watches": [_watch(one) for one in engine.house.watches.all if one.taste == taste],
+            **rows[-1]["counts"],
+            "drawn": drawn,
+            "undrawn": len(wanted) - drawn,
+            "error": None,
+        }
+    )
+
+
+def _folders(taste: str) -> tuple[bytes, bytes]:
+    """The file for a taste's data, and the folder of the thumbnails, which is there now."""
+    folder = places.report_folder()
+    thumbnails = folder / "thumbnails"
+    try:
+        thumbnails.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ImgscoreError(
+            f"{thumbnails}: cannot be made: {error.strerror}", "check the folder's permissions"
+        ) from None
+    return os.fsencode(folder / f"{taste}.json"), os.fsencode(thumbnails)
+
+
+def _draw(engine: Engine, wanted: list[Draw]) -> Generator[Message | None, Any, int]:
+    """Make thumbnails; returns how many there were. A file that has changed or gone has none."""
+    waiting = deque(wanted)
+    tickets: deque[DrawTicket] = deque()
+    done = drawn = 0
+    while waiting or tickets:
+        while waiting and len(tickets) < AHEAD:
+            tickets.append(engine.drawer.ask(waiting.popleft()))
+        if tickets[0].answer is None:
+            yield None
+            continue
+        drawn += isinstance(tickets.popleft().answer, Drawn)
+        done += 1
+        yield Progress("drawing thumbnails", done, len(wanted))
+    return drawn
+
+
+def _watch(watch: Watch) -> Row:
+    return {
+        "inbox": shown(watch.inbox),
+        "keep": shown(watch.keep[0]) if watch.keep else None,
+        "trash": shown(watch.trash[0]) if watch.trash else None,
+    }
