@@ -1,11 +1,13 @@
 """The service under a real user manager, as an ordinary user: what the unit promises."""
 
 import errno
+import json
 import os
 import signal
 from pathlib import Path
 
-from tests.systemd.conftest import Box
+from imgscore import unit
+from tests.systemd.conftest import BIN, Box
 
 INTRUDER = Path(__file__).parents[1] / "intruder"
 GATE = """
@@ -189,3 +191,43 @@ def test_nobody_else_is_slowed_down(box: Box) -> None:
         line.split(":\t", 1) for line in box.run("cat", f"/proc/{pid}/status").splitlines()
     )
     assert (status["NoNewPrivs"], status["Seccomp"], status["Umask"]) == ("1", "2", "0077")
+
+
+def test_the_doctor_knows_the_service(box: Box) -> None:
+    def service() -> tuple[str, str, str]:
+        lines = box.run("imgscore", "doctor", "--json", check=False).splitlines()
+        (row,) = [row for row in map(json.loads, lines) if row["check"] == "service"]
+        return row["state"], row["detail"], row["remedy"]
+
+    assert service() == (
+        "ok",
+        "not installed",
+        "to have it at every login: imgscore service install",
+    )
+    install(box)
+    assert service() == ("ok", "runs from boot to shutdown", "")
+    box.systemctl("stop", "imgscored")
+    assert service() == ("warning", "installed, and inactive", "imgscore start")
+    box.systemctl("disable", "imgscored")
+    box.systemctl("start", "imgscored")
+    assert service()[0] == "warning"
+    # As after a reinstallation elsewhere.
+    file = box.home / ".config/systemd/user" / unit.NAME
+    text = file.read_text()
+    file.write_text(text.replace(str(BIN), "/home/box/gone"))
+    state, detail, remedy = service()
+    assert state == "problem" and "/home/box/gone/imgscored, which is gone" in detail
+    assert remedy == "imgscore service install"
+    install(box)
+    assert file.read_text() == text and service()[0] == "ok"
+
+
+def test_a_service_that_cannot_start_says_why(box: Box) -> None:
+    install(box)
+    box.imgscore("stop")
+    (box.home / ".config/imgscore/config.toml").write_text("nonsense = 1\n")
+    box.systemctl("start", "--no-block", "imgscored")
+    box.await_(lambda: int(box.show("NRestarts")) > 1)
+    assert any(priority == 3 and "nonsense" in text for priority, text in box.journal())
+    assert box.imgscore("stop")["pid"] is None
+    assert box.show("ActiveState") in ("inactive", "failed")
