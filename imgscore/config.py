@@ -70,6 +70,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """true: what a file is called counts too, beside what it shows"""
     dry_run: bool = False
     """true: plan everything, touch nothing"""
+    notifications: Literal["off", "important", "all"] = "important"
+    """what the desktop is told: nothing, what needs attention, or new heads too"""
     daemon: DaemonConfig = msgspec.field(default_factory=DaemonConfig)
 
 

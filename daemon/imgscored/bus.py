@@ -36,10 +36,13 @@ class Bus:
             raise BusError(f"{address}: {error}") from None
         self._connection: DBusConnection | None = None
 
-    def call(self, to: DBusAddress, method: str, signature: str = "", *body: Any) -> Any:
-        """The body of the answer. A service that does not run is not started."""
+    def call(
+        self, to: DBusAddress, method: str, signature: str = "", *body: Any, start: bool = False
+    ) -> Any:
+        """The body of the answer. `start`: a service that does not run is started for it."""
         message = new_method_call(to, method, signature or None, body)
-        message.header.flags |= MessageFlag.no_auto_start
+        if not start:
+            message.header.flags |= MessageFlag.no_auto_start
         return self._ask(message)
 
     def listen(self, rules: list[MatchRule]) -> "deque[Message]":

@@ -19,6 +19,7 @@ from imgscore.work import bytecode
 from imgscored import journal
 from imgscored.loop import Loop
 from imgscored.mailbox import Mailbox
+from imgscored.notifications import Notifications
 from imgscored.notify import notify
 from imgscored.power import Power
 from imgscored.schedule import Schedule
@@ -43,9 +44,10 @@ def serve(mailbox: Mailbox) -> bool:
         Engine(store, settings, places.heads_folder()) as engine,
         closing(Watcher(mailbox)) as watcher,
         closing(Schedule(mailbox, settings.daemon)) as schedule,
+        closing(Notifications(settings.notifications, engine.house.news)) as notifications,
         closing(Power(mailbox)) if settings.daemon.on_battery == "wait" else nullcontext(),
     ):
-        loop = Loop(engine, mailbox, watcher, schedule)
+        loop = Loop(engine, mailbox, watcher, schedule, notifications)
         with closing(Server(places.socket_path(), mailbox, lambda: loop.snapshot)) as server:
             loop.heartbeat.follow("the control socket", server.lives)
             for watch in engine.house.watches.all:
