@@ -31,6 +31,9 @@ Folder = Annotated[
 ]
 
 
+Thumbnails = Annotated[
+    bool, typer.Option("--thumbnails/--no-thumbnails", help="Pictures, where the terminal can.")
+]
 def run(
     verb: str, arguments: dict[str, Any], human: Any, *, as_json: bool, daemon_only: bool = False
 ) -> None:

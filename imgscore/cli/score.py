@@ -1,10 +1,26 @@
 """score: how much you would like a file."""
 
-from imgscore.cli.app import Files, Json, Taste, app, named, run
+from imgscore.cli import pictures
+from imgscore.cli.app import Files, Json, Taste, Thumbnails, app, named
+from imgscore.cli.pictures import Named
+from imgscore.verbs.base import Row
 
 
 @app.command()
-def score(files: Files, taste: Taste = None, as_json: Json = False) -> None:
+def score(
+    files: Files, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
+) -> None:
     """How likely you would keep each file, from 0 to 1; it may lie anywhere."""
     arguments = {"files": [str(file) for file in files], "taste": taste}
-    run("score", arguments, lambda row: named(row, f"{row['score'] or 0:.3f}"), as_json=as_json)
+    pictures.run(
+        "score",
+        arguments,
+        lambda row: named(row, f"{row['score'] or 0:.3f}"),
+        _images,
+        as_json=as_json,
+        wanted=thumbnails,
+    )
+
+
+def _images(row: Row) -> list[list[Named]]:
+    return [[Named(row["path"], row["sha256"])]] if row["error"] is None else []

@@ -1,13 +1,15 @@
 """evaluate, suspects, next, explain: how good it is, and what would make it better."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from imgscore.cli import output, session
-from imgscore.cli.app import Json, Taste, app, named, run
+from imgscore.cli import output, pictures, session
+from imgscore.cli.app import Json, Taste, Thumbnails, app, named
 from imgscore.cli.output import printable
+from imgscore.cli.pictures import Named
 from imgscore.errors import UsageError
 from imgscore.verbs.base import Message, Result, Row
 
@@ -30,16 +32,31 @@ def evaluate(
 
 
 @app.command()
-def suspects(count: Count = 20, taste: Taste = None, as_json: Json = False) -> None:
+def suspects(
+    count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
+) -> None:
     """Labels that the rest of the library contradicts: perhaps slips of the hand."""
-    run("suspects", {"taste": taste, "count": count}, _suspect, as_json=as_json)
+    arguments = {"taste": taste, "count": count}
+
+    def images(row: Row) -> list[list[Named]]:
+        return [[*_images([row]), *_images([row], "twin_path", "twin")]]
+
+    pictures.run("suspects", arguments, _suspect, images, as_json=as_json, wanted=thumbnails)
 
 
 @app.command("next")
-def next_(count: Count = 20, taste: Taste = None, as_json: Json = False) -> None:
+def next_(
+    count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
+) -> None:
     """The images whose label would teach most, no two of them alike."""
-    arguments = {"taste": taste, "count": count}
-    run("next", arguments, lambda row: _scored(row, row["score"]), as_json=as_json)
+    pictures.run(
+        "next",
+        {"taste": taste, "count": count},
+        lambda row: _scored(row, row["score"]),
+        lambda row: [_images([row])],
+        as_json=as_json,
+        wanted=thumbnails,
+    )
 
 
 @app.command()
@@ -47,11 +64,23 @@ def explain(
     file: Annotated[Path, typer.Argument(help="An image, anywhere.")],
     count: Count = 5,
     taste: Taste = None,
+    thumbnails: Thumbnails = True,
     as_json: Json = False,
 ) -> None:
     """Why a file has its score: the images that speak for it and against it."""
     arguments = {"file": str(file), "taste": taste, "count": count}
-    run("explain", arguments, _explained, as_json=as_json)
+
+    def images(row: Row) -> list[list[Named]]:
+        if row["error"] is not None:
+            return []
+        return [_images([row]), _images(row["keeps"]), _images(row["trashes"])]
+
+    pictures.run("explain", arguments, _explained, images, as_json=as_json, wanted=thumbnails)
+
+
+def _images(rows: Iterable[Row], path: str = "path", sha256: str = "sha256") -> list[Named]:
+    """The images that rows name, as far as it is known where they lie."""
+    return [Named(row[path], row[sha256]) for row in rows if row[path] and row[sha256]]
 
 
 def _rows(messages: Iterable[Message]) -> list[Row]:

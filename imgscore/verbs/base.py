@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -23,8 +23,8 @@ Row = dict[str, Any]
 
 NAMES = (
     "db", "embed", "evaluate", "explain", "heads", "history", "import", "import-labels", "label",
-    "model", "next", "order", "pause", "report", "restore-times", "resume", "review", "scan", "score", "status", "suspects",
-    "train", "undo", "wait", "watch-log",
+    "model", "next", "order", "pause", "report", "restore-times", "resume", "review", "scan",
+    "score", "status", "suspects", "thumbnails", "train", "undo", "wait", "watch-log",
 )  # fmt: skip
 
 
@@ -88,6 +88,11 @@ def until_idle(engine: Engine, what: str) -> Steps:
             said = pending
             yield Progress(what, total - pending, total)
         yield None
+
+
+def rows_of(messages: Iterable[Message]) -> list[Row]:
+    """The rows of a verb's messages."""
+    return [message.row for message in messages if isinstance(message, Result)]
 
 
 def whole_path(file: str) -> bytes:

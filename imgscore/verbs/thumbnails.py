@@ -1,0 +1,54 @@
+"""thumbnails: small pictures of images that another verb named: made by workers, then cached."""
+
+import os
+
+import msgspec
+
+from imgscore import places
+from imgscore.engine.drawer import DrawTicket
+from imgscore.engine.engine import Engine
+from imgscore.errors import ImgscoreError
+from imgscore.verbs.base import Result, Steps, whole_path
+from imgscore.work.tasks import Draw, Drawn
+
+
+class Image(msgspec.Struct, forbid_unknown_fields=True):
+    """Where an image lies, and what it is."""
+
+    path: str
+    sha256: str
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """At most some hundreds: all of them are asked for at once."""
+
+    images: list[Image]
+
+
+def run(engine: Engine, request: Request) -> Steps:
+    """A row an image; `file` is None where there is no thumbnail, for whatever reason."""
+    folder = places.report_folder() / "thumbnails"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ImgscoreError(
+            f"{folder}: cannot be made: {error.strerror}", "check the folder's permissions"
+        ) from None
+    tickets: list[tuple[Image, bytes, DrawTicket | None]] = []
+    for image in request.images:
+        digest = _digest(image.sha256)
+        file = os.path.join(os.fsencode(folder), places.thumbnail(digest))
+        draw = Draw(whole_path(image.path), digest, file)
+        tickets.append((image, file, None if os.path.exists(file) else engine.drawer.ask(draw)))
+    for image, file, ticket in tickets:
+        while ticket is not None and ticket.answer is None:
+            yield None
+        drawn = ticket is None or isinstance(ticket.answer, Drawn)
+        yield Result({"sha256": image.sha256, "file": os.fsdecode(file) if drawn else None})
+
+
+def _digest(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise ImgscoreError(f"{text!r} is no sha256", "give it as `--json` prints it") from None

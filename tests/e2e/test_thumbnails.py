@@ -1,0 +1,81 @@
+"""Thumbnails in a real terminal: xterm, as a VT340, on a display of its own."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import put
+from tests.e2e.conftest import BIN, Daemon, imgscore
+
+Start = Callable[..., Daemon]
+needs_a_display = pytest.mark.skipif(
+    not (shutil.which("Xvfb") and shutil.which("xterm") and shutil.which("import")),
+    reason="needs Xvfb, xterm and ImageMagick: apt-get install xvfb xterm imagemagick",
+)
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """An X server that nobody else has."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", "800x900x24"]
+    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        try:
+            with os.fdopen(read) as number:
+                yield f":{number.readline().strip()}"
+        finally:
+            server.terminate()
+
+
+def taught(inbox: Path) -> None:
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in put(inbox, kind, 5)[:3]:
+            path.rename(inbox / folder / path.name)
+
+
+def yellow(file: Path) -> int:
+    """How many pixels of a screenshot are of a sun's colour."""
+    with Image.open(file) as image:
+        red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")), 2, 0)
+    return int(((red > 200) & (green > 150) & (blue < 130)).sum())
+
+
+@needs_a_display
+def test_xterm_shows_what_is_named(inbox: Path, start: Start, display: str, tmp_path: Path) -> None:
+    taught(inbox)
+    start().settle()
+    files = [inbox / "sun-003.jpg", inbox / "sun-004.png"]
+    script = f'"{BIN}/imgscore" score "$@"; read line'
+    with subprocess.Popen(
+        ["xterm", "-ti", "vt340", "-e", "sh", "-c", script, "sh", *files],
+        env={**os.environ, "DISPLAY": display},
+        stderr=subprocess.DEVNULL,
+    ) as terminal:
+        try:
+            deadline, shot = time.monotonic() + 60, tmp_path / "shot.png"
+            while not _taken(display, shot) or yellow(shot) < 500:
+                assert time.monotonic() < deadline and terminal.poll() is None
+                time.sleep(0.1)
+        finally:
+            terminal.terminate()
+
+
+def _taken(display: str, file: Path) -> bool:
+    command = ["import", "-display", display, "-window", "root", file]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def test_a_pipe_gets_text(inbox: Path) -> None:
+    taught(inbox)
+    assert imgscore("scan").code == 0
+    for verb in (["next"], ["suspects"], ["score", inbox / "sun-003.jpg"]):
+        answer = imgscore(*verb)
+        assert answer.code == 0 and "\x1b" not in answer.out + answer.err
