@@ -1,16 +1,18 @@
 """doctor: every check a user would need, one line each, with its remedy."""
 
+from collections import Counter
+
 import typer
 
 from imgscore.cli.app import Json, app
-from imgscore.cli.output import printable, to_json
+from imgscore.cli.output import printable, say, to_json
 from imgscore.doctor import examine
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check everything imgscore needs; exit code 1 if there is a problem."""
-    worst = 0
+    count: Counter[str] = Counter()
     for finding in examine():
         row = {
             "check": finding.check,
@@ -18,10 +20,12 @@ def doctor(as_json: Json = False) -> None:
             "detail": finding.detail,
             "remedy": finding.remedy,
         }
-        worst |= finding.state == "problem"
+        count[finding.state] += 1
         if as_json:
             typer.echo(to_json(row))
             continue
         remedy = f" – {finding.remedy}" if finding.remedy else ""
         typer.echo(printable(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))
-    raise typer.Exit(int(worst))
+    if not as_json:
+        say(f"{count['problem']} problems, {count['warning']} warnings")
+    raise typer.Exit(int(count["problem"] > 0))

@@ -1,5 +1,6 @@
 """The icon on a real display, in a real tray, clicked; with real daemons behind it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -154,3 +155,24 @@ def test_shown_at_login_or_not(environment: Path) -> None:
     assert not list(folder.rglob("*tray*"))
     assert imgscore("tray", "--install", "--uninstall").code == 2
     assert not config.places.config_file().exists()
+
+
+def test_the_doctor_says_whether_an_icon_can_be_shown(desktop: Desktop) -> None:
+    def said() -> dict[str, str]:
+        done = subprocess.run(
+            [BIN / "imgscore", "doctor", "--json"],
+            env=desktop.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        (row,) = [row for row in rows if row["check"] == "tray"]
+        return row
+
+    without = said()
+    assert without["state"] == "warning" and without["detail"].startswith("no tray is running")
+    assert "trayer" in without["remedy"]
+    desktop.tray()
+    assert said()["state"] == "ok"

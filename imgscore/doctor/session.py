@@ -1,0 +1,123 @@
+"""What runs now and where: the socket, the daemon, the clock, the display and its tray."""
+
+import importlib.util
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+from imgscore import control, desktop, places
+from imgscore.doctor.finding import Finding
+from imgscore.errors import ImgscoreError, NoDesktopError
+from imgscore.store import records
+from imgscore.store.store import Store
+from imgscore.verbs.base import Result
+
+# 2026-01-01: no clock that is right shows less.
+EARLIEST = 1_767_225_600
+# So far a clock may go back without a word (seconds).
+SLACK = 120
+STATUS_SECONDS = 5.0
+
+
+def socket() -> Iterator[Finding]:
+    """Where the daemon is spoken to: ours alone."""
+    path = places.socket_path()
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        remedy = "set XDG_RUNTIME_DIR to a folder of your own"
+        yield Finding("socket", "problem", f"{folder} cannot be written", remedy)
+        return
+    if not path.exists():
+        yield Finding("socket", "ok", f"{path}, not there yet")
+        return
+    status = path.lstat()
+    if status.st_uid != os.getuid():
+        remedy = "set XDG_RUNTIME_DIR to a folder of your own"
+        yield Finding("socket", "problem", f"{path} belongs to somebody else", remedy)
+    elif status.st_mode & 0o077:
+        detail = f"{path} is open to others (mode {status.st_mode & 0o777:o})"
+        yield Finding("socket", "warning", detail, f"chmod 600 '{path}'")
+    else:
+        yield Finding("socket", "ok", f"{path}, for you alone")
+
+
+def daemon() -> Iterator[Finding]:
+    """Whether a daemon answers, and what it says."""
+    connection = control.connect(places.socket_path())
+    if connection is None:
+        yield Finding("daemon", "warning", "none is running", "imgscore start")
+        return
+    with connection:
+        connection.settimeout(STATUS_SECONDS)
+        try:
+            answer = [
+                one.row for one in control.call(connection, "status", {}) if isinstance(one, Result)
+            ]
+        except ImgscoreError as error:
+            detail = f"it does not answer: {error.message}"
+            yield Finding("daemon", "problem", detail, "imgscore stop; imgscore start")
+            return
+    for row in answer:
+        size = f"{row['rss_bytes'] / 1e6:.0f} MB"
+        detail = f"{row['state']}, process {row['pid']}, {size}, {row['pending']} pending"
+        if row["troubles"]:
+            yield Finding("daemon", "warning", row["troubles"][0], "see: imgscore status")
+        else:
+            yield Finding("daemon", "ok", detail)
+
+
+def clock() -> Iterator[Finding]:
+    """Dates are what we write: a clock that was set back makes new ones older than ours."""
+    now = time.time()
+    shown = datetime.fromtimestamp(now).strftime("%Y-%m-%d %H:%M:%S")
+    remedy = "set the clock; see: timedatectl"
+    latest = _latest_touch()
+    if now < EARLIEST:
+        yield Finding("clock", "problem", f"it is {shown}, by the clock", remedy)
+    elif latest > now + SLACK:
+        ahead = datetime.fromtimestamp(latest).strftime("%Y-%m-%d %H:%M:%S")
+        detail = f"it is {shown}, but a date was set at {ahead}: the clock was set back"
+        yield Finding("clock", "warning", detail, remedy)
+    else:
+        yield Finding("clock", "ok", shown)
+
+
+def _latest_touch() -> float:
+    """When we last set a date, in seconds since 1970; 0 where never."""
+    if not (places.store_folder() / "data.mdb").exists():
+        return 0.0
+    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+        for _, touch in records.touches(txn):
+            return touch.time_ns / 1e9
+    return 0.0
+
+
+def display() -> Iterator[Finding]:
+    """Where an icon could be shown. Without one all else works."""
+    try:
+        yield Finding("display", "ok", desktop.find_display())
+    except NoDesktopError:
+        yield Finding("display", "ok", "none here; only the tray icon and --open need one")
+
+
+def tray() -> Iterator[Finding]:
+    """Whether `imgscore tray` would work here, if it is wanted at all."""
+    wanted = importlib.util.find_spec("pystray") is not None
+    try:
+        desktop.find_display()
+    except NoDesktopError:
+        yield Finding("tray", "ok", "not here: there is no display")
+        return
+    if not wanted:
+        yield Finding("tray", "ok", "not installed; for the icon: pip install 'imgscore[tray]'")
+        return
+    try:
+        backend = desktop.find_backend()
+    except NoDesktopError as error:
+        yield Finding("tray", "warning", error.message, error.remedy)
+        return
+    way = "AppIndicator" if backend == "appindicator" else "the tray of the X display"
+    yield Finding("tray", "ok", f"icons are shown through {way}")
