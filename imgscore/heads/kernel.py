@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 from imgscore.heads.base import Bools, Examples, Fitted, Floats, Half, Ints, Scores
 from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.features import BLOCK, Features, fit_features
-from imgscore.heads.graph import NEIGHBOURS, Graph, extend, graph_kernel
+from imgscore.heads.graph import NEIGHBOURS, extend, graph_kernel
 from imgscore.heads.groups import split
 
 KIND = "kernel"
 GAMMA = 1.0
-FEW = 300
-NODES_OF_FEW, NODES = 4500, 2000
-"""Images of the graph, up to FEW labels and beyond: the labelled ones and a sample of the library.
+NODES = ((100, 7500), (300, 4500))
+"""Labels, and images of the graph up to so many: the labelled ones and a sample of the library.
 The fewer the labels, the more the library must tell, and the more time is left to ask it."""
+FEWEST_NODES = 2000
+SAMPLE = 4500
+"""Images that centre, scale and main directions are taken from."""
 EXACT = 1500
 """Labels up to which each is a landmark of its own and the graph is used; beyond, Nyström."""
 REACHES = (0.0, 1.0, 8.0)
@@ -38,8 +40,6 @@ NOISES = (0.1, 1.0)
 JITTER = 1e-4
 CONSTANT = 9.0
 """Prior variance of the constant term, in units of the target ±1."""
-
-NO_GRAPH = Graph(np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 Matrix = NDArray[np.float64]
 
@@ -60,7 +60,6 @@ class KernelHead:
     near: Floats
     far: Floats | None
     constant: Floats
-    graph: Graph
     kind: str = KIND
 
     @property
@@ -89,7 +88,7 @@ class KernelHead:
 
     def _log_odds(self, cosine: Floats) -> Floats:
         """float32 [n, 1 + folds] from the cosines to the nodes [n, N]."""
-        far = None if self.far is None else extend(self.graph, cosine, self.far)
+        far = None if self.far is None else extend(cosine, self.far)
         near = rbf(cosine[:, : len(self.near)], self.settings["gamma"]) @ self.near
         near += self.constant
         return near if far is None else near + far
@@ -99,7 +98,7 @@ class KernelHead:
         arrays, values = self.features.state()
         arrays |= {"nodes": self.nodes, "near": self.near, "constant": self.constant}
         if self.far is not None:
-            arrays |= {"far": self.far, "degree": self.graph.degree, "size": self.graph.size}
+            arrays["far"] = self.far
         values |= {"embedder": self.embedder, "settings": dict(self.settings)}
         return arrays, values
 
@@ -137,22 +136,19 @@ class KernelRecipe:
             (slope * near).astype(np.float32),
             None if far is None else (slope * far).astype(np.float32),
             (slope * constant + offset).astype(np.float32),
-            library.graph,
         )
         return Fitted(head, _held_out(outputs, examples.keep, folds), folds)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> KernelHead:
         """See base.Recipe."""
-        far = arrays.get("far")
         return KernelHead(
             str(values["embedder"]),
             dict(values["settings"]),
             Features.restore(arrays, values),
             arrays["nodes"],
             arrays["near"],
-            far,
+            arrays.get("far"),
             arrays["constant"],
-            NO_GRAPH if far is None else Graph(arrays["degree"], arrays["size"]),
         )
 
 
@@ -163,7 +159,6 @@ class _Library:
     features: Features
     rows: Floats
     nodes: Half
-    graph: Graph
     far: Floats | None
 
     @classmethod
@@ -172,7 +167,7 @@ class _Library:
         labelled = generator.permutation(len(examples))
         others = generator.permutation(len(examples.background))
         sample = np.concatenate([examples.background[others], examples.embeddings[labelled]])[
-            :NODES_OF_FEW
+            :SAMPLE
         ]
         extras = None
         if examples.extras is not None and examples.background_extras is not None:
@@ -183,8 +178,9 @@ class _Library:
         rows = features(examples.embeddings, examples.extras)
         if len(examples) > EXACT:
             chosen = np.sort(labelled[:EXACT])
-            return cls(features, rows, rows[chosen].astype(np.float16), NO_GRAPH, None)
-        kept = others[: (NODES_OF_FEW if len(examples) <= FEW else NODES) - len(examples)]
+            return cls(features, rows, rows[chosen].astype(np.float16), None)
+        room = next((nodes for most, nodes in NODES if len(examples) <= most), FEWEST_NODES)
+        kept = others[: room - len(examples)]
         more = features(
             examples.background[kept],
             None
@@ -194,9 +190,8 @@ class _Library:
         # rounded as they are stored: the head from disk is the head that was tested
         nodes = np.concatenate([rows, more]).astype(np.float16)
         if not graph or len(nodes) <= 2 * NEIGHBOURS:
-            return cls(features, rows, nodes[: len(rows)], NO_GRAPH, None)
-        made, far = graph_kernel(nodes.astype(np.float32), len(rows))
-        return cls(features, rows, nodes, made, far)
+            return cls(features, rows, nodes[: len(rows)], None)
+        return cls(features, rows, nodes, graph_kernel(nodes.astype(np.float32), len(rows)))
 
 
 def _exact(
