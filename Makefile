@@ -23,6 +23,7 @@ unit: .venv/installed-dev
 
 docs: .venv/installed-dev
 	$(BIN)/python tools/cli_docs.py
+	$(BIN)/python tools/config_docs.py
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench

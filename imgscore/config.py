@@ -25,10 +25,15 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One `[[watch]]`: an inbox that is kept in order, and the folders that teach."""
 
     inbox: str
+    """the folder to keep in order, with all its subfolders: one order over all of them"""
     keep: str | list[str] = "keep"
+    """what lies here is what you like; relative to the inbox, or anywhere; or a list of folders"""
     trash: str | list[str] = "trash"
+    """what lies here is what you do not like; as keep"""
     taste: TasteName = "default"
+    """watches with the same taste teach each other; letters, digits, "_", "-" and "." """
     order: Direction = "best-newest"
+    """which end of the order is the newest"""
     siblings: bool = True
     """RAW, JPEG and sidecar (.xmp …) of one name move as one, and share their labels"""
     xdg_trash: bool = False

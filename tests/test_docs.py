@@ -9,6 +9,7 @@ import pytest
 from imgscore import config
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.verbs.base import NAMES
+from tools import config_docs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -18,6 +19,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 def test_every_config_example_is_right(page: Path) -> None:
     for example in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
         assert config.parse(example).watch
+
+
+def test_the_config_page_is_current() -> None:
+    text = config_docs.PAGE.read_text()
+    assert config_docs.page(text) == text, "run: make docs"
 
 
 def test_the_config_page_names_every_setting_with_its_default() -> None:
