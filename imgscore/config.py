@@ -61,6 +61,10 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """on battery, or with the power saver on: whether embedding and training wait until asked"""
     free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
     """below this much free disk (MB) the daemon pauses and says so"""
+    backup: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 86_400.0
+    """how often the store is copied into `backups` beside it, if it has changed; 0 = never"""
+    backups_kept: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
+    """how many of these copies stay"""
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -33,6 +33,11 @@ def heads_folder() -> Path:
     return data_folder() / "heads"
 
 
+def backups_folder() -> Path:
+    """The automatic backups, a folder each."""
+    return data_folder() / "backups"
+
+
 def head_file(heads: Path, taste: str, version: str) -> Path:
     """Where a head lies under the heads' folder."""
     return heads / taste / f"{version}.safetensors"

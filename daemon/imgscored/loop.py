@@ -102,6 +102,8 @@ class Loop:
             looker.deletions.hint()
         if post.saving is not None:
             self._saving = post.saving
+        if "backup" in post.chores:
+            self._engine.keeper.due()
         if "readers" in post.chores:
             self._engine.house.store.release_dead_readers()
 

@@ -15,6 +15,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store.lock import StoreLock
 from imgscore.store.store import Store
+from imgscore.store.verify import after_a_crash
 from imgscore.work import bytecode
 from imgscored import journal
 from imgscored.loop import Loop
@@ -62,8 +63,9 @@ def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: mailbox.stop())
     signal.signal(signal.SIGHUP, lambda *_: mailbox.reload())
-    with StoreLock(places.data_folder()):
+    with StoreLock(places.data_folder()) as lock:
         _confine()
+        after_a_crash(lock, places.store_folder())
         while serve(mailbox):
             logger.info("the config has changed")
     notify(STOPPING="1")

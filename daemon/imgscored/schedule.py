@@ -2,13 +2,27 @@
 
 import threading
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from imgscore import places
 from imgscore.config import DaemonConfig
+from imgscore.store import backups
 from imgscored.mailbox import Mailbox
 
 DAY = 86_400
+# A backup that is overdue waits so long for what a start has to do (seconds).
+AFTER_START = 300
+
+
+def next_backup(now: datetime, seconds: float) -> datetime:
+    """When a backup is due: so long after the newest, and not while everything starts."""
+    found = backups.kept(places.backups_folder())
+    newest = backups.moment(found[-1]) if found else now - timedelta(seconds=seconds)
+    soon = now + timedelta(seconds=min(AFTER_START, seconds))
+    # A newest one in the future means that the clock was set back.
+    return max(soon, min(newest, now) + timedelta(seconds=seconds))
 
 
 class Schedule:
@@ -23,6 +37,10 @@ class Schedule:
         add = self._scheduler.add_job
         add(mailbox.hint_all, "interval", seconds=config.rescan, id="rescan")
         add(mailbox.chore, "interval", args=["readers"], seconds=DAY, id="readers")
+        if config.backup:
+            first = next_backup(datetime.now(UTC), config.backup)
+            about = {"args": ["backup"], "id": "backup", "next_run_time": first}
+            add(mailbox.chore, "interval", seconds=config.backup, **about)
         # inotify says nothing when a watched root itself is moved, unmounted or made anew.
         add(mailbox.chore, "interval", args=["roots"], seconds=config.poll, id="roots")
         self._scheduler.start()

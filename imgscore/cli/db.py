@@ -11,6 +11,7 @@ from imgscore import control, places
 from imgscore.cli import session
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
+from imgscore.errors import UsageError
 from imgscore.verbs.base import Message, Result, Row
 
 group = typer.Typer(help="The store.", no_args_is_help=True, rich_markup_mode=None)
@@ -34,6 +35,43 @@ def backup(
     path = Path(os.path.abspath(folder))
     row = {"folder": os.fspath(path), "bytes": back_up(path), "error": None}
     raise typer.Exit(show([Result(row)], _backed_up, as_json=as_json))
+
+
+@group.command()
+def restore(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A backup; else the newest automatic.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put a backup in the store's place, which is kept under another name."""
+    raise typer.Exit(show([Result(_restore(folder))], _restored, as_json=as_json))
+
+
+def _restore(folder: Path | None) -> Row:
+    from imgscore.reconcile.walk import look_at
+    from imgscore.store import backups
+    from imgscore.store.lock import StoreLock
+
+    def mtime_ns(path: bytes) -> int | None:
+        seen = look_at(path)
+        return None if seen is None else seen.mtime_ns
+
+    with StoreLock(places.data_folder()):
+        if folder is None:
+            kept = backups.kept(places.backups_folder())
+            if not kept:
+                raise UsageError(
+                    f"there is no backup in {places.backups_folder()}",
+                    "give the folder of one of yours: imgscore db restore DIR",
+                )
+            folder = kept[-1]
+        aside = backups.restore(folder, places.store_folder(), places.heads_folder(), mtime_ns)
+    return {
+        "restored": os.fspath(folder),
+        "set_aside": None if aside is None else os.fspath(aside),
+        "error": None,
+    }
 
 
 @group.command()
@@ -94,6 +132,11 @@ def _checked(row: Row) -> str:
 
 def _backed_up(row: Row) -> str:
     return f"{printable(row['folder'])}: {row['bytes'] / 1e6:.1f} MB"
+
+
+def _restored(row: Row) -> str:
+    aside = f"; what was there is now {printable(row['set_aside'])}" if row["set_aside"] else ""
+    return f"restored from {printable(row['restored'])}{aside}"
 
 
 def _compacted(row: Row) -> str:

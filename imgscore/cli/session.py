@@ -28,8 +28,6 @@ ASK_THE_STORE = frozenset({"status", "pause", "resume"})
 
 def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> Iterator[Message]:
     """The messages of a verb. Raises ImgscoreError."""
-    if verb != "stop":
-        find(verb, arguments)  # a wrong request is refused before anything is opened
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         connection = control.connect(places.socket_path())
@@ -37,6 +35,8 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
             with connection:
                 yield from control.call(connection, verb, arguments)
             return
+        if verb != "stop":
+            find(verb, arguments)  # a wrong request is refused before anything is opened
         try:
             lock = StoreLock(places.data_folder())
         except BusyError:
@@ -45,8 +45,11 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
             time.sleep(0.05)
             continue
         with lock:
+            from imgscore.store.verify import after_a_crash
+
             if daemon_only:
                 raise NoDaemonError("no daemon is running", "start it with: imgscore start")
+            after_a_crash(lock, places.store_folder())
             yield from _here(verb, arguments)
         return
 

@@ -11,6 +11,7 @@ from imgscore.config import Config
 from imgscore.embedders import devices, registry
 from imgscore.engine.base import House
 from imgscore.engine.drawer import Drawer
+from imgscore.engine.keeper import Keeper
 from imgscore.engine.learner import Learner
 from imgscore.engine.looker import Looker
 from imgscore.engine.news import News
@@ -22,6 +23,7 @@ from imgscore.watches import Watches
 from imgscore.work.pool import Pool, WorkerSettings, cpus
 from imgscore.work.tasks import (
     Answer,
+    BackUp,
     Draw,
     Look,
     Noted,
@@ -63,6 +65,7 @@ class Engine:
             self.looker = Looker(self.house)
             self.learner = Learner(self.house, txn)
             self.drawer = Drawer(self.house)
+            self.keeper = Keeper(self.house)
             self.orderer = Orderer(self.house, self.looker, txn)
             until = records.setting(txn, "paused_until_ns")
         self.looker.embed_missing()
@@ -168,6 +171,7 @@ class Engine:
         self.learner.advance_studies()
         self.drawer.advance()
         if not self.paused:
+            self.keeper.advance()
             if self.looker.catch_up.complete:
                 for taste in self.learner.come_back():
                     self.orderer.reorder_taste(taste)
@@ -198,6 +202,8 @@ class Engine:
                 self.learner.take_study(answer)
             case Draw():
                 self.drawer.take(task, answer)
+            case BackUp():
+                self.keeper.take(task, answer)
             case Plan():
                 self.orderer.take_plan(task, answer)
             case Rescore():
@@ -211,7 +217,7 @@ class Engine:
                 self.looker.hint(task.path)
             case Train() | Rescore():
                 self.learner.take_again(task)
-            case Study() | Draw() | Plan():
+            case Study() | Draw() | Plan() | BackUp():
                 pass  # they write nothing into the store, or see to it themselves
 
     def _note(self, note: Noted) -> None:

@@ -34,12 +34,15 @@ class StoreLock:
                 f"another imgscore (process {holder or 'unknown'}) is using the store in {folder}",
                 "wait for it to finish, or end it",
             ) from None
+        self.left_open = os.fstat(self._descriptor).st_size > 0
+        """whether its last holder did not let go, but was ended"""
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
     def close(self) -> None:
         """Let the next one in."""
         if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = -1
 

@@ -6,6 +6,7 @@ ones, and one handle a process: LMDB allows no more.
 
 import os
 import shutil
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import lmdb
+import msgspec
 
 from imgscore import filesystems
 from imgscore.errors import StoreError
@@ -31,8 +33,8 @@ TABLES = (
     "deletions",
 )  # fmt: skip
 RESTORE_REMEDY = (
-    "the damaged store is left as it is; move it away and copy a backup of data.mdb into its place "
-    "(see: imgscore db backup)"
+    "it is left as it is; go back to the newest automatic backup with `imgscore db restore`, "
+    "or to one of yours with `imgscore db restore DIR`"
 )
 
 Result = TypeVar("Result")
@@ -228,6 +230,14 @@ class Store:
         """Free disk space where the store lies, in bytes."""
         return shutil.disk_usage(self.folder).free
 
+    def used_bytes(self) -> int:
+        """How much of the file is in use, free pages within it included."""
+        return int((self.environment.info()["last_pgno"] + 1) * self.environment.stat()["psize"])
+
+    def last_transaction(self) -> int:
+        """The number of the last commit: the same as long as nothing is written."""
+        return int(self.environment.info()["last_txnid"])
+
     def backup(self, folder: Path) -> None:
         """A compact copy into the empty or absent `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -263,6 +273,8 @@ def _translated() -> Iterator[None]:
     except lmdb.DiskError as error:
         raise StoreError(f"the disk is full: {error}", "free some space and try again") from None
     except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError) as error:
+        raise StoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
+    except (msgspec.DecodeError, struct.error) as error:
         raise StoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
     except lmdb.Error as error:
         raise StoreError(f"the store failed: {error}", "see: imgscore doctor") from None

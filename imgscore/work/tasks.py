@@ -55,6 +55,12 @@ class Plan(msgspec.Struct, tag=True, frozen=True):
     leave: list[bytes]
 
 
+class BackUp(msgspec.Struct, tag=True, frozen=True):
+    """Copy the store and the heads into `folder`."""
+
+    folder: bytes
+
+
 class Draw(msgspec.Struct, tag=True, frozen=True):
     """Make a thumbnail of the image `digest`, which lies at `path`, into `file`."""
 
@@ -63,7 +69,7 @@ class Draw(msgspec.Struct, tag=True, frozen=True):
     file: bytes
 
 
-Task = Look | Rescore | Train | Study | Plan | Draw
+Task = Look | Rescore | Train | Study | Plan | BackUp | Draw
 OfOneFile = Look | Draw
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
@@ -136,6 +142,12 @@ class Planned(msgspec.Struct, tag=True, frozen=True):
     last: bool
 
 
+class BackedUp(msgspec.Struct, tag=True, frozen=True):
+    """The backup is on disk; `size` is in bytes."""
+
+    size: int
+
+
 class Refused(msgspec.Struct, tag=True, frozen=True):
     """The task could not be done, and the worker goes on."""
 
@@ -173,6 +185,7 @@ Answer = (
     | Trained
     | Studied
     | Planned
+    | BackedUp
     | Refused
     | Noted
     | Stuck

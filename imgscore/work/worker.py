@@ -2,7 +2,7 @@
 
 Its limits are the kernel's: an alarm for a file that takes too long, a cap on memory; either ends
 the process, and the pool says of which file. It can write heads and caches, and nothing else: what
-takes a decoder over gets no hold of the user's files.
+takes a decoder over gets no hold of the user's files, nor of the backups.
 """
 
 import contextlib
@@ -46,6 +46,13 @@ def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
             from imgscore.work.drawing import draw
 
             yield draw(task)
+        case tasks.BackUp():
+            from imgscore.store import backup
+
+            folder = Path(os.fsdecode(task.folder))
+            size = backup.write(context.store, context.heads_folder, folder)
+            steps.step("in backup")
+            yield tasks.BackedUp(size)
         case tasks.Plan():
             yield from plan(context.store, task)
 
@@ -97,9 +104,11 @@ def serve(context: Context, file_seconds: int) -> None:
         signal.alarm(0)
 
 
-def _confine(store: Path, heads: Path) -> None:
+def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
     bytecode.keep()
     allowed = [heads, places.cache_folder()]
+    if not decodes:
+        allowed.append(places.backups_folder())
     for folder in allowed:
         with contextlib.suppress(OSError):  # whoever writes there will say what is wrong
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -118,7 +127,7 @@ def main() -> None:
     if int(memory):
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _confine(Path(store), Path(heads))
+    _confine(Path(store), Path(heads), decodes=bool(int(memory)))
     try:
         context = Context(
             Path(store), Path(heads), model, device, embedder, use_filename=bool(names)

@@ -1,0 +1,95 @@
+"""The automatic backups beside the store, and the way back from any backup.
+
+Each is a folder named by its moment; one that is not whole has another name, and does not count.
+"""
+
+import re
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imgscore.errors import StoreError
+from imgscore.store import originals
+from imgscore.store.backup import sync
+from imgscore.store.schema import Original
+from imgscore.store.store import Store, Txn
+
+_FORM = "%Y-%m-%dT%H-%M-%SZ"
+_PARTIAL = ".partial"
+# Dates of ours are whole, even seconds.
+_EVEN = 2 * 10**9
+
+
+def name(now: datetime) -> str:
+    """The name of a backup made now."""
+    return now.astimezone(UTC).strftime(_FORM)
+
+
+def moment(folder: Path) -> datetime:
+    """When a backup was made, by its name."""
+    return datetime.strptime(folder.name, _FORM).replace(tzinfo=UTC)
+
+
+def kept(folder: Path) -> list[Path]:
+    """The whole backups in a folder, oldest first."""
+    try:
+        found = [one for one in folder.iterdir() if re.fullmatch(r"[-\dT]+Z", one.name)]
+    except OSError:
+        return []
+    return sorted(one for one in found if (one / "data.mdb").is_file())
+
+
+def partial(folder: Path, now: datetime) -> Path:
+    """Where a backup is written until it is whole; what an earlier one left there is removed."""
+    for left in folder.glob(f"*{_PARTIAL}"):
+        shutil.rmtree(left, ignore_errors=True)
+    return folder / (name(now) + _PARTIAL)
+
+
+def finish(written: Path, most: int) -> Path:
+    """A backup is whole and on disk: give it its name, and remove the oldest beyond `most`."""
+    whole = written.with_name(written.name.removesuffix(_PARTIAL))
+    written.rename(whole)
+    for old in kept(whole.parent)[:-most]:
+        shutil.rmtree(old, ignore_errors=True)
+    return whole
+
+
+def restore(
+    backup: Path, store: Path, heads: Path, mtime_ns: Callable[[bytes], int | None]
+) -> Path | None:
+    """Put a backup in the store's place; returns where the store that was there is kept.
+
+    `mtime_ns`: the date that a file carries now; None where there is no file.
+    Raises StoreError where the backup cannot be read; then nothing is changed.
+    """
+    new = store.with_name("store.new")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir(parents=True, mode=0o700)
+        shutil.copyfile(backup / "data.mdb", new / "data.mdb")
+        with Store(new) as opened:
+            opened.commit(lambda txn: _take_up(txn, mtime_ns))
+        if (backup / "heads").is_dir():
+            shutil.copytree(backup / "heads", heads, dirs_exist_ok=True)
+        aside = None
+        if store.exists():
+            aside = store.with_name(f"store.set-aside-{name(datetime.now(UTC))}")
+            store.rename(aside)
+        new.rename(store)
+        sync(store.parent)
+    except OSError as error:
+        raise StoreError(
+            f"{backup} cannot be restored: {error}", "give the folder of another backup"
+        ) from None
+    return aside
+
+
+def _take_up(txn: Txn, mtime_ns: Callable[[bytes], int | None]) -> None:
+    """Dates that we set after the backup was made are ours still, and no new originals."""
+    for digest, held in list(originals.every(txn)):
+        now_ns = mtime_ns(held.path)
+        if now_ns is not None and now_ns % _EVEN == 0 and not originals.belongs(held, now_ns):
+            ours: Original = originals.touched(held, held.path, now_ns, now_ns)
+            originals.record(txn, digest, ours)

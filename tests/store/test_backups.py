@@ -1,0 +1,171 @@
+"""Backups: which are kept, when the next is due, and the way back; a store that is damaged."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from imgscored.schedule import AFTER_START, next_backup
+
+from imgscore import places
+from imgscore.config import Config, DaemonConfig
+from imgscore.engine.engine import Engine
+from imgscore.errors import StoreError
+from imgscore.store import backup, backups, labels, originals
+from imgscore.store.lock import StoreLock
+from imgscore.store.schema import LabelEvent, Original
+from imgscore.store.store import Store, Txn
+from imgscore.store.verify import after_a_crash, read_all
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DIGEST = bytes(32)
+EVEN = 1_700_000_000 * 10**9
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store(places.store_folder()) as store:
+        yield store
+
+
+def label(txn: Txn, number: int) -> None:
+    labels.append(txn, LabelEvent(number, "default", DIGEST, "keep", "cli", b"/x"))
+
+
+@pytest.fixture
+def engine(store: Store) -> Iterator[Engine]:
+    config = Config(daemon=DaemonConfig(free_mb=0, backups_kept=2))
+    with Engine(store, config, places.heads_folder()) as engine:
+        yield engine
+
+
+def written(engine: Engine) -> list[Path]:
+    """An automatic backup is due; the backups that there are, once nobody is at work any more."""
+    engine.keeper.due()
+    for _ in range(400):
+        engine.step(0.05)
+        if not engine.house.pool.thinking:
+            break
+    return backups.kept(places.backups_folder())
+
+
+def test_the_last_are_kept_and_nothing_is_copied_twice(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = engine.house.store
+    names = iter(f"2026-11-2{day}T00-00-00Z" for day in range(5))
+    monkeypatch.setattr(backups, "name", lambda now: next(names))
+    for number in range(3):
+        store.commit(lambda txn, number=number: label(txn, number))
+        found = written(engine)
+    assert [one.name for one in found] == ["2026-11-21T00-00-00Z", "2026-11-22T00-00-00Z"]
+    assert written(engine) == found  # nothing has changed
+    assert read_all(found[-1]) > read_all(found[0])
+    assert not list(places.backups_folder().glob("*.partial"))
+
+
+def test_it_leaves_the_disk_its_free_space(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = shutil.disk_usage(places.data_folder()).free // 10**6 + 1000
+    config = Config(daemon=DaemonConfig(free_mb=floor))
+    with Engine(store, config, places.heads_folder()) as engine:
+        monkeypatch.setattr(engine.looker, "hint_all", lambda: None)
+        assert written(engine) == []
+        assert "free" in engine.house.notes["backup"]
+
+
+def test_a_folder_that_takes_nothing_is_said(engine: Engine) -> None:
+    places.backups_folder().touch()  # a file in the folder's place
+    assert written(engine) == []
+    assert "backups" in engine.house.notes["backup"]
+    places.backups_folder().unlink()
+    assert len(written(engine)) == 1
+    assert "backup" not in engine.house.notes
+
+
+def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
+    folder = places.backups_folder()
+    left = folder / "2026-11-21T00-00-00Z.partial"
+    backup.write(store, places.heads_folder(), left)
+    (folder / "2026-11-20T00-00-00Z").mkdir()  # and one without a store
+    assert backups.kept(folder) == []
+    backups.partial(folder, NOW)
+    assert not left.exists()
+
+
+def test_when_the_next_is_due(store: Store) -> None:
+    day, soon = 86_400.0, NOW + timedelta(seconds=AFTER_START)
+    assert next_backup(NOW, day) == soon
+    for ago, wanted in (
+        (timedelta(hours=1), NOW + timedelta(hours=23)),
+        (timedelta(days=9), soon),
+        (timedelta(days=-365), NOW + timedelta(days=1)),  # the clock was set back
+    ):
+        folder = places.backups_folder() / backups.name(NOW - ago)
+        backup.write(store, places.heads_folder(), folder)
+        assert next_backup(NOW, day) == wanted
+        shutil.rmtree(folder)
+
+
+def test_the_way_back(store: Store, tmp_path: Path) -> None:
+    """Labels come back, and a date of ours from after the backup is no new original."""
+    path = tmp_path / "a.jpg"
+    path.touch()
+
+    def before(txn: Txn) -> None:
+        label(txn, 1)
+        originals.record(txn, DIGEST, Original(os.fsencode(path), 5, 5, EVEN))
+
+    store.commit(before)
+    backup.write(store, places.heads_folder(), tmp_path / "backup")
+    store.close()
+    dates = {os.fsencode(path): EVEN + 4 * 10**9}
+    aside = backups.restore(
+        tmp_path / "backup", places.store_folder(), places.heads_folder(), dates.get
+    )
+    assert aside is not None and (aside / "data.mdb").is_file()
+    with Store(places.store_folder()) as again, again.read() as txn:
+        assert labels.current(txn, "default", DIGEST) is not None
+        held = originals.at(txn, DIGEST, os.fsencode(path))
+    assert held is not None and held.original_ns == 5
+    assert originals.is_ours(held, EVEN) and originals.is_ours(held, EVEN + 4 * 10**9)
+
+
+def test_what_is_no_backup_changes_nothing(store: Store, tmp_path: Path) -> None:
+    store.close()
+    before = (places.store_folder() / "data.mdb").read_bytes()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/data.mdb").write_bytes(b"x" * 9000)
+    for folder in (tmp_path / "nothing", tmp_path / "broken"):
+        with pytest.raises(StoreError):
+            backups.restore(folder, places.store_folder(), places.heads_folder(), lambda path: None)
+    assert (places.store_folder() / "data.mdb").read_bytes() == before
+
+
+def test_it_is_verified_only_after_a_crash(tmp_path: Path) -> None:
+    with Store(places.store_folder()) as store:
+        for number in range(400):
+            store.commit(lambda txn, number=number: label(txn, number))
+    file = places.store_folder() / "data.mdb"
+    whole = file.read_bytes()
+    code = (
+        "import os; from imgscore import places; from imgscore.store.lock import StoreLock; "
+        "lock = StoreLock(places.data_folder()); os._exit(9)"
+    )
+    for damaged in (whole[: len(whole) // 2], whole[:8192] + bytes(len(whole) - 8192)):
+        subprocess.run([sys.executable, "-c", code], check=False)
+        with StoreLock(places.data_folder()) as lock:
+            assert lock.left_open
+            file.write_bytes(whole)
+            after_a_crash(lock, places.store_folder())
+            file.write_bytes(damaged)
+            with pytest.raises(StoreError, match="damaged") as caught:
+                after_a_crash(lock, places.store_folder())
+            assert "imgscore db restore" in caught.value.remedy
+        assert file.read_bytes() == damaged
+        with StoreLock(places.data_folder()) as lock:
+            assert not lock.left_open
+            after_a_crash(lock, places.store_folder())  # let go of well: nothing is read
