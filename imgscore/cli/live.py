@@ -63,6 +63,8 @@ def line(row: Row, pace: Pace) -> str:
     """A status in one line, for a pipe."""
     files = sum(watch["files"] for watch in row["watches"])
     parts = [f"{row['state']}", f"{files} images", *_queue(pace)]
+    if row["waiting"]:
+        parts.append(f"waiting: {row['waiting']}")
     if row["failed"]:
         parts.append(f"{len(row['failed'])} failed")
     parts += [f"attention: {printable(trouble)}" for trouble in row["troubles"]]
@@ -88,6 +90,8 @@ def _title(row: Row) -> Text:
     if row["pid"] is not None:
         facts.append(f"{row['rss_bytes'] / 1e6:.0f} MB")
         facts.append(f"{row['workers']} workers")
+    if row["waiting"]:
+        facts.append(f"waiting: {row['waiting']}")
     if row["dry_run"]:
         facts.append("dry run: dates are planned, not set")
     return Text("imgscore ", style="bold") + state + Text(f"  {' · '.join(facts)}\n")

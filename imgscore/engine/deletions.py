@@ -65,6 +65,8 @@ class Deletions:
         self._look: Iterator[list[Deleted]] | None = None
         self._unknown: deque[Deleted] = deque()
         self._asked: list[tuple[Deleted, Ticket]] = []
+        self._found: list[tuple[Deleted, bytes]] = []
+        """images in the trash with their digests, for the next commit"""
         self._unchanged: dict[bytes, int] = {}
         """trash folders that were seen whole → the mtime of their listing"""
         self._settled: set[bytes] = set()
@@ -85,42 +87,49 @@ class Deletions:
     def pending(self) -> int:
         """How many files and looks are still to be done."""
         looks = (self._due is not None) + (self._look is not None)
-        return looks + len(self._unknown) + len(self._asked)
+        return looks + len(self._unknown) + len(self._asked) + len(self._found)
 
-    def next_time(self, now: float) -> float | None:
+    def next_time(self, now: float, *, saving: bool = False) -> float | None:
         """When `advance` has something to do; None while only workers have."""
-        if self._look is not None or (self._unknown and len(self._asked) < AHEAD):
-            return now
-        return self._due
+        may_ask = self._unknown and len(self._asked) < AHEAD and not saving
+        return now if may_ask or self._look is not None else self._due
 
-    def advance(self, now: float) -> set[str]:
-        """Do what can be done without waiting; returns the tastes with a new label."""
-        found = self._answered()
+    def advance(self, now: float, *, saving: bool = False) -> set[str]:
+        """Do what can be done without waiting; returns the tastes with a new label.
+
+        `saving` power, what no worker has looked at before has to wait.
+        """
+        self._answered()
         if self._look is None and self._due is not None and self._due <= now:
             self._due, self._look = None, self._walk()
         if self._look is not None:
             part = next(self._look, None)
             if part is None:
                 self._look = None
-            for one in part or ():
+            for one in self._not_under_way(part or []):
                 digest = self._known(one)
                 if digest is None:
                     self._unknown.append(one)
                 else:
-                    found.append((one, digest))
-        while self._unknown and len(self._asked) < AHEAD:
+                    self._found.append((one, digest))
+        while self._unknown and len(self._asked) < AHEAD and not saving:
             one = self._unknown.popleft()
             self._asked.append((one, self._ask(one.path, one.place.watch.taste)))
-        return self._take_in(found) if found else set()
+        whole = len(self._found) >= SLICE or not (self._asked or self._look)
+        return self._take_in() if self._found and whole else set()
 
-    def _answered(self) -> list[tuple[Deleted, bytes]]:
+    def _not_under_way(self, part: list[Deleted]) -> list[Deleted]:
+        """Without those that an earlier look has found, and that wait for a worker."""
+        under_way = {one.path for one in self._unknown} if part else set()
+        return [one for one in part if one.path not in under_way]
+
+    def _answered(self) -> None:
         """What workers found. What cannot be read says nothing."""
-        found: list[tuple[Deleted, bytes]] = []
         for one, ticket in self._asked:
             if isinstance(ticket.answer, Looked):
-                found.append((one._replace(seen=ticket.answer.seen), ticket.answer.digest))
+                here = one._replace(seen=ticket.answer.seen)
+                self._found.append((here, ticket.answer.digest))
         self._asked = [(one, ticket) for one, ticket in self._asked if ticket.answer is None]
-        return found
 
     def _known(self, one: Deleted) -> bytes | None:
         """The digest where the file was seen before it was deleted, and only moved since."""
@@ -142,17 +151,19 @@ class Deletions:
                 self._unchanged[trash.folder] = listed
                 continue
             whole = True
+            found: list[Deleted] = []
             for number, entry in enumerate(xdg_trash.entries(trash), 1):
                 key = path_key(entry.info + b"\0%d" % entry.status.st_ctime_ns)
                 if key not in self._settled:
                     news, is_whole = self._news(trash, entry)
+                    found += news
                     whole &= is_whole
-                    if news or not is_whole:
-                        yield news
-                        continue
-                settled.add(key)
-                if number % SLICE == 0:
-                    yield []
+                    if is_whole and not news:
+                        settled.add(key)
+                if number % SLICE == 0 or len(found) >= SLICE:
+                    yield found
+                    found = []
+            yield found
             # What is added in the tick of the clock in which we looked leaves the mtime as it is.
             if whole and time.time_ns() - listed > 10**9:
                 self._unchanged[trash.folder] = listed
@@ -220,7 +231,9 @@ class Deletions:
 
     # ---- labels
 
-    def _take_in(self, found: list[tuple[Deleted, bytes]]) -> set[str]:
+    def _take_in(self) -> set[str]:
+        found, self._found = self._found, []
+
         def record(txn: Txn) -> set[str]:
             return {
                 one.place.watch.taste for one, digest in found if self._record(txn, one, digest)

@@ -123,7 +123,7 @@ class Looker:
         queued = self._queue.has("teaches" if saving else "again")
         if self._scans or (queued and self.house.pool.has_room()):
             return now
-        times = [self.hints.next_due(), self.deletions.next_time(now)]
+        times = [self.hints.next_due(), self.deletions.next_time(now, saving=saving)]
         if self._found:
             times.append(self._found_since + BATCH_SECONDS if self._out else now)
         return min((time for time in times if time is not None), default=None)
@@ -144,7 +144,7 @@ class Looker:
         self._hand_out("asked" if asked_only else "teaches" if saving else "again")
         follows = self._commit_found(now)
         if not asked_only:
-            follows.relearn |= self.deletions.advance(now)
+            follows.relearn |= self.deletions.advance(now, saving=saving)
         return follows
 
     def _scan_slice(self, now: float) -> None:

@@ -84,7 +84,8 @@ def _row(engine: Engine, ticket: Ticket) -> Row:
     if error is None and score is None:
         state = engine.learner.tastes.get(ticket.taste)
         missing = state.missing if state is not None else "labels"
-        error = f"no head yet: label {missing or 'nothing more, training is under way'}"
+        soon = f"training waits: {engine.saving}" if engine.saving else "training is under way"
+        error = f"no head yet: label {missing}" if missing else f"no head yet: {soon}"
     return {
         "path": shown(ticket.path),
         "sha256": digest.hex() if digest else None,
