@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgscore.heads.base import Floats
 from imgscore.images.traits import Traits
@@ -34,6 +36,19 @@ def extras_of(traits: Sequence[Traits | None]) -> Floats:
         if one is not None:
             found[row] = _numbers(one)
     return found
+
+
+def taken_of(traits: Sequence[Traits | None]) -> NDArray[np.float64]:
+    """float64 [n]: seconds of EXIF time, as if all clocks showed UTC; NaN where unknown."""
+    return np.array(
+        [
+            datetime.fromisoformat(one.taken).replace(tzinfo=UTC).timestamp()
+            if one is not None and one.taken
+            else np.nan
+            for one in traits
+        ],
+        np.float64,
+    )
 
 
 def _numbers(one: Traits) -> tuple[float, ...]:

@@ -92,7 +92,8 @@ def _links(nodes: Floats) -> _Links:
     row, column = np.divmod(key, count)
     starts = np.searchsorted(row, np.arange(count))
     root = 1 / np.sqrt(np.add.reduceat(weight, starts))
-    return _Links(starts, column, REACH * weight * root[row] * root[column])
+    value: Floats = np.multiply(weight * root[row], root[column] * REACH, dtype=np.float32)
+    return _Links(starts, column, value)
 
 
 def _solve(links: _Links, wanted: Floats) -> Floats:

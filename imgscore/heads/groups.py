@@ -17,6 +17,8 @@ BURST = 2.0
 """Seconds between two frames of one burst."""
 BURST_ALIKE = 0.8
 """Frames of one burst must still look alike: a camera may turn around within two seconds."""
+FRAMES = 30
+"""A frame is compared with so many that were taken before it: a clock may stand still."""
 SKETCH = 96
 """Main directions compared first; the features' last columns are the main ones."""
 ROWS = 256
@@ -30,17 +32,15 @@ def near_duplicates(
 
     embeddings: float16 [n, d]. taken: float64 [n], seconds of EXIF time, NaN where unknown.
     Rows are compared on SKETCH main directions first, which misses no pair, and in full where
-    those are close.
+    those are close; frames of a burst, found by their time, in full at once.
     """
     count = len(embeddings)
     parents = np.arange(count)
     if count < 2:
         return parents
-    times = np.full(count, np.nan) if taken is None else taken
     rows = features(embeddings)
     # some coordinates of a vector are never farther apart than all of them
     sketch = rows[:, -SKETCH:]
-    loosest = BURST_ALIKE if np.isfinite(times).any() else ALIKE
     length = np.einsum("ij,ij->i", sketch, sketch)
     for start in range(0, count, ROWS):
         part = sketch[start : start + ROWS]
@@ -49,20 +49,34 @@ def near_duplicates(
         distance += length[start : start + ROWS, None]
         distance += length[start:]
         # unit vectors: |x - y|² = 2 - 2 cos
-        left, right = np.nonzero(distance <= 2 - 2 * loosest + 1e-4)
+        left, right = np.nonzero(distance <= 2 - 2 * ALIKE + 1e-4)
         pairs = np.stack([left, right], axis=1)[right > left] + start
-        for some in np.array_split(pairs, len(pairs) // BLOCK + 1):
-            for one, other in some[_alike(some, rows, times)]:
-                _unite(parents, int(one), int(other))
+        _unite_alike(parents, pairs, rows, ALIKE)
+    if taken is not None:
+        _unite_alike(parents, _bursts(taken), rows, BURST_ALIKE)
     return _roots(parents)
 
 
-def _alike(pairs: Ints, rows: Floats, times: NDArray[np.float64]) -> Bools:
-    """Which candidate pairs, int64 [p, 2], are alike in full."""
-    left, right = pairs.T
-    cosine = np.einsum("ij,ij->i", rows[left], rows[right])
-    burst = (np.abs(times[left] - times[right]) <= BURST) & (cosine >= BURST_ALIKE)
-    return np.asarray((cosine >= ALIKE) | burst)
+def _bursts(taken: NDArray[np.float64]) -> Ints:
+    """Pairs of rows, int64 [p, 2], taken within BURST of each other."""
+    order = np.argsort(taken, kind="stable")[: np.count_nonzero(np.isfinite(taken))]
+    found = [np.empty((0, 2), np.int64)]
+    for apart in range(1, FRAMES + 1):
+        pairs = np.stack([order[:-apart], order[apart:]], axis=1)
+        near = taken[pairs[:, 1]] - taken[pairs[:, 0]] <= BURST
+        if not near.any():
+            break
+        found.append(pairs[near])
+    return np.concatenate(found)
+
+
+def _unite_alike(parents: Ints, pairs: Ints, rows: Floats, least: float) -> None:
+    """Unite those of `pairs` whose cosine is at least `least`."""
+    for some in np.array_split(pairs, len(pairs) // BLOCK + 1):
+        left, right = some.T
+        cosine = np.einsum("ij,ij->i", rows[left], rows[right])
+        for one, other in some[cosine >= least]:
+            _unite(parents, int(one), int(other))
 
 
 def _find(parents: Ints, one: int) -> int:

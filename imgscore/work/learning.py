@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imgscore.errors import ImgscoreError
 from imgscore.heads import files
 from imgscore.heads.base import Examples, Scores
-from imgscore.heads.extras import extras_of
+from imgscore.heads.extras import extras_of, taken_of
 from imgscore.heads.features import fit_features
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from imgscore.store.store import Txn
     from imgscore.work.context import Context
 
-# A sample of the library tells its mean and scale; more would only cost time.
-BACKGROUND = 4500
+# A sample of the library, as large as the largest graph a head makes of it.
+BACKGROUND = 7500
 # Vectors scored at a time: 4,096 of 5 kB are 20 MB.
 ROWS_AT_A_TIME = 4096
 
@@ -61,17 +61,19 @@ def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
     order = [found[digest] for digest in digests]
     names_of, background = sample(txn, model, BACKGROUND)
     keep = np.array([one.label == "keep" for one in order], bool)
+    traits = [records.traits(txn, digest) for digest in digests]
     examples = Examples(
         matrix,
         keep,
         background,
         model.sections,
         model.id,
-        extras=extras(txn, digests),
+        extras=extras_of(traits),
         background_extras=extras(txn, names_of),
     )
     examples.check()
-    groups = near_duplicates(matrix, fit_features(background, model.sections))
+    features = fit_features(background, model.sections)
+    groups = near_duplicates(matrix, features, taken_of(traits))
     return Labelled(digests, order, replace(examples, groups=groups))
 
 

@@ -53,3 +53,9 @@ def test_without_groups_every_fold_leaves_both_kinds_to_train_on(count, seed):
     fold = split(keep)
     for one in np.unique(fold):
         assert len(np.unique(keep[fold != one])) == 2
+
+
+def test_a_clock_that_stands_still_joins_nothing_that_is_not_alike():
+    values = np.random.default_rng(0).normal(size=(100, 60)).astype(np.float16)
+    groups = near_duplicates(values, fit_features(values), np.zeros(100))
+    assert len(np.unique(groups)) == 100

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.explain import explain
-from imgscore.heads.extras import NAMES, extras_of
+from imgscore.heads.extras import NAMES, extras_of, taken_of
 from imgscore.heads.features import fit_features
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.measures import Ranking, quality
@@ -132,3 +133,13 @@ def test_unknown_traits_are_nan():
     assert found.shape == (2, len(NAMES))
     assert np.exp(found[0, NAMES.index("aspect")]) == pytest.approx(2)
     assert np.isnan(found[1]).all()
+
+
+def test_the_time_of_a_picture_is_in_seconds_and_may_be_unknown():
+    some = Traits(
+        width=10, height=5, format="PNG", bytes_per_pixel=1.0, taken="2024-05-06T12:34:56"
+    )
+    later = msgspec.structs.replace(some, taken="2024-05-06T12:34:58")
+    none = msgspec.structs.replace(some, taken="")
+    first, second, *unknown = taken_of([some, later, none, None])
+    assert second - first == 2 and np.isnan(unknown).all()
