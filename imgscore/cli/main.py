@@ -19,6 +19,7 @@ for _name in (
     "train",
     "study",
     "report",
+    "review",
     "heads",
     "table",
     "order",

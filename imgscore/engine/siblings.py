@@ -18,7 +18,7 @@ from imgscore.order.entries import (
     suffix,
 )
 from imgscore.store import labels, sightings
-from imgscore.store.schema import LabelEvent
+from imgscore.store.schema import LabelEvent, Sighting
 from imgscore.store.store import Txn
 
 _ENDINGS = tuple(SIDECAR_SUFFIXES)
@@ -63,17 +63,23 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> None:
     if not share:
         return
     paths = {event.path, *(one.path for one in sightings.of_digest(txn, event.digest))}
-    digests = {digest for path in paths for digest in _beside(txn, path)} - {event.digest}
+    digests = {one.digest for path in paths for one in _beside(txn, path)} - {event.digest}
     for digest in sorted(digests):
         current = labels.current(txn, event.taste, digest)
         if (current.label if current else "clear") != event.label:
-            labels.append(txn, msgspec.structs.replace(event, digest=digest))
+            labels.append(txn, msgspec.structs.replace(event, digest=digest, moved=()))
 
 
-def _beside(txn: Txn, path: bytes) -> list[bytes]:
-    """Digests of the RAW and JPEG files of one name in one folder, if there is a RAW among them."""
+def together(txn: Txn, path: bytes) -> list[bytes]:
+    """The other files that go where the image at `path` goes: its RAW or JPEG, and sidecars."""
+    images = {path, *(one.path for one in _beside(txn, path))}
+    return [*sorted(images - {path}), *sidecars_of(images)]
+
+
+def _beside(txn: Txn, path: bytes) -> list[Sighting]:
+    """The RAW and JPEG files of one name in one folder, if there is a RAW among them."""
     stem = path[: len(path) - len(suffix(path))]
     there = [sightings.find(txn, stem + spelling) for spelling in _SPELLINGS]
     present = [one for one in there if one is not None and not one.gone_ns]
     suffixes = {suffix(path), *(suffix(one.path) for one in present)}
-    return [one.digest for one in present] if suffixes & RAW_SUFFIXES else []
+    return present if suffixes & RAW_SUFFIXES else []

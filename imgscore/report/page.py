@@ -24,16 +24,14 @@ SCRIPTS = (
 
 def page(data: Row, figures: Sequence[Figure] = ()) -> str:
     """The page as text. `data`: as `content` makes it."""
-    style = _asset("page.css") + svg.DRAWING
-    script = "\n".join(_asset(name) for name in SCRIPTS)
     parts = {
         "kind": "review" if data["review"] else "report",
-        "policy": policy(script, style, served=data["review"]),
-        "style": style,
+        "policy": policy_of(data),
+        "style": _style(),
         "figures": "\n".join(svg.draw(one) for one in figures),
         # Within a script element only "<" could mean anything but itself.
         "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-        "script": script,
+        "script": _script(),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html"))
 
@@ -54,14 +52,23 @@ def content(gathered: Row, told: Row, thumbnails: str, *, review: bool) -> Row:
     }
 
 
-def policy(script: str, style: str, *, served: bool) -> str:
+def policy_of(data: Row) -> str:
     """What the page may do: run its own script, show images, and, if served, talk to its server."""
-    images, server = ("'self'", "'self'") if served else ("'self' file:", "'none'")
+    images, server = ("'self'", "'self'") if data["review"] else ("'self' file:", "'none'")
     return (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"default-src 'none'; script-src '{_hash(_script())}'; "
+        f"style-src '{_hash(_style())}'; "
         f"img-src {images} data:; connect-src {server}; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _style() -> str:
+    return _asset("page.css") + svg.DRAWING
+
+
+def _script() -> str:
+    return "\n".join(_asset(name) for name in SCRIPTS)
 
 
 def _hash(text: str) -> str:

@@ -127,6 +127,8 @@ class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
     label: EventName
     source: Source
     path: bytes
+    moved: tuple[tuple[bytes, bytes], ...] = ()
+    """(from, to) of the files that were moved with it, on the user's demand"""
 
 
 class Label(msgspec.Struct, array_like=True, frozen=True):

@@ -1,0 +1,77 @@
+"""review: the report's page, served to your own browser, where keys label."""
+
+import contextlib
+import signal
+import webbrowser
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgscore.cli import output, session
+from imgscore.cli.app import Folder, Json, Taste, app, text_of
+from imgscore.cli.output import say
+from imgscore.verbs.base import Message, Result, Row
+
+if TYPE_CHECKING:
+    from imgscore.cli.review_server import ReviewServer
+
+
+@app.command()
+def review(
+    folder: Folder = None,
+    move: Annotated[
+        bool, typer.Option("--move", help="Move the file too, into keep/ or trash/. Undoable.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Which; 0 = any that is free.")] = 0,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open your browser.")] = True,
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Label in the browser: k keep, t trash, u undo. Ends with Ctrl-C."""
+    arguments = {"folder": text_of(folder), "taste": taste, "figures": False}
+    servers: list[ReviewServer] = []
+    messages = _begun(arguments, servers, move=move, port=port)
+    output.show(messages, lambda row: row["url"], as_json=as_json)
+    (server,) = servers
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if show:
+        webbrowser.open(server.url)
+    if not as_json:
+        say(
+            "labels are kept as you say them; files are moved into keep/ and trash/"
+            if move
+            else "labels are kept as you say them; no file is moved"
+        )
+        say("the address is good for one browser, once; Ctrl-C ends the review")
+    with contextlib.suppress(KeyboardInterrupt), server:
+        server.serve_forever()
+
+
+def _begun(
+    arguments: Row, servers: list["ReviewServer"], *, move: bool, port: int
+) -> Iterator[Message]:
+    """The progress of gathering, and at last where to go."""
+    from imgscore.cli.review_server import ReviewServer
+    from imgscore.cli.review_session import Session
+    from imgscore.errors import UsageError
+
+    for message in session.call("report", arguments):
+        if not isinstance(message, Result):
+            yield message
+            continue
+        told = message.row
+        try:
+            server = ReviewServer(Session(arguments, told, move=move), port)
+        except OSError as error:
+            raise UsageError(f"port {port}: {error.strerror}", "leave --port out") from None
+        servers.append(server)
+        yield Result(
+            {
+                "url": server.url,
+                "taste": told["taste"],
+                "images": told["images"],
+                "move": move,
+                "error": None,
+            }
+        )

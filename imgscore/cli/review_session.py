@@ -1,0 +1,108 @@
+"""What a review shows and does: the page's data, and the verbs that its keys call."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from imgscore.cli import session
+from imgscore.errors import ImgscoreError
+from imgscore.report import files
+from imgscore.report.page import content, page, policy_of
+from imgscore.verbs.base import Row, rows_of
+
+NEXT = 60
+# What a new order changes on the page.
+RENEWED = (
+    "images", "folders", "suspects", "groups", "compared", "failures", "head", "about",
+)  # fmt: skip
+
+
+class Session:
+    """One taste's review. Any thread may call; verbs are carried out one after the other."""
+
+    def __init__(self, arguments: Row, told: Row, *, move: bool) -> None:
+        self._arguments = arguments
+        self._taste = told["taste"]
+        self._move = move
+        self._lock = threading.Lock()
+        self._thumbnails = os.fsencode(told["thumbnails"])
+        gathered = files.read(told)
+        self._figures = files.drawings(gathered)
+        self._content = content(gathered, told, "thumbnails", review=True)
+        self.acts: dict[str, Callable[[Any], Row]] = {
+            "label": self._label,
+            "undo": self._undo,
+            "next": self._next,
+            "renew": self._renew,
+        }
+
+    def page(self) -> tuple[str, str]:
+        """The page as it is now, and what it may do (Content-Security-Policy)."""
+        with self._lock:
+            return page(self._content, self._figures), policy_of(self._content)
+
+    def thumbnail(self, name: str) -> bytes:
+        """The path of a thumbnail. ValueError for what cannot be one."""
+        digest, _, suffix = name.partition(".")
+        if suffix != "webp" or bytes.fromhex(digest).hex() != digest:
+            raise ValueError(name)
+        return os.path.join(self._thumbnails, name.encode())
+
+    def image(self, name: str) -> bytes:
+        """The path of an image of the page, named NUMBER/SHA256; ValueError for any other."""
+        number, _, digest = name.partition("/")
+        with self._lock:
+            image = self._image(int(number), digest)
+            return os.fsencode(os.path.join(self._content["folders"][image[1]], image[0]))
+
+    def _image(self, number: int, digest: str) -> list[Any]:
+        """A row of the page's images, if it is still the one that was shown under this number."""
+        image: list[Any] = self._content["images"][number] if number >= 0 else [0, 0, ""]
+        if image[2] != digest:
+            raise ValueError("the page is older than the order")
+        return image
+
+    def _ask(self, verb: str, arguments: Row) -> list[Row]:
+        return rows_of(session.call(verb, arguments))
+
+    def _label(self, asked: Row) -> Row:
+        return self._say(asked, {"label": asked["label"], "move": self._move})
+
+    def _undo(self, asked: Row) -> Row:
+        return self._say(asked, {"undo": True})
+
+    def _say(self, asked: Row, what: Row) -> Row:
+        """Label an image of the page; the row says where it is now, as the page has it."""
+        with self._lock:
+            image, folders = self._image(asked["image"], asked["sha256"]), self._content["folders"]
+            path = os.path.join(folders[image[1]], image[0])
+            arguments = {"sha256": image[2], "path": path, "taste": self._taste, **what}
+            (row,) = self._ask("review", arguments)
+            folder, name = os.path.split(row["path"])
+            if folder not in folders:
+                folders.append(folder)
+            image[0], image[1], image[5] = name, folders.index(folder), row["label"]
+            if row["path"] != path:
+                image[6] = row["place"]
+            return {**row, "folder": folder, "name": name, "place": image[6]}
+
+    def _next(self, asked: Row) -> Row:
+        with self._lock:
+            try:
+                rows = self._ask("next", {"taste": self._taste, "count": NEXT})
+            except ImgscoreError as error:
+                return {"numbers": [], "error": f"{error.message}: {error.remedy}"}
+            numbers: dict[str, int] = {}
+            for number, image in enumerate(self._content["images"]):
+                numbers.setdefault(image[2], number)
+            found = [numbers[row["sha256"]] for row in rows if row["sha256"] in numbers]
+            return {"numbers": found, "error": None}
+
+    def _renew(self, asked: Row) -> Row:
+        with self._lock:
+            (told,) = self._ask("report", self._arguments)
+            self._content = content(files.read(told), told, "thumbnails", review=True)
+            return {name: self._content[name] for name in RENEWED}
