@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint unit bench docs clean
+.PHONY: run test lint unit bench docs manual clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -24,6 +24,10 @@ unit: .venv/installed-dev
 docs: .venv/installed-dev
 	$(BIN)/python tools/cli_docs.py
 	$(BIN)/python tools/config_docs.py
+
+manual: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench

@@ -2,13 +2,18 @@
 
 import re
 from pathlib import Path
+import subprocess
+import sys
 
+from typing import get_args
 import msgspec
 import pytest
 
 from imgscore import config
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.verbs.base import NAMES
+from imgscore.doctor import CHECKS
+from imgscore.engine.news import Event
 from tools import config_docs
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +50,29 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_verb_is_in_the_readme() -> None:
+def test_every_check_of_the_doctor_has_an_entry() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    assert tuple(re.findall(r"^### (.*)$", page, re.MULTILINE)) == CHECKS
+
+
+def test_every_event_has_a_row() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/guide.md").read_text(), re.MULTILINE)
+    assert set(get_args(Event)) == {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_the_manual_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="pip install 'imgscore[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    for page in tmp_path.rglob("*.html"):
+        loaded = re.findall(
+            r"<(?:script|img|link)[^>]*(?:src|href)=\"?(https?:[^\" >]*)", page.read_text()
+        )
+        assert not loaded, page
+
+
     text = (ROOT / "README.md").read_text()
     missing = [name for name in NAMES if not re.search(rf"\b{name}\b", text)]
     assert not missing

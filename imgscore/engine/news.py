@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter, deque
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal
 
 from imgscore.store import labels, records
 from imgscore.store.schema import Reason
@@ -29,7 +29,13 @@ KEPT = 256
 # An import logs thousands of labels at once: beyond this many they are told as one row.
 MOST_EACH = 100
 
-_DATES: dict[Reason, str] = {"order": "ordered", "restore": "restored", "undo": "undone"}
+Event = Literal[
+    "failed", "following", "label", "labels", "ordered", "paused", "rescored", "restored",
+    "resumed", "scored", "trained", "trouble", "undone",
+]  # fmt: skip
+"""What is told; docs/guide.md says what each means."""
+
+_DATES: dict[Reason, Event] = {"order": "ordered", "restore": "restored", "undo": "undone"}
 
 
 class News:
@@ -43,7 +49,7 @@ class News:
         self._rows: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._number = 0
 
-    def tell(self, event: str, **facts: Any) -> None:
+    def tell(self, event: Event, **facts: Any) -> None:
         """Something has happened now."""
         self._add(event, time.time_ns(), facts)
 
@@ -127,6 +133,6 @@ class News:
             facts = {"inbox": os.fsdecode(inbox) or None, "files": count}
             self._add(_DATES[reason], run, facts)
 
-    def _add(self, event: str, time_ns: int, facts: dict[str, Any]) -> None:
+    def _add(self, event: Event, time_ns: int, facts: dict[str, Any]) -> None:
         self._number += 1
         self._rows.append({"event": event, "time_ns": time_ns, **facts})
