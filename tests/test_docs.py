@@ -1,19 +1,20 @@
 """What the documents say is true: examples parse, links lead somewhere, verbs exist."""
 
+import os
 import re
-from pathlib import Path
 import subprocess
 import sys
-
+from pathlib import Path
 from typing import get_args
+
 import msgspec
 import pytest
 
 from imgscore import config
 from imgscore.config import Config, DaemonConfig, WatchConfig
-from imgscore.verbs.base import NAMES
 from imgscore.doctor import CHECKS
 from imgscore.engine.news import Event
+from imgscore.verbs.base import NAMES
 from tools import config_docs
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +50,6 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-def test_every_verb_is_in_the_readme() -> None:
 def test_every_check_of_the_doctor_has_an_entry() -> None:
     page = (ROOT / "docs/troubleshooting.md").read_text()
     assert tuple(re.findall(r"^### (.*)$", page, re.MULTILINE)) == CHECKS
@@ -73,6 +73,7 @@ def test_the_manual_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> N
         assert not loaded, page
 
 
+def test_every_verb_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
     missing = [name for name in NAMES if not re.search(rf"\b{name}\b", text)]
     assert not missing
