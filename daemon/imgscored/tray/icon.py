@@ -52,10 +52,12 @@ def make(backend: Backend, picture: Any, items: Callable[[], Iterable[Any]]) -> 
         def _update_menu(self) -> None:
             """pystray would close a menu that the user is reading."""
             put = super()._update_menu
+            if not hasattr(self, "_menu_handle"):
+                put()  # the first one, without which AppIndicator shows nothing
+                return
 
             def unless_open() -> bool:
-                handle = getattr(self, "_menu_handle", None)
-                if handle is not None and handle.get_visible():
+                if self._menu_handle is not None and self._menu_handle.get_visible():
                     return True
                 put()
                 return False
