@@ -23,7 +23,7 @@ class Watch:
     siblings: bool = True
     """whether RAW, JPEG and sidecar of one name are one image: in the order, and for labels"""
     xdg_trash: bool = False
-    """whether what is deleted from the inbox or a keep folder is labelled trash"""
+    """whether what is deleted, into the desktop's trash, is labelled trash"""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
         """Every folder of the watch with its role, the inbox first."""
@@ -88,6 +88,10 @@ class Watches:
         """Whether the path lies outside of every place, or a folder on the way is hidden."""
         folder = self.folder(path)
         return folder is None or b"/." in path[len(folder) :]
+
+    def with_deletions(self) -> list[bytes]:
+        """The folders from which a deleted image is labelled trash."""
+        return [folder for watch in self.all if watch.xdg_trash for folder, _ in watch.folders()]
 
     def roots(self) -> list[bytes]:
         """The outermost folders over all watches."""

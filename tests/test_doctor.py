@@ -61,7 +61,7 @@ def test_a_healthy_house(inbox: Path) -> None:
     assert {one.check for one in every if one.state == "warning"} <= {"daemon", "tray", "inotify"}
     named = [one.check for one in every]
     assert set(named) <= set(doctor.CHECKS)
-    assert set(doctor.CHECKS) - set(named) == {"sync"}
+    assert set(doctor.CHECKS) - set(named) == {"sync", "desktop trash"}
     assert not places.data_folder().exists() and not places.cache_folder().exists()  # it only looks
 
 
@@ -209,3 +209,15 @@ def test_a_check_that_breaks_is_a_finding(inbox: Path, monkeypatch: pytest.Monke
     assert "libc.so.7" in ill("Python", "problem")
     assert finding("disk").state == "ok"
     assert config.load().watch
+
+
+def test_the_desktops_trash(inbox: Path) -> None:
+    assert findings("desktop trash") == []  # nobody asked for it
+    write_config(f'[[watch]]\ninbox = "{inbox}"\nxdg_trash = true\n')
+    assert "not there yet" in finding("desktop trash").detail
+    info = places.trash_folder() / "info"
+    info.mkdir(parents=True)
+    (info / "a.trashinfo").touch()
+    found = finding("desktop trash")
+    assert found.state == "ok" and "holds 1" in found.detail
+    assert str(places.trash_folder()) in found.detail

@@ -18,7 +18,7 @@ Check = Callable[[], Iterable[Finding]]
 CHECKS = (
     "Python", "packages", "extras", "model", "config", "embedder", "device", "store", "disk",
     "lock", "socket", "daemon", "service", "confinement", "clock", "inbox", "keep", "trash",
-    "sync", "inotify", "display", "tray",
+    "sync", "desktop trash", "inotify", "display", "tray",
 )  # fmt: skip
 """The name of every check, in the order in which one builds on another."""
 
@@ -43,6 +43,7 @@ def examine() -> Iterator[Finding]:
         ("confinement", service.confinement),
         ("clock", session.clock),
         *(("inbox", partial(folders.watch, one)) for one in watches.all),
+        ("desktop trash", partial(folders.desktop_trash, watches)),
         ("inotify", partial(folders.inotify, watches)),
         ("display", session.display),
         ("tray", session.tray),

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from imgscore import filesystems
+from imgscore import filesystems, places
 from imgscore.doctor.finding import Finding
 from imgscore.images.formats import is_image_name
 from imgscore.order.markers import find_markers
+from imgscore.reconcile import xdg_trash
 from imgscore.watches import Watch, Watches
 
 # So many files of an inbox are asked whose they are.
@@ -61,6 +62,24 @@ def _of_others(folder: bytes) -> list[bytes]:
 def _images(folder: bytes) -> Iterator[bytes]:
     for root, _, names in os.walk(folder):
         yield from (os.path.join(root, name) for name in names if is_image_name(name))
+
+
+def desktop_trash(watches: Watches) -> Iterator[Finding]:
+    """Where images are looked for that were deleted, if that is to teach."""
+    watched = watches.with_deletions()
+    if not watched:
+        return
+    home = places.trash_folder()
+    trashes = xdg_trash.trashes(os.fsencode(home), watched)
+    for trash in trashes:
+        name = os.fsdecode(trash.folder)
+        if os.path.isdir(trash.info) and not os.access(trash.info, os.R_OK | os.X_OK):
+            yield Finding("desktop trash", "problem", f"{name} cannot be read", PERMISSIONS)
+        else:
+            count = sum(1 for _ in xdg_trash.entries(trash))
+            yield Finding("desktop trash", "ok", f"{name} holds {count}")
+    if not trashes:
+        yield Finding("desktop trash", "ok", f"{home}, not there yet")
 
 
 def inotify(watches: Watches) -> Iterator[Finding]:

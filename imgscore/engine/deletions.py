@@ -1,4 +1,4 @@
-"""Delete is a label too: what the user deleted from an inbox or a keep folder, and where it is now.
+"""Delete is a label too: what the user deleted from the watched folders, and where it is now.
 
 The desktop's trash is read and never changed. What is new in it is hashed, by a worker where the
 store does not know the file, and labelled trash; what has left it is marked gone.
@@ -55,12 +55,7 @@ class Deletions:
     def __init__(self, house: House, ask: Callable[[bytes, str], Ticket]) -> None:
         self.house = house
         self._ask = ask
-        self._watched = [
-            folder
-            for watch in house.watches.all
-            if watch.xdg_trash
-            for folder in (watch.inbox, *watch.keep)
-        ]
+        self._watched = house.watches.with_deletions()
         self._due: float | None = None
         self._look: Iterator[list[Deleted]] | None = None
         self._unknown: deque[Deleted] = deque()
@@ -202,13 +197,13 @@ class Deletions:
     def _place(self, path: bytes, deleted: bytes) -> Place | None:
         """The place that an image was deleted from, if that says something about the image.
 
-        Who deletes an inbox or a keep folder as a whole has had enough of it, not of each image.
+        Who deletes such a place as a whole has had enough of it, and not of each image.
         """
         watches = self.house.watches
         place, folder = watches.locate(path), watches.folder(path)
         if place is None or folder is None or watches.hides(path) or within(folder, deleted):
             return None
-        return place if place.watch.xdg_trash and place.role != "trash" else None
+        return place if place.watch.xdg_trash else None
 
     def _holds_still(self, seen: Fingerprint) -> bool:
         age_ns = time.time_ns() - seen.ctime_ns

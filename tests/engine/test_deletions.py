@@ -120,16 +120,18 @@ def test_all_of_it_while_nothing_runs(watched: World, tool: tuple[str, ...]) -> 
 
 def test_a_folder_that_is_deleted_with_images_in_it(watched: World) -> None:
     inside = watched.put("deep.jpg", 0.3, "inbox/year/month")
-    watched.put("hidden.jpg", 0.4, "inbox/year/.thumbs")
+    of_hidden = [
+        digest(watched.put("hidden.jpg", 0.4, "inbox/year/.thumbs")),
+        digest(watched.put("cached.jpg", 0.4, "inbox/.cache")),
+    ]
     of_inside = digest(inside)
-    hidden = digest(watched.inbox / "year" / ".thumbs" / "hidden.jpg")
     with watched.engine() as engine:
         watched.settle(engine)
-        trash(CLI, watched.inbox / "year")
+        trash(CLI, watched.inbox / "year", watched.inbox / ".cache")
         watched.settle(engine)
     found = label(watched, of_inside)
     assert found is not None and found.label == "trash"
-    assert label(watched, hidden) is None
+    assert [label(watched, one) for one in of_hidden] == [None, None]
     restore(watched.inbox / "year")
     watched.settled()
     assert label(watched, of_inside) is None
