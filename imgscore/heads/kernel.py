@@ -33,9 +33,9 @@ EXACT = 1500
 """Labels up to which each is a landmark of its own and the graph is used; beyond, Nyström."""
 REACHES = (0.0, 1.0, 8.0)
 """Weights of the graph's kernel against 1 of the similarity's."""
-HABIT = 0.3
-"""Prior odds of a reach against the next longer one: with ten labels the graph is the better
-bet, and held-out labels are too few to say so."""
+HABIT = 1e-3
+"""Prior odds of a reach against the next longer one with ten labels: the graph is then the better
+bet, and held-out labels are too few to say so. With n labels: HABIT to the power of 10 / n."""
 NOISES = (0.1, 1.0)
 JITTER = 1e-4
 CONSTANT = 9.0
@@ -166,14 +166,11 @@ class _Library:
         generator = np.random.default_rng(0)
         labelled = generator.permutation(len(examples))
         others = generator.permutation(len(examples.background))
-        sample = np.concatenate([examples.background[others], examples.embeddings[labelled]])[
-            :SAMPLE
-        ]
+        some, own = others[:SAMPLE], labelled[: max(SAMPLE - len(others), 0)]
+        sample = np.concatenate([examples.background[some], examples.embeddings[own]])
         extras = None
         if examples.extras is not None and examples.background_extras is not None:
-            extras = np.concatenate(
-                [examples.background_extras[others], examples.extras[labelled]]
-            )[: len(sample)]
+            extras = np.concatenate([examples.background_extras[some], examples.extras[own]])
         features = fit_features(sample, examples.sections, extras)
         rows = features(examples.embeddings, examples.extras)
         if len(examples) > EXACT:
@@ -234,8 +231,9 @@ def _average(
 ) -> tuple[Matrix, Matrix | None, Matrix, Matrix]:
     """Processes weighted by e^(-total held-out log loss): pseudo Bayesian model averaging."""
     shares, doubts = (np.array(column) for column in zip(*[one[:2] for one in tried], strict=True))
+    labels = len(tried[0][3])
     rank = np.unique(-shares, return_inverse=True)[1]
-    logs = -doubts + np.log(HABIT) * (rank.max() - rank)
+    logs = -doubts + 10 / labels * np.log(HABIT) * (rank.max() - rank)
     trust = np.exp(logs - logs.max())
     trust /= trust.sum()
     weights = np.stack([one[2] for one in tried])
@@ -281,7 +279,10 @@ def _nystrom(
             ],
             axis=1,
         )
-        outputs = np.einsum("ij,ji->i", rows, solved[:, 1 + folds])
+        outputs = np.empty(len(keep))
+        for fold in range(groups):
+            held = folds == fold
+            outputs[held] = rows[held] @ solved[:, 1 + fold].astype(np.float32)
         loss = _surprise(outputs, keep)
         if best is None or loss < best[0]:
             best = (loss, solved, outputs)

@@ -49,15 +49,15 @@ def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
     model = context.spec
     found = dict(labels.every(txn, taste))
     digests: list[bytes] = []
-    rows: list[NDArray[np.float16]] = []
+    matrix = np.empty((len(found), model.dim), np.float16)
     for names, values in sight.blocks(txn, model):
         block = np.frombuffer(values, np.float16).reshape(-1, model.dim)
         for row in range(len(block)):
             digest = names[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE]
             if digest in found:
+                matrix[len(digests)] = block[row]
                 digests.append(digest)
-                rows.append(block[row])
-    matrix = np.array(rows, np.float16).reshape(-1, model.dim)
+    matrix = matrix[: len(digests)]
     order = [found[digest] for digest in digests]
     names_of, background = sample(txn, model, BACKGROUND)
     keep = np.array([one.label == "keep" for one in order], bool)
