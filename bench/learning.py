@@ -1,7 +1,7 @@
 """What the default head learns from few labels: the tables of LEARNING.md.
 
-`python bench/learning.py CACHE.npz TABLE`, TABLE one of official, own, original, imbalance, wrong,
-suspects, next, speed. Those against the plain SVM need scikit-learn (for comparison only),
+`python bench/learning.py CACHE.npz TABLE [DRAWS]`, TABLE one of official, own, original,
+imbalance, wrong, suspects, next, speed. Those against the plain SVM need scikit-learn (for comparison only),
 `original` needs torch.
 """
 
@@ -48,7 +48,7 @@ def svm_scores(kernel: np.ndarray, rows: np.ndarray, keep: np.ndarray, rest: np.
     return machine.decision_function(kernel[np.ix_(rest, rows)])
 
 
-def heads(corpus: Corpus, official: bool, draws: int, counts: tuple[int, ...] = COUNTS) -> None:
+def heads(corpus: Corpus, official: bool, draws: int = 5, counts: tuple[int, ...] = COUNTS) -> None:
     """AUC, average precision and log loss of head and plain SVM, by taste and on average."""
     kernel = plain_svm(corpus)
     names = ("plain SVM", "head")
@@ -246,16 +246,17 @@ def main() -> None:
     if table == "speed":
         speed()
         return
+    draws = {"draws": int(sys.argv[3])} if len(sys.argv) > 3 else {}
     corpus = read(Path(sys.argv[1]))
     {
-        "official": partial(heads, official=True, draws=5),
-        "own": partial(heads, official=False, draws=2),
+        "official": partial(heads, official=True),
+        "own": partial(heads, official=False),
         "original": original,
         "imbalance": imbalance,
         "wrong": wrong,
         "suspects": find_suspects,
         "next": choose_next,
-    }[table](corpus)
+    }[table](corpus, **draws)
 
 
 if __name__ == "__main__":
