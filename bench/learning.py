@@ -1,7 +1,7 @@
 """What the default head learns from few labels: the tables of LEARNING.md.
 
-`python bench/learning.py CACHE.npz TABLE [DRAWS]`, TABLE one of official, own, original,
-imbalance, wrong, suspects, next, speed. Those against the plain SVM need scikit-learn (for comparison only),
+`python bench/learning.py CACHE.npz TABLE [DRAWS]`, TABLE one of official, own, original, imbalance,
+wrong, suspects, next, speed. Those against the plain SVM need scikit-learn (for comparison only);
 `original` needs torch.
 """
 
