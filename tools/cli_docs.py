@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import typer
 from imgscored.main import parser as daemon_parser
 
-from imgscore.cli.main import app
+from imgscore.cli.main import load
 
 ROOT = Path(__file__).parent.parent
 SUMMARY = "learns your taste in images and sorts your folders by it, through the file date"
@@ -61,7 +61,7 @@ class Verb(NamedTuple):
 
 def verbs() -> list[Verb]:
     """Every verb in the order of --help, groups before what is in them."""
-    return list(_walk(typer.main.get_command(app), "imgscore"))
+    return list(_walk(typer.main.get_command(load()), "imgscore"))
 
 
 def _walk(command: Any, name: str) -> Iterator[Verb]:

@@ -19,6 +19,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+@app.callback()
+def imgscore() -> None:
+    """A callback keeps the verb's name on the command line where only one is loaded."""
+
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")]
 Taste = Annotated[
