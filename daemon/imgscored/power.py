@@ -73,8 +73,9 @@ class Power:
     def close(self) -> None:
         """End the thread."""
         self._stop.set()
-        if self._bus is not None:
-            self._bus.interrupt()
+        bus = self._bus
+        if bus is not None:
+            bus.interrupt()
         self._thread.join()
 
     def _run(self) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,21 @@ def test_deleted_is_trash_and_restored_is_cleared(watched: World, tool: tuple[st
         assert watched.order() == ["a", "b", "c"]
         ask(engine, "restore-times")
     assert file.stat().st_mtime_ns == watched.originals["a.jpg"]
+
+
+def test_the_event_of_the_file_that_goes_is_enough(watched: World) -> None:
+    file = watched.inbox / "a.jpg"
+    of_file = digest(file)
+    with watched.engine() as engine:
+        watched.settle(engine)
+        trash(CLI, file)  # there was no trash to be watched before
+        engine.looker.hint(os.fsencode(file))
+        deadline = time.monotonic() + 20
+        while not engine.idle:
+            assert time.monotonic() < deadline
+            engine.step(0.05)
+        with engine.house.store.read() as txn:
+            assert labels.current(txn, "default", of_file) is not None
 
 
 @pytest.mark.parametrize("tool", [GIO, CLI], ids=["gio", "trash-put"])
