@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from imgscored.mailbox import Mailbox
 
 if TYPE_CHECKING:
+    from jeepney import MatchRule
+
     from imgscored.bus import Bus
 
 logger = logging.getLogger(__name__)
@@ -99,21 +101,7 @@ class Power:
             self._bus = None
 
     def _follow_on(self, bus: "Bus") -> None:
-        from jeepney import MatchRule
-
-        change = "org.freedesktop.DBus.Properties"
-        changes = [
-            MatchRule(type="signal", interface=change, member="PropertiesChanged", path=path)
-            for _, path, _ in (UPOWER, *PROFILES)
-        ]
-        owners = []
-        for name, _, _ in (UPOWER, *PROFILES):
-            owner = MatchRule(
-                type="signal", interface="org.freedesktop.DBus", member="NameOwnerChanged"
-            )
-            owner.add_arg_condition(0, name)
-            owners.append(owner)
-        signals = bus.listen(changes + owners)
+        signals = bus.listen(_rules())
         while not self._stop.is_set():
             signals.clear()
             on_battery = _property(bus, UPOWER, "OnBattery")
@@ -131,6 +119,24 @@ class Power:
         if saving != self._said:
             self._said = saving
             self._mailbox.save_power(saving)
+
+
+def _rules() -> "list[MatchRule]":
+    """The signals after which it is worth asking: a property changes, a service comes or goes."""
+    from jeepney import MatchRule
+
+    rules: list[MatchRule] = []
+    for name, path, _ in (UPOWER, *PROFILES):
+        properties = "org.freedesktop.DBus.Properties"
+        rules.append(
+            MatchRule(type="signal", interface=properties, member="PropertiesChanged", path=path)
+        )
+        owner = MatchRule(
+            type="signal", interface="org.freedesktop.DBus", member="NameOwnerChanged"
+        )
+        owner.add_arg_condition(0, name)
+        rules.append(owner)
+    return rules
 
 
 def _property(bus: "Bus", where: tuple[str, str, str], name: str) -> object:
