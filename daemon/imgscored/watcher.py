@@ -4,9 +4,12 @@ Events are only hints: created, moved, deleted and closed-after-writing say wher
 store says whether there is news. Our own touches and reads make none of these.
 """
 
+import ctypes
+import errno
 import logging
 import os
 import stat
+import threading
 from collections.abc import Iterable
 
 from watchdog.events import (
@@ -21,12 +24,25 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
+from watchdog.observers.inotify_c import InotifyFD
 
 from imgscore import filesystems
 from imgscore.images.formats import is_image_name
 from imgscored.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
+
+_limit_reached = threading.Event()
+_raise_error = InotifyFD._raise_error
+
+
+def _note_limit(**about: bool) -> None:
+    if ctypes.get_errno() == errno.ENOSPC:
+        _limit_reached.set()
+    _raise_error(**about)
+
+
+InotifyFD._raise_error = staticmethod(_note_limit)  # type: ignore[method-assign]
 
 EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
@@ -58,7 +74,7 @@ class Watcher:
         wanted = {root: _identity(root) for root in roots}
         trash = {folder: _identity(folder) for folder in listed}
         if (wanted, trash) == (self._roots, self._listed):
-            return False
+            return self._poll_what_is_not_watched()
         self.close()
         self._roots, self._listed = wanted, trash
         self.polled = {}
@@ -83,6 +99,16 @@ class Watcher:
             logger.warning("the kernel gives no events, so folders are polled: %s", error)
             self.polled = dict.fromkeys(wanted, f"the kernel refuses to watch: {error.strerror}")
         return True
+
+    def _poll_what_is_not_watched(self) -> bool:
+        """watchdog passes over folders for which the kernel has no watch left, and says nothing."""
+        if not _limit_reached.is_set():
+            return False
+        _limit_reached.clear()
+        why = "the kernel watches no more folders: fs.inotify.max_user_watches"
+        fresh = {root: why for root in self._roots if root not in self.polled}
+        self.polled |= fresh
+        return bool(fresh)
 
     def lives(self) -> bool:
         """Whether every thread that was started, and not told to stop, runs."""

@@ -1,0 +1,221 @@
+"""Much at once, and much for long: what a status takes meanwhile, and what memory does."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.figures import percentile
+from bench.torture.story import HOUR, LONG_AGO, draw
+from bench.torture.yard import Fault, LostError, Yard, ending
+from imgscore.embedders import lite0_spec
+from imgscore.errors import ImgscoreError
+from imgscore.images.decode import decode
+from imgscore.store import records, vectors
+from imgscore.store.store import Store, Txn
+
+STATUS_SECONDS = 0.1
+LABELS = 30
+PATIENCE = {"worker_idle": 5, "train_after": 0.5, "settle": 0.1, "backup": 0}
+# Vectors that are written by one commit.
+PART = 2000
+
+
+@dataclass
+class Watchman:
+    """Asks for the status again and again, and notes what it takes and how large the daemon is."""
+
+    yard: Yard
+    seconds: list[float] = field(default_factory=list)
+    memory: list[tuple[float, int]] = field(default_factory=list)
+    """(seconds since the start, bytes)"""
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Ask every few hundredths of a second, from a thread."""
+        ended = threading.Event()
+
+        def ask() -> None:
+            start = time.monotonic()
+            while not ended.wait(0.05):
+                before = time.perf_counter()
+                try:
+                    self.yard.status()
+                except ImgscoreError:
+                    return
+                self.seconds.append(time.perf_counter() - before)
+                self.memory.append((time.monotonic() - start, _rss(self.yard.pid)))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def said(self) -> str:
+        """The figures in words."""
+        p50, p99 = percentile(self.seconds, 0.5), percentile(self.seconds, 0.99)
+        peak = max(size for _, size in self.memory)
+        return (
+            f"status {p50 * 1000:.0f} ms at the median, {p99 * 1000:.0f} ms at the 99th "
+            f"percentile, {max(self.seconds) * 1000:.0f} ms at most ({len(self.seconds)} asked); "
+            f"the daemon took {peak / 1e6:.0f} MB at most"
+        )
+
+    def slope(self, since: float) -> float:
+        """MB a minute, by least squares over the samples after `since` seconds."""
+        late = [(at, size) for at, size in self.memory if at >= since]
+        at, size = np.array(late, np.float64).T
+        return float(np.polyfit(at / 60, size / 1e6, 1)[0])
+
+
+def _rss(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _fill(yard: Yard, folders: list[Path], each: int) -> None:
+    """Tiny files, each another image, whose vectors are in the store already: no embedding."""
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(stream, "PNG")
+    picture = stream.getvalue()
+    traits = decode(picture).traits
+    chance = np.random.default_rng(1)
+    mixing = chance.standard_normal((8, lite0_spec.DIM)).astype(np.float32)
+    digests: list[bytes] = []
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(each):
+            content = picture + b"%s %d" % (os.fsencode(folder), number)
+            digests.append(hashlib.sha256(content).digest())
+            path = folder / f"{number:06}.png"
+            path.write_bytes(content)
+            date = LONG_AGO + len(digests) * 10**9
+            os.utime(path, ns=(date, date))
+    with Store(yard.data / "store") as store:
+        for start in range(0, len(digests), PART):
+            part = digests[start : start + PART]
+            inner = chance.standard_normal((len(part), 8)).astype(np.float32)
+            rows = np.maximum(inner @ mixing, 0).astype(np.float16)
+
+            def add(txn: Txn, part: list[bytes] = part, rows: object = rows) -> None:
+                pairs = zip(part, (row.tobytes() for row in rows), strict=True)  # type: ignore
+                vectors.append(txn, lite0_spec.ID, pairs)
+                for digest in part:
+                    records.record_traits(txn, digest, traits)
+
+            store.commit(add)
+
+
+def _teach(inbox: Path, count: int, first: int = 0) -> None:
+    """Moves every other one of some files into keep/, the rest into trash/."""
+    for number, path in enumerate(sorted(inbox.glob("*.png"))[first : first + 2 * count]):
+        path.rename(inbox / ("keep", "trash")[number % 2] / path.name)
+
+
+def many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
+    """Scanned, scored, taught, ordered, and ordered anew after more labels."""
+    name = (
+        f"{each} files in each of {inboxes} inboxes"
+        if inboxes > 1
+        else f"{each} files in one inbox"
+    )
+    with ending(Yard(folder / f"many-{inboxes}")) as yard:
+        places = [yard.folder / f"inbox-{number:03}" for number in range(inboxes)]
+        watches = "\n".join(f'[[watch]]\ninbox = "{one}"' for one in places)
+        yard.prepare(watches, **PATIENCE)
+        for place in places:
+            for role in ("keep", "trash"):
+                (place / role).mkdir(parents=True)
+        _fill(yard, places, each)
+        watchman, losses, spent = Watchman(yard), [], []
+        yard.start()
+        try:
+            with watchman.watching():
+                for what in (
+                    lambda: None,
+                    lambda: _teach(places[0], LABELS),
+                    lambda: _teach(places[-1], LABELS),
+                ):
+                    start = time.monotonic()
+                    what()
+                    _rest(yard)
+                    spent.append(f"{time.monotonic() - start:.0f} s")
+            losses += _unordered(yard, inboxes * each - 4 * LABELS)
+        except LostError as error:
+            losses.append(str(error))
+        slow = [one for one in watchman.seconds if one > STATUS_SECONDS]
+        note = (
+            f"{watchman.said()}; {len(slow)} over 100 ms; read and scored, ordered, and ordered "
+            f"anew in {', '.join(spent)}"
+        )
+        yield Fault(name, 1, losses, note)
+
+
+def _rest(yard: Yard) -> None:
+    """Nothing is pending; asked for by the hint that `wait` begins with, and by status."""
+    rows = yard.ask("wait", timeout=3000)
+    if not rows:
+        raise LostError("it does not come to rest")
+
+
+def _unordered(yard: Yard, count: int) -> list[str]:
+    status = yard.status()
+    files = sum(watch["files"] for watch in status["watches"])
+    scored = sum(watch["scored"] for watch in status["watches"])
+    found = []
+    if (files, scored) != (count, count) or status["failed"]:
+        found.append(f"{count} files, of which {files} are known and {scored} scored")
+    if yard.ask("order", dry_run=True):
+        found.append("it rests, and is not in order")
+    return found
+
+
+def steadily(folder: Path, rate: float, seconds: float) -> Iterator[Fault]:
+    """Pictures that have to be embedded, so many a second for so long."""
+    with ending(Yard(folder / "steadily")) as yard:
+        yard.prepare(**{**PATIENCE, "worker_idle": 60})
+        staging = yard.folder / "staging"
+        staging.mkdir()
+        drawn = [draw(("sun", "text")[n % 2], n, yard.inbox) for n in range(4 * LABELS)]
+        for number, path in enumerate(drawn):
+            os.utime(path, ns=(LONG_AGO + number * HOUR,) * 2)
+        kinds = [path.read_bytes() for path in drawn]
+        watchman, losses = Watchman(yard), []
+        yard.start()
+        yard.settle()
+        for number, path in enumerate(drawn[: 2 * LABELS]):
+            path.rename(yard.inbox / ("keep", "trash")[number % 2] / path.name)
+        yard.settle()
+        late, begin = 0.0, time.monotonic()
+        count = int(rate * seconds)
+        with watchman.watching():
+            for number in range(count):
+                due = begin + number / rate
+                late = max(late, time.monotonic() - due)
+                time.sleep(max(0.0, due - time.monotonic()))
+                path = staging / f"{number:06}{drawn[number % len(drawn)].suffix}"
+                path.write_bytes(kinds[number % len(kinds)] + b"%d" % number)
+                path.rename(yard.inbox / path.name)
+            fed = yard.status()["pending"]
+            _rest(yard)
+        losses += _unordered(yard, count + 2 * LABELS)
+        after = time.monotonic() - begin - seconds
+        slope = watchman.slope(min(seconds / 5, 120))
+        note = (
+            f"{watchman.said()}; memory {slope:+.2f} MB a minute; {fed} pending after the last "
+            f"file, all in order {after:.0f} s later"
+        )
+        yield Fault(f"{rate:g} files a second for {seconds:g} s", 1, losses, note)
