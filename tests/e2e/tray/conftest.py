@@ -16,12 +16,30 @@ from imgscore.errors import NoDesktopError
 from tests.e2e.conftest import BIN
 
 Xdisplay = pytest.importorskip("Xlib.display", reason="pip install 'imgscore[tray]'")
+X = pytest.importorskip("Xlib.X")
 
 PROGRAMS = {
     "Xvfb": "xvfb", "trayer": "trayer", "xdotool": "xdotool", "dbus-daemon": "dbus",
     "dbus-run-session": "dbus",
 }  # fmt: skip
 SECONDS = 60.0
+PANEL_FILE = "xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml"
+PANEL = """<?xml version="1.0"?>
+<channel name="xfce4-panel" version="1.0">
+  <property name="configver" type="int" value="2"/>
+  <property name="panels" type="array">
+    <value type="int" value="1"/>
+    <property name="panel-1" type="empty">
+      <property name="position" type="string" value="p=2;x=884;y=16"/>
+      <property name="size" type="uint" value="32"/>
+      <property name="plugin-ids" type="array"><value type="int" value="1"/></property>
+    </property>
+  </property>
+  <property name="plugins" type="empty">
+    <property name="plugin-1" type="string" value="systray"/>
+  </property>
+</channel>
+"""
 T = TypeVar("T")
 
 
@@ -40,6 +58,7 @@ class Desktop:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._at = (884, 16)
         reading, writing = os.pipe()
         screen = ("-noreset", "-screen", "0", "900x500x24")
         self._run("Xvfb", "-displayfd", str(writing), *screen, pass_fds=[writing])
@@ -82,6 +101,38 @@ class Desktop:
         self._run("trayer", "--edge", "top", "--align", "right", *size, env=self.environment)
         await_it(self._has_tray)
 
+    def panel(self) -> None:
+        """Start a panel whose tray takes icons over the bus, as KDE's and GNOME's do."""
+        file = Path(os.environ["XDG_CONFIG_HOME"]) / PANEL_FILE
+        file.parent.mkdir(parents=True)
+        file.write_text(PANEL)
+        self._run("xfce4-panel", "--disable-wm-check", env=self.environment)
+        await_it(lambda: "true" in self._ask_watcher("IsStatusNotifierHostRegistered"))
+
+        self._at = (836, 16)
+
+    def await_item(self) -> None:
+        """Until an icon is registered on the bus, and drawn."""
+        await_it(lambda: "imgscore" in self._ask_watcher("RegisteredStatusNotifierItems"))
+        x, y = self._at
+        await_it(lambda: self._pixel(x, y) != self._pixel(x + 30, y))
+
+    def _pixel(self, x: int, y: int) -> bytes:
+        connection = Xdisplay.Display(self.display)
+        try:
+            whole = 0xFFFFFFFF
+            return bytes(connection.screen().root.get_image(x, y, 1, 1, X.ZPixmap, whole).data)
+        finally:
+            connection.close()
+
+    def _ask_watcher(self, what: str) -> str:
+        return subprocess.run(
+            ["gdbus", "call", "--session", "--dest", part.WATCHER,
+             "--object-path", "/StatusNotifierWatcher",
+             "--method", "org.freedesktop.DBus.Properties.Get", part.WATCHER, what],
+            env=self.environment, capture_output=True, text=True, check=False,
+        ).stdout  # fmt: skip
+
     def _has_tray(self) -> bool:
         connection = Xdisplay.Display(self.display)
         try:
@@ -116,7 +167,8 @@ class Desktop:
 
     def choose(self, *keys: str) -> None:
         """Click the icon and go through its menu with these keys."""
-        self.xdotool("mousemove", "884", "16", "click", "1")
+        x, y = self._at
+        self.xdotool("mousemove", str(x), str(y), "click", "1")
         await_it(self._menu_is_open, lambda: "no menu opened")
         for key in keys:
             self.xdotool("key", key)
@@ -126,10 +178,9 @@ class Desktop:
         """A menu is a window of its own, unmanaged and mapped, and larger than the tray."""
         connection = Xdisplay.Display(self.display)
         try:
-            return any(
-                window.get_attributes().map_state == 2 and window.get_geometry().height > 100
-                for window in connection.screen().root.query_tree().children
-            )
+            windows = connection.screen().root.query_tree().children
+            seen = [one for one in windows if one.get_attributes().map_state == X.IsViewable]
+            return any(one.get_geometry().height > 100 for one in seen)
         finally:
             connection.close()
 

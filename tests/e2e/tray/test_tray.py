@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from imgscore import config
+from imgscore import desktop as part
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Daemon, imgscore
 from tests.e2e.tray.conftest import Desktop, await_it
@@ -72,6 +74,27 @@ def test_a_day_with_the_icon(desktop: Desktop, inbox: Path, start: Start, tmp_pa
     assert icon.wait(timeout=30) == 0
     assert desktop.title() == ""
     assert daemon.settle()["state"] == "running"
+
+
+def test_on_a_panel_that_takes_icons_over_the_bus(
+    desktop: Desktop, inbox: Path, start: Start
+) -> None:
+    for program, apt in (("xfce4-panel", "xfce4-panel xfconf"), ("gdbus", "libglib2.0-bin")):
+        if shutil.which(program) is None:
+            pytest.skip(f"apt install {apt}")
+    try:
+        part.import_gi().require_version("AyatanaAppIndicator3", "0.1")
+    except ValueError:
+        pytest.skip(part.INDICATOR)
+    daemon = start()
+    desktop.panel()
+    icon = desktop.icon()
+    desktop.await_item()
+    desktop.choose("Down", "Return")
+    await_it(lambda: daemon.settled_state() == "paused")
+    assert desktop.title() == ""  # no window of its own: it is the panel's
+    desktop.choose("Up", "Return")
+    assert icon.wait(timeout=30) == 0
 
 
 def test_work_is_counted(desktop: Desktop, inbox: Path, start: Start) -> None:
