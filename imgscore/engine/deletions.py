@@ -25,7 +25,7 @@ from imgscore.store import deletions, labels, sightings
 from imgscore.store.schema import Deletion, Fingerprint, LabelEvent, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Place, within
-from imgscore.work.tasks import Looked
+from imgscore.work.tasks import Crashed, Looked, Moving, Stuck
 
 if TYPE_CHECKING:
     from imgscore.engine.looker import Ticket
@@ -119,11 +119,14 @@ class Deletions:
         return [one for one in part if one.path not in under_way]
 
     def _answered(self) -> None:
-        """What workers found. What cannot be read says nothing."""
+        """What workers found; what was cut short is asked again, what cannot be read is not."""
         for one, ticket in self._asked:
-            if isinstance(ticket.answer, Looked):
-                here = one._replace(seen=ticket.answer.seen)
-                self._found.append((here, ticket.answer.digest))
+            match ticket.answer:
+                case Looked(seen, digest):
+                    self._found.append((one._replace(seen=seen), digest))
+                case Moving() | Stuck() | Crashed(""):
+                    self._unchanged.clear()
+                    self.hint()
         self._asked = [(one, ticket) for one, ticket in self._asked if ticket.answer is None]
 
     def _known(self, one: Deleted) -> bytes | None:

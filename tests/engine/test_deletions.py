@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from imgscore.engine.siblings import digest_of
 from imgscore.reconcile.rules import MOVE_WINDOW_NS
 from imgscore.store import deletions, labels
 from imgscore.store.schema import Deletion, Label
+from imgscore.work.tasks import Answer, Crashed, Look, Moving, Task
 from tests.disks import mounted
 from tests.engine.conftest import World, ask
 
@@ -132,6 +134,28 @@ def test_all_of_it_while_nothing_runs(watched: World, tool: tuple[str, ...]) -> 
     restore(files[1])
     watched.settled()
     assert label(watched, digests[1]) is None and label(watched, digests[0]) is not None
+
+
+def test_a_look_that_was_cut_short_is_repeated(
+    watched: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Answer] = [Moving(), Crashed("")]
+    of_files = [digest(file) for file in watched.inbox.glob("*.jpg")]
+    trash(CLI, *watched.inbox.glob("*.jpg"))
+    with watched.engine() as engine:
+        pool: Any = engine.house.pool
+        submit = pool.submit
+
+        def cut_short(task: Task) -> bool:
+            if not (answers and isinstance(task, Look) and b"/Trash/" in task.path):
+                return bool(submit(task))
+            pool._done.append((task, answers.pop()))
+            return True
+
+        monkeypatch.setattr(pool, "submit", cut_short)
+        watched.settle(engine)
+    assert not answers and len(of_files) == 3
+    assert all(label(watched, one) is not None for one in of_files)
 
 
 def test_a_folder_that_is_deleted_with_images_in_it(watched: World) -> None:
