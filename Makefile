@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint unit bench docs manual clean
+.PHONY: run test lint unit bench docs manual package clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -28,6 +28,10 @@ docs: .venv/installed-dev
 manual: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+package: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check 'build>=1.2'
+	$(BIN)/python tools/try_package.py
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench

@@ -20,8 +20,20 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"imgscore {version('imgscore')}")
+        raise typer.Exit
+
+
 @app.callback()
-def imgscore() -> None:
+def imgscore(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Which this is.")
+    ] = False,
+) -> None:
     """A callback keeps the verb's name on the command line where only one is loaded."""
 
 
@@ -31,15 +43,15 @@ Taste = Annotated[
     str | None,
     typer.Option("--taste", help="Which taste; each watch has one.", autocompletion=names.tastes),
 ]
+Thumbnails = Annotated[
+    bool, typer.Option("--thumbnails/--no-thumbnails", help="Pictures, where the terminal can.")
+]
 Files = Annotated[list[Path], typer.Argument(help="Image files.")]
 Folder = Annotated[
     Path | None, typer.Argument(help="Only this folder.", autocompletion=names.inboxes)
 ]
 
 
-Thumbnails = Annotated[
-    bool, typer.Option("--thumbnails/--no-thumbnails", help="Pictures, where the terminal can.")
-]
 def run(
     verb: str, arguments: dict[str, Any], human: Any, *, as_json: bool, daemon_only: bool = False
 ) -> None:

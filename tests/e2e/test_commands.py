@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,7 @@ def test_every_verb_has_help(tmp_path: Path) -> None:
     for verb in verbs:
         answer = imgscore(verb, "--help")
         assert answer.code == 0 and answer.out.startswith("Usage: imgscore"), verb
+
+
+def test_it_says_which_it_is() -> None:
+    assert imgscore("--version").out == f"imgscore {version('imgscore')}\n"
