@@ -65,8 +65,9 @@ class _Files(NamedTuple):
 def _install(files: _Files) -> None:
     program = shipped.program("imgscore")
     try:
-        _write(files.entry, ENTRY, _desktop_quoted(program))
-        _write(files.unit, UNIT, shipped.exec_quoted(program))
+        _write(files.entry, ENTRY, "Exec=imgscore ", f"Exec={_desktop_quoted(program)} ")
+        unit_start = f"ExecStart={shipped.exec_quoted(program)} "
+        _write(files.unit, UNIT, "ExecStart=/usr/bin/env imgscore ", unit_start)
         files.link.parent.mkdir(parents=True, exist_ok=True)
         files.link.unlink(missing_ok=True)
         files.link.symlink_to(Path("..") / UNIT)
@@ -83,10 +84,11 @@ def _uninstall(files: _Files) -> None:
     _tell_systemd()
 
 
-def _write(path: Path, template: str, program: str) -> None:
+def _write(path: Path, template: str, start: str, own_start: str) -> None:
+    """A file as it is shipped, but for the program that it starts."""
     text = shipped.template(template).read_text(encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.replace("@IMGSCORE@", program), encoding="utf-8")
+    path.write_text(text.replace(start, own_start), encoding="utf-8")
 
 
 def _desktop_quoted(path: Path) -> str:

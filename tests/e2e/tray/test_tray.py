@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import config
 from imgscore import desktop as part
 from tests.conftest import put
-from tests.e2e.conftest import BIN, Daemon, imgscore
+from tests.e2e.conftest import BIN, Daemon
 from tests.e2e.tray.conftest import Desktop, await_it
 
 Start = Callable[..., Daemon]
@@ -159,25 +158,6 @@ def test_on_wayland_what_is_missing_is_named(desktop: Desktop) -> None:
     done = without_desktop(WAYLAND_DISPLAY="wayland-9", DBUS_SESSION_BUS_ADDRESS=desktop.bus)
     assert done.returncode == 4 and len(done.stderr.splitlines()) == 2
     assert "no tray is running on display wayland-9" in done.stderr
-
-
-def test_shown_at_login_or_not(environment: Path) -> None:
-    folder = environment / "config"
-    assert not list(folder.rglob("*tray*"))
-    answer = imgscore("tray", "--install", "--json")
-    assert answer.code == 0 and answer.row["installed"]
-    entry, unit, link = (Path(file) for file in answer.row["files"])
-    program = str(BIN / "imgscore")
-    assert f'Exec="{program}" tray --wait 60\n' in entry.read_text()
-    assert f'ExecStart="{program}" tray --wait 60\n' in unit.read_text()
-    assert link.resolve() == unit
-    assert "@" not in entry.read_text() + unit.read_text()
-    assert imgscore("tray", "--install").code == 0  # again is fine
-    answer = imgscore("tray", "--uninstall", "--json")
-    assert answer.code == 0 and not answer.row["installed"]
-    assert not list(folder.rglob("*tray*"))
-    assert imgscore("tray", "--install", "--uninstall").code == 2
-    assert not config.places.config_file().exists()
 
 
 def test_the_doctor_says_whether_an_icon_can_be_shown(desktop: Desktop) -> None:
