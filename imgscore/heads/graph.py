@@ -116,7 +116,9 @@ def extend(cosine: Floats, values: Floats) -> Floats:
     cosine: float32 [n, N] between images and nodes. An image that is a node has its own value.
     All nodes are asked, since finding the nearest would take longer than the farthest weigh.
     """
-    weight = np.exp(NEARNESS * (cosine - cosine.max(axis=1, keepdims=True)))
+    weight: Floats = cosine - cosine.max(axis=1, keepdims=True)
+    weight *= NEARNESS
+    np.exp(weight, out=weight)
     found: Floats = weight @ values
     found /= weight.sum(axis=1, keepdims=True)
     return found

@@ -105,7 +105,9 @@ class KernelHead:
 
 def rbf(cosine: Floats, gamma: float) -> Floats:
     """exp(-gamma · |x - y|²) of unit vectors x, y from their cosine."""
-    return np.asarray(np.exp(2 * gamma * (cosine - 1)))
+    found: Floats = cosine - 1
+    found *= 2 * gamma
+    return np.asarray(np.exp(found, out=found))
 
 
 class KernelRecipe:
