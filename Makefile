@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint unit bench docs manual package clean
+.PHONY: run test lint unit bench bench-check docs manual package clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -35,6 +35,9 @@ package: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench
+
+bench-check: .venv/installed-dev
+	$(BIN)/python -m bench.check $(CHECK)
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

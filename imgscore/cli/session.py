@@ -110,10 +110,12 @@ class Writer:
     def _open(self) -> None:
         from imgscore.engine.engine import Engine
         from imgscore.store.store import Store
+        from imgscore.store.verify import after_a_crash
 
         settings = settings_in_force()
         with ExitStack() as stack:
-            stack.enter_context(StoreLock(places.data_folder()))
+            lock = stack.enter_context(StoreLock(places.data_folder()))
+            after_a_crash(lock, places.store_folder())
             store = stack.enter_context(Store(places.store_folder()))
             engine = stack.enter_context(Engine(store, settings, places.heads_folder()))
             self._stack = stack.pop_all()

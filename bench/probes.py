@@ -1,0 +1,204 @@
+"""What bench.check measures: parts of imgscore, each with a reference that a loss does not meet.
+
+A reference is of like nature (pixels, products, system calls, imports), so that a busy or another
+machine changes both alike.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+FILES = 4000
+ENTRIES = 5000
+ROWS = 1000
+PLACES = ("CONFIG_HOME", "DATA_HOME", "CACHE_HOME", "RUNTIME_DIR")
+
+
+class Probe(NamedTuple):
+    """A piece of work, and what it is measured in; both give the CPU seconds that they took."""
+
+    name: str
+    seconds: Callable[[], float]
+    reference_seconds: Callable[[], float]
+
+
+def probes(scratch: Path) -> Iterator[Probe]:
+    """Every probe, ready to be measured; `scratch` is an empty folder."""
+    yield from _pixels()
+    yield from _vectors()
+    yield from _files(scratch)
+    yield from _order()
+    yield from _commands(scratch)
+
+
+def _own(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def _pixels() -> Iterator[Probe]:
+    """Decoding against Pillow alone; looking (hash apart) against products of matrices."""
+    import numpy as np
+    from PIL import Image
+
+    from imgscore.demo.pictures import draw_all
+    from imgscore.embedders import lite0
+    from imgscore.images.decode import decode
+
+    drawn = [image.convert("RGB") for _, image in draw_all(8)]
+    small = [_file(image, "PNG") for image in drawn]
+    camera = _file(drawn[0].resize((4000, 3000)), "JPEG", quality=92)
+
+    def bare(data: bytes, scale: int = 1) -> None:
+        with Image.open(io.BytesIO(data)) as image:
+            if scale > 1:
+                image.draft(None, (image.width // scale, image.height // scale))
+            image.load()
+
+    yield Probe(
+        "decode a 12-megapixel JPEG",
+        partial(_own, lambda: decode(camera)),
+        partial(_own, lambda: bare(camera, 8)),
+    )
+    yield Probe(
+        "decode small PNGs",
+        partial(_own, lambda: [decode(data) for data in small]),
+        partial(_own, lambda: [bare(data) for data in small]),
+    )
+    embedder = lite0.load()
+    pictures = [decode(data) for data in small]
+    matrix = np.random.default_rng(1).standard_normal((512, 512), np.float32)
+    yield Probe(
+        "embed",
+        partial(_own, lambda: embedder.embed(pictures)),
+        partial(_own, lambda: [matrix @ matrix for _ in range(20)]),
+    )
+
+
+def _file(image: object, kind: str, **options: int) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)  # type: ignore[attr-defined]
+    return stream.getvalue()
+
+
+def _vectors() -> Iterator[Probe]:
+    """Training and scoring against products of matrices."""
+    import numpy as np
+
+    from bench.house import liked
+    from imgscore.embedders import lite0_spec
+    from imgscore.heads.base import Examples
+    from imgscore.heads.recipes import AUTO, recipe
+
+    chance = np.random.default_rng(1)
+    values = np.abs(chance.standard_normal((ROWS, lite0_spec.DIM))).astype(np.float16)
+    keep = liked(values)[:200]
+    examples = Examples(values[:200], keep, values[200:], lite0_spec.SECTIONS, lite0_spec.ID)
+    matrix = chance.standard_normal((1024, 1024), np.float32)
+    product = partial(_own, lambda: [matrix @ matrix for _ in range(3)])
+    yield Probe("train on 200 labels", partial(_own, lambda: recipe(AUTO).fit(examples)), product)
+    head = recipe(AUTO).fit(examples).head
+    yield Probe("score 1,000 vectors", partial(_own, lambda: head.score(values)), product)
+
+
+def _files(scratch: Path) -> Iterator[Probe]:
+    """A scan of what has not changed against the same calls of the system; the store's writes."""
+    import numpy as np
+
+    from imgscore.embedders import lite0_spec
+    from imgscore.engine.scan import scan
+    from imgscore.images.version import DECODER_VERSION
+    from imgscore.store import sightings, vectors
+    from imgscore.store.schema import Fingerprint, Sighting
+    from imgscore.store.store import Store, Txn
+    from imgscore.watches import Watch, Watches
+
+    folder = scratch / "inbox"
+    folder.mkdir()
+    inbox = os.fsencode(folder)
+    for number in range(FILES):
+        (folder / f"{number:05}.png").write_bytes(b"")
+    store = Store(scratch / "store")
+
+    def know(txn: Txn) -> None:
+        for entry in os.scandir(inbox):
+            seen, digest = Fingerprint.of_stat(entry.stat()), os.urandom(32)
+            sightings.record(txn, Sighting(entry.path, seen, digest, inbox, "inbox"))
+
+    store.commit(know)
+    watches = Watches([Watch(inbox, (), (), "default", "best-newest")])
+
+    def again() -> None:
+        parts = list(scan(store, watches, inbox, DECODER_VERSION))
+        assert not any(part.changed or part.gone for part in parts)
+
+    yield Probe(
+        "scan of unchanged files",
+        partial(_own, again),
+        partial(_own, lambda: [one.stat() for one in os.scandir(inbox)]),
+    )
+    rows = np.random.default_rng(1).bytes(ROWS * lite0_spec.DIM * 2)
+    size = lite0_spec.DIM * 2
+
+    def write() -> None:
+        digests = [random.randbytes(32) for _ in range(ROWS)]
+        pairs = ((one, rows[at * size : (at + 1) * size]) for at, one in enumerate(digests))
+        store.commit(lambda txn: vectors.append(txn, lite0_spec.ID, pairs))
+        store.commit(lambda txn: vectors.drop(txn, lite0_spec.ID))
+
+    yield Probe("write 1,000 vectors", partial(_own, write),
+                partial(_own, lambda: zlib.crc32(rows * 20)))  # fmt: skip
+
+
+def _order() -> Iterator[Probe]:
+    """A plan against sorting the same entries by hand."""
+    from bench.order import NOW_NS, folder
+    from imgscore.order.plan import plan
+
+    entries = folder(ENTRIES, deviation=0.005)
+    yield Probe(
+        "plan an order",
+        partial(_own, lambda: plan(entries, NOW_NS)),
+        partial(_own, lambda: [sorted(entries, key=lambda one: -one.score) for _ in range(10)]),
+    )
+
+
+def _commands(scratch: Path) -> Iterator[Probe]:
+    """Starting the program against starting what it is built on."""
+    home = scratch / "home"
+    home.mkdir()
+    environment = os.environ | {f"XDG_{place}": os.fspath(home) for place in PLACES}
+    imgscore = shutil.which("imgscore", path=os.path.dirname(sys.executable)) or "imgscore"
+    modules = "import typer._adapters" if _has_adapters() else "import typer"
+
+    def child(*command: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    reference = partial(child, sys.executable, "-c", modules)
+    yield Probe("imgscore --help", partial(child, imgscore, "--help"), reference)
+    yield Probe("imgscore status", partial(child, imgscore, "status"), reference)
+    daemon = "import imgscored.main"
+    yield Probe("load the daemon", partial(child, sys.executable, "-c", daemon), reference)
+
+
+def _has_adapters() -> bool:
+    """Whether this Typer loads pydantic, which its commands then do too."""
+    import importlib.util
+
+    return importlib.util.find_spec("typer._adapters") is not None
