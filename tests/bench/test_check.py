@@ -34,7 +34,9 @@ def test_what_looks_slower_is_judged_by_all_its_pairs() -> None:
 
 def test_every_probe_has_a_baseline_and_can_be_measured(tmp_path: Path) -> None:
     baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
-    found = list(probes(tmp_path))
+    folder = tmp_path / "probes"
+    folder.mkdir()
+    found = list(probes(folder))
     assert {probe.name for probe in found} == set(baseline)
     for probe in found:
         assert probe.seconds() >= 0 and probe.reference_seconds() >= 0, probe.name
