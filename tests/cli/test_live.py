@@ -37,6 +37,7 @@ def status(looked: int, pending: int, **changes: Any) -> dict[str, Any]:
         "looked": looked,
         "events": [EVENT],
         "dry_run": False,
+        "waiting": None,
         "troubles": [],
     }
     return {**row, **changes}
@@ -85,3 +86,10 @@ def test_names_are_text_and_nothing_else() -> None:
 def test_it_fits_a_narrow_terminal() -> None:
     row, pace = paced((0, status(0, 5)), (1, status(1, 4)))
     assert max(map(len, shown(row, pace, width=40).splitlines())) <= 40
+
+
+def test_what_waits_for_the_power() -> None:
+    row, pace = paced((0, status(0, 100, waiting="on battery")))
+    assert "waiting: on battery" in line(row, pace)
+    assert "waiting: on battery" in shown(row, pace)
+    assert "waiting" not in shown(status(0, 100), pace)
