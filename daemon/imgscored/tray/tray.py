@@ -61,8 +61,10 @@ class Tray:
         self._icon.title = self._face.tooltip
         self._icon.update_menu()
 
-    def _do(self, deed: Callable[[], str | None]) -> None:
+    def _do(self, deed: Callable[[], str | None], saying: str = "") -> None:
         """Carry something out beside the loop; what comes of it stands in the menu."""
+        self._said = saying
+        self._wake.set()
 
         def work() -> None:
             try:
@@ -75,7 +77,7 @@ class Tray:
 
     def start(self) -> None:
         """Start the daemon."""
-        self._do(lambda: client.command("start"))
+        self._do(lambda: client.command("start"), "starting …")
 
     def pause(self) -> None:
         """Let the daemon rest for an hour."""
@@ -93,7 +95,7 @@ class Tray:
             use = "in use" if row["used"] else "not used: the one before is better"
             return f"head {row['head']}, {row['labels']} labels: {use}"
 
-        self._do(learn)
+        self._do(learn, "learning …")
 
     def open_folder(self, folder: str) -> None:
         """Show a folder in the file manager."""
@@ -101,7 +103,7 @@ class Tray:
 
     def open_report(self) -> None:
         """Make the report, and show it in the browser."""
-        self._do(lambda: client.command("report", "--open"))
+        self._do(lambda: client.command("report", "--open"), "making the report …")
 
     def show_failure(self, path: str) -> None:
         """Show the folder of a file that failed."""

@@ -167,14 +167,18 @@ class Desktop:
 
     def choose(self, *keys: str) -> None:
         """Click the icon and go through its menu with these keys."""
-        x, y = self._at
-        self.xdotool("mousemove", str(x), str(y), "click", "1")
-        await_it(self._menu_is_open, lambda: "no menu opened")
+        self.open_menu()
         for key in keys:
             self.xdotool("key", key)
-        await_it(lambda: not self._menu_is_open(), lambda: "the menu stayed open")
+        await_it(lambda: not self.menu_is_open(), lambda: "the menu stayed open")
 
-    def _menu_is_open(self) -> bool:
+    def open_menu(self) -> None:
+        """Click the icon; the menu is there when this returns."""
+        x, y = self._at
+        self.xdotool("mousemove", str(x), str(y), "click", "1")
+        await_it(self.menu_is_open, lambda: "no menu opened")
+
+    def menu_is_open(self) -> bool:
         """A menu is a window of its own, unmanaged and mapped, and larger than the tray."""
         connection = Xdisplay.Display(self.display)
         try:

@@ -119,6 +119,21 @@ def _children(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
+def test_an_open_menu_stays_as_it_is(desktop: Desktop, inbox: Path, start: Start) -> None:
+    daemon = start()
+    desktop.tray()
+    desktop.icon()
+    desktop.await_title("imgscore: needs ")
+    desktop.open_menu()
+    daemon.ask("pause")
+    desktop.await_title("imgscore: paused")
+    assert desktop.menu_is_open()
+    desktop.xdotool("key", "Escape")
+    await_it(lambda: not desktop.menu_is_open())
+    # Once closed it is made anew: what can be chosen first is Resume, no longer Pause.
+    await_it(lambda: desktop.choose("Down", "Return") or daemon.settled_state() == "running")
+
+
 def test_one_icon_a_session(desktop: Desktop) -> None:
     desktop.tray()
     first = desktop.icon()
