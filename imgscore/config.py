@@ -75,6 +75,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """the embedder: a name from `imgscore model list`, or a folder in UForm's layout"""
     device: str = "auto"
     """"auto", "cpu", "cuda" …: the onnxruntime execution provider"""
+    head: Literal["auto", "kernel", "mlp"] = "auto"
+    """what learns a taste: auto is the best one measured, now kernel; mlp needs imgscore[torch]"""
     use_filename: bool = False
     """true: what a file is called counts too, beside what it shows"""
     dry_run: bool = False

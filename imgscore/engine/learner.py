@@ -184,7 +184,7 @@ class Learner:
         """Hand out trainings and scorings that are due."""
         for taste, state in self.tastes.items():
             if may_train and state.wants_training and state.due is not None and state.due <= now:
-                if self.house.pool.submit(Train(taste)):
+                if self.house.pool.submit(Train(taste, self.house.config.head)):
                     state.due, state.training = None, True
             elif state.unscored and not state.scoring:
                 self._score(taste, state)

@@ -98,7 +98,7 @@ def train(context: Context, task: Train) -> Trained:
         previous = files.load(head_file(context.heads_folder, task.taste, before.version))
         seen = np.array([one.sequence <= before.label_sequence for one in labelled.labels])
     step("in training")
-    done = train_head(labelled.examples, previous=previous, seen=seen)
+    done = train_head(labelled.examples, kind=task.recipe, previous=previous, seen=seen)
     files.save(done.head, head_file(context.heads_folder, task.taste, version))
     step("after training")
     return Trained(

@@ -68,7 +68,7 @@ def study(context: Context, task: Study) -> Iterator[Studied]:
 
 def _evaluate(context: Context, txn: Txn, task: Study) -> list[Row]:
     examples = examples_of(context, txn, task.taste).examples
-    return [msgspec.to_builtins(evaluate(examples))]
+    return [msgspec.to_builtins(evaluate(examples, kind=task.arguments["recipe"]))]
 
 
 def _suspects(context: Context, txn: Txn, task: Study) -> list[Row]:

@@ -31,9 +31,10 @@ class Rescore(msgspec.Struct, tag=True, frozen=True):
 
 
 class Train(msgspec.Struct, tag=True, frozen=True):
-    """Learn a taste from the labels in the store."""
+    """Learn a taste from the labels in the store. `recipe`: a name of heads.recipes."""
 
     taste: str
+    recipe: str = "auto"
 
 
 class Study(msgspec.Struct, tag=True, frozen=True):

@@ -1,0 +1,59 @@
+"""Learning from a store: what a head is given, and which head it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgscore.embedders import lite0_spec
+from imgscore.heads import mlp
+from imgscore.images.traits import Traits
+from imgscore.store import labels, records, vectors
+from imgscore.store.schema import LabelEvent
+from imgscore.store.store import Store, Txn
+from imgscore.work.context import Context
+from imgscore.work.learning import examples_of, train
+from imgscore.work.tasks import Train
+
+COUNT = 40
+
+
+@pytest.fixture
+def context(tmp_path: Path):
+    """A worker's context: 40 labelled vectors, of which 0 and 1 are frames of one burst."""
+    values = np.random.default_rng(0).random((COUNT, lite0_spec.DIM), np.float32)
+    values[1] = 0.8 * values[0] + 0.2 * values[1]
+    digests = [number.to_bytes(32, "big") for number in range(COUNT)]
+
+    def fill(txn: Txn) -> None:
+        rows = (row.tobytes() for row in values.astype(np.float16))
+        vectors.append(txn, lite0_spec.ID, zip(digests, rows, strict=True))
+        for number, digest in enumerate(digests):
+            name = "keep" if number % 2 else "trash"
+            labels.append(txn, LabelEvent(number + 1, "default", digest, name, "import", b"/a"))
+            # the first two within a second, the others a year apart
+            taken = f"2024-05-06T12:00:0{number}" if number < 2 else f"20{number + 10}-05-06T12:00:00"
+            traits = Traits(width=4, height=3, format="JPEG", bytes_per_pixel=1.0, taken=taken)
+            records.record_traits(txn, digest, traits)
+
+    with Store(tmp_path / "store") as store:
+        store.commit(fill)
+    made = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
+    yield made
+    made.store.close()
+
+
+def test_frames_of_a_burst_are_one_group(context: Context) -> None:
+    with context.store.read() as txn:
+        labelled = examples_of(context, txn, "default")
+    group = dict(zip(labelled.digests, labelled.examples.groups.tolist(), strict=True))
+    first, second, *others = (group[number.to_bytes(32, "big")] for number in range(COUNT))
+    assert first == second
+    assert len({first, *others}) == COUNT - 1
+
+
+def test_the_head_is_the_one_asked_for(context: Context, monkeypatch) -> None:
+    pytest.importorskip("torch", reason="torch is an extra: imgscore[torch]")
+    monkeypatch.setattr(mlp, "HIDDEN", (8,))
+    assert train(context, Train("default", "mlp")).record.report["kind"] == "mlp"
+    assert train(context, Train("default")).record.report["kind"] == "kernel"
