@@ -1,5 +1,6 @@
 """The Typer application and what every verb file shares."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,5 +69,10 @@ def named(row: Row, text: str) -> str:
 
 
 def text_of(path: Path | None) -> str | None:
-    """A path as the verbs take it."""
-    return None if path is None else str(path)
+    """A path as the verbs take it: whole, since a daemon has a working folder of its own."""
+    return None if path is None else str(path.absolute())
+
+
+def texts_of(paths: Iterable[Path] | None) -> list[str]:
+    """Paths as the verbs take them."""
+    return [str(path.absolute()) for path in paths or ()]

@@ -38,7 +38,7 @@ def embed(
     """Embed a large folder that need not be watched, on many processes or machines."""
     if scheduler is not None and workers is not None:
         raise UsageError("--scheduler and --workers", "give one of them")
-    root = os.path.realpath(whole_path(str(folder)))
+    root = os.path.realpath(whole_path(str(folder.absolute())))
     if not os.path.isdir(root):
         raise UsageError(f"{shown(root)} is not a folder", "check the name")
     messages = _messages(root, scheduler, workers or cpus())

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from imgscore.cli import names
-from imgscore.cli.app import Json, Taste, app, run
+from imgscore.cli.app import Json, Taste, app, run, text_of
 from imgscore.verbs.base import Row
 
 group = typer.Typer(help="The trained heads.", no_args_is_help=True, rich_markup_mode=None)
@@ -41,7 +41,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Use a head that was trained elsewhere, on the embedder in use."""
-    arguments = {"action": "import", "file": str(file.absolute()), "taste": taste}
+    arguments = {"action": "import", "file": text_of(file), "taste": taste}
     run("heads", arguments, _describe, as_json=as_json)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Files, Json, Taste, app, named, run
+from imgscore.cli.app import Files, Json, Taste, app, named, run, texts_of
 from imgscore.verbs.base import Row
 
 
@@ -26,7 +26,7 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Label files where they are, instead of moving them into keep/ or trash/."""
-    arguments = {"label": label.value, "files": [str(file) for file in files], "taste": taste}
+    arguments = {"label": label.value, "files": texts_of(files), "taste": taste}
     run("label", arguments, lambda row: named(row, row["label"] or "clear"), as_json=as_json)
 
 
@@ -39,8 +39,8 @@ def import_labels(
 ) -> None:
     """Learn from folders that are sorted already; their files stay as they are."""
     arguments = {
-        "keep": [str(folder) for folder in keep or []],
-        "trash": [str(folder) for folder in trash or []],
+        "keep": texts_of(keep),
+        "trash": texts_of(trash),
         "taste": taste,
     }
     run("import-labels", arguments, _describe, as_json=as_json)

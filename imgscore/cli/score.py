@@ -1,7 +1,7 @@
 """score: how much you would like a file."""
 
 from imgscore.cli import pictures
-from imgscore.cli.app import Files, Json, Taste, Thumbnails, app, named
+from imgscore.cli.app import Files, Json, Taste, Thumbnails, app, named, texts_of
 from imgscore.cli.pictures import Named
 from imgscore.verbs.base import Row
 
@@ -11,7 +11,7 @@ def score(
     files: Files, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
     """How likely you would keep each file, from 0 to 1; it may lie anywhere."""
-    arguments = {"files": [str(file) for file in files], "taste": taste}
+    arguments = {"files": texts_of(files), "taste": taste}
     pictures.run(
         "score",
         arguments,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from imgscore.cli import output, pictures, session
-from imgscore.cli.app import Json, Taste, Thumbnails, app, named
+from imgscore.cli.app import Json, Taste, Thumbnails, app, named, text_of
 from imgscore.cli.output import printable
 from imgscore.cli.pictures import Named
 from imgscore.errors import UsageError
@@ -68,7 +68,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Why a file has its score: the images that speak for it and against it."""
-    arguments = {"file": str(file), "taste": taste, "count": count}
+    arguments = {"file": text_of(file), "taste": taste, "count": count}
 
     def images(row: Row) -> list[list[Named]]:
         if row["error"] is not None:

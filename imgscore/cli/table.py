@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgscore import config, places
-from imgscore.cli.app import Json, Taste, app, run
+from imgscore.cli.app import Json, Taste, app, run, text_of
 from imgscore.cli.output import printable, to_json
 from imgscore.config import Config
 from imgscore.errors import StoreError
@@ -42,7 +42,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Take labels from a Parquet file, and embeddings if they are of the embedder in use."""
-    arguments = {"file": str(file.absolute()), "taste": taste}
+    arguments = {"file": text_of(file), "taste": taste}
     run("import", arguments, _describe, as_json=as_json)
 
 

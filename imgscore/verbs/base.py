@@ -96,7 +96,12 @@ def rows_of(messages: Iterable[Message]) -> list[Row]:
 
 
 def whole_path(file: str) -> bytes:
-    """An absolute path in bytes; links above the file are resolved, the file itself is not."""
+    """A whole path in bytes: links above the file are resolved, the file itself is not.
+
+    Raises UsageError for one that depends on a working folder: a daemon has its own.
+    """
+    if not os.path.isabs(file):
+        raise UsageError(f"{file}: not a whole path", "give it from / on")
     folder, name = os.path.split(os.path.abspath(os.fsencode(file)))
     return os.path.join(os.path.realpath(folder), name)
 

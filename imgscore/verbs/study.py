@@ -4,7 +4,7 @@ from collections.abc import Generator
 from typing import Any
 
 from imgscore.engine.engine import Engine
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store import labels, sightings
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Message, Row, shown
@@ -55,6 +55,8 @@ def with_paths(engine: Engine, taste: str, rows: list[Row], *keys: str) -> list[
 def inboxes_of(engine: Engine, taste: str) -> list[bytes]:
     """The inboxes that a taste judges. Raises ImgscoreError where there is none."""
     found = [watch.inbox for watch in engine.house.watches.all if watch.taste == taste]
+    if not engine.house.watches.all:
+        raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
     if not found:
         raise ImgscoreError(f"no inbox has the taste {taste!r}", "see: imgscore status")
     return found

@@ -5,7 +5,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.learner import LEAST_LABELS
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store import records
 from imgscore.verbs.base import Result, Steps, until_idle
 
@@ -19,6 +19,8 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """A row a taste. Raises ImgscoreError where there are too few labels."""
     tastes = [request.taste] if request.taste else sorted(engine.learner.tastes)
+    if not tastes:
+        raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
     for taste in tastes:
         engine.learner.relearn(taste, at_once=True)
         missing = engine.learner.tastes[taste].missing

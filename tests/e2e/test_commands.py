@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from imgscore import places
+from imgscore.errors import UsageError
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Answer, Daemon, imgscore, newest_first
 
@@ -224,3 +225,28 @@ def test_every_verb_has_help(tmp_path: Path) -> None:
 
 def test_it_says_which_it_is() -> None:
     assert imgscore("--version").out == f"imgscore {version('imgscore')}\n"
+
+
+def test_names_are_of_where_the_command_was_given(
+    inbox: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught(inbox)
+    daemon = start()
+    daemon.settle()
+    monkeypatch.chdir(inbox)
+    assert imgscore("score", "--json", "sun-003.jpg").row["path"] == str(inbox / "sun-003.jpg")
+    assert imgscore("explain", "--json", "../inbox/sun-003.jpg").row["error"] is None
+    assert imgscore("label", "keep", "sun-004.png").code == 0
+    assert imgscore("restore-times", "--dry-run", "keep").out == ""
+    assert len(imgscore("restore-times", "--dry-run", "--json", ".").rows) == 12
+    assert imgscore("history", "--json", "keep").rows
+    assert imgscore("import-labels", "--keep", "keep").code == 0
+    assert imgscore("scan", "--json", ".").row["failed"] == 0
+    with pytest.raises(UsageError, match="whole path"):
+        daemon.ask("score", files=["sun-003.jpg"])
+
+
+def test_what_needs_a_folder_says_how_to_begin() -> None:
+    for verb in ("next", "train", "order", "scan"):
+        answer = imgscore(verb)
+        assert answer.code == 3 and "imgscore init" in answer.err, answer
