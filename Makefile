@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint unit bench bench-check docs manual package clean
+.PHONY: run test lint unit bench torture bench-check docs manual package clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -35,6 +35,10 @@ package: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench
+
+# An hour or two: real daemons killed, starved and overrun; what is lost is in bench/TORTURE.md.
+torture: .venv/installed-dev
+	$(BIN)/python -m bench.torture
 
 bench-check: .venv/installed-dev
 	$(BIN)/python -m bench.check $(CHECK)

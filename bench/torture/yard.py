@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -159,6 +160,13 @@ class Yard:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
+
+    def connect(self) -> socket.socket:
+        """A client that says nothing."""
+        connection = control.connect(self._socket)
+        if connection is None:
+            raise LostError("nobody listens")
+        return connection
 
     def ask(self, verb: str, **arguments: Any) -> list[Row]:
         """A verb's rows, from the daemon. Raises NoDaemonError where it ends before."""

@@ -192,9 +192,14 @@ class Loop:
         return self._engine.house.version, self._engine.pending
 
     def publish(self) -> None:
-        """Make a new snapshot."""
-        self._published = self._state()
-        self.snapshot = status(self._engine, running=True)
+        """Make a new snapshot; where a descriptor is wanting, the old one stays for a while."""
+        published = self._state()
+        try:
+            self.snapshot = status(self._engine, running=True)
+        except OSError as error:
+            logger.warning("no new status: %s", error)
+            return
+        self._published = published
         self.snapshot["troubles"] += [
             f"{root.decode(errors='replace')}: polled: {why}"
             for root, why in self._watcher.polled.items()

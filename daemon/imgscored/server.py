@@ -3,6 +3,7 @@
 Status is answered from the loop's last snapshot, so that it never waits for work.
 """
 
+import errno
 import json
 import logging
 import os
@@ -24,6 +25,9 @@ MOST_CLIENTS = 32
 REQUEST_SECONDS = 10.0
 # While there is nothing to say, it is seen this often whether the client is still there.
 GONE_SECONDS = 1.0
+# A client that cannot be taken on for want of a descriptor or of memory waits so long.
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
+PASSING_SECONDS = 0.1
 
 
 class Server:
@@ -37,6 +41,7 @@ class Server:
         self._snapshot = snapshot
         self._clients: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.unlink(missing_ok=True)  # of a daemon that was killed: we hold the store's lock
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -54,8 +59,10 @@ class Server:
         while True:
             try:
                 client, _ = self._listener.accept()
-            except OSError:
-                return  # closed
+            except OSError as error:
+                if error.errno not in PASSING or self._closed.wait(PASSING_SECONDS):
+                    return  # closed
+                continue
             with self._lock:
                 crowded = len(self._clients) >= MOST_CLIENTS
                 if not crowded:
@@ -99,6 +106,7 @@ class Server:
 
     def close(self) -> None:
         """Stop listening; clients that wait are let go."""
+        self._closed.set()
         with self._lock:
             clients = list(self._clients)
         self._listener.shutdown(socket.SHUT_RDWR)

@@ -113,8 +113,8 @@ class Engine:
             before = self.pending
             try:
                 self._advance(now)
-            except StoreError as error:
-                self._stumble(f"{error.message}; {error.remedy}", "store")
+            except (StoreError, OSError) as error:
+                self._stumble(_said(error), "store")
                 self.looker.hint_all()  # what was under way is found again
             if (before and self.idle) or self._retry_at > now:
                 return  # whoever waits for this, or for the end of a trouble, wants to know at once
@@ -124,8 +124,8 @@ class Engine:
         for task, answer in self.house.pool.answers(wait, wake):
             try:
                 self._take(task, answer)
-            except StoreError as error:
-                self._stumble(f"{error.message}; {error.remedy}", "store")
+            except (StoreError, OSError) as error:
+                self._stumble(_said(error), "store")
                 self._take_again(task)
 
     def _next_times(self) -> list[float | None]:
@@ -236,3 +236,10 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _said(error: StoreError | OSError) -> str:
+    """What is wrong outside, and what to do; an OSError is most often a want of descriptors."""
+    if isinstance(error, StoreError):
+        return f"{error.message}; {error.remedy}"
+    return f"the system refuses: {error}; end other programs, or raise limits"

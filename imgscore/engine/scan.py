@@ -106,7 +106,9 @@ def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes])
             elsewhere += device is not None and sighting.seen.dev != device
             result.gone.append(sighting.path)
         for failure in records.failures(txn):
-            if path_key(failure.path) not in present and within(failure.path, root):
+            if path_key(failure.path) in present or not within(failure.path, root):
+                continue
+            if not any(within(failure.path, folder) for folder in unlisted):
                 result.gone.append(failure.path)
     if result.gone and not present and elsewhere == len(result.gone):
         return Slice(offline=True)  # the mount point without its disk

@@ -1,7 +1,9 @@
 """The control socket against whoever speaks badly."""
 
+import contextlib
 import json
 import os
+import resource
 import socket
 import stat
 import threading
@@ -205,3 +207,26 @@ def test_whoever_follows_and_does_not_read_is_let_go(
             time.sleep(0.001)
         lines = client.makefile("rb").readlines()
     assert lines and b"done" not in lines[-1]
+
+
+def test_it_listens_on_when_descriptors_are_wanting(tmp_path: Path) -> None:
+    mailbox, path = Mailbox(), tmp_path / "control.sock"
+    with closing(mailbox), closing(Server(path, mailbox, lambda: {"state": "running"})):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        client = socket.socket(socket.AF_UNIX)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, limit[1]))
+        spare = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:  # below the limit, too, none is left
+                    spare.append(os.open("/dev/null", os.O_RDONLY))
+            client.connect(os.fspath(path))
+            time.sleep(3 * server_module.PASSING_SECONDS)  # it is refused a descriptor meanwhile
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+            for one in spare:
+                os.close(one)
+        with client:
+            client.settimeout(20)
+            client.sendall(control.encode({"verb": "status"}))
+            assert b"running" in client.recv(1000)

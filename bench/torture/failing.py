@@ -1,0 +1,276 @@
+"""Disks that are full, broken or locked, a damaged store, a clock set back, no descriptor left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from bench.torture.crash import tried
+from bench.torture.missed import SOON, SkippedError
+from bench.torture.story import HOUR, LONG_AGO, digest_of, draw
+from bench.torture.yard import Fault, LostError, Yard, ending
+
+# Root without its powers is asked for permission like anybody else.
+POWERLESS = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
+CLOCK = """
+import os, time
+back = int(os.environ["CLOCK_SET_BACK"])
+real_ns, real = time.time_ns, time.time
+time.time_ns = lambda: real_ns() - back * 10**9
+time.time = lambda: real() - back
+"""
+STORE_ERROR = 5
+
+
+def _learned(yard: Yard, **settings: float) -> dict[str, int]:
+    """Ten pictures of each kind, three of each labelled, in order, the daemon at rest.
+
+    digest → the user's own mtime.
+    """
+    yard.prepare(**{**SOON, **settings})
+    dates, found = {}, []
+    for number in range(20):
+        path = draw(("sun", "text")[number % 2], number, yard.inbox)
+        date = LONG_AGO + number * HOUR + 77
+        os.utime(path, ns=(date, date))
+        dates[digest_of(path)] = date
+        found.append(path)
+    yard.start()
+    yard.settle()
+    for number in range(6):
+        found[number].rename(yard.inbox / ("keep", "trash")[number % 2] / found[number].name)
+    yard.settle()
+    return dates
+
+
+def _whole(yard: Yard, dates: dict[str, int], labels: int = 6) -> None:
+    """Labels, dates and the store itself are as they should be."""
+    yard.settle()
+    problems = [row for row in yard.ask("db", action="check") if row["error"]]
+    if problems:
+        raise LostError(f"db check: {problems}")
+    yard.ask("restore-times")
+    for path in yard.files():
+        own = dates.get(digest_of(path))
+        if own is not None and path.stat().st_mtime_ns != own:
+            raise LostError(f"{path.name} did not get its own date back")
+    yard.stop()
+    found = len(yard.labels())
+    if found != labels:
+        raise LostError(f"{found} labels, and not {labels}")
+
+
+def _mounted(what: list[str | Path], point: Path) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def block() -> Iterator[None]:
+        if subprocess.run(["mount", *what, point], check=False, capture_output=True).returncode:
+            raise SkippedError("nothing may be mounted here")
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", point], check=False)
+
+    return block()
+
+
+def full_disk(yard: Yard) -> None:
+    """The store's disk fills up under the daemon, and gets room again."""
+    data = yard.home / "data"
+    data.mkdir(parents=True)
+    with _mounted(["-t", "tmpfs", "-o", "size=8m", "tmpfs"], data):
+        dates = _learned(yard)
+        ballast = data / "ballast"
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)) == 4096:
+                pass
+        for number in range(40):
+            draw("sun", 200 + number, yard.inbox)
+        yard.until(lambda one: bool(one["troubles"]), "a full disk is said")
+        ballast.unlink()
+        yard.until(lambda one: one["watches"][0]["scored"] == 54, "all is taken in")
+        _whole(yard, dates)
+
+
+def unreadable(yard: Yard) -> None:
+    """EIO from the disk: it is said of that file, and the rest goes on."""
+    dates = _learned(yard)
+    yard.stop()
+    disk, image = yard.inbox / "disk", yard.folder / "disk.img"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    if subprocess.run(["mkfs.ext4", "-q", image], check=False, capture_output=True).returncode:
+        raise SkippedError("mkfs.ext4 is not installed")
+    with _mounted(["-o", "loop", image], disk):
+        (disk / "bad.png").write_bytes(os.urandom(3 << 20))
+    with _mounted(["-o", "loop", image], disk):
+        os.truncate(image, 2 << 20)  # the disk's end, where the file lies, breaks off
+        yard.start()
+        draw("sun", 300, yard.inbox)
+        status = yard.settle()
+        reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
+        if set(reasons) != {"bad.png"} or "Input/output" not in reasons["bad.png"]:
+            raise LostError(f"failed: {reasons}")
+        if status["watches"][0]["scored"] != 15:
+            raise LostError(f"the others wait: {status['watches']}")
+        yard.stop()
+    disk.rmdir()
+    yard.start()
+    _whole(yard, dates)
+
+
+def locked_files(yard: Yard) -> None:
+    """EACCES for want of permission: a file, and a folder; seen again once they may be read."""
+    if shutil.which(POWERLESS[0]) is None:
+        raise SkippedError("setpriv is not installed")
+    dates = _learned(yard)
+    yard.stop()
+    folder = yard.inbox / "private"
+    folder.mkdir()
+    file = draw("sun", 300, yard.inbox)
+    draw("sun", 301, folder)
+    paths = [file, folder]
+    for path in paths:
+        path.chmod(0)
+    yard.start(POWERLESS)
+    status = yard.settle()
+    reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
+    if set(reasons) != {path.name for path in paths}:
+        raise LostError(f"failed: {reasons}")
+    if not all("ermission" in reason for reason in reasons.values()):
+        raise LostError(f"the reasons are {reasons}")
+    file.chmod(0o600)
+    folder.chmod(0o700)
+    yard.until(lambda one: not one["failed"], "files that may be read again")
+    yard.stop()
+    yard.start()
+    _whole(yard, dates)
+
+
+def locked_store(yard: Yard) -> None:
+    """A store that may not be written: a clear error, and all of it there afterwards."""
+    dates = _learned(yard)
+    yard.stop()
+    paths = [yard.data, yard.data / "store", *(yard.data / "store").iterdir()]
+    for path in paths:
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    yard.launch(prefix=POWERLESS)
+    assert yard.process is not None
+    code = yard.process.wait(timeout=60)
+    said = yard.tail(2)
+    for path in paths:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    if code != STORE_ERROR or "permission" not in said.lower():
+        raise LostError(f"exit code {code}: {said}")
+    yard.start()
+    _whole(yard, dates)
+
+
+def damaged_store(yard: Yard, hurt: Callable[[bytes], bytes]) -> None:
+    """A store that is damaged while nobody looks; then the printed way back, word by word."""
+    dates = _learned(yard, backup=1)
+    backups = yard.data / "backups"
+    deadline = time.monotonic() + 60
+    while not any((one / "data.mdb").exists() for one in backups.glob("*Z")):
+        if time.monotonic() > deadline:
+            raise LostError("no automatic backup was made")
+        time.sleep(0.1)
+    yard.settle()
+    time.sleep(4)  # so that the newest backup has the last touch
+    yard.kill()
+    file = yard.data / "store" / "data.mdb"
+    damaged = hurt(file.read_bytes())
+    file.write_bytes(damaged)
+    yard.launch()
+    assert yard.process is not None
+    code, said = yard.process.wait(timeout=60), yard.tail(2)
+    if code != STORE_ERROR or "damaged" not in said:
+        raise LostError(f"exit code {code}: {said}")
+    if file.read_bytes() != damaged:
+        raise LostError("the damaged file was changed")
+    remedy = said.partition("`")[2].partition("`")[0]
+    if remedy != "imgscore db restore":
+        raise LostError(f"the way back is {remedy!r}")
+    yard.command(*remedy.split()[1:], check=True)
+    kept = [one for one in yard.data.glob("store.*/data.mdb") if one.read_bytes() == damaged]
+    if not kept:
+        raise LostError("the damaged file was not kept")
+    yard.start()
+    _whole(yard, dates)
+
+
+def clock_set_back(yard: Yard) -> None:
+    """By a day, with files that are newer than now."""
+    dates = _learned(yard)
+    yard.stop()
+    folder = yard.folder / "clock"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(CLOCK)
+    places = [os.fspath(folder), os.environ.get("PYTHONPATH", "")]
+    setting = f"PYTHONPATH={os.pathsep.join(filter(None, places))}"
+    yard.start(("env", setting, "CLOCK_SET_BACK=86400"))
+    for number in range(5):
+        path = draw("sun", 400 + number, yard.inbox)
+        dates[digest_of(path)] = path.stat().st_mtime_ns
+    moved = sorted(yard.inbox.glob("sun*"))[0]
+    moved.rename(yard.inbox / "keep" / moved.name)
+    status = yard.settle()
+    if status["watches"][0]["scored"] != 18 or yard.ask("order"):
+        raise LostError(f"not in order with the clock set back: {status['watches']}")
+    if any(path.stat().st_mtime > time.time() - 86_400 for path in yard.inbox.glob("*.*")):
+        raise LostError("a file is dated into what is the future for the daemon")
+    _whole(yard, dates, labels=7)
+
+
+def few_descriptors(yard: Yard) -> None:
+    """Hardly any more descriptors than the daemon itself has open."""
+    dates = _learned(yard)
+    yard.stop()
+    yard.start(("prlimit", "--nofile=32:32"))
+    for number in range(30):
+        draw("text", 500 + number, yard.inbox)
+    connections = []
+    with contextlib.suppress(LostError):
+        for _ in range(20):
+            connections.append(yard.connect())
+    time.sleep(1)
+    for one in connections:
+        one.close()
+    yard.until(lambda one: one["watches"][0]["scored"] == 44, "all is taken in", 90)
+    _whole(yard, dates)
+
+
+HURTS: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda content: content[: len(content) // 2],
+    "zeroed from page 2": lambda content: content[:8192] + bytes(len(content) - 8192),
+    "overwritten": lambda content: b"\xa5" * len(content),
+}
+
+
+def all_of(folder: Path, tries: int) -> Iterator[Fault]:
+    """Every one of them."""
+    kinds: list[tuple[str, Callable[[Yard], None]]] = [
+        ("ENOSPC: the store's disk full, and free again", full_disk),
+        ("EIO when an image is read", unreadable),
+        ("EACCES: a file and a folder", locked_files),
+        ("a store that may not be written", locked_store),
+        *(
+            (f"the store {name}, then the printed way back", partial(damaged_store, hurt=hurt))
+            for name, hurt in HURTS.items()
+        ),
+        ("the clock set back by a day", clock_set_back),
+        ("descriptor limit 32", few_descriptors),
+    ]
+    for name, kind in kinds:
+
+        def attempt(number: int, kind: Callable[[Yard], None] = kind) -> None:
+            with ending(Yard(folder / "failing")) as yard:
+                kind(yard)
+
+        yield tried(name, tries, attempt)

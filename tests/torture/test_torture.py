@@ -1,0 +1,69 @@
+"""`make torture` at a small size: each kind of violence once, and nothing is lost."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.torture import crash, failing, missed
+from bench.torture.missed import SkippedError
+from bench.torture.yard import Yard, ending
+
+ONCE: dict[str, Callable[[Yard], None]] = {
+    "watch limit": missed.watch_limit,
+    "root made anew": missed.root_made_anew,
+    "unmounted": lambda yard: missed.unmounted(yard, empty=True),
+    "across disks": missed.across_disks,
+    "unreadable": failing.unreadable,
+    "locked files": failing.locked_files,
+    "locked store": failing.locked_store,
+    "damaged store": lambda yard: failing.damaged_store(yard, failing.HURTS["zeroed from page 2"]),
+    "clock set back": failing.clock_set_back,
+    "few descriptors": failing.few_descriptors,
+}
+
+
+@pytest.mark.parametrize("kind", ONCE.values(), ids=ONCE)
+def test_once(kind: Callable[[Yard], None], tmp_path: Path) -> None:
+    with ending(Yard(tmp_path / "yard")) as yard:
+        try:
+            kind(yard)
+        except SkippedError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[crash.Scene]:
+    yield crash.Scene(tmp_path_factory.mktemp("scene"))
+
+
+@pytest.mark.parametrize("step", ["after hash:3", "between touches:2", "before commit:9"])
+def test_killed_at_a_step(scene: crash.Scene, step: str) -> None:
+    crash.one_try(scene, 0, step)
+
+
+def test_killed_at_random(scene: crash.Scene) -> None:
+    crash.many_crashes(scene, 0, [0.4, 1.1])
+
+
+def test_killed_in_a_migration(scene: crash.Scene) -> None:
+    (fault,) = crash.in_migration(scene, 3)
+    assert not fault.losses
+
+
+def test_a_loss_is_noticed(scene: crash.Scene) -> None:
+    """The judge itself: an order, a label and a date that are not what they should be."""
+    with ending(scene.fresh()) as yard:
+        story = crash.Story(yard, scene.dates, 0)
+        yard.start()
+        digest, date = next(iter(story.dates.items()))
+        story.dates[digest] = date + 1
+        with pytest.raises(crash.LostError, match="restore-times"):
+            crash.conclude(yard, story)
+        story.dates[digest] = date
+        label = story.wanted.popitem()
+        with pytest.raises(crash.LostError, match="labels"):
+            crash.conclude(yard, story)
+        story.wanted |= dict([label])
+        yard.start()
+        crash.conclude(yard, story)
