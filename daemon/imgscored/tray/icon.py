@@ -1,19 +1,16 @@
-"""pystray's icon, and what it leaves out: a tooltip, a menu on either button, an open menu kept.
+"""pystray's icon, and what it leaves out: a tooltip, a menu on either button that stays open.
 
 Everything of pystray's and GTK's is here. The backend is chosen before pystray is imported.
 """
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from imgscore import places
 from imgscore.desktop import Backend, import_gi
 from imgscore.errors import NoDesktopError
-
-# An open menu is looked at this often, to see whether it may be exchanged.
-OPEN_MILLISECONDS = 300
 
 
 class _NoNotifier:
@@ -23,9 +20,15 @@ class _NoNotifier:
         """There is nothing to hide."""
 
 
-def make(backend: Backend, picture: Any, items: Callable[[], Iterable[Any]]) -> Any:
+def make(
+    backend: Backend,
+    picture: Any,
+    items: Callable[[], Iterable[Any]],
+    structure_of: Callable[[], Hashable],
+) -> Any:
     """An icon that is not shown yet; its menu is made of `items()`, whenever it is updated.
 
+    While `structure_of()` is the same, items differ in text and in whether they can be chosen.
     Raises NoDesktopError where the display cannot be opened.
     """
     import_gi()
@@ -45,29 +48,26 @@ def make(backend: Backend, picture: Any, items: Callable[[], Iterable[Any]]) -> 
     class Icon(pystray.Icon):  # type: ignore[misc]
         """The icon of either backend."""
 
+        _structure: Hashable = None
+
         def _initialize(self) -> None:
             self._notifier = _NoNotifier()
             self._mark_ready()
 
         def _update_menu(self) -> None:
-            """pystray would close a menu that the user is reading."""
-            put = super()._update_menu
-            if not hasattr(self, "_menu_handle"):
-                put()  # the first one, without which AppIndicator shows nothing
-                return
+            """A menu made anew closes the one that is being read: mostly, words are exchanged."""
+            structure = structure_of()
+            if structure != self._structure:
+                self._structure = structure
+                super()._update_menu()
+            else:
+                GLib.idle_add(self._exchange_words)
 
-            def unless_open() -> bool:
-                if self._menu_handle is not None and self._menu_handle.get_visible():
-                    return True
-                put()
-                return False
-
-            def look() -> bool:
-                if unless_open():
-                    GLib.timeout_add(OPEN_MILLISECONDS, unless_open)
-                return False
-
-            GLib.idle_add(look)
+        def _exchange_words(self) -> None:
+            for widget, item in zip(self._menu_handle.get_children(), self.menu, strict=True):
+                if item is not pystray.Menu.SEPARATOR:
+                    widget.set_label(item.text)
+                    widget.set_sensitive(item.enabled)
 
         def _update_title(self) -> None:
             super()._update_title()

@@ -31,7 +31,10 @@ class Tray:
         self._ending = False
         self._wake = threading.Event()
         self._icon: Any = icon.make(
-            backend, draw(self._face.shape), lambda: menu.items(self._face, self)
+            backend,
+            draw(self._face.shape),
+            lambda: menu.items(self._face, self),
+            lambda: menu.structure(self._face),
         )
 
     def run(self) -> None:

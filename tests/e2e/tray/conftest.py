@@ -117,6 +117,11 @@ class Desktop:
         x, y = self._at
         await_it(lambda: self._pixel(x, y) != self._pixel(x + 30, y))
 
+    def await_item_changes(self) -> None:
+        """Until the icon is drawn differently."""
+        before = self._pixel(*self._at)
+        await_it(lambda: self._pixel(*self._at) != before)
+
     def _pixel(self, x: int, y: int) -> bytes:
         connection = Xdisplay.Display(self.display)
         try:
@@ -173,7 +178,9 @@ class Desktop:
         await_it(lambda: not self.menu_is_open(), lambda: "the menu stayed open")
 
     def open_menu(self) -> None:
-        """Click the icon; the menu is there when this returns."""
+        """Click the icon, if its menu is not open; it is when this returns."""
+        if self.menu_is_open():
+            return
         x, y = self._at
         self.xdotool("mousemove", str(x), str(y), "click", "1")
         await_it(self.menu_is_open, lambda: "no menu opened")
