@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from imgscore.cli import session
+from imgscore.cli import moving, session
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
 from imgscore.report.page import content, page, policy_of
@@ -80,7 +80,7 @@ class Session:
             image, folders = self._image(asked["image"], asked["sha256"]), self._content["folders"]
             path = os.path.join(folders[image[1]], image[0])
             arguments = {"sha256": image[2], "path": path, "taste": self._taste, **what}
-            (row,) = self._ask("review", arguments)
+            row = moving.label(arguments)
             folder, name = os.path.split(row["path"])
             if folder not in folders:
                 folders.append(folder)

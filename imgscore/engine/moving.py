@@ -1,16 +1,15 @@
 """Labels whose file goes with them: the label and the moves are in the log before the first move.
 
-A crash between the two leaves a label that holds and a file where it was, which `undo` knows.
+Here they are only planned and logged: a daemon can write nowhere among the user's files. Whoever
+asked moves them (cli/moving.py). A crash in between leaves a label that holds, and a file where it
+was, which `undo` knows.
 """
 
 import os
 
-import msgspec
-
 from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
-from imgscore.order.move import Move, MoveError, check, move_all
-from imgscore.store import labels
+from imgscore.order.move import Move, check
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Txn
 from imgscore.watches import Watch
@@ -37,29 +36,7 @@ def back(event: LabelEvent) -> list[Move]:
     return [one for one in moves if os.path.lexists(one.source) or not os.path.lexists(one.target)]
 
 
-def log_and_move(engine: Engine, event: LabelEvent, *, share: bool) -> MoveError | None:
-    """Log a label, then do its moves: all or none. What kept them from being done, if anything.
-
-    The label holds in any case; where its file stayed, the log says so too.
-    """
-    store, trouble = engine.house.store, None
-    store.commit(lambda txn: siblings.append_label(txn, event, share=share))
-    try:
-        move(engine, event)
-    except MoveError as error:
-        trouble = error
-        if event.source == "place":
-            here = event.moved[0][0]
-            stayed = msgspec.structs.replace(event, source="cli", path=here, moved=())
-            store.commit(lambda txn: labels.append(txn, stayed))
+def log(engine: Engine, event: LabelEvent, *, share: bool) -> None:
+    """Log a label with its moves; `share`: siblings get the label too."""
+    engine.house.store.commit(lambda txn: siblings.append_label(txn, event, share=share))
     engine.learner.relearn(event.taste)
-    return trouble
-
-
-def move(engine: Engine, event: LabelEvent) -> None:
-    """Do the moves of an event that is in the log. Raises MoveError; then none is done."""
-    moves = [Move(*one) for one in event.moved]
-    move_all(moves)
-    for one in moves:
-        engine.looker.hint(one.source)
-        engine.looker.hint(one.target)

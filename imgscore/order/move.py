@@ -74,7 +74,10 @@ def _rename(one: Move) -> None:
         number = ctypes.get_errno()
         if number not in _UNKNOWN:
             raise OSError(number, os.strerror(number))
-    os.link(one.source, one.target, follow_symlinks=False)
+    try:
+        os.link(one.source, one.target, follow_symlinks=False)
+    except PermissionError:  # a file system without links
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from None
     os.unlink(one.source)
 
 
@@ -89,6 +92,11 @@ def _typed(one: Move, error: OSError) -> MoveError:
             return MoveError(
                 f"{name} stays: {os.fsdecode(one.target)} is on another file system",
                 "move it yourself, or choose a folder on the same one",
+            )
+        case errno.EOPNOTSUPP:
+            return MoveError(
+                f"{name} stays: its file system has no rename that cannot overwrite",
+                "move it yourself",
             )
         case errno.ENOENT | errno.ENOTDIR:
             return MoveError(f"{name} is not there any more, or its folder is not", "look there")

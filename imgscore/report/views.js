@@ -81,7 +81,7 @@ function showFailures() {
   head(section, "Failures", page.failures.length ? "Files that could not be looked at. Each is tried again when it changes." : "Every file could be looked at.");
   if (!page.failures.length) return;
   const names = ["File", "Why", "What to do"];
-  section.append(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Failures" }, make("table", {},
+  section.append(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Files" }, make("table", {},
     make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)))),
     make("tbody", {}, ...page.failures.map((one) => make("tr", {},
       make("td", {}, printable(one.path)), make("td", {}, printable(one.reason)), make("td", {}, printable(one.remedy))))))));

@@ -5,6 +5,7 @@ Nothing is read again: the label is about what was shown, whatever lies at the p
 
 import os
 import time
+from collections.abc import Generator
 from typing import Literal
 
 import msgspec
@@ -13,18 +14,20 @@ from imgscore.config import TasteName
 from imgscore.engine import moving
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.order.move import MoveError
+from imgscore.order.move import Move, MoveError
+from imgscore.reconcile.walk import look_at
 from imgscore.store import labels, sightings
 from imgscore.store.schema import DIGEST_SIZE, LabelEvent, LabelName
-from imgscore.store.store import Txn
-from imgscore.verbs.base import Result, Row, Steps, shown
-from imgscore.watches import Place, Watch
+from imgscore.verbs.base import Deadline, Message, Result, Row, Steps, shown
+
+PATIENCE_SECONDS = 30.0
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`path`: where the image was shown to lie. `move`: the file too, into the folder of its label.
+    """`path`: where the image was shown to lie. One of three is said of it:
 
-    `undo`: the last label of this image, and its moves; `label` and `move` are then not asked for.
+    `label` (with `move`: the file shall go into the folder of its label), `undo`: its last label
+    shall be taken back, or `stayed`: the moves that its last label told of could not be done.
     """
 
     sha256: str
@@ -33,64 +36,83 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     label: Literal["keep", "trash"] | None = None
     move: bool = False
     undo: bool = False
+    stayed: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps:
-    """One row: the label that holds now, and where the file is. Its error: why it was not moved."""
+    """One row: the label that holds, the moves that are to be done, and where the file is then."""
     try:
         digest = bytes.fromhex(request.sha256)
     except ValueError:
         digest = b""
-    if len(digest) != DIGEST_SIZE or (request.label is None) != request.undo:
-        raise UsageError("review: not a sha256 with a label or an undo", "see: imgscore review -h")
-    path = os.fsencode(request.path)
+    said = (request.label is not None) + request.undo + request.stayed
+    if len(digest) != DIGEST_SIZE or said != 1:
+        raise UsageError("review: not a sha256 and what is said of it", "see: imgscore review -h")
+    path, taste, trouble = os.fsencode(request.path), request.taste, None
     place = engine.house.watches.locate(path)
-    share = place is not None and place.watch.siblings
-    trouble: MoveError | None = None
-    if request.undo:
-        event = _undone(engine, request.taste, digest)
-        trouble = moving.log_and_move(engine, event, share=share)
-    elif request.label is not None:
-        event, trouble = _labelled(engine, request, digest, path, place)
-        with engine.house.store.read() as txn:
-            current = labels.current(txn, request.taste, digest)
-        if event.moved or current is None or current.label != request.label:
-            trouble = moving.log_and_move(engine, event, share=share) or trouble
-    yield Result(_row(engine, request.taste, digest, _now_at(event, path, trouble), trouble))
+    if request.label is not None:
+        event, trouble = yield from _labelled(engine, request, request.label, digest, path)
+    else:
+        event = _undone(engine, taste, digest) if request.undo else _stayed(engine, taste, digest)
+    with engine.house.store.read() as txn:
+        current = labels.current(txn, taste, digest)
+    if event.moved or request.label is None or current is None or current.label != event.label:
+        moving.log(engine, event, share=place is not None and place.watch.siblings)
+    yield Result(_row(engine, event, path, trouble))
 
 
 def _labelled(
-    engine: Engine, request: Request, digest: bytes, path: bytes, place: Place | None
-) -> tuple[LabelEvent, MoveError | None]:
-    """The event to log; with the moves that go with it, it is a label by place."""
-    assert request.label is not None
-    event = LabelEvent(time.time_ns(), request.taste, digest, request.label, "cli", path)
+    engine: Engine, request: Request, label: LabelName, digest: bytes, path: bytes
+) -> Generator[Message | None, None, tuple[LabelEvent, MoveError | None]]:
+    """The event to log, and why it does not move the file; one that does is a label by place."""
+    event = LabelEvent(time.time_ns(), request.taste, digest, label, "cli", path)
     if not request.move:
         return event, None
     if engine.house.config.dry_run:
         return event, MoveError(f"{shown(path)} stays", "dry_run is set in the config")
+    there = yield from _is_there(engine, request.taste, digest, path)
     try:
-        with engine.house.store.read() as txn:
-            moves = moving.into(txn, *_wanted(txn, digest, path, place, request.label))
+        moves = _moves(engine, label, path, there)
     except MoveError as error:
         return event, error
-    if not moves:  # it is there already
+    if not moves:  # it is in that folder already
         return event, None
     taken = msgspec.structs.replace(event, source="place", path=moves[0].target, moved=tuple(moves))
     return taken, None
 
 
-def _wanted(
-    txn: Txn, digest: bytes, path: bytes, place: Place | None, label: LabelName
-) -> tuple[Watch, bytes, bytes]:
-    """(watch, path, folder) of a move. Raises MoveError where there is none to be done."""
-    seen = sightings.find(txn, path)
-    if place is None or seen is None or seen.digest != digest or seen.gone_ns:
+def _is_there(
+    engine: Engine, taste: str, digest: bytes, path: bytes
+) -> Generator[Message | None, None, bool]:
+    """Whether the image is what lies at the path: as last seen there, else it is looked at.
+
+    No look is then under way: it would find the file where it was, and a label that a place gave
+    elsewhere, and take that for a move back.
+    """
+    deadline, ticket = Deadline(PATIENCE_SECONDS), None
+    while not deadline.passed:
+        with engine.house.store.read() as txn:
+            known = sightings.find(txn, path)
+        if not engine.looker.is_under_way(path):
+            if known is not None and not known.gone_ns and known.seen == look_at(path):
+                return known.digest == digest
+            if ticket is not None and ticket.answer is not None:
+                return False
+            ticket = ticket or engine.looker.ask(path, taste)
+        yield None
+    return False
+
+
+def _moves(engine: Engine, label: LabelName, path: bytes, there: bool) -> list[Move]:
+    """The moves that a label asks for. Raises MoveError where they cannot be done."""
+    place = engine.house.watches.locate(path)
+    if place is None or not there:
         raise MoveError(f"{shown(path)} stays: it is not what was shown", "make the page anew")
     folders = place.watch.keep if label == "keep" else place.watch.trash
     if not folders:
         raise MoveError(f"{shown(path)} stays: its watch has no {label} folder", "name one")
-    return place.watch, path, folders[0]
+    with engine.house.store.read() as txn:
+        return moving.into(txn, place.watch, path, folders[0])
 
 
 def _undone(engine: Engine, taste: str, digest: bytes) -> LabelEvent:
@@ -98,11 +120,7 @@ def _undone(engine: Engine, taste: str, digest: bytes) -> LabelEvent:
 
     Raises ImgscoreError where it has none.
     """
-    with engine.house.store.read() as txn:
-        own = (one for _, one in labels.log(txn) if (one.taste, one.digest) == (taste, digest))
-        last, before = next(own, None), next(own, None)
-    if last is None:
-        raise ImgscoreError("there is no label to undo", "see: imgscore history")
+    last, before = _last_two(engine, taste, digest)
     moved, now_ns = tuple(moving.back(last)), time.time_ns()
     if before is None or before.label == "clear":
         path = moved[0].target if moved else last.path
@@ -110,21 +128,32 @@ def _undone(engine: Engine, taste: str, digest: bytes) -> LabelEvent:
     return msgspec.structs.replace(before, time_ns=now_ns, moved=moved)
 
 
-def _now_at(event: LabelEvent, path: bytes, trouble: MoveError | None) -> bytes:
-    """Where the file lies after an event."""
-    targets = dict(event.moved) if trouble is None else {}
-    return targets.get(path, path)
+def _stayed(engine: Engine, taste: str, digest: bytes) -> LabelEvent:
+    """The last event of a digest, now without its moves: a label that no place has given."""
+    last, _ = _last_two(engine, taste, digest)
+    path = last.moved[0][0] if last.moved else last.path
+    return msgspec.structs.replace(last, time_ns=time.time_ns(), source="cli", path=path, moved=())
 
 
-def _row(engine: Engine, taste: str, digest: bytes, path: bytes, trouble: MoveError | None) -> Row:
+def _last_two(engine: Engine, taste: str, digest: bytes) -> tuple[LabelEvent, LabelEvent | None]:
+    """The last event of a digest, and the one before it. Raises ImgscoreError without any."""
     with engine.house.store.read() as txn:
-        current = labels.current(txn, taste, digest)
+        own = (one for _, one in labels.log(txn) if (one.taste, one.digest) == (taste, digest))
+        last, before = next(own, None), next(own, None)
+    if last is None:
+        raise ImgscoreError("there is no label to undo", "see: imgscore history")
+    return last, before
+
+
+def _row(engine: Engine, event: LabelEvent, path: bytes, trouble: MoveError | None) -> Row:
+    path = dict(event.moved).get(path, path)
     place = engine.house.watches.locate(path)
     return {
         "path": shown(path),
         "place": place.role if place is not None else "elsewhere",
-        "sha256": digest.hex(),
-        "label": current.label if current is not None else None,
-        "head": engine.house.head(taste) or None,
+        "sha256": event.digest.hex(),
+        "label": None if event.label == "clear" else event.label,
+        "head": engine.house.head(event.taste) or None,
+        "moved": [[shown(source), shown(target)] for source, target in event.moved],
         "error": None if trouble is None else f"{trouble.message}: {trouble.remedy}",
     }

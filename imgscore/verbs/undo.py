@@ -8,7 +8,6 @@ import msgspec
 from imgscore.engine import arrange, moving
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
-from imgscore.order.move import MoveError
 from imgscore.reconcile.walk import look_at
 from imgscore.store import labels, originals, records, sightings
 from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
@@ -97,24 +96,14 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
         engine.house.store.commit(lambda txn: [labels.append(txn, one) for one in reversed(backs)])
         engine.learner.relearn(backs[0].taste)
     first, back = last[-1][1], backs[-1]
-    trouble = None if dry_run else _move_back(engine, back)
     return {
         "path": shown(first.path),
         "sha256": first.digest.hex(),
         "label": None if back.label == "clear" else back.label,
         "was": first.label,
         "moved": [[shown(one), shown(other)] for one, other in back.moved],
-        "error": None if trouble is None else f"{trouble.message}: {trouble.remedy}",
+        "error": None,
     }
-
-
-def _move_back(engine: Engine, back: LabelEvent) -> MoveError | None:
-    """Files that were moved with the label go back; what kept them from it."""
-    try:
-        moving.move(engine, back)
-    except MoveError as error:
-        return error
-    return None
 
 
 def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:

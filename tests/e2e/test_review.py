@@ -1,0 +1,270 @@
+"""review: who is let in, labels by keys in a real browser, and files that move when asked to."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import put
+from tests.e2e.conftest import BIN, Daemon, imgscore
+from tests.report.conftest import browser  # noqa: F401 - a fixture
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+Start = Callable[..., Daemon]
+OLD_NS = 1_500_000_000_123_456_789
+
+
+@pytest.fixture
+def taught(inbox: Path) -> Path:
+    """Six suns and six texts to be labelled, after three of each were."""
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in put(inbox, kind, 9):
+            os.utime(path, ns=(OLD_NS, OLD_NS))
+            if int(path.stem[-3:]) < 3:
+                path.rename(inbox / folder / path.name)
+    return inbox
+
+
+@contextmanager
+def reviewing(*options: str) -> Iterator[str]:
+    """A running `imgscore review`; gives the address that it prints."""
+    command = [BIN / "imgscore", "review", "--no-open", "--json", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            yield json.loads(line)["url"]
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
+            assert b"Traceback" not in process.stderr.read()
+
+
+class Visitor:
+    """Somebody who speaks HTTP, and says what he likes."""
+
+    def __init__(self, url: str) -> None:
+        split = urlsplit(url)
+        self.host = split.netloc
+        self.headers: dict[str, str] = {}
+
+    def ask(
+        self, path: str, body: Any = None, method: str = "", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """(status, headers, body) of an answer; a header named other_than_usual replaces."""
+        connection = http.client.HTTPConnection(self.host, timeout=60)
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            sent |= {"Content-Type": "application/json"} | sent
+        text = None if body is None else json.dumps(body)
+        connection.request(method or ("GET" if body is None else "POST"), path, text, sent)
+        answer = connection.getresponse()
+        found = answer.status, dict(answer.getheaders()), answer.read()
+        connection.close()
+        return found
+
+    def enter(self, url: str) -> str:
+        """Bring the token; gives the folder of the page."""
+        status, headers, _ = self.ask(url.split(self.host)[1])
+        assert status == 303, status
+        self.headers["Cookie"] = headers["Set-Cookie"].partition(";")[0]
+        return headers["Location"]
+
+
+def test_who_is_let_in(taught: Path) -> None:
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        stranger, owner = Visitor(url), Visitor(url)
+        token = url.split(owner.host)[1]
+        origin = f"http://{owner.host}"
+        assert urlsplit(url).hostname == "127.0.0.1"
+        assert stranger.ask("/")[0] == 403
+        assert stranger.ask("/?token=guess")[0] == 403
+        for wrong in (
+            {"Host": "evil.example"},
+            {"Host": f"localhost:{urlsplit(url).port}"},
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Sec_Fetch_Site": "cross-site"},
+            {"Sec_Fetch_Site": "same-site"},
+        ):
+            assert stranger.ask(token, **wrong)[0] == 403, wrong  # and the token is still good
+        base = owner.enter(url)
+        assert stranger.ask(token)[0] == 403  # it was good once
+        assert stranger.ask(base)[0] == 403
+        assert stranger.ask(base, Cookie="imgscore=guess")[0] == 403
+
+        status, headers, page = owner.ask(base)
+        assert status == 200 and b"sun-003" in page
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        (held,) = page.decode().split('id="data">')[1].split("</script>")[:1]
+        data = json.loads(held)
+        images = {image[0]: image for image in data["images"]}
+        number, digest = data["images"].index(images["sun-005.jpg"]), images["sun-005.jpg"][2]
+        said = {"image": number, "sha256": digest, "label": "keep"}
+        for wrong in (
+            {},
+            {"Origin": "http://evil.example"},
+            {"Origin": f"http://localhost:{urlsplit(url).port}"},
+            {"Origin": origin, "Host": "evil.example"},
+            {"Origin": origin, "Sec_Fetch_Site": "cross-site"},
+            {"Origin": origin, "Cookie": "imgscore=guess"},
+        ):
+            assert owner.ask(base + "label", said, **wrong)[0] == 403, wrong
+        assert owner.ask(base + "label", said, Origin=origin, Content_Type="text/plain")[0] == 415
+        assert stranger.ask(base + "label", said, Origin=origin)[0] == 403
+        for body in ({}, [], {**said, "sha256": "00"}, {**said, "image": -1}, "x" * 100_000):
+            assert owner.ask(base + "label", body, Origin=origin)[0] == 400, body
+        assert owner.ask(base + "nonsense", said, Origin=origin)[0] == 400
+        assert owner.ask(base + "label", {**said, "label": "x"}, Origin=origin)[0] == 409
+        assert owner.ask(base + "label", said, "PUT", Origin=origin)[0] == 501
+        assert all(row["what"] != "label" or row["source"] == "place" for row in history())
+
+        picture = owner.ask(f"{base}image/{number}/{digest}")
+        assert picture[2] == (taught / "sun-005.jpg").read_bytes()
+        assert picture[1]["Content-Type"] == "image/jpeg"
+        assert owner.ask(f"{base}thumbnails/{digest}.webp")[2][8:12] == b"WEBP"
+        for path in (
+            "thumbnails/../default.json", f"thumbnails/..%2f{digest}.webp", "thumbnails/.webp",
+            f"image/{number}/{'00' * 32}", "image/x/y", "image/0", "../", "label",
+        ):  # fmt: skip
+            assert owner.ask(base + path)[0] in (403, 404), path
+        (taught / "sun-005.jpg").unlink()
+        (taught / "sun-005.jpg").symlink_to("/etc/hostname")
+        assert owner.ask(f"{base}image/{number}/{digest}")[0] in (403, 404)
+        assert owner.ask(base + "label", said, Origin=origin)[0] == 200
+        assert history()[0]["sha256"] == digest and history()[0]["source"] == "cli"
+
+
+def history() -> list[dict[str, Any]]:
+    """What was done, newest first."""
+    return imgscore("history", "--json").rows
+
+
+@pytest.mark.parametrize("with_daemon", [False, True])
+def test_keys_label(taught: Path, start: Start, browser: "Browser", with_daemon: bool) -> None:  # noqa: F811
+    from playwright.sync_api import expect
+
+    if with_daemon:
+        start().settle()
+    else:
+        assert imgscore("scan").code == 0
+    before = sorted(path.name for path in taught.rglob("*.*"))
+    context = browser.new_context()
+    page = context.new_page()
+    with reviewing() as url:
+        page.goto(url)
+        first, second = (page.locator(f"#tile-{number} .name").text_content() for number in (0, 1))
+        assert first and second
+        page.keyboard.press("t")
+        page.keyboard.press("k")
+        expect(page.locator("#tile-0 .mark")).to_have_text("trash")
+        expect(page.locator("#tile-1 .mark")).to_have_text("keep")
+        page.keyboard.press("u")
+        expect(page.locator("#said")).to_contain_text(f"Undone: {second}")
+        labels = {name: imgscore("score", taught / name, "--json").row for name in (first, second)}
+        assert [labels[name]["label"] for name in (first, second)] == ["trash", None]
+
+        page.click("#tabs [value=next]")
+        page.click("#begin")
+        called = page.inner_text("#called")
+        page.keyboard.press("k")
+        expect(page.locator("#called")).not_to_have_text(called)
+        page.keyboard.press("u")
+        expect(page.locator("#said")).to_contain_text(f"Undone: {called}")
+        page.keyboard.press("Escape")
+        if with_daemon:  # which learns from them meanwhile
+            page.click("#tabs [value=order]")
+            page.keyboard.press("k")
+            imgscore("wait", "--timeout", "120")
+            page.keyboard.press("t")
+            page.click("#anew", timeout=60_000)
+            expect(page.locator("#said")).to_contain_text("The order is head")
+    context.close()
+    assert sorted(path.name for path in taught.rglob("*.*")) == before  # and no file was moved
+
+
+def test_files_move_when_asked_to(taught: Path, start: Start) -> None:
+    daemon = start()
+    daemon.settle()
+    (taught / "keep" / "sun-007.jpg").write_text("another")
+    before = {path: path.stat().st_ino for path in taught.glob("*.*")}
+    with reviewing("--move") as url:
+        owner = Visitor(url)
+        base = owner.enter(url)
+        owner.headers["Origin"] = f"http://{owner.host}"
+        held = owner.ask(base)[2].decode().split('id="data">')[1].split("</script>")[0]
+        numbers = {image[0]: (n, image[2]) for n, image in enumerate(json.loads(held)["images"])}
+
+        def say(what: str, name: str, **more: str) -> dict[str, Any]:
+            number, digest = numbers[name]
+            status, _, body = owner.ask(base + what, {"image": number, "sha256": digest, **more})
+            assert status == 200, body
+            found: dict[str, Any] = json.loads(body)
+            return found
+
+        kept, trashed = taught / "keep" / "sun-005.jpg", taught / "trash" / "sun-006.png"
+        row = say("label", "sun-005.jpg", label="keep")
+        assert row["error"] is None, row["error"]
+        assert (row["path"], row["place"]) == (str(kept), "keep")
+        assert kept.stat().st_ino == before[taught / kept.name]
+        say("label", "sun-006.png", label="trash")
+        assert trashed.exists()
+        refused = say("label", "sun-007.jpg", label="keep")
+        assert refused["label"] == "keep" and "is there already" in refused["error"]
+        assert (taught / "sun-007.jpg").exists()
+        assert (taught / "keep" / "sun-007.jpg").read_text() == "another"
+
+        daemon.settle()
+        assert kept.stat().st_mtime_ns == trashed.stat().st_mtime_ns == OLD_NS  # its own date
+        assert say("undo", "sun-006.png")["place"] == "inbox"
+        assert (taught / "sun-006.png").exists() and not trashed.exists()
+        say("label", "sun-006.png", label="trash")  # it is where the page thinks it is
+        assert trashed.exists()
+    moves = [row["moved"] for row in history() if row["what"] == "label" and row["moved"]]
+    assert [[str(taught / "sun-006.png"), str(trashed)]] == moves[0]
+
+    undone = imgscore("undo", "label", "--json").row
+    assert undone["label"] is None and undone["error"] is None and undone["moved"], history()[:6]
+    assert (taught / "sun-006.png").exists() and not trashed.exists()
+    daemon.settle()
+    assert imgscore("score", taught / "sun-006.png", "--json").row["label"] is None
+    # What was moved by us and is moved back by hand is cleared, as any other.
+    kept.rename(taught / kept.name)
+    daemon.settle()
+    assert imgscore("score", taught / kept.name, "--json").row["label"] is None
+    assert imgscore("db", "check").code == 0
+
+
+def test_siblings_move_together(inbox: Path) -> None:
+    (image,) = put(inbox, "sun", 1, first=1)
+    sidecar = inbox / "sun-001.xmp"
+    sidecar.write_text("<x/>")
+    put(inbox, "text", 2)
+    assert imgscore("scan").code == 0
+    with reviewing("--move") as url:
+        owner = Visitor(url)
+        base = owner.enter(url)
+        owner.headers["Origin"] = f"http://{owner.host}"
+        held = json.loads(owner.ask(base)[2].decode().split('id="data">')[1].split("</script>")[0])
+        (number,) = [n for n, one in enumerate(held["images"]) if one[0] == image.name]
+        said = {"image": number, "sha256": held["images"][number][2]}
+        assert owner.ask(base + "label", {**said, "label": "trash"})[0] == 200
+        assert sorted(one.name for one in (inbox / "trash").iterdir()) == [image.name, sidecar.name]
+        assert owner.ask(base + "undo", said)[0] == 200
+        assert image.exists() and sidecar.exists()
+        (inbox / "trash" / sidecar.name).write_text("another's")
+        row = json.loads(owner.ask(base + "label", {**said, "label": "trash"})[2])
+        assert "sun-001.xmp stays" in row["error"] and image.exists() and sidecar.exists()
