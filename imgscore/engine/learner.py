@@ -173,7 +173,7 @@ class Learner:
             case Refused(reason, remedy):
                 ticket.error = ImgscoreError(reason, remedy)
             case Crashed(reason):
-                ticket.error = ImgscoreError(f"the worker {reason}", "see the log")
+                ticket.error = ImgscoreError(f"the worker {reason or 'was ended'}", "see the log")
             case _:
                 pass
         if ticket.done or ticket.error:
@@ -224,8 +224,10 @@ class Learner:
                 self._forget_old_heads(task.taste)
             case Refused(reason, remedy):
                 state.trouble = f"{reason}; {remedy}"
+            case Crashed(""):  # it was ended from outside
+                state.due = time.monotonic()
             case Crashed(reason):
-                state.trouble = f"training {reason or 'was interrupted'}"
+                state.trouble = f"training {reason}"
             case _:
                 pass
 

@@ -299,6 +299,9 @@ def cpus() -> int:
 
 
 def _why(status: int, seconds: int) -> str:
+    """What a task did to its worker; "" where it was ended from outside, as at a logout."""
+    if status in (-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):
+        return ""
     if status == -signal.SIGALRM:
         return f"takes longer than {seconds} s"
     if status == -signal.SIGKILL:

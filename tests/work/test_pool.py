@@ -100,6 +100,17 @@ def test_a_killed_worker_costs_one_file(pool: Pool, folder: Path) -> None:
     assert all(isinstance(found[path], Looked) for path in found if path not in lost)
 
 
+def test_a_worker_that_is_ended_from_outside_blames_no_file(pool: Pool, folder: Path) -> None:
+    run(pool, [os.fsencode(folder / "0.png")])
+    (victim,) = pool.pids()
+    os.kill(victim, 19)
+    assert pool.submit(Look(os.fsencode(folder / "1.png"), "default", ""))
+    os.kill(victim, 15)  # as a session that ends does to all in it
+    os.kill(victim, 18)
+    (found,) = pool.answers(10.0)
+    assert found[1] == Crashed("")
+
+
 def test_a_file_that_takes_too_long(pool: Pool, folder: Path) -> None:
     run(pool, [os.fsencode(folder / "0.png")])
     (worker,) = pool.pids()
