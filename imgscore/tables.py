@@ -48,7 +48,11 @@ def write(store: Store, path: Path, *, taste: str, embedder: str, dim: int) -> i
     part = path.with_name(path.name + ".part")
     count = 0
     try:
-        with parquet.ParquetWriter(part, schema) as writer, store.read() as txn:
+        with (
+            part.open("wb") as file,  # by a name of any bytes, which pyarrow cannot
+            parquet.ParquetWriter(file, schema) as writer,
+            store.read() as txn,
+        ):
             for names, values in vectors.blocks(txn, embedder):
                 matrix = np.frombuffer(values, np.float16).reshape(-1, dim).astype(np.float32)
                 digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
@@ -83,7 +87,7 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
     arrow, parquet = _pyarrow()
     try:
         file = parquet.ParquetFile(path)
-    except (OSError, arrow.ArrowInvalid) as error:
+    except (OSError, UnicodeError, arrow.ArrowInvalid) as error:
         raise UsageError(f"{path} is not a Parquet file that can be read: {error}", "") from None
     with file:
         missing = {"sig", "val"} - set(file.schema_arrow.names)
@@ -94,14 +98,21 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
             )
         ours = (file.schema_arrow.metadata or {}).get(EMBEDDER, b"").decode() == embedder
         names = [name for name in COLUMNS[1:] if name in file.schema_arrow.names]
-        for batch in file.iter_batches(ROWS_AT_A_TIME, columns=names):
+        batches = file.iter_batches(ROWS_AT_A_TIME, columns=names)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (OSError, arrow.ArrowException) as error:
+                raise UsageError(f"{path} is damaged: {error}", "") from None
+            if batch is None:
+                return
             yield [_checked(path, row, dim if ours else None) for row in batch.to_pylist()]
 
 
 def _checked(path: Path, row: Row, dim: int | None) -> Row:
     try:
         digest = bytes.fromhex(row["sig"] or "")
-    except ValueError:
+    except (ValueError, TypeError):
         digest = b""
     value = row["val"]
     if len(digest) != DIGEST_SIZE or value not in (None, 0, 1):
@@ -111,7 +122,10 @@ def _checked(path: Path, row: Row, dim: int | None) -> Row:
         )
     vector = None
     if dim is not None and row.get("uform_emb") is not None:
-        numbers = np.asarray(row["uform_emb"], np.float16)
+        try:
+            numbers = np.asarray(row["uform_emb"], np.float16)
+        except (ValueError, TypeError):
+            numbers = np.empty(0, np.float16)
         if numbers.shape != (dim,) or not np.isfinite(numbers).all():
             raise UsageError(
                 f"{path}: an embedding of {len(numbers)} numbers, not {dim} finite ones",

@@ -116,7 +116,7 @@ def decode_many(kind: str, seed: int, start: int, count: int) -> None:
     os.write(1, b"done\n" if found else b"none\n")
 
 
-def _run(kind: str, seed: int, count: int) -> Fault:
+def run(kind: str, seed: int, count: int) -> Fault:
     """A decoder that crashes costs a worker, and is no loss; an error that nobody expects is."""
     losses, crashes, start = [], 0, 0
     while start < count:
@@ -143,7 +143,7 @@ def all_of(count: int) -> Iterator[Fault]:
     """So many mutations, over all formats together."""
     kinds = (*PILLOW, "HEIC", "RAW")
     for kind in kinds:
-        yield _run(kind, 1, count // len(kinds))
+        yield run(kind, 1, count // len(kinds))
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def bombs(yard: Yard) -> None:
         raise LostError("a file that was mended is not tried again")
 
 
-def growing(yard: Yard, seconds: float) -> None:
+def growing(yard: Yard, seconds: float = 3.0) -> None:
     """A file that grows for a minute is not read before it is whole; one that is replaced is."""
     content = _begin(yard)
     slow, replaced = yard.inbox / "slow.png", yard.inbox / "replaced.png"

@@ -98,6 +98,8 @@ def _checked(
             f"{path} is a head of version {about.get('version')}; this imgscore reads {VERSION}",
             "update imgscore, or train again",
         )
+    if not {"embedder", "dimensions", "kind", "values"} <= about.keys():
+        raise StoreError(f"{path} is damaged: it does not say what it is", "train again")
     if embedder is not None and about["embedder"] != embedder:
         raise UsageError(
             f"{path} was trained on {about['embedder']!r}, but the embedder is {embedder!r}",
@@ -109,6 +111,9 @@ def _checked(
             "train again",
         )
     try:
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ValueError(f"{name} is not finite")
         return recipe(about["kind"]).restore(arrays, about["values"])
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise StoreError(f"{path} is damaged: {error}", "train again") from error

@@ -1,5 +1,6 @@
 """A store that takes nothing for a while, as on a full disk: all is done when it takes again."""
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -89,3 +90,22 @@ def test_an_order_is_made_in_the_end(world: World, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(arrange, "arrange", failing_once(arrange.arrange))
         world.settle(engine)
         assert world.order() == ["0", "1", "2", "3"]
+
+
+def test_a_want_of_descriptors_passes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("a.png", 1)
+    with world.engine() as engine:
+        left = [OSError(errno.EMFILE, "Too many open files")] * 2
+        real = engine.looker.advance
+
+        def advance(*arguments: Any, **named: Any) -> Any:
+            if left:
+                raise left.pop()
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(engine.looker, "advance", advance)
+        engine.looker.hint_all()
+        engine.step(0.0)
+        assert any("Too many open files" in one for one in engine.house.troubles.values())
+        world.settle(engine)
+        assert not left and not engine.house.troubles

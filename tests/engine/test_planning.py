@@ -1,5 +1,6 @@
 """The order of a large library: planned by a worker, a part a step, dropped when it is stale."""
 
+import io
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,7 +10,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import records
 from imgscore.verbs.status import status
-from imgscore.work import worker
+from imgscore.work import tasks, worker
 from imgscore.work.tasks import Crashed, Plan
 from tests.engine.conftest import World, ask, use_head
 
@@ -139,9 +140,11 @@ def test_a_worker_that_dies_of_the_plan_is_said(
     assert any("was killed" in one for one in status(engine)["troubles"])
 
 
-def test_a_plan_crosses_the_pipe(engine: Engine) -> None:
-    from imgscore.work import tasks
-
-    task = Plan(engine.house.watches.all[0], "1", [b"\xff"])
-    frame = tasks.frame(task)
-    assert tasks._tasks.decode(frame[4:]) == task
+def test_a_plan_crosses_the_pipe(world: World, engine: Engine) -> None:
+    world.settle(engine)
+    use_head(engine, "2")
+    task = Plan(engine.house.watches.all[0], "2", [b"\xff"])
+    assert tasks.read_task(io.BytesIO(tasks.frame(task))) == task
+    answers = list(worker.plan(engine.house.store, task))
+    frames = bytearray(b"".join(map(tasks.frame, answers)))
+    assert tasks.take_answers(frames) == answers and not frames

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.torture import crash, failing, missed
+from bench.torture import crash, failing, fuzz, hostile, missed
 from bench.torture.missed import SkippedError
 from bench.torture.yard import Yard, ending
 
@@ -19,7 +19,6 @@ ONCE: dict[str, Callable[[Yard], None]] = {
     "locked store": failing.locked_store,
     "damaged store": lambda yard: failing.damaged_store(yard, failing.HURTS["zeroed from page 2"]),
     "clock set back": failing.clock_set_back,
-    "few descriptors": failing.few_descriptors,
 }
 
 
@@ -32,12 +31,23 @@ def test_once(kind: Callable[[Yard], None], tmp_path: Path) -> None:
             pytest.skip(str(error))
 
 
+@pytest.mark.parametrize("kind", [hostile.names, hostile.no_files, hostile.growing])
+def test_hostile_files(kind: Callable[[Yard], None], tmp_path: Path) -> None:
+    test_once(kind, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_mutations_in_a_process_of_its_own(kind: str) -> None:
+    fault = fuzz.run(kind, 2, 40)
+    assert fault.tries == 40 and not fault.losses
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[crash.Scene]:
     yield crash.Scene(tmp_path_factory.mktemp("scene"))
 
 
-@pytest.mark.parametrize("step", ["after hash:3", "between touches:2", "before commit:9"])
+@pytest.mark.parametrize("step", ["after hash:3", "between touches:2"])
 def test_killed_at_a_step(scene: crash.Scene, step: str) -> None:
     crash.one_try(scene, 0, step)
 
