@@ -65,7 +65,7 @@ const originalOf = (image) =>
 
 function sizeText(bytes) {
   if (!bytes) return "";
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)}\u00a0kB` : `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 }
 
 // ---- which images are shown, and in which order

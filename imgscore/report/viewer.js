@@ -7,7 +7,10 @@ const viewer = {
 
   open(list, at) {
     this.list = list;
-    if (!$("viewer").open) $("viewer").showModal();
+    if (!$("viewer").open) {
+      $("viewer").showModal();
+      $("viewer").focus(); // on no button: the keys are about the image
+    }
     this.show(at);
   },
 
