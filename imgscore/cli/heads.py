@@ -48,6 +48,8 @@ def import_(
 def _describe(row: Row) -> str:
     when = datetime.fromtimestamp(row["created_ns"] // 10**9).strftime("%Y-%m-%d %H:%M:%S")
     auc = row["report"].get("quality", {}).get("auc", {}).get("value")
-    state = "in use" if row["in_use"] else "" if row["accepted"] else "refused: it was worse"
+    # no figures: it was trained elsewhere, and refused by nobody
+    other = "" if row["accepted"] else "refused: it was worse" if auc is not None else "imported"
+    state = "in use" if row["in_use"] else other
     proof = f"AUC {auc:.3f}" if auc is not None else "AUC unknown"
     return f"{row['head']:>4}  {when}  {row['labels']:>6} labels  {proof}  {state}".rstrip()

@@ -123,7 +123,8 @@ class KernelRecipe:
     ) -> Fitted:
         """Train. Features, nodes and graph use no label, so that folds may share them."""
         examples.check()
-        chosen = {"gamma": GAMMA, "reaches": REACHES, "noises": NOISES, **(settings or {})}
+        # lists, as JSON gives them back: equal settings of a head from disk must compare equal
+        chosen = {"gamma": GAMMA, "reaches": [*REACHES], "noises": [*NOISES], **(settings or {})}
         folds = split(examples.keep, examples.groups) if folds is None else folds
         _, folds = np.unique(folds, return_inverse=True)
         library = _Library.of(examples, graph=max(chosen["reaches"]) > 0)

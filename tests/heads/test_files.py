@@ -20,6 +20,7 @@ def test_a_head_comes_back_the_same(made_up, tmp_path, count):
     first, second = head.score(examples.background), again.score(examples.background)
     assert np.array_equal(first.score, second.score)
     assert np.array_equal(first.deviation, second.deviation)
+    assert again.settings == head.settings
     assert [one.name for one in (tmp_path / "heads").iterdir()] == ["1.safetensors"]
 
 
