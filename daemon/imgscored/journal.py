@@ -3,6 +3,8 @@
 import logging
 import os
 
+from imgscore.text import printable
+
 # journald reads a priority from "<n>" at the start of a line (sd-daemon(3)).
 PRIORITIES = {
     logging.DEBUG: 7,
@@ -16,7 +18,7 @@ PRIORITIES = {
 def set_up(*, verbose: bool) -> None:
     """Log to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_ForJournal() if _is_journal() else logging.Formatter(_DATED))
+    handler.setFormatter(_ForJournal() if _is_journal() else _Text(_DATED))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name in ("imgscored", "imgscore"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -26,7 +28,14 @@ def set_up(*, verbose: bool) -> None:
 _DATED = "%(asctime)s %(message)s"
 
 
-class _ForJournal(logging.Formatter):
+class _Text(logging.Formatter):
+    """Names are somebody else's: a terminal that shows the log finds nothing in it to obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n")
+
+
+class _ForJournal(_Text):
     """The journal knows the time; a traceback's lines are all of one priority."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -13,17 +13,29 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from imgscore.errors import ImgscoreError
+from imgscore.text import printable
 from imgscore.verbs.base import Message, Progress, Result, Row
 
 if TYPE_CHECKING:
     import rich.progress
 
+__all__ = ("complain", "printable", "say", "show", "to_json")
+
 # On a pipe, progress is a plain line, at most this often.
 PLAIN_SECONDS = 5.0
 
 
-def show(messages: Iterable[Message], human: Callable[[Row], str | None], *, as_json: bool) -> int:
-    """Print a verb's messages; the exit code: 1 where a row has an error, else 0."""
+def show(
+    messages: Iterable[Message],
+    human: Callable[[Row], str | None],
+    *,
+    as_json: bool,
+    pictures: Callable[[Row], str] | None = None,
+) -> int:
+    """Print a verb's messages; the exit code: 1 where a row has an error, else 0.
+
+    `pictures`: what the terminal draws under a row's text; all else is text, and cannot draw.
+    """
     failed = False
     with _Bar() as bar:
         for message in messages:
@@ -35,7 +47,9 @@ def show(messages: Iterable[Message], human: Callable[[Row], str | None], *, as_
                     text = to_json(row) if as_json else human(row)
                     if text is not None:
                         bar.pause()
-                        sys.stdout.write(text + "\n")
+                        sys.stdout.write(printable(text, keep="\n") + "\n")
+                    if pictures is not None:
+                        sys.stdout.write(pictures(row))
     sys.stdout.flush()
     return int(failed)
 
@@ -45,17 +59,9 @@ def to_json(row: Row) -> str:
     return json.dumps(row, allow_nan=False)
 
 
-def printable(text: str) -> str:
-    """Text that is safe to print: control characters and lone surrogates are escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
-
-
 def say(text: str) -> None:
     """A line for the user that is not a result."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text, keep="\n") + "\n")
 
 
 def complain(error: ImgscoreError, *, as_json: bool) -> None:

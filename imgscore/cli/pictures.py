@@ -54,14 +54,13 @@ def run(
         messages = list(messages)
         files = _thumbnails([one for row in rows_of(messages) for one in chain(*images(row))])
 
-    def text(row: Row) -> str:
-        lines = [human(row)]
-        if screen is not None:
-            found = ([files[one] for one in line if one in files] for line in images(row))
-            lines += [screen.draw(line) for line in found if line]
-        return "\n".join(lines)
+    def below(row: Row) -> str:
+        if screen is None:
+            return ""
+        found = ([files[one] for one in line if one in files] for line in images(row))
+        return "".join(screen.draw(line) + "\n" for line in found if line)
 
-    raise typer.Exit(output.show(messages, text, as_json=as_json))
+    raise typer.Exit(output.show(messages, human, as_json=as_json, pictures=below))
 
 
 class _Screen(NamedTuple):

@@ -1,0 +1,65 @@
+"""A file's name is somebody else's text: no verb lets it reach the terminal as more than text."""
+
+import os
+import shutil
+from pathlib import Path
+
+from imgscore import places
+from tests.conftest import put
+from tests.e2e.conftest import Answer, Daemon, imgscore
+
+NAME = b"\x1b]0;title\x07\x1b[2J\r\n[red]\xe2\x80\xae\xff"
+
+
+def is_text(answer: Answer) -> None:
+    said = answer.out + answer.err
+    assert all(letter.isprintable() or letter == "\n" for letter in said), ascii(said)
+    assert "Traceback" not in said, said
+
+
+def test_it_stays_text_in_every_verb(inbox: Path, tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(inbox) + b"/" + NAME)
+    os.mkdir(folder)
+    for kind, place in (("sun", "keep"), ("text", "trash")):
+        for number, path in enumerate(put(inbox, kind, 6)):
+            target = inbox / place if number < 3 else Path(folder)
+            path.rename(os.fsdecode(os.fsencode(target) + b"/" + NAME + os.fsencode(path.name)))
+    broken = Path(os.fsdecode(os.fsencode(folder) + b"/" + NAME + b".png"))
+    broken.write_bytes(b"no image")
+    image = next(path for path in Path(folder).iterdir() if path.name.endswith("003.jpg"))
+    for verb in (
+        ["scan"],
+        ["status"],
+        ["score", image, broken, Path(folder) / "nothing"],
+        ["explain", image],
+        ["explain", broken],
+        ["next"],
+        ["suspects"],
+        ["label", "keep", image, broken],
+        ["undo", "label"],
+        ["order", folder],
+        ["history"],
+        ["report"],
+        ["undo", "order"],
+        ["restore-times"],
+        ["scan", Path(folder) / "nothing"],
+        ["export", Path(folder) / "x" / "y.parquet"],
+        ["heads", "use", os.fsdecode(NAME)],
+        ["model", "use", os.fsdecode(NAME)],
+        ["db", "backup", folder],
+        ["doctor"],
+        [os.fsdecode(NAME)],
+    ):
+        is_text(imgscore(*verb))
+    watched = imgscore("init", folder)
+    is_text(watched)
+    shutil.rmtree(folder)
+    for verb in (["status"], ["doctor"], ["config", "show"], ["config", "check"]):
+        is_text(imgscore(*verb))
+
+
+def test_it_stays_text_in_the_log(inbox: Path, tmp_path: Path) -> None:
+    places.config_file().write_text('[[watch]]\ninbox = "/x\\u001b[2J"\n[[watch]]\ninbox="/y"\n')
+    daemon = Daemon(tmp_path / "log")
+    assert daemon.stop() == 0
+    assert "\x1b" not in daemon.text and "\\x1b[2J" in daemon.text
