@@ -64,7 +64,7 @@ def make(
                 GLib.idle_add(self._exchange_words)
 
         def _exchange_words(self) -> None:
-            for widget, item in zip(self._menu_handle.get_children(), self.menu, strict=True):
+            for widget, item in zip(self._menu_handle.get_children(), self.menu, strict=False):
                 if item is not pystray.Menu.SEPARATOR:
                     widget.set_label(item.text)
                     widget.set_sensitive(item.enabled)

@@ -85,6 +85,7 @@ class Desktop:
             "DBUS_SESSION_BUS_ADDRESS": self.bus,
             "NO_AT_BRIDGE": "1",  # no accessibility bus, which would outlive the test
             "GIO_USE_VFS": "local",
+            "BROWSER": os.fspath(self._folder / "xdg-open"),
             "PATH": f"{self._folder}{os.pathsep}{os.environ['PATH']}",
         }
 

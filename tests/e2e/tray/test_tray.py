@@ -59,6 +59,10 @@ def test_a_day_with_the_icon(desktop: Desktop, inbox: Path, start: Start, tmp_pa
     desktop.choose("Down", "Down", "Down", "Return")
     assert await_it(lambda: opened.exists() and opened.read_text()) == str(inbox)
 
+    opened.unlink()
+    desktop.choose("Down", "Down", "Down", "Down", "Return")
+    assert await_it(lambda: opened.exists() and opened.read_text()).endswith(".html")
+
     daemon.kill()
     desktop.await_title("imgscore: not running")
     daemon = start()
