@@ -3,6 +3,8 @@
 Like a sighting, but nothing follows from it: no label, no order, and nothing when it is gone.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from imgscore.store.schema import Fingerprint, pack, path_key
@@ -31,3 +33,8 @@ def find(txn: Txn, path: bytes) -> Archived | None:
 def record(txn: Txn, path: bytes, archived: Archived) -> None:
     """Write what was found at `path`."""
     txn.table("archive").put(path_key(path), pack(archived))
+
+
+def every(txn: Txn) -> Iterator[Archived]:
+    """Every record."""
+    return (_decoder.decode(value) for _, value in txn.table("archive").scan())

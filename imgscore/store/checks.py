@@ -1,12 +1,15 @@
 """db check: whether what the store holds fits together. Reads everything, changes nothing."""
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
-from imgscore.store import labels, originals, records, sightings, vectors
-from imgscore.store.schema import DIGEST_SIZE
+from imgscore.errors import StoreError
+from imgscore.store import archive, deletions, labels, originals, records, sightings, vectors
+from imgscore.store.schema import DIGEST_SIZE, path_key
 from imgscore.store.store import Txn
 
 MOST_PROBLEMS = 10
@@ -21,25 +24,65 @@ class Finding(NamedTuple):
 
 
 def every(txn: Txn) -> Iterator[Finding]:
-    """Every check, one after the other."""
-    yield _readable("sightings", (one for one in sightings.every(txn, gone=True)))
-    yield _readable("originals", originals.every(txn))
-    yield _readable("failures", records.failures(txn))
-    yield _readable("journal", records.touches(txn))
-    yield _readable("heads", iter(records.all_heads(txn)))
-    yield _labels(txn)
+    """Every check, one after the other; each record of each table is read by one of them."""
+    whole: tuple[tuple[str, Callable[[], Iterable[object]]], ...] = (
+        ("sightings", lambda: sightings.every(txn, gone=True)),
+        ("originals", lambda: originals.every(txn)),
+        ("failures", lambda: records.failures(txn)),
+        ("traits", lambda: records.every_traits(txn)),
+        ("journal", lambda: records.touches(txn)),
+        ("heads", lambda: records.all_heads(txn)),
+        ("deletions", lambda: deletions.every(txn)),
+        ("archive", lambda: archive.every(txn)),
+        ("settings", lambda: (value.decode() for _, value in txn.table("meta").scan(b"setting:"))),
+    )
+    for what, entries in whole:
+        yield _readable(what, entries)
+    for what, check in (("places", _places), ("scores", _scores), ("labels", _labels)):
+        yield _attempt(what, partial(check, txn))
     for embedder in vectors.embedders(txn):
-        yield _vectors(txn, embedder)
+        yield _attempt(f"vectors of {embedder}", partial(_vectors, txn, embedder))
 
 
-def _readable(what: str, entries: Iterator[object]) -> Finding:
+def _readable(what: str, entries: Callable[[], Iterable[object]]) -> Finding:
     count = 0
-    try:
-        for _ in entries:
+
+    def count_all() -> Finding:
+        nonlocal count
+        for _ in entries():
             count += 1
-    except (msgspec.DecodeError, ValueError, IndexError) as error:
-        return Finding(what, count, [f"entry {count + 1} cannot be read: {error}"])
-    return Finding(what, count, [])
+        return Finding(what, count, [])
+
+    found = _attempt(what, count_all)
+    return found._replace(entries=count)
+
+
+def _attempt(what: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except (msgspec.DecodeError, StoreError, struct.error, ValueError, IndexError) as error:
+        return Finding(what, 0, [f"an entry cannot be read: {error}"])
+
+
+def _places(txn: Txn) -> Finding:
+    """Each sighting must be found by its digest, and no other."""
+    known = {path_key(one.path): one.digest for one in sightings.every(txn, gone=True)}
+    count, problems = 0, []
+    for digest, key in sightings.places(txn):
+        count += 1
+        if known.pop(key, None) != digest:
+            problems.append(f"{digest.hex()} leads to a file that is not it")
+    problems += [f"{digest.hex()} leads to no file of it" for digest in known.values()]
+    return Finding("places", count, problems[:MOST_PROBLEMS])
+
+
+def _scores(txn: Txn) -> Finding:
+    count, problems = 0, []
+    for digest, score, deviation in records.every_score(txn):
+        count += 1
+        if not (0 <= score <= 1 and deviation >= 0):
+            problems.append(f"{digest.hex()} has the score {score} ± {deviation}")
+    return Finding("scores", count, problems[:MOST_PROBLEMS])
 
 
 def _labels(txn: Txn) -> Finding:
@@ -50,7 +93,7 @@ def _labels(txn: Txn) -> Finding:
         count += 1
         last.setdefault((event.taste, event.digest), event.label)
     wanted = {key: label for key, label in last.items() if label != "clear"}
-    tastes = {taste for taste, _ in last}
+    tastes = labels.tastes(txn) | {taste for taste, _ in last}
     held = {
         (taste, digest): label.label
         for taste in tastes
@@ -62,6 +105,8 @@ def _labels(txn: Txn) -> Finding:
         f"{wanted.get((taste, digest))}"
         for taste, digest in differing[:MOST_PROBLEMS]
     ]
+    if count != labels.last_sequence(txn):
+        problems.append(f"{count} events are in the log, and {labels.last_sequence(txn)} were")
     return Finding("labels", count, problems)
 
 
@@ -77,6 +122,9 @@ def _vectors(txn: Txn, embedder: str) -> Finding:
             if vectors.get(txn, embedder, name) != values[place * size : (place + 1) * size]:
                 problems.append(f"{name.hex()} leads to another vector")
         count += len(names)
+    rows = vectors.rows(txn, embedder)
+    if rows != count:
+        problems.append(f"{rows} digests lead to {count} vectors")
     recorded = vectors.count(txn, embedder)
     if recorded != count:
         problems.append(f"{recorded} vectors are counted, and {count} are there")

@@ -33,6 +33,11 @@ def mark_gone(txn: Txn, path: bytes) -> None:
         record(txn, msgspec.structs.replace(deletion, gone_ns=time.time_ns()))
 
 
+def every(txn: Txn) -> Iterator[Deletion]:
+    """Every record, gone or not."""
+    return (_decoder.decode(value) for _, value in txn.table("deletions").scan())
+
+
 def present(txn: Txn) -> Iterator[Deletion]:
     """Every image that lay in the trash when it was last looked at."""
     for _, value in txn.table("deletions").scan():

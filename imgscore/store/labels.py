@@ -40,6 +40,11 @@ def every(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:
         yield key[len(prefix) :], _label.decode(value)
 
 
+def tastes(txn: Txn) -> set[str]:
+    """Every taste that has labels."""
+    return {key.partition(b"\0")[0].decode() for key, _ in txn.table("labels").scan()}
+
+
 def counts(txn: Txn, taste: str) -> dict[LabelName, int]:
     """How many digests are labelled keep and trash."""
     found: dict[LabelName, int] = {"keep": 0, "trash": 0}

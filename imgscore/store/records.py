@@ -51,6 +51,12 @@ def traits(txn: Txn, digest: bytes) -> Traits | None:
     return None if value is None else _traits.decode(value)
 
 
+def every_traits(txn: Txn) -> Iterator[tuple[bytes, Traits]]:
+    """(digest, traits) of each digest that has any."""
+    for key, value in txn.table("traits").scan():
+        yield key, _traits.decode(value)
+
+
 def record_scores(txn: Txn, taste: str, head: str, scores: bytes) -> None:
     """Write scores under one head: `scores` is packed as pack_score does, one after another."""
     step, prefix = PACKED_SCORE_SIZE, _scores(taste, head)
@@ -69,6 +75,13 @@ def score(txn: Txn, taste: str, head: str, digest: bytes) -> tuple[float, float]
     """(score, deviation) of a digest under a head."""
     value = txn.table("scores").get(_scores(taste, head) + digest)
     return None if value is None else _score.unpack(value)
+
+
+def every_score(txn: Txn) -> Iterator[tuple[bytes, float, float]]:
+    """(digest, score, deviation) under whatever taste and head."""
+    for key, value in txn.table("scores").scan():
+        score, deviation = _score.unpack(value)
+        yield key[-DIGEST_SIZE:], score, deviation
 
 
 def forget_scores(txn: Txn, taste: str, head: str) -> None:

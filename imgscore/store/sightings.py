@@ -10,6 +10,7 @@ from itertools import filterfalse
 import msgspec
 
 from imgscore.store.schema import (
+    DIGEST_SIZE,
     FINGERPRINT_SIZE,
     Fingerprint,
     Sighting,
@@ -108,6 +109,11 @@ def beyond(txn: Txn, present: Set[bytes]) -> Iterator[Sighting]:
         value = table.get(key)
         if value is not None:
             yield decode(value)
+
+
+def places(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
+    """(digest, path key) of every sighting, as they are found by digest."""
+    return ((key[:DIGEST_SIZE], key[DIGEST_SIZE:]) for key, _ in txn.table("places").scan())
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Sighting]:

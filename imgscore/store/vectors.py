@@ -108,6 +108,12 @@ def count(txn: Txn, embedder: str) -> int:
     return 0 if record is None else record.count
 
 
+def rows(txn: Txn, embedder: str) -> int:
+    """How many digests lead to a vector under this embedder; read from the index itself."""
+    record = _known(txn, embedder)
+    return 0 if record is None else sum(1 for _ in txn.table("rows").scan(record.prefix))
+
+
 def get(txn: Txn, embedder: str, digest: bytes) -> bytes | None:
     """The float16 bytes of a digest's vector."""
     record = _known(txn, embedder)

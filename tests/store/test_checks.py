@@ -1,0 +1,95 @@
+"""db check finds a record that is damaged, whatever table it is in, and changes nothing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgscore.images.traits import Traits
+from imgscore.store import (
+    archive,
+    checks,
+    deletions,
+    labels,
+    originals,
+    records,
+    sightings,
+    vectors,
+)
+from imgscore.store.archive import Archived
+from imgscore.store.schema import (
+    Deletion,
+    Failure,
+    Fingerprint,
+    HeadRecord,
+    LabelEvent,
+    Original,
+    Sighting,
+    Touch,
+)
+from imgscore.store.store import Store, Txn
+
+DIGEST = bytes(range(32))
+SEEN = Fingerprint(1, 2, 3, 4, 5)
+TABLES = (
+    "sightings", "places", "failures", "traits", "vectors", "rows", "label_log", "labels",
+    "originals", "journal", "heads", "scores", "archive", "deletions",
+)  # fmt: skip
+
+
+def fill(txn: Txn) -> None:
+    """One record of each kind."""
+    path = b"/inbox/a.png"
+    sightings.record(txn, Sighting(path, SEEN, DIGEST, b"/inbox", "inbox"))
+    records.record_failure(txn, Failure(b"/inbox/b.png", SEEN, b"", "why", "what to do", 1))
+    records.record_traits(txn, DIGEST, Traits(width=1, height=1, format="PNG", bytes_per_pixel=1.0))
+    vectors.append(txn, "x", [(DIGEST, b"abcd"), (DIGEST[::-1], b"efgh")])
+    labels.append(txn, LabelEvent(1, "default", DIGEST, "keep", "place", path))
+    originals.record(txn, DIGEST, Original(path, 1, 1, 2))
+    records.journal(txn, Touch(1, 1, b"/inbox", path, DIGEST, 1, 2, "1", "order"))
+    records.record_head(txn, HeadRecord("1", "default", "x", 1, 1, 1, True, {}))
+    records.record_scores(txn, "default", "1", records.pack_score(DIGEST, 0.5, 0.1))
+    archive.record(txn, b"/elsewhere/c.png", Archived(SEEN, DIGEST))
+    deletions.record(txn, Deletion(b"/trash/d.png", SEEN, DIGEST, path, b"/trash"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store") as store:
+        store.commit(fill)
+        yield store
+
+
+def problems(store: Store) -> dict[str, list[str]]:
+    with store.read() as txn:
+        return {one.what: one.problems for one in checks.every(txn) if one.problems}
+
+
+def test_a_whole_store_has_none(store: Store) -> None:
+    assert problems(store) == {}
+    with store.read() as txn:
+        assert all(one.entries for one in checks.every(txn) if one.what != "settings")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_damaged_record_is_found(store: Store, table: str) -> None:
+    def damage(txn: Txn) -> None:
+        key, value = next(txn.table(table).scan())
+        if value:
+            txn.table(table).put(key, b"\xc1" * (len(value) - 1))
+        else:  # a place says all in its key
+            txn.table(table).put(key[:32] + os.urandom(16), value)
+
+    store.commit(damage)
+    assert problems(store)
+
+
+@pytest.mark.parametrize("table", ["places", "rows", "labels", "label_log", "vectors"])
+def test_a_record_that_is_missing_is_found(store: Store, table: str) -> None:
+    def lose(txn: Txn) -> None:
+        key, _ = next(txn.table(table).scan())
+        txn.table(table).delete(key)
+
+    store.commit(lose)
+    assert problems(store)
