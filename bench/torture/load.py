@@ -54,7 +54,7 @@ class Watchman:
                 except ImgscoreError:
                     return
                 self.seconds.append(time.perf_counter() - before)
-                self.memory.append((time.monotonic() - start, _rss(self.yard.pid)))
+                self.memory.append((time.monotonic() - start, _own_memory(self.yard.pid)))
 
         thread = threading.Thread(target=ask)
         thread.start()
@@ -81,9 +81,12 @@ class Watchman:
         return float(np.polyfit(at / 60, size / 1e6, 1)[0])
 
 
-def _rss(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _own_memory(pid: int) -> int:
+    """Bytes of its own: the pages of the store, which the kernel lends it, are not."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError("RssAnon")
 
 
 def _fill(yard: Yard, folders: list[Path], each: int) -> None:
