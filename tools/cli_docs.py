@@ -84,7 +84,7 @@ def _item(one: Any) -> Item:
     default = "" if one.default in (None, False, "", []) else f" [default: {_shown(one.default)}]"
     text = " ".join((one.help or "").split()) + default
     if one.param_type_name == "argument":
-        name = _choices(one) or one.metavar or one.name.rstrip("_").upper()
+        name = _choices(one) or (one.metavar or one.name.rstrip("_").upper()).strip("[]")
         usage = name + several
         return Item(usage if one.required else f"[{usage}]", usage, text)
     long = one.opts[-1]

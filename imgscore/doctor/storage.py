@@ -44,7 +44,7 @@ def _health(data: Path, kind: str) -> Finding:
         found = list(checks.every(txn))
     wrong = [f"{one.what}: {problem}" for one in found for problem in one.problems]
     if wrong:
-        remedy = "imgscore db check says all of it; a backup brings it back: imgscore db backup"
+        remedy = "imgscore db check says all of it; imgscore db restore brings back a backup"
         return Finding("store", "problem", f"{what}; {len(wrong)} wrong: {wrong[0]}", remedy)
     return Finding("store", "ok", f"{what}; {sum(one.entries for one in found)} entries, sound")
 
