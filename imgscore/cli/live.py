@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgscore.cli.output import printable
+from imgscore.cli.status import remarks
 from imgscore.cli.watch_log import event_line
 from imgscore.verbs.base import Row
 
@@ -85,16 +86,14 @@ def view(row: Row, pace: Pace) -> RenderableType:
 
 
 def _title(row: Row) -> Text:
-    state = Text(row["state"], style=STATES[row["state"]])
+    state = (row["state"], STATES[row["state"]])
     facts = [f"head {row['head'] or 'none yet'}", row["embedder"]]
     if row["pid"] is not None:
         facts.append(f"{row['rss_bytes'] / 1e6:.0f} MB")
         facts.append(f"{row['workers']} workers")
     if row["waiting"]:
         facts.append(f"waiting: {row['waiting']}")
-    if row["dry_run"]:
-        facts.append("dry run: dates are planned, not set")
-    return Text("imgscore ", style="bold") + state + Text(f"  {' · '.join(facts)}\n")
+    return Text.assemble(("imgscore ", "bold"), state, f"  {' · '.join(facts)}\n")
 
 
 def _queue(pace: Pace) -> list[str]:
@@ -148,7 +147,8 @@ def _short(event: Row, row: Row) -> Row:
 
 
 def _attention(row: Row) -> list[RenderableType]:
-    lines: list[RenderableType] = [
+    lines: list[RenderableType] = [Text(remark) for remark in remarks(row)]
+    lines += [
         Text(f"attention: {printable(trouble)}", style="yellow") for trouble in row["troubles"]
     ]
     failed = row["failed"]

@@ -91,10 +91,7 @@ def describe(row: Row) -> str:
     lines = [f"{row['state']}, {row['pending']} pending, head {row['head'] or 'none yet'}"]
     if row["state"] == "offline":
         lines[0] = f"no daemon is running (imgscore start); head {row['head'] or 'none yet'}"
-    if row["waiting"]:
-        lines.append(f"waiting: {row['waiting']}; work now with: imgscore scan")
-    if row["dry_run"]:
-        lines.append("dry run: dates are planned, not set")
+    lines += remarks(row)
     for watch in row["watches"]:
         lines.append(
             f"{printable(watch['inbox'])}: {watch['files']} images, {watch['scored']} scored; "
@@ -105,14 +102,6 @@ def describe(row: Row) -> str:
             lines += [f"    {touched(one)}" for one in watch["planned"]["examples"]]
     if not row["watches"]:
         lines.append("nothing is watched yet; begin with: imgscore init INBOX")
-    anew = row["embedding_anew"]
-    if anew is not None:
-        left = anew["seconds_left"]
-        after = "" if left is None else f", about {left:.0f} s left"
-        lines.append(
-            f"embedding anew with {row['embedder']}: {anew['done']} of {anew['total']}{after}; "
-            "until then the order is the head's before"
-        )
     if row["hint"]:
         lines.append(row["hint"])
     lines += [f"attention: {printable(trouble)}" for trouble in row["troubles"]]
@@ -123,3 +112,21 @@ def describe(row: Row) -> str:
     if len(failed) > MOST_FAILED:
         lines.append(f"… and {len(failed) - MOST_FAILED} more failed; all with --json")
     return "\n".join(lines)
+
+
+def remarks(row: Row) -> list[str]:
+    """What goes on beside the usual."""
+    lines = []
+    if row["waiting"]:
+        lines.append(f"waiting: {row['waiting']}; work now with: imgscore scan")
+    if row["dry_run"]:
+        lines.append("dry run: dates are planned, not set")
+    anew = row["embedding_anew"]
+    if anew is not None:
+        left = anew["seconds_left"]
+        after = "" if left is None else f", about {left:.0f} s left"
+        lines.append(
+            f"embedding anew with {row['embedder']}: {anew['done']} of {anew['total']}{after}; "
+            "until then the order is the head's before"
+        )
+    return lines

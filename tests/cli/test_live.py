@@ -38,6 +38,8 @@ def status(looked: int, pending: int, **changes: Any) -> dict[str, Any]:
         "events": [EVENT],
         "dry_run": False,
         "waiting": None,
+        "embedding_anew": None,
+        "waiting": None,
         "troubles": [],
     }
     return {**row, **changes}
@@ -81,6 +83,13 @@ def test_names_are_text_and_nothing_else() -> None:
     text = shown(row, pace)
     assert "/in/[bold]:smile:" in text and "failed   a/[red]\\x1b.png: cut" in text
     assert "a [red]trouble[/red]" in text and "\x1b" not in text
+
+
+def test_it_says_what_is_not_as_usual() -> None:
+    anew = {"done": 3, "total": 9, "seconds_left": 60.0}
+    row = status(0, 0, waiting="on battery", embedding_anew=anew, troubles=["disk full"])
+    text = shown(*paced((0, row)))
+    assert "waiting: on battery" in text and "3 of 9" in text and "attention: disk full" in text
 
 
 def test_it_fits_a_narrow_terminal() -> None:
