@@ -91,8 +91,6 @@ def _title(row: Row) -> Text:
     if row["pid"] is not None:
         facts.append(f"{row['rss_bytes'] / 1e6:.0f} MB")
         facts.append(f"{row['workers']} workers")
-    if row["waiting"]:
-        facts.append(f"waiting: {row['waiting']}")
     return Text.assemble(("imgscore ", "bold"), state, f"  {' · '.join(facts)}\n")
 
 

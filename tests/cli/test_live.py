@@ -39,7 +39,6 @@ def status(looked: int, pending: int, **changes: Any) -> dict[str, Any]:
         "dry_run": False,
         "waiting": None,
         "embedding_anew": None,
-        "waiting": None,
         "troubles": [],
     }
     return {**row, **changes}
