@@ -18,6 +18,7 @@ STATUS: dict[str, Any] = {
     "troubles": [],
     "watches": [WATCH],
     "paused_until_ns": None,
+    "waiting": None,
 }
 FAILED = [{"path": f"/in/{n}.jpg", "reason": "no\nimage", "remedy": ""} for n in range(9)]
 
@@ -28,6 +29,8 @@ FAILED = [{"path": f"/in/{n}.jpg", "reason": "no\nimage", "remedy": ""} for n in
         ({}, "idle", "all in order"),
         ({"watches": [{**WATCH, "state": "needs 2 keeps"}]}, "idle", "needs 2 keeps"),
         ({"pending": 3, "failed": FAILED}, "working", "working, 9 of 12"),
+        ({"pending": 3, "waiting": "on battery"}, "paused", "waiting, on battery: 3 pending"),
+        ({"waiting": "on battery"}, "idle", "all in order"),
         ({"failed": FAILED}, "attention", "9 files failed"),
         ({"failed": FAILED[:1]}, "attention", "1 file failed"),
         ({"pending": 3, "troubles": ["the disk is full"]}, "attention", "the disk is full"),
@@ -39,6 +42,7 @@ def test_each_state_has_a_face(change: dict[str, Any], shape: str, line: str) ->
     seen = face({**STATUS, **change}, most_pending=12)
     assert seen.shape == shape and seen.line.startswith(line)
     assert seen.tooltip.startswith("imgscore: ")
+    assert seen.paused == (change.get("state") == "paused")
 
 
 def test_no_daemon_is_a_state_too() -> None:

@@ -24,6 +24,8 @@ class Face:
     line: str
     share: int = 0
     """percent done, in steps of five"""
+    paused: bool = False
+    """by the user, who can end it"""
     inboxes: tuple[str, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     """the last failed files, newest first: path, and a line about it"""
@@ -52,17 +54,20 @@ def face(status: Row | None, most_pending: int, said: str = "") -> Face:
     share = 0
     shape: Shape = "idle"
     line = next((one["state"] for one in status["watches"] if one["state"] != "ok"), "all in order")
-    if status["state"] == "paused":
+    paused = status["state"] == "paused"
+    if paused:
         shape, line = "paused", _until(status["paused_until_ns"])
     elif troubles:
         shape, line = "attention", troubles[0]
+    elif pending and status["waiting"]:
+        shape, line = "paused", f"waiting, {status['waiting']}: {pending} pending"
     elif pending:
         done, total = max(0, most_pending - pending), max(most_pending, pending)
         share = 100 * done // total // 5 * 5
         shape, line = "working", f"working, {done} of {total}"
     elif failed:
         shape, line = "attention", f"{len(failed)} file{'s' * (len(failed) > 1)} failed"
-    return Face(shape, shortened(line), share, inboxes, failures, said)
+    return Face(shape, shortened(line), share, paused, inboxes, failures, said)
 
 
 def shortened(text: str) -> str:

@@ -32,10 +32,9 @@ def items(face: Face, tray: "Tray") -> Iterator[Any]:
     if face.shape == "offline":
         yield item("Start", tray.start)
     else:
-        paused = face.shape == "paused"
-        yield item("Pause for an hour", tray.pause, enabled=not paused)
-        yield item("Resume", tray.resume, enabled=paused)
-        yield item("Train now", tray.train, enabled=not paused)
+        yield item("Pause for an hour", tray.pause, enabled=not face.paused)
+        yield item("Resume", tray.resume, enabled=face.paused)
+        yield item("Train now", tray.train, enabled=not face.paused)
     yield Menu.SEPARATOR
     openers = [(shortened(one), partial(tray.open_folder, one)) for one in face.inboxes]
     if len(openers) == 1:
