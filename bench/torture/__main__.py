@@ -26,6 +26,7 @@ def _crash(folder: Path, quick: bool) -> Iterator[Fault]:
     scene = crash.Scene(folder / "crash")
     yield from crash.at_random(scene, 8 if quick else 200)
     yield from crash.at_steps(scene, 1 if quick else 6)
+    yield from crash.in_a_backup(scene, 1 if quick else 4)
     yield from crash.of_the_trainer(scene, 1 if quick else 5)
     yield from crash.in_migration(scene, 3 if quick else 12)
 

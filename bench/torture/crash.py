@@ -17,6 +17,8 @@ from pathlib import Path
 from bench.torture.story import HOUR, LONG_AGO, Story, digest_of, draw
 from bench.torture.yard import Fault, LostError, Yard, ending
 from imgscore.errors import ImgscoreError, NoDaemonError
+from imgscore.store import backups
+from imgscore.store.verify import read_all
 from imgscore.verbs.base import Row
 
 BEGINNING = 56
@@ -325,6 +327,33 @@ def in_a_switch(scene: Scene, tries: int, model: Path) -> Iterator[Fault]:
             _judge(yard, story, witness, undisturbed)
 
     yield tried("SIGKILL in a switch of the model, and on the way back", tries, attempt)
+
+
+def in_a_backup(scene: Scene, tries: int) -> Iterator[Fault]:
+    """A backup that is not whole must not count, and is gone after the next."""
+
+    def attempt(number: int) -> None:
+        undisturbed = scene.undisturbed(number % SEEDS, ACTS)
+        with ending(scene.fresh()) as yard:
+            story, witness = Story(yard, scene.dates, number % SEEDS), Witness(yard)
+            yard.configure(backup=1)
+            yard.launch(f"in backup:{1 + number}")
+            for _ in story.steps(ACTS):
+                witness.listen()
+            deadline = time.monotonic() + STEP_SECONDS
+            while yard.running and time.monotonic() < deadline:
+                time.sleep(0.1)
+            witness.crashed()
+            for backup in backups.kept(yard.data / "backups"):
+                read_all(backup)
+            yard.start()
+            witness.restarted()
+            _judge(yard, story, witness, undisturbed)
+            left = [*(yard.data / "backups").glob("*.partial")]
+            if left or not backups.kept(yard.data / "backups"):
+                raise LostError(f"backups: {[*(yard.data / 'backups').iterdir()]}")
+
+    yield tried("SIGKILL in a backup", tries, attempt)
 
 
 MIGRATION = """
