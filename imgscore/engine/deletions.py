@@ -60,12 +60,16 @@ class Deletions:
         self._look: Iterator[list[Deleted]] | None = None
         self._unknown: deque[Deleted] = deque()
         self._asked: list[tuple[Deleted, Ticket]] = []
+        self._under_way: set[bytes] = set()
+        """paths of the unknown and the asked"""
+        self._failed: dict[bytes, Fingerprint] = {}
+        """files that no worker can read, as they were: not tried again until the next start"""
         self._found: list[tuple[Deleted, bytes]] = []
         """images in the trash with their digests, for the next commit"""
         self._unchanged: dict[bytes, int] = {}
         """trash folders that were seen whole → the mtime of their listing"""
-        self._settled: set[bytes] = set()
-        """entries that need no second look, by a hash of their name and stat"""
+        self._settled: dict[bytes, set[bytes]] = {}
+        """trash folders → entries that need no second look, by a hash of their name and stat"""
 
     def hint(self) -> None:
         """Something may have come into the trash, or left it."""
@@ -94,40 +98,56 @@ class Deletions:
 
         `saving` power, what no worker has looked at before has to wait.
         """
-        self._answered()
+        try:
+            self._answered()
+            self._look_on(now)
+            while self._unknown and len(self._asked) < AHEAD and not saving:
+                one = self._unknown.popleft()
+                self._asked.append((one, self._ask(one.path, one.place.watch.taste)))
+            whole = len(self._found) >= SLICE or not (self._asked or self._look)
+            return self._take_in() if self._found and whole else set()
+        except (StoreError, OSError):
+            self._look_again()
+            raise
+
+    def _look_on(self, now: float) -> None:
+        """Take in a slice of the trash."""
         if self._look is None and self._due is not None and self._due <= now:
             self._due, self._look = None, self._walk()
-        if self._look is not None:
-            part = next(self._look, None)
-            if part is None:
-                self._look = None
-            for one in self._not_under_way(part or []):
-                digest = self._known(one)
-                if digest is None:
-                    self._unknown.append(one)
-                else:
-                    self._found.append((one, digest))
-        while self._unknown and len(self._asked) < AHEAD and not saving:
-            one = self._unknown.popleft()
-            self._asked.append((one, self._ask(one.path, one.place.watch.taste)))
-        whole = len(self._found) >= SLICE or not (self._asked or self._look)
-        return self._take_in() if self._found and whole else set()
+        if self._look is None:
+            return
+        part = next(self._look, None)
+        if part is None:
+            self._look = None
+        for one in part or []:
+            if one.path in self._under_way:
+                continue
+            digest = self._known(one)
+            if digest is None:
+                self._unknown.append(one)
+                self._under_way.add(one.path)
+            else:
+                self._found.append((one, digest))
 
-    def _not_under_way(self, part: list[Deleted]) -> list[Deleted]:
-        """Without those that an earlier look has found, and that wait for a worker."""
-        under_way = {one.path for one in self._unknown} if part else set()
-        return [one for one in part if one.path not in under_way]
+    def _look_again(self) -> None:
+        """Something was cut short, and a look finds it: one that has begun may be past it."""
+        self._look = None
+        self._unchanged.clear()
+        self.hint()
 
     def _answered(self) -> None:
         """What workers found; what was cut short is asked again, what cannot be read is not."""
-        for one, ticket in self._asked:
+        answered = [(one, ticket) for one, ticket in self._asked if ticket.answer is not None]
+        self._asked = [(one, ticket) for one, ticket in self._asked if ticket.answer is None]
+        for one, ticket in answered:
+            self._under_way.discard(one.path)
             match ticket.answer:
                 case Looked(seen, digest):
                     self._found.append((one._replace(seen=seen), digest))
                 case Moving() | Stuck() | Crashed(""):
-                    self._unchanged.clear()
-                    self.hint()
-        self._asked = [(one, ticket) for one, ticket in self._asked if ticket.answer is None]
+                    self._look_again()
+                case _:
+                    self._failed[one.path] = one.seen
 
     def _known(self, one: Deleted) -> bytes | None:
         """The digest where the file was seen before it was deleted, and only moved since."""
@@ -141,18 +161,19 @@ class Deletions:
 
     def _walk(self) -> Iterator[list[Deleted]]:
         """What is new in the trash, a slice at a time; at last, what has left it is marked."""
-        settled: set[bytes] = set()
         for trash in self.trashes():
-            unchanged = self._unchanged.pop(trash.folder, None)
             listed = _mtime_ns(trash.info)
-            if unchanged is not None and unchanged == listed:
+            if self._unchanged.pop(trash.folder, None) == listed:
                 self._unchanged[trash.folder] = listed
                 continue
+            before, settled = self._settled.get(trash.folder, set()), set[bytes]()
             whole = True
             found: list[Deleted] = []
             for number, entry in enumerate(xdg_trash.entries(trash), 1):
                 key = path_key(entry.info + b"\0%d" % entry.status.st_ctime_ns)
-                if key not in self._settled:
+                if key in before:
+                    settled.add(key)
+                else:
                     news, is_whole = self._news(trash, entry)
                     found += news
                     whole &= is_whole
@@ -165,7 +186,7 @@ class Deletions:
             # What is added in the tick of the clock in which we looked leaves the mtime as it is.
             if whole and time.time_ns() - listed > 10**9:
                 self._unchanged[trash.folder] = listed
-        self._settled |= settled
+            self._settled[trash.folder] = settled
         self._mark_gone()
 
     def _news(self, trash: Trash, entry: Entry) -> tuple[list[Deleted], bool]:
@@ -183,7 +204,9 @@ class Deletions:
         news = [
             Deleted(path, seen, at, place, trash.folder)
             for path, seen, at in there
-            if is_image_name(os.path.basename(at)) and (place := self._place(at, origin))
+            if is_image_name(os.path.basename(at))
+            and self._failed.get(path) != seen
+            and (place := self._place(at, origin))
         ]
         with self.house.store.read() as txn:
             known = [deletions.find(txn, one.path) for one in news]
@@ -213,6 +236,7 @@ class Deletions:
         return age_ns < 0 or age_ns >= self.house.config.daemon.settle * 1e9
 
     def _mark_gone(self) -> None:
+        self._failed = {path: seen for path, seen in self._failed.items() if look_at(path) == seen}
         with self.house.store.read() as txn:
             gone = [
                 one.path
@@ -237,11 +261,7 @@ class Deletions:
                 one.place.watch.taste for one, digest in found if self._record(txn, one, digest)
             }
 
-        try:
-            tastes = self.house.store.commit(record)
-        except StoreError:
-            self._unchanged.clear()  # the next look finds them again
-            raise
+        tastes = self.house.store.commit(record)
         self.house.changed()
         return tastes
 

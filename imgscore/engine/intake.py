@@ -13,6 +13,7 @@ from msgspec import structs
 
 from imgscore.engine import siblings
 from imgscore.reconcile.rules import Appearance, label_event
+from imgscore.reconcile.walk import look_at
 from imgscore.store import deletions, labels, names, originals, records, sightings, vectors
 from imgscore.store.schema import (
     Deletion,
@@ -131,7 +132,7 @@ class _Intake:
         """Ask the label rules what this appearance means, and log it."""
         taste = place.watch.taste
         label = labels.current(self.txn, taste, looked.digest)
-        source = None if label is None else self._where(label)
+        source = None if label is None else self._where(label, looked.digest)
         appearance = Appearance(
             path,
             place.role,
@@ -150,20 +151,28 @@ class _Intake:
             siblings.append_label(self.txn, logged, share=place.watch.siblings)
             self.done.relearn.add(taste)
 
-    def _where(self, label: Label) -> Sighting | Deletion | None:
-        """What was last seen of the file that gave a label."""
+    def _where(self, label: Label, digest: bytes) -> Sighting | Deletion | None:
+        """What was last seen of the file that gave a digest's label."""
         if label.source == "xdg_trash":
-            return deletions.find(self.txn, label.path)
+            return deletions.find(self.txn, label.path, digest)
         return sightings.find(self.txn, label.path)
 
     def _may_exist(self, path: bytes, known: Sighting | Deletion | None = None) -> bool:
         """Whether a file is there, or behind a place that is missing: a disk that is unplugged."""
         folder = known.trash if isinstance(known, Deletion) else self.watches.folder(path)
-        return os.path.lexists(path) or (folder is not None and not os.path.lexists(folder))
+        if not os.path.lexists(path):
+            return folder is not None and not os.path.lexists(folder)
+        # In the trash another file takes the name of one that was restored.
+        return not isinstance(known, Deletion) or _is_still(known.seen, look_at(path))
 
 
 def _same_file(one: Fingerprint, other: Fingerprint) -> bool:
     return (one.dev, one.ino) == (other.dev, other.ino)
+
+
+def _is_still(seen: Fingerprint, now: Fingerprint | None) -> bool:
+    """Whether this is what was seen, also on a disk that numbers its files anew."""
+    return now is not None and (seen.size, seen.mtime_ns) == (now.size, now.mtime_ns)
 
 
 def mark_gone(txn: Txn, path: bytes) -> None:

@@ -15,15 +15,24 @@ from imgscore.store.store import Txn
 _decoder = msgspec.msgpack.Decoder(Deletion)
 
 
-def find(txn: Txn, path: bytes) -> Deletion | None:
-    """What is known of a path in the trash, gone or not."""
-    value = txn.table("deletions").get(path_key(path))
+def find(txn: Txn, path: bytes, digest: bytes | None = None) -> Deletion | None:
+    """What is known of a path in the trash, gone or not; with `digest`, of when it held that."""
+    table, key = txn.table("deletions"), path_key(path)
+    value = table.get(key)
+    last = None if value is None else _decoder.decode(value)
+    if last is None or digest in (None, last.digest):
+        return last
+    value = table.get(key + digest)
     return None if value is None else _decoder.decode(value)
 
 
 def record(txn: Txn, deletion: Deletion) -> None:
-    """Write what lies at a path in the trash."""
-    txn.table("deletions").put(path_key(deletion.path), pack(deletion))
+    """Write what lies at a path in the trash. What lay there before has left it."""
+    table, key, before = txn.table("deletions"), path_key(deletion.path), find(txn, deletion.path)
+    if before is not None and before.digest != deletion.digest:
+        gone_ns = before.gone_ns or time.time_ns()
+        table.put(key + before.digest, pack(msgspec.structs.replace(before, gone_ns=gone_ns)))
+    table.put(key, pack(deletion))
 
 
 def mark_gone(txn: Txn, path: bytes) -> None:
