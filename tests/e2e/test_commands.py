@@ -215,6 +215,17 @@ def test_doctor_finds_what_is_wrong(inbox: Path) -> None:
     assert problem["check"] == "keep" and "mkdir" in problem["remedy"]
 
 
+def test_doctor_knows_the_daemon_by_its_lock_and_socket(inbox: Path, start: Start) -> None:
+    daemon = start()
+    answer = imgscore("doctor", "--json")
+    assert answer.code == 0, answer.out
+    said = {row["check"]: row for row in answer.rows}
+    assert {said[name]["state"] for name in ("lock", "socket", "daemon")} == {"ok"}
+    assert f"process {daemon.process.pid} holds" in said["lock"]["detail"]
+    assert f"process {daemon.process.pid}," in said["daemon"]["detail"]
+    assert imgscore("doctor").err.startswith("0 problems, ")
+
+
 def test_every_verb_has_help(tmp_path: Path) -> None:
     verbs = re.findall(r"^  ([a-z-]+)  ", imgscore("--help").out.partition("Commands:")[2], re.M)
     assert len(verbs) > 15
