@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from imgscore import config, config_text, places
-from imgscore.cli import session
+from imgscore.cli import names, session
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, to_json
 from imgscore.errors import UsageError
@@ -26,7 +26,8 @@ QUESTION = (
 def init(
     inbox: Annotated[Path, typer.Argument(help="The folder to keep in order; made if missing.")],
     taste: Annotated[
-        str, typer.Option(help="Folders with one taste teach each other.")
+        str,
+        typer.Option(help="Folders with one taste teach each other.", autocompletion=names.tastes),
     ] = "default",
     xdg_trash: Annotated[
         bool | None,
