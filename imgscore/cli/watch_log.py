@@ -62,7 +62,7 @@ def _listens() -> bool:
 def event_line(row: Row) -> str:
     """An event as text: when, what, about what."""
     when = datetime.fromtimestamp(row["time_ns"] / 1e9).strftime("%H:%M:%S")
-    return f"{when}  {row['event']:<9}{printable(_text(row))}"
+    return f"{when}  {row['event']:<9} {printable(_text(row))}"
 
 
 def _text(row: Row) -> str:

@@ -80,7 +80,7 @@ def test_another_daemon_counts_from_the_beginning() -> None:
 def test_names_are_text_and_nothing_else() -> None:
     row, pace = paced((0, status(0, 0, troubles=["a [red]trouble[/red]"])))
     text = shown(row, pace)
-    assert "/in/[bold]:smile:" in text and "failed   a/[red]\\x1b.png: cut" in text
+    assert "/in/[bold]:smile:" in text and "failed    a/[red]\\x1b.png: cut" in text
     assert "a [red]trouble[/red]" in text and "\x1b" not in text
 
 
