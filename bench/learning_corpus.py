@@ -1,12 +1,14 @@
 """The real images of shared/corpus as arrays, and tastes to learn from them.
 
-`python bench/learning_corpus.py CORPUS CACHE.npz` embeds them once with the shipped embedder.
+`python bench/learning_corpus.py CORPUS CACHE.npz [VIEW]` embeds them once with the shipped embedder;
+with VIEW (flip, middle) each is seen a second time and pooled, to measure what that would bring.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +101,8 @@ def draw(
     return labelled, np.setdiff1d(rows, labelled)
 
 
-def main(folder: Path, cache: Path) -> None:
-    """Embed every image of `folder` that can be decoded."""
+def main(folder: Path, cache: Path, second: str = "") -> None:
+    """Embed every image of `folder` that can be decoded, with a `second` view if named."""
     from imgscore.embedders import lite0
     from imgscore.errors import ImageError
     from imgscore.heads.extras import extras_of
@@ -115,7 +117,11 @@ def main(folder: Path, cache: Path) -> None:
             except ImageError as error:
                 print(path, error, file=sys.stderr)
                 continue
-            vectors.append(embedder.embed([picture])[0])
+            vector = embedder.embed([picture])[0]
+            if second:
+                other = embedder.embed([replace(picture, pixels=VIEWS[second](picture.pixels))])
+                vector = lite0.pool(np.stack([vector, other[0]]).astype(np.float32))
+            vectors.append(vector.astype(np.float16))
             traits.append(picture.traits)
             category.append(path.parent.name)
     np.savez(
@@ -129,5 +135,17 @@ def main(folder: Path, cache: Path) -> None:
     )
 
 
+def _middle(pixels: np.ndarray) -> np.ndarray:
+    """Two thirds of the width and of the height."""
+    high, wide = pixels.shape[:2]
+    top, left = high // 6, wide // 6
+    return np.ascontiguousarray(pixels[top : high - top, left : wide - left])
+
+
+VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "flip": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
+    "middle": _middle,
+}
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

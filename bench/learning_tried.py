@@ -149,13 +149,10 @@ def kernels(corpus: Corpus) -> Iterator[tuple[str, np.ndarray, Solve]]:
     yield "… smoothed features beside the plain", rbf(both), solve
     yield "… Laplacian-regularised, 1", deformed(near, cosine, 1), solve
     yield "… Laplacian-regularised, 10", deformed(near, cosine, 10), solve
-    far = graph.graph_kernel(few, len(few))[1]
-    for reach in (1, 8, 30):
+    far = graph.graph_kernel(few, len(few))
+    for reach in (1, 2, 4, 8, 20):
         yield f"… + {reach} × graph kernel, all images", (near + reach * far) / (1 + reach), solve
     yield "graph kernel alone", far, solve
-    length = np.sqrt(np.diag(far))
-    far = far / length[:, None] / length
-    yield "… + 16 × graph kernel of unit diagonal", (near + 16 * far) / 17, solve
 
 
 def errors(corpus: Corpus, rank: Callable[..., np.ndarray], draws: int) -> np.ndarray:
