@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.figures import percentile
+from bench.figures import percentile, seconds_of
 from bench.torture.story import HOUR, LONG_AGO, draw
 from bench.torture.yard import Fault, LostError, Yard, ending
 from imgscore.embedders import lite0_spec
@@ -31,12 +34,28 @@ PATIENCE = {"worker_idle": 5, "train_after": 0.5, "settle": 0.1, "backup": 0}
 PART = 2000
 
 
+# Beside it, what the machine alone takes: a server with nothing to do, that says as much.
+ECHO = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(8)
+while True:
+    client, _ = listener.accept()
+    with client:
+        client.recv(100)
+        client.sendall(b"x" * 4000)
+"""
+
+
 @dataclass
 class Watchman:
     """Asks for the status again and again, and notes what it takes and how large the daemon is."""
 
     yard: Yard
     seconds: list[float] = field(default_factory=list)
+    echo: list[float] = field(default_factory=list)
+    """the same of a server that has nothing to do: what the machine is to blame for"""
     memory: list[tuple[float, int]] = field(default_factory=list)
     """(seconds since the start, bytes)"""
 
@@ -44,16 +63,19 @@ class Watchman:
     def watching(self) -> Iterator[None]:
         """Ask every few hundredths of a second, from a thread."""
         ended = threading.Event()
+        path = self.yard.folder / "echo"
+        echo = subprocess.Popen([sys.executable, "-c", ECHO, path])
+        while not path.exists():
+            time.sleep(0.01)
 
         def ask() -> None:
             start = time.monotonic()
             while not ended.wait(0.05):
-                before = time.perf_counter()
+                self.echo.append(seconds_of(lambda: _hear(path)))
                 try:
-                    self.yard.status()
+                    self.seconds.append(seconds_of(self.yard.status))
                 except ImgscoreError:
                     return
-                self.seconds.append(time.perf_counter() - before)
                 self.memory.append((time.monotonic() - start, _own_memory(self.yard.pid)))
 
         thread = threading.Thread(target=ask)
@@ -63,15 +85,17 @@ class Watchman:
         finally:
             ended.set()
             thread.join()
+            echo.kill()
+            echo.wait()
 
     def said(self) -> str:
         """The figures in words."""
-        p50, p99 = percentile(self.seconds, 0.5), percentile(self.seconds, 0.99)
         peak = max(size for _, size in self.memory)
+        slow = sum(one > STATUS_SECONDS for one in self.seconds)
         return (
-            f"status {p50 * 1000:.0f} ms at the median, {p99 * 1000:.0f} ms at the 99th "
-            f"percentile, {max(self.seconds) * 1000:.0f} ms at most ({len(self.seconds)} asked); "
-            f"the daemon took {peak / 1e6:.0f} MB at most"
+            f"status took {_times(self.seconds)}, {slow} of {len(self.seconds)} over 100 ms (an "
+            f"idle server beside it: {_times(self.echo)}); the daemon had {peak / 1e6:.0f} MB of "
+            "its own at most"
         )
 
     def slope(self, since: float) -> float:
@@ -79,6 +103,20 @@ class Watchman:
         late = [(at, size) for at, size in self.memory if at >= since]
         at, size = np.array(late, np.float64).T
         return float(np.polyfit(at / 60, size / 1e6, 1)[0])
+
+
+def _times(seconds: list[float]) -> str:
+    """Median, 99th percentile and maximum in words."""
+    shares = [percentile(seconds, share) * 1000 for share in (0.5, 0.99, 1.0)]
+    return "{:.0f} ms at the median, {:.0f} ms at p99, {:.0f} ms at most".format(*shares)
+
+
+def _hear(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(os.fspath(path))
+        client.sendall(b"x")
+        while client.recv(1 << 16):
+            pass
 
 
 def _own_memory(pid: int) -> int:
@@ -159,10 +197,8 @@ def many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
             losses += _unordered(yard, inboxes * each - 4 * LABELS)
         except LostError as error:
             losses.append(str(error))
-        slow = [one for one in watchman.seconds if one > STATUS_SECONDS]
         note = (
-            f"{watchman.said()}; {len(slow)} over 100 ms; read and scored, ordered, and ordered "
-            f"anew in {', '.join(spent)}"
+            f"{watchman.said()}; read and scored, ordered, and ordered anew in {', '.join(spent)}"
         )
         yield Fault(name, 1, losses, note)
 

@@ -94,6 +94,8 @@ class Engine:
         text = str(until_ns) if until_ns else None
         self.house.store.commit(lambda txn: records.set_setting(txn, "paused_until_ns", text))
         self.paused_until_ns = until_ns
+        if self.paused:
+            self.orderer.rest()
         self.house.news.tell("paused" if self.paused else "resumed")
         self.house.changed()
 

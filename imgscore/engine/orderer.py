@@ -5,7 +5,7 @@ of a large library is planned by a worker, and its parts are done as they come.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -157,7 +157,11 @@ class Orderer:
             self.house.notes[ABOUT] = f"{error.message}; {error.remedy}"
         self.house.changed()
 
-    def _drop(self, unwanted: Any) -> None:
+    def rest(self) -> None:
+        """A pause begins: what nobody asked for is planned again after it."""
+        self._drop(lambda errand: errand.order is not None)
+
+    def _drop(self, unwanted: Callable[[Errand], bool]) -> None:
         """Forget errands that nobody asked for; what they have not done is planned again."""
         for errand in [one for one in self._errands if not one.asked and unwanted(one)]:
             self._end(errand)

@@ -98,6 +98,19 @@ def test_a_pause_lets_only_what_is_asked_for_through(world: World, engine: Engin
     assert world.order() == list("acbd")
 
 
+def test_a_pause_in_the_middle_is_one_at_once(world: World, engine: Engine) -> None:
+    engine.looker.hint_all()
+    until(engine, lambda: world.dates() != world.originals)
+    engine.pause(1 << 62)
+    dates = world.dates()
+    for _ in range(10):
+        engine.step(0.0)
+    assert world.dates() == dates
+    engine.pause(0)
+    world.settle(engine)
+    assert world.order() == list("dbca")
+
+
 def test_a_full_disk_in_the_middle(
     world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
