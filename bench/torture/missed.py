@@ -71,7 +71,7 @@ def overflow(yard: Yard, count: int) -> None:
     content = found[4].read_bytes()
     os.kill(yard.pid, signal.SIGSTOP)
     for number in range(count):
-        (yard.inbox / f"copy-{number:06}.png").write_bytes(content + b"%d" % (number % 50))
+        (yard.inbox / f"copy-{number:06}.png").write_bytes(content + b"%d" % (number % 500))
     os.kill(yard.pid, signal.SIGCONT)
     _known_as_on_disk(yard)
 
