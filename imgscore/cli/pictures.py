@@ -58,7 +58,7 @@ def run(
         if screen is None:
             return ""
         found = ([files[one] for one in line if one in files] for line in images(row))
-        return "".join(screen.draw(line) + "\n" for line in found if line)
+        return "".join(screen.draw(line) for line in found)
 
     raise typer.Exit(output.show(messages, human, as_json=as_json, pictures=below))
 
@@ -72,7 +72,8 @@ class _Screen(NamedTuple):
 
     def draw(self, files: list[str]) -> str:
         """Pictures side by side, as many as there is room for."""
-        return encode(_strip(files, self.width, LINES * self.line_height), self.protocol)
+        strip = _strip(files, self.width, LINES * self.line_height)
+        return encode(strip, self.protocol) + "\n" if strip is not None else ""
 
 
 def _screen() -> _Screen | None:
@@ -80,15 +81,23 @@ def _screen() -> _Screen | None:
     if not sys.stdout.isatty():
         return None
     terminal = sys.stdout.fileno()
-    found = protocol(terminal, os.environ)
+    found = protocol(terminal, os.environ) if _is_in_front(terminal) else None
     if found is None:
         return None
     width, height = cell(terminal)
     return _Screen(found, width * os.get_terminal_size(terminal).columns, height)
 
 
+def _is_in_front(terminal: int) -> bool:
+    """Whether the terminal is ours to ask: it stops a job in the background that does."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+
+
 def _thumbnails(images: list[Named]) -> dict[Named, str]:
-    """The files of the thumbnails. That there are none is no reason to say nothing."""
+    """The files of the thumbnails. That there is none is no reason to say nothing."""
     asked = list(dict.fromkeys(images))
     if not asked or len(asked) > MOST:
         return {}
@@ -100,20 +109,28 @@ def _thumbnails(images: list[Named]) -> dict[Named, str]:
     return {one: file for one, file in zip(asked, files, strict=True) if file is not None}
 
 
-def _strip(files: list[str], room: int, height: int) -> "Image.Image":
-    """Pictures side by side, each `height` pixels high and at most half as wide again."""
+def _strip(files: list[str], room: int, height: int) -> "Image.Image | None":
+    """Pictures side by side, each `height` pixels high and at most half as wide again.
+
+    None where there is none: the cache may be deleted or damaged at any time.
+    """
     from PIL import Image
 
     gap = height // 10
     pictures: list[Image.Image] = []
     for file in files:
-        with Image.open(file) as opened:
-            picture = opened.convert("RGB")
+        try:
+            with Image.open(file) as opened:
+                picture = opened.convert("RGB")
+        except OSError:
+            continue
         scale = min(height / picture.height, 1.5 * height / picture.width)
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         if pictures and sum(one.width + gap for one in pictures) + size[0] > room:
             break
         pictures.append(picture.resize(size, Image.Resampling.LANCZOS))
+    if not pictures:
+        return None
     strip = Image.new("RGBA", (sum(one.width + gap for one in pictures) - gap, height))
     left = 0
     for picture in pictures:

@@ -1,5 +1,6 @@
 """Which way of showing pictures the terminal has, found out by asking it; nothing is drawn here."""
 
+import fcntl
 import os
 import re
 import select
@@ -16,7 +17,7 @@ ANSWER_SECONDS = 1.0
 # which every terminal answers, so that nobody waits for an answer to the first that never comes.
 _QUESTION = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
-_ITERM = frozenset({"iTerm.app", "WezTerm", "mintty"})
+_ITERM = frozenset({"iTerm.app", "iTerm2", "WezTerm", "mintty"})
 # Where a terminal does not say how large a character is: a VT340's, which sixel was made for.
 _CELL = (10, 20)
 
@@ -42,7 +43,7 @@ def protocol(terminal: int, environment: Mapping[str, str]) -> Protocol | None:
         return Protocol.KITTY
     if not kind.startswith(("tmux", "screen")) and _ITERM & {
         environment.get("TERM_PROGRAM"),
-        environment.get("LC_TERMINAL", "").replace("iTerm2", "iTerm.app"),
+        environment.get("LC_TERMINAL"),
     }:
         return Protocol.ITERM
     found = _ATTRIBUTES.search(answer)
@@ -53,8 +54,6 @@ def cell(terminal: int) -> tuple[int, int]:
     """Width and height of a character in pixels."""
     size = struct.pack("4H", 0, 0, 0, 0)
     try:
-        import fcntl
-
         size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, size)
     except OSError:
         return _CELL

@@ -2,12 +2,14 @@
 
 import base64
 import io
+import os
 import re
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from imgscore.cli.pictures import CHUNK, LINES, encode
+from imgscore.cli.pictures import CHUNK, LINES, _strip, encode
 from imgscore.cli.terminal import Protocol
 
 
@@ -74,3 +76,16 @@ def unsixel(text: str, size: tuple[int, int]) -> dict[tuple[int, int], tuple[int
         else:
             x, top = 0, top + 6 * (token[8] == "-")
     return pixels
+
+
+def test_pictures_stand_side_by_side_as_far_as_there_is_room(tmp_path: Path) -> None:
+    wide, high, damaged = (os.fspath(tmp_path / f"{name}.webp") for name in ("w", "h", "d"))
+    Image.new("RGB", (300, 100), "red").save(wide)
+    Image.new("RGB", (50, 100), "blue").save(high)
+    Path(damaged).write_bytes(b"no image")
+    strip = _strip([wide, damaged, high], 1000, 100)
+    assert strip is not None and strip.size == (150 + 10 + 50, 100)
+    assert strip.getpixel((0, 99)) == (0, 0, 0, 0)
+    narrow = _strip([wide, high], 200, 100)
+    assert narrow is not None and narrow.size == (150, 100)
+    assert _strip([damaged, "/nothing"], 1000, 100) is None
