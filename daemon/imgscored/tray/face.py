@@ -59,7 +59,7 @@ def face(status: Row | None, most_pending: int, said: str = "") -> Face:
         shape, line = "paused", _until(status["paused_until_ns"])
     elif troubles:
         shape, line = "attention", troubles[0]
-    elif pending and status["waiting"]:
+    elif pending and status.get("waiting"):
         shape, line = "paused", f"waiting, {status['waiting']}: {pending} pending"
     elif pending:
         done, total = max(0, most_pending - pending), max(most_pending, pending)

@@ -38,18 +38,27 @@ class Tray:
         )
 
     def run(self) -> None:
-        """Show the icon until `quit`, SIGTERM or SIGINT. Belongs on the main thread."""
+        """Show the icon until `quit`, SIGTERM or SIGINT. Belongs on the main thread.
+
+        Raises ImgscoreError where the icon was lost, or nobody followed the daemon any more.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.quit())
         self._icon.run(setup=self._follow)
+        if not self._ending:
+            raise ImgscoreError("the icon was lost", "what is above says why")
 
     def _follow(self, _: Any) -> None:
-        self._icon.visible = True
-        self._icon.title = self._face.tooltip
-        while not self._ending:
-            self._look()
-            self._wake.wait(EVERY_SECONDS)
-            self._wake.clear()
+        try:
+            self._icon.visible = True
+            self._icon.title = self._face.tooltip
+            while not self._ending:
+                self._look()
+                self._wake.wait(EVERY_SECONDS)
+                self._wake.clear()
+        finally:
+            if not self._ending:
+                self._icon.stop()  # better no icon than one that no longer changes
 
     def _look(self) -> None:
         """Ask, and show what is different."""
