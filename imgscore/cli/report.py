@@ -24,6 +24,9 @@ def report(
         Path | None, typer.Option("-o", "--output", help="Where; FILE-files/ goes beside it.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in your browser.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without the learning curve, which takes longest.")
+    ] = False,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
@@ -31,7 +34,7 @@ def report(
     if file is not None:
         file = Path(os.path.realpath(file))
         _refuse_watched(file)
-    arguments = {"folder": text_of(folder), "taste": taste}
+    arguments = {"folder": text_of(folder), "taste": taste, "figures": not quick}
     raise typer.Exit(output.show(_pages(arguments, file, show), _describe, as_json=as_json))
 
 

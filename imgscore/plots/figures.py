@@ -63,8 +63,12 @@ class Figure(NamedTuple):
 
 
 def figures(evaluation: Row, heads: Sequence[Row] = ()) -> list[Figure]:
-    """The plots of a taste: a row of `evaluate`, and the rows of `heads list`, oldest first."""
-    found = [learning_curve(evaluation), histogram(evaluation), reliability(evaluation)]
+    """The plots of a taste: a row of `evaluate`, and the rows of `heads list`, oldest first.
+
+    There is no learning curve where none was measured.
+    """
+    found = [learning_curve(evaluation)] if evaluation["curve"] else []
+    found += [histogram(evaluation), reliability(evaluation)]
     measured = [head for head in heads if "quality" in head["report"]]
     return [*found, history(measured)] if measured else found
 

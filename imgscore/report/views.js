@@ -89,6 +89,6 @@ function showFailures() {
 
 function showLearning() {
   const measured = document.querySelector(".figures").children.length > 0;
-  $("learned").textContent = measured ? page.learned : page.unlearned || "Not measured for this page: imgscore report measures.";
+  $("learned").textContent = measured ? page.learned : page.unlearned || "Nothing was measured yet.";
   $("learned").className = "lead";
 }

@@ -20,7 +20,7 @@ from imgscore.work.tasks import Draw, Drawn
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`folder`: only what lies under it. `suspects`: at most so many. `figures`: measure too."""
+    """`folder`: only what lies under it. `suspects`: at most so many. `figures`: measure anew."""
 
     folder: str | None = None
     taste: TasteName | None = None

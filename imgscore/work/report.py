@@ -144,8 +144,11 @@ class _Page:
         doubted = self._suspects(labelled, most_suspects) if labelled else []
         learned_of = [self._context.spec.id, labels.last_sequence(self._txn)]
         evaluation = before["evaluation"] if before.get("learned_of") == learned_of else None
-        if evaluation is None and labelled and figures:
-            evaluation = msgspec.to_builtins(evaluate(labelled.examples))
+        if evaluation is None or not evaluation["curve"]:
+            if figures and labelled:
+                evaluation = msgspec.to_builtins(evaluate(labelled.examples))
+            else:
+                evaluation = self._as_trained()
         return {
             "taste": self._taste,
             "folder": None if self._folder is None else os.fsdecode(self._folder),
@@ -167,6 +170,11 @@ class _Page:
             "unlearned": unlearned,
             "heads": self._heads(),
         }
+
+    def _as_trained(self) -> Row | None:
+        """What was measured when the head in use was trained: as `evaluate`, but for the curve."""
+        quality = self._head.report.get("quality") if self._head else None
+        return {"quality": quality, "curve": [], "doubled": None} if quality else None
 
     def _head_row(self) -> Row | None:
         head = self._head
