@@ -95,7 +95,7 @@ def learning_curve(evaluation: Row) -> Figure:
             evaluation["doubled"],
             f"{2 * last.x} labels: about {evaluation['doubled']:.3f}, an estimate",
         )
-        series.append(Series("estimate", "dashed", "main", [last._replace(low=None), end]))
+        series.append(Series("estimate", "dashed", "main", [last._replace(size=0), end]))
         says += f"; twice as many would bring about {end.y:.3f}"
     counts = sorted({int(mark.x) for one in series for mark in one.marks})
     x = Axis("labels", counts[0] / 1.2, counts[-1] * 1.2, _counts(counts), log=True)

@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 480, 320
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 60, 44
 THINNEST, THICKEST = 2.5, 9.0
 BAR_SHARE = 0.8
-LETTER = 6.8
+LETTER = 7.4
 
 # For a file that stands alone. A page gives its own.
 STYLE = """
