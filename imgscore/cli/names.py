@@ -1,5 +1,7 @@
 """What the shell offers on TAB: inboxes, tastes, heads and models. Reads only, and never complains.
 
+Every verb imports this file, and few calls complete: what is read is imported then.
+
 A name that a shell would have to quote is left to the shell's own completion of files: completion
 scripts put what we say into a command line, or even evaluate it.
 """
@@ -8,22 +10,26 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from imgscore import config, places
-from imgscore.config import Config
-from imgscore.embedders import catalogue, registry
+from imgscore import places
 from imgscore.errors import ImgscoreError
+
+if TYPE_CHECKING:
+    from imgscore.config import WatchConfig
 
 _SAFE = re.compile(r"[A-Za-z0-9_@+,./-]+|~/[A-Za-z0-9_@+,./-]*")
 
 
 def inboxes(incomplete: str) -> list[str]:
     """The watched inboxes, written as the user began to: from `~/` or from the root."""
+    from imgscore import config
+
     home = f"{Path.home()}/"
     found = []
-    for watch in _settings().watch:
+    for watch in _watches():
         inbox = os.fsdecode(config.expand(watch.inbox))
         if incomplete.startswith("~/") and inbox.startswith(home):
             inbox = f"~/{inbox.removeprefix(home)}"
@@ -33,7 +39,7 @@ def inboxes(incomplete: str) -> list[str]:
 
 def tastes(incomplete: str) -> list[str]:
     """The tastes of the config, and those that have a head."""
-    known = {"default", *(watch.taste for watch in _settings().watch)}
+    known = {"default", *(watch.taste for watch in _watches())}
     if places.heads_folder().is_dir():
         known |= set(os.listdir(places.heads_folder()))
     return _beginning(known, incomplete)
@@ -49,19 +55,25 @@ def heads(context: typer.Context, incomplete: str) -> list[str]:
 
 def models(incomplete: str) -> list[str]:
     """The models that have a name."""
+    from imgscore.embedders import catalogue, registry
+
     return _beginning([registry.EMBEDDED, *catalogue.UFORM], incomplete)
 
 
 def downloads(incomplete: str) -> list[str]:
     """The models that can be downloaded."""
+    from imgscore.embedders import catalogue
+
     return _beginning(catalogue.UFORM, incomplete)
 
 
-def _settings() -> Config:
+def _watches() -> "list[WatchConfig]":
+    from imgscore import config
+
     try:
-        return config.load()
+        return config.load().watch
     except ImgscoreError:
-        return Config()
+        return []
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
