@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import subprocess
 import time
@@ -15,6 +16,9 @@ from bench.torture.crash import tried
 from bench.torture.missed import SOON, SkippedError
 from bench.torture.story import HOUR, LONG_AGO, digest_of, draw
 from bench.torture.yard import Fault, LostError, Yard, ending
+from imgscore.errors import ImgscoreError
+from imgscore.store import names
+from imgscore.store.store import Store, Txn
 
 # Root without its powers is asked for permission like anybody else.
 POWERLESS = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
@@ -26,6 +30,7 @@ time.time_ns = lambda: real_ns() - back * 10**9
 time.time = lambda: real() - back
 """
 STORE_ERROR = 5
+PAGE = 4096
 
 
 def _learned(yard: Yard, **settings: float) -> dict[str, int]:
@@ -205,6 +210,46 @@ def damaged_store(yard: Yard, hurt: Callable[[bytes], bytes]) -> None:
     _whole(yard, dates)
 
 
+def rotten_store(yard: Yard, seed: int, pages: int) -> None:
+    """Pages of the store are overwritten: it is said, by the daemon or by db check, or harmless."""
+    _learned(yard)
+    yard.kill()
+    file, chance = yard.data / "store" / "data.mdb", random.Random(seed)
+    content = bytearray(file.read_bytes())
+    for _ in range(pages):
+        at = chance.randrange(2, len(content) // PAGE) * PAGE
+        content[at : at + PAGE] = chance.choice((bytes(PAGE), chance.randbytes(PAGE)))
+    file.write_bytes(content)
+    yard.launch()
+    assert yard.process is not None
+    deadline = time.monotonic() + 60
+    while yard.running and time.monotonic() < deadline:
+        with contextlib.suppress(ImgscoreError):
+            if not yard.status()["pending"] or yard.status()["troubles"]:
+                break
+    if yard.running:
+        yard.ask("db", action="check")
+        yard.stop()
+    code, log = yard.process.wait(timeout=60), yard.log.read_text(errors="replace")
+    if code not in (0, STORE_ERROR) or "Traceback" in log:
+        raise LostError(f"exit code {code}: {yard.tail(3)}")
+
+
+def full_map(yard: Yard) -> None:
+    """MAP_FULL in the middle of a commit: the map grows, and the commit is done."""
+    with Store(yard.folder / "store", map_size=1 << 20) as store:
+        for number in range(200):
+            store.commit(lambda txn, number=number: _fill_up(txn, number))
+        with store.read() as txn:
+            found = len(txn.table("names"))
+        if found != 200 or store.environment.info()["map_size"] <= 1 << 20:
+            raise LostError(f"{found} of 200 commits are there")
+
+
+def _fill_up(txn: Txn, number: int) -> None:
+    names.put(txn, number.to_bytes(8, "big"), bytes(20_000))
+
+
 def clock_set_back(yard: Yard) -> None:
     """By a day, with files that are newer than now."""
     dates = _learned(yard)
@@ -264,6 +309,7 @@ def all_of(folder: Path, tries: int) -> Iterator[Fault]:
             (f"the store {name}, then the printed way back", partial(damaged_store, hurt=hurt))
             for name, hurt in HURTS.items()
         ),
+        ("MAP_FULL", full_map),
         ("the clock set back by a day", clock_set_back),
         ("descriptor limit 32", few_descriptors),
     ]
@@ -274,3 +320,9 @@ def all_of(folder: Path, tries: int) -> Iterator[Fault]:
                 kind(yard)
 
         yield tried(name, tries, attempt)
+
+    def rot(number: int) -> None:
+        with ending(Yard(folder / "rotten")) as yard:
+            rotten_store(yard, number, 1 + number % 3)
+
+    yield tried("pages of the store overwritten at random", 10 * tries, rot)
