@@ -21,7 +21,7 @@ from imgscore.store import names
 from imgscore.store.store import Store, Txn
 
 # Root without its powers is asked for permission like anybody else.
-POWERLESS = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
+POWERLESS = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
 CLOCK = """
 import os, time
 back = int(os.environ["CLOCK_SET_BACK"])
@@ -31,6 +31,12 @@ time.time = lambda: real() - back
 """
 STORE_ERROR = 5
 PAGE = 4096
+
+
+def _need(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            raise SkippedError(f"{program} is not installed")
 
 
 def _learned(yard: Yard, **settings: float) -> dict[str, int]:
@@ -74,6 +80,7 @@ def _whole(yard: Yard, dates: dict[str, int], labels: int = 6) -> None:
 def _mounted(what: list[str | Path], point: Path) -> contextlib.AbstractContextManager[None]:
     @contextlib.contextmanager
     def block() -> Iterator[None]:
+        _need("mount")
         if subprocess.run(["mount", *what, point], check=False, capture_output=True).returncode:
             raise SkippedError("nothing may be mounted here")
         try:
@@ -110,8 +117,8 @@ def unreadable(yard: Yard) -> None:
     disk.mkdir()
     with image.open("wb") as file:
         file.truncate(8 << 20)
-    if subprocess.run(["mkfs.ext4", "-q", image], check=False, capture_output=True).returncode:
-        raise SkippedError("mkfs.ext4 is not installed")
+    _need("mkfs.ext4")
+    subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
     with _mounted(["-o", "loop", image], disk):
         (disk / "bad.png").write_bytes(os.urandom(3 << 20))
     with _mounted(["-o", "loop", image], disk):
@@ -132,8 +139,7 @@ def unreadable(yard: Yard) -> None:
 
 def locked_files(yard: Yard) -> None:
     """EACCES for want of permission: a file, and a folder; seen again once they may be read."""
-    if shutil.which(POWERLESS[0]) is None:
-        raise SkippedError("setpriv is not installed")
+    _need(*POWERLESS[:1])
     dates = _learned(yard)
     yard.stop()
     folder = yard.inbox / "private"
@@ -160,6 +166,7 @@ def locked_files(yard: Yard) -> None:
 
 def locked_store(yard: Yard) -> None:
     """A store that may not be written: a clear error, and all of it there afterwards."""
+    _need(*POWERLESS[:1])
     dates = _learned(yard)
     yard.stop()
     paths = [yard.data, yard.data / "store", *(yard.data / "store").iterdir()]
@@ -275,6 +282,7 @@ def clock_set_back(yard: Yard) -> None:
 
 def few_descriptors(yard: Yard) -> None:
     """Hardly any more descriptors than the daemon itself has open."""
+    _need("prlimit")
     dates = _learned(yard)
     yard.stop()
     yard.start(("prlimit", "--nofile=32:32"))

@@ -82,6 +82,8 @@ def watch_limit(yard: Yard) -> None:
         (yard.inbox / f"{number:02}").mkdir(parents=True)
     limit = 'echo 10 > /proc/sys/user/max_inotify_watches && exec "$@"'
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh")
+    if shutil.which("unshare") is None:
+        raise SkippedError("unshare is not installed")
     if subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
         raise SkippedError("no user namespace may be made here")
     _begin(yard, prefix=prefix)
