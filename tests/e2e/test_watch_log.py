@@ -66,7 +66,7 @@ def test_it_tells_what_happens(inbox: Path, start: Start) -> None:
         until(told, "paused")
         imgscore("resume")
         until(told, "resumed")
-    assert [row["event"] for row in daemon.status()["events"]][-2:] == ["paused", "resumed"]
+    assert {"paused", "resumed"} <= {row["event"] for row in daemon.status()["events"]}
 
 
 def test_lines_are_for_people_and_names_are_harmless(inbox: Path, start: Start) -> None:
