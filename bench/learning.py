@@ -176,7 +176,7 @@ def find_suspects(corpus: Corpus, draws: int = 3) -> None:
 def choose_next(corpus: Corpus, rounds: int = 4, batch: int = 20, draws: int = 1) -> None:
     """AUC on the unlabelled after each batch of labels chosen by us and at random."""
     found = np.zeros((2, rounds + 1))
-    features = fit_features(corpus.embeddings, corpus.sections)
+    features = fit_features(corpus.embeddings, corpus.sections, corpus.extras)
     for keep, eligible in tastes(corpus).values():
         for seed in range(draws):
             start, rest = draw(keep, eligible, 20, seed)
@@ -191,13 +191,10 @@ def choose_next(corpus: Corpus, rounds: int = 4, batch: int = 20, draws: int = 1
                     found[way, turn] += Ranking(score, keep[judged]).auc()
                     chosen = np.arange(batch)
                     if way == 0:
+                        labelled = corpus.examples(rows, keep[rows])
+                        more = corpus.extras[left]
                         chosen = next_labels(
-                            head,
-                            features,
-                            corpus.embeddings[left],
-                            corpus.embeddings[rows],
-                            batch,
-                            corpus.extras[left],
+                            head, features, labelled, corpus.embeddings[left], batch, more
                         )
                     rows, left = np.concatenate([rows, left[chosen]]), np.delete(left, chosen)
     found /= draws * len(tastes(corpus))

@@ -104,10 +104,9 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
         return []
     matrix = np.stack([np.frombuffer(vector, np.float16) for _, vector in there])
     more = extras(txn, [digest for digest, _ in there])
-    features = fit_features(labelled.examples.background, model.sections)
-    chosen = next_labels(
-        head, features, matrix, labelled.examples.embeddings, task.arguments["count"], more
-    )
+    examples = labelled.examples
+    features = fit_features(examples.background, model.sections, examples.background_extras)
+    chosen = next_labels(head, features, examples, matrix, task.arguments["count"], more)
     scores = head.score(matrix[chosen], more[chosen]).score
     return [
         {"sha256": there[row][0].hex(), "score": float(score)}

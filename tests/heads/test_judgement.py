@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgscore.heads.base import Examples
 from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.explain import explain
@@ -50,12 +51,24 @@ def test_next_labels_are_diverse_and_no_near_duplicates(made_up):
     features = fit_features(examples.background)
     head = train(examples).head
     pool = np.concatenate([examples.background, examples.background, examples.embeddings])
-    chosen = next_labels(head, features, pool, examples.embeddings, 20)
+    chosen = next_labels(head, features, examples, pool, 20)
     assert len(chosen) == 20
     # no image twice, none that is labelled
     assert len(set((chosen % 200).tolist())) == 20
     assert chosen.max() < 400
-    assert len(next_labels(head, features, examples.embeddings, examples.embeddings, 5)) == 0
+    assert len(next_labels(head, features, examples, examples.embeddings, 5)) == 0
+
+
+def test_an_image_that_stands_for_many_is_asked_about_first():
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(104, 60)).astype(np.float32)
+    # 0 lies in the middle of the first 40
+    values[:40] = values[0] + 0.9 * values[:40]
+    values = values.astype(np.float16)
+    keep = np.array([True, True, False, False])
+    examples = Examples(values[100:], keep, values)
+    head, features = train(examples).head, fit_features(values)
+    assert next_labels(head, features, examples, values[:100], 1).tolist() == [0]
 
 
 def test_an_explanation_names_the_nearest_of_each_kind(made_up):
@@ -125,6 +138,12 @@ def test_calibration_finds_the_curve_and_never_turns_it():
     slope, offset = fit_platt(outputs, keep)
     assert (slope, offset) == (pytest.approx(2, abs=0.2), pytest.approx(-1, abs=0.2))
     assert fit_platt(-outputs, keep)[0] > 0
+
+
+def test_outputs_that_hardly_differ_make_no_certainty():
+    keep = np.array([True, True, False, False])
+    slope, offset = fit_platt(np.array([1e-3, 2e-3, -1e-3, -2e-3]), keep)
+    assert sigmoid(np.array([slope + offset])) < 0.99999
 
 
 def test_unknown_traits_are_nan():
