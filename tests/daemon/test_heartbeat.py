@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from imgscored.heartbeat import Heartbeat
 from imgscored.mailbox import Mailbox
+from imgscored.notify import notify
 from imgscored.watcher import Watcher
 
 from imgscore.store.store import Store
@@ -96,7 +98,7 @@ def test_a_hung_worker_starves_the_watchdog(
     assert fed_in_rounds(heart, pool, manager) > 0
     look(pool, tmp_path / "1.png")
     with caplog.at_level(logging.ERROR):
-        beat_until(heart, pool, lambda: bool(caplog.records))
+        beat_until(heart, pool, lambda: manager() >= 0 and bool(caplog.records))
         assert fed_in_rounds(heart, pool, manager) == 0
     assert [record.getMessage() for record in caplog.records] == [
         f"worker {worker}: no sign of life; the service will be restarted"
@@ -151,3 +153,15 @@ def test_without_a_manager_nobody_is_told(pool: Pool) -> None:
     heart = Heartbeat(pool, silence=60)
     assert heart.wait() is None
     heart.beat()
+
+
+def test_without_a_descriptor_nothing_is_said(manager: Callable[[], int]) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))
+    try:
+        notify(WATCHDOG="1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert manager() == 0
+    notify(WATCHDOG="1")
+    assert manager() == 1
