@@ -176,7 +176,6 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
     if orientation in SIDEWAYS:
         full_width, full_height = full_height, full_width
     luma = pixels[::2, ::2].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
-    channels = pixels[::4, ::4]
     return Picture(
         pixels,
         Traits(
@@ -192,10 +191,21 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
             animated=_is_animated(image, name),
             brightness=float(luma.mean()),
             contrast=float(luma.std()),
-            colourfulness=float((channels.max(2) - channels.min(2)).mean()) / 255,
+            colourfulness=_colourfulness(pixels[::4, ::4]),
             sharpness=float(np.abs(np.diff(luma, axis=1)).mean()) if luma.shape[1] > 1 else 0.0,
         ),
     )
+
+
+def _colourfulness(pixels: NDArray[np.uint8]) -> float:
+    """The mean distance between the strongest and the weakest channel, from 0 to 1.
+
+    Channel by channel: numpy takes sixteen times as long over an axis of three.
+    """
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    strongest = np.maximum(np.maximum(red, green), blue)
+    weakest = np.minimum(np.minimum(red, green), blue)
+    return float((strongest - weakest).mean()) / 255
 
 
 def _working_size(image: Image.Image) -> tuple[int, int]:
