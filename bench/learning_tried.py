@@ -23,6 +23,9 @@ from imgscore.heads.measures import Ranking
 COUNTS = (10, 20, 100, 300)
 OWN = ("own/shapes", "own/tools+office", "own/pictorial or vivid", "own/bright", "own/colourful")
 LANDMARKS = 2000
+GRAPHS = ((10, 6.0, 0.99), (10, 6.0, 0.997), (10, 6.0, 0.97), (20, 6.0, 0.99), (6, 6.0, 0.99))
+GRAPHS += ((10, 12.0, 0.99), (10, 2.0, 0.99), (10, 20.0, 0.99))
+"""Neighbours, sharpness and reach."""
 
 Solve = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -153,6 +156,11 @@ def kernels(corpus: Corpus) -> Iterator[tuple[str, np.ndarray, Solve]]:
     for reach in (1, 2, 4, 8, 20):
         yield f"… + {reach} × graph kernel, all images", (near + reach * far) / (1 + reach), solve
     yield "graph kernel alone", far, solve
+    for settings in GRAPHS:
+        graph.NEIGHBOURS, graph.SHARPNESS, graph.REACH = settings
+        far = graph.graph_kernel(few, len(few))
+        name = "… + 8 × graph of {} neighbours, sharpness {}, reach {}".format(*settings)
+        yield name, (near + 8 * far) / 9, solve
 
 
 def errors(corpus: Corpus, rank: Callable[..., np.ndarray], draws: int) -> np.ndarray:
