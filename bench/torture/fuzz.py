@@ -11,10 +11,11 @@ import os
 import random
 import resource
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from importlib.util import find_spec
 
 from bench.torture.yard import Fault
 
@@ -56,26 +57,64 @@ def seeds(kind: str) -> list[bytes]:
 
 
 def extra_seeds(kind: str) -> list[bytes]:
-    """HEIC from pillow-heif, where that is installed; RAW from the corpus, where there is one."""
-    if kind == "HEIC":
-        try:
-            import pillow_heif
-        except ImportError:
-            return []
-        from PIL import Image
+    """HEIC and a DNG for the decoders that are extras, where they are installed."""
+    if kind == "RAW":
+        return [dng(96, 72)] if find_spec("rawpy") else []
+    if not find_spec("pillow_heif"):
+        return []
+    import pillow_heif
+    from PIL import Image
 
-        pillow_heif.register_heif_opener()
-        stream = io.BytesIO()
-        Image.effect_mandelbrot((96, 72), (-2, -1.5, 1, 1.5), 40).convert("RGB").save(
-            stream, "HEIF"
-        )
-        return [stream.getvalue()]
-    folder = os.environ.get("IMGSCORE_CORPUS")
-    endings = (".dng", ".cr2", ".nef", ".arw")
-    raw = (
-        [one for one in Path(folder).rglob("*") if one.suffix.lower() in endings] if folder else []
-    )
-    return [one.read_bytes() for one in raw[:4]]
+    pillow_heif.register_heif_opener()
+    stream = io.BytesIO()
+    Image.effect_mandelbrot((96, 72), (-2, -1.5, 1, 1.5), 40).convert("RGB").save(stream, "HEIF")
+    return [stream.getvalue()]
+
+
+def dng(width: int, height: int) -> bytes:
+    """The least that is a raw photograph: a TIFF with a thumbnail, and a Bayer pattern below it."""
+    matrix = struct.pack("<18i", *(value for n in range(9) for value in (int(n % 4 == 0), 1)))
+    size = {254: (4, 0), 256: (4, width), 257: (4, height), 259: (3, 1), 277: (3, 1)}
+    below = _folder(
+        8,
+        size
+        | {
+            258: (3, 16), 262: (3, 32803), 278: (4, height), 33421: (3, b"\2\0\2\0"),
+            33422: (1, b"\0\1\1\2"),
+        },
+        bytes((7 * n) % 251 for n in range(2 * width * height)),
+    )  # fmt: skip
+    above = _folder(
+        8 + len(below),
+        size
+        | {
+            254: (4, 1), 256: (4, 8), 257: (4, 8), 258: (3, 8), 262: (3, 1), 278: (4, 8),
+            271: (2, b"cam\0"), 272: (2, b"cam\0"), 330: (4, 8), 50706: (1, b"\1\4\0\0"),
+            50708: (2, b"cam\0"), 50721: (10, matrix),
+        },
+        bytes(range(64)),
+    )  # fmt: skip
+    return struct.pack("<2sHI", b"II", 42, 8 + len(below)) + below + above
+
+
+def _folder(start: int, tags: dict[int, tuple[int, int | bytes]], strip: bytes) -> bytes:
+    """A TIFF directory at `start`, and behind it what its tags and its one strip hold."""
+    whole = dict(sorted((tags | {273: (4, 0), 279: (4, len(strip))}).items()))
+    behind = start + 2 + 12 * len(whole) + 4
+    rest, folder = strip, struct.pack("<H", len(whole))
+    whole[273] = (4, behind)
+    for tag, (form, value) in whole.items():
+        if isinstance(value, int):
+            folder += struct.pack("<HHII", tag, form, 1, value)
+            continue
+        count = len(value) // {3: 2, 10: 8}.get(form, 1)
+        folder += struct.pack("<HHI", tag, form, count)
+        if len(value) <= 4:
+            folder += value.ljust(4, b"\0")
+        else:
+            folder += struct.pack("<I", behind + len(rest))
+            rest += value
+    return folder + bytes(4) + rest
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
