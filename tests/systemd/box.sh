@@ -3,7 +3,7 @@
 # A user `box` lingers in it, so that there is a user manager; that user can reach the PATHs.
 # FOLDER is /box inside, and box's; FOLDER/ready is a pipe that says when all is up. Nothing else is
 # shared: /tmp, /run and /home are new, and what is written elsewhere is dropped. It runs until its
-# process 1 is killed.
+# process 1 is killed, or whoever started it is gone.
 set -eu
 
 begin() {
@@ -11,7 +11,7 @@ begin() {
   cp "$0" "$folder/script"
   chmod a+rx "$folder"
   printf '%s\n' "${@:2}" >"$folder/paths"
-  exec unshare --mount bash "$folder/script" --groups "$folder"
+  exec setpriv --pdeathsig KILL unshare --mount bash "$folder/script" --groups "$folder"
 }
 
 # A branch of the control groups for this box alone: two boxes would end each other's processes.
@@ -23,7 +23,8 @@ groups() {
   mine=$1/groups/imgscore-box-$$
   mkdir "$mine"
   echo $$ >"$mine/cgroup.procs"
-  unshare --fork --pid --mount --cgroup --kill-child bash "$1/script" --boot "$1" || true
+  setpriv --pdeathsig KILL \
+    unshare --fork --pid --mount --cgroup --kill-child bash "$1/script" --boot "$1" || true
   echo $$ >"$was/cgroup.procs"
   for _ in $(seq 100); do # a killed process leaves its group a moment later
     find "$mine" -depth -type d -exec rmdir {} + 2>"$1/left" && return

@@ -19,7 +19,16 @@ from tests.conftest import put
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
-NEEDED = ("systemctl", "journalctl", "dbus-daemon", "loginctl", "unshare", "nsenter", "runuser")
+NEEDED = (
+    "systemctl",
+    "journalctl",
+    "dbus-daemon",
+    "loginctl",
+    "unshare",
+    "nsenter",
+    "runuser",
+    "setpriv",
+)
 SECONDS = 60.0
 CONFIG = """
 [daemon]
@@ -44,8 +53,9 @@ class Box:
                 stderr=log,
             )
         pipe = os.open(folder / "ready", os.O_RDWR)
-        is_ready = bool(select.select([pipe], [], [], SECONDS)[0])
-        assert is_ready, (folder / "log").read_text()
+        if not select.select([pipe], [], [], SECONDS)[0]:
+            self._process.kill()
+            raise AssertionError(f"it does not boot:\n{(folder / 'log').read_text()}")
         self.uid = int(os.read(pipe, 16))
         os.close(pipe)
         self._init = _only_child(_only_child(self._process.pid))  # box.sh → unshare → systemd
@@ -53,27 +63,10 @@ class Box:
 
     def run(self, *command: str | Path, check: bool = True) -> str:
         """Run a command as the user; what it printed."""
-        environment = {
-            "HOME": "/home/box",
-            "PATH": f"{BIN}:/usr/bin:/bin",
-            "XDG_RUNTIME_DIR": f"/run/user/{self.uid}",
-        }
-        enter = ["nsenter", f"--target={self._init}", "--mount", "--pid", "--cgroup", "--root"]
-        assign = [f"{name}={value}" for name, value in environment.items()]
+        enter = f"nsenter --target={self._init} --mount --pid --cgroup --root runuser -u box --"
+        environment = f"env -i -C /home/box HOME=/home/box XDG_RUNTIME_DIR=/run/user/{self.uid}"
         done = subprocess.run(
-            [
-                *enter,
-                "runuser",
-                "-u",
-                "box",
-                "--",
-                "env",
-                "-i",
-                "-C",
-                "/home/box",
-                *assign,
-                *command,
-            ],
+            [*enter.split(), *environment.split(), f"PATH={BIN}:/usr/bin:/bin", *command],
             capture_output=True,
             text=True,
             timeout=300,
