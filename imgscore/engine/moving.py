@@ -7,6 +7,8 @@ was, which `undo` knows.
 
 import os
 
+import msgspec
+
 from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
 from imgscore.order.move import Move, check
@@ -34,6 +36,17 @@ def back(event: LabelEvent) -> list[Move]:
     """The moves that take an event's back, the last first. One that was not done needs none."""
     moves = [Move(*one).back for one in reversed(event.moved)]
     return [one for one in moves if os.path.lexists(one.source) or not os.path.lexists(one.target)]
+
+
+def stayed(event: LabelEvent) -> LabelEvent:
+    """What an event is once its moves could not be done: a label that no place has given."""
+    path = event.moved[0][0] if event.moved else event.path
+    return msgspec.structs.replace(event, source="cli", path=path, moved=())
+
+
+def is_corrected(event: LabelEvent, by: LabelEvent) -> bool:
+    """Whether `by` is what `stayed` made of an event: the two are one label."""
+    return bool(event.moved) and stayed(event) == by
 
 
 def log(engine: Engine, event: LabelEvent, *, share: bool) -> None:

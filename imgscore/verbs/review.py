@@ -53,7 +53,8 @@ def run(engine: Engine, request: Request) -> Steps:
     if request.label is not None:
         event, trouble = yield from _labelled(engine, request, request.label, digest, path)
     else:
-        event = _undone(engine, taste, digest) if request.undo else _stayed(engine, taste, digest)
+        last, before = _last_two(engine, taste, digest)
+        event = _undone(last, before) if request.undo else moving.stayed(last)
     with engine.house.store.read() as txn:
         current = labels.current(txn, taste, digest)
     if event.moved or request.label is None or current is None or current.label != event.label:
@@ -115,34 +116,23 @@ def _moves(engine: Engine, label: LabelName, path: bytes, there: bool) -> list[M
         return moving.into(txn, place.watch, path, folders[0])
 
 
-def _undone(engine: Engine, taste: str, digest: bytes) -> LabelEvent:
-    """The event that takes the last one of a digest back: the label that it had before, as it was.
-
-    Raises ImgscoreError where it has none.
-    """
-    last, before = _last_two(engine, taste, digest)
+def _undone(last: LabelEvent, before: LabelEvent | None) -> LabelEvent:
+    """The event that takes the last one of an image back: the label before it, as it was."""
     moved, now_ns = tuple(moving.back(last)), time.time_ns()
     if before is None or before.label == "clear":
         path = moved[0].target if moved else last.path
-        return LabelEvent(now_ns, taste, digest, "clear", "cli", path, moved)
+        return LabelEvent(now_ns, last.taste, last.digest, "clear", "cli", path, moved)
     return msgspec.structs.replace(before, time_ns=now_ns, moved=moved)
 
 
-def _stayed(engine: Engine, taste: str, digest: bytes) -> LabelEvent:
-    """The last event of a digest, now without its moves: a label that no place has given."""
-    last, _ = _last_two(engine, taste, digest)
-    path = last.moved[0][0] if last.moved else last.path
-    return msgspec.structs.replace(last, time_ns=time.time_ns(), source="cli", path=path, moved=())
-
-
 def _last_two(engine: Engine, taste: str, digest: bytes) -> tuple[LabelEvent, LabelEvent | None]:
-    """The last event of a digest, and the one before it. Raises ImgscoreError without any."""
+    """The last event of an image, and the one before it. Raises ImgscoreError without any."""
     with engine.house.store.read() as txn:
         own = (one for _, one in labels.log(txn) if (one.taste, one.digest) == (taste, digest))
-        last, before = next(own, None), next(own, None)
-    if last is None:
-        raise ImgscoreError("there is no label to undo", "see: imgscore history")
-    return last, before
+        last = next(own, None)
+        if last is None:
+            raise ImgscoreError("there is no label to undo", "see: imgscore history")
+        return last, next((one for one in own if not moving.is_corrected(one, last)), None)
 
 
 def _row(engine: Engine, event: LabelEvent, path: bytes, trouble: MoveError | None) -> Row:

@@ -134,7 +134,9 @@ def _before(txn: Txn, number: int, last: LabelEvent) -> EventName:
         (
             event.label
             for earlier, event in labels.log(txn)
-            if earlier < number and (event.taste, event.digest) == (last.taste, last.digest)
+            if earlier < number
+            and (event.taste, event.digest) == (last.taste, last.digest)
+            and not moving.is_corrected(event, last)
         ),
         "clear",
     )

@@ -1,5 +1,6 @@
 """review: who is let in, labels by keys in a real browser, and files that move when asked to."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from imgscore.cli import session
+from imgscore.verbs.base import rows_of
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Daemon, imgscore
 from tests.report.conftest import browser  # noqa: F401 - a fixture
@@ -268,3 +271,34 @@ def test_siblings_move_together(inbox: Path) -> None:
         (inbox / "trash" / sidecar.name).write_text("another's")
         row = json.loads(owner.ask(base + "label", {**said, "label": "trash"})[2])
         assert "sun-001.xmp stays" in row["error"] and image.exists() and sidecar.exists()
+
+
+def asked(**said: Any) -> dict[str, Any]:
+    """The row of the verb, as the command gets it before it moves anything."""
+    (row,) = rows_of(session.call("review", {"taste": "default", **said}))
+    return row
+
+
+@pytest.mark.parametrize("by_verb", [False, True])
+@pytest.mark.parametrize("told", [False, True])
+def test_a_label_holds_where_its_file_could_not_be_moved(
+    taught: Path, told: bool, by_verb: bool
+) -> None:
+    """As when the command is killed between the log and the move; `told`: as when it fails."""
+    assert imgscore("scan").code == 0
+    path = taught / "sun-005.jpg"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    row = asked(sha256=digest, path=str(path), label="keep", move=True)
+    assert row["moved"] == [[str(path), str(taught / "keep" / path.name)]] and path.exists()
+    if told:
+        row = asked(sha256=digest, path=str(path), stayed=True)
+        assert (row["path"], row["label"], row["moved"]) == (str(path), "keep", [])
+        assert history()[0]["source"] == "cli" and history()[0]["path"] == str(path)
+    assert imgscore("scan").code == 0
+    assert imgscore("score", path, "--json").row["label"] == "keep"
+    if by_verb:
+        row = imgscore("undo", "label", "--json").row
+    else:
+        row = asked(sha256=digest, path=str(path), undo=True)
+    assert (row["label"], row["moved"], row["error"]) == (None, [], None)
+    assert path.exists() and not (taught / "keep" / path.name).exists()
