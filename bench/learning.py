@@ -164,7 +164,7 @@ def find_suspects(corpus: Corpus, draws: int = 3) -> None:
         for seed in range(draws):
             rows, _ = draw(keep, eligible, 1000, seed)
             examples, flipped = _flipped(corpus.examples(rows, keep[rows]), seed)
-            features = fit_features(corpus.embeddings, corpus.sections)
+            features = corpus.features(extras=False)
             examples = replace(examples, groups=near_duplicates(examples.embeddings, features))
             first = suspects(examples, KernelRecipe().fit(examples), int(flipped.sum()))
             precision.append(np.sum([flipped[one.row] for one in first]) / flipped.sum())
@@ -176,7 +176,7 @@ def find_suspects(corpus: Corpus, draws: int = 3) -> None:
 def choose_next(corpus: Corpus, rounds: int = 4, batch: int = 20, draws: int = 1) -> None:
     """AUC on the unlabelled after each batch of labels chosen by us and at random."""
     found = np.zeros((2, rounds + 1))
-    features = fit_features(corpus.embeddings, corpus.sections, corpus.extras)
+    features = corpus.features()
     for keep, eligible in tastes(corpus).values():
         for seed in range(draws):
             start, rest = draw(keep, eligible, 20, seed)

@@ -16,6 +16,7 @@ import numpy as np
 from imgscore.embedders import lite0_spec
 from imgscore.embedders.base import Section
 from imgscore.heads.base import Examples
+from imgscore.heads.features import Features, fit_features
 
 OFFICIAL = ("photos", "nature", "food", "signs", "mixed")
 
@@ -40,6 +41,12 @@ class Corpus:
             self.extras[rows] if extras else None,
             self.extras if extras else None,
         )
+
+    def features(self, extras: bool = True) -> Features:
+        """Features of the whole corpus; it lies by source, and main directions want a mixture."""
+        mixed = np.random.default_rng(0).permutation(len(self.embeddings))
+        more = self.extras[mixed] if extras else None
+        return fit_features(self.embeddings[mixed], self.sections, more)
 
 
 def read(cache: Path) -> Corpus:

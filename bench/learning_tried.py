@@ -142,8 +142,7 @@ def kernels(corpus: Corpus) -> Iterator[tuple[str, np.ndarray, Solve]]:
     yield "… gamma 2", rbf(cosine, 2), solve
     yield "… linear", cosine, solve
     yield "… Laplacian kernel", np.exp(-np.sqrt(np.maximum(2 - 2 * cosine, 0))), solve
-    made = fit_features(corpus.embeddings, corpus.sections, corpus.extras)
-    few = made(corpus.embeddings, corpus.extras)
+    few = corpus.features()(corpus.embeddings, corpus.extras)
     yield "… on 384 main directions", rbf(product(few)), solve
     yield "… whitened by .25", rbf(product(whitened(few, 0.25))), solve
     yield "… whitened by .5", rbf(product(whitened(few, 0.5))), solve
