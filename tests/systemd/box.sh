@@ -40,7 +40,7 @@ boot() {
   local root=$1/disk/root
   mount -t overlay -o "lowerdir=/,upperdir=$1/disk/upper,workdir=$1/disk/work" overlay "$root"
   while read -r path; do # where it lies on a disk of its own, the overlay does not show it
-    [ -e "$root$path" ] || { mkdir -p "$root$path"; mount --rbind "$path" "$root$path"; }
+    [ "$(stat -c %m "$path")" = / ] || { mkdir -p "$root$path"; mount --rbind "$path" "$root$path"; }
     while path=$(dirname "$path"); [ "$path" != / ]; do chmod o+x "$root$path"; done
   done <"$1/paths"
   mount -t proc proc "$root/proc"
