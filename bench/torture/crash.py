@@ -360,10 +360,12 @@ MIGRATION = """
 import sys
 from pathlib import Path
 from imgscore.store import migrations
+from imgscore.store.schema import SCHEMA_VERSION
 from imgscore.store.store import Store
-steps = {n: lambda txn, n=n: txn.table("meta").put(b"migrated", b"%d" % n) for n in range(1, 4)}
+new = range(SCHEMA_VERSION, SCHEMA_VERSION + 3)
+steps = {n: lambda txn, n=n: txn.table("meta").put(b"migrated", b"%d" % n) for n in new}
 with Store(Path(sys.argv[1])) as store:
-    store.commit(lambda txn: migrations.migrate(txn, steps, 4))
+    store.commit(lambda txn: migrations.migrate(txn, steps, new.stop))
 """
 
 
