@@ -40,8 +40,11 @@ boot() {
   local root=$1/disk/root
   mount -t overlay -o "lowerdir=/,upperdir=$1/disk/upper,workdir=$1/disk/work" overlay "$root"
   while read -r path; do # where it lies on a disk of its own, the overlay does not show it
-    [ "$(stat -c %m "$path")" = / ] || { mkdir -p "$root$path"; mount --rbind "$path" "$root$path"; }
-    while path=$(dirname "$path"); [ "$path" != / ]; do chmod o+x "$root$path"; done
+    if [ "$(stat -c %m "$path")" != / ]; then
+      mkdir -p "$root$path"
+      mount --rbind -o ro "$path" "$root$path"
+    fi
+    while path=$(dirname "$path"); [ "$path" != / ]; do chmod o+x "$root$path" || true; done
   done <"$1/paths"
   mount -t proc proc "$root/proc"
   mount -t sysfs sysfs "$root/sys"
