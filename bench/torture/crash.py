@@ -30,8 +30,8 @@ STEP_SECONDS = 60.0
 LITE0 = "efficientnet-lite0"
 # How often a story comes to each step, at most.
 FLOW = {
-    "after hash": 30, "before commit": 60, "after commit": 60, "after journal": 8,
-    "between touches": 80, "after touches": 8, "in training": 3, "after training": 3,
+    "after hash": 12, "before commit": 25, "after commit": 25, "after journal": 3,
+    "between touches": 40, "after touches": 3, "in training": 2, "after training": 2,
 }  # fmt: skip
 # Trained before the story, so that every end can be judged by the same.
 HEADS = ("1", "2")
@@ -177,8 +177,11 @@ def _is_label(row: Row) -> bool:
     return bool(row["what"] == "label")
 
 
-def one_try(scene: Scene, seed: int, stop_at: str) -> None:
-    """A story, and a crash at a step of it; the story goes on while the daemon is down."""
+def one_try(scene: Scene, seed: int, stop_at: str) -> bool:
+    """A story, and a crash at a step of it; the story goes on while the daemon is down.
+
+    False where the story never came to the step that often: then it was killed at its end.
+    """
     undisturbed = scene.undisturbed(seed, ACTS)
     with ending(scene.fresh()) as yard:
         story, witness = Story(yard, scene.dates, seed), Witness(yard)
@@ -188,10 +191,12 @@ def one_try(scene: Scene, seed: int, stop_at: str) -> None:
         deadline = time.monotonic() + STEP_SECONDS
         while yard.running and not _at_rest(yard) and time.monotonic() < deadline:
             witness.listen()
+        reached = not yard.running
         witness.crashed()
         yard.start()
         witness.restarted()
         _judge(yard, story, witness, undisturbed)
+        return reached
 
 
 def many_crashes(scene: Scene, seed: int, moments: Sequence[float]) -> None:
@@ -244,14 +249,22 @@ def tried(name: str, tries: int, attempt: Callable[[int], object], note: str = "
 
 def at_steps(scene: Scene, tries: int) -> Iterator[Fault]:
     """Each step of the flow, early and late."""
-    chance = random.Random(1)
     for step, most in FLOW.items():
-        counts = [1, *(chance.randrange(1, most + 1) for _ in range(tries - 1))]
+        yield _at_step(scene, step, most, tries)
 
-        def attempt(number: int, step: str = step, counts: Sequence[int] = counts) -> None:
-            one_try(scene, number % SEEDS, f"{step}:{counts[number]}")
 
-        yield tried(f"SIGKILL {step}", tries, attempt)
+def _at_step(scene: Scene, step: str, most: int, tries: int) -> Fault:
+    chance = random.Random(step)
+    counts = [1, *(chance.randrange(2, most + 1) for _ in range(tries - 1))]
+    reached: list[int] = []
+
+    def attempt(number: int) -> None:
+        if one_try(scene, number % SEEDS, f"{step}:{counts[number]}"):
+            reached.append(counts[number])
+
+    fault = tried(f"SIGKILL {step}", tries, attempt)
+    times = ", ".join(map(str, sorted(reached)))
+    return fault._replace(note=f"when it came to it for time number {times}")
 
 
 def at_random(scene: Scene, tries: int) -> Iterator[Fault]:

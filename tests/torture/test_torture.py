@@ -49,7 +49,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[crash.Scene]:
 
 @pytest.mark.parametrize("step", ["after hash:3", "between touches:2"])
 def test_killed_at_a_step(scene: crash.Scene, step: str) -> None:
-    crash.one_try(scene, 0, step)
+    assert crash.one_try(scene, 0, step)
 
 
 def test_killed_at_random(scene: crash.Scene) -> None:
