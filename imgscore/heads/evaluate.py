@@ -13,8 +13,11 @@ from imgscore.heads.base import LEAST_LABELS, Examples, Ints
 from imgscore.heads.measures import Quality, Ranking, quality
 from imgscore.heads.recipes import AUTO, recipe
 
-DRAWS = 4
+DRAWS, DRAWS_OF_MANY = 4, 2
+FEW = 100
 SMALLEST = 10
+POINTS = 4
+"""Points before the last: what lies farther back says little of what comes."""
 STEP = 2
 TESTED = 2000
 LARGEST = 2000
@@ -67,20 +70,20 @@ def _rarer(examples: Examples) -> int:
 
 
 def _sizes(count: int) -> list[int]:
-    """Sizes of the curve's earlier points: SMALLEST, doubling, at most half of all."""
+    """Sizes of the curve's earlier points: POINTS doublings from SMALLEST, at most half of all."""
     sizes = []
     size = SMALLEST
     while size <= min(count // 2, LARGEST):
         sizes.append(size)
         size *= STEP
-    return sizes
+    return sizes[-POINTS:]
 
 
 def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any]) -> Point:
-    """Train on `count` labels, rank those of other groups; DRAWS times."""
+    """Train on `count` labels, rank those of other groups; a few times."""
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
     found = []
-    for seed in range(DRAWS):
+    for seed in range(DRAWS if count <= FEW else DRAWS_OF_MANY):
         order = np.random.default_rng(seed).permutation(len(examples))
         train = _with_both(examples, order, count)
         rest = order[~np.isin(groups[order], groups[train])][:TESTED]

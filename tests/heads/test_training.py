@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgscore.errors import UsageError
+from imgscore.heads import graph
 from imgscore.heads.base import Examples, Scores
+from imgscore.heads.features import unit, widen
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.measures import Ranking
 from imgscore.heads.training import train
@@ -154,3 +156,29 @@ def test_held_out_answers_are_those_of_training_without_the_fold(made_up):
     held = folds == 0
     again = part.score(examples.embeddings[held]).score
     assert np.corrcoef(whole.held_out.score[held], again)[0, 1] > 0.9
+
+
+def test_the_graph_is_that_of_the_nearest_however_many():
+    nodes = unit(np.random.default_rng(0).normal(size=(graph.MANY + 70, 16)).astype(np.float32))
+    cosine = nodes[:20] @ nodes.T
+    nearest, _ = graph._nearest(cosine)
+    want = np.sort(cosine, axis=1)[:, -graph.NEIGHBOURS :]
+    assert np.array_equal(np.sort(np.take_along_axis(cosine, nearest, axis=1), axis=1), want)
+
+
+@pytest.mark.parametrize("columns", [3, 60])
+def test_the_graph_kernel_is_the_inverse_of_its_links(columns):
+    nodes = unit(np.random.default_rng(0).normal(size=(800, 8)).astype(np.float32))
+    exact = np.linalg.inv(graph._links(nodes).dense())
+    size = np.sqrt(np.diag(exact))[:columns]
+    # columns of labelled nodes have their exact size, whatever the others' is estimated to be
+    got = graph.graph_kernel(nodes, columns)[:columns]
+    assert got == pytest.approx(exact[:columns, :columns] / size[:, None] / size, abs=0.02)
+
+
+def test_widening_is_numpys_own_cast():
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    every = every[np.isfinite(every)].reshape(2, -1)
+    found = np.empty(every.shape, np.float32)
+    widen(every, found)
+    assert found.tobytes() == every.astype(np.float32).tobytes()
