@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.figures import commit, machine
 from bench.torture import crash, failing, fuzz, hostile, load, missed
+from bench.torture.scene import Scene
 from bench.torture.yard import Fault
 
 TABLE = Path(__file__).parent.parent / "TORTURE.md"
@@ -23,7 +24,7 @@ Kind = Callable[[Path, bool], Iterator[Fault]]
 
 
 def _crash(folder: Path, quick: bool) -> Iterator[Fault]:
-    scene = crash.Scene(folder / "crash")
+    scene = Scene(folder / "crash")
     yield from crash.at_random(scene, 8 if quick else 200)
     yield from crash.at_steps(scene, 1 if quick else 6)
     yield from crash.in_a_backup(scene, 1 if quick else 4)
@@ -35,7 +36,7 @@ def _switch(folder: Path, quick: bool) -> Iterator[Fault]:
     from tests.embedders import uform_checkpoint
 
     model = uform_checkpoint.make(folder / "model")
-    yield from crash.in_a_switch(crash.Scene(folder / "switch"), 1 if quick else 6, model)
+    yield from crash.in_a_switch(Scene(folder / "switch"), 1 if quick else 6, model)
 
 
 def _load(folder: Path, quick: bool) -> Iterator[Fault]:

@@ -7,7 +7,9 @@ import pytest
 
 from bench.torture import crash, failing, fuzz, hostile, missed
 from bench.torture.missed import SkippedError
-from bench.torture.yard import Yard, ending
+from bench.torture.scene import Scene, conclude
+from bench.torture.story import Story
+from bench.torture.yard import LostError, Yard, ending
 
 ONCE: dict[str, Callable[[Yard], None]] = {
     "watch limit": missed.watch_limit,
@@ -43,37 +45,37 @@ def test_mutations_in_a_process_of_its_own(kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[crash.Scene]:
-    yield crash.Scene(tmp_path_factory.mktemp("scene"))
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    yield Scene(tmp_path_factory.mktemp("scene"))
 
 
 @pytest.mark.parametrize("step", ["after hash:3", "between touches:2"])
-def test_killed_at_a_step(scene: crash.Scene, step: str) -> None:
+def test_killed_at_a_step(scene: Scene, step: str) -> None:
     assert crash.one_try(scene, 0, step)
 
 
-def test_killed_at_random(scene: crash.Scene) -> None:
+def test_killed_at_random(scene: Scene) -> None:
     crash.many_crashes(scene, 0, [0.4, 1.1])
 
 
-def test_killed_in_a_migration(scene: crash.Scene) -> None:
+def test_killed_in_a_migration(scene: Scene) -> None:
     (fault,) = crash.in_migration(scene, 3)
     assert not fault.losses
 
 
-def test_a_loss_is_noticed(scene: crash.Scene) -> None:
+def test_a_loss_is_noticed(scene: Scene) -> None:
     """The judge itself: an order, a label and a date that are not what they should be."""
     with ending(scene.fresh()) as yard:
-        story = crash.Story(yard, scene.dates, 0)
+        story = Story(yard, scene.dates, 0)
         yard.start()
         digest, date = next(iter(story.dates.items()))
         story.dates[digest] = date + 1
-        with pytest.raises(crash.LostError, match="restore-times"):
-            crash.conclude(yard, story)
+        with pytest.raises(LostError, match="restore-times"):
+            conclude(yard, story)
         story.dates[digest] = date
         label = story.wanted.popitem()
-        with pytest.raises(crash.LostError, match="labels"):
-            crash.conclude(yard, story)
+        with pytest.raises(LostError, match="labels"):
+            conclude(yard, story)
         story.wanted |= dict([label])
         yard.start()
-        crash.conclude(yard, story)
+        conclude(yard, story)
