@@ -158,6 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_file(path, mimetypes.guess_type(os.fsdecode(path))[0] or "")
             else:
                 raise KeyError
+        except ConnectionError:
+            raise  # the browser has turned away
         except (KeyError, ValueError, IndexError, FileNotFoundError):
             self._refuse("there is nothing here", HTTPStatus.NOT_FOUND)
         except OSError as error:
@@ -174,7 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", kind)
             self._end_headers(status.st_size)
-            _copy(file, self.wfile, status.st_size)
+            # Of a file that has shrunk meanwhile the browser gets the beginning, and no more.
+            self.close_connection |= not _copy(file, self.wfile, status.st_size)
 
     def _send(
         self, body: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK, *, policy: str = ""
@@ -200,11 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
         """The terminal is for the user."""
 
 
-def _copy(source: BinaryIO, target: BufferedIOBase, length: int) -> None:
-    """No more than was announced, should the file grow meanwhile; a shorter one ends the answer."""
+def _copy(source: BinaryIO, target: BufferedIOBase, length: int) -> bool:
+    """At most `length` bytes, should the file grow meanwhile; whether there were so many."""
     chunk = 1 << 16
     while length > 0 and (data := source.read(min(chunk, length))):
         target.write(data)
         length -= len(data)
-    if length:
-        raise BrokenPipeError(f"{length} bytes are missing")
+    return not length

@@ -1,6 +1,6 @@
 """review: label the image that was looked at, by its digest, and take that back; `move` moves too.
 
-Nothing is read again: the label is about what was shown, whatever lies at the path by now.
+Only a move looks at the file: a label is about what was shown, whatever lies at the path by now.
 """
 
 import os

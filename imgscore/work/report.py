@@ -55,10 +55,7 @@ def report(context: Context, task: Study) -> Iterator[Studied]:
             _before(asked["file"]), most_suspects=asked["suspects"], figures=asked["figures"]
         )
         wanted = page.wanted(asked["thumbnails"])
-    unfinished = asked["file"] + b".%d" % os.getpid()
-    with open(unfinished, "w", encoding="ascii") as file:
-        json.dump(data, file, separators=(",", ":"), allow_nan=False)
-    os.replace(unfinished, asked["file"])
+    _write(data, asked["file"])
     for start in range(0, len(wanted), PART):
         yield Studied([{"wanted": one} for one in wanted[start : start + PART]], last=False)
     counts = {
@@ -285,6 +282,19 @@ def _before(file: bytes) -> Row:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _write(data: Row, file: bytes) -> None:
+    unfinished = file + b".%d" % os.getpid()
+    try:
+        with open(unfinished, "w", encoding="ascii") as stream:
+            json.dump(data, stream, separators=(",", ":"), allow_nan=False)
+        os.replace(unfinished, file)
+    except OSError as error:
+        raise ImgscoreError(
+            f"{os.fsdecode(file)}: cannot be written: {error.strerror}",
+            "check the folder's permissions and the space on its disk",
+        ) from None
 
 
 def _vectors(
