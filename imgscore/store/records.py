@@ -1,7 +1,7 @@
 """The smaller rooms: failures, traits, scores, heads, the journal of touches and a few settings."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -75,6 +75,12 @@ def score(txn: Txn, taste: str, head: str, digest: bytes) -> tuple[float, float]
     """(score, deviation) of a digest under a head."""
     value = txn.table("scores").get(_scores(taste, head) + digest)
     return None if value is None else _score.unpack(value)
+
+
+def is_scored(txn: Txn, taste: str, head: str) -> Callable[[bytes], bool]:
+    """Whether a head has scored a digest, to be asked of many."""
+    prefix, get = _scores(taste, head), txn.table("scores").getter()
+    return lambda digest: bool(get(prefix + digest, b""))
 
 
 def every_score(txn: Txn) -> Iterator[tuple[bytes, float, float]]:

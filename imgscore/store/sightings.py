@@ -86,6 +86,18 @@ def every(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
             yield sighting
 
 
+def digests(
+    txn: Txn, places: Iterable[tuple[bytes, Role]]
+) -> Iterator[tuple[tuple[bytes, Role], bytes]]:
+    """(place, digest) of every present sighting in these places; nothing is decoded."""
+    endings = [(ending(*place), place) for place in places]
+    for _, value in txn.table("sightings").scan():
+        for end, place in endings:
+            if value.endswith(end):
+                yield place, value[-len(end) - DIGEST_SIZE : -len(end)]
+                break
+
+
 def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
     """The present sightings in one place; those elsewhere are told by their bytes alone."""
     end = ending(inbox, role)

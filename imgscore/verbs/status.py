@@ -11,9 +11,10 @@ from imgscore.engine.engine import Engine
 from imgscore.store import records, sightings
 from imgscore.verbs.base import Result, Row, Steps, shown
 from imgscore.verbs.order import row
-from imgscore.watches import Watch
+from imgscore.watches import Role, Watch
 
 MOST_FAILURES = 100
+ROLES: tuple[Role, ...] = ("inbox", "keep", "trash")
 MOST_EXAMPLES = 5
 LAST_EVENTS = 12
 
@@ -93,17 +94,16 @@ def _tally(engine: Engine, heads: dict[str, str]) -> dict[bytes, dict[str, int]]
     found = {
         watch.inbox: {"inbox": 0, "keep": 0, "trash": 0, "scored": 0} for watch in house.watches.all
     }
-    tastes = {watch.inbox: watch.taste for watch in house.watches.all}
+    places = [(watch.inbox, role) for watch in house.watches.all for role in ROLES]
     with house.store.read() as txn:
-        for sighting in sightings.every(txn):
-            tally = found.get(sighting.inbox)
-            if tally is None:
-                continue
-            tally[sighting.role] += 1
-            if sighting.role == "inbox":
-                taste = tastes[sighting.inbox]
-                scored = records.score(txn, taste, heads[taste], sighting.digest)
-                tally["scored"] += scored is not None
+        scored = {
+            watch.inbox: records.is_scored(txn, watch.taste, heads[watch.taste])
+            for watch in house.watches.all
+        }
+        for (inbox, role), digest in sightings.digests(txn, places):
+            found[inbox][role] += 1
+            if role == "inbox":
+                found[inbox]["scored"] += scored[inbox](digest)
     return found
 
 
