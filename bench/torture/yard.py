@@ -219,13 +219,13 @@ class Yard:
     # ---- what is known, and what is on disk
 
     def embedded(self) -> set[str]:
-        """Digests with a vector that is committed; only while no daemon runs."""
-        found: set[str] = set()
+        """Digests with a vector that is committed, under each embedder; while no daemon runs."""
+        found: list[set[str]] = []
         with Store(self.data / "store", readonly=True) as store, store.read() as txn:
             for embedder in vectors.embedders(txn):
-                for names, _ in vectors.blocks(txn, embedder):
-                    found |= {names[at : at + 32].hex() for at in range(0, len(names), 32)}
-        return found
+                blocks = b"".join(names for names, _ in vectors.blocks(txn, embedder))
+                found.append({blocks[at : at + 32].hex() for at in range(0, len(blocks), 32)})
+        return set.intersection(*found) if found else set()
 
     def labels(self) -> dict[str, str]:
         """digest → label; only while no daemon runs."""
