@@ -7,6 +7,7 @@ machines without a bus do without.
 import contextlib
 import os
 import socket
+import struct
 from collections import deque
 from typing import Any
 
@@ -16,9 +17,12 @@ from jeepney.bus import get_connectable_addresses
 from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import DBusConnection, prep_socket
 from jeepney.low_level import MessageFlag
+from jeepney.wrappers import DBusErrorResponse
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
+# A timeout is an OSError; what is no D-Bus message makes jeepney raise the others.
+TROUBLES = (OSError, ValueError, LookupError, struct.error)
 
 
 class BusError(Exception):
@@ -59,14 +63,14 @@ class Bus:
             self._greeted().recv_until_filtered(queue, timeout=timeout)
         except TimeoutError:
             return
-        except OSError as error:
-            raise BusError(str(error)) from None
+        except TROUBLES as error:
+            raise BusError(repr(error)) from None
 
     def _ask(self, message: Message) -> Any:
         try:
             answer = self._greeted().send_and_get_reply(message, timeout=ANSWER_SECONDS)
-        except OSError as error:  # a timeout is one
-            raise BusError(str(error)) from None
+        except TROUBLES as error:
+            raise BusError(repr(error)) from None
         if answer.header.message_type == MessageType.error:
             raise BusError(str(answer.header.fields.get(HeaderFields.error_name)))
         return answer.body
@@ -74,7 +78,10 @@ class Bus:
     def _greeted(self) -> DBusConnection:
         # Not when it is made: a bus that hangs never greets back, and only `interrupt` ends that.
         if self._connection is None:
-            self._connection = DBusConnection(self._socket)
+            try:
+                self._connection = DBusConnection(self._socket)
+            except DBusErrorResponse as error:  # it takes no more connections
+                raise BusError(error.name) from None
         return self._connection
 
     def interrupt(self) -> None:

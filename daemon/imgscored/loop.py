@@ -79,8 +79,7 @@ class Loop:
             self._engine.save_power("" if asked else self._saving)
             self._advance_calls()
             self._publish_if_due()
-            timeout = CALL_SECONDS if self._awaited else self.heartbeat.wait()
-            self._engine.step(timeout, wake=self._mailbox.descriptor)
+            self._engine.step(self._patience(), wake=self._mailbox.descriptor)
             self.heartbeat.beat()
         for call, steps in self._calls:
             steps.close()
@@ -143,12 +142,20 @@ class Loop:
         except ImgscoreError as error:
             _answer(call, error)
             return
+        except Exception as error:  # as when imgscore was upgraded under a running daemon
+            logger.exception("%s cannot be begun", call.verb)
+            _answer(call, _unexpected(call.verb, error))
+            return
         self._calls.append((call, run(self._engine, request)))
 
-    @property
-    def _awaited(self) -> bool:
-        """Whether a client waits for something that may come without a worker's answer."""
-        return any(call.verb != FOLLOWS or not self._engine.idle for call, _ in self._calls)
+    def _patience(self) -> float | None:
+        """How long nothing need be done here, in seconds; None: until something happens."""
+        times = [self.heartbeat.wait()]
+        if any(call.verb != FOLLOWS for call, _ in self._calls):
+            times.append(CALL_SECONDS)
+        if self._published != self._state():
+            times.append(max(0.0, self._publish_at - time.monotonic()))
+        return min((one for one in times if one is not None), default=None)
 
     def _advance_calls(self) -> None:
         """Each verb goes on until it has to wait."""

@@ -40,6 +40,7 @@ def serve(mailbox: Mailbox) -> bool:
         raise ConfigError(
             f"{places.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
         )
+    mailbox.save_power("")  # until it is looked at; with another config, nothing may look
     with (
         Store(places.store_folder()) as store,
         Engine(store, settings, places.heads_folder()) as engine,

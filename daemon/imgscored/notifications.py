@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from imgscore.engine.news import News
@@ -63,8 +64,10 @@ class Notifications:
         with self._lock:
             self._waiting = [*self._waiting, *notices][-MOST:]
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="notices", daemon=True)
+                with suppress(RuntimeError):  # there may be no more threads: with the next notice
+                    thread.start()
+                    self._thread = thread
 
     def _run(self) -> None:
         from imgscored.bus import Bus, BusError, session_address
@@ -73,7 +76,7 @@ class Notifications:
             with Bus(session_address()) as self._bus:
                 if not self._closed:
                     self._deliver(self._bus)
-        except BusError as error:
+        except (BusError, ValueError, TypeError) as error:  # or it answers what no such server does
             logger.debug("notifications: %s", error)
             with self._lock:
                 self._waiting, self._thread = [], None

@@ -10,11 +10,11 @@ def notify(**state: str) -> None:
     if not target.startswith(("/", "@")):
         return
     text = "\n".join(f"{key}={value.replace(chr(10), ' ')}" for key, value in state.items())
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
             sender.sendto(text.encode("utf-8", "replace"), target.replace("@", "\0", 1))
-        except OSError:
-            return  # the manager is gone; it is not our business
+    except OSError:
+        return  # the manager is gone, or no descriptor is left: the next one may get through
 
 
 def watchdog_seconds() -> float | None:

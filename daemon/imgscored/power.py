@@ -149,7 +149,7 @@ def _property(bus: "Bus", where: tuple[str, str, str], name: str) -> object:
     try:
         properties = DBusAddress(path, owner, "org.freedesktop.DBus.Properties")
         ((_, value),) = bus.call(properties, "Get", "ss", interface, name)
-    except BusError as error:
+    except (BusError, ValueError, TypeError) as error:
         logger.debug("power: %s: %s", owner, error)
         return None
     return value

@@ -70,7 +70,13 @@ class Server:
             if crowded or control.peer_uid(client) != os.getuid():
                 self._forget(client)
                 continue
-            threading.Thread(target=self._serve, args=(client,), name="client", daemon=True).start()
+            thread = threading.Thread(
+                target=self._serve, args=(client,), name="client", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # there may be no more threads; the others end some time
+                self._forget(client)
 
     def _serve(self, client: socket.socket) -> None:
         call = None

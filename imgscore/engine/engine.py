@@ -85,6 +85,11 @@ class Engine:
         return self.pending == 0
 
     @property
+    def _state(self) -> tuple[int, int]:
+        """What is different after every change that anybody would want to know of."""
+        return self.house.version, self.pending
+
+    @property
     def paused(self) -> bool:
         """Whether the user asked for quiet."""
         return self.paused_until_ns > time.time_ns()
@@ -112,14 +117,14 @@ class Engine:
         """
         now = time.monotonic()
         if now >= self._retry_at:
-            before = self.pending
+            before = self._state
             try:
                 self._advance(now)
             except (StoreError, OSError) as error:
                 self._stumble(_said(error), "store")
                 self.looker.hint_all()  # what was under way is found again
-            if (before and self.idle) or self._retry_at > now:
-                return  # whoever waits for this, or for the end of a trouble, wants to know at once
+            if self._state != before or self._retry_at > now:
+                return  # whoever follows, or waits for the end of it, wants to know at once
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
         until = min((at for at in times if at is not None), default=None)
         wait = None if until is None else min(max(0.0, until - time.monotonic()), MOST_SECONDS)
@@ -182,8 +187,9 @@ class Engine:
 
     def _stumble(self, trouble: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""
+        if self.house.troubles.get(about) != trouble:
+            self.house.news.tell("trouble", reason=trouble)
         self.house.troubles[about] = trouble
-        self.house.news.tell("trouble", reason=trouble)
         self._retry_at = time.monotonic() + RETRY_SECONDS
         self.house.changed()
 

@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 BATCH = 64
 BATCH_SECONDS = 0.5
 
+# Each compares all that the store knows: beyond so many folders, as from an archive that is
+# unpacked, one look at everything costs less.
+MOST_SCANS = 16
+
 CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
 
 
@@ -78,7 +82,12 @@ class Looker:
         if self.house.watches.hides(root + b"/"):
             return
         self.deletions.hint()
+        if any(within(root, one) for one, _ in self._scans[1:]):
+            return  # none but the first has begun
         self._scans = [(one, scan) for one, scan in self._scans if not within(one, root)]
+        if len(self._scans) >= MOST_SCANS and root not in self.house.watches.roots():
+            self.hint_all()
+            return
         slices = scan(self.house.store, self.house.watches, root, DECODER_VERSION)
         self._scans.append((root, slices))
 

@@ -114,12 +114,15 @@ def of_inodes(txn: Txn, inodes: Iterable[tuple[int, int]]) -> Iterator[Sighting]
                 yield sighting
 
 
-def beyond(txn: Txn, present: Set[bytes]) -> Iterator[Sighting]:
-    """Every sighting whose path key is not among `present`, gone ones included."""
+def beyond(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
+    """Every sighting whose path key is not among `present`, gone ones included.
+
+    Those that have nothing to do with `root` may be left out: their bytes say so.
+    """
     table = txn.table("sightings")
     for key in list(filterfalse(present.__contains__, table.keys())):
         value = table.get(key)
-        if value is not None:
+        if value is not None and root in value:
             yield decode(value)
 
 

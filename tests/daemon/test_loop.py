@@ -1,12 +1,16 @@
 """The loop against what clients and configs say: nothing ends it, and nobody is left waiting."""
 
 import os
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from imgscored import loop as loop_module
 from imgscored.loop import Loop
 from imgscored.mailbox import END, Call, Mailbox
 from imgscored.schedule import Schedule
@@ -15,6 +19,7 @@ from imgscored.watcher import Watcher
 from imgscore import config, places
 from imgscore.engine.engine import Engine
 from imgscore.store.store import Store
+from tests.conftest import put
 
 
 @pytest.fixture
@@ -88,3 +93,60 @@ def test_who_calls_during_a_reload_is_answered_after_it(loop: Loop, mailbox: Mai
     mailbox.call(Call("stop", {}))
     assert loop.run() is False
     assert "done" in answer(call)
+
+
+def test_a_verb_that_cannot_be_imported_ends_no_loop(
+    loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imgscore.verbs.report", None)  # half of an upgrade
+    call = Call("report", {})
+    mailbox.call(call)
+    mailbox.call(Call("stop", {}))
+    assert loop.run() is False
+    assert "report" in answer(call)["error"]
+
+
+def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:
+    """Until nothing is to be done but what waits: two images."""
+    put(inbox, "sun", 2)
+    mailbox.save_power("on battery")
+    post = mailbox.take()
+    loop._pass_on(post)
+    engine = loop._engine
+    engine.save_power(loop._saving)
+    engine.looker.hint_all()
+    deadline = time.monotonic() + 20
+    while engine.looker._queue.waiting("inbox") < 2 or engine.pending > 2:
+        assert time.monotonic() < deadline
+        engine.step(0.05)
+
+
+def test_the_status_is_of_now_also_while_work_waits(
+    loop: Loop, mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "LEAST_STATUS_SECONDS", 1.0)
+    put(tmp_path / "inbox", "sun", 2)
+    mailbox.save_power("on battery")
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while loop.snapshot["pending"] != 2:
+            assert time.monotonic() < deadline, loop.snapshot["pending"]
+            time.sleep(0.05)
+    finally:
+        mailbox.call(Call("stop", {}))
+        thread.join()
+
+
+def test_who_follows_wakes_nobody_while_work_waits(
+    loop: Loop, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    wait_for_power(loop, mailbox, tmp_path / "inbox")
+    call = Call("watch-log", {})
+    loop._begin(call)
+    loop._advance_calls()
+    loop.publish()
+    assert not loop._engine.idle and loop._patience() is None
+    loop._begin(Call("wait", {}))
+    assert loop._patience() == loop_module.CALL_SECONDS

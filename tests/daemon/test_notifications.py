@@ -42,6 +42,8 @@ class Server:
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with bus() as address:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 60.0)  # this machine may be busy
+        monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 60.0)
         yield address
 
 
@@ -145,3 +147,18 @@ def _await_no_thread() -> None:
         if thread.name == "notices":
             thread.join(30)
             assert not thread.is_alive()
+
+
+def test_with_no_thread_left_a_notice_waits(
+    session: str, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = Server(session)
+    with closing(server.service), closing(Notifications("important", news)) as notifications:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none_left)
+            notifications.look(IDLE, {"model": "one"})
+        notifications.look(IDLE, {"model": "one", "disk": "two"})
+        assert [server.next()[4], server.next()[4]] == ["one", "two"]

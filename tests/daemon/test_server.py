@@ -230,3 +230,20 @@ def test_it_listens_on_when_descriptors_are_wanting(tmp_path: Path) -> None:
             client.settimeout(20)
             client.sendall(control.encode({"verb": "status"}))
             assert b"running" in client.recv(1000)
+
+
+def test_it_listens_on_when_there_are_no_more_threads(
+    server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def none_left(thread: threading.Thread) -> None:
+        if thread.name == "client":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(NoDaemonError):
+            rows(server, "status", {})
+    assert rows(server, "status", {}) == [Result({"state": "running"})]

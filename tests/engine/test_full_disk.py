@@ -109,3 +109,15 @@ def test_a_want_of_descriptors_passes(world: World, monkeypatch: pytest.MonkeyPa
         assert any("Too many open files" in one for one in engine.house.troubles.values())
         world.settle(engine)
         assert not left and not engine.house.troubles
+
+
+def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("a.png", 1)
+    with world.engine() as engine:
+        monkeypatch.setattr(type(engine.house.store), "free_bytes", lambda _: -1)
+        engine.looker.hint_all()
+        until(engine, lambda: engine._retry_at > 0)
+        first = engine._retry_at
+        until(engine, lambda: engine._retry_at > first)
+        _, events = engine.house.news.since(0)
+        assert [one["event"] for one in events] == ["trouble"]
