@@ -166,8 +166,12 @@ class Cluster:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self.file = folder / "scheduler.json"
+        self.address = ""
+
+    def begin(self) -> None:
+        """Start the scheduler."""
         self._run("scheduler", "--host", "127.0.0.1", "--port", "0")
-        until(self.file.exists, "no scheduler")
+        until(lambda: self.file.exists() and self.file.read_text().endswith("}"), "no scheduler")
         self.address = json.loads(self.file.read_text())["address"]
 
     def _run(self, kind: str, *arguments: str | Path) -> "subprocess.Popen[bytes]":
@@ -201,9 +205,12 @@ class Cluster:
 def cluster(tmp_path: Path, archive: Path) -> Iterator[Cluster]:
     folder = tmp_path / "cluster"
     folder.mkdir()
-    started = Cluster(folder)
-    yield started
-    started.close()
+    made = Cluster(folder)
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.close()
 
 
 def test_a_scheduler_and_workers_as_commands(
