@@ -6,7 +6,7 @@ Each is a folder named by its moment; one that is not whole has another name, an
 import re
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from imgscore.errors import StoreError
@@ -44,6 +44,8 @@ def partial(folder: Path, now: datetime) -> Path:
     """Where a backup is written until it is whole; what an earlier one left there is removed."""
     for left in folder.glob(f"*{_PARTIAL}"):
         shutil.rmtree(left, ignore_errors=True)
+    while (folder / name(now)).exists():  # of the same second, or from before a clock was set back
+        now += timedelta(seconds=1)
     return folder / (name(now) + _PARTIAL)
 
 

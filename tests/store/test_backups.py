@@ -96,6 +96,18 @@ def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
     assert not left.exists()
 
 
+def test_two_of_one_second(store: Store) -> None:
+    folder = places.backups_folder()
+    for _ in range(2):
+        written = backups.partial(folder, NOW)
+        backup.write(store, places.heads_folder(), written)
+        backups.finish(written, 3)
+    assert [backups.moment(one) - NOW for one in backups.kept(folder)] == [
+        timedelta(0),
+        timedelta(seconds=1),
+    ]
+
+
 def test_when_the_next_is_due(store: Store) -> None:
     day, soon = 86_400.0, NOW + timedelta(seconds=AFTER_START)
     assert next_backup(NOW, day) == soon
