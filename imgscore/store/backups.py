@@ -44,9 +44,11 @@ def partial(folder: Path, now: datetime) -> Path:
     """Where a backup is written until it is whole; what an earlier one left there is removed."""
     for left in folder.glob(f"*{_PARTIAL}"):
         shutil.rmtree(left, ignore_errors=True)
-    while (folder / name(now)).exists():  # of the same second, or from before a clock was set back
+    whole = folder / name(now)
+    while whole.exists():  # of the same second, or from before a clock was set back
         now += timedelta(seconds=1)
-    return folder / (name(now) + _PARTIAL)
+        whole = folder / name(now)
+    return whole.with_name(whole.name + _PARTIAL)
 
 
 def finish(written: Path, most: int) -> Path:
