@@ -30,8 +30,8 @@ Ask = Callable[[dict[str, Any]], Row]
 FILES_A_PART = 16
 # Parts handed out for each thread of the cluster: one at work, and more so that it never waits.
 PARTS_A_THREAD = 3
-# Files of which the store is asked at a time.
-SLICE = 2000
+# Files of which the store is asked at a time: long paths, too, fit into a request of the daemon's.
+SLICE = 500
 # Files known to be lacking before the walk pauses: 100 bytes each.
 MOST_LACKING = 200_000
 # Bytes of vectors handed in at a time; in base64 they fit well into a request of the daemon's.
@@ -93,7 +93,7 @@ class _Spread:
         self._lacking: deque[tuple[bytes, Fingerprint]] = deque()
         self._out: dict[Future, _Part] = {}
         self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
-        self._files = self._done = self._embedded = self._failed = 0
+        self._files = self._done = self._embedded = self._known = self._failed = 0
 
     def run(self) -> Iterator[Message]:
         while True:
@@ -107,7 +107,7 @@ class _Spread:
             {
                 "files": self._files,
                 "embedded": self._embedded,
-                "known": self._files - self._embedded - self._failed,
+                "known": self._known,
                 "failed": self._failed,
                 "error": None,
             }
@@ -140,6 +140,7 @@ class _Spread:
         answer = self._ask({"embedder": self._job.embedder, "listed": listed})
         self._files += len(found)
         self._done += len(found) - len(answer["lacking"])
+        self._known += len(found) - len(answer["lacking"]) - len(answer["failed"])
         for position, reason, remedy in answer["failed"]:
             yield self._failure(found[position].path, f"{reason}: {remedy}")
         for position in answer["lacking"]:
