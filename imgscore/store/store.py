@@ -123,6 +123,37 @@ class Table:
         return int(self._txn.stat(self._database)["entries"])
 
 
+class _NoTable(Table):
+    """What an older imgscore did not make is empty to whoever only reads."""
+
+    def __init__(self) -> None:
+        """Nothing to hold."""
+
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+    def getter(self) -> Callable[[bytes, bytes], bytes]:
+        return lambda key, default: default
+
+    def last(self) -> tuple[bytes, bytes] | None:
+        return None
+
+    def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+    def keys(self) -> Iterator[bytes]:
+        return iter(())
+
+    def backwards(self) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+    def last_under(self, prefix: bytes, length: int) -> tuple[bytes, bytes] | None:
+        return None
+
+    def __len__(self) -> int:
+        return 0
+
+
 class Txn:
     """One transaction: a consistent view, and, when writing, all or nothing."""
 
@@ -132,7 +163,8 @@ class Txn:
 
     def table(self, name: str) -> Table:
         """One of TABLES."""
-        return Table(self._txn, self._store.handles[name])
+        handle = self._store.handles[name]
+        return _NoTable() if handle is None else Table(self._txn, handle)
 
 
 class Store:
@@ -141,7 +173,7 @@ class Store:
     def __init__(self, folder: Path, *, readonly: bool = False, map_size: int = MAP_SIZE) -> None:
         """Open, or make, the store in `folder`. Raises StoreError, which says what to do."""
         self.folder = folder
-        self.handles: dict[str, _Database] = {}
+        self.handles: dict[str, _Database | None] = {}
         if not readonly:
             _prepare(folder)
         try:
@@ -165,9 +197,7 @@ class Store:
                 self.environment.reader_check()
                 # All at once, and before any transaction: a reader sees no table opened after it.
                 for name in TABLES:
-                    self.handles[name] = self.environment.open_db(
-                        name.encode(), create=not readonly
-                    )
+                    self.handles[name] = self._open_table(name.encode(), create=not readonly)
             if not readonly:
                 from imgscore.store import migrations
 
@@ -175,6 +205,12 @@ class Store:
         except BaseException:
             self.close()
             raise
+
+    def _open_table(self, name: bytes, *, create: bool) -> "_Database | None":
+        try:
+            return self.environment.open_db(name, create=create)
+        except lmdb.NotFoundError:
+            return None
 
     @contextmanager
     def read(self) -> Iterator[Txn]:

@@ -15,10 +15,11 @@ from imgscore import places
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
-from imgscore.store import backup, backups, labels, originals
+from imgscore.store import backup, backups, checks, labels, originals
+from imgscore.store import store as store_module
 from imgscore.store.lock import StoreLock
 from imgscore.store.schema import LabelEvent, Original
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import TABLES, Store, Txn
 from imgscore.store.verify import after_a_crash, read_all
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -181,3 +182,26 @@ def test_it_is_verified_only_after_a_crash(tmp_path: Path) -> None:
         with StoreLock(places.data_folder()) as lock:
             assert not lock.left_open
             after_a_crash(lock, places.store_folder())  # let go of well: nothing is read
+
+
+@pytest.mark.parametrize("tables", [TABLES[:15], TABLES[:3]], ids=["older", "killed at first"])
+def test_a_store_with_fewer_tables_is_whole(
+    tables: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older imgscore made it, whose lock never says that it was closed; or it was just begun."""
+    folder = places.store_folder()
+    assert "deletions" not in tables
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "TABLES", tables)
+        Store(folder).close()
+    (places.data_folder() / "lock").write_text("1234")
+    with StoreLock(places.data_folder()) as lock:
+        after_a_crash(lock, folder)
+        with Store(folder, readonly=True) as store, store.read() as txn:
+            for one in (txn.table("deletions"), txn.table("places")):
+                assert (one.get(b"x"), one.last(), one.last_under(b"x", 8)) == (None, None, None)
+                assert one.getter()(b"x", b"y") == b"y" and len(one) == 0
+                assert [*one.scan(), *one.keys(), *one.backwards()] == []
+            assert not any(one.problems for one in checks.every(txn))
+        with Store(folder) as store, store.read() as txn:
+            assert len(txn.table("deletions")) == 0
