@@ -137,7 +137,7 @@ class Orderer:
     def order(self, watch: Watch, *, dry_run: bool = False) -> Errand:
         """Bring an inbox into order now, because someone asked; refused files too."""
         self._refusals.clear()
-        head = self.house.ordering_head(watch.taste)
+        head = self._head(watch)
         return self._begin(Errand(order=watch, head=head, asked=True, dry_run=dry_run))
 
     def run(self, parts: Iterator[Any]) -> Errand:
@@ -226,14 +226,16 @@ class Orderer:
         if errand is not None and not self._waits(errand):
             try:
                 self._go_on(errand)
-            except StoreError as error:
+            except (StoreError, OSError) as error:
                 self._stumble(errand, error)
 
     def _head(self, watch: Watch) -> str:
         return self.house.ordering_head(watch.taste)
 
-    def _stumble(self, errand: Errand, error: StoreError) -> None:
+    def _stumble(self, errand: Errand, error: StoreError | OSError) -> None:
         """The store cannot take it, as on a full disk: it stays due; who asked for it is told."""
+        if isinstance(error, OSError):  # a want of descriptors, most likely
+            error = StoreError(str(error), "end other programs, or raise limits")
         self._end(errand, error)
         if errand.order is not None:
             self.reorder(errand.order.inbox)
@@ -300,7 +302,7 @@ class Orderer:
             case Planned(touches, ties, last):
                 try:
                     self._take_part(errand, task, touches, ties)
-                except StoreError as error:
+                except (StoreError, OSError) as error:
                     self._stumble(errand, error)
                     return
                 if last:

@@ -1,5 +1,6 @@
 """The order of a large library: planned by a worker, a part a step, dropped when it is stale."""
 
+import errno
 import io
 from collections.abc import Callable, Iterator
 
@@ -111,8 +112,11 @@ def test_a_pause_in_the_middle_is_one_at_once(world: World, engine: Engine) -> N
     assert world.order() == list("dbca")
 
 
+@pytest.mark.parametrize(
+    "error", [StoreError("the disk is full", "free some"), OSError(errno.EMFILE, "too full")]
+)
 def test_a_full_disk_in_the_middle(
-    world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     world.settle(engine)
     use_head(engine, "2")
@@ -121,7 +125,7 @@ def test_a_full_disk_in_the_middle(
     def fails_once(*arguments: object) -> arrange.Outcome:
         calls.append(arguments)
         if len(calls) == 2:
-            raise StoreError("the disk is full", "free some")
+            raise error
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(arrange, "do", fails_once)
