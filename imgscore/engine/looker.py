@@ -128,8 +128,11 @@ class Looker:
 
     @property
     def teaching(self) -> bool:
-        """Whether files that teach wait for a worker: training waits for them."""
-        return self._queue.waiting("teaches") > 0
+        """Whether files that teach are not in the store yet: training waits for them."""
+        if self._queue.waiting("teaches"):
+            return True
+        under_way = [*self._out, *(task.path for task, _ in self._found)]
+        return any(self._urgency(path) == "teaches" for path in under_way)
 
     def next_time(self, now: float, *, saving: bool = False) -> float | None:
         """When `advance` has something to do."""
