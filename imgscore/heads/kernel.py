@@ -29,6 +29,8 @@ The fewer the labels, the more the library must tell, and the more time is left 
 FEWEST_NODES = 2000
 SAMPLE = 4500
 """Images that centre, scale and main directions are taken from."""
+TWIN = 0.9999
+"""Cosine from which an image of the library is the labelled one itself."""
 EXACT = 1500
 """Labels up to which each is a landmark of its own and the graph is used; beyond, Nyström."""
 REACHES = (0.0, 1.0, 8.0)
@@ -187,6 +189,8 @@ class _Library:
             if extras is None or examples.background_extras is None
             else examples.background_extras[kept],
         )
+        # a labelled image is in the library too: twice in the graph, it would mind only itself
+        more = more[(more @ rows.T).max(axis=1, initial=-1) < TWIN]
         # rounded as they are stored: the head from disk is the head that was tested
         nodes = np.concatenate([rows, more]).astype(np.float16)
         if not graph or len(nodes) <= 2 * NEIGHBOURS:
