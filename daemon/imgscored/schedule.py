@@ -25,6 +25,18 @@ def next_backup(now: datetime, seconds: float) -> datetime:
     return max(soon, min(newest, now) + timedelta(seconds=seconds))
 
 
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
+    """Its jobs stand on the clock: one that was set back would put them off for as long."""
+
+    def _process_jobs(self) -> float | None:
+        now = datetime.now(UTC)
+        for job in self.get_jobs():
+            if job.next_run_time - now > job.trigger.interval:
+                job.modify(next_run_time=now)
+        wait: float | None = super()._process_jobs()
+        return wait
+
+
 class Schedule:
     """Runs from construction to close(). Its thread sleeps until the next job."""
 
@@ -33,7 +45,7 @@ class Schedule:
         self._config = config
         # Without these, APScheduler drops a job that is a second late, as after a suspend.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        self._scheduler = BackgroundScheduler(job_defaults=defaults, timezone="UTC")
+        self._scheduler = _Scheduler(job_defaults=defaults, timezone="UTC")
         add = self._scheduler.add_job
         add(mailbox.hint_all, "interval", seconds=config.rescan, id="rescan")
         add(mailbox.chore, "interval", args=["readers"], seconds=DAY, id="readers")

@@ -1,0 +1,23 @@
+"""The clock: what is due is posted, also after it was set back."""
+
+import select
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+from imgscored.mailbox import Mailbox
+from imgscored.schedule import Schedule
+
+from imgscore.config import DaemonConfig
+
+
+def test_a_clock_that_was_set_back_puts_nothing_off() -> None:
+    config = DaemonConfig()
+    with closing(Mailbox()) as mailbox, closing(Schedule(mailbox, config)) as schedule:
+        assert not select.select([mailbox.descriptor], [], [], 0)[0]
+        # As it stands two hours after 14:00, when it is 12:00 again.
+        later = datetime.now(UTC) + timedelta(hours=2, seconds=config.poll)
+        schedule._scheduler.modify_job("roots", next_run_time=later)
+        assert select.select([mailbox.descriptor], [], [], 30)[0]
+        assert mailbox.take().chores == {"roots"}
+        (again,) = [job for job in schedule._scheduler.get_jobs() if job.id == "roots"]
+        assert again.next_run_time < later
