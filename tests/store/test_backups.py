@@ -15,7 +15,7 @@ from imgscore import places
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
-from imgscore.store import backup, backups, checks, labels, originals
+from imgscore.store import backup, backups, checks, labels, originals, verify
 from imgscore.store import store as store_module
 from imgscore.store.lock import StoreLock
 from imgscore.store.schema import LabelEvent, Original
@@ -205,3 +205,11 @@ def test_a_store_with_fewer_tables_is_whole(
             assert not any(one.problems for one in checks.every(txn))
         with Store(folder) as store, store.read() as txn:
             assert len(txn.table("deletions")) == 0
+
+
+def test_a_store_that_takes_too_long_to_verify_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "MOST_SECONDS", 0.01)
+    Store(places.store_folder()).close()
+    (places.data_folder() / "lock").write_text("1234")
+    with StoreLock(places.data_folder()) as lock:
+        after_a_crash(lock, places.store_folder())
