@@ -85,6 +85,8 @@ def call(connection: socket.socket, verb: str, arguments: dict[str, Any]) -> Ite
         connection.sendall(encode({"verb": verb, "arguments": arguments}))
         with connection.makefile("rb") as lines:
             for line in lines:
+                if not line.endswith(b"\n"):
+                    break  # it ended in the middle of a line
                 answer = json.loads(line)
                 if "result" in answer:
                     yield Result(answer["result"])
@@ -97,6 +99,6 @@ def call(connection: socket.socket, verb: str, arguments: dict[str, Any]) -> Ite
                     return
     except OSError as error:
         raise NoDaemonError(
-            f"the connection to the daemon broke: {error.strerror}", "see: imgscore status"
+            f"the connection to the daemon broke: {error.strerror or error}", "see: imgscore status"
         ) from None
     raise NoDaemonError("the daemon ended before it answered", "see: imgscore status")

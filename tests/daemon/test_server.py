@@ -146,6 +146,7 @@ def test_errors_cross_the_socket(tmp_path: Path) -> None:
     for line, kind in (
         (control.encode(control.error_line(UsageError("what", "how"))), UsageError),
         (b"", NoDaemonError),
+        (b'{"result": {"path": "/x', NoDaemonError),  # killed in the middle of a line
     ):
         thread = threading.Thread(target=answer, args=(line,))
         thread.start()
