@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.torture.scene import Scene, conclude
@@ -260,13 +261,13 @@ def in_a_backup(scene: Scene, tries: int) -> Iterator[Fault]:
             while yard.running and time.monotonic() < deadline:
                 time.sleep(0.1)
             witness.crashed()
-            for backup in backups.kept(yard.data / "backups"):
+            for backup in backups.kept(yard.data / "backups", datetime.now(UTC)):
                 read_all(backup)
             yard.start()
             witness.restarted()
             _judge(yard, story, witness, undisturbed)
             left = [*(yard.data / "backups").glob("*.partial")]
-            if left or not backups.kept(yard.data / "backups"):
+            if left or not backups.kept(yard.data / "backups", datetime.now(UTC)):
                 raise LostError(f"backups: {[*(yard.data / 'backups').iterdir()]}")
 
     yield tried("SIGKILL in a backup", tries, attempt)

@@ -18,11 +18,12 @@ AFTER_START = 300
 
 def next_backup(now: datetime, seconds: float) -> datetime:
     """When a backup is due: so long after the newest, and not while everything starts."""
-    found = backups.kept(places.backups_folder())
-    newest = backups.moment(found[-1]) if found else now - timedelta(seconds=seconds)
     soon = now + timedelta(seconds=min(AFTER_START, seconds))
-    # A newest one in the future means that the clock was set back.
-    return max(soon, min(newest, now) + timedelta(seconds=seconds))
+    found = backups.kept(places.backups_folder(), now)
+    newest = backups.moment(found[-1]) if found else None
+    if newest is None or newest > now:  # the clock was set back
+        return soon
+    return max(soon, newest + timedelta(seconds=seconds))
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +60,7 @@ def _restore(folder: Path | None) -> Row:
 
     with StoreLock(places.data_folder()):
         if folder is None:
-            kept = backups.kept(places.backups_folder())
+            kept = backups.kept(places.backups_folder(), datetime.now(UTC))
             if not kept:
                 raise UsageError(
                     f"there is no backup in {places.backups_folder()}",

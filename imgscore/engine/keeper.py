@@ -25,8 +25,8 @@ class Keeper:
     def __init__(self, house: House) -> None:
         self.house = house
         self._due = False
-        self._saved = 0
-        """the store's last transaction that is in a backup"""
+        self._saved = self._copied = 0
+        """the store's last transaction that is in a backup, and in the one that is being written"""
 
     def due(self) -> None:
         """It is time for a backup."""
@@ -37,8 +37,8 @@ class Keeper:
         store, daemon = self.house.store, self.house.config.daemon
         if not self._due or self.house.pool.thinking:
             return
-        self._due = False
         if store.last_transaction() == self._saved:
+            self._due = False
             return
         needed = store.used_bytes() + daemon.free_mb * 10**6
         if store.free_bytes() < needed:
@@ -51,7 +51,7 @@ class Keeper:
         except OSError as error:
             self._missed(f"{folder}: {error.strerror}; check its permissions")
             return
-        self._saved = store.last_transaction()
+        self._copied = store.last_transaction()
         self._due = not self.house.pool.submit(BackUp(os.fsencode(written)))
 
     def take(self, task: BackUp, answer: Answer) -> None:
@@ -72,12 +72,13 @@ class Keeper:
         except OSError as error:
             self._missed(f"{written}: {error.strerror}; check its permissions")
             return
+        self._saved = self._copied
         self.house.notes.pop(ABOUT, None)
         logger.info("the store is backed up in %s", whole)
 
     def _missed(self, why: str) -> None:
         """The user hears it once; the next one may do better."""
-        self._saved = 0
+        self._due = False
         text = f"no backup of the store: {why}"
         if self.house.notes.get(ABOUT) != text:
             self.house.notes[ABOUT] = text

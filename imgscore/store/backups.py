@@ -3,7 +3,6 @@
 Each is a folder named by its moment; one that is not whole has another name, and does not count.
 """
 
-import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -31,13 +30,26 @@ def moment(folder: Path) -> datetime:
     return datetime.strptime(folder.name, _FORM).replace(tzinfo=UTC)
 
 
-def kept(folder: Path) -> list[Path]:
-    """The whole backups in a folder, oldest first."""
+def kept(folder: Path, now: datetime) -> list[Path]:
+    """The whole backups in a folder, oldest first.
+
+    One of the future was made before the clock was set back: nobody knows how old it is, and it
+    counts as the oldest.
+    """
     try:
-        found = [one for one in folder.iterdir() if re.fullmatch(r"[-\dT]+Z", one.name)]
+        found = [one for one in folder.iterdir() if _is_moment(one.name)]
     except OSError:
         return []
-    return sorted(one for one in found if (one / "data.mdb").is_file())
+    whole = [one for one in found if (one / "data.mdb").is_file()]
+    return sorted(whole, key=lambda one: (moment(one) <= now, moment(one)))
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.strptime(text, _FORM)
+    except ValueError:
+        return False
+    return True
 
 
 def partial(folder: Path, now: datetime) -> Path:
@@ -55,7 +67,7 @@ def finish(written: Path, most: int) -> Path:
     """A backup is whole and on disk: give it its name, and remove the oldest beyond `most`."""
     whole = written.with_name(written.name.removesuffix(_PARTIAL))
     written.rename(whole)
-    for old in kept(whole.parent)[:-most]:
+    for old in kept(whole.parent, moment(whole))[:-most]:
         shutil.rmtree(old, ignore_errors=True)
     return whole
 

@@ -21,6 +21,8 @@ from imgscore.store.lock import StoreLock
 from imgscore.store.schema import LabelEvent, Original
 from imgscore.store.store import TABLES, Store, Txn
 from imgscore.store.verify import after_a_crash, read_all
+from imgscore.work.pool import NoWorkerError
+from imgscore.work.tasks import BackUp, Crashed, Task
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DIGEST = bytes(32)
@@ -51,7 +53,7 @@ def written(engine: Engine) -> list[Path]:
         engine.step(0.05)
         if not engine.house.pool.thinking:
             break
-    return backups.kept(places.backups_folder())
+    return backups.kept(places.backups_folder(), datetime.now(UTC))
 
 
 def test_the_last_are_kept_and_nothing_is_copied_twice(
@@ -92,7 +94,7 @@ def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
     left = folder / "2026-11-21T00-00-00Z.partial"
     backup.write(store, places.heads_folder(), left)
     (folder / "2026-11-20T00-00-00Z").mkdir()  # and one without a store
-    assert backups.kept(folder) == []
+    assert backups.kept(folder, NOW) == []
     backups.partial(folder, NOW)
     assert not left.exists()
 
@@ -103,10 +105,51 @@ def test_two_of_one_second(store: Store) -> None:
         written = backups.partial(folder, NOW)
         backup.write(store, places.heads_folder(), written)
         backups.finish(written, 3)
-    assert [backups.moment(one) - NOW for one in backups.kept(folder)] == [
+    assert [backups.moment(one) - NOW for one in backups.kept(folder, NOW + timedelta(days=1))] == [
         timedelta(0),
         timedelta(seconds=1),
     ]
+
+
+def test_one_of_the_future_is_not_the_newest(store: Store) -> None:
+    """It was made before the clock was set back, and must not cost the ones that follow."""
+    folder = places.backups_folder()
+    for moment in (NOW + timedelta(days=365), NOW, NOW + timedelta(days=1)):
+        written = backups.partial(folder, moment)
+        backup.write(store, places.heads_folder(), written)
+        whole = backups.finish(written, 1)
+        assert backups.kept(folder, moment) == [whole]
+    (folder / "2026-11-2Z").mkdir()  # no moment at all
+    (folder / "2026-11-2Z/data.mdb").touch()
+    assert backups.kept(folder, NOW + timedelta(days=2)) == [whole]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_what_was_not_written_is_due_still(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    """There was no worker to be had, or one that was ended from outside."""
+    engine.house.store.commit(lambda txn: label(txn, 1))
+    with monkeypatch.context() as context:
+
+        def submit(task: Task) -> bool:
+            if ended:
+                return True
+            raise NoWorkerError("no worker can be started", "end other programs")
+
+        context.setattr(engine.house.pool, "submit", submit)
+        engine.keeper.due()
+        if ended:
+            engine.keeper.advance()
+            engine.keeper.take(BackUp(b"/x"), Crashed(""))
+        else:
+            with pytest.raises(NoWorkerError):
+                engine.keeper.advance()
+    for _ in range(400):
+        engine.step(0.05)
+        if backups.kept(places.backups_folder(), datetime.now(UTC)):
+            return
+    raise AssertionError("no backup")
 
 
 def test_when_the_next_is_due(store: Store) -> None:
@@ -115,7 +158,7 @@ def test_when_the_next_is_due(store: Store) -> None:
     for ago, wanted in (
         (timedelta(hours=1), NOW + timedelta(hours=23)),
         (timedelta(days=9), soon),
-        (timedelta(days=-365), NOW + timedelta(days=1)),  # the clock was set back
+        (timedelta(days=-365), soon),  # the clock was set back, and nobody knows by how much
     ):
         folder = places.backups_folder() / backups.name(NOW - ago)
         backup.write(store, places.heads_folder(), folder)
