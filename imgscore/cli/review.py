@@ -46,6 +46,7 @@ def review(
         say("the address is good for one browser, once; Ctrl-C ends the review")
     with contextlib.suppress(KeyboardInterrupt), server:
         server.serve_forever()
+    servers[0].session.end()
 
 
 def _begun(

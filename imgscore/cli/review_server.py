@@ -13,7 +13,6 @@ import os
 import secrets
 import stat
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from typing import Any, BinaryIO
@@ -120,13 +119,13 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _is_known(self) -> bool:
-        """Whether the request brings the cookie; else it is refused."""
-        try:
-            cookie = SimpleCookie(self.headers.get("Cookie", "")).get(COOKIE)
-        except CookieError:
-            cookie = None
-        given = cookie.value if cookie is not None else ""
-        right = hmac.compare_digest(given.encode(), self.server.secret.encode())
+        """Whether the request brings the cookie; else it is refused.
+
+        The machine's other servers, on whatever port, may have set cookies of any form beside it.
+        """
+        wanted = f"{COOKIE}={self.server.secret}".encode()
+        given = [one.strip().encode() for one in self.headers.get("Cookie", "").split(";")]
+        right = [one for one in given if hmac.compare_digest(one, wanted)]
         if right and self.path.startswith(self.server.base):
             return True
         self._refuse("this review belongs to another browser")

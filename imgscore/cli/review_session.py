@@ -28,6 +28,8 @@ class Session:
         self._taste = told["taste"]
         self._move = move
         self._lock = threading.Lock()
+        self._undoable: dict[str, list[int]] = {}
+        """sha256 → the numbers of the labels that were said of an image here"""
         self._thumbnails = os.fsencode(told["thumbnails"])
         gathered = files.read(told)
         self._figures = files.drawings(gathered)
@@ -38,6 +40,10 @@ class Session:
             "next": self._next,
             "renew": self._renew,
         }
+
+    def end(self) -> None:
+        """Wait for the verb that is being carried out, its moves included; none follows."""
+        self._lock.acquire()
 
     def page(self) -> tuple[str, str]:
         """The page as it is now, and what it may do (Content-Security-Policy)."""
@@ -69,25 +75,35 @@ class Session:
         return rows_of(session.call(verb, arguments))
 
     def _label(self, asked: Row) -> Row:
-        return self._say(asked, {"label": asked["label"], "move": self._move})
+        with self._lock:
+            row = self._say(asked, {"label": asked["label"], "move": self._move})
+            if row["number"] is not None:
+                self._undoable.setdefault(row["sha256"], []).append(row["number"])
+            return row
 
     def _undo(self, asked: Row) -> Row:
-        return self._say(asked, {"undo": True})
+        """Take back what was said here, and no label from before."""
+        with self._lock:
+            numbers = self._undoable.get(asked["sha256"])
+            if not numbers:
+                raise ImgscoreError("nothing was said of it here", "see: imgscore history")
+            row = self._say(asked, {"undo": numbers[-1]})
+            numbers.pop()
+            return row
 
     def _say(self, asked: Row, what: Row) -> Row:
         """Label an image of the page; the row says where it is now, as the page has it."""
-        with self._lock:
-            image, folders = self._image(asked["image"], asked["sha256"]), self._content["folders"]
-            path = os.path.join(folders[image[1]], image[0])
-            arguments = {"sha256": image[2], "path": path, "taste": self._taste, **what}
-            row = moving.label(arguments)
-            folder, name = os.path.split(row["path"])
-            if folder not in folders:
-                folders.append(folder)
-            image[0], image[1], image[5] = name, folders.index(folder), row["label"]
-            if row["path"] != path:
-                image[6] = row["place"]
-            return {**row, "folder": folder, "name": name, "place": image[6]}
+        image, folders = self._image(asked["image"], asked["sha256"]), self._content["folders"]
+        path = os.path.join(folders[image[1]], image[0])
+        arguments = {"sha256": image[2], "path": path, "taste": self._taste, **what}
+        row = moving.label(arguments)
+        folder, name = os.path.split(row["path"])
+        if folder not in folders:
+            folders.append(folder)
+        image[0], image[1], image[5] = name, folders.index(folder), row["label"]
+        if row["path"] != path:
+            image[6] = row["place"]
+        return {**row, "folder": folder, "name": name, "place": image[6]}
 
     def _next(self, asked: Row) -> Row:
         with self._lock:

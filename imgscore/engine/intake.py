@@ -83,6 +83,14 @@ class _Intake:
         self.watches = watches
         self.now_ns = now_ns
         self.done = Consequences()
+        self._known: dict[bytes, dict[bytes, Sighting]] = {}
+
+    def _twins(self, digest: bytes) -> dict[bytes, Sighting]:
+        """Every sighting of a digest, by path; read once a batch, for there may be thousands."""
+        if digest not in self._known:
+            found = sightings.of_digest(self.txn, digest)
+            self._known[digest] = {one.path: one for one in found}
+        return self._known[digest]
 
     def score(self, task: Look, looked: Looked) -> None:
         """Record the worker's score, and notice where it is not the current head's."""
@@ -97,7 +105,8 @@ class _Intake:
         """Record where a digest is now, and what follows from the place."""
         txn, digest, inbox = self.txn, looked.digest, place.watch.inbox
         before = sightings.find(txn, path)
-        others = [one for one in sightings.of_digest(txn, digest) if one.path != path]
+        twins = self._twins(digest)
+        others = [one for one in twins.values() if one.path != path]
         self._keep_original(path, looked, before)
         if (
             before is None
@@ -106,10 +115,14 @@ class _Intake:
             or (before.inbox, before.role) != (inbox, place.role)
         ):
             self._label(path, looked, place, others)
-        sightings.record(txn, Sighting(path, looked.seen, digest, inbox, place.role))
+        if before is not None:
+            self._twins(before.digest).pop(path, None)
+        twins[path] = Sighting(path, looked.seen, digest, inbox, place.role)
+        sightings.record(txn, twins[path])
         for other in others:
             if _same_file(other.seen, looked.seen) and not os.path.lexists(other.path):
                 sightings.forget(txn, other)  # it was moved here
+                del twins[other.path]
                 records.forget_failure(txn, other.path)
         if place.role == "inbox":
             self.done.reorder.add(inbox)
@@ -137,6 +150,7 @@ class _Intake:
             path,
             place.role,
             label,
+            label_file_known=source is not None,
             label_file_exists=label is not None and self._may_exist(label.path, source),
             label_file_missed_ns=self.now_ns - source.gone_ns if source and source.gone_ns else 0,
             same_file=source is not None and _same_file(source.seen, looked.seen),

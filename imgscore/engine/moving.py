@@ -32,10 +32,15 @@ def into(txn: Txn, watch: Watch, path: bytes, folder: bytes) -> list[Move]:
     return moves
 
 
-def back(event: LabelEvent) -> list[Move]:
-    """The moves that take an event's back, the last first. One that was not done needs none."""
-    moves = [Move(*one).back for one in reversed(event.moved)]
-    return [one for one in moves if os.path.lexists(one.source) or not os.path.lexists(one.target)]
+def back(event: LabelEvent, *, dry_run: bool) -> tuple[Move, ...]:
+    """The moves that take an event's back, the last first. One that was not done needs none.
+
+    `dry_run`: as the config has it; then files stay.
+    """
+    moves = () if dry_run else [Move(*one).back for one in reversed(event.moved)]
+    return tuple(
+        one for one in moves if os.path.lexists(one.source) or not os.path.lexists(one.target)
+    )
 
 
 def stayed(event: LabelEvent) -> LabelEvent:
@@ -49,7 +54,13 @@ def is_corrected(event: LabelEvent, by: LabelEvent) -> bool:
     return bool(event.moved) and stayed(event) == by
 
 
-def log(engine: Engine, event: LabelEvent, *, share: bool) -> None:
-    """Log a label with its moves; `share`: siblings get the label too."""
-    engine.house.store.commit(lambda txn: siblings.append_label(txn, event, share=share))
+def restates(event: LabelEvent, other: LabelEvent) -> bool:
+    """Whether an event says again what another said: what came in between was taken back."""
+    return msgspec.structs.replace(event, time_ns=other.time_ns, moved=other.moved) == other
+
+
+def log(engine: Engine, event: LabelEvent, *, share: bool) -> int:
+    """Log a label with its moves; `share`: siblings get the label too. Returns its number."""
+    number = engine.house.store.commit(lambda txn: siblings.append_label(txn, event, share=share))
     engine.learner.relearn(event.taste)
+    return number

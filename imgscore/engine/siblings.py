@@ -57,17 +57,21 @@ def digest_of(path: bytes) -> bytes | None:
         return None
 
 
-def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> None:
-    """Log a label; with `share`, for the RAW or JPEG of the same name too, wherever it was."""
-    labels.append(txn, event)
+def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:
+    """Log a label; with `share`, for the RAW or JPEG of the same name too, wherever it was.
+
+    Returns the event's number.
+    """
+    number = labels.append(txn, event)
     if not share:
-        return
+        return number
     paths = {event.path, *(one.path for one in sightings.of_digest(txn, event.digest))}
     digests = {one.digest for path in paths for one in _beside(txn, path)} - {event.digest}
     for digest in sorted(digests):
         current = labels.current(txn, event.taste, digest)
         if (current.label if current else "clear") != event.label:
             labels.append(txn, msgspec.structs.replace(event, digest=digest, moved=()))
+    return number
 
 
 def together(txn: Txn, path: bytes) -> list[bytes]:

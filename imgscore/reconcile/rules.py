@@ -19,6 +19,7 @@ MOVE_WINDOW_NS = 60 * 10**9
 class Appearance:
     """A digest newly seen at a path in a place, and what is known about it.
 
+    `label_file_known`: whether a file was ever seen where the label says that it stood.
     `label_file_exists`: whether the file that gave the label still stands where it stood.
     `label_file_missed_ns`: how long that file has been missing, 0 where it was not missed before.
     `same_file`: whether that file and this one are one inode.
@@ -28,6 +29,7 @@ class Appearance:
     path: bytes
     role: Role
     label: Label | None
+    label_file_known: bool = True
     label_file_exists: bool = False
     label_file_missed_ns: int = 0
     same_file: bool = False
@@ -47,6 +49,8 @@ def label_event(seen: Appearance) -> EventName | None:
     if label is None or label.source not in FOUND or label.path == seen.path:
         return None
     if seen.label_file_exists or seen.taught_elsewhere:
+        return None
+    if not seen.label_file_known:  # a move that was logged, and never done
         return None
     moved_back = seen.same_file or seen.label_file_missed_ns < MOVE_WINDOW_NS
     return "clear" if moved_back else None

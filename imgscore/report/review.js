@@ -28,8 +28,10 @@ async function label(image, said) {
   const before = image.label;
   setLabel(image, said);
   try {
-    take(image, await post("label", { image: image.number, sha256: image.sha256, label: said }));
-    undoable.push(image);
+    const row = await post("label", { image: image.number, sha256: image.sha256, label: said });
+    take(image, row);
+    // What was said before is no label of now, and nothing to take back.
+    if (row.number !== null) undoable.push(image);
   } catch (error) {
     setLabel(image, before);
     say(`Not labelled: ${error.message}. Is the review still running?`);
@@ -41,8 +43,9 @@ async function undoLast() {
   const image = undoable.pop();
   if (!image) return say("There is nothing to undo here.");
   try {
-    take(image, await post("undo", { image: image.number, sha256: image.sha256 }));
-    say(`Undone: ${printable(image.name)}`);
+    const row = await post("undo", { image: image.number, sha256: image.sha256 });
+    take(image, row);
+    if (!row.error) say(`Undone: ${printable(image.name)}`);
   } catch (error) {
     undoable.push(image);
     say(`Not undone: ${error.message}`);

@@ -6,7 +6,7 @@ Only a move looks at the file: a label is about what was shown, whatever lies at
 import os
 import time
 from collections.abc import Generator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -21,13 +21,15 @@ from imgscore.store.schema import DIGEST_SIZE, LabelEvent, LabelName
 from imgscore.verbs.base import Deadline, Message, Result, Row, Steps, shown
 
 PATIENCE_SECONDS = 30.0
+IN_DRY_RUN = "dry_run is set in the config"
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
     """`path`: where the image was shown to lie. One of three is said of it:
 
-    `label` (with `move`: the file shall go into the folder of its label), `undo`: its last label
-    shall be taken back, or `stayed`: the moves that its last label told of could not be done.
+    `label` (with `move`: the file shall go into the folder of its label), `undo`: the label with
+    this number shall be taken back, unless another came after it, or `stayed`: the moves that its
+    last label told of could not be done.
     """
 
     sha256: str
@@ -35,51 +37,65 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     taste: TasteName
     label: Literal["keep", "trash"] | None = None
     move: bool = False
-    undo: bool = False
+    undo: int | None = None
     stayed: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps:
-    """One row: the label that holds, the moves that are to be done, and where the file is then."""
+    """One row: the label that holds, the moves that are to be done, and where the file is then.
+
+    `number`: that of the label, for `undo`; None where it is the one that held before.
+    """
     try:
         digest = bytes.fromhex(request.sha256)
     except ValueError:
         digest = b""
-    said = (request.label is not None) + request.undo + request.stayed
-    if len(digest) != DIGEST_SIZE or said != 1:
+    count = (request.label is not None) + (request.undo is not None) + request.stayed
+    if len(digest) != DIGEST_SIZE or count != 1:
         raise UsageError("review: not a sha256 and what is said of it", "see: imgscore review -h")
-    path, taste, trouble = os.fsencode(request.path), request.taste, None
+    path, taste = os.fsencode(request.path), request.taste
     place = engine.house.watches.locate(path)
     if request.label is not None:
-        event, trouble = yield from _labelled(engine, request, request.label, digest, path)
+        said = yield from _labelled(engine, request, request.label, digest, path)
+    elif request.undo is not None:
+        said = yield from _undone(engine, taste, digest, request.undo)
     else:
-        last, before = _last_two(engine, taste, digest)
-        event = _undone(last, before) if request.undo else moving.stayed(last)
-    with engine.house.store.read() as txn:
-        current = labels.current(txn, taste, digest)
-    if event.moved or request.label is None or current is None or current.label != event.label:
-        moving.log(engine, event, share=place is not None and place.watch.siblings)
-    yield Result(_row(engine, event, path, trouble))
+        said = _Said(moving.stayed(_log_of(engine, taste, digest)[0][1]))
+    number = None
+    if said.is_new:
+        number = moving.log(engine, said.event, share=place is not None and place.watch.siblings)
+    yield Result(_row(engine, said, path) | {"number": number})
+
+
+class _Said(NamedTuple):
+    """The event that holds now, whether it is to be logged, and what could not be done."""
+
+    event: LabelEvent
+    trouble: MoveError | None = None
+    is_new: bool = True
 
 
 def _labelled(
     engine: Engine, request: Request, label: LabelName, digest: bytes, path: bytes
-) -> Generator[Message | None, None, tuple[LabelEvent, MoveError | None]]:
-    """The event to log, and why it does not move the file; one that does is a label by place."""
+) -> Generator[Message | None, None, _Said]:
+    """What is said of an image; a label that moves its file is one by place."""
     event = LabelEvent(time.time_ns(), request.taste, digest, label, "cli", path)
-    if not request.move:
-        return event, None
-    if engine.house.config.dry_run:
-        return event, MoveError(f"{shown(path)} stays", "dry_run is set in the config")
-    there = yield from _is_there(engine, request.taste, digest, path)
-    try:
-        moves = _moves(engine, label, path, there)
-    except MoveError as error:
-        return event, error
-    if not moves:  # it is in that folder already
-        return event, None
-    taken = msgspec.structs.replace(event, source="place", path=moves[0].target, moved=tuple(moves))
-    return taken, None
+    moves: list[Move] = []
+    trouble: MoveError | None = None
+    if request.move and engine.house.config.dry_run:
+        trouble = MoveError(f"{shown(path)} stays", IN_DRY_RUN)
+    elif request.move:
+        there = yield from _is_there(engine, request.taste, digest, path)
+        try:
+            moves = _moves(engine, label, path, there)
+        except MoveError as error:
+            trouble = error
+    if moves:
+        path = moves[0].target
+        return _Said(msgspec.structs.replace(event, source="place", path=path, moved=tuple(moves)))
+    with engine.house.store.read() as txn:
+        current = labels.current(txn, request.taste, digest)
+    return _Said(event, trouble, is_new=current is None or current.label != label)
 
 
 def _is_there(
@@ -116,26 +132,45 @@ def _moves(engine: Engine, label: LabelName, path: bytes, there: bool) -> list[M
         return moving.into(txn, place.watch, path, folders[0])
 
 
-def _undone(last: LabelEvent, before: LabelEvent | None) -> LabelEvent:
-    """The event that takes the last one of an image back: the label before it, as it was."""
-    moved, now_ns = tuple(moving.back(last)), time.time_ns()
+def _undone(
+    engine: Engine, taste: str, digest: bytes, number: int
+) -> Generator[Message | None, None, _Said]:
+    """What takes a label back: the label before it, as it was; nothing, if another came since."""
+    deadline = Deadline(PATIENCE_SECONDS)
+    while True:
+        own = _log_of(engine, taste, digest)
+        last = own[0][1]
+        said = next((event for one, event in own if one == number), None)
+        if said is None or not moving.restates(last, said):
+            since = MoveError(f"{shown(last.path)} was labelled since", "see: imgscore history")
+            return _Said(msgspec.structs.replace(last, moved=()), since, is_new=False)
+        # A look that is under way would find the file where it was, and take that for a label.
+        paths = {path for one in said.moved for path in one}
+        if deadline.passed or not any(map(engine.looker.is_under_way, paths)):
+            break
+        yield None
+    dry_run = engine.house.config.dry_run
+    moved, now_ns = moving.back(said, dry_run=dry_run), time.time_ns()
+    trouble = MoveError(f"{shown(said.path)} stays", IN_DRY_RUN) if said.moved and dry_run else None
+    earlier = (event for one, event in own if one < number)
+    before = next((one for one in earlier if not moving.is_corrected(one, said)), None)
     if before is None or before.label == "clear":
-        path = moved[0].target if moved else last.path
-        return LabelEvent(now_ns, last.taste, last.digest, "clear", "cli", path, moved)
-    return msgspec.structs.replace(before, time_ns=now_ns, moved=moved)
+        path = moved[0].target if moved else said.path
+        return _Said(LabelEvent(now_ns, taste, digest, "clear", "cli", path, moved), trouble)
+    return _Said(msgspec.structs.replace(before, time_ns=now_ns, moved=moved), trouble)
 
 
-def _last_two(engine: Engine, taste: str, digest: bytes) -> tuple[LabelEvent, LabelEvent | None]:
-    """The last event of an image, and the one before it. Raises ImgscoreError without any."""
+def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelEvent]]:
+    """The (number, event) of an image, newest first. Raises ImgscoreError without any."""
     with engine.house.store.read() as txn:
-        own = (one for _, one in labels.log(txn) if (one.taste, one.digest) == (taste, digest))
-        last = next(own, None)
-        if last is None:
-            raise ImgscoreError("there is no label to undo", "see: imgscore history")
-        return last, next((one for one in own if not moving.is_corrected(one, last)), None)
+        own = [one for one in labels.log(txn) if (one[1].taste, one[1].digest) == (taste, digest)]
+    if not own:
+        raise ImgscoreError("there is no label to undo", "see: imgscore history")
+    return own
 
 
-def _row(engine: Engine, event: LabelEvent, path: bytes, trouble: MoveError | None) -> Row:
+def _row(engine: Engine, said: _Said, path: bytes) -> Row:
+    event, trouble = said.event, said.trouble
     path = dict(event.moved).get(path, path)
     place = engine.house.watches.locate(path)
     return {

@@ -86,7 +86,7 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
                 _before(txn, number, one),
                 "undo",
                 one.path,
-                tuple(moving.back(one)),
+                moving.back(one, dry_run=engine.house.config.dry_run),
             )
             for number, one in last
         ]

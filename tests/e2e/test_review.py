@@ -288,17 +288,96 @@ def test_a_label_holds_where_its_file_could_not_be_moved(
     assert imgscore("scan").code == 0
     path = taught / "sun-005.jpg"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    row = asked(sha256=digest, path=str(path), label="keep", move=True)
+    row = said = asked(sha256=digest, path=str(path), label="keep", move=True)
     assert row["moved"] == [[str(path), str(taught / "keep" / path.name)]] and path.exists()
     if told:
-        row = asked(sha256=digest, path=str(path), stayed=True)
+        row = said = asked(sha256=digest, path=str(path), stayed=True)
         assert (row["path"], row["label"], row["moved"]) == (str(path), "keep", [])
         assert history()[0]["source"] == "cli" and history()[0]["path"] == str(path)
+    path = path.rename(path.with_name("renamed.jpg"))  # no move back from where it never was
     assert imgscore("scan").code == 0
     assert imgscore("score", path, "--json").row["label"] == "keep"
+    path = path.rename(taught / "sun-005.jpg")
+    assert imgscore("scan").code == 0
     if by_verb:
         row = imgscore("undo", "label", "--json").row
     else:
-        row = asked(sha256=digest, path=str(path), undo=True)
+        row = asked(sha256=digest, path=str(path), undo=said["number"])
     assert (row["label"], row["moved"], row["error"]) == (None, [], None)
     assert path.exists() and not (taught / "keep" / path.name).exists()
+
+
+def test_undo_takes_back_what_was_said_here_and_in_its_order(taught: Path) -> None:
+    assert imgscore("scan").code == 0
+    known = taught / "keep" / "sun-000.png"
+    with reviewing() as url:
+        owner = Visitor(url)
+        base = owner.enter(url)
+        owner.headers["Origin"] = f"http://{owner.host}"
+        images = json.loads(
+            owner.ask(base)[2].decode().split('id="data">')[1].split("</script>")[0]
+        )["images"]
+
+        def say(what: str, name: str, **more: str) -> tuple[int, dict[str, Any]]:
+            (number,) = [n for n, one in enumerate(images) if one[0] == name]
+            said = {"image": number, "sha256": images[number][2], **more}
+            status, _, body = owner.ask(base + what, said)
+            return status, json.loads(body)
+
+        # A label from before, said again, is nothing that was said now.
+        assert say("label", known.name, label="keep")[1]["number"] is None
+        status, answer = say("undo", known.name)
+        assert status == 409 and "nothing was said" in answer["error"]
+        assert imgscore("score", known, "--json").row["label"] == "keep"
+
+        name = "sun-005.jpg"
+        for label in ("keep", "trash", "keep"):
+            assert say("label", name, label=label)[1]["label"] == label
+        assert [say("undo", name)[1]["label"] for _ in range(3)] == ["trash", "keep", None]
+        assert say("undo", name)[0] == 409
+
+        say("label", name, label="keep")
+        assert imgscore("label", "trash", taught / name).code == 0
+        status, answer = say("undo", name)
+        assert (status, answer["label"]) == (200, "trash") and "since" in answer["error"]
+        assert imgscore("score", taught / name, "--json").row["label"] == "trash"
+
+
+def test_what_another_review_has_moved_stays_there(taught: Path) -> None:
+    """Nothing is moved by a review that was not told to move."""
+    assert imgscore("scan").code == 0
+    path, kept = taught / "sun-005.jpg", taught / "keep" / "sun-005.jpg"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for options in (("--move",), ()):
+        with reviewing(*options) as url:
+            owner = Visitor(url)
+            base = owner.enter(url)
+            owner.headers["Origin"] = f"http://{owner.host}"
+            page = owner.ask(base)[2].decode().split('id="data">')[1].split("</script>")[0]
+            (number,) = [n for n, one in enumerate(json.loads(page)["images"]) if one[2] == digest]
+            said = {"image": number, "sha256": digest}
+            assert owner.ask(base + "label", {**said, "label": "keep"})[0] == 200
+            assert imgscore("scan").code == 0
+            if not options:
+                assert owner.ask(base + "undo", said)[0] == 409
+            assert kept.exists() and not path.exists()
+
+
+def test_other_servers_cookies_do_not_lock_the_owner_out(taught: Path) -> None:
+    """Cookies are shared by all ports of a machine, and not all of them are well formed."""
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        owner = Visitor(url)
+        base = owner.enter(url)
+        own = owner.headers["Cookie"]
+        for others in (
+            "imgscore=another's",
+            "flag",
+            'state={"a": [1]}',
+            "=; secure; x=\xe9",
+            "version",
+        ):
+            assert owner.ask(base, Cookie=f"{own}; {others}")[0] == 200, others
+            assert owner.ask(base, Cookie=f"{others}; {own}")[0] == 200, others
+        assert owner.ask(base, Cookie=f"x{own}")[0] == 403
+        assert owner.ask(base, Cookie=own[:-1])[0] == 403
