@@ -4,6 +4,7 @@ import contextlib
 import signal
 import webbrowser
 from collections.abc import Iterator
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,8 +36,8 @@ def review(
     output.show(messages, lambda row: row["url"], as_json=as_json)
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if show:
-        webbrowser.open(server.url)
+    if show:  # beside the server: one in a terminal keeps its caller until it ends
+        Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     if not as_json:
         say(
             "labels are kept as you say them; files are moved into keep/ and trash/"

@@ -15,6 +15,7 @@ import stat
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
+from socketserver import TCPServer
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
@@ -49,6 +50,11 @@ class ReviewServer(ThreadingHTTPServer):
         self.base = f"/{secrets.token_urlsafe(6)}/"
         self.secret = secrets.token_urlsafe(24)
         self._token = secrets.token_urlsafe(24)
+
+    def server_bind(self) -> None:
+        """As http.server's, which asks the resolver for a name of ours that nobody needs."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
 
     @property
     def url(self) -> str:

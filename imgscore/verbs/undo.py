@@ -96,13 +96,14 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
         engine.house.store.commit(lambda txn: [labels.append(txn, one) for one in reversed(backs)])
         engine.learner.relearn(backs[0].taste)
     first, back = last[-1][1], backs[-1]
+    stays = first.moved and engine.house.config.dry_run
     return {
         "path": shown(first.path),
         "sha256": first.digest.hex(),
         "label": None if back.label == "clear" else back.label,
         "was": first.label,
         "moved": [[shown(one), shown(other)] for one, other in back.moved],
-        "error": None,
+        "error": "its file stays: dry_run is set in the config" if stays else None,
     }
 
 

@@ -5,7 +5,9 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from imgscore.cli import session
+from imgscore import places
+from imgscore.cli import moving, session
+from imgscore.cli.review_server import ReviewServer
 from imgscore.verbs.base import rows_of
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Daemon, imgscore
@@ -41,7 +45,8 @@ def taught(inbox: Path) -> Path:
 @contextmanager
 def reviewing(*options: str) -> Iterator[str]:
     """A running `imgscore review`; gives the address that it prints."""
-    command = [BIN / "imgscore", "review", "--no-open", "--json", *options]
+    shows = () if "--open" in options else ("--no-open",)
+    command = [BIN / "imgscore", "review", "--json", *shows, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         try:
@@ -361,6 +366,44 @@ def test_what_another_review_has_moved_stays_there(taught: Path) -> None:
             if not options:
                 assert owner.ask(base + "undo", said)[0] == 409
             assert kept.exists() and not path.exists()
+
+
+def test_a_dry_run_moves_nothing_back(taught: Path) -> None:
+    assert imgscore("scan").code == 0
+    path, kept = taught / "sun-005.jpg", taught / "keep" / "sun-005.jpg"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    row = moving.label({"sha256": digest, "path": str(path), "taste": "default",
+                        "label": "keep", "move": True})  # fmt: skip
+    assert row["error"] is None and kept.exists()
+    config = places.config_file()
+    config.write_text(f"dry_run = true\n{config.read_text()}")
+    undone = imgscore("undo", "label", "--json")
+    assert (undone.code, undone.row["moved"]) == (1, []) and "dry_run" in undone.row["error"]
+    row = asked(sha256=digest, path=str(kept), undo=row["number"])
+    assert row["moved"] == [] and kept.exists() and not path.exists()
+
+
+def test_it_answers_while_a_browser_holds_the_terminal(
+    taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """webbrowser waits for browsers in a terminal to end."""
+    assert imgscore("scan").code == 0
+    script, got = tmp_path / "browser.py", tmp_path / "got"
+    script.write_text(
+        "import sys, urllib.request as one\n"
+        "opener = one.build_opener(one.HTTPCookieProcessor())\n"
+        f"open({str(got)!r}, 'wb').write(opener.open(sys.argv[1], timeout=30).read())\n"
+    )
+    os.mkfifo(got)
+    monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
+    with reviewing("--open"):
+        assert b"sun-005" in got.read_bytes()
+
+
+def test_it_asks_nobody_for_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda name="": pytest.fail("the resolver is asked"))
+    with ReviewServer(None) as server:  # type: ignore[arg-type]
+        assert server.url.startswith("http://127.0.0.1:")
 
 
 def test_other_servers_cookies_do_not_lock_the_owner_out(taught: Path) -> None:
