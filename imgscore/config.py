@@ -86,12 +86,25 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     daemon: DaemonConfig = msgspec.field(default_factory=DaemonConfig)
 
 
+TABLES: dict[str, type[msgspec.Struct]] = {"watch": WatchConfig, "daemon": DaemonConfig}
+
 REMEDIES = {
+    "watch": "write [[watch]], with two brackets on each side, above each inbox",
+    "head": 'use "auto", "kernel" or "mlp"',
+    "notifications": 'use "off", "important" or "all"',
+    "on_battery": 'use "wait" or "work"',
     "inbox": 'give a folder, for example inbox = "~/Pictures/inbox"',
     "keep": "give a folder or a list of folders, or leave it out for INBOX/keep",
     "trash": "give a folder or a list of folders, or leave it out for INBOX/trash",
     "order": 'use "best-newest" or "worst-newest"',
     "taste": "use letters, digits, '_', '-' and '.', at most 64",
+}
+
+KINDS = {
+    "bool": "write true or false, without quotes",
+    "float": "write a number, without quotes",
+    "int": "write a whole number, without quotes",
+    "str": "write it in quotes",
 }
 
 
@@ -127,6 +140,11 @@ def parse(text: str, source: str = "config.toml") -> Config:
                     raise ConfigError(
                         f"{source}: watch[{number}].{key} = {folder!r}: not a folder", REMEDIES[key]
                     )
+        if not watch.inbox.startswith(("/", "~")):
+            raise ConfigError(
+                f"{source}: watch[{number}].inbox = {watch.inbox!r}: not a whole path",
+                REMEDIES["inbox"],
+            )
     return config
 
 
@@ -136,10 +154,11 @@ def _explain(message: str, tree: dict[str, Any], source: str) -> ConfigError:
     key = where.rstrip("`").lstrip(".")
     unknown = re.search(r"unknown field `([^`]*)`", what)
     if unknown:
+        names = TABLES.get(key.partition("[")[0], Config).__struct_fields__
         key = f"{key}.{unknown[1]}".lstrip(".")
         return ConfigError(
             f"{source}: {key}: there is no such setting",
-            "remove it, or see the names with: imgscore config show",
+            _nearest(unknown[1], names) or "remove it, or see the names with: imgscore config show",
         )
     missing = re.search(r"missing required field `([^`]*)`", what)
     if missing:
@@ -154,8 +173,22 @@ def _explain(message: str, tree: dict[str, Any], source: str) -> ConfigError:
     name = re.sub(r"\[\d+\]", "", key).rsplit(".", 1)[-1]
     return ConfigError(
         f"{source}: {key or 'the file'} = {value!r}: {what[:1].lower()}{what[1:]}",
-        REMEDIES.get(name, "give a value of that kind"),
+        REMEDIES.get(name) or _kind(what) or "give a value of that kind",
     )
+
+
+def _nearest(name: str, names: tuple[str, ...]) -> str | None:
+    """What a name that is none was perhaps meant to be."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def _kind(what: str) -> str | None:
+    """How a value of the kind that was expected is written."""
+    expected = re.search(r"expected `(\w+)`, got", what, re.IGNORECASE)
+    return KINDS.get(expected[1]) if expected else None
 
 
 def expand(folder: str, inside: str | None = None) -> bytes:

@@ -52,8 +52,13 @@ def with_watch_switch(text: str, number: int, key: str, *, on: bool) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """The whole file or the old one: never half a config."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """The whole file or the old one: never half a config. Raises ConfigError."""
     part = path.with_suffix(".toml.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be written: {error.strerror}", "mend that folder's permissions"
+        ) from None

@@ -100,6 +100,11 @@ class Watches:
 
 def _watch(config: WatchConfig) -> Watch:
     inbox = expand(config.inbox)
+    if within(os.fsencode(os.path.realpath(os.path.expanduser("~"))), inbox):
+        raise ConfigError(
+            f"inbox = {config.inbox!r}: every picture of every program would be in it",
+            "choose a folder in your home, for example ~/Pictures/inbox",
+        )
     inside = os.fsdecode(inbox)
 
     def several(value: str | list[str]) -> tuple[bytes, ...]:

@@ -11,10 +11,10 @@ from imgscore.watches import Watches, outermost
 
 
 def test_the_smallest_config(tmp_path: Path) -> None:
-    settings = config.parse(f'[[watch]]\ninbox = "{tmp_path}"')
+    settings = config.parse(f'[[watch]]\ninbox = "{tmp_path}/in"')
     (watch,) = Watches.of(settings).all
-    assert watch.inbox == os.fsencode(tmp_path)
-    assert watch.keep == (os.fsencode(tmp_path / "keep"),)
+    assert watch.inbox == os.fsencode(tmp_path / "in")
+    assert watch.keep == (os.fsencode(tmp_path / "in" / "keep"),)
     assert (watch.taste, watch.order) == ("default", "best-newest")
 
 
@@ -26,6 +26,14 @@ def test_the_smallest_config(tmp_path: Path) -> None:
         ("[[watch]]\ninbox = 7", ["watch[0].inbox", "7"]),
         ("[[watch]]\ninbox = '/x'\norder = 'up'", ["watch[0].order", "'up'", "best-newest"]),
         ("[[watch]]\ninbox = '/x'\ninbocks = 'up'", ["watch[0].inbocks", "no such setting"]),
+        ("[[watch]]\ninbox = '/x'\nkepp = 'up'", ["watch[0].kepp", "did you mean keep?"]),
+        ("[deamon]\nsettle = 1", ["deamon", "did you mean daemon?"]),
+        ("[daemon]\nsetle = 1", ["daemon.setle", "did you mean settle?"]),
+        ("modle = 'x'", ["modle", "did you mean model?"]),
+        ("[watch]\ninbox = '/x'", ["watch", "[[watch]]"]),
+        ("[[watch]]\ninbox = 'Pictures'", ["watch[0].inbox", "'Pictures'", "~/Pictures"]),
+        ("head = 'svm'", ["head", "'svm'", '"mlp"']),
+        ("[daemon]\nrescan = '1h'", ["daemon.rescan", "'1h'", "a number, without quotes"]),
         ("[[watch]]\ninbox = ''", ["watch[0].inbox", "''"]),
         ("[[watch]]\ninbox = '/x'\ntaste = '../x'", ["watch[0].taste", "'../x'"]),
         ("[daemon]\nsettle = -1", ["daemon.settle", "-1"]),
@@ -41,6 +49,12 @@ def test_errors_name_key_value_and_remedy(text: str, named: list[str]) -> None:
     said = f"{caught.value.message} {caught.value.remedy}"
     assert "/c/config.toml" in said and caught.value.remedy
     assert all(name in said for name in named), said
+
+
+@pytest.mark.parametrize("inbox", ["/", "~", "~/.."])
+def test_a_home_is_no_inbox(inbox: str) -> None:
+    with pytest.raises(ConfigError, match="every picture"):
+        Watches.of(config.parse(f"[[watch]]\ninbox = '{inbox}'"))
 
 
 def test_the_innermost_place_counts() -> None:

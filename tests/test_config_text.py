@@ -1,9 +1,11 @@
 """Changes to config.toml keep what the user wrote."""
 
+from pathlib import Path
+
 import pytest
 
 from imgscore import config
-from imgscore.config_text import with_text_setting, with_watch_switch
+from imgscore.config_text import with_text_setting, with_watch_switch, write
 from imgscore.errors import ConfigError
 
 WATCH = '# my folders\n[[watch]]\ninbox = "~/x"   # here\n'
@@ -53,3 +55,9 @@ def test_a_switch_of_one_watch(before: str, after: str) -> None:
 def test_a_switch_that_cannot_be_set_is_said() -> None:
     with pytest.raises(ConfigError, match="xdg_trash"):
         with_watch_switch('watch = [{inbox = "/x"}]\n', 0, "xdg_trash", on=True)
+
+
+def test_a_config_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write(tmp_path / "file" / "config.toml", WATCH)

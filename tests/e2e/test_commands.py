@@ -174,7 +174,7 @@ def test_exit_codes(tmp_path: Path) -> None:
     assert "watch[0].inbox" in error["error"] and "7" in error["error"] and error["remedy"]
     daemon = subprocess.run([BIN / "imgscored"], capture_output=True, check=False)
     assert daemon.returncode == 3 and b"watch[0].inbox" in daemon.stderr
-    config.write_text(f"[[watch]]\ninbox = '{tmp_path}'\n")
+    config.write_text(f"[[watch]]\ninbox = '{tmp_path}/in'\n")
     assert imgscore("config", "check").code == 0
     store = places.store_folder()
     store.mkdir(parents=True)
@@ -249,7 +249,8 @@ def test_names_are_of_where_the_command_was_given(
     assert imgscore("explain", "--json", "../inbox/sun-003.jpg").row["error"] is None
     assert imgscore("label", "keep", "sun-004.png").code == 0
     assert imgscore("restore-times", "--dry-run", "keep").out == ""
-    assert len(imgscore("restore-times", "--dry-run", "--json", ".").rows) == 12
+    everywhere = imgscore("restore-times", "--dry-run", "--json").rows
+    assert imgscore("restore-times", "--dry-run", "--json", ".").rows == everywhere != []
     assert imgscore("history", "--json", "keep").rows
     assert imgscore("import-labels", "--keep", "keep").code == 0
     assert imgscore("scan", "--json", ".").row["failed"] == 0
