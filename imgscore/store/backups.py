@@ -3,6 +3,7 @@
 Each is a folder named by its moment; one that is not whole has another name, and does not count.
 """
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -90,16 +91,29 @@ def restore(
         if (backup / "heads").is_dir():
             shutil.copytree(backup / "heads", heads, dirs_exist_ok=True)
         aside = None
-        if store.exists():
+        if (store / "data.mdb").exists():
             aside = store.with_name(f"store.set-aside-{name(datetime.now(UTC))}")
-            store.rename(aside)
-        new.rename(store)
-        sync(store.parent)
+            _set_aside(store, aside)
+        store.mkdir(exist_ok=True, mode=0o700)
+        # One rename: whenever this is killed, there is the one store or the other, and never none.
+        (new / "data.mdb").replace(store / "data.mdb")
+        for folder in (store, store.parent):
+            sync(folder)
+        shutil.rmtree(new)
     except OSError as error:
         raise StoreError(
             f"{backup} cannot be restored: {error}", "give the folder of another backup"
         ) from None
     return aside
+
+
+def _set_aside(store: Path, aside: Path) -> None:
+    aside.mkdir(mode=0o700)
+    try:
+        os.link(store / "data.mdb", aside / "data.mdb")
+    except OSError:  # a file system without links
+        shutil.copyfile(store / "data.mdb", aside / "data.mdb")
+    (store / "lock.mdb").unlink(missing_ok=True)
 
 
 def _take_up(txn: Txn, mtime_ns: Callable[[bytes], int | None]) -> None:

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -188,6 +188,36 @@ def test_the_way_back(store: Store, tmp_path: Path) -> None:
         held = originals.at(txn, DIGEST, os.fsencode(path))
     assert held is not None and held.original_ns == 5
     assert originals.is_ours(held, EVEN) and originals.is_ours(held, EVEN + 4 * 10**9)
+
+
+def test_killed_on_the_way_back(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After any of its renames there is a store: without one, a daemon would begin anew."""
+    store.commit(lambda txn: label(txn, 1))
+    backup.write(store, places.heads_folder(), tmp_path / "backup")
+    store.close()
+
+    class Killed(BaseException):
+        pass
+
+    done = []
+    for way in ("rename", "replace"):
+        real = getattr(os, way)
+
+        def then_killed(*paths: Path, real: Callable[..., None] = real) -> None:
+            real(*paths)
+            done.append(paths)
+            raise Killed
+
+        monkeypatch.setattr(os, way, then_killed)
+    with pytest.raises(Killed):
+        backups.restore(
+            tmp_path / "backup", places.store_folder(), places.heads_folder(), lambda path: None
+        )
+    assert done
+    with Store(places.store_folder(), readonly=True) as again, again.read() as txn:
+        assert labels.current(txn, "default", DIGEST) is not None
 
 
 def test_what_is_no_backup_changes_nothing(store: Store, tmp_path: Path) -> None:
