@@ -65,17 +65,26 @@ def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Mess
 
 @contextlib.contextmanager
 def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
-    """The scheduler given, or processes of our own that listen on this machine alone."""
+    """The scheduler given, or threads of this process, each with a worker process of imgscore's.
+
+    Dask's own processes would listen on ports where any user of this machine may run what he likes.
+    """
+    import dask
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as stack:
         if scheduler is None:
+            quiet: dict[str, list[dict[str, object]]] = {
+                f"distributed.{one}.http.routes": [] for one in ("scheduler", "worker")
+            }
+            stack.enter_context(dask.config.set(quiet))
             cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
+                n_workers=1,
+                threads_per_worker=workers,
+                processes=False,
+                memory_limit=0,
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
             )
             stack.enter_context(cluster)

@@ -1,8 +1,11 @@
-"""An archive over Dask: processes of its own, or a scheduler and workers started as commands."""
+"""An archive over Dask: in one command, or a scheduler and workers started as commands."""
 
+import contextlib
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +27,6 @@ pytest.importorskip("distributed", reason="pip install 'imgscore[dask]'")
 
 SECONDS = 120.0
 WORKER = "imgscore.work.worker"
-DASK_WORKER = "multiprocessing.spawn"
 
 
 @pytest.fixture
@@ -123,14 +125,40 @@ def _rows(txn: object) -> Iterator[tuple[bytes, bytes]]:
             yield digests[row * 32 : row * 32 + 32], vector.tobytes()
 
 
-def test_a_worker_that_is_killed(archive: Path) -> None:
+def test_nobody_else_can_have_something_run(archive: Path) -> None:
+    """Dask runs what anyone asks for who reaches a port of its own."""
     process = begin(archive, "--workers", "2")
-    home = os.fspath(archive.parent)
     until(stored, "nothing is stored")
-    os.kill(processes(home, DASK_WORKER)[0], signal.SIGKILL)
-    counts = result(process)
-    assert (counts["embedded"], counts["failed"]) == (200, 0)
-    assert stored() == 200
+    for address, port in listening(process.pid):
+        assert address == "127.0.0.1"
+        for path in ("/info/main/workers.html", "/api/v1/get_workers", "/json/counts.json"):
+            connection = http.client.HTTPConnection(address, port, timeout=SECONDS)
+            with contextlib.closing(connection):
+                connection.request("GET", path)
+                assert connection.getresponse().status == 404
+    assert result(process)["embedded"] == 200
+
+
+def listening(pid: int) -> list[tuple[str, int]]:
+    """(address, port) of each TCP socket on which a process listens."""
+    own = set()
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            own.add(os.readlink(one).removeprefix("socket:[").removesuffix("]"))
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            (
+                _,
+                local,
+                _,
+                state,
+                *_,
+            ) = fields = line.split()
+            if state == "0A" and fields[9] in own:
+                address, port = local.split(":")
+                found.append((socket.inet_ntoa(bytes.fromhex(address)[:4][::-1]), int(port, 16)))
+    return found
 
 
 def test_a_file_that_kills_its_decoder_costs_itself(archive: Path) -> None:
