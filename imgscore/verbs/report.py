@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from imgscore import places
 from imgscore.config import TasteName
 from imgscore.engine.drawer import DrawTicket
 from imgscore.engine.engine import Engine
-from imgscore.errors import ImgscoreError, UsageError
+from imgscore.errors import UsageError
+from imgscore.verbs import thumbnails
 from imgscore.verbs.base import Message, Progress, Result, Row, Steps, shown, whole_path
 from imgscore.verbs.score import AHEAD
 from imgscore.verbs.study import answer, inboxes_of, taste_or_first
@@ -40,7 +40,7 @@ def run(engine: Engine, request: Request) -> Steps:
             )
         taste = request.taste or place.watch.taste
     inboxes = inboxes_of(engine, taste)
-    data, thumbnails = _folders(taste)
+    data, made = _folders(taste)
     yield Progress("gathering", 0, 1)
     rows = yield from answer(
         engine,
@@ -51,7 +51,7 @@ def run(engine: Engine, request: Request) -> Steps:
         suspects=request.suspects,
         figures=request.figures,
         file=data,
-        thumbnails=thumbnails,
+        thumbnails=made,
     )
     wanted = [Draw(*row["wanted"]) for row in rows if "wanted" in row]
     drawn = yield from _draw(engine, wanted)
@@ -59,7 +59,7 @@ def run(engine: Engine, request: Request) -> Steps:
         {
             "taste": taste,
             "data": shown(data),
-            "thumbnails": shown(thumbnails),
+            "thumbnails": shown(made),
             "watches": [_watch(one) for one in engine.house.watches.all if one.taste == taste],
             **rows[-1]["counts"],
             "drawn": drawn,
@@ -71,15 +71,8 @@ def run(engine: Engine, request: Request) -> Steps:
 
 def _folders(taste: str) -> tuple[bytes, bytes]:
     """The file for a taste's data, and the folder of the thumbnails, which is there now."""
-    folder = places.report_folder()
-    thumbnails = folder / "thumbnails"
-    try:
-        thumbnails.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ImgscoreError(
-            f"{thumbnails}: cannot be made: {error.strerror}", "check the folder's permissions"
-        ) from None
-    return os.fsencode(folder / f"{taste}.json"), os.fsencode(thumbnails)
+    made = thumbnails.folder()
+    return os.fsencode(made.with_name(f"{taste}.json")), os.fsencode(made)
 
 
 def _draw(engine: Engine, wanted: list[Draw]) -> Generator[Message | None, Any, int]:

@@ -1,6 +1,7 @@
 """thumbnails: small pictures of images that another verb named: made by workers, then cached."""
 
 import os
+from pathlib import Path
 
 import msgspec
 
@@ -27,17 +28,11 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row an image; `file` is None where there is no thumbnail, for whatever reason."""
-    folder = places.report_folder() / "thumbnails"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ImgscoreError(
-            f"{folder}: cannot be made: {error.strerror}", "check the folder's permissions"
-        ) from None
+    made = folder()
     tickets: list[tuple[Image, bytes, DrawTicket | None]] = []
     for image in request.images:
         digest = _digest(image.sha256)
-        file = os.path.join(os.fsencode(folder), places.thumbnail(digest))
+        file = os.path.join(os.fsencode(made), places.thumbnail(digest))
         draw = Draw(whole_path(image.path), digest, file)
         tickets.append((image, file, None if os.path.exists(file) else engine.drawer.ask(draw)))
     for image, file, ticket in tickets:
@@ -45,6 +40,20 @@ def run(engine: Engine, request: Request) -> Steps:
             yield None
         drawn = ticket is None or isinstance(ticket.answer, Drawn)
         yield Result({"sha256": image.sha256, "file": os.fsdecode(file) if drawn else None})
+
+
+def folder() -> Path:
+    """The folder of all thumbnails, which is there now. Raises ImgscoreError."""
+    thumbnails = places.report_folder() / "thumbnails"
+    try:
+        thumbnails.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        # A daemon that confined itself may write into the folder that was there, and no new one.
+        raise ImgscoreError(
+            f"{thumbnails}: cannot be made: {error.strerror}",
+            "check the permissions; if the cache was deleted: imgscore stop, then imgscore start",
+        ) from None
+    return thumbnails
 
 
 def _digest(text: str) -> bytes:

@@ -1,5 +1,6 @@
 """Thumbnails in a real terminal: xterm, as a VT340, on a display of its own."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgscore import places
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Daemon, imgscore
 
@@ -79,3 +81,16 @@ def test_a_pipe_gets_text(inbox: Path) -> None:
     for verb in (["next"], ["suspects"], ["score", inbox / "sun-003.jpg"]):
         answer = imgscore(*verb)
         assert answer.code == 0 and "\x1b" not in answer.out + answer.err
+
+
+def test_a_cache_that_was_deleted_under_the_daemon(inbox: Path, start: Start) -> None:
+    """A confined daemon cannot make it anew: it says what helps, and that does."""
+    taught(inbox)
+    daemon = start()
+    daemon.settle()
+    shutil.rmtree(places.cache_folder())
+    answer = imgscore("report", "--quick", "--json")
+    assert answer.code == 0 or "imgscore stop" in json.loads(answer.err)["remedy"], answer.err
+    daemon.stop()
+    start()
+    assert imgscore("report", "--quick").code == 0
