@@ -1,4 +1,4 @@
-"""`imgscore`: imports the file of the verb that is called; errors become messages and exit codes."""
+"""`imgscore`: imports the file of the verb called; errors become messages and exit codes."""
 
 import importlib
 import os

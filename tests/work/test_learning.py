@@ -32,7 +32,8 @@ def context(tmp_path: Path):
             name = "keep" if number % 2 else "trash"
             labels.append(txn, LabelEvent(number + 1, "default", digest, name, "import", b"/a"))
             # the first two within a second, the others a year apart
-            taken = f"2024-05-06T12:00:0{number}" if number < 2 else f"20{number + 10}-05-06T12:00:00"
+            year, second = (2024, number) if number < 2 else (2010 + number, 0)
+            taken = f"{year}-05-06T12:00:0{second}"
             traits = Traits(width=4, height=3, format="JPEG", bytes_per_pixel=1.0, taken=taken)
             records.record_traits(txn, digest, traits)
 
