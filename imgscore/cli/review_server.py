@@ -54,7 +54,7 @@ class ReviewServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """As http.server's, which asks the resolver for a name of ours that nobody needs."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
 
     @property
     def url(self) -> str:

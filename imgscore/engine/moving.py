@@ -6,12 +6,14 @@ was, which `undo` knows.
 """
 
 import os
+from collections.abc import Iterable
 
 import msgspec
 
 from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
 from imgscore.order.move import Move, check
+from imgscore.store import labels
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Txn
 from imgscore.watches import Watch
@@ -59,8 +61,19 @@ def restates(event: LabelEvent, other: LabelEvent) -> bool:
     return msgspec.structs.replace(event, time_ns=other.time_ns, moved=other.moved) == other
 
 
-def log(engine: Engine, event: LabelEvent, *, share: bool) -> int:
-    """Log a label with its moves; `share`: siblings get the label too. Returns its number."""
-    number = engine.house.store.commit(lambda txn: siblings.append_label(txn, event, share=share))
+def log(
+    engine: Engine, event: LabelEvent, beside: Iterable[LabelEvent] = (), *, share: bool
+) -> int:
+    """Log a label with its moves, and others with it; `share`: siblings get the label too.
+
+    Returns its number.
+    """
+
+    def append(txn: Txn) -> int:
+        for one in beside:
+            labels.append(txn, one)
+        return siblings.append_label(txn, event, share=share)
+
+    number = engine.house.store.commit(append)
     engine.learner.relearn(event.taste)
     return number

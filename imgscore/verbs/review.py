@@ -5,7 +5,7 @@ Only a move looks at the file: a label is about what was shown, whatever lies at
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -63,16 +63,21 @@ def run(engine: Engine, request: Request) -> Steps:
         said = _Said(moving.stayed(_log_of(engine, taste, digest)[0][1]))
     number = None
     if said.is_new:
-        number = moving.log(engine, said.event, share=place is not None and place.watch.siblings)
+        share = request.undo is None and place is not None and place.watch.siblings
+        number = moving.log(engine, said.event, said.beside, share=share)
     yield Result(_row(engine, said, path) | {"number": number})
 
 
 class _Said(NamedTuple):
-    """The event that holds now, whether it is to be logged, and what could not be done."""
+    """The event that holds now, whether it is to be logged, and what could not be done.
+
+    `beside`: the events of siblings, which get back labels of their own.
+    """
 
     event: LabelEvent
     trouble: MoveError | None = None
     is_new: bool = True
+    beside: tuple[LabelEvent, ...] = ()
 
 
 def _labelled(
@@ -152,12 +157,39 @@ def _undone(
     dry_run = engine.house.config.dry_run
     moved, now_ns = moving.back(said, dry_run=dry_run), time.time_ns()
     trouble = MoveError(f"{shown(said.path)} stays", IN_DRY_RUN) if said.moved and dry_run else None
+    beside = tuple(_beside(engine, said, now_ns))
+    return _Said(_before(own, number, said, now_ns, moved), trouble, beside=beside)
+
+
+def _before(
+    own: list[tuple[int, LabelEvent]],
+    number: int,
+    said: LabelEvent,
+    now_ns: int,
+    moved: tuple[Move, ...] = (),
+) -> LabelEvent:
+    """The event that says again what held of an image before the one with this number."""
     earlier = (event for one, event in own if one < number)
     before = next((one for one in earlier if not moving.is_corrected(one, said)), None)
     if before is None or before.label == "clear":
         path = moved[0].target if moved else said.path
-        return _Said(LabelEvent(now_ns, taste, digest, "clear", "cli", path, moved), trouble)
-    return _Said(msgspec.structs.replace(before, time_ns=now_ns, moved=moved), trouble)
+        return LabelEvent(now_ns, said.taste, said.digest, "clear", "cli", path, moved)
+    return msgspec.structs.replace(before, time_ns=now_ns, moved=moved)
+
+
+def _beside(engine: Engine, said: LabelEvent, now_ns: int) -> Iterator[LabelEvent]:
+    """What takes back the labels that siblings got with this one, and still have."""
+    with engine.house.store.read() as txn:
+        shared = [
+            one
+            for one in labels.log(txn)
+            if (one[1].time_ns, one[1].taste) == (said.time_ns, said.taste)
+            and one[1].digest != said.digest
+        ]
+    for number, event in shared:
+        own = _log_of(engine, event.taste, event.digest)
+        if moving.restates(own[0][1], event):
+            yield _before(own, number, event, now_ns)
 
 
 def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelEvent]]:

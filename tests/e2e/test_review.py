@@ -19,6 +19,8 @@ import pytest
 from imgscore import places
 from imgscore.cli import moving, session
 from imgscore.cli.review_server import ReviewServer
+from imgscore.store import labels
+from imgscore.store.store import Store
 from imgscore.verbs.base import rows_of
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Daemon, imgscore
@@ -424,3 +426,26 @@ def test_other_servers_cookies_do_not_lock_the_owner_out(taught: Path) -> None:
             assert owner.ask(base, Cookie=f"{others}; {own}")[0] == 200, others
         assert owner.ask(base, Cookie=f"x{own}")[0] == 403
         assert owner.ask(base, Cookie=own[:-1])[0] == 403
+
+
+def test_a_sibling_gets_its_own_label_back(inbox: Path) -> None:
+    """One that had another label before both got this one."""
+    raw, jpeg = inbox / "pair.nef", inbox / "pair.jpg"
+    first, second = put(inbox, "sun", 2)
+    first.rename(raw)
+    assert imgscore("scan").code in (0, 1)
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (raw, second)]
+    asked(sha256=digests[0], path=str(raw), label="trash")
+    second.rename(jpeg)
+    assert imgscore("scan").code in (0, 1)
+    row = asked(sha256=digests[1], path=str(jpeg), label="keep")
+    assert labels_of(digests) == ["keep", "keep"]
+    asked(sha256=digests[1], path=str(jpeg), undo=row["number"])
+    assert labels_of(digests) == ["trash", None]
+
+
+def labels_of(digests: list[str]) -> list[str | None]:
+    """The labels that hold."""
+    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+        found = [labels.current(txn, "default", bytes.fromhex(one)) for one in digests]
+    return [one.label if one else None for one in found]
