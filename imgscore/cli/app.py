@@ -54,11 +54,17 @@ Folder = Annotated[
 
 
 def run(
-    verb: str, arguments: dict[str, Any], human: Any, *, as_json: bool, daemon_only: bool = False
+    verb: str,
+    arguments: dict[str, Any],
+    human: Any,
+    *,
+    as_json: bool,
+    daemon_only: bool = False,
+    nothing: str = "",
 ) -> None:
     """Carry out a verb, print its rows, and exit with its code."""
     messages = session.call(verb, arguments, daemon_only=daemon_only)
-    raise typer.Exit(output.show(messages, human, as_json=as_json))
+    raise typer.Exit(output.show(messages, human, as_json=as_json, nothing=nothing))
 
 
 def named(row: Row, text: str) -> str:

@@ -24,10 +24,15 @@ class Undone(StrEnum):
 def history(
     folder: Folder = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many lines.")] = 50,
+    files: Annotated[
+        bool, typer.Option("--files", help="A line a file, also where many were set at once.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """What was touched and labelled, newest first."""
-    run("history", {"folder": text_of(folder), "limit": limit}, _describe, as_json=as_json)
+    """What was ordered, given back and labelled, newest first."""
+    together = not (files or as_json)
+    arguments = {"folder": text_of(folder), "limit": limit, "together": together}
+    run("history", arguments, _describe, as_json=as_json, nothing="nothing has been done yet")
 
 
 @app.command()
@@ -55,6 +60,8 @@ def _describe(row: Row) -> str:
     when = datetime.fromtimestamp(row["time_ns"] / 1e9).strftime("%Y-%m-%d %H:%M:%S")
     if row["what"] == "label":
         what = f"label {row['label']} ({row['source']})"
+    elif row.get("dates", 1) > 1:
+        return f"{when}  {row['what']}: {row['dates']} dates  {printable(row['inbox'])}"
     else:
         before, after = (
             datetime.fromtimestamp(row[key] // 10**9).strftime("%Y-%m-%d %H:%M:%S")

@@ -10,14 +10,15 @@ from imgscore.verbs.base import Row
 def order(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Bring inboxes into score order now; a line for each file whose date changes."""
     arguments = {"folder": text_of(folder), "dry_run": dry_run}
-    run("order", arguments, touched, as_json=as_json)
+    run("order", arguments, touched, as_json=as_json, nothing="in order: no date has to change")
 
 
 @app.command("restore-times")
 def restore_times(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Give every file its own date back. Nothing is ordered again until `imgscore order`."""
     arguments = {"folder": text_of(folder), "dry_run": dry_run}
-    run("restore-times", arguments, touched, as_json=as_json)
+    nothing = "every file has its own date"
+    run("restore-times", arguments, touched, as_json=as_json, nothing=nothing)
 
 
 def touched(row: Row) -> str:

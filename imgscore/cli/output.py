@@ -31,19 +31,21 @@ def show(
     *,
     as_json: bool,
     pictures: Callable[[Row], str] | None = None,
+    nothing: str = "",
 ) -> int:
     """Print a verb's messages; the exit code: 1 where a row has an error, else 0.
 
     `pictures`: what the terminal draws under a row's text; all else is text, and cannot draw.
+    `nothing`: what is said where there is no row.
     """
-    failed = False
+    failed, empty = False, True
     with _Bar() as bar:
         for message in messages:
             match message:
                 case Progress():
                     bar.show(message)
                 case Result(row):
-                    failed |= row.get("error") is not None
+                    failed, empty = failed or row.get("error") is not None, False
                     text = to_json(row) if as_json else human(row)
                     if text is not None:
                         bar.pause()
@@ -51,6 +53,8 @@ def show(
                     if pictures is not None:
                         sys.stdout.write(pictures(row))
     sys.stdout.flush()
+    if empty and nothing and not as_json:
+        say(nothing)
     return int(failed)
 
 

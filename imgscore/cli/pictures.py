@@ -46,6 +46,7 @@ def run(
     *,
     as_json: bool,
     wanted: bool,
+    nothing: str = "",
 ) -> None:
     """Carry out a verb as app.run does, with each row's images under it, a line for each list."""
     messages: Iterable[Message] = session.call(verb, arguments)
@@ -60,7 +61,7 @@ def run(
         found = ([files[one] for one in line if one in files] for line in images(row))
         return "".join(screen.draw(line) for line in found)
 
-    raise typer.Exit(output.show(messages, human, as_json=as_json, pictures=below))
+    raise typer.Exit(output.show(messages, human, as_json=as_json, pictures=below, nothing=nothing))
 
 
 class _Screen(NamedTuple):

@@ -11,7 +11,7 @@ import typer
 from imgscore import config, places
 from imgscore.cli import output, session
 from imgscore.cli.app import Folder, Json, Taste, app, text_of
-from imgscore.cli.output import printable
+from imgscore.cli.output import printable, say
 from imgscore.errors import UsageError
 from imgscore.verbs.base import Message, Result, Row
 from imgscore.watches import Watches
@@ -61,8 +61,8 @@ def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator
         thumbnails = files.write(told, target)
         kept = {name: told[name] for name in told if name not in ("data", "watches")}
         yield Result({"page": str(target), **kept, "thumbnails": str(thumbnails)})
-        if show:
-            webbrowser.open(target.as_uri())
+        if show and not webbrowser.open(target.as_uri()):
+            say("no browser could be started here; open the page yourself")
 
 
 def _describe(row: Row) -> str:

@@ -18,6 +18,7 @@ from imgscore.verbs.base import Result, Row
 
 START_SECONDS = 20.0
 STOP_SECONDS = 30.0
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ ", re.MULTILINE)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -60,6 +61,7 @@ def _start() -> Row:
     log = places.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stderr:
+        begun = stderr.tell()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "imgscored.main"],
             stdin=subprocess.DEVNULL,
@@ -76,8 +78,12 @@ def _start() -> Row:
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    tail = log.read_text(errors="replace").strip().splitlines()[-3:]
-    raise ImgscoreError(f"the daemon did not start: {' / '.join(tail)}", f"see {log}")
+    said = log.read_bytes()[begun:].decode(errors="replace").strip()
+    why, _, remedy = _STAMP.sub("", said).partition("\nwhat to do: ")
+    lines = "; ".join(why.splitlines())
+    error = ImgscoreError(f"the daemon did not start: {lines}", remedy or f"see {log}")
+    error.exit_code = max(process.returncode or 0, error.exit_code)
+    raise error
 
 
 @app.command()

@@ -86,6 +86,9 @@ def wait(
     run("wait", {"timeout": timeout}, lambda row: None, as_json=as_json, daemon_only=True)
 
 
+AWAY = "offline: not there; nothing is inferred from that, and it goes on when it is back"
+
+
 def describe(row: Row) -> str:
     """A status as text."""
     lines = [f"{row['state']}, {row['pending']} pending, head {row['head'] or 'none yet'}"]
@@ -95,7 +98,8 @@ def describe(row: Row) -> str:
     for watch in row["watches"]:
         lines.append(
             f"{printable(watch['inbox'])}: {watch['files']} images, {watch['scored']} scored; "
-            f"{watch['keep']} in keep, {watch['trash']} in trash; {watch['state']}"
+            f"{watch['keep']} in keep, {watch['trash']} in trash; "
+            f"{AWAY if watch['state'] == 'offline' else watch['state']}"
         )
         if watch["planned"]:
             lines.append(f"  would change {watch['planned']['touches']} dates, newest first:")

@@ -41,7 +41,15 @@ def suspects(
     def images(row: Row) -> list[list[Named]]:
         return [[*_images([row]), *_images([row], "twin_path", "twin")]]
 
-    pictures.run("suspects", arguments, _suspect, images, as_json=as_json, wanted=thumbnails)
+    pictures.run(
+        "suspects",
+        arguments,
+        _suspect,
+        images,
+        as_json=as_json,
+        wanted=thumbnails,
+        nothing="no label is suspect",
+    )
 
 
 @app.command("next")
@@ -56,6 +64,7 @@ def next_(
         lambda row: [_images([row])],
         as_json=as_json,
         wanted=thumbnails,
+        nothing="every image of an inbox has a label",
     )
 
 
@@ -141,8 +150,8 @@ def _explained(row: Row) -> str:
         f"{row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {printable(row['path'])}",
         f"head {row['head']} of taste {row['taste']}, embedder {row['embedder']}",
     ]
-    for side, name in (("keeps", "like these keeps"), ("trashes", "like these trashes")):
-        lines.append(f"{name}:")
+    for side in ("keeps", "trashes"):
+        lines.append(f"the most alike of your {side} (1 = the same):")
         lines += [
             f"  {one['similarity']:+.3f}  {printable(one['path'] or one['sha256'])}"
             for one in row[side]

@@ -1,9 +1,9 @@
 """history: what was touched and labelled, newest first."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import islice
+from itertools import groupby, islice
 
 import msgspec
 
@@ -15,20 +15,28 @@ from imgscore.watches import within
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`folder`: only what lies under it. `limit`: at most so many rows."""
+    """`folder`: only what lies under it. `limit`: at most so many rows. `together`: one ordering,
+    one row."""
 
     folder: str | None = None
     limit: int = 50
+    together: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps:
-    """A row an event."""
+    """A row an event; `together`, with `dates`: how many were set at once."""
     folder = None if request.folder is None else os.path.realpath(whole_path(request.folder))
     with engine.house.store.read() as txn:
         both = merge(_touches(txn), _labels(txn), key=lambda event: event[0], reverse=True)
         wanted = (row for _, path, row in both if folder is None or within(path, folder))
-        rows = list(islice(wanted, request.limit))
+        rows = list(islice(_together(wanted) if request.together else wanted, request.limit))
     yield from map(Result, rows)
+
+
+def _together(rows: Iterable[Row]) -> Iterator[Row]:
+    for _, same in groupby(rows, key=lambda row: (row["what"], row.get("run", row["number"]))):
+        newest, *others = same
+        yield {**newest, "dates": 1 + len(others)}
 
 
 def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
@@ -37,6 +45,8 @@ def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
             "what": touch.reason,
             "time_ns": touch.time_ns,
             "number": number,
+            "run": touch.run,
+            "inbox": shown(touch.inbox),
             "path": shown(touch.path),
             "sha256": touch.digest.hex(),
             "before_ns": touch.before_ns,

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -59,6 +60,7 @@ def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: b
     assert {row["head"] for row in answer.rows} == {status["head"]}
 
     assert imgscore("order", "--dry-run", "--json").out == ""  # it is in order
+    assert "in order" in imgscore("order").err
 
     said = imgscore("label", "trash", inbox / names[0], "--json")
     assert said.code == 0 and said.row["label"] == "trash"
@@ -72,6 +74,10 @@ def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: b
 
     history = imgscore("history", "-n", "500", "--json").rows
     assert {"order", "label"} <= {row["what"] for row in history}
+    runs = Counter(row["run"] for row in history if row["what"] == "order")
+    told = {f"order: {count} dates  {inbox}" for count in runs.values() if count > 1}
+    assert told and told <= {line[21:] for line in imgscore("history").out.splitlines()}
+    assert len(imgscore("history", "-n", "500", "--files").out.splitlines()) == len(history)
     restored = imgscore("restore-times", "--dry-run", "--json").rows
     assert 10 <= len(restored) <= 12  # a file that stands right is not touched
     dates = {path.name: path.stat().st_mtime_ns for path in inbox.iterdir()}
@@ -180,6 +186,9 @@ def test_exit_codes(tmp_path: Path) -> None:
     store.mkdir(parents=True)
     (store / "data.mdb").write_bytes(b"\xff" * 20000)
     complains(imgscore("status"), 5)
+    started = imgscore("start")
+    complains(started, 5)
+    assert "`imgscore db restore DIR`" in started.err.splitlines()[1]  # and not only "see the log"
 
 
 def test_start_and_stop(inbox: Path) -> None:
@@ -248,6 +257,7 @@ def test_names_are_of_where_the_command_was_given(
     assert imgscore("score", "--json", "sun-003.jpg").row["path"] == str(inbox / "sun-003.jpg")
     assert imgscore("explain", "--json", "../inbox/sun-003.jpg").row["error"] is None
     assert imgscore("label", "keep", "sun-004.png").code == 0
+    daemon.settle()
     assert imgscore("restore-times", "--dry-run", "keep").out == ""
     everywhere = imgscore("restore-times", "--dry-run", "--json").rows
     assert imgscore("restore-times", "--dry-run", "--json", ".").rows == everywhere != []

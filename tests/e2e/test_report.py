@@ -244,6 +244,14 @@ def _looks(page: "Page") -> None:
             assert wide <= 0, (width, part)
 
 
+def test_a_machine_without_a_browser(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    made = imgscore("report", library / "sub", "--quick", "--open")
+    assert made.code == 0 and "open the page yourself" in made.err, made.err
+
+
 def test_the_page_elsewhere(library: Path, tmp_path: Path) -> None:
     target = tmp_path / "out" / "mine.html"
     target.parent.mkdir()

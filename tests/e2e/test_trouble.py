@@ -41,6 +41,7 @@ def test_an_inbox_that_goes_and_comes_back(inbox: Path, start: Start) -> None:
     status = daemon.settle()
     watch = status["watches"][0]
     assert watch["labels"] == {"keep": 2, "trash": 2} and watch["files"] == 6
+    assert "offline: not there" in imgscore("status").out
     # An empty folder in its place is an empty inbox, and still no label is lost.
     inbox.mkdir()
     await_status(daemon, lambda status: status["watches"][0]["state"] == "ok")
