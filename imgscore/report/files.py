@@ -18,6 +18,8 @@ def read(told: Row) -> Row:
         gathered: Row = json.loads(Path(told["data"]).read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
         raise ImgscoreError(f"{told['data']}: cannot be read: {error}", "try again") from None
+    if gathered["folder"] != told["folder"]:
+        raise ImgscoreError("a report of another folder was made meanwhile", "try again")
     return gathered
 
 

@@ -58,6 +58,7 @@ def run(engine: Engine, request: Request) -> Steps:
     yield Result(
         {
             "taste": taste,
+            "folder": None if folder is None else shown(folder),
             "data": shown(data),
             "thumbnails": shown(made),
             "watches": [_watch(one) for one in engine.house.watches.all if one.taste == taste],
