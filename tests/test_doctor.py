@@ -113,6 +113,7 @@ def test_the_store(inbox: Path) -> None:
     data = places.store_folder() / "data.mdb"
     data.write_bytes(os.urandom(data.stat().st_size))
     assert ill("store", "problem")
+    assert finding("clock").state == "ok"  # one damage, one problem
 
 
 def test_a_store_that_contradicts_itself(inbox: Path) -> None:

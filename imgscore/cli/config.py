@@ -40,9 +40,13 @@ def show(as_json: Json = False) -> None:
 @group.command()
 def check(as_json: Json = False) -> None:
     """Whether the config is right; exit code 3 where it is not."""
+    from imgscore.embedders import devices, registry
+
     path = places.config_file()
     settings = configuration.load(path)
     Watches.of(settings)
+    devices.check(settings.device)
+    registry.spec(settings.model)
     row = {"file": str(path), "watches": len(settings.watch), "error": None}
     typer.echo(to_json(row) if as_json else f"{printable(str(path))} is right")
 

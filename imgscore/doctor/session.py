@@ -8,7 +8,7 @@ from datetime import datetime
 
 from imgscore import control, desktop, places
 from imgscore.doctor.finding import Finding
-from imgscore.errors import ImgscoreError, NoDesktopError
+from imgscore.errors import ImgscoreError, NoDesktopError, StoreError
 from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.verbs.base import Result
@@ -89,9 +89,12 @@ def _latest_touch() -> float:
     """When we last set a date, in seconds since 1970; 0 where never."""
     if not (places.store_folder() / "data.mdb").exists():
         return 0.0
-    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
-        for _, touch in records.touches(txn):
-            return touch.time_ns / 1e9
+    try:
+        with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+            for _, touch in records.touches(txn):
+                return touch.time_ns / 1e9
+    except StoreError:
+        pass  # the store's own check says so
     return 0.0
 
 

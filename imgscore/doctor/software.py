@@ -98,7 +98,8 @@ def device(settings: Config) -> Iterator[Finding]:
 
     said: list[str] = []
     installed = onnxruntime.get_available_providers()
-    names = ", ".join(name.removesuffix("ExecutionProvider") for name in installed)
+    ours = [name for name in installed if name in devices.PROVIDERS.values()]
+    names = ", ".join(name.removesuffix("ExecutionProvider") for name in ours)
     try:
         choice = devices.choose(settings.device, installed)
         used = registry.load(settings.model, settings.device, said.append).providers[0]

@@ -180,6 +180,9 @@ def test_exit_codes(tmp_path: Path) -> None:
     assert "watch[0].inbox" in error["error"] and "7" in error["error"] and error["remedy"]
     daemon = subprocess.run([BIN / "imgscored"], capture_output=True, check=False)
     assert daemon.returncode == 3 and b"watch[0].inbox" in daemon.stderr
+    for setting in ("device = 'gpu'", "model = 'uform'", "model = 'uform3-small'"):
+        config.write_text(setting)
+        complains(imgscore("config", "check"), 3)
     config.write_text(f"[[watch]]\ninbox = '{tmp_path}/in'\n")
     assert imgscore("config", "check").code == 0
     store = places.store_folder()
