@@ -111,15 +111,20 @@ KINDS = {
 def load(path: Path | None = None) -> Config:
     """Read and check config.toml (`path`, or the usual place). Raises ConfigError."""
     path = path or places.config_file()
+    text = read(path)
+    if text is None:
+        raise ConfigError(f"{path}: there is no config yet", "make one with: imgscore init INBOX")
+    return parse(text, source=str(path))
+
+
+def read(path: Path) -> str | None:
+    """A config's text, unchecked; None where there is none. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: there is no config yet", "make one with: imgscore init INBOX"
-        ) from None
+        return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}", "mend or delete the file") from None
-    return parse(text, source=str(path))
 
 
 def parse(text: str, source: str = "config.toml") -> Config:

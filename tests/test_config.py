@@ -82,3 +82,12 @@ def test_two_watches_may_not_share_a_folder() -> None:
 def test_outermost() -> None:
     assert outermost([b"/a/b", b"/a", b"/ab", b"/a/c/d", b"/"]) == [b"/"]
     assert outermost([b"/a/b", b"/a", b"/ab", b"/a"]) == [b"/a", b"/ab"]
+
+
+def test_what_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    assert config.read(file) is None
+    file.write_bytes(b"caf\xe9")
+    for reading in (config.load, config.read):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            reading(file)

@@ -71,6 +71,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
     """
     import dask
     from distributed import Client, LocalCluster
+    from distributed.comm import resolve_address
 
     with contextlib.ExitStack() as stack:
         if scheduler is None:
@@ -90,6 +91,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
             stack.enter_context(cluster)
             scheduler = cluster.scheduler_address
         try:
+            resolve_address(scheduler)  # a client of what is no address is never done with it
             client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ImgscoreError(

@@ -41,7 +41,7 @@ def init(
 ) -> None:
     """Watch a folder: make it with keep/ and trash/ in it, and write it into the config."""
     path = places.config_file()
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = config.read(path) or ""
     settings = config.parse(before, str(path))
     folder = config.expand(str(inbox), os.getcwd())
     known = [watch for watch in Watches.of(settings).all if watch.inbox == folder]

@@ -86,7 +86,7 @@ def _use(name: str) -> Iterator[Message]:
         name = os.path.realpath(Path(name).expanduser())
     embedder = _try_out(name)
     path = places.config_file()
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = config.read(path) or ""
     settings = config.parse(before, str(path))
     registry.spec(name, use_filename=settings.use_filename)
     changed = settings.model != name

@@ -47,8 +47,12 @@ def tastes(incomplete: str) -> list[str]:
 
 def heads(context: typer.Context, incomplete: str) -> list[str]:
     """The versions of the heads of `--taste`, or of every taste, the newest first."""
-    taste = context.params.get("taste") or "*"
-    found = {file.stem for file in places.heads_folder().glob(f"{taste}/*.safetensors")}
+    taste = context.params.get("taste")
+    found = {
+        file.stem
+        for file in places.heads_folder().glob("*/*.safetensors")
+        if taste in (None, file.parent.name)
+    }
     newest_first = sorted(found, key=lambda version: (len(version), version), reverse=True)
     return [one for one in newest_first if one in _beginning(found, incomplete)]
 

@@ -133,7 +133,12 @@ def test_fish_completes(library: Path) -> None:
 
 def test_a_wrong_config_offers_nothing_and_says_nothing(library: Path) -> None:
     places.config_file().write_text("watch = 7")
-    words = {"COMP_WORDS": "imgscore order ", "COMP_CWORD": "2"}
+    _says_nothing("imgscore order ")
+    _says_nothing("imgscore heads use --taste /etc ")
+
+
+def _says_nothing(line: str) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
     done = subprocess.run(
         [BIN / "imgscore"],
         env={**os.environ, **words, "_IMGSCORE_COMPLETE": "complete_bash"},

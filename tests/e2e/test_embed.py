@@ -139,6 +139,13 @@ def test_nobody_else_can_have_something_run(archive: Path) -> None:
     assert result(process)["embedded"] == 200
 
 
+@pytest.mark.parametrize("address", ["nonsense", "foo://127.0.0.1:1", "tcp://127.0.0.1:1"])
+def test_where_no_scheduler_is(archive: Path, address: str) -> None:
+    refused = imgscore("embed", archive, "--scheduler", address)
+    assert refused.code == 1 and f"no Dask scheduler answers at {address}" in refused.err
+    assert "Traceback" not in refused.err
+
+
 def listening(pid: int) -> list[tuple[str, int]]:
     """(address, port) of each TCP socket on which a process listens."""
     own = set()
