@@ -58,7 +58,7 @@ def init(
     _make(watch.inbox, *watch.keep, *watch.trash)
     if text != before:
         config_text.write(path, text)
-        session.tell_daemon()
+    session.tell_daemon()  # also of what was written into it by hand
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
     row = {
         "inbox": os.fsdecode(watch.inbox),

@@ -74,6 +74,14 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
             yield message
 
 
+def a_step(engine: Engine) -> Steps:
+    """Let the work go on. Raises StoreError where it waits for room on the disk."""
+    trouble = engine.house.troubles.get("disk")
+    if trouble is not None:
+        raise StoreError(trouble, "try again then")
+    yield None
+
+
 def until_idle(engine: Engine, what: str) -> Steps:
     """Yield progress until nothing is pending. Raises ImgscoreError during a pause."""
     total, said = 0, -1

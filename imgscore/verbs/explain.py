@@ -5,7 +5,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.store import records, vectors
-from imgscore.verbs.base import Result, Steps, shown, whole_path
+from imgscore.verbs.base import Result, Steps, a_step, shown, whole_path
 from imgscore.verbs.score import problem, taste_of
 from imgscore.verbs.study import answer, with_paths
 from imgscore.work.tasks import Looked
@@ -25,7 +25,7 @@ def run(engine: Engine, request: Request) -> Steps:
     taste = taste_of(engine, path, request.taste)
     ticket = engine.looker.ask(path, taste)
     while ticket.answer is None:
-        yield None
+        yield from a_step(engine)
     row = {
         "path": shown(path),
         "taste": taste,
@@ -41,7 +41,7 @@ def run(engine: Engine, request: Request) -> Steps:
         yield Result({**row, "score": None, "error": reason})
         return
     while not _is_stored(engine, looked.digest):
-        yield None
+        yield from a_step(engine)
     (found,) = yield from answer(
         engine, "explain", taste, sha256=looked.digest.hex(), count=request.count
     )

@@ -13,7 +13,7 @@ from imgscore.engine.looker import Ticket
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import Found, walk
 from imgscore.store.schema import LabelName
-from imgscore.verbs.base import Progress, Result, Steps, shown, until_idle, whole_path
+from imgscore.verbs.base import Progress, Result, Steps, a_step, shown, until_idle, whole_path
 from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
 
@@ -44,7 +44,7 @@ def run(engine: Engine, request: Request) -> Steps:
             tickets.append((engine.looker.ask(path, taste), label))
         ready = [one for one in tickets if one[0].answer is not None]
         if not ready:
-            yield None
+            yield from a_step(engine)
             continue
         tickets = deque(one for one in tickets if one[0].answer is None)
         record(engine, list(ready), "import")

@@ -13,7 +13,7 @@ from imgscore.engine.looker import Ticket
 from imgscore.store import labels
 from imgscore.store.schema import EventName, LabelEvent, Source
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Result, Steps, shown, whole_path
+from imgscore.verbs.base import Result, Steps, a_step, shown, whole_path
 from imgscore.verbs.score import AHEAD, problem, taste_of
 from imgscore.work.tasks import Looked
 
@@ -36,7 +36,7 @@ def run(engine: Engine, request: Request) -> Steps:
             path = waiting.popleft()
             tickets.append(engine.looker.ask(path, taste_of(engine, path, request.taste)))
         if tickets[0].answer is None:
-            yield None
+            yield from a_step(engine)
             continue
         ticket = tickets.popleft()
         digest = record(engine, [(ticket, request.label)], "cli")[0]

@@ -8,7 +8,7 @@ from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.looker import Ticket
 from imgscore.store import labels
-from imgscore.verbs.base import Progress, Result, Row, Steps, shown, whole_path
+from imgscore.verbs.base import Progress, Result, Row, Steps, a_step, shown, whole_path
 from imgscore.work.tasks import Answer, Crashed, Looked, Moving, Refused, Stuck, Unreadable
 
 # Files handed in at a time: enough to keep the workers busy.
@@ -32,7 +32,7 @@ def run(engine: Engine, request: Request) -> Steps:
             path = whole_path(waiting.popleft())
             tickets.append(engine.looker.ask(path, taste_of(engine, path, request.taste)))
         if tickets[0].answer is None:
-            yield None
+            yield from a_step(engine)
             continue
         yield Result(_row(engine, tickets.popleft()))
         done += 1

@@ -215,6 +215,10 @@ def test_init_twice_and_while_the_daemon_runs(inbox: Path, tmp_path: Path, start
     status = daemon.settle()
     assert [watch["files"] for watch in status["watches"]] == [0, 2]
     assert status["watches"][1]["taste"] == "memes"
+    text = places.config_file().read_text()
+    places.config_file().write_text(text.replace('"memes"', '"cats"'))
+    assert imgscore("init", inbox).code == 0
+    assert daemon.settle()["watches"][1]["taste"] == "cats"
 
 
 def test_doctor_finds_what_is_wrong(inbox: Path) -> None:

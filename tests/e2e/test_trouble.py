@@ -104,10 +104,15 @@ def test_little_free_space_is_a_pause(inbox: Path, start: Start) -> None:
     free = shutil.disk_usage(places.data_folder().parent).free
     with places.config_file().open("a") as file:
         file.write(f"free_mb = {2 * free // 10**6}\n")
-    put(inbox, "sun", 3)
+    path = put(inbox, "sun", 3)[0]
+    alone = imgscore("label", "keep", path, "--json")
+    assert alone.code == 5 and "MB free" in alone.err
     daemon = start()
     status = await_status(daemon, lambda status: bool(status["troubles"]))
     assert "free" in str(status["troubles"]) and status["workers"] == 0
+    asked = imgscore("label", "keep", path, "--json")
+    assert (asked.code, asked.err) == (5, alone.err)
+    assert "MB free" in imgscore("score", path).err
 
 
 def test_files_that_may_not_be_read(inbox: Path, start: Start) -> None:
