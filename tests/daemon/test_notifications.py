@@ -137,6 +137,7 @@ def test_a_server_or_bus_that_hangs_does_not_hold_up_the_end(
             assert asked.wait(30)
         _await_no_thread()
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", silent_bus())
+    monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 1.0)
     with closing(Notifications("important", news)) as notifications:
         notifications.look(IDLE, {"model": "x"})
     _await_no_thread()
