@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -55,15 +55,13 @@ class Service:
         self._thread.start()
 
     def _serve(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):  # it was closed
+            while True:
                 message = self._connection.receive()
-            except OSError:
-                return
-            if message.header.message_type == MessageType.method_call:
-                reply = self._reply(message)
-                if reply is not None:
-                    self._connection.send(reply)
+                if message.header.message_type == MessageType.method_call:
+                    reply = self._reply(message)
+                    if reply is not None:
+                        self._connection.send(reply)
 
     def _reply(self, message: Message) -> Message | None:
         try:
