@@ -12,7 +12,7 @@ from imgscore.engine.drawer import DrawTicket
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
 from imgscore.verbs import thumbnails
-from imgscore.verbs.base import Message, Progress, Result, Row, Steps, shown, whole_path
+from imgscore.verbs.base import Message, Progress, Result, Row, Steps, a_step, shown, whole_path
 from imgscore.verbs.score import AHEAD
 from imgscore.verbs.study import answer, inboxes_of, taste_or_first
 from imgscore.watches import Watch
@@ -85,7 +85,7 @@ def _draw(engine: Engine, wanted: list[Draw]) -> Generator[Message | None, Any, 
         while waiting and len(tickets) < AHEAD:
             tickets.append(engine.drawer.ask(waiting.popleft()))
         if tickets[0].answer is None:
-            yield None
+            yield from a_step(engine)
             continue
         drawn += isinstance(tickets.popleft().answer, Drawn)
         done += 1

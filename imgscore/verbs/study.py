@@ -7,7 +7,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store import labels, sightings
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Message, Row, shown
+from imgscore.verbs.base import Message, Row, a_step, shown
 
 
 def taste_or_first(engine: Engine, asked: str | None) -> str:
@@ -23,7 +23,7 @@ def answer(
     while not ticket.done:
         if ticket.error is not None:
             raise ticket.error
-        yield None
+        yield from a_step(engine)
     return ticket.rows
 
 

@@ -9,7 +9,7 @@ from imgscore import places
 from imgscore.engine.drawer import DrawTicket
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
-from imgscore.verbs.base import Result, Steps, whole_path
+from imgscore.verbs.base import Result, Steps, a_step, whole_path
 from imgscore.work.tasks import Draw, Drawn
 
 
@@ -37,7 +37,7 @@ def run(engine: Engine, request: Request) -> Steps:
         tickets.append((image, file, None if os.path.exists(file) else engine.drawer.ask(draw)))
     for image, file, ticket in tickets:
         while ticket is not None and ticket.answer is None:
-            yield None
+            yield from a_step(engine)
         drawn = ticket is None or isinstance(ticket.answer, Drawn)
         yield Result({"sha256": image.sha256, "file": os.fsdecode(file) if drawn else None})
 

@@ -112,7 +112,9 @@ def test_little_free_space_is_a_pause(inbox: Path, start: Start) -> None:
     assert "free" in str(status["troubles"]) and status["workers"] == 0
     asked = imgscore("label", "keep", path, "--json")
     assert (asked.code, asked.err) == (5, alone.err)
-    assert "MB free" in imgscore("score", path).err
+    for verb in (["score", path], ["explain", path], ["report"]):
+        refused = imgscore(*verb)
+        assert refused.code == 5 and "MB free" in refused.err, verb
 
 
 def test_files_that_may_not_be_read(inbox: Path, start: Start) -> None:
