@@ -4,19 +4,26 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tools import cli_docs
 
-PAGES = cli_docs.pages()
-MANUALS = [path for path in PAGES if path.suffix == ".1"]
+MANUALS = [path for path in cli_docs.pages() if path.suffix == ".1"]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_what_is_made_from_the_program_is_current(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == PAGES[path], "make it anew with: make docs"
+def test_what_is_made_from_the_program_is_current() -> None:
+    # in a process of its own: verbs stand in the order in which their files are first imported
+    done = subprocess.run(
+        [sys.executable, "tools/cli_docs.py", "--check"],
+        cwd=cli_docs.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_verb_is_described() -> None:

@@ -7,6 +7,7 @@ Needs the Typer that is installed with the dev extra: its objects are read as th
 import argparse
 import enum
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -257,13 +258,21 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write what is not as it should be."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    for path, text in pages().items():
-        path.parent.mkdir(exist_ok=True)
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+    """Write what is not as it should be, or, with --check, only say so."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
+    check = parser.parse_args().check
+    stale = {
+        path: text
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
+    for path, text in stale.items():
+        if not check:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-            print(f"{path.relative_to(ROOT)} written")
+        print(f"{path.relative_to(ROOT)} {'is stale: make docs' if check else 'written'}")
+    sys.exit(1 if check and stale else 0)
 
 
 if __name__ == "__main__":
