@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from imgscored import server as server_module
-from imgscored.mailbox import END, Mailbox
+from imgscored.mailbox import END, Call, Mailbox
 from imgscored.server import Server
 
 from imgscore import control
@@ -176,17 +176,23 @@ def test_who_leaves_before_the_answer_makes_room(
                 time.sleep(0.02)
 
 
+def asked(mailbox: Mailbox, client: socket.socket, verb: str) -> Call:
+    """The call that a client's request becomes."""
+    client.sendall(control.encode({"verb": verb, "arguments": {}}))
+    while not (calls := mailbox.take().calls):
+        time.sleep(0.01)
+    return calls[0]
+
+
 def test_a_slow_reader_gets_all_of_a_long_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.1)
     mailbox, path = Mailbox(), tmp_path / "control.sock"
     with closing(mailbox), closing(Server(path, mailbox, dict)), connect(path) as client:
-        client.sendall(control.encode({"verb": "history", "arguments": {}}))
-        while not (calls := mailbox.take().calls):
-            time.sleep(0.01)
+        call = asked(mailbox, client, "history")
         for answer in (*([{"result": {"path": "x" * 1000}}] * 2000), {"done": True}, END):
-            calls[0].answers.put(answer)
+            call.answers.put(answer)
         time.sleep(0.5)
         lines = client.makefile("rb").readlines()
     assert len(lines) == 2001 and json.loads(lines[-1]) == {"done": True}
@@ -198,13 +204,11 @@ def test_whoever_follows_and_does_not_read_is_let_go(
     monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.1)
     mailbox, path = Mailbox(), tmp_path / "control.sock"
     with closing(mailbox), closing(Server(path, mailbox, dict)), connect(path) as client:
-        client.sendall(control.encode({"verb": "watch-log", "arguments": {}}))
-        while not (calls := mailbox.take().calls):
-            time.sleep(0.01)
+        call = asked(mailbox, client, "watch-log")
         deadline = time.monotonic() + 20
-        while not calls[0].cancelled:
+        while not call.cancelled:
             assert time.monotonic() < deadline
-            calls[0].answers.put({"result": {"path": "x" * 10_000}})
+            call.answers.put({"result": {"path": "x" * 10_000}})
             time.sleep(0.001)
         lines = client.makefile("rb").readlines()
     assert lines and b"done" not in lines[-1]

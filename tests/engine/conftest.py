@@ -128,10 +128,7 @@ class World:
     def settle(self, engine: Engine) -> None:
         """Look at the disk and go on until nothing is pending."""
         engine.looker.hint_all()
-        deadline = time.monotonic() + 20
-        while not engine.idle:
-            assert time.monotonic() < deadline, engine.pending
-            engine.step(0.05)
+        until_idle(engine)
 
     def settled(self) -> None:
         """A fresh engine, until nothing is pending."""
@@ -154,6 +151,14 @@ class World:
 
     def dates(self) -> dict[str, int]:
         return {one.name: one.stat().st_mtime_ns for one in self.files()}
+
+
+def until_idle(engine: Engine) -> None:
+    """Go on until nothing is pending."""
+    deadline = time.monotonic() + 20
+    while not engine.idle:
+        assert time.monotonic() < deadline, engine.pending
+        engine.step(0.05)
 
 
 def ask(engine: Engine, verb: str, **arguments: Any) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from imgscore.store import deletions, labels
 from imgscore.store.schema import Deletion, Label
 from imgscore.work.tasks import Answer, Crashed, Look, Moving, Task
 from tests.disks import mounted
-from tests.engine.conftest import World, ask
+from tests.engine.conftest import World, ask, until_idle
 
 GIO, CLI = ("gio", "trash"), ("trash-put",)
 
@@ -103,10 +102,7 @@ def test_the_event_of_the_file_that_goes_is_enough(watched: World) -> None:
         watched.settle(engine)
         trash(CLI, file)  # there was no trash to be watched before
         engine.looker.hint(os.fsencode(file))
-        deadline = time.monotonic() + 20
-        while not engine.idle:
-            assert time.monotonic() < deadline
-            engine.step(0.05)
+        until_idle(engine)
         with engine.house.store.read() as txn:
             assert labels.current(txn, "default", of_file) is not None
 

@@ -1,11 +1,10 @@
 """Which folders are compared with the store when many hints come at once."""
 
 import os
-import time
 
 from imgscore.engine import looker
 from imgscore.store import sightings
-from tests.engine.conftest import World
+from tests.engine.conftest import World, until_idle
 
 
 def test_many_new_folders_are_one_look_at_everything(world: World) -> None:
@@ -26,9 +25,6 @@ def test_a_file_whose_name_a_folder_takes_is_gone(world: World) -> None:
         file.unlink()
         inside = world.put("b.jpg", 0.6, "inbox/a.jpg")
         engine.looker.hint_tree(os.fsencode(file))
-        deadline = time.monotonic() + 20
-        while not engine.idle:
-            assert time.monotonic() < deadline
-            engine.step(0.05)
+        until_idle(engine)
         with engine.house.store.read() as txn:
             assert [one.path for one in sightings.every(txn)] == [os.fsencode(inside)]
