@@ -32,6 +32,13 @@ class House:
         """Something that a status shows is different now."""
         self.version += 1
 
+    @property
+    def shortage(self) -> str:
+        """What is said where the store has less room than `free_mb`; "" where it has enough."""
+        free_mb = self.config.daemon.free_mb
+        enough = self.store.free_bytes() >= free_mb * 10**6
+        return "" if enough else f"less than {free_mb} MB free where the store lies"
+
     def head(self, taste: str) -> str:
         """The version of the head that scores a taste under this embedder; "" for none."""
         with self.store.read() as txn:

@@ -161,9 +161,8 @@ class Engine:
 
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""
-        free_mb = self.house.config.daemon.free_mb
-        if self.looker.pending and self.house.store.free_bytes() < free_mb * 10**6:
-            self._stumble(f"less than {free_mb} MB free where the store lies; free some", "disk")
+        if self.looker.pending and (shortage := self.house.shortage):
+            self._stumble(f"{shortage}; free some", "disk")
             return
         saving = bool(self.saving)
         follows = self.looker.advance(now, asked_only=self.paused, saving=saving)

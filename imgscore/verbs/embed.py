@@ -47,9 +47,8 @@ def run(engine: Engine, request: Request) -> Steps:
             "run the command again: it takes the model of the config",
         )
     if request.found:
-        free_mb = house.config.daemon.free_mb
-        if house.store.free_bytes() < free_mb * 10**6:
-            raise StoreError(f"less than {free_mb} MB free where the store lies", "free some")
+        if shortage := house.shortage:
+            raise StoreError(shortage, "free some")
         house.store.commit(lambda txn: _take(txn, request))
         house.changed()
     lacking: list[int] = []
