@@ -156,8 +156,12 @@ class Engine:
 
     @property
     def _may_train(self) -> bool:
-        """Whether all that a head would learn from is there, and nothing speaks against it."""
-        return not self.saving and not self.looker.teaching and self.looker.catch_up.complete
+        """Whether a head is wanted, all it would learn from is there, and nothing is against it.
+
+        Asked at every step: what teaches is looked for last.
+        """
+        wanted = self.learner.wants_training and not self.saving
+        return wanted and self.looker.catch_up.complete and not self.looker.teaching
 
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""

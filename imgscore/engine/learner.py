@@ -142,6 +142,11 @@ class Learner:
         )
 
     @property
+    def wants_training(self) -> bool:
+        """Whether any taste's training is due, now or soon."""
+        return any(state.wants_training for state in self.tastes.values())
+
+    @property
     def _busy(self) -> bool:
         """Whether the one training worker is at work, for us or for the orderer."""
         own = self._studying or any(one.training or one.scoring for one in self.tastes.values())
