@@ -121,7 +121,7 @@ def _strip(files: list[str], room: int, height: int) -> "Image.Image | None":
     pictures: list[Image.Image] = []
     for file in files:
         try:
-            with Image.open(file) as opened:
+            with Image.open(file, formats=("WEBP",)) as opened:
                 picture = opened.convert("RGB")
         except OSError:
             continue

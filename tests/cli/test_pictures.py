@@ -89,3 +89,9 @@ def test_pictures_stand_side_by_side_as_far_as_there_is_room(tmp_path: Path) -> 
     narrow = _strip([wide, high], 200, 100)
     assert narrow is not None and narrow.size == (150, 100)
     assert _strip([damaged, "/nothing"], 1000, 100) is None
+
+
+def test_no_other_decoder_opens_what_lies_in_the_cache(tmp_path: Path) -> None:
+    planted = os.fspath(tmp_path / "planted.webp")
+    Image.new("RGB", (50, 100), "red").save(planted, "TIFF")
+    assert _strip([planted], 1000, 100) is None
