@@ -22,7 +22,7 @@ from imgscore.reconcile.rules import deletion_event
 from imgscore.reconcile.walk import Found, look_at, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
 from imgscore.store import deletions, labels, sightings
-from imgscore.store.schema import Deletion, Fingerprint, LabelEvent, path_key
+from imgscore.store.schema import Deletion, Fingerprint, Label, LabelEvent, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Place, within
 from imgscore.work.tasks import Crashed, Looked, Moving, Stuck
@@ -270,7 +270,8 @@ class Deletions:
         deletions.record(txn, Deletion(one.path, one.seen, digest, one.origin, one.trash))
         taste = one.place.watch.taste
         label = labels.current(txn, taste, digest)
-        event = deletion_event(label, copy_stays=self._copy_stays(txn, taste, digest))
+        stays = self._copy_stays(txn, taste, digest) or self._sibling_stays(one, label)
+        event = deletion_event(label, copy_stays=stays)
         if event is None:
             return False
         logged = LabelEvent(time.time_ns(), taste, digest, event, "xdg_trash", one.path)
@@ -286,6 +287,17 @@ class Deletions:
             if seen is not None and _content(seen) == _content(sighting.seen):
                 return True
         return False
+
+    def _sibling_stays(self, one: Deleted, label: Label | None) -> bool:
+        """Whether the RAW or JPEG of the same name stays: beside it, or where it was kept."""
+        if not one.place.watch.siblings or one.place.role == "trash":
+            return False
+        if siblings.one_stays(one.origin):
+            return True
+        if label is None or label.label != "keep":
+            return False
+        kept = self.house.watches.locate(label.path)
+        return kept is not None and kept.role == "keep" and os.path.lexists(label.path)
 
 
 def _content(seen: Fingerprint) -> tuple[int, int, int, int]:

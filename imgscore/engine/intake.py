@@ -162,7 +162,8 @@ class _Intake:
         event = label_event(appearance)
         if event is not None:
             logged = LabelEvent(self.now_ns, taste, looked.digest, event, "place", path)
-            siblings.append_label(self.txn, logged, share=place.watch.siblings)
+            share = place.watch.siblings and siblings.shares_place(path, event)
+            siblings.append_label(self.txn, logged, share=share)
             self.done.relearn.add(taste)
 
     def _where(self, label: Label, digest: bytes) -> Sighting | Deletion | None:

@@ -18,7 +18,7 @@ from imgscore.order.entries import (
     suffix,
 )
 from imgscore.store import labels, sightings
-from imgscore.store.schema import LabelEvent, Sighting
+from imgscore.store.schema import EventName, LabelEvent, Sighting
 from imgscore.store.store import Txn
 
 _ENDINGS = tuple(SIDECAR_SUFFIXES)
@@ -80,10 +80,30 @@ def together(txn: Txn, path: bytes) -> list[bytes]:
     return [*sorted(images - {path}), *sidecars_of(images)]
 
 
+def one_stays(path: bytes) -> bool:
+    """Whether a RAW or JPEG of the same name lies on the disk where an image was deleted."""
+    there = [name for name in _names(path) if name != path and os.path.lexists(name)]
+    return bool(there) and _is_family(path, there)
+
+
+def shares_place(path: bytes, event: EventName) -> bool:
+    """Whether a label by place is one for all. Who parts with a RAW need not mean its JPEG."""
+    return event != "trash" or suffix(path) not in RAW_SUFFIXES
+
+
 def _beside(txn: Txn, path: bytes) -> list[Sighting]:
     """The RAW and JPEG files of one name in one folder, if there is a RAW among them."""
-    stem = path[: len(path) - len(suffix(path))]
-    there = [sightings.find(txn, stem + spelling) for spelling in _SPELLINGS]
+    there = [sightings.find(txn, name) for name in _names(path)]
     present = [one for one in there if one is not None and not one.gone_ns]
-    suffixes = {suffix(path), *(suffix(one.path) for one in present)}
-    return present if suffixes & RAW_SUFFIXES else []
+    return present if _is_family(path, (one.path for one in present)) else []
+
+
+def _names(path: bytes) -> list[bytes]:
+    """What the RAW and JPEG files of one name can be called."""
+    stem = path[: len(path) - len(suffix(path))]
+    return [stem + spelling for spelling in _SPELLINGS]
+
+
+def _is_family(path: bytes, others: Iterable[bytes]) -> bool:
+    """Whether there is a RAW among files of one name."""
+    return not RAW_SUFFIXES.isdisjoint(map(suffix, (path, *others)))

@@ -59,6 +59,7 @@ def label_event(seen: Appearance) -> EventName | None:
 def deletion_event(label: Label | None, *, copy_stays: bool) -> EventName | None:
     """What an image adds to the label log that was deleted into the desktop's trash.
 
-    Who deletes one of two copies tidies up: while the other stays, that is no verdict.
+    Who deletes one of two copies tidies up: while the other stays, that is no verdict. So it is
+    with a RAW and its JPEG.
     """
     return None if copy_stays or (label is not None and label.label == "trash") else "trash"

@@ -230,6 +230,62 @@ def test_one_of_two_copies_tidied_away_is_no_verdict(watched: World) -> None:
             assert labels.current(txn, "default", of_file) is not None
 
 
+def label_names(world: World, files: dict[str, bytes]) -> dict[str, str | None]:
+    """What the labels are, by name."""
+    found = {name: label(world, content) for name, content in files.items()}
+    return {name: one.label if one else None for name, one in found.items()}
+
+
+@pytest.fixture
+def pair(watched: World) -> dict[str, bytes]:
+    """A RAW and its JPEG among the watched files, by name, with their digests."""
+    return {name: digest(watched.put(name, 0.5)) for name in ("p.NEF", "p.jpg")}
+
+
+@pytest.mark.parametrize("first", ["p.NEF", "p.jpg"])
+def test_one_of_a_pair_deleted_is_no_verdict(
+    watched: World, pair: dict[str, bytes], first: str
+) -> None:
+    (other,) = set(pair) - {first}
+    watched.settled()
+    trash(CLI, watched.inbox / first)
+    watched.settled()
+    assert label_names(watched, pair) == {first: None, other: None}
+    trash(CLI, watched.inbox / other)
+    watched.settled()
+    assert label_names(watched, pair) == {first: None, other: "trash"}
+
+
+def test_a_pair_deleted_is_two_labels(watched: World, pair: dict[str, bytes]) -> None:
+    watched.settled()
+    trash(CLI, *(watched.inbox / name for name in pair))
+    watched.settled()
+    assert set(label_names(watched, pair).values()) == {"trash"}
+
+
+def test_a_sibling_that_was_never_looked_at_counts(watched: World, pair: dict[str, bytes]) -> None:
+    trash(CLI, watched.inbox / "p.NEF")
+    watched.settled()
+    assert set(label_names(watched, pair).values()) == {None}
+
+
+def test_a_pair_whose_jpeg_is_kept_stays_kept(watched: World, pair: dict[str, bytes]) -> None:
+    watched.settled()
+    (watched.inbox / "p.jpg").rename(watched.inbox / "keep" / "p.jpg")
+    watched.settled()
+    trash(CLI, watched.inbox / "p.NEF")
+    watched.settled()
+    assert set(label_names(watched, pair).values()) == {"keep"}
+
+
+def test_without_siblings_each_is_for_itself(watched: World, pair: dict[str, bytes]) -> None:
+    watched.watch["siblings"] = False
+    watched.settled()
+    trash(CLI, watched.inbox / "p.NEF")
+    watched.settled()
+    assert label_names(watched, pair) == {"p.NEF": "trash", "p.jpg": None}
+
+
 def test_an_emptied_trash_keeps_its_labels(watched: World) -> None:
     file = watched.inbox / "a.jpg"
     of_file, file_content = digest(file), file.read_bytes()

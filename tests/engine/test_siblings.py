@@ -124,6 +124,19 @@ def test_a_label_on_one_is_a_label_on_all(shoot: World) -> None:
     assert label_of(shoot, "b.jpg", "b.CR2") == [None, None]
 
 
+def test_a_raw_that_is_sorted_out_says_nothing_of_its_jpeg(shoot: World) -> None:
+    shoot.settled()
+    (shoot.inbox / "b.CR2").rename(shoot.inbox / "trash" / "b.CR2")
+    shoot.settled()
+    assert label_of(shoot, "b.CR2", "b.jpg") == ["trash", None]
+    (shoot.inbox / "trash" / "b.CR2").rename(shoot.inbox / "b.CR2")
+    shoot.settled()
+    assert label_of(shoot, "b.CR2", "b.jpg") == [None, None]
+    (shoot.inbox / "b.jpg").rename(shoot.inbox / "trash" / "b.jpg")
+    shoot.settled()
+    assert label_of(shoot, "b.CR2", "b.jpg") == ["trash", "trash"]
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_parted_siblings_are_labelled_by_their_places(shoot: World, at_once: bool) -> None:
     shoot.settled()
