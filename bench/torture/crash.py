@@ -287,7 +287,7 @@ with Store(Path(sys.argv[1])) as store:
 
 
 def in_migration(scene: Scene, tries: int) -> Iterator[Fault]:
-    """There is one schema so far, so the steps are made up; the transaction is the real one."""
+    """Schemas to come, so the steps are made up; the transaction is the real one."""
     steps = ("in migration:1", "in migration:3", "before commit:2")
 
     def attempt(number: int) -> None:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # With a client waiting, its verb is asked again at least this often (seconds).
 CALL_SECONDS = 0.25
-# A status costs a look at every sighting: at most a twentieth of the time goes into it.
+# A status names every failure, and there may be thousands: a twentieth of the time at most.
 STATUS_SHARE = 20
 LEAST_STATUS_SECONDS = 0.2
 # A worker that neither ends nor runs for so long after its alarm was due hangs.

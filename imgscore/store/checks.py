@@ -8,8 +8,18 @@ from typing import NamedTuple
 import msgspec
 
 from imgscore.errors import StoreError
-from imgscore.store import archive, deletions, labels, originals, records, sightings, vectors
-from imgscore.store.schema import DIGEST_SIZE, path_key
+from imgscore.store import (
+    archive,
+    counts,
+    deletions,
+    labels,
+    migrations,
+    originals,
+    records,
+    sightings,
+    vectors,
+)
+from imgscore.store.schema import DIGEST_SIZE, SCHEMA_VERSION, path_key
 from imgscore.store.store import Txn
 
 MOST_PROBLEMS = 10
@@ -38,7 +48,12 @@ def every(txn: Txn) -> Iterator[Finding]:
     )
     for what, entries in whole:
         yield _readable(what, entries)
-    for what, check in (("places", _places), ("scores", _scores), ("labels", _labels)):
+    for what, check in (
+        ("places", _places),
+        ("scores", _scores),
+        ("labels", _labels),
+        ("counts", _counts),
+    ):
         yield _attempt(what, partial(check, txn))
     for embedder in vectors.embedders(txn):
         yield _attempt(f"vectors of {embedder}", partial(_vectors, txn, embedder))
@@ -108,6 +123,20 @@ def _labels(txn: Txn) -> Finding:
     if count != labels.last_sequence(txn):
         problems.append(f"{count} events are in the log, and {labels.last_sequence(txn)} were")
     return Finding("labels", count, problems)
+
+
+def _counts(txn: Txn) -> Finding:
+    """What is kept by difference must be what is there; an older store is counted when opened."""
+    kept = counts.every(txn)
+    if migrations.schema(txn) < SCHEMA_VERSION:
+        return Finding("counts", len(kept), [])
+    there = migrations.recount(txn)
+    problems = [
+        f"{ascii(key)[2:-1]}: {kept.get(key, 0)} are counted, and {there.get(key, 0)} are there"
+        for key in sorted(kept.keys() | there.keys())
+        if kept.get(key, 0) != there.get(key, 0)
+    ]
+    return Finding("counts", len(kept), problems[:MOST_PROBLEMS])
 
 
 def _vectors(txn: Txn, embedder: str) -> Finding:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from imgscore.store import counts as kept
 from imgscore.store.schema import Label, LabelEvent, LabelName, pack
 from imgscore.store.store import Txn
 
@@ -18,12 +19,15 @@ def _key(taste: str, digest: bytes) -> bytes:
 def append(txn: Txn, event: LabelEvent) -> int:
     """Log an event and make it the digest's current label; returns its sequence number."""
     number = txn.table("label_log").append(pack(event))
-    current, key = txn.table("labels"), _key(event.taste, event.digest)
+    table, key = txn.table("labels"), _key(event.taste, event.digest)
+    before = current(txn, event.taste, event.digest)
+    after: LabelName | None = None
     if event.label == "clear":
-        current.delete(key)
+        table.delete(key)
     else:
-        label = Label(event.label, number, event.time_ns, event.source, event.path)
-        current.put(key, pack(label))
+        after = event.label
+        table.put(key, pack(Label(after, number, event.time_ns, event.source, event.path)))
+    kept.label_changed(txn, event.taste, before.label if before else None, after)
     return number
 
 
@@ -47,10 +51,8 @@ def tastes(txn: Txn) -> set[str]:
 
 def counts(txn: Txn, taste: str) -> dict[LabelName, int]:
     """How many digests are labelled keep and trash."""
-    found: dict[LabelName, int] = {"keep": 0, "trash": 0}
-    for _, label in every(txn, taste):
-        found[label.label] += 1
-    return found
+    names: tuple[LabelName, ...] = ("keep", "trash")
+    return {name: kept.labelled(txn, taste, name) for name in names}
 
 
 def log(txn: Txn) -> Iterator[tuple[int, LabelEvent]]:

@@ -7,11 +7,33 @@ from collections.abc import Callable
 
 from imgscore.errors import StoreError
 from imgscore.steps import step
+from imgscore.store import counts, labels, sightings
 from imgscore.store.schema import SCHEMA_VERSION
 from imgscore.store.store import Txn
 
+
+def _count(txn: Txn) -> None:
+    """What is kept in `counts` since schema 2."""
+    counts.replace(txn, recount(txn))
+
+
+def recount(txn: Txn) -> dict[bytes, int]:
+    """What `counts` must hold."""
+    named = (
+        (taste, label.label)
+        for taste in labels.tastes(txn)
+        for _, label in labels.every(txn, taste)
+    )
+    return counts.recount(txn, sightings.every(txn), named)
+
+
 # STEPS[n] turns schema n into schema n + 1.
-STEPS: dict[int, Callable[[Txn], None]] = {}
+STEPS: dict[int, Callable[[Txn], None]] = {1: _count}
+
+
+def schema(txn: Txn) -> int:
+    """The version that a store has; 0 for a new one."""
+    return int(txn.table("meta").get(b"schema") or 0)
 
 
 def migrate(
@@ -19,8 +41,7 @@ def migrate(
 ) -> None:
     """Bring the store to `version`. Raises StoreError for a store from a newer imgscore."""
     meta = txn.table("meta")
-    raw = meta.get(b"schema")
-    found = int(raw) if raw else version
+    found = schema(txn) or version
     if found > version:
         raise StoreError(
             f"the store has schema {found}, and this imgscore knows {version}",
@@ -29,5 +50,5 @@ def migrate(
     for number in range(found, version):
         steps[number](txn)
         step("in migration")
-    if raw is None or found != version:
+    if schema(txn) != version:
         meta.put(b"schema", str(version).encode())

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from imgscore.images.traits import Traits
+from imgscore.store import counts, sightings
+from imgscore.store.counts import score_prefix
 from imgscore.store.schema import DIGEST_SIZE, Failure, HeadRecord, Ties, Touch, pack, path_key
 from imgscore.store.store import Txn
 
@@ -59,11 +61,15 @@ def every_traits(txn: Txn) -> Iterator[tuple[bytes, Traits]]:
 
 def record_scores(txn: Txn, taste: str, head: str, scores: bytes) -> None:
     """Write scores under one head: `scores` is packed as pack_score does, one after another."""
-    step, prefix = PACKED_SCORE_SIZE, _scores(taste, head)
-    txn.table("scores").put_many(
-        (prefix + scores[at : at + DIGEST_SIZE], scores[at + DIGEST_SIZE : at + step])
+    step, prefix = PACKED_SCORE_SIZE, score_prefix(taste, head)
+    values = {
+        scores[at : at + DIGEST_SIZE]: scores[at + DIGEST_SIZE : at + step]
         for at in range(0, len(scores), step)
-    )
+    }
+    is_known = is_scored(txn, taste, head)
+    new = [digest for digest in values if not is_known(digest)]
+    counts.score_came(txn, prefix, sightings.inboxes(txn, new))
+    txn.table("scores").put_many((prefix + digest, value) for digest, value in values.items())
 
 
 def pack_score(digest: bytes, score: float, deviation: float) -> bytes:
@@ -73,13 +79,13 @@ def pack_score(digest: bytes, score: float, deviation: float) -> bytes:
 
 def score(txn: Txn, taste: str, head: str, digest: bytes) -> tuple[float, float] | None:
     """(score, deviation) of a digest under a head."""
-    value = txn.table("scores").get(_scores(taste, head) + digest)
+    value = txn.table("scores").get(score_prefix(taste, head) + digest)
     return None if value is None else _score.unpack(value)
 
 
 def is_scored(txn: Txn, taste: str, head: str) -> Callable[[bytes], bool]:
     """Whether a head has scored a digest, to be asked of many."""
-    prefix, get = _scores(taste, head), txn.table("scores").getter()
+    prefix, get = score_prefix(taste, head), txn.table("scores").getter()
     return lambda digest: bool(get(prefix + digest, b""))
 
 
@@ -92,11 +98,8 @@ def every_score(txn: Txn) -> Iterator[tuple[bytes, float, float]]:
 
 def forget_scores(txn: Txn, taste: str, head: str) -> None:
     """Drop all scores that a head gave; they can be had again from the embeddings."""
-    txn.table("scores").delete_all(_scores(taste, head))
-
-
-def _scores(taste: str, head: str) -> bytes:
-    return f"{taste}\0{head}\0".encode()
+    txn.table("scores").delete_all(score_prefix(taste, head))
+    counts.scores_went(txn, score_prefix(taste, head))
 
 
 def record_head(txn: Txn, head: HeadRecord) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from imgscore.watches import Role
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DIGEST_SIZE = 32
 
 LabelName = Literal["keep", "trash"]

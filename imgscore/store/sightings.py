@@ -9,6 +9,7 @@ from itertools import filterfalse
 
 import msgspec
 
+from imgscore.store import counts
 from imgscore.store.schema import (
     DIGEST_SIZE,
     FINGERPRINT_SIZE,
@@ -58,24 +59,31 @@ def find(txn: Txn, path: bytes) -> Sighting | None:
 
 
 def record(txn: Txn, sighting: Sighting) -> None:
-    """Write a sighting, and let its digest point to its path."""
+    """Write a sighting, let its digest point to its path, and count it."""
     key = path_key(sighting.path)
     table = txn.table("sightings")
     old = table.get(key)
-    if old is not None:
-        old_digest = decode(old).digest
-        if old_digest != sighting.digest:
-            txn.table("places").delete(old_digest + key)
-    rest = _Rest(sighting.path, sighting.digest, sighting.inbox, sighting.role, sighting.gone_ns)
-    table.put(key, sighting.seen.packed() + pack(rest))
+    rest = pack(
+        _Rest(sighting.path, sighting.digest, sighting.inbox, sighting.role, sighting.gone_ns)
+    )
+    table.put(key, sighting.seen.packed() + rest)
+    if old is not None and old[FINGERPRINT_SIZE:] == rest:
+        return  # the same file in the same place, as after each touch
+    before = None if old is None else decode(old)
+    if before is not None and before.digest != sighting.digest:
+        txn.table("places").delete(before.digest + key)
     txn.table("places").put(sighting.digest + key, b"")
+    counts.moved(txn, before, sighting)
 
 
 def forget(txn: Txn, sighting: Sighting) -> None:
     """Remove a sighting altogether; labels and originals stay."""
     key = path_key(sighting.path)
-    txn.table("sightings").delete(key)
-    txn.table("places").delete(sighting.digest + key)
+    before = find(txn, sighting.path)
+    if before is not None:
+        txn.table("sightings").delete(key)
+        txn.table("places").delete(before.digest + key)
+        counts.moved(txn, before, None)
 
 
 def every(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
@@ -84,18 +92,6 @@ def every(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
         sighting = decode(value)
         if gone or not sighting.gone_ns:
             yield sighting
-
-
-def digests(
-    txn: Txn, places: Iterable[tuple[bytes, Role]]
-) -> Iterator[tuple[tuple[bytes, Role], bytes]]:
-    """(place, digest) of every present sighting in these places; nothing is decoded."""
-    endings = [(ending(*place), place) for place in places]
-    for _, value in txn.table("sightings").scan():
-        for end, place in endings:
-            if value.endswith(end):
-                yield place, value[-len(end) - DIGEST_SIZE : -len(end)]
-                break
 
 
 def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
@@ -129,6 +125,18 @@ def beyond(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
 def places(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
     """(digest, path key) of every sighting, as they are found by digest."""
     return ((key[:DIGEST_SIZE], key[DIGEST_SIZE:]) for key, _ in txn.table("places").scan())
+
+
+def inboxes(txn: Txn, digests: Iterable[bytes]) -> Iterator[bytes]:
+    """The inbox of each present sighting of these digests that lies in one."""
+    table, places_of = txn.table("sightings"), txn.table("places")
+    for digest in digests:
+        for key, _ in places_of.scan(digest):
+            value = table.get(key[DIGEST_SIZE:])
+            if value is not None:
+                rest = _decoder.decode(value[FINGERPRINT_SIZE:])
+                if rest.role == "inbox" and not rest.gone_ns:
+                    yield rest.inbox
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Sighting]:

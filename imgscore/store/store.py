@@ -30,7 +30,7 @@ MAP_SIZE = 64 * 2**30
 TABLES = (
     "meta", "sightings", "places", "failures", "traits", "embedders", "vectors", "rows",
     "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
-    "deletions",
+    "deletions", "counts",
 )  # fmt: skip
 RESTORE_REMEDY = (
     "it is left as it is; go back to the newest automatic backup with `imgscore db restore`, "
@@ -75,6 +75,12 @@ class Table:
         """The entry with the greatest key."""
         with self._txn.cursor(db=self._database) as cursor:
             return cursor.item() if cursor.last() else None
+
+    def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
+        """The entry with the least key that is not below `key`."""
+        with self._txn.cursor(db=self._database) as cursor:
+            there = cursor.set_range(key) if key else cursor.first()
+            return cursor.item() if there else None
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """All entries whose key starts with `prefix`, in key order."""
@@ -136,6 +142,9 @@ class _NoTable(Table):
         return lambda key, default: default
 
     def last(self) -> tuple[bytes, bytes] | None:
+        return None
+
+    def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
         return None
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:

@@ -8,13 +8,13 @@ import msgspec
 
 from imgscore.embedders import registry
 from imgscore.engine.engine import Engine
-from imgscore.store import records, sightings
+from imgscore.store import counts, records
+from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Row, Steps, shown
 from imgscore.verbs.order import row
-from imgscore.watches import Role, Watch
+from imgscore.watches import Watch
 
 MOST_FAILURES = 100
-ROLES: tuple[Role, ...] = ("inbox", "keep", "trash")
 MOST_EXAMPLES = 5
 LAST_EVENTS = 12
 
@@ -34,27 +34,25 @@ def status(engine: Engine, *, running: bool = False) -> Row:
     state = ("paused" if engine.paused else "running") if running else "offline"
     tastes = engine.learner.tastes
     heads = {taste: house.ordering_head(taste) for taste in tastes}
-    tallies = _tally(engine, heads)
     with house.store.read() as txn:
         failed = [
             {"path": shown(one.path), "reason": one.reason, "remedy": one.remedy}
             for one in sorted(records.failures(txn), key=lambda one: -one.seen.ctime_ns)
         ]
+        tallies = {
+            watch.inbox: _tally(txn, watch, heads[watch.taste]) for watch in house.watches.all
+        }
     failed += [
         {"path": shown(path), "reason": error.what, "remedy": error.remedy}
         for path, error in islice(engine.orderer.refusals().items(), MOST_FAILURES)
     ]
     watches: list[dict[str, Any]] = []
     for watch in house.watches.all:
-        tally = tallies[watch.inbox]
         taste = tastes[watch.taste]
         watches.append(
             {
                 "inbox": shown(watch.inbox),
-                "files": tally["inbox"],
-                "scored": tally["scored"],
-                "keep": tally["keep"],
-                "trash": tally["trash"],
+                **tallies[watch.inbox],
                 "state": _watch_state(engine, watch.inbox, watch.taste),
                 "taste": watch.taste,
                 "head": heads[watch.taste] or None,
@@ -88,23 +86,14 @@ def status(engine: Engine, *, running: bool = False) -> Row:
     }
 
 
-def _tally(engine: Engine, heads: dict[str, str]) -> dict[bytes, dict[str, int]]:
-    """Files by place, and scored files, of each inbox."""
-    house = engine.house
-    found = {
-        watch.inbox: {"inbox": 0, "keep": 0, "trash": 0, "scored": 0} for watch in house.watches.all
+def _tally(txn: Txn, watch: Watch, head: str) -> dict[str, int]:
+    """Files by place, and scored files, of an inbox."""
+    return {
+        "files": counts.files(txn, watch.inbox, "inbox"),
+        "scored": counts.scored(txn, watch.inbox, watch.taste, head),
+        "keep": counts.files(txn, watch.inbox, "keep"),
+        "trash": counts.files(txn, watch.inbox, "trash"),
     }
-    places = [(watch.inbox, role) for watch in house.watches.all for role in ROLES]
-    with house.store.read() as txn:
-        scored = {
-            watch.inbox: records.is_scored(txn, watch.taste, heads[watch.taste])
-            for watch in house.watches.all
-        }
-        for (inbox, role), digest in sightings.digests(txn, places):
-            found[inbox][role] += 1
-            if role == "inbox":
-                found[inbox]["scored"] += scored[inbox](digest)
-    return found
 
 
 def _planned(engine: Engine, watch: Watch) -> Row:

@@ -34,7 +34,7 @@ DIGEST = bytes(range(32))
 SEEN = Fingerprint(1, 2, 3, 4, 5)
 TABLES = (
     "sightings", "places", "failures", "traits", "vectors", "rows", "label_log", "labels",
-    "originals", "journal", "heads", "scores", "archive", "deletions",
+    "originals", "journal", "heads", "scores", "archive", "deletions", "counts",
 )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_a_damaged_record_is_found(store: Store, table: str) -> None:
     assert problems(store)
 
 
-@pytest.mark.parametrize("table", ["places", "rows", "labels", "label_log", "vectors"])
+@pytest.mark.parametrize("table", ["places", "rows", "labels", "label_log", "vectors", "counts"])
 def test_a_record_that_is_missing_is_found(store: Store, table: str) -> None:
     def lose(txn: Txn) -> None:
         key, _ = next(txn.table(table).scan())

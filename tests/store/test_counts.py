@@ -1,0 +1,103 @@
+"""What is counted by difference is what is there, whatever came in which order."""
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from imgscore.store import counts, labels, migrations, records, sightings
+from imgscore.store.schema import Fingerprint, LabelEvent, Sighting
+from imgscore.store.store import Store, Txn
+
+PATHS = [b"/in/a", b"/in/b", b"/in/in/c"]
+DIGESTS = [bytes([number]) * 32 for number in (0, 1, 255)]
+INBOXES = [b"/in", b"/in/in"]
+TASTES = ["default", "memes"]
+
+paths, digests, inboxes = map(some.sampled_from, (PATHS, DIGESTS, INBOXES))
+tastes, heads = some.sampled_from(TASTES), some.sampled_from(["1", "10", "2"])
+see = some.tuples(
+    some.just("see"),
+    paths,
+    digests,
+    inboxes,
+    some.sampled_from(["inbox", "keep", "trash"]),
+    some.sampled_from([0, 0, 0, 5]),
+    some.integers(1, 2),
+)
+changes = some.one_of(
+    see,
+    some.tuples(some.just("lose"), paths),
+    some.tuples(some.just("score"), tastes, heads, some.lists(digests)),
+    some.tuples(some.just("retire"), tastes, heads),
+    some.tuples(some.just("label"), tastes, digests, some.sampled_from(["keep", "trash", "clear"])),
+)
+
+
+def change(txn: Txn, what: str, *how: Any) -> None:
+    match what:
+        case "see":
+            path, digest, inbox, role, gone_ns, inode = how
+            seen = Fingerprint(1, inode, 3, 4, 5)
+            sightings.record(txn, Sighting(path, seen, digest, inbox, role, gone_ns))
+        case "lose":
+            known = sightings.find(txn, how[0])
+            if known is not None:
+                sightings.forget(txn, known)
+        case "score":
+            packed = b"".join(records.pack_score(digest, 0.5, 0.1) for digest in how[2])
+            records.record_scores(txn, how[0], how[1], packed)
+        case "retire":
+            records.forget_scores(txn, *how)
+        case "label":
+            taste, digest, label = how
+            labels.append(txn, LabelEvent(1, taste, digest, label, "cli", b"/in/a"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(story=some.lists(changes, max_size=30))
+def test_they_are_what_a_look_at_everything_gives(
+    story: list[tuple[Any, ...]], tmp_path_factory: Any
+) -> None:
+    class UndoneError(Exception):
+        pass
+
+    with Store(tmp_path_factory.getbasetemp() / "counts") as store:
+        try:
+            with store.write() as txn:
+                for one in story:
+                    change(txn, *one)
+                assert counts.every(txn) == migrations.recount(txn)
+                for inbox in INBOXES:
+                    files = list(sightings.in_place(txn, inbox, "inbox"))
+                    assert counts.files(txn, inbox, "inbox") == len(files)
+                    for taste in TASTES:
+                        done = records.is_scored(txn, taste, "1")
+                        scored = sum(done(one.digest) for one in files)
+                        assert counts.scored(txn, inbox, taste, "1") == scored
+                raise UndoneError
+        except UndoneError:
+            pass
+
+
+def test_a_store_from_before_they_were_kept_is_counted_when_it_is_opened(tmp_path: Path) -> None:
+    seen = Fingerprint(1, 2, 3, 4, 5)
+
+    def fill(txn: Txn) -> None:
+        for number, path in enumerate(PATHS):
+            sightings.record(txn, Sighting(path, seen, DIGESTS[number], b"/in", "inbox"))
+        sightings.record(txn, Sighting(b"/in/keep/d", seen, DIGESTS[0], b"/in", "keep"))
+        sightings.record(txn, Sighting(b"/in/e", seen, DIGESTS[0], b"/in", "inbox", 5))
+        change(txn, "score", "default", "1", DIGESTS[:2])
+        change(txn, "label", "default", DIGESTS[0], "keep")
+        txn.table("counts").delete_all(b"")
+        txn.table("meta").put(b"schema", b"1")
+
+    with Store(tmp_path / "store") as store:
+        store.commit(fill)
+    with Store(tmp_path / "store") as store, store.read() as txn:
+        assert counts.files(txn, b"/in", "inbox") == 3
+        assert counts.files(txn, b"/in", "keep") == 1
+        assert counts.scored(txn, b"/in", "default", "1") == 2
+        assert labels.counts(txn, "default") == {"keep": 1, "trash": 0}
