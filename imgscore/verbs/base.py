@@ -5,19 +5,27 @@ from __future__ import annotations
 import importlib
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from imgscore.errors import ImgscoreError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from imgscore.engine.drawer import DrawTicket
     from imgscore.engine.engine import Engine
+    from imgscore.engine.looker import Ticket
 
 # Verbs that ask for work now, which on battery would wait.
 WORK_NOW = frozenset({"heads", "scan", "train"})
 
+# Files that workers are asked about before the first of them is waited for.
+AHEAD = 64
+
+Asked = TypeVar("Asked", "Ticket", "DrawTicket")
 Row = dict[str, Any]
 """One result, as `--json` prints it."""
 
@@ -80,6 +88,21 @@ def a_step(engine: Engine) -> Steps:
     if trouble is not None:
         raise StoreError(trouble, "try again then")
     yield None
+
+
+def in_turn(tickets: Iterator[Asked]) -> Iterator[Asked | None]:
+    """Tickets in their order, each once it is answered; None means "take a step".
+
+    `tickets` is read as far ahead as keeps the workers busy.
+    """
+    waiting = deque(islice(tickets, AHEAD))
+    while waiting:
+        if waiting[0].answer is None:
+            yield None
+        else:
+            answered = waiting.popleft()
+            waiting.extend(islice(tickets, 1))
+            yield answered
 
 
 def until_idle(engine: Engine, what: str) -> Steps:

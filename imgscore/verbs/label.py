@@ -1,7 +1,6 @@
 """label: say keep, trash or clear of files where they are, without moving them."""
 
 import time
-from collections import deque
 from typing import Literal
 
 import msgspec
@@ -13,8 +12,8 @@ from imgscore.engine.looker import Ticket
 from imgscore.store import labels
 from imgscore.store.schema import EventName, LabelEvent, Source
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Result, Steps, a_step, shown, whole_path
-from imgscore.verbs.score import AHEAD, problem, taste_of
+from imgscore.verbs.base import Result, Steps, a_step, in_turn, shown, whole_path
+from imgscore.verbs.score import ask, problem
 from imgscore.work.tasks import Looked
 
 
@@ -28,17 +27,12 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row a file."""
-    tickets: deque[Ticket] = deque()
-    waiting = deque(whole_path(file) for file in request.files)
+    paths = [whole_path(file) for file in request.files]
     tastes: set[str] = set()
-    while waiting or tickets:
-        while waiting and len(tickets) < AHEAD:
-            path = waiting.popleft()
-            tickets.append(engine.looker.ask(path, taste_of(engine, path, request.taste)))
-        if tickets[0].answer is None:
+    for ticket in in_turn(ask(engine, paths, request.taste)):
+        if ticket is None:
             yield from a_step(engine)
             continue
-        ticket = tickets.popleft()
         digest = record(engine, [(ticket, request.label)], "cli")[0]
         if digest is not None:
             tastes.add(ticket.taste)

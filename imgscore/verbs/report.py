@@ -1,19 +1,26 @@
 """report: gather what the page of a taste shows, and make the thumbnails that it lacks."""
 
 import os
-from collections import deque
 from collections.abc import Generator
 from typing import Any
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.drawer import DrawTicket
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
 from imgscore.verbs import thumbnails
-from imgscore.verbs.base import Message, Progress, Result, Row, Steps, a_step, shown, whole_path
-from imgscore.verbs.score import AHEAD
+from imgscore.verbs.base import (
+    Message,
+    Progress,
+    Result,
+    Row,
+    Steps,
+    a_step,
+    in_turn,
+    shown,
+    whole_path,
+)
 from imgscore.verbs.study import answer, inboxes_of, taste_or_first
 from imgscore.watches import Watch
 from imgscore.work.tasks import Draw, Drawn
@@ -78,16 +85,12 @@ def _folders(taste: str) -> tuple[bytes, bytes]:
 
 def _draw(engine: Engine, wanted: list[Draw]) -> Generator[Message | None, Any, int]:
     """Make thumbnails; returns how many there were. A file that has changed or gone has none."""
-    waiting = deque(wanted)
-    tickets: deque[DrawTicket] = deque()
     done = drawn = 0
-    while waiting or tickets:
-        while waiting and len(tickets) < AHEAD:
-            tickets.append(engine.drawer.ask(waiting.popleft()))
-        if tickets[0].answer is None:
+    for ticket in in_turn(map(engine.drawer.ask, wanted)):
+        if ticket is None:
             yield from a_step(engine)
             continue
-        drawn += isinstance(tickets.popleft().answer, Drawn)
+        drawn += isinstance(ticket.answer, Drawn)
         done += 1
         yield Progress("drawing thumbnails", done, len(wanted))
     return drawn

@@ -1,6 +1,6 @@
 """score: what the current head says of files, wherever they lie."""
 
-from collections import deque
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -8,11 +8,17 @@ from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.looker import Ticket
 from imgscore.store import labels
-from imgscore.verbs.base import Progress, Result, Row, Steps, a_step, shown, whole_path
+from imgscore.verbs.base import (
+    Progress,
+    Result,
+    Row,
+    Steps,
+    a_step,
+    in_turn,
+    shown,
+    whole_path,
+)
 from imgscore.work.tasks import Answer, Crashed, Looked, Moving, Refused, Stuck, Unreadable
-
-# Files handed in at a time: enough to keep the workers busy.
-AHEAD = 64
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,19 +30,21 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row a file, in the order given."""
-    tickets: deque[Ticket] = deque()
-    waiting = deque(request.files)
+    paths = map(whole_path, request.files)
     done = 0
-    while waiting or tickets:
-        while waiting and len(tickets) < AHEAD:
-            path = whole_path(waiting.popleft())
-            tickets.append(engine.looker.ask(path, taste_of(engine, path, request.taste)))
-        if tickets[0].answer is None:
+    for ticket in in_turn(ask(engine, paths, request.taste)):
+        if ticket is None:
             yield from a_step(engine)
             continue
-        yield Result(_row(engine, tickets.popleft()))
+        yield Result(_row(engine, ticket))
         done += 1
         yield Progress("scoring", done, len(request.files))
+
+
+def ask(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[Ticket]:
+    """Have workers look at files, each when its ticket is taken."""
+    for path in paths:
+        yield engine.looker.ask(path, taste_of(engine, path, taste))
 
 
 def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
