@@ -19,6 +19,7 @@ from bench.torture.yard import Fault, LostError, Yard, ending
 from imgscore.errors import ImgscoreError
 from imgscore.store import names
 from imgscore.store.store import Store, Txn
+from imgscore.verbs.base import Row
 
 # Root without its powers is asked for permission like anybody else.
 POWERLESS = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
@@ -77,6 +78,13 @@ def _whole(yard: Yard, dates: dict[str, int], labels: int = 6) -> None:
         raise LostError(f"{found} labels, and not {labels}")
 
 
+def _refused(status: Row, why: str, *names: str) -> None:
+    """These files cannot be used, for that reason, and no others."""
+    reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
+    if set(reasons) != set(names) or not all(why in reason for reason in reasons.values()):
+        raise LostError(f"failed: {reasons}")
+
+
 def _mounted(what: list[str | Path], point: Path) -> contextlib.AbstractContextManager[None]:
     @contextlib.contextmanager
     def block() -> Iterator[None]:
@@ -126,9 +134,7 @@ def unreadable(yard: Yard) -> None:
         yard.start()
         draw("sun", 300, yard.inbox)
         status = yard.settle()
-        reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
-        if set(reasons) != {"bad.png"} or "Input/output" not in reasons["bad.png"]:
-            raise LostError(f"failed: {reasons}")
+        _refused(status, "Input/output", "bad.png")
         if status["watches"][0]["scored"] != 15:
             raise LostError(f"the others wait: {status['watches']}")
         yard.stop()
@@ -151,11 +157,7 @@ def locked_files(yard: Yard) -> None:
         path.chmod(0)
     yard.start(POWERLESS)
     status = yard.settle()
-    reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
-    if set(reasons) != {path.name for path in paths}:
-        raise LostError(f"failed: {reasons}")
-    if not all("ermission" in reason for reason in reasons.values()):
-        raise LostError(f"the reasons are {reasons}")
+    _refused(status, "ermission", file.name, folder.name)
     file.chmod(0o600)
     folder.chmod(0o700)
     yard.until(lambda one: not one["failed"], "files that may be read again")

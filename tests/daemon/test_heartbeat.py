@@ -16,10 +16,10 @@ from imgscored.mailbox import Mailbox
 from imgscored.notify import notify
 from imgscored.watcher import Watcher
 
-from imgscore.store.store import Store
-from imgscore.work.pool import Pool, WorkerSettings
+from imgscore.work.pool import Pool
 from imgscore.work.tasks import Look
 from tests.conftest import draw
+from tests.pools import real_pool
 
 SPIN = """
 import sys
@@ -54,12 +54,8 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
-    with Store(tmp_path / "store") as store:
-        settings = WorkerSettings(
-            store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=60
-        )
-        with Pool(settings, size=1, idle_seconds=60) as pool:
-            yield pool
+    with real_pool(tmp_path, 1, file_seconds=60, idle_seconds=60) as pool:
+        yield pool
 
 
 def look(pool: Pool, path: Path) -> None:

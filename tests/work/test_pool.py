@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.store.store import Store
-from imgscore.work.pool import NoWorkerError, Pool, WorkerSettings
+from imgscore.work.pool import NoWorkerError, Pool
 from imgscore.work.tasks import Answer, Crashed, Look, Looked, Moving, Refused, Train, Unreadable
 from tests.conftest import draw
+from tests.pools import real_pool
 
 
 @pytest.fixture
@@ -25,13 +25,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
-    with Store(tmp_path / "store") as store:
-        settings = WorkerSettings(
-            store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=2
-        )
-        with Pool(settings, size=2, idle_seconds=0.5) as pool:
-            yield pool
-            assert pool.alive <= 3
+    with real_pool(tmp_path, 2, file_seconds=2, idle_seconds=0.5) as pool:
+        yield pool
+        assert pool.alive <= 3
 
 
 def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
