@@ -1,0 +1,19 @@
+"""Real worker processes over an empty store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from imgscore.store.store import Store
+from imgscore.work.pool import Pool, WorkerSettings
+
+
+@contextmanager
+def real_pool(folder: Path, size: int, *, file_seconds: int, idle_seconds: float) -> Iterator[Pool]:
+    """A pool of up to `size` workers, with store and heads under `folder`."""
+    with Store(folder / "store") as store:
+        settings = WorkerSettings(
+            store.folder, folder / "heads", "efficientnet-lite0", "cpu", file_seconds=file_seconds
+        )
+        with Pool(settings, size, idle_seconds=idle_seconds) as pool:
+            yield pool
