@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +17,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from imgscore.config import Config
 from imgscore.demo.house import House
-from imgscore.store import labels, vectors
-from imgscore.store.schema import LabelEvent, LabelName
+from imgscore.embedders import registry
+from imgscore.engine.catch_up import COMPLETE
+from imgscore.store import labels, records, sightings, vectors
+from imgscore.store.schema import Fingerprint, LabelEvent, LabelName, Sighting
 from imgscore.store.store import Store, Txn
 
 MOST_SECONDS = 120.0
+FILES_A_FOLDER = 1000
 
 
 class Run(NamedTuple):
@@ -49,6 +56,32 @@ def fill(folder: Path, files: Sequence[Path]) -> list[Path]:
         shutil.copyfile(file, copy)
         copies.append(copy)
     return copies
+
+
+def fill_known(txn: Txn, house: House, count: int) -> None:
+    """Tiny distinct pictures and sightings of them, as if each had been embedded."""
+    inbox = os.fsencode(house.inbox)
+    records.set_setting(txn, COMPLETE, registry.spec(Config().model).id)
+    for number in range(count):
+        folder = house.inbox / f"{number // FILES_A_FOLDER:03}"
+        if number % FILES_A_FOLDER == 0:
+            folder.mkdir()
+        path, data = folder / f"{number:06}.png", _png(number)
+        path.write_bytes(data)
+        seen = Fingerprint.of_stat(path.stat())
+        digest = hashlib.sha256(data).digest()
+        sightings.record(txn, Sighting(os.fsencode(path), seen, digest, inbox, "inbox"))
+
+
+def _png(number: int) -> bytes:
+    """A picture of one pixel, and a number that makes it unique."""
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    pixel = zlib.compress(b"\0" + number.to_bytes(3, "big"))
+    parts = ((b"IHDR", header), (b"IDAT", pixel), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts
+    )
 
 
 def imgscore(house: House, *arguments: str) -> Run:
