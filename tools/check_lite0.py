@@ -62,7 +62,8 @@ def main() -> None:
     )
     cosines, behind, seconds = [], [], {"torch": 0.0, "onnx": 0.0}
     for file in random.Random(0).sample(files, min(arguments.images, len(files))):
-        for view in views(decode(file.read_bytes()).pixels):
+        picture = decode(file.read_bytes())
+        for view in views(picture.pixels, (picture.traits.width, picture.traits.height)):
             start = time.perf_counter()
             expected, logits = reference(network, view)
             between = time.perf_counter()

@@ -28,6 +28,7 @@ from imgscore.images.views import views
 Pixels = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Size = tuple[int, int]
 LABELS = (10, 30, 100, 300, 1000)
 DRAWS = 6
 SQUARE = (224, 224)
@@ -49,36 +50,42 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if is_image_name(path.name.encode()))
 
 
-def squashed(pixels: Pixels) -> list[Pixels]:
+def squashed(pixels: Pixels, _: Size) -> list[Pixels]:
     """One square view, whatever the proportions."""
     return [np.asarray(Image.fromarray(pixels).resize(SQUARE, Image.Resampling.BICUBIC))]
 
 
-def letterboxed(pixels: Pixels) -> list[Pixels]:
+def letterboxed(pixels: Pixels, _: Size) -> list[Pixels]:
     """One square view with grey bars."""
     height, width = pixels.shape[:2]
     side = max(height, width)
     square = Image.new("RGB", (side, side), (128, 128, 128))
     square.paste(Image.fromarray(pixels), ((side - width) // 2, (side - height) // 2))
-    return squashed(np.asarray(square))
+    return squashed(np.asarray(square), square.size)
 
 
 def vectors_of(
-    files: list[Path], viewer: Callable[[Pixels], list[Pixels]], model: bytes, grey: int = 128
+    files: list[Path],
+    viewer: Callable[[Pixels, Size], list[Pixels]],
+    model: bytes,
+    grey: int | None = None,
 ) -> dict[Path, Vectors]:
-    """The embedding of every image that decodes, transparent ones on a background of `grey`."""
+    """The embedding of every image that decodes, transparent ones as shipped or on `grey`."""
     session = make_session(model)
-    pixels_module.BACKGROUND = (grey, grey, grey)
+    shipped = pixels_module.WHITE, pixels_module.GREY
+    if grey is not None:
+        pixels_module.WHITE = pixels_module.GREY = (grey, grey, grey)
     result = {}
     for file in files:
         try:
-            seen = viewer(decode(file.read_bytes()).pixels)
+            picture = decode(file.read_bytes())
         except ImageError as error:
             print(f"{file}: {error}")
             continue
+        seen = viewer(picture.pixels, (picture.traits.width, picture.traits.height))
         runs = [session.run(None, {"pixels": view[None]})[0][0] for view in seen]
         result[file] = pool(np.stack(runs))
-    pixels_module.BACKGROUND = (128, 128, 128)
+    pixels_module.WHITE, pixels_module.GREY = shipped
     return result
 
 
@@ -156,15 +163,16 @@ def main() -> None:
     as_shipped = vectors_of(files, views, shipped)
     report("as shipped", arguments.corpus, as_shipped, whole)
     report("features only", arguments.corpus, as_shipped, slice(lite0_spec.SECTIONS[0].stop))
-    ways = {
-        "squashed": (squashed, shipped, 128),
-        "letterboxed": (letterboxed, shipped, 128),
+    ways: dict[str, tuple[Callable[[Pixels, Size], list[Pixels]], bytes, int | None]] = {
+        "squashed": (squashed, shipped, None),
+        "letterboxed": (letterboxed, shipped, None),
         "white behind": (views, shipped, 255),
+        "grey behind": (views, shipped, 128),
         "black behind": (views, shipped, 0),
-        "float32 weights": (views, build(half=False).SerializeToString(), 128),
+        "float32 weights": (views, build(half=False).SerializeToString(), None),
     }
     if arguments.int8:
-        ways["int8"] = (views, arguments.int8.read_bytes(), 128)
+        ways["int8"] = (views, arguments.int8.read_bytes(), None)
     for name, (viewer, model, grey) in ways.items():
         report(name, arguments.corpus, vectors_of(files, viewer, model, grey), whole)
 

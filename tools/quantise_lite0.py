@@ -31,7 +31,9 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]
         file = next(self.files, None)
         if file is None:
             return None
-        return {"pixels": views(decode(file.read_bytes()).pixels)[0][None]}
+        picture = decode(file.read_bytes())
+        size = (picture.traits.width, picture.traits.height)
+        return {"pixels": views(picture.pixels, size)[0][None]}
 
 
 def main() -> None:

@@ -73,7 +73,9 @@ class Lite0:
         """Vectors [n, dim] of n pictures."""
         result = np.empty((len(pictures), self.dim), dtype=np.float16)
         for index, picture in enumerate(pictures):
-            result[index] = pool(np.stack([self._run(view) for view in views(picture.pixels)]))
+            size = (picture.traits.width, picture.traits.height)
+            seen = views(picture.pixels, size)
+            result[index] = pool(np.stack([self._run(view) for view in seen]))
         return result
 
     def _run(self, view: NDArray[np.uint8]) -> NDArray[np.float32]:

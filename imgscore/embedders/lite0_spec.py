@@ -10,7 +10,7 @@ from imgscore.embedders.base import sections_of
 MODEL = Path(__file__).parent / "data" / "efficientnet-lite0.onnx"
 MODEL_SHA256 = "2478aad77062767fcd42f889235a92637410c292f8d012a988a6cef94ba4f333"
 # Raise it when decode, views or pooling change what a picture's vector is.
-PREPROCESSING_VERSION = 1
+PREPROCESSING_VERSION = 2
 ID = f"efficientnet-lite0-{MODEL_SHA256[:12]}-p{PREPROCESSING_VERSION}"
 
 # The classifier's features (averaged over space, each 0…6), then mean and standard deviation over

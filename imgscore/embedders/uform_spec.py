@@ -16,7 +16,7 @@ from imgscore.embedders.base import Section, sections_of
 from imgscore.errors import ConfigError
 
 # Raise it when decode or `uform.prepare` change what a picture's vector is.
-PREPROCESSING_VERSION = 1
+PREPROCESSING_VERSION = 2
 # The names that uform itself looks for, in its order.
 CONFIGS = ("torch_config.json", "config.json")
 MERGED = ("torch_weight.pt", "weight.pt", "model.pt")

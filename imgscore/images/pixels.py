@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# What transparent pixels stand on. Clip art and icons come in black and in white; mid-grey shows
-# both, and a network trained on photographs meets it more often than either extreme.
-BACKGROUND = (128, 128, 128)
+# What transparent pixels stand on: paper, unless what is visible is as light as paper itself.
+WHITE, GREY = (255, 255, 255), (128, 128, 128)
+LIGHT = 0.9  # mean luma, 0…1, of what is visible
+SAMPLE = (64, 64)  # pixels looked at to know it
 BAND_PIXELS = 1 << 20
 WIDE_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 
@@ -18,23 +19,34 @@ def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray
     whether any pixel is not opaque.
 
     Whole-number box reduction only: the exact resize is left to who needs a size. Transparency is
-    laid on BACKGROUND before anything is averaged, so that hidden colours never show.
+    laid on one background before anything is averaged, so that hidden colours never show.
     """
     across = max(1, image.width // target[0])
     down = max(1, image.height // target[1])
     rows = max(1, BAND_PIXELS // image.width // down) * down
     scale = _wide_range(image) if image.mode in WIDE_MODES else (0.0, 1.0)
+    ground = _background(image) if image.has_transparency_data else WHITE
     result = Image.new("RGB", (-(-image.width // across), -(-image.height // down)))
     see_through = False
     for top in range(0, image.height, rows):
         band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        band, opaque = _rgb(band, scale)
+        band, opaque = _rgb(band, scale, ground)
         see_through = see_through or not opaque
         result.paste(band.reduce((across, down)), (0, top // down))
     return np.asarray(result), see_through
 
 
-def _rgb(band: Image.Image, scale: tuple[float, float]) -> tuple[Image.Image, bool]:
+def _background(image: Image.Image) -> tuple[int, int, int]:
+    """WHITE or GREY, for an image with transparency."""
+    sample = np.asarray(image.resize(SAMPLE, Image.Resampling.NEAREST).convert("RGBA"), np.float32)
+    seen = sample[..., 3]
+    luma = sample[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32) / 255
+    return GREY if float((luma * seen).sum()) > LIGHT * float(seen.sum()) else WHITE
+
+
+def _rgb(
+    band: Image.Image, scale: tuple[float, float], ground: tuple[int, int, int]
+) -> tuple[Image.Image, bool]:
     """One band as RGB, and whether all of it is opaque."""
     if band.mode in WIDE_MODES:
         low, high = scale
@@ -45,7 +57,7 @@ def _rgb(band: Image.Image, scale: tuple[float, float]) -> tuple[Image.Image, bo
         return band.convert("RGB"), True
     band = band.convert("RGBA")
     alpha = band.getchannel("A")
-    result = Image.new("RGB", band.size, BACKGROUND)
+    result = Image.new("RGB", band.size, ground)
     result.paste(band, mask=alpha)
     return result, alpha.getextrema() == (255, 255)
 

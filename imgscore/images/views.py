@@ -49,13 +49,15 @@ def layout(width: int, height: int) -> Layout:
     return Layout(short * CELL, long * CELL, tiles, upright)
 
 
-def views(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+def views(pixels: NDArray[np.uint8], size: tuple[int, int]) -> list[NDArray[np.uint8]]:
     """Pixels [h, w, 3] → one or more views [view_h, view_w, 3] of one shape, each of equal weight.
 
-    Together they cover every pixel exactly once: tile edges are fractions, not rounded.
+    `size`: width and height of the original, upright. It decides the shape: reduced pixels are
+    rounded, and a rounded proportion may be nearer to another one. Together the views cover every
+    pixel exactly once: tile edges are fractions, not rounded.
     """
     height, width = pixels.shape[:2]
-    plan = layout(width, height)
+    plan = layout(*size)
     image = Image.fromarray(pixels)
     step_x, step_y = (0.0, height / plan.tiles) if plan.upright else (width / plan.tiles, 0.0)
     return [

@@ -312,3 +312,29 @@ def test_names_teach_where_they_are_asked_for(
     assert auc(newest_first(inbox), "beach") < told_apart
     with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
         assert {name: one.count for name, one in vectors.embedders(txn).items()} == {without: 60}
+
+
+def test_a_new_version_that_sees_otherwise_embeds_anew(
+    inbox: Path, start: Start, tmp_path: Path
+) -> None:
+    """As with a switch: another id, the old head until all is embedded, the labels as they were."""
+    older = tmp_path / "older"
+    older.mkdir()
+    (older / "sitecustomize.py").write_text(
+        "from imgscore.embedders import lite0_spec\nlite0_spec.ID = 'efficientnet-lite0-older'\n"
+    )
+    suns, texts = put(inbox, "sun", 20), put(inbox, "text", 20)
+    daemon = start(PYTHONPATH=str(older))
+    move(suns[:5], inbox / "keep")
+    move(texts[:5], inbox / "trash")
+    status = daemon.settle()
+    assert (status["embedder"], status["head"]) == ("efficientnet-lite0-older", "1")
+    assert daemon.stop() == 0
+
+    daemon = start()
+    status = daemon.settle()
+    assert (status["embedder"], status["head"]) == (lite0_spec.ID, "2")
+    assert status["watches"][0]["scored"] == 30
+    assert status["watches"][0]["labels"] == {"keep": 5, "trash": 5}
+    assert auc(newest_first(inbox), "sun") > 0.95
+    check_scores(inbox, LITE0)

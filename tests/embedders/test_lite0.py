@@ -1,17 +1,20 @@
 """The embedded model: equal to torch's, whole images, steady results, a checked file."""
 
+import io
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from imgscore.embedders import lite0, lite0_spec
 from imgscore.embedders.base import Embedder, sections_of
 from imgscore.embedders.session import make_session
 from imgscore.errors import ImgscoreError
-from imgscore.images.decode import Picture
+from imgscore.images import decode as decoding
+from imgscore.images.decode import Picture, decode
 from imgscore.images.traits import Traits
 
 GOLDEN = Path(__file__).parent / "lite0_golden.npz"
@@ -86,6 +89,22 @@ def test_the_middle_of_a_panorama_is_seen(embedder: Embedder, upright: bool) -> 
         plain, changed = plain.transpose(1, 0, 2).copy(), changed.transpose(1, 0, 2).copy()
     vectors = embedder.embed([picture(plain), picture(changed)])
     assert cosine(vectors[0], vectors[1]) < 0.97
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (3307, 4677)])
+def test_a_drafted_photograph_is_as_the_whole(
+    embedder: Embedder, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is an A4 scan: reduced and rounded, its proportion is nearer to another view's."""
+    coarse = Image.fromarray(noise(160, 120)).resize(size, Image.Resampling.BICUBIC)
+    stream = io.BytesIO()
+    coarse.save(stream, "JPEG", quality=90)
+    drafted = decode(stream.getvalue())
+    monkeypatch.setattr(decoding, "OVERSAMPLING", 1e4)
+    whole = decode(stream.getvalue())
+    assert drafted.pixels.size * 50 < whole.pixels.size
+    vectors = embedder.embed([drafted, whole])
+    assert cosine(vectors[0], vectors[1]) >= 0.995
 
 
 def test_one_tile_pools_to_itself() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from imgscore.errors import ImageError
 from imgscore.images import decode as decoding
 from imgscore.images.decode import Picture, decode
-from imgscore.images.pixels import BACKGROUND
+from imgscore.images.pixels import GREY, WHITE
 from imgscore.images.traits import Traits, camera_name, clean, iso_time
 from imgscore.images.views import layout
 
@@ -116,13 +116,28 @@ def test_a_float_image_with_gaps_decodes() -> None:
 
 
 def test_hidden_colour_of_transparent_pixels_never_shows() -> None:
-    image = Image.new("RGBA", (2000, 1500), (255, 0, 0, 0))
-    image.paste((0, 0, 255, 255), (0, 0, 1000, 1500))
+    image = Image.new("RGBA", (2000, 1500), (0, 0, 255, 0))
+    image.paste((255, 255, 0, 255), (0, 0, 1000, 1500))
     picture = decode(save(image, "PNG"))
     assert picture.traits.alpha
-    assert picture.pixels[:, -1].tolist() == [list(BACKGROUND)] * picture.pixels.shape[0]
-    # Even where the two meet and are averaged, no red of the hidden pixels comes in.
-    assert picture.pixels[..., 0].max() <= BACKGROUND[0]
+    assert picture.pixels[:, -1].tolist() == [list(WHITE)] * picture.pixels.shape[0]
+    # Even where the two meet and are averaged, none of the hidden blue darkens what stands there.
+    assert picture.pixels[..., 0].min() == 255
+
+
+@pytest.mark.parametrize(("ink", "ground"), [(0, WHITE), (128, WHITE), (200, WHITE), (255, GREY)])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_drawn_is_seen(mode: str, ink: int, ground: tuple[int, int, int]) -> None:
+    """On white, as on paper; what is white itself stands on grey."""
+    drawing = Image.new("RGBA", (640, 480), (*[255 - ink] * 3, 0))
+    drawing.paste((ink, ink, ink, 255), (0, 230, 640, 250))
+    pixels = decode(save(drawing.convert(mode), "PNG")).pixels
+    assert pixels[0, 0].tolist() == list(ground)
+    assert pixels[pixels.shape[0] // 2, 0].tolist() == [ink] * 3
+
+
+def test_a_wholly_transparent_image_is_white() -> None:
+    assert (decode(save(Image.new("RGBA", (40, 40), (9, 9, 9, 0)), "PNG")).pixels == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
@@ -131,8 +146,8 @@ def test_one_transparent_colour(mode: str) -> None:
     image = two_halves().convert(mode)
     first = image.getpixel((0, 0))
     picture = decode(save(image, "PNG", transparency=first))
-    assert close(corners(picture)[0], BACKGROUND, 0) and picture.traits.alpha
-    assert not close(corners(picture)[1], BACKGROUND, 3)
+    assert close(corners(picture)[0], WHITE, 0) and picture.traits.alpha
+    assert not close(corners(picture)[1], WHITE, 3)
 
 
 def test_an_opaque_alpha_channel_is_not_alpha() -> None:
@@ -207,13 +222,13 @@ def test_frames_are_never_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("size", [(4000, 3000), (3000, 500), (700, 9000), (640, 480), (1, 1)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_working_size(size: tuple[int, int], kind: str) -> None:
-    """Nearly twice what the views need where the original has it, and not much more."""
+    """What the views need and some more where the original has it, and not much more."""
     picture = decode(save(Image.new("RGB", size, RED), kind))
     assert (picture.traits.width, picture.traits.height) == size
     for got, full, needed in zip(
         picture.pixels.shape[1::-1], size, layout(*size).canvas, strict=True
     ):
-        assert min(full, int(1.95 * needed)) <= got <= 4 * needed
+        assert min(full, int(decoding.OVERSAMPLING * needed)) <= got <= 4 * needed
     assert close(picture.pixels[0, 0], RED)
 
 

@@ -45,12 +45,19 @@ class StandIn:
         return np.full((30, 40, 3), 77, np.uint8)
 
 
-def preview(**options: Any) -> bytes:
-    image = Image.new("RGB", (40, 30))
-    image.paste((250, 250, 250), (0, 0, 20, 30))
+def preview(size: tuple[int, int] = (40, 30), **options: Any) -> bytes:
+    image = Image.new("RGB", size)
+    image.paste((250, 250, 250), (0, 0, size[0] // 2, size[1]))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=95, **options)
     return stream.getvalue()
+
+
+def test_raw_is_as_large_as_its_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", StandIn(preview(size=(4000, 3000))))
+    picture = decode(RAW_FILE)
+    assert (picture.traits.width, picture.traits.height) == (4000, 3000)
+    assert picture.pixels.shape == (375, 500, 3)
 
 
 @pytest.mark.parametrize(("flip", "white"), [(0, "left"), (3, "right"), (6, "top"), (5, "bottom")])
@@ -60,7 +67,8 @@ def test_raw_shows_its_preview_upright(
     monkeypatch.setitem(sys.modules, "rawpy", StandIn(preview(), flip))
     picture = decode(RAW_FILE)
     assert picture.traits.format == "RAW"
-    assert (picture.traits.width, picture.traits.height) == picture.pixels.shape[1::-1]
+    upright = (40, 30) if white in ("left", "right") else (30, 40)
+    assert (picture.traits.width, picture.traits.height) == upright
     half = {
         "left": picture.pixels[:, :10],
         "right": picture.pixels[:, -10:],

@@ -55,8 +55,8 @@ def test_every_line_is_seen(short: int, long: int, upright: bool, data: st.DataO
     lit[:, line] = 255
     if upright:
         dark, lit = dark.transpose(1, 0, 2).copy(), lit.transpose(1, 0, 2).copy()
-    assert not any(view.any() for view in views(dark))
-    seen = views(lit)
+    assert not any(view.any() for view in views(dark, dark.shape[1::-1]))
+    seen = views(lit, lit.shape[1::-1])
     assert any(view.any() for view in seen)
     assert len({view.shape for view in seen}) == 1
     assert len(seen) == layout(*lit.shape[1::-1]).tiles
@@ -65,7 +65,15 @@ def test_every_line_is_seen(short: int, long: int, upright: bool, data: st.DataO
 def test_tiles_follow_each_other() -> None:
     """A ramp along a panorama rises from tile to tile, from its first value to its last."""
     ramp = np.repeat(np.linspace(0, 255, 3000).astype(np.uint8)[None, :, None], 100, axis=0)
-    tiles = views(np.repeat(ramp, 3, axis=2))
+    tiles = views(np.repeat(ramp, 3, axis=2), (3000, 100))
     means = [float(tile.mean()) for tile in tiles]
     assert len(means) == 12 and means == sorted(means)
     assert tiles[0][0, 0, 0] <= 1 and tiles[-1][-1, -1, 0] >= 254
+
+
+def test_the_original_decides_the_shape() -> None:
+    """An A4 scan at 400 dots an inch lies between two shapes; an eighth of it, rounded, beside."""
+    full, reduced = (3307, 4677), (414, 585)
+    assert layout(*full) != layout(*reduced)
+    (view,) = views(np.zeros((*reduced[::-1], 3), np.uint8), full)
+    assert view.shape[:2] == (layout(*full).height, layout(*full).width)
