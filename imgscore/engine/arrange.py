@@ -14,7 +14,7 @@ from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, 
 from imgscore.reconcile.walk import look_at
 from imgscore.steps import step
 from imgscore.store import originals, records, sightings
-from imgscore.store.schema import Original, Reason, Sighting, Touch
+from imgscore.store.schema import EARLIEST_NS, LATEST_NS, Original, Reason, Sighting, Touch
 from imgscore.store.store import Store, Txn
 from imgscore.work.tasks import Intended
 
@@ -49,7 +49,13 @@ def do(
     store: Store, wanted: Sequence[Intended], run: int, head: str, reason: Reason = "order"
 ) -> Outcome:
     """Do one part of a plan; `run` is what all of its parts have in common in the journal."""
-    planned = [(one, _journalled(one, run, head, reason)) for one in wanted]
+    outcome = Outcome()
+    planned: list[tuple[Intended, Touch]] = []
+    for one in wanted:
+        if EARLIEST_NS < one.sighting.seen.mtime_ns < LATEST_NS:
+            planned.append((one, _journalled(one, run, head, reason)))
+        else:
+            outcome.refused.append(_cannot_be_held(one.sighting.path))
 
     def prepare(txn: Txn) -> None:
         for one, entry in planned:
@@ -58,7 +64,6 @@ def do(
 
     store.commit(prepare)
     step("after journal")
-    outcome = Outcome()
     now_seen: list[tuple[Intended, int]] = []
     for one, entry in planned:
         seen = one.sighting.seen
@@ -87,6 +92,14 @@ def do(
 
     store.commit(settle)
     return outcome
+
+
+def _cannot_be_held(path: bytes) -> TouchError:
+    return TouchError(
+        path,
+        "its own date lies before 1677 or after 2554, and could not be put back",
+        "give it another to have it in order, as with: touch FILE",
+    )
 
 
 def _does_not_hold(path: bytes) -> TouchError:

@@ -25,6 +25,10 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 _encoder = msgspec.msgpack.Encoder()
 
 
+# 1677 and 2554: beyond them msgpack, and so any record, has no integers.
+EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 64) - 1
+
+
 def pack(record: msgspec.Struct) -> bytes:
     """A record as msgpack."""
     return _encoder.encode(record)
@@ -62,10 +66,9 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of_stat(cls, status: os.stat_result) -> "Fingerprint":
-        """The fingerprint of a file from its stat."""
-        return cls(
-            status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
-        )
+        """The fingerprint of a file from its stat; a date that no record holds is the nearest."""
+        mtime_ns = min(max(status.st_mtime_ns, EARLIEST_NS), LATEST_NS)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, mtime_ns)
 
     def packed(self) -> bytes:
         """40 bytes, compared without decoding when 100,000 files are looked at."""
