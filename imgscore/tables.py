@@ -1,22 +1,26 @@
 """Parquet files of images, names, embeddings and labels, in the original recipe's columns.
 
-`filename` (text), `sig` (sha256, hexadecimal), `uform_emb` (list of float32), `val` (1 keep, 0
-trash, null unlabelled). The embedder's id stands in the file's metadata. Needs pyarrow (extra
-`imgscore[parquet]`); imported by workers and by `export`, never by the idle daemon.
+`filename` (text), `sig` (sha256, hexadecimal), `uform_emb` (list of float32), `val` (float64, as
+pandas writes it: 1 keep, 0 trash, null unlabelled). The embedder's id stands in the file's
+metadata. Needs pyarrow (extra `imgscore[parquet]`); imported by workers and by `export`, never by
+the idle daemon.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from imgscore.embedders.registry import Spec
 from imgscore.errors import UsageError
-from imgscore.store import labels, sightings, vectors
+from imgscore.store import labels, sightings
 from imgscore.store.schema import DIGEST_SIZE
+from imgscore.work import sight
 
 if TYPE_CHECKING:
     from imgscore.store.store import Store
@@ -24,16 +28,28 @@ if TYPE_CHECKING:
 COLUMNS = ("filename", "sig", "uform_emb", "val")
 EMBEDDER = b"imgscore.embedder"
 ROWS_AT_A_TIME = 1024
-VALUES = {"keep": 1, "trash": 0}
+VALUES = {"keep": 1.0, "trash": 0.0}
 NEEDS = "pip install 'imgscore[parquet]'"
 
 Row = dict[str, Any]
 
 
-def write(store: Store, path: Path, *, taste: str, embedder: str, dim: int) -> int:
-    """Write every image that has an embedding; returns how many. The file is whole or not there.
+class Written(NamedTuple):
+    """How many rows a file has, with how many labels, and how many labels are not in it.
 
-    Raises UsageError without pyarrow, or where the file cannot be written.
+    Those are of images that have no embedding.
+    """
+
+    rows: int
+    labels: int
+    left_out: int
+
+
+def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = False) -> Written:
+    """Write every image that has an embedding, or only the `labelled`: what a head sees of each.
+
+    The file is whole or not there. Raises UsageError without pyarrow, or where the file cannot be
+    written.
     """
     arrow, parquet = _pyarrow()
     schema = arrow.schema(
@@ -41,36 +57,42 @@ def write(store: Store, path: Path, *, taste: str, embedder: str, dim: int) -> i
             ("filename", arrow.string()),
             ("sig", arrow.string()),
             ("uform_emb", arrow.list_(arrow.float32())),
-            ("val", arrow.int8()),
+            ("val", arrow.float64()),
         ],
-        metadata={EMBEDDER: embedder.encode()},
+        metadata={EMBEDDER: spec.images.encode()},
     )
     part = path.with_name(path.name + ".part")
-    count = 0
+    count = taught = 0
     try:
         with (
             part.open("wb") as file,  # by a name of any bytes, which pyarrow cannot
             parquet.ParquetWriter(file, schema) as writer,
             store.read() as txn,
         ):
-            for names, values in vectors.blocks(txn, embedder):
-                matrix = np.frombuffer(values, np.float16).reshape(-1, dim).astype(np.float32)
+            for names, values in sight.blocks(txn, spec):
+                matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim).astype(np.float32)
                 digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
                 found = [labels.current(txn, taste, digest) for digest in digests]
-                seen = [sightings.of_digest(txn, digest) for digest in digests]
+                rows = [row for row, label in enumerate(found) if label or not labelled]
+                seen = [sightings.of_digest(txn, digests[row]) for row in rows]
                 columns = {
                     "filename": [_name(one[0].path) if one else None for one in seen],
-                    "sig": [digest.hex() for digest in digests],
-                    "uform_emb": list(matrix),
-                    "val": [VALUES[one.label] if one else None for one in found],
+                    "sig": [digests[row].hex() for row in rows],
+                    "uform_emb": [matrix[row] for row in rows],
+                    "val": [
+                        VALUES[one.label] if one else None for one in (found[row] for row in rows)
+                    ],
                 }
                 writer.write_table(arrow.table(columns, schema=schema))
-                count += len(digests)
+                count += len(rows)
+                taught += sum(one is not None for one in found)
+            left_out = sum(labels.counts(txn, taste).values()) - taught
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise UsageError(f"{path} cannot be written: {error}", "choose another place") from None
-    return count
+    finally:
+        part.unlink(missing_ok=True)
+    return Written(count, taught, left_out)
 
 
 def _name(path: bytes) -> str:
@@ -81,22 +103,25 @@ def _name(path: bytes) -> str:
 def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
     """The rows of a file in parts: `sha256` (bytes), `vector` (bytes or None), `label` or None.
 
-    Vectors of another embedder than `embedder` are left out, because they must not mix; labels
-    come in all the same. Raises UsageError for a file that is not of this form.
+    Vectors of another embedder of images than `embedder` are left out, because they must not mix;
+    labels come in all the same. What a row has beyond `dim` numbers is of its file's name, and left
+    out too. Raises UsageError for a file that is not of this form.
     """
     arrow, parquet = _pyarrow()
-    try:
-        file = parquet.ParquetFile(path)
-    except (OSError, UnicodeError, arrow.ArrowInvalid) as error:
-        raise UsageError(f"{path} is not a Parquet file that can be read: {error}", "") from None
-    with file:
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(path.open("rb"))  # by a name of any bytes, as in write
+            file = parquet.ParquetFile(opened)
+        except (OSError, arrow.ArrowInvalid) as error:
+            message = f"{path} is not a Parquet file that can be read: {error}"
+            raise UsageError(message, "give one that export wrote") from None
         missing = {"sig", "val"} - set(file.schema_arrow.names)
         if missing:
             raise UsageError(
                 f"{path} has no column {', '.join(sorted(missing))}",
                 f"it needs the columns {', '.join(COLUMNS)}",
             )
-        ours = (file.schema_arrow.metadata or {}).get(EMBEDDER, b"").decode() == embedder
+        ours = (file.schema_arrow.metadata or {}).get(EMBEDDER) == embedder.encode()
         names = [name for name in COLUMNS[1:] if name in file.schema_arrow.names]
         batches = file.iter_batches(ROWS_AT_A_TIME, columns=names)
         while True:
@@ -114,7 +139,7 @@ def _checked(path: Path, row: Row, dim: int | None) -> Row:
         digest = bytes.fromhex(row["sig"] or "")
     except (ValueError, TypeError):
         digest = b""
-    value = row["val"]
+    value = None if row["val"] != row["val"] else row["val"]  # some write NaN for nothing
     if len(digest) != DIGEST_SIZE or value not in (None, 0, 1):
         raise UsageError(
             f"{path}: a row with sig {row['sig']!r} and val {value!r}",
@@ -126,12 +151,12 @@ def _checked(path: Path, row: Row, dim: int | None) -> Row:
             numbers = np.asarray(row["uform_emb"], np.float16)
         except (ValueError, TypeError):
             numbers = np.empty(0, np.float16)
-        if numbers.shape != (dim,) or not np.isfinite(numbers).all():
+        if numbers.ndim != 1 or len(numbers) < dim or not np.isfinite(numbers).all():
             raise UsageError(
-                f"{path}: an embedding of {len(numbers)} numbers, not {dim} finite ones",
+                f"{path}: an embedding of {numbers.size} numbers, not {dim} finite ones",
                 "export it again from where it came",
             )
-        vector = numbers.tobytes()
+        vector = numbers[:dim].tobytes()
     label = None if value is None else ("keep" if value == 1 else "trash")
     return {"sha256": digest, "vector": vector, "label": label}
 

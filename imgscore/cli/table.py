@@ -16,6 +16,9 @@ from imgscore.verbs.base import Row
 @app.command()
 def export(
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    labelled: Annotated[
+        bool, typer.Option("--labelled", help="Only what is labelled: what a head is trained on.")
+    ] = False,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
@@ -26,13 +29,20 @@ def export(
 
     settings = config.load() if places.config_file().exists() else Config()
     chosen = taste or next((watch.taste for watch in settings.watch), "default")
-    model = registry.spec(settings.model)
+    spec = registry.spec(settings.model, use_filename=settings.use_filename)
     if not (places.store_folder() / "data.mdb").exists():
         raise StoreError("there is nothing to export yet", "begin with: imgscore init INBOX")
     with Store(places.store_folder(), readonly=True) as store:
-        count = tables.write(store, file, taste=chosen, embedder=model.id, dim=model.dim)
-    row = {"file": str(file), "rows": count, "taste": chosen, "error": None}
-    typer.echo(to_json(row) if as_json else f"{count} images written to {printable(str(file))}")
+        written = tables.write(store, file, taste=chosen, spec=spec, labelled=labelled)
+    row = {"file": str(file), **written._asdict(), "taste": chosen, "error": None}
+    typer.echo(to_json(row) if as_json else _written(row))
+
+
+def _written(row: Row) -> str:
+    text = f"{row['rows']} images, {row['labels']} of them labelled, in {printable(row['file'])}"
+    if row["left_out"]:
+        text += f"; {row['left_out']} labels left out: their images have no embedding"
+    return text
 
 
 @app.command("import")

@@ -30,6 +30,11 @@ class Spec(NamedTuple):
     images: str
     names: str = ""
 
+    @property
+    def images_dim(self) -> int:
+        """Length of a stored vector."""
+        return self.sections[-1].start if self.names else self.dim
+
 
 def spec(model: str, *, use_filename: bool = False) -> Spec:
     """The facts of the model that the config names. Raises ConfigError where it cannot be used."""

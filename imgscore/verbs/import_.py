@@ -27,18 +27,21 @@ def run(engine: Engine, request: Request) -> Steps:
     taste = taste_or_first(engine, request.taste)
     ticket = engine.learner.study("read table", taste, file=os.fsencode(request.file))
     counts = {"rows": 0, "labels": 0, "embeddings": 0}
-    while True:
-        rows, ticket.rows = ticket.rows, []
-        if rows:
-            found = engine.house.store.commit(partial(_take, engine, taste, rows))
-            for name, count in found.items():
-                counts[name] += count
-            yield Progress("importing", counts["rows"], 0)
-        if ticket.error is not None:
-            raise ticket.error
-        if ticket.done and not ticket.rows:
-            break
-        yield None
+    try:
+        while True:
+            rows, ticket.rows = ticket.rows, []
+            if rows:
+                found = engine.house.store.commit(partial(_take, engine, taste, rows))
+                for name, count in found.items():
+                    counts[name] += count
+                yield Progress("importing", counts["rows"], 0)
+            if ticket.error is not None:
+                raise ticket.error
+            if ticket.done and not ticket.rows:
+                break
+            yield None
+    finally:
+        ticket.wanted = False
     if counts["labels"]:
         engine.learner.relearn(taste, at_once=True)
         yield from until_idle(engine, "learning")
@@ -48,7 +51,7 @@ def run(engine: Engine, request: Request) -> Steps:
 def _take(engine: Engine, taste: str, rows: list[Row], txn: Txn) -> dict[str, int]:
     now_ns = time.time_ns()
     pairs = [(row["sha256"], row["vector"]) for row in rows if row["vector"] is not None]
-    added = vectors.append(txn, engine.house.embedder.id, pairs)
+    added = vectors.append(txn, engine.house.embedder.images, pairs)
     learned = 0
     for row in rows:
         current = labels.current(txn, taste, row["sha256"])
