@@ -1,7 +1,9 @@
 """The control protocol and its client: JSON lines over a Unix socket.
 
-A request is one line, {"verb": …, "arguments": {…}}. The answer is lines of {"result": {…}} and
-{"progress": {…}}, and at last {"done": true} or {"error": …, "remedy": …, "exit": …}.
+A request is one line, {"verb": …, "arguments": {…}}; with a "protocol", it is refused by a daemon
+that speaks another, as where one was upgraded while the other ran. The answer is lines of
+{"result": {…}} and {"progress": {…}}, and at last {"done": true} or
+{"error": …, "remedy": …, "exit": …}.
 """
 
 import contextlib
@@ -13,19 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imgscore import errors
-from imgscore.errors import ImgscoreError, NoDaemonError
+from imgscore.errors import ImgscoreError, NoDaemonError, error_of
 from imgscore.verbs.base import Message, Progress, Result
 
+PROTOCOL = 1
+"""Raise it when a request or an answer is no longer what an older program understands."""
 LONGEST_REQUEST = 8 * 2**20
 """Bytes of one request line: 25,000 paths fit."""
 ANSWER_SECONDS = 10.0
 """How long a daemon may be silent when it is asked for its status."""
-
-_ERRORS = {
-    kind.exit_code: kind
-    for kind in (errors.UsageError, errors.ConfigError, errors.NoDaemonError, errors.StoreError)
-}
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -82,7 +80,8 @@ def peer_uid(connection: socket.socket) -> int:
 def call(connection: socket.socket, verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
     """Ask the daemon; yields its messages. Raises the error that it answers with."""
     try:
-        connection.sendall(encode({"verb": verb, "arguments": arguments}))
+        request = {"verb": verb, "arguments": arguments, "protocol": PROTOCOL}
+        connection.sendall(encode(request))
         with connection.makefile("rb") as lines:
             for line in lines:
                 if not line.endswith(b"\n"):
@@ -93,8 +92,7 @@ def call(connection: socket.socket, verb: str, arguments: dict[str, Any]) -> Ite
                 elif "progress" in answer:
                     yield Progress(**answer["progress"])
                 elif "error" in answer:
-                    kind = _ERRORS.get(answer["exit"], ImgscoreError)
-                    raise kind(answer["error"], answer["remedy"])
+                    raise error_of(answer["exit"])(answer["error"], answer["remedy"])
                 else:
                     return
     except OSError as error:

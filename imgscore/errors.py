@@ -51,3 +51,9 @@ class ModelError(ImgscoreError):
 
 class ImageError(ImgscoreError):
     """One file cannot be embedded: broken, too large, unreadable, not an image."""
+
+
+def error_of(exit_code: int) -> type[ImgscoreError]:
+    """The kind of error that an exit code stands for, where one comes from another process."""
+    kinds = (UsageError, ConfigError, NoDaemonError, StoreError)
+    return next((kind for kind in kinds if kind.exit_code == exit_code), ImgscoreError)

@@ -141,6 +141,13 @@ def _request(client: socket.socket) -> Call:
         raise UsageError('a request is {"verb": …, "arguments": {…}}', "") from None
     if not isinstance(verb, str) or not isinstance(arguments, dict):
         raise UsageError('a request is {"verb": "…", "arguments": {…}}', "")
+    spoken = request.get("protocol", control.PROTOCOL)
+    if spoken != control.PROTOCOL and verb != "stop":
+        raise ImgscoreError(
+            f"imgscored is of another version: it speaks protocol {control.PROTOCOL}, and this "
+            f"program {spoken}",
+            "one was upgraded while the other ran; imgscore stop, then imgscore start",
+        )
     return Call(verb, arguments)
 
 

@@ -50,7 +50,7 @@ def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Mess
         from imgscore.archive.part import Job
         from imgscore.archive.spread import embed_archive
     except ImportError:
-        raise ImgscoreError(
+        raise UsageError(
             "embed needs Dask, which is not installed", "pip install 'imgscore[dask]'"
         ) from None
 

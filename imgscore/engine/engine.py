@@ -110,6 +110,10 @@ class Engine:
             self.saving = saving
             self.house.changed()
 
+    def retry(self) -> None:
+        """What stood in the way is gone: go on at the next step."""
+        self._retry_at = 0.0
+
     def step(self, timeout: float | None, wake: int | None = None) -> None:
         """Do what can be done now; wait at most `timeout` seconds (None: for ever) for more.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgscore.engine.base import House
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ImgscoreError, error_of
 from imgscore.places import head_file
 from imgscore.steps import step
 from imgscore.store import labels, records, sightings, vectors
@@ -73,6 +73,8 @@ class StudyTicket:
     rows: list[dict[str, Any]] = field(default_factory=list)
     done: bool = False
     error: ImgscoreError | None = None
+    wanted: bool = True
+    """False: whoever asked has gone, and further rows, of which there may be gigabytes, with him"""
 
 
 class Learner:
@@ -173,10 +175,11 @@ class Learner:
         ticket = self._studies[0]
         match answer:
             case Studied(rows, last):
-                ticket.rows += rows
+                if ticket.wanted:
+                    ticket.rows += rows
                 ticket.done = last
-            case Refused(reason, remedy):
-                ticket.error = ImgscoreError(reason, remedy)
+            case Refused(reason, remedy, exit_code):
+                ticket.error = error_of(exit_code)(reason, remedy)
             case Crashed(reason):
                 ticket.error = ImgscoreError(f"the worker {reason or 'was ended'}", "see the log")
             case _:

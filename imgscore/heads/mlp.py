@@ -162,6 +162,11 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
         layers = _chained(tuple(zip(tensors[::2], tensors[1::2], strict=True)))
     except ValueError as error:
         raise UsageError(f"{path} is not the recipe's network: {error}") from error
+    if not all(np.isfinite(one).all() for one in tensors):
+        raise UsageError(
+            f"{path} has numbers that are not finite: it was trained on rows without a label",
+            "train it on what imgscore export --labelled writes",
+        )
     width = layers[0][0].shape[1]
     if width != dimensions:
         raise UsageError(f"{path} takes {width} numbers, but {embedder!r} gives {dimensions}")

@@ -84,9 +84,10 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
 
 def a_step(engine: Engine) -> Steps:
     """Let the work go on. Raises StoreError where it waits for room on the disk."""
-    trouble = engine.house.troubles.get("disk")
-    if trouble is not None:
-        raise StoreError(trouble, "try again then")
+    if trouble := engine.house.troubles.get("disk"):
+        if engine.house.shortage:
+            raise StoreError(trouble, "try again then")
+        engine.retry()  # room was made since
     yield None
 
 

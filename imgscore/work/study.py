@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore import tables
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ImgscoreError, StoreError, UsageError
 from imgscore.heads import files
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.explain import Witness, explain
@@ -45,7 +45,7 @@ def study(context: Context, task: Study) -> Iterator[Studied]:
     """Answer a question, in parts. Raises ImgscoreError where there is nothing to go by."""
     if task.question == "read table":
         path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
-        for rows in tables.read(path, embedder=model.id, dim=model.dim):
+        for rows in tables.read(path, embedder=model.images, dim=model.images_dim):
             yield Studied(rows, last=False)
         yield Studied([], last=True)
         return
@@ -156,12 +156,15 @@ def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
 def _import_head(context: Context, txn: Txn, task: Study) -> list[Row]:
     """Check a head that was trained elsewhere, and lay it beside ours."""
     path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
-    if path.suffix == ".pt":
+    if path.suffix in (".pt", ".pth"):
         from imgscore.heads.mlp import read_checkpoint
 
         head: Head = read_checkpoint(path, model.id, model.dim)
     else:
-        head = files.load(path, embedder=model.id, dimensions=model.dim)
+        try:
+            head = files.load(path, embedder=model.id, dimensions=model.dim)
+        except StoreError as error:  # it is no head of the store's own
+            raise UsageError(error.message, "give the file of a head of imgscore's") from None
     version = str(len(records.heads(txn, task.taste)) + 1)
     files.save(head, head_file(context.heads_folder, task.taste, version))
     return [{"version": version, "kind": head.kind}]

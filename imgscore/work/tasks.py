@@ -154,6 +154,7 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
 
     reason: str
     remedy: str
+    exit_code: int = 1
 
 
 class Noted(msgspec.Struct, tag=True, frozen=True):

@@ -81,7 +81,8 @@ def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
     except ModelError as error:
         yield tasks.Stuck(_sendable(error.message), _sendable(error.remedy))
     except ImgscoreError as error:
-        yield tasks.Refused(_sendable(error.message), _sendable(error.remedy))
+        reason, remedy = _sendable(error.message), _sendable(error.remedy)
+        yield tasks.Refused(reason, remedy, error.exit_code)
 
 
 def _sendable(text: str) -> str:

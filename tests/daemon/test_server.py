@@ -100,6 +100,22 @@ def test_an_endless_request_is_cut_off(server: Path) -> None:
     assert rows(server, "status", {})
 
 
+@pytest.mark.parametrize("verb", ["status", "history"])
+def test_a_program_of_another_version_is_told(verb: str, server: Path) -> None:
+    line = control.encode({"verb": verb, "protocol": control.PROTOCOL + 1})
+    with connect(server) as connection:
+        connection.sendall(line)
+        answer = json.loads(connection.makefile("rb").readline())
+    assert "another version" in answer["error"] and "imgscore stop" in answer["remedy"]
+
+
+def test_what_the_remedy_needs_works_between_versions(server: Path) -> None:
+    for request in ({"verb": "stop", "protocol": control.PROTOCOL + 1}, {"verb": "history"}):
+        with connect(server) as connection:
+            connection.sendall(control.encode(request))
+            assert "result" in json.loads(connection.makefile("rb").readline())
+
+
 def test_silent_clients_do_not_lock_others_out(server: Path) -> None:
     silent = [connect(server) for _ in range(20)]
     try:
@@ -137,10 +153,12 @@ def test_errors_cross_the_socket(tmp_path: Path) -> None:
     listener.bind(str(tmp_path / "s"))
     listener.listen()
 
+    asked: list[dict[str, Any]] = []
+
     def answer(line: bytes) -> None:
         peer, _ = listener.accept()
         with peer:
-            peer.recv(1000)
+            asked.append(json.loads(peer.recv(1000)))
             peer.sendall(line)
 
     for line, kind in (
@@ -154,6 +172,7 @@ def test_errors_cross_the_socket(tmp_path: Path) -> None:
             rows(tmp_path / "s", "x", {})
         thread.join()
     listener.close()
+    assert asked == [{"verb": "x", "arguments": {}, "protocol": control.PROTOCOL}] * 3
     assert control.connect(tmp_path / "nothing") is None
 
 

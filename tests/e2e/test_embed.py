@@ -301,3 +301,14 @@ def test_no_cluster(archive: Path, tmp_path: Path) -> None:
     assert imgscore("embed", tmp_path / "nothing").code == 2
     nobody = imgscore("embed", archive, "--scheduler", "tcp://127.0.0.1:1")
     assert nobody.code == 1 and "dask scheduler" in nobody.err
+
+
+def test_without_dask_it_says_what_to_install(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "missing" / "distributed"
+    missing.mkdir(parents=True)
+    (missing / "__init__.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", os.fspath(missing.parent))
+    answer = imgscore("embed", archive)
+    assert answer.code == 2 and "pip install 'imgscore[dask]'" in answer.err

@@ -68,7 +68,7 @@ def test_heads_are_kept_and_can_be_gone_back_to(taught: Path) -> None:
     assert score["head"] == "3" and score["score"] is not None
     (taught / "not-a-head.safetensors").write_text("no")
     refused = imgscore("heads", "import", taught / "not-a-head.safetensors")
-    assert refused.code == 1 and "not-a-head" in refused.err
+    assert refused.code == 2 and "not-a-head" in refused.err
 
 
 def test_a_table_goes_out_and_comes_in(taught: Path, tmp_path: Path) -> None:
@@ -95,4 +95,4 @@ def test_a_table_goes_out_and_comes_in(taught: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(table.read_bytes()[:1000])
     refused = imgscore("import", broken)
-    assert refused.code == 1 and "broken.parquet" in refused.err
+    assert refused.code == 2 and "broken.parquet" in refused.err

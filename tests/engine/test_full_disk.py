@@ -12,6 +12,7 @@ from imgscore.engine import arrange, engine
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import records, sightings
+from imgscore.verbs.base import Steps, find
 from imgscore.work.tasks import Refused
 from tests.engine.conftest import World
 
@@ -121,3 +122,28 @@ def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.Mon
         until(engine, lambda: engine._retry_at > first)
         _, events = engine.house.news.since(0)
         assert [one["event"] for one in events] == ["trouble"]
+
+
+def test_who_asks_once_there_is_room_does_not_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the daemon, which tries again by itself only after a while."""
+    monkeypatch.setattr(engine, "RETRY_SECONDS", 3600.0)
+    path = world.put("a.png", 1)
+    run, request = find("score", {"files": [os.fspath(path)]})
+    with world.engine() as here:
+        with monkeypatch.context() as full:
+            full.setattr(type(here.house.store), "free_bytes", lambda _: -1)
+            with pytest.raises(StoreError, match="free"):
+                follow(here, run(here, request))
+        follow(here, run(here, request))
+        assert not here.house.troubles
+
+
+def follow(engine: Engine, steps: Steps) -> None:
+    """Go on with a verb as the daemon does, which troubles alone do not end."""
+    deadline = time.monotonic() + 10
+    for message in steps:
+        assert time.monotonic() < deadline
+        if message is None:
+            engine.step(0.01)
