@@ -34,7 +34,9 @@ from PIL import (
 )
 
 from imgscore.errors import ImageError
+from imgscore.images import memory
 from imgscore.images import traits as facts
+from imgscore.images.memory import REMEDY_TOO_LARGE, HeavyImageError
 from imgscore.images.pixels import working_pixels
 from imgscore.images.signature import HEIF, JPEG, RAW, format_of, is_cut_off
 from imgscore.images.traits import Exif, Traits
@@ -82,7 +84,6 @@ ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 REMEDY_BROKEN = "open it in an image viewer; if that fails too, the file is damaged"
 REMEDY_INCOMPLETE = "wait until it is fully written or downloaded, or fetch it again"
 REMEDY_NOT_IMAGE = "remove it, or give it the extension of what it is"
-REMEDY_TOO_LARGE = "scale it down, or save it as a baseline JPEG"
 
 
 class IncompleteImageError(ImageError):
@@ -163,6 +164,8 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
             f"too large: {full_width} × {full_height} pixels need {needed >> 20} MB to decode",
             REMEDY_TOO_LARGE,
         )
+    beside = image.width * image.height * memory.OF_DECODERS.get(name, 0)
+    memory.check(needed + beside, f"{full_width} × {full_height} pixels")
     image.load()
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         # Loading turns a TIFF upright by itself, and an ICO may hold another size than it says.
@@ -288,7 +291,7 @@ def _failure(data: bytes, error: Exception) -> ImageError:
         limit = MAX_PIXELS // 1_000_000
         return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)
     if isinstance(error, MemoryError):
-        return ImageError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
+        return HeavyImageError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
     if is_cut_off(data) or "truncated" in reason.lower():
         return IncompleteImageError(f"incomplete: {reason}", REMEDY_INCOMPLETE)
     return ImageError(f"broken {format_of(data)}: {reason}", REMEDY_BROKEN)

@@ -19,12 +19,17 @@ class Context:
         embedder: str = "",
         *,
         use_filename: bool = False,
+        modest: bool = False,
     ) -> None:
-        """Raises ImgscoreError where `model` is not what it was when `embedder` was its id."""
+        """Raises ImgscoreError where `model` is not what it was when `embedder` was its id.
+
+        `modest`: another worker may take more memory than this one.
+        """
         self.store_folder = store
         self.heads_folder = heads
         self.model = model
         self.device = device
+        self.modest = modest
         self.spec = registry.spec(model, use_filename=use_filename)
         if embedder and self.spec.id != embedder:
             raise ImgscoreError(f"the files of the model {model} have changed", "restart imgscored")

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from imgscore.errors import ImageError
+from imgscore.images.memory import HeavyImageError
 from imgscore.work.looking import MOST_BYTES
 from imgscore.work.tasks import Drawn, Moving, Unreadable
 
@@ -20,7 +21,10 @@ QUALITY = 72
 
 
 def draw(task: Draw) -> Drawn | Moving | Unreadable:
-    """Decode the file as embedders see it, and save it small. Moving: it is another image now."""
+    """Decode the file as embedders see it, and save it small. Moving: it is another image now.
+
+    Raises HeavyImageError where it needs more memory than this process may take.
+    """
     try:
         data = _read(task.path)
     except OSError as error:
@@ -31,6 +35,8 @@ def draw(task: Draw) -> Drawn | Moving | Unreadable:
         return Moving()
     try:
         _save(data, task.file)
+    except HeavyImageError:
+        raise
     except ImageError as error:
         return Unreadable(error.message, error.remedy)
     except OSError as error:

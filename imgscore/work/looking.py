@@ -15,6 +15,7 @@ from imgscore.embedders import registry
 from imgscore.embedders.names import NameEncoder, uform_encoder
 from imgscore.errors import ImageError, ImgscoreError, ModelError
 from imgscore.images.decode import decode
+from imgscore.images.memory import HeavyImageError
 from imgscore.steps import step
 from imgscore.store import names, records, vectors
 from imgscore.store.schema import Fingerprint
@@ -37,7 +38,10 @@ _name_encoders: dict[str, NameEncoder] = {}
 
 
 def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
-    """Read, hash, decode, embed and score the file at `task.path`."""
+    """Read, hash, decode, embed and score the file at `task.path`.
+
+    Raises HeavyImageError or MemoryError where another worker may take more memory.
+    """
     try:
         seen, digest, data = _read(task.path)
     except OSError as error:
@@ -61,8 +65,12 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
         picture = decode(data)
         vector = _embedder(context).embed([picture])[0].tobytes()
     except ImageError as error:
+        if isinstance(error, HeavyImageError) and context.modest:
+            raise
         return Looked(seen, digest, reason=error.message, remedy=error.remedy)
     except MemoryError:
+        if context.modest:
+            raise
         return Looked(
             seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
         )

@@ -9,16 +9,16 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from imgscore.errors import ImgscoreError, StoreError
+from imgscore.errors import ImgscoreError
+from imgscore.work import process
+from imgscore.work.process import DEPTH, Held, NoWorkerError, Worker, WorkerSettings
 from imgscore.work.tasks import (
     Answer,
     Crashed,
+    Heavy,
     Noted,
     OfOneFile,
     Planned,
@@ -26,56 +26,12 @@ from imgscore.work.tasks import (
     Scored,
     Studied,
     Task,
-    frame,
     take_answers,
 )
 
-# A worker gets its next file before it has answered the last, so that it never waits for us.
-DEPTH = 2
-MEMORY_BYTES = 3 * 2**30
 FAILED_STARTS = 3
 # Bytes of answers at a time: what follows from them is done before more are read.
 MOST_READ = 1 << 18
-
-
-class NoWorkerError(StoreError):
-    """The machine has no process, memory or descriptor left; later it may, as with a full disk."""
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What every worker of a pool is told."""
-
-    store: Path
-    heads: Path
-    model: str
-    device: str
-    file_seconds: int
-    embedder: str = ""
-    """the id that the model must have; "" for any"""
-    use_filename: bool = False
-
-
-@dataclass
-class _Worker:
-    process: "subprocess.Popen[bytes]"
-    for_training: bool
-    ready: bool = False
-    tasks: deque[Task] = field(default_factory=deque)
-    buffer: bytearray = field(default_factory=bytearray)
-    idle_since: float = 0.0
-
-    def send(self, task: Task) -> None:
-        self.tasks.append(task)
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died; its end of file says so
-            self.process.stdin.write(frame(task))
-            self.process.stdin.flush()
-
-    def is_free(self, task: Task) -> bool:
-        if self.for_training or not isinstance(task, OfOneFile):
-            return not self.tasks
-        return len(self.tasks) < DEPTH
 
 
 class Pool:
@@ -85,14 +41,17 @@ class Pool:
         self.settings = settings
         self._size = size
         self._idle_seconds = idle_seconds
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, Worker] = {}
+        self._heavy: deque[Held] = deque()
+        """files that wait for the one worker that may take much memory"""
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
 
     @property
     def busy(self) -> int:
-        """How many tasks are with workers."""
-        return sum(len(worker.tasks) for worker in self._workers.values())
+        """How many tasks have no answer yet."""
+        held = {id(one): one for worker in self._workers.values() for one in worker.tasks}
+        return sum(not one.done for one in held.values()) + len(self._heavy)
 
     @property
     def alive(self) -> int:
@@ -110,15 +69,22 @@ class Pool:
 
     def tasks(self, pid: int) -> list[Task]:
         """What a worker holds, the task it is at first."""
-        return list(self._workers[pid].tasks)
+        return [held.task for held in self._workers[pid].tasks]
+
+    def _looking(self) -> list[Worker]:
+        return [worker for worker in self._workers.values() if not worker.for_training]
 
     def has_room(self) -> bool:
         """Whether another file can be handed out without waiting."""
-        looking = [worker for worker in self._workers.values() if not worker.for_training]
+        looking = self._looking()
         return len(looking) < self._size or any(len(one.tasks) < DEPTH for one in looking)
 
     def submit(self, task: Task) -> bool:
         """Hand out a task; False when every worker is full. Training gets a worker of its own."""
+        return self._submit(Held(task))
+
+    def _submit(self, held: Held) -> bool:
+        task = held.task
         training = not isinstance(task, OfOneFile)
         mates = [worker for worker in self._workers.values() if worker.for_training == training]
         free = [worker for worker in mates if worker.is_free(task)]
@@ -128,43 +94,15 @@ class Pool:
         chosen = idle or min(free, key=lambda worker: len(worker.tasks), default=None)
         if chosen is None:
             return False
-        chosen.send(task)
+        chosen.send(held)
         return True
 
-    def _start(self, for_training: bool) -> _Worker:
-        settings = self.settings
-        environment = dict(os.environ)
-        if not for_training:
-            # One thread a worker, a worker a CPU: decoding and inference overlap with no lock.
-            for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-                environment[name] = "1"
-        arguments = [
-            os.fspath(settings.store),
-            os.fspath(settings.heads),
-            settings.model,
-            settings.device,
-            str(settings.file_seconds),
-            "0" if for_training else str(MEMORY_BYTES),
-            settings.embedder,
-            "names" if settings.use_filename else "",
-        ]
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "imgscore.work.worker", *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=environment,
-                process_group=0,  # Ctrl-C is for us; the workers end with their input
-            )
-        except OSError as error:
-            raise NoWorkerError(
-                f"no worker can be started: {error.strerror}", "end other programs, or raise limits"
-            ) from None
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
-        worker = _Worker(process, for_training)
-        self._workers[process.pid] = worker
-        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+    def _start(self, for_training: bool) -> Worker:
+        modest = not for_training and any(not worker.modest for worker in self._looking())
+        worker = process.start(self.settings, for_training=for_training, modest=modest)
+        self._workers[worker.process.pid] = worker
+        assert worker.process.stdout is not None
+        self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
         return worker
 
     def answers(self, timeout: float | None, wake: int | None = None) -> list[tuple[Task, Answer]]:
@@ -172,6 +110,7 @@ class Pool:
 
         Raises ImgscoreError when workers cannot be started at all.
         """
+        self._lend()
         if wake is not None:
             self._selector.register(wake, selectors.EVENT_READ, None)
         try:
@@ -181,11 +120,37 @@ class Pool:
                 self._selector.unregister(wake)
         found: list[tuple[Task, Answer]] = []
         for key, _ in events:
-            if isinstance(key.data, _Worker):
+            if isinstance(key.data, Worker):
                 found += self._read(key.data)
-        return found
+        return found + self._hand_on()
 
-    def _read(self, worker: _Worker) -> list[tuple[Task, Answer]]:
+    def _lend(self) -> None:
+        """Give idle workers what waits behind others' long tasks: the first to answer counts."""
+        for idle in self._looking():
+            if idle.tasks or not idle.ready:
+                continue
+            others = (held for worker in self._looking() for held in worker.lendable())
+            held = next((one for one in others if not (one.heavy and idle.modest)), None)
+            if held is None:
+                return
+            idle.send(held)
+
+    def _hand_on(self) -> list[tuple[Task, Answer]]:
+        """Give the worker that may take much memory what needs it; it is started where there is
+        none. Returns what cannot be handed on now.
+        """
+        able = next((worker for worker in self._looking() if not worker.modest), None)
+        try:
+            while self._heavy and (able is None or len(able.tasks) < DEPTH):
+                able = able or self._start(for_training=False)
+                able.send(self._heavy.popleft())
+        except NoWorkerError:
+            left = [(held.task, Crashed("")) for held in self._heavy]
+            self._heavy.clear()
+            return [*left]
+        return []
+
+    def _read(self, worker: Worker) -> list[tuple[Task, Answer]]:
         assert worker.process.stdout is not None
         found: list[tuple[Task, Answer]] = []
         try:
@@ -196,17 +161,33 @@ class Pool:
         for answer in take_answers(worker.buffer):
             if isinstance(answer, Ready):
                 worker.ready, self._failed_starts = True, 0
-                continue
-            task = worker.tasks[0]
-            if _ends_the_task(answer):
-                worker.tasks.popleft()
+            elif _ends_the_task(answer):
+                held = worker.tasks.popleft()
+                held.holders -= 1
                 worker.idle_since = time.monotonic()
-            found.append((task, answer))
+                found += self._answered(held, answer)
+            elif not worker.tasks[0].done:
+                found.append((worker.tasks[0].task, answer))
         if not data:
             found += self._bury(worker)
         return found
 
-    def _bury(self, worker: _Worker) -> list[tuple[Task, Answer]]:
+    def _answered(self, held: Held, answer: Answer) -> list[tuple[Task, Answer]]:
+        """What is said of a task, unless another worker has said it before."""
+        if held.done:
+            return []
+        if isinstance(answer, Heavy):
+            held.heavy = True
+            if not held.holders:
+                self._heavy.append(held)
+            return []
+        held.done = True
+        for worker in self._looking() if held.holders else ():
+            if held in worker.tasks:
+                worker.drop(held)
+        return [(held.task, answer)]
+
+    def _bury(self, worker: Worker) -> list[tuple[Task, Answer]]:
         """A worker has ended: blame the task it held, hand the others out again."""
         status = self._remove(worker)
         if not worker.ready:
@@ -216,23 +197,29 @@ class Pool:
                     f"a worker cannot be started (exit status {status})",
                     "its message stands above; see also: imgscore doctor",
                 )
+        for held in worker.tasks:
+            held.holders -= 1
         blamed: list[tuple[Task, Answer]] = []
         if worker.tasks and worker.ready:
             reason = _why(status, self.settings.file_seconds)
-            blamed.append((worker.tasks.popleft(), Crashed(reason)))
-        for task in worker.tasks:
-            if not self._resubmit(task):
-                blamed.append((task, Crashed("")))
+            blamed += self._answered(worker.tasks.popleft(), Crashed(reason))
+        for held in worker.tasks:
+            if held.done or held.holders:
+                continue
+            if held.heavy:
+                self._heavy.append(held)
+            elif not self._resubmit(held):
+                blamed += self._answered(held, Crashed(""))
         return blamed
 
-    def _resubmit(self, task: Task) -> bool:
+    def _resubmit(self, held: Held) -> bool:
         """Hand a task out again; False where nobody can take it now."""
         try:
-            return self.submit(task)
+            return self._submit(held)
         except NoWorkerError:
             return False
 
-    def _remove(self, worker: _Worker) -> int:
+    def _remove(self, worker: Worker) -> int:
         process = worker.process
         assert process.stdin is not None and process.stdout is not None
         self._selector.unregister(process.stdout)
@@ -258,7 +245,7 @@ class Pool:
                 waiting.append(until)
         return min(waiting, default=None)
 
-    def _end(self, worker: _Worker) -> None:
+    def _end(self, worker: Worker) -> None:
         assert worker.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             worker.process.stdin.close()
@@ -309,3 +296,6 @@ def _why(status: int, seconds: int) -> str:
     if status < 0:
         return f"crashes the decoder ({signal.Signals(-status).name})"
     return f"ends the worker (exit status {status}; the log says more)"
+
+
+__all__ = ["NoWorkerError", "Pool", "WorkerSettings", "cpus"]

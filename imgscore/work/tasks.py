@@ -1,7 +1,7 @@
 """What a worker is asked, and what it answers: msgpack messages, length first. Pure."""
 
 import struct
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -70,7 +70,14 @@ class Draw(msgspec.Struct, tag=True, frozen=True):
     file: bytes
 
 
+class Drop(msgspec.Struct, tag=True, frozen=True):
+    """Another worker has done the task `number`, counted from 0 as they were sent to this one."""
+
+    number: int
+
+
 Task = Look | Rescore | Train | Study | Plan | BackUp | Draw
+Sent = Task | Drop
 OfOneFile = Look | Draw
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
@@ -106,6 +113,14 @@ class Unreadable(msgspec.Struct, tag=True, frozen=True):
 
 class Drawn(msgspec.Struct, tag=True, frozen=True):
     """The thumbnail is there."""
+
+
+class Heavy(msgspec.Struct, tag=True, frozen=True):
+    """The file needs more memory than this worker may take. Between it and the pool only."""
+
+
+class Dropped(msgspec.Struct, tag=True, frozen=True):
+    """The task was left out, as the pool wished. Between the worker and the pool only."""
 
 
 class Scored(msgspec.Struct, tag=True, frozen=True):
@@ -183,6 +198,8 @@ Answer = (
     | Moving
     | Unreadable
     | Drawn
+    | Heavy
+    | Dropped
     | Scored
     | Trained
     | Studied
@@ -195,33 +212,33 @@ Answer = (
 )
 
 _encoder = msgspec.msgpack.Encoder()
-_tasks: msgspec.msgpack.Decoder[Task] = msgspec.msgpack.Decoder(Task)
+_sent: msgspec.msgpack.Decoder[Sent] = msgspec.msgpack.Decoder(Sent)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
-def frame(message: Task | Answer) -> bytes:
+def frame(message: Sent | Answer) -> bytes:
     """A message with its length before it."""
     body = _encoder.encode(message)
     return _length.pack(len(body)) + body
 
 
-def read_task(stream: BinaryIO) -> Task | None:
-    """The next task from a blocking stream; None at its end."""
-    head = stream.read(_length.size)
-    if len(head) < _length.size:
-        return None
-    body = stream.read(_length.unpack(head)[0])
-    return _tasks.decode(body)
+def take_sent(buffer: bytearray) -> list[Sent]:
+    """Remove the whole messages from the front of a worker's `buffer` and return them."""
+    return [_sent.decode(body) for body in _bodies(buffer)]
 
 
 def take_answers(buffer: bytearray) -> list[Answer]:
-    """Remove the whole messages from the front of `buffer` and return them."""
-    answers, start = [], 0
+    """Remove the whole messages from the front of a parent's `buffer` and return them."""
+    return [_answers.decode(body) for body in _bodies(buffer)]
+
+
+def _bodies(buffer: bytearray) -> list[bytes]:
+    bodies, start = [], 0
     while len(buffer) - start >= _length.size:
         end = start + _length.size + _length.unpack_from(buffer, start)[0]
         if len(buffer) < end:
             break
-        answers.append(_answers.decode(memoryview(buffer)[start + _length.size : end]))
+        bodies.append(bytes(memoryview(buffer)[start + _length.size : end]))
         start = end
     del buffer[:start]
-    return answers
+    return bodies

@@ -16,16 +16,20 @@ from pathlib import Path
 from imgscore import places, steps
 from imgscore.confine import confine_writes
 from imgscore.errors import ImgscoreError, ModelError
+from imgscore.images.memory import HeavyImageError
 from imgscore.store.store import Store
 from imgscore.work import bytecode, tasks
 from imgscore.work.context import Context
+from imgscore.work.waiting import Waiting
 
 # Touches a message: as many as one commit journals.
 PART = 512
 
 
-def _answers(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
+def _answers(context: Context, task: tasks.Sent) -> Iterator[tasks.Answer]:
     match task:
+        case tasks.Drop():
+            yield tasks.Dropped()
         case tasks.Look():
             from imgscore.work.looking import look
 
@@ -69,15 +73,18 @@ def plan(store: Store, task: tasks.Plan) -> Iterator[tasks.Answer]:
     yield tasks.Planned([], ties, last=True)
 
 
-def _attempt(context: Context, task: tasks.Task) -> Iterator[tasks.Answer]:
+def _attempt(context: Context, task: tasks.Sent) -> Iterator[tasks.Answer]:
     """A task's answers; what the user can mend is one of them, anything else is a crash."""
     try:
         for answer in _answers(context, task):
             while context.notes:
                 yield tasks.Noted(*context.notes.popitem())
             yield answer
-    except MemoryError:
-        yield tasks.Refused("needs too much memory", "free some memory, then try again")
+    except (HeavyImageError, MemoryError):
+        if context.modest:
+            yield tasks.Heavy()
+        else:
+            yield tasks.Refused("needs too much memory", "free some memory, then try again")
     except ModelError as error:
         yield tasks.Stuck(_sendable(error.message), _sendable(error.remedy))
     except ImgscoreError as error:
@@ -92,10 +99,10 @@ def _sendable(text: str) -> str:
 
 def serve(context: Context, file_seconds: int) -> None:
     """Answer tasks until there are no more."""
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    waiting, stdout = Waiting(sys.stdin.fileno()), sys.stdout.buffer
     stdout.write(tasks.frame(tasks.Ready()))
     stdout.flush()
-    while (task := tasks.read_task(stdin)) is not None:
+    while (task := waiting.next()) is not None:
         if isinstance(task, tasks.OfOneFile):
             # The default action ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)
@@ -119,7 +126,7 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
 
 def main() -> None:
     """`python -m imgscore.work.worker`, with what `Pool` passes on its command line."""
-    store, heads, model, device, file_seconds, memory, embedder, names = sys.argv[1:]
+    store, heads, model, device, file_seconds, memory, embedder, names, modest = sys.argv[1:]
     steps.together_with(os.getppid())
     # What libraries print must not mix with the answers.
     answers = os.dup(1)
@@ -131,7 +138,13 @@ def main() -> None:
     _confine(Path(store), Path(heads), decodes=bool(int(memory)))
     try:
         context = Context(
-            Path(store), Path(heads), model, device, embedder, use_filename=bool(names)
+            Path(store),
+            Path(heads),
+            model,
+            device,
+            embedder,
+            use_filename=bool(names),
+            modest=bool(modest),
         )
     except ImgscoreError as error:
         sys.exit(f"{error.message}: {error.remedy}")

@@ -1,7 +1,6 @@
 """The order of a large library: planned by a worker, a part a step, dropped when it is stale."""
 
 import errno
-import io
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -161,7 +160,7 @@ def test_a_plan_crosses_the_pipe(world: World, engine: Engine) -> None:
     world.settle(engine)
     use_head(engine, "2")
     task = Plan(engine.house.watches.all[0], "2", [b"\xff"])
-    assert tasks.read_task(io.BytesIO(tasks.frame(task))) == task
+    assert tasks.take_sent(bytearray(tasks.frame(task))) == [task]
     answers = list(worker.plan(engine.house.store, task))
     frames = bytearray(b"".join(map(tasks.frame, answers)))
     assert tasks.take_answers(frames) == answers and not frames

@@ -1,0 +1,58 @@
+"""What a worker reads of its parent's messages."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from imgscore.work.tasks import Drop, Look, Sent, frame
+from imgscore.work.waiting import Waiting
+
+ONE, TWO, THREE = (Look(path, "default", "") for path in (b"/1", b"/2", b"/3"))
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    yield reading, writing
+    os.close(reading)
+
+
+def send(descriptor: int, *messages: Sent) -> None:
+    os.write(descriptor, b"".join(map(frame, messages)))
+
+
+def test_tasks_come_in_their_order_and_then_no_more(pipe: tuple[int, int]) -> None:
+    waiting = Waiting(pipe[0])
+    send(pipe[1], ONE, TWO)
+    assert [waiting.next(), waiting.next()] == [ONE, TWO]
+    os.close(pipe[1])
+    assert waiting.next() is None
+
+
+def test_a_task_that_comes_in_parts(pipe: tuple[int, int]) -> None:
+    waiting = Waiting(pipe[0])
+    whole = frame(ONE) + frame(TWO)
+    os.write(pipe[1], whole[:-3])
+    assert waiting.next() == ONE
+    os.write(pipe[1], whole[-3:])
+    assert waiting.next() == TWO
+    os.close(pipe[1])
+
+
+def test_what_another_has_done_is_left_out(pipe: tuple[int, int]) -> None:
+    waiting = Waiting(pipe[0])
+    send(pipe[1], ONE, TWO)
+    assert waiting.next() == ONE
+    send(pipe[1], THREE, Drop(1))
+    assert [waiting.next(), waiting.next()] == [Drop(1), THREE]
+    os.close(pipe[1])
+
+
+def test_too_late_to_leave_out(pipe: tuple[int, int]) -> None:
+    waiting = Waiting(pipe[0])
+    send(pipe[1], ONE)
+    assert waiting.next() == ONE
+    send(pipe[1], Drop(0), TWO)
+    assert waiting.next() == TWO
+    os.close(pipe[1])
