@@ -26,12 +26,13 @@ def run(engine: Engine, request: Request) -> Steps:
     """One row of counts. Labels that are there already are not logged again."""
     taste = taste_or_first(engine, request.taste)
     ticket = engine.learner.study("read table", taste, file=os.fsencode(request.file))
+    now_ns = time.time_ns()  # one for all, and so one undo takes all back
     counts = {"rows": 0, "labels": 0, "embeddings": 0}
     try:
         while True:
             rows, ticket.rows = ticket.rows, []
             if rows:
-                found = engine.house.store.commit(partial(_take, engine, taste, rows))
+                found = engine.house.store.commit(partial(_take, engine, taste, now_ns, rows))
                 for name, count in found.items():
                     counts[name] += count
                 yield Progress("importing", counts["rows"], 0)
@@ -48,8 +49,7 @@ def run(engine: Engine, request: Request) -> Steps:
     yield Result({**counts, "taste": taste, "error": None})
 
 
-def _take(engine: Engine, taste: str, rows: list[Row], txn: Txn) -> dict[str, int]:
-    now_ns = time.time_ns()
+def _take(engine: Engine, taste: str, now_ns: int, rows: list[Row], txn: Txn) -> dict[str, int]:
     pairs = [(row["sha256"], row["vector"]) for row in rows if row["vector"] is not None]
     added = vectors.append(txn, engine.house.embedder.images, pairs)
     learned = 0

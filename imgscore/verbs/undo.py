@@ -78,17 +78,18 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
     now_ns = time.time_ns()
     with engine.house.store.read() as txn:
         last = _last_labels(txn)
+        before = _before(txn, last)
         backs = [
             LabelEvent(
                 now_ns,
                 one.taste,
                 one.digest,
-                _before(txn, number, one),
+                before.get((one.taste, one.digest), "clear"),
                 "undo",
                 one.path,
                 moving.back(one, dry_run=engine.house.config.dry_run),
             )
-            for number, one in last
+            for _, one in last
         ]
     if not last:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
@@ -108,7 +109,9 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
 
 
 def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
-    """The newest label that is not undone yet, and those that siblings got with it; newest first.
+    """The newest label that is not undone yet, and those logged as one with it; newest first.
+
+    Those are its siblings', or the others of a table.
 
     An undo takes back as many events as it logs, so that many are passed over.
     """
@@ -129,15 +132,16 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
     return found
 
 
-def _before(txn: Txn, number: int, last: LabelEvent) -> EventName:
-    """The label that a digest had before an event."""
-    return next(
-        (
-            event.label
-            for earlier, event in labels.log(txn)
-            if earlier < number
-            and (event.taste, event.digest) == (last.taste, last.digest)
-            and not moving.is_corrected(event, last)
-        ),
-        "clear",
-    )
+def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:
+    """(taste, digest) → its label before these events, where it had one."""
+    wanted = {(one.taste, one.digest): (number, one) for number, one in last}
+    found: dict[tuple[str, bytes], EventName] = {}
+    for number, event in labels.log(txn) if wanted else ():
+        key = (event.taste, event.digest)
+        first, one = wanted.get(key, (0, event))
+        if number < first and not moving.is_corrected(event, one):
+            found[key] = event.label
+            del wanted[key]
+            if not wanted:
+                break
+    return found
