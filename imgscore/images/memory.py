@@ -1,7 +1,9 @@
-"""Whether decoding an image fits into what this process may still take, by the kernel's limit."""
+"""How much memory images may take: the kernel's limit for this process, and what one needs."""
 
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from imgscore.errors import ImageError
 from imgscore.images.signature import HEIF
@@ -18,6 +20,26 @@ REMEDY_TOO_LARGE = "scale it down, or save it as a baseline JPEG"
 
 class HeavyImageError(ImageError):
     """The image needs more memory than this process may take; another may take more."""
+
+
+def allow(more: int) -> None:
+    """From here on this process may take `more` bytes beyond what it has; 0 = up to its hard limit.
+
+    Where there is no hard limit, nothing is limited.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if hard != resource.RLIM_INFINITY:
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (min(hard, _taken() + more) if more else hard, hard)
+        )
+
+
+@contextmanager
+def apart(more: int) -> Iterator[None]:
+    """What is loaded inside does not count towards the `more` bytes that are allowed after it."""
+    allow(0)
+    yield
+    allow(more)
 
 
 def check(needed: int, what: str) -> None:

@@ -19,11 +19,11 @@ class Context:
         embedder: str = "",
         *,
         use_filename: bool = False,
-        modest: bool = False,
+        modest: int = 0,
     ) -> None:
         """Raises ImgscoreError where `model` is not what it was when `embedder` was its id.
 
-        `modest`: another worker may take more memory than this one.
+        `modest`: the bytes that images may take here, where another worker may take more; else 0.
         """
         self.store_folder = store
         self.heads_folder = heads

@@ -14,6 +14,7 @@ import numpy as np
 from imgscore.embedders import registry
 from imgscore.embedders.names import NameEncoder, uform_encoder
 from imgscore.errors import ImageError, ImgscoreError, ModelError
+from imgscore.images import memory
 from imgscore.images.decode import decode
 from imgscore.images.memory import HeavyImageError
 from imgscore.steps import step
@@ -62,8 +63,9 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
             seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"
         )
     try:
+        embedder = _embedder(context)
         picture = decode(data)
-        vector = _embedder(context).embed([picture])[0].tobytes()
+        vector = embedder.embed([picture])[0].tobytes()
     except ImageError as error:
         if isinstance(error, HeavyImageError) and context.modest:
             raise
@@ -111,9 +113,10 @@ def _embedder(context: Context) -> Embedder:
     key = (context.model, context.device)
     if key not in _embedders:
         try:
-            embedder = registry.load(
-                context.model, context.device, lambda note: context.notes.update(device=note)
-            )
+            with memory.apart(context.modest):
+                embedder = registry.load(
+                    context.model, context.device, lambda note: context.notes.update(device=note)
+                )
         except ImgscoreError as error:
             raise ModelError(error.message, error.remedy) from error
         if embedder.id != context.spec.images:  # vectors of two embedders never meet
@@ -139,7 +142,8 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
         return None
     if context.model not in _name_encoders:
         try:
-            encoder = uform_encoder(registry.uform_folder(context.model))
+            with memory.apart(context.modest):
+                encoder = uform_encoder(registry.uform_folder(context.model))
         except ImgscoreError as error:
             raise ModelError(error.message, error.remedy) from error
         _name_encoders[context.model] = encoder

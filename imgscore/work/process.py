@@ -13,10 +13,10 @@ from imgscore.work.tasks import Drop, Look, OfOneFile, Sent, Task, frame
 
 # A worker gets its next file before it has answered the last, so that it never waits for us.
 DEPTH = 2
-# What a worker may take. An image of 100 megapixels takes 0.4 GB as a PNG, 1.6 as a WebP: one
-# worker of a pool may, and the others hand such files on to it.
+# What a worker may take, and what images may where another worker may take more. One of 100
+# megapixels takes 0.4 GB as a PNG, 1.6 as a WebP: modest workers hand it on to that other one.
 MOST_BYTES = 3 * 2**30
-MODEST_BYTES = 2**29
+MODEST_BYTES = 3 * 2**27
 
 
 class NoWorkerError(StoreError):
@@ -109,10 +109,10 @@ def start(settings: WorkerSettings, *, for_training: bool, modest: bool) -> Work
         settings.model,
         settings.device,
         str(settings.file_seconds),
-        "0" if for_training else str(MODEST_BYTES if modest else MOST_BYTES),
+        "0" if for_training else str(MOST_BYTES),
         settings.embedder,
         "names" if settings.use_filename else "",
-        "modest" if modest else "",
+        str(MODEST_BYTES if modest else 0),
     ]
     try:
         process = subprocess.Popen(

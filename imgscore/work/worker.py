@@ -16,6 +16,7 @@ from pathlib import Path
 from imgscore import places, steps
 from imgscore.confine import confine_writes
 from imgscore.errors import ImgscoreError, ModelError
+from imgscore.images import memory
 from imgscore.images.memory import HeavyImageError
 from imgscore.store.store import Store
 from imgscore.work import bytecode, tasks
@@ -126,16 +127,16 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
 
 def main() -> None:
     """`python -m imgscore.work.worker`, with what `Pool` passes on its command line."""
-    store, heads, model, device, file_seconds, memory, embedder, names, modest = sys.argv[1:]
+    store, heads, model, device, file_seconds, most, embedder, names, modest = sys.argv[1:]
     steps.together_with(os.getppid())
     # What libraries print must not mix with the answers.
     answers = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(answers, "w")
-    if int(memory):
-        resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+    if int(most):
+        resource.setrlimit(resource.RLIMIT_DATA, (int(most), int(most)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _confine(Path(store), Path(heads), decodes=bool(int(memory)))
+    _confine(Path(store), Path(heads), decodes=bool(int(most)))
     try:
         context = Context(
             Path(store),
@@ -144,11 +145,12 @@ def main() -> None:
             device,
             embedder,
             use_filename=bool(names),
-            modest=bool(modest),
+            modest=int(modest),
         )
     except ImgscoreError as error:
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we
+        memory.allow(context.modest)
         serve(context, int(file_seconds))
     os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts
 

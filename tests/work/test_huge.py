@@ -103,7 +103,7 @@ def test_huge_images_stall_nothing_and_memory_stays_bounded(pool: Pool, tmp_path
     order = [task.path for task, _ in found if isinstance(task, Look)]
     assert sorted(order) == sorted([*huge, *small])  # each once
     assert order[-1] in huge  # two at once would have left nobody for the small ones
-    assert peak_bytes(able) >= at_rest + 100 * DECODED_MEGAPIXEL
+    assert peak_bytes(able) > at_rest + 90 * DECODED_MEGAPIXEL  # one of them at least
     assert peak_bytes(able) < at_rest + 150 * DECODED_MEGAPIXEL < MOST_BYTES
     assert peak_bytes(modest) < at_rest + 32 * DECODED_MEGAPIXEL < MODEST_BYTES
 
@@ -125,7 +125,7 @@ def test_what_waits_behind_a_long_one_is_lent_to_an_idle_worker(pool: Pool, tmp_
 @pytest.fixture
 def heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Three images too large for workers that are more modest than usual."""
-    monkeypatch.setattr(process, "MODEST_BYTES", 200 << 20)
+    monkeypatch.setattr(process, "MODEST_BYTES", 100 << 20)
     return [huge_png(tmp_path / f"{number}-heavy.png", 20 + number) for number in range(3)]
 
 
