@@ -96,15 +96,11 @@ def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
         groups.setdefault(root.get(inode, inode), []).append(_speaker(names))
     entries = []
     for members in groups.values():
-        speaker = _speaker(members)
-        if speaker.score is not None:
-            entries.append(
-                Entry(
-                    tuple(Member(file.path, file.mtime_ns) for file in sorted(members)),
-                    speaker.score,
-                    speaker.deviation,
-                )
-            )
+        path, mtime_ns, _, _, score, deviation = _speaker(members)
+        if score is None:
+            continue
+        stand = [(path, mtime_ns)] if len(members) == 1 else [one[:2] for one in sorted(members)]
+        entries.append(Entry(tuple(Member(*one) for one in stand), score, deviation))
     return entries
 
 

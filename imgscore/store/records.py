@@ -83,6 +83,17 @@ def score(txn: Txn, taste: str, head: str, digest: bytes) -> tuple[float, float]
     return None if value is None else _score.unpack(value)
 
 
+def scores(txn: Txn, taste: str, head: str) -> Callable[[bytes], tuple[float, float] | None]:
+    """`score` of a head, to be asked of many digests."""
+    prefix, get = score_prefix(taste, head), txn.table("scores").getter()
+
+    def found(digest: bytes) -> tuple[float, float] | None:
+        value = get(prefix + digest, b"")
+        return _score.unpack(value) if value else None
+
+    return found
+
+
 def is_scored(txn: Txn, taste: str, head: str) -> Callable[[bytes], bool]:
     """Whether a head has scored a digest, to be asked of many."""
     prefix, get = score_prefix(taste, head), txn.table("scores").getter()

@@ -100,11 +100,14 @@ def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
     return (decode(value) for _, value in txn.table("sightings").scan() if value.endswith(end))
 
 
-def of_inodes(txn: Txn, inodes: Iterable[tuple[int, int]]) -> Iterator[Sighting]:
-    """The present sightings of some files, (device, inode), under whatever name."""
-    beginnings = {_inode.pack(*inode) for inode in inodes}
+def of_inodes(
+    txn: Txn, inodes: Iterable[tuple[int, int]], but: tuple[bytes, Role]
+) -> Iterator[Sighting]:
+    """The present sightings of some files, (device, inode), under whatever name, `but` in one
+    place."""
+    beginnings, end = {_inode.pack(*inode) for inode in inodes}, ending(*but)
     for _, value in txn.table("sightings").scan():
-        if value[: _inode.size] in beginnings:
+        if value[: _inode.size] in beginnings and not value.endswith(end):
             sighting = decode(value)
             if not sighting.gone_ns:
                 yield sighting
