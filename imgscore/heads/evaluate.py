@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 
 from imgscore.errors import UsageError
-from imgscore.heads.base import LEAST_LABELS, Examples, Ints
+from imgscore.heads.base import LEAST_LABELS, Examples, Fitted, Ints
 from imgscore.heads.measures import Quality, Ranking, quality
 from imgscore.heads.recipes import AUTO, recipe
 
-DRAWS, DRAWS_OF_MANY = 4, 2
-FEW = 100
+DRAWS = 2
+"""Heads trained for each point. With few labels each asks the whole library, for seconds."""
 SMALLEST = 10
 POINTS = 4
 """Points before the last: what lies farther back says little of what comes."""
@@ -45,14 +45,20 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def evaluate(
-    examples: Examples, *, kind: str = AUTO, settings: Mapping[str, Any] | None = None
+    examples: Examples,
+    *,
+    kind: str = AUTO,
+    settings: Mapping[str, Any] | None = None,
+    fitted: Fitted | None = None,
 ) -> Evaluation:
     """Cross-validate all labels, and train on fewer to draw the learning curve.
+
+    `fitted`: what `fit` made of these examples, where that is known.
 
     The curve's error follows a · n^-b (Cortes et al. 1993), fitted to the points and
     carried on to 2n. Raises UsageError where labels are too few.
     """
-    fitted = recipe(kind).fit(examples, None, settings)
+    fitted = fitted or recipe(kind).fit(examples, None, settings)
     whole = quality(fitted.held_out.score, examples.keep, examples.groups)
     curve = [
         _point(examples, count, kind, fitted.head.settings)
@@ -83,7 +89,7 @@ def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any
     """Train on `count` labels, rank those of other groups; a few times."""
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
     found = []
-    for seed in range(DRAWS if count <= FEW else DRAWS_OF_MANY):
+    for seed in range(DRAWS):
         order = np.random.default_rng(seed).permutation(len(examples))
         train = _with_both(examples, order, count)
         rest = order[~np.isin(groups[order], groups[train])][:TESTED]

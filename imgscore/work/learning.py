@@ -15,7 +15,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.heads import files
 from imgscore.heads.base import Examples, Scores
 from imgscore.heads.extras import extras_of, taken_of
-from imgscore.heads.features import fit_features
+from imgscore.heads.features import Features, fit_features
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
 from imgscore.places import head_file
@@ -42,6 +42,8 @@ class Labelled(NamedTuple):
     digests: list[bytes]
     labels: list[Label]
     examples: Examples
+    features: Features
+    """of the library, without traits: near-duplicates are told by them"""
 
 
 def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
@@ -74,7 +76,7 @@ def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
     examples.check()
     features = fit_features(background, model.sections)
     groups = near_duplicates(matrix, features, taken_of(traits))
-    return Labelled(digests, order, replace(examples, groups=groups))
+    return Labelled(digests, order, replace(examples, groups=groups), features)
 
 
 def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:

@@ -30,7 +30,8 @@ from imgscore.work.learning import BACKGROUND, Labelled, examples_of, sample
 from imgscore.work.tasks import Studied
 
 if TYPE_CHECKING:
-    from imgscore.heads.base import Floats
+    from imgscore.heads.base import Fitted, Floats
+    from imgscore.heads.features import Features
     from imgscore.store.schema import Sighting
     from imgscore.store.store import Txn
     from imgscore.work.context import Context
@@ -138,12 +139,13 @@ class _Page:
         except ImgscoreError as error:
             labelled, unlearned = None, f"{error.message}: {error.remedy}"
         # Before the images are listed: what contradicts a suspect may lie outside of the watches.
-        doubted = self._suspects(labelled, most_suspects) if labelled else []
+        fitted = recipe(AUTO).fit(labelled.examples) if labelled else None
+        doubted = self._suspects(labelled, fitted, most_suspects) if labelled and fitted else []
         learned_of = [self._context.spec.id, labels.last_sequence(self._txn)]
         evaluation = before["evaluation"] if before.get("learned_of") == learned_of else None
         if evaluation is None or not evaluation["curve"]:
             if figures and labelled:
-                evaluation = msgspec.to_builtins(evaluate(labelled.examples))
+                evaluation = msgspec.to_builtins(evaluate(labelled.examples, fitted=fitted))
             else:
                 evaluation = self._as_trained()
         return {
@@ -155,7 +157,7 @@ class _Page:
             "images": self._images,
             "folders": [os.fsdecode(folder) for folder in self._folders],
             "suspects": doubted,
-            "groups": self._groups(),
+            "groups": self._groups(labelled.features if labelled else None),
             "compared": min(self._present, MOST_COMPARED),
             "failures": [
                 {"path": os.fsdecode(one.path), "reason": one.reason, "remedy": one.remedy}
@@ -193,13 +195,12 @@ class _Page:
             for one in records.heads(self._txn, self._taste)
         ]
 
-    def _suspects(self, labelled: Labelled, most: int) -> list[Row]:
+    def _suspects(self, labelled: Labelled, fitted: Fitted, most: int) -> list[Row]:
         """Suspects, each with the labelled images of the other kind that are most like it."""
         examples = labelled.examples
-        features = fit_features(examples.background, examples.sections, examples.background_extras)
-        rows = features(examples.embeddings, examples.extras)
+        rows = labelled.features(examples.embeddings)
         found = []
-        for one in suspects(examples, recipe(AUTO).fit(examples), most):
+        for one in suspects(examples, fitted, most):
             cosine = rows @ rows[one.row]
             cosine[examples.keep == examples.keep[one.row]] = -np.inf
             nearest = np.argsort(-cosine, kind="stable")[:NEIGHBOURS]
@@ -220,7 +221,7 @@ class _Page:
             )
         return found
 
-    def _groups(self) -> list[list[int]]:
+    def _groups(self, features: Features | None) -> list[list[int]]:
         """Near-duplicates: the best group first, and in each group the best image."""
         numbers = sorted(range(self._present), key=lambda one: -(self._images[one][3] or 0))
         numbers = sorted(numbers[:MOST_COMPARED])
@@ -228,8 +229,9 @@ class _Page:
         digests, matrix = _vectors(self._context, self._txn, wanted)
         if not digests:
             return []
-        _, background = sample(self._txn, self._context.spec, BACKGROUND)
-        features = fit_features(background, self._context.spec.sections)
+        if features is None:
+            _, background = sample(self._txn, self._context.spec, BACKGROUND)
+            features = fit_features(background, self._context.spec.sections)
         chains = near_duplicates(matrix, features).tolist()
         rows, row_of = features(matrix), {digest: row for row, digest in enumerate(digests)}
         chain_of: dict[int, list[int]] = {}

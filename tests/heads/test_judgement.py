@@ -116,6 +116,20 @@ def test_the_learning_curve_rises_and_foresees_more(made_up):
     assert evaluate(made_up(8)).doubled is None
 
 
+def test_what_was_fitted_already_is_not_fitted_again(made_up, monkeypatch):
+    examples = made_up(60)
+    fitted, whole = KernelRecipe().fit(examples), []
+    fit = KernelRecipe.fit
+
+    def noted(self, some, *rest):
+        whole.append(len(some) == len(examples))
+        return fit(self, some, *rest)
+
+    monkeypatch.setattr(KernelRecipe, "fit", noted)
+    assert evaluate(examples, fitted=fitted) == evaluate(examples)
+    assert sum(whole) == 1
+
+
 @given(
     score=st.lists(st.sampled_from([0.1, 0.3, 0.5, 0.9]), min_size=2, max_size=30),
     seed=st.integers(0, 99),
