@@ -98,6 +98,8 @@ class _Intake:
             packed = records.pack_score(looked.digest, *looked.score)
             records.record_scores(self.txn, task.taste, task.head, packed)
         head = records.current_head(self.txn, task.taste)
+        if looked.reason:
+            return  # no vector, no score
         if head is not None and (looked.score is None or head.version != task.head):
             self.done.unscored.add(task.taste)
 

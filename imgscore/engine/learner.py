@@ -9,7 +9,7 @@ from imgscore.engine.base import House
 from imgscore.errors import ImgscoreError, error_of
 from imgscore.places import head_file
 from imgscore.steps import step
-from imgscore.store import labels, records, sightings, vectors
+from imgscore.store import counts, labels, records, sightings, vectors
 from imgscore.store.store import Txn
 from imgscore.work.tasks import (
     Answer,
@@ -207,15 +207,19 @@ class Learner:
 
     def _unscored(self, taste: str, head: str) -> list[bytes]:
         """Digests in the inboxes of a taste that have a vector but no score under the head."""
-        inboxes = {watch.inbox for watch in self.house.watches.all if watch.taste == taste}
+        inboxes = [watch.inbox for watch in self.house.watches.all if watch.taste == taste]
         with self.house.store.read() as txn:
+            if all(
+                counts.scored(txn, inbox, taste, head) == counts.files(txn, inbox, "inbox")
+                for inbox in inboxes
+            ):
+                return []  # and no file was looked at
+            is_scored = records.is_scored(txn, taste, head)
+            has_vector = vectors.knows(txn, self.house.embedder.images)
             return [
-                sighting.digest
-                for sighting in sightings.every(txn)
-                if sighting.inbox in inboxes
-                and sighting.role == "inbox"
-                and records.score(txn, taste, head, sighting.digest) is None
-                and vectors.known(txn, self.house.embedder.images, sighting.digest)
+                digest
+                for digest in sightings.digests(txn, inboxes)
+                if not is_scored(digest) and has_vector(digest)
             ]
 
     def take_training(self, task: Train, answer: Answer) -> None:

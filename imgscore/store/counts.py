@@ -41,7 +41,8 @@ def moved(txn: Txn, before: Sighting | None, after: Sighting | None) -> None:
 
 def score_came(txn: Txn, prefix: bytes, inboxes: Iterable[bytes]) -> None:
     """A head, told by the prefix of its scores, has scored one more file in each of these."""
-    _add(txn, Counter(_scored(prefix, inbox) for inbox in inboxes))
+    came = Counter(inboxes)
+    _add(txn, Counter({_scored(prefix, inbox): count for inbox, count in came.items()}))
 
 
 def scores_went(txn: Txn, prefix: bytes) -> None:

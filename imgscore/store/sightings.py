@@ -94,6 +94,15 @@ def every(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
             yield sighting
 
 
+def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
+    """The digest of every present sighting in these inboxes; nothing is decoded."""
+    ends = tuple(ending(inbox, "inbox") for inbox in inboxes)
+    for _, value in txn.table("sightings").scan():
+        if value.endswith(ends):
+            size = next(len(end) for end in ends if value.endswith(end))
+            yield value[-size - DIGEST_SIZE : -size]
+
+
 def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
     """The present sightings in one place; those elsewhere are told by their bytes alone."""
     end = ending(inbox, role)
@@ -132,14 +141,13 @@ def places(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
 
 def inboxes(txn: Txn, digests: Iterable[bytes]) -> Iterator[bytes]:
     """The inbox of each present sighting of these digests that lies in one."""
-    table, places_of = txn.table("sightings"), txn.table("places")
-    for digest in digests:
-        for key, _ in places_of.scan(digest):
-            value = table.get(key[DIGEST_SIZE:])
-            if value is not None:
-                rest = _decoder.decode(value[FINGERPRINT_SIZE:])
-                if rest.role == "inbox" and not rest.gone_ns:
-                    yield rest.inbox
+    get = txn.table("sightings").getter()
+    for key in txn.table("places").keys_under(digests):
+        value = get(key[DIGEST_SIZE:], b"")
+        if value:
+            rest = _decoder.decode(value[FINGERPRINT_SIZE:])
+            if rest.role == "inbox" and not rest.gone_ns:
+                yield rest.inbox
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Sighting]:

@@ -97,6 +97,15 @@ class Table:
         with self._txn.cursor(db=self._database) as cursor:
             yield from cursor.iternext(keys=True, values=False)
 
+    def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[bytes]:
+        """The keys that start with each of these, of one after the other."""
+        with self._txn.cursor(db=self._database) as cursor:
+            for prefix in prefixes:
+                there = cursor.set_range(prefix)
+                while there and (key := cursor.key()).startswith(prefix):
+                    yield key
+                    there = cursor.next()
+
     def backwards(self) -> Iterator[tuple[bytes, bytes]]:
         """All entries, greatest key first."""
         with self._txn.cursor(db=self._database) as cursor:
@@ -111,8 +120,10 @@ class Table:
     def delete_all(self, prefix: bytes) -> None:
         """Remove every entry whose key starts with `prefix`."""
         with self._txn.cursor(db=self._database) as cursor:
-            while cursor.set_range(prefix) and cursor.key().startswith(prefix):
-                cursor.delete()
+            if not cursor.set_range(prefix):
+                return
+            while (key := cursor.key()) and key.startswith(prefix):
+                cursor.delete()  # and on to the next
 
     def last_under(self, prefix: bytes, length: int) -> tuple[bytes, bytes] | None:
         """The last entry whose key is `prefix` and `length` more bytes; the key without prefix."""
@@ -151,6 +162,9 @@ class _NoTable(Table):
         return iter(())
 
     def keys(self) -> Iterator[bytes]:
+        return iter(())
+
+    def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[bytes]:
         return iter(())
 
     def backwards(self) -> Iterator[tuple[bytes, bytes]]:

@@ -4,7 +4,7 @@ Vectors are packed 64 to a block: LMDB gives a value of 5 kB two whole pages of 
 scan over blocks runs at the memory's speed. A block is n digests (32 bytes each), then n vectors.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -94,6 +94,12 @@ def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
 def _split(block: bytes, record: EmbedderRecord) -> int:
     """Where a block's digests end and its vectors begin."""
     return len(block) // (DIGEST_SIZE + record.size) * DIGEST_SIZE
+
+
+def knows(txn: Txn, embedder: str) -> Callable[[bytes], bool]:
+    """`known` under one embedder, to be asked of many digests."""
+    record, get = _known(txn, embedder), txn.table("rows").getter()
+    return lambda digest: record is not None and bool(get(record.prefix + digest, b""))
 
 
 def known(txn: Txn, embedder: str, digest: bytes) -> bool:

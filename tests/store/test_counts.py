@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 from imgscore.store import counts, labels, migrations, records, sightings
 from imgscore.store.schema import Fingerprint, LabelEvent, Sighting
 from imgscore.store.store import Store, Txn
+from imgscore.watches import Role
 
 PATHS = [b"/in/a", b"/in/b", b"/in/in/c"]
 DIGESTS = [bytes([number]) * 32 for number in (0, 1, 255)]
@@ -101,3 +102,26 @@ def test_a_store_from_before_they_were_kept_is_counted_when_it_is_opened(tmp_pat
         assert counts.files(txn, b"/in", "keep") == 1
         assert counts.scored(txn, b"/in", "default", "1") == 2
         assert labels.counts(txn, "default") == {"keep": 1, "trash": 0}
+
+
+def test_digests_of_inboxes_are_read_off_the_bytes(tmp_path: Path) -> None:
+    inboxes = [b"/in", b"/other/in", b"/" + b"long" * 90]
+
+    def know(txn: Txn) -> None:
+        for number in range(200):
+            role: Role = "keep" if number % 5 == 0 else "inbox"
+            gone_ns = number << 8 if number % 7 == 0 else 0  # some of them end in a zero byte
+            seen = Fingerprint(1, number, 2**33 + number, 10**18 + number, 10**18)
+            path, digest = b"/%d.png" % number, number.to_bytes(32, "big")
+            sightings.record(txn, Sighting(path, seen, digest, inboxes[number % 3], role, gone_ns))
+
+    with Store(tmp_path / "store") as store:
+        store.commit(know)
+        with store.read() as txn:
+            found = sorted(sightings.digests(txn, inboxes[1:]))
+            expected = sorted(
+                one.digest
+                for one in sightings.every(txn)
+                if one.role == "inbox" and one.inbox in inboxes[1:]
+            )
+    assert found == expected and 80 < len(found) < 120
