@@ -71,15 +71,18 @@ class Features:
         width, more = len(self.centre), len(self.extras_centre)
         if embeddings.shape[1] != width:
             raise UsageError(f"this head scores {width} numbers, not {embeddings.shape[1]}")
-        values = np.zeros((len(embeddings), width + more), np.float32)
+        values = np.empty((len(embeddings), width + more), np.float32)
+        values[:, width:] = 0
         widen(embeddings, values[:, :width])
+        for (start, stop), rooted in zip(self.spans, self.rooted, strict=True):
+            if rooted:
+                part = values[:, start:stop]
+                np.sqrt(np.maximum(part, 0, out=part), out=part)
+        values[:, :width] -= self.centre
         for (start, stop), rooted, weight in zip(
             self.spans, self.rooted, self.weights, strict=True
         ):
             part = values[:, start:stop]
-            if rooted:
-                np.sqrt(np.maximum(part, 0, out=part), out=part)
-            part -= self.centre[start:stop]
             if not rooted:
                 part *= self.scale[start:stop]
             unit(part, weight)
@@ -130,7 +133,7 @@ def widen(half: Half, out: Floats) -> None:
 def unit(rows: Floats, weight: float = 1.0) -> Floats:
     """`rows` scaled in place to a squared length of `weight`; a zero row stays zero."""
     length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    rows *= (np.sqrt(weight) / np.maximum(length, TINY))[:, None]
+    rows *= (weight**0.5 / np.maximum(length, TINY))[:, None]
     return rows
 
 
@@ -199,11 +202,13 @@ def _inverse(spread: NDArray[np.floating]) -> Floats:
 def _directions(rows: Floats) -> Floats:
     """The main directions of float32 [m, w] about the origin, the main one last.
 
-    Found on the shorter side: rows and columns have the same variances along them.
+    Found on the shorter side: rows and columns have the same variances along them. At least one,
+    even if nothing varies: products over no direction at all are not defined everywhere.
     """
     wide = rows.shape[1] > len(rows)
     values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
-    kept = np.flatnonzero(values > FAINTEST * max(float(values[-1]), TINY))[-DIRECTIONS:]
+    values = np.maximum(values, TINY)
+    kept = np.flatnonzero(values > FAINTEST * values[-1])[-DIRECTIONS:]
     found: Floats = (
         rows.T @ (vectors[:, kept] / np.sqrt(values[kept])) if wide else vectors[:, kept]
     )

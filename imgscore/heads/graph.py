@@ -19,7 +19,8 @@ PROBES = 64
 SHARPNESS = 12.0
 """Of the weight exp(SHARPNESS · (cosine - 1)) of a neighbour."""
 NEARNESS = 24.0
-"""The same for an image that is no node, where all nodes are asked."""
+"""The same for an image that is no node (scorer.py), where all nodes are asked: finding the nearest
+would take longer than the farthest weigh. One that is a node has its own value, nearly."""
 STEPS = 40
 """Of the iteration: what is left of the first error is less than a hundredth."""
 DENSE = 0.1
@@ -109,20 +110,6 @@ def _solve(links: _Links, wanted: Floats) -> Floats:
         step *= stride
         step += before
         before, found = found, step
-    return found
-
-
-def extend(cosine: Floats, values: Floats) -> Floats:
-    """Values float32 [n, q] at images from those at the nodes [N, q]: those of the nearest nodes.
-
-    cosine: float32 [n, N] between images and nodes. An image that is a node has its own value.
-    All nodes are asked, since finding the nearest would take longer than the farthest weigh.
-    """
-    weight: Floats = cosine - cosine.max(axis=1, keepdims=True)
-    weight *= NEARNESS
-    np.exp(weight, out=weight)
-    found: Floats = weight @ values
-    found /= weight.sum(axis=1, keepdims=True)
     return found
 
 

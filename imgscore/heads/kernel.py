@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from imgscore.heads.base import Bools, Examples, Fitted, Floats, Half, Ints, Scores
 from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.features import BLOCK, Features, fit_features
-from imgscore.heads.graph import NEIGHBOURS, extend, graph_kernel
+from imgscore.heads.graph import NEARNESS, NEIGHBOURS, graph_kernel
 from imgscore.heads.groups import split
+from imgscore.heads.scorer import Scorer
 
 KIND = "kernel"
 GAMMA = 1.0
@@ -48,7 +50,8 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class KernelHead:
-    """P(keep) = sigmoid(f), f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + constant.
+    """P(keep) = sigmoid(f), f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + constant,
+    with rbf = exp(2 · gamma · (cosine - 1)) and neighbour = softmax(NEARNESS · cosine) over nodes.
 
     nodes: float16 [N, r], the labelled landmarks first. near: float32 [L, 1 + folds],
     far: [N, 1 + folds] or None, constant: [1 + folds]. Column 0 is the head itself,
@@ -77,23 +80,21 @@ class KernelHead:
         """
         score = np.empty(len(embeddings), np.float32)
         deviation = np.empty(len(embeddings), np.float32)
-        nodes = self.nodes.astype(np.float32).T
         for start in range(0, len(embeddings), BLOCK):
             rows = slice(start, start + BLOCK)
-            found = self.features(embeddings[rows], None if extras is None else extras[rows])
-            odds = self._log_odds(found @ nodes)
+            odds = self._scorer(embeddings[rows], None if extras is None else extras[rows])
             score[rows] = sigmoid(odds[:, 0])
             folds = odds.shape[1] - 1
             spread = np.sqrt((folds - 1) * odds[:, 1:].var(axis=1))
             deviation[rows] = spread * score[rows] * (1 - score[rows])
         return Scores(score, deviation)
 
-    def _log_odds(self, cosine: Floats) -> Floats:
-        """float32 [n, 1 + folds] from the cosines to the nodes [n, N]."""
-        far = None if self.far is None else extend(cosine, self.far)
-        near = rbf(cosine[:, : len(self.near)], self.settings["gamma"]) @ self.near
-        near += self.constant
-        return near if far is None else near + far
+    @cached_property
+    def _scorer(self) -> Scorer:
+        sharpness = 2 * self.settings["gamma"]
+        return Scorer(
+            self.features, self.nodes, self.near, self.far, self.constant, sharpness, NEARNESS
+        )
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """See base.Head."""
