@@ -103,6 +103,8 @@ class Loop:
             self._saving = post.saving
         if "backup" in post.chores:
             self._engine.keeper.due()
+        if "tidy" in post.chores:
+            self._engine.tidier.due()
         if "readers" in post.chores:
             self._engine.house.store.release_dead_readers()
 

@@ -12,7 +12,8 @@ from imgscore.store import backups
 from imgscored.mailbox import Mailbox
 
 DAY = 86_400
-# A backup that is overdue waits so long for what a start has to do (seconds).
+# A backup that is overdue waits so long for what a start has to do; tidying up waits for both
+# (seconds).
 AFTER_START = 300
 
 
@@ -50,6 +51,8 @@ class Schedule:
         add = self._scheduler.add_job
         add(mailbox.hint_all, "interval", seconds=config.rescan, id="rescan")
         add(mailbox.chore, "interval", args=["readers"], seconds=DAY, id="readers")
+        first = datetime.now(UTC) + timedelta(seconds=2 * AFTER_START)
+        add(mailbox.chore, "interval", args=["tidy"], seconds=DAY, id="tidy", next_run_time=first)
         if config.backup:
             first = next_backup(datetime.now(UTC), config.backup)
             about = {"args": ["backup"], "id": "backup", "next_run_time": first}

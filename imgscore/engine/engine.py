@@ -16,6 +16,7 @@ from imgscore.engine.learner import Learner
 from imgscore.engine.looker import Looker
 from imgscore.engine.news import News
 from imgscore.engine.orderer import Orderer
+from imgscore.engine.tidier import Tidier
 from imgscore.errors import StoreError
 from imgscore.store import records
 from imgscore.store.store import Store
@@ -32,6 +33,7 @@ from imgscore.work.tasks import (
     Stuck,
     Study,
     Task,
+    Tidy,
     Train,
 )
 
@@ -66,6 +68,7 @@ class Engine:
             self.learner = Learner(self.house, txn)
             self.drawer = Drawer(self.house)
             self.keeper = Keeper(self.house)
+            self.tidier = Tidier(self.house)
             self.orderer = Orderer(self.house, self.looker, txn)
             until = records.setting(txn, "paused_until_ns")
         self.looker.embed_missing()
@@ -156,6 +159,7 @@ class Engine:
             self.looker.next_time(now, saving=bool(self.saving)),
             self.learner.next_time(now, may_train=self._may_train),
             self.orderer.next_time(now),
+            self.tidier.next_time(now) if self.idle else None,
         ]
 
     @property
@@ -191,6 +195,8 @@ class Engine:
                     self.orderer.reorder_taste(taste)
             self.learner.advance(now, may_train=self._may_train)
         self.orderer.advance(now, asked_only=self.paused)
+        if self.idle and not self.paused:
+            self.tidier.advance()
 
     def _stumble(self, trouble: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""
@@ -219,6 +225,8 @@ class Engine:
                 self.drawer.take(task, answer)
             case BackUp():
                 self.keeper.take(task, answer)
+            case Tidy():
+                self.tidier.take(answer)
             case Plan():
                 self.orderer.take_plan(task, answer)
             case Rescore():
@@ -232,7 +240,7 @@ class Engine:
                 self.looker.hint(task.path)
             case Train() | Rescore():
                 self.learner.take_again(task)
-            case Study() | Draw() | Plan() | BackUp():
+            case Study() | Draw() | Plan() | BackUp() | Tidy():
                 pass  # they write nothing into the store, or see to it themselves
 
     def _note(self, note: Noted) -> None:

@@ -42,6 +42,20 @@ def mark_gone(txn: Txn, path: bytes) -> None:
         record(txn, msgspec.structs.replace(deletion, gone_ns=time.time_ns()))
 
 
+def gone_before(txn: Txn, before_ns: int) -> Iterator[bytes]:
+    """Keys of the records of what left the trash before then."""
+    for key, value in txn.table("deletions").scan():
+        if 0 < _decoder.decode(value).gone_ns < before_ns:
+            yield key
+
+
+def forget(txn: Txn, key: bytes, before_ns: int) -> None:
+    """Remove a record, if what it is about left the trash before then."""
+    value = txn.table("deletions").get(key)
+    if value is not None and 0 < _decoder.decode(value).gone_ns < before_ns:
+        txn.table("deletions").delete(key)
+
+
 def every(txn: Txn) -> Iterator[Deletion]:
     """Every record, gone or not."""
     return (_decoder.decode(value) for _, value in txn.table("deletions").scan())

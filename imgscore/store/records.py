@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable, Iterator
+from itertools import islice, takewhile
 
 import msgspec
 
@@ -188,6 +189,21 @@ def last_touch(txn: Txn) -> int:
     """The number of the newest touch; 0 where there is none."""
     last = txn.table("journal").last()
     return int.from_bytes(last[0], "big") if last else 0
+
+
+def touch(txn: Txn, number: int) -> Touch | None:
+    """A touch by its number; None where there is none, or none any more."""
+    value = txn.table("journal").get(number.to_bytes(8, "big")) if number > 0 else None
+    return None if value is None else _touch.decode(value)
+
+
+def forget_touches(txn: Txn, until: int, most: int) -> bool:
+    """Drop the oldest `most` touches up to a number; whether there are more."""
+    table, last = txn.table("journal"), until.to_bytes(8, "big")
+    old = list(islice(takewhile(lambda key: key <= last, table.keys()), most + 1))
+    for key in old[:most]:
+        table.delete(key)
+    return len(old) > most
 
 
 def touches(txn: Txn) -> Iterator[tuple[int, Touch]]:

@@ -62,6 +62,12 @@ class BackUp(msgspec.Struct, tag=True, frozen=True):
     folder: bytes
 
 
+class Tidy(msgspec.Struct, tag=True, frozen=True):
+    """Thin out the thumbnails in a folder, and find what the store may forget."""
+
+    thumbnails: bytes
+
+
 class Draw(msgspec.Struct, tag=True, frozen=True):
     """Make a thumbnail of the image `digest`, which lies at `path`, into `file`."""
 
@@ -76,7 +82,7 @@ class Drop(msgspec.Struct, tag=True, frozen=True):
     number: int
 
 
-Task = Look | Rescore | Train | Study | Plan | BackUp | Draw
+Task = Look | Rescore | Train | Study | Plan | BackUp | Tidy | Draw
 Sent = Task | Drop
 OfOneFile = Look | Draw
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
@@ -164,6 +170,14 @@ class BackedUp(msgspec.Struct, tag=True, frozen=True):
     size: int
 
 
+class Tidied(msgspec.Struct, tag=True, frozen=True):
+    """What the store may forget: see store/outlived.py."""
+
+    touches: int
+    sightings: list[bytes]
+    deletions: list[bytes]
+
+
 class Refused(msgspec.Struct, tag=True, frozen=True):
     """The task could not be done, and the worker goes on."""
 
@@ -205,6 +219,7 @@ Answer = (
     | Studied
     | Planned
     | BackedUp
+    | Tidied
     | Refused
     | Noted
     | Stuck

@@ -58,6 +58,10 @@ def _answers(context: Context, task: tasks.Sent) -> Iterator[tasks.Answer]:
             size = backup.write(context.store, context.heads_folder, folder)
             steps.step("in backup")
             yield tasks.BackedUp(size)
+        case tasks.Tidy():
+            from imgscore.work.tidying import tidy
+
+            yield tidy(context.store, task)
         case tasks.Plan():
             yield from plan(context.store, task)
 

@@ -1,0 +1,52 @@
+"""Once a day, when nothing else is to be done: what has had its time is dropped.
+
+A worker finds it, and thins out the thumbnails; the store's part is forgotten here, in small parts.
+"""
+
+import os
+import time
+
+from imgscore import places
+from imgscore.engine.base import House
+from imgscore.store import outlived
+from imgscore.store.outlived import Outlived
+from imgscore.work.tasks import Answer, Crashed, Tidied, Tidy
+
+# Records forgotten by one commit: some ten milliseconds.
+SLICE = 1000
+
+
+class Tidier:
+    """Knows what is still to be dropped."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._due = False
+        self._left: Outlived | None = None
+
+    def due(self) -> None:
+        """It is time to tidy up."""
+        self._due = True
+
+    def next_time(self, now: float) -> float | None:
+        """When `advance` has something to do; None while it has not, or only a worker has."""
+        return now if self._left is not None else None
+
+    def advance(self) -> None:
+        """Drop a slice, or ask what is to be dropped."""
+        found, now_ns = self._left, time.time_ns()
+        if found is not None:
+            left = self.house.store.commit(lambda txn: outlived.forget(txn, found, now_ns, SLICE))
+            self._left = left if any(left) else None
+        elif self._due and not self.house.pool.thinking:
+            thumbnails = os.fsencode(places.report_folder() / "thumbnails")
+            self._due = not self.house.pool.submit(Tidy(thumbnails))
+
+    def take(self, answer: Answer) -> None:
+        """What a worker found. What went wrong is tried again tomorrow."""
+        match answer:
+            case Tidied(touches, sightings, deletions):
+                found = Outlived(touches, sightings, deletions)
+                self._left = found if any(found) else None
+            case Crashed(""):
+                self._due = True  # it had not begun

@@ -1,0 +1,73 @@
+"""What the store keeps for a while only: old touches, and where files were that are gone.
+
+Never labels, originals or embeddings. Read in a worker; forgotten by the writer, a part at a time.
+"""
+
+from itertools import islice
+from typing import NamedTuple
+
+from imgscore.store import deletions, labels, records, sightings
+from imgscore.store.schema import Sighting
+from imgscore.store.store import Txn
+
+MOST_TOUCHES = 1_000_000
+"""Touches that `undo` and `history` reach back to: 190 MB, or 10 orderings of 100,000 files."""
+GONE_NS = 90 * 86_400 * 10**9
+"""How long it is known where a file was that is gone: a move takes seconds."""
+MOST_AT_ONCE = 50_000
+"""Records named at once, so that a message stays small; the next time finds the others."""
+
+
+class Outlived(NamedTuple):
+    """touches: numbers of the journal up to this one. sightings: paths. deletions: keys."""
+
+    touches: int
+    sightings: list[bytes]
+    deletions: list[bytes]
+
+
+def find(txn: Txn, now_ns: int) -> Outlived:
+    """What may be forgotten."""
+    before_ns = now_ns - GONE_NS
+    tastes = labels.tastes(txn)
+    gone = (
+        one.path
+        for one in sightings.every(txn, gone=True)
+        if _is_outlived(txn, one, before_ns, tastes)
+    )
+    return Outlived(
+        _old_touches(txn),
+        list(islice(gone, MOST_AT_ONCE)),
+        list(islice(deletions.gone_before(txn, before_ns), MOST_AT_ONCE)),
+    )
+
+
+def forget(txn: Txn, found: Outlived, now_ns: int, most: int) -> Outlived:
+    """Forget at most so many of each; what is left. What came back meanwhile stays."""
+    left = found.touches if records.forget_touches(txn, found.touches, most) else 0
+    tastes = labels.tastes(txn) if found.sightings else set[str]()
+    for path in found.sightings[:most]:
+        sighting = sightings.find(txn, path)
+        if sighting is not None and _is_outlived(txn, sighting, now_ns - GONE_NS, tastes):
+            sightings.forget(txn, sighting)
+    for key in found.deletions[:most]:
+        deletions.forget(txn, key, now_ns - GONE_NS)
+    return Outlived(left, found.sightings[most:], found.deletions[most:])
+
+
+def _is_outlived(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) -> bool:
+    """Gone for long, and no example: that one is known by its name too, and may be moved back."""
+    return 0 < sighting.gone_ns < before_ns and not any(
+        labels.current(txn, taste, sighting.digest) for taste in tastes
+    )
+
+
+def _old_touches(txn: Txn) -> int:
+    """The last touch beyond MOST_TOUCHES; an ordering goes as a whole, for so it is undone."""
+    number = records.last_touch(txn) - MOST_TOUCHES
+    kept = records.touch(txn, number + 1)
+    while kept is not None and (touch := records.touch(txn, number)) is not None:
+        if touch.run != kept.run:
+            return number
+        number -= 1
+    return 0
