@@ -18,6 +18,8 @@ from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
 
 AHEAD = 256
+# Labels are logged together: a commit waits for the disk.
+BATCH = 64
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,7 +45,7 @@ def run(engine: Engine, request: Request) -> Steps:
             path, label = waiting.popleft()
             tickets.append((engine.looker.ask(path, taste), label))
         ready = [one for one in tickets if one[0].answer is not None]
-        if not ready:
+        if len(ready) < min(BATCH, len(tickets)):
             yield from a_step(engine)
             continue
         tickets = deque(one for one in tickets if one[0].answer is None)
