@@ -1,7 +1,8 @@
-"""The embedder's parts on their own, on all cores: decoding, inference; and the recipe of old."""
+"""The parts alone, on all cores: reading with hashing, decoding, inference; and the old recipe."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import time
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from imgscore.images.decode import Picture
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Pictures held decoded at a time: decoding and inference are timed apart, chunk by chunk.
+# Pictures held decoded at a time: the parts are timed apart, chunk by chunk.
 CHUNK = 32
 
 
@@ -33,13 +34,15 @@ class Parts(NamedTuple):
     """CPU seconds over all images, and the vectors."""
 
     images: int
+    read_seconds: float
     decode_seconds: float
     infer_seconds: float
     vectors: NDArray[np.float16]
 
     def ideal_rate(self) -> float:
-        """Images a second with both perfectly overlapped on all cores."""
-        return self.images / ((self.decode_seconds + self.infer_seconds) / cores())
+        """Images a second with all parts perfectly overlapped on all cores."""
+        seconds = self.read_seconds + self.decode_seconds + self.infer_seconds
+        return self.images / (seconds / cores())
 
 
 @contextmanager
@@ -68,6 +71,7 @@ def apart(files: Sequence[Path]) -> Parts:
         found = list(pool.map(_share, shares))
     return Parts(
         sum(one.images for one in found),
+        sum(one.read_seconds for one in found),
         sum(one.decode_seconds for one in found),
         sum(one.infer_seconds for one in found),
         np.concatenate([one.vectors for one in found]),
@@ -80,10 +84,11 @@ def _share(files: Sequence[str]) -> Parts:
 
     embedder = lite0.load()
     embedder.embed([decode(Path(file).read_bytes()) for file in files[:1]])
-    decoding = inference = 0.0
+    reading = decoding = inference = 0.0
     vectors: list[NDArray[np.float16]] = []
     for start in range(0, len(files), CHUNK):
-        data = [Path(file).read_bytes() for file in files[start : start + CHUNK]]
+        first = time.process_time()
+        data = [_read(file) for file in files[start : start + CHUNK]]
         pictures: list[Picture] = []
         began = time.process_time()
         for one in data:
@@ -93,9 +98,17 @@ def _share(files: Sequence[str]) -> Parts:
                 continue  # counted as an image by neither side
         middle = time.process_time()
         vectors += [embedder.embed([picture])[0] for picture in pictures]
+        reading += began - first
         decoding += middle - began
         inference += time.process_time() - middle
-    return Parts(len(vectors), decoding, inference, np.array(vectors))
+    return Parts(len(vectors), reading, decoding, inference, np.array(vectors))
+
+
+def _read(file: str) -> bytes:
+    """The bytes, hashed as well."""
+    data = Path(file).read_bytes()
+    hashlib.sha256(data).digest()
+    return data
 
 
 def old_recipe_rate(files: Sequence[Path]) -> float | None:
