@@ -195,7 +195,6 @@ def _commands(scratch: Path) -> Iterator[Probe]:
     home.mkdir()
     environment = os.environ | {f"XDG_{place}": os.fspath(home) for place in PLACES}
     imgscore = shutil.which("imgscore", path=os.path.dirname(sys.executable)) or "imgscore"
-    modules = "import typer._adapters" if _has_adapters() else "import typer"
 
     def child(*command: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -203,15 +202,8 @@ def _commands(scratch: Path) -> Iterator[Probe]:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    reference = partial(child, sys.executable, "-c", modules)
+    reference = partial(child, sys.executable, "-c", "import typer")
     yield Probe("imgscore --help", partial(child, imgscore, "--help"), reference)
     yield Probe("imgscore status", partial(child, imgscore, "status"), reference)
     daemon = "import imgscored.main"
     yield Probe("load the daemon", partial(child, sys.executable, "-c", daemon), reference)
-
-
-def _has_adapters() -> bool:
-    """Whether this Typer loads pydantic, which its commands then do too."""
-    import importlib.util
-
-    return importlib.util.find_spec("typer._adapters") is not None

@@ -5,7 +5,6 @@ Needs the Typer that is installed with the dev extra: its objects are read as th
 """
 
 import argparse
-import enum
 import re
 import sys
 import tomllib
@@ -100,15 +99,12 @@ def _shown(default: Any) -> str:
 
 
 def _choices(one: Any) -> str:
-    kind = one.type_descriptor.annotation
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return "|".join(member.value for member in kind)
-    return ""
+    return "|".join(getattr(one.type, "choices", ()))
 
 
 def _value(one: Any) -> str:
-    kind = one.type_descriptor.annotation
-    return "N" if kind in (int, float) else one.opts[-1].lstrip("-").replace("-", "_").upper()
+    is_number = one.type.name.startswith(("int", "float"))
+    return "N" if is_number else one.opts[-1].lstrip("-").replace("-", "_").upper()
 
 
 def markdown(all_of_them: list[Verb]) -> str:
