@@ -65,6 +65,8 @@ MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # What Pillow logs it also raises, and then we say it better.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
+# Photometric interpretations of a DNG: colour filter array, and the same demosaiced.
+_SENSOR = frozenset({32803, 34892})
 # Working pixels for each pixel a view needs, along each side.
 OVERSAMPLING = 1.4
 
@@ -124,12 +126,9 @@ def _decode(data: bytes) -> Picture:
     name = format_of(data)
     if not name:
         raise ImageError("not an image", REMEDY_NOT_IMAGE)
-    if name == RAW:
+    if name == RAW or (name == "TIFF" and _is_raw(data)):
         return _decode_raw(data)
-    image = _open(data, name)
-    if name == "TIFF" and _is_raw(image):
-        return _decode_raw(data)
-    return _picture(image, name, len(data))
+    return _picture(_open(data, name), name, len(data))
 
 
 def _open(data: bytes, name: str) -> Image.Image:
@@ -254,10 +253,14 @@ def _is_animated(image: Image.Image, name: str) -> bool:
         return False
 
 
-def _is_raw(image: Image.Image) -> bool:
-    """Whether a TIFF is a camera raw file: DNG's own tag, or a first page that is a thumbnail."""
-    tags = getattr(image, "tag_v2", {})
-    return 50706 in tags or (330 in tags and tags.get(254) == 1)
+def _is_raw(data: bytes) -> bool:
+    """Whether a TIFF is a camera raw file: DNG's own tag, or a first page that is a thumbnail or
+    holds what the sensor saw, which Pillow does not open."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
+    stream = io.BytesIO(data)
+    stream.seek(tags.next)
+    tags.load(stream)
+    return 50706 in tags or tags.get(262) in _SENSOR or (330 in tags and tags.get(254) == 1)
 
 
 def _decode_raw(data: bytes) -> Picture:

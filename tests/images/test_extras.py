@@ -1,6 +1,7 @@
 """HEIC and camera raw: with the extra where it is installed, else with a stand-in for it."""
 
 import io
+import struct
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -21,12 +22,13 @@ class StandIn:
     LibRawError = type("LibRawError", (Exception,), {})
     ThumbFormat = SimpleNamespace(JPEG="jpeg", BITMAP="bitmap")
 
-    def __init__(self, preview: bytes | None, flip: int = 0) -> None:
+    def __init__(self, preview: bytes | None, flip: int = 0, file: bytes = RAW_FILE) -> None:
         self.preview = preview
+        self.file = file
         self.sizes = SimpleNamespace(flip=flip)
 
     def imread(self, stream: io.BytesIO) -> "StandIn":
-        assert stream.read() == RAW_FILE
+        assert stream.read() == self.file
         return self
 
     def __enter__(self) -> "StandIn":
@@ -90,6 +92,47 @@ def test_raw_without_preview_is_developed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "rawpy", StandIn(None))
     picture = decode(RAW_FILE)
     assert picture.pixels.shape == (30, 40, 3) and (picture.pixels == 77).all()
+
+
+def tiff(tags: dict[int, int], byte_order: str = "<") -> bytes:
+    """A TIFF of 40 × 30 samples of 16 bits; more `tags` are longs."""
+    first = {256: 40, 257: 30, 258: 16, 259: 1, 262: 1, 273: 8, 277: 1, 278: 30, 279: 2400}
+    samples = np.arange(1200, dtype=np.uint16).tobytes()
+    entries = b"".join(
+        struct.pack(f"{byte_order}HHII", tag, 4, 1, value)
+        for tag, value in sorted((first | tags).items())
+    )
+    begin = b"II*\0" if byte_order == "<" else b"MM\0*"
+    head = begin + struct.pack(f"{byte_order}I", 8 + len(samples))
+    count = struct.pack(f"{byte_order}H", len(first | tags))
+    return head + samples + count + entries + bytes(4)
+
+
+CFA, LINEAR_RAW, DNG_VERSION = {262: 32803}, {262: 34892}, {50706: 0x0401}
+
+
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("tags", [CFA | DNG_VERSION, CFA, LINEAR_RAW, DNG_VERSION])
+def test_a_raw_file_that_begins_with_what_the_sensor_saw(
+    monkeypatch: pytest.MonkeyPatch, tags: dict[int, int], byte_order: str
+) -> None:
+    file = tiff(tags, byte_order)
+    monkeypatch.setitem(sys.modules, "rawpy", StandIn(preview((400, 300)), file=file))
+    traits = decode(file).traits
+    assert (traits.format, traits.width, traits.height) == ("RAW", 400, 300)
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    with pytest.raises(ImageError, match="needs an extra") as caught:
+        decode(file)
+    assert caught.value.remedy == "pip install 'imgscore[raw]'"
+
+
+def test_a_plain_tiff_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    assert decode(tiff({})).traits.format == "TIFF"
+    with pytest.raises(ImageError, match="broken TIFF"):
+        decode(tiff({262: 32000}))
+    with pytest.raises(ImageError, match="broken TIFF"):
+        decode(b"II*\0" + bytes(range(200)))
 
 
 def test_broken_raw() -> None:
