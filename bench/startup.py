@@ -1,16 +1,24 @@
-"""How long `imgscore --help` takes, against a Python that does nothing."""
+"""How long commands and the daemon take to start, against a Python that does nothing."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Figure, Setting, median_seconds
+from bench.house import fill_known, imgscore, new_house
+from bench.idle import usage
+from imgscore.demo.house import House
+from imgscore.store.store import Store
 
-MOST_SECONDS = 0.3
+MOST_SECONDS, MOST_VERB, MOST_DAEMON = 0.3, 0.2, 0.5
+VERBS = (("status",), ("history",), ("heads", "list"))
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
@@ -28,13 +36,60 @@ def measure(setting: Setting) -> Iterator[Figure]:
 
     start(str(script), "--help")
     bare = start(sys.executable, "-c", "pass")
+    said = f"{bare * 1000:.0f} ms, `python -c pass`"
     for verb in ("--help", "status"):
         seconds = start(str(script), verb)
         yield Figure(
             f"`imgscore {verb}`",
             f"{seconds * 1000:.0f} ms",
-            f"{bare * 1000:.0f} ms, `python -c pass`",
+            said,
             seconds / bare,
             f"≤ {MOST_SECONDS * 1000:.0f} ms" if verb == "--help" else "",
             seconds <= MOST_SECONDS if verb == "--help" else None,
         )
+    yield from _with_a_daemon(setting, bare, said)
+
+
+def _with_a_daemon(setting: Setting, bare: float, said: str) -> Iterator[Figure]:
+    """Until the daemon listens, and verbs that it answers."""
+    count, repeats = setting.either((5_000, 3), (100_000, 9))
+    house = new_house(setting.scratch / "house")
+    imgscore(house, "init", str(house.inbox))
+    with Store(house.state / "data" / "imgscore" / "store") as store:
+        store.commit(lambda txn: fill_known(txn, house, count))
+    started = [_ready(house) for _ in range(repeats)]
+    seconds, cpu = (statistics.median(column) for column in zip(*started, strict=True))
+    yield Figure(
+        f"the daemon listens, with {count} known files ({cpu:.2f} s CPU)", f"{seconds:.2f} s", said,
+        seconds / bare, f"≤ {MOST_DAEMON} s", seconds <= MOST_DAEMON,
+    )  # fmt: skip
+    with house.daemon():
+        house.rows("wait")
+        for verb in VERBS:
+            runs = [imgscore(house, *verb) for _ in range(repeats)]
+            seconds = statistics.median(run.seconds for run in runs)
+            cpu = statistics.median(run.cpu_seconds for run in runs)
+            yield Figure(
+                f"`imgscore {' '.join(verb)}` through the socket ({cpu * 1000:.0f} ms CPU)",
+                f"{seconds * 1000:.0f} ms", said, seconds / bare,
+                f"≤ {MOST_VERB * 1000:.0f} ms", seconds <= MOST_VERB,
+            )  # fmt: skip
+    shutil.rmtree(house.folder)
+
+
+def _ready(house: House) -> tuple[float, float]:
+    """Seconds by the clock, and of CPU, until it listens."""
+    socket = Path(house.environment()["XDG_RUNTIME_DIR"]) / "imgscore" / "control.sock"
+    start = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "imgscored.main"],
+        env=house.environment(),
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while not socket.exists():
+            if process.poll() is not None:
+                raise RuntimeError("the daemon has ended")
+            time.sleep(0.002)
+        found = time.perf_counter() - start, usage(process.pid).cpu_ns / 1e9
+        process.terminate()
+    return found
