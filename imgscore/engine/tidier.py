@@ -14,6 +14,8 @@ from imgscore.work.tasks import Answer, Crashed, Tidied, Tidy
 
 # Records forgotten by one commit: some ten milliseconds.
 SLICE = 1000
+# Thumbnails on the disk: about a hundred thousand.
+MOST_BYTES = 10**9
 
 
 class Tidier:
@@ -40,7 +42,7 @@ class Tidier:
             self._left = left if any(left) else None
         elif self._due and not self.house.pool.thinking:
             thumbnails = os.fsencode(places.report_folder() / "thumbnails")
-            self._due = not self.house.pool.submit(Tidy(thumbnails))
+            self._due = not self.house.pool.submit(Tidy(thumbnails, MOST_BYTES))
 
     def take(self, answer: Answer) -> None:
         """What a worker found. What went wrong is tried again tomorrow."""

@@ -63,9 +63,10 @@ class BackUp(msgspec.Struct, tag=True, frozen=True):
 
 
 class Tidy(msgspec.Struct, tag=True, frozen=True):
-    """Thin out the thumbnails in a folder, and find what the store may forget."""
+    """Thin out the thumbnails in a folder to so many bytes; find what the store may forget."""
 
     thumbnails: bytes
+    most_bytes: int
 
 
 class Draw(msgspec.Struct, tag=True, frozen=True):

@@ -13,13 +13,10 @@ if TYPE_CHECKING:
     from imgscore.store.store import Store
     from imgscore.work.tasks import Tidy
 
-MOST_BYTES = 10**9
-"""Of thumbnails, on the disk: about a hundred thousand."""
-
 
 def tidy(store: Store, task: Tidy) -> Tidied:
     """Delete the thumbnails that nobody has looked at for longest; name what may be forgotten."""
-    thin_out(task.thumbnails, MOST_BYTES)
+    thin_out(task.thumbnails, task.most_bytes)
     with store.read() as txn:
         return Tidied(*outlived.find(txn, time.time_ns()))
 

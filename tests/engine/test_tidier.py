@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ from imgscore.store.schema import (
     Touch,
 )
 from imgscore.store.store import Store, Txn
-from imgscore.work import tidying
+from imgscore.verbs import thumbnails
 from tests.engine.conftest import World, ask
 
 SEEN = Fingerprint(1, 2, 3, 4, 5)
@@ -153,16 +152,18 @@ def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
     assert dates == {name: world.originals[name] for name in dates}
 
 
-def test_thumbnails_that_nobody_looks_at_go_first(tmp_path: Path) -> None:
-    folder = tmp_path / "thumbnails"
-    folder.mkdir()
+def test_thumbnails_that_nobody_looks_at_go_first(
+    tidied: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = thumbnails.folder()
     for number in range(4):
         path = folder / f"{number}.webp"
         path.write_bytes(bytes(8192))
         os.utime(path, ns=(number, number))
     os.utime(folder / "0.webp", ns=(9, 0))  # it was looked at
-    tidying.thin_out(os.fsencode(folder), 4 * 8192)
-    assert len(list(folder.iterdir())) == 4
-    tidying.thin_out(os.fsencode(folder), 2 * 8192)
-    assert sorted(path.name for path in folder.iterdir()) == ["0.webp", "3.webp"]
-    tidying.thin_out(os.fsencode(tmp_path / "none"), 0)
+    for most, left in ((4, ["0", "1", "2", "3"]), (2, ["0", "3"]), (0, [])):
+        monkeypatch.setattr(tidier, "MOST_BYTES", most * 8192)
+        tidied()
+        assert sorted(path.stem for path in folder.iterdir()) == left
+    folder.rmdir()
+    tidied()
