@@ -57,6 +57,8 @@ class Looker:
         self._out: dict[bytes, bool] = {}
         """paths that a worker holds → whether to look again after its answer"""
         self._asked: dict[bytes, list[Ticket]] = {}
+        self._expects = False
+        """whether a file is about to be looked at, once it has held still"""
         self.looked = 0
         """files taken in since the start"""
         self._scans: list[tuple[bytes, Iterator[Slice]]] = []
@@ -76,6 +78,9 @@ class Looker:
         """Something may have happened at `path`, a file or nothing."""
         if is_image_name(os.path.split(path)[1]) and not self.house.watches.hides(path):
             self.hints.add(path, time.monotonic())
+            if not self._expects and not self.house.pool.alive:
+                seen = look_at(path)
+                self._expects = seen is not None and self._is_news(path, seen)
 
     def hint_tree(self, root: bytes) -> None:
         """Anything may have happened under `root`."""
@@ -157,6 +162,9 @@ class Looker:
         if not asked_only:
             self._scan_slice(now)
             self._look_at_hints(now)
+            if self._expects and not saving:
+                self.house.pool.warm_up()
+            self._expects = False
         self._hand_out("asked" if asked_only else "teaches" if saving else "again")
         follows = self._commit_found(now)
         if not asked_only:
@@ -178,6 +186,7 @@ class Looker:
             self.embed_missing()
         for path in part.changed:
             self.hints.add(path, now - self.hints.settle)
+        self._expects |= bool(part.changed)
         if part.gone:
             self._gone(part.gone)
         for folder in part.unlisted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -36,6 +37,12 @@ _CHUNK = 1 << 22
 _embedders: dict[tuple[str, str], Embedder] = {}
 _heads: dict[tuple[str, str], Head] = {}
 _name_encoders: dict[str, NameEncoder] = {}
+
+
+def prepare(context: Context) -> None:
+    """Load what the first file will need; what is wrong with it is said then."""
+    with contextlib.suppress(ImgscoreError):
+        _embedder(context)
 
 
 def look(context: Context, task: Look) -> Looked | Moving | Unreadable:

@@ -97,6 +97,12 @@ class Pool:
         chosen.send(held)
         return True
 
+    def warm_up(self) -> None:
+        """A file will come soon: let a worker load what it needs, where there is none."""
+        if not self._looking():
+            with contextlib.suppress(NoWorkerError):  # whoever brings the file will say so
+                self._start(for_training=False)
+
     def _start(self, for_training: bool) -> Worker:
         modest = not for_training and any(not worker.modest for worker in self._looking())
         worker = process.start(self.settings, for_training=for_training, modest=modest)

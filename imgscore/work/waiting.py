@@ -23,13 +23,14 @@ class Waiting:
 
     def next(self) -> Sent | None:
         """The next task, once there is one, or a Drop in its place; None when no more come."""
-        while not self._tasks or self._has_come():
+        while not self._tasks or self.has_come():
             if not self._read():
                 return None
         self._given += 1
         return self._tasks.popleft()
 
-    def _has_come(self) -> bool:
+    def has_come(self) -> bool:
+        """Whether there is something to read: a message, or the end."""
         return bool(select.select([self._descriptor], [], [], 0)[0])
 
     def _read(self) -> bool:

@@ -102,11 +102,15 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def serve(context: Context, file_seconds: int) -> None:
-    """Answer tasks until there are no more."""
+def serve(context: Context, file_seconds: int, *, looks: bool) -> None:
+    """Answer tasks until there are no more. With `looks`, time before the first is used."""
     waiting, stdout = Waiting(sys.stdin.fileno()), sys.stdout.buffer
     stdout.write(tasks.frame(tasks.Ready()))
     stdout.flush()
+    if looks and not waiting.has_come():
+        from imgscore.work.looking import prepare
+
+        prepare(context)
     while (task := waiting.next()) is not None:
         if isinstance(task, tasks.OfOneFile):
             # The default action ends the process even inside a decoder's C code.
@@ -155,7 +159,7 @@ def main() -> None:
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we
         memory.allow(context.modest)
-        serve(context, int(file_seconds))
+        serve(context, int(file_seconds), looks=bool(int(most)))
     os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts
 
 

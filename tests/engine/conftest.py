@@ -34,6 +34,7 @@ class InlinePool:
 
     alive = busy = 0
     thinking = False
+    warmed = 0
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -55,6 +56,9 @@ class InlinePool:
         if not done and timeout:
             time.sleep(min(timeout, 0.005))
         return done
+
+    def warm_up(self) -> None:
+        self.warmed += 1
 
     def rest(self, now: float) -> None:
         return None

@@ -159,3 +159,17 @@ def test_a_worker_dies_and_no_other_is_to_be_had(pool: Pool, folder: Path) -> No
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert len(held) == 2 and all(isinstance(found[path], Crashed) for path in held)
+
+
+def test_a_worker_that_is_warmed_up_loads_the_model_before_it_has_a_file(
+    pool: Pool, folder: Path
+) -> None:
+    pool.warm_up()
+    pool.warm_up()
+    (worker,) = pool.pids()
+    deadline = time.monotonic() + 30
+    while "onnxruntime" not in Path(f"/proc/{worker}/maps").read_text():
+        assert time.monotonic() < deadline
+        pool.answers(0.05)
+    assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], Looked)
+    assert pool.pids() == [worker]
