@@ -21,6 +21,7 @@ from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.features import BLOCK, Features, fit_features
 from imgscore.heads.graph import NEARNESS, NEIGHBOURS, graph_kernel
 from imgscore.heads.groups import split
+from imgscore.heads.inverse import inverse_of_lower
 from imgscore.heads.scorer import Scorer
 
 KIND = "kernel"
@@ -41,6 +42,8 @@ HABIT = 1e-3
 """Prior odds of a reach against the next longer one with ten labels: the graph is then the better
 bet, and held-out labels are too few to say so. With n labels: HABIT to the power of 10 / n."""
 NOISES = (0.1, 1.0)
+LEAST_NOISE = 1e-3
+"""Of one label: far more than single precision leaves of a kernel's smallest variance."""
 JITTER = 1e-4
 CONSTANT = 9.0
 """Prior variance of the constant term, in units of the target ±1."""
@@ -206,7 +209,8 @@ def _exact(
 
     A process with covariance A of the observed labels and weights w = A⁻¹y has, without fold F,
     the weights w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F], and its held-out outputs are y - (A⁻¹[F, F])⁻¹
-    w[F] (Rasmussen and Williams 2006, 5.12, for blocks).
+    w[F] (Rasmussen and Williams 2006, 5.12, for blocks). A⁻¹ = RᵀR, R the inverse of A's Cholesky
+    factor.
     """
     count, groups = len(keep), int(folds.max()) + 1
     target = np.where(keep, 1.0, -1.0)
@@ -221,14 +225,18 @@ def _exact(
         kernel = (
             similar if linked is None or reach == 0 else share * similar + reach * share * linked
         )
-        inverse = np.linalg.inv(kernel + CONSTANT + np.diag(noise * noise_of))
-        weights = np.repeat((inverse @ target)[:, None], 1 + groups, axis=1)
+        noisy = np.diag(np.maximum(noise * noise_of, LEAST_NOISE))
+        root = inverse_of_lower(np.linalg.cholesky(kernel + CONSTANT + noisy))
+        whole = root.T @ (root @ target)
+        excesses = np.zeros((count, groups))
         outputs = np.empty(count)
         for fold in range(groups):
             held = np.flatnonzero(folds == fold)
-            excess = np.linalg.solve(inverse[np.ix_(held, held)], weights[held, 0])
+            part = root[:, held]
+            excess = np.linalg.solve(part.T @ part, whole[held])
             outputs[held] = target[held] - excess
-            weights[:, 1 + fold] -= inverse[:, held] @ excess
+            excesses[:, fold] = part @ excess
+        weights = np.column_stack([whole, whole[:, None] - root.T @ excesses])
         doubt = _surprise(outputs, keep) * count
         tried.append((share, doubt, weights, outputs))
     return _average(library, tried)
@@ -259,7 +267,7 @@ def _nystrom(
     nodes = library.nodes.astype(np.float32)
     between = rbf(nodes @ nodes.T, chosen["gamma"]).astype(np.float64)
     lower = np.linalg.cholesky(between + JITTER * np.eye(len(nodes)))
-    root = np.linalg.inv(lower).T.astype(np.float32)
+    root = inverse_of_lower(lower).T.astype(np.float32)
     size = root.shape[1] + 1
     groups = int(folds.max()) + 1
     balance = _balance(keep)
