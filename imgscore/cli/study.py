@@ -132,7 +132,8 @@ def _describe(row: Row) -> str:
         figure("average precision", "average_precision"),
         figure("log loss", "log_loss") + f"; base rate alone {quality['base_log_loss']:.3f}",
         "learning curve        "
-        + ", ".join(f"{one['labels']}: {one['auc']:.3f}" for one in row["curve"]),
+        + ", ".join(f"{one['labels']}: {one['auc']:.3f}" for one in row["curve"])
+        + ("; no time for fewer labels" if row["left_out"] else ""),
     ]
     if row["doubled"] is not None:
         lines.append(f"with twice as many    {row['doubled']:.3f} (an estimate)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -36,12 +36,14 @@ class Point(msgspec.Struct, frozen=True):
 class Evaluation(msgspec.Struct, frozen=True):
     """quality: all labels, each scored by heads that saw neither it nor a near-duplicate.
     curve: AUC by number of labels. doubled: the AUC that 2 × the labels would bring, None
-    where there are too few labels to tell."""
+    where there are too few labels to tell. left_out: points of fewest labels that there was no
+    time for."""
 
     kind: str
     quality: Quality
     curve: list[Point]
     doubled: float | None
+    left_out: int = 0
 
 
 def evaluate(
@@ -50,24 +52,29 @@ def evaluate(
     kind: str = AUTO,
     settings: Mapping[str, Any] | None = None,
     fitted: Fitted | None = None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """Cross-validate all labels, and train on fewer to draw the learning curve.
 
-    `fitted`: what `fit` made of these examples, where that is known.
+    `fitted`: what `fit` made of these examples, where that is known. `enough` is asked after each
+    point, from the one with most labels down: once it says so, the others are left out.
 
     The curve's error follows a · n^-b (Cortes et al. 1993), fitted to the points and
     carried on to 2n. Raises UsageError where labels are too few.
     """
     fitted = fitted or recipe(kind).fit(examples, None, settings)
     whole = quality(fitted.held_out.score, examples.keep, examples.groups)
-    curve = [
-        _point(examples, count, kind, fitted.head.settings)
-        for count in _sizes(len(examples))
-        if _rarer(examples) * count >= LEAST_LABELS * len(examples)
-    ]
     width = whole.auc.high - whole.auc.low
-    curve.append(Point(len(examples), whole.auc.value, width / 3.92))
-    return Evaluation(fitted.head.kind, whole, curve, _extrapolate(curve, 2 * len(examples)))
+    curve = [Point(len(examples), whole.auc.value, width / 3.92)]
+    sizes = [
+        size
+        for size in _sizes(len(examples))
+        if _rarer(examples) * size >= LEAST_LABELS * len(examples)
+    ]
+    while sizes and not (len(curve) > 1 and enough()):
+        curve.insert(0, _point(examples, sizes.pop(), kind, fitted.head.settings))
+    doubled = _extrapolate(curve, 2 * len(examples))
+    return Evaluation(fitted.head.kind, whole, curve, doubled, len(sizes))
 
 
 def _rarer(examples: Examples) -> int:

@@ -97,6 +97,8 @@ def learning_curve(evaluation: Row) -> Figure:
         )
         series.append(Series("estimate", "dashed", "main", [last._replace(size=0), end]))
         says += f"; twice as many would bring about {end.y:.3f}"
+    if evaluation.get("left_out"):
+        says += "; there was no time to try with fewer labels"
     counts = sorted({int(mark.x) for one in series for mark in one.marks})
     x = Axis("labels", counts[0] / 1.2, counts[-1] * 1.2, _counts(counts), log=True)
     lows = [mark.y if mark.low is None else mark.low for one in series for mark in one.marks]

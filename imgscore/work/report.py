@@ -27,6 +27,7 @@ from imgscore.store.schema import DIGEST_SIZE
 from imgscore.watches import within
 from imgscore.work import sight
 from imgscore.work.learning import BACKGROUND, Labelled, examples_of, sample
+from imgscore.work.study import CURVE_SECONDS, after
 from imgscore.work.tasks import Studied
 
 if TYPE_CHECKING:
@@ -143,9 +144,11 @@ class _Page:
         doubted = self._suspects(labelled, fitted, most_suspects) if labelled and fitted else []
         learned_of = [self._context.spec.id, labels.last_sequence(self._txn)]
         evaluation = before["evaluation"] if before.get("learned_of") == learned_of else None
-        if evaluation is None or not evaluation["curve"]:
+        if evaluation is None or not evaluation["curve"] or evaluation.get("left_out"):
             if figures and labelled:
-                evaluation = msgspec.to_builtins(evaluate(labelled.examples, fitted=fitted))
+                enough = after(CURVE_SECONDS)
+                found = evaluate(labelled.examples, fitted=fitted, enough=enough)
+                evaluation = msgspec.to_builtins(found)
             else:
                 evaluation = self._as_trained()
         return {

@@ -116,6 +116,19 @@ def test_the_learning_curve_rises_and_foresees_more(made_up):
     assert evaluate(made_up(8)).doubled is None
 
 
+def test_a_curve_that_takes_too_long_is_cut_short(made_up):
+    asked = []
+
+    def enough():
+        asked.append(True)
+        return len(asked) == 2
+
+    found = evaluate(made_up(160), enough=enough)
+    assert [one.labels for one in found.curve] == [40, 80, 160]
+    assert found.left_out == 2 and found.doubled is not None
+    assert evaluate(made_up(160), enough=lambda: True).left_out == 3
+
+
 def test_what_was_fitted_already_is_not_fitted_again(made_up, monkeypatch):
     examples = made_up(60)
     fitted, whole = KernelRecipe().fit(examples), []

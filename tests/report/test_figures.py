@@ -68,6 +68,11 @@ def test_little_is_drawn_of_little() -> None:
     ElementTree.fromstring(svg.alone(found))
 
 
+def test_a_curve_that_was_cut_short_says_so() -> None:
+    assert "no time" not in figures(evaluation())[0].says
+    assert "no time" in figures({**evaluation(), "left_out": 2})[0].says
+
+
 def test_svg_is_well_formed_and_within_its_frame() -> None:
     drawn = figures(evaluation(), HEADS)
     root = ElementTree.fromstring(svg.alone(drawn))
