@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from imgscored.schedule import Schedule
 from imgscored.watcher import Watcher
 
 from imgscore import config, places
+from imgscore.engine import tidier
 from imgscore.engine.engine import Engine
 from imgscore.store.store import Store
+from imgscore.verbs import thumbnails
 from tests.conftest import put
 
 
@@ -133,6 +136,25 @@ def test_the_status_is_of_now_also_while_work_waits(
         deadline = time.monotonic() + 20
         while loop.snapshot["pending"] != 2:
             assert time.monotonic() < deadline, loop.snapshot["pending"]
+            time.sleep(0.05)
+    finally:
+        mailbox.call(Call("stop", {}))
+        thread.join()
+
+
+def test_what_has_had_its_time_goes_when_it_is_due(
+    loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidier, "MOST_BYTES", 0)
+    old = thumbnails.folder() / "old.webp"
+    old.write_bytes(bytes(8192))
+    loop._schedule._scheduler.modify_job("tidy", next_run_time=datetime.now(UTC))
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while old.exists():
+            assert time.monotonic() < deadline
             time.sleep(0.05)
     finally:
         mailbox.call(Call("stop", {}))
