@@ -164,7 +164,7 @@ class _Intake:
         event = label_event(appearance)
         if event is not None:
             logged = LabelEvent(self.now_ns, taste, looked.digest, event, "place", path)
-            share = place.watch.siblings and siblings.shares_place(path, event)
+            share = place.watch.siblings and siblings.shares_place(path, event, label)
             siblings.append_label(self.txn, logged, share=share)
             self.done.relearn.add(taste)
 

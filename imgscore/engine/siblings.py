@@ -18,7 +18,7 @@ from imgscore.order.entries import (
     suffix,
 )
 from imgscore.store import labels, sightings
-from imgscore.store.schema import EventName, LabelEvent, Sighting
+from imgscore.store.schema import EventName, Label, LabelEvent, Sighting
 from imgscore.store.store import Txn
 
 _ENDINGS = tuple(SIDECAR_SUFFIXES)
@@ -86,9 +86,13 @@ def one_stays(path: bytes) -> bool:
     return bool(there) and _is_family(path, there)
 
 
-def shares_place(path: bytes, event: EventName) -> bool:
-    """Whether a label by place is one for all. Who parts with a RAW need not mean its JPEG."""
-    return event != "trash" or suffix(path) not in RAW_SUFFIXES
+def shares_place(path: bytes, event: EventName, before: Label | None) -> bool:
+    """Whether a label by place, or that it is cleared, is one for all.
+
+    Who parts with a RAW need not mean its JPEG.
+    """
+    said = before.label if before and event == "clear" else event
+    return said != "trash" or suffix(path) not in RAW_SUFFIXES
 
 
 def _beside(txn: Txn, path: bytes) -> list[Sighting]:

@@ -129,9 +129,11 @@ def test_a_raw_that_is_sorted_out_says_nothing_of_its_jpeg(shoot: World) -> None
     (shoot.inbox / "b.CR2").rename(shoot.inbox / "trash" / "b.CR2")
     shoot.settled()
     assert label_of(shoot, "b.CR2", "b.jpg") == ["trash", None]
+    with shoot.engine() as engine:
+        ask(engine, "label", label="keep", files=[str(shoot.inbox / "b.jpg")])
     (shoot.inbox / "trash" / "b.CR2").rename(shoot.inbox / "b.CR2")
     shoot.settled()
-    assert label_of(shoot, "b.CR2", "b.jpg") == [None, None]
+    assert label_of(shoot, "b.CR2", "b.jpg") == [None, "keep"]
     (shoot.inbox / "b.jpg").rename(shoot.inbox / "trash" / "b.jpg")
     shoot.settled()
     assert label_of(shoot, "b.CR2", "b.jpg") == ["trash", "trash"]
