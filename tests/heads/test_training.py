@@ -158,12 +158,29 @@ def test_held_out_answers_are_those_of_training_without_the_fold(made_up):
     assert np.corrcoef(whole.held_out.score[held], again)[0, 1] > 0.9
 
 
-def test_the_graph_is_that_of_the_nearest_however_many():
-    nodes = unit(np.random.default_rng(0).normal(size=(graph.MANY + 70, 16)).astype(np.float32))
-    cosine = nodes[:20] @ nodes.T
-    nearest, _ = graph._nearest(cosine)
-    want = np.sort(cosine, axis=1)[:, -graph.NEIGHBOURS :]
-    assert np.array_equal(np.sort(np.take_along_axis(cosine, nearest, axis=1), axis=1), want)
+@pytest.mark.parametrize("count", [20, graph.MANY + 70])
+def test_the_nearest_are_found_however_many(count):
+    nodes = unit(np.random.default_rng(0).normal(size=(count, 16)).astype(np.float32))
+    cosine = nodes[5:20] @ nodes.T
+    cosine[np.arange(15), 5 + np.arange(15)] = -np.inf
+    most = min(graph.CANDIDATES, count - 1)
+    _, found = graph._nearest(nodes, slice(5, 20))
+    assert np.array_equal(np.sort(found, axis=1), np.sort(cosine, axis=1)[:, -most:])
+
+
+def test_a_crowd_does_not_take_a_loose_cluster_apart():
+    noise = np.random.default_rng(0).normal(size=(40, 512)).astype(np.float32) / np.sqrt(512)
+    noise[:20] *= 0.1
+    noise[20:] *= 0.5
+    noise[:20, 0] += 1
+    noise[20:, :2] += (0.8, 0.33)
+    nodes = unit(noise)
+    # each loose one is nearer to the crowd than to the others of its cluster
+    cosine = nodes[20:] @ nodes.T
+    np.fill_diagonal(cosine[:, 20:], -1)
+    assert (np.argsort(cosine, axis=1)[:, -graph.NEIGHBOURS :] < 20).mean() > 0.9
+    neighbour, _ = graph.neighbours(nodes)
+    assert (neighbour[20:] >= 20).mean() > 0.9
 
 
 @pytest.mark.parametrize("columns", [3, 60])
