@@ -167,6 +167,7 @@ class Pool:
         for answer in take_answers(worker.buffer):
             if isinstance(answer, Ready):
                 worker.ready, self._failed_starts = True, 0
+                worker.idle_since = time.monotonic()
             elif _ends_the_task(answer):
                 held = worker.tasks.popleft()
                 held.holders -= 1

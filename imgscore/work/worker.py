@@ -105,12 +105,12 @@ def _sendable(text: str) -> str:
 def serve(context: Context, file_seconds: int, *, looks: bool) -> None:
     """Answer tasks until there are no more. With `looks`, time before the first is used."""
     waiting, stdout = Waiting(sys.stdin.fileno()), sys.stdout.buffer
-    stdout.write(tasks.frame(tasks.Ready()))
-    stdout.flush()
     if looks and not waiting.has_come():
         from imgscore.work.looking import prepare
 
         prepare(context)
+    stdout.write(tasks.frame(tasks.Ready()))
+    stdout.flush()
     while (task := waiting.next()) is not None:
         if isinstance(task, tasks.OfOneFile):
             # The default action ends the process even inside a decoder's C code.

@@ -168,8 +168,9 @@ def test_a_worker_that_is_warmed_up_loads_the_model_before_it_has_a_file(
     pool.warm_up()
     (worker,) = pool.pids()
     deadline = time.monotonic() + 30
-    while "onnxruntime" not in Path(f"/proc/{worker}/maps").read_text():
+    while pool.rest(time.monotonic()) is None and pool.alive:
         assert time.monotonic() < deadline
         pool.answers(0.05)
+    assert pool.alive and "onnxruntime" in Path(f"/proc/{worker}/maps").read_text()
     assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], Looked)
     assert pool.pids() == [worker]
