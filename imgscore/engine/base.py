@@ -33,6 +33,11 @@ class House:
         self.version += 1
 
     @property
+    def stuck(self) -> str:
+        """Why the store takes nothing until later, so that all work waits; "" where it does."""
+        return self.troubles.get("disk") or self.troubles.get("store", "")
+
+    @property
     def shortage(self) -> str:
         """What is said where the store has less room than `free_mb`; "" where it has enough."""
         free_mb = self.config.daemon.free_mb

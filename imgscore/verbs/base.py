@@ -83,11 +83,13 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
 
 
 def a_step(engine: Engine) -> Steps:
-    """Let the work go on. Raises StoreError where it waits for room on the disk."""
-    if trouble := engine.house.troubles.get("disk"):
-        if engine.house.shortage:
+    """Let the work go on. Raises StoreError where the store takes nothing, as on a full disk."""
+    if engine.house.stuck:
+        engine.retry()  # it may have been mended since
+        yield None
+        if trouble := engine.house.stuck:
             raise StoreError(trouble, "try again then")
-        engine.retry()  # room was made since
+        return
     yield None
 
 

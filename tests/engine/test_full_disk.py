@@ -124,17 +124,25 @@ def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.Mon
         assert [one["event"] for one in events] == ["trouble"]
 
 
-def test_who_asks_once_there_is_room_does_not_wait(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def disk_is_full(now: float) -> None:
+    raise StoreError("the disk is full", "free some space")
+
+
+@pytest.mark.parametrize("by_a_commit", [False, True])
+def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
+    by_a_commit: bool, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in the daemon, which tries again by itself only after a while."""
     monkeypatch.setattr(engine, "RETRY_SECONDS", 3600.0)
     path = world.put("a.png", 1)
-    run, request = find("score", {"files": [os.fspath(path)]})
+    run, request = find("import-labels", {"keep": [os.fspath(path.parent)]})
     with world.engine() as here:
         with monkeypatch.context() as full:
-            full.setattr(type(here.house.store), "free_bytes", lambda _: -1)
-            with pytest.raises(StoreError, match="free"):
+            if by_a_commit:
+                full.setattr(here.looker, "_commit_found", disk_is_full)
+            else:
+                full.setattr(type(here.house.store), "free_bytes", lambda _: -1)
+            with pytest.raises(StoreError, match="free some"):
                 follow(here, run(here, request))
         follow(here, run(here, request))
         assert not here.house.troubles
