@@ -172,7 +172,7 @@ class Watchman:
         before = start
         heard = [(event, at) for event, at in self.heard if at >= start]
         for event, part in (("trained", "train"), ("rescored", "score"), ("ordered", "plan")):
-            at = next((at for name, at in heard if name == event), before)
+            at = next((at for name, at in heard if name == event and at >= before), before)
             yield part, (at - before) / 1e9
             before = at
         yield "dates", (end - before) / 1e9

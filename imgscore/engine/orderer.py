@@ -19,7 +19,7 @@ from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records
 from imgscore.store.schema import Fingerprint, Ties, path_key
 from imgscore.store.store import Txn
-from imgscore.watches import Watch
+from imgscore.watches import Watch, Watches
 from imgscore.work.tasks import Answer, Crashed, Intended, Plan, Planned, Refused
 
 # While much is still to be embedded, the order is brought up to date only this often.
@@ -75,11 +75,7 @@ class Orderer:
         self.house = house
         self._looker = looker
         self._states = {watch.inbox: OrderState(watch) for watch in house.watches.all}
-        self._restores = {
-            (digest, original.path)
-            for digest, original in originals.every(txn)
-            if (place := house.watches.locate(original.path)) and place.role != "inbox"
-        }
+        self._restores = set(_left(txn, house.watches))
         self._errands: list[Errand] = []
         self._refusals: dict[bytes, tuple[Fingerprint, TouchError]] = {}
         self._held = {inbox for inbox in self._states if records.setting(txn, _hold(inbox))}
@@ -343,6 +339,18 @@ class Orderer:
                 if error is not None:
                     self._refused(entry.path, error)
                     self._looker.hint(entry.path)
+
+
+def _left(txn: Txn, watches: Watches) -> Iterator[tuple[bytes, bytes]]:
+    """Files, (digest, path), with a date of ours in a keep or trash folder; asked at each start."""
+    teaches: dict[bytes, bool] = {}
+    for digest, path in originals.paths(txn):
+        folder = path.rpartition(b"/")[0]
+        if folder not in teaches:
+            place = watches.locate(path)
+            teaches[folder] = place is not None and place.role != "inbox"
+        if teaches[folder]:
+            yield digest, path
 
 
 def _hold(inbox: bytes) -> str:
