@@ -53,7 +53,8 @@ def _undone(row: Row) -> str:
         return touched(row)
     if row["error"] is not None:
         return named(row, "")
-    return f"{row['was']} → {row['label'] or 'no label'}  {printable(row['path'])}"
+    text = f"{row['was']} → {row['label'] or 'no label'}  {printable(row['path'] or row['sha256'])}"
+    return f"{text}, and {row['others']} more" if row["others"] else text
 
 
 def _describe(row: Row) -> str:

@@ -103,6 +103,7 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
         "sha256": first.digest.hex(),
         "label": None if back.label == "clear" else back.label,
         "was": first.label,
+        "others": len(last) - 1,
         "moved": [[shown(one), shown(other)] for one, other in back.moved],
         "error": "its file stays: dry_run is set in the config" if stays else None,
     }

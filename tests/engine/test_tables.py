@@ -44,8 +44,8 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
             next(steps)
         steps.close()
         assert said(engine) == {known: "keep", new: "keep"}
-        ask(engine, "undo", what="label")
-        assert said(engine) == {known: "trash"}
+        (undone,) = ask(engine, "undo", what="label")
+        assert undone["others"] == 3 and said(engine) == {known: "trash"}
         ask(engine, "undo", what="label")
         assert said(engine) == {}
 
