@@ -15,7 +15,7 @@ from bench.figures import RESULTS, Figure, Setting, commit, corpus_of, machine, 
 
 BENCHES = (
     "embed", "latency", "train", "score", "order", "order_session", "retrain", "rescan", "idle",
-    "startup", "size",
+    "startup", "size", "scale",
 )  # fmt: skip
 DRAWN = 480
 
