@@ -19,7 +19,7 @@ from learning_corpus import OFFICIAL, Corpus, draw, read, tastes
 
 from imgscore.embedders import lite0_spec
 from imgscore.heads.base import Examples
-from imgscore.heads.features import fit_features
+from imgscore.heads.features import of_library
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.measures import Ranking, losses
@@ -221,10 +221,10 @@ def speed() -> None:
         values = made_up(count)
         keep = values[:, :20].sum(axis=1) > 10
         start, busy = time.perf_counter(), time.process_time()
-        features = fit_features(background, lite0_spec.SECTIONS)
+        examples = Examples(values, keep, background, lite0_spec.SECTIONS)
+        features = of_library(examples)
         groups = near_duplicates(values, features)
-        examples = Examples(values, keep, background, lite0_spec.SECTIONS, "", groups=groups)
-        done = train(examples)
+        done = train(replace(examples, groups=groups, features=features))
         took, busy = time.perf_counter() - start, time.process_time() - busy
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(

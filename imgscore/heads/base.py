@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.base import Section
 from imgscore.errors import UsageError
+
+if TYPE_CHECKING:
+    from imgscore.heads.features import Features
 
 Half = NDArray[np.float16]
 Floats = NDArray[np.float32]
@@ -43,6 +46,7 @@ class Examples:
     embedder: the embedder's id, carried into the head and checked on load.
     extras, background_extras: float32 [n, k], [m, k] or None: traits, NaN where unknown.
     groups: int64 [n] or None: images with one number are near-duplicates (see groups.py).
+    features: those of the library (see features.of_library), where they are known already.
     """
 
     embeddings: Half
@@ -53,6 +57,7 @@ class Examples:
     extras: Floats | None = None
     background_extras: Floats | None = None
     groups: Ints | None = None
+    features: Features | None = None
 
     def __len__(self) -> int:
         return len(self.keep)

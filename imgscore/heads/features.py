@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from imgscore.embedders.base import Section
 from imgscore.embedders.name_spec import SECTION
 from imgscore.errors import UsageError
-from imgscore.heads.base import Floats, Half
+from imgscore.heads.base import Examples, Floats, Half
 
 BLOCK = 256
 """Rows read at once: a float32 block of 2,528 columns takes 2.5 MB and stays near the cache."""
 DIRECTIONS = 384
+SAMPLE = 4500
+"""Images that centre and scale are taken from."""
 SPANNING = 1024
-"""Rows whose main directions are found."""
+"""Of them, those whose main directions are found."""
 EXTRAS = 0.1
 """Share of the extras in the squared length."""
 NAME_SHARE = 0.1
@@ -137,6 +139,19 @@ def unit(rows: Floats, weight: float = 1.0) -> Floats:
     return rows
 
 
+def of_library(examples: Examples) -> Features:
+    """Features of the background, and of the labelled images where that is small. Asks no label."""
+    generator = np.random.default_rng(0)
+    labelled = generator.permutation(len(examples))
+    others = generator.permutation(len(examples.background))
+    some, own = others[:SAMPLE], labelled[: max(SAMPLE - len(others), 0)]
+    sample = np.concatenate([examples.background[some], examples.embeddings[own]])
+    extras = None
+    if examples.extras is not None and examples.background_extras is not None:
+        extras = np.concatenate([examples.background_extras[some], examples.extras[own]])
+    return fit_features(sample, examples.sections, extras)
+
+
 def fit_features(
     sample: Half, sections: Sequence[Section] = (), extras: Floats | None = None
 ) -> Features:
@@ -154,7 +169,8 @@ def fit_features(
     centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
     rooted = []
     for start, stop in spans:
-        part = sample[:, start:stop].astype(np.float32)
+        part = np.empty((len(sample), stop - start), np.float32)
+        widen(sample[:, start:stop], part)
         root = bool((part >= 0).all()) and start == spans[0][0]
         if root:
             np.sqrt(part, out=part)

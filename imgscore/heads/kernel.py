@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from imgscore.heads.base import Bools, Examples, Fitted, Floats, Half, Ints, Scores
 from imgscore.heads.calibration import fit_platt, sigmoid
-from imgscore.heads.features import BLOCK, Features, fit_features
+from imgscore.heads.features import BLOCK, Features, of_library
 from imgscore.heads.graph import NEARNESS, NEIGHBOURS, graph_kernel
 from imgscore.heads.groups import split
 from imgscore.heads.inverse import inverse_of_lower
@@ -30,8 +30,6 @@ NODES = ((100, 7500), (300, 4500))
 """Labels, and images of the graph up to so many: the labelled ones and a sample of the library.
 The fewer the labels, the more the library must tell, and the more time is left to ask it."""
 FEWEST_NODES = 2000
-SAMPLE = 4500
-"""Images that centre, scale and main directions are taken from."""
 TWIN = 0.9999
 """Cosine from which an image of the library is the labelled one itself."""
 EXACT = 1500
@@ -172,25 +170,18 @@ class _Library:
 
     @classmethod
     def of(cls, examples: Examples, graph: bool) -> _Library:
-        generator = np.random.default_rng(0)
-        labelled = generator.permutation(len(examples))
-        others = generator.permutation(len(examples.background))
-        some, own = others[:SAMPLE], labelled[: max(SAMPLE - len(others), 0)]
-        sample = np.concatenate([examples.background[some], examples.embeddings[own]])
-        extras = None
-        if examples.extras is not None and examples.background_extras is not None:
-            extras = np.concatenate([examples.background_extras[some], examples.extras[own]])
-        features = fit_features(sample, examples.sections, extras)
+        features = examples.features or of_library(examples)
         rows = features(examples.embeddings, examples.extras)
+        generator = np.random.default_rng(0)
         if len(examples) > EXACT:
-            chosen = np.sort(labelled[:EXACT])
+            chosen = np.sort(generator.permutation(len(examples))[:EXACT])
             return cls(features, rows, rows[chosen].astype(np.float16), None)
         room = next((nodes for most, nodes in NODES if len(examples) <= most), FEWEST_NODES)
-        kept = others[: room - len(examples)]
+        kept = generator.permutation(len(examples.background))[: room - len(examples)]
         more = features(
             examples.background[kept],
             None
-            if extras is None or examples.background_extras is None
+            if examples.extras is None or examples.background_extras is None
             else examples.background_extras[kept],
         )
         # a labelled image is in the library too: twice in the graph, it would mind only itself

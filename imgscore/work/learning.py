@@ -15,7 +15,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.heads import files
 from imgscore.heads.base import Examples, Scores
 from imgscore.heads.extras import extras_of, taken_of
-from imgscore.heads.features import Features, fit_features
+from imgscore.heads.features import Features, of_library
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
 from imgscore.places import head_file
@@ -74,9 +74,10 @@ def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
         background_extras=extras(txn, names_of),
     )
     examples.check()
-    features = fit_features(background, model.sections)
+    features = of_library(examples)
     groups = near_duplicates(matrix, features, taken_of(traits))
-    return Labelled(digests, order, replace(examples, groups=groups), features)
+    examples = replace(examples, groups=groups, features=features)
+    return Labelled(digests, order, examples, features)
 
 
 def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:

@@ -1,11 +1,14 @@
 """Near-duplicates and folds."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.heads.features import fit_features
+from imgscore.heads.features import fit_features, of_library
 from imgscore.heads.groups import near_duplicates, split
+from imgscore.heads.kernel import KernelRecipe
 
 
 def test_copies_with_noise_share_a_group():
@@ -59,3 +62,12 @@ def test_a_clock_that_stands_still_joins_nothing_that_is_not_alike():
     values = np.random.default_rng(0).normal(size=(100, 60)).astype(np.float16)
     groups = near_duplicates(values, fit_features(values), np.zeros(100))
     assert len(np.unique(groups)) == 100
+
+
+def test_features_that_found_the_groups_are_the_heads_too(made_up):
+    examples = made_up(40)
+    features = of_library(examples)
+    head = KernelRecipe().fit(replace(examples, features=features)).head
+    assert head.features is features
+    alone = KernelRecipe().fit(examples).head
+    assert np.array_equal(alone.score(examples.background), head.score(examples.background))
