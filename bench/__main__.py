@@ -14,8 +14,8 @@ from pathlib import Path
 from bench.figures import RESULTS, Figure, Setting, commit, corpus_of, machine, merged, row
 
 BENCHES = (
-    "embed", "latency", "train", "score", "order", "order_session", "retrain", "rescan", "idle",
-    "startup", "size", "scale",
+    "embed", "decode", "latency", "train", "score", "order", "order_session", "retrain", "rescan",
+    "idle", "startup", "size", "scale",
 )  # fmt: skip
 DRAWN = 480
 
