@@ -4,6 +4,7 @@ A hint never says what happened; it only says where to look. A file is looked at
 still: its ctime is `settle` old, or two looks `settle` apart saw the same.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -61,11 +62,12 @@ class LookQueue:
     """Paths waiting for a worker, the most urgent first, each once in its line."""
 
     def __init__(self) -> None:
-        self._lines: dict[Urgency, dict[bytes, None]] = {
-            "asked": {},
-            "teaches": {},
-            "inbox": {},
-            "again": {},
+        # Taking the first of a plain dict costs a look at all that were taken before it.
+        self._lines: dict[Urgency, OrderedDict[bytes, None]] = {
+            "asked": OrderedDict(),
+            "teaches": OrderedDict(),
+            "inbox": OrderedDict(),
+            "again": OrderedDict(),
         }
 
     def __len__(self) -> int:
@@ -86,9 +88,8 @@ class LookQueue:
     def take(self, last: Urgency = "again") -> bytes | None:
         """The next path, first come first served, of what is at least as urgent as `last`."""
         for urgency in self._upto(last):
-            for path in self._lines[urgency]:
-                del self._lines[urgency][path]
-                return path
+            if self._lines[urgency]:
+                return self._lines[urgency].popitem(last=False)[0]
         return None
 
     def _upto(self, last: Urgency) -> Iterator[Urgency]:
