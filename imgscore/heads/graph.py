@@ -62,23 +62,39 @@ def graph_kernel(nodes: Floats, columns: int) -> Floats:
 
     The kernel is (1 - REACH · S)⁻¹ with S = D^-½ W D^-½ over the symmetric neighbours W: the
     learning with local and global consistency of Zhou et al. (2003), used as a covariance and
-    brought to unit variance. The variances are estimated by PROBES random signs (Hutchinson).
+    brought to unit variance.
     """
-    count = len(nodes)
     links = _links(nodes)
-    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (count, PROBES))
-    wanted = np.hstack([np.eye(count, columns, dtype=np.float32), signs])
-    if wanted.shape[1] > DENSE * count:
-        wanted = np.linalg.solve(links.dense(), wanted)
-    else:
-        for start in range(0, wanted.shape[1], COLUMNS):
-            some = slice(start, start + COLUMNS)
-            wanted[:, some] = _solve(links, wanted[:, some])
-    variance = (signs * wanted[:, columns:]).mean(axis=1)
-    variance[:columns] = wanted[np.diag_indices(columns)]
+    dense = columns + PROBES > DENSE * len(nodes)
+    found, variance = _by_elimination(links, columns) if dense else _by_iteration(links, columns)
     # the series 1 + REACH² S² + … has no negative term
     size = np.sqrt(np.maximum(variance, 1))
-    return np.asarray(wanted[:, :columns] / size[:, None] / size[:columns])
+    return np.asarray(found / size[:, None] / size[:columns])
+
+
+def _by_elimination(links: _Links, columns: int) -> tuple[Floats, Floats]:
+    """The first columns of (1 - REACH · S)⁻¹ and its diagonal, by its two diagonal blocks."""
+    matrix = links.dense()
+    across = matrix[:columns, columns:]
+    rest = np.linalg.inv(matrix[columns:, columns:])
+    carried = rest @ across.T
+    upper = np.linalg.inv(matrix[:columns, :columns] - across @ carried)
+    lower = -carried @ upper
+    below = np.diag(rest) - np.einsum("ij,ij->i", lower, carried)
+    return np.concatenate([upper, lower]), np.concatenate([np.diag(upper), below])
+
+
+def _by_iteration(links: _Links, columns: int) -> tuple[Floats, Floats]:
+    """The same, the diagonal below the first columns by PROBES random signs (Hutchinson)."""
+    count = len(links.starts)
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (count, PROBES))
+    wanted = np.hstack([np.eye(count, columns, dtype=np.float32), signs])
+    for start in range(0, wanted.shape[1], COLUMNS):
+        some = slice(start, start + COLUMNS)
+        wanted[:, some] = _solve(links, wanted[:, some])
+    variance = (signs * wanted[:, columns:]).mean(axis=1)
+    variance[:columns] = wanted[np.diag_indices(columns)]
+    return wanted[:, :columns], variance
 
 
 def _links(nodes: Floats) -> _Links:
