@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from imgscore.heads.scorer import MAIN, MOST
 
 TARGET = Path(__file__).parent.parent / "imgscore/heads/data/kernel.onnx"
 OPSET = 17
@@ -20,7 +23,9 @@ INPUTS = {
     "rows": (TensorProto.UINT8, ["n", "w"]),
     "directions": (TensorProto.INT8, ["w", "r"]),
     "direction_scale": (TensorProto.FLOAT, ["r"]),
-    "near_nodes": (TensorProto.FLOAT, ["r", "l"]),
+    "near_main": (TensorProto.FLOAT, [MAIN, "l"]),
+    "near_rest": (TensorProto.INT8, ["rest", "l"]),
+    "near_scale": (TensorProto.FLOAT, ["l"]),
     "near_sharpness": (TensorProto.FLOAT, []),
     "near": (TensorProto.FLOAT, ["l", "heads"]),
     "far_nodes": (TensorProto.INT8, ["r", "m"]),
@@ -31,7 +36,11 @@ INPUTS = {
 CONSTANTS = {
     "middle": np.array(128, np.uint8),
     "one": np.array(1, np.float32),
-    "most": np.array(127, np.float32),
+    "most": np.array(MOST, np.float32),
+    "start": np.array([0], np.int64),
+    "main_start": np.array([-MAIN], np.int64),
+    "end": np.array([2**31], np.int64),
+    "columns": np.array([1], np.int64),
     "least": np.array(1e-6, np.float32),
     "rounding": np.array(128.5, np.float32),
 }
@@ -41,8 +50,22 @@ def build() -> bytes:
     """The graph, step by step; each line gives what its first word names."""
     nodes = []
 
-    def step(name: str, kind: str, *inputs: str, **attributes: int) -> None:
+    def step(name: str, kind: str, *inputs: str, **attributes: Any) -> None:
         nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+
+    def product(rows: str, columns: str, scale: str) -> None:
+        """rows · columns in whole numbers, each row by its own largest."""
+        step(f"{rows}_sizes", "Abs", rows)
+        step(f"{rows}_largest", "ReduceMax", f"{rows}_sizes", axes=[1])
+        step(f"{rows}_size", "Max", f"{rows}_largest", "least")
+        step(f"{rows}_share", "Div", rows, f"{rows}_size")
+        step(f"{rows}_stretched", "Mul", f"{rows}_share", "most")
+        step(f"{rows}_positive", "Add", f"{rows}_stretched", "rounding")
+        step(f"{rows}_bytes", "Cast", f"{rows}_positive", to=TensorProto.UINT8)
+        step(f"{rows}_sums", "MatMulInteger", f"{rows}_bytes", columns, "middle")
+        step(f"{rows}_numbers", "Cast", f"{rows}_sums", to=TensorProto.FLOAT)
+        step(f"{rows}_worth", "Mul", f"{rows}_size", scale)
+        step(f"{rows}_product", "Mul", f"{rows}_numbers", f"{rows}_worth")
 
     # unit rows along the main directions; sums of whole numbers are exact in any order
     step("sums", "MatMulInteger", "rows", "directions", "middle")
@@ -51,25 +74,19 @@ def build() -> bytes:
     step("length", "ReduceL2", "along", axes=[1])
     step("some_length", "Max", "length", "least")
     step("unit", "Div", "along", "some_length")
-    # near · exp(sharpness · (cosine - 1))
-    step("cosine", "MatMul", "unit", "near_nodes")
+    # near · exp(sharpness · (cosine - 1)); only along the main directions is a number large
+    step("main", "Slice", "unit", "main_start", "end", "columns")
+    step("rest", "Slice", "unit", "start", "main_start", "columns")
+    product("rest", "near_rest", "near_scale")
+    step("main_cosine", "MatMul", "main", "near_main")
+    step("cosine", "Add", "main_cosine", "rest_product")
     step("apart", "Sub", "cosine", "one")
     step("sharp", "Mul", "apart", "near_sharpness")
     step("likeness", "Exp", "sharp")
     step("near_odds", "MatMul", "likeness", "near")
-    # far · softmax(scale · cosine), the cosines again in whole numbers
-    step("sizes", "Abs", "unit")
-    step("size", "ReduceMax", "sizes", axes=[1])
-    step("some_size", "Max", "size", "least")
-    step("share", "Div", "unit", "some_size")
-    step("stretched", "Mul", "share", "most")
-    step("positive", "Add", "stretched", "rounding")
-    step("bytes", "Cast", "positive", to=TensorProto.UINT8)
-    step("far_sums", "MatMulInteger", "bytes", "far_nodes", "middle")
-    step("far_numbers", "Cast", "far_sums", to=TensorProto.FLOAT)
-    step("far_unit", "Mul", "some_size", "far_scale")
-    step("far_sharp", "Mul", "far_numbers", "far_unit")
-    step("weight", "Softmax", "far_sharp", axis=-1)
+    # far · softmax(sharpness · cosine)
+    product("unit", "far_nodes", "far_scale")
+    step("weight", "Softmax", "unit_product", axis=-1)
     step("far_odds", "MatMul", "weight", "far")
     step("both", "Add", "near_odds", "far_odds")
     step("odds", "Add", "both", "constant")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Built by tools/make_kernel_scorer.py: the steps only; what a head has learned are its inputs.
 GRAPH = Path(__file__).parent / "data" / "kernel.onnx"
+MAIN = 96
+"""Main directions along which cosines are taken in full: there the large numbers are."""
 MOST, MOST_LEARNED = 127, 63
 """Seven bits on one side: with eight, processors without VNNI cut off the sum of two products."""
 
@@ -45,14 +47,17 @@ class Scorer:
         far_sharpness: float,
     ) -> None:
         self._features = features
-        columns = np.ascontiguousarray(nodes.T, np.float32)
-        directions, direction_scale = _whole(features.directions)
+        columns = _along(nodes.T.astype(np.float32), 0)
+        directions, direction_scale = _whole(_along(features.directions, 1))
+        near_rest, near_scale = _whole(columns[:-MAIN, : len(near)])
         # without a graph: one node that adds nothing
         far_nodes, far_scale = _whole(columns if far is not None else columns[:, :1])
         self._learned: dict[str, NDArray[Any]] = {
             "directions": directions,
             "direction_scale": direction_scale,
-            "near_nodes": np.ascontiguousarray(columns[:, : len(near)]),
+            "near_main": np.ascontiguousarray(columns[-MAIN:, : len(near)]),
+            "near_rest": near_rest,
+            "near_scale": near_scale / np.float32(MOST),
             "near_sharpness": np.array(near_sharpness, np.float32),
             "near": near,
             "far_nodes": far_nodes,
@@ -77,10 +82,16 @@ def _bytes(rows: Floats) -> NDArray[np.uint8]:
     return found
 
 
+def _along(values: Floats, axis: int) -> Floats:
+    """`values` with directions of zeros before the others, so that there are more than MAIN."""
+    missing = max(MAIN + 1 - values.shape[axis], 0)
+    return np.pad(values, [(missing, 0) if one == axis else (0, 0) for one in range(2)])
+
+
 def _whole(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
     """float32 [w, c] as whole numbers, and what one of each column is worth [c]."""
     scale = np.maximum(np.abs(columns).max(axis=0, initial=0), TINY) / MOST_LEARNED
-    return np.rint(columns / scale).astype(np.int8), scale
+    return np.rint(columns / scale).astype(np.int8, order="C"), scale
 
 
 @cache
