@@ -24,8 +24,9 @@ def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray
     across = max(1, image.width // target[0])
     down = max(1, image.height // target[1])
     rows = max(1, BAND_PIXELS // image.width // down) * down
-    scale = _wide_range(image) if image.mode in WIDE_MODES else (0.0, 1.0)
-    ground = _background(image) if image.has_transparency_data else WHITE
+    wide = image.mode in WIDE_MODES
+    scale = _wide_range(image) if wide else (0.0, 1.0)
+    ground = _background(image) if image.has_transparency_data and not wide else WHITE
     result = Image.new("RGB", (-(-image.width // across), -(-image.height // down)))
     see_through = False
     for top in range(0, image.height, rows):

@@ -93,6 +93,12 @@ def test_sixteen_bits_keep_their_range(kind: str) -> None:
     assert np.abs(pixels[0].astype(int) - np.arange(256)).max() <= 1
 
 
+def test_sixteen_bits_are_opaque() -> None:
+    ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (32, 1))
+    picture = decode(save(Image.fromarray(ramp), "PNG", transparency=65535))
+    assert picture.pixels[0, :, 0].tolist() == list(range(256)) and not picture.traits.alpha
+
+
 @pytest.mark.parametrize(
     ("values", "want"),
     [
