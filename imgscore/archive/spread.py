@@ -161,7 +161,8 @@ class _Spread:
         found: list[Row] = []
         for future, result in batch:
             one = self._out.pop(future)
-            if future.status != "finished":
+            # Not by the future's status: with its worker, a result is lost that we have by now.
+            if not isinstance(result, bytes):
                 self._mend(future, one)
                 continue
             answers = take_answers(bytearray(result))
