@@ -1,8 +1,8 @@
 """The log-odds of many images at once, by onnxruntime: a few times as fast as numpy.
 
 What costs most, the products with the main directions and with the graph's nodes, is done in whole
-numbers. That moves a score by a few hundredths of its own deviation; their sums are exact, so that
-an image's score depends neither on its neighbours in a block nor on how the work is divided.
+numbers. That moves log-odds by hundredths (bench/LEARNING.md); the sums are exact, so that an
+image's score depends neither on its neighbours in a block nor on how the work is divided.
 """
 
 from __future__ import annotations
