@@ -120,6 +120,14 @@ def rows(txn: Txn, embedder: str) -> int:
     return 0 if record is None else sum(1 for _ in txn.table("rows").scan(record.prefix))
 
 
+def digests(txn: Txn, embedder: str) -> Iterator[bytes]:
+    """Every digest that has a vector under this embedder, in order."""
+    record = _known(txn, embedder)
+    if record is not None:
+        for key in txn.table("rows").keys_under([record.prefix]):
+            yield key[len(record.prefix) :]
+
+
 def get(txn: Txn, embedder: str, digest: bytes) -> bytes | None:
     """The float16 bytes of a digest's vector."""
     record = _known(txn, embedder)
@@ -127,9 +135,33 @@ def get(txn: Txn, embedder: str, digest: bytes) -> bytes | None:
     if record is None or raw is None:
         return None
     number, place = divmod(int.from_bytes(raw, "big"), ROWS_PER_BLOCK)
+    return _vector(_block(txn, record, number), record, place)
+
+
+def several(txn: Txn, embedder: str, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """(digest, vector) of those that have one, as they lie in the store: a block is read once."""
+    record = _known(txn, embedder)
+    if record is None:
+        return
+    row_of = txn.table("rows").getter()
+    rows = ((row_of(record.prefix + digest, b""), digest) for digest in digests)
+    number, block = -1, b""
+    for row, digest in sorted(one for one in rows if one[0]):
+        before = number
+        number, place = divmod(int.from_bytes(row, "big"), ROWS_PER_BLOCK)
+        if number != before:
+            block = _block(txn, record, number)
+        yield digest, _vector(block, record, place)
+
+
+def _block(txn: Txn, record: EmbedderRecord, number: int) -> bytes:
     block = txn.table("vectors").get(record.prefix + number.to_bytes(_NUMBER, "big"))
     if block is None:
         raise StoreError("an embedding's block is missing", "run: imgscore db check")
+    return block
+
+
+def _vector(block: bytes, record: EmbedderRecord, place: int) -> bytes:
     start = _split(block, record) + place * record.size
     return block[start : start + record.size]
 

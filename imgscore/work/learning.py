@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -21,7 +22,7 @@ from imgscore.heads.training import train as train_head
 from imgscore.places import head_file
 from imgscore.steps import step
 from imgscore.store import labels, records, vectors
-from imgscore.store.schema import DIGEST_SIZE, HeadRecord, Label
+from imgscore.store.schema import HeadRecord, Label
 from imgscore.work import sight
 from imgscore.work.tasks import Rescore, Scored, Train, Trained
 
@@ -50,16 +51,7 @@ def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
     """What a head of a taste learns from. Raises UsageError where labels are too few."""
     model = context.spec
     found = dict(labels.every(txn, taste))
-    digests: list[bytes] = []
-    matrix = np.empty((len(found), model.dim), np.float16)
-    for names, values in sight.blocks(txn, model):
-        block = np.frombuffer(values, np.float16).reshape(-1, model.dim)
-        for row in range(len(block)):
-            digest = names[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE]
-            if digest in found:
-                matrix[len(digests)] = block[row]
-                digests.append(digest)
-    matrix = matrix[: len(digests)]
+    digests, matrix = _read(txn, model, found)
     order = [found[digest] for digest in digests]
     names_of, background = sample(txn, model, BACKGROUND)
     keep = np.array([one.label == "keep" for one in order], bool)
@@ -119,21 +111,24 @@ def train(context: Context, task: Train) -> Trained:
 
 
 def sample(txn: Txn, model: Spec, most: int) -> tuple[list[bytes], NDArray[np.float16]]:
-    """At most `most` images spread evenly over the store, the same each time.
+    """At most `most` images, any of the store alike, the same each time.
 
     Returns their digests and vectors [n, dim].
     """
     every = max(1, -(-vectors.count(txn, model.images) // most))
+    return _read(txn, model, islice(vectors.digests(txn, model.images), None, None, every))
+
+
+def _read(
+    txn: Txn, model: Spec, wanted: Iterable[bytes]
+) -> tuple[list[bytes], NDArray[np.float16]]:
+    """Those that have a vector, and their rows [n, dim], as they lie in the store."""
     digests: list[bytes] = []
-    rows: list[NDArray[np.float16]] = []
-    passed = 0
-    for names, values in sight.blocks(txn, model):
-        block = np.frombuffer(values, np.float16).reshape(-1, model.dim)
-        chosen = range((-passed) % every, len(block), every)
-        digests += [names[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE] for row in chosen]
-        rows.append(block[chosen.start :: every])
-        passed += len(block)
-    return digests, np.concatenate(rows) if rows else np.empty((0, model.dim), np.float16)
+    values = bytearray()
+    for digest, row in sight.several(txn, model, wanted):
+        digests.append(digest)
+        values += row
+    return digests, np.frombuffer(values, np.float16).reshape(-1, model.dim)
 
 
 def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
@@ -146,34 +141,14 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             "train a new one with: imgscore train",
         )
     with context.store.read() as txn:
-        batches = _chosen(txn, model, task.digests) if task.digests else _all(txn, model)
-        for digests, values in batches:
+        rows = sight.several(txn, model, task.digests or vectors.digests(txn, model.images))
+        while part := list(islice(rows, ROWS_AT_A_TIME)):
+            digests = [digest for digest, _ in part]
+            values = b"".join(row for _, row in part)
             matrix = np.frombuffer(values, np.float16).reshape(-1, model.dim)
             scores = head.score(matrix, extras(txn, digests))
             yield Scored(_packed(digests, scores), last=False)
     yield Scored(b"", last=True)
-
-
-def _chosen(txn: Txn, model: Spec, digests: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
-    for start in range(0, len(digests), ROWS_AT_A_TIME):
-        part = digests[start : start + ROWS_AT_A_TIME]
-        found = [(one, sight.get(txn, model, one)) for one in part]
-        there = [(digest, vector) for digest, vector in found if vector is not None]
-        if there:
-            yield [digest for digest, _ in there], b"".join(vector for _, vector in there)
-
-
-def _all(txn: Txn, model: Spec) -> Iterator[tuple[list[bytes], bytes]]:
-    digests: list[bytes] = []
-    values: list[bytes] = []
-    for names, block in sight.blocks(txn, model):
-        digests += [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
-        values.append(block)
-        if len(digests) >= ROWS_AT_A_TIME:
-            yield digests, b"".join(values)
-            digests, values = [], []
-    if digests:
-        yield digests, b"".join(values)
 
 
 def _packed(digests: list[bytes], scores: Scores) -> bytes:

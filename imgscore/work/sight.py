@@ -42,6 +42,15 @@ def get(txn: Txn, spec: Spec, digest: bytes) -> bytes | None:
     return vector + _name(txn, spec, _paths(txn, digest), _NONE).tobytes()
 
 
+def several(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """(digest, float16 row) of those that have a vector, as they lie in the store."""
+    for digest, vector in vectors.several(txn, spec.images, digests):
+        if spec.names:
+            yield digest, vector + _name(txn, spec, _paths(txn, digest), _NONE).tobytes()
+        else:
+            yield digest, vector
+
+
 def at_path(
     txn: Txn, spec: Spec, digest: bytes, vector: bytes, path: bytes, fresh: Mapping[bytes, bytes]
 ) -> bytes:

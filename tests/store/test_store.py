@@ -1,6 +1,7 @@
 """The store: tables, transactions, growth, damage, and one writer at a time."""
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,27 @@ def test_vectors_come_back_by_digest_and_by_block(tmp_path: Path, count: int) ->
         with store.read() as txn:
             assert vectors.count(txn, "a") == 0 and vectors.get(txn, "a", digest(0)) is None
             assert vectors.get(txn, "b", digest(1)) == b"other"
+
+
+def test_several_vectors_are_read_a_block_once(tmp_path: Path, monkeypatch) -> None:
+    pairs = [(digest(number), bytes([number % 256]) * 10) for number in range(200)]
+    wanted = [name for name, _ in pairs[:100] + pairs[190:]] + [digest(999)]
+    read: list[int] = []
+    block = vectors._block
+    monkeypatch.setattr(
+        vectors, "_block", lambda txn, record, one: read.append(one) or block(txn, record, one)
+    )
+    with Store(tmp_path / "store") as store:
+        with store.write() as txn:
+            vectors.append(txn, "a", pairs)
+            vectors.append(txn, "b", [(digest(1), b"other")])
+        random.Random(0).shuffle(wanted)
+        with store.read() as txn:
+            assert list(vectors.several(txn, "a", wanted)) == pairs[:100] + pairs[190:]
+            assert read == [0, 1, 2, 3]
+            assert list(vectors.several(txn, "c", wanted)) == []
+            assert set(vectors.digests(txn, "a")) == {name for name, _ in pairs}
+            assert list(vectors.digests(txn, "c")) == []
 
 
 def test_a_vector_of_another_length_is_refused(tmp_path: Path) -> None:

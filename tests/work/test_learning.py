@@ -1,18 +1,19 @@
 """Learning from a store: what a head is given, and which head it is."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imgscore.embedders import lite0_spec
+from imgscore.embedders import lite0_spec, registry
 from imgscore.heads import mlp
 from imgscore.images.traits import Traits
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store, Txn
 from imgscore.work.context import Context
-from imgscore.work.learning import examples_of, train
+from imgscore.work.learning import examples_of, sample, train
 from imgscore.work.tasks import Train
 
 COUNT = 40
@@ -51,6 +52,21 @@ def test_frames_of_a_burst_are_one_group(context: Context) -> None:
     first, second, *others = (group[number.to_bytes(32, "big")] for number in range(COUNT))
     assert first == second
     assert len({first, *others}) == COUNT - 1
+
+
+def test_a_sample_takes_the_memory_of_what_it_returns(tmp_path: Path) -> None:
+    values = np.arange(1280, dtype=np.float16)[:, None] * np.ones(lite0_spec.DIM, np.float16)
+    pairs = [(number.to_bytes(32, "big"), row.tobytes()) for number, row in enumerate(values)]
+    with Store(tmp_path / "store") as store:
+        store.commit(lambda txn: vectors.append(txn, lite0_spec.ID, pairs))
+        with store.read() as txn:
+            tracemalloc.start()
+            digests, rows = sample(txn, registry.spec("efficientnet-lite0"), 20)
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    numbers = [int.from_bytes(digest, "big") for digest in digests]
+    assert len(set(numbers)) == 20 and (rows == values[numbers]).all()
+    assert peak < values.nbytes / 5  # a block of 64, twice, and the index
 
 
 def test_the_head_is_the_one_asked_for(context: Context, monkeypatch) -> None:
