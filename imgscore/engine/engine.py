@@ -179,8 +179,8 @@ class Engine:
         saving = bool(self.saving)
         follows = self.looker.advance(now, asked_only=self.paused, saving=saving)
         self.house.troubles.clear()
-        for inbox in follows.reorder:
-            self.orderer.reorder(inbox)
+        for inbox, paths in follows.arrived.items():
+            self.orderer.arrived(inbox, paths)
         for taste in follows.relearn:
             self.learner.relearn(taste)
         for taste in follows.unscored:

@@ -33,8 +33,8 @@ from imgscore.work.tasks import Look, Looked
 class Consequences:
     """What has to happen after a batch is committed."""
 
-    reorder: set[bytes] = field(default_factory=set)
-    """inboxes whose order may be off"""
+    arrived: dict[bytes, set[bytes]] = field(default_factory=dict)
+    """inboxes whose order may be off, and the files that came or changed there"""
     relearn: set[str] = field(default_factory=set)
     """tastes with a new label"""
     unscored: set[str] = field(default_factory=set)
@@ -127,7 +127,7 @@ class _Intake:
                 del twins[other.path]
                 records.forget_failure(txn, other.path)
         if place.role == "inbox":
-            self.done.reorder.add(inbox)
+            self.done.arrived.setdefault(inbox, set()).add(path)
         elif originals.at(txn, digest, path) is not None:
             self.done.restore.add((digest, path))
 

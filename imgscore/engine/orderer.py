@@ -1,19 +1,21 @@
 """From scores to dates: which inbox's order is off, and which files get their own date back.
 
 Dates are changed a part a step, so that whoever drives the engine can listen in between. The order
-of a large library is planned by a worker, and its parts are done as they come.
+of a large library is planned by a worker, and its parts are done as they come. What comes into an
+inbox that is in order finds its place here, at a cost that does not grow with the inbox.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from imgscore.engine import arrange, planning
 from imgscore.engine.base import House
+from imgscore.engine.errands import Errand, OrderState
 from imgscore.engine.looker import Looker
 from imgscore.errors import ImgscoreError, StoreError
+from imgscore.order.lineup import Lineup
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records
@@ -26,46 +28,10 @@ from imgscore.work.tasks import Answer, Crashed, Intended, Plan, Planned, Refuse
 ORDER_SECONDS = 10.0
 # Sightings in the store, from which on a worker plans: a second, and 100 MB, for 30,000.
 MANY = 5_000
+# More newcomers at once than this cost as much as to plan the whole inbox, in a worker.
+FEW = 64
 # Under which subject the user is told that an order could not be planned.
 ABOUT = "order"
-
-
-@dataclass
-class OrderState:
-    """What is known of one inbox's order."""
-
-    watch: Watch
-    due: bool = True
-    done_at: float = float("-inf")
-    planned: list[Intended] = field(default_factory=list)
-    """in a dry run: what would be touched"""
-
-
-@dataclass
-class Errand:
-    """Dates to be changed, a part a step. Who asked for it takes what has become of each part."""
-
-    parts: Iterator[Any] | None = None
-    """each a part done, and what became of it; None: it is not planned, or by a worker"""
-    order: Watch | None = None
-    """the inbox to be brought into order, where that is the errand"""
-    head: str = ""
-    asked: bool = False
-    dry_run: bool = False
-    planned: list[Intended] = field(default_factory=list)
-    """in a dry run: what would be touched"""
-    run: int = 0
-    """when a worker was asked for the plan, for the journal; 0: none was"""
-    results: list[Any] = field(default_factory=list)
-    done: bool = False
-    error: ImgscoreError | None = None
-
-    def take(self) -> list[Any]:
-        """What has become of the parts that were done since the last call. Raises its error."""
-        if self.error is not None:
-            raise self.error
-        results, self.results = self.results, []
-        return results
 
 
 class Orderer:
@@ -84,12 +50,22 @@ class Orderer:
 
     def reorder(self, inbox: bytes) -> None:
         """The order of an inbox may be off."""
-        self._states[inbox].due = True
+        state = self._states[inbox]
+        state.due, state.newcomers = True, None
 
     def reorder_taste(self, taste: str) -> None:
         """The order of every inbox of a taste may be off."""
-        for state in self._states.values():
-            state.due |= state.watch.taste == taste
+        for inbox, state in self._states.items():
+            if state.watch.taste == taste:
+                self.reorder(inbox)
+
+    def arrived(self, inbox: bytes, paths: set[bytes]) -> None:
+        """These files of an inbox came, or are others than they were."""
+        state = self._states[inbox]
+        state.due = True
+        if state.newcomers is not None:
+            newcomers = state.newcomers | paths
+            state.newcomers = newcomers if len(newcomers) <= FEW else None
 
     def restore(self, files: set[tuple[bytes, bytes]]) -> None:
         """These files, (digest, path), have left the inbox: give them their own date back."""
@@ -138,6 +114,8 @@ class Orderer:
 
     def run(self, parts: Iterator[Any]) -> Errand:
         """Do something else with dates, a part a step, because someone asked."""
+        for state in self._states.values():
+            state.newcomers = None
         return self._begin(Errand(parts, asked=True))
 
     def _begin(self, errand: Errand) -> Errand:
@@ -195,8 +173,10 @@ class Orderer:
 
     def _waits(self, errand: Errand) -> bool:
         """Whether an errand waits for a worker."""
-        return errand.parts is None and (
-            bool(errand.run) or (self._plan_is_long() and self.house.pool.thinking)
+        return (
+            errand.parts is None
+            and errand.newcomers is None
+            and (bool(errand.run) or (self._plan_is_long() and self.house.pool.thinking))
         )
 
     def _plan_is_long(self) -> bool:
@@ -215,15 +195,19 @@ class Orderer:
                 self._put_back()
             for state in self._states.values():
                 if self._is_due(state) and self._time(state, now) <= now:
-                    state.due, state.done_at = False, now
-                    head, dry_run = self._head(state.watch), self.house.config.dry_run
-                    self._begin(Errand(order=state.watch, head=head, dry_run=dry_run))
+                    self._begin(self._due_errand(state))
+                    state.due, state.newcomers, state.done_at = False, set(), now
         errand = self._next_errand(asked_only)
         if errand is not None and not self._waits(errand):
             try:
                 self._go_on(errand)
             except (StoreError, OSError) as error:
                 self._stumble(errand, error)
+
+    def _due_errand(self, state: OrderState) -> Errand:
+        head, dry_run = self._head(state.watch), self.house.config.dry_run
+        newcomers = None if dry_run else state.newcomers
+        return Errand(order=state.watch, head=head, newcomers=newcomers, dry_run=dry_run)
 
     def _head(self, watch: Watch) -> str:
         return self.house.ordering_head(watch.taste)
@@ -243,15 +227,21 @@ class Orderer:
         if self._is_stale(errand):
             self._drop(lambda one: one is errand)
             return
+        if errand.order is not None and errand.newcomers is not None:
+            errand.parts = self._find_places(errand.order, errand.head, errand.newcomers)
+            errand.newcomers = None
         if errand.parts is None and errand.order is not None:
+            if not errand.dry_run:
+                self._states[errand.order.inbox].standing = None
             if self._plan_is_long():
                 task = Plan(errand.order, errand.head, list(self.refusals()))
                 if self.house.pool.submit(task):
                     errand.run = time.time_ns()
                 return
             store, leave = self.house.store, self.refusals()
-            touches, ties, fresh = planning.intended(store, errand.order, errand.head, leave)
-            self._record_ties(errand.order, ties if fresh else None)
+            planned = planning.intended(store, errand.order, errand.head, leave)
+            touches, errand.lineup = planned.touches, planned.lineup
+            self._record_ties(errand.order, planned.ties if planned.fresh else None)
             errand.parts = iter(())
             if errand.dry_run:
                 errand.planned = touches
@@ -262,6 +252,17 @@ class Orderer:
             self._finish(errand)
         else:
             self._did(errand, result)
+
+    def _find_places(
+        self, watch: Watch, head: str, newcomers: set[bytes]
+    ) -> Iterator[arrange.Outcome] | None:
+        """Plan for newcomers only; None where all is to be planned."""
+        standing = self._states[watch.inbox].standing
+        if standing is None or standing[0] != head:
+            return None
+        store, lineup, leave = self.house.store, standing[1], self.refusals()
+        touches = planning.arrivals(store, watch, head, lineup, sorted(newcomers), leave)
+        return None if touches is None else arrange.arrange(store, touches, head)
 
     def _is_stale(self, errand: Errand) -> bool:
         """Whether another head orders by now: the rest of the plan would only be in the way."""
@@ -285,8 +286,12 @@ class Orderer:
         self.house.changed()
 
     def _finish(self, errand: Errand) -> None:
-        if errand.order is not None and errand.dry_run and not errand.asked:
-            self._states[errand.order.inbox].planned = errand.planned
+        if errand.order is not None:
+            state = self._states[errand.order.inbox]
+            if errand.dry_run and not errand.asked:
+                state.planned = errand.planned
+            if errand.lineup is not None and not errand.dry_run:
+                state.standing = errand.head, errand.lineup
         self._end(errand)
 
     def take_plan(self, task: Plan, answer: Answer) -> None:
@@ -295,13 +300,14 @@ class Orderer:
         if errand is None or errand.order != task.watch:
             return  # nobody wants it any more
         match answer:
-            case Planned(touches, ties, last):
+            case Planned(touches, ties, last, lineup):
                 try:
                     self._take_part(errand, task, touches, ties)
                 except (StoreError, OSError) as error:
                     self._stumble(errand, error)
                     return
                 if last:
+                    errand.lineup = Lineup.unpacked(lineup) if lineup else None
                     self._finish(errand)
             case Refused(reason, remedy):
                 self._end(errand, ImgscoreError(reason, remedy))

@@ -1,17 +1,20 @@
 """Which touches would bring an inbox into order. Reads the store and the disk, writes neither.
 
 The engine plans small libraries itself; a worker plans large ones, which takes seconds, and memory.
+Where an inbox is in order, the places of a few newcomers are found without looking at the rest.
 """
 
 import gc
+import os
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from imgscore.engine import siblings
-from imgscore.order.entries import File, group
-from imgscore.order.plan import plan
+from imgscore.order.entries import Entry, File, Member, group
+from imgscore.order.lineup import Lineup
+from imgscore.order.plan import arrive, line_up
 from imgscore.order.ties import knots, tie_deviation
 from imgscore.reconcile.walk import look_at
 from imgscore.store import records, sightings
@@ -22,11 +25,12 @@ from imgscore.work.tasks import Intended
 
 
 class Planned(NamedTuple):
-    """The touches, and what counted as a tie; `fresh`: that is to be recorded."""
+    """The touches, what counted as a tie (`fresh`: that is to be recorded), and the order after."""
 
     touches: list[Intended]
     ties: Ties
     fresh: bool
+    lineup: Lineup
 
 
 def standing(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
@@ -94,13 +98,64 @@ def _intended(store: Store, watch: Watch, head: str, leave: Container[bytes]) ->
     if watch.siblings:
         capped += _sidecars(watch, capped, found, leave)
     wanted: list[Intended] = []
-    for one in plan(group(capped, watch.siblings), time.time_ns(), watch.order):
+    entries = group(capped, watch.siblings)
+    touches, lineup = line_up(entries, time.time_ns(), watch.order)
+    for one in touches:
         sighting = found[one.path]
         digest = sighting.digest or siblings.digest_of(one.path)
         if digest is not None:
             now = Sighting(one.path, sighting.seen, digest, sighting.inbox, sighting.role)
             wanted.append(Intended(now, one.after_ns))
-    return Planned(wanted, ties, fresh)
+    return Planned(wanted, ties, fresh, lineup)
+
+
+def arrivals(
+    store: Store,
+    watch: Watch,
+    head: str,
+    lineup: Lineup,
+    paths: Iterable[bytes],
+    leave: Container[bytes] = (),
+) -> list[Intended] | None:
+    """The touches that bring files which came into the places that are theirs.
+
+    `lineup`, that of `intended` under the same head, has them from then on. None: only `intended`
+    can tell, and `lineup` is of no use any more.
+    """
+    wanted: list[Intended] = []
+    with store.read() as txn:
+        ties = records.ties(txn, watch.inbox, head)
+        for path in paths:
+            one = sightings.find(txn, path)
+            if one is None or one.gone_ns or (one.inbox, one.role) != (watch.inbox, "inbox"):
+                continue
+            scored = records.score(txn, watch.taste, head, one.digest)
+            if ties is None or len(lineup) >= 2 * ties.count or not _is_alone(txn, watch, one):
+                return None
+            if scored is None or path in leave:
+                continue
+            score, noise = scored
+            member = Member(path, one.seen.mtime_ns)
+            entry = Entry((member,), score, tie_deviation(score, noise, ties.knots))
+            touches = arrive(lineup, entry, time.time_ns(), watch.order)
+            if touches is None:
+                return None
+            wanted += [Intended(one, touch.after_ns) for touch in touches]
+    return wanted
+
+
+def _is_alone(txn: Txn, watch: Watch, one: Sighting) -> bool:
+    """Whether a file shares its date with no other: neither an inode nor, if siblings, a name."""
+    try:
+        if os.lstat(one.path).st_nlink > 1:
+            return False
+    except OSError:
+        return False
+    for other in sightings.of_digest(txn, one.digest):
+        same = (other.seen.dev, other.seen.ino) == (one.seen.dev, one.seen.ino)
+        if same and other.path != one.path and not other.gone_ns:
+            return False
+    return not (watch.siblings and siblings.has_family(one.path))
 
 
 def _sidecars(

@@ -22,7 +22,15 @@ from imgscore.store.schema import EventName, Label, LabelEvent, Sighting
 from imgscore.store.store import Txn
 
 _ENDINGS = tuple(SIDECAR_SUFFIXES)
-_SPELLINGS = [spelling for one in RAW_SUFFIXES | JPEG_SUFFIXES for spelling in (one, one.upper())]
+
+
+def _spelled(suffixes: Iterable[bytes]) -> list[bytes]:
+    return [spelling for one in suffixes for spelling in (one, one.upper())]
+
+
+_SPELLINGS = _spelled(RAW_SUFFIXES | JPEG_SUFFIXES)
+_SPELLINGS_OF_RAW = _spelled(RAW_SUFFIXES)
+_SPELLINGS_OF_SIDECARS = _spelled(SIDECAR_SUFFIXES)
 
 
 def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
@@ -55,6 +63,19 @@ def digest_of(path: bytes) -> bytes | None:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError:
         return None
+
+
+def has_family(path: bytes) -> bool:
+    """Whether an image is a RAW, or has a RAW or a sidecar of its name beside it.
+
+    Asks for names, so that a large folder need not be listed: all upper or all lower case.
+    """
+    if suffix(path) in RAW_SUFFIXES:
+        return True
+    stem = path[: len(path) - len(suffix(path))]
+    names = [stem + one for one in (*_SPELLINGS_OF_RAW, *_SPELLINGS_OF_SIDECARS)]
+    names += [path + one for one in _SPELLINGS_OF_SIDECARS]
+    return any(os.path.lexists(name) for name in names)
 
 
 def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:

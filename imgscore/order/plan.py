@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from imgscore.order.agreement import Standing, wanted_order
 from imgscore.order.entries import NANOSECONDS, Entry
+from imgscore.order.lineup import Lineup
 from imgscore.order.spacing import EARLIEST, STEP, space
 
 Direction = Literal["best-newest", "worst-newest"]
@@ -32,6 +33,13 @@ def plan(
     the newer (`best-newest`). Entries whose intervals overlap, and equals, stay as they stand.
     O(n log n). Raises ValueError for a score that is NaN.
     """
+    return line_up(entries, now_ns, direction)[0]
+
+
+def line_up(
+    entries: Sequence[Entry], now_ns: int, direction: Direction
+) -> tuple[list[Touch], Lineup]:
+    """The same, and how the entries stand after it, for `arrive`."""
     now = now_ns // NANOSECONDS
     sign = 1.0 if direction == "best-newest" else -1.0
     standings = [_standing(entry, now_ns, sign) for entry in entries]
@@ -39,12 +47,33 @@ def plan(
         raise ValueError("a score is NaN: leave out entries that have none")
     order = wanted_order(standings)
     dates = space([standings[i].second if standings[i].keepable else None for i in order], now)
-    return [
+    touches = [
         Touch(member.path, member.mtime_ns, date * NANOSECONDS)
         for i, date in zip(reversed(order), reversed(dates), strict=True)
         for member in entries[i].members
         if member.mtime_ns // NANOSECONDS != date
     ]
+    return touches, Lineup.of(dates, [standings[i] for i in order])
+
+
+def arrive(
+    lineup: Lineup, entry: Entry, now_ns: int, direction: Direction = "best-newest"
+) -> list[Touch] | None:
+    """What `plan` would touch for one more entry of one member, if no other has to be.
+
+    `lineup`, which `line_up` gave for the same direction, has it from then on. None: plan all.
+    O(log n), and the moving of some bytes.
+    """
+    (member,) = entry.members
+    if isnan(entry.score):
+        return None
+    sign = 1.0 if direction == "best-newest" else -1.0
+    second = lineup.take(_standing(entry, now_ns, sign), now_ns // NANOSECONDS)
+    if second is None:
+        return None
+    if second == member.mtime_ns // NANOSECONDS:
+        return []
+    return [Touch(member.path, member.mtime_ns, second * NANOSECONDS)]
 
 
 def _standing(entry: Entry, now_ns: int, sign: float) -> Standing:

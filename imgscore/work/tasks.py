@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from imgscore.images.traits import Traits
+from imgscore.order.lineup import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
 
@@ -158,11 +159,15 @@ class Intended(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Planned(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to Plan. `ties`: in the first part, where they are to be recorded."""
+    """A part of the answer to Plan. `ties`: in the first part, where they are to be recorded.
+
+    `lineup`: in the last, how the inbox stands when all is done.
+    """
 
     touches: list[Intended]
     ties: Ties | None
     last: bool
+    lineup: Packed | None = None
 
 
 class BackedUp(msgspec.Struct, tag=True, frozen=True):

@@ -75,7 +75,7 @@ def plan(store: Store, task: tasks.Plan) -> Iterator[tasks.Answer]:
     for start in range(0, len(touches), PART):
         yield tasks.Planned(touches[start : start + PART], ties, last=False)
         ties = None
-    yield tasks.Planned([], ties, last=True)
+    yield tasks.Planned([], ties, last=True, lineup=planned.lineup.packed())
 
 
 def _attempt(context: Context, task: tasks.Sent) -> Iterator[tasks.Answer]:

@@ -1,0 +1,135 @@
+"""One newcomer in an order that is known: the same as a whole plan would do, or left to it."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgscore.order.entries import NANOSECONDS, Entry, Member
+from imgscore.order.lineup import Lineup
+from imgscore.order.plan import Direction, Touch, arrive, line_up, plan
+from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP
+
+NOW = 1_790_000_000
+NOW_NS = NOW * NANOSECONDS + 123_456_789
+
+directions = st.sampled_from(["best-newest", "worst-newest"])
+seconds = st.one_of(
+    st.integers(NOW - 40, NOW + 5),  # crowded, some in the future
+    st.integers(NOW - HEADROOM - 5 * SPACING, NOW - HEADROOM),  # where a fresh order lies
+    st.integers(EARLIEST - 10, EARLIEST + 10),
+    st.integers(-100, NOW + 10**6),
+)
+scores = st.one_of(st.integers(0, 6).map(lambda k: k / 6), st.floats(0, 1))
+deviations = st.one_of(st.just(0.0), st.floats(0, 0.5))
+files = st.tuples(seconds, st.sampled_from([0, 1, 999_999_999]), scores, deviations)
+
+
+def entry(name: int, second: int, rest: int, score: float, deviation: float) -> Entry:
+    return Entry((Member(b"%06d" % name, second * NANOSECONDS + rest),), score, deviation)
+
+
+def applied(entries: list[Entry], touches: list[Touch]) -> list[Entry]:
+    after = {touch.path: touch.after_ns for touch in touches}
+    return [
+        one._replace(members=(Member(one.path, after.get(one.path, one.members[0].mtime_ns)),))
+        for one in entries
+    ]
+
+
+@given(st.lists(files, max_size=12), st.lists(files, max_size=12), directions)
+@settings(max_examples=400, deadline=None)
+def test_arrivals_touch_no_more_than_a_whole_plan_and_leave_it_nothing(
+    there: list[tuple[int, int, float, float]],
+    coming: list[tuple[int, int, float, float]],
+    direction: Direction,
+) -> None:
+    entries = [entry(i, *one) for i, one in enumerate(there)]
+    touches, lineup = line_up(entries, NOW_NS, direction)
+    entries = applied(entries, touches)
+    for i, one in enumerate(coming):
+        newcomer = entry(1000 + i, *one)
+        entries.append(newcomer)
+        whole = plan(entries, NOW_NS, direction)
+        before = lineup.packed()
+        touches = arrive(lineup, newcomer, NOW_NS, direction) or []
+        if lineup.packed() == before:  # it was left to a whole plan
+            touches, lineup = line_up(entries, NOW_NS, direction)
+        else:
+            assert len(touches) <= len(whole) and all(one.path == newcomer.path for one in touches)
+            assert all(one.before_ns == newcomer.members[0].mtime_ns for one in touches)
+            assert all(one.after_ns % (STEP * NANOSECONDS) == 0 for one in touches)
+        entries = applied(entries, touches)
+        assert plan(entries, NOW_NS, direction) == []
+        assert lineup.packed() == line_up(entries, NOW_NS, direction)[1].packed()
+
+
+steps = st.one_of(files, st.integers(0, 100))
+
+
+@given(st.lists(files, min_size=1, max_size=12), st.lists(steps, max_size=16), directions)
+@settings(max_examples=400, deadline=None)
+def test_what_left_or_moved_does_no_harm(
+    there: list[tuple[int, int, float, float]],
+    happening: list[tuple[int, int, float, float] | int],
+    direction: Direction,
+) -> None:
+    """A number: that file leaves, and comes again as it is, as one that is renamed does."""
+    entries = [entry(i, *one) for i, one in enumerate(there)]
+    touches, lineup = line_up(entries, NOW_NS, direction)
+    entries = applied(entries, touches)
+    for i, what in enumerate(happening):
+        if not isinstance(what, int):
+            newcomer = entry(1000 + i, *what)
+        elif what % 2 and entries:
+            entries.pop(what % len(entries))
+            continue
+        elif entries:
+            newcomer = entries.pop(what % len(entries))
+        else:
+            continue
+        entries.append(newcomer)
+        touched = arrive(lineup, newcomer, NOW_NS, direction)
+        if touched is None:
+            touched, lineup = line_up(entries, NOW_NS, direction)
+            assert not isinstance(what, int) or not touched
+        assert not isinstance(what, int) or not touched
+        entries = applied(entries, touched)
+        assert plan(entries, NOW_NS, direction) == []
+
+
+def test_a_hundred_newcomers_need_no_whole_plan_and_one_touch_each() -> None:
+    there = [entry(i, NOW - i, 0, (i * 7 % 1000) / 1000, 0.001) for i in range(1000)]
+    _, lineup = line_up(there, NOW_NS, "best-newest")
+    for i in range(100):
+        newcomer = entry(1000 + i, NOW, 0, (i * 37 % 99 + 0.5) / 100, 0.001)
+        assert len(arrive(lineup, newcomer, NOW_NS) or []) == 1
+    assert len(lineup) == 1100
+
+
+def test_a_gap_without_room_is_for_a_whole_plan() -> None:
+    there = [entry(0, NOW - 4, 0, 0.1, 0.0), entry(1, NOW - 2, 0, 0.9, 0.0)]
+    touches, lineup = line_up(there, NOW_NS, "best-newest")
+    assert touches == []
+    assert arrive(lineup, entry(2, NOW - 100, 0, 0.5, 0.0), NOW_NS) is None
+    assert len(lineup) == 2
+
+
+def test_the_first_of_all() -> None:
+    lineup = line_up([], NOW_NS, "best-newest")[1]
+    (touch,) = arrive(lineup, entry(0, NOW + 9, 0, 0.5, 0.0), NOW_NS) or []
+    assert touch.after_ns <= NOW_NS and len(lineup) == 1
+
+
+def test_a_score_that_is_none_is_for_a_whole_plan() -> None:
+    lineup = line_up([], NOW_NS, "best-newest")[1]
+    assert arrive(lineup, entry(0, NOW, 0, math.nan, 0.0), NOW_NS) is None
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_it_can_be_sent(count: int) -> None:
+    there = [entry(i, NOW - 2 * i, 0, i / 50, 0.01) for i in range(count)]
+    lineup = line_up(there, NOW_NS, "worst-newest")[1]
+    sent = Lineup.unpacked(lineup.packed())
+    assert len(sent) == count and sent.packed() == lineup.packed()
