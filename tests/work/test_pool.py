@@ -119,8 +119,13 @@ def test_a_file_that_takes_too_long(pool: Pool, folder: Path) -> None:
     assert isinstance(found[1], Crashed) and "takes longer than 2 s" in found[1].reason
 
 
-def test_too_few_labels_is_an_answer(pool: Pool) -> None:
+def test_too_few_labels_is_an_answer(pool: Pool, monkeypatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert pool.submit(Train("default"))
+    (pid,) = pool.pids()
+    # numpy's threads wait by spinning, and torch has its own
+    told = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    assert b"OPENBLAS_NUM_THREADS=1" in told and b"OMP_NUM_THREADS=1" not in told
     found: list[tuple[object, Answer]] = []
     while not found:
         found += pool.answers(10.0)
