@@ -43,17 +43,42 @@ class _Links(NamedTuple):
     column: NDArray[np.int64]
     value: Floats
 
-    def __matmul__(self, values: Floats) -> Floats:
-        """REACH · S @ values, float32 [N, c]."""
-        found = values[self.column]
-        found *= self.value[:, None]
-        return np.asarray(np.add.reduceat(found, self.starts, axis=0))
-
     def dense(self) -> Floats:
         """1 - REACH · S, [N, N]."""
         found = np.eye(len(self.starts), dtype=np.float32)
         row = np.searchsorted(self.starts, np.arange(len(self.column)), side="right") - 1
         found[row, self.column] -= self.value
+        return found
+
+
+class _Slots(NamedTuple):
+    """REACH · S in another form: the first entry of each row, then the second of those that have
+    one, and so on. Rows stand in `order`, those with most entries first, so that a slot's rows are
+    the first ones. entries: of each slot the columns [n] and the values [n, 1]."""
+
+    order: NDArray[np.int64]
+    entries: list[tuple[NDArray[np.int64], Floats]]
+
+    @classmethod
+    def of(cls, links: _Links) -> _Slots:
+        sizes = np.diff(links.starts, append=len(links.column))
+        order = np.argsort(-sizes, kind="stable")
+        place = np.argsort(order)
+        entries = []
+        for slot in range(sizes.max()):
+            at = links.starts[order[: np.count_nonzero(sizes > slot)]] + slot
+            entries.append((place[links.column[at]], links.value[at][:, None]))
+        return cls(order, entries)
+
+    def multiply(self, values: Floats, room: Floats) -> Floats:
+        """REACH · S @ values, float32 [N, c]; `room`, as large, is used up."""
+        found = np.zeros_like(values)
+        for column, value in self.entries:
+            part = room[: len(column)]
+            # none is out of range, and with "clip" numpy needs no copy to be sure
+            np.take(values, column, axis=0, out=part, mode="clip")
+            part *= value
+            found[: len(column)] += part
         return found
 
 
@@ -89,9 +114,10 @@ def _by_iteration(links: _Links, columns: int) -> tuple[Floats, Floats]:
     count = len(links.starts)
     signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (count, PROBES))
     wanted = np.hstack([np.eye(count, columns, dtype=np.float32), signs])
+    slots = _Slots.of(links)
     for start in range(0, wanted.shape[1], COLUMNS):
         some = slice(start, start + COLUMNS)
-        wanted[:, some] = _solve(links, wanted[:, some])
+        wanted[slots.order, some] = _solve(slots, wanted[slots.order, some])
     variance = (signs * wanted[:, columns:]).mean(axis=1)
     variance[:columns] = wanted[np.diag_indices(columns)]
     return wanted[:, :columns], variance
@@ -130,12 +156,13 @@ def neighbours(nodes: Floats) -> tuple[NDArray[np.int64], Floats]:
     return np.take_along_axis(nearest, chosen, axis=1), weight
 
 
-def _solve(links: _Links, wanted: Floats) -> Floats:
+def _solve(slots: _Slots, wanted: Floats) -> Floats:
     """(1 - REACH · S)⁻¹ @ wanted, by Chebyshev's iteration (Golub and Varga 1961)."""
     before, found, stride = np.zeros_like(wanted), wanted, 2.0
+    room = np.empty_like(wanted)
     for _ in range(STEPS):
         stride = 1 / (1 - REACH**2 * stride / 4)
-        step = links @ found
+        step = slots.multiply(found, room)
         step += wanted
         step -= before
         step *= stride
