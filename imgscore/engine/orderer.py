@@ -79,6 +79,7 @@ class Orderer:
         """Order an inbox only when asked to, or by itself again. Kept over restarts."""
         if held:
             self._drop(lambda errand: errand.order is not None and errand.order.inbox == inbox)
+            self._states[inbox].standing = None
         if held == (inbox in self._held):
             return
         value = "yes" if held else None
@@ -114,8 +115,6 @@ class Orderer:
 
     def run(self, parts: Iterator[Any]) -> Errand:
         """Do something else with dates, a part a step, because someone asked."""
-        for state in self._states.values():
-            state.newcomers = None
         return self._begin(Errand(parts, asked=True))
 
     def _begin(self, errand: Errand) -> Errand:
@@ -195,7 +194,8 @@ class Orderer:
                 self._put_back()
             for state in self._states.values():
                 if self._is_due(state) and self._time(state, now) <= now:
-                    self._begin(self._due_errand(state))
+                    head, dry_run = self._head(state.watch), self.house.config.dry_run
+                    self._begin(Errand(None, state.watch, head, state.newcomers, dry_run=dry_run))
                     state.due, state.newcomers, state.done_at = False, set(), now
         errand = self._next_errand(asked_only)
         if errand is not None and not self._waits(errand):
@@ -203,11 +203,6 @@ class Orderer:
                 self._go_on(errand)
             except (StoreError, OSError) as error:
                 self._stumble(errand, error)
-
-    def _due_errand(self, state: OrderState) -> Errand:
-        head, dry_run = self._head(state.watch), self.house.config.dry_run
-        newcomers = None if dry_run else state.newcomers
-        return Errand(order=state.watch, head=head, newcomers=newcomers, dry_run=dry_run)
 
     def _head(self, watch: Watch) -> str:
         return self.house.ordering_head(watch.taste)

@@ -153,6 +153,15 @@ def test_a_new_head_is_for_a_plan_and_what_comes_then_for_none(
     assert world.order() == sorted([*NAMES, "03a", "05a"])
 
 
+def test_what_is_known_under_an_old_head_is_of_no_use(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    use_head(engine, "2")
+    ask(engine, "order", dry_run=True)  # says what is a tie under it
+    drop(world, engine, "03a.jpg", "0.035 0.965")
+    assert world.order() == sorted([*NAMES, "03a"]) and len(plans) == 2
+
+
 def test_many_at_once_are_for_a_plan(
     world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
