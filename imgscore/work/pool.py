@@ -21,6 +21,7 @@ from imgscore.work.tasks import (
     Heavy,
     Noted,
     OfOneFile,
+    Plan,
     Planned,
     Ready,
     Scored,
@@ -85,6 +86,8 @@ class Pool:
 
     def _submit(self, held: Held) -> bool:
         task = held.task
+        if isinstance(task, Plan):
+            self._end_learned()
         training = not isinstance(task, OfOneFile)
         mates = [worker for worker in self._workers.values() if worker.for_training == training]
         free = [worker for worker in mates if worker.is_free(task)]
@@ -96,6 +99,12 @@ class Pool:
             return False
         chosen.send(held)
         return True
+
+    def _end_learned(self) -> None:
+        """A plan needs nothing of what learning and scoring have loaded, and much of its own."""
+        for worker in list(self._workers.values()):
+            if worker.for_training and worker.ready and not worker.tasks:
+                self._end(worker)
 
     def warm_up(self) -> None:
         """A file will come soon: let a worker load what it needs, where there is none."""

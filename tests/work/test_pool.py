@@ -8,8 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from imgscore.watches import Watch
 from imgscore.work.pool import NoWorkerError, Pool
-from imgscore.work.tasks import Answer, Crashed, Look, Looked, Moving, Refused, Train, Unreadable
+from imgscore.work.tasks import (
+    Answer,
+    Crashed,
+    Look,
+    Looked,
+    Moving,
+    Plan,
+    Planned,
+    Refused,
+    Train,
+    Unreadable,
+)
 from tests.conftest import draw
 from tests.pools import real_pool
 
@@ -132,6 +144,21 @@ def test_too_few_labels_is_an_answer(pool: Pool, monkeypatch) -> None:
     assert isinstance(found[0][1], Refused)
     pool.rest(time.monotonic())
     assert pool.alive == 0  # a training worker does not linger
+
+
+def test_a_plan_is_not_made_where_was_learned(pool: Pool) -> None:
+    """What both take together would be too much: see bench/retrain.py."""
+    before: list[int] = []
+    watch = Watch(b"/inbox", (), (), "default", "best-newest")
+    for task in (Train("default"), Plan(watch, "1", [])):
+        assert pool.submit(task)
+        assert pool.pids() != before
+        before = pool.pids()
+        found: list[tuple[object, Answer]] = []
+        while not found:
+            found += pool.answers(10.0)
+        assert found[0][0] == task
+    assert isinstance(found[0][1], Planned) and pool.alive == 1
 
 
 def test_no_worker_to_be_had(pool: Pool, folder: Path) -> None:
