@@ -15,7 +15,7 @@ from bench.figures import RESULTS, Figure, Setting, commit, corpus_of, machine, 
 
 BENCHES = (
     "embed", "decode", "latency", "train", "score", "order", "order_session", "retrain", "rescan",
-    "idle", "startup", "size", "scale",
+    "event", "idle", "startup", "size", "scale",
 )  # fmt: skip
 DRAWN = 480
 

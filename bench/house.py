@@ -66,14 +66,14 @@ def fill_known(txn: Txn, house: House, count: int) -> None:
         folder = house.inbox / f"{number // FILES_A_FOLDER:03}"
         if number % FILES_A_FOLDER == 0:
             folder.mkdir()
-        path, data = folder / f"{number:06}.png", _png(number)
+        path, data = folder / f"{number:06}.png", png(number)
         path.write_bytes(data)
         seen = Fingerprint.of_stat(path.stat())
         digest = hashlib.sha256(data).digest()
         sightings.record(txn, Sighting(os.fsencode(path), seen, digest, inbox, "inbox"))
 
 
-def _png(number: int) -> bytes:
+def png(number: int) -> bytes:
     """A picture of one pixel, and a number that makes it unique."""
     header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
     pixel = zlib.compress(b"\0" + number.to_bytes(3, "big"))
