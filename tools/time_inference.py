@@ -1,8 +1,8 @@
 """A view's cost by precision, batch, threads: `python tools/time_inference.py [MODEL.onnx …]`.
 
-The shipped model and others (quantise_lite0.py; float16 by `--halved OUTPUT`, which needs onnx and
-torch), by turns on one thread; then two processes of one thread against one of two. Figures:
-bench/RESULTS.md.
+The shipped model and others (in float32 by make_lite0.py; in float16 by `--halved OUTPUT`, which
+needs onnx and torch), by turns on one thread; then two processes of one thread against one of two.
+Figures: bench/RESULTS.md.
 """
 
 from __future__ import annotations

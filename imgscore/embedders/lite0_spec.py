@@ -1,6 +1,6 @@
 """What is known of the embedded EfficientNet-Lite0 without loading it: id, sections, checksum.
 
-The idle daemon imports this: nothing but constants. `tools/make_lite0.py` makes the model.
+The idle daemon imports this: nothing but constants. `tools/quantise_lite0.py` makes the model.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from imgscore.embedders.base import sections_of
 
 MODEL = Path(__file__).parent / "data" / "efficientnet-lite0.onnx"
-MODEL_SHA256 = "2478aad77062767fcd42f889235a92637410c292f8d012a988a6cef94ba4f333"
+MODEL_SHA256 = "175553f138b99bd5977792ca734d91dd53dd4e0a8942e409d11e8ff3e7641829"
 # Raise it when decode, views or pooling change what a picture's vector is.
 PREPROCESSING_VERSION = 2
 ID = f"efficientnet-lite0-{MODEL_SHA256[:12]}-p{PREPROCESSING_VERSION}"
