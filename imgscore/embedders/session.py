@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +10,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
 CPU = ("CPUExecutionProvider",)
-
-
-def threads_allowed() -> int:
-    """How many threads this process may use: what it was told, as workers that look are, or one
-    a CPU."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() else len(os.sched_getaffinity(0))
 
 
 def make_session(
