@@ -37,7 +37,7 @@ SAMPLE_SECONDS = 0.05
 def measure(setting: Setting) -> Iterator[Figure]:
     """A first order, in which every date changes, and one after a few more labels."""
     count, labels, more = setting.either((5_000, 60, 10), (100_000, 300, 30))
-    house = new_house(setting.scratch / "house", train_after=3600, worker_idle=600, settle=0.05)
+    house = new_house(setting.scratch / "house", train_after=3600, worker_idle=0, settle=0.05)
     liking = prepare(house, count)
     names = sorted(liking)
     random.Random(1).shuffle(names)
