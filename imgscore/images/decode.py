@@ -63,6 +63,8 @@ BYTES_PER_PIXEL = 4  # of Pillow's own storage for RGB and RGBA alike
 MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
 # Pillow's own guard, for the images inside images (ICO) that ours does not see.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+# One thread a worker: the decoder would take as many as there are CPUs, with memory for each.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # What Pillow logs it also raises, and then we say it better.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 # Photometric interpretations of a DNG: colour filter array, and the same demosaiced.
@@ -280,7 +282,10 @@ def _decode_raw(data: bytes) -> Picture:
             # Most previews carry no orientation of their own, and lie as the sensor did.
             turn = RAW_FLIPS.get(raw.sizes.flip, 1)
             return _picture(_open(preview.data, JPEG), RAW, len(data), turn)
-        developed = raw.postprocess(half_size=True, use_camera_wb=True)
+        try:
+            developed = raw.postprocess(half_size=True, use_camera_wb=True)
+        except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawMemPoolOverflowError) as error:
+            raise MemoryError from error
     return _picture(Image.fromarray(developed), RAW, len(data))
 
 

@@ -1,6 +1,7 @@
 """Every kind of sound image becomes upright, opaque 8-bit RGB, with its traits."""
 
 import io
+import os
 import tracemalloc
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from imgscore.errors import ImageError
 from imgscore.images import decode as decoding
@@ -213,6 +214,21 @@ def test_first_frame_of_an_animation(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     picture = decode(save(frames[0], kind, save_all=True, append_images=frames[1:], **options))
     assert picture.traits.animated and close(corners(picture)[0], GREEN)
+
+
+def test_one_thread_decodes_an_avif(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one a CPU: a worker has one CPU, and memory for one."""
+    asked: list[int] = []
+    real = AvifImagePlugin._avif.AvifDecoder
+
+    def decoder(data: bytes, codec: str, threads: int) -> Any:
+        asked.append(threads)
+        return real(data, codec, threads)
+
+    monkeypatch.setattr(AvifImagePlugin._avif, "AvifDecoder", decoder)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert decode(save(two_halves(), "AVIF", quality=95)).traits.format == "AVIF"
+    assert asked == [1]
 
 
 def test_frames_are_never_counted(monkeypatch: pytest.MonkeyPatch) -> None:

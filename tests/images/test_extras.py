@@ -12,6 +12,7 @@ from PIL import Image
 
 from imgscore.errors import ImageError
 from imgscore.images.decode import decode
+from imgscore.images.memory import HeavyImageError
 
 RAW_FILE = b"II*\0\x10\0\0\0CR\x02\0" + bytes(40)
 
@@ -20,6 +21,8 @@ class StandIn:
     """As much of rawpy as decode uses."""
 
     LibRawError = type("LibRawError", (Exception,), {})
+    LibRawUnsufficientMemoryError = type("LibRawUnsufficientMemoryError", (LibRawError,), {})
+    LibRawMemPoolOverflowError = type("LibRawMemPoolOverflowError", (LibRawError,), {})
     ThumbFormat = SimpleNamespace(JPEG="jpeg", BITMAP="bitmap")
 
     def __init__(self, preview: bytes | None, flip: int = 0, file: bytes = RAW_FILE) -> None:
@@ -92,6 +95,22 @@ def test_raw_without_preview_is_developed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "rawpy", StandIn(None))
     picture = decode(RAW_FILE)
     assert picture.pixels.shape == (30, 40, 3) and (picture.pixels == 77).all()
+
+
+@pytest.mark.parametrize("name", ["LibRawUnsufficientMemoryError", "LibRawMemPoolOverflowError"])
+def test_raw_that_needs_more_memory_is_not_broken(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Another worker may have it: see work/pool.py."""
+    stand_in = StandIn(None)
+
+    def too_much(**_: Any) -> Any:
+        raise getattr(StandIn, name)(b"too much")
+
+    monkeypatch.setattr(stand_in, "postprocess", too_much)
+    monkeypatch.setitem(sys.modules, "rawpy", stand_in)
+    with pytest.raises(HeavyImageError, match="memory"):
+        decode(RAW_FILE)
 
 
 def tiff(tags: dict[int, int], byte_order: str = "<") -> bytes:
