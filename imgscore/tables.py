@@ -61,6 +61,8 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
         ],
         metadata={EMBEDDER: spec.images.encode()},
     )
+    if not path.name or os.path.isdir(path):
+        raise UsageError(f"{path} is a folder", "give the name of a file")
     part = path.with_name(path.name + ".part")
     count = taught = 0
     try:
@@ -91,7 +93,8 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error}", "choose another place") from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is there no more, or never was
+            part.unlink()
     return Written(count, taught, left_out)
 
 

@@ -143,3 +143,17 @@ def test_a_file_that_is_no_table_is_a_mistake_in_the_call(name: str, inbox: Path
 def test_nothing_stands_where_a_table_could_not_be_written(taught: Path, tmp_path: Path) -> None:
     refused = imgscore("export", tmp_path / "no-folder" / "all.parquet")
     assert refused.code == 2 and "cannot be written" in refused.err
+
+
+@pytest.mark.parametrize("name", [".", "/", "in", "x" * 253, "x" * 300])
+def test_what_no_table_can_be_called(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    put(inbox, "sun", 1)
+    assert imgscore("scan").code == 0
+    folder = tmp_path / "elsewhere"
+    (folder / "in").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    found = imgscore("export", name)
+    assert found.code == 2 and "what to do: " in found.err
+    assert [one.name for one in folder.iterdir()] == ["in"]
