@@ -35,7 +35,8 @@ MOST_BYTES = 1 << 29
 _CHUNK = 1 << 22
 
 _embedders: dict[tuple[str, str], Embedder] = {}
-_heads: dict[tuple[str, str], Head] = {}
+_heads: dict[str, tuple[str, Head]] = {}
+"""of each taste the version last asked for: a long scan sees many, of 15 MB each"""
 _name_encoders: dict[str, NameEncoder] = {}
 
 
@@ -165,10 +166,10 @@ def _score(context: Context, task: Look, row: bytes, traits: Traits) -> tuple[fl
     from imgscore.heads.extras import extras_of
     from imgscore.places import head_file
 
-    key = (task.taste, task.head)
-    if key not in _heads:
-        _heads[key] = files.load(head_file(context.heads_folder, task.taste, task.head))
-    head = _heads[key]
+    version, head = _heads.get(task.taste, ("", None))
+    if head is None or version != task.head:
+        head = files.load(head_file(context.heads_folder, task.taste, task.head))
+        _heads[task.taste] = task.head, head
     if head.embedder != context.spec.id:
         return None  # the head is of another embedder; a new one is on its way
     found = head.score(np.frombuffer(row, np.float16)[None], extras_of([traits]))

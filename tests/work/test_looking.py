@@ -1,0 +1,55 @@
+"""One file, looked at under one head after another."""
+
+import gc
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from imgscore.embedders import lite0_spec
+from imgscore.heads.kernel import KernelHead
+from imgscore.images.traits import Traits
+from imgscore.places import head_file
+from imgscore.store import labels, records, vectors
+from imgscore.store.schema import LabelEvent
+from imgscore.store.store import Store, Txn
+from imgscore.work.context import Context
+from imgscore.work.learning import train
+from imgscore.work.looking import look
+from imgscore.work.tasks import Look, Looked, Train
+from tests.conftest import draw
+
+TASTE = "one of this test"
+
+
+def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
+    """Many come in a long scan, and a modest worker's memory is for images."""
+    values = np.random.default_rng(0).random((8, lite0_spec.DIM), np.float32).astype(np.float16)
+
+    def fill(txn: Txn) -> None:
+        for number, row in enumerate(values):
+            digest = number.to_bytes(32, "big")
+            vectors.append(txn, lite0_spec.ID, [(digest, row.tobytes())])
+            name = "keep" if number % 2 else "trash"
+            labels.append(txn, LabelEvent(number + 1, TASTE, digest, name, "import", b"/a"))
+            traits = Traits(width=4, height=3, format="JPEG", bytes_per_pixel=1.0)
+            records.record_traits(txn, digest, traits)
+
+    with Store(tmp_path / "store") as store:
+        store.commit(fill)
+    image = tmp_path / "image.png"
+    draw("sun", 0).save(image)
+    context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
+    first = head_file(context.heads_folder, TASTE, train(context, Train(TASTE)).record.version)
+    gc.collect()
+    before = sum(isinstance(one, KernelHead) for one in gc.get_objects())
+    for version in ("1", "2", "3"):
+        file = head_file(context.heads_folder, TASTE, version)
+        if file != first:
+            shutil.copy(first, file)
+        answer = look(context, Look(os.fsencode(image), TASTE, version))
+        assert isinstance(answer, Looked) and answer.score is not None
+    gc.collect()
+    assert sum(isinstance(one, KernelHead) for one in gc.get_objects()) == before + 1
+    context.store.close()
