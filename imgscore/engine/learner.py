@@ -259,9 +259,9 @@ class Learner:
         self._retire(taste, before)
 
     def _retire(self, taste: str, before: str) -> None:
-        """Scores of the head that is no longer used can be had again from the vectors."""
+        """Scores of a head that is no longer used can be had again from the vectors."""
         if before and before != self.house.head(taste):
-            self.house.store.commit(lambda txn: records.forget_scores(txn, taste, before))
+            self.house.store.commit(lambda txn: records.forget_unused_scores(txn, taste))
         self.rescore(taste)
 
     def take_again(self, task: Train | Rescore) -> None:

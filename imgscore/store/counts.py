@@ -90,12 +90,12 @@ def _keys(txn: Txn, sighting: Sighting) -> Iterator[bytes]:
     yield _files(sighting.inbox, sighting.role)
     if sighting.role == "inbox":
         scores = txn.table("scores")
-        for prefix in _scorers(txn):
+        for prefix in scorers(txn):
             if scores.get(prefix + sighting.digest) is not None:
                 yield _scored(prefix, sighting.inbox)
 
 
-def _scorers(txn: Txn) -> Iterator[bytes]:
+def scorers(txn: Txn) -> Iterator[bytes]:
     """The prefix of each head that has scores: few, and found without reading the scores."""
     scores, key = txn.table("scores"), b""
     while (entry := scores.first_from(key)) is not None:

@@ -114,6 +114,18 @@ def forget_scores(txn: Txn, taste: str, head: str) -> None:
     counts.scores_went(txn, score_prefix(taste, head))
 
 
+def forget_unused_scores(txn: Txn, taste: str) -> None:
+    """Drop those of every head of a taste that is not in use.
+
+    Not of the last one only: workers that were asked under a head answer when it is retired.
+    """
+    used = heads_in_use(txn, taste)
+    for prefix in list(counts.scorers(txn)):
+        name, head, _ = prefix.decode().split("\0")
+        if name == taste and head not in used:
+            forget_scores(txn, taste, head)
+
+
 def record_head(txn: Txn, head: HeadRecord) -> None:
     """Write a head's record; an accepted one becomes the current head of its taste."""
     txn.table("heads").put(f"{head.taste}\0{head.version}".encode(), pack(head))

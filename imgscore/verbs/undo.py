@@ -49,14 +49,20 @@ def run(engine: Engine, request: Request) -> Steps:
 
 
 def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
-    """The touches of the newest ordering that is not undone yet."""
+    """The touches of the newest ordering that is not undone yet.
+
+    Between its parts others may lie: a file that left meanwhile was given its own date back.
+    """
     undone: set[str] = set()
     found: list[Touch] = []
     for _, touch in records.touches(txn):
         if touch.reason == "undo":
             undone.add(touch.head)  # an undo names the run that it takes back
-        elif found and touch.run != found[0].run:
-            break
+        elif found:
+            if touch.run == found[0].run:
+                found.append(touch)
+            elif touch.run < found[0].run:
+                break
         elif touch.reason == "order" and touch.inbox in inboxes and str(touch.run) not in undone:
             found.append(touch)
     return found

@@ -8,8 +8,9 @@ import pytest
 
 from imgscore.engine import arrange
 from imgscore.order.touch import DeniedError, Seen
+from imgscore.store import records
 from imgscore.verbs.status import status
-from tests.engine.conftest import DAY, LONG_AGO, World, ask
+from tests.engine.conftest import DAY, LONG_AGO, World, ask, until_idle
 
 NEW = LONG_AGO + 500 * DAY + 987_654_321
 
@@ -172,6 +173,24 @@ def test_undo_takes_back_one_ordering_after_the_other(ordered: World) -> None:
         assert ordered.dates() == ordered.originals
         with pytest.raises(Exception, match="no ordering"):
             ask(engine, "undo", what="order")
+
+
+def test_undo_takes_back_an_ordering_that_a_file_has_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrange, "CHUNK", 2)
+    for number in reversed(range(8)):
+        world.put(f"{number}.jpg", number / 10)
+    with world.engine() as engine:
+        engine.looker.hint_all()
+        while world.dates() == world.originals:
+            engine.step(0.05)
+        with engine.house.store.read() as txn:
+            _, first = next(records.touches(txn))
+        engine.orderer.restore({(first.digest, first.path)})  # as one that goes to keep
+        until_idle(engine)
+        assert len(ask(engine, "undo", what="order")) == 6
+    assert world.dates() == world.originals
 
 
 def test_restoring_what_lies_in_keep_holds_no_inbox(ordered: World) -> None:

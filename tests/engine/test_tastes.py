@@ -7,9 +7,9 @@ import pytest
 
 from imgscore.engine.engine import Engine
 from imgscore.places import head_file
-from imgscore.store import records
+from imgscore.store import counts, records
 from imgscore.store.schema import HeadRecord
-from imgscore.work.tasks import Answer, Looked, Task
+from imgscore.work.tasks import Answer, Looked, Task, Train, Trained
 from tests.engine.conftest import World, ask
 
 
@@ -55,3 +55,22 @@ def test_a_head_of_a_taste_of_no_watch_is_taken_into_use(engine: Engine) -> None
     file.touch()
     (row,) = ask(engine, "heads", action="use", version="2", taste="memes")
     assert row["in_use"]
+
+
+def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
+    packed, store = records.pack_score(b"d" * 32, 0.5, 0.1), engine.house.store
+
+    def train(version: str) -> None:
+        head = HeadRecord(version, "default", engine.house.embedder.id, 0, 0, 0, True, {})
+        engine.learner.take_training(Train("default", "kernel"), Trained(head))
+        store.commit(lambda txn: records.record_scores(txn, "default", version, packed))
+
+    with store.write() as txn:
+        records.record_scores(txn, "memes", "2", packed)
+        records.record_scores(txn, "default", "1", packed)
+    train("2")
+    # A worker that was asked under the head before answers now.
+    store.commit(lambda txn: records.record_scores(txn, "default", "1", packed))
+    train("3")
+    with store.read() as txn:
+        assert list(counts.scorers(txn)) == [b"default\x003\0", b"memes\x002\0"]
