@@ -298,7 +298,8 @@ def _failure(data: bytes, error: Exception) -> ImageError:
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         limit = MAX_PIXELS // 1_000_000
         return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)
-    if isinstance(error, MemoryError):
+    # Decoders that run out of memory have many words for it, so here the verdict is another's.
+    if isinstance(error, MemoryError) or (memory.is_modest() and not is_cut_off(data)):
         return HeavyImageError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
     if is_cut_off(data) or "truncated" in reason.lower():
         return IncompleteImageError(f"incomplete: {reason}", REMEDY_INCOMPLETE)

@@ -42,6 +42,12 @@ def apart(more: int) -> Iterator[None]:
     allow(more)
 
 
+def is_modest() -> bool:
+    """Whether another process may take more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    return soft != hard
+
+
 def check(needed: int, what: str) -> None:
     """Raise HeavyImageError where `needed` bytes are too many now; `what` needs them."""
     limit = resource.getrlimit(resource.RLIMIT_DATA)[0]

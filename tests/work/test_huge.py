@@ -143,6 +143,25 @@ def test_what_needs_much_memory_survives_the_worker_that_may_take_it(
     assert isinstance(lost, Crashed) and isinstance(done, Looked) and not done.reason
 
 
+def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path) -> None:
+    """A decoder that runs out of memory may say anything: HEIC's calls the file broken."""
+    able, modest = warm(pool, tmp_path)
+    sound, other = small_pngs(tmp_path, 2)
+    data = bytearray(Path(os.fsdecode(other)).read_bytes())
+    data[len(data) // 2] ^= 255
+    broken = other + b".broken.png"
+    Path(os.fsdecode(broken)).write_bytes(data)
+    os.kill(able, signal.SIGSTOP)
+    for path in (sound, broken):
+        assert pool.submit(Look(path, "default", ""))
+    assert not until(pool, lambda: not pool.tasks(modest) and len(pool.tasks(able)) == 2)
+    os.kill(able, signal.SIGCONT)
+    (_, first), (task, second) = until(pool, lambda: not pool.busy)
+    assert isinstance(first, Looked) and not first.reason
+    assert isinstance(second, Looked) and second.reason.startswith("broken PNG")
+    assert task == Look(broken, "default", "")
+
+
 def test_a_thumbnail_of_what_needs_much_memory(
     pool: Pool, tmp_path: Path, heavy: list[bytes]
 ) -> None:
