@@ -25,7 +25,8 @@ _ENDINGS = tuple(SIDECAR_SUFFIXES)
 
 
 def _spelled(suffixes: Iterable[bytes]) -> list[bytes]:
-    return [spelling for one in suffixes for spelling in (one, one.upper())]
+    """`.xmp`, `.XMP` and `.Xmp`."""
+    return [spelling for one in suffixes for spelling in (one, one.upper(), one.title())]
 
 
 _SPELLINGS = _spelled(RAW_SUFFIXES | JPEG_SUFFIXES)
@@ -68,7 +69,7 @@ def digest_of(path: bytes) -> bytes | None:
 def has_family(path: bytes) -> bool:
     """Whether an image is a RAW, or has a RAW or a sidecar of its name beside it.
 
-    Asks for names, so that a large folder need not be listed: all upper or all lower case.
+    Asks for names, as they are usually spelled, so that a large folder need not be listed.
     """
     if suffix(path) in RAW_SUFFIXES:
         return True

@@ -126,7 +126,7 @@ def test_a_date_that_somebody_sets_is_set_right(
     assert path.stat().st_mtime_ns == date
 
 
-@pytest.mark.parametrize("what", ["03a.xmp", "03a.jpg.xmp", "03a.CR2", "another name"])
+@pytest.mark.parametrize("what", ["03a.xmp", "03a.Xmp", "03a.jpg.XMP", "03a.CR2", "another name"])
 def test_a_file_that_shares_its_date_is_for_a_plan(
     world: World, engine: Engine, plans: list[Plan], what: str
 ) -> None:
