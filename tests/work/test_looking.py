@@ -43,7 +43,7 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
     context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
     first = head_file(context.heads_folder, TASTE, train(context, Train(TASTE)).record.version)
     gc.collect()
-    before = sum(isinstance(one, KernelHead) for one in gc.get_objects())
+    before = sum(type(one) is KernelHead for one in gc.get_objects())
     for version in ("1", "2", "3"):
         file = head_file(context.heads_folder, TASTE, version)
         if file != first:
@@ -51,5 +51,5 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
         answer = look(context, Look(os.fsencode(image), TASTE, version))
         assert isinstance(answer, Looked) and answer.score is not None
     gc.collect()
-    assert sum(isinstance(one, KernelHead) for one in gc.get_objects()) == before + 1
+    assert sum(type(one) is KernelHead for one in gc.get_objects()) == before + 1
     context.store.close()
