@@ -144,13 +144,14 @@ class _Page:
         doubted = self._suspects(labelled, fitted, most_suspects) if labelled and fitted else []
         learned_of = [self._context.spec.id, labels.last_sequence(self._txn)]
         evaluation = before["evaluation"] if before.get("learned_of") == learned_of else None
-        if evaluation is None or not evaluation["curve"] or evaluation.get("left_out"):
-            if figures and labelled:
-                enough = after(CURVE_SECONDS)
-                found = evaluate(labelled.examples, fitted=fitted, enough=enough)
-                evaluation = msgspec.to_builtins(found)
-            else:
-                evaluation = self._as_trained()
+        if evaluation is not None and not evaluation["curve"]:
+            evaluation = None
+        if figures and labelled and (evaluation is None or evaluation.get("left_out")):
+            enough = after(CURVE_SECONDS)
+            evaluation = msgspec.to_builtins(
+                evaluate(labelled.examples, fitted=fitted, enough=enough)
+            )
+        evaluation = evaluation or self._as_trained()
         return {
             "taste": self._taste,
             "folder": None if self._folder is None else os.fsdecode(self._folder),

@@ -1,5 +1,6 @@
 """The report's page in a real browser, on a real library: as a person sees it and types in it."""
 
+import json
 import os
 import re
 import shutil
@@ -271,6 +272,20 @@ def test_the_page_elsewhere(library: Path, tmp_path: Path) -> None:
     plot = tmp_path / "plot.svg"
     assert imgscore("evaluate", "--plot", plot).code == 0
     assert len(ElementTree.parse(plot).getroot()) == 6  # a style, the paper, four plots
+
+
+def test_a_short_curve_is_better_than_none(library: Path) -> None:
+    """What there was no time for is measured another time, and not by a quick report."""
+    assert imgscore("report").code == 0
+    (data,) = places.cache_folder().rglob("default.json")
+    known = json.loads(data.read_text())
+    known["evaluation"] |= {"left_out": 1, "doubled": 0.123}
+    assert known["evaluation"]["curve"]
+    data.write_text(json.dumps(known))
+    assert imgscore("report", "--quick").code == 0
+    assert json.loads(data.read_text())["evaluation"] == known["evaluation"]
+    assert imgscore("report").code == 0
+    assert json.loads(data.read_text())["evaluation"]["left_out"] == 0
 
 
 def test_before_anything_is_learned(inbox: Path, page: "Page") -> None:
