@@ -22,6 +22,13 @@ class HeavyImageError(ImageError):
     """The image needs more memory than this process may take; another may take more."""
 
 
+def cap(most: int) -> None:
+    """This process never takes more than `most` bytes, nor than who started it lets it."""
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 def allow(more: int) -> None:
     """From here on this process may take `more` bytes beyond what it has; 0 = up to its hard limit.
 

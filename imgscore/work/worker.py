@@ -142,7 +142,7 @@ def main() -> None:
     os.dup2(2, 1)
     sys.stdout = os.fdopen(answers, "w")
     if int(most):
-        resource.setrlimit(resource.RLIMIT_DATA, (int(most), int(most)))
+        memory.cap(int(most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _confine(Path(store), Path(heads), decodes=bool(int(most)))
     try:
