@@ -73,7 +73,7 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
     try:
         embedder = _embedder(context)
         picture = decode(data)
-        vector = embedder.embed([picture])[0].tobytes()
+        embedding = embedder.embed([picture])[0]
     except ImageError as error:
         if isinstance(error, HeavyImageError) and context.modest:
             raise
@@ -84,6 +84,14 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
         return Looked(
             seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
         )
+    if not np.isfinite(embedding).all():  # a score of NaN has no place in any order
+        return Looked(
+            seen,
+            digest,
+            reason="the model's numbers for it are not finite",
+            remedy="use another model: imgscore model list",
+        )
+    vector = embedding.tobytes()
     looked = Looked(seen, digest, vector, picture.traits)
     return _judged(context, task, looked, vector, picture.traits) if task.stored else looked
 

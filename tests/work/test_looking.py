@@ -3,17 +3,22 @@
 import gc
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
 from imgscore.embedders import lite0_spec
 from imgscore.heads.kernel import KernelHead
+from imgscore.images.decode import Picture
 from imgscore.images.traits import Traits
 from imgscore.places import head_file
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store, Txn
+from imgscore.work import looking
 from imgscore.work.context import Context
 from imgscore.work.learning import train
 from imgscore.work.looking import look
@@ -21,6 +26,13 @@ from imgscore.work.tasks import Look, Looked, Train
 from tests.conftest import draw
 
 TASTE = "one of this test"
+
+
+class Overflowing:
+    """An embedder whose network overflows, as one in half precision can; ours does not."""
+
+    def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
+        return np.full((len(pictures), lite0_spec.DIM), np.inf, np.float16)
 
 
 def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
@@ -53,3 +65,17 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
     gc.collect()
     assert sum(type(one) is KernelHead for one in gc.get_objects()) == before + 1
     context.store.close()
+
+
+def test_numbers_that_are_not_finite_are_no_embedding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "_embedder", lambda context: Overflowing())
+    image = tmp_path / "image.png"
+    draw("sun", 0).save(image)
+    with Store(tmp_path / "store"):
+        pass
+    context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
+    answer = look(context, Look(os.fsencode(image), TASTE, ""))
+    assert isinstance(answer, Looked)
+    assert "not finite" in answer.reason and answer.vector is None
