@@ -4,6 +4,7 @@ Vectors are packed 64 to a block: LMDB gives a value of 5 kB two whole pages of 
 scan over blocks runs at the memory's speed. A block is n digests (32 bytes each), then n vectors.
 """
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -144,14 +145,16 @@ def several(txn: Txn, embedder: str, digests: Iterable[bytes]) -> Iterator[tuple
     if record is None:
         return
     row_of = txn.table("rows").getter()
-    rows = ((row_of(record.prefix + digest, b""), digest) for digest in digests)
+    found = (row_of(record.prefix + digest, b"") for digest in digests)
+    # Numbers only, as there may be millions: the digests stand in the blocks, too.
+    rows = array("Q", (int.from_bytes(row, "big") for row in found if row))
     number, block = -1, b""
-    for row, digest in sorted(one for one in rows if one[0]):
+    for row in sorted(rows):
         before = number
-        number, place = divmod(int.from_bytes(row, "big"), ROWS_PER_BLOCK)
+        number, place = divmod(row, ROWS_PER_BLOCK)
         if number != before:
             block = _block(txn, record, number)
-        yield digest, _vector(block, record, place)
+        yield block[place * DIGEST_SIZE : (place + 1) * DIGEST_SIZE], _vector(block, record, place)
 
 
 def _block(txn: Txn, record: EmbedderRecord, number: int) -> bytes:
