@@ -135,13 +135,14 @@ def test_too_few_labels_is_an_answer(pool: Pool, monkeypatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert pool.submit(Train("default"))
     (pid,) = pool.pids()
-    # numpy's threads wait by spinning, and torch has its own
-    told = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    assert b"OPENBLAS_NUM_THREADS=1" in told and b"OMP_NUM_THREADS=1" not in told
     found: list[tuple[object, Answer]] = []
     while not found:
         found += pool.answers(10.0)
     assert isinstance(found[0][1], Refused)
+    # by now it is surely no copy of ours that has yet to become a worker;
+    # numpy's threads wait by spinning, and torch has its own
+    told = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    assert b"OPENBLAS_NUM_THREADS=1" in told and b"OMP_NUM_THREADS=1" not in told
     pool.rest(time.monotonic())
     assert pool.alive == 0  # a training worker does not linger
 
