@@ -44,14 +44,14 @@ class Labelled(NamedTuple):
     labels: list[Label]
     examples: Examples
     features: Features
-    """of the library, without traits: near-duplicates are told by them"""
+    """of the library; near-duplicates are told by them"""
 
 
 def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
     """What a head of a taste learns from. Raises UsageError where labels are too few."""
     model = context.spec
     found = dict(labels.every(txn, taste))
-    digests, matrix = _read(txn, model, found)
+    digests, matrix = rows_of(txn, model, found)
     order = [found[digest] for digest in digests]
     names_of, background = sample(txn, model, BACKGROUND)
     keep = np.array([one.label == "keep" for one in order], bool)
@@ -116,10 +116,10 @@ def sample(txn: Txn, model: Spec, most: int) -> tuple[list[bytes], NDArray[np.fl
     Returns their digests and vectors [n, dim].
     """
     every = max(1, -(-vectors.count(txn, model.images) // most))
-    return _read(txn, model, islice(vectors.digests(txn, model.images), None, None, every))
+    return rows_of(txn, model, islice(vectors.digests(txn, model.images), None, None, every))
 
 
-def _read(
+def rows_of(
     txn: Txn, model: Spec, wanted: Iterable[bytes]
 ) -> tuple[list[bytes], NDArray[np.float16]]:
     """Those that have a vector, and their rows [n, dim], as they lie in the store."""

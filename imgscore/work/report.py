@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from imgscore.errors import ImgscoreError
 from imgscore.heads.evaluate import evaluate
@@ -23,10 +22,8 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.places import thumbnail
 from imgscore.store import labels, records, sightings
-from imgscore.store.schema import DIGEST_SIZE
 from imgscore.watches import within
-from imgscore.work import sight
-from imgscore.work.learning import BACKGROUND, Labelled, examples_of, sample
+from imgscore.work.learning import BACKGROUND, Labelled, examples_of, rows_of, sample
 from imgscore.work.study import CURVE_SECONDS, after
 from imgscore.work.tasks import Studied
 
@@ -230,7 +227,7 @@ class _Page:
         numbers = sorted(range(self._present), key=lambda one: -(self._images[one][3] or 0))
         numbers = sorted(numbers[:MOST_COMPARED])
         wanted = {self._digests[number] for number in numbers}
-        digests, matrix = _vectors(self._context, self._txn, wanted)
+        digests, matrix = rows_of(self._txn, self._context.spec, wanted)
         if not digests:
             return []
         if features is None:
@@ -301,19 +298,3 @@ def _write(data: Row, file: bytes) -> None:
             f"{os.fsdecode(file)}: cannot be written: {error.strerror}",
             "check the folder's permissions and the space on its disk",
         ) from None
-
-
-def _vectors(
-    context: Context, txn: Txn, wanted: set[bytes]
-) -> tuple[list[bytes], NDArray[np.float16]]:
-    """The digests of `wanted` that have a vector, and their vectors [n, dim]."""
-    digests: list[bytes] = []
-    rows: list[NDArray[np.float16]] = []
-    for names, values in sight.blocks(txn, context.spec):
-        block = np.frombuffer(values, np.float16).reshape(-1, context.spec.dim)
-        for row in range(len(block)):
-            digest = names[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE]
-            if digest in wanted:
-                digests.append(digest)
-                rows.append(block[row])
-    return digests, np.array(rows, np.float16).reshape(-1, context.spec.dim)

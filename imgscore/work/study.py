@@ -107,8 +107,7 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
         for one in sightings.every(txn)
         if one.role == "inbox" and one.inbox in inboxes and one.digest not in known
     }
-    found = [(one, sight.get(txn, model, one)) for one in sorted(digests)]
-    there = [(digest, vector) for digest, vector in found if vector is not None]
+    there = sorted(sight.several(txn, model, digests))
     there = there[:: -(-len(there) // MOST_CANDIDATES) or 1]
     if not there:
         return []

@@ -38,6 +38,15 @@ def applied(entries: list[Entry], touches: list[Touch]) -> list[Entry]:
     ]
 
 
+def in_order(
+    there: list[tuple[int, int, float, float]], direction: Direction
+) -> tuple[list[Entry], Lineup]:
+    """Files after a whole plan, and how they stand."""
+    entries = [entry(i, *one) for i, one in enumerate(there)]
+    touches, lineup = line_up(entries, NOW_NS, direction)
+    return applied(entries, touches), lineup
+
+
 @given(st.lists(files, max_size=12), st.lists(files, max_size=12), directions)
 @settings(max_examples=400, deadline=None)
 def test_arrivals_touch_no_more_than_a_whole_plan_and_leave_it_nothing(
@@ -45,9 +54,7 @@ def test_arrivals_touch_no_more_than_a_whole_plan_and_leave_it_nothing(
     coming: list[tuple[int, int, float, float]],
     direction: Direction,
 ) -> None:
-    entries = [entry(i, *one) for i, one in enumerate(there)]
-    touches, lineup = line_up(entries, NOW_NS, direction)
-    entries = applied(entries, touches)
+    entries, lineup = in_order(there, direction)
     for i, one in enumerate(coming):
         newcomer = entry(1000 + i, *one)
         entries.append(newcomer)
@@ -76,9 +83,7 @@ def test_what_left_or_moved_does_no_harm(
     direction: Direction,
 ) -> None:
     """A number: that file leaves, and comes again as it is, as one that is renamed does."""
-    entries = [entry(i, *one) for i, one in enumerate(there)]
-    touches, lineup = line_up(entries, NOW_NS, direction)
-    entries = applied(entries, touches)
+    entries, lineup = in_order(there, direction)
     for i, what in enumerate(happening):
         if not isinstance(what, int):
             newcomer = entry(1000 + i, *what)
