@@ -19,10 +19,12 @@ Count = Annotated[int, typer.Option("-n", "--count", min=1, help="At most so man
 @app.command()
 def evaluate(
     taste: Taste = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the plots: FILE.svg, or .png.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the plots into FILE.svg.")] = None,
     as_json: Json = False,
 ) -> None:
     """How good the scores are, on labels the head did not see; what twice as many would bring."""
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise UsageError(f"{plot}: plots are drawn as SVG only", "name a file that ends in .svg")
     messages: list[Message] = list(session.call("evaluate", {"taste": taste}))
     if plot is not None:
         heads = _rows(session.call("heads", {"taste": taste}))
@@ -97,15 +99,11 @@ def _rows(messages: Iterable[Message]) -> list[Row]:
 
 
 def _plot(evaluation: Row, heads: list[Row], file: Path) -> None:
-    from imgscore.plots import png, svg
+    from imgscore.plots import svg
     from imgscore.plots.figures import figures
 
-    found = figures(evaluation, heads)
-    if file.suffix.lower() != ".svg":
-        png.draw(found, file)
-        return
     try:
-        file.write_text(svg.alone(found), encoding="utf-8")
+        file.write_text(svg.alone(figures(evaluation, heads)), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", "choose another file") from None
 

@@ -19,7 +19,6 @@ EXTRAS = {
     "pillow_heif": "heic",
     "rawpy": "raw",
     "pyarrow": "parquet",
-    "matplotlib": "plot",
     "distributed": "dask",
     "pystray": "tray",
 }

@@ -1,1 +1,1 @@
-"""The plots: figures.py says what is in them; svg.py and png.py only draw."""
+"""The plots: figures.py says what is in them; svg.py only draws."""

@@ -23,13 +23,15 @@ def taught(inbox: Path) -> Path:
 
 
 def test_questions(taught: Path, tmp_path: Path) -> None:
-    plot = tmp_path / "plot.png"
+    plot = tmp_path / "plot.svg"
     evaluated = imgscore("evaluate", "--plot", plot, "--json")
     assert evaluated.code == 0, evaluated.err
     assert evaluated.row["quality"]["labels"] == 32
     assert evaluated.row["quality"]["auc"]["value"] > 0.8
     assert [point["labels"] for point in evaluated.row["curve"]] == [10, 32]
-    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert plot.read_text().startswith("<svg")
+    refused = imgscore("evaluate", "--plot", tmp_path / "plot.png")
+    assert refused.code == 2 and ".svg" in refused.err
     assert "AUC" in imgscore("evaluate").out
 
     suspects = imgscore("suspects", "-n", "3", "--json").rows

@@ -1,13 +1,9 @@
-"""The plots: what they show, that SVG is well-formed and escaped, and the same from matplotlib."""
+"""The plots: what they show, and that SVG is well-formed and escaped."""
 
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import pytest
-
-from imgscore.errors import UsageError
-from imgscore.plots import png, svg
+from imgscore.plots import svg
 from imgscore.plots.figures import Axis, Figure, Mark, Series, figures
 
 Row = dict[str, Any]
@@ -92,14 +88,3 @@ def test_names_are_escaped() -> None:
     text = svg.draw(Figure("x", "<u>", "a & b", axis, axis, series * 2))
     ElementTree.fromstring(text)
     assert not any(tag in text for tag in ("<b>", "<i>", "<u>", "<script>"))
-
-
-def test_matplotlib_draws_the_same_figures(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="pip install 'imgscore[plot]'")
-    drawn = figures(evaluation(), HEADS)
-    png.draw(drawn, tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(UsageError, match="nonsense"):
-        png.draw(drawn, tmp_path / "plot.nonsense")
-    with pytest.raises(UsageError, match="No such file"):
-        png.draw(drawn, tmp_path / "missing" / "plot.png")
