@@ -7,7 +7,6 @@ Needs the Typer that is installed with the dev extra: its objects are read as th
 import argparse
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import typer
 from imgscored.main import parser as daemon_parser
 
+from imgscore import __version__
 from imgscore.cli.main import load
 
 ROOT = Path(__file__).parent.parent
@@ -197,10 +197,9 @@ def daemon_manual() -> str:
 
 
 def _head(name: str, summary: str) -> list[str]:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     return [
         '.\\" Made from the program by `make docs`.',
-        f'.TH {name.upper()} 1 "" "imgscore {version}"',
+        f'.TH {name.upper()} 1 "" "imgscore {__version__}"',
         ".SH NAME",
         f"{name} \\- {_roff(summary)}",
     ]

@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 from contextlib import closing, nullcontext, suppress
-from importlib.metadata import version
 
-from imgscore import config, places
+from imgscore import __version__, config, places
 from imgscore.confine import confine_writes
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
@@ -89,9 +88,7 @@ def parser() -> argparse.ArgumentParser:
     here = argparse.ArgumentParser(
         prog="imgscored", description="Keeps image folders in the order of your taste."
     )
-    here.add_argument(
-        "--version", action="version", version=version("imgscore"), help="print the version"
-    )
+    here.add_argument("--version", action="version", version=__version__, help="print the version")
     here.add_argument("--verbose", action="store_true", help="log more")
     return here
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imgscore import __version__
 from imgscore.cli import names, output, session
 from imgscore.cli.output import printable
 from imgscore.verbs.base import Row
@@ -23,9 +24,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"imgscore {version('imgscore')}")
+        typer.echo(f"imgscore {__version__}")
         raise typer.Exit
 
 

@@ -67,6 +67,8 @@ def file_of(verb: str) -> str | None:
 
 def load(verb: str = "") -> "Typer":
     """The application with one verb, or with all: each file takes its time to import."""
+    if verb == "--version":
+        return app
     wanted = file_of(verb)
     for name in FILES if wanted is None else (wanted,):
         importlib.import_module(f"imgscore.cli.{name}")
