@@ -3,6 +3,10 @@
 import os
 import socket
 
+# The manager's queue holds only about ten messages. Seconds to wait for room in a full one: the
+# loop must not hang because the manager does.
+SEND_SECONDS = 1.0
+
 
 def notify(**state: str) -> None:
     """Send KEY=value lines, such as READY="1", to the service manager, if there is one."""
@@ -12,9 +16,10 @@ def notify(**state: str) -> None:
     text = "\n".join(f"{key}={value.replace(chr(10), ' ')}" for key, value in state.items())
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.settimeout(SEND_SECONDS)
             sender.sendto(text.encode("utf-8", "replace"), target.replace("@", "\0", 1))
     except OSError:
-        return  # the manager is gone, or no descriptor is left: the next one may get through
+        return  # the manager is gone or hangs, or no descriptor is left: a later message may arrive
 
 
 def watchdog_seconds() -> float | None:

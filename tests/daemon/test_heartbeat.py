@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from imgscored.heartbeat import Heartbeat
 from imgscored.mailbox import Mailbox
-from imgscored.notify import notify
+from imgscored.notify import SEND_SECONDS, notify
 from imgscored.watcher import Watcher
 
 from imgscore.work.pool import Pool
@@ -87,7 +87,7 @@ def test_a_hung_worker_starves_the_watchdog(
 ) -> None:
     look(pool, tmp_path / "1.png")
     heart = Heartbeat(pool, silence=1.0)
-    beat_until(heart, pool, lambda: not pool.busy and manager() > 0)
+    beat_until(heart, pool, lambda: manager() > 0 and not pool.busy)
     (worker,) = pool.pids()
     os.kill(worker, signal.SIGSTOP)
     time.sleep(1.2)  # longer than `silence`, but idle is not hung
@@ -100,7 +100,7 @@ def test_a_hung_worker_starves_the_watchdog(
         f"worker {worker}: no sign of life; the service will be restarted"
     ]
     os.kill(worker, signal.SIGCONT)
-    beat_until(heart, pool, lambda: not pool.busy and manager() > 0)
+    beat_until(heart, pool, lambda: manager() > 0 and not pool.busy)
 
 
 def test_a_worker_that_takes_long_is_not_hung(
@@ -161,3 +161,14 @@ def test_without_a_descriptor_nothing_is_said(manager: Callable[[], int]) -> Non
     assert manager() == 0
     notify(WATCHDOG="1")
     assert manager() == 1
+
+
+def test_notify_returns_when_the_manager_reads_nothing(manager: Callable[[], int]) -> None:
+    for _ in range(1000):
+        before = time.monotonic()
+        notify(WATCHDOG="1")
+        if time.monotonic() - before > SEND_SECONDS / 2:
+            break  # the queue was full, and the call came back all the same
+    else:
+        raise AssertionError("the queue of an idle manager never filled up")
+    assert manager() > 0
