@@ -1,4 +1,4 @@
-"""mkdocs hook: adds the documents at the root to the manual, and rewrites the links to and from them.
+"""mkdocs hook: adds the documents at the root to the manual, and adapts links to and from them.
 
 The links are right in the source tree, where a forge shows them; the manual has all pages in one
 folder.
