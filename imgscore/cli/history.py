@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli import moving, output, session
-from imgscore.cli.app import DryRun, Folder, Json, app, named, run, text_of
+from imgscore.cli.app import DryRun, Folder, Json, app, run, text_of
 from imgscore.cli.order import touched
 from imgscore.cli.output import printable
 from imgscore.verbs.base import Row
@@ -44,15 +43,12 @@ def undo(
 ) -> None:
     """Take back the last ordering of an inbox, or the last label; again: the one before it."""
     arguments = {"what": what.value, "folder": text_of(folder), "dry_run": dry_run}
-    messages = moving.carried_out(session.call("undo", arguments), dry_run=dry_run)
-    raise typer.Exit(output.show(messages, _undone, as_json=as_json))
+    run("undo", arguments, _undone, as_json=as_json)
 
 
 def _undone(row: Row) -> str:
     if "after_ns" in row:
         return touched(row)
-    if row["error"] is not None:
-        return named(row, "")
     text = f"{row['was']} → {row['label'] or 'no label'}  {printable(row['path'] or row['sha256'])}"
     return f"{text}, and {row['others']} more" if row["others"] else text
 

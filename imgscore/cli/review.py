@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 @app.command()
 def review(
     folder: Folder = None,
-    move: Annotated[
-        bool, typer.Option("--move", help="Move the file too, into keep/ or trash/. Undoable.")
-    ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Which; 0 = any that is free.")] = 0,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open your browser.")] = True,
     taste: Taste = None,
@@ -32,27 +29,21 @@ def review(
     """Label in the browser: k keep, t trash, u undo. Ends with Ctrl-C."""
     arguments = {"folder": text_of(folder), "taste": taste, "figures": False}
     servers: list[ReviewServer] = []
-    messages = _begun(arguments, servers, move=move, port=port)
+    messages = _begun(arguments, servers, port)
     output.show(messages, lambda row: row["url"], as_json=as_json)
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if show:  # beside the server: one in a terminal keeps its caller until it ends
         Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     if not as_json:
-        say(
-            "labels are kept as you say them; files are moved into keep/ and trash/"
-            if move
-            else "labels are kept as you say them; no file is moved"
-        )
+        say("labels are kept as you say them; no file is moved")
         say("the address is good for one browser, once; Ctrl-C ends the review")
     with contextlib.suppress(KeyboardInterrupt), server:
         server.serve_forever()
     servers[0].session.end()
 
 
-def _begun(
-    arguments: Row, servers: list["ReviewServer"], *, move: bool, port: int
-) -> Iterator[Message]:
+def _begun(arguments: Row, servers: list["ReviewServer"], port: int) -> Iterator[Message]:
     """The progress of gathering, and at last where to go."""
     from imgscore.cli.review_server import ReviewServer
     from imgscore.cli.review_session import Session
@@ -64,7 +55,7 @@ def _begun(
             continue
         told = message.row
         try:
-            server = ReviewServer(Session(arguments, told, move=move), port)
+            server = ReviewServer(Session(arguments, told), port)
         except OSError as error:
             raise UsageError(f"port {port}: {error.strerror}", "leave --port out") from None
         servers.append(server)
@@ -73,7 +64,6 @@ def _begun(
                 "url": server.url,
                 "taste": told["taste"],
                 "images": told["images"],
-                "move": move,
                 "error": None,
             }
         )

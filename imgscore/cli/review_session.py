@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from imgscore.cli import moving, session
+from imgscore.cli import session
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
 from imgscore.report.page import content, page, policy_of
@@ -23,10 +23,9 @@ RENEWED = (
 class Session:
     """One taste's review. Any thread may call; verbs are carried out one after the other."""
 
-    def __init__(self, arguments: Row, told: Row, *, move: bool) -> None:
+    def __init__(self, arguments: Row, told: Row) -> None:
         self._arguments = arguments
         self._taste = told["taste"]
-        self._move = move
         self._lock = threading.Lock()
         self._undoable: dict[str, list[int]] = {}
         """sha256 → the numbers of the labels that were said of an image here"""
@@ -42,7 +41,7 @@ class Session:
         }
 
     def end(self) -> None:
-        """Wait for the verb that is being carried out, its moves included; none follows."""
+        """Wait for the verb that is being carried out; none follows."""
         self._lock.acquire()
 
     def page(self) -> tuple[str, str]:
@@ -76,7 +75,7 @@ class Session:
 
     def _label(self, asked: Row) -> Row:
         with self._lock:
-            row = self._say(asked, {"label": asked["label"], "move": self._move})
+            row = self._say(asked, {"label": asked["label"]})
             if row["number"] is not None:
                 self._undoable.setdefault(row["sha256"], []).append(row["number"])
             return row
@@ -92,18 +91,13 @@ class Session:
             return row
 
     def _say(self, asked: Row, what: Row) -> Row:
-        """Label an image of the page; the row says where it is now, as the page has it."""
-        image, folders = self._image(asked["image"], asked["sha256"]), self._content["folders"]
-        path = os.path.join(folders[image[1]], image[0])
+        """Label an image of the page, or take a label back; the page has the result too."""
+        image = self._image(asked["image"], asked["sha256"])
+        path = os.path.join(self._content["folders"][image[1]], image[0])
         arguments = {"sha256": image[2], "path": path, "taste": self._taste, **what}
-        row = moving.label(arguments)
-        folder, name = os.path.split(row["path"])
-        if folder not in folders:
-            folders.append(folder)
-        image[0], image[1], image[5] = name, folders.index(folder), row["label"]
-        if row["path"] != path:
-            image[6] = row["place"]
-        return {**row, "folder": folder, "name": name, "place": image[6]}
+        (row,) = self._ask("review", arguments)
+        image[5] = row["label"]
+        return row
 
     def _next(self, asked: Row) -> Row:
         with self._lock:

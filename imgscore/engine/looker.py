@@ -122,10 +122,6 @@ class Looker:
         """Whether the last scan found the folder there."""
         return not any(within(folder, root) for root in self.offline)
 
-    def is_under_way(self, path: bytes) -> bool:
-        """Whether a worker reads the file, or what it found there is not in the store yet."""
-        return path in self._out or any(task.path == path for task, _ in self._found)
-
     @property
     def looking(self) -> bool:
         """Whether files are on their way through the workers."""

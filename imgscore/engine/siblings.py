@@ -92,14 +92,8 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:
     for digest in sorted(digests):
         current = labels.current(txn, event.taste, digest)
         if (current.label if current else "clear") != event.label:
-            labels.append(txn, msgspec.structs.replace(event, digest=digest, moved=()))
+            labels.append(txn, msgspec.structs.replace(event, digest=digest))
     return number
-
-
-def together(txn: Txn, path: bytes) -> list[bytes]:
-    """The other files that go where the image at `path` goes: its RAW or JPEG, and sidecars."""
-    images = {path, *(one.path for one in _beside(txn, path))}
-    return [*sorted(images - {path}), *sidecars_of(images)]
 
 
 def one_stays(path: bytes) -> bool:

@@ -53,12 +53,8 @@ async function undoLast() {
   return null;
 }
 
-// What the store says now: the label that holds, and where the file lies.
+// Show the label that the store holds now.
 function take(image, row) {
-  if (row.folder !== undefined) {
-    if (!page.folders.includes(row.folder)) page.folders.push(row.folder);
-    Object.assign(image, { folder: page.folders.indexOf(row.folder), name: row.name, place: row.place });
-  }
   setLabel(image, row.label);
   if (row.error) say(row.error);
   if (row.head && page.head && row.head !== page.head.version && !$("anew")) {

@@ -122,7 +122,11 @@ class Deletion(msgspec.Struct, array_like=True, frozen=True):
 
 
 class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
-    """One entry of the append-only label log."""
+    """One entry of the append-only label log.
+
+    A seventh field in events of older versions lists the files that were moved with the label. It
+    is ignored: such an event is an ordinary label, and undoing it moves no file.
+    """
 
     time_ns: int
     taste: str
@@ -130,8 +134,6 @@ class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
     label: EventName
     source: Source
     path: bytes
-    moved: tuple[tuple[bytes, bytes], ...] = ()
-    """(from, to) of the files that were moved with it, on the user's demand"""
 
 
 class Label(msgspec.Struct, array_like=True, frozen=True):

@@ -66,7 +66,6 @@ def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
             "sha256": event.digest.hex(),
             "label": event.label,
             "source": event.source,
-            "moved": [[shown(one), shown(other)] for one, other in event.moved],
             "taste": event.taste,
         }
         yield event.time_ns, event.path, row

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from imgscore.engine import arrange, moving
+from imgscore.engine import arrange
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.reconcile.walk import look_at
@@ -93,7 +93,6 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
                 before.get((one.taste, one.digest), "clear"),
                 "undo",
                 one.path,
-                moving.back(one, dry_run=engine.house.config.dry_run),
             )
             for _, one in last
         ]
@@ -103,15 +102,13 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
         engine.house.store.commit(lambda txn: [labels.append(txn, one) for one in reversed(backs)])
         engine.learner.relearn(backs[0].taste)
     first, back = last[-1][1], backs[-1]
-    stays = first.moved and engine.house.config.dry_run
     return {
         "path": shown(first.path),
         "sha256": first.digest.hex(),
         "label": None if back.label == "clear" else back.label,
         "was": first.label,
         "others": len(last) - 1,
-        "moved": [[shown(one), shown(other)] for one, other in back.moved],
-        "error": "its file stays: dry_run is set in the config" if stays else None,
+        "error": None,
     }
 
 
@@ -141,12 +138,11 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
 
 def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:
     """(taste, digest) → its label before these events, where it had one."""
-    wanted = {(one.taste, one.digest): (number, one) for number, one in last}
+    wanted = {(one.taste, one.digest): number for number, one in last}
     found: dict[tuple[str, bytes], EventName] = {}
     for number, event in labels.log(txn) if wanted else ():
         key = (event.taste, event.digest)
-        first, one = wanted.get(key, (0, event))
-        if number < first and not moving.is_corrected(event, one):
+        if key in wanted and number < wanted[key]:
             found[key] = event.label
             del wanted[key]
             if not wanted:

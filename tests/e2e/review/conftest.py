@@ -98,6 +98,6 @@ def history() -> list[dict[str, Any]]:
 
 
 def asked(**said: Any) -> dict[str, Any]:
-    """The row of the verb, as the command gets it before it moves anything."""
+    """The row of the verb, as the command gets it."""
     (row,) = rows_of(session.call("review", {"taste": "default", **said}))
     return row
