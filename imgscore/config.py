@@ -120,7 +120,7 @@ def load(path: Path | None = None) -> Config:
 def read(path: Path) -> str | None:
     """A config's text, unchecked; None where there is none. Raises ConfigError."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")  # line ends as they are
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

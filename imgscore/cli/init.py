@@ -1,6 +1,5 @@
 """init: watch a folder."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore import config, config_text, places
+from imgscore import config, config_edit, places
 from imgscore.cli import names, session
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, to_json
@@ -49,15 +48,15 @@ def init(
         text = before
         if xdg_trash not in (None, known[0].xdg_trash):
             number = Watches.of(settings).all.index(known[0])
-            text = config_text.with_watch_switch(text, number, "xdg_trash", on=bool(xdg_trash))
+            text = config_edit.with_watch_setting(text, number, "xdg_trash", bool(xdg_trash))
     else:
         if xdg_trash is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
             xdg_trash = typer.confirm(QUESTION, err=True)
-        text = before + _entry(folder, taste, xdg_trash=bool(xdg_trash), first=not before)
+        text = config_edit.with_watch(before, _entry(folder, taste, xdg_trash=bool(xdg_trash)))
     (watch,) = (one for one in Watches.of(config.parse(text, str(path))).all if one.inbox == folder)
     _make(watch.inbox, *watch.keep, *watch.trash)
     if text != before:
-        config_text.write(path, text)
+        config_edit.write(path, text)
     session.tell_daemon()  # also of what was written into it by hand
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
     row = {
@@ -82,7 +81,7 @@ def init(
         typer.echo("  what you delete into the desktop's trash teaches: trash")
 
 
-def _entry(folder: bytes, taste: str, *, xdg_trash: bool, first: bool) -> str:
+def _entry(folder: bytes, taste: str, *, xdg_trash: bool) -> dict[str, str | bool]:
     try:
         text = folder.decode()
     except UnicodeDecodeError:
@@ -90,13 +89,12 @@ def _entry(folder: bytes, taste: str, *, xdg_trash: bool, first: bool) -> str:
             f"{printable(os.fsdecode(folder))}: the folder's name is not UTF-8, as TOML must be",
             "watch the folder above it, or rename it",
         ) from None
-    # JSON's string escapes are TOML's.
-    entry = f"[[watch]]\ninbox = {json.dumps(text, ensure_ascii=False)}\n"
+    entry: dict[str, str | bool] = {"inbox": text}
     if taste != "default":
-        entry += f"taste = {json.dumps(taste)}\n"
+        entry["taste"] = taste
     if xdg_trash:
-        entry += "xdg_trash = true\n"
-    return entry if first else f"\n{entry}"
+        entry["xdg_trash"] = True
+    return entry
 
 
 def _make(*folders: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore import config, config_text, places
+from imgscore import config, config_edit, places
 from imgscore.cli import names, session
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
@@ -91,7 +91,7 @@ def _use(name: str) -> Iterator[Message]:
     registry.spec(name, use_filename=settings.use_filename)
     changed = settings.model != name
     if changed:
-        config_text.write(path, config_text.with_text_setting(before, "model", name))
+        config_edit.write(path, config_edit.with_setting(before, "model", name))
         session.tell_daemon()
     yield Result(
         {
