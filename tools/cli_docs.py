@@ -32,6 +32,9 @@ NOTES = (
     "same verb, the same result.",
     "Results are printed on stdout, all else on stderr. With --json, results are JSON, one object "
     "a line, and so are errors (error, remedy).",
+    "`imgscore --install-completion` adds TAB completion of verbs, options, folders, tastes, heads "
+    "and models to your shell (bash, zsh or fish), from the next shell on; in zsh the first TAB of "
+    "a shell only loads it. `--show-completion` prints the script and installs nothing.",
 )
 FILES = (
     ("$XDG_CONFIG_HOME/imgscore/config.toml", "the config; ~/.config where the variable is unset"),
@@ -112,8 +115,7 @@ def markdown(all_of_them: list[Verb]) -> str:
     lines = [
         "# The command line",
         "Made from the program by `make docs`. The man pages `imgscore(1)` and `imgscored(1)` say",
-        "the same, `imgscore VERB --help` shows a part of it, and with `imgscore completion SHELL`",
-        "your shell completes it.",
+        "the same, and `imgscore VERB --help` shows a part of it.",
         "",
         *(f"{note}\n" for note in NOTES),
         "| exit code | meaning |",

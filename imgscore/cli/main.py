@@ -36,7 +36,6 @@ FILES = (
     "db",
     "config",
     "doctor",
-    "completion",
     "demo",
 )
 # Verbs that are not in the file of their own name.
