@@ -4,8 +4,8 @@ Reading is pure but for the one file; nothing here creates folders.
 """
 
 import os
-import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -86,25 +86,14 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     daemon: DaemonConfig = msgspec.field(default_factory=DaemonConfig)
 
 
-TABLES: dict[str, type[msgspec.Struct]] = {"watch": WatchConfig, "daemon": DaemonConfig}
-
+# For what the schema alone does not say; the rest is written from its types and limits.
 REMEDIES = {
     "watch": "write [[watch]], with two brackets on each side, above each inbox",
-    "head": 'use "auto", "kernel" or "mlp"',
-    "notifications": 'use "off", "important" or "all"',
-    "on_battery": 'use "wait" or "work"',
+    "daemon": "write [daemon], with one bracket on each side, above its settings",
     "inbox": 'give a folder, for example inbox = "~/Pictures/inbox"',
     "keep": "give a folder or a list of folders, or leave it out for INBOX/keep",
     "trash": "give a folder or a list of folders, or leave it out for INBOX/trash",
-    "order": 'use "best-newest" or "worst-newest"',
     "taste": "use letters, digits, '_', '-' and '.', at most 64",
-}
-
-KINDS = {
-    "bool": "write true or false, without quotes",
-    "float": "write a number, without quotes",
-    "int": "write a whole number, without quotes",
-    "str": "write it in quotes",
 }
 
 
@@ -135,8 +124,8 @@ def parse(text: str, source: str = "config.toml") -> Config:
         raise ConfigError(f"{source}: not valid TOML: {error}", "mend that line") from None
     try:
         config = msgspec.convert(tree, Config)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error), tree, source) from None
+    except msgspec.ValidationError:
+        raise next(_problems(tree, Config, f"{source}: ")) from None
     for number, watch in enumerate(config.watch):
         for key in ("inbox", "keep", "trash"):
             value = getattr(watch, key)
@@ -147,39 +136,66 @@ def parse(text: str, source: str = "config.toml") -> Config:
                     )
         if not watch.inbox.startswith(("/", "~")):
             raise ConfigError(
-                f"{source}: watch[{number}].inbox = {watch.inbox!r}: not a whole path",
+                f"{source}: watch[{number}].inbox = {watch.inbox!r}: not an absolute path",
                 REMEDIES["inbox"],
             )
     return config
 
 
-def _explain(message: str, tree: dict[str, Any], source: str) -> ConfigError:
-    """Turn msgspec's "… - at `$.watch[0].order`" into key, value and remedy."""
-    what, _, where = message.partition(" - at `$")
-    key = where.rstrip("`").lstrip(".")
-    unknown = re.search(r"unknown field `([^`]*)`", what)
-    if unknown:
-        names = TABLES.get(key.partition("[")[0], Config).__struct_fields__
-        key = f"{key}.{unknown[1]}".lstrip(".")
-        return ConfigError(
-            f"{source}: {key}: there is no such setting",
-            _nearest(unknown[1], names) or "remove it, or see the names with: imgscore config show",
-        )
-    missing = re.search(r"missing required field `([^`]*)`", what)
-    if missing:
-        key = f"{key}.{missing[1]}".lstrip(".")
-        return ConfigError(f"{source}: {key} is missing", REMEDIES.get(missing[1], "add it"))
-    value: Any = tree
-    for step in re.findall(r"\[(\d+)\]|([^.\[\]]+)", key):
-        try:
-            value = value[int(step[0])] if step[0] else value[step[1]]
-        except (KeyError, IndexError, TypeError):
-            break
-    name = re.sub(r"\[\d+\]", "", key).rsplit(".", 1)[-1]
-    return ConfigError(
-        f"{source}: {key or 'the file'} = {value!r}: {what[:1].lower()}{what[1:]}",
-        REMEDIES.get(name) or _kind(what) or "give a value of that kind",
-    )
+def _problems(
+    tree: dict[str, Any], kind: type[msgspec.Struct], where: str
+) -> Iterator[ConfigError]:
+    """Every setting of a table that the schema refuses; `where` is the file and the table."""
+    for name in tree:
+        if name not in kind.__struct_fields__:
+            yield ConfigError(
+                f"{where}{name}: there is no such setting",
+                _nearest(name, kind.__struct_fields__)
+                or "remove it, or see the names with: imgscore config show",
+            )
+    for field in msgspec.structs.fields(kind):
+        name = field.name
+        match name, tree.get(name):
+            case _, None:
+                if field.required:
+                    yield ConfigError(f"{where}{name} is missing", REMEDIES.get(name, "add it"))
+            case "watch", [{}, *_] as watches if all(isinstance(one, dict) for one in watches):
+                for number, watch in enumerate(watches):
+                    yield from _problems(watch, WatchConfig, f"{where}watch[{number}].")
+            case "daemon", {} as daemon:
+                yield from _problems(daemon, DaemonConfig, f"{where}daemon.")
+            case _, value:
+                try:
+                    msgspec.convert(value, field.type)
+                except msgspec.ValidationError:
+                    yield ConfigError(
+                        f"{where}{name} = {value!r} is not allowed",
+                        REMEDIES.get(name) or f"write {_allowed(field.type)}",
+                    )
+
+
+def _allowed(kind: Any) -> str:
+    """The values that a type takes, in words."""
+    from msgspec import inspect as schema
+
+    match schema.type_info(kind):
+        case schema.BoolType():
+            return "true or false, without quotes"
+        case schema.IntType(ge=low, le=high):
+            return f"a whole number, without quotes{_limits(low, high)}"
+        case schema.FloatType(ge=low, le=high):
+            return f"a number, without quotes{_limits(low, high)}"
+        case schema.LiteralType(values=values):
+            quoted = [f'"{value}"' for value in values]
+            return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+        case _:
+            return "text in quotes"
+
+
+def _limits(low: float | None, high: float | None) -> str:
+    if low is None:
+        return ""
+    return f", at least {low:g}" if high is None else f", from {low:g} to {high:.12g}"
 
 
 def _nearest(name: str, names: tuple[str, ...]) -> str | None:
@@ -190,18 +206,12 @@ def _nearest(name: str, names: tuple[str, ...]) -> str | None:
     return f"did you mean {near[0]}?" if near else None
 
 
-def _kind(what: str) -> str | None:
-    """How a value of the kind that was expected is written."""
-    expected = re.search(r"expected `(\w+)`, got", what, re.IGNORECASE)
-    return KINDS.get(expected[1]) if expected else None
-
-
 def expand(folder: str, inside: str | None = None) -> bytes:
     """An absolute, symlink-free path in the file system's bytes; relative ones lie `inside`."""
     try:
         path = Path(folder).expanduser()
     except RuntimeError:
         raise ConfigError(
-            f"{folder}: there is no such user", "give the folder's whole path"
+            f"{folder}: there is no such user", "give the folder's absolute path"
         ) from None
     return os.fsencode(os.path.realpath(Path(inside or "/") / path))
