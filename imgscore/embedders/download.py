@@ -1,7 +1,8 @@
 """`model download`: the one place that uses the network, and only when it is called.
 
-One commit's files into `$XDG_DATA_HOME/imgscore/models/NAME`, each checked against what the hub
-says of it. What was received stays on disk and is gone on with; a folder is whole or not there.
+Writes one commit's files to `$XDG_DATA_HOME/imgscore/models/NAME` and checks each against the
+hub's checksum. A download that was broken off is resumed from the bytes on disk; huggingface_hub
+(tried: 0.28 and 2.4) starts a file anew in each process, and has no progress for a caller.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Received(NamedTuple):
 
 
 class _Remote(NamedTuple):
-    """A file as the hub describes it. `checksum`: sha256, or git's sha1, in hex."""
+    """A file as the hub describes it. `checksum`: sha256 of a large file, git's sha1, in hex."""
 
     name: str
     url: str
@@ -61,19 +62,20 @@ def download(model: str, revision: str | None = None) -> Iterator[Received]:
             f"{model}: there is no such model to download",
             f"one of: {', '.join(catalogue.UFORM)}",
         )
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read once, when huggingface_hub is imported
     target = installed_at(model)
     recorded = manifest.read(target)
     if recorded is not None and revision in (None, recorded.revision) and is_whole(target):
         return
     with _staging(target) as staging:
         with _explained(model):
-            commit, names = _look_up(entry.repository, revision or entry.revision)
+            commit, remotes = _look_up(entry.repository, revision or entry.revision)
             _keep_only(staging, commit)
             files: dict[str, FileFacts] = {}
-            for name in names:
-                remote = _describe(entry.repository, commit, name)
+            for remote in remotes:
                 yield from _fetch(staging, remote)
-                files[name] = FileFacts(remote.size, manifest.sha256_of(staging / name))
+                checksum = manifest.sha256_of(staging / remote.name)
+                files[remote.name] = FileFacts(remote.size, checksum)
         _agree(model, commit, files, recorded)
         manifest.write(staging, Manifest(entry.repository, commit, files))
         open_folder(staging)  # a folder that cannot be used is not put in place
@@ -172,13 +174,14 @@ def _endpoint() -> str | None:
     return os.environ.get("HF_ENDPOINT") or None
 
 
-def _look_up(repository: str, revision: str) -> tuple[str, list[str]]:
-    """The commit that a revision is, and which of its files we need."""
-    from huggingface_hub import HfApi
+def _look_up(repository: str, revision: str) -> tuple[str, list[_Remote]]:
+    """The commit that a revision is, and those of its files that we need."""
+    from huggingface_hub import HfApi, hf_hub_url
 
     # token=False: nothing of the user's goes along.
-    about = HfApi(endpoint=_endpoint(), token=False).model_info(repository, revision=revision)
-    there = {one.rfilename for one in about.siblings or ()}
+    api = HfApi(endpoint=_endpoint(), token=False)
+    about = api.model_info(repository, revision=revision, files_metadata=True)
+    there = {one.rfilename: one for one in about.siblings or ()}
     config = next((name for name in CONFIGS if name in there), None)
     commit = about.sha or ""
     if config is None or WEIGHTS[0] not in there or not _COMMIT.fullmatch(commit):
@@ -186,17 +189,17 @@ def _look_up(repository: str, revision: str) -> tuple[str, list[str]]:
             f"{repository} at {revision} has no UForm model in ONNX",
             "take another revision with --revision",
         )
-    return commit, [config, *(name for name in (TOKENIZER, *WEIGHTS) if name in there)]
-
-
-def _describe(repository: str, commit: str, name: str) -> _Remote:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    url = hf_hub_url(repository, name, revision=commit, endpoint=_endpoint())
-    found = get_hf_file_metadata(url, token=False)
-    if found.size is None or found.commit_hash not in (None, commit):
-        raise ImgscoreError(f"the hub does not say how large {name} is", "try again later")
-    return _Remote(name, found.location, found.size, found.etag or "")
+    remotes = []
+    for name in (config, *(name for name in (TOKENIZER, *WEIGHTS) if name in there)):
+        file = there[name]
+        checksum = file.lfs.sha256 if file.lfs else file.blob_id
+        if file.size is None or checksum is None:
+            raise ImgscoreError(
+                f"the hub gives no size or no checksum for {name}", "try again later"
+            )
+        url = hf_hub_url(repository, name, revision=commit, endpoint=_endpoint())
+        remotes.append(_Remote(name, url, file.size, checksum))
+    return commit, remotes
 
 
 def _keep_only(staging: Path, commit: str) -> None:
@@ -248,10 +251,8 @@ def _is_right(file: Path, checksum: str) -> bool:
     """Whether a file has the hub's checksum: sha256 of large files, git's blob sha1 of others."""
     if len(checksum) == 64:
         return manifest.sha256_of(file) == checksum
-    if len(checksum) == 40:
-        data = file.read_bytes()
-        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == checksum
-    return True
+    data = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == checksum
 
 
 def _agree(model: str, commit: str, files: dict[str, FileFacts], recorded: Manifest | None) -> None:

@@ -181,6 +181,7 @@ def test_download_and_use(inbox: Path, tiny: Path, monkeypatch: pytest.MonkeyPat
         answer = imgscore("model", "download", "uform3-small", "--json")
     assert answer.code == 0, answer.err
     assert answer.row["downloaded"] and answer.row["revision"] == entry.revision
+    assert hub.agents and not any("torch" in agent for agent in hub.agents)  # no telemetry
     again = imgscore("model", "download", "uform3-small", "--json")  # and no hub is there
     assert again.code == 0 and not again.row["downloaded"]
     embedder = use("uform3-small")["embedder"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 
 class Hub:
@@ -22,14 +23,9 @@ class Hub:
         """serve other bytes than the checksum says"""
         self.ranges: list[str | None] = []
         """the Range of each GET of a weights file"""
+        self.agents: set[str] = set()
+        """the User-Agent of each request"""
         self.endpoint = ""
-
-    def checksum(self, name: str) -> str:
-        """As the hub gives it: sha256 of large files, git's blob sha1 of small ones."""
-        data = (self.folder / name).read_bytes()
-        if name.endswith(".onnx"):
-            return hashlib.sha256(data).hexdigest()
-        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 @contextmanager
@@ -43,25 +39,35 @@ def serving(folder: Path, repository: str, commit: str) -> Iterator[Hub]:
         def log_message(self, format: str, *args: object) -> None:
             """Silent."""
 
-        def do_HEAD(self) -> None:
-            self._file(body=False)
-
         def do_GET(self) -> None:
+            hub.agents.add(self.headers.get("User-Agent", ""))
             prefix = f"/api/models/{hub.repository}"
-            if self.path.startswith(prefix):
-                self._about(self.path.removeprefix(prefix).removeprefix("/revision/"))
+            path = self.path.partition("?")[0]
+            if path.startswith(prefix):
+                self._about(path.removeprefix(prefix).removeprefix("/revision/"))
             else:
-                self._file(body=True)
+                self._file()
+
+        def _described(self, file: Path) -> dict[str, Any]:
+            """As the hub describes a file: sha256 of large ones, git's blob sha1 of all."""
+            data = file.read_bytes()
+            size = len(data)
+            about = {"rfilename": file.name, "size": size}
+            blob = {"blobId": hashlib.sha1(b"blob %d\0" % size + data).hexdigest()}
+            if file.suffix != ".onnx":
+                return about | blob
+            sha256 = hashlib.sha256(data).hexdigest()
+            return about | blob | {"lfs": {"sha256": sha256, "size": size, "pointerSize": 130}}
 
         def _about(self, revision: str) -> None:
             if revision not in ("main", hub.commit):
                 self._answer(404, {"X-Error-Code": "RevisionNotFound"}, b"")
                 return
-            names = [{"rfilename": file.name} for file in sorted(hub.folder.iterdir())]
-            about = {"id": hub.repository, "sha": hub.commit, "siblings": names}
+            files = [self._described(file) for file in sorted(hub.folder.iterdir())]
+            about = {"id": hub.repository, "sha": hub.commit, "siblings": files}
             self._answer(200, {"Content-Type": "application/json"}, json.dumps(about).encode())
 
-        def _file(self, *, body: bool) -> None:
+        def _file(self) -> None:
             prefix = f"/{hub.repository}/resolve/{hub.commit}/"
             name = self.path.removeprefix(prefix)
             if not self.path.startswith(prefix) or not (hub.folder / name).is_file():
@@ -69,10 +75,7 @@ def serving(folder: Path, repository: str, commit: str) -> Iterator[Hub]:
                 return
             data = (hub.folder / name).read_bytes()
             weights = name.endswith(".onnx")
-            headers = {"ETag": f'"{hub.checksum(name)}"', "X-Repo-Commit": hub.commit}
-            if not body:
-                self._answer(200, headers, data, send=False)
-                return
+            headers = {"X-Repo-Commit": hub.commit}
             if hub.lie and weights:
                 data = bytes(len(data))
             wanted, status = self.headers.get("Range"), 200
@@ -89,16 +92,13 @@ def serving(folder: Path, repository: str, commit: str) -> Iterator[Hub]:
             status: int,
             headers: dict[str, str],
             data: bytes,
-            *,
-            send: bool = True,
             cut: int | None = None,
         ) -> None:
             self.send_response(status)
             for key, value in {**headers, "Content-Length": str(len(data))}.items():
                 self.send_header(key, value)
             self.end_headers()
-            if send:
-                self.wfile.write(data[:cut])
+            self.wfile.write(data[:cut])
             if cut is not None:
                 self.close_connection = True
 
