@@ -89,7 +89,7 @@ def main() -> None:
         good: sorted(path for name in names for path in (arguments.corpus / name).iterdir())
         for good, names in ((True, KEEP), (False, TRASH))
     }
-    chosen = [(path, good) for good, paths in pools.items() for path in paths]
+    chosen = [(path, good) for good, files in pools.items() for path in files]
     chosen = pick.sample(chosen, min(len(chosen), arguments.files + 100))
     truth = {path.name: good for path, good in chosen}
     first, later = chosen[:-100], chosen[-100:]

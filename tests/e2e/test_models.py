@@ -288,9 +288,9 @@ def test_names_teach_where_they_are_asked_for(
     config = places.config_file()
     model = f'model = "{tiny}"\n' if uform else ""
     config.write_text(f"{model}use_filename = true\n{config.read_text()}")
-    paths = put(inbox, "sun", 60)
+    suns = put(inbox, "sun", 60)
     said = ["beach holiday", "tax invoice"]
-    named = [one.rename(one.with_name(f"{said[n % 2]} {n}.png")) for n, one in enumerate(paths)]
+    named = [one.rename(one.with_name(f"{said[n % 2]} {n}.png")) for n, one in enumerate(suns)]
     move(named[:20:2], inbox / "keep")
     move(named[1:20:2], inbox / "trash")
     daemon = start()

@@ -22,8 +22,8 @@ def test_what_the_desktop_is_told(inbox: Path, start: Start, level: str) -> None
     with bus() as address, closing((server := Server(address)).service):
         daemon = start(DBUS_SESSION_BUS_ADDRESS=address)
         suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)
-        for paths, folder in ((suns, "keep"), (texts, "trash")):
-            for path in paths[:3]:
+        for files, folder in ((suns, "keep"), (texts, "trash")):
+            for path in files[:3]:
                 path.rename(inbox / folder / path.name)
         status = daemon.settle()
         assert status["head"] and not status["failed"]
