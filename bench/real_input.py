@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from imgscore import control, places
+from imgscore import control, paths
 from imgscore.verbs.base import Result, Row
 
 KEEP = ("wallpapers", "clipart/animals", "clipart/food")
@@ -24,7 +24,7 @@ TRASH = ("screenshots", "clipart/shapes", "clipart/computer")
 
 def ask(verb: str, **arguments: object) -> list[Row]:
     """What the daemon answers."""
-    connection = control.connect(places.socket_path())
+    connection = control.connect(paths.socket_path())
     if connection is None:
         raise SystemExit("the daemon does not answer")
     with connection:
@@ -36,7 +36,7 @@ def begin() -> "subprocess.Popen[bytes]":
     """A daemon that answers."""
     process = subprocess.Popen([sys.executable, "-m", "imgscored.main"], stderr=subprocess.DEVNULL)
     while True:
-        connection = control.connect(places.socket_path())
+        connection = control.connect(paths.socket_path())
         if connection is not None:
             connection.close()
             return process

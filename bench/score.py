@@ -11,7 +11,7 @@ from bench.house import liked, resampled, store_examples
 from bench.parts import apart
 from imgscore.embedders import registry
 from imgscore.heads import files
-from imgscore.places import head_file
+from imgscore.paths import head_file
 from imgscore.store.store import Store
 from imgscore.work.context import Context
 from imgscore.work.learning import rescore, train

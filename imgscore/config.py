@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from imgscore import places
+from imgscore import paths
 from imgscore.errors import ConfigError
 
 # A year: nobody waits longer, and clocks and selectors overflow somewhere beyond.
@@ -99,7 +99,7 @@ REMEDIES = {
 
 def load(path: Path | None = None) -> Config:
     """Read and check config.toml (`path`, or the usual place). Raises ConfigError."""
-    path = path or places.config_file()
+    path = path or paths.config_file()
     text = read(path)
     if text is None:
         raise ConfigError(f"{path}: there is no config yet", "make one with: imgscore init INBOX")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import desktop
 from imgscore.errors import NoDesktopError
+from imgscore.system import tray_backend
 
 
 @pytest.fixture
@@ -21,19 +21,19 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", ":no-such-display")
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
-    monkeypatch.setattr(desktop, "_fits", lambda folder: False)
+    monkeypatch.setattr(tray_backend, "_fits", lambda folder: False)
     return monkeypatch
 
 
 def test_pystray_is_missing(bare: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoDesktopError) as caught:
-        desktop.find_backend()
+        tray_backend.find_backend()
     assert caught.value.remedy == "pip install 'imgscore[tray]'" and caught.value.exit_code == 4
 
 
 def test_pygobject_is_missing(bare: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoDesktopError) as caught:
-        desktop.import_gi()
+        tray_backend.import_gi()
     assert "PyGObject" in caught.value.message and "apt install python3-gi" in caught.value.remedy
 
 
@@ -41,25 +41,25 @@ def test_appindicator_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("pystray") is None:  # to import it would need a display
         pytest.skip("pip install 'imgscore[tray]'")
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
-    monkeypatch.setattr(desktop, "import_gi", lambda: None)
-    monkeypatch.setattr(desktop, "_has", lambda gi, name, version: name == "Gtk")
-    monkeypatch.setattr(desktop, "_has_x_host", lambda: False)
-    monkeypatch.setattr(desktop, "_has_bus_host", lambda: True)
+    monkeypatch.setattr(tray_backend, "import_gi", lambda: None)
+    monkeypatch.setattr(tray_backend, "_has", lambda gi, name, version: name == "Gtk")
+    monkeypatch.setattr(tray_backend, "_has_x_host", lambda: False)
+    monkeypatch.setattr(tray_backend, "_has_bus_host", lambda: True)
     with pytest.raises(NoDesktopError) as caught:
-        desktop.find_backend()
-    assert caught.value.remedy == desktop.INDICATOR
+        tray_backend.find_backend()
+    assert caught.value.remedy == tray_backend.INDICATOR
 
 
 def test_a_display_that_cannot_be_reached_has_no_tray(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("Xlib", reason="pip install 'imgscore[tray]'")
     monkeypatch.setenv("DISPLAY", ":no-such-display")
-    assert not desktop._has_x_host()
+    assert not tray_backend._has_x_host()
 
 
 def test_a_pygobject_for_another_python_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "gi"
     folder.mkdir()
     (folder / "_gi.cpython-399-x86_64-linux-gnu.so").touch()
-    assert not desktop._fits(str(tmp_path))
+    assert not tray_backend._fits(str(tmp_path))
     (folder / f"_gi{EXTENSION_SUFFIXES[0]}").touch()
-    assert desktop._fits(str(tmp_path))
+    assert tray_backend._fits(str(tmp_path))

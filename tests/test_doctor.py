@@ -12,7 +12,7 @@ import pytest
 from watchdog.events import FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 
-from imgscore import config, control, doctor, places
+from imgscore import config, control, doctor, paths
 from imgscore.doctor import folders, session, software
 from imgscore.doctor.finding import Finding
 from imgscore.embedders import lite0_spec, manifest, registry
@@ -35,8 +35,8 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def write_config(text: str) -> None:
-    places.config_file().parent.mkdir(parents=True, exist_ok=True)
-    places.config_file().write_text(text)
+    paths.config_file().parent.mkdir(parents=True, exist_ok=True)
+    paths.config_file().write_text(text)
 
 
 def findings(check: str) -> list[Finding]:
@@ -62,7 +62,7 @@ def test_a_healthy_house(inbox: Path) -> None:
     named = [one.check for one in every]
     assert set(named) <= set(doctor.CHECKS)
     assert set(doctor.CHECKS) - set(named) == {"sync", "desktop trash"}
-    assert not places.data_folder().exists() and not places.cache_folder().exists()  # it only looks
+    assert not paths.data_folder().exists() and not paths.cache_folder().exists()  # it only looks
 
 
 def test_python_and_packages(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_a_damaged_model(inbox: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_damaged_download(inbox: Path) -> None:
     folder = registry.installed_at("uform3-small")
     folder.mkdir(parents=True)
-    write_config(f'model = "uform3-small"\n{places.config_file().read_text()}')
+    write_config(f'model = "uform3-small"\n{paths.config_file().read_text()}')
     assert "not downloaded" in ill("model", "problem")
     (folder / "weights").write_bytes(b"good")
     facts = manifest.FileFacts(4, manifest.sha256_of(folder / "weights"))
@@ -101,23 +101,23 @@ def test_the_config(inbox: Path) -> None:
     assert "watch" in ill("config", "problem")
     write_config("")
     assert ill("config", "warning") == "nothing is watched yet"
-    places.config_file().unlink()
+    paths.config_file().unlink()
     assert ill("config", "warning") == "there is none yet"
 
 
 def test_the_store(inbox: Path) -> None:
     assert finding("store").detail.endswith("not made yet")
-    with Store(places.store_folder()):
+    with Store(paths.store_folder()):
         pass
     assert finding("store").detail.endswith("sound")
-    data = places.store_folder() / "data.mdb"
+    data = paths.store_folder() / "data.mdb"
     data.write_bytes(os.urandom(data.stat().st_size))
     assert ill("store", "problem")
     assert finding("clock").state == "ok"  # one damage, one problem
 
 
 def test_a_store_that_contradicts_itself(inbox: Path) -> None:
-    with Store(places.store_folder()) as store:
+    with Store(paths.store_folder()) as store:
         store.commit(lambda txn: txn.table("failures").put(b"key", b"no record"))
     assert "1 wrong: failures" in ill("store", "problem")
 
@@ -130,7 +130,7 @@ def test_the_disk(inbox: Path) -> None:
 
 
 def test_who_holds_the_store(inbox: Path) -> None:
-    with StoreLock(places.data_folder()):
+    with StoreLock(paths.data_folder()):
         assert ill("lock", "warning").startswith(f"process {os.getpid()} holds the store")
     assert finding("lock") == Finding("lock", "ok", "nobody holds the store")
 
@@ -138,8 +138,8 @@ def test_who_holds_the_store(inbox: Path) -> None:
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     """Somebody who listens on the daemon's socket, and never answers."""
-    places.runtime_folder().mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as one, control.address(places.socket_path()) as name:
+    paths.runtime_folder().mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as one, control.address(paths.socket_path()) as name:
         one.bind(name)
         one.listen()
         yield one
@@ -147,9 +147,9 @@ def listener() -> Iterator[socket.socket]:
 
 def test_the_socket(inbox: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "STATUS_SECONDS", 0.1)
-    places.socket_path().chmod(0o660)
+    paths.socket_path().chmod(0o660)
     assert "open to others" in ill("socket", "warning")
-    places.socket_path().chmod(0o600)
+    paths.socket_path().chmod(0o600)
     assert finding("socket").state == "ok"
     assert "does not answer" in ill("daemon", "problem")
     monkeypatch.setattr(os, "getuid", lambda: 12345)
@@ -158,7 +158,7 @@ def test_the_socket(inbox: Path, listener: socket.socket, monkeypatch: pytest.Mo
 
 def test_the_clock(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding("clock").state == "ok"
-    with Store(places.store_folder()) as store:
+    with Store(paths.store_folder()) as store:
         later = Touch(time.time_ns() + 10**13, 1, b"", b"", b"", 0, 0, "", "order")
         store.commit(lambda txn: records.journal(txn, later))
     assert "set back" in ill("clock", "warning")
@@ -216,9 +216,9 @@ def test_the_desktops_trash(inbox: Path) -> None:
     assert findings("desktop trash") == []  # nobody asked for it
     write_config(f'[[watch]]\ninbox = "{inbox}"\nxdg_trash = true\n')
     assert "not there yet" in finding("desktop trash").detail
-    info = places.trash_folder() / "info"
+    info = paths.trash_folder() / "info"
     info.mkdir(parents=True)
     (info / "a.trashinfo").touch()
     found = finding("desktop trash")
     assert found.state == "ok" and "holds 1" in found.detail
-    assert str(places.trash_folder()) in found.detail
+    assert str(paths.trash_folder()) in found.detail

@@ -1,6 +1,6 @@
 """The file system of a folder, from mountinfo."""
 
-from imgscore import filesystems
+from imgscore.system import mounts
 
 MOUNTS = b"""\
 22 1 254:0 / / rw - ext4 /dev/vda rw
@@ -13,7 +13,7 @@ MOUNTS = b"""\
 
 def test_the_longest_and_last_mount_counts() -> None:
     found = {
-        path: filesystems.kind(path, MOUNTS)
+        path: mounts.kind(path, MOUNTS)
         for path in (b"/home", b"/mnt/a", b"/mnt/with space/a", b"/mntx", b"/over/a")
     }
     assert found == {

@@ -16,7 +16,7 @@ from imgscore.errors import ImgscoreError, UsageError
 from imgscore.heads import files
 from imgscore.heads.base import Examples
 from imgscore.heads.training import train
-from imgscore.tables import read
+from imgscore.parquet import read
 from tests.embedders import uform_checkpoint
 
 ROOT = Path(__file__).parent.parent

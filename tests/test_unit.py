@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import shipped, unit
 from imgscore.errors import ImgscoreError
+from imgscore.system import installation, systemd
 from tests.e2e.conftest import imgscore
 
 NAMES = ["bin", "two  words", "100% of $HOME, ${x}; é"]
@@ -24,23 +24,23 @@ def test_it_starts_the_program_that_belongs_to_it(
     program.chmod(0o755)
     monkeypatch.setattr("sys.argv", [os.fspath(program.with_name("imgscore"))])
     monkeypatch.setenv("XDG_DATA_HOME", os.fspath(tmp_path / name / "data"))
-    text = unit.wanted()
+    text = systemd.wanted()
     assert text.count("ExecStart=") == 1 and "Environment=" in text
-    unit.path().parent.mkdir(parents=True)
-    unit.path().write_text(text)
-    assert unit.state().executable == program
-    verify(unit.path())
+    systemd.path().parent.mkdir(parents=True)
+    systemd.path().write_text(text)
+    assert systemd.state().executable == program
+    verify(systemd.path())
 
 
 def test_a_path_that_systemd_refuses(tmp_path: Path) -> None:
     for letter in "\"'\\":
         with pytest.raises(ImgscoreError, match="no program"):
-            shipped.exec_quoted(tmp_path / letter / "imgscored")
+            installation.exec_quoted(tmp_path / letter / "imgscored")
 
 
 def test_the_unit_as_it_is_shipped(tmp_path: Path) -> None:
-    template = shipped.template(unit.NAME)
-    assert template.read_text().count(unit.START) == 1
+    template = installation.template(systemd.NAME)
+    assert template.read_text().count(systemd.START) == 1
     verify(template)
 
 
@@ -59,6 +59,6 @@ def test_without_a_manager_nothing_is_written(environment: Path) -> None:
     assert answer.code == 1 and "imgscore start" in answer.err
     row = imgscore("service", "status", "--json").row
     assert (row["installed"], row["enabled"], row["active"]) == (False, False, "unknown")
-    assert not unit.path().parent.exists()
+    assert not systemd.path().parent.exists()
     with pytest.raises(ImgscoreError):
-        unit.install()
+        systemd.install()

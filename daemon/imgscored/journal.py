@@ -3,7 +3,7 @@
 import logging
 import os
 
-from imgscore.text import printable
+from imgscore.escape import printable
 
 # journald reads a priority from "<n>" at the start of a line (sd-daemon(3)).
 PRIORITIES = {

@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any
 
-from imgscore import config, control, places
+from imgscore import config, control, paths
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
@@ -243,7 +243,7 @@ def _check_config() -> None:
     settings = config.load()
     if not settings.watch:
         raise ConfigError(
-            f"{places.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
+            f"{paths.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
         )
     Watches.of(settings)
     registry.spec(settings.model, use_filename=settings.use_filename)

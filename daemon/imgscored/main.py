@@ -8,13 +8,13 @@ import signal
 import sys
 from contextlib import closing, nullcontext, suppress
 
-from imgscore import __version__, config, places
-from imgscore.confine import confine_writes
+from imgscore import __version__, config, paths
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store.lock import StoreLock
 from imgscore.store.store import Store
 from imgscore.store.verify import after_a_crash
+from imgscore.system.landlock import confine_writes
 from imgscore.work import bytecode
 from imgscored import journal
 from imgscored.loop import Loop
@@ -37,19 +37,19 @@ def serve(mailbox: Mailbox) -> bool:
     settings = config.load()
     if not settings.watch:
         raise ConfigError(
-            f"{places.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
+            f"{paths.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
         )
     mailbox.save_power("")  # until it is looked at; with another config, nothing may look
     with (
-        Store(places.store_folder()) as store,
-        Engine(store, settings, places.heads_folder()) as engine,
+        Store(paths.store_folder()) as store,
+        Engine(store, settings, paths.heads_folder()) as engine,
         closing(Watcher(mailbox)) as watcher,
         closing(Schedule(mailbox, settings.daemon)) as schedule,
         closing(Notifications(settings.notifications, engine.house.news)) as notifications,
         closing(Power(mailbox)) if settings.daemon.on_battery == "wait" else nullcontext(),
     ):
         loop = Loop(engine, mailbox, watcher, schedule, notifications)
-        with closing(Server(places.socket_path(), mailbox, lambda: loop.snapshot)) as server:
+        with closing(Server(paths.socket_path(), mailbox, lambda: loop.snapshot)) as server:
             loop.heartbeat.follow("the control socket", server.lives)
             for watch in engine.house.watches.all:
                 logger.info("watching %s", os.fsdecode(watch.inbox))
@@ -63,9 +63,9 @@ def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: mailbox.stop())
     signal.signal(signal.SIGHUP, lambda *_: mailbox.reload())
-    with StoreLock(places.data_folder()) as lock:
+    with StoreLock(paths.data_folder()) as lock:
         _confine()
-        after_a_crash(lock, places.store_folder())
+        after_a_crash(lock, paths.store_folder())
         while serve(mailbox):
             logger.info("the config has changed")
     notify(STOPPING="1")
@@ -75,7 +75,7 @@ def run() -> None:
 def _confine() -> None:
     """From here on nothing can write outside our own folders, whatever goes wrong."""
     bytecode.keep()
-    own = [places.data_folder(), places.cache_folder(), places.runtime_folder()]
+    own = [paths.data_folder(), paths.cache_folder(), paths.runtime_folder()]
     for folder in own:
         with suppress(OSError):  # whoever writes there will say what is wrong
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

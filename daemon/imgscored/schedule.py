@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from imgscore import places
+from imgscore import paths
 from imgscore.config import DaemonConfig
 from imgscore.store import backups
 from imgscored.mailbox import Mailbox
@@ -20,7 +20,7 @@ AFTER_START = 300
 def next_backup(now: datetime, seconds: float) -> datetime:
     """When a backup is due: so long after the newest, and not while everything starts."""
     soon = now + timedelta(seconds=min(AFTER_START, seconds))
-    found = backups.kept(places.backups_folder(), now)
+    found = backups.kept(paths.backups_folder(), now)
     newest = backups.moment(found[-1]) if found else None
     if newest is None or newest > now:  # the clock was set back
         return soon

@@ -26,8 +26,8 @@ from watchdog.events import (
 from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
 from watchdog.observers.inotify_c import InotifyFD
 
-from imgscore import filesystems
 from imgscore.images.formats import is_image_name
+from imgscore.system import mounts
 from imgscored.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
@@ -84,12 +84,12 @@ class Watcher:
             if identity is None:
                 self.polled[root] = "it is missing"
                 continue
-            if filesystems.is_remote(root):
+            if mounts.is_remote(root):
                 self.polled[root] = "a network or FUSE file system sends no events"
                 continue
             observer.schedule(handler, os.fsdecode(root), recursive=True, event_filter=EVENTS)
         for folder, identity in trash.items():
-            if identity is not None and not filesystems.is_remote(folder):
+            if identity is not None and not mounts.is_remote(folder):
                 deletions = _TrashHandler(self._mailbox)
                 observer.schedule(deletions, os.fsdecode(folder), event_filter=EVENTS)
         try:

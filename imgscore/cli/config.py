@@ -3,7 +3,7 @@
 import typer
 
 from imgscore import config as configuration
-from imgscore import places
+from imgscore import paths
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, to_json
 from imgscore.config import Config
@@ -18,7 +18,7 @@ def show(as_json: Json = False) -> None:
     """Every setting as it is in force, defaults included."""
     import msgspec
 
-    path = places.config_file()
+    path = paths.config_file()
     settings = configuration.load(path) if path.exists() else Config()
     tree = msgspec.to_builtins(settings)
     if as_json:
@@ -42,7 +42,7 @@ def check(as_json: Json = False) -> None:
     """Whether the config is right; exit code 3 where it is not."""
     from imgscore.embedders import devices, registry
 
-    path = places.config_file()
+    path = paths.config_file()
     settings = configuration.load(path)
     Watches.of(settings)
     devices.check(settings.device)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore import control, places
+from imgscore import control, paths
 from imgscore.cli import session
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
@@ -58,16 +58,16 @@ def _restore(folder: Path | None) -> Row:
         seen = look_at(path)
         return None if seen is None else seen.mtime_ns
 
-    with StoreLock(places.data_folder()):
+    with StoreLock(paths.data_folder()):
         if folder is None:
-            kept = backups.kept(places.backups_folder(), datetime.now(UTC))
+            kept = backups.kept(paths.backups_folder(), datetime.now(UTC))
             if not kept:
                 raise UsageError(
-                    f"there is no backup in {places.backups_folder()}",
+                    f"there is no backup in {paths.backups_folder()}",
                     "give the folder of one of yours: imgscore db restore DIR",
                 )
             folder = kept[-1]
-        aside = backups.restore(folder, places.store_folder(), places.heads_folder(), mtime_ns)
+        aside = backups.restore(folder, paths.store_folder(), paths.heads_folder(), mtime_ns)
     return {
         "restored": os.fspath(folder),
         "set_aside": None if aside is None else os.fspath(aside),
@@ -105,15 +105,15 @@ def _shrink() -> tuple[int, int]:
     from imgscore.store.lock import StoreLock
     from imgscore.store.store import Store
 
-    connection = control.connect(places.socket_path())
+    connection = control.connect(paths.socket_path())
     if connection is not None:
         connection.close()
         say("imgscored is running: freed space is used again, but the file keeps its size")
         say("  to shrink it: imgscore stop, then imgscore db compact, then imgscore start")
-        size = (places.store_folder() / "data.mdb").stat().st_size
+        size = (paths.store_folder() / "data.mdb").stat().st_size
         return size, size
-    with StoreLock(places.data_folder()):
-        folder = places.store_folder()
+    with StoreLock(paths.data_folder()):
+        folder = paths.store_folder()
         copy = folder.with_name("store.compact")
         shutil.rmtree(copy, ignore_errors=True)
         with Store(folder) as store:

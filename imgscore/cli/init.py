@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from imgscore import config, config_edit, places
+from imgscore import config, config_edit, paths
 from imgscore.cli import names, session
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, to_json
 from imgscore.errors import UsageError
-from imgscore.order.markers import find_markers
+from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watches
 
 QUESTION = (
@@ -39,7 +39,7 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Watch a folder: make it with keep/ and trash/ in it, and write it into the config."""
-    path = places.config_file()
+    path = paths.config_file()
     before = config.read(path) or ""
     settings = config.parse(before, str(path))
     folder = config.expand(str(inbox), os.getcwd())

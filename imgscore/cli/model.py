@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore import config, config_edit, places
+from imgscore import config, config_edit, paths
 from imgscore.cli import names, session
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
@@ -85,7 +85,7 @@ def _use(name: str) -> Iterator[Message]:
     if not known and Path(name).expanduser().is_dir():
         name = os.path.realpath(Path(name).expanduser())
     embedder = _try_out(name)
-    path = places.config_file()
+    path = paths.config_file()
     before = config.read(path) or ""
     settings = config.parse(before, str(path))
     registry.spec(name, use_filename=settings.use_filename)

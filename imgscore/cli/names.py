@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from imgscore import places
+from imgscore import paths
 from imgscore.errors import ImgscoreError
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def inboxes(incomplete: str) -> list[str]:
 def tastes(incomplete: str) -> list[str]:
     """The tastes of the config, and those that have a head."""
     known = {"default", *(watch.taste for watch in _watches())}
-    if places.heads_folder().is_dir():
-        known |= set(os.listdir(places.heads_folder()))
+    if paths.heads_folder().is_dir():
+        known |= set(os.listdir(paths.heads_folder()))
     return _beginning(known, incomplete)
 
 
@@ -50,7 +50,7 @@ def heads(context: typer.Context, incomplete: str) -> list[str]:
     taste = context.params.get("taste")
     found = {
         file.stem
-        for file in places.heads_folder().glob("*/*.safetensors")
+        for file in paths.heads_folder().glob("*/*.safetensors")
         if taste in (None, file.parent.name)
     }
     newest_first = sorted(found, key=lambda version: (len(version), version), reverse=True)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from imgscore.errors import ImgscoreError
-from imgscore.text import printable
+from imgscore.escape import printable
 from imgscore.verbs.base import Message, Progress, Result, Row
 
 if TYPE_CHECKING:

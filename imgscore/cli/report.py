@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imgscore import config, places
+from imgscore import config, paths
 from imgscore.cli import output, session
 from imgscore.cli.app import Folder, Json, Taste, app, text_of
 from imgscore.cli.output import printable, say
@@ -40,7 +40,7 @@ def report(
 
 def _refuse_watched(file: Path) -> None:
     """A page's thumbnails are images: in a watched folder they would be looked at, and ordered."""
-    if not places.config_file().exists():
+    if not paths.config_file().exists():
         return
     folder = Watches.of(config.load()).folder(os.fsencode(file))
     if folder is not None:
@@ -57,7 +57,7 @@ def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator
             yield message
             continue
         told = message.row
-        target = file or places.report_folder() / f"{told['taste']}.html"
+        target = file or paths.report_folder() / f"{told['taste']}.html"
         thumbnails = files.write(told, target)
         kept = {name: told[name] for name in told if name not in ("data", "watches")}
         yield Result({"page": str(target), **kept, "thumbnails": str(thumbnails)})

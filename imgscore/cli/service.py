@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from imgscore import config, control, places, unit
+from imgscore import config, control, paths
 from imgscore.cli import session
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import to_json
 from imgscore.errors import ConfigError, ImgscoreError, NoDaemonError, UsageError
+from imgscore.system import systemd
 from imgscore.verbs.base import Result, Row
 
 START_SECONDS = 20.0
@@ -24,7 +25,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def running() -> Row | None:
     """The daemon's status; None where none answers."""
-    connection = control.connect(places.socket_path())
+    connection = control.connect(paths.socket_path())
     if connection is None:
         return None
     with connection:
@@ -41,16 +42,16 @@ def start(as_json: Json = False) -> None:
     if status is None:
         if not config.load().watch:
             raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
-        status = _start_service() if unit.is_usable() else _start()
+        status = _start_service() if systemd.is_usable() else _start()
     _say_state({"state": status["state"], "pid": status["pid"], "error": None}, as_json)
 
 
 def _start_service() -> Row:
-    unit.start()
+    systemd.start()
     status = running()
     if status is None:
         raise ImgscoreError(
-            f"the service runs, but does not answer on {places.socket_path()}",
+            f"the service runs, but does not answer on {paths.socket_path()}",
             "let it use the same folders: imgscore service install",
         )
     return status
@@ -58,7 +59,7 @@ def _start_service() -> Row:
 
 def _start() -> Row:
     """A process that logs to a file."""
-    log = places.cache_folder() / "imgscored.log"
+    log = paths.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stderr:
         begun = stderr.tell()
@@ -93,8 +94,10 @@ def stop(as_json: Json = False) -> None:
     pid = None if status is None else status["pid"]
     if pid is not None:
         end(pid)
-    elif unit.is_usable() and unit.state().active == "activating":  # it starts again and again
-        unit.stop()
+    elif (
+        systemd.is_usable() and systemd.state().active == "activating"
+    ):  # it starts again and again
+        systemd.stop()
     else:
         raise NoDaemonError("no daemon is running", "nothing to do")
     _say_state({"state": "stopped", "pid": pid, "error": None}, as_json)
@@ -102,8 +105,8 @@ def stop(as_json: Json = False) -> None:
 
 def end(pid: int) -> None:
     """End the daemon; returns when it has ended."""
-    if unit.is_usable() and unit.state().pid == pid:
-        unit.stop()
+    if systemd.is_usable() and systemd.state().pid == pid:
+        systemd.stop()
         return
     list(session.call("stop", {}, daemon_only=True))
     deadline = time.monotonic() + STOP_SECONDS

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgscore import config, control, places
+from imgscore import config, control, paths
 from imgscore.config import Config
 from imgscore.errors import ConfigError, NoDaemonError
 from imgscore.store.lock import BusyError, StoreLock
@@ -30,7 +30,7 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
     """The messages of a verb. Raises ImgscoreError."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        connection = control.connect(places.socket_path())
+        connection = control.connect(paths.socket_path())
         if connection is not None:
             with connection:
                 yield from control.call(connection, verb, arguments)
@@ -38,7 +38,7 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
         if verb != "stop":
             find(verb, arguments)  # a wrong request is refused before anything is opened
         try:
-            lock = StoreLock(places.data_folder())
+            lock = StoreLock(paths.data_folder())
         except BusyError:
             if time.monotonic() >= deadline:
                 raise
@@ -49,7 +49,7 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
 
             if daemon_only:
                 raise NoDaemonError("no daemon is running", "start it with: imgscore start")
-            after_a_crash(lock, places.store_folder())
+            after_a_crash(lock, paths.store_folder())
             yield from _here(verb, arguments)
         return
 
@@ -61,11 +61,11 @@ def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
     settings = settings_in_force()
     if not settings.watch and verb in NEED_A_WATCH:
         raise ConfigError(
-            f"{places.config_file()}: nothing is watched yet", "begin with: imgscore init INBOX"
+            f"{paths.config_file()}: nothing is watched yet", "begin with: imgscore init INBOX"
         )
     with (
-        Store(places.store_folder()) as store,
-        Engine(store, settings, places.heads_folder()) as engine,
+        Store(paths.store_folder()) as store,
+        Engine(store, settings, paths.heads_folder()) as engine,
     ):
         if verb not in ASK_THE_STORE:
             engine.paused_until_ns = 0
@@ -75,7 +75,7 @@ def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
 
 def settings_in_force() -> Config:
     """The config, or the defaults where there is none yet."""
-    path: Path = places.config_file()
+    path: Path = paths.config_file()
     return config.load(path) if path.exists() else Config()
 
 
@@ -94,7 +94,7 @@ class Writer:
         """The one row that a verb answers with. Raises ImgscoreError."""
         deadline = time.monotonic() + WRITER_PATIENCE_SECONDS
         while self._engine is None:
-            connection = control.connect(places.socket_path())
+            connection = control.connect(paths.socket_path())
             try:
                 if connection is not None:
                     with connection:
@@ -114,10 +114,10 @@ class Writer:
 
         settings = settings_in_force()
         with ExitStack() as stack:
-            lock = stack.enter_context(StoreLock(places.data_folder()))
-            after_a_crash(lock, places.store_folder())
-            store = stack.enter_context(Store(places.store_folder()))
-            engine = stack.enter_context(Engine(store, settings, places.heads_folder()))
+            lock = stack.enter_context(StoreLock(paths.data_folder()))
+            after_a_crash(lock, paths.store_folder())
+            store = stack.enter_context(Store(paths.store_folder()))
+            engine = stack.enter_context(Engine(store, settings, paths.heads_folder()))
             self._stack = stack.pop_all()
         self._engine = engine
 
@@ -137,13 +137,13 @@ def tell_daemon() -> None:
     """Let a running daemon read the config again; one that starts may have read the old one."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        connection = control.connect(places.socket_path())
+        connection = control.connect(paths.socket_path())
         if connection is not None:
             with connection:
                 list(control.call(connection, "reload", {}))
             return
         try:
-            StoreLock(places.data_folder()).close()
+            StoreLock(paths.data_folder()).close()
         except BusyError:
             if time.monotonic() < deadline:
                 time.sleep(0.05)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore import config, places
+from imgscore import config, paths
 from imgscore.cli.app import Json, Taste, app, run, text_of
 from imgscore.cli.output import printable, to_json
 from imgscore.config import Config
@@ -23,17 +23,17 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write names, digests, embeddings and labels into a Parquet file."""
-    from imgscore import tables
+    from imgscore import parquet
     from imgscore.embedders import registry
     from imgscore.store.store import Store
 
-    settings = config.load() if places.config_file().exists() else Config()
+    settings = config.load() if paths.config_file().exists() else Config()
     chosen = taste or next((watch.taste for watch in settings.watch), "default")
     spec = registry.spec(settings.model, use_filename=settings.use_filename)
-    if not (places.store_folder() / "data.mdb").exists():
+    if not (paths.store_folder() / "data.mdb").exists():
         raise StoreError("there is nothing to export yet", "begin with: imgscore init INBOX")
-    with Store(places.store_folder(), readonly=True) as store:
-        written = tables.write(store, file, taste=chosen, spec=spec, labelled=labelled)
+    with Store(paths.store_folder(), readonly=True) as store:
+        written = parquet.write(store, file, taste=chosen, spec=spec, labelled=labelled)
     row = {"file": str(file), **written._asdict(), "taste": chosen, "error": None}
     typer.echo(to_json(row) if as_json else _written(row))
 

@@ -10,10 +10,10 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from imgscore import shipped
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, to_json
 from imgscore.errors import ImgscoreError, UsageError
+from imgscore.system import installation
 
 UNIT = "imgscore-tray.service"
 ENTRY = "imgscore-tray.desktop"
@@ -53,7 +53,7 @@ class _Files(NamedTuple):
 
     @classmethod
     def here(cls) -> "_Files":
-        folder = shipped.user_config_folder()
+        folder = installation.user_config_folder()
         units = folder / "systemd" / "user"
         return cls(
             folder / "autostart" / ENTRY,
@@ -63,10 +63,10 @@ class _Files(NamedTuple):
 
 
 def _install(files: _Files) -> None:
-    program = shipped.program("imgscore")
+    program = installation.program("imgscore")
     try:
         _write(files.entry, ENTRY, "Exec=imgscore ", f"Exec={_desktop_quoted(program)} ")
-        unit_start = f"ExecStart={shipped.exec_quoted(program)} "
+        unit_start = f"ExecStart={installation.exec_quoted(program)} "
         _write(files.unit, UNIT, "ExecStart=/usr/bin/env imgscore ", unit_start)
         files.link.parent.mkdir(parents=True, exist_ok=True)
         files.link.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ def _uninstall(files: _Files) -> None:
 
 def _write(path: Path, template: str, start: str, own_start: str) -> None:
     """A file as it is shipped, but for the program that it starts."""
-    text = shipped.template(template).read_text(encoding="utf-8")
+    text = installation.template(template).read_text(encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.replace(start, own_start), encoding="utf-8")
 

@@ -2,10 +2,10 @@
 
 import typer
 
-from imgscore import unit
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, to_json
 from imgscore.cli.service import end, running
+from imgscore.system import systemd
 
 group = typer.Typer(
     help="The daemon as a systemd user unit.", no_args_is_help=True, rich_markup_mode=None
@@ -17,26 +17,26 @@ app.add_typer(group, name="service")
 def install(as_json: Json = False) -> None:
     """Start the daemon now, and at every login; a running one makes way."""
     status = running()
-    if status is not None and unit.has_manager() and unit.state().pid != status["pid"]:
+    if status is not None and systemd.has_manager() and systemd.state().pid != status["pid"]:
         end(status["pid"])
-    unit.install()
-    _say(unit.state(), as_json)
+    systemd.install()
+    _say(systemd.state(), as_json)
 
 
 @group.command()
 def uninstall(as_json: Json = False) -> None:
     """End the daemon, and do not start it again."""
-    unit.uninstall()
-    _say(unit.state(), as_json)
+    systemd.uninstall()
+    _say(systemd.state(), as_json)
 
 
 @group.command()
 def status(as_json: Json = False) -> None:
     """Whether the service is installed, and what systemd says of it."""
-    _say(unit.state(), as_json)
+    _say(systemd.state(), as_json)
 
 
-def _say(state: unit.State, as_json: bool) -> None:
+def _say(state: systemd.State, as_json: bool) -> None:
     active = state.active or "unknown"
     if as_json:
         row = {

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from imgscore import control, places
+from imgscore import control, paths
 from imgscore.cli import session
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, to_json
@@ -52,7 +52,7 @@ def _await_daemon(deadline: float) -> None:
 
 
 def _listens() -> bool:
-    connection = control.connect(places.socket_path())
+    connection = control.connect(paths.socket_path())
     if connection is None:
         return False
     connection.close()

@@ -6,7 +6,7 @@ A check that itself fails is a finding too: who is ill gets an answer, not a tra
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from imgscore import config, places
+from imgscore import config, paths
 from imgscore.config import Config
 from imgscore.doctor import folders, service, session, software, storage
 from imgscore.doctor.finding import Finding
@@ -64,7 +64,7 @@ def _tried(name: str, check: Check) -> Iterator[Finding]:
 
 def _config() -> tuple[Config, Watches, Finding]:
     """What the other checks go by: the defaults, where the config cannot be used."""
-    path = places.config_file()
+    path = paths.config_file()
     if not path.exists():
         finding = Finding("config", "warning", "there is none yet", "imgscore init INBOX")
         return Config(), Watches(()), finding

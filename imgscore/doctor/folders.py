@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from imgscore import filesystems, places
+from imgscore import paths
 from imgscore.doctor.finding import Finding
 from imgscore.images.formats import is_image_name
-from imgscore.order.markers import find_markers
 from imgscore.reconcile import xdg_trash
+from imgscore.system import mounts
+from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watch, Watches
 
 # So many files of an inbox are asked whose they are.
@@ -31,9 +32,9 @@ def _folder(folder: bytes, role: str) -> Finding:
         return Finding(role, "problem", f"{name} is missing", f"make it: mkdir -p '{name}'")
     if not os.access(folder, os.R_OK | os.X_OK):
         return Finding(role, "problem", f"{name} cannot be read", PERMISSIONS)
-    kind = filesystems.kind(folder)
+    kind = mounts.kind(folder)
     where = f"{name} on {kind or 'an unknown file system'}"
-    if filesystems.is_remote(folder):
+    if mounts.is_remote(folder):
         where += " (no events; it is polled)"
     if role != "inbox":
         return Finding(role, "ok", where)
@@ -69,7 +70,7 @@ def desktop_trash(watches: Watches) -> Iterator[Finding]:
     watched = watches.with_deletions()
     if not watched:
         return
-    home = places.trash_folder()
+    home = paths.trash_folder()
     trashes = xdg_trash.trashes(os.fsencode(home), watched)
     for trash in trashes:
         name = os.fsdecode(trash.folder)

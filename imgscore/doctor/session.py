@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from imgscore import control, desktop, places
+from imgscore import control, paths
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError, NoDesktopError, StoreError
 from imgscore.store import records
 from imgscore.store.store import Store
+from imgscore.system import tray_backend
 from imgscore.verbs.base import Result
 
 # 2026-01-01: no clock that is right shows less.
@@ -22,7 +23,7 @@ STATUS_SECONDS = 5.0
 
 def socket() -> Iterator[Finding]:
     """Where the daemon is spoken to: ours alone."""
-    path = places.socket_path()
+    path = paths.socket_path()
     folder = path.parent
     while not folder.exists():
         folder = folder.parent
@@ -46,7 +47,7 @@ def socket() -> Iterator[Finding]:
 
 def daemon() -> Iterator[Finding]:
     """Whether a daemon answers, and what it says."""
-    connection = control.connect(places.socket_path())
+    connection = control.connect(paths.socket_path())
     if connection is None:
         yield Finding("daemon", "warning", "none is running", "imgscore start")
         return
@@ -87,10 +88,10 @@ def clock() -> Iterator[Finding]:
 
 def _latest_touch() -> float:
     """When we last set a date, in seconds since 1970; 0 where never."""
-    if not (places.store_folder() / "data.mdb").exists():
+    if not (paths.store_folder() / "data.mdb").exists():
         return 0.0
     try:
-        with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+        with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
             for _, touch in records.touches(txn):
                 return touch.time_ns / 1e9
     except StoreError:
@@ -101,7 +102,7 @@ def _latest_touch() -> float:
 def display() -> Iterator[Finding]:
     """Where an icon could be shown. Without one all else works."""
     try:
-        yield Finding("display", "ok", desktop.find_display())
+        yield Finding("display", "ok", tray_backend.find_display())
     except NoDesktopError:
         yield Finding("display", "ok", "none here; only the tray icon and --open need one")
 
@@ -110,7 +111,7 @@ def tray() -> Iterator[Finding]:
     """Whether `imgscore tray` would work here, if it is wanted at all."""
     wanted = importlib.util.find_spec("pystray") is not None
     try:
-        desktop.find_display()
+        tray_backend.find_display()
     except NoDesktopError:
         yield Finding("tray", "ok", "not here: there is no display")
         return
@@ -118,7 +119,7 @@ def tray() -> Iterator[Finding]:
         yield Finding("tray", "ok", "not installed; for the icon: pip install 'imgscore[tray]'")
         return
     try:
-        backend = desktop.find_backend()
+        backend = tray_backend.find_backend()
     except NoDesktopError as error:
         yield Finding("tray", "warning", error.message, error.remedy)
         return

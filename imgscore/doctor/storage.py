@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from imgscore import control, filesystems, places
+from imgscore import control, paths
 from imgscore.config import Config
 from imgscore.doctor.finding import Finding
 from imgscore.store import checks
 from imgscore.store.store import Store
+from imgscore.system import mounts
 
 # All of a store is read up to this size (bytes); beyond, `db check` does, and takes its time.
 MOST_READ = 500_000_000
@@ -17,17 +18,17 @@ MOST_READ = 500_000_000
 
 def store() -> Iterator[Finding]:
     """Where the store lies, and what is in it."""
-    folder = places.data_folder()
+    folder = paths.data_folder()
     above = _existing(folder)
-    kind = filesystems.kind(os.fsencode(above))
-    if kind in filesystems.NETWORK:
+    kind = mounts.kind(os.fsencode(above))
+    if kind in mounts.NETWORK:
         remedy = "set XDG_DATA_HOME to a local disk"
         yield Finding("store", "problem", f"{folder} lies on {kind}", remedy)
         return
     if not os.access(above, os.W_OK | os.X_OK):
         yield Finding("store", "problem", f"{above} cannot be written", "check its permissions")
         return
-    data = places.store_folder() / "data.mdb"
+    data = paths.store_folder() / "data.mdb"
     if not data.exists():
         where = f"{folder} on {kind or 'an unknown file system'}"
         yield Finding("store", "ok", f"{where}, not made yet")
@@ -51,7 +52,7 @@ def _health(data: Path, kind: str) -> Finding:
 
 def disk(settings: Config) -> Iterator[Finding]:
     """Room where the store lies: below `free_mb` the daemon pauses."""
-    free, least = shutil.disk_usage(_existing(places.data_folder())).free, settings.daemon.free_mb
+    free, least = shutil.disk_usage(_existing(paths.data_folder())).free, settings.daemon.free_mb
     if free < least * 10**6:
         detail = f"{free / 1e6:.0f} MB free; below {least} MB the daemon pauses"
         yield Finding("disk", "problem", detail, "free some space")
@@ -63,13 +64,13 @@ def disk(settings: Config) -> Iterator[Finding]:
 
 def lock() -> Iterator[Finding]:
     """Who writes the store. Read from the kernel's list: to try the lock would be to take it."""
-    file = places.data_folder() / "lock"
+    file = paths.data_folder() / "lock"
     holders = _holders(file) if file.exists() else []
     if not holders:
         yield Finding("lock", "ok", "nobody holds the store")
         return
     holder = f"process {holders[0]}"
-    connection = control.connect(places.socket_path())
+    connection = control.connect(paths.socket_path())
     if connection is not None:
         connection.close()
         yield Finding("lock", "ok", f"{holder} holds the store, as the daemon does")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from imgscore import places
+from imgscore import paths
 from imgscore.embedders import catalogue, devices, lite0_spec
 from imgscore.embedders.base import Embedder, Section
 from imgscore.embedders.name_spec import HASHED, HASHED_DIM, SECTION
@@ -110,4 +110,4 @@ def uform_folder(model: str) -> Folder:
 
 def installed_at(model: str) -> Path:
     """The folder of a downloaded model, there or not."""
-    return places.data_folder() / "models" / model
+    return paths.data_folder() / "models" / model

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgscore.engine import siblings
+from imgscore.failpoints import step
 from imgscore.order.spacing import STEP
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
 from imgscore.reconcile.walk import look_at
-from imgscore.steps import step
 from imgscore.store import originals, records, sightings
 from imgscore.store.schema import EARLIEST_NS, LATEST_NS, Original, Reason, Sighting, Touch
 from imgscore.store.store import Store, Txn

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from imgscore.engine.base import House
-from imgscore.steps import step
+from imgscore.failpoints import step
 from imgscore.store import names, records, sightings, vectors
 from imgscore.store.store import Txn
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgscore import places
+from imgscore import paths
 from imgscore.engine import siblings
 from imgscore.engine.base import House
 from imgscore.errors import StoreError
@@ -80,7 +80,7 @@ class Deletions:
         """The trash folders that are there, and can hold what was deleted from the watches."""
         if not self._watched:
             return []
-        return xdg_trash.trashes(os.fsencode(places.trash_folder()), self._watched)
+        return xdg_trash.trashes(os.fsencode(paths.trash_folder()), self._watched)
 
     @property
     def pending(self) -> int:

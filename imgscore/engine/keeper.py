@@ -8,7 +8,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imgscore import places
+from imgscore import paths
 from imgscore.engine.base import House
 from imgscore.store import backups
 from imgscore.work.tasks import Answer, BackedUp, BackUp, Crashed, Refused
@@ -44,7 +44,7 @@ class Keeper:
         if store.free_bytes() < needed:
             self._missed(f"{needed // 10**6} MB have to be free for it; free some")
             return
-        folder = places.backups_folder()
+        folder = paths.backups_folder()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             written = backups.partial(folder, datetime.now(UTC))

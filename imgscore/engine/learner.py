@@ -7,8 +7,8 @@ from typing import Any
 
 from imgscore.engine.base import House
 from imgscore.errors import ImgscoreError, error_of
-from imgscore.places import head_file
-from imgscore.steps import step
+from imgscore.failpoints import step
+from imgscore.paths import head_file
 from imgscore.store import counts, labels, records, sightings, vectors
 from imgscore.store.store import Txn
 from imgscore.work.tasks import (

@@ -6,7 +6,7 @@ A worker finds it, and thins out the thumbnails; the store's part is forgotten h
 import os
 import time
 
-from imgscore import places
+from imgscore import paths
 from imgscore.engine.base import House
 from imgscore.store import outlived
 from imgscore.store.outlived import Outlived
@@ -41,7 +41,7 @@ class Tidier:
             left = self.house.store.commit(lambda txn: outlived.forget(txn, found, now_ns, SLICE))
             self._left = left if any(left) else None
         elif self._due and not self.house.pool.thinking:
-            thumbnails = os.fsencode(places.report_folder() / "thumbnails")
+            thumbnails = os.fsencode(paths.report_folder() / "thumbnails")
             self._due = not self.house.pool.submit(Tidy(thumbnails, MOST_BYTES))
 
     def take(self, answer: Answer) -> None:

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from imgscore.filesystems import mount_points
 from imgscore.reconcile import trashinfo
+from imgscore.system.mounts import mount_points
 from imgscore.watches import within
 
 

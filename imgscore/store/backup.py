@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from imgscore import places
+from imgscore import paths
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
@@ -18,12 +18,12 @@ from imgscore.store.store import Store
 def back_up(folder: Path) -> int:
     """Copy all of it into a new or empty folder; returns how many bytes that are."""
     try:
-        lock = StoreLock(places.data_folder())
+        lock = StoreLock(paths.data_folder())
     except BusyError:  # a daemon runs: LMDB lets others read meanwhile
-        with Store(places.store_folder(), readonly=True) as store:
-            return write(store, places.heads_folder(), folder)
-    with lock, Store(places.store_folder()) as store:
-        return write(store, places.heads_folder(), folder)
+        with Store(paths.store_folder(), readonly=True) as store:
+            return write(store, paths.heads_folder(), folder)
+    with lock, Store(paths.store_folder()) as store:
+        return write(store, paths.heads_folder(), folder)
 
 
 def write(store: Store, heads: Path, folder: Path) -> int:

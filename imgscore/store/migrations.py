@@ -6,7 +6,7 @@ A step that fails leaves the store as it was.
 from collections.abc import Callable
 
 from imgscore.errors import StoreError
-from imgscore.steps import step
+from imgscore.failpoints import step
 from imgscore.store import counts, labels, sightings
 from imgscore.store.schema import SCHEMA_VERSION
 from imgscore.store.store import Txn

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import lmdb
 import msgspec
 
-from imgscore import filesystems
 from imgscore.errors import StoreError
-from imgscore.steps import step
+from imgscore.failpoints import step
 from imgscore.store.schema import SCHEMA_VERSION
+from imgscore.system import mounts
 
 if TYPE_CHECKING:
     from lmdb import _Database
@@ -353,7 +353,7 @@ def _prepare(folder: Path) -> None:
         raise StoreError(
             f"{folder}: cannot be made: {error.strerror}", "check the folder's permissions"
         ) from None
-    if filesystems.kind(os.fsencode(folder)) in filesystems.NETWORK:
+    if mounts.kind(os.fsencode(folder)) in mounts.NETWORK:
         raise StoreError(
             f"{folder} lies on a network file system, where LMDB is not safe",
             "set XDG_DATA_HOME to a folder on a local disk",

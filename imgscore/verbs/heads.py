@@ -9,7 +9,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
-from imgscore.places import head_file
+from imgscore.paths import head_file
 from imgscore.store import labels, records
 from imgscore.store.schema import HeadRecord
 from imgscore.verbs.base import Result, Row, Steps, until_idle

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgscore import places
+from imgscore import paths
 from imgscore.engine.drawer import DrawTicket
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
@@ -32,7 +32,7 @@ def run(engine: Engine, request: Request) -> Steps:
     tickets: list[tuple[Image, bytes, DrawTicket | None]] = []
     for image in request.images:
         digest = _digest(image.sha256)
-        file = os.path.join(os.fsencode(made), places.thumbnail(digest))
+        file = os.path.join(os.fsencode(made), paths.thumbnail(digest))
         draw = Draw(whole_path(image.path), digest, file)
         tickets.append((image, file, None if os.path.exists(file) else engine.drawer.ask(draw)))
     for image, file, ticket in tickets:
@@ -44,7 +44,7 @@ def run(engine: Engine, request: Request) -> Steps:
 
 def folder() -> Path:
     """The folder of all thumbnails, which is there now. Raises ImgscoreError."""
-    thumbnails = places.report_folder() / "thumbnails"
+    thumbnails = paths.report_folder() / "thumbnails"
     try:
         thumbnails.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.errors import ImgscoreError
+from imgscore.failpoints import step
 from imgscore.heads import files
 from imgscore.heads.base import Examples, Scores
 from imgscore.heads.extras import extras_of, taken_of
 from imgscore.heads.features import Features, of_library
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
-from imgscore.places import head_file
-from imgscore.steps import step
+from imgscore.paths import head_file
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import HeadRecord, Label
 from imgscore.work import sight

@@ -15,10 +15,10 @@ import numpy as np
 from imgscore.embedders import registry
 from imgscore.embedders.names import NameEncoder, uform_encoder
 from imgscore.errors import ImageError, ImgscoreError, ModelError
+from imgscore.failpoints import step
 from imgscore.images import memory
 from imgscore.images.decode import decode
 from imgscore.images.memory import HeavyImageError
-from imgscore.steps import step
 from imgscore.store import names, records, vectors
 from imgscore.store.schema import Fingerprint
 from imgscore.work import sight
@@ -172,7 +172,7 @@ def _score(context: Context, task: Look, row: bytes, traits: Traits) -> tuple[fl
         return None
     from imgscore.heads import files
     from imgscore.heads.extras import extras_of
-    from imgscore.places import head_file
+    from imgscore.paths import head_file
 
     version, head = _heads.get(task.taste, ("", None))
     if head is None or version != task.head:

@@ -20,7 +20,7 @@ from imgscore.heads.features import fit_features
 from imgscore.heads.groups import ALIKE, near_duplicates
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
-from imgscore.places import thumbnail
+from imgscore.paths import thumbnail
 from imgscore.store import labels, records, sightings
 from imgscore.watches import within
 from imgscore.work.learning import BACKGROUND, Labelled, examples_of, rows_of, sample

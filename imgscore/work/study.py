@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore import tables
+from imgscore import parquet
 from imgscore.errors import ImgscoreError, StoreError, UsageError
 from imgscore.heads import files
 from imgscore.heads.evaluate import evaluate
@@ -26,7 +26,7 @@ from imgscore.heads.features import fit_features
 from imgscore.heads.next_labels import next_labels
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
-from imgscore.places import head_file
+from imgscore.paths import head_file
 from imgscore.store import labels, records, sightings
 from imgscore.work import sight
 from imgscore.work.learning import examples_of, extras
@@ -48,7 +48,7 @@ def study(context: Context, task: Study) -> Iterator[Studied]:
     """Answer a question, in parts. Raises ImgscoreError where there is nothing to go by."""
     if task.question == "read table":
         path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
-        for rows in tables.read(path, embedder=model.images, dim=model.images_dim):
+        for rows in parquet.read(path, embedder=model.images, dim=model.images_dim):
             yield Studied(rows, last=False)
         yield Studied([], last=True)
         return

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from imgscore import places, steps
-from imgscore.confine import confine_writes
+from imgscore import failpoints, paths
 from imgscore.errors import ImgscoreError, ModelError
 from imgscore.images import memory
 from imgscore.images.memory import HeavyImageError
 from imgscore.store.store import Store
+from imgscore.system.landlock import confine_writes
 from imgscore.work import bytecode, tasks
 from imgscore.work.context import Context
 from imgscore.work.waiting import Waiting
@@ -56,7 +56,7 @@ def _answers(context: Context, task: tasks.Sent) -> Iterator[tasks.Answer]:
 
             folder = Path(os.fsdecode(task.folder))
             size = backup.write(context.store, context.heads_folder, folder)
-            steps.step("in backup")
+            failpoints.step("in backup")
             yield tasks.BackedUp(size)
         case tasks.Tidy():
             from imgscore.work.tidying import tidy
@@ -123,9 +123,9 @@ def serve(context: Context, file_seconds: int, *, looks: bool) -> None:
 
 def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
     bytecode.keep()
-    allowed = [heads, places.cache_folder()]
+    allowed = [heads, paths.cache_folder()]
     if not decodes:
-        allowed.append(places.backups_folder())
+        allowed.append(paths.backups_folder())
     for folder in allowed:
         with contextlib.suppress(OSError):  # whoever writes there will say what is wrong
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -136,7 +136,7 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
 def main() -> None:
     """`python -m imgscore.work.worker`, with what `Pool` passes on its command line."""
     store, heads, model, device, file_seconds, most, embedder, names, modest = sys.argv[1:]
-    steps.together_with(os.getppid())
+    failpoints.together_with(os.getppid())
     # What libraries print must not mix with the answers.
     answers = os.dup(1)
     os.dup2(2, 1)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import places, shipped
+from imgscore import paths
 from imgscore.cli import tray
+from imgscore.system import installation
 from tests.e2e.conftest import BIN, imgscore
 
 
@@ -26,7 +27,7 @@ def test_shown_at_login_or_not(environment: Path) -> None:
     assert answer.code == 0 and not answer.row["installed"]
     assert not list(folder.rglob("*tray*"))
     assert imgscore("tray", "--install", "--uninstall").code == 2
-    assert not places.config_file().exists() and not places.data_folder().exists()
+    assert not paths.config_file().exists() and not paths.data_folder().exists()
 
 
 def test_a_folder_that_cannot_be_written(environment: Path) -> None:
@@ -56,8 +57,8 @@ def test_what_is_written_is_valid(
 
 
 def test_as_they_are_shipped() -> None:
-    _valid("systemd-analyze", "--user", "verify", os.fspath(shipped.template(tray.UNIT)))
-    _valid("desktop-file-validate", os.fspath(shipped.template(tray.ENTRY)))
+    _valid("systemd-analyze", "--user", "verify", os.fspath(installation.template(tray.UNIT)))
+    _valid("desktop-file-validate", os.fspath(installation.template(tray.ENTRY)))
 
 
 def _valid(*command: str) -> None:

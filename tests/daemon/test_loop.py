@@ -17,7 +17,7 @@ from imgscored.mailbox import END, Call, Mailbox
 from imgscored.schedule import Schedule
 from imgscored.watcher import Watcher
 
-from imgscore import config, places
+from imgscore import config, paths
 from imgscore.engine import tidier
 from imgscore.engine.engine import Engine
 from imgscore.store.store import Store
@@ -34,12 +34,12 @@ def mailbox() -> Iterator[Mailbox]:
 @pytest.fixture
 def loop(tmp_path: Path, mailbox: Mailbox) -> Iterator[Loop]:
     (tmp_path / "inbox").mkdir()
-    places.config_file().parent.mkdir(parents=True)
+    paths.config_file().parent.mkdir(parents=True)
     write_config(f'[[watch]]\ninbox = "{tmp_path}/inbox"\n')
     settings = config.load()
     with (
-        Store(places.store_folder()) as store,
-        Engine(store, settings, places.heads_folder()) as engine,
+        Store(paths.store_folder()) as store,
+        Engine(store, settings, paths.heads_folder()) as engine,
         closing(Watcher(mailbox)) as watcher,
         closing(Schedule(mailbox, settings.daemon)) as schedule,
     ):
@@ -47,7 +47,7 @@ def loop(tmp_path: Path, mailbox: Mailbox) -> Iterator[Loop]:
 
 
 def write_config(text: str) -> None:
-    places.config_file().write_text(text)
+    paths.config_file().write_text(text)
 
 
 def answer(call: Call) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from imgscored.mailbox import Mailbox
 from imgscored.watcher import Watcher
 
-from imgscore import filesystems
+from imgscore.system import mounts
 
 
 def test_what_comes_into_the_trash_is_a_hint(tmp_path: Path) -> None:
     inbox, info = tmp_path / "inbox", tmp_path / "Trash" / "info"
-    assert not filesystems.is_remote(os.fsencode(tmp_path))
+    assert not mounts.is_remote(os.fsencode(tmp_path))
     inbox.mkdir()
     roots, listed = [os.fsencode(inbox)], [os.fsencode(info)]
     with closing(Mailbox()) as mailbox, closing(Watcher(mailbox)) as watcher:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from imgscore import control, places
+from imgscore import control, paths
 from imgscore.verbs.base import Result
 
 BIN = Path(sys.executable).parent
@@ -78,7 +78,7 @@ class Daemon:
     def _await_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            connection = control.connect(places.socket_path())
+            connection = control.connect(paths.socket_path())
             if connection is not None:
                 connection.close()
                 return
@@ -93,7 +93,7 @@ class Daemon:
     def ask(self, verb: str, **arguments: Any) -> list[dict[str, Any]]:
         """The rows that the daemon answers; while it reads its config again, it is asked again."""
         deadline = time.monotonic() + START_SECONDS
-        while (connection := control.connect(places.socket_path())) is None:
+        while (connection := control.connect(paths.socket_path())) is None:
             assert self.process.poll() is None and time.monotonic() < deadline, self.text
             time.sleep(0.02)
         with connection:
@@ -132,7 +132,7 @@ def inbox(tmp_path: Path) -> Path:
     folder = tmp_path / "inbox"
     answer = imgscore("init", folder)
     assert answer.code == 0, answer.err
-    with places.config_file().open("a") as file:
+    with paths.config_file().open("a") as file:
         file.write(FAST)
     return folder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from imgscore.errors import UsageError
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Answer, Daemon, imgscore, newest_first
@@ -165,7 +165,7 @@ def test_exit_codes(tmp_path: Path) -> None:
         assert answer.out == "" and answer.err, answer
         assert "Traceback" not in answer.err
 
-    config = places.config_file()
+    config = paths.config_file()
     config.parent.mkdir(parents=True)
     complains(imgscore("nonsense"), 2)
     complains(imgscore("label", "maybe", "x.png"), 2)
@@ -185,7 +185,7 @@ def test_exit_codes(tmp_path: Path) -> None:
         complains(imgscore("config", "check"), 3)
     config.write_text(f"[[watch]]\ninbox = '{tmp_path}/in'\n")
     assert imgscore("config", "check").code == 0
-    store = places.store_folder()
+    store = paths.store_folder()
     store.mkdir(parents=True)
     (store / "data.mdb").write_bytes(b"\xff" * 20000)
     complains(imgscore("status"), 5)
@@ -202,12 +202,12 @@ def test_start_and_stop(inbox: Path) -> None:
     assert second.returncode == 5 and b"another imgscore" in second.stderr
     assert imgscore("stop").code == 0
     assert imgscore("stop").code == 4
-    assert not places.socket_path().exists()
+    assert not paths.socket_path().exists()
 
 
 def test_init_twice_and_while_the_daemon_runs(inbox: Path, tmp_path: Path, start: Start) -> None:
     assert imgscore("init", inbox).code == 0
-    assert places.config_file().read_text().count("[[watch]]") == 1
+    assert paths.config_file().read_text().count("[[watch]]") == 1
     daemon = start()
     other = tmp_path / "an 'odd' \"name\""
     assert imgscore("init", other, "--taste", "memes").code == 0
@@ -215,8 +215,8 @@ def test_init_twice_and_while_the_daemon_runs(inbox: Path, tmp_path: Path, start
     status = daemon.settle()
     assert [watch["files"] for watch in status["watches"]] == [0, 2]
     assert status["watches"][1]["taste"] == "memes"
-    text = places.config_file().read_text()
-    places.config_file().write_text(text.replace('"memes"', '"cats"'))
+    text = paths.config_file().read_text()
+    paths.config_file().write_text(text.replace('"memes"', '"cats"'))
     assert imgscore("init", inbox).code == 0
     assert daemon.settle()["watches"][1]["taste"] == "cats"
 

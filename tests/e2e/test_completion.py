@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from tests.conftest import put
 from tests.e2e.conftest import BIN, imgscore
 
@@ -100,7 +100,7 @@ def library(inbox: Path) -> Path:
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_a_tab_completes(shell: str, library: Path, terminal: Callable[[str], Terminal]) -> None:
     here = terminal(shell)
-    (head,) = places.heads_folder().glob("default/*.safetensors")
+    (head,) = paths.heads_folder().glob("default/*.safetensors")
     for line, whole in (
         ("imgscore resu", "imgscore resume"),
         ("imgscore pause --f", "imgscore pause --for"),
@@ -120,7 +120,7 @@ def test_fish_completes(library: Path) -> None:
     script = 'imgscore --show-completion | source; complete -C"$LINE"'
     if shutil.which("fish") is None:
         pytest.skip("apt install fish")
-    (head,) = places.heads_folder().glob("default/*.safetensors")
+    (head,) = paths.heads_folder().glob("default/*.safetensors")
     for line, whole in (
         ("imgscore resu", "resume"),
         ("imgscore label k", "keep"),
@@ -141,7 +141,7 @@ def test_fish_completes(library: Path) -> None:
 
 
 def test_a_wrong_config_offers_nothing_and_says_nothing(library: Path) -> None:
-    places.config_file().write_text("watch = 7")
+    paths.config_file().write_text("watch = 7")
     _says_nothing("imgscore order ")
     _says_nothing("imgscore heads use --taste /etc ")
 

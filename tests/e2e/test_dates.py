@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from tests.conftest import draw, put
 from tests.disks import mounted
 from tests.e2e.conftest import FAST, Daemon, imgscore, newest_first
@@ -29,8 +29,8 @@ def teach(inbox: Path, suns: list[Path], texts: list[Path]) -> None:
 
 def test_dry_run_undo_history_and_restore_from_the_shell(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 7), put(inbox, "text", 7)
-    config = places.config_file().read_text()
-    places.config_file().write_text("dry_run = true\n" + config)
+    config = paths.config_file().read_text()
+    paths.config_file().write_text("dry_run = true\n" + config)
     originals = dates(inbox)
     daemon = start()
     teach(inbox, suns[:2], texts[:2])
@@ -43,7 +43,7 @@ def test_dry_run_undo_history_and_restore_from_the_shell(inbox: Path, start: Sta
     assert len(rows) == planned["touches"] and dates(inbox) == originals
     daemon.stop()
 
-    places.config_file().write_text(config)
+    paths.config_file().write_text(config)
     daemon = start()
     assert daemon.settle()["watches"][0]["planned"] is None
     ordered = dates(inbox)
@@ -136,8 +136,8 @@ def test_what_cannot_be_dated_is_reported_and_not_tried_again(
     inbox, keep, trash = disk / "inbox", tmp_path / "keep", tmp_path / "trash"
     for folder in (inbox, keep, trash):
         folder.mkdir()
-    places.config_file().parent.mkdir(parents=True, exist_ok=True)
-    places.config_file().write_text(
+    paths.config_file().parent.mkdir(parents=True, exist_ok=True)
+    paths.config_file().write_text(
         f'[[watch]]\ninbox = "{inbox}"\nkeep = "{keep}"\ntrash = "{trash}"\n{FAST}'
     )
     texts, suns = put(inbox, "text", 6), put(inbox, "sun", 6)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import config, places
+from imgscore import config, paths
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Daemon, imgscore
 from tests.e2e.test_trouble import await_status
@@ -69,4 +69,4 @@ def test_init_asks_a_person(tmp_path: Path, answer: bytes, on: bool) -> None:
             person.write(answer)
             assert process.wait(timeout=60) == 0
     assert config.load().watch[0].xdg_trash is on
-    assert places.config_file().read_text().count("xdg_trash") == on
+    assert paths.config_file().read_text().count("xdg_trash") == on

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from imgscore.embedders import lite0, lite0_spec
 from imgscore.errors import StoreError
 from imgscore.images.decode import decode
@@ -68,7 +68,7 @@ def processes(home: str, name: str) -> list[int]:
 def stored() -> int:
     """How many vectors are in the store."""
     try:
-        with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+        with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
             return vectors.count(txn, lite0_spec.ID)
     except StoreError:
         return 0
@@ -103,7 +103,7 @@ def test_what_is_there_is_embedded_once(archive: Path) -> None:
 
     image = archive / "b/c/sun-101.jpg"
     data = image.read_bytes()
-    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+    with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
         found = dict(_rows(txn))
         expected = lite0.load().embed([decode(data)])[0].tobytes()
     assert len(found) == 200

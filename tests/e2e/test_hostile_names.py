@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from imgscore import places
+from imgscore import paths
 from tests.conftest import put
 from tests.e2e.conftest import Answer, Daemon, imgscore
 
@@ -59,7 +59,7 @@ def test_it_stays_text_in_every_verb(inbox: Path, tmp_path: Path) -> None:
 
 
 def test_it_stays_text_in_the_log(inbox: Path, tmp_path: Path) -> None:
-    places.config_file().write_text('[[watch]]\ninbox = "/x\\u001b[2J"\n[[watch]]\ninbox="/y"\n')
+    paths.config_file().write_text('[[watch]]\ninbox = "/x\\u001b[2J"\n[[watch]]\ninbox="/y"\n')
     daemon = Daemon(tmp_path / "log")
     assert daemon.stop() == 0
     assert "\x1b" not in daemon.text and "\\x1b[2J" in daemon.text

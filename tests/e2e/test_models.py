@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from imgscore.embedders import catalogue, lite0_spec, manifest, registry
 from imgscore.embedders.manifest import FileFacts, Manifest
 from imgscore.errors import NoDaemonError
@@ -45,7 +45,7 @@ def until(daemon: Daemon, wanted: Callable[[dict[str, Any]], bool]) -> dict[str,
     deadline = time.monotonic() + 60
     status: dict[str, Any] = {}
     while time.monotonic() < deadline:
-        if places.socket_path().exists():
+        if paths.socket_path().exists():
             with contextlib.suppress(AssertionError, NoDaemonError):
                 if wanted(status := daemon.status()):
                     return status
@@ -61,7 +61,7 @@ def done(status: dict[str, Any]) -> int:
 
 def check_scores(inbox: Path, model: str) -> None:
     """Every inbox file has the current head's score, from its vector under this model."""
-    context = Context(places.store_folder(), places.heads_folder(), model, "cpu")
+    context = Context(paths.store_folder(), paths.heads_folder(), model, "cpu")
     with context.store, context.store.read() as txn:
         record = records.current_head(txn, "default")
         assert record is not None and record.embedder == context.spec.id
@@ -120,7 +120,7 @@ def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path)
     assert status["watches"][0]["scored"] == 188
     assert status["watches"][0]["labels"] == {"keep": 12, "trash": 10}
     check_scores(inbox, str(tiny))
-    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+    with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
         counts = {name: one.count for name, one in vectors.embedders(txn).items()}
     assert counts == {uform: 210, lite0_spec.ID: 210}
 
@@ -159,7 +159,7 @@ def test_a_model_that_cannot_be_used_is_refused(inbox: Path, start: Start, tmp_p
     daemon = start()
     before = daemon.settle()
     assert "imgscore model download uform3-small" in before["hint"]
-    config = places.config_file().read_text()
+    config = paths.config_file().read_text()
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text(
@@ -170,7 +170,7 @@ def test_a_model_that_cannot_be_used_is_refused(inbox: Path, start: Start, tmp_p
     for model, code in ((broken, 1), ("uform3-base", 3), ("uform4", 3)):
         answer = imgscore("model", "use", model)
         assert answer.code == code and "what to do" in answer.err
-    assert places.config_file().read_text() == config
+    assert paths.config_file().read_text() == config
     assert daemon.settle()["embedder"] == before["embedder"]
 
 
@@ -220,7 +220,7 @@ def test_a_damaged_model_is_no_files_fault(
 
 
 def test_a_missing_device_is_said_once(inbox: Path, start: Start) -> None:
-    config = places.config_file()
+    config = paths.config_file()
     config.write_text('device = "directml"\n' + config.read_text())
     put(inbox, "sun", 6)
     daemon = start()
@@ -270,7 +270,7 @@ def test_compact_under_a_daemon_keeps_the_file(inbox: Path, start: Start) -> Non
 def test_doctor_says_which_device_and_why(inbox: Path) -> None:
     (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
     assert row["state"] == "ok" and "CPU" in row["detail"]
-    config = places.config_file()
+    config = paths.config_file()
     config.write_text('device = "directml"\n' + config.read_text())
     (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
     assert row["state"] == "warning" and "onnxruntime-directml" in row["detail"]
@@ -285,7 +285,7 @@ def test_names_teach_where_they_are_asked_for(
     inbox: Path, start: Start, tiny: Path, uform: bool
 ) -> None:
     """Pictures of one kind under two kinds of names; nothing is embedded twice for it."""
-    config = places.config_file()
+    config = paths.config_file()
     model = f'model = "{tiny}"\n' if uform else ""
     config.write_text(f"{model}use_filename = true\n{config.read_text()}")
     suns = put(inbox, "sun", 60)
@@ -311,7 +311,7 @@ def test_names_teach_where_they_are_asked_for(
     status = until(daemon, lambda one: one["embedder"] == without and not one["pending"])
     assert status["head"] == "2" and status["embedding_anew"] is None
     assert auc(newest_first(inbox), "beach") < told_apart
-    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+    with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
         assert {name: one.count for name, one in vectors.embedders(txn).items()} == {without: 60}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import config_edit, places
+from imgscore import config_edit, paths
 from tests.buses import bus
 from tests.conftest import put
 from tests.daemon.test_notifications import Server
@@ -17,8 +17,8 @@ Start = Callable[..., Daemon]
 
 @pytest.mark.parametrize("level", ["important", "all", "off"])
 def test_what_the_desktop_is_told(inbox: Path, start: Start, level: str) -> None:
-    text = config_edit.with_setting(places.config_file().read_text(), "notifications", level)
-    places.config_file().write_text(text)
+    text = config_edit.with_setting(paths.config_file().read_text(), "notifications", level)
+    paths.config_file().write_text(text)
     with bus() as address, closing((server := Server(address)).service):
         daemon = start(DBUS_SESSION_BUS_ADDRESS=address)
         suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)

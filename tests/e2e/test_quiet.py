@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from imgscored.power import UPOWER
 
-from imgscore import places
+from imgscore import paths
 from tests.buses import Service, bus
 from tests.conftest import put
 from tests.e2e.conftest import FAST, Daemon, imgscore
@@ -44,7 +44,7 @@ def upower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upower]:
 def test_embedding_and_training_wait_for_the_power(
     inbox: Path, start: Start, upower: Upower
 ) -> None:
-    places.config_file().write_text(
+    paths.config_file().write_text(
         f'[[watch]]\ninbox = "{inbox}"\n{FAST}'.replace('on_battery = "work"\n', "")
     )
     daemon = start()

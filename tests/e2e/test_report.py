@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from tests.conftest import put
 from tests.e2e.conftest import imgscore
 from tests.report.conftest import browser  # noqa: F401 - a fixture
@@ -97,7 +97,7 @@ def test_the_page_in_a_browser(library: Path, tmp_path: Path, page: "Page") -> N
     answer = imgscore("report", "--json")
     assert answer.code == 0, answer.err
     row = answer.row
-    file = places.report_folder() / "default.html"
+    file = paths.report_folder() / "default.html"
     assert row["page"] == str(file) and (row["images"], row["failures"]) == (57, 1)
     assert row["drawn"] == len(list((file.parent / "thumbnails").iterdir())) == 56  # one is a copy
     assert imgscore("report", "--json").row["drawn"] == 0
@@ -277,7 +277,7 @@ def test_the_page_elsewhere(library: Path, tmp_path: Path) -> None:
 def test_a_short_curve_is_better_than_none(library: Path) -> None:
     """What there was no time for is measured another time, and not by a quick report."""
     assert imgscore("report").code == 0
-    (data,) = places.cache_folder().rglob("default.json")
+    (data,) = paths.cache_folder().rglob("default.json")
     known = json.loads(data.read_text())
     known["evaluation"] |= {"left_out": 1, "doubled": 0.123}
     assert known["evaluation"]["curve"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from tests.conftest import put
 from tests.e2e.conftest import imgscore
 
@@ -63,7 +63,7 @@ def test_heads_are_kept_and_can_be_gone_back_to(taught: Path) -> None:
     assert score["head"] == "1" and score["score"] is not None
     assert [row["in_use"] for row in imgscore("heads", "list", "--json").rows] == [True, False]
     assert imgscore("heads", "use", "99").code == 1
-    own = places.heads_folder() / "default" / "2.safetensors"
+    own = paths.heads_folder() / "default" / "2.safetensors"
     imported = imgscore("heads", "import", own, "--json").row
     assert (imported["head"], imported["in_use"]) == ("3", True)
     score = imgscore("score", taught / "sun-016.png", "--json").row
@@ -84,7 +84,7 @@ def test_a_table_goes_out_and_comes_in(taught: Path, tmp_path: Path) -> None:
     assert values[hashlib.sha256(kept).hexdigest()] == 1
     assert sorted(map(str, values.values())).count("None") == 8
 
-    places.store_folder().rename(tmp_path / "old")
+    paths.store_folder().rename(tmp_path / "old")
     answer = imgscore("import", table, "--json")
     assert answer.code == 0, answer.err
     counts = {"rows": 40, "labels": 32, "embeddings": 40, "taste": "default", "error": None}

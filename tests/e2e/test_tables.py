@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from tests.conftest import put
 from tests.e2e.conftest import imgscore
 
@@ -74,7 +74,7 @@ def test_every_name_and_label_comes_back(taught: Path, tmp_path: Path) -> None:
     (odd,) = [name for name in columns["filename"] if "odd" in name]
     assert odd.endswith("odd\nname \\udcff\\udcfe.png")
     assert {type(one) for one in columns["val"]} == {float, type(None)}
-    places.store_folder().rename(tmp_path / "the-old-store")
+    paths.store_folder().rename(tmp_path / "the-old-store")
     (taught / "keep").rename(tmp_path / "away")  # so that only the table says what is liked
     first = imgscore("import", table, "--json").row
     again = imgscore("import", table, "--json").row
@@ -118,7 +118,7 @@ def test_names_are_in_the_table_and_images_come_back(taught: Path, tmp_path: Pat
     def width(table: Path) -> int:
         return len(parquet.read_table(table)["uform_emb"][0])
 
-    config = places.config_file()
+    config = paths.config_file()
     plain, named = tmp_path / "plain.parquet", tmp_path / "named.parquet"
     imgscore("export", plain)
     alone = config.read_text()
@@ -128,14 +128,14 @@ def test_names_are_in_the_table_and_images_come_back(taught: Path, tmp_path: Pat
     for number, (table, text) in enumerate(
         itertools.product((plain, named), (alone, config.read_text()))
     ):
-        places.store_folder().rename(tmp_path / f"store-{number}")
+        paths.store_folder().rename(tmp_path / f"store-{number}")
         config.write_text(text)
         assert imgscore("import", table, "--json").row["embeddings"] == 14
 
 
 @pytest.mark.parametrize("name", ["nothing.parquet", "config.toml"])
 def test_a_file_that_is_no_table_is_a_mistake_in_the_call(name: str, inbox: Path) -> None:
-    table = places.config_file().with_name(name)
+    table = paths.config_file().with_name(name)
     refused = imgscore("import", table)
     assert refused.code == 2 and name in refused.err
 

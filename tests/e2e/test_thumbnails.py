@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgscore import places
+from imgscore import paths
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Daemon, imgscore
 
@@ -88,7 +88,7 @@ def test_a_cache_that_was_deleted_under_the_daemon(inbox: Path, start: Start) ->
     taught(inbox)
     daemon = start()
     daemon.settle()
-    shutil.rmtree(places.cache_folder())
+    shutil.rmtree(paths.cache_folder())
     answer = imgscore("report", "--quick", "--json")
     assert answer.code == 0 or "imgscore stop" in json.loads(answer.err)["remedy"], answer.err
     daemon.stop()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from tests.conftest import put
 from tests.e2e.conftest import Daemon, imgscore
 
@@ -31,7 +31,7 @@ def test_an_inbox_that_goes_and_comes_back(inbox: Path, start: Start) -> None:
     for kind, folder in (("sun", "keep"), ("text", "trash")):
         for path in put(inbox, kind, 5)[:2]:
             path.rename(inbox / folder / path.name)
-    with places.config_file().open("a") as file:
+    with paths.config_file().open("a") as file:
         file.write("poll = 1\n")
     daemon = start()
     assert daemon.settle()["watches"][0]["labels"] == {"keep": 2, "trash": 2}
@@ -81,7 +81,7 @@ def small_disk(environment: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk(small_disk: Path, inbox: Path, start: Start) -> None:
-    with places.config_file().open("a") as file:
+    with paths.config_file().open("a") as file:
         file.write("free_mb = 0\n")
     for kind, folder in (("sun", "keep"), ("text", "trash")):
         for path in put(inbox, kind, 6)[:3]:
@@ -101,8 +101,8 @@ def test_a_full_disk(small_disk: Path, inbox: Path, start: Start) -> None:
 
 
 def test_little_free_space_is_a_pause(inbox: Path, start: Start) -> None:
-    free = shutil.disk_usage(places.data_folder().parent).free
-    with places.config_file().open("a") as file:
+    free = shutil.disk_usage(paths.data_folder().parent).free
+    with paths.config_file().open("a") as file:
         file.write(f"free_mb = {2 * free // 10**6}\n")
     path = put(inbox, "sun", 3)[0]
     alone = imgscore("label", "keep", path, "--json")
@@ -133,12 +133,12 @@ def test_files_that_may_not_be_read(inbox: Path, start: Start) -> None:
 
 def test_a_config_that_goes_wrong_while_the_daemon_runs(inbox: Path, start: Start) -> None:
     daemon = start()
-    good = places.config_file().read_text()
-    places.config_file().write_text(good + "[[watch]]\ninbox = 3\n")
+    good = paths.config_file().read_text()
+    paths.config_file().write_text(good + "[[watch]]\ninbox = 3\n")
     daemon.process.send_signal(signal.SIGHUP)
     await_status(daemon, lambda status: bool(status["troubles"]))
     assert daemon.process.poll() is None
-    places.config_file().write_text(good)
+    paths.config_file().write_text(good)
     daemon.process.send_signal(signal.SIGHUP)
     await_status(daemon, lambda status: not status["troubles"])
     assert imgscore("status").code == 0

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from imgscore.engine.siblings import digest_of
 from imgscore.reconcile.rules import MOVE_WINDOW_NS
 from imgscore.store import deletions, labels
@@ -77,14 +77,14 @@ def test_deleted_is_trash_and_restored_is_cleared(watched: World, tool: tuple[st
     with watched.engine() as engine:
         watched.settle(engine)
         trash(tool, file, kept)
-        before = snapshot(places.trash_folder())
+        before = snapshot(paths.trash_folder())
         assert len(before) >= 6
         watched.settle(engine)
         with engine.house.store.read() as txn:
             for one in (of_file, of_kept):
                 found = labels.current(txn, "default", one)
                 assert found is not None and (found.label, found.source) == ("trash", "xdg_trash")
-        assert snapshot(places.trash_folder()) == before  # read only
+        assert snapshot(paths.trash_folder()) == before  # read only
         restore(file)
         watched.settle(engine)
         with engine.house.store.read() as txn:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from imgscore.engine import deletions
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
@@ -24,18 +24,18 @@ def watched(world: World) -> World:
     world.watch = {"xdg_trash": True}
     world.inbox.mkdir(parents=True)
     for name in ("files", "info"):
-        (places.trash_folder() / name).mkdir(parents=True)
+        (paths.trash_folder() / name).mkdir(parents=True)
     return world
 
 
 def lay(origin: Path, content: str | None = None) -> str:
     """Into the trash: a file that is there, or, with `content`, that no engine ever saw."""
-    lying = places.trash_folder() / "files" / origin.name
+    lying = paths.trash_folder() / "files" / origin.name
     if content is None:
         origin.rename(lying)
     else:
         lying.write_text(content)
-    info = places.trash_folder() / "info" / f"{origin.name}.trashinfo"
+    info = paths.trash_folder() / "info" / f"{origin.name}.trashinfo"
     info.write_text(f"[Trash Info]\nPath={origin}\nDeletionDate=2026-01-02T03:04:05\n")
     return lying.read_text()
 
@@ -69,7 +69,7 @@ def test_what_is_cut_short_while_the_look_goes_on_is_repeated(
 ) -> None:
     monkeypatch.setattr(deletions, "SLICE", 1)
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
-    os.utime(places.trash_folder() / "info", (LONG_AGO, LONG_AGO))  # a listing that stays
+    os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))  # a listing that stays
     with watched.engine() as engine:
         for number in range(1, 9):
             answer_first(engine, f"{number}.jpg", Moving())
@@ -83,7 +83,7 @@ def test_what_a_full_disk_keeps_from_being_written_is_found_again(
     monkeypatch.setattr(deletions, "SLICE", 1)
     monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.0)
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
-    os.utime(places.trash_folder() / "info", (LONG_AGO, LONG_AGO))
+    os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))
     with watched.engine() as engine:
         room = engine.looker.deletions
         record, full = room._record, [True]
@@ -124,7 +124,7 @@ def test_what_has_left_the_trash_is_forgotten(watched: World) -> None:
             watched.settle(engine)
             watched.settle(engine)
             assert [len(one) for one in room._settled.values()] == [1]
-            for file in places.trash_folder().glob("*/*"):
+            for file in paths.trash_folder().glob("*/*"):
                 file.unlink()
         watched.settle(engine)
         assert [len(one) for one in room._settled.values()] == [0]
@@ -137,7 +137,7 @@ def test_restored_while_another_takes_its_name(watched: World, seen_first: bool)
     content = lay(file)
     watched.settled()
     aside = watched.folder / "aside.jpg"
-    (places.trash_folder() / "files" / "a.jpg").rename(aside)
+    (paths.trash_folder() / "files" / "a.jpg").rename(aside)
     other = lay(watched.inbox / "sub" / "a.jpg", "0.7 another")
     if seen_first:
         watched.settled()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from imgscore.engine.engine import Engine
-from imgscore.places import head_file
+from imgscore.paths import head_file
 from imgscore.store import counts, records
 from imgscore.store.schema import HeadRecord
 from imgscore.work.tasks import Answer, Looked, Task, Train, Trained

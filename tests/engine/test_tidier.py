@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from imgscore import places
+from imgscore import paths
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine import tidier
 from imgscore.engine.engine import Engine
@@ -49,7 +49,7 @@ def runs(txn: Txn) -> str:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    with Store(places.store_folder()) as store:
+    with Store(paths.store_folder()) as store:
         yield store
 
 
@@ -60,7 +60,7 @@ def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def tidy() -> None:
         config = Config(daemon=DaemonConfig(free_mb=0))
-        with Engine(store, config, places.heads_folder()) as engine:
+        with Engine(store, config, paths.heads_folder()) as engine:
             engine.tidier.due()
             deadline = time.monotonic() + 60
             while engine.tidier._due or engine.house.pool.busy or engine.tidier._left:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.order.markers import find_markers
+from imgscore.system.sync_markers import find_markers
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from imgscored.schedule import AFTER_START, next_backup
 
-from imgscore import places
+from imgscore import paths
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
@@ -31,7 +31,7 @@ EVEN = 1_700_000_000 * 10**9
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    with Store(places.store_folder()) as store:
+    with Store(paths.store_folder()) as store:
         yield store
 
 
@@ -42,7 +42,7 @@ def label(txn: Txn, number: int) -> None:
 @pytest.fixture
 def engine(store: Store) -> Iterator[Engine]:
     config = Config(daemon=DaemonConfig(free_mb=0, backups_kept=2))
-    with Engine(store, config, places.heads_folder()) as engine:
+    with Engine(store, config, paths.heads_folder()) as engine:
         yield engine
 
 
@@ -53,7 +53,7 @@ def written(engine: Engine) -> list[Path]:
         engine.step(0.05)
         if not engine.house.pool.thinking:
             break
-    return backups.kept(places.backups_folder(), datetime.now(UTC))
+    return backups.kept(paths.backups_folder(), datetime.now(UTC))
 
 
 def test_the_last_are_kept_and_nothing_is_copied_twice(
@@ -68,31 +68,31 @@ def test_the_last_are_kept_and_nothing_is_copied_twice(
     assert [one.name for one in found] == ["2026-11-21T00-00-00Z", "2026-11-22T00-00-00Z"]
     assert written(engine) == found  # nothing has changed
     assert read_all(found[-1]) > read_all(found[0])
-    assert not list(places.backups_folder().glob("*.partial"))
+    assert not list(paths.backups_folder().glob("*.partial"))
 
 
 def test_it_leaves_the_disk_its_free_space(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    floor = shutil.disk_usage(places.data_folder()).free // 10**6 + 1000
+    floor = shutil.disk_usage(paths.data_folder()).free // 10**6 + 1000
     config = Config(daemon=DaemonConfig(free_mb=floor))
-    with Engine(store, config, places.heads_folder()) as engine:
+    with Engine(store, config, paths.heads_folder()) as engine:
         monkeypatch.setattr(engine.looker, "hint_all", lambda: None)
         assert written(engine) == []
         assert "free" in engine.house.notes["backup"]
 
 
 def test_a_folder_that_takes_nothing_is_said(engine: Engine) -> None:
-    places.backups_folder().touch()  # a file in the folder's place
+    paths.backups_folder().touch()  # a file in the folder's place
     assert written(engine) == []
     assert "backups" in engine.house.notes["backup"]
-    places.backups_folder().unlink()
+    paths.backups_folder().unlink()
     assert len(written(engine)) == 1
     assert "backup" not in engine.house.notes
 
 
 def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
-    folder = places.backups_folder()
+    folder = paths.backups_folder()
     left = folder / "2026-11-21T00-00-00Z.partial"
-    backup.write(store, places.heads_folder(), left)
+    backup.write(store, paths.heads_folder(), left)
     (folder / "2026-11-20T00-00-00Z").mkdir()  # and one without a store
     assert backups.kept(folder, NOW) == []
     backups.partial(folder, NOW)
@@ -100,10 +100,10 @@ def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
 
 
 def test_two_of_one_second(store: Store) -> None:
-    folder = places.backups_folder()
+    folder = paths.backups_folder()
     for _ in range(2):
         written = backups.partial(folder, NOW)
-        backup.write(store, places.heads_folder(), written)
+        backup.write(store, paths.heads_folder(), written)
         backups.finish(written, 3)
     assert [backups.moment(one) - NOW for one in backups.kept(folder, NOW + timedelta(days=1))] == [
         timedelta(0),
@@ -113,10 +113,10 @@ def test_two_of_one_second(store: Store) -> None:
 
 def test_one_of_the_future_is_not_the_newest(store: Store) -> None:
     """It was made before the clock was set back, and must not cost the ones that follow."""
-    folder = places.backups_folder()
+    folder = paths.backups_folder()
     for moment in (NOW + timedelta(days=365), NOW, NOW + timedelta(days=1)):
         written = backups.partial(folder, moment)
-        backup.write(store, places.heads_folder(), written)
+        backup.write(store, paths.heads_folder(), written)
         whole = backups.finish(written, 1)
         assert backups.kept(folder, moment) == [whole]
     (folder / "2026-11-2Z").mkdir()  # no moment at all
@@ -147,7 +147,7 @@ def test_what_was_not_written_is_due_still(
                 engine.keeper.advance()
     for _ in range(400):
         engine.step(0.05)
-        if backups.kept(places.backups_folder(), datetime.now(UTC)):
+        if backups.kept(paths.backups_folder(), datetime.now(UTC)):
             return
     raise AssertionError("no backup")
 
@@ -160,8 +160,8 @@ def test_when_the_next_is_due(store: Store) -> None:
         (timedelta(days=9), soon),
         (timedelta(days=-365), soon),  # the clock was set back, and nobody knows by how much
     ):
-        folder = places.backups_folder() / backups.name(NOW - ago)
-        backup.write(store, places.heads_folder(), folder)
+        folder = paths.backups_folder() / backups.name(NOW - ago)
+        backup.write(store, paths.heads_folder(), folder)
         assert next_backup(NOW, day) == wanted
         shutil.rmtree(folder)
 
@@ -176,14 +176,14 @@ def test_the_way_back(store: Store, tmp_path: Path) -> None:
         originals.record(txn, DIGEST, Original(os.fsencode(path), 5, 5, EVEN))
 
     store.commit(before)
-    backup.write(store, places.heads_folder(), tmp_path / "backup")
+    backup.write(store, paths.heads_folder(), tmp_path / "backup")
     store.close()
     dates = {os.fsencode(path): EVEN + 4 * 10**9}
     aside = backups.restore(
-        tmp_path / "backup", places.store_folder(), places.heads_folder(), dates.get
+        tmp_path / "backup", paths.store_folder(), paths.heads_folder(), dates.get
     )
     assert aside is not None and (aside / "data.mdb").is_file()
-    with Store(places.store_folder()) as again, again.read() as txn:
+    with Store(paths.store_folder()) as again, again.read() as txn:
         assert labels.current(txn, "default", DIGEST) is not None
         held = originals.at(txn, DIGEST, os.fsencode(path))
     assert held is not None and held.original_ns == 5
@@ -195,7 +195,7 @@ def test_killed_on_the_way_back(
 ) -> None:
     """After any of its renames there is a store: without one, a daemon would begin anew."""
     store.commit(lambda txn: label(txn, 1))
-    backup.write(store, places.heads_folder(), tmp_path / "backup")
+    backup.write(store, paths.heads_folder(), tmp_path / "backup")
     store.close()
 
     class Killed(BaseException):
@@ -213,48 +213,48 @@ def test_killed_on_the_way_back(
         monkeypatch.setattr(os, way, then_killed)
     with pytest.raises(Killed):
         backups.restore(
-            tmp_path / "backup", places.store_folder(), places.heads_folder(), lambda path: None
+            tmp_path / "backup", paths.store_folder(), paths.heads_folder(), lambda path: None
         )
     assert done
-    with Store(places.store_folder(), readonly=True) as again, again.read() as txn:
+    with Store(paths.store_folder(), readonly=True) as again, again.read() as txn:
         assert labels.current(txn, "default", DIGEST) is not None
 
 
 def test_what_is_no_backup_changes_nothing(store: Store, tmp_path: Path) -> None:
     store.close()
-    before = (places.store_folder() / "data.mdb").read_bytes()
+    before = (paths.store_folder() / "data.mdb").read_bytes()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/data.mdb").write_bytes(b"x" * 9000)
     for folder in (tmp_path / "nothing", tmp_path / "broken"):
         with pytest.raises(StoreError):
-            backups.restore(folder, places.store_folder(), places.heads_folder(), lambda path: None)
-    assert (places.store_folder() / "data.mdb").read_bytes() == before
+            backups.restore(folder, paths.store_folder(), paths.heads_folder(), lambda path: None)
+    assert (paths.store_folder() / "data.mdb").read_bytes() == before
 
 
 def test_it_is_verified_only_after_a_crash(tmp_path: Path) -> None:
-    with Store(places.store_folder()) as store:
+    with Store(paths.store_folder()) as store:
         for number in range(400):
             store.commit(lambda txn, number=number: label(txn, number))
-    file = places.store_folder() / "data.mdb"
+    file = paths.store_folder() / "data.mdb"
     whole = file.read_bytes()
     code = (
-        "import os; from imgscore import places; from imgscore.store.lock import StoreLock; "
-        "lock = StoreLock(places.data_folder()); os._exit(9)"
+        "import os; from imgscore import paths; from imgscore.store.lock import StoreLock; "
+        "lock = StoreLock(paths.data_folder()); os._exit(9)"
     )
     for damaged in (whole[: len(whole) // 2], whole[:8192] + bytes(len(whole) - 8192)):
         subprocess.run([sys.executable, "-c", code], check=False)
-        with StoreLock(places.data_folder()) as lock:
+        with StoreLock(paths.data_folder()) as lock:
             assert lock.left_open
             file.write_bytes(whole)
-            after_a_crash(lock, places.store_folder())
+            after_a_crash(lock, paths.store_folder())
             file.write_bytes(damaged)
             with pytest.raises(StoreError, match="damaged") as caught:
-                after_a_crash(lock, places.store_folder())
+                after_a_crash(lock, paths.store_folder())
             assert "imgscore db restore" in caught.value.remedy
         assert file.read_bytes() == damaged
-        with StoreLock(places.data_folder()) as lock:
+        with StoreLock(paths.data_folder()) as lock:
             assert not lock.left_open
-            after_a_crash(lock, places.store_folder())  # let go of well: nothing is read
+            after_a_crash(lock, paths.store_folder())  # let go of well: nothing is read
 
 
 @pytest.mark.parametrize("tables", [TABLES[:15], TABLES[:3]], ids=["older", "killed at first"])
@@ -262,13 +262,13 @@ def test_a_store_with_fewer_tables_is_whole(
     tables: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An older imgscore made it, whose lock never says that it was closed; or it was just begun."""
-    folder = places.store_folder()
+    folder = paths.store_folder()
     assert "deletions" not in tables
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "TABLES", tables)
         Store(folder).close()
-    (places.data_folder() / "lock").write_text("1234")
-    with StoreLock(places.data_folder()) as lock:
+    (paths.data_folder() / "lock").write_text("1234")
+    with StoreLock(paths.data_folder()) as lock:
         after_a_crash(lock, folder)
         with Store(folder, readonly=True) as store, store.read() as txn:
             for one in (txn.table("deletions"), txn.table("places")):
@@ -282,7 +282,7 @@ def test_a_store_with_fewer_tables_is_whole(
 
 def test_a_store_that_takes_too_long_to_verify_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "MOST_SECONDS", 0.01)
-    Store(places.store_folder()).close()
-    (places.data_folder() / "lock").write_text("1234")
-    with StoreLock(places.data_folder()) as lock:
-        after_a_crash(lock, places.store_folder())
+    Store(paths.store_folder()).close()
+    (paths.data_folder() / "lock").write_text("1234")
+    with StoreLock(paths.data_folder()) as lock:
+        after_a_crash(lock, paths.store_folder())

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from imgscore import unit
+from imgscore.system import systemd
 from tests.conftest import put
 
 BIN = Path(sys.executable).parent
@@ -83,7 +83,7 @@ class Box:
 
     def show(self, name: str) -> str:
         """A property of the service."""
-        return self.run("systemctl", "--user", "show", "-P", name, unit.NAME).strip()
+        return self.run("systemctl", "--user", "show", "-P", name, systemd.NAME).strip()
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
         """`systemctl --user`."""
@@ -102,7 +102,7 @@ class Box:
         """Wait until it is so."""
         deadline = time.monotonic() + SECONDS
         while not what():
-            assert time.monotonic() < deadline, self.systemctl("status", unit.NAME, check=False)
+            assert time.monotonic() < deadline, self.systemctl("status", systemd.NAME, check=False)
             time.sleep(0.05)  # systemd's own word is what is awaited
 
     def kill(self, pid: int, number: signal.Signals) -> None:
@@ -116,7 +116,7 @@ class Box:
 
     def change_unit(self, *lines: str) -> None:
         """Settings of the service that hold for this test."""
-        folder = f".config/systemd/user/{unit.NAME}.d"
+        folder = f".config/systemd/user/{systemd.NAME}.d"
         self.run("mkdir", "--parents", folder)
         text = "\n".join(("[Service]", "RestartSec=100ms", *lines, ""))
         (self.home / folder / "test.conf").write_text(text)

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from imgscore import unit
+from imgscore.system import systemd
 from tests.systemd.conftest import BIN, Box
 
 INTRUDER = Path(__file__).parents[1] / "intruder"
@@ -212,7 +212,7 @@ def test_the_doctor_knows_the_service(box: Box) -> None:
     box.systemctl("start", "imgscored")
     assert service()[0] == "warning"
     # As after a reinstallation elsewhere.
-    file = box.home / ".config/systemd/user" / unit.NAME
+    file = box.home / ".config/systemd/user" / systemd.NAME
     text = file.read_text()
     file.write_text(text.replace(str(BIN), "/home/box/gone"))
     state, detail, remedy = service()

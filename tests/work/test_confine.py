@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.confine import kernel_support
 from imgscore.store.store import Store
+from imgscore.system.landlock import kernel_support
 from imgscore.work.pool import Pool, WorkerSettings
 from imgscore.work.tasks import Look, Looked
 from tests.conftest import draw
@@ -18,7 +18,7 @@ INTRUDER = Path(__file__).parents[1] / "intruder"
 CONFINED = """
 import sys
 from pathlib import Path
-from imgscore.confine import confine_writes
+from imgscore.system.landlock import confine_writes
 assert confine_writes([Path(sys.argv[1]), Path("/missing")])
 exec(sys.argv[2])
 """

@@ -14,7 +14,7 @@ from imgscore.embedders import lite0_spec
 from imgscore.heads.kernel import KernelHead
 from imgscore.images.decode import Picture
 from imgscore.images.traits import Traits
-from imgscore.places import head_file
+from imgscore.paths import head_file
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store, Txn

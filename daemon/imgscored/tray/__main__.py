@@ -4,11 +4,12 @@ import argparse
 import sys
 import time
 
-from imgscore import desktop, places
+from imgscore import paths
 from imgscore.cli.output import complain
-from imgscore.desktop import Backend
 from imgscore.errors import ImgscoreError, NoDesktopError
 from imgscore.store.lock import BusyError, StoreLock
+from imgscore.system import tray_backend
+from imgscore.system.tray_backend import Backend
 
 LOOK_SECONDS = 1.0
 
@@ -21,7 +22,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         backend = _find_backend(arguments.wait)
-        with StoreLock(places.runtime_folder() / "tray"):
+        with StoreLock(paths.runtime_folder() / "tray"):
             from imgscored.tray.tray import Tray
 
             Tray(backend).run()
@@ -37,7 +38,7 @@ def _find_backend(seconds: float) -> Backend:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return desktop.find_backend()
+            return tray_backend.find_backend()
         except NoDesktopError:
             if time.monotonic() >= deadline:
                 raise

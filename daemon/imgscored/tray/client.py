@@ -4,7 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
-from imgscore import control, places
+from imgscore import control, paths
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.verbs.base import Result, Row
 
@@ -19,7 +19,7 @@ def status() -> Row | None:
 
 def ask(verb: str, arguments: dict[str, Any], seconds: float | None = None) -> list[Row]:
     """The rows that the daemon answers. Raises ImgscoreError; `seconds`: how long it may think."""
-    connection = control.connect(places.socket_path())
+    connection = control.connect(paths.socket_path())
     if connection is None:
         raise NoDaemonError("imgscore is not running", "start it with: imgscore start")
     with connection:

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from imgscore import places
-from imgscore.desktop import Backend, import_gi
+from imgscore import paths
 from imgscore.errors import NoDesktopError
+from imgscore.system.tray_backend import Backend, import_gi
 
 
 class _NoNotifier:
@@ -35,8 +35,8 @@ def make(
     os.environ["PYSTRAY_BACKEND"] = backend
     if backend == "gtk":
         os.environ["GDK_BACKEND"] = "x11"
-    places.runtime_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    tempfile.tempdir = os.fspath(places.runtime_folder())  # pystray hands icons on as files
+    paths.runtime_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    tempfile.tempdir = os.fspath(paths.runtime_folder())  # pystray hands icons on as files
     try:
         import pystray
     except ImportError as error:

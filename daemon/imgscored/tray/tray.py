@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from imgscore.desktop import Backend
 from imgscore.errors import ImgscoreError
+from imgscore.system.tray_backend import Backend
 from imgscored.tray import client, icon, menu
 from imgscored.tray.drawing import draw
 from imgscored.tray.face import Face, face, shortened

@@ -4,7 +4,7 @@ import hashlib
 import time
 from pathlib import Path
 
-from imgscore import places
+from imgscore import paths
 from imgscore.store import labels
 from imgscore.store.schema import LabelEvent, pack
 from imgscore.store.store import Store
@@ -32,7 +32,7 @@ def append_label_with_move(source: Path, target: Path) -> str:
         ((bytes(source), bytes(target)),),
     )
     assert pack(event)[0] == 0x97  # an array of seven
-    with Store(places.store_folder()) as store:
+    with Store(paths.store_folder()) as store:
         store.commit(lambda txn: labels.append(txn, event))
     return digest.hexdigest()
 
@@ -79,6 +79,6 @@ def test_review_undo_gives_a_sibling_its_own_label_back(inbox: Path) -> None:
 
 def labels_of(digests: list[str]) -> list[str | None]:
     """The labels that hold."""
-    with Store(places.store_folder(), readonly=True) as store, store.read() as txn:
+    with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
         found = [labels.current(txn, "default", bytes.fromhex(one)) for one in digests]
     return [one.label if one else None for one in found]

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-from imgscore import desktop as part
 from imgscore.errors import NoDesktopError
+from imgscore.system import tray_backend as part
 from tests.e2e.conftest import BIN
 
 Xdisplay = pytest.importorskip("Xlib.display", reason="pip install 'imgscore[tray]'")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from imgscore import desktop as part
-from imgscore import places
+from imgscore import paths
+from imgscore.system import tray_backend as part
 from tests.conftest import put
 from tests.e2e.conftest import BIN, Daemon
 from tests.e2e.tray.conftest import Desktop, await_it
@@ -108,7 +108,7 @@ def test_on_a_panel_that_takes_icons_over_the_bus(
 def test_work_is_counted(desktop: Desktop, inbox: Path, start: Start) -> None:
     desktop.tray()
     desktop.icon()
-    with places.config_file().open("a") as file:
+    with paths.config_file().open("a") as file:
         file.write("workers = 1\n")  # of the daemon: all of them have to be stopped
     daemon = start()
     put(inbox, "sun", 12)

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from imgscore import shipped
 from imgscore.errors import ImgscoreError
+from imgscore.system import installation
 
 NAME = "imgscored.service"
 # The unit as it is shipped can be used as it is where imgscored is on the manager's path.
@@ -39,7 +39,7 @@ class State(NamedTuple):
 
 def path() -> Path:
     """Where the unit is installed to."""
-    return shipped.user_config_folder() / "systemd" / "user" / NAME
+    return installation.user_config_folder() / "systemd" / "user" / NAME
 
 
 def is_usable() -> bool:
@@ -110,12 +110,12 @@ def wanted() -> str:
     """The unit that belongs to this very program: with its own path, and the places it uses."""
     places = ((name, os.environ.get(name, "")) for name in PLACES)
     lines = [
-        f"Environment={shipped.quoted(f'{name}={value}')}\n"
+        f"Environment={installation.quoted(f'{name}={value}')}\n"
         for name, value in places
         if value.startswith("/")
     ]
-    lines.append(f"ExecStart={shipped.exec_quoted(shipped.program('imgscored'))}\n")
-    return shipped.template(NAME).read_text(encoding="utf-8").replace(START, "".join(lines))
+    lines.append(f"ExecStart={installation.exec_quoted(installation.program('imgscored'))}\n")
+    return installation.template(NAME).read_text(encoding="utf-8").replace(START, "".join(lines))
 
 
 def _executable(text: str) -> Path:

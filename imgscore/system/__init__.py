@@ -1,0 +1,1 @@
+"""The operating system around imgscore: installation, systemd, Landlock, mounts and the tray."""
