@@ -19,7 +19,7 @@ from make_lite0 import TAPPED_BLOCKS
 from numpy.typing import NDArray
 
 from imgscore.embedders import lite0_spec
-from imgscore.embedders.session import make_session
+from imgscore.embedders.onnx_session import make_session
 from imgscore.images.decode import decode
 from imgscore.images.views import views
 

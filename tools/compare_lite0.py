@@ -18,7 +18,7 @@ from PIL import Image
 
 from imgscore.embedders import lite0_spec
 from imgscore.embedders.lite0 import pool
-from imgscore.embedders.session import make_session
+from imgscore.embedders.onnx_session import make_session
 from imgscore.errors import ImageError
 from imgscore.images import pixels as pixels_module
 from imgscore.images.decode import decode

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders import lite0_spec
-from imgscore.embedders.session import make_session
+from imgscore.embedders.onnx_session import make_session
 
 Pixels = NDArray[np.uint8]
 SHAPES = ((224, 224), (192, 256), (160, 288))

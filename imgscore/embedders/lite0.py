@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from imgscore.embedders import lite0_spec
 from imgscore.embedders.base import Embedder, Section
-from imgscore.embedders.session import CPU, make_session
+from imgscore.embedders.onnx_session import CPU, make_session
 from imgscore.errors import ImgscoreError
 from imgscore.images.views import views
 

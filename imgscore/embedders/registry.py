@@ -10,7 +10,7 @@ from typing import NamedTuple
 from imgscore import paths
 from imgscore.embedders import catalogue, devices, lite0_spec
 from imgscore.embedders.base import Embedder, Section
-from imgscore.embedders.name_spec import HASHED, HASHED_DIM, SECTION
+from imgscore.embedders.filename_spec import HASHED, HASHED_DIM, SECTION
 from imgscore.embedders.uform_spec import Folder, open_folder
 from imgscore.errors import ConfigError
 
@@ -66,9 +66,9 @@ def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> 
 
         embedder: Embedder = lite0.load(providers=choice.providers)
     else:
-        from imgscore.embedders import uform_model
+        from imgscore.embedders import uform
 
-        embedder = uform_model.load(uform_folder(model), providers=choice.providers)
+        embedder = uform.load(uform_folder(model), providers=choice.providers)
     warning = choice.warning or devices.settled(choice, embedder.providers).warning
     if warning and warn is not None:
         warn(warning)

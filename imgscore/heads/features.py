@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.base import Section
-from imgscore.embedders.name_spec import SECTION
+from imgscore.embedders.filename_spec import SECTION
 from imgscore.errors import UsageError
 from imgscore.heads.base import Examples, Floats, Half
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.embedders.session import make_session
+from imgscore.embedders.onnx_session import make_session
 from imgscore.heads.base import Floats, Half
 from imgscore.heads.features import TINY, Features
 

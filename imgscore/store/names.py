@@ -6,7 +6,7 @@ Only names whose vector costs something are here; hashed ones are made when they
 import hashlib
 import os
 
-from imgscore.embedders.name_spec import HASHED, words
+from imgscore.embedders.filename_spec import HASHED, words
 from imgscore.store.store import Txn
 
 _PREFIX = 8

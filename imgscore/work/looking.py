@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from imgscore.embedders import registry
-from imgscore.embedders.names import NameEncoder, uform_encoder
+from imgscore.embedders.filenames import NameEncoder, uform_encoder
 from imgscore.errors import ImageError, ImgscoreError, ModelError
 from imgscore.failpoints import step
 from imgscore.images import memory

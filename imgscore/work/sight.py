@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.embedders.name_spec import HASHED
-from imgscore.embedders.names import hashed
+from imgscore.embedders.filename_spec import HASHED
+from imgscore.embedders.filenames import hashed
 from imgscore.embedders.registry import Spec
 from imgscore.store import names, sightings, vectors
 from imgscore.store.schema import DIGEST_SIZE

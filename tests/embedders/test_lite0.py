@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgscore.embedders import lite0, lite0_spec
 from imgscore.embedders.base import Embedder, sections_of
-from imgscore.embedders.session import CPU, make_session
+from imgscore.embedders.onnx_session import CPU, make_session
 from imgscore.errors import ImgscoreError
 from imgscore.images import decode as decoding
 from imgscore.images.decode import Picture, decode

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.embedders.name_spec import HASHED_DIM, words
-from imgscore.embedders.names import hashed, uform_encoder
+from imgscore.embedders.filename_spec import HASHED_DIM, words
+from imgscore.embedders.filenames import hashed, uform_encoder
 from imgscore.embedders.uform_spec import open_folder
 from imgscore.errors import ImgscoreError
 from tests.embedders import uform_checkpoint

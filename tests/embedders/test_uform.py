@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgscore.embedders import manifest, registry, uform_model
+from imgscore.embedders import manifest, registry, uform
 from imgscore.embedders.base import Embedder
 from imgscore.embedders.manifest import FileFacts, Manifest
-from imgscore.embedders.session import make_session
+from imgscore.embedders.onnx_session import make_session
 from imgscore.embedders.uform_spec import open_folder
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.images.decode import Picture
@@ -117,7 +117,7 @@ def test_a_quantised_models_vector_does_not_depend_on_its_neighbours(quantised: 
     # In one batch of the session's own it would depend on them: the test proves something.
     session = make_session(quantised / "image_encoder.onnx")
     config = open_folder(quantised).image
-    prepared = np.concatenate([uform_model.prepare(one.pixels, config) for one in pictures])
+    prepared = np.concatenate([uform.prepare(one.pixels, config) for one in pictures])
     batch = session.run(["embeddings"], {"images": prepared})[0]
     assert not np.allclose(batch / np.linalg.norm(batch, axis=1)[:, None], together, atol=2e-3)
     assert cosines(together, by_uform(quantised)).min() >= 0.999

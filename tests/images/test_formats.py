@@ -48,7 +48,7 @@ def test_light_modules_import_nothing_heavy() -> None:
     """The idle daemon asks for names and embedder ids; it must not pay for Pillow or numpy."""
     code = (
         "import sys, imgscore.images.formats, imgscore.embedders.base,"
-        "imgscore.embedders.lite0_spec as spec, imgscore.embedders.session;"
+        "imgscore.embedders.lite0_spec as spec, imgscore.embedders.onnx_session;"
         "assert spec.ID and spec.DIM and spec.SECTIONS;"
         "print([m for m in ('PIL', 'numpy', 'onnxruntime', 'torch') if m in sys.modules])"
     )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from imgscore.embedders import manifest
 from imgscore.embedders.base import Embedder, Section
-from imgscore.embedders.session import CPU, make_session
+from imgscore.embedders.onnx_session import CPU, make_session
 from imgscore.embedders.uform_spec import Folder, ImageConfig
 from imgscore.errors import ImgscoreError
 

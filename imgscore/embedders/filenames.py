@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.embedders.name_spec import HASHED_DIM, words
+from imgscore.embedders.filename_spec import HASHED_DIM, words
 
 if TYPE_CHECKING:
     from imgscore.embedders.uform_spec import Folder
@@ -49,7 +49,7 @@ def uform_encoder(folder: Folder) -> NameEncoder:
 
     Raises ImgscoreError where the folder has no text encoder in ONNX.
     """
-    from imgscore.embedders.session import make_session
+    from imgscore.embedders.onnx_session import make_session
     from imgscore.embedders.uform_spec import TOKENIZER
     from imgscore.errors import ImgscoreError
 
