@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgscore.errors import ImgscoreError
-from imgscore.order.lineup import Lineup
+from imgscore.order.timeline import Lineup
 from imgscore.watches import Watch
 from imgscore.work.tasks import Intended
 

@@ -15,7 +15,7 @@ from imgscore.engine.base import House
 from imgscore.engine.errands import Errand, OrderState
 from imgscore.engine.looker import Looker
 from imgscore.errors import ImgscoreError, StoreError
-from imgscore.order.lineup import Lineup
+from imgscore.order.timeline import Lineup
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from imgscore.engine import siblings
 from imgscore.order.entries import Entry, File, Member, group
-from imgscore.order.lineup import Lineup
 from imgscore.order.plan import arrive, line_up
 from imgscore.order.ties import knots, tie_deviation
+from imgscore.order.timeline import Lineup
 from imgscore.reconcile.walk import look_at
 from imgscore.store import records, sightings
 from imgscore.store.schema import Sighting, Ties

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Literal, NamedTuple
 
-from imgscore.order.agreement import Standing, wanted_order
 from imgscore.order.entries import NANOSECONDS, Entry
-from imgscore.order.lineup import Lineup
 from imgscore.order.spacing import EARLIEST, STEP, space
+from imgscore.order.stable_order import Standing, wanted_order
+from imgscore.order.timeline import Lineup
 
 Direction = Literal["best-newest", "worst-newest"]
 

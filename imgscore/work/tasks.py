@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from imgscore.images.traits import Traits
-from imgscore.order.lineup import Packed
+from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
 

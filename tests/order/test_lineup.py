@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgscore.order.entries import NANOSECONDS, Entry, Member
-from imgscore.order.lineup import Lineup
 from imgscore.order.plan import Direction, Touch, arrive, line_up, plan
 from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP
+from imgscore.order.timeline import Lineup
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS + 123_456_789

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgscore.order.agreement import Standing, longest_agreeing
 from imgscore.order.entries import NANOSECONDS, Entry, Member
 from imgscore.order.plan import Direction, Touch, plan
 from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP, space
+from imgscore.order.stable_order import Standing, longest_agreeing
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS + 123_456_789

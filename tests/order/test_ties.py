@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.order.agreement import Standing, longest_agreeing, wanted_order
+from imgscore.order.stable_order import Standing, longest_agreeing, wanted_order
 from imgscore.order.ties import MOST_SHIFT, knots, tie_deviation
 
 

@@ -8,8 +8,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from imgscore.order.agreement import Standing
 from imgscore.order.spacing import STEP, space
+from imgscore.order.stable_order import Standing
 
 Packed = tuple[bytes, bytes, bytes]
 
