@@ -18,9 +18,8 @@ import numpy as np
 
 from imgscore.embedders.registry import Spec
 from imgscore.errors import UsageError
-from imgscore.store import labels, sightings
+from imgscore.store import head_inputs, labels, sightings
 from imgscore.store.schema import DIGEST_SIZE
-from imgscore.work import sight
 
 if TYPE_CHECKING:
     from imgscore.store.store import Store
@@ -71,7 +70,7 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
             parquet.ParquetWriter(file, schema) as writer,
             store.read() as txn,
         ):
-            for names, values in sight.blocks(txn, spec):
+            for names, values in head_inputs.blocks(txn, spec):
                 matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim).astype(np.float32)
                 digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
                 found = [labels.current(txn, taste, digest) for digest in digests]

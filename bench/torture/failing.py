@@ -17,7 +17,7 @@ from bench.torture.missed import SOON, SkippedError
 from bench.torture.story import HOUR, LONG_AGO, digest_of, draw
 from bench.torture.yard import Fault, LostError, Yard, ending
 from imgscore.errors import ImgscoreError
-from imgscore.store import names
+from imgscore.store import name_vectors
 from imgscore.store.store import Store, Txn
 from imgscore.verbs.base import Row
 
@@ -81,7 +81,7 @@ def _whole(yard: Yard, dates: dict[str, int], labels: int = 6) -> None:
 def _refused(status: Row, why: str, *names: str) -> None:
     """These files cannot be used, for that reason, and no others."""
     reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
-    if set(reasons) != set(names) or not all(why in reason for reason in reasons.values()):
+    if set(reasons) != set(name_vectors) or not all(why in reason for reason in reasons.values()):
         raise LostError(f"failed: {reasons}")
 
 
@@ -256,7 +256,7 @@ def full_map(yard: Yard) -> None:
 
 
 def _fill_up(txn: Txn, number: int) -> None:
-    names.put(txn, number.to_bytes(8, "big"), bytes(20_000))
+    name_vectors.put(txn, number.to_bytes(8, "big"), bytes(20_000))
 
 
 def clock_set_back(yard: Yard) -> None:

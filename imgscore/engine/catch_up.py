@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from imgscore.engine.base import House
 from imgscore.failpoints import step
-from imgscore.store import names, records, sightings, vectors
+from imgscore.store import name_vectors, records, sightings, vectors
 from imgscore.store.store import Txn
 
 # The embedder under which every file that was ever seen has a vector, or a failure.
@@ -48,8 +48,8 @@ class CatchUp:
         spec = self.house.embedder
         if not vectors.known(txn, spec.images, digest):
             return True
-        key = names.key(spec.images, spec.names, path)
-        return key is not None and names.get(txn, key) is None
+        key = name_vectors.key(spec.images, spec.names, path)
+        return key is not None and name_vectors.get(txn, key) is None
 
     def __contains__(self, path: bytes) -> bool:
         return path in self._missing

@@ -21,7 +21,7 @@ from imgscore.reconcile import xdg_trash
 from imgscore.reconcile.rules import deletion_event
 from imgscore.reconcile.walk import Found, look_at, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
-from imgscore.store import deletions, labels, sightings
+from imgscore.store import labels, sightings, trashed_files
 from imgscore.store.schema import Deletion, Fingerprint, Label, LabelEvent, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Place, within
@@ -209,7 +209,7 @@ class Deletions:
             and (place := self._place(at, origin))
         ]
         with self.house.store.read() as txn:
-            known = [deletions.find(txn, one.path) for one in news]
+            known = [trashed_files.find(txn, one.path) for one in news]
         news = [
             one
             for one, record in zip(news, known, strict=True)
@@ -240,14 +240,14 @@ class Deletions:
         with self.house.store.read() as txn:
             gone = [
                 one.path
-                for one in deletions.present(txn)
+                for one in trashed_files.present(txn)
                 if os.path.isdir(one.trash) and not os.path.lexists(one.path)
             ]
         if gone:
 
             def mark(txn: Txn) -> None:
                 for path in gone:
-                    deletions.mark_gone(txn, path)
+                    trashed_files.mark_gone(txn, path)
 
             self.house.store.commit(mark)
 
@@ -267,7 +267,7 @@ class Deletions:
 
     def _record(self, txn: Txn, one: Deleted, digest: bytes) -> bool:
         """Write what lies in the trash, and its label; whether there is a new one."""
-        deletions.record(txn, Deletion(one.path, one.seen, digest, one.origin, one.trash))
+        trashed_files.record(txn, Deletion(one.path, one.seen, digest, one.origin, one.trash))
         taste = one.place.watch.taste
         label = labels.current(txn, taste, digest)
         stays = self._copy_stays(txn, taste, digest) or self._sibling_stays(one, label)

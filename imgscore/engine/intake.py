@@ -14,7 +14,15 @@ from msgspec import structs
 from imgscore.engine import siblings
 from imgscore.reconcile.rules import Appearance, label_event
 from imgscore.reconcile.walk import look_at
-from imgscore.store import deletions, labels, names, originals, records, sightings, vectors
+from imgscore.store import (
+    labels,
+    name_vectors,
+    originals,
+    records,
+    sightings,
+    trashed_files,
+    vectors,
+)
 from imgscore.store.schema import (
     Deletion,
     Failure,
@@ -67,7 +75,7 @@ def take_in(
         if looked.vector is not None:
             new_vectors.append((looked.digest, looked.vector))
         if looked.name is not None:
-            names.put(txn, *looked.name)
+            name_vectors.put(txn, *looked.name)
         if looked.traits is not None:
             records.record_traits(txn, looked.digest, looked.traits)
         intake.score(task, looked)
@@ -171,7 +179,7 @@ class _Intake:
     def _where(self, label: Label, digest: bytes) -> Sighting | Deletion | None:
         """What was last seen of the file that gave a digest's label."""
         if label.source == "xdg_trash":
-            return deletions.find(self.txn, label.path, digest)
+            return trashed_files.find(self.txn, label.path, digest)
         return sightings.find(self.txn, label.path)
 
     def _may_exist(self, path: bytes, known: Sighting | Deletion | None = None) -> bool:

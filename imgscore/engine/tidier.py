@@ -8,8 +8,8 @@ import time
 
 from imgscore import paths
 from imgscore.engine.base import House
-from imgscore.store import outlived
-from imgscore.store.outlived import Outlived
+from imgscore.store import retention
+from imgscore.store.retention import Outlived
 from imgscore.work.tasks import Answer, Crashed, Tidied, Tidy
 
 # Records forgotten by one commit: some ten milliseconds.
@@ -38,7 +38,7 @@ class Tidier:
         """Drop a slice, or ask what is to be dropped."""
         found, now_ns = self._left, time.time_ns()
         if found is not None:
-            left = self.house.store.commit(lambda txn: outlived.forget(txn, found, now_ns, SLICE))
+            left = self.house.store.commit(lambda txn: retention.forget(txn, found, now_ns, SLICE))
             self._left = left if any(left) else None
         elif self._due and not self.house.pool.thinking:
             thumbnails = os.fsencode(paths.report_folder() / "thumbnails")

@@ -9,14 +9,14 @@ import msgspec
 
 from imgscore.errors import StoreError
 from imgscore.store import (
-    archive,
     counts,
-    deletions,
     labels,
     migrations,
     originals,
     records,
     sightings,
+    trashed_files,
+    unwatched_files,
     vectors,
 )
 from imgscore.store.schema import DIGEST_SIZE, SCHEMA_VERSION, path_key
@@ -42,8 +42,8 @@ def every(txn: Txn) -> Iterator[Finding]:
         ("traits", lambda: records.every_traits(txn)),
         ("journal", lambda: records.touches(txn)),
         ("heads", lambda: records.all_heads(txn)),
-        ("deletions", lambda: deletions.every(txn)),
-        ("archive", lambda: archive.every(txn)),
+        ("deletions", lambda: trashed_files.every(txn)),
+        ("archive", lambda: unwatched_files.every(txn)),
         ("settings", lambda: (value.decode() for _, value in txn.table("meta").scan(b"setting:"))),
     )
     for what, entries in whole:

@@ -7,7 +7,7 @@ import msgspec
 
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
-from imgscore.store import checks, names, records, vectors
+from imgscore.store import checks, name_vectors, records, vectors
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Row, Steps
 
@@ -55,7 +55,7 @@ def _drop(engine: Engine, embedder: str) -> Row:
 
     def drop(txn: Txn) -> None:
         vectors.drop(txn, embedder)
-        names.drop(txn, embedder)
+        name_vectors.drop(txn, embedder)
         for head in records.all_heads(txn):
             current = records.current_head(txn, head.taste)
             # A head that still orders keeps its scores: they could not be had again.

@@ -11,10 +11,10 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.images.traits import Traits
 from imgscore.images.version import DECODER_VERSION
-from imgscore.store import archive, records, sightings, vectors
-from imgscore.store.archive import Archived
+from imgscore.store import records, sightings, unwatched_files, vectors
 from imgscore.store.schema import Fingerprint
 from imgscore.store.store import Txn
+from imgscore.store.unwatched_files import Archived
 from imgscore.verbs.base import Result, Steps
 
 
@@ -68,7 +68,7 @@ def _take(txn: Txn, request: Request) -> None:
     for one in request.found:
         decoder = DECODER_VERSION if one.reason else 0
         archived = Archived(one.seen, one.digest, one.reason, one.remedy, decoder)
-        archive.record(txn, os.fsencode(one.path), archived)
+        unwatched_files.record(txn, os.fsencode(one.path), archived)
         if one.vector is not None:
             new.append((one.digest, one.vector))
         if one.traits is not None:
@@ -78,7 +78,7 @@ def _take(txn: Txn, request: Request) -> None:
 
 def _known(txn: Txn, path: bytes, seen: Fingerprint) -> Archived | None:
     """What was found in the file as it is now: by `embed`, or because it is watched."""
-    known = archive.find(txn, path)
+    known = unwatched_files.find(txn, path)
     if known is not None and known.seen == seen and known.decoder in (0, DECODER_VERSION):
         return known
     sighting = sightings.find(txn, path)

@@ -21,9 +21,8 @@ from imgscore.heads.features import Features, of_library
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
 from imgscore.paths import head_file
-from imgscore.store import labels, records, vectors
+from imgscore.store import head_inputs, labels, records, vectors
 from imgscore.store.schema import HeadRecord, Label
-from imgscore.work import sight
 from imgscore.work.tasks import Rescore, Scored, Train, Trained
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def rows_of(
     """Those that have a vector, and their rows [n, dim], as they lie in the store."""
     digests: list[bytes] = []
     values = bytearray()
-    for digest, row in sight.several(txn, model, wanted):
+    for digest, row in head_inputs.several(txn, model, wanted):
         digests.append(digest)
         values += row
     return digests, np.frombuffer(values, np.float16).reshape(-1, model.dim)
@@ -141,7 +140,7 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             "train a new one with: imgscore train",
         )
     with context.store.read() as txn:
-        rows = sight.several(txn, model, task.digests or vectors.digests(txn, model.images))
+        rows = head_inputs.several(txn, model, task.digests or vectors.digests(txn, model.images))
         while part := list(islice(rows, ROWS_AT_A_TIME)):
             digests = [digest for digest, _ in part]
             values = b"".join(row for _, row in part)

@@ -19,9 +19,8 @@ from imgscore.failpoints import step
 from imgscore.images import memory
 from imgscore.images.decode import decode
 from imgscore.images.memory import HeavyImageError
-from imgscore.store import names, records, vectors
+from imgscore.store import head_inputs, name_vectors, records, vectors
 from imgscore.store.schema import Fingerprint
-from imgscore.work import sight
 from imgscore.work.tasks import Look, Looked, Moving, Unreadable
 
 if TYPE_CHECKING:
@@ -147,14 +146,14 @@ def _judged(context: Context, task: Look, looked: Looked, vector: bytes, traits:
     with context.store.read() as txn:
         name = _new_name(context, txn, task.path)
         fresh = {} if name is None else dict([name])
-        row = sight.at_path(txn, spec, looked.digest, vector, task.path, fresh)
+        row = head_inputs.at_path(txn, spec, looked.digest, vector, task.path, fresh)
     return msgspec.structs.replace(looked, score=_score(context, task, row, traits), name=name)
 
 
 def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | None:
     """(key, vector) of a file's name, where it is to be kept and the store lacks it."""
-    key = names.key(context.spec.images, context.spec.names, path)
-    if key is None or names.get(txn, key) is not None:
+    key = name_vectors.key(context.spec.images, context.spec.names, path)
+    if key is None or name_vectors.get(txn, key) is not None:
         return None
     if context.model not in _name_encoders:
         try:

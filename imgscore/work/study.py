@@ -27,8 +27,7 @@ from imgscore.heads.next_labels import next_labels
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.paths import head_file
-from imgscore.store import labels, records, sightings
-from imgscore.work import sight
+from imgscore.store import head_inputs, labels, records, sightings
 from imgscore.work.learning import examples_of, extras
 from imgscore.work.tasks import Studied, Study
 
@@ -107,7 +106,7 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
         for one in sightings.every(txn)
         if one.role == "inbox" and one.inbox in inboxes and one.digest not in known
     }
-    there = sorted(sight.several(txn, model, digests))
+    there = sorted(head_inputs.several(txn, model, digests))
     there = there[:: -(-len(there) // MOST_CANDIDATES) or 1]
     if not there:
         return []
@@ -127,7 +126,7 @@ def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
     model = context.spec
     labelled = examples_of(context, txn, task.taste)
     digest = bytes.fromhex(task.arguments["sha256"])
-    vector = sight.get(txn, model, digest)
+    vector = head_inputs.get(txn, model, digest)
     if vector is None:
         raise ImgscoreError("the image has no embedding", "see: imgscore status")
     embedding: NDArray[np.float16] = np.frombuffer(vector, np.float16)

@@ -177,7 +177,7 @@ class BackedUp(msgspec.Struct, tag=True, frozen=True):
 
 
 class Tidied(msgspec.Struct, tag=True, frozen=True):
-    """What the store may forget: see store/outlived.py."""
+    """What the store may forget: see store/retention.py."""
 
     touches: int
     sightings: list[bytes]

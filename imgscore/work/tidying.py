@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from imgscore.store import outlived
+from imgscore.store import retention
 from imgscore.work.tasks import Tidied
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def tidy(store: Store, task: Tidy) -> Tidied:
     """Delete the thumbnails that nobody has looked at for longest; name what may be forgotten."""
     thin_out(task.thumbnails, task.most_bytes)
     with store.read() as txn:
-        return Tidied(*outlived.find(txn, time.time_ns()))
+        return Tidied(*retention.find(txn, time.time_ns()))
 
 
 def thin_out(folder: bytes, most: int) -> None:

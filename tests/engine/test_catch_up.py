@@ -12,7 +12,7 @@ from imgscore.embedders.registry import Spec
 from imgscore.engine.base import House
 from imgscore.engine.catch_up import COMPLETE, CatchUp
 from imgscore.engine.news import News
-from imgscore.store import names, records, sightings, vectors
+from imgscore.store import name_vectors, records, sightings, vectors
 from imgscore.store.schema import Fingerprint, Sighting
 from imgscore.store.store import Store
 from imgscore.watches import Watch, Watches
@@ -105,16 +105,16 @@ def test_names_that_have_no_vector_yet(store: Store, paths: list[bytes]) -> None
     assert not catch_up(store, NEW)[1]
     _, missing = catch_up(store, NAMED)
     assert missing == set(paths)
-    key = names.key("new", "text-1", paths[0])
+    key = name_vectors.key("new", "text-1", paths[0])
     assert key is not None
     with store.write() as txn:
-        names.put(txn, key, VECTOR)
+        name_vectors.put(txn, key, VECTOR)
     # All three are called a number, so one vector is all of theirs.
     assert not catch_up(store, NAMED)[1]
     with store.write() as txn:
-        names.drop(txn, "new")
-        assert names.get(txn, key) is None
-    assert names.key("new", "hashed-1", paths[0]) is None
+        name_vectors.drop(txn, "new")
+        assert name_vectors.get(txn, key) is None
+    assert name_vectors.key("new", "hashed-1", paths[0]) is None
 
 
 def test_what_is_no_longer_watched_keeps_nobody_waiting(store: Store, paths: list[bytes]) -> None:

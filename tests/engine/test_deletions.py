@@ -13,7 +13,7 @@ import pytest
 from imgscore import paths
 from imgscore.engine.siblings import digest_of
 from imgscore.reconcile.rules import MOVE_WINDOW_NS
-from imgscore.store import deletions, labels
+from imgscore.store import labels, trashed_files
 from imgscore.store.schema import Deletion, Label
 from imgscore.work.tasks import Answer, Crashed, Look, Moving, Task
 from tests.disks import mounted
@@ -306,7 +306,7 @@ def test_an_emptied_trash_keeps_its_labels(watched: World) -> None:
         assert gone.gone_ns
         # The same image, long after: it was brought anew.
         long_ago = msgspec.structs.replace(gone, gone_ns=gone.gone_ns - MOVE_WINDOW_NS)
-        store.commit(lambda txn: deletions.record(txn, long_ago))
+        store.commit(lambda txn: trashed_files.record(txn, long_ago))
         anew.rename(file)
         watched.settle(engine)
     found = label(watched, of_file)

@@ -10,7 +10,7 @@ from imgscore import paths
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine import tidier
 from imgscore.engine.engine import Engine
-from imgscore.store import checks, deletions, labels, originals, outlived, records, sightings
+from imgscore.store import checks, labels, originals, records, retention, sightings, trashed_files
 from imgscore.store.schema import (
     Deletion,
     Fingerprint,
@@ -24,7 +24,7 @@ from imgscore.verbs import thumbnails
 from tests.engine.conftest import World, ask
 
 SEEN = Fingerprint(1, 2, 3, 4, 5)
-LONG_AGO = time.time_ns() - outlived.GONE_NS - 10**9
+LONG_AGO = time.time_ns() - retention.GONE_NS - 10**9
 JUST_NOW = time.time_ns() - 10**9
 
 
@@ -81,12 +81,12 @@ def test_what_is_gone_for_long_is_forgotten(store: Store, tidied: Callable[[], N
         originals.record(txn, digest(0), Original(b"/inbox/0.png", 7, 8, 9))
         for number, gone_ns in enumerate((LONG_AGO, JUST_NOW, 0)):
             path = b"/trash/%d.png" % number
-            deletions.record(txn, Deletion(path, SEEN, digest(9), b"/x", b"/trash", gone_ns))
+            trashed_files.record(txn, Deletion(path, SEEN, digest(9), b"/x", b"/trash", gone_ns))
     tidied()
     with store.read() as txn:
         left = {one.path for one in sightings.every(txn, gone=True)}
         assert left == {b"/inbox/5.png", b"/inbox/6.png", b"/inbox/7.png"}
-        assert {one.path for one in deletions.every(txn)} == {b"/trash/1.png", b"/trash/2.png"}
+        assert {one.path for one in trashed_files.every(txn)} == {b"/trash/1.png", b"/trash/2.png"}
         assert originals.at(txn, digest(0), b"/inbox/0.png") is not None
         assert labels.current(txn, "other", digest(7)) is not None
         assert not any(one.problems for one in checks.every(txn))
@@ -102,12 +102,12 @@ def test_orderings_go_as_a_whole(
     after: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outlived, "MOST_TOUCHES", 4)
+    monkeypatch.setattr(retention, "MOST_TOUCHES", 4)
     with store.write() as txn:
         touches(txn, before)
-        found = outlived.find(txn, time.time_ns())
+        found = retention.find(txn, time.time_ns())
         while any(found):
-            found = outlived.forget(txn, found, time.time_ns(), 1)
+            found = retention.forget(txn, found, time.time_ns(), 1)
         assert runs(txn) == after
         touches(txn, "d")
         assert records.last_touch(txn) == len(before) + 1
@@ -117,20 +117,20 @@ def test_what_came_back_meanwhile_stays(store: Store) -> None:
     now_ns = time.time_ns()
     with store.write() as txn:
         sightings.record(txn, gone(1, LONG_AGO))
-        deletions.record(txn, Deletion(b"/t/1", SEEN, digest(1), b"/x", b"/t", LONG_AGO))
-        found = outlived.find(txn, now_ns)
+        trashed_files.record(txn, Deletion(b"/t/1", SEEN, digest(1), b"/x", b"/t", LONG_AGO))
+        found = retention.find(txn, now_ns)
         assert found.sightings and found.deletions
         sightings.record(txn, gone(1, 0))
-        deletions.record(txn, Deletion(b"/t/1", SEEN, digest(1), b"/x", b"/t", 0))
-        assert not any(outlived.forget(txn, found, now_ns, 10))
-        assert sightings.find(txn, b"/inbox/1.png") and deletions.find(txn, b"/t/1")
+        trashed_files.record(txn, Deletion(b"/t/1", SEEN, digest(1), b"/x", b"/t", 0))
+        assert not any(retention.forget(txn, found, now_ns, 10))
+        assert sightings.find(txn, b"/inbox/1.png") and trashed_files.find(txn, b"/t/1")
 
 
 def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outlived, "MOST_TOUCHES", 0)
-    monkeypatch.setattr(outlived, "GONE_NS", 0)
+    monkeypatch.setattr(retention, "MOST_TOUCHES", 0)
+    monkeypatch.setattr(retention, "GONE_NS", 0)
     for number in range(3):
         world.put(f"{number}.jpg", number / 10)
     away = world.folder / "away.jpg"
@@ -140,10 +140,10 @@ def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
         world.settle(engine)
         store = engine.house.store
         with store.read() as txn:
-            found = outlived.find(txn, time.time_ns())
+            found = retention.find(txn, time.time_ns())
         assert found.sightings == [os.fsencode(world.inbox / "1.jpg")]
         store.commit(lambda txn: records.forget_touches(txn, records.last_touch(txn), 100))
-        store.commit(lambda txn: outlived.forget(txn, found, time.time_ns(), 100))
+        store.commit(lambda txn: retention.forget(txn, found, time.time_ns(), 100))
         away.rename(world.inbox / "again.jpg")
         world.settle(engine)
         ask(engine, "restore-times")

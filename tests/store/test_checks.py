@@ -8,16 +8,15 @@ import pytest
 
 from imgscore.images.traits import Traits
 from imgscore.store import (
-    archive,
     checks,
-    deletions,
     labels,
     originals,
     records,
     sightings,
+    trashed_files,
+    unwatched_files,
     vectors,
 )
-from imgscore.store.archive import Archived
 from imgscore.store.schema import (
     Deletion,
     Failure,
@@ -29,6 +28,7 @@ from imgscore.store.schema import (
     Touch,
 )
 from imgscore.store.store import Store, Txn
+from imgscore.store.unwatched_files import Archived
 
 DIGEST = bytes(range(32))
 SEEN = Fingerprint(1, 2, 3, 4, 5)
@@ -50,8 +50,8 @@ def fill(txn: Txn) -> None:
     records.journal(txn, Touch(1, 1, b"/inbox", path, DIGEST, 1, 2, "1", "order"))
     records.record_head(txn, HeadRecord("1", "default", "x", 1, 1, 1, True, {}))
     records.record_scores(txn, "default", "1", records.pack_score(DIGEST, 0.5, 0.1))
-    archive.record(txn, b"/elsewhere/c.png", Archived(SEEN, DIGEST))
-    deletions.record(txn, Deletion(b"/trash/d.png", SEEN, DIGEST, path, b"/trash"))
+    unwatched_files.record(txn, b"/elsewhere/c.png", Archived(SEEN, DIGEST))
+    trashed_files.record(txn, Deletion(b"/trash/d.png", SEEN, DIGEST, path, b"/trash"))
 
 
 @pytest.fixture

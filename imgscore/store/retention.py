@@ -6,7 +6,7 @@ Never labels, originals or embeddings. Read in a worker; forgotten by the writer
 from itertools import islice
 from typing import NamedTuple
 
-from imgscore.store import deletions, labels, records, sightings
+from imgscore.store import labels, records, sightings, trashed_files
 from imgscore.store.schema import Sighting
 from imgscore.store.store import Txn
 
@@ -38,7 +38,7 @@ def find(txn: Txn, now_ns: int) -> Outlived:
     return Outlived(
         _old_touches(txn),
         list(islice(gone, MOST_AT_ONCE)),
-        list(islice(deletions.gone_before(txn, before_ns), MOST_AT_ONCE)),
+        list(islice(trashed_files.gone_before(txn, before_ns), MOST_AT_ONCE)),
     )
 
 
@@ -51,7 +51,7 @@ def forget(txn: Txn, found: Outlived, now_ns: int, most: int) -> Outlived:
         if sighting is not None and _is_outlived(txn, sighting, now_ns - GONE_NS, tastes):
             sightings.forget(txn, sighting)
     for key in found.deletions[:most]:
-        deletions.forget(txn, key, now_ns - GONE_NS)
+        trashed_files.forget(txn, key, now_ns - GONE_NS)
     return Outlived(left, found.sightings[most:], found.deletions[most:])
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from imgscore.embedders.filename_spec import HASHED
 from imgscore.embedders.filenames import hashed
 from imgscore.embedders.registry import Spec
-from imgscore.store import names, sightings, vectors
+from imgscore.store import name_vectors, sightings, vectors
 from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.store import Txn
 
@@ -75,8 +75,8 @@ def _name(
         rows = list(hashed([os.path.basename(path) for path in paths]))
     else:
         for path in paths:
-            key = names.key(spec.images, spec.names, path) or b""
-            value = fresh.get(key) or names.get(txn, key)
+            key = name_vectors.key(spec.images, spec.names, path) or b""
+            value = fresh.get(key) or name_vectors.get(txn, key)
             if value is not None:
                 rows.append(np.frombuffer(value, np.float16))
     if not rows:
