@@ -128,8 +128,8 @@ def _files(scratch: Path) -> Iterator[Probe]:
     import numpy as np
 
     from imgscore.embedders import lite0_spec
-    from imgscore.engine.scan import scan
     from imgscore.images.version import DECODER_VERSION
+    from imgscore.reconcile.scan import scan
     from imgscore.store import sightings, vectors
     from imgscore.store.schema import Fingerprint, Sighting
     from imgscore.store.store import Store, Txn

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from bench.figures import Figure, Setting, median_seconds
 from bench.house import fill_known, imgscore, new_house
-from imgscore.engine.scan import scan
 from imgscore.images.version import DECODER_VERSION
+from imgscore.reconcile.scan import scan
 from imgscore.store.store import Store
 from imgscore.watches import Watch, Watches
 

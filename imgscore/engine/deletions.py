@@ -18,7 +18,7 @@ from imgscore.engine.base import House
 from imgscore.errors import StoreError
 from imgscore.images.formats import is_image_name
 from imgscore.reconcile import xdg_trash
-from imgscore.reconcile.rules import deletion_event
+from imgscore.reconcile.label_rules import deletion_event
 from imgscore.reconcile.walk import Found, look_at, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
 from imgscore.store import labels, sightings, trashed_files

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from msgspec import structs
 
 from imgscore.engine import siblings
-from imgscore.reconcile.rules import Appearance, label_event
+from imgscore.reconcile.label_rules import Appearance, label_event
 from imgscore.reconcile.walk import look_at
 from imgscore.store import (
     labels,

@@ -10,11 +10,11 @@ from imgscore.engine import intake
 from imgscore.engine.base import House
 from imgscore.engine.catch_up import CatchUp
 from imgscore.engine.deletions import Deletions
-from imgscore.engine.hints import Hints, LookQueue, Urgency
 from imgscore.engine.intake import Consequences
-from imgscore.engine.scan import Slice, scan
 from imgscore.images.formats import is_image_name
 from imgscore.images.version import DECODER_VERSION
+from imgscore.reconcile.debounce import Hints, LookQueue, Urgency
+from imgscore.reconcile.scan import Slice, scan
 from imgscore.reconcile.walk import look_at
 from imgscore.store import records, sightings
 from imgscore.store.schema import Failure, Fingerprint

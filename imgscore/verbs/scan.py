@@ -5,9 +5,9 @@ import os
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.engine.scan import scan
 from imgscore.errors import UsageError
 from imgscore.images.version import DECODER_VERSION
+from imgscore.reconcile.scan import scan
 from imgscore.verbs.base import Result, Steps, shown, until_idle, whole_path
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from imgscore import paths
 from imgscore.engine.siblings import digest_of
-from imgscore.reconcile.rules import MOVE_WINDOW_NS
+from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
 from imgscore.store import labels, trashed_files
 from imgscore.store.schema import Deletion, Label
 from imgscore.work.tasks import Answer, Crashed, Look, Moving, Task

@@ -1,6 +1,6 @@
 """Hints wait until a file holds still, and what teaches goes first."""
 
-from imgscore.engine.hints import Hints, LookQueue
+from imgscore.reconcile.debounce import Hints, LookQueue
 from imgscore.store.schema import Fingerprint
 
 SECOND = 10**9

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgscore.reconcile.rules import MOVE_WINDOW_NS, Appearance, label_event
+from imgscore.reconcile.label_rules import MOVE_WINDOW_NS, Appearance, label_event
 from imgscore.store.schema import Label, LabelName, Source
 
 
