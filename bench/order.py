@@ -17,7 +17,7 @@ from imgscore.reconcile.walk import look_at
 from imgscore.store import sightings
 from imgscore.store.schema import DIGEST_SIZE, Sighting
 from imgscore.store.store import Store
-from imgscore.work.tasks import Intended
+from imgscore.workers.messages import Intended
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS

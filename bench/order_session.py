@@ -15,16 +15,16 @@ import numpy.typing as npt
 
 from bench.figures import Figure, Setting
 from imgscore.embedders import lite0, lite0_spec
-from imgscore.engine.planning import intended
 from imgscore.errors import ImageError
 from imgscore.images.decode import decode
 from imgscore.store import labels, records, sightings, vectors
 from imgscore.store.schema import DIGEST_SIZE, Fingerprint, LabelEvent, Sighting
 from imgscore.store.store import Store
 from imgscore.watches import Watch
-from imgscore.work import learning
-from imgscore.work.context import Context
-from imgscore.work.tasks import Rescore, Train
+from imgscore.workers import training
+from imgscore.workers.context import Context
+from imgscore.workers.messages import Rescore, Train
+from imgscore.workers.plan_inbox import intended
 
 EVERY = 10
 MOST_LOST = 0.005
@@ -127,7 +127,7 @@ def session(
         for start in range(0, count, EVERY):
             for n in queue[start : start + EVERY]:
                 _label(store, n, digests[n], liked[n])
-            record = learning.train(context, Train("ties")).record
+            record = training.train(context, Train("ties")).record
             store.commit(lambda txn, record=record: records.record_head(txn, record))
             if record.accepted:
                 _score(store, context, record.version)
@@ -164,7 +164,7 @@ def _label(store: Store, n: int, digest: bytes, keep: bool) -> None:
 
 def _score(store: Store, context: Context, head: str) -> None:
     """The head's scores for one inbox, and the same without their noise for the other."""
-    for part in list(learning.rescore(context, Rescore("ties", head))):
+    for part in list(training.rescore(context, Rescore("ties", head))):
         step = DIGEST_SIZE + 8
         exact = b"".join(
             part.scores[at : at + DIGEST_SIZE + 4] + bytes(4)

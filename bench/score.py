@@ -13,9 +13,9 @@ from imgscore.embedders import registry
 from imgscore.heads import files
 from imgscore.paths import head_file
 from imgscore.store.store import Store
-from imgscore.work.context import Context
-from imgscore.work.learning import rescore, train
-from imgscore.work.tasks import Rescore, Train
+from imgscore.workers.context import Context
+from imgscore.workers.messages import Rescore, Train
+from imgscore.workers.training import rescore, train
 
 MODEL = "efficientnet-lite0"
 BLOCK = 4096

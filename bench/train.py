@@ -24,9 +24,9 @@ REAL = 400
 WORKER = """
 import json, resource, sys, time
 from pathlib import Path
-from imgscore.work.learning import train
-from imgscore.work.tasks import Train
-from imgscore.work.context import Context
+from imgscore.workers.training import train
+from imgscore.workers.messages import Train
+from imgscore.workers.context import Context
 start, cpu = time.perf_counter(), time.process_time()
 done = train(Context(Path(sys.argv[1]), Path(sys.argv[2]), "efficientnet-lite0", "cpu"),
              Train("default"))

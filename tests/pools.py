@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imgscore.store.store import Store
-from imgscore.work.pool import Pool, WorkerSettings
+from imgscore.workers.pool import Pool, WorkerSettings
 
 
 @contextmanager

@@ -216,7 +216,7 @@ def _kill_trainer(yard: Yard) -> bool:
         for child in children:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-                if command[command.index(b"imgscore.work.worker") + 6] == b"0":
+                if command[command.index(b"imgscore.workers.worker") + 6] == b"0":
                     os.kill(int(child), signal.SIGKILL)
                     return True
         time.sleep(0.005)

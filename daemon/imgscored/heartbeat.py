@@ -2,7 +2,7 @@
 
 A worker with work that has not run for a moment in `silence` seconds hangs: it is stopped, in a
 deadlock, or waits for a disk that never answers. One that runs does not hang, however long its
-training takes; a file that takes too long is ended by the kernel's alarm (imgscore/work/worker.py).
+training takes; a file that takes too long is ended by the kernel's alarm (imgscore/workers/worker.py).
 """
 
 import logging
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from imgscore.work.pool import Pool
+from imgscore.workers.pool import Pool
 from imgscored.notify import notify, watchdog_seconds
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from imgscore.store.lock import StoreLock
 from imgscore.store.store import Store
 from imgscore.store.verify import after_a_crash
 from imgscore.system.landlock import confine_writes
-from imgscore.work import bytecode
+from imgscore.workers import precompile
 from imgscored import journal
 from imgscored.loop import Loop
 from imgscored.mailbox import Mailbox
@@ -74,7 +74,7 @@ def run() -> None:
 
 def _confine() -> None:
     """From here on nothing can write outside our own folders, whatever goes wrong."""
-    bytecode.keep()
+    precompile.keep()
     own = [paths.data_folder(), paths.cache_folder(), paths.runtime_folder()]
     for folder in own:
         with suppress(OSError):  # whoever writes there will say what is wrong

@@ -16,8 +16,8 @@ from distributed import get_worker
 
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
-from imgscore.work.pool import Pool, WorkerSettings
-from imgscore.work.tasks import Answer, Crashed, Look, Noted, Stuck, frame
+from imgscore.workers.messages import Answer, Crashed, Look, Noted, Stuck, frame
+from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
 _resting: dict[WorkerSettings, list[Pool]] = {}

@@ -21,7 +21,7 @@ from imgscore.reconcile.walk import Found, Unlisted, walk
 from imgscore.store.schema import Fingerprint
 from imgscore.verbs.base import Message, Progress, Result, Row, shown
 from imgscore.verbs.score import why_not
-from imgscore.work.tasks import Answer, Looked, Stuck, take_answers
+from imgscore.workers.messages import Answer, Looked, Stuck, take_answers
 
 Ask = Callable[[dict[str, Any]], Row]
 """The verb `embed`, carried out by whoever writes the store."""

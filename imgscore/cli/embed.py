@@ -15,7 +15,7 @@ from imgscore.cli.output import printable
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.verbs.base import Message, Row, shown, whole_path
-from imgscore.work.pool import cpus
+from imgscore.workers.pool import cpus
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -16,7 +16,7 @@ from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records, sightings
 from imgscore.store.schema import EARLIEST_NS, LATEST_NS, Original, Reason, Sighting, Touch
 from imgscore.store.store import Store, Txn
-from imgscore.work.tasks import Intended
+from imgscore.workers.messages import Intended
 
 # Touches journalled by one commit: a commit waits for the disk, a touch does not.
 CHUNK = 512

@@ -9,7 +9,7 @@ from imgscore.engine.news import News
 from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
-from imgscore.work.pool import Pool
+from imgscore.workers.pool import Pool
 
 
 @dataclass

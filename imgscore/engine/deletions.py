@@ -25,7 +25,7 @@ from imgscore.store import labels, sightings, trashed_files
 from imgscore.store.schema import Deletion, Fingerprint, Label, LabelEvent, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Place, within
-from imgscore.work.tasks import Crashed, Looked, Moving, Stuck
+from imgscore.workers.messages import Crashed, Looked, Moving, Stuck
 
 if TYPE_CHECKING:
     from imgscore.engine.looker import Ticket

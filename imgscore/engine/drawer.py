@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from imgscore.engine.base import House
-from imgscore.work.tasks import Answer, Draw
+from imgscore.workers.messages import Answer, Draw
 
 
 @dataclass

@@ -21,8 +21,7 @@ from imgscore.errors import StoreError
 from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
-from imgscore.work.pool import Pool, WorkerSettings, cpus
-from imgscore.work.tasks import (
+from imgscore.workers.messages import (
     Answer,
     BackUp,
     Draw,
@@ -36,6 +35,7 @@ from imgscore.work.tasks import (
     Tidy,
     Train,
 )
+from imgscore.workers.pool import Pool, WorkerSettings, cpus
 
 logger = logging.getLogger(__name__)
 

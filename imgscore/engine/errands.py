@@ -7,7 +7,7 @@ from typing import Any
 from imgscore.errors import ImgscoreError
 from imgscore.order.timeline import Lineup
 from imgscore.watches import Watch
-from imgscore.work.tasks import Intended
+from imgscore.workers.messages import Intended
 
 
 @dataclass

@@ -34,7 +34,7 @@ from imgscore.store.schema import (
 )
 from imgscore.store.store import Txn
 from imgscore.watches import Place, Watches
-from imgscore.work.tasks import Look, Looked
+from imgscore.workers.messages import Look, Looked
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 from imgscore import paths
 from imgscore.engine.base import House
 from imgscore.store import backups
-from imgscore.work.tasks import Answer, BackedUp, BackUp, Crashed, Refused
+from imgscore.workers.messages import Answer, BackedUp, BackUp, Crashed, Refused
 
 logger = logging.getLogger(__name__)
 

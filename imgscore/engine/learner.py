@@ -11,7 +11,7 @@ from imgscore.failpoints import step
 from imgscore.paths import head_file
 from imgscore.store import counts, labels, records, sightings, vectors
 from imgscore.store.store import Txn
-from imgscore.work.tasks import (
+from imgscore.workers.messages import (
     Answer,
     Crashed,
     Refused,

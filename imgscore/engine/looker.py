@@ -20,8 +20,8 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import Failure, Fingerprint
 from imgscore.store.store import Txn
 from imgscore.watches import within
-from imgscore.work.pool import NoWorkerError
-from imgscore.work.tasks import Answer, Crashed, Look, Looked, Refused, Stuck, Unreadable
+from imgscore.workers.messages import Answer, Crashed, Look, Looked, Refused, Stuck, Unreadable
+from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
 

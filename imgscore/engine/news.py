@@ -11,7 +11,7 @@ from typing import Any, Literal
 from imgscore.store import labels, records
 from imgscore.store.schema import Reason
 from imgscore.store.store import Store, Txn
-from imgscore.work.tasks import (
+from imgscore.workers.messages import (
     Answer,
     Crashed,
     Look,

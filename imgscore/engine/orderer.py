@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from imgscore.engine import arrange, planning
+from imgscore.engine import arrange
 from imgscore.engine.base import House
 from imgscore.engine.errands import Errand, OrderState
 from imgscore.engine.looker import Looker
@@ -22,7 +22,8 @@ from imgscore.store import originals, records
 from imgscore.store.schema import Fingerprint, Ties, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Watch, Watches
-from imgscore.work.tasks import Answer, Crashed, Intended, Plan, Planned, Refused
+from imgscore.workers import plan_inbox
+from imgscore.workers.messages import Answer, Crashed, Intended, Plan, Planned, Refused
 
 # While much is still to be embedded, the order is brought up to date only this often.
 ORDER_SECONDS = 10.0
@@ -234,7 +235,7 @@ class Orderer:
                     errand.run = time.time_ns()
                 return
             store, leave = self.house.store, self.refusals()
-            planned = planning.intended(store, errand.order, errand.head, leave)
+            planned = plan_inbox.intended(store, errand.order, errand.head, leave)
             touches, errand.lineup = planned.touches, planned.lineup
             self._record_ties(errand.order, planned.ties if planned.fresh else None)
             errand.parts = iter(())
@@ -256,7 +257,7 @@ class Orderer:
         if standing is None or standing[0] != head:
             return None
         store, lineup, leave = self.house.store, standing[1], self.refusals()
-        touches = planning.arrivals(store, watch, head, lineup, sorted(newcomers), leave)
+        touches = plan_inbox.arrivals(store, watch, head, lineup, sorted(newcomers), leave)
         return None if touches is None else arrange.arrange(store, touches, head)
 
     def _is_stale(self, errand: Errand) -> bool:

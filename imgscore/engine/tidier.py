@@ -10,7 +10,7 @@ from imgscore import paths
 from imgscore.engine.base import House
 from imgscore.store import retention
 from imgscore.store.retention import Outlived
-from imgscore.work.tasks import Answer, Crashed, Tidied, Tidy
+from imgscore.workers.messages import Answer, Crashed, Tidied, Tidy
 
 # Records forgotten by one commit: some ten milliseconds.
 SLICE = 1000

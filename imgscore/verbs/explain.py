@@ -8,7 +8,7 @@ from imgscore.store import records, vectors
 from imgscore.verbs.base import Result, Steps, a_step, shown, whole_path
 from imgscore.verbs.score import problem, taste_of
 from imgscore.verbs.study import answer, with_paths
-from imgscore.work.tasks import Looked
+from imgscore.workers.messages import Looked
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

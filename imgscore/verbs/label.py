@@ -14,7 +14,7 @@ from imgscore.store.schema import EventName, LabelEvent, Source
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Steps, a_step, in_turn, shown, whole_path
 from imgscore.verbs.score import ask, problem
-from imgscore.work.tasks import Looked
+from imgscore.workers.messages import Looked
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ from imgscore.verbs.base import (
 )
 from imgscore.verbs.study import answer, inboxes_of, taste_or_first
 from imgscore.watches import Watch
-from imgscore.work.tasks import Draw, Drawn
+from imgscore.workers.messages import Draw, Drawn
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ from imgscore.verbs.base import (
     shown,
     whole_path,
 )
-from imgscore.work.tasks import Answer, Crashed, Looked, Moving, Refused, Stuck, Unreadable
+from imgscore.workers.messages import Answer, Crashed, Looked, Moving, Refused, Stuck, Unreadable
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

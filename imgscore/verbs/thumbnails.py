@@ -10,7 +10,7 @@ from imgscore.engine.drawer import DrawTicket
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.verbs.base import Result, Steps, a_step, whole_path
-from imgscore.work.tasks import Draw, Drawn
+from imgscore.workers.messages import Draw, Drawn
 
 
 class Image(msgspec.Struct, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Steps, shown
 from imgscore.verbs.order import chosen, row, rows
-from imgscore.work.tasks import Intended
+from imgscore.workers.messages import Intended
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

@@ -16,8 +16,8 @@ from imgscored.mailbox import Mailbox
 from imgscored.notify import SEND_SECONDS, notify
 from imgscored.watcher import Watcher
 
-from imgscore.work.pool import Pool
-from imgscore.work.tasks import Look
+from imgscore.workers.messages import Look
+from imgscore.workers.pool import Pool
 from tests.conftest import draw
 from tests.pools import real_pool
 

@@ -169,7 +169,7 @@ def _workers(name: str) -> list[str]:
             command = os.fsdecode((folder / "cmdline").read_bytes()) if isdigit else ""
         except OSError:
             continue
-        if name in command and "imgscore.work.worker" in command:
+        if name in command and "imgscore.workers.worker" in command:
             found.append(folder.name)
     return found
 

@@ -26,7 +26,7 @@ from tests.e2e.conftest import BIN, Daemon, imgscore
 pytest.importorskip("distributed", reason="pip install 'imgscore[dask]'")
 
 SECONDS = 120.0
-WORKER = "imgscore.work.worker"
+WORKER = "imgscore.workers.worker"
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from imgscore.embedders.manifest import FileFacts, Manifest
 from imgscore.errors import NoDaemonError
 from imgscore.store import records, sightings, vectors
 from imgscore.store.store import Store
-from imgscore.work.context import Context
-from imgscore.work.learning import rescore
-from imgscore.work.tasks import Rescore
+from imgscore.workers.context import Context
+from imgscore.workers.messages import Rescore
+from imgscore.workers.training import rescore
 from tests.conftest import put
 from tests.e2e.conftest import Daemon, imgscore, newest_first
 from tests.e2e.test_main_job import auc, move

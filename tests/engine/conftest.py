@@ -22,8 +22,8 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
 from imgscore.verbs.base import Result, drive, find
-from imgscore.work.tasks import Answer, Look, Looked, Moving, Plan, Refused, Task
-from imgscore.work.worker import plan
+from imgscore.workers.messages import Answer, Look, Looked, Moving, Plan, Refused, Task
+from imgscore.workers.worker import plan
 
 DAY = 86_400 * 10**9
 LONG_AGO = 1_400_000_000 * 10**9

@@ -10,7 +10,7 @@ import pytest
 from imgscore.engine import orderer
 from imgscore.engine.engine import Engine
 from imgscore.store import originals, records
-from imgscore.work.tasks import Plan, Task
+from imgscore.workers.messages import Plan, Task
 from tests.engine.conftest import DAY, LONG_AGO, World, ask, until_idle, use_head
 from tests.engine.test_crash import killed_at
 

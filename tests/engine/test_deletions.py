@@ -15,7 +15,7 @@ from imgscore.engine.siblings import digest_of
 from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
 from imgscore.store import labels, trashed_files
 from imgscore.store.schema import Deletion, Label
-from imgscore.work.tasks import Answer, Crashed, Look, Moving, Task
+from imgscore.workers.messages import Answer, Crashed, Look, Moving, Task
 from tests.disks import mounted
 from tests.engine.conftest import World, ask, until_idle
 

@@ -13,7 +13,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import records, sightings
 from imgscore.verbs.base import Steps, find
-from imgscore.work.tasks import Refused
+from imgscore.workers.messages import Refused
 from tests.engine.conftest import World
 
 

@@ -12,7 +12,7 @@ from imgscore.engine import deletions
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import labels
-from imgscore.work.tasks import Answer, Crashed, Look, Moving, Task
+from imgscore.workers.messages import Answer, Crashed, Look, Moving, Task
 from tests.engine.conftest import World
 
 LONG_AGO = 1_400_000_000

@@ -10,7 +10,7 @@ from imgscore.engine.news import KEPT, MOST_EACH, News
 from imgscore.store import labels, records
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store
-from imgscore.work.tasks import Crashed, Look, Rescore, Scored
+from imgscore.workers.messages import Crashed, Look, Rescore, Scored
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import records
 from imgscore.verbs.status import status
-from imgscore.work import tasks, worker
-from imgscore.work.tasks import Crashed, Plan
+from imgscore.workers import messages, worker
+from imgscore.workers.messages import Crashed, Plan
 from tests.engine.conftest import World, ask, use_head
 
 SCORES = {"d": "0.9 0.1", "b": "0.4 0.2", "c": "0.2 0.5", "a": "0.1 0.9"}
@@ -160,7 +160,7 @@ def test_a_plan_crosses_the_pipe(world: World, engine: Engine) -> None:
     world.settle(engine)
     use_head(engine, "2")
     task = Plan(engine.house.watches.all[0], "2", [b"\xff"])
-    assert tasks.take_sent(bytearray(tasks.frame(task))) == [task]
+    assert messages.take_sent(bytearray(messages.frame(task))) == [task]
     answers = list(worker.plan(engine.house.store, task))
-    frames = bytearray(b"".join(map(tasks.frame, answers)))
-    assert tasks.take_answers(frames) == answers and not frames
+    frames = bytearray(b"".join(map(messages.frame, answers)))
+    assert messages.take_answers(frames) == answers and not frames

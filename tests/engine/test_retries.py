@@ -8,7 +8,7 @@ import pytest
 
 from imgscore.engine import looker
 from imgscore.engine.engine import Engine
-from imgscore.work.tasks import Answer, Look, Task, Unreadable
+from imgscore.workers.messages import Answer, Look, Task, Unreadable
 from tests.engine.conftest import World
 
 

@@ -4,7 +4,7 @@ from imgscore.engine.engine import Engine
 from imgscore.store import labels
 from imgscore.store.schema import LabelEvent
 from imgscore.verbs.base import Progress, find
-from imgscore.work.tasks import Studied
+from imgscore.workers.messages import Studied
 from tests.engine.conftest import World, ask
 
 PART = Studied([{"sha256": b"x" * 32, "vector": None, "label": "keep"}], last=False)

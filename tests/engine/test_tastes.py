@@ -9,7 +9,7 @@ from imgscore.engine.engine import Engine
 from imgscore.paths import head_file
 from imgscore.store import counts, records
 from imgscore.store.schema import HeadRecord
-from imgscore.work.tasks import Answer, Looked, Task, Train, Trained
+from imgscore.workers.messages import Answer, Looked, Task, Train, Trained
 from tests.engine.conftest import World, ask
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from imgscore.work.tasks import Answer, Look, Task, Train
+from imgscore.workers.messages import Answer, Look, Task, Train
 from tests.engine.conftest import World
 
 

@@ -101,7 +101,7 @@ def test_raw_without_preview_is_developed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_raw_that_needs_more_memory_is_not_broken(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Another worker may have it: see work/pool.py."""
+    """Another worker may have it: see workers/pool.py."""
     stand_in = StandIn(None)
 
     def too_much(**_: Any) -> Any:

@@ -21,8 +21,8 @@ from imgscore.store.lock import StoreLock
 from imgscore.store.schema import LabelEvent, Original
 from imgscore.store.store import TABLES, Store, Txn
 from imgscore.store.verify import after_a_crash, read_all
-from imgscore.work.pool import NoWorkerError
-from imgscore.work.tasks import BackUp, Crashed, Task
+from imgscore.workers.messages import BackUp, Crashed, Task
+from imgscore.workers.pool import NoWorkerError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DIGEST = bytes(32)

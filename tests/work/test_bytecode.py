@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-KEEP = [sys.executable, "-c", "from imgscore.work import bytecode; bytecode.keep()"]
+KEEP = [sys.executable, "-c", "from imgscore.workers import precompile; precompile.keep()"]
 
 
 def test_what_no_installer_compiled_is_compiled_once(

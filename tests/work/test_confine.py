@@ -9,8 +9,8 @@ import pytest
 
 from imgscore.store.store import Store
 from imgscore.system.landlock import kernel_support
-from imgscore.work.pool import Pool, WorkerSettings
-from imgscore.work.tasks import Look, Looked
+from imgscore.workers.messages import Look, Looked
+from imgscore.workers.pool import Pool, WorkerSettings
 from tests.conftest import draw
 
 needs_landlock = pytest.mark.skipif(not kernel_support(), reason="needs a kernel with Landlock")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.work import process
-from imgscore.work.pool import Pool
-from imgscore.work.process import MODEST_BYTES, MOST_BYTES
-from imgscore.work.tasks import Answer, Crashed, Draw, Drawn, Look, Looked, OfOneFile, Task
+from imgscore.workers import process
+from imgscore.workers.messages import Answer, Crashed, Draw, Drawn, Look, Looked, OfOneFile, Task
+from imgscore.workers.pool import Pool
+from imgscore.workers.process import MODEST_BYTES, MOST_BYTES
 from tests.conftest import draw
 from tests.pools import real_pool
 

@@ -12,9 +12,9 @@ from imgscore.images.traits import Traits
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store, Txn
-from imgscore.work.context import Context
-from imgscore.work.learning import examples_of, sample, train
-from imgscore.work.tasks import Train
+from imgscore.workers.context import Context
+from imgscore.workers.messages import Train
+from imgscore.workers.training import examples_of, sample, train
 
 COUNT = 40
 

@@ -18,11 +18,11 @@ from imgscore.paths import head_file
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store, Txn
-from imgscore.work import looking
-from imgscore.work.context import Context
-from imgscore.work.learning import train
-from imgscore.work.looking import look
-from imgscore.work.tasks import Look, Looked, Train
+from imgscore.workers import index_file
+from imgscore.workers.context import Context
+from imgscore.workers.index_file import look
+from imgscore.workers.messages import Look, Looked, Train
+from imgscore.workers.training import train
 from tests.conftest import draw
 
 TASTE = "one of this test"
@@ -70,7 +70,7 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
 def test_numbers_that_are_not_finite_are_no_embedding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "_embedder", lambda context: Overflowing())
+    monkeypatch.setattr(index_file, "_embedder", lambda context: Overflowing())
     image = tmp_path / "image.png"
     draw("sun", 0).save(image)
     with Store(tmp_path / "store"):

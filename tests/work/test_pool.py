@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgscore.watches import Watch
-from imgscore.work.pool import NoWorkerError, Pool
-from imgscore.work.tasks import (
+from imgscore.workers.messages import (
     Answer,
     Crashed,
     Look,
@@ -22,6 +21,7 @@ from imgscore.work.tasks import (
     Train,
     Unreadable,
 )
+from imgscore.workers.pool import NoWorkerError, Pool
 from tests.conftest import draw
 from tests.pools import real_pool
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from imgscore.work.tasks import Drop, Look, Sent, frame
-from imgscore.work.waiting import Waiting
+from imgscore.workers.messages import Drop, Look, Sent, frame
+from imgscore.workers.task_reader import Waiting
 
 ONE, TWO, THREE = (Look(path, "default", "") for path in (b"/1", b"/2", b"/3"))
 

@@ -39,7 +39,7 @@ class Train(msgspec.Struct, tag=True, frozen=True):
 
 
 class Study(msgspec.Struct, tag=True, frozen=True):
-    """A question about a taste that needs its vectors: see work/study.py for the questions.
+    """A question about a taste that needs its vectors: see workers/queries.py for the questions.
 
     Paths in `arguments` are bytes: a name that is no UTF-8 has no place in msgpack's text.
     """

@@ -23,17 +23,17 @@ from imgscore.heads.suspects import suspects
 from imgscore.paths import thumbnail
 from imgscore.store import labels, records, sightings
 from imgscore.watches import within
-from imgscore.work.learning import BACKGROUND, Labelled, examples_of, rows_of, sample
-from imgscore.work.study import CURVE_SECONDS, after
-from imgscore.work.tasks import Studied
+from imgscore.workers.messages import Studied
+from imgscore.workers.queries import CURVE_SECONDS, after
+from imgscore.workers.training import BACKGROUND, Labelled, examples_of, rows_of, sample
 
 if TYPE_CHECKING:
     from imgscore.heads.base import Fitted, Floats
     from imgscore.heads.features import Features
     from imgscore.store.schema import Sighting
     from imgscore.store.store import Txn
-    from imgscore.work.context import Context
-    from imgscore.work.tasks import Study
+    from imgscore.workers.context import Context
+    from imgscore.workers.messages import Study
 
 Row = dict[str, Any]
 COLUMNS = (

@@ -28,13 +28,13 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, labels, records, sightings
-from imgscore.work.learning import examples_of, extras
-from imgscore.work.tasks import Studied, Study
+from imgscore.workers.messages import Studied, Study
+from imgscore.workers.training import examples_of, extras
 
 if TYPE_CHECKING:
     from imgscore.heads.base import Head
     from imgscore.store.store import Txn
-    from imgscore.work.context import Context
+    from imgscore.workers.context import Context
 
 Row = dict[str, Any]
 CURVE_SECONDS = 30.0
@@ -52,7 +52,7 @@ def study(context: Context, task: Study) -> Iterator[Studied]:
         yield Studied([], last=True)
         return
     if task.question == "report":
-        from imgscore.work.report import report
+        from imgscore.report.gather import report
 
         yield from report(context, task)
         return

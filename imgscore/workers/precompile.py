@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 MODULES = (
-    "imgscore.work.learning",
-    "imgscore.work.looking",
-    "imgscore.work.study",
+    "imgscore.workers.training",
+    "imgscore.workers.index_file",
+    "imgscore.workers.queries",
     "imgscore.images.decode",
     "imgscore.embedders.lite0",
     "onnxruntime",

@@ -21,7 +21,7 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import Sighting, Ties
 from imgscore.store.store import Store, Txn
 from imgscore.watches import Watch
-from imgscore.work.tasks import Intended
+from imgscore.workers.messages import Intended
 
 
 class Planned(NamedTuple):

@@ -7,7 +7,7 @@ import os
 import select
 from collections import deque
 
-from imgscore.work.tasks import Drop, Sent, take_sent
+from imgscore.workers.messages import Drop, Sent, take_sent
 
 _MOST_READ = 1 << 16
 

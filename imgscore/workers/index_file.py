@@ -21,14 +21,14 @@ from imgscore.images.decode import decode
 from imgscore.images.memory import HeavyImageError
 from imgscore.store import head_inputs, name_vectors, records, vectors
 from imgscore.store.schema import Fingerprint
-from imgscore.work.tasks import Look, Looked, Moving, Unreadable
+from imgscore.workers.messages import Look, Looked, Moving, Unreadable
 
 if TYPE_CHECKING:
     from imgscore.embedders.base import Embedder
     from imgscore.heads.base import Head
     from imgscore.images.traits import Traits
     from imgscore.store.store import Txn
-    from imgscore.work.context import Context
+    from imgscore.workers.context import Context
 
 MOST_BYTES = 1 << 29
 _CHUNK = 1 << 22

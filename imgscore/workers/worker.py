@@ -19,82 +19,82 @@ from imgscore.images import memory
 from imgscore.images.memory import HeavyImageError
 from imgscore.store.store import Store
 from imgscore.system.landlock import confine_writes
-from imgscore.work import bytecode, tasks
-from imgscore.work.context import Context
-from imgscore.work.waiting import Waiting
+from imgscore.workers import messages, precompile
+from imgscore.workers.context import Context
+from imgscore.workers.task_reader import Waiting
 
 # Touches a message: as many as one commit journals.
 PART = 512
 
 
-def _answers(context: Context, task: tasks.Sent) -> Iterator[tasks.Answer]:
+def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:
     match task:
-        case tasks.Drop():
-            yield tasks.Dropped()
-        case tasks.Look():
-            from imgscore.work.looking import look
+        case messages.Drop():
+            yield messages.Dropped()
+        case messages.Look():
+            from imgscore.workers.index_file import look
 
             yield look(context, task)
-        case tasks.Rescore():
-            from imgscore.work.learning import rescore
+        case messages.Rescore():
+            from imgscore.workers.training import rescore
 
             yield from rescore(context, task)
-        case tasks.Train():
-            from imgscore.work.learning import train
+        case messages.Train():
+            from imgscore.workers.training import train
 
             yield train(context, task)
-        case tasks.Study():
-            from imgscore.work.study import study
+        case messages.Study():
+            from imgscore.workers.queries import study
 
             yield from study(context, task)
-        case tasks.Draw():
-            from imgscore.work.drawing import draw
+        case messages.Draw():
+            from imgscore.workers.thumbnails import draw
 
             yield draw(task)
-        case tasks.BackUp():
+        case messages.BackUp():
             from imgscore.store import backup
 
             folder = Path(os.fsdecode(task.folder))
             size = backup.write(context.store, context.heads_folder, folder)
             failpoints.step("in backup")
-            yield tasks.BackedUp(size)
-        case tasks.Tidy():
-            from imgscore.work.tidying import tidy
+            yield messages.BackedUp(size)
+        case messages.Tidy():
+            from imgscore.workers.pruning import tidy
 
             yield tidy(context.store, task)
-        case tasks.Plan():
+        case messages.Plan():
             yield from plan(context.store, task)
 
 
-def plan(store: Store, task: tasks.Plan) -> Iterator[tasks.Answer]:
+def plan(store: Store, task: messages.Plan) -> Iterator[messages.Answer]:
     """An order's plan, in parts."""
-    from imgscore.engine.planning import intended
+    from imgscore.workers.plan_inbox import intended
 
     planned = intended(store, task.watch, task.head, frozenset(task.leave))
     touches, ties = planned.touches, planned.ties if planned.fresh else None
     for start in range(0, len(touches), PART):
-        yield tasks.Planned(touches[start : start + PART], ties, last=False)
+        yield messages.Planned(touches[start : start + PART], ties, last=False)
         ties = None
-    yield tasks.Planned([], ties, last=True, lineup=planned.lineup.packed())
+    yield messages.Planned([], ties, last=True, lineup=planned.lineup.packed())
 
 
-def _attempt(context: Context, task: tasks.Sent) -> Iterator[tasks.Answer]:
+def _attempt(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:
     """A task's answers; what the user can mend is one of them, anything else is a crash."""
     try:
         for answer in _answers(context, task):
             while context.notes:
-                yield tasks.Noted(*context.notes.popitem())
+                yield messages.Noted(*context.notes.popitem())
             yield answer
     except (HeavyImageError, MemoryError):
         if context.modest:
-            yield tasks.Heavy()
+            yield messages.Heavy()
         else:
-            yield tasks.Refused("needs too much memory", "free some memory, then try again")
+            yield messages.Refused("needs too much memory", "free some memory, then try again")
     except ModelError as error:
-        yield tasks.Stuck(_sendable(error.message), _sendable(error.remedy))
+        yield messages.Stuck(_sendable(error.message), _sendable(error.remedy))
     except ImgscoreError as error:
         reason, remedy = _sendable(error.message), _sendable(error.remedy)
-        yield tasks.Refused(reason, remedy, error.exit_code)
+        yield messages.Refused(reason, remedy, error.exit_code)
 
 
 def _sendable(text: str) -> str:
@@ -106,23 +106,23 @@ def serve(context: Context, file_seconds: int, *, looks: bool) -> None:
     """Answer tasks until there are no more. With `looks`, time before the first is used."""
     waiting, stdout = Waiting(sys.stdin.fileno()), sys.stdout.buffer
     if looks and not waiting.has_come():
-        from imgscore.work.looking import prepare
+        from imgscore.workers.index_file import prepare
 
         prepare(context)
-    stdout.write(tasks.frame(tasks.Ready()))
+    stdout.write(messages.frame(messages.Ready()))
     stdout.flush()
     while (task := waiting.next()) is not None:
-        if isinstance(task, tasks.OfOneFile):
+        if isinstance(task, messages.OfOneFile):
             # The default action ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)
         for answer in _attempt(context, task):
-            stdout.write(tasks.frame(answer))
+            stdout.write(messages.frame(answer))
             stdout.flush()
         signal.alarm(0)
 
 
 def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
-    bytecode.keep()
+    precompile.keep()
     allowed = [heads, paths.cache_folder()]
     if not decodes:
         allowed.append(paths.backups_folder())
@@ -134,7 +134,7 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
 
 
 def main() -> None:
-    """`python -m imgscore.work.worker`, with what `Pool` passes on its command line."""
+    """`python -m imgscore.workers.worker`, with what `Pool` passes on its command line."""
     store, heads, model, device, file_seconds, most, embedder, names, modest = sys.argv[1:]
     failpoints.together_with(os.getppid())
     # What libraries print must not mix with the answers.

@@ -23,12 +23,12 @@ from imgscore.heads.training import train as train_head
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, labels, records, vectors
 from imgscore.store.schema import HeadRecord, Label
-from imgscore.work.tasks import Rescore, Scored, Train, Trained
+from imgscore.workers.messages import Rescore, Scored, Train, Trained
 
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
     from imgscore.store.store import Txn
-    from imgscore.work.context import Context
+    from imgscore.workers.context import Context
 
 # A sample of the library, as large as the largest graph a head makes of it.
 BACKGROUND = 7500

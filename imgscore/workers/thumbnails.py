@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from imgscore.errors import ImageError
 from imgscore.images.memory import HeavyImageError
-from imgscore.work.looking import MOST_BYTES
-from imgscore.work.tasks import Drawn, Moving, Unreadable
+from imgscore.workers.index_file import MOST_BYTES
+from imgscore.workers.messages import Drawn, Moving, Unreadable
 
 if TYPE_CHECKING:
-    from imgscore.work.tasks import Draw
+    from imgscore.workers.messages import Draw
 
 SIDE = 360
 """Pixels of the longer side: sharp at 180 on a screen with two to a point."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgscore.errors import StoreError
-from imgscore.work.tasks import Drop, Look, OfOneFile, Sent, Task, frame
+from imgscore.workers.messages import Drop, Look, OfOneFile, Sent, Task, frame
 
 # A worker gets its next file before it has answered the last, so that it never waits for us.
 DEPTH = 2
@@ -117,7 +117,7 @@ def start(settings: WorkerSettings, *, for_training: bool, modest: bool) -> Work
     ]
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "imgscore.work.worker", *arguments],
+            [sys.executable, "-P", "-m", "imgscore.workers.worker", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from imgscore.store import retention
-from imgscore.work.tasks import Tidied
+from imgscore.workers.messages import Tidied
 
 if TYPE_CHECKING:
     from imgscore.store.store import Store
-    from imgscore.work.tasks import Tidy
+    from imgscore.workers.messages import Tidy
 
 
 def tidy(store: Store, task: Tidy) -> Tidied:

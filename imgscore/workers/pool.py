@@ -13,9 +13,8 @@ import time
 from collections import deque
 
 from imgscore.errors import ImgscoreError
-from imgscore.work import process
-from imgscore.work.process import DEPTH, Held, NoWorkerError, Worker, WorkerSettings
-from imgscore.work.tasks import (
+from imgscore.workers import process
+from imgscore.workers.messages import (
     Answer,
     Crashed,
     Heavy,
@@ -29,6 +28,7 @@ from imgscore.work.tasks import (
     Task,
     take_answers,
 )
+from imgscore.workers.process import DEPTH, Held, NoWorkerError, Worker, WorkerSettings
 
 FAILED_STARTS = 3
 # Bytes of answers at a time: what follows from them is done before more are read.
