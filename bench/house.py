@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from imgscore.config import Config
 from imgscore.demo.house import House
 from imgscore.embedders import registry
-from imgscore.engine.catch_up import COMPLETE
+from imgscore.engine.reembed import COMPLETE
 from imgscore.store import labels, records, sightings, vectors
 from imgscore.store.schema import Fingerprint, LabelEvent, LabelName, Sighting
 from imgscore.store.store import Store, Txn

@@ -8,7 +8,7 @@ from math import log2
 from pathlib import Path
 
 from bench.figures import Figure, Setting
-from imgscore.engine.arrange import arrange
+from imgscore.engine.apply import arrange
 from imgscore.order.entries import NANOSECONDS, Entry, Member
 from imgscore.order.plan import Touch, plan
 from imgscore.order.spacing import space

@@ -13,7 +13,7 @@ import pytest
 from imgscore import config
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.doctor import CHECKS
-from imgscore.engine.news import Event
+from imgscore.engine.events import Event
 from imgscore.verbs.base import NAMES
 from tools import config_docs
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from imgscore.engine.news import News
+from imgscore.engine.events import News
 from imgscore.verbs.base import Row
 from imgscored.notices import Level, Moment, Notice, Notices
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from imgscore.config import Config
 from imgscore.embedders import devices, registry
-from imgscore.engine.base import House
-from imgscore.engine.drawer import Drawer
-from imgscore.engine.keeper import Keeper
-from imgscore.engine.learner import Learner
-from imgscore.engine.looker import Looker
-from imgscore.engine.news import News
-from imgscore.engine.orderer import Orderer
-from imgscore.engine.tidier import Tidier
+from imgscore.engine.backups import Keeper
+from imgscore.engine.context import House
+from imgscore.engine.events import News
+from imgscore.engine.indexer import Looker
+from imgscore.engine.order_scheduler import Orderer
+from imgscore.engine.pruning import Tidier
+from imgscore.engine.thumbnails import Drawer
+from imgscore.engine.trainer import Learner
 from imgscore.errors import StoreError
 from imgscore.store import records
 from imgscore.store.store import Store

@@ -15,9 +15,9 @@ import msgspec
 from imgscore.errors import ImgscoreError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from imgscore.engine.drawer import DrawTicket
     from imgscore.engine.engine import Engine
-    from imgscore.engine.looker import Ticket
+    from imgscore.engine.indexer import Ticket
+    from imgscore.engine.thumbnails import DrawTicket
 
 # Verbs that ask for work now, which on battery would wait.
 WORK_NOW = frozenset({"heads", "scan", "train"})

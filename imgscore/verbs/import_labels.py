@@ -9,7 +9,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
-from imgscore.engine.looker import Ticket
+from imgscore.engine.indexer import Ticket
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import Found, walk
 from imgscore.store.schema import LabelName

@@ -8,7 +8,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
-from imgscore.engine.looker import Ticket
+from imgscore.engine.indexer import Ticket
 from imgscore.store import labels
 from imgscore.store.schema import EventName, LabelEvent, Source
 from imgscore.store.store import Txn

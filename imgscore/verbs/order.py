@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.engine.errands import Errand
+from imgscore.engine.order_jobs import Errand
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.verbs.base import Result, Row, Steps, shown, whole_path
 from imgscore.watches import Watch

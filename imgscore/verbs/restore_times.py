@@ -7,7 +7,7 @@ import os
 
 import msgspec
 
-from imgscore.engine import arrange
+from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import Found, walk
@@ -38,7 +38,7 @@ def run(engine: Engine, request: Request) -> Steps:
             if _concerns(engine, watch, folder):
                 engine.orderer.hold(watch.inbox, held=True)
     wanted = _wanted(engine, folder, dry_run)
-    errand = engine.orderer.run(arrange.put_back(house.store, wanted, dry_run=dry_run))
+    errand = engine.orderer.run(apply.put_back(house.store, wanted, dry_run=dry_run))
     for part in parts(errand):
         if part is None:
             yield None
@@ -64,7 +64,7 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
         paths = [
             one.path for one in sightings.every(txn) if folder is None or within(one.path, folder)
         ]
-    moved = arrange.with_sidecars(store, paths, dry_run=dry_run)
+    moved = apply.with_sidecars(store, paths, dry_run=dry_run)
     for root in engine.house.watches.roots() if folder is None else [folder]:
         moved += _unseen(store, root, dry_run)
     with store.read() as txn:
@@ -83,8 +83,8 @@ def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[tuple[bytes, Ori
     there = [one for one in walk(folder) if isinstance(one, Found)]
     with store.read() as txn:
         paths = [one.path for one in there if not _is_known(sightings.find(txn, one.path), one)]
-    found = [arrange.held_of(store, path, dry_run=dry_run) for path in paths]
-    beside = arrange.with_sidecars(store, paths, dry_run=dry_run)
+    found = [apply.held_of(store, path, dry_run=dry_run) for path in paths]
+    beside = apply.with_sidecars(store, paths, dry_run=dry_run)
     return [one for one in found if one is not None] + beside
 
 

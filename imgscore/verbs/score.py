@@ -6,7 +6,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
-from imgscore.engine.looker import Ticket
+from imgscore.engine.indexer import Ticket
 from imgscore.store import labels
 from imgscore.verbs.base import (
     Progress,

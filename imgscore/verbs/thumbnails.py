@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from imgscore import paths
-from imgscore.engine.drawer import DrawTicket
 from imgscore.engine.engine import Engine
+from imgscore.engine.thumbnails import DrawTicket
 from imgscore.errors import ImgscoreError
 from imgscore.verbs.base import Result, Steps, a_step, whole_path
 from imgscore.workers.messages import Draw, Drawn

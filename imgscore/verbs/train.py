@@ -4,7 +4,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
-from imgscore.engine.learner import LEAST_LABELS
+from imgscore.engine.trainer import LEAST_LABELS
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store import records
 from imgscore.verbs.base import Result, Steps, until_idle

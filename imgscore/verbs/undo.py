@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from imgscore.engine import arrange
+from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.reconcile.walk import look_at
@@ -44,7 +44,7 @@ def run(engine: Engine, request: Request) -> Steps:
         return
     for inbox in {touch.inbox for touch in touches}:
         engine.orderer.hold(inbox, held=True)
-    back = arrange.arrange(store, wanted, str(touches[0].run), "undo")
+    back = apply.arrange(store, wanted, str(touches[0].run), "undo")
     yield from rows(engine.orderer.run(back))
 
 

@@ -17,7 +17,7 @@ from imgscored.power import SAVER, Power
 from jeepney import DBusAddress, Message, new_error
 from jeepney.low_level import Parser
 
-from imgscore.engine.news import News
+from imgscore.engine.events import News
 from imgscore.store.store import Store
 from tests.buses import Service, bus
 from tests.daemon.test_power import next_word

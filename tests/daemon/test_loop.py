@@ -18,7 +18,7 @@ from imgscored.schedule import Schedule
 from imgscored.watcher import Watcher
 
 from imgscore import config, paths
-from imgscore.engine import tidier
+from imgscore.engine import pruning
 from imgscore.engine.engine import Engine
 from imgscore.store.store import Store
 from imgscore.verbs import thumbnails
@@ -145,7 +145,7 @@ def test_the_status_is_of_now_also_while_work_waits(
 def test_what_has_had_its_time_goes_when_it_is_due(
     loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tidier, "MOST_BYTES", 0)
+    monkeypatch.setattr(pruning, "MOST_BYTES", 0)
     old = thumbnails.folder() / "old.webp"
     old.write_bytes(bytes(8192))
     loop._schedule._scheduler.modify_job("tidy", next_run_time=datetime.now(UTC))

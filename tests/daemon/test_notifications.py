@@ -12,7 +12,7 @@ import pytest
 from imgscored import bus as bus_module
 from imgscored.notifications import NAME, Notifications
 
-from imgscore.engine.news import News
+from imgscore.engine.events import News
 from imgscore.store.store import Store
 from tests.buses import Service, bus
 

@@ -9,9 +9,9 @@ import pytest
 from imgscore.config import Config
 from imgscore.embedders.base import sections_of
 from imgscore.embedders.registry import Spec
-from imgscore.engine.base import House
-from imgscore.engine.catch_up import COMPLETE, CatchUp
-from imgscore.engine.news import News
+from imgscore.engine.context import House
+from imgscore.engine.events import News
+from imgscore.engine.reembed import COMPLETE, CatchUp
 from imgscore.store import name_vectors, records, sightings, vectors
 from imgscore.store.schema import Fingerprint, Sighting
 from imgscore.store.store import Store

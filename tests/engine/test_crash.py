@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgscore.engine import arrange
+from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.store.store import Store
 from tests.engine.conftest import World, ask, use_head
@@ -49,7 +49,7 @@ def killed_at(world: World, fatal: int, work: Callable[[Engine], object]) -> boo
         try:
             with world.engine() as engine:
                 steps = Steps(fatal)
-                arrange.touch = steps.around(arrange.touch)
+                apply.touch = steps.around(apply.touch)
                 Store.commit = steps.around(Store.commit)  # type: ignore[method-assign]
                 work(engine)
             os._exit(0)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from imgscore.engine.engine import Engine
-from imgscore.engine.looker import Ticket
+from imgscore.engine.indexer import Ticket
 from imgscore.store.schema import EventName, Source
 from imgscore.verbs import import_labels
 from tests.engine.conftest import World, ask

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imgscore.engine.news import KEPT, MOST_EACH, News
+from imgscore.engine.events import KEPT, MOST_EACH, News
 from imgscore.store import labels, records
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store

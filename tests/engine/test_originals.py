@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.engine import arrange
+from imgscore.engine import apply
 from imgscore.order.touch import DeniedError, Seen
 from imgscore.store import records
 from imgscore.verbs.status import status
@@ -178,7 +178,7 @@ def test_undo_takes_back_one_ordering_after_the_other(ordered: World) -> None:
 def test_undo_takes_back_an_ordering_that_a_file_has_left(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrange, "CHUNK", 2)
+    monkeypatch.setattr(apply, "CHUNK", 2)
     for number in reversed(range(8)):
         world.put(f"{number}.jpg", number / 10)
     with world.engine() as engine:
@@ -218,7 +218,7 @@ def test_dry_run_in_the_config_touches_nothing_and_says_what_it_would(ordered: W
 def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, tried = arrange.touch, []
+    real, tried = apply.touch, []
 
     def touch(path: bytes, expect: Seen, after_ns: int) -> int:
         tried.append(os.path.basename(path))
@@ -226,7 +226,7 @@ def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
             raise DeniedError(path, "Operation not permitted", "chown it")
         return real(path, expect, after_ns)
 
-    monkeypatch.setattr(arrange, "touch", touch)
+    monkeypatch.setattr(apply, "touch", touch)
     for name, score in {"d": 0.9, "c": 0.3, "b": 0.2, "a": 0.1}.items():
         world.put(f"{name}.jpg", score)
     with world.engine() as engine:
@@ -241,7 +241,7 @@ def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
         world.settle(engine)
         assert tried.count(b"c.jpg") == 1
         assert [name for name in world.order() if name != "c"] == ["e", "d", "b", "a"]
-        monkeypatch.setattr(arrange, "touch", real)
+        monkeypatch.setattr(apply, "touch", real)
         (world.inbox / "c.jpg").chmod(0o640)  # as a chown would
         world.settle(engine)
         assert world.order() == ["e", "d", "c", "b", "a"]
@@ -253,13 +253,13 @@ def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
 def test_a_disk_that_keeps_minutes_only_is_not_touched_for_ever(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, tried = arrange.touch, []
+    real, tried = apply.touch, []
 
     def touch(path: bytes, expect: Seen, after_ns: int) -> int:
         tried.append(path)
         return real(path, expect, after_ns // (60 * 10**9) * 60 * 10**9 + 7 * 60 * 10**9)
 
-    monkeypatch.setattr(arrange, "touch", touch)
+    monkeypatch.setattr(apply, "touch", touch)
     for name, score in {"d": 0.9, "c": 0.3, "b": 0.2, "a": 0.1}.items():
         world.put(f"{name}.jpg", score)
     with world.engine() as engine:
@@ -268,7 +268,7 @@ def test_a_disk_that_keeps_minutes_only_is_not_touched_for_ever(
             engine.orderer.reorder(os.fsencode(world.inbox))
         assert len(tried) == len(set(tried)) == 3
         assert "does not keep dates" in status(engine)["failed"][0]["reason"]
-        monkeypatch.setattr(arrange, "touch", real)
+        monkeypatch.setattr(apply, "touch", real)
         ask(engine, "restore-times")
     assert world.dates() == world.originals
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from imgscore.engine import arrange, orderer
+from imgscore.engine import apply, order_scheduler
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import records
@@ -20,8 +20,8 @@ SCORES = {"d": "0.9 0.1", "b": "0.4 0.2", "c": "0.2 0.5", "a": "0.1 0.9"}
 @pytest.fixture(params=["here", "by a worker"], autouse=True)
 def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways; parts of one touch."""
-    monkeypatch.setattr(orderer, "MANY", 0 if request.param == "by a worker" else 1000)
-    monkeypatch.setattr(arrange, "CHUNK", 1)
+    monkeypatch.setattr(order_scheduler, "MANY", 0 if request.param == "by a worker" else 1000)
+    monkeypatch.setattr(apply, "CHUNK", 1)
     monkeypatch.setattr(worker, "PART", 1)
 
 
@@ -119,15 +119,15 @@ def test_a_full_disk_in_the_middle(
 ) -> None:
     world.settle(engine)
     use_head(engine, "2")
-    real, calls = arrange.do, []
+    real, calls = apply.do, []
 
-    def fails_once(*arguments: object) -> arrange.Outcome:
+    def fails_once(*arguments: object) -> apply.Outcome:
         calls.append(arguments)
         if len(calls) == 2:
             raise error
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(arrange, "do", fails_once)
+    monkeypatch.setattr(apply, "do", fails_once)
     monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.01)
     engine.orderer.reorder_taste("default")
     world.settle(engine)
@@ -142,7 +142,7 @@ def test_a_worker_that_dies_of_the_plan_is_said(
     world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.settle(engine)
-    monkeypatch.setattr(orderer, "MANY", 0)
+    monkeypatch.setattr(order_scheduler, "MANY", 0)
     real = engine.house.pool.answers
     monkeypatch.setattr(
         engine.house.pool,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.engine import looker
+from imgscore.engine import indexer
 from imgscore.engine.engine import Engine
 from imgscore.workers.messages import Answer, Look, Task, Unreadable
 from tests.engine.conftest import World
@@ -51,7 +51,7 @@ def test_only_what_has_changed(
     first.write_text("2 mended")
     assert tried() == ["a.png"]
     assert tried() == []
-    monkeypatch.setattr(looker, "DECODER_VERSION", looker.DECODER_VERSION + 1)
+    monkeypatch.setattr(indexer, "DECODER_VERSION", indexer.DECODER_VERSION + 1)
     assert sorted(tried()) == ["a.png", "b.png"]
     assert tried() == []
     second.unlink()

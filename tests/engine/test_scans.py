@@ -2,7 +2,7 @@
 
 import os
 
-from imgscore.engine import looker
+from imgscore.engine import indexer
 from imgscore.store import sightings
 from tests.engine.conftest import World, until_idle
 
@@ -12,7 +12,7 @@ def test_many_new_folders_are_one_look_at_everything(world: World) -> None:
     with world.engine() as engine:
         for folder in folders:
             engine.looker.hint_tree(os.fsencode(folder))
-            assert len(engine.looker._scans) <= looker.MOST_SCANS
+            assert len(engine.looker._scans) <= indexer.MOST_SCANS
         world.settle(engine)
         with engine.house.store.read() as txn:
             assert len(txn.table("sightings")) == 100

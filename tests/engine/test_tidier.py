@@ -8,7 +8,7 @@ import pytest
 
 from imgscore import paths
 from imgscore.config import Config, DaemonConfig
-from imgscore.engine import tidier
+from imgscore.engine import pruning
 from imgscore.engine.engine import Engine
 from imgscore.store import checks, labels, originals, records, retention, sightings, trashed_files
 from imgscore.store.schema import (
@@ -56,7 +56,7 @@ def store() -> Iterator[Store]:
 @pytest.fixture
 def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Tidies up, with a real worker, in slices of two."""
-    monkeypatch.setattr(tidier, "SLICE", 2)
+    monkeypatch.setattr(pruning, "SLICE", 2)
 
     def tidy() -> None:
         config = Config(daemon=DaemonConfig(free_mb=0))
@@ -162,7 +162,7 @@ def test_thumbnails_that_nobody_looks_at_go_first(
         os.utime(path, ns=(number, number))
     os.utime(folder / "0.webp", ns=(9, 0))  # it was looked at
     for most, left in ((4, ["0", "1", "2", "3"]), (2, ["0", "3"]), (0, [])):
-        monkeypatch.setattr(tidier, "MOST_BYTES", most * 8192)
+        monkeypatch.setattr(pruning, "MOST_BYTES", most * 8192)
         tidied()
         assert sorted(path.stem for path in folder.iterdir()) == left
     folder.rmdir()

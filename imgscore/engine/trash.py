@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgscore import paths
 from imgscore.engine import siblings
-from imgscore.engine.base import House
+from imgscore.engine.context import House
 from imgscore.errors import StoreError
 from imgscore.images.formats import is_image_name
 from imgscore.reconcile import xdg_trash
@@ -28,7 +28,7 @@ from imgscore.watches import Place, within
 from imgscore.workers.messages import Crashed, Looked, Moving, Stuck
 
 if TYPE_CHECKING:
-    from imgscore.engine.looker import Ticket
+    from imgscore.engine.indexer import Ticket
 
 # Entries of the trash that are looked at between two looks at the post.
 SLICE = 200

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from imgscore.engine import arrange
-from imgscore.engine.base import House
-from imgscore.engine.errands import Errand, OrderState
-from imgscore.engine.looker import Looker
+from imgscore.engine import apply
+from imgscore.engine.context import House
+from imgscore.engine.indexer import Looker
+from imgscore.engine.order_jobs import Errand, OrderState
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.order.timeline import Lineup
 from imgscore.order.touch import TouchError
@@ -242,7 +242,7 @@ class Orderer:
             if errand.dry_run:
                 errand.planned = touches
             else:
-                errand.parts = arrange.arrange(store, touches, errand.head)
+                errand.parts = apply.arrange(store, touches, errand.head)
         result = next(errand.parts or iter(()), None)
         if result is None:
             self._finish(errand)
@@ -251,14 +251,14 @@ class Orderer:
 
     def _find_places(
         self, watch: Watch, head: str, newcomers: set[bytes]
-    ) -> Iterator[arrange.Outcome] | None:
+    ) -> Iterator[apply.Outcome] | None:
         """Plan for newcomers only; None where all is to be planned."""
         standing = self._states[watch.inbox].standing
         if standing is None or standing[0] != head:
             return None
         store, lineup, leave = self.house.store, standing[1], self.refusals()
         touches = plan_inbox.arrivals(store, watch, head, lineup, sorted(newcomers), leave)
-        return None if touches is None else arrange.arrange(store, touches, head)
+        return None if touches is None else apply.arrange(store, touches, head)
 
     def _is_stale(self, errand: Errand) -> bool:
         """Whether another head orders by now: the rest of the plan would only be in the way."""
@@ -272,7 +272,7 @@ class Orderer:
 
     def _did(self, errand: Errand, result: Any) -> None:
         """A part was done: what was refused is left alone, what has changed is looked at again."""
-        if isinstance(result, arrange.Outcome):
+        if isinstance(result, apply.Outcome):
             for path in result.look_again:
                 self._looker.hint(path)
             for error in result.refused:
@@ -319,13 +319,13 @@ class Orderer:
         if errand.dry_run:
             errand.planned += touches
         elif touches and not self._is_stale(errand):
-            self._did(errand, arrange.do(self.house.store, touches, errand.run, task.head))
+            self._did(errand, apply.do(self.house.store, touches, errand.run, task.head))
 
     # ---- dates given back
 
     def _put_back(self) -> None:
         """A part of what is to have its own date back."""
-        files = set(islice(self._restores, arrange.CHUNK))
+        files = set(islice(self._restores, apply.CHUNK))
         if not self.house.config.dry_run:
             self._put_back_now(files)
         self._restores -= files  # not before: a full disk leaves them due
@@ -335,8 +335,8 @@ class Orderer:
         with store.read() as txn:
             held = [(digest, originals.at(txn, digest, path)) for digest, path in files]
         wanted = [(digest, original) for digest, original in held if original is not None]
-        wanted += arrange.with_sidecars(store, [original.path for _, original in wanted])
-        for part in arrange.put_back(store, wanted):
+        wanted += apply.with_sidecars(store, [original.path for _, original in wanted])
+        for part in apply.put_back(store, wanted):
             for entry, error in part:
                 if error is not None:
                     self._refused(entry.path, error)

@@ -7,7 +7,7 @@ import os
 import time
 
 from imgscore import paths
-from imgscore.engine.base import House
+from imgscore.engine.context import House
 from imgscore.store import retention
 from imgscore.store.retention import Outlived
 from imgscore.workers.messages import Answer, Crashed, Tidied, Tidy

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imgscore import paths
-from imgscore.engine.base import House
+from imgscore.engine.context import House
 from imgscore.store import backups
 from imgscore.workers.messages import Answer, BackedUp, BackUp, Crashed, Refused
 

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgscore.engine.base import House
+from imgscore.engine.context import House
 from imgscore.errors import ImgscoreError, error_of
 from imgscore.failpoints import step
 from imgscore.paths import head_file

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imgscore.config import Config
 from imgscore.embedders.registry import Spec
-from imgscore.engine.news import News
+from imgscore.engine.events import News
 from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches

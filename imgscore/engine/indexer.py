@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imgscore.engine import intake
-from imgscore.engine.base import House
-from imgscore.engine.catch_up import CatchUp
-from imgscore.engine.deletions import Deletions
-from imgscore.engine.intake import Consequences
+from imgscore.engine import ingest
+from imgscore.engine.context import House
+from imgscore.engine.ingest import Consequences
+from imgscore.engine.reembed import CatchUp
+from imgscore.engine.trash import Deletions
 from imgscore.images.formats import is_image_name
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, LookQueue, Urgency
@@ -206,7 +206,7 @@ class Looker:
     def _gone(self, paths: list[bytes]) -> None:
         def mark(txn: Txn) -> None:
             for path in paths:
-                intake.mark_gone(txn, path)
+                ingest.mark_gone(txn, path)
 
         self.house.store.commit(mark)
         self.deletions.hint()
@@ -302,7 +302,7 @@ class Looker:
             return Consequences()
         house, batch = self.house, self._found
         done = house.store.commit(
-            lambda txn: intake.take_in(
+            lambda txn: ingest.take_in(
                 txn, batch, house.watches, house.embedder.images, DECODER_VERSION
             )
         )

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable
 
-from imgscore.engine.base import House
+from imgscore.engine.context import House
 from imgscore.failpoints import step
 from imgscore.store import name_vectors, records, sightings, vectors
 from imgscore.store.store import Txn

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from imgscore.engine.base import House
+from imgscore.engine.context import House
 from imgscore.workers.messages import Answer, Draw
 
 
