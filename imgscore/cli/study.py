@@ -99,8 +99,8 @@ def _rows(messages: Iterable[Message]) -> list[Row]:
 
 
 def _plot(evaluation: Row, heads: list[Row], file: Path) -> None:
-    from imgscore.plots import svg
-    from imgscore.plots.figures import figures
+    from imgscore.report import svg
+    from imgscore.report.figures import figures
 
     try:
         file.write_text(svg.alone(figures(evaluation, heads)), encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from imgscore.errors import ImgscoreError
-from imgscore.plots.figures import Figure, figures
+from imgscore.report.figures import Figure, figures
 from imgscore.report.page import content, page
 from imgscore.verbs.base import Row
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 
-from imgscore.plots import svg
-from imgscore.plots.figures import Figure
+from imgscore.report import svg
+from imgscore.report.figures import Figure
 from imgscore.verbs.base import Row
 
 SCRIPTS = (

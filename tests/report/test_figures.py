@@ -3,8 +3,8 @@
 from typing import Any
 from xml.etree import ElementTree
 
-from imgscore.plots import svg
-from imgscore.plots.figures import Axis, Figure, Mark, Series, figures
+from imgscore.report import svg
+from imgscore.report.figures import Axis, Figure, Mark, Series, figures
 
 Row = dict[str, Any]
 SVG = "{http://www.w3.org/2000/svg}"

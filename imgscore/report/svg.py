@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from imgscore.plots.figures import Figure, Mark, Series
+from imgscore.report.figures import Figure, Mark, Series
 
 WIDTH, HEIGHT = 480, 320
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 60, 44
