@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from imgscore import __version__
-from imgscore.cli import names, output, session
+from imgscore.cli import completions, dispatch, output
 from imgscore.cli.output import printable
 from imgscore.verbs.base import Row
 
@@ -41,14 +41,16 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")]
 Taste = Annotated[
     str | None,
-    typer.Option("--taste", help="Which taste; each watch has one.", autocompletion=names.tastes),
+    typer.Option(
+        "--taste", help="Which taste; each watch has one.", autocompletion=completions.tastes
+    ),
 ]
 Thumbnails = Annotated[
     bool, typer.Option("--thumbnails/--no-thumbnails", help="Pictures, where the terminal can.")
 ]
 Files = Annotated[list[Path], typer.Argument(help="Image files.")]
 Folder = Annotated[
-    Path | None, typer.Argument(help="Only this folder.", autocompletion=names.inboxes)
+    Path | None, typer.Argument(help="Only this folder.", autocompletion=completions.inboxes)
 ]
 
 
@@ -62,7 +64,7 @@ def run(
     nothing: str = "",
 ) -> None:
     """Carry out a verb, print its rows, and exit with its code."""
-    messages = session.call(verb, arguments, daemon_only=daemon_only)
+    messages = dispatch.call(verb, arguments, daemon_only=daemon_only)
     raise typer.Exit(output.show(messages, human, as_json=as_json, nothing=nothing))
 
 

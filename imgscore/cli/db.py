@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from imgscore import control, paths
-from imgscore.cli import session
+from imgscore.cli import dispatch
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
 from imgscore.errors import UsageError
@@ -91,7 +91,7 @@ def _compact(embedder: str | None) -> list[Message]:
     dropped = 0
     if embedder is not None:
         arguments = {"action": "drop", "embedder": embedder}
-        for message in session.call("db", arguments):
+        for message in dispatch.call("db", arguments):
             if isinstance(message, Result):
                 dropped = message.row["vectors"]
     before, after = _shrink()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgscore.cli import output, session
+from imgscore.cli import dispatch, output
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable
 from imgscore.embedders import registry
@@ -47,19 +47,19 @@ def embed(
 
 def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Message]:
     try:
-        from imgscore.archive.part import Job
-        from imgscore.archive.spread import embed_archive
+        from imgscore.bulk_embed.job import Job
+        from imgscore.bulk_embed.spread import embed_archive
     except ImportError:
         raise UsageError(
             "embed needs Dask, which is not installed", "pip install 'imgscore[dask]'"
         ) from None
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters, we say better
-    settings = session.settings_in_force()
+    settings = dispatch.settings_in_force()
     images = registry.spec(settings.model).images
     seconds = settings.daemon.file_seconds
     job = Job(root, settings.model, settings.device, images, seconds)
-    with session.Writer() as writer, _cluster(scheduler, workers) as client:
+    with dispatch.Writer() as writer, _cluster(scheduler, workers) as client:
         yield from embed_archive(client, job, lambda request: writer.ask("embed", request))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli import names
+from imgscore.cli import completions
 from imgscore.cli.app import Json, Taste, app, run, text_of
 from imgscore.verbs.base import Row
 
@@ -24,7 +24,9 @@ def list_(taste: Taste = None, as_json: Json = False) -> None:
 def use(
     head: Annotated[
         str,
-        typer.Argument(help="Its version, as `heads list` shows it.", autocompletion=names.heads),
+        typer.Argument(
+            help="Its version, as `heads list` shows it.", autocompletion=completions.heads
+        ),
     ],
     taste: Taste = None,
     as_json: Json = False,

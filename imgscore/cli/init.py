@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imgscore import config, config_edit, paths
-from imgscore.cli import names, session
+from imgscore.cli import completions, dispatch
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, to_json
 from imgscore.errors import UsageError
@@ -26,7 +26,9 @@ def init(
     inbox: Annotated[Path, typer.Argument(help="The folder to keep in order; made if missing.")],
     taste: Annotated[
         str,
-        typer.Option(help="Folders with one taste teach each other.", autocompletion=names.tastes),
+        typer.Option(
+            help="Folders with one taste teach each other.", autocompletion=completions.tastes
+        ),
     ] = "default",
     xdg_trash: Annotated[
         bool | None,
@@ -57,7 +59,7 @@ def init(
     _make(watch.inbox, *watch.keep, *watch.trash)
     if text != before:
         config_edit.write(path, text)
-    session.tell_daemon()  # also of what was written into it by hand
+    dispatch.tell_daemon()  # also of what was written into it by hand
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
     row = {
         "inbox": os.fsdecode(watch.inbox),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imgscore import config, config_edit, paths
-from imgscore.cli import names, session
+from imgscore.cli import completions, dispatch
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
 from imgscore.embedders import catalogue, registry
@@ -31,7 +31,7 @@ def download(
     name: Annotated[
         str,
         typer.Argument(
-            help=f"One of: {', '.join(catalogue.UFORM)}.", autocompletion=names.downloads
+            help=f"One of: {', '.join(catalogue.UFORM)}.", autocompletion=completions.downloads
         ),
     ],
     revision: Annotated[
@@ -49,7 +49,7 @@ def use(
     name: Annotated[
         str,
         typer.Argument(
-            help="A model's name, or a folder in UForm's layout.", autocompletion=names.models
+            help="A model's name, or a folder in UForm's layout.", autocompletion=completions.models
         ),
     ],
     as_json: Json = False,
@@ -92,7 +92,7 @@ def _use(name: str) -> Iterator[Message]:
     changed = settings.model != name
     if changed:
         config_edit.write(path, config_edit.with_setting(before, "model", name))
-        session.tell_daemon()
+        dispatch.tell_daemon()
     yield Result(
         {
             "name": name,

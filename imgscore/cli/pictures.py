@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from imgscore.cli import output, session
+from imgscore.cli import dispatch, output
 from imgscore.cli.terminal import Protocol, cell, protocol
 from imgscore.errors import ImgscoreError
 from imgscore.verbs.base import Message, Row, rows_of
@@ -49,7 +49,7 @@ def run(
     nothing: str = "",
 ) -> None:
     """Carry out a verb as app.run does, with each row's images under it, a line for each list."""
-    messages: Iterable[Message] = session.call(verb, arguments)
+    messages: Iterable[Message] = dispatch.call(verb, arguments)
     screen = _screen() if wanted and not as_json else None
     if screen is not None:
         messages = list(messages)
@@ -103,7 +103,7 @@ def _thumbnails(images: list[Named]) -> dict[Named, str]:
     if not asked or len(asked) > MOST:
         return {}
     try:
-        answers = list(session.call("thumbnails", {"images": [one._asdict() for one in asked]}))
+        answers = list(dispatch.call("thumbnails", {"images": [one._asdict() for one in asked]}))
     except ImgscoreError:
         return {}
     files = (row["file"] for row in rows_of(answers))

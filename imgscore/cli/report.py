@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from imgscore import config, paths
-from imgscore.cli import output, session
+from imgscore.cli import dispatch, output
 from imgscore.cli.app import Folder, Json, Taste, app, text_of
 from imgscore.cli.output import printable, say
 from imgscore.errors import UsageError
@@ -52,7 +52,7 @@ def _refuse_watched(file: Path) -> None:
 def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator[Message]:
     from imgscore.report import files
 
-    for message in session.call("report", arguments):
+    for message in dispatch.call("report", arguments):
         if not isinstance(message, Result):
             yield message
             continue

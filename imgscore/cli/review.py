@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgscore.cli import output, session
+from imgscore.cli import dispatch, output
 from imgscore.cli.app import Folder, Json, Taste, app, text_of
 from imgscore.cli.output import say
 from imgscore.verbs.base import Message, Result, Row
@@ -49,7 +49,7 @@ def _begun(arguments: Row, servers: list["ReviewServer"], port: int) -> Iterator
     from imgscore.cli.review_session import Session
     from imgscore.errors import UsageError
 
-    for message in session.call("report", arguments):
+    for message in dispatch.call("report", arguments):
         if not isinstance(message, Result):
             yield message
             continue

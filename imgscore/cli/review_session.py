@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from imgscore.cli import session
+from imgscore.cli import dispatch
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
 from imgscore.report.page import content, page, policy_of
@@ -71,7 +71,7 @@ class Session:
         return image
 
     def _ask(self, verb: str, arguments: Row) -> list[Row]:
-        return rows_of(session.call(verb, arguments))
+        return rows_of(dispatch.call(verb, arguments))
 
     def _label(self, asked: Row) -> Row:
         with self._lock:

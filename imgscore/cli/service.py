@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from imgscore import config, control, paths
-from imgscore.cli import session
+from imgscore.cli import dispatch
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import to_json
 from imgscore.errors import ConfigError, ImgscoreError, NoDaemonError, UsageError
@@ -108,7 +108,7 @@ def end(pid: int) -> None:
     if systemd.is_usable() and systemd.state().pid == pid:
         systemd.stop()
         return
-    list(session.call("stop", {}, daemon_only=True))
+    list(dispatch.call("stop", {}, daemon_only=True))
     deadline = time.monotonic() + STOP_SECONDS
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         if _is_zombie(pid):

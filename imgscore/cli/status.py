@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgscore.cli import session
+from imgscore.cli import dispatch
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.order import touched
 from imgscore.cli.output import printable, to_json
@@ -68,7 +68,7 @@ def _statuses() -> "Iterator[tuple[Row, Pace]]":
     pace = Pace()
     while True:
         with contextlib.suppress(NoDaemonError, BusyError):
-            for message in session.call("status", {}):
+            for message in dispatch.call("status", {}):
                 if isinstance(message, Result):
                     pace.see(message.row, time.monotonic())
                     yield message.row, pace

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli import output, pictures, session
+from imgscore.cli import dispatch, output, pictures
 from imgscore.cli.app import Json, Taste, Thumbnails, app, named, text_of
 from imgscore.cli.output import printable
 from imgscore.cli.pictures import Named
@@ -25,9 +25,9 @@ def evaluate(
     """How good the scores are, on labels the head did not see; what twice as many would bring."""
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "name a file that ends in .svg")
-    messages: list[Message] = list(session.call("evaluate", {"taste": taste}))
+    messages: list[Message] = list(dispatch.call("evaluate", {"taste": taste}))
     if plot is not None:
-        heads = _rows(session.call("heads", {"taste": taste}))
+        heads = _rows(dispatch.call("heads", {"taste": taste}))
         for row in _rows(messages):
             _plot(row, heads, plot)
     raise typer.Exit(output.show(messages, _describe, as_json=as_json))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from imgscore import control, paths
-from imgscore.cli import session
+from imgscore.cli import dispatch
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, to_json
 from imgscore.errors import ImgscoreError
@@ -32,7 +32,7 @@ def _rows() -> Iterator[Row]:
     patient_until: float | None = 0.0
     while True:
         try:
-            for message in session.call("watch-log", {}, daemon_only=True):
+            for message in dispatch.call("watch-log", {}, daemon_only=True):
                 patient_until = None
                 if isinstance(message, Result):
                     yield message.row

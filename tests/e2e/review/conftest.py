@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from imgscore.cli import session
+from imgscore.cli import dispatch
 from imgscore.verbs.base import rows_of
 from tests.conftest import put
 from tests.e2e.conftest import BIN, imgscore
@@ -99,5 +99,5 @@ def history() -> list[dict[str, Any]]:
 
 def asked(**said: Any) -> dict[str, Any]:
     """The row of the verb, as the command gets it."""
-    (row,) = rows_of(session.call("review", {"taste": "default", **said}))
+    (row,) = rows_of(dispatch.call("review", {"taste": "default", **said}))
     return row

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import msgspec
 from distributed import Client, Future, KilledWorker, as_completed
 
-from imgscore.archive import part
-from imgscore.archive.part import Job
+from imgscore.bulk_embed import job
+from imgscore.bulk_embed.job import Job
 from imgscore.errors import ImgscoreError
 from imgscore.reconcile.walk import Found, Unlisted, walk
 from imgscore.store.schema import Fingerprint
@@ -42,20 +42,20 @@ MOST_DEATHS = 3
 REMEDY_GO_ON = "run the same command again: it goes on from there"
 
 
-def embed_archive(client: Client, job: Job, ask: Ask) -> Iterator[Message]:
+def embed_archive(client: Client, request: Job, ask: Ask) -> Iterator[Message]:
     """Embed what is lacking under `job.folder`: a row a failure, then one row of counts.
 
     Raises ImgscoreError where the cluster is not fit for it, or is gone.
     """
-    _check(client, job)
+    _check(client, request)
     try:
-        yield from _Spread(client, job, ask).run()
+        yield from _Spread(client, request, ask).run()
     finally:
         with contextlib.suppress(Exception):  # a cluster that is gone has let go
-            client.run(part.let_go)
+            client.run(job.let_go)
 
 
-def _check(client: Client, job: Job) -> None:
+def _check(client: Client, request: Job) -> None:
     """Raise ImgscoreError unless there are workers, and all embed as this machine does."""
     try:
         client.wait_for_workers(1, timeout=WAIT_SECONDS)
@@ -64,7 +64,7 @@ def _check(client: Client, job: Job) -> None:
             "the scheduler has no workers",
             f"start some: dask worker {client.scheduler_info()['address']}",
         ) from None
-    for worker, found in client.run(part.trouble, job, on_error="return").items():
+    for worker, found in client.run(job.trouble, request, on_error="return").items():
         if isinstance(found, BaseException):
             raise _not_ours(f"{worker}: {found!r}")
         if found is not None:
@@ -85,11 +85,11 @@ class _Part(NamedTuple):
 class _Spread:
     """One run over one archive."""
 
-    def __init__(self, client: Client, job: Job, ask: Ask) -> None:
+    def __init__(self, client: Client, request: Job, ask: Ask) -> None:
         self._client = client
-        self._job = job
+        self._job = request
         self._ask = ask
-        self._entries: Iterator[Found | Unlisted] | None = walk(job.folder)
+        self._entries: Iterator[Found | Unlisted] | None = walk(request.folder)
         self._lacking: deque[tuple[bytes, Fingerprint]] = deque()
         self._out: dict[Future, _Part] = {}
         self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
@@ -153,7 +153,7 @@ class _Spread:
 
     def _submit(self, one: _Part) -> None:
         paths = [path for path, _ in one.files]
-        future = self._client.submit(part.embed, self._job, paths, pure=False)
+        future = self._client.submit(job.embed, self._job, paths, pure=False)
         self._out[future] = one
         self._ready.add(future)
 

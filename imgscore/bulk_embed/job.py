@@ -34,35 +34,35 @@ class Job(msgspec.Struct, frozen=True):
     file_seconds: int
 
 
-def trouble(job: Job) -> tuple[str, str] | None:
+def trouble(request: Job) -> tuple[str, str] | None:
     """(what, remedy) where this machine cannot do the job as the others do it."""
     try:
-        found = registry.spec(job.model).images
+        found = registry.spec(request.model).images
     except ImgscoreError as error:
         return error.message, error.remedy
-    if found != job.embedder:
+    if found != request.embedder:
         return (
-            f"runs the embedder {found}, and not {job.embedder}",
+            f"runs the embedder {found}, and not {request.embedder}",
             "install the same imgscore and the same model on every machine",
         )
-    if not os.path.isdir(job.folder):
+    if not os.path.isdir(request.folder):
         return (
-            f"has no folder {os.fsdecode(job.folder)}",
+            f"has no folder {os.fsdecode(request.folder)}",
             "mount the archive under the same path on every machine",
         )
     return None
 
 
-def embed(job: Job, paths: list[bytes]) -> bytes:
+def embed(request: Job, paths: list[bytes]) -> bytes:
     """Read, hash and embed files: a framed answer for each, in their order, or one Stuck.
 
     `tasks.take_answers` undoes the framing.
     """
     try:
-        found = trouble(job)
+        found = trouble(request)
         if found is not None:
             raise ImgscoreError(*found)
-        with _borrowed(job) as pool:
+        with _borrowed(request) as pool:
             answers = _embed(pool, paths)
     except ImgscoreError as error:
         return frame(Stuck(f"{get_worker().address}: {error.message}", error.remedy))
@@ -90,9 +90,11 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
 
 
 @contextmanager
-def _borrowed(job: Job) -> Iterator[Pool]:
+def _borrowed(request: Job) -> Iterator[Pool]:
     """A pool for one thread; closed where something went wrong, else kept for the next part."""
-    settings = WorkerSettings(Path(), Path(), job.model, job.device, job.file_seconds, job.embedder)
+    settings = WorkerSettings(
+        Path(), Path(), request.model, request.device, request.file_seconds, request.embedder
+    )
     with _lock:
         resting = _resting.get(settings)
         pool = resting.pop() if resting else Pool(settings, 1, idle_seconds=0.0)
