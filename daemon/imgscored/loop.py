@@ -11,11 +11,11 @@ from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.verbs.base import WORK_NOW, Steps, find
 from imgscore.verbs.status import status
 from imgscore.watches import Watches
-from imgscored.heartbeat import Heartbeat
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Post
 from imgscored.notifications import Notifications
-from imgscored.notify import notify
 from imgscored.schedule import Schedule
+from imgscored.sd_notify import notify
+from imgscored.sd_watchdog import Heartbeat
 from imgscored.watcher import Watcher
 
 logger = logging.getLogger(__name__)

@@ -16,13 +16,13 @@ from imgscore.store.store import Store
 from imgscore.store.verify import after_a_crash
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import precompile
-from imgscored import journal
+from imgscored import log
 from imgscored.loop import Loop
 from imgscored.mailbox import Mailbox
 from imgscored.notifications import Notifications
-from imgscored.notify import notify
 from imgscored.power import Power
 from imgscored.schedule import Schedule
+from imgscored.sd_notify import notify
 from imgscored.server import Server
 from imgscored.watcher import Watcher
 
@@ -97,7 +97,7 @@ def main() -> None:
     """The console script."""
     arguments = parser().parse_args()
     faulthandler.enable()
-    journal.set_up(verbose=arguments.verbose)
+    log.set_up(verbose=arguments.verbose)
     try:
         run()
     except ImgscoreError as error:

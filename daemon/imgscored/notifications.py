@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgscore.engine.events import News
 from imgscore.verbs.base import Row
-from imgscored.notices import Level, Moment, Notice, Notices
+from imgscored.notification_policy import Level, Moment, Notice, Notices
 
 if TYPE_CHECKING:
     from imgscored.bus import Bus

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from imgscored.tray.drawing import draw
-from imgscored.tray.face import LONGEST_LINE, Face, Shape, face
+from imgscored.tray.state import LONGEST_LINE, Face, Shape, face
 
 from imgscore.verbs.pause import FOREVER_NS
 

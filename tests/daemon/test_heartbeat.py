@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from imgscored.heartbeat import Heartbeat
 from imgscored.mailbox import Mailbox
-from imgscored.notify import SEND_SECONDS, notify
+from imgscored.sd_notify import SEND_SECONDS, notify
+from imgscored.sd_watchdog import Heartbeat
 from imgscored.watcher import Watcher
 
 from imgscore.workers.messages import Look

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from imgscored.notices import AGAIN_SECONDS, Moment, Notices
+from imgscored.notification_policy import AGAIN_SECONDS, Moment, Notices
 
 
 def broken(*names: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw
 
-from imgscored.tray.face import Shape
+from imgscored.tray.state import Shape
 
 SIZE = 64
 # Drawn larger and made small, for smooth edges.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from imgscored.tray.face import Face, shortened
+from imgscored.tray.state import Face, shortened
 
 if TYPE_CHECKING:
     from imgscored.tray.tray import Tray

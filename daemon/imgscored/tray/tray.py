@@ -14,7 +14,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.system.tray_backend import Backend
 from imgscored.tray import client, icon, menu
 from imgscored.tray.drawing import draw
-from imgscored.tray.face import Face, face, shortened
+from imgscored.tray.state import Face, face, shortened
 
 # How often the daemon is asked; it answers from memory.
 EVERY_SECONDS = 2.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imgscore.workers.pool import Pool
-from imgscored.notify import notify, watchdog_seconds
+from imgscored.sd_notify import notify, watchdog_seconds
 
 logger = logging.getLogger(__name__)
 
