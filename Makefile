@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint unit bench torture bench-check docs manual package clean
+.PHONY: run test lint unit bench crash bench-check docs manual package clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -36,9 +36,9 @@ package: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python -m bench
 
-# An hour or two: real daemons killed, starved and overrun; what is lost is in bench/TORTURE.md.
-torture: .venv/installed-dev
-	$(BIN)/python -m bench.torture
+# An hour or two: real daemons killed, starved and overrun; what is lost is in bench/CRASH.md.
+crash: .venv/installed-dev
+	$(BIN)/python -m bench.crash
 
 bench-check: .venv/installed-dev
 	$(BIN)/python -m bench.check $(CHECK)

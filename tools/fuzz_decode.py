@@ -3,7 +3,7 @@
     pip install atheris
     python tools/fuzz_decode.py [CORPUS_FOLDER] [-max_total_time=600] …
 
-It begins with the seeds of bench/torture/fuzz.py, and stops at the first input that makes anything
+It begins with the seeds of bench/crash/fuzz.py, and stops at the first input that makes anything
 but a picture or an ImageError; that input is then a file in the current folder.
 """
 
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 with atheris.instrument_imports(include=["PIL", "imgscore.images"]):
     from imgscore.images.decode import decode
 
-from bench.torture.fuzz import PILLOW, seeds
+from bench.crash.fuzz import PILLOW, seeds
 from imgscore.errors import ImageError
 
 

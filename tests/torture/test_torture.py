@@ -1,15 +1,15 @@
-"""`make torture` at a small size: each kind of violence once, and nothing is lost."""
+"""`make crash` at a small size: each kind of violence once, and nothing is lost."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from bench.torture import crash, failing, fuzz, hostile, missed
-from bench.torture.missed import SkippedError
-from bench.torture.scene import Scene, conclude
-from bench.torture.story import Story
-from bench.torture.yard import LostError, Yard, ending
+from bench.crash import failing, fuzz, hostile, kill, missed
+from bench.crash.missed import SkippedError
+from bench.crash.sandbox import LostError, Yard, ending
+from bench.crash.scenario import Scene, conclude
+from bench.crash.workload import Story
 
 ONCE: dict[str, Callable[[Yard], None]] = {
     "watch limit": missed.watch_limit,
@@ -51,15 +51,15 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.mark.parametrize("step", ["after hash:3", "between touches:2"])
 def test_killed_at_a_step(scene: Scene, step: str) -> None:
-    assert crash.one_try(scene, 0, step)
+    assert kill.one_try(scene, 0, step)
 
 
 def test_killed_at_random(scene: Scene) -> None:
-    crash.many_crashes(scene, 0, [0.4, 1.1])
+    kill.many_crashes(scene, 0, [0.4, 1.1])
 
 
 def test_killed_in_a_migration(scene: Scene) -> None:
-    (fault,) = crash.in_migration(scene, 3)
+    (fault,) = kill.in_migration(scene, 3)
     assert not fault.losses
 
 

@@ -1,7 +1,7 @@
 """The decode path fed with mutated pictures of every format that can be written here.
 
 Decoding runs in a process of its own, as in a worker, so that a crash of a decoder is seen, and
-costs the mutation that did it. `python -m bench.torture.fuzz SEED FORMAT COUNT` is that process.
+costs the mutation that did it. `python -m bench.crash.fuzz SEED FORMAT COUNT` is that process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from bench.torture.yard import Fault
+from bench.crash.sandbox import Fault
 
 MEMORY_BYTES = 3 * 2**30
 FILE_SECONDS = 60
@@ -160,7 +160,7 @@ def run(kind: str, seed: int, count: int) -> Fault:
     losses, crashes, start = [], 0, 0
     while start < count:
         about = (kind, str(seed), str(start), str(count - start))
-        command = [sys.executable, "-m", "bench.torture.fuzz", *about]
+        command = [sys.executable, "-m", "bench.crash.fuzz", *about]
         done = subprocess.run(command, capture_output=True, check=False)
         said = done.stdout.decode().split()
         if said[-1:] == ["none"]:

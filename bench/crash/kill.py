@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.torture.scene import Scene, conclude
-from bench.torture.story import Story
-from bench.torture.yard import Fault, LostError, Yard, ending
+from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.scenario import Scene, conclude
+from bench.crash.workload import Story
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.store import backups
 from imgscore.store.verify import read_all

@@ -1,4 +1,4 @@
-"""`python -m bench.torture [--quick] [NAME…]`: what was tried, and what was lost, in TORTURE.md."""
+"""`python -m bench.crash [--quick] [NAME…]`: what was tried, and what was lost, in CRASH.md."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.crash import failing, fuzz, hostile, kill, load, missed
+from bench.crash.sandbox import Fault
+from bench.crash.scenario import Scene
 from bench.figures import commit, machine
-from bench.torture import crash, failing, fuzz, hostile, load, missed
-from bench.torture.scene import Scene
-from bench.torture.yard import Fault
 
-TABLE = Path(__file__).parent.parent / "TORTURE.md"
+TABLE = Path(__file__).parent.parent / "CRASH.md"
 NOTES = "<!-- What follows is kept as it is. -->"
 HEADER = "| fault | tries | losses | what it took | by | when |\n|---|---|---|---|---|---|\n"
 
@@ -25,18 +25,18 @@ Kind = Callable[[Path, bool], Iterator[Fault]]
 
 def _crash(folder: Path, quick: bool) -> Iterator[Fault]:
     scene = Scene(folder / "crash")
-    yield from crash.at_random(scene, 8 if quick else 200)
-    yield from crash.at_steps(scene, 1 if quick else 6)
-    yield from crash.in_a_backup(scene, 1 if quick else 4)
-    yield from crash.of_the_trainer(scene, 1 if quick else 5)
-    yield from crash.in_migration(scene, 3 if quick else 12)
+    yield from kill.at_random(scene, 8 if quick else 200)
+    yield from kill.at_steps(scene, 1 if quick else 6)
+    yield from kill.in_a_backup(scene, 1 if quick else 4)
+    yield from kill.of_the_trainer(scene, 1 if quick else 5)
+    yield from kill.in_migration(scene, 3 if quick else 12)
 
 
 def _switch(folder: Path, quick: bool) -> Iterator[Fault]:
     from tests.embedders import uform_checkpoint
 
     model = uform_checkpoint.make(folder / "model")
-    yield from crash.in_a_switch(Scene(folder / "switch"), 1 if quick else 6, model)
+    yield from kill.in_a_switch(Scene(folder / "switch"), 1 if quick else 6, model)
 
 
 def _load(folder: Path, quick: bool) -> Iterator[Fault]:
@@ -58,14 +58,14 @@ KINDS: dict[str, Kind] = {
 
 def main() -> None:
     """Torture by the names given, or by all; exit code 1 where something was lost."""
-    parser = argparse.ArgumentParser(prog="python -m bench.torture", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.crash", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*KINDS, []], metavar="NAME", default=[])
-    parser.add_argument("--quick", action="store_true", help="smaller; TORTURE.md stays as it is")
+    parser.add_argument("--quick", action="store_true", help="smaller; CRASH.md stays as it is")
     parser.add_argument("--scratch", type=Path, help="where to work; a folder on a real disk")
     options = parser.parse_args()
     lost = False
     for name in options.names or KINDS:
-        folder = Path(tempfile.mkdtemp(prefix="torture-", dir=options.scratch))
+        folder = Path(tempfile.mkdtemp(prefix="crash-", dir=options.scratch))
         lines = []
         try:
             for fault in KINDS[name](folder, options.quick):
@@ -99,8 +99,8 @@ def _write(name: str, lines: list[str]) -> None:
     head = (
         "# Torture\n"
         "What was done to real daemons, how often, and what was lost: labels, dates, vectors,\n"
-        "the order, or the daemon itself. Made by `make torture`; a small part of it is in\n"
-        f"`make test` (tests/torture). On {machine()}.\n\n"
+        "the order, or the daemon itself. Made by `make crash`; a small part of it is in\n"
+        f"`make test` (tests/e2e/test_crash.py). On {machine()}.\n\n"
     )
     TABLE.write_text(f"{head}{HEADER}{rows}\n\n{NOTES}{notes or chr(10)}", encoding="utf-8")
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.torture.crash import tried
-from bench.torture.story import HOUR, LONG_AGO, digest_of, draw
-from bench.torture.yard import Fault, LostError, Yard, ending
+from bench.crash.kill import tried
+from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
 from imgscore.images.formats import is_image_name
 from imgscore.store import sightings
 from imgscore.store.store import Store

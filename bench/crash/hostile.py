@@ -1,6 +1,6 @@
 """Files that mean harm: what they are called, what they are, what they become while they are read.
 
-What is in them is tests/images/test_hostile.py's and bench/torture/fuzz.py's affair.
+What is in them is tests/images/test_hostile.py's and bench/crash/fuzz.py's affair.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.torture.crash import tried
-from bench.torture.missed import SOON, SkippedError
-from bench.torture.story import draw
-from bench.torture.yard import Fault, LostError, Yard, ending
+from bench.crash.kill import tried
+from bench.crash.missed import SOON, SkippedError
+from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.workload import draw
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

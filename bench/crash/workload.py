@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from bench.torture.yard import Yard
+from bench.crash.sandbox import Yard
 
 LONG_AGO = 1_500_000_000 * 10**9
 HOUR = 3600 * 10**9

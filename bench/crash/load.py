@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.workload import HOUR, LONG_AGO, draw
 from bench.figures import percentile, seconds_of
-from bench.torture.story import HOUR, LONG_AGO, draw
-from bench.torture.yard import Fault, LostError, Yard, ending
 from imgscore.embedders import lite0_spec
 from imgscore.errors import ImgscoreError
 from imgscore.images.decode import decode

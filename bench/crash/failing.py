@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from bench.torture.crash import tried
-from bench.torture.missed import SOON, SkippedError
-from bench.torture.story import HOUR, LONG_AGO, digest_of, draw
-from bench.torture.yard import Fault, LostError, Yard, ending
+from bench.crash.kill import tried
+from bench.crash.missed import SOON, SkippedError
+from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
 from imgscore.errors import ImgscoreError
 from imgscore.store import name_vectors
 from imgscore.store.store import Store, Txn

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.torture.story import HOUR, LONG_AGO, Story, digest_of, draw
-from bench.torture.yard import LostError, Yard, ending
+from bench.crash.sandbox import LostError, Yard, ending
+from bench.crash.workload import HOUR, LONG_AGO, Story, digest_of, draw
 
 BEGINNING = 56
 LABELS = 8

@@ -1,1 +1,0 @@
-"""Real daemons, killed, starved, lied to and overrun; what is lost is counted. See TORTURE.md."""
