@@ -33,7 +33,7 @@ def _crash(folder: Path, quick: bool) -> Iterator[Fault]:
 
 
 def _switch(folder: Path, quick: bool) -> Iterator[Fault]:
-    from tests.embedders import uform_checkpoint
+    from tests.support import uform_checkpoint
 
     model = uform_checkpoint.make(folder / "model")
     yield from kill.in_a_switch(Scene(folder / "switch"), 1 if quick else 6, model)

@@ -1,6 +1,6 @@
 """Files that mean harm: what they are called, what they are, what they become while they are read.
 
-What is in them is tests/images/test_hostile.py's and bench/crash/fuzz.py's affair.
+What is in them is tests/unit/images/test_hostile.py's and bench/crash/fuzz.py's affair.
 """
 
 from __future__ import annotations

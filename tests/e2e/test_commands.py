@@ -14,7 +14,7 @@ import pytest
 from imgscore import paths
 from imgscore.errors import UsageError
 from tests.conftest import put
-from tests.e2e.conftest import BIN, Answer, Daemon, imgscore, newest_first
+from tests.support.commands import BIN, Answer, Daemon, imgscore, newest_first
 
 Start = Callable[..., Daemon]
 

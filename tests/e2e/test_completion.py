@@ -13,7 +13,7 @@ import pytest
 
 from imgscore import paths
 from tests.conftest import put
-from tests.e2e.conftest import BIN, imgscore
+from tests.support.commands import BIN, imgscore
 
 SECONDS = 60.0
 START = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}

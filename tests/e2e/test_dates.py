@@ -11,8 +11,8 @@ import pytest
 
 from imgscore import paths
 from tests.conftest import draw, put
-from tests.disks import mounted
-from tests.e2e.conftest import FAST, Daemon, imgscore, newest_first
+from tests.support.commands import FAST, Daemon, imgscore, newest_first
+from tests.support.disks import mounted
 
 Start = Callable[..., Daemon]
 

@@ -21,7 +21,7 @@ from imgscore.images.decode import decode
 from imgscore.store import vectors
 from imgscore.store.store import Store
 from tests.conftest import put
-from tests.e2e.conftest import BIN, Daemon, imgscore
+from tests.support.commands import BIN, Daemon, imgscore
 
 pytest.importorskip("distributed", reason="pip install 'imgscore[dask]'")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from imgscore import paths
 from tests.conftest import put
-from tests.e2e.conftest import Answer, Daemon, imgscore
+from tests.support.commands import Answer, Daemon, imgscore
 
 NAME = b"\x1b]0;title\x07\x1b[2J\r\n[red]\xe2\x80\xae\xff"
 

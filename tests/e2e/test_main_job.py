@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.conftest import put
-from tests.e2e.conftest import Daemon, imgscore, newest_first
+from tests.support.commands import Daemon, imgscore, newest_first
 
 Start = Callable[..., Daemon]
 

@@ -20,10 +20,10 @@ from imgscore.workers.context import Context
 from imgscore.workers.messages import Rescore
 from imgscore.workers.training import rescore
 from tests.conftest import put
-from tests.e2e.conftest import Daemon, imgscore, newest_first
 from tests.e2e.test_main_job import auc, move
-from tests.embedders import uform_checkpoint
-from tests.embedders.hub import serving
+from tests.support import uform_checkpoint
+from tests.support.commands import Daemon, imgscore, newest_first
+from tests.support.hub import serving
 
 Start = Callable[..., Daemon]
 LITE0 = "efficientnet-lite0"

@@ -9,10 +9,10 @@ import pytest
 from imgscored.power import UPOWER
 
 from imgscore import paths
-from tests.buses import Service, bus
 from tests.conftest import put
-from tests.e2e.conftest import FAST, Daemon, imgscore
 from tests.e2e.test_trouble import await_status
+from tests.support.buses import Service, bus
+from tests.support.commands import FAST, Daemon, imgscore
 
 Start = Callable[..., Daemon]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import put
-from tests.e2e.conftest import BIN, Daemon
+from tests.support.commands import BIN, Daemon
 
 Start = Callable[..., Daemon]
 ALTERNATE_SCREEN, BACK = b"\x1b[?1049h", b"\x1b[?1049l"

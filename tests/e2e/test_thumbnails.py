@@ -14,7 +14,7 @@ from PIL import Image
 
 from imgscore import paths
 from tests.conftest import put
-from tests.e2e.conftest import BIN, Daemon, imgscore
+from tests.support.commands import BIN, Daemon, imgscore
 
 Start = Callable[..., Daemon]
 needs_a_display = pytest.mark.skipif(

@@ -13,7 +13,7 @@ import pytest
 
 from imgscore import paths
 from tests.conftest import put
-from tests.e2e.conftest import Daemon, imgscore
+from tests.support.commands import Daemon, imgscore
 
 Start = Callable[..., Daemon]
 

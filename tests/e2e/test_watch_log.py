@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import put
-from tests.e2e.conftest import BIN, Daemon, imgscore
+from tests.support.commands import BIN, Daemon, imgscore
 
 Start = Callable[..., Daemon]
 Rows = Iterator[dict[str, Any]]

@@ -9,8 +9,8 @@ from imgscore.store import labels
 from imgscore.store.schema import LabelEvent, pack
 from imgscore.store.store import Store
 from tests.conftest import put
-from tests.e2e.conftest import imgscore
-from tests.e2e.review.conftest import asked, history
+from tests.desktop.review.conftest import asked, history
+from tests.support.commands import imgscore
 
 
 class MovedLabelEvent(LabelEvent, array_like=True, frozen=True):

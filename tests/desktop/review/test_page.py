@@ -1,0 +1,209 @@
+"""review: who is let in, labels by keys in a real browser, and what is taken back."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from imgscore.cli.review_server import ReviewServer
+from tests.desktop.conftest import browser  # noqa: F401 - a fixture
+from tests.desktop.review.conftest import Visitor, held, history, reviewing
+from tests.support.commands import Daemon, imgscore
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+def test_who_is_let_in(taught: Path) -> None:
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        stranger, owner = Visitor(url), Visitor(url)
+        token = url.split(owner.host)[1]
+        origin = f"http://{owner.host}"
+        assert urlsplit(url).hostname == "127.0.0.1"
+        assert stranger.ask("/")[0] == 403
+        assert stranger.ask("/?token=guess")[0] == 403
+        for wrong in (
+            {"Host": "evil.example"},
+            {"Host": f"localhost:{urlsplit(url).port}"},
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Sec_Fetch_Site": "cross-site"},
+            {"Sec_Fetch_Site": "same-site"},
+        ):
+            assert stranger.ask(token, **wrong)[0] == 403, wrong  # and the token is still good
+        base = owner.enter(url)
+        assert stranger.ask(token)[0] == 403  # it was good once
+        assert stranger.ask(base)[0] == 403
+        assert stranger.ask(base, Cookie="imgscore=guess")[0] == 403
+
+        status, headers, page = owner.ask(base)
+        assert status == 200 and b"sun-003" in page
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        data = held(page)
+        images = {image[0]: image for image in data["images"]}
+        number, digest = data["images"].index(images["sun-005.jpg"]), images["sun-005.jpg"][2]
+        said = {"image": number, "sha256": digest, "label": "keep"}
+        for wrong in (
+            {},
+            {"Origin": "http://evil.example"},
+            {"Origin": f"http://localhost:{urlsplit(url).port}"},
+            {"Origin": origin, "Host": "evil.example"},
+            {"Origin": origin, "Sec_Fetch_Site": "cross-site"},
+            {"Origin": origin, "Cookie": "imgscore=guess"},
+        ):
+            assert owner.ask(base + "label", said, **wrong)[0] == 403, wrong
+        assert owner.ask(base + "label", said, Origin=origin, Content_Type="text/plain")[0] == 415
+        assert stranger.ask(base + "label", said, Origin=origin)[0] == 403
+        for body in ({}, [], {**said, "sha256": "00"}, {**said, "image": -1}, "x" * 100_000):
+            assert owner.ask(base + "label", body, Origin=origin)[0] == 400, body
+        assert owner.ask(base + "nonsense", said, Origin=origin)[0] == 400
+        assert owner.ask(base + "label", {**said, "label": "x"}, Origin=origin)[0] == 409
+        assert owner.ask(base + "label", said, "PUT", Origin=origin)[0] == 501
+        assert all(row["what"] != "label" or row["source"] == "place" for row in history())
+
+        picture = owner.ask(f"{base}image/{number}/{digest}")
+        assert picture[2] == (taught / "sun-005.jpg").read_bytes()
+        assert picture[1]["Content-Type"] == "image/jpeg"
+        assert owner.ask(f"{base}thumbnails/{digest}.webp")[2][8:12] == b"WEBP"
+        for path in (
+            "thumbnails/../default.json", f"thumbnails/..%2f{digest}.webp", "thumbnails/.webp",
+            f"image/{number}/{'00' * 32}", "image/x/y", "image/0", "../", "label",
+        ):  # fmt: skip
+            assert owner.ask(base + path)[0] in (403, 404), path
+        (taught / "sun-005.jpg").unlink()
+        (taught / "sun-005.jpg").symlink_to("/etc/hostname")
+        assert owner.ask(f"{base}image/{number}/{digest}")[0] in (403, 404)
+        assert owner.ask(base + "label", said, Origin=origin)[0] == 200
+        assert history()[0]["sha256"] == digest and history()[0]["source"] == "cli"
+
+
+@pytest.mark.parametrize("with_daemon", [False, True])
+def test_keys_label(
+    taught: Path,
+    start: Callable[..., Daemon],
+    browser: "Browser",  # noqa: F811
+    with_daemon: bool,
+) -> None:
+    from playwright.sync_api import expect
+
+    if with_daemon:
+        start().settle()
+    else:
+        assert imgscore("scan").code == 0
+    before = sorted(path.name for path in taught.rglob("*.*"))
+    context = browser.new_context()
+    page = context.new_page()
+    with reviewing() as url:
+        page.goto(url)
+        first, second = (page.locator(f"#tile-{number} .name").text_content() for number in (0, 1))
+        assert first and second
+        page.keyboard.press("t")
+        page.keyboard.press("k")
+        expect(page.locator("#tile-0 .mark")).to_have_text("trash")
+        expect(page.locator("#tile-1 .mark")).to_have_text("keep")
+        page.keyboard.press("u")
+        expect(page.locator("#said")).to_contain_text(f"Undone: {second}")
+        labels = {name: imgscore("score", taught / name, "--json").row for name in (first, second)}
+        assert [labels[name]["label"] for name in (first, second)] == ["trash", None]
+
+        page.click("#tabs [value=next]")
+        page.click("#begin")
+        called = page.inner_text("#called")
+        page.keyboard.press("k")
+        expect(page.locator("#called")).not_to_have_text(called)
+        page.keyboard.press("u")
+        expect(page.locator("#said")).to_contain_text(f"Undone: {called}")
+        page.keyboard.press("Escape")
+        if with_daemon:  # which learns from them meanwhile
+            page.click("#tabs [value=order]")
+            page.keyboard.press("k")
+            imgscore("wait", "--timeout", "120")
+            page.keyboard.press("t")
+            page.click("#anew", timeout=60_000)
+            expect(page.locator("#said")).to_contain_text("The order is head")
+    context.close()
+    assert sorted(path.name for path in taught.rglob("*.*")) == before  # and no file was moved
+
+
+def test_undo_takes_back_what_was_said_here_and_in_its_order(taught: Path) -> None:
+    assert imgscore("scan").code == 0
+    known = taught / "keep" / "sun-000.png"
+    with reviewing() as url:
+        owner = Visitor(url)
+        base, data = owner.begin(url)
+        images = data["images"]
+
+        def say(what: str, name: str, **more: str) -> tuple[int, dict[str, Any]]:
+            (number,) = [n for n, one in enumerate(images) if one[0] == name]
+            said = {"image": number, "sha256": images[number][2], **more}
+            status, _, body = owner.ask(base + what, said)
+            return status, json.loads(body)
+
+        # A label from before, said again, is nothing that was said now.
+        assert say("label", known.name, label="keep")[1]["number"] is None
+        status, answer = say("undo", known.name)
+        assert status == 409 and "nothing was said" in answer["error"]
+        assert imgscore("score", known, "--json").row["label"] == "keep"
+
+        name = "sun-005.jpg"
+        for label in ("keep", "trash", "keep"):
+            assert say("label", name, label=label)[1]["label"] == label
+        assert [say("undo", name)[1]["label"] for _ in range(3)] == ["trash", "keep", None]
+        assert say("undo", name)[0] == 409
+
+        say("label", name, label="keep")
+        assert imgscore("label", "trash", taught / name).code == 0
+        status, answer = say("undo", name)
+        assert (status, answer["label"]) == (200, "trash") and "since" in answer["error"]
+        assert imgscore("score", taught / name, "--json").row["label"] == "trash"
+
+
+def test_it_answers_while_a_browser_holds_the_terminal(
+    taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """webbrowser waits for browsers in a terminal to end."""
+    assert imgscore("scan").code == 0
+    script, got = tmp_path / "browser.py", tmp_path / "got"
+    script.write_text(
+        "import sys, urllib.request as one\n"
+        "opener = one.build_opener(one.HTTPCookieProcessor())\n"
+        f"open({str(got)!r}, 'wb').write(opener.open(sys.argv[1], timeout=30).read())\n"
+    )
+    os.mkfifo(got)
+    monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
+    with reviewing("--open"):
+        assert b"sun-005" in got.read_bytes()
+
+
+def test_it_asks_nobody_for_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda name="": pytest.fail("the resolver is asked"))
+    with ReviewServer(None) as server:  # type: ignore[arg-type]
+        assert server.url.startswith("http://127.0.0.1:")
+
+
+def test_other_servers_cookies_do_not_lock_the_owner_out(taught: Path) -> None:
+    """Cookies are shared by all ports of a machine, and not all of them are well formed."""
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        owner = Visitor(url)
+        base = owner.enter(url)
+        own = owner.headers["Cookie"]
+        for others in (
+            "imgscore=another's",
+            "flag",
+            'state={"a": [1]}',
+            "=; secure; x=\xe9",
+            "version",
+        ):
+            assert owner.ask(base, Cookie=f"{own}; {others}")[0] == 200, others
+            assert owner.ask(base, Cookie=f"{others}; {own}")[0] == 200, others
+        assert owner.ask(base, Cookie=f"x{own}")[0] == 403
+        assert owner.ask(base, Cookie=own[:-1])[0] == 403

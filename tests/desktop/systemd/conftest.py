@@ -1,0 +1,194 @@
+"""A real systemd user manager, and the service in it as an ordinary user has it."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgscore.system import systemd
+from tests.conftest import put
+
+BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[3]
+NEEDED = (
+    "systemctl",
+    "journalctl",
+    "dbus-daemon",
+    "loginctl",
+    "unshare",
+    "nsenter",
+    "runuser",
+    "setpriv",
+)
+SECONDS = 60.0
+CONFIG = """
+[daemon]
+settle = 0.1
+train_after = 0.2
+file_seconds = 10
+"""
+
+
+class Box:
+    """A booted systemd. `home` is its user's home and `folder` is its /box, both as seen here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        os.mkfifo(folder / "ready")
+        script = Path(__file__).with_name("box.sh")
+        with (folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                ["bash", script, folder, sys.prefix, sys.base_prefix, ROOT],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        pipe = os.open(folder / "ready", os.O_RDWR)
+        if not select.select([pipe], [], [], SECONDS)[0]:
+            self._process.kill()
+            raise AssertionError(f"it does not boot:\n{(folder / 'log').read_text()}")
+        self.uid = int(os.read(pipe, 16))
+        os.close(pipe)
+        self._init = _only_child(_only_child(self._process.pid))  # box.sh → unshare → systemd
+        self.home = Path(f"/proc/{self._init}/root/home/box")
+
+    def run(self, *command: str | Path, check: bool = True) -> str:
+        """Run a command as the user; what it printed."""
+        enter = f"nsenter --target={self._init} --mount --pid --cgroup --root runuser -u box --"
+        environment = f"env -i -C /home/box HOME=/home/box XDG_RUNTIME_DIR=/run/user/{self.uid}"
+        done = subprocess.run(
+            [*enter.split(), *environment.split(), f"PATH={BIN}:/usr/bin:/bin", *command],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def imgscore(self, *arguments: str | Path, check: bool = True) -> dict[str, Any]:
+        """The last JSON line of `imgscore … --json`."""
+        lines = self.run("imgscore", *arguments, "--json", check=check).splitlines()
+        return dict(json.loads(lines[-1])) if lines else {}
+
+    def show(self, name: str) -> str:
+        """A property of the service."""
+        return self.run("systemctl", "--user", "show", "-P", name, systemd.NAME).strip()
+
+    def systemctl(self, *arguments: str, check: bool = True) -> str:
+        """`systemctl --user`."""
+        return self.run("systemctl", "--user", *arguments, check=check)
+
+    def journal(self) -> list[tuple[int, str]]:
+        """(priority, message) of all that the service logged in this test."""
+        text = self.run(
+            *("journalctl", "--user", "-u", "imgscored", "-o", "json", "--no-pager"),
+            *("--output-fields=PRIORITY,MESSAGE", f"--since=@{self.since}"),
+        )
+        rows = [json.loads(line) for line in text.splitlines()]
+        return [(int(row["PRIORITY"]), str(row["MESSAGE"])) for row in rows]
+
+    def await_(self, what: Callable[[], bool]) -> None:
+        """Wait until it is so."""
+        deadline = time.monotonic() + SECONDS
+        while not what():
+            assert time.monotonic() < deadline, self.systemctl("status", systemd.NAME, check=False)
+            time.sleep(0.05)  # systemd's own word is what is awaited
+
+    def kill(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to a process of the box, by its pid there."""
+        self.run("kill", f"-{number.value}", str(pid))
+
+    def workers(self) -> list[int]:
+        """The pids of the daemon's workers."""
+        found = self.run("pgrep", "--full", "imgscore[.]work[.]worker", check=False)
+        return [int(pid) for pid in found.split()]
+
+    def change_unit(self, *lines: str) -> None:
+        """Settings of the service that hold for this test."""
+        folder = f".config/systemd/user/{systemd.NAME}.d"
+        self.run("mkdir", "--parents", folder)
+        text = "\n".join(("[Service]", "RestartSec=100ms", *lines, ""))
+        (self.home / folder / "test.conf").write_text(text)
+        self.systemctl("daemon-reload")
+
+    def begin(self) -> None:
+        """A home as new, but for an inbox and a config for impatient people."""
+        self.since = f"{time.time():.6f}"
+        self.run("imgscore", "init", "/home/box/inbox")
+        with (self.home / ".config/imgscore/config.toml").open("a") as file:
+            file.write(CONFIG)
+        self.inbox = self.home / "inbox"
+        self.change_unit()
+
+    def end(self) -> None:
+        """Nothing is left of a test."""
+        self.run("imgscore", "service", "uninstall")
+        self.systemctl("reset-failed", check=False)
+        for path in self.home.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.systemctl("daemon-reload")
+
+    def drop(self, kind: str, count: int, first: int = 0) -> list[Path]:
+        """New pictures in the inbox, the user's own from the first moment."""
+        made = self.home / "made"
+        made.mkdir(exist_ok=True)
+        paths = put(made, kind, count, first)
+        for path in paths:
+            os.chown(path, self.uid, self.uid)
+        return [path.rename(self.inbox / path.name) for path in paths]
+
+    def close(self) -> None:
+        """Ends every process of the box."""
+        os.kill(self._init, signal.SIGKILL)
+        self._process.wait(timeout=SECONDS)
+
+
+def _only_child(pid: int) -> int:
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def _missing() -> str:
+    """Why there can be no box here; "" where there can."""
+    if os.getuid() != 0:
+        return "needs root, for namespaces of its own"
+    missing = [name for name in NEEDED if shutil.which(name) is None]
+    if missing:
+        return f"{', '.join(missing)} missing: install systemd, dbus, dbus-user-session, util-linux"
+    probe = "mount -t tmpfs none /mnt && mount -t cgroup2 none /mnt && mount -t proc none /mnt"
+    done = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "--cgroup", "sh", "-c", probe],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"no namespaces to be had: {done.stderr.strip()}" if done.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """One box for all tests."""
+    if reason := _missing():
+        pytest.skip(reason)
+    box = Box(tmp_path_factory.mktemp("box"))
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def box(booted: Box) -> Iterator[Box]:
+    """A box in which nothing is installed."""
+    booted.begin()
+    yield booted
+    booted.end()

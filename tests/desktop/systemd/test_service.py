@@ -1,0 +1,233 @@
+"""The service under a real user manager, as an ordinary user: what the unit promises."""
+
+import errno
+import json
+import os
+import signal
+from pathlib import Path
+
+from imgscore.system import systemd
+from tests.desktop.systemd.conftest import BIN, Box
+
+INTRUDER = Path(__file__).parents[2] / "support/intruder"
+GATE = """
+import sys
+
+def wait_at_the_gate(event, arguments):
+    if event == "socket.bind" and str(arguments[1]).endswith("control.sock"):
+        open("/box/gate").read()
+
+sys.addaudithook(wait_at_the_gate)
+"""
+
+
+def install(box: Box) -> None:
+    row = box.imgscore("service", "install")
+    assert (row["enabled"], row["active"], row["error"]) == (True, "active", None)
+    assert row["pid"] == box.imgscore("status")["pid"] == int(box.show("MainPID"))
+
+
+def teach(box: Box, count: int = 6) -> None:
+    """Pictures of two kinds, half of them labelled by moving them."""
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in box.drop(kind, count)[: count // 2]:
+            path.rename(box.inbox / folder / path.name)
+
+
+def newest_first(folder: Path) -> list[str]:
+    files = [path for path in folder.iterdir() if path.is_file()]
+    return [path.name for path in sorted(files, key=lambda path: -path.stat().st_mtime)]
+
+
+def await_restart(box: Box, before: int) -> None:
+    """Another daemon runs, and answers."""
+    box.await_(lambda: int(box.show("MainPID")) not in (0, before))
+    box.systemctl("start", "imgscored")
+    assert box.imgscore("status")["pid"] == int(box.show("MainPID"))
+
+
+def test_a_drop_is_ordered_under_the_sandbox(box: Box) -> None:
+    install(box)
+    teach(box)
+    box.imgscore("wait", "--timeout", "120")
+    assert box.show("StatusText") == "running: 6 images, 0 pending"
+    paths = [*box.drop("sun", 3, first=20), *box.drop("text", 3, first=20)]
+    own = {path.name: path.stat().st_mtime_ns for path in paths}
+    box.imgscore("wait", "--timeout", "120")
+    names = newest_first(box.inbox)
+    assert [name.split("-")[0] for name in names] == ["sun"] * 6 + ["text"] * 6
+    box.imgscore("restore-times")
+    assert own == {path.name: path.stat().st_mtime_ns for path in paths}
+    assert newest_first(box.inbox) != names
+
+
+def test_ready_means_that_the_socket_answers(box: Box) -> None:
+    (box.home / "sitecustomize.py").write_text(GATE)
+    os.mkfifo(box.folder / "gate")
+    install(box)  # writes the unit
+    box.systemctl("stop", "imgscored")
+    box.change_unit("Environment=PYTHONPATH=/home/box")
+    box.systemctl("start", "--no-block", "imgscored")
+    with (box.folder / "gate").open("w") as gate:  # opens when the daemon stands at the gate
+        assert box.show("ActiveState") == "activating"
+        gate.write("go on")
+    box.systemctl("start", "imgscored")
+    assert box.imgscore("status")["state"] == "running"
+
+
+def test_a_kill_loses_nothing(box: Box) -> None:
+    install(box)
+    teach(box)
+    paths = box.drop("sun", 3, first=20)
+    own = {path.name: path.stat().st_mtime_ns for path in paths}
+    box.imgscore("wait", "--timeout", "120")
+    before = box.imgscore("status")
+    box.kill(before["pid"], signal.SIGKILL)
+    await_restart(box, before["pid"])
+    box.imgscore("wait", "--timeout", "120")
+    after = box.imgscore("status")
+    assert after["watches"] == before["watches"] and after["head"] == before["head"]
+    assert box.show("NRestarts") == "1" and box.show("Result") == "success"
+    box.imgscore("restore-times")
+    assert own == {path.name: path.stat().st_mtime_ns for path in paths}
+
+
+def test_a_hung_worker_is_a_restart(box: Box) -> None:
+    box.change_unit("WatchdogSec=3")
+    install(box)
+    teach(box)
+    box.imgscore("wait", "--timeout", "120")
+    before = box.imgscore("status")
+    for worker in box.workers():
+        box.kill(worker, signal.SIGSTOP)
+    box.drop("sun", 2, first=20)  # more than one worker holds at a time
+    await_restart(box, before["pid"])
+    box.imgscore("wait", "--timeout", "120")
+    assert box.imgscore("status")["watches"][0]["scored"] == 8
+    said = [text for priority, text in box.journal() if priority == 3]
+    assert any("worker" in text and "no sign of life" in text for text in said), said
+    assert not set(box.workers()) - set(children(box, int(box.show("MainPID"))))
+
+
+def children(box: Box, pid: int) -> list[int]:
+    return [int(child) for child in box.run("pgrep", "--parent", str(pid), check=False).split()]
+
+
+def test_a_hung_loop_is_a_restart(box: Box) -> None:
+    box.change_unit("WatchdogSec=1")
+    install(box)
+    pid = int(box.show("MainPID"))
+    box.kill(pid, signal.SIGSTOP)
+    await_restart(box, pid)
+    assert box.show("NRestarts") == "1"
+    assert any("watchdog" in text.lower() for _, text in box.journal())
+
+
+def test_a_write_outside_is_refused(box: Box) -> None:
+    box.run("cp", INTRUDER / "sitecustomize.py", "/home/box/sitecustomize.py")
+    box.change_unit("Environment=PYTHONPATH=/home/box")
+    install(box)
+    (picture,) = box.drop("sun", 1)
+    victim = picture.rename(box.inbox / "victim.png")
+    content = victim.read_bytes()
+    box.imgscore("wait", "--timeout", "120")
+    assert box.imgscore("status")["watches"][0]["files"] == 1
+    (said,) = [text for _, text in box.journal() if text.startswith("intruder: ")]
+    outcomes = dict(word.split("=") for word in said.split()[1:])
+    refusals = {errno.errorcode[one] for one in (errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT)}
+    assert {name for name, outcome in outcomes.items() if outcome not in refusals} == {"date"}
+    assert outcomes["date"] == "done"  # which is all that a user's file may suffer
+    assert victim.read_bytes() == content
+    assert sorted(path.name for path in box.inbox.iterdir()) == ["keep", "trash", "victim.png"]
+
+
+def test_it_ends_at_once_whatever_it_is_doing(box: Box) -> None:
+    box.change_unit("TimeoutStopSec=5")  # or systemd kills it, and the result is "timeout"
+    install(box)
+    teach(box)
+    box.drop("text", 60, first=20)
+    box.await_(lambda: box.imgscore("status")["pending"] > 0)
+    box.systemctl("stop", "imgscored")
+    assert (box.show("Result"), box.show("ExecMainStatus")) == ("success", "0")
+    assert box.journal()[-1][1].startswith("Stopped ") and (6, "stopped") in box.journal()
+    assert not box.workers()
+
+
+def test_what_is_logged_has_its_priority(box: Box) -> None:
+    install(box)
+    config = box.home / ".config/imgscore/config.toml"
+    good = config.read_text()
+    config.write_text(good + "nonsense = 1\n")
+    box.systemctl("reload", "imgscored")
+    box.await_(lambda: bool(box.imgscore("status")["troubles"]))
+    config.write_text(good)
+    logged = box.journal()
+    assert (6, "watching /home/box/inbox") in logged
+    (error,) = [text for priority, text in logged if priority == 3]
+    assert "nonsense" in error
+    assert not any(text.startswith("<") for _, text in logged)
+
+
+def test_start_and_stop_are_the_service_s(box: Box) -> None:
+    started = box.imgscore("start")["pid"]  # no unit yet: a process of its own
+    assert box.show("ActiveState") == "inactive"
+    install(box)  # which makes way for the service
+    assert box.imgscore("status")["pid"] != started
+    stopped = box.imgscore("stop")
+    assert stopped["state"] == "stopped" and box.show("ActiveState") == "inactive"
+    assert box.imgscore("start")["pid"] == int(box.show("MainPID"))
+    box.imgscore("service", "uninstall")
+    assert box.imgscore("service", "status")["installed"] is False
+    assert "imgscored" not in box.systemctl("list-unit-files", "--no-legend")
+
+
+def test_nobody_else_is_slowed_down(box: Box) -> None:
+    install(box)
+    pid = box.show("MainPID")
+    assert box.run("ps", "-o", "nice=", "-p", pid).strip() == "19"
+    assert box.run("ionice", "-p", pid).strip() == "idle"
+    assert int(box.show("MemoryHigh")) == 2 << 30
+    status = dict(
+        line.split(":\t", 1) for line in box.run("cat", f"/proc/{pid}/status").splitlines()
+    )
+    assert (status["NoNewPrivs"], status["Seccomp"], status["Umask"]) == ("1", "2", "0077")
+
+
+def test_the_doctor_knows_the_service(box: Box) -> None:
+    def service() -> tuple[str, str, str]:
+        lines = box.run("imgscore", "doctor", "--json", check=False).splitlines()
+        (row,) = [row for row in map(json.loads, lines) if row["check"] == "service"]
+        return row["state"], row["detail"], row["remedy"]
+
+    assert service() == (
+        "ok",
+        "not installed",
+        "to have it at every login: imgscore service install",
+    )
+    install(box)
+    assert service() == ("ok", "runs from boot to shutdown", "")
+    box.systemctl("stop", "imgscored")
+    assert service() == ("warning", "installed, and inactive", "imgscore start")
+    box.systemctl("disable", "imgscored")
+    box.systemctl("start", "imgscored")
+    assert service()[0] == "warning"
+    # As after a reinstallation elsewhere.
+    file = box.home / ".config/systemd/user" / systemd.NAME
+    text = file.read_text()
+    file.write_text(text.replace(str(BIN), "/home/box/gone"))
+    state, detail, remedy = service()
+    assert state == "problem" and "/home/box/gone/imgscored, which is gone" in detail
+    assert remedy == "imgscore service install"
+    install(box)
+    assert file.read_text() == text and service()[0] == "ok"
+
+
+def test_a_service_that_cannot_start_says_why(box: Box) -> None:
+    install(box)
+    box.imgscore("stop")
+    (box.home / ".config/imgscore/config.toml").write_text("nonsense = 1\n")
+    box.systemctl("start", "--no-block", "imgscored")
+    box.await_(lambda: int(box.show("NRestarts")) > 1)
+    assert any(priority == 3 and "nonsense" in text for priority, text in box.journal())
+    assert box.imgscore("stop")["pid"] is None
+    assert box.show("ActiveState") in ("inactive", "failed")

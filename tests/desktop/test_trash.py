@@ -1,0 +1,72 @@
+"""Delete is a label too: a real daemon, a real trash, and what `init` writes."""
+
+import pty
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imgscore import config, paths
+from tests.conftest import put
+from tests.e2e.test_trouble import await_status
+from tests.support.commands import BIN, Daemon, imgscore
+
+Start = Callable[..., Daemon]
+
+
+def counts(keep: int, trash: int) -> Callable[[dict[str, object]], bool]:
+    """Whether a status says so."""
+    wanted = {"keep": keep, "trash": trash}
+    return lambda status: status["watches"][0]["labels"] == wanted  # type: ignore[index]
+
+
+@pytest.mark.skipif(shutil.which("gio") is None, reason="needs gio (Debian: libglib2.0-bin)")
+@pytest.mark.skipif(shutil.which("trash-restore") is None, reason="needs trash-cli")
+def test_deleting_teaches(inbox: Path, start: Start) -> None:
+    assert imgscore("init", inbox, "--xdg-trash").code == 0
+    suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)
+    for path in suns[:3]:
+        path.rename(inbox / "keep" / path.name)
+    daemon = start()
+    assert daemon.settle()["watches"][0]["labels"] == {"keep": 3, "trash": 0}
+    for path in texts[:3]:  # nobody asks: the daemon sees it
+        subprocess.run(["gio", "trash", path], check=True)
+    await_status(daemon, counts(3, 3))
+    status = daemon.settle()
+    assert status["head"] == "1" and status["watches"][0]["files"] == 6
+    subprocess.run(["trash-restore", texts[0]], input=b"0\n", check=True)
+    await_status(daemon, counts(3, 2))
+    assert "label trash (xdg_trash)" in imgscore("history").out
+    assert daemon.stop() == 0
+    (never_seen,) = put(inbox, "text", 1, first=30)
+    subprocess.run(["gio", "trash", texts[0], never_seen], check=True)  # nobody runs
+    await_status(start(), counts(3, 4))
+
+
+def test_init_writes_the_setting_into_the_right_watch(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert imgscore("init", one).code == imgscore("init", two, "--taste", "other").code == 0
+    assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
+    assert imgscore("init", one, "--xdg-trash", "--json").row["xdg_trash"] is True
+    assert [watch.xdg_trash for watch in config.load().watch] == [True, False]
+    assert "teaches: trash" in imgscore("init", one).out  # what is said once stays
+    assert imgscore("init", one, "--no-xdg-trash").code == 0
+    assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
+    assert imgscore("init", tmp_path / "three", "--xdg-trash").code == 0
+    assert [watch.xdg_trash for watch in config.load().watch] == [False, False, True]
+
+
+@pytest.mark.parametrize(("answer", "on"), [(b"y\n", True), (b"\n", False)])
+def test_init_asks_a_person(tmp_path: Path, answer: bytes, on: bool) -> None:
+    ours, theirs = pty.openpty()
+    with open(ours, "r+b", buffering=0) as person, open(theirs, "r+b", buffering=0) as terminal:
+        command = [BIN / "imgscore", "init", tmp_path / "inbox"]
+        with subprocess.Popen(
+            command, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE
+        ) as process:
+            person.write(answer)
+            assert process.wait(timeout=60) == 0
+    assert config.load().watch[0].xdg_trash is on
+    assert paths.config_file().read_text().count("xdg_trash") == on

@@ -1,0 +1,205 @@
+"""The icon on a real display, in a real tray, clicked; with real daemons behind it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imgscore import paths
+from imgscore.system import tray_backend as part
+from tests.conftest import put
+from tests.desktop.tray.conftest import Desktop, await_it
+from tests.support.commands import BIN, Daemon
+
+Start = Callable[..., Daemon]
+
+
+def without_desktop(**more: str) -> subprocess.CompletedProcess[str]:
+    """`imgscore tray` where there is no display, but for `more`."""
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
+    return subprocess.run(
+        [BIN / "imgscore", "tray"],
+        env={**environment, **more},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_day_with_the_icon(desktop: Desktop, inbox: Path, start: Start, tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    desktop.program("xdg-open", f"import sys; open({str(opened)!r}, 'w').write(sys.argv[1])")
+    desktop.tray()
+    icon = desktop.icon()
+    desktop.await_title("imgscore: not running")
+
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in put(inbox, kind, 5)[:2]:
+            path.rename(inbox / folder / path.name)
+    daemon = start()
+    daemon.settle()
+    desktop.await_title("imgscore: all in order")
+
+    desktop.choose("Down", "Return")
+    desktop.await_title("imgscore: paused until ")
+    assert daemon.settled_state() == "paused"
+    desktop.choose("Down", "Return")
+    desktop.await_title("imgscore: all in order")
+    assert daemon.settled_state() == "running"
+
+    before = daemon.status()["head"]
+    desktop.choose("Down", "Down", "Return")
+    await_it(lambda: daemon.status()["head"] != before, daemon.status)
+    desktop.choose("Down", "Down", "Down", "Return")
+    assert await_it(lambda: opened.exists() and opened.read_text()) == str(inbox)
+
+    opened.unlink()
+    desktop.choose("Down", "Down", "Down", "Down", "Return")
+    assert await_it(lambda: opened.exists() and opened.read_text()).endswith(".html")
+
+    daemon.kill()
+    desktop.await_title("imgscore: not running")
+    daemon = start()
+    desktop.await_title("imgscore: all in order")
+    (inbox / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
+    desktop.await_title("imgscore: 1 file failed")
+    opened.unlink()
+    desktop.choose("Up", "Up", "Right", "Return")  # the failure's folder
+    await_it(opened.exists)
+
+    desktop.choose("Up", "Return")
+    assert icon.wait(timeout=30) == 0
+    assert desktop.title() == ""
+    assert daemon.settle()["state"] == "running"
+
+
+def test_on_a_panel_that_takes_icons_over_the_bus(
+    desktop: Desktop, inbox: Path, start: Start
+) -> None:
+    for program, apt in (("xfce4-panel", "xfce4-panel xfconf"), ("gdbus", "libglib2.0-bin")):
+        if shutil.which(program) is None:
+            pytest.skip(f"apt install {apt}")
+    try:
+        part.import_gi().require_version("AyatanaAppIndicator3", "0.1")
+    except ValueError:
+        pytest.skip(part.INDICATOR)
+    daemon = start()
+    desktop.panel()
+    icon = desktop.icon()
+    desktop.await_item()
+    desktop.open_menu()
+    daemon.ask("pause")
+    desktop.await_item_changes()
+    assert desktop.menu_is_open()
+    desktop.choose("Down", "Return")  # what can be chosen first is Resume now
+    await_it(lambda: daemon.settled_state() == "running")
+    assert desktop.title() == ""  # no window of its own: it is the panel's
+    desktop.choose("Up", "Return")
+    assert icon.wait(timeout=30) == 0
+
+
+def test_work_is_counted(desktop: Desktop, inbox: Path, start: Start) -> None:
+    desktop.tray()
+    desktop.icon()
+    with paths.config_file().open("a") as file:
+        file.write("workers = 1\n")  # of the daemon: all of them have to be stopped
+    daemon = start()
+    put(inbox, "sun", 12)
+    workers = await_it(lambda: _children(daemon.process.pid))
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        title = desktop.await_title("imgscore: working, ")
+        done, _, total = title.removeprefix("imgscore: working, ").partition(" of ")
+        assert 0 <= int(done) < int(total)
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    desktop.await_title("imgscore: needs ")
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def test_an_open_menu_stays_open(desktop: Desktop, inbox: Path, start: Start) -> None:
+    daemon = start()
+    desktop.tray()
+    desktop.icon()
+    desktop.await_title("imgscore: needs ")
+    desktop.open_menu()
+    daemon.ask("pause")
+    desktop.await_title("imgscore: paused")
+    assert desktop.menu_is_open()
+    desktop.choose("Down", "Return")  # what can be chosen first is Resume now
+    await_it(lambda: daemon.settled_state() == "running")
+
+
+def test_one_icon_a_session(desktop: Desktop) -> None:
+    desktop.tray()
+    first = desktop.icon()
+    desktop.await_title("imgscore: not running")
+    assert desktop.icon().wait(timeout=60) == 0
+    assert first.poll() is None
+    first.terminate()
+    assert first.wait(timeout=30) == 0
+
+
+def test_at_login_the_tray_may_come_later(desktop: Desktop) -> None:
+    icon = desktop.icon("--wait", "60")
+    with pytest.raises(subprocess.TimeoutExpired):
+        icon.wait(timeout=0.5)
+    desktop.tray()
+    desktop.await_title("imgscore: not running")
+
+
+def test_without_a_tray_it_says_so(desktop: Desktop) -> None:
+    done = without_desktop(DISPLAY=desktop.display, DBUS_SESSION_BUS_ADDRESS=desktop.bus)
+    assert done.returncode == 4 and done.stdout == ""
+    first, second = done.stderr.splitlines()
+    assert first == f"imgscore: no tray is running on display {desktop.display}"
+    assert "trayer" in second
+
+
+def test_without_a_display_it_says_so(inbox: Path, start: Start) -> None:
+    daemon = start()
+    done = without_desktop()
+    assert done.returncode == 4 and len(done.stderr.splitlines()) == 2
+    assert "there is no display here" in done.stderr
+    assert daemon.status()["state"] == "running"
+    assert "tray" not in daemon.text
+
+
+def test_on_wayland_what_is_missing_is_named(desktop: Desktop) -> None:
+    done = without_desktop(WAYLAND_DISPLAY="wayland-9", DBUS_SESSION_BUS_ADDRESS=desktop.bus)
+    assert done.returncode == 4 and len(done.stderr.splitlines()) == 2
+    assert "no tray is running on display wayland-9" in done.stderr
+
+
+def test_the_doctor_says_whether_an_icon_can_be_shown(desktop: Desktop) -> None:
+    def said() -> dict[str, str]:
+        done = subprocess.run(
+            [BIN / "imgscore", "doctor", "--json"],
+            env=desktop.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        (row,) = [row for row in rows if row["check"] == "tray"]
+        return row
+
+    without = said()
+    assert without["state"] == "warning" and without["detail"].startswith("no tray is running")
+    assert "trayer" in without["remedy"]
+    desktop.tray()
+    assert said()["state"] == "ok"

@@ -1,0 +1,159 @@
+"""Tables against the recipe's own training, odd names, other labels, and names as vectors."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from imgscore import paths
+from tests.conftest import put
+from tests.support.commands import imgscore
+
+parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'imgscore[parquet]'")
+
+ODD = b"odd\nname \xff\xfe.png"
+
+
+@pytest.fixture
+def taught(inbox: Path) -> Path:
+    """Six suns kept, six texts in the trash, two suns without a label, one of an odd name."""
+    put(inbox / "keep", "sun", 6)
+    put(inbox / "trash", "text", 6)
+    left = put(inbox, "sun", 2, first=6)
+    os.rename(left[0], os.fsencode(inbox) + b"/" + ODD)
+    assert imgscore("scan").code == 0
+    return inbox
+
+
+def test_the_recipes_training_takes_what_is_labelled(taught: Path, tmp_path: Path) -> None:
+    """A network trained on the table, as the recipe does it, scores here as it does in torch."""
+    torch = pytest.importorskip("torch", reason="torch is an extra: imgscore[torch]")
+    table, weights = tmp_path / "labelled.parquet", tmp_path / "model.pt"
+    written = imgscore("export", table, "--labelled", "--json").row
+    assert (written["rows"], written["labels"], written["left_out"]) == (12, 12, 0)
+    rows = parquet.read_table(table, columns=["sig", "uform_emb", "val"]).to_pylist()
+    layers = []
+    for one, other in itertools.pairwise((len(rows[0]["uform_emb"]), 64, 16, 1)):
+        layers += [torch.nn.Linear(one, other), torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers[:-1])
+    descent = torch.optim.SGD(model.parameters(), lr=0.01)
+    pairs = [(torch.tensor(row["uform_emb"]), torch.tensor([row["val"]])) for row in rows]
+    for inputs, wanted in torch.utils.data.DataLoader(pairs, batch_size=1, shuffle=True):
+        descent.zero_grad()
+        torch.nn.BCEWithLogitsLoss()(model(inputs), wanted).backward()
+        descent.step()
+    torch.save(model.state_dict(), weights)
+    assert imgscore("heads", "import", weights).code == 0
+    with torch.no_grad():
+        said = {
+            row["sig"]: torch.sigmoid(model(inputs)).item()
+            for row, (inputs, _) in zip(rows, pairs, strict=True)
+        }
+    for row in imgscore("score", "--json", *sorted((taught / "keep").iterdir())).rows:
+        assert row["head"] == "2"
+        assert row["score"] == pytest.approx(said[row["sha256"]], abs=1e-5)
+
+
+def test_a_network_trained_on_unlabelled_rows_is_refused(taught: Path, tmp_path: Path) -> None:
+    """Their val is empty, which becomes NaN in a frame and in everything that is made of it."""
+    torch = pytest.importorskip("torch", reason="torch is an extra: imgscore[torch]")
+    model = torch.nn.Linear(4, 1)
+    model.weight.data[:] = float("nan")
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    refused = imgscore("heads", "import", tmp_path / "model.pt", "--json")
+    assert refused.code == 2 and "--labelled" in refused.err
+
+
+def test_every_name_and_label_comes_back(taught: Path, tmp_path: Path) -> None:
+    table = tmp_path / os.fsdecode(b"t\xff\n.parquet")
+    written = imgscore("export", table, "--json").row
+    assert (written["rows"], written["labels"]) == (14, 12)
+    with table.open("rb") as file:
+        columns = parquet.read_table(file).to_pydict()
+    (odd,) = [name for name in columns["filename"] if "odd" in name]
+    assert odd.endswith("odd\nname \\udcff\\udcfe.png")
+    assert {type(one) for one in columns["val"]} == {float, type(None)}
+    paths.store_folder().rename(tmp_path / "the-old-store")
+    (taught / "keep").rename(tmp_path / "away")  # so that only the table says what is liked
+    first = imgscore("import", table, "--json").row
+    again = imgscore("import", table, "--json").row
+    assert (first["labels"], first["embeddings"]) == (12, 14)
+    assert (again["rows"], again["labels"], again["embeddings"]) == (14, 0, 0)
+
+
+def test_the_last_word_is_the_tables_until_it_is_undone(taught: Path, tmp_path: Path) -> None:
+    table, sun = tmp_path / "all.parquet", taught / "keep" / "sun-000.png"
+    imgscore("export", table)
+    assert imgscore("label", "trash", sun).code == 0
+    assert imgscore("import", table, "--json").row["labels"] == 1
+    assert imgscore("score", sun, "--json").row["label"] == "keep"
+    assert imgscore("undo", "label", "--json").code == 0
+    assert imgscore("score", sun, "--json").row["label"] == "trash"
+
+
+def test_what_is_not_in_a_table_is_said(taught: Path, tmp_path: Path) -> None:
+    broken = taught / "trash" / "broken.png"
+    broken.write_bytes((taught / "trash" / "text-000.png").read_bytes()[:-300])
+    imgscore("label", "trash", broken)
+    written = imgscore("export", tmp_path / "all.parquet")
+    assert "12 of them labelled" in written.out and "1 labels left out" in written.out
+
+
+def test_a_table_without_labels(inbox: Path, tmp_path: Path) -> None:
+    put(inbox, "sun", 3)
+    imgscore("scan")
+    written = imgscore("export", tmp_path / "all.parquet", "--json").row
+    assert (written["rows"], written["labels"]) == (3, 0)
+    written = imgscore("export", tmp_path / "none.parquet", "--labelled", "--json").row
+    assert written["rows"] == 0
+    for name, rows in (("all", 3), ("none", 0)):
+        answer = imgscore("import", tmp_path / f"{name}.parquet", "--json")
+        assert answer.code == 0 and answer.row["rows"] == rows and answer.row["labels"] == 0
+
+
+def test_names_are_in_the_table_and_images_come_back(taught: Path, tmp_path: Path) -> None:
+    """With `use_filename` a row is what a head sees; another store takes the image's part of it."""
+
+    def width(table: Path) -> int:
+        return len(parquet.read_table(table)["uform_emb"][0])
+
+    config = paths.config_file()
+    plain, named = tmp_path / "plain.parquet", tmp_path / "named.parquet"
+    imgscore("export", plain)
+    alone = config.read_text()
+    config.write_text("use_filename = true\n" + alone)
+    imgscore("export", named)
+    assert width(named) == width(plain) + 256
+    for number, (table, text) in enumerate(
+        itertools.product((plain, named), (alone, config.read_text()))
+    ):
+        paths.store_folder().rename(tmp_path / f"store-{number}")
+        config.write_text(text)
+        assert imgscore("import", table, "--json").row["embeddings"] == 14
+
+
+@pytest.mark.parametrize("name", ["nothing.parquet", "config.toml"])
+def test_a_file_that_is_no_table_is_a_mistake_in_the_call(name: str, inbox: Path) -> None:
+    table = paths.config_file().with_name(name)
+    refused = imgscore("import", table)
+    assert refused.code == 2 and name in refused.err
+
+
+def test_nothing_stands_where_a_table_could_not_be_written(taught: Path, tmp_path: Path) -> None:
+    refused = imgscore("export", tmp_path / "no-folder" / "all.parquet")
+    assert refused.code == 2 and "cannot be written" in refused.err
+
+
+@pytest.mark.parametrize("name", [".", "/", "in", "x" * 253, "x" * 300])
+def test_what_no_table_can_be_called(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    put(inbox, "sun", 1)
+    assert imgscore("scan").code == 0
+    folder = tmp_path / "elsewhere"
+    (folder / "in").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    found = imgscore("export", name)
+    assert found.code == 2 and "what to do: " in found.err
+    assert [one.name for one in folder.iterdir()] == ["in"]

@@ -1,0 +1,68 @@
+"""The icon at login: written only when asked for, taken away whole, and right for any path."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from imgscore import paths
+from imgscore.cli import tray
+from imgscore.system import installation
+from tests.support.commands import BIN, imgscore
+
+
+def test_shown_at_login_or_not(environment: Path) -> None:
+    folder = environment / "config"
+    answer = imgscore("tray", "--install", "--json")
+    assert answer.code == 0 and answer.row["installed"]
+    entry, unit, link = (Path(file) for file in answer.row["files"])
+    program = str(BIN / "imgscore")
+    assert f'Exec="{program}" tray --wait 60\n' in entry.read_text()
+    assert f'ExecStart="{program}" tray --wait 60\n' in unit.read_text()
+    assert link.resolve() == unit
+    assert imgscore("tray", "--install").code == 0  # again is fine
+    answer = imgscore("tray", "--uninstall", "--json")
+    assert answer.code == 0 and not answer.row["installed"]
+    assert not list(folder.rglob("*tray*"))
+    assert imgscore("tray", "--install", "--uninstall").code == 2
+    assert not paths.config_file().exists() and not paths.data_folder().exists()
+
+
+def test_a_folder_that_cannot_be_written(environment: Path) -> None:
+    (environment / "config" / "autostart").write_text("a file")
+    answer = imgscore("tray", "--install")
+    assert answer.code == 1 and "autostart" in answer.err and "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("name", ["bin", "two  words", "of $HOME `x` é"])
+def test_what_is_written_is_valid(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / name / "imgscore"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho $* > '{tmp_path}/started'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [os.fspath(program)])
+    files = tray._Files.here()
+    tray._install(files)
+    _valid("systemd-analyze", "--user", "verify", os.fspath(files.unit))
+    _valid("desktop-file-validate", os.fspath(files.entry))
+    # What a desktop makes of Exec. The program has our pipe for stdout, so it is waited for.
+    if shutil.which("gio") is None:
+        pytest.skip("apt install libglib2.0-bin")
+    _valid("gio", "launch", os.fspath(files.entry))
+    assert (tmp_path / "started").read_text() == "tray --wait 60\n"
+
+
+def test_as_they_are_shipped() -> None:
+    _valid("systemd-analyze", "--user", "verify", os.fspath(installation.template(tray.UNIT)))
+    _valid("desktop-file-validate", os.fspath(installation.template(tray.ENTRY)))
+
+
+def _valid(*command: str) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is missing: apt install systemd desktop-file-utils")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not (done.stdout + done.stderr).strip(), done.stderr

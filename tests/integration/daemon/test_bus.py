@@ -1,0 +1,109 @@
+"""Buses and services that answer what none should: a BusError for whoever asked, and no more."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imgscored import power
+from imgscored.bus import Bus, BusError
+from imgscored.mailbox import Mailbox
+from imgscored.notifications import NAME, Notifications
+from imgscored.power import SAVER, Power
+from jeepney import DBusAddress, Message, new_error
+from jeepney.low_level import Parser
+
+from imgscore.engine.events import News
+from imgscore.store.store import Store
+from tests.integration.daemon.test_power import next_word
+from tests.support.buses import Service, bus
+
+IDLE = {"pending": 0, "watches": [], "failed": []}
+
+
+@contextmanager
+def odd_bus(path: Path, answer: Callable[[Message], bytes]) -> Iterator[str]:
+    """The address of a bus that lets one client in, and answers its first message so."""
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client:
+            client.recv(1)
+            client.recv(1024)
+            client.sendall(b"OK 1234deadbeef\r\n")
+            parser, message = Parser(), None
+            data = client.recv(4096).removeprefix(b"BEGIN\r\n")
+            while message is None:
+                parser.add_data(data)
+                message = parser.get_next_message()
+                data = b"" if message else client.recv(4096)
+            client.sendall(answer(message))
+            client.recv(4096)  # until it goes
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"unix:path={path}"
+        thread.join()
+
+
+def refused(message: Message) -> bytes:
+    error = new_error(message, "org.freedesktop.DBus.Error.LimitsExceeded")
+    return error.serialise(serial=1)
+
+
+@pytest.mark.parametrize("answer", [refused, lambda _: b"\xff" * 64], ids=["refused", "garbage"])
+def test_a_bus_that_does_not_greet(tmp_path: Path, answer: Callable[[Message], bytes]) -> None:
+    with (
+        odd_bus(tmp_path / "odd", answer) as address,
+        Bus(address) as odd,
+        pytest.raises(BusError),
+    ):
+        odd.call(DBusAddress("/x", "x.y", "x.y"), "Z")
+
+
+def test_a_service_that_answers_oddly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The power is what sysfs says, and the next notice gets through."""
+    answers: list[tuple[str, tuple[Any, ...]]] = [("u", (7,)), ("ss", ("a", "b"))]
+
+    def server(method: str, body: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]] | None:
+        if method == "GetCapabilities":
+            return answers.pop() if answers else ("as", ([],))
+        shown.append(body[4])
+        return "u", (1,)
+
+    shown: list[str] = []
+    profile = {"Get": ("v", (("s", "power-saver"),))}
+    with bus() as address:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        upower = Service(address, power.UPOWER[0], lambda *_: ("u", (7,)))
+        profiles = Service(address, power.PROFILES[0][0], lambda method, _: profile[method])
+        with (
+            closing(upower),
+            closing(profiles),
+            closing(Mailbox()) as mailbox,
+            closing(Power(mailbox, tmp_path)),
+        ):
+            assert next_word(mailbox) == ""
+            assert next_word(mailbox) == SAVER
+        with Store(tmp_path / "store") as store:
+            with store.read() as txn:
+                news = News(store, txn)
+            with (
+                closing(Service(address, NAME, server)),
+                closing(Notifications("important", news)) as notifications,
+            ):
+                notice = 0
+                deadline = time.monotonic() + 30
+                while not shown:
+                    assert time.monotonic() < deadline
+                    notice += 1
+                    notifications.look(IDLE, {f"{notice}": "trouble"})
+                    time.sleep(0.02)

@@ -1,0 +1,165 @@
+"""Notices reach a real notification server over a real bus; one that hangs holds up nobody."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imgscored import bus as bus_module
+from imgscored.notifications import NAME, Notifications
+
+from imgscore.engine.events import News
+from imgscore.store.store import Store
+from tests.support.buses import Service, bus
+
+IDLE = {"pending": 0, "watches": [], "failed": []}
+
+
+class Server:
+    """Takes notifications, as a desktop does; with `markup`, it shows some of HTML."""
+
+    def __init__(self, address: str, *, markup: bool = False) -> None:
+        self.shown: queue.Queue[tuple[Any, ...]] = queue.Queue()
+        self._abilities = ["body", "body-markup"] if markup else ["body"]
+        self.service = Service(address, NAME, self._answer)
+
+    def _answer(self, method: str, body: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+        if method == "GetCapabilities":
+            return "as", (self._abilities,)
+        assert method == "Notify"
+        self.shown.put(body)
+        return "u", (self.shown.qsize() + 6,)
+
+    def next(self) -> tuple[Any, ...]:
+        return self.shown.get(timeout=30)
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with bus() as address:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 60.0)  # this machine may be busy
+        monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 60.0)
+        yield address
+
+
+@pytest.fixture
+def news(tmp_path: Path) -> Iterator[News]:
+    with Store(tmp_path / "store") as store:
+        with store.read() as txn:
+            news = News(store, txn)
+        yield news
+
+
+@pytest.mark.parametrize("markup", [False, True])
+def test_what_the_server_gets(session: str, news: News, markup: bool) -> None:
+    server = Server(session, markup=markup)
+    with closing(server.service), closing(Notifications("important", news)) as notifications:
+        name = os.fsdecode(b"/in/<b> & \xff")
+        notifications.look(IDLE, {"model": name})
+        program, replaces, _, title, body, actions, hints, expires = server.next()
+        assert (program, replaces, title) == ("imgscore", 0, "imgscore is stuck")
+        assert body == ("/in/&lt;b&gt; &amp; \ufffd" if markup else "/in/<b> & \ufffd")
+        assert (actions, hints, expires) == ([], {"urgency": ("y", 2)}, -1)
+        notifications.look(IDLE, {"model": name, "disk": "full"})
+        assert server.next()[4] == "full"
+        assert server.shown.empty()
+
+
+def test_failed_images_and_missing_folders(session: str, news: News) -> None:
+    server = Server(session)
+    with closing(server.service), closing(Notifications("important", news)) as notifications:
+        watch = {"inbox": "/in", "state": "ok", "files": 3}
+        notifications.look(IDLE | {"watches": [watch]}, {})
+        failed = [{"path": "/in/a.jpg", "reason": "is damaged", "remedy": ""}]
+        notifications.look(IDLE | {"watches": [watch], "failed": failed}, {})
+        assert server.next()[4] == "/in/a.jpg: is damaged"
+        gone = watch | {"state": "offline"}
+        notifications.look(IDLE | {"watches": [gone], "failed": failed}, {})
+        assert server.next()[4].startswith("/in: ")
+
+
+def test_a_new_head(session: str, news: News) -> None:
+    server = Server(session)
+    with closing(server.service), closing(Notifications("all", news)) as notifications:
+        news.tell("trained", taste="default", head="1", labels=4, used=True)
+        news.tell("ordered", inbox="/in", files=7)
+        notifications.look(IDLE | {"watches": [{"inbox": "/in", "state": "ok", "files": 9}]}, {})
+        assert server.next()[4] == "from 4 labels: 7 of 9 images have a new place"
+
+
+def test_no_bus_no_server_no_trouble(
+    session: str, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Notifications("important", news)) as notifications:
+        notifications.look(IDLE, {"model": "nobody is on the bus"})
+        _await_no_thread()
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus")
+        notifications.look(IDLE, {"disk": "there is no bus"})
+        _await_no_thread()
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "autolaunch:")
+        notifications.look(IDLE, {"config": "nor can there be one"})
+        _await_no_thread()
+
+
+def test_a_server_that_hangs_is_given_up(
+    session: str, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 0.2)
+    asked = threading.Event()
+
+    def never(method: str, body: tuple[Any, ...]) -> None:
+        asked.set()
+
+    service = Service(session, NAME, never)
+    with closing(service), closing(Notifications("important", news)) as notifications:
+        notifications.look(IDLE, {"model": "x"})
+        assert asked.wait(30)
+        _await_no_thread()
+
+
+def test_a_server_or_bus_that_hangs_does_not_hold_up_the_end(
+    session: str, news: News, silent_bus: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    def never(method: str, body: tuple[Any, ...]) -> None:
+        asked.set()
+
+    monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 1e6)
+    with closing(Service(session, NAME, never)):
+        with closing(Notifications("important", news)) as notifications:
+            notifications.look(IDLE, {"model": "x"})
+            assert asked.wait(30)
+        _await_no_thread()
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", silent_bus())
+    monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 1.0)
+    with closing(Notifications("important", news)) as notifications:
+        notifications.look(IDLE, {"model": "x"})
+    _await_no_thread()
+
+
+def _await_no_thread() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "notices":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_with_no_thread_left_a_notice_waits(
+    session: str, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = Server(session)
+    with closing(server.service), closing(Notifications("important", news)) as notifications:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none_left)
+            notifications.look(IDLE, {"model": "one"})
+        notifications.look(IDLE, {"model": "one", "disk": "two"})
+        assert [server.next()[4], server.next()[4]] == ["one", "two"]

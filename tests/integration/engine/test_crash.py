@@ -1,0 +1,106 @@
+"""Killed at every step of an ordering, an undo and a restore: no original is ever lost."""
+
+import os
+import warnings
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from imgscore.engine import apply
+from imgscore.engine.engine import Engine
+from imgscore.store.store import Store
+from tests.integration.engine.conftest import World, ask, use_head
+
+# The best is the oldest, so that each ordering has much to do.
+SCORES = {"d": "0.9 0.1 0.4", "b": "0.4 0.2 0.9", "c": "0.2 0.5 0.8", "a": "0.1 0.9 0.6"}
+FIRST, SECOND, THIRD = list("dbca"), list("acbd"), list("bcad")
+KILLED = 9
+
+
+class Steps:
+    """Ends the process at the n-th step: before and after each commit and each touch."""
+
+    def __init__(self, fatal: int) -> None:
+        self._left = fatal
+
+    def around(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            self._step()
+            result = work(*arguments, **named)
+            self._step()
+            return result
+
+        return wrapped
+
+    def _step(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            os._exit(KILLED)
+
+
+def killed_at(world: World, fatal: int, work: Callable[[Engine], object]) -> bool:
+    """Do some work in a process of its own that ends at a step; False where it got to the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests' libraries
+        child = os.fork()
+    if child == 0:
+        try:
+            with world.engine() as engine:
+                steps = Steps(fatal)
+                apply.touch = steps.around(apply.touch)
+                Store.commit = steps.around(Store.commit)  # type: ignore[method-assign]
+                work(engine)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, KILLED)
+    return status == KILLED
+
+
+def order(engine: Engine) -> object:
+    return ask(engine, "order")
+
+
+def undo(engine: Engine) -> object:
+    return ask(engine, "undo", what="order")
+
+
+def restore(engine: Engine) -> object:
+    return ask(engine, "restore-times")
+
+
+@pytest.mark.parametrize("look_first", [True, False])
+@pytest.mark.parametrize("work", [order, undo, restore])
+def test_killed_at_every_step(
+    worlds: Callable[[str], World], work: Callable[[Engine], object], look_first: bool
+) -> None:
+    for fatal in count():
+        world = worlds(f"{fatal}")
+        for name, score in SCORES.items():
+            world.put(f"{name}.jpg", score)
+        world.settled()
+        assert world.order() == FIRST
+        with world.engine() as engine:
+            use_head(engine, "2")
+        killed = killed_at(world, fatal, work)
+        if not look_first:
+            # A command on the store as the crash left it, before anything looked at the disk.
+            with world.engine() as engine:
+                use_head(engine, "3")
+                ask(engine, "order")
+        with world.engine() as engine:
+            world.settle(engine)
+            ask(engine, "order")
+            world.settle(engine)
+            assert world.order() == (SECOND if look_first else THIRD), fatal
+            assert ask(engine, "order") == [], fatal
+            rows = ask(engine, "restore-times")
+            assert not any(row["error"] for row in rows), fatal
+            assert world.dates() == world.originals, fatal
+            assert ask(engine, "restore-times", dry_run=True) == []
+        if not killed:
+            break
+    assert fatal >= 12

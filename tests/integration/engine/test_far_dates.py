@@ -1,0 +1,65 @@
+"""A date beyond 64 bits of nanoseconds, as a wrong clock or tool leaves it, is one like others.
+
+But for those that no record can hold: such a file is left alone.
+"""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from imgscore.store.schema import Fingerprint
+from imgscore.verbs.status import status
+from tests.integration.engine.conftest import World, ask
+
+FAR = 15_000_000_000 * 10**9 + 7  # in 2445: ext4 goes no farther
+
+
+@pytest.mark.parametrize("date", [0, -1, 2**63 - 1, -(2**63), 2**63, -(2**63) - 1, FAR, -FAR])
+def test_a_fingerprint_holds_it(date: int) -> None:
+    seen = Fingerprint(1, 2, 12345, 1_795_343_836_054_786_291, date)
+    assert Fingerprint.unpacked(seen.packed() + b"rest") == seen
+
+
+def test_it_is_ordered_and_put_back(world: World) -> None:
+    for number in range(3):
+        world.put(f"{number}.png", number)
+    os.utime(world.inbox / "0.png", ns=(0, FAR))
+    if (world.inbox / "0.png").stat().st_mtime_ns != FAR:
+        pytest.skip("this file system has no such dates")
+    with world.engine() as engine:
+        world.settle(engine)
+        assert world.order() == ["2", "1", "0"]
+        ask(engine, "restore-times")
+    assert world.dates() == {**world.originals, "0.png": FAR}
+    world.settled()
+    assert world.dates()["0.png"] == FAR
+
+
+@pytest.mark.parametrize("year", [1500, 2600])
+def test_a_date_that_no_record_holds_is_left_alone(
+    worlds: Callable[[str], World], year: int
+) -> None:
+    """tmpfs has such dates."""
+    world = worlds("far")
+    for number in range(3):
+        world.put(f"{number}.png", number)
+    date = (year - 1970) * 31_556_952 * 10**9
+    odd = [world.inbox / "0.png", world.inbox / "0.xmp"]
+    odd[1].touch()
+    for path in odd:
+        os.utime(path, ns=(0, date))
+    if odd[0].stat().st_mtime_ns != date:
+        pytest.skip("there is no memory file system at /dev/shm, and this one has no such dates")
+    with world.engine() as engine:
+        world.settle(engine)
+        assert world.order() == (["0", "0", "2", "1"] if year > 2000 else ["2", "1", "0", "0"])
+        assert {path.stat().st_mtime_ns for path in odd} == {date}
+        failed = {row["path"]: row["reason"] for row in status(engine)["failed"]}
+        assert set(failed) == set(map(str, odd)) and "before 1677" in failed[str(odd[0])]
+        for path in odd:
+            os.utime(path)
+        world.settle(engine)
+        assert status(engine)["failed"] == [] and world.order() == ["2", "1", "0", "0"]
+        ask(engine, "restore-times")
+        assert ask(engine, "order", dry_run=True)

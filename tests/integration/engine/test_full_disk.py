@@ -1,0 +1,157 @@
+"""A store that takes nothing for a while, as on a full disk: all is done when it takes again."""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imgscore.engine import apply, engine
+from imgscore.engine.engine import Engine
+from imgscore.errors import StoreError
+from imgscore.store import records, sightings
+from imgscore.verbs.base import Steps, find
+from imgscore.workers.messages import Refused
+from tests.integration.engine.conftest import World
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "RETRY_SECONDS", 0.02)
+
+
+def failing_once(work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work`, which finds the disk full the first time."""
+    left = [StoreError("the disk is full", "free some space")]
+
+    def attempt(*arguments: Any) -> Any:
+        if left:
+            raise left.pop()
+        return work(*arguments)
+
+    return attempt
+
+
+def until(engine: Engine, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline
+        engine.step(0.01)
+
+
+def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("a.png", 1)
+    with world.engine() as engine:
+        pool = engine.house.pool
+        answers, refused = pool.answers, Refused("no", "none")
+        monkeypatch.setattr(
+            pool, "answers", lambda *about: [(task, refused) for task, _ in answers(*about)]
+        )
+        monkeypatch.setattr(engine.looker, "_fail", failing_once(engine.looker._fail))
+        world.settle(engine)
+        with engine.house.store.read() as txn:
+            assert len(list(records.failures(txn))) == 1
+
+
+def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [world.put(f"{number}.png", number) for number in range(3)]
+    with world.engine() as engine:
+        world.settle(engine)
+        monkeypatch.setattr(engine.looker, "_gone", failing_once(engine.looker._gone))
+        paths[0].unlink()
+        engine.looker.hint(os.fsencode(paths[0]))
+
+        def found() -> bool:
+            with engine.house.store.read() as txn:
+                return len(list(sightings.every(txn))) == 2
+
+        until(engine, found)
+
+
+def test_a_date_is_given_back_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        world.put(f"{number}.png", 4 - number)
+    with world.engine() as engine:
+        world.settle(engine)
+        dates = world.dates()
+        name = next(name for name, date in world.originals.items() if dates[name] != date)
+        moved = world.inbox / "keep" / name
+        (world.inbox / name).rename(moved)
+        monkeypatch.setattr(apply, "put_back", failing_once(apply.put_back))
+        world.settle(engine)
+        until(engine, lambda: moved.stat().st_mtime_ns == world.originals[name])
+
+
+def test_an_order_is_made_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        world.put(f"{number}.png", 4 - number)
+    with world.engine() as engine:
+        monkeypatch.setattr(apply, "arrange", failing_once(apply.arrange))
+        world.settle(engine)
+        assert world.order() == ["0", "1", "2", "3"]
+
+
+def test_a_want_of_descriptors_passes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("a.png", 1)
+    with world.engine() as engine:
+        left = [OSError(errno.EMFILE, "Too many open files")] * 2
+        real = engine.looker.advance
+
+        def advance(*arguments: Any, **named: Any) -> Any:
+            if left:
+                raise left.pop()
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(engine.looker, "advance", advance)
+        engine.looker.hint_all()
+        engine.step(0.0)
+        assert any("Too many open files" in one for one in engine.house.troubles.values())
+        world.settle(engine)
+        assert not left and not engine.house.troubles
+
+
+def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("a.png", 1)
+    with world.engine() as engine:
+        monkeypatch.setattr(type(engine.house.store), "free_bytes", lambda _: -1)
+        engine.looker.hint_all()
+        until(engine, lambda: engine._retry_at > 0)
+        first = engine._retry_at
+        until(engine, lambda: engine._retry_at > first)
+        _, events = engine.house.news.since(0)
+        assert [one["event"] for one in events] == ["trouble"]
+
+
+def disk_is_full(now: float) -> None:
+    raise StoreError("the disk is full", "free some space")
+
+
+@pytest.mark.parametrize("by_a_commit", [False, True])
+def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
+    by_a_commit: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the daemon, which tries again by itself only after a while."""
+    monkeypatch.setattr(engine, "RETRY_SECONDS", 3600.0)
+    path = world.put("a.png", 1)
+    run, request = find("import-labels", {"keep": [os.fspath(path.parent)]})
+    with world.engine() as here:
+        with monkeypatch.context() as full:
+            if by_a_commit:
+                full.setattr(here.looker, "_commit_found", disk_is_full)
+            else:
+                full.setattr(type(here.house.store), "free_bytes", lambda _: -1)
+            with pytest.raises(StoreError, match="free some"):
+                follow(here, run(here, request))
+        follow(here, run(here, request))
+        assert not here.house.troubles
+
+
+def follow(engine: Engine, steps: Steps) -> None:
+    """Go on with a verb as the daemon does, which troubles alone do not end."""
+    deadline = time.monotonic() + 10
+    for message in steps:
+        assert time.monotonic() < deadline
+        if message is None:
+            engine.step(0.01)

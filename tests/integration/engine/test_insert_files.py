@@ -1,0 +1,230 @@
+"""What comes into an inbox that is in order finds its place without the inbox being planned."""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from imgscore.engine import order_scheduler
+from imgscore.engine.engine import Engine
+from imgscore.store import originals, records
+from imgscore.workers.messages import Plan, Task
+from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle, use_head
+from tests.integration.engine.test_crash import killed_at
+
+NAMES = [f"{number:02}" for number in range(12)]
+
+
+def fill(world: World) -> None:
+    """The higher a name, the better under head 1, the worse under head 2, and the older."""
+    for number in reversed(range(len(NAMES))):
+        world.put(f"{NAMES[number]}.jpg", f"{number / 100} {1 - number / 100}")
+
+
+@pytest.fixture
+def engine(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """In order, and so large that a worker plans."""
+    monkeypatch.setattr(order_scheduler, "MANY", 0)
+    fill(world)
+    with world.engine() as engine:
+        world.settle(engine)
+        assert world.order() == NAMES[::-1]
+        yield engine
+
+
+@pytest.fixture
+def plans(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """The plans that workers are asked for from here on."""
+    found: list[Plan] = []
+    submit = engine.house.pool.submit
+
+    def noting(task: Task) -> bool:
+        if isinstance(task, Plan):
+            found.append(task)
+        return submit(task)
+
+    monkeypatch.setattr(engine.house.pool, "submit", noting)
+    return found
+
+
+def drop(world: World, engine: Engine, name: str, score: float | str) -> None:
+    """A file comes, and is all that is looked at."""
+    path = world.put(name, score)
+    engine.looker.hint(os.fsencode(path))
+    until_idle(engine)
+
+
+def test_newcomers_start_no_plan(world: World, engine: Engine, plans: list[Plan]) -> None:
+    dates = world.dates()
+    for name, score in (("07a.jpg", 0.075), ("03a.jpg", 0.035), ("z.jpg", 0.5), ("03b.jpg", 0.037)):
+        drop(world, engine, name, score)
+    assert world.order() == sorted([*NAMES, "07a", "03a", "z", "03b"], reverse=True)
+    assert dates.items() <= world.dates().items()
+    assert plans == []
+    assert ask(engine, "order") == [] and len(plans) == 1
+    ask(engine, "restore-times")
+    assert world.dates() == world.originals
+
+
+def test_each_is_journalled_and_can_be_undone(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    drop(world, engine, "07a.jpg", 0.075)
+    with engine.house.store.read() as txn:
+        _, touch = next(records.touches(txn))
+        held = originals.at(txn, touch.digest, touch.path)
+    assert touch.path.endswith(b"07a.jpg") and touch.head == "1" and touch.reason == "order"
+    assert held is not None and held.original_ns == world.originals["07a.jpg"]
+    assert len(ask(engine, "undo", what="order")) == 1
+    assert world.dates()["07a.jpg"] == world.originals["07a.jpg"] and plans == []
+
+
+def test_one_whose_own_date_is_right_keeps_it(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    drop(world, engine, "best.jpg", 1.0)  # the newest of all
+    assert world.dates()["best.jpg"] == world.originals["best.jpg"]
+    assert plans == []
+
+
+def test_what_leaves_or_is_judged_starts_none(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    for name, place in (("03.jpg", "keep"), ("04.jpg", "trash")):
+        target = world.inbox / place / name
+        os.rename(world.inbox / name, target)
+        for path in (world.inbox / name, target):
+            engine.looker.hint(os.fsencode(path))
+        until_idle(engine)
+        assert world.dates()[name] == world.originals[name]
+    (world.inbox / "05.jpg").unlink()
+    world.settle(engine)
+    drop(world, engine, "04a.jpg", 0.045)
+    assert plans == []
+    assert world.order() == sorted([*NAMES[:3], *NAMES[6:], "04a"], reverse=True)
+
+
+def test_a_name_that_changes_costs_no_touch(world: World, engine: Engine) -> None:
+    dates = world.dates()
+    os.rename(world.inbox / "03.jpg", world.inbox / "x.jpg")
+    dates["x.jpg"] = dates.pop("03.jpg")
+    world.originals["x.jpg"] = world.originals.pop("03.jpg")
+    world.settle(engine)
+    assert world.dates() == dates
+
+
+def test_a_date_that_somebody_sets_is_set_right(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    path, date = world.inbox / "03.jpg", LONG_AGO + 99 * DAY
+    os.utime(path, ns=(date, date))
+    world.settle(engine)
+    assert world.order() == NAMES[::-1] and plans == []
+    ask(engine, "restore-times")
+    assert path.stat().st_mtime_ns == date
+
+
+@pytest.mark.parametrize("what", ["03a.xmp", "03a.Xmp", "03a.jpg.XMP", "03a.CR2", "another name"])
+def test_a_file_that_shares_its_date_is_for_a_plan(
+    world: World, engine: Engine, plans: list[Plan], what: str
+) -> None:
+    path = world.put("03a.jpg", 0.035)
+    if what == "another name":
+        (world.folder / "elsewhere.jpg").hardlink_to(path)
+    else:
+        world.put(what, 0.9)
+    world.settle(engine)
+    assert len(plans) == 1
+    together = {one.stat().st_mtime_ns // 10**9 for one in world.inbox.glob("03a.*")}
+    assert len(together) == 1
+    assert [one for one in world.order() if one in NAMES] == NAMES[::-1]
+
+
+def test_a_new_head_is_for_a_plan_and_what_comes_then_for_none(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    use_head(engine, "2")
+    drop(world, engine, "03a.jpg", "0.035 0.965")
+    assert len(plans) == 1
+    drop(world, engine, "05a.jpg", "0.055 0.945")
+    assert len(plans) == 1
+    assert world.order() == sorted([*NAMES, "03a", "05a"])
+
+
+def test_what_is_known_under_an_old_head_is_of_no_use(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    use_head(engine, "2")
+    ask(engine, "order", dry_run=True)  # says what is a tie under it
+    drop(world, engine, "03a.jpg", "0.035 0.965")
+    assert world.order() == sorted([*NAMES, "03a"]) and len(plans) == 2
+
+
+def test_many_at_once_are_for_a_plan(
+    world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_scheduler, "FEW", 2)
+    for number in range(3):
+        world.put(f"0{number}a.jpg", number / 100 + 0.005)
+    world.settle(engine)
+    assert len(plans) == 1
+    assert world.order() == sorted([*NAMES, "00a", "01a", "02a"], reverse=True)
+
+
+def test_a_gap_that_is_full_is_for_a_plan(world: World, engine: Engine, plans: list[Plan]) -> None:
+    for number in range(12):
+        drop(world, engine, f"03{chr(97 + number)}.jpg", 0.03 + number / 10_000)
+    names = [f"03{chr(97 + number)}" for number in range(12)]
+    assert world.order() == sorted([*NAMES, *names], reverse=True)
+    assert 0 < len(plans) < 6
+
+
+def test_an_inbox_whose_dates_were_put_back_waits(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    ask(engine, "restore-times")
+    drop(world, engine, "03a.jpg", 0.035)
+    assert world.dates() == world.originals and plans == []
+    ask(engine, "order")
+    drop(world, engine, "05a.jpg", 0.055)
+    assert world.order() == sorted([*NAMES, "03a", "05a"], reverse=True)
+
+
+def test_a_dry_run_touches_nothing(world: World) -> None:
+    fill(world)
+    world.dry_run = True
+    with world.engine() as engine:
+        world.settle(engine)
+        drop(world, engine, "03a.jpg", 0.035)
+        assert world.dates() == world.originals
+        planned = engine.orderer.planned(os.fsencode(world.inbox))
+        assert len(planned) == len(NAMES) - 1
+
+
+def test_killed_at_every_step(worlds: Callable[[str], World]) -> None:
+    def work(world: World) -> Callable[[Engine], object]:
+        def arrive(engine: Engine) -> Any:
+            world.settle(engine)
+            assert engine.orderer.pending == 0
+            drop(world, engine, "07a.jpg", 0.075)
+
+        return arrive
+
+    for fatal in count():
+        world = worlds(f"{fatal}")
+        fill(world)
+        world.settled()
+        killed = killed_at(world, fatal, work(world))
+        if "07a.jpg" not in os.listdir(world.inbox):
+            continue
+        world.originals["07a.jpg"] = LONG_AGO + len(NAMES) * DAY + 123_456_789 + len(NAMES)
+        with world.engine() as engine:
+            world.settle(engine)
+            assert world.order() == sorted([*NAMES, "07a"], reverse=True), fatal
+            ask(engine, "restore-times")
+            assert world.dates() == world.originals, fatal
+        if not killed:
+            break
+    assert fatal >= 6

@@ -1,0 +1,55 @@
+"""A table that comes in: what nobody waits for any longer is not kept; all of it is one undo."""
+
+from imgscore.engine.engine import Engine
+from imgscore.store import labels
+from imgscore.store.schema import LabelEvent
+from imgscore.verbs.base import Progress, find
+from imgscore.workers.messages import Studied
+from tests.integration.engine.conftest import World, ask
+
+PART = Studied([{"sha256": b"x" * 32, "vector": None, "label": "keep"}], last=False)
+
+
+def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> None:
+    run, request = find("import", {"file": "/a/table.parquet"})
+    with world.engine() as engine:
+        steps = run(engine, request)
+        next(steps)
+        (ticket,) = engine.learner._studies
+        engine.learner.take_study(PART)
+        assert ticket.rows
+        next(steps)
+        assert not ticket.rows
+        steps.close()  # the client is gone; the worker reads on
+        engine.learner.take_study(PART)
+        assert not ticket.rows
+
+
+def test_one_undo_takes_a_table_back(world: World) -> None:
+    known, new = [number.to_bytes(32, "big") for number in range(2)]
+    event = LabelEvent(0, "default", known, "trash", "cli", b"/a.png")
+
+    def part(*rows: tuple[bytes, str]) -> Studied:
+        found = [{"sha256": one, "vector": None, "label": label} for one, label in rows]
+        return Studied(found, last=False)
+
+    with world.engine() as engine:
+        engine.house.store.commit(lambda txn: labels.append(txn, event))
+        run, request = find("import", {"file": "/a/table.parquet"})
+        steps = run(engine, request)
+        next(steps)
+        for rows in (((known, "keep"), (new, "keep"), (new, "trash")), ((new, "keep"),)):
+            engine.learner.take_study(part(*rows))
+            assert isinstance(next(steps), Progress)
+            next(steps)
+        steps.close()
+        assert said(engine) == {known: "keep", new: "keep"}
+        (undone,) = ask(engine, "undo", what="label")
+        assert undone["others"] == 3 and said(engine) == {known: "trash"}
+        ask(engine, "undo", what="label")
+        assert said(engine) == {}
+
+
+def said(engine: Engine) -> dict[bytes, str]:
+    with engine.house.store.read() as txn:
+        return {digest: one.label for digest, one in labels.every(txn, "default")}

@@ -1,0 +1,166 @@
+"""The order of a large library: planned by a worker, a part a step, dropped when it is stale."""
+
+import errno
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from imgscore.engine import apply, order_scheduler
+from imgscore.engine.engine import Engine
+from imgscore.errors import StoreError
+from imgscore.store import records
+from imgscore.verbs.status import status
+from imgscore.workers import messages, worker
+from imgscore.workers.messages import Crashed, Plan
+from tests.integration.engine.conftest import World, ask, use_head
+
+SCORES = {"d": "0.9 0.1", "b": "0.4 0.2", "c": "0.2 0.5", "a": "0.1 0.9"}
+
+
+@pytest.fixture(params=["here", "by a worker"], autouse=True)
+def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways; parts of one touch."""
+    monkeypatch.setattr(order_scheduler, "MANY", 0 if request.param == "by a worker" else 1000)
+    monkeypatch.setattr(apply, "CHUNK", 1)
+    monkeypatch.setattr(worker, "PART", 1)
+
+
+@pytest.fixture
+def engine(world: World) -> Iterator[Engine]:
+    for name, score in SCORES.items():
+        world.put(f"{name}.jpg", score)
+    with world.engine() as engine:
+        yield engine
+
+
+def until(engine: Engine, done: Callable[[], bool]) -> None:
+    """Step by step."""
+    for _ in range(1000):
+        if done():
+            return
+        engine.step(0.0)
+    raise AssertionError(engine.pending)
+
+
+def test_it_comes_into_order_a_part_a_step(world: World, engine: Engine) -> None:
+    seen = set()
+    engine.looker.hint_all()
+    while not engine.idle:
+        engine.step(0.05)
+        seen.add(tuple(world.order()))
+    assert world.order() == list("dbca") and len(seen) > 2
+    with engine.house.store.read() as txn:
+        assert len({touch.run for _, touch in records.touches(txn)}) == 1
+        assert records.ties(txn, engine.house.watches.all[0].inbox, "1") is not None
+
+
+def test_verbs_get_every_part(world: World, engine: Engine) -> None:
+    world.settle(engine)
+    use_head(engine, "2")
+    planned = ask(engine, "order", dry_run=True)
+    assert world.order() == list("dbca")
+    rows = ask(engine, "order")
+    assert [row["path"] for row in rows] == [row["path"] for row in planned]
+    assert world.order() == list("acbd")
+    assert len(ask(engine, "undo", what="order")) == len(rows)
+    assert world.order() == list("dbca")
+    assert len(ask(engine, "restore-times")) >= len(rows)
+    assert world.dates() == world.originals
+
+
+def test_an_order_stops_where_dates_are_put_back(world: World, engine: Engine) -> None:
+    engine.looker.hint_all()
+    until(engine, lambda: world.dates() != world.originals)
+    assert not engine.idle
+    ask(engine, "restore-times")
+    world.settle(engine)
+    assert world.dates() == world.originals
+
+
+def test_a_new_head_ends_the_old_ones_order(world: World, engine: Engine) -> None:
+    engine.looker.hint_all()
+    until(engine, lambda: world.dates() != world.originals)
+    use_head(engine, "2")
+    engine.orderer.reorder_taste("default")
+    world.settle(engine)
+    assert world.order() == list("acbd")
+
+
+def test_a_pause_lets_only_what_is_asked_for_through(world: World, engine: Engine) -> None:
+    world.settle(engine)
+    use_head(engine, "2")
+    engine.orderer.reorder_taste("default")
+    engine.pause(1 << 62)
+    for _ in range(10):
+        engine.step(0.0)
+    assert world.order() == list("dbca")
+    ask(engine, "order")
+    assert world.order() == list("acbd")
+
+
+def test_a_pause_in_the_middle_is_one_at_once(world: World, engine: Engine) -> None:
+    engine.looker.hint_all()
+    until(engine, lambda: world.dates() != world.originals)
+    engine.pause(1 << 62)
+    dates = world.dates()
+    for _ in range(10):
+        engine.step(0.0)
+    assert world.dates() == dates
+    engine.pause(0)
+    world.settle(engine)
+    assert world.order() == list("dbca")
+
+
+@pytest.mark.parametrize(
+    "error", [StoreError("the disk is full", "free some"), OSError(errno.EMFILE, "too full")]
+)
+def test_a_full_disk_in_the_middle(
+    world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    world.settle(engine)
+    use_head(engine, "2")
+    real, calls = apply.do, []
+
+    def fails_once(*arguments: object) -> apply.Outcome:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise error
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(apply, "do", fails_once)
+    monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.01)
+    engine.orderer.reorder_taste("default")
+    world.settle(engine)
+    until(engine, lambda: world.order() == list("acbd"))
+    calls.clear()
+    use_head(engine, "1")
+    with pytest.raises(StoreError, match="full"):
+        ask(engine, "order")
+
+
+def test_a_worker_that_dies_of_the_plan_is_said(
+    world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.settle(engine)
+    monkeypatch.setattr(order_scheduler, "MANY", 0)
+    real = engine.house.pool.answers
+    monkeypatch.setattr(
+        engine.house.pool,
+        "answers",
+        lambda *about: [(task, Crashed("was killed")) for task, _ in real(*about)],
+    )
+    use_head(engine, "2")
+    engine.orderer.reorder_taste("default")
+    world.settle(engine)
+    assert world.order() == list("dbca")
+    assert any("was killed" in one for one in status(engine)["troubles"])
+
+
+def test_a_plan_crosses_the_pipe(world: World, engine: Engine) -> None:
+    world.settle(engine)
+    use_head(engine, "2")
+    task = Plan(engine.house.watches.all[0], "2", [b"\xff"])
+    assert messages.take_sent(bytearray(messages.frame(task))) == [task]
+    answers = list(worker.plan(engine.house.store, task))
+    frames = bytearray(b"".join(map(messages.frame, answers)))
+    assert messages.take_answers(frames) == answers and not frames

@@ -1,0 +1,169 @@
+"""What has had its time is dropped, and nothing that a promise needs."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from imgscore import paths
+from imgscore.config import Config, DaemonConfig
+from imgscore.engine import pruning
+from imgscore.engine.engine import Engine
+from imgscore.store import checks, labels, originals, records, retention, sightings, trashed_files
+from imgscore.store.schema import (
+    Deletion,
+    Fingerprint,
+    LabelEvent,
+    Original,
+    Sighting,
+    Touch,
+)
+from imgscore.store.store import Store, Txn
+from imgscore.verbs import thumbnails
+from tests.integration.engine.conftest import World, ask
+
+SEEN = Fingerprint(1, 2, 3, 4, 5)
+LONG_AGO = time.time_ns() - retention.GONE_NS - 10**9
+JUST_NOW = time.time_ns() - 10**9
+
+
+def digest(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def gone(number: int, at_ns: int) -> Sighting:
+    return Sighting(b"/inbox/%d.png" % number, SEEN, digest(number), b"/inbox", "inbox", at_ns)
+
+
+def touches(txn: Txn, runs: str) -> None:
+    """A touch for each letter, which names its run."""
+    for number, run in enumerate(runs):
+        touch = Touch(0, ord(run), b"/inbox", b"/inbox/%d" % number, digest(1), 0, 1, "1", "order")
+        records.journal(txn, touch)
+
+
+def runs(txn: Txn) -> str:
+    return "".join(chr(touch.run) for _, touch in records.touches(txn))[::-1]
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store(paths.store_folder()) as store:
+        yield store
+
+
+@pytest.fixture
+def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Tidies up, with a real worker, in slices of two."""
+    monkeypatch.setattr(pruning, "SLICE", 2)
+
+    def tidy() -> None:
+        config = Config(daemon=DaemonConfig(free_mb=0))
+        with Engine(store, config, paths.heads_folder()) as engine:
+            engine.tidier.due()
+            deadline = time.monotonic() + 60
+            while engine.tidier._due or engine.house.pool.busy or engine.tidier._left:
+                assert time.monotonic() < deadline
+                engine.step(0.05)
+
+    return tidy
+
+
+def test_what_is_gone_for_long_is_forgotten(store: Store, tidied: Callable[[], None]) -> None:
+    with store.write() as txn:
+        for number in range(5):
+            sightings.record(txn, gone(number, LONG_AGO))
+        sightings.record(txn, gone(5, JUST_NOW))
+        sightings.record(txn, gone(6, 0))
+        sightings.record(txn, gone(7, LONG_AGO))
+        labels.append(txn, LabelEvent(1, "other", digest(7), "keep", "place", b"/x"))
+        originals.record(txn, digest(0), Original(b"/inbox/0.png", 7, 8, 9))
+        for number, gone_ns in enumerate((LONG_AGO, JUST_NOW, 0)):
+            path = b"/trash/%d.png" % number
+            trashed_files.record(txn, Deletion(path, SEEN, digest(9), b"/x", b"/trash", gone_ns))
+    tidied()
+    with store.read() as txn:
+        left = {one.path for one in sightings.every(txn, gone=True)}
+        assert left == {b"/inbox/5.png", b"/inbox/6.png", b"/inbox/7.png"}
+        assert {one.path for one in trashed_files.every(txn)} == {b"/trash/1.png", b"/trash/2.png"}
+        assert originals.at(txn, digest(0), b"/inbox/0.png") is not None
+        assert labels.current(txn, "other", digest(7)) is not None
+        assert not any(one.problems for one in checks.every(txn))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("aabbbcc", "bbbcc"), ("aabb", "aabb"), ("aabbcccc", "cccc"), ("ccccc", "ccccc")],
+)
+def test_orderings_go_as_a_whole(
+    store: Store,
+    before: str,
+    after: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "MOST_TOUCHES", 4)
+    with store.write() as txn:
+        touches(txn, before)
+        found = retention.find(txn, time.time_ns())
+        while any(found):
+            found = retention.forget(txn, found, time.time_ns(), 1)
+        assert runs(txn) == after
+        touches(txn, "d")
+        assert records.last_touch(txn) == len(before) + 1
+
+
+def test_what_came_back_meanwhile_stays(store: Store) -> None:
+    now_ns = time.time_ns()
+    with store.write() as txn:
+        sightings.record(txn, gone(1, LONG_AGO))
+        trashed_files.record(txn, Deletion(b"/t/1", SEEN, digest(1), b"/x", b"/t", LONG_AGO))
+        found = retention.find(txn, now_ns)
+        assert found.sightings and found.deletions
+        sightings.record(txn, gone(1, 0))
+        trashed_files.record(txn, Deletion(b"/t/1", SEEN, digest(1), b"/x", b"/t", 0))
+        assert not any(retention.forget(txn, found, now_ns, 10))
+        assert sightings.find(txn, b"/inbox/1.png") and trashed_files.find(txn, b"/t/1")
+
+
+def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MOST_TOUCHES", 0)
+    monkeypatch.setattr(retention, "GONE_NS", 0)
+    for number in range(3):
+        world.put(f"{number}.jpg", number / 10)
+    away = world.folder / "away.jpg"
+    with world.engine() as engine:
+        world.settle(engine)
+        (world.inbox / "1.jpg").rename(away)
+        world.settle(engine)
+        store = engine.house.store
+        with store.read() as txn:
+            found = retention.find(txn, time.time_ns())
+        assert found.sightings == [os.fsencode(world.inbox / "1.jpg")]
+        store.commit(lambda txn: records.forget_touches(txn, records.last_touch(txn), 100))
+        store.commit(lambda txn: retention.forget(txn, found, time.time_ns(), 100))
+        away.rename(world.inbox / "again.jpg")
+        world.settle(engine)
+        ask(engine, "restore-times")
+    dates = {path.name: path.stat().st_mtime_ns for path in world.inbox.glob("*.jpg")}
+    assert dates.pop("again.jpg") == world.originals["1.jpg"]
+    assert dates == {name: world.originals[name] for name in dates}
+
+
+def test_thumbnails_that_nobody_looks_at_go_first(
+    tidied: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = thumbnails.folder()
+    for number in range(4):
+        path = folder / f"{number}.webp"
+        path.write_bytes(bytes(8192))
+        os.utime(path, ns=(number, number))
+    os.utime(folder / "0.webp", ns=(9, 0))  # it was looked at
+    for most, left in ((4, ["0", "1", "2", "3"]), (2, ["0", "3"]), (0, [])):
+        monkeypatch.setattr(pruning, "MOST_BYTES", most * 8192)
+        tidied()
+        assert sorted(path.stem for path in folder.iterdir()) == left
+    folder.rmdir()
+    tidied()

@@ -1,0 +1,58 @@
+"""A file that failed is tried again when it, or what reads it, has changed; and not before."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imgscore.engine import indexer
+from imgscore.engine.engine import Engine
+from imgscore.workers.messages import Answer, Look, Task, Unreadable
+from tests.integration.engine.conftest import World
+
+
+@pytest.fixture
+def tried(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """A fresh engine looks at everything, and its workers fail: names of what they got."""
+
+    def look() -> list[str]:
+        names = []
+
+        def fail(answers: list[tuple[Task, Answer]]) -> list[tuple[Task, Answer]]:
+            for task, _ in answers:
+                assert isinstance(task, Look)
+                names.append(Path(os.fsdecode(task.path)).name)
+            return [(task, Unreadable("broken", "mend it")) for task, _ in answers]
+
+        with world.engine() as engine:
+            _through(engine, fail, monkeypatch)
+            world.settle(engine)
+        return names
+
+    return look
+
+
+def _through(
+    engine: Engine,
+    change: Callable[[list[tuple[Task, Answer]]], list[tuple[Task, Answer]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = engine.house.pool.answers
+    monkeypatch.setattr(engine.house.pool, "answers", lambda *about: change(real(*about)))
+
+
+def test_only_what_has_changed(
+    world: World, tried: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = world.put("a.png", 1), world.put("b.png", 2)
+    assert sorted(tried()) == ["a.png", "b.png"]
+    assert tried() == []
+    first.write_text("2 mended")
+    assert tried() == ["a.png"]
+    assert tried() == []
+    monkeypatch.setattr(indexer, "DECODER_VERSION", indexer.DECODER_VERSION + 1)
+    assert sorted(tried()) == ["a.png", "b.png"]
+    assert tried() == []
+    second.unlink()
+    assert tried() == []

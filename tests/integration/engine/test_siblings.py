@@ -1,0 +1,162 @@
+"""RAW + JPEG + sidecar of one name: one place in the order, one label, every original held."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imgscore.engine.siblings import digest_of
+from imgscore.store import labels
+from imgscore.verbs.status import status
+from tests.integration.engine.conftest import World, ask
+
+FAMILY = ("b.CR2", "b.jpg", "b.CR2.xmp")
+
+
+@pytest.fixture
+def shoot(world: World) -> World:
+    """A family of three between plain files; the RAW alone would come last, the JPEG second."""
+    world.put("d.jpg", 0.9)
+    world.put("b.CR2", 0.05)
+    world.put("b.jpg", 0.5)
+    world.put("b.CR2.xmp", "not a number")
+    world.put("c.jpg", 0.3)
+    world.put("other.xmp", "nobody's")
+    world.put("a.jpg", 0.1)
+    return world
+
+
+def label_of(world: World, *names: str) -> list[str | None]:
+    """The current labels of files, by their bytes, wherever they are."""
+    digests = {one.name: digest_of(os.fsencode(one)) for one in world.folder.rglob("*")}
+    with world.engine() as engine, engine.house.store.read() as txn:
+        found = [labels.current(txn, "default", digests[name] or b"") for name in names]
+    return [one.label if one else None for one in found]
+
+
+def test_a_family_moves_as_one_and_all_of_it_comes_back(shoot: World) -> None:
+    shoot.settled()
+    dates = shoot.dates()
+    assert len({dates[name] for name in FAMILY}) == 1
+    assert [one for one in shoot.order() if one != "other"] == ["d", "b", "b", "b", "c", "a"]
+    assert dates["other.xmp"] == shoot.originals["other.xmp"]
+    with shoot.engine() as engine:
+        assert status(engine)["watches"][0]["files"] == 5  # sidecars are no images
+        shoot.settle(engine)
+        assert ask(engine, "order") == []
+        assert {Path(row["path"]).name for row in ask(engine, "restore-times")} >= {"b.CR2.xmp"}
+    assert shoot.dates() == shoot.originals
+
+
+def test_undo_takes_sidecars_back_too(shoot: World) -> None:
+    shoot.settled()
+    with shoot.engine() as engine:
+        ask(engine, "undo", what="order")
+    assert shoot.dates() == shoot.originals
+
+
+def test_a_family_that_leaves_gets_its_dates_back_and_is_ordered_again_on_return(
+    shoot: World,
+) -> None:
+    with shoot.engine() as engine:
+        shoot.settle(engine)
+        for here, there in (("", "keep"), ("keep", "")):
+            for name in FAMILY:
+                (shoot.inbox / here / name).rename(shoot.inbox / there / name)
+            shoot.settle(engine)
+            dates = shoot.dates()
+            if there:
+                assert {name: dates[name] for name in FAMILY} == {
+                    name: shoot.originals[name] for name in FAMILY
+                }
+            else:
+                assert len({dates[name] for name in FAMILY}) == 1
+        (shoot.inbox / "sub").mkdir()
+        for name in FAMILY:
+            (shoot.inbox / name).rename(shoot.inbox / "sub" / name)
+        shoot.settle(engine)
+        ask(engine, "restore-times")
+    assert shoot.dates() == shoot.originals
+
+
+def test_a_family_out_of_the_watch_is_restored_there(shoot: World) -> None:
+    outside = shoot.folder / "outside"
+    outside.mkdir()
+    shoot.settled()
+    for name in FAMILY:
+        (shoot.inbox / name).rename(outside / name)
+    shoot.settled()
+    with shoot.engine() as engine:
+        dry = ask(engine, "restore-times", folder=str(outside), dry_run=True)
+        done = ask(engine, "restore-times", folder=str(outside))
+        assert [row | {"dry_run": False} for row in dry] == done and len(done) == 3
+        ask(engine, "restore-times")
+    assert shoot.dates() == shoot.originals
+
+
+def test_an_edited_sidecar_has_a_new_date_of_its_own(shoot: World) -> None:
+    shoot.settled()
+    sidecar = shoot.inbox / "b.CR2.xmp"
+    sidecar.write_text("new settings")
+    os.utime(sidecar, ns=(0, 1_500_000_000_000_000_077))
+    with shoot.engine() as engine:
+        shoot.settle(engine)
+        ask(engine, "order")
+        assert len({shoot.dates()[name] for name in FAMILY}) == 1
+        ask(engine, "restore-times")
+    assert shoot.dates() == shoot.originals | {"b.CR2.xmp": 1_500_000_000_000_000_077}
+
+
+def test_a_label_on_one_is_a_label_on_all(shoot: World) -> None:
+    shoot.settled()
+    (shoot.inbox / "b.jpg").rename(shoot.inbox / "keep" / "b.jpg")
+    (shoot.inbox / "a.jpg").rename(shoot.inbox / "trash" / "a.jpg")
+    shoot.settled()
+    assert label_of(shoot, "b.jpg", "b.CR2", "a.jpg", "c.jpg") == ["keep", "keep", "trash", None]
+    (shoot.inbox / "keep" / "b.jpg").rename(shoot.inbox / "b.jpg")
+    shoot.settled()
+    assert label_of(shoot, "b.jpg", "b.CR2") == [None, None]
+    with shoot.engine() as engine:
+        ask(engine, "label", label="trash", files=[str(shoot.inbox / "b.CR2")])
+    assert label_of(shoot, "b.jpg", "b.CR2") == ["trash", "trash"]
+    with shoot.engine() as engine:
+        assert ask(engine, "undo", what="label")[0]["path"].endswith("b.CR2")
+    assert label_of(shoot, "b.jpg", "b.CR2") == [None, None]
+
+
+def test_a_raw_that_is_sorted_out_says_nothing_of_its_jpeg(shoot: World) -> None:
+    shoot.settled()
+    (shoot.inbox / "b.CR2").rename(shoot.inbox / "trash" / "b.CR2")
+    shoot.settled()
+    assert label_of(shoot, "b.CR2", "b.jpg") == ["trash", None]
+    with shoot.engine() as engine:
+        ask(engine, "label", label="keep", files=[str(shoot.inbox / "b.jpg")])
+    (shoot.inbox / "trash" / "b.CR2").rename(shoot.inbox / "b.CR2")
+    shoot.settled()
+    assert label_of(shoot, "b.CR2", "b.jpg") == [None, "keep"]
+    (shoot.inbox / "b.jpg").rename(shoot.inbox / "trash" / "b.jpg")
+    shoot.settled()
+    assert label_of(shoot, "b.CR2", "b.jpg") == ["trash", "trash"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_parted_siblings_are_labelled_by_their_places(shoot: World, at_once: bool) -> None:
+    shoot.settled()
+    (shoot.inbox / "b.jpg").rename(shoot.inbox / "keep" / "b.jpg")
+    if not at_once:
+        shoot.settled()
+    (shoot.inbox / "b.CR2").rename(shoot.inbox / "trash" / "b.CR2")
+    shoot.settled()
+    assert label_of(shoot, "b.jpg", "b.CR2") == ["keep", "trash"]
+
+
+def test_siblings_can_be_told_apart(shoot: World) -> None:
+    shoot.watch = {"siblings": False}
+    shoot.settled()
+    (shoot.inbox / "b.jpg").rename(shoot.inbox / "keep" / "b.jpg")
+    shoot.settled()
+    assert label_of(shoot, "b.jpg", "b.CR2") == ["keep", None]
+    assert [one for one in shoot.names() if not one.endswith("xmp")] == [
+        "d.jpg", "c.jpg", "a.jpg", "b.CR2"
+    ]  # fmt: skip
+    assert shoot.dates()["b.CR2.xmp"] == shoot.originals["b.CR2.xmp"]

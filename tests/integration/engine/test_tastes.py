@@ -1,0 +1,76 @@
+"""Several tastes, and one that no watch has."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from imgscore.engine.engine import Engine
+from imgscore.paths import head_file
+from imgscore.store import counts, records
+from imgscore.store.schema import HeadRecord
+from imgscore.workers.messages import Answer, Looked, Task, Train, Trained
+from tests.integration.engine.conftest import World, ask
+
+
+@pytest.fixture
+def engine(world: World) -> Iterator[Engine]:
+    """An engine on one file, with a head of a taste that no watch has."""
+    world.put("a.png", "1.0 0.25")
+    with world.engine() as engine:
+        head = HeadRecord("2", "memes", engine.house.embedder.id, 0, 0, 0, True, {})
+        engine.house.store.commit(lambda txn: records.record_head(txn, head))
+        yield engine
+
+
+def test_one_file_asked_about_by_two_tastes(world: World, engine: Engine) -> None:
+    path = os.fsencode(world.inbox / "a.png")
+    tickets = [engine.looker.ask(path, taste) for taste in ("default", "memes")]
+    world.settle(engine)
+    answers = [ticket.answer for ticket in tickets]
+    assert [one.score for one in answers if isinstance(one, Looked)] == [(1.0, 0.0), (0.25, 0.0)]
+
+
+def test_a_broken_file_under_a_taste_of_no_watch(
+    world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = engine.house.pool.answers
+
+    def broken(*about: float | int | None) -> list[tuple[Task, Answer]]:
+        return [
+            (task, Looked(answer.seen, answer.digest, reason="broken"))
+            for task, answer in answers(*about)  # type: ignore[arg-type]
+            if isinstance(answer, Looked)
+        ]
+
+    monkeypatch.setattr(engine.house.pool, "answers", broken)
+    (row,) = ask(engine, "score", files=[os.fspath(world.inbox / "a.png")], taste="memes")
+    assert row["error"] == "broken"
+    world.settle(engine)
+
+
+def test_a_head_of_a_taste_of_no_watch_is_taken_into_use(engine: Engine) -> None:
+    file = head_file(engine.house.heads, "memes", "2")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (row,) = ask(engine, "heads", action="use", version="2", taste="memes")
+    assert row["in_use"]
+
+
+def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
+    packed, store = records.pack_score(b"d" * 32, 0.5, 0.1), engine.house.store
+
+    def train(version: str) -> None:
+        head = HeadRecord(version, "default", engine.house.embedder.id, 0, 0, 0, True, {})
+        engine.learner.take_training(Train("default", "kernel"), Trained(head))
+        store.commit(lambda txn: records.record_scores(txn, "default", version, packed))
+
+    with store.write() as txn:
+        records.record_scores(txn, "memes", "2", packed)
+        records.record_scores(txn, "default", "1", packed)
+    train("2")
+    # A worker that was asked under the head before answers now.
+    store.commit(lambda txn: records.record_scores(txn, "default", "1", packed))
+    train("3")
+    with store.read() as txn:
+        assert list(counts.scorers(txn)) == [b"default\x003\0", b"memes\x002\0"]

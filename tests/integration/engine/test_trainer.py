@@ -1,0 +1,47 @@
+"""When a taste is trained."""
+
+import time
+
+import pytest
+
+from imgscore.workers.messages import Answer, Look, Task, Train
+from tests.integration.engine.conftest import World
+
+
+def test_nothing_is_learned_while_a_worker_looks_at_what_teaches(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        world.put(f"kept-{number}", 0.9, "inbox/keep").rename(
+            world.inbox / "keep" / f"kept-{number}.png"
+        )
+        world.put(f"gone-{number}", 0.1, "inbox/trash").rename(
+            world.inbox / "trash" / f"gone-{number}.png"
+        )
+    with world.engine() as engine:
+        pool = engine.house.pool
+        submit, answers = pool.submit, pool.answers
+        under_way: list[Task] = []
+        at_training: list[list[Task]] = []
+        finished: list[tuple[Task, Answer]] = []
+
+        def submitted(task: Task) -> bool:
+            under_way.append(task)
+            if isinstance(task, Train):
+                at_training.append([one for one in under_way if isinstance(one, Look)])
+            return submit(task)
+
+        def one_at_a_time(
+            timeout: float | None, wake: int | None = None
+        ) -> list[tuple[Task, Answer]]:
+            finished.extend(answers(timeout, wake))
+            time.sleep(0.1)  # seven of these last longer than a batch does
+            done, finished[:] = finished[:1], finished[1:]
+            for task, _ in done:
+                under_way.remove(task)
+            return done
+
+        monkeypatch.setattr(pool, "submit", submitted)
+        monkeypatch.setattr(pool, "answers", one_at_a_time)
+        world.settle(engine)
+    assert at_training == [[]]

@@ -1,0 +1,395 @@
+"""Delete is a label too: real trash tools put files into a real trash, and take them out again."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from imgscore import paths
+from imgscore.engine.siblings import digest_of
+from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
+from imgscore.store import labels, trashed_files
+from imgscore.store.schema import Deletion, Label
+from imgscore.workers.messages import Answer, Crashed, Look, Moving, Task
+from tests.integration.engine.conftest import World, ask, until_idle
+from tests.support.disks import mounted
+
+GIO, CLI = ("gio", "trash"), ("trash-put",)
+
+
+@pytest.fixture
+def watched(world: World) -> World:
+    """Three files in an inbox whose deletions count, and one that is kept."""
+    world.watch = {"xdg_trash": True}
+    for name, score in {"a.jpg": 0.9, "b.jpg": 0.5, "c.jpg": 0.1}.items():
+        world.put(name, score)
+    world.put("k.jpg", 0.8, "inbox/keep")
+    return world
+
+
+def trash(tool: tuple[str, ...], *files: Path) -> None:
+    need(tool[0])
+    subprocess.run([*tool, "--", *files], check=True, timeout=60)
+
+
+def restore(file: Path) -> None:
+    """With trash-cli: what lies in the trash once, under that very path."""
+    need("trash-restore")
+    subprocess.run(["trash-restore", file], input=b"0\n", check=True, timeout=60)
+    assert file.exists()
+
+
+def need(tool: str) -> None:
+    if shutil.which(tool) is None:
+        package = "libglib2.0-bin" if tool == "gio" else "trash-cli"
+        pytest.skip(f"needs {tool} (Debian: {package})")
+
+
+def label(world: World, content: bytes) -> Label | None:
+    """The label of a file that held these bytes."""
+    with world.engine() as engine, engine.house.store.read() as txn:
+        return labels.current(txn, "default", content)
+
+
+def digest(file: Path) -> bytes:
+    found = digest_of(os.fsencode(file))
+    assert found is not None
+    return found
+
+
+def snapshot(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """What a change of anything in a folder would change."""
+    return {
+        one: (one.lstat().st_ino, one.lstat().st_mtime_ns, one.lstat().st_ctime_ns)
+        for one in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("tool", [GIO, CLI], ids=["gio", "trash-put"])
+def test_deleted_is_trash_and_restored_is_cleared(watched: World, tool: tuple[str, ...]) -> None:
+    file, kept = watched.inbox / "a.jpg", watched.inbox / "keep" / "k.jpg"
+    of_file, of_kept = digest(file), digest(kept)
+    with watched.engine() as engine:
+        watched.settle(engine)
+        trash(tool, file, kept)
+        before = snapshot(paths.trash_folder())
+        assert len(before) >= 6
+        watched.settle(engine)
+        with engine.house.store.read() as txn:
+            for one in (of_file, of_kept):
+                found = labels.current(txn, "default", one)
+                assert found is not None and (found.label, found.source) == ("trash", "xdg_trash")
+        assert snapshot(paths.trash_folder()) == before  # read only
+        restore(file)
+        watched.settle(engine)
+        with engine.house.store.read() as txn:
+            assert labels.current(txn, "default", of_file) is None
+            assert labels.current(txn, "default", of_kept) is not None
+        assert watched.order() == ["a", "b", "c"]
+        ask(engine, "restore-times")
+    assert file.stat().st_mtime_ns == watched.originals["a.jpg"]
+
+
+def test_the_event_of_the_file_that_goes_is_enough(watched: World) -> None:
+    file = watched.inbox / "a.jpg"
+    of_file = digest(file)
+    with watched.engine() as engine:
+        watched.settle(engine)
+        trash(CLI, file)  # there was no trash to be watched before
+        engine.looker.hint(os.fsencode(file))
+        until_idle(engine)
+        with engine.house.store.read() as txn:
+            assert labels.current(txn, "default", of_file) is not None
+
+
+@pytest.mark.parametrize("tool", [GIO, CLI], ids=["gio", "trash-put"])
+def test_all_of_it_while_nothing_runs(watched: World, tool: tuple[str, ...]) -> None:
+    """No engine has ever seen the files before they are deleted."""
+    names = [
+        b"with space %41.jpg",
+        b"line\nbreak.jpg",
+        b"no utf-8 \xff.jpg",
+        b"umlaut \xc3\xa9.png",
+    ]
+    plain = [watched.put(f"{number}.jpg", number / 100, "inbox/sub dir") for number in range(4)]
+    files = [
+        file.rename(file.with_name(os.fsdecode(name)))
+        for file, name in zip(plain, names, strict=True)
+    ]
+    digests = [digest(file) for file in files]
+    trash(tool, *(file for file in files if b"\xff" not in os.fsencode(file)))
+    trash(GIO, *(file for file in files if file.exists()))  # trash-put takes UTF-8 only
+    watched.settled()
+    assert [one.label if (one := label(watched, at)) else None for at in digests] == ["trash"] * 4
+    files[1].parent.mkdir(exist_ok=True)
+    restore(files[1])
+    watched.settled()
+    assert label(watched, digests[1]) is None and label(watched, digests[0]) is not None
+
+
+def test_a_look_that_was_cut_short_is_repeated(
+    watched: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Answer] = [Moving(), Crashed("")]
+    of_files = [digest(file) for file in watched.inbox.glob("*.jpg")]
+    trash(CLI, *watched.inbox.glob("*.jpg"))
+    with watched.engine() as engine:
+        pool: Any = engine.house.pool
+        submit = pool.submit
+
+        def cut_short(task: Task) -> bool:
+            if not (answers and isinstance(task, Look) and b"/Trash/" in task.path):
+                return bool(submit(task))
+            pool._done.append((task, answers.pop()))
+            return True
+
+        monkeypatch.setattr(pool, "submit", cut_short)
+        watched.settle(engine)
+    assert not answers and len(of_files) == 3
+    assert all(label(watched, one) is not None for one in of_files)
+
+
+def test_a_folder_that_is_deleted_with_images_in_it(watched: World) -> None:
+    inside = watched.put("deep.jpg", 0.3, "inbox/year/month")
+    of_hidden = [
+        digest(watched.put("hidden.jpg", 0.4, "inbox/year/.thumbs")),
+        digest(watched.put("cached.jpg", 0.4, "inbox/.cache")),
+    ]
+    of_inside = digest(inside)
+    with watched.engine() as engine:
+        watched.settle(engine)
+        trash(CLI, watched.inbox / "year", watched.inbox / ".cache")
+        watched.settle(engine)
+    found = label(watched, of_inside)
+    assert found is not None and found.label == "trash"
+    assert [label(watched, one) for one in of_hidden] == [None, None]
+    restore(watched.inbox / "year")
+    watched.settled()
+    assert label(watched, of_inside) is None
+
+
+def test_an_inbox_or_keep_folder_deleted_as_a_whole_says_nothing(watched: World) -> None:
+    of_file, of_kept = digest(watched.inbox / "a.jpg"), digest(watched.inbox / "keep" / "k.jpg")
+    watched.settled()
+    trash(CLI, watched.inbox / "keep")
+    trash(CLI, watched.inbox)
+    watched.settled()
+    assert label(watched, of_file) is None
+    found = label(watched, of_kept)
+    assert found is not None and found.label == "keep"
+
+
+def test_a_label_that_was_given_elsewhere_stays(watched: World) -> None:
+    file = watched.inbox / "a.jpg"
+    of_file = digest(file)
+    with watched.engine() as engine:
+        watched.settle(engine)
+        copy = watched.folder / "elsewhere.jpg"
+        shutil.copyfile(file, copy)
+        trash(CLI, file)
+        watched.settle(engine)
+        ask(engine, "label", label="keep", files=[str(copy)])
+        watched.settle(engine)
+    watched.settled()
+    restore(file)
+    watched.settled()
+    found = label(watched, of_file)
+    assert found is not None and (found.label, found.source) == ("keep", "cli")
+
+
+def test_an_undone_deletion_is_not_said_again(watched: World) -> None:
+    of_file = digest(watched.inbox / "a.jpg")
+    with watched.engine() as engine:
+        watched.settle(engine)
+        trash(CLI, watched.inbox / "a.jpg")
+        watched.settle(engine)
+        assert ask(engine, "undo", what="label")[0]["was"] == "trash"
+        watched.settle(engine)
+    watched.settled()
+    assert label(watched, of_file) is None
+
+
+def test_one_of_two_copies_tidied_away_is_no_verdict(watched: World) -> None:
+    file = watched.inbox / "a.jpg"
+    of_file = digest(file)
+    shutil.copyfile(file, watched.inbox / "copy.jpg")
+    with watched.engine() as engine:
+        watched.settle(engine)
+        trash(CLI, file)
+        watched.settle(engine)
+        with engine.house.store.read() as txn:
+            assert labels.current(txn, "default", of_file) is None
+        trash(CLI, watched.inbox / "copy.jpg")
+        watched.settle(engine)
+        with engine.house.store.read() as txn:
+            assert labels.current(txn, "default", of_file) is not None
+
+
+def label_names(world: World, files: dict[str, bytes]) -> dict[str, str | None]:
+    """What the labels are, by name."""
+    found = {name: label(world, content) for name, content in files.items()}
+    return {name: one.label if one else None for name, one in found.items()}
+
+
+@pytest.fixture
+def pair(watched: World) -> dict[str, bytes]:
+    """A RAW and its JPEG among the watched files, by name, with their digests."""
+    return {name: digest(watched.put(name, 0.5)) for name in ("p.NEF", "p.jpg")}
+
+
+@pytest.mark.parametrize("first", ["p.NEF", "p.jpg"])
+def test_one_of_a_pair_deleted_is_no_verdict(
+    watched: World, pair: dict[str, bytes], first: str
+) -> None:
+    (other,) = set(pair) - {first}
+    watched.settled()
+    trash(CLI, watched.inbox / first)
+    watched.settled()
+    assert label_names(watched, pair) == {first: None, other: None}
+    trash(CLI, watched.inbox / other)
+    watched.settled()
+    assert label_names(watched, pair) == {first: None, other: "trash"}
+
+
+def test_a_pair_deleted_is_two_labels(watched: World, pair: dict[str, bytes]) -> None:
+    watched.settled()
+    trash(CLI, *(watched.inbox / name for name in pair))
+    watched.settled()
+    assert set(label_names(watched, pair).values()) == {"trash"}
+
+
+def test_a_sibling_that_was_never_looked_at_counts(watched: World, pair: dict[str, bytes]) -> None:
+    trash(CLI, watched.inbox / "p.NEF")
+    watched.settled()
+    assert set(label_names(watched, pair).values()) == {None}
+
+
+def test_a_pair_whose_jpeg_is_kept_stays_kept(watched: World, pair: dict[str, bytes]) -> None:
+    watched.settled()
+    (watched.inbox / "p.jpg").rename(watched.inbox / "keep" / "p.jpg")
+    watched.settled()
+    trash(CLI, watched.inbox / "p.NEF")
+    watched.settled()
+    assert set(label_names(watched, pair).values()) == {"keep"}
+
+
+def test_without_siblings_each_is_for_itself(watched: World, pair: dict[str, bytes]) -> None:
+    watched.watch["siblings"] = False
+    watched.settled()
+    trash(CLI, watched.inbox / "p.NEF")
+    watched.settled()
+    assert label_names(watched, pair) == {"p.NEF": "trash", "p.jpg": None}
+
+
+def test_an_emptied_trash_keeps_its_labels(watched: World) -> None:
+    file = watched.inbox / "a.jpg"
+    of_file, file_content = digest(file), file.read_bytes()
+    with watched.engine() as engine:
+        watched.settle(engine)
+        trash(CLI, file)
+        watched.settle(engine)
+        anew = watched.folder / "anew.jpg"
+        anew.write_bytes(file_content)
+        subprocess.run(["trash-empty"], check=True, timeout=60)
+        watched.settle(engine)
+        store = engine.house.store
+        with store.read() as txn:
+            (gone,) = [
+                msgspec.msgpack.decode(value, type=Deletion)
+                for _, value in txn.table("deletions").scan()
+            ]
+        assert gone.gone_ns
+        # The same image, long after: it was brought anew.
+        long_ago = msgspec.structs.replace(gone, gone_ns=gone.gone_ns - MOVE_WINDOW_NS)
+        store.commit(lambda txn: trashed_files.record(txn, long_ago))
+        anew.rename(file)
+        watched.settle(engine)
+    found = label(watched, of_file)
+    assert found is not None and found.label == "trash"
+
+
+def test_without_the_setting_nothing_is_learned(watched: World) -> None:
+    of_file = digest(watched.inbox / "a.jpg")
+    watched.watch = {}
+    watched.settled()
+    trash(CLI, watched.inbox / "a.jpg")
+    watched.settled()
+    assert label(watched, of_file) is None
+    watched.watch = {"xdg_trash": True}  # what lies in the trash counts, as in any trash folder
+    watched.settled()
+    found = label(watched, of_file)
+    assert found is not None and found.label == "trash"
+
+
+def test_what_came_from_elsewhere_is_none_of_ours(watched: World) -> None:
+    other = watched.folder / "other"
+    other.mkdir()
+    foreign = other / "x.jpg"
+    foreign.write_text("0.5 x")
+    of_foreign = digest(foreign)
+    rejected = watched.put("r.jpg", 0.3, "inbox/trash")
+    of_rejected = digest(rejected)
+    watched.settled()
+    trash(CLI, foreign, rejected)
+    watched.settled()
+    assert label(watched, of_foreign) is None
+    found = label(watched, of_rejected)
+    assert found is not None and found.source == "place"
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, in memory."""
+    point = tmp_path / "volume"
+    point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", point]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs root and mount, to make a volume")
+    yield point
+    subprocess.run(["umount", "--lazy", point], check=True)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_trash_of_a_volume(world: World, volume: Path, shared: bool) -> None:
+    world.watch, world.disk = {"xdg_trash": True}, volume
+    if shared:
+        (volume / ".Trash").mkdir()
+        (volume / ".Trash").chmod(0o1777)
+    file = world.put("a b\n.jpg", 0.9)
+    world.put("b.jpg", 0.5)
+    of_file = digest(file)
+    with world.engine() as engine:
+        world.settle(engine)
+        trash(CLI, file)
+        expected = f".Trash/{os.getuid()}" if shared else f".Trash-{os.getuid()}"
+        (info,) = (volume / expected / "info").iterdir()
+        assert "Path=inbox/" in info.read_text()
+        world.settle(engine)
+        with engine.house.store.read() as txn:
+            assert labels.current(txn, "default", of_file) is not None
+    restore(file)
+    world.settled()
+    assert label(world, of_file) is None
+
+
+def test_a_volume_that_is_unplugged_clears_nothing(world: World, tmp_path: Path) -> None:
+    world.watch = {"xdg_trash": True, "keep": str(tmp_path / "disk" / "keep")}
+    with mounted(tmp_path, "mkfs.ext4", "-q") as disk:
+        file = disk / "keep" / "a.jpg"
+        file.parent.mkdir()
+        file.write_text("0.5 a")
+        content, of_file = file.read_bytes(), digest(file)
+        world.settled()
+        trash(CLI, file)
+        assert (disk / f".Trash-{os.getuid()}").exists()
+        world.settled()
+        assert label(world, of_file) is not None
+    (world.inbox / "a copy.jpg").write_bytes(content)
+    world.settled()
+    found = label(world, of_file)
+    assert found is not None and found.label == "trash"

@@ -1,0 +1,148 @@
+"""Which files of the desktop's trash are asked about, and when again. The trash is laid by hand."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgscore import paths
+from imgscore.engine import trash
+from imgscore.engine.engine import Engine
+from imgscore.errors import StoreError
+from imgscore.store import labels
+from imgscore.workers.messages import Answer, Crashed, Look, Moving, Task
+from tests.integration.engine.conftest import World
+
+LONG_AGO = 1_400_000_000
+
+
+@pytest.fixture
+def watched(world: World) -> World:
+    """A world whose deletions count, with a trash that is empty."""
+    world.watch = {"xdg_trash": True}
+    world.inbox.mkdir(parents=True)
+    for name in ("files", "info"):
+        (paths.trash_folder() / name).mkdir(parents=True)
+    return world
+
+
+def lay(origin: Path, content: str | None = None) -> str:
+    """Into the trash: a file that is there, or, with `content`, that no engine ever saw."""
+    lying = paths.trash_folder() / "files" / origin.name
+    if content is None:
+        origin.rename(lying)
+    else:
+        lying.write_text(content)
+    info = paths.trash_folder() / "info" / f"{origin.name}.trashinfo"
+    info.write_text(f"[Trash Info]\nPath={origin}\nDeletionDate=2026-01-02T03:04:05\n")
+    return lying.read_text()
+
+
+def label(engine: Engine, content: str) -> str | None:
+    with engine.house.store.read() as txn:
+        found = labels.current(txn, "default", hashlib.sha256(content.encode()).digest())
+    return found.label if found else None
+
+
+def answer_first(engine: Engine, name: str, *answers: Answer) -> list[Task]:
+    """Let a worker answer so when it is first asked about the file; returns what is asked."""
+    pool: Any = engine.house.pool
+    submit, left, asked = pool.submit, list(answers), list[Task]()
+
+    def answered(task: Task) -> bool:
+        if not (isinstance(task, Look) and os.path.basename(task.path) == name.encode()):
+            return bool(submit(task))
+        asked.append(task)
+        if not left:
+            return bool(submit(task))
+        pool._done.append((task, left.pop()))
+        return True
+
+    pool.submit = answered
+    return asked
+
+
+def test_what_is_cut_short_while_the_look_goes_on_is_repeated(
+    watched: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trash, "SLICE", 1)
+    contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
+    os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))  # a listing that stays
+    with watched.engine() as engine:
+        for number in range(1, 9):
+            answer_first(engine, f"{number}.jpg", Moving())
+        watched.settle(engine)
+        assert [label(engine, content) for content in contents] == ["trash"] * 8
+
+
+def test_what_a_full_disk_keeps_from_being_written_is_found_again(
+    watched: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trash, "SLICE", 1)
+    monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.0)
+    contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
+    os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))
+    with watched.engine() as engine:
+        room = engine.looker.deletions
+        record, full = room._record, [True]
+
+        def record_later(*arguments: Any) -> bool:
+            if full:
+                full.clear()
+                raise StoreError("the disk is full", "")
+            return record(*arguments)
+
+        monkeypatch.setattr(room, "_record", record_later)
+        watched.settle(engine)
+        assert not full
+        assert [label(engine, content) for content in contents] == ["trash"] * 8
+
+
+def test_what_cannot_be_read_is_asked_about_once(watched: World) -> None:
+    bad = watched.inbox / "bad.jpg"
+    lay(bad, "0.1 bad")
+    with watched.engine() as engine:
+        asked = answer_first(engine, "bad.jpg", Crashed("crashes the decoder"))
+        watched.settle(engine)
+        for number in range(3):
+            content = lay(watched.inbox / f"{number}.jpg", f"0.{number}")
+            watched.settle(engine)
+            assert label(engine, content) == "trash"
+        assert len(asked) == 1
+        changed = lay(bad, "0.1 whole")
+        watched.settle(engine)
+        assert label(engine, changed) == "trash"
+
+
+def test_what_has_left_the_trash_is_forgotten(watched: World) -> None:
+    with watched.engine() as engine:
+        room = engine.looker.deletions
+        for number in range(3):
+            lay(watched.inbox / f"{number}.jpg", f"0.{number}")
+            watched.settle(engine)
+            watched.settle(engine)
+            assert [len(one) for one in room._settled.values()] == [1]
+            for file in paths.trash_folder().glob("*/*"):
+                file.unlink()
+        watched.settle(engine)
+        assert [len(one) for one in room._settled.values()] == [0]
+
+
+@pytest.mark.parametrize("seen_first", [False, True])
+def test_restored_while_another_takes_its_name(watched: World, seen_first: bool) -> None:
+    file = watched.put("a.jpg", 0.5)
+    watched.settled()
+    content = lay(file)
+    watched.settled()
+    aside = watched.folder / "aside.jpg"
+    (paths.trash_folder() / "files" / "a.jpg").rename(aside)
+    other = lay(watched.inbox / "sub" / "a.jpg", "0.7 another")
+    if seen_first:
+        watched.settled()
+    aside.rename(file)
+    with watched.engine() as engine:
+        watched.settle(engine)
+        assert label(engine, other) == "trash"
+        assert label(engine, content) is None

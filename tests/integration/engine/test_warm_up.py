@@ -1,0 +1,33 @@
+"""A worker loads what it needs while a new file still has to hold still."""
+
+import os
+import time
+
+from tests.integration.engine.conftest import World, until_idle
+
+
+def test_only_for_what_will_be_looked_at(world: World) -> None:
+    known, deleted = world.put("a.jpg", 0.5), world.put("b.jpg", 0.6)
+    with world.engine() as engine:
+        pool, looker = engine.house.pool, engine.looker
+        world.settle(engine)
+        before = pool.warmed  # type: ignore[attr-defined]
+        deleted.unlink()
+        for path in (known, deleted, world.put("text.txt", 0.1)):
+            looker.hint(os.fsencode(path))
+        until_idle(engine)
+        assert pool.warmed == before  # type: ignore[attr-defined]
+        looker.hint(os.fsencode(world.put("new.jpg", 0.7)))
+        looker.advance(time.monotonic(), asked_only=True)  # a pause
+        assert pool.warmed == before  # type: ignore[attr-defined]
+        looker.advance(time.monotonic())
+        assert pool.warmed == before + 1 and not looker.looking  # type: ignore[attr-defined]
+        until_idle(engine)
+        assert pool.warmed == before + 1  # type: ignore[attr-defined]
+
+
+def test_not_while_power_is_saved(world: World) -> None:
+    with world.engine() as engine:
+        engine.looker.hint(os.fsencode(world.put("new.jpg", 0.7)))
+        engine.looker.advance(time.monotonic(), saving=True)
+        assert not engine.house.pool.warmed  # type: ignore[attr-defined]

@@ -1,0 +1,181 @@
+"""One file's mtime, on real file systems: exact, or refused with a reason."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from imgscore.order import touch as touch_module
+from imgscore.order.touch import (
+    ChangedError,
+    DeniedError,
+    ReadOnlyError,
+    Seen,
+    TouchError,
+    VanishedError,
+    touch,
+)
+from tests.support.disks import mounted
+
+WHEN = 1_700_000_000 * 10**9
+
+
+def seen(path: Path) -> Seen:
+    status = path.lstat()
+    return Seen(status.st_dev, status.st_ino, status.st_mtime_ns)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "a picture.jpg"
+    path.write_bytes(b"not looked at")
+    return path
+
+
+def test_mtime_is_set_and_read_back_and_atime_stays(picture: Path) -> None:
+    os.utime(picture, ns=(1_234_567_890_123_456_789, 5))
+    assert touch(bytes(picture), seen(picture), WHEN) == WHEN
+    assert picture.stat().st_mtime_ns == WHEN
+    assert picture.stat().st_atime_ns == 1_234_567_890_123_456_789
+    exact = 987_654_321_123_456_789
+    assert touch(bytes(picture), seen(picture), exact) == exact, "restore-times: to the nanosecond"
+
+
+def test_any_bytes_are_a_name_and_no_permission_to_read_is_needed(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/\xff\xfe.jpg"))
+    path.touch(mode=0o000)
+    assert touch(os.fsencode(path), seen(path), WHEN) == WHEN
+
+
+def test_a_symlink_is_never_followed_nor_touched(picture: Path) -> None:
+    link = picture.with_name("link.jpg")
+    link.symlink_to(picture)
+    before = (seen(picture), seen(link))
+    for expect in before:
+        with pytest.raises(ChangedError):
+            touch(bytes(link), expect, WHEN)
+    assert (seen(picture), seen(link)) == before
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_only_regular_files_are_touched(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    other = tmp_path / "other"
+    make(other)
+    before = seen(other)
+    with pytest.raises(ChangedError):
+        touch(bytes(other), before, WHEN)
+    assert seen(other) == before
+
+
+def test_another_mtime_or_another_file_under_the_name_is_refused(picture: Path) -> None:
+    expect = seen(picture)
+    os.utime(picture, ns=(0, 77))
+    with pytest.raises(ChangedError) as caught:
+        touch(bytes(picture), expect, WHEN)
+    assert caught.value.path == bytes(picture)
+    assert caught.value.remedy
+    expect = seen(picture)
+    replacement = picture.with_name("new")
+    replacement.write_bytes(b"other")
+    os.utime(replacement, ns=(0, 77))
+    replacement.rename(picture)
+    with pytest.raises(ChangedError):
+        touch(bytes(picture), expect, WHEN)
+    assert picture.stat().st_mtime_ns == 77
+
+
+def test_a_file_that_is_gone_has_vanished(picture: Path) -> None:
+    expect = seen(picture)
+    with pytest.raises(VanishedError):
+        touch(bytes(picture / "below"), expect, WHEN)
+    picture.unlink()
+    with pytest.raises(VanishedError):
+        touch(bytes(picture), expect, WHEN)
+
+
+def test_a_missing_proc_is_not_mistaken_for_a_missing_file(
+    picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(touch_module, "_by_descriptor", lambda _: "/nowhere/self/fd/3")
+    with pytest.raises(TouchError) as caught:
+        touch(bytes(picture), seen(picture), WHEN)
+    assert type(caught.value) is TouchError
+
+
+def test_a_foreign_file_is_denied(picture: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give a file away and then step down")
+    # tmp_path is closed to others: reach it through a descriptor.
+    descriptor = os.open(picture.parent, os.O_PATH)
+    expect = seen(picture)
+    picture.chmod(0o644)
+    os.seteuid(65_534)
+    try:
+        with pytest.raises(DeniedError):
+            touch(f"/proc/self/fd/{descriptor}/{picture.name}".encode(), expect, WHEN)
+    finally:
+        os.seteuid(0)
+        os.close(descriptor)
+    assert seen(picture) == expect
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts a new file system, made by the given mkfs command; unmounts it after the test."""
+    with ExitStack() as stack:
+        yield lambda *make: stack.enter_context(mounted(tmp_path, *make))
+
+
+def test_ext4_keeps_nanoseconds(disk: Callable[..., Path]) -> None:
+    path = disk("mkfs.ext4", "-q", "-I", "256") / "a.jpg"
+    path.touch()
+    assert touch(bytes(path), seen(path), WHEN + 123_456_789) == WHEN + 123_456_789
+
+
+def test_ext4_with_small_inodes_keeps_whole_seconds_and_says_so(
+    disk: Callable[..., Path],
+) -> None:
+    path = disk("mkfs.ext4", "-q", "-I", "128") / "a.jpg"
+    path.touch()
+    assert touch(bytes(path), seen(path), WHEN) == WHEN
+    assert touch(bytes(path), seen(path), WHEN + 123_456_789) == WHEN
+    assert touch(bytes(path), seen(path), WHEN + 10**9) == WHEN + 10**9
+
+
+def test_fat_keeps_even_seconds_and_says_so(disk: Callable[..., Path]) -> None:
+    path = disk("mkfs.vfat") / "a.jpg"
+    path.touch()
+    assert touch(bytes(path), seen(path), WHEN) == WHEN
+    assert touch(bytes(path), seen(path), WHEN + 1_500_000_000) == WHEN
+
+
+def test_an_immutable_file_is_denied_and_a_read_only_mount_says_so(
+    disk: Callable[..., Path],
+) -> None:
+    point = disk("mkfs.ext4", "-q")
+    path = point / "a.jpg"
+    path.touch()
+    expect = seen(path)
+    subprocess.run(["chattr", "+i", path], check=True)
+    with pytest.raises(DeniedError):
+        touch(bytes(path), expect, WHEN)
+    subprocess.run(["chattr", "-i", path], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", point], check=True)
+    with pytest.raises(ReadOnlyError):
+        touch(bytes(path), expect, WHEN)
+    assert seen(path) == expect
+
+
+def test_tmpfs_keeps_nanoseconds() -> None:
+    shm = Path("/dev/shm")
+    if not os.access(shm, os.W_OK):
+        pytest.skip("no tmpfs at /dev/shm to write to")
+    path = shm / f"imgscore-test-{os.getpid()}"
+    path.touch()
+    try:
+        assert touch(bytes(path), seen(path), WHEN + 1) == WHEN + 1
+    finally:
+        path.unlink()

@@ -1,0 +1,64 @@
+"""The unit as it is written: it starts this program, and systemd has nothing to say against it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from imgscore.errors import ImgscoreError
+from imgscore.system import installation, systemd
+from tests.support.commands import imgscore
+
+NAMES = ["bin", "two  words", "100% of $HOME, ${x}; é"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_starts_the_program_that_belongs_to_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / name / "imgscored"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [os.fspath(program.with_name("imgscore"))])
+    monkeypatch.setenv("XDG_DATA_HOME", os.fspath(tmp_path / name / "data"))
+    text = systemd.wanted()
+    assert text.count("ExecStart=") == 1 and "Environment=" in text
+    systemd.path().parent.mkdir(parents=True)
+    systemd.path().write_text(text)
+    assert systemd.state().executable == program
+    verify(systemd.path())
+
+
+def test_a_path_that_systemd_refuses(tmp_path: Path) -> None:
+    for letter in "\"'\\":
+        with pytest.raises(ImgscoreError, match="no program"):
+            installation.exec_quoted(tmp_path / letter / "imgscored")
+
+
+def test_the_unit_as_it_is_shipped(tmp_path: Path) -> None:
+    template = installation.template(systemd.NAME)
+    assert template.read_text().count(systemd.START) == 1
+    verify(template)
+
+
+def verify(file: Path) -> None:
+    """systemd-analyze --user verify has nothing to say."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing: install systemd")
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", file], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and not (done.stdout + done.stderr).strip(), done.stderr
+
+
+def test_without_a_manager_nothing_is_written(environment: Path) -> None:
+    answer = imgscore("service", "install")
+    assert answer.code == 1 and "imgscore start" in answer.err
+    row = imgscore("service", "status", "--json").row
+    assert (row["installed"], row["enabled"], row["active"]) == (False, False, "unknown")
+    assert not systemd.path().parent.exists()
+    with pytest.raises(ImgscoreError):
+        systemd.install()

@@ -1,0 +1,189 @@
+"""UForm: equal to uform's own encoder and processor, steady in any company, checked on loading."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from imgscore.embedders import manifest, registry, uform
+from imgscore.embedders.base import Embedder
+from imgscore.embedders.manifest import FileFacts, Manifest
+from imgscore.embedders.onnx_session import make_session
+from imgscore.embedders.uform_spec import open_folder
+from imgscore.errors import ConfigError, ImgscoreError
+from imgscore.images.decode import Picture
+from imgscore.images.traits import Traits
+from tests.conftest import draw
+from tests.support import uform_checkpoint
+
+SHAPES = [(64, 64), (90, 64), (64, 117), (300, 200), (201, 333)]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return uform_checkpoint.make(tmp_path_factory.mktemp("uform") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def quantised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return uform_checkpoint.make(tmp_path_factory.mktemp("uform") / "quantised", quantised=True)
+
+
+def picture(image: Image.Image) -> Picture:
+    pixels = np.asarray(image.convert("RGB"))
+    facts = Traits(width=image.width, height=image.height, format="PNG", bytes_per_pixel=1)
+    return Picture(pixels, facts)
+
+
+def images() -> list[Image.Image]:
+    drawn = [draw("sun", 1), draw("text", 2), draw("sun", 3)]
+    return [*drawn, *(drawn[n % 3].resize(shape) for n, shape in enumerate(SHAPES))]
+
+
+def cosines(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    products: NDArray[np.float64] = (a * b).sum(axis=1) / lengths
+    return products
+
+
+def prepared_by_uform(folder: Path, image: Image.Image) -> NDArray[np.float32]:
+    """What uform's own processor makes of an image, [1, 3, size, size].
+
+    Upright images lie down for it: uform 3.1.3 divides by a width that it has just overwritten, so
+    that it squeezes them sideways and leaves their height as it is.
+    """
+    from uform.numpy_processors import ImageProcessor
+
+    processor = ImageProcessor(str(folder / "config.json"))
+    if image.width >= image.height:
+        found: NDArray[np.float32] = processor(image)
+    else:
+        found = processor(image.transpose(Image.Transpose.TRANSPOSE)).transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(found)
+
+
+def by_uform(folder: Path) -> NDArray[np.float32]:
+    """What uform's own ONNX encoder says of `images()`, one at a time."""
+    from uform.onnx_encoders import ImageEncoder
+
+    encoder = ImageEncoder(str(folder / "image_encoder.onnx"))
+    return np.concatenate(
+        [encoder.encode(prepared_by_uform(folder, image))[1] for image in images()]
+    )
+
+
+def test_equal_to_uforms_own_onnx(tiny: Path) -> None:
+    vectors = registry.load(str(tiny), "cpu").embed([picture(image) for image in images()])
+    own = by_uform(tiny)
+    assert cosines(vectors, own).min() >= 0.999
+    # The test can fail: the pictures' vectors are not all alike.
+    assert cosines(own[:1], own[1:2])[0] < 0.99
+    assert np.allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=2e-3)
+
+
+def test_equal_to_uforms_own_torch(tiny: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from uform.torch_encoders import ImageEncoder
+
+    for name in ("config.json", "tokenizer.json", "model.pt"):
+        (tmp_path / name).write_bytes((tiny / name).read_bytes())
+    assert registry.spec(str(tmp_path)).id != registry.spec(str(tiny)).id
+    vectors = registry.load(str(tmp_path), "cpu").embed([picture(image) for image in images()])
+    state = torch.load(tiny / "model.pt", weights_only=True)
+    encoder = ImageEncoder.from_pretrained(str(tiny / "config.json"), state).eval()
+    prepared = np.concatenate([prepared_by_uform(tiny, image) for image in images()])
+    own = encoder.encode(torch.from_numpy(prepared)).numpy()
+    assert cosines(vectors, own).min() >= 0.999
+    assert cosines(vectors, by_uform(tiny)).min() >= 0.999
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 3), (20000, 2)])
+def test_extreme_shapes(tiny: Path, size: tuple[int, int]) -> None:
+    vector = registry.load(str(tiny), "cpu").embed([picture(Image.new("RGB", size, "red"))])
+    assert vector.shape == (1, 32) and np.isfinite(vector).all()
+
+
+def test_a_quantised_models_vector_does_not_depend_on_its_neighbours(quantised: Path) -> None:
+    pictures = [picture(image) for image in images()]
+    embedder = registry.load(str(quantised), "cpu")
+    together = embedder.embed(pictures)
+    for number, one in enumerate(pictures):
+        assert np.array_equal(embedder.embed([one])[0], together[number])
+    assert np.array_equal(embedder.embed(pictures[::-1])[::-1], together)
+    # In one batch of the session's own it would depend on them: the test proves something.
+    session = make_session(quantised / "image_encoder.onnx")
+    config = open_folder(quantised).image
+    prepared = np.concatenate([uform.prepare(one.pixels, config) for one in pictures])
+    batch = session.run(["embeddings"], {"images": prepared})[0]
+    assert not np.allclose(batch / np.linalg.norm(batch, axis=1)[:, None], together, atol=2e-3)
+    assert cosines(together, by_uform(quantised)).min() >= 0.999
+
+
+def test_what_it_says_of_itself(tiny: Path, quantised: Path) -> None:
+    embedder: Embedder = registry.load(str(tiny), "cpu")
+    spec = registry.spec(str(tiny))
+    assert (embedder.id, embedder.dim, embedder.sections) == spec[:3]
+    assert spec.sections == (("embedding", 0, 32),)
+    assert spec.id.startswith("uform-") and spec.id != registry.spec(str(quantised)).id
+    assert embedder.embed([]).shape == (0, 32)
+
+
+def test_other_preprocessing_is_another_embedder(tiny: Path, tmp_path: Path) -> None:
+    tree = json.loads((tiny / "config.json").read_text())
+    (tmp_path / "image_encoder.onnx").write_bytes((tiny / "image_encoder.onnx").read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    same = registry.spec(str(tmp_path)).id
+    tree["image_encoder"]["normalization_means"][0] = 0.5
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    assert same == registry.spec(str(tiny)).id != registry.spec(str(tmp_path)).id
+
+
+def test_what_is_missing_is_said(tiny: Path, tmp_path: Path) -> None:
+    for model, said in (
+        ("uform3-small", "not been downloaded"),
+        ("uform4", "no such embedder"),
+        (str(tmp_path / "none"), "no such folder"),
+        (str(tmp_path), "no config.json"),
+    ):
+        with pytest.raises(ConfigError, match=said) as caught:
+            registry.spec(model)
+        assert caught.value.remedy
+    (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())
+    with pytest.raises(ConfigError, match="neither"):
+        registry.spec(str(tmp_path))
+    (tmp_path / "image_encoder.onnx").write_bytes(b"")
+    for text in ("{", "[]", "{}", '{"image_encoder": {"embedding_dim": "x"}}'):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(ConfigError, match="does not describe"):
+            registry.spec(str(tmp_path))
+
+
+def test_a_download_that_was_damaged_is_refused(tiny: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "image_encoder.onnx"):
+        (tmp_path / name).write_bytes((tiny / name).read_bytes())
+    weights = tmp_path / "image_encoder.onnx"
+    facts = FileFacts(weights.stat().st_size, manifest.sha256_of(weights))
+    manifest.write(tmp_path, Manifest("maker/model", "0" * 40, {weights.name: facts}))
+    registry.load(str(tmp_path), "cpu")
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ImgscoreError, match="damaged"):
+        registry.load(str(tmp_path), "cpu")
+    (tmp_path / manifest.NAME).write_text("{}")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        registry.spec(str(tmp_path))
+
+
+def test_weights_of_another_config_are_refused(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "image_encoder.onnx").write_bytes((tiny / "image_encoder.onnx").read_bytes())
+    tree = json.loads((tiny / "config.json").read_text())
+    tree["image_encoder"]["embedding_dim"] = 16
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    embedder = registry.load(str(tmp_path), "cpu")
+    with pytest.raises(ImgscoreError, match="not \\(1, 16\\)"):
+        embedder.embed([picture(images()[0])])

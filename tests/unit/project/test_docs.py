@@ -1,0 +1,79 @@
+"""What the documents say is true: examples parse, links lead somewhere, verbs exist."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from imgscore import config
+from imgscore.config import Config, DaemonConfig, WatchConfig
+from imgscore.doctor import CHECKS
+from imgscore.engine.events import Event
+from imgscore.verbs.base import NAMES
+from tools import config_docs
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_config_example_is_right(page: Path) -> None:
+    for example in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
+        assert config.parse(example).watch
+
+
+def test_the_config_page_is_current() -> None:
+    text = config_docs.PAGE.read_text()
+    assert config_docs.page(text) == text, "run: make docs"
+
+
+def test_the_config_page_names_every_setting_with_its_default() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/config.md").read_text(), re.DOTALL)
+    names = [
+        field.name
+        for kind in (Config, WatchConfig, DaemonConfig)
+        for field in msgspec.structs.fields(kind)
+    ]
+    missing = [name for name in names if not re.search(rf"\b{name}\b", example)]
+    assert not missing
+    assert config.parse(example).daemon == DaemonConfig()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_check_of_the_doctor_has_an_entry() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    assert tuple(re.findall(r"^### (.*)$", page, re.MULTILINE)) == CHECKS
+
+
+def test_every_event_has_a_row() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/guide.md").read_text(), re.MULTILINE)
+    assert set(get_args(Event)) == {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_the_manual_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="pip install 'imgscore[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    for page in tmp_path.rglob("*.html"):
+        loaded = re.findall(
+            r"<(?:script|img|link)[^>]*(?:src|href)=\"?(https?:[^\" >]*)", page.read_text()
+        )
+        assert not loaded, page
+
+
+def test_every_verb_is_in_the_readme_or_the_guide() -> None:
+    text = (ROOT / "README.md").read_text() + (ROOT / "docs/guide.md").read_text()
+    missing = [name for name in NAMES if not re.search(rf"\b{name}\b", text)]
+    assert not missing
