@@ -2,7 +2,7 @@
 
 A worker with work that has not run for a moment in `silence` seconds hangs: it is stopped, in a
 deadlock, or waits for a disk that never answers. One that runs does not hang, however long its
-training takes; a file that takes too long is ended by the kernel's alarm (imgscore/workers/worker.py).
+training takes; the alarm in imgscore/workers/worker.py ends a file that takes too long.
 """
 
 import logging

@@ -20,8 +20,8 @@ def test_what_no_installer_compiled_is_compiled_once(
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     subprocess.run(KEEP, check=True)
     compiled = {path.name.split(".")[0] for path in tmp_path.rglob("*.pyc")}
-    assert {"onnxruntime_inference_collection", "looking", "lite0"} <= compiled
-    spare = next(tmp_path.rglob("looking.*.pyc"))
+    assert {"onnxruntime_inference_collection", "index_file", "lite0"} <= compiled
+    spare = next(tmp_path.rglob("index_file.*.pyc"))
     spare.unlink()
     subprocess.run(KEEP, check=True)
     assert not spare.exists()
