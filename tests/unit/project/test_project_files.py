@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 import imgscore
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 FORGE = ROOT / ".github"
 WORKFLOWS = sorted((FORGE / "workflows").glob("*.yml"))
 SCHEMAS = [
