@@ -63,7 +63,10 @@ class Box:
 
     def run(self, *command: str | Path, check: bool = True) -> str:
         """Run a command as the user; what it printed."""
-        enter = f"nsenter --target={self._init} --mount --pid --cgroup --root runuser -u box --"
+        return self._enter("box", *command, check=check)
+
+    def _enter(self, user: str, *command: str | Path, check: bool = True) -> str:
+        enter = f"nsenter --target={self._init} --mount --pid --cgroup --root runuser -u {user} --"
         environment = f"env -i -C /home/box HOME=/home/box XDG_RUNTIME_DIR=/run/user/{self.uid}"
         done = subprocess.run(
             [*enter.split(), *environment.split(), f"PATH={BIN}:/usr/bin:/bin", *command],
@@ -90,13 +93,24 @@ class Box:
         return self.run("systemctl", "--user", *arguments, check=check)
 
     def journal(self) -> list[tuple[int, str]]:
-        """(priority, message) of all that the service logged in this test."""
+        """(priority, message) of all that the service itself logged in this test.
+
+        systemd writes lines of its own about the unit; their text, number and order are its affair.
+        """
+        rows = self._journal("SYSLOG_IDENTIFIER=imgscored")
+        return [(int(row["PRIORITY"]), str(row["MESSAGE"])) for row in rows]
+
+    def failures(self) -> list[str]:
+        """How the service failed in this test, as systemd recorded it: "watchdog", "timeout", …"""
+        return [str(row["UNIT_RESULT"]) for row in self._journal() if "UNIT_RESULT" in row]
+
+    def _journal(self, *matches: str) -> list[dict[str, Any]]:
+        self._enter("root", "journalctl", "--sync")  # or the last lines may be missing
         text = self.run(
             *("journalctl", "--user", "-u", "imgscored", "-o", "json", "--no-pager"),
-            *("--output-fields=PRIORITY,MESSAGE", f"--since=@{self.since}"),
+            *(f"--since=@{self.since}", *matches),
         )
-        rows = [json.loads(line) for line in text.splitlines()]
-        return [(int(row["PRIORITY"]), str(row["MESSAGE"])) for row in rows]
+        return [json.loads(line) for line in text.splitlines()]
 
     def await_(self, what: Callable[[], bool]) -> None:
         """Wait until it is so."""

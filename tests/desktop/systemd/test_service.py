@@ -120,7 +120,7 @@ def test_a_hung_loop_is_a_restart(box: Box) -> None:
     box.kill(pid, signal.SIGSTOP)
     await_restart(box, pid)
     assert box.show("NRestarts") == "1"
-    assert any("watchdog" in text.lower() for _, text in box.journal())
+    assert box.failures() == ["watchdog"]
 
 
 def test_a_write_outside_is_refused(box: Box) -> None:
@@ -142,14 +142,16 @@ def test_a_write_outside_is_refused(box: Box) -> None:
 
 
 def test_it_ends_at_once_whatever_it_is_doing(box: Box) -> None:
-    box.change_unit("TimeoutStopSec=5")  # or systemd kills it, and the result is "timeout"
     install(box)
     teach(box)
-    box.drop("text", 60, first=20)
+    box.imgscore("wait", "--timeout", "120")
+    for worker in box.workers():  # what one does now never ends: to wait for it is a timeout
+        box.kill(worker, signal.SIGSTOP)
+    box.drop("text", 10, first=20)
     box.await_(lambda: box.imgscore("status")["pending"] > 0)
     box.systemctl("stop", "imgscored")
     assert (box.show("Result"), box.show("ExecMainStatus")) == ("success", "0")
-    assert box.journal()[-1][1].startswith("Stopped ") and (6, "stopped") in box.journal()
+    assert box.show("ActiveState") == "inactive" and box.journal()[-1] == (6, "stopped")
     assert not box.workers()
 
 
