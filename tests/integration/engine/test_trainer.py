@@ -1,9 +1,8 @@
 """When a taste is trained."""
 
-import time
-
 import pytest
 
+from imgscore.engine import indexer
 from imgscore.workers.messages import Answer, Look, Task, Train
 from tests.integration.engine.conftest import World
 
@@ -18,6 +17,7 @@ def test_nothing_is_learned_while_a_worker_looks_at_what_teaches(
         world.put(f"gone-{number}", 0.1, "inbox/trash").rename(
             world.inbox / "trash" / f"gone-{number}.png"
         )
+    monkeypatch.setattr(indexer, "BATCH_SECONDS", 0.0)  # each is a batch of its own
     with world.engine() as engine:
         pool = engine.house.pool
         submit, answers = pool.submit, pool.answers
@@ -35,7 +35,6 @@ def test_nothing_is_learned_while_a_worker_looks_at_what_teaches(
             timeout: float | None, wake: int | None = None
         ) -> list[tuple[Task, Answer]]:
             finished.extend(answers(timeout, wake))
-            time.sleep(0.1)  # seven of these last longer than a batch does
             done, finished[:] = finished[:1], finished[1:]
             for task, _ in done:
                 under_way.remove(task)
