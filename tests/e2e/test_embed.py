@@ -27,6 +27,15 @@ pytest.importorskip("distributed", reason="pip install 'imgscore[dask]'")
 
 SECONDS = 120.0
 WORKER = "imgscore.workers.worker"
+STOP = """
+import os, signal, sys
+
+def stop(event, arguments):
+    if event == "open" and isinstance(arguments[0], bytes) and b"sun-104.png" in arguments[0]:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+sys.addaudithook(stop)
+"""
 
 
 @pytest.fixture
@@ -74,11 +83,27 @@ def stored() -> int:
         return 0
 
 
-def begin(*arguments: str | Path) -> "subprocess.Popen[str]":
+def begin_and_stop_a_worker(archive: Path) -> tuple["subprocess.Popen[str]", int]:
+    """`imgscore embed` that has stored some and cannot end, and the worker that stopped."""
+    (archive.parent / "sitecustomize.py").write_text(STOP)
+    process = begin(archive, "--workers", "2", PYTHONPATH=os.fspath(archive.parent))
+    until(lambda: stopped(archive) and stored(), "no worker stops, or nothing is stored")
+    (worker,) = stopped(archive)
+    return process, worker
+
+
+def stopped(archive: Path) -> list[int]:
+    """Workers that a signal has stopped."""
+    workers = processes(os.fspath(archive.parent), WORKER)
+    return [pid for pid in workers if "\nState:\tT" in Path(f"/proc/{pid}/status").read_text()]
+
+
+def begin(*arguments: str | Path, **environment: str) -> "subprocess.Popen[str]":
     """`imgscore embed`, under way."""
     return subprocess.Popen(
         [BIN / "imgscore", "embed", "--json", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
     )  # fmt: skip
 
 
@@ -169,13 +194,12 @@ def listening(pid: int) -> list[tuple[str, int]]:
 
 
 def test_a_file_that_kills_its_decoder_costs_itself(archive: Path) -> None:
-    process = begin(archive, "--workers", "2")
-    home = os.fspath(archive.parent)
-    until(stored, "nothing is stored")
-    os.kill(processes(home, WORKER)[0], signal.SIGSEGV)
+    process, worker = begin_and_stop_a_worker(archive)
+    os.kill(worker, signal.SIGSEGV)
+    os.kill(worker, signal.SIGCONT)
     out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1, out + err
     failure, counts = (json.loads(line) for line in out.splitlines())
-    assert process.returncode == 1, err
     assert failure["error"] == "crashes the decoder (SIGSEGV)"
     assert (counts["embedded"], counts["failed"]) == (199, 1)
     counts = imgscore("embed", archive, "--json").row  # the machine may have been to blame
@@ -183,8 +207,7 @@ def test_a_file_that_kills_its_decoder_costs_itself(archive: Path) -> None:
 
 
 def test_the_command_itself_is_killed(archive: Path) -> None:
-    process = begin(archive, "--workers", "2")
-    until(stored, "nothing is stored")
+    process, _ = begin_and_stop_a_worker(archive)
     process.kill()
     process.communicate()
     before = stored()
@@ -230,7 +253,7 @@ class Cluster:
         for process in reversed(self._processes):
             process.terminate()
             try:
-                process.wait(timeout=20)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
