@@ -22,6 +22,7 @@ def browser() -> Iterator["Browser"]:
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if CHROMIUM is None:
         pytest.skip("apt-get install chromium")
+    playwright.expect.set_options(timeout=60_000)  # the machine may be busy
     with playwright.sync_playwright() as driver:
         # Chromium's own sandbox refuses root, as which CI runs.
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

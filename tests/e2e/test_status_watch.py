@@ -52,7 +52,7 @@ def test_a_live_view_that_ends_cleanly(inbox: Path, start: Start) -> None:
     process.send_signal(signal.SIGINT)
     rest = read_until(mine, BACK)
     assert b"Traceback" not in rest
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     os.close(mine)
 
 
@@ -68,5 +68,5 @@ def test_a_pipe_gets_lines(inbox: Path, start: Start) -> None:
             assert process.stdout is not None
             assert all(check(process.stdout.readline()) for _ in range(2))
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=60) == 0
     assert daemon.status()["state"] == "running"

@@ -22,6 +22,7 @@ FAST = """
 [daemon]
 settle = 0.1
 train_after = 0.2
+workers = 2
 worker_idle = 5
 on_battery = "work"
 """
@@ -123,7 +124,7 @@ class Daemon:
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
 
 def _await_no_workers(name: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while left := _workers(name):
         assert time.monotonic() < deadline, f"workers left behind: {left}"
         time.sleep(0.05)

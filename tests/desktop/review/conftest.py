@@ -45,7 +45,7 @@ def reviewing(*options: str) -> Iterator[str]:
             yield json.loads(line)["url"]
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=60) == 0
             assert b"Traceback" not in process.stderr.read()
 
 

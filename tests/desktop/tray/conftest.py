@@ -207,7 +207,7 @@ class Desktop:
         """End all of it."""
         for process in reversed(self._processes):
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=60)
 
 
 def _title(window: "Xdisplay.Window") -> str:

@@ -75,7 +75,7 @@ def test_a_day_with_the_icon(desktop: Desktop, inbox: Path, start: Start, tmp_pa
     await_it(opened.exists)
 
     desktop.choose("Up", "Return")
-    assert icon.wait(timeout=30) == 0
+    assert icon.wait(timeout=60) == 0
     assert desktop.title() == ""
     assert daemon.settle()["state"] == "running"
 
@@ -102,14 +102,14 @@ def test_on_a_panel_that_takes_icons_over_the_bus(
     await_it(lambda: daemon.settled_state() == "running")
     assert desktop.title() == ""  # no window of its own: it is the panel's
     desktop.choose("Up", "Return")
-    assert icon.wait(timeout=30) == 0
+    assert icon.wait(timeout=60) == 0
 
 
 def test_work_is_counted(desktop: Desktop, inbox: Path, start: Start) -> None:
     desktop.tray()
     desktop.icon()
-    with paths.config_file().open("a") as file:
-        file.write("workers = 1\n")  # of the daemon: all of them have to be stopped
+    config = paths.config_file()  # all workers have to be stopped
+    config.write_text(config.read_text().replace("workers = 2", "workers = 1"))
     daemon = start()
     put(inbox, "sun", 12)
     workers = await_it(lambda: _children(daemon.process.pid))
@@ -150,7 +150,7 @@ def test_one_icon_a_session(desktop: Desktop) -> None:
     assert desktop.icon().wait(timeout=60) == 0
     assert first.poll() is None
     first.terminate()
-    assert first.wait(timeout=30) == 0
+    assert first.wait(timeout=60) == 0
 
 
 def test_at_login_the_tray_may_come_later(desktop: Desktop) -> None:

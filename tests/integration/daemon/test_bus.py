@@ -19,7 +19,7 @@ from jeepney.low_level import Parser
 
 from imgscore.engine.events import News
 from imgscore.store.store import Store
-from tests.integration.daemon.test_power import next_word
+from tests.integration.daemon.test_power import next_word, patient
 from tests.support.buses import Service, bus
 
 IDLE = {"pending": 0, "watches": [], "failed": []}
@@ -83,6 +83,7 @@ def test_a_service_that_answers_oddly(tmp_path: Path, monkeypatch: pytest.Monkey
     with bus() as address:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        patient(monkeypatch)
         upower = Service(address, power.UPOWER[0], lambda *_: ("u", (7,)))
         profiles = Service(address, power.PROFILES[0][0], lambda method, _: profile[method])
         with (
@@ -101,7 +102,7 @@ def test_a_service_that_answers_oddly(tmp_path: Path, monkeypatch: pytest.Monkey
                 closing(Notifications("important", news)) as notifications,
             ):
                 notice = 0
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + 60
                 while not shown:
                     assert time.monotonic() < deadline
                     notice += 1

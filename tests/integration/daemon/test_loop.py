@@ -53,7 +53,7 @@ def write_config(text: str) -> None:
 def answer(call: Call) -> dict[str, Any]:
     """The last line of an answer."""
     lines = []
-    while (line := call.answers.get(timeout=10)) is not END:
+    while (line := call.answers.get(timeout=60)) is not END:
         lines.append(line)
     return lines[-1]
 
@@ -118,7 +118,7 @@ def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:
     engine = loop._engine
     engine.save_power(loop._saving)
     engine.looker.hint_all()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while engine.looker._queue.waiting("inbox") < 2 or engine.pending > 2:
         assert time.monotonic() < deadline
         engine.step(0.05)
@@ -133,7 +133,7 @@ def test_the_status_is_of_now_also_while_work_waits(
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while loop.snapshot["pending"] != 2:
             assert time.monotonic() < deadline, loop.snapshot["pending"]
             time.sleep(0.05)

@@ -14,6 +14,7 @@ from imgscored.notifications import NAME, Notifications
 
 from imgscore.engine.events import News
 from imgscore.store.store import Store
+from tests.integration.daemon.test_power import patient
 from tests.support.buses import Service, bus
 
 IDLE = {"pending": 0, "watches": [], "failed": []}
@@ -35,15 +36,14 @@ class Server:
         return "u", (self.shown.qsize() + 6,)
 
     def next(self) -> tuple[Any, ...]:
-        return self.shown.get(timeout=30)
+        return self.shown.get(timeout=60)
 
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with bus() as address:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
-        monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 60.0)  # this machine may be busy
-        monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 60.0)
+        patient(monkeypatch)
         yield address
 
 
@@ -118,7 +118,7 @@ def test_a_server_that_hangs_is_given_up(
     service = Service(session, NAME, never)
     with closing(service), closing(Notifications("important", news)) as notifications:
         notifications.look(IDLE, {"model": "x"})
-        assert asked.wait(30)
+        assert asked.wait(60)
         _await_no_thread()
 
 
@@ -134,7 +134,7 @@ def test_a_server_or_bus_that_hangs_does_not_hold_up_the_end(
     with closing(Service(session, NAME, never)):
         with closing(Notifications("important", news)) as notifications:
             notifications.look(IDLE, {"model": "x"})
-            assert asked.wait(30)
+            assert asked.wait(60)
         _await_no_thread()
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", silent_bus())
     monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 1.0)
@@ -146,7 +146,7 @@ def test_a_server_or_bus_that_hangs_does_not_hold_up_the_end(
 def _await_no_thread() -> None:
     for thread in threading.enumerate():
         if thread.name == "notices":
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from imgscored import bus as bus_module
 from imgscored import power
 from imgscored.mailbox import Mailbox
 from imgscored.power import ON_BATTERY, SAVER, Power, discharges
@@ -46,12 +47,19 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bus that stands for the system's."""
     with bus() as address:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+        patient(monkeypatch)
         yield address
+
+
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a bus and its services, on a machine that may be busy, the time that they take."""
+    monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 60.0)
 
 
 def next_word(mailbox: Mailbox) -> str | None:
     """What is posted next."""
-    assert select.select([mailbox.descriptor], [], [], 30)[0], "nothing was posted"
+    assert select.select([mailbox.descriptor], [], [], 60)[0], "nothing was posted"
     return mailbox.take().saving
 
 
@@ -114,6 +122,7 @@ def test_a_bus_that_comes_and_goes(
     mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(power, "LOOK_SECONDS", 0.05)
+    patient(monkeypatch)
     supply(tmp_path, "BAT0", type="Battery", status="Full")
     with closing(Power(mailbox, tmp_path)):
         assert next_word(mailbox) == ""

@@ -92,6 +92,7 @@ def test_a_hung_worker_starves_the_watchdog(
     os.kill(worker, signal.SIGSTOP)
     time.sleep(1.2)  # longer than `silence`, but idle is not hung
     assert fed_in_rounds(heart, pool, manager) > 0
+    caplog.clear()  # of a start that took longer than `silence`
     look(pool, tmp_path / "1.png")
     with caplog.at_level(logging.ERROR):
         beat_until(heart, pool, lambda: manager() >= 0 and bool(caplog.records))

@@ -24,6 +24,6 @@ def test_what_comes_into_the_trash_is_a_hint(tmp_path: Path) -> None:
         assert watcher.watch(roots, listed)  # the loop asks again, and finds it
         for change in ((info / "a.trashinfo").touch, (info / "a.trashinfo").unlink):
             change()
-            assert select.select([mailbox.descriptor], [], [], 30)[0]
+            assert select.select([mailbox.descriptor], [], [], 60)[0]
             post = mailbox.take()
             assert post.chores == {"trash"} and not post.files and not post.trees

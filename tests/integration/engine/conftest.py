@@ -159,7 +159,7 @@ class World:
 
 def until_idle(engine: Engine) -> None:
     """Go on until nothing is pending."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not engine.idle:
         assert time.monotonic() < deadline, engine.pending
         engine.step(0.05)

@@ -56,7 +56,7 @@ def change(txn: Txn, what: str, *how: Any) -> None:
             labels.append(txn, LabelEvent(1, taste, digest, label, "cli", b"/in/a"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(story=some.lists(changes, max_size=30))
 def test_they_are_what_a_look_at_everything_gives(
     story: list[tuple[Any, ...]], tmp_path_factory: Any

@@ -34,7 +34,7 @@ def test_an_image_that_takes_a_worker_over(
     before = victim.read_bytes()
     with Store(tmp_path / "store") as store:
         settings = WorkerSettings(
-            store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=20
+            store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=60
         )
         with Pool(settings, size=1, idle_seconds=5) as pool:
             assert pool.submit(Look(os.fsencode(victim), "default", ""))

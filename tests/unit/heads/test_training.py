@@ -94,7 +94,7 @@ def test_other_settings_are_judged_on_the_same_folds(made_up):
     assert report.comparison.basis == "same folds"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     count=st.integers(4, 40),
     width=st.integers(1, 12),

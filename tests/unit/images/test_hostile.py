@@ -134,7 +134,7 @@ def test_content_decides() -> None:
     assert not any(is_cut_off(sample(kind)) for kind in KINDS)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(KINDS), st.data())
 def test_mutations(kind: str, data: st.DataObject) -> None:
     """A few bytes changed, a piece cut out or the end cut off: a picture or an ImageError."""
@@ -148,7 +148,7 @@ def test_mutations(kind: str, data: st.DataObject) -> None:
     outcome(bytes(damaged))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(KINDS), st.binary(max_size=300))
 def test_rubbish_behind_a_true_beginning(kind: str, rubbish: bytes) -> None:
     outcome(sample(kind)[:30] + rubbish)

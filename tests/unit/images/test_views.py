@@ -45,7 +45,7 @@ def test_layout_examples(size: tuple[int, int], tiles: int, view: tuple[int, int
     assert (plan.tiles, (plan.height, plan.width)) == (tiles, view)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 900), st.booleans(), st.data())
 def test_every_line_is_seen(short: int, long: int, upright: bool, data: st.DataObject) -> None:
     """Lighting any one line across the long side changes at least one view."""

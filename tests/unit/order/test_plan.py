@@ -79,7 +79,7 @@ directions = st.sampled_from(["best-newest", "worst-newest"])
 
 
 @given(folders(), directions)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_plan_puts_any_folder_in_order_and_is_then_empty(
     entries: list[Entry], direction: Direction
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_plan_puts_any_folder_in_order_and_is_then_empty(
 
 
 @given(st.lists(st.tuples(st.integers(0, 13), scores, deviations), max_size=9))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_no_larger_agreeing_subsequence_exists(rows: list[tuple[int, float, float]]) -> None:
     standings = [Standing(second, True, s, d, b"") for second, s, d in rows]
 
@@ -135,7 +135,6 @@ def longest_increasing(values: list[int]) -> int:
 
 
 @given(st.permutations(range(40)), st.integers(2, 50))
-@settings(deadline=None)
 def test_where_gaps_suffice_all_but_a_longest_increasing_subsequence_is_touched(
     permutation: list[int], hours: int
 ) -> None:
@@ -144,7 +143,7 @@ def test_where_gaps_suffice_all_but_a_longest_increasing_subsequence_is_touched(
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(-12, 0)), max_size=8), st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_no_more_than_that_is_touched_if_any_longest_subsequence_leaves_room(
     steps: list[int | None], spread: bool
 ) -> None:

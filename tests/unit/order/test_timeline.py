@@ -48,7 +48,7 @@ def in_order(
 
 
 @given(st.lists(files, max_size=12), st.lists(files, max_size=12), directions)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_arrivals_touch_no_more_than_a_whole_plan_and_leave_it_nothing(
     there: list[tuple[int, int, float, float]],
     coming: list[tuple[int, int, float, float]],
@@ -76,7 +76,7 @@ steps = st.one_of(files, st.integers(0, 100))
 
 
 @given(st.lists(files, min_size=1, max_size=12), st.lists(steps, max_size=16), directions)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_left_or_moved_does_no_harm(
     there: list[tuple[int, int, float, float]],
     happening: list[tuple[int, int, float, float] | int],
