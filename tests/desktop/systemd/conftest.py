@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from imgscore.system import systemd
+from imgscore.workers import worker
 from tests.conftest import put
 
 BIN = Path(sys.executable).parent
@@ -125,7 +126,8 @@ class Box:
 
     def workers(self) -> list[int]:
         """The pids of the daemon's workers."""
-        found = self.run("pgrep", "--full", "imgscore[.]work[.]worker", check=False)
+        pattern = worker.__name__.replace(".", "[.]")  # which does not match itself
+        found = self.run("pgrep", "--full", pattern, check=False)
         return [int(pid) for pid in found.split()]
 
     def change_unit(self, *lines: str) -> None:
