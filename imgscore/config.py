@@ -25,46 +25,46 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One `[[watch]]`: an inbox that is kept in order, and the folders that teach."""
 
     inbox: str
-    """the folder to keep in order, with all its subfolders: one order over all of them"""
+    """the folder to sort, with all its subfolders; all files in it have one common order"""
     keep: str | list[str] = "keep"
-    """what lies here is what you like; relative to the inbox, or anywhere; or a list of folders"""
+    """images here are labelled keep; an absolute path or one relative to the inbox, or a list"""
     trash: str | list[str] = "trash"
-    """what lies here is what you do not like; as keep"""
+    """images here are labelled trash; paths as for keep"""
     taste: TasteName = "default"
-    """watches with the same taste teach each other; letters, digits, "_", "-" and "." """
+    """watches with the same taste share their labels; letters, digits, "_", "-" and "." """
     order: Direction = "best-newest"
-    """which end of the order is the newest"""
+    """whether the best or the worst image gets the newest date"""
     siblings: bool = True
-    """RAW, JPEG and sidecar (.xmp …) of one name move as one, and share their labels"""
+    """whether RAW, JPEG and sidecar (.xmp …) with the same name share one date and label"""
     xdg_trash: bool = False
-    """an image deleted from here into the desktop's trash is labelled trash"""
+    """whether an image that you delete into the desktop's trash is labelled trash"""
 
 
 class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """`[daemon]`: how patient the background work is. Times are in seconds."""
 
     settle: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.3
-    """how long a new file must hold still before it is read"""
+    """seconds for which a new file must stay unchanged before it is read"""
     rescan: Annotated[float, msgspec.Meta(ge=10, le=MOST_SECONDS)] = 3600.0
-    """every so often the disk is compared with the store, whatever the watcher said"""
+    """seconds between two comparisons of the disk with the store, in case events were lost"""
     poll: Annotated[float, msgspec.Meta(ge=1, le=MOST_SECONDS)] = 60.0
-    """the same for folders where the kernel sends no events (network and FUSE file systems)"""
+    """the same for folders without events from the kernel (network and FUSE file systems)"""
     worker_idle: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 60.0
-    """a worker with nothing to do ends after this long, and its memory with it"""
+    """seconds after which an idle worker ends and frees its memory"""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
-    """embedding processes; 0 = one per CPU that this process may use"""
+    """number of worker processes that embed images; 0 = one per usable CPU"""
     train_after: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 1.0
-    """quiet time after a label before training; grows by itself as labels grow"""
+    """seconds without a new label before training starts; more labels make the wait longer"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
-    """a file that takes longer than this to decode and embed is given up"""
+    """seconds after which a file that is still being decoded or embedded is given up"""
     on_battery: Literal["wait", "work"] = "wait"
-    """on battery, or with the power saver on: whether embedding and training wait until asked"""
+    """whether embedding and training wait on battery, and while the power saver is on"""
     free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
-    """below this much free disk (MB) the daemon pauses and says so"""
+    """with less free disk space than this (MB), the daemon pauses and reports it"""
     backup: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 86_400.0
-    """how often the store is copied into `backups` beside it, if it has changed; 0 = never"""
+    """seconds between two backups of the store, if it has changed; 0 = no backups"""
     backups_kept: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
-    """how many of these copies stay"""
+    """number of backups that are kept"""
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -72,17 +72,17 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     watch: list[WatchConfig] = []
     model: str = "efficientnet-lite0"
-    """the embedder: a name from `imgscore model list`, or a folder in UForm's layout"""
+    """the model: a name from `imgscore model list`, or a folder in UForm's layout"""
     device: str = "auto"
-    """"auto", "cpu", "cuda" …: the onnxruntime execution provider"""
+    """the device that runs the model: "auto", "cpu", "cuda" or another onnxruntime provider"""
     head: Literal["auto", "kernel", "mlp"] = "auto"
-    """what learns a taste: auto is the best one measured, now kernel; mlp needs imgscore[torch]"""
+    """the kind of head: auto is the best one measured, now kernel; mlp needs imgscore[torch]"""
     use_filename: bool = False
-    """true: what a file is called counts too, beside what it shows"""
+    """whether the name of a file counts too"""
     dry_run: bool = False
-    """true: plan everything, touch nothing"""
+    """whether to plan all changes of dates, but make none"""
     notifications: Literal["off", "important", "all"] = "important"
-    """what the desktop is told: nothing, what needs attention, or new heads too"""
+    """desktop notifications: none, what needs attention, or also new heads"""
     daemon: DaemonConfig = msgspec.field(default_factory=DaemonConfig)
 
 

@@ -21,20 +21,17 @@ ROOT = Path(__file__).parent.parent
 SUMMARY = "learns your taste in images and sorts your folders by it, through the file date"
 EXIT_CODES = (
     ("0", "all went well"),
-    ("1", "some items failed, or a check found a problem; each is named"),
-    ("2", "the call itself is wrong"),
+    ("1", "some items failed, or a check found a problem; the output names each of them"),
+    ("2", "the command line is wrong"),
     ("3", "the config is wrong"),
-    ("4", "a daemon, or a display, is needed and there is none"),
+    ("4", "the command needs a daemon or a display, and there is none"),
     ("5", "the store cannot be opened, read or written"),
 )
 NOTES = (
-    "Each verb asks the daemon where one runs, and works on the store itself where none does: the "
-    "same verb, the same result.",
-    "Results are printed on stdout, all else on stderr. With --json, results are JSON, one object "
-    "a line, and so are errors (error, remedy).",
-    "`imgscore --install-completion` adds TAB completion of verbs, options, folders, tastes, heads "
-    "and models to your shell (bash, zsh or fish), from the next shell on; in zsh the first TAB of "
-    "a shell only loads it. `--show-completion` prints the script and installs nothing.",
+    "If a daemon runs, a command asks it. Otherwise the command works on the store itself. The "
+    "result is the same.",
+    "Results go to stdout, everything else to stderr. With --json, results and errors are JSON, "
+    "one object per line; an error has the keys error and remedy.",
 )
 FILES = (
     ("$XDG_CONFIG_HOME/imgscore/config.toml", "the config; ~/.config where the variable is unset"),
@@ -114,8 +111,9 @@ def markdown(all_of_them: list[Verb]) -> str:
     """docs/cli.md."""
     lines = [
         "# The command line",
-        "Made from the program by `make docs`. The man pages `imgscore(1)` and `imgscored(1)` say",
-        "the same, and `imgscore VERB --help` shows a part of it.",
+        "`make docs` generates this page from the program. The man pages `imgscore(1)` and",
+        "`imgscored(1)` have the same content, and `imgscore VERB --help` shows a part of it.",
+        "After `imgscore --install-completion`, your shell completes commands and options.",
         "",
         *(f"{note}\n" for note in NOTES),
         "| exit code | meaning |",
@@ -155,9 +153,9 @@ def manual(all_of_them: list[Verb]) -> str:
         _roff("[argument…]"),
         ".SH DESCRIPTION",
         _roff(
-            "imgscore watches folders, learns from what you move into their keep/ and trash/ "
-            "folders, and sets the dates of the files in them so that any viewer that sorts by "
-            "date shows first what you would keep."
+            "imgscore learns which images you like from the files that you move into keep/ and "
+            "trash/. It sets the dates of the other files, so that a viewer that sorts by date "
+            "shows first what you would keep."
         ),
     ]
     for note in NOTES:
@@ -183,10 +181,10 @@ def daemon_manual() -> str:
         _roff(_daemon_help()),
         ".PP",
         _roff(
-            "It runs in the foreground, one instance a store, and logs to stderr. SIGTERM and "
-            "SIGINT end it after the transaction under way, SIGHUP makes it read the config again. "
-            "`imgscore start` runs it in the background, `imgscore service install` as a systemd "
-            "user service."
+            "It runs in the foreground and logs to stderr. Only one instance can use a store. "
+            "SIGTERM and SIGINT end it after the current transaction. SIGHUP makes it read the "
+            "config again. `imgscore start` runs it in the background, and `imgscore service "
+            "install` runs it as a systemd user service."
         ),
         ".SH OPTIONS",
         *_listed((one.names, one.help) for one in _daemon_items()),
