@@ -73,6 +73,48 @@ def test_the_manual_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> N
         assert not loaded, page
 
 
+def modules_in(row: str) -> list[str]:
+    """The modules that a row of a table in how-it-works names, with their folders.
+
+    A name without a folder is in the folder of the name before it.
+    """
+    named, folder = [], ""
+    for name in re.findall(r"`([a-z_0-9/.]+)`", row):
+        path = name if "/" in name or not folder else f"{folder}/{name}"
+        folder = path.rpartition("/")[0]
+        named.append(path)
+    return named
+
+
+def test_how_it_works_names_modules_that_exist() -> None:
+    text = (ROOT / "docs/how-it-works.md").read_text()
+    walk, tour = (part.split("\n\n|")[1] for part in text.split("\n## ") if "\n\n|" in part)
+    rows = [row.split("|") for row in [*walk.splitlines()[2:], *tour.splitlines()[2:]]]
+    named = [name for row in rows if len(row) > 2 for name in modules_in(row[-2])]
+    roots = (ROOT, ROOT / "imgscore", ROOT / "daemon")
+    missing = [
+        name
+        for name in named
+        if not any((root / end).exists() for root in roots for end in (name, f"{name}.py"))
+    ]
+    assert not missing
+
+
+def test_how_it_works_counts_the_modules_of_the_walk() -> None:
+    text = (ROOT / "docs/how-it-works.md").read_text()
+    (count,) = re.findall(r"passes (\d+) modules", text)
+    walk = text.partition("## The walk")[2].partition("\n## ")[0]
+    rows = [row.split("|") for row in walk.splitlines() if row.startswith("| ")][1:]
+    assert len({name for row in rows for name in modules_in(row[-2])}) == int(count)
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:imgscore|daemon|tests|bench|tools|docs)/[\w/.]+)`", text)
+    assert len(named) > 10
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
 def test_every_verb_is_in_the_readme_or_the_guide() -> None:
     text = (ROOT / "README.md").read_text() + (ROOT / "docs/guide.md").read_text()
     missing = [name for name in NAMES if not re.search(rf"\b{name}\b", text)]
