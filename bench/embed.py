@@ -14,8 +14,8 @@ from pathlib import Path
 from PIL import Image
 
 from bench.figures import Figure, Setting, cores
-from bench.house import Run, fill, imgscore, new_house
 from bench.parts import apart, old_recipe_rate
+from bench.sandbox import Run, fill, imgscore, new_sandbox
 
 LEAST_OF_IDEAL = 0.9
 LEAST_OF_OLD = 10.0
@@ -114,9 +114,9 @@ def _compare(setting: Setting, name: str, files: Sequence[Path]) -> Iterator[Fig
 
 
 def _scan(setting: Setting, files: Sequence[Path]) -> Run:
-    house = new_house(setting.scratch / "house")
-    imgscore(house, "init", str(house.inbox))
-    fill(house.inbox, files)
-    run = imgscore(house, "scan")
-    shutil.rmtree(house.folder)
+    sandbox = new_sandbox(setting.scratch / "house")
+    imgscore(sandbox, "init", str(sandbox.inbox))
+    fill(sandbox.inbox, files)
+    run = imgscore(sandbox, "scan")
+    shutil.rmtree(sandbox.folder)
     return run

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Figure, Setting
-from bench.house import new_house, png, until, workers
 from bench.idle import usage
 from bench.retrain import prepare
-from imgscore.demo.house import House
+from bench.sandbox import new_sandbox, png, until, workers
+from imgscore.demo.sandbox import Sandbox
 
 LABELS = 60
 FIRST_NUMBER = 10**7  # beyond those of the files that are there
@@ -25,23 +25,23 @@ def measure(setting: Setting) -> Iterator[Figure]:
     drops = setting.either(4, 10)
     for count in setting.either((200, 1_000), (1_000, 100_000)):
         place = setting.scratch / str(count)
-        house = new_house(place, train_after=3600, worker_idle=600, settle=0.05, workers=1)
-        liking = prepare(house, count)
+        sandbox = new_sandbox(place, train_after=3600, worker_idle=600, settle=0.05, workers=1)
+        liking = prepare(sandbox, count)
         names = sorted(liking)
         random.Random(1).shuffle(names)
-        with house.daemon() as pid:
-            list(house.call("scan"))
+        with sandbox.daemon() as pid:
+            list(sandbox.call("scan"))
             for label in ("keep", "trash"):
                 files = [name for name in names[:LABELS] if liking[name] == (label == "keep")]
-                house.rows("label", label=label, files=files)
-            list(house.call("train"))
-            house.rows("wait")
+                sandbox.rows("label", label=label, files=files)
+            list(sandbox.call("train"))
+            sandbox.rows("wait")
             until(lambda: workers(pid) <= 1)
             costs = [
-                _drop(house, pid, number, sidecar=number % 2 == 1)
+                _drop(sandbox, pid, number, sidecar=number % 2 == 1)
                 for number in range(2 * drops + 2)
             ]
-        shutil.rmtree(house.folder)
+        shutil.rmtree(sandbox.folder)
         plain, planned = costs[2::2], costs[3::2]  # the first of each loads what it needs
         own, others = (statistics.median(cost[k] for cost in plain) for k in (0, 1))
         whole, others_whole = (statistics.median(cost[k] for cost in planned) for k in (0, 1))
@@ -54,10 +54,10 @@ def measure(setting: Setting) -> Iterator[Figure]:
         )
 
 
-def _drop(house: House, pid: int, number: int, *, sidecar: bool) -> tuple[float, float]:
+def _drop(sandbox: Sandbox, pid: int, number: int, *, sidecar: bool) -> tuple[float, float]:
     """CPU seconds of the daemon and of its workers, until nothing is pending."""
-    file = house.inbox / "000" / f"drop{number}.png"
-    ready = house.state / file.name
+    file = sandbox.inbox / "000" / f"drop{number}.png"
+    ready = sandbox.state / file.name
     ready.write_bytes(png(FIRST_NUMBER + number))
     date_ns = time.time_ns() + 10**14  # to come, so that it cannot stay
     os.utime(ready, ns=(date_ns, date_ns))
@@ -67,7 +67,7 @@ def _drop(house: House, pid: int, number: int, *, sidecar: bool) -> tuple[float,
     os.rename(ready, file)
     until(lambda: file.stat().st_mtime_ns != date_ns, 0.005)
     # The worker that plans ends with that.
-    until(lambda: house.rows("status")[0]["pending"] == 0 and workers(pid) == 1)
+    until(lambda: sandbox.rows("status")[0]["pending"] == 0 and workers(pid) == 1)
     after = _spent(pid)
     return after[0] - before[0], after[1] - before[1]
 

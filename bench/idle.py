@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.figures import Figure, Setting
-from bench.house import fill, new_house, until, workers
+from bench.sandbox import fill, new_sandbox, until, workers
 
 MOST_MB = 50
 MOST_CPU_PERCENT = 0.1
@@ -56,13 +56,13 @@ def _field(status: Path, name: str) -> int:
 def measure(setting: Setting) -> Iterator[Figure]:
     """An inbox in order, a head, and workers that have ended."""
     count, seconds = setting.either((60, 30), (300, 300))
-    house = new_house(setting.scratch / "house", worker_idle=0.5)
-    fill(house.inbox, setting.images(count))
-    with house.daemon() as pid:
-        house.rows("wait")
-        for number, file in enumerate(sorted(house.inbox.glob("*.*"))[:LABELS]):
-            os.rename(file, (house.keep, house.trash)[number % 2] / file.name)
-        house.rows("wait")
+    sandbox = new_sandbox(setting.scratch / "house", worker_idle=0.5)
+    fill(sandbox.inbox, setting.images(count))
+    with sandbox.daemon() as pid:
+        sandbox.rows("wait")
+        for number, file in enumerate(sorted(sandbox.inbox.glob("*.*"))[:LABELS]):
+            os.rename(file, (sandbox.keep, sandbox.trash)[number % 2] / file.name)
+        sandbox.rows("wait")
         until(lambda: workers(pid) == 0)
         time.sleep(2)
         before, start = usage(pid), time.monotonic()
@@ -70,7 +70,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
         after, spent = usage(pid), time.monotonic() - start
         calls = _system_calls(pid, setting)
         threads = len(os.listdir(f"/proc/{pid}/task"))
-    shutil.rmtree(house.folder)
+    shutil.rmtree(sandbox.folder)
     yield from _figures(before, after, spent, calls, threads)
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.figures import Figure, Setting, median_seconds, percentile
-from bench.house import fill, new_house, until, workers
+from bench.sandbox import fill, new_sandbox, until, workers
 from imgscore.config import DaemonConfig
-from imgscore.demo.house import House
+from imgscore.demo.sandbox import Sandbox
 
 SETTLE = DaemonConfig().settle
 MOST_P50, MOST_P99, MOST_COLD = 0.5, 2.0, 3.0
@@ -36,26 +36,26 @@ def measure(setting: Setting) -> Iterator[Figure]:
     rest = files[inbox + LABELS :]
     random.Random(1).shuffle(rest)
     for name, wanted, idle in (("warm", warm, 600.0), ("cold", cold, 0.2)):
-        house = new_house(setting.scratch / name, worker_idle=idle)
-        fill(house.inbox, files[: inbox + LABELS])
-        with house.daemon() as pid:
-            _teach(house, sorted(house.inbox.glob("*.*"))[:LABELS])
-            seconds = _drops(house, pid, rest, wanted, cold=name == "cold")
+        sandbox = new_sandbox(setting.scratch / name, worker_idle=idle)
+        fill(sandbox.inbox, files[: inbox + LABELS])
+        with sandbox.daemon() as pid:
+            _teach(sandbox, sorted(sandbox.inbox.glob("*.*"))[:LABELS])
+            seconds = _drops(sandbox, pid, rest, wanted, cold=name == "cold")
         rest = rest[wanted:]
-        shutil.rmtree(house.folder)
+        shutil.rmtree(sandbox.folder)
         yield from _warm(seconds, rest) if name == "warm" else _cold(seconds, rest[0])
 
 
-def _teach(house: House, files: Sequence[Path]) -> None:
-    house.rows("wait")
+def _teach(sandbox: Sandbox, files: Sequence[Path]) -> None:
+    sandbox.rows("wait")
     for number, file in enumerate(files):
-        os.rename(file, (house.keep, house.trash)[number % 2] / file.name)
-    house.rows("wait")
-    assert house.rows("status")[0]["head"], "no head was trained"
+        os.rename(file, (sandbox.keep, sandbox.trash)[number % 2] / file.name)
+    sandbox.rows("wait")
+    assert sandbox.rows("status")[0]["head"], "no head was trained"
 
 
 def _drops(
-    house: House, pid: int, files: Sequence[Path], wanted: int, *, cold: bool
+    sandbox: Sandbox, pid: int, files: Sequence[Path], wanted: int, *, cold: bool
 ) -> list[float]:
     """Seconds from each drop to the new date; files that are in place as they come do not count."""
     found: list[float] = []
@@ -65,27 +65,27 @@ def _drops(
             break
         if cold:
             until(lambda: workers(pid) == 0)
-        ready = house.state / f"drop{file.suffix.lower()}"
+        ready = sandbox.state / f"drop{file.suffix.lower()}"
         shutil.copyfile(file, ready)
         date_ns = time.time_ns() - chance.randrange(10**17)
         os.utime(ready, ns=(date_ns, date_ns))
-        target = house.inbox / f"drop-{number:05}{file.suffix.lower()}"
+        target = sandbox.inbox / f"drop-{number:05}{file.suffix.lower()}"
         time.sleep(chance.uniform(0.05, 0.3))
         start = time.perf_counter()
         os.rename(ready, target)
-        seconds = _until_touched(house, target, date_ns, start)
+        seconds = _until_touched(sandbox, target, date_ns, start)
         if seconds is not None:
             found.append(seconds)
-        until(lambda: house.rows("status")[0]["pending"] == 0)
+        until(lambda: sandbox.rows("status")[0]["pending"] == 0)
     return found
 
 
-def _until_touched(house: House, target: Path, date_ns: int, start: float) -> float | None:
+def _until_touched(sandbox: Sandbox, target: Path, date_ns: int, start: float) -> float | None:
     asked = start + IN_PLACE_SECONDS
     while os.stat(target).st_mtime_ns == date_ns:
         now = time.perf_counter()
         if now > asked:
-            if house.rows("status")[0]["pending"] == 0:
+            if sandbox.rows("status")[0]["pending"] == 0:
                 return None
             asked = now + IN_PLACE_SECONDS
         time.sleep(POLL_SECONDS)

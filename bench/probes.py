@@ -107,7 +107,7 @@ def _vectors() -> Iterator[Probe]:
     """Training and scoring against products of matrices."""
     import numpy as np
 
-    from bench.house import liked
+    from bench.sandbox import liked
     from imgscore.embedders import lite0_spec
     from imgscore.heads.base import Examples
     from imgscore.heads.recipes import AUTO, recipe

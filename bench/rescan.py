@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 
 from bench.figures import Figure, Setting, median_seconds
-from bench.house import fill_known, imgscore, new_house
+from bench.sandbox import fill_known, imgscore, new_sandbox
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.scan import scan
 from imgscore.store.store import Store
@@ -18,20 +18,20 @@ from imgscore.watches import Watch, Watches
 def measure(setting: Setting) -> Iterator[Figure]:
     """Both with a warm cache: what is measured is the work, not the disk."""
     count, repeats = setting.either((10_000, 3), (100_000, 5))
-    house = new_house(setting.scratch / "house")
-    imgscore(house, "init", str(house.inbox))
-    inbox = os.fsencode(house.inbox)
-    watch = Watch(inbox, (os.fsencode(house.keep),), (os.fsencode(house.trash),), "default",
+    sandbox = new_sandbox(setting.scratch / "house")
+    imgscore(sandbox, "init", str(sandbox.inbox))
+    inbox = os.fsencode(sandbox.inbox)
+    watch = Watch(inbox, (os.fsencode(sandbox.keep),), (os.fsencode(sandbox.trash),), "default",
                   "best-newest")  # fmt: skip
-    with Store(house.state / "data" / "imgscore" / "store") as store:
-        store.commit(lambda txn: fill_known(txn, house, count))
+    with Store(sandbox.state / "data" / "imgscore" / "store") as store:
+        store.commit(lambda txn: fill_known(txn, sandbox, count))
 
         def alone() -> None:
             found = list(scan(store, Watches([watch]), inbox, DECODER_VERSION))
             assert not any(part.changed or part.gone for part in found), "not unchanged"
 
         def find() -> None:
-            command = ["find", os.fspath(house.inbox), "-printf", r"%s %T@ %i\n"]
+            command = ["find", os.fspath(sandbox.inbox), "-printf", r"%s %T@ %i\n"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
         find()
@@ -40,7 +40,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
     said = f"{floor:.2f} s, `find -printf '%s %T@ %i'`"
     yield Figure(f"rescan of {count} unchanged files, in a process that is up", f"{seconds:.2f} s",
                  said, seconds / floor)  # fmt: skip
-    whole = median_seconds(lambda: imgscore(house, "scan"), repeats)
+    whole = median_seconds(lambda: imgscore(sandbox, "scan"), repeats)
     yield Figure(f"`imgscore scan` of {count} unchanged files, start to end", f"{whole:.2f} s",
                  said, whole / floor)  # fmt: skip
-    shutil.rmtree(house.folder)
+    shutil.rmtree(sandbox.folder)

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.figures import Figure, Setting
-from bench.house import fill_known, liked, new_house
 from bench.idle import usage
-from imgscore.demo.house import House
+from bench.sandbox import fill_known, liked, new_sandbox
+from imgscore.demo.sandbox import Sandbox
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
 from imgscore.store import sightings, vectors
@@ -37,29 +37,29 @@ SAMPLE_SECONDS = 0.05
 def measure(setting: Setting) -> Iterator[Figure]:
     """A first order, in which every date changes, and one after a few more labels."""
     count, labels, more = setting.either((5_000, 60, 10), (100_000, 300, 30))
-    house = new_house(setting.scratch / "house", train_after=3600, worker_idle=0, settle=0.05)
-    liking = prepare(house, count)
+    sandbox = new_sandbox(setting.scratch / "house", train_after=3600, worker_idle=0, settle=0.05)
+    liking = prepare(sandbox, count)
     names = sorted(liking)
     random.Random(1).shuffle(names)
-    with house.daemon() as pid:
-        list(house.call("scan"))
+    with sandbox.daemon() as pid:
+        list(sandbox.call("scan"))
         for wanted, what in ((names[:labels], "first order"), (names[labels:][:more], "retrain")):
             for label in ("keep", "trash"):
                 files = [name for name in wanted if liking[name] == (label == "keep")]
-                house.rows("label", label=label, files=files)
-            with Watchman(house, pid).watching() as seen:
+                sandbox.rows("label", label=label, files=files)
+            with Watchman(sandbox, pid).watching() as seen:
                 start = time.time_ns()
-                list(house.call("train"))
+                list(sandbox.call("train"))
                 end = time.time_ns()
             yield from seen.figures(f"{what} of {count} files", start, end)
-    shutil.rmtree(house.folder)
+    shutil.rmtree(sandbox.folder)
 
 
-def prepare(house: House, count: int) -> dict[str, bool]:
+def prepare(sandbox: Sandbox, count: int) -> dict[str, bool]:
     """Known files with vectors, and which of them are liked, by path."""
     digests: list[bytes] = []
-    with Store(house.state / "data" / "imgscore" / "store") as store:
-        store.commit(lambda txn: fill_known(txn, house, count))
+    with Store(sandbox.state / "data" / "imgscore" / "store") as store:
+        store.commit(lambda txn: fill_known(txn, sandbox, count))
         with store.read() as txn:
             known = {one.digest: os.fsdecode(one.path) for one in sightings.every(txn)}
         digests = list(known)
@@ -92,7 +92,7 @@ def made_up(count: int, dim: int) -> NDArray[np.float16]:
 class Watchman:
     """Follows a daemon's news, and how large it and its workers are."""
 
-    house: House
+    sandbox: Sandbox
     pid: int
     heard: list[tuple[str, int]] = field(default_factory=list)
     """(event, ns since 1970), as they came"""
@@ -115,7 +115,7 @@ class Watchman:
             yield self
         finally:
             ended.set()
-            self.house.rows("resume")  # is news, and the last that is heard
+            self.sandbox.rows("resume")  # is news, and the last that is heard
             for thread in threads:
                 thread.join()
         self.spent = {pid: ns - before.get(pid, 0) for pid, ns in self.spent.items()}
@@ -137,7 +137,7 @@ class Watchman:
                 self.most[name] = max(self.most[name], sum(one.anonymous for one in now.values()))
 
     def _follow(self, ended: threading.Event) -> None:
-        messages = self.house.call("watch-log")
+        messages = self.sandbox.call("watch-log")
         try:
             for message in messages:
                 if isinstance(message, Result):

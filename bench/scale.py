@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Figure, Setting, cores
-from bench.house import fill, imgscore, new_house
+from bench.sandbox import fill, imgscore, new_sandbox
 
 LEAST_OF_CORES = 0.9
 
@@ -47,7 +47,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
 
 
 def _embed(setting: Setting, folder: Path, workers: int) -> float:
-    house = new_house(setting.scratch / "house")
-    run = imgscore(house, "embed", str(folder), "--workers", str(workers))
-    shutil.rmtree(house.folder)
+    sandbox = new_sandbox(setting.scratch / "house")
+    run = imgscore(sandbox, "embed", str(folder), "--workers", str(workers))
+    shutil.rmtree(sandbox.folder)
     return run.seconds

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.figures import Figure, Setting, median_seconds
-from bench.house import liked, resampled, store_examples
 from bench.parts import apart
+from bench.sandbox import liked, resampled, store_examples
 from imgscore.embedders import registry
 from imgscore.heads import files
 from imgscore.paths import head_file

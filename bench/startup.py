@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Figure, Setting, median_seconds
-from bench.house import fill_known, imgscore, new_house
 from bench.idle import usage
-from imgscore.demo.house import House
+from bench.sandbox import fill_known, imgscore, new_sandbox
+from imgscore.demo.sandbox import Sandbox
 from imgscore.store.store import Store
 
 MOST_SECONDS, MOST_VERB, MOST_DAEMON = 0.3, 0.2, 0.5
@@ -53,20 +53,20 @@ def measure(setting: Setting) -> Iterator[Figure]:
 def _with_a_daemon(setting: Setting, bare: float, said: str) -> Iterator[Figure]:
     """Until the daemon listens, and verbs that it answers."""
     count, repeats = setting.either((5_000, 3), (100_000, 9))
-    house = new_house(setting.scratch / "house")
-    imgscore(house, "init", str(house.inbox))
-    with Store(house.state / "data" / "imgscore" / "store") as store:
-        store.commit(lambda txn: fill_known(txn, house, count))
-    started = [_ready(house) for _ in range(repeats)]
+    sandbox = new_sandbox(setting.scratch / "house")
+    imgscore(sandbox, "init", str(sandbox.inbox))
+    with Store(sandbox.state / "data" / "imgscore" / "store") as store:
+        store.commit(lambda txn: fill_known(txn, sandbox, count))
+    started = [_ready(sandbox) for _ in range(repeats)]
     seconds, cpu = (statistics.median(column) for column in zip(*started, strict=True))
     yield Figure(
         f"the daemon listens, with {count} known files ({cpu:.2f} s CPU)", f"{seconds:.2f} s", said,
         seconds / bare, f"≤ {MOST_DAEMON} s", seconds <= MOST_DAEMON,
     )  # fmt: skip
-    with house.daemon():
-        house.rows("wait")
+    with sandbox.daemon():
+        sandbox.rows("wait")
         for verb in VERBS:
-            runs = [imgscore(house, *verb) for _ in range(repeats)]
+            runs = [imgscore(sandbox, *verb) for _ in range(repeats)]
             seconds = statistics.median(run.seconds for run in runs)
             cpu = statistics.median(run.cpu_seconds for run in runs)
             yield Figure(
@@ -74,16 +74,16 @@ def _with_a_daemon(setting: Setting, bare: float, said: str) -> Iterator[Figure]
                 f"{seconds * 1000:.0f} ms", said, seconds / bare,
                 f"≤ {MOST_VERB * 1000:.0f} ms", seconds <= MOST_VERB,
             )  # fmt: skip
-    shutil.rmtree(house.folder)
+    shutil.rmtree(sandbox.folder)
 
 
-def _ready(house: House) -> tuple[float, float]:
+def _ready(sandbox: Sandbox) -> tuple[float, float]:
     """Seconds by the clock, and of CPU, until it listens."""
-    socket = Path(house.environment()["XDG_RUNTIME_DIR"]) / "imgscore" / "control.sock"
+    socket = Path(sandbox.environment()["XDG_RUNTIME_DIR"]) / "imgscore" / "control.sock"
     start = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "imgscored.main"],
-        env=house.environment(),
+        env=sandbox.environment(),
         stderr=subprocess.DEVNULL,
     ) as process:
         while not socket.exists():

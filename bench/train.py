@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, Setting
-from bench.house import liked, resampled, store_examples
 from bench.parts import apart
+from bench.sandbox import liked, resampled, store_examples
 from imgscore.embedders import registry
 from imgscore.store.store import Store
 

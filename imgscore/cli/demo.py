@@ -14,7 +14,7 @@ from imgscore.cli.output import printable, say, show
 from imgscore.verbs.base import Message, Result
 
 if TYPE_CHECKING:
-    from imgscore.demo.house import House
+    from imgscore.demo.sandbox import Sandbox
     from imgscore.demo.story import Line, Outcome
 
 SHOWN = 12
@@ -28,32 +28,32 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Draw 120 pictures, label twelve by moving them, and watch the folder sort itself."""
-    from imgscore.demo.house import House
+    from imgscore.demo.sandbox import Sandbox
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # as on Ctrl-C: the daemon is ended
-    house = House(folder)
-    house.prepare()
+    sandbox = Sandbox(folder)
+    sandbox.prepare()
     if not as_json:
-        say(f"drawing pictures into {printable(str(house.inbox))}, with a daemon watching …")
+        say(f"drawing pictures into {printable(str(sandbox.inbox))}, with a daemon watching …")
     # Closed whatever happens, Ctrl-C included: that is what ends the daemon.
-    with closing(_rows(house, as_json)) as rows:
+    with closing(_rows(sandbox, as_json)) as rows:
         code = show(rows, lambda row: row["text"], as_json=as_json)
     raise typer.Exit(code)
 
 
-def _rows(house: "House", as_json: bool) -> Generator[Message, None, None]:
+def _rows(sandbox: "Sandbox", as_json: bool) -> Generator[Message, None, None]:
     from imgscore.demo.story import run
 
-    outcome = yield from run(house)
-    yield Result(_row(house, outcome) if as_json else {"text": _text(house, outcome)})
+    outcome = yield from run(sandbox)
+    yield Result(_row(sandbox, outcome) if as_json else {"text": _text(sandbox, outcome)})
 
 
-def _row(house: "House", outcome: "Outcome") -> dict[str, Any]:
+def _row(sandbox: "Sandbox", outcome: "Outcome") -> dict[str, Any]:
     return {
-        "folder": str(house.folder),
-        "inbox": str(house.inbox),
-        "sheet": str(house.sheet),
+        "folder": str(sandbox.folder),
+        "inbox": str(sandbox.inbox),
+        "sheet": str(sandbox.sheet),
         "before": [line.name for line in outcome.before],
         "after": [line.name for line in outcome.after],
         "kept": outcome.kept,
@@ -65,9 +65,9 @@ def _row(house: "House", outcome: "Outcome") -> dict[str, Any]:
     }
 
 
-def _text(house: "House", outcome: "Outcome") -> str:
+def _text(sandbox: "Sandbox", outcome: "Outcome") -> str:
     kept, trashed = len(outcome.kept), len(outcome.trashed)
-    inbox = printable(str(house.inbox))
+    inbox = printable(str(sandbox.inbox))
     return "\n".join(
         [
             "",
@@ -85,9 +85,9 @@ def _text(house: "House", outcome: "Outcome") -> str:
             "were in neither folder; they stand where their likeness puts them.",
             "",
             "See for yourself:",
-            f"  {printable(str(house.sheet))}",
+            f"  {printable(str(sandbox.sheet))}",
             f"  {inbox} (sort it by date, in any viewer)",
-            f"All of it lies in {printable(str(house.folder))}; delete that, and it is gone.",
+            f"All of it lies in {printable(str(sandbox.folder))}; delete that, and it is gone.",
             "Your own folder: imgscore init DIR, then imgscore start.",
         ]
     )

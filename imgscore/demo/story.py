@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
-from imgscore.demo.house import House
+from imgscore.demo.sandbox import Sandbox
 from imgscore.verbs.base import Progress
 
 WAIT_SECONDS = 300.0
@@ -38,24 +38,24 @@ class Outcome(NamedTuple):
     """of all pairs of a landscape and a screen or chart: the part with the landscape first"""
 
 
-def run(house: House) -> Generator[Progress, None, Outcome]:
+def run(sandbox: Sandbox) -> Generator[Progress, None, Outcome]:
     """Draw, drop, label, wait, look. The folder is prepared; the daemon is ended at the end."""
     from imgscore.demo import pictures
     from imgscore.demo.sheet import contact_sheet
 
     began = time.monotonic()
-    drawing = house.state / "drawing"
+    drawing = sandbox.state / "drawing"
     drawing.mkdir()
     dates = pictures.dates(time.time_ns(), pictures.COUNT)
-    with house.daemon():
+    with sandbox.daemon():
         for number, (name, image) in enumerate(pictures.draw_all()):
             yield Progress("drawing pictures", number, pictures.COUNT)
             pictures.save(image, drawing / name, dates[number])
-            house.remember(drawing / name)
+            sandbox.remember(drawing / name)
             # A rename, so that the daemon never meets half a picture.
-            os.rename(drawing / name, house.inbox / name)
-        yield from _wait(house, "looking at them")
-        before = [Line(name, date, None) for name, date in house.by_date()]
+            os.rename(drawing / name, sandbox.inbox / name)
+        yield from _wait(sandbox, "looking at them")
+        before = [Line(name, date, None) for name, date in sandbox.by_date()]
         names = [line.name for line in before]
         kept = [name for name in names if pictures.kind_of(name) == LIKED][:LABELS]
         trashed = [
@@ -64,32 +64,32 @@ def run(house: House) -> Generator[Progress, None, Outcome]:
             for name in [one for one in names if pictures.kind_of(one) == kind][: LABELS // 2]
         ]
         moved = time.monotonic()
-        for folder, chosen in ((house.keep, kept), (house.trash, trashed)):
+        for folder, chosen in ((sandbox.keep, kept), (sandbox.trash, trashed)):
             for name in chosen:
-                os.rename(house.inbox / name, folder / name)
-        yield from _wait(house, "learning")
+                os.rename(sandbox.inbox / name, folder / name)
+        yield from _wait(sandbox, "learning")
         learned = time.monotonic() - moved
-        after = _after(house)
-    files = {name: house.inbox / name for name in names}
-    files |= {name: house.keep / name for name in kept}
-    files |= {name: house.trash / name for name in trashed}
+        after = _after(sandbox)
+    files = {name: sandbox.inbox / name for name in names}
+    files |= {name: sandbox.keep / name for name in kept}
+    files |= {name: sandbox.trash / name for name in trashed}
     yield Progress("making the contact sheet", 1, 2)
     scored = [(line.name, line.score or 0.0) for line in after]
-    contact_sheet(files, names, scored, kept, trashed).save(house.sheet, compress_level=4)
-    house.remember(house.sheet)
+    contact_sheet(files, names, scored, kept, trashed).save(sandbox.sheet, compress_level=4)
+    sandbox.remember(sandbox.sheet)
     auc = _auc([pictures.kind_of(line.name) for line in after])
     return Outcome(before, after, kept, trashed, time.monotonic() - began, learned, auc)
 
 
-def _wait(house: House, what: str) -> Generator[Progress, None, None]:
-    for message in house.call("wait", timeout=WAIT_SECONDS):
+def _wait(sandbox: Sandbox, what: str) -> Generator[Progress, None, None]:
+    for message in sandbox.call("wait", timeout=WAIT_SECONDS):
         if isinstance(message, Progress):
             yield Progress(what, message.done, message.total)
 
 
-def _after(house: House) -> list[Line]:
-    order = house.by_date()
-    rows = house.rows("score", files=[str(house.inbox / name) for name, _ in order])
+def _after(sandbox: Sandbox) -> list[Line]:
+    order = sandbox.by_date()
+    rows = sandbox.rows("score", files=[str(sandbox.inbox / name) for name, _ in order])
     return [Line(name, date, row["score"]) for (name, date), row in zip(order, rows, strict=True)]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.demo.house import House
 from imgscore.demo.pictures import COUNT, draw_all, kind_of
+from imgscore.demo.sandbox import Sandbox
 from imgscore.errors import UsageError
 
 IMGSCORE = [sys.executable, "-m", "imgscore.cli.main"]
@@ -48,8 +48,8 @@ def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Pa
     own = [file for file in environment.rglob("*") if file.is_file()]
     assert own == [], "the user's own state is left alone"
 
-    house = House(folder)
-    order = [name for name, _ in house.by_date()]
+    sandbox = Sandbox(folder)
+    order = [name for name, _ in sandbox.by_date()]
     assert order == row["after"]
     places = {kind: [i for i, name in enumerate(order) if kind_of(name) == kind]
               for kind in ("landscape", "screen")}  # fmt: skip
@@ -58,25 +58,25 @@ def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Pa
     assert len(pairs) > 100
     assert right > 0.95, "landscapes come before text screens"
 
-    made = house.made()
-    files = [file for file in house.inbox.rglob("*") if file.is_file()]
+    made = sandbox.made()
+    files = [file for file in sandbox.inbox.rglob("*") if file.is_file()]
     there = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     assert len(there) == len(files) == COUNT
-    assert there == {name: digest for name, digest in made.items() if name != house.sheet.name}
+    assert there == {name: digest for name, digest in made.items() if name != sandbox.sheet.name}
     assert sorted(row["before"]) == sorted(there)
-    assert sorted(os.listdir(house.keep)) == sorted(row["kept"])
-    assert sorted(os.listdir(house.trash)) == sorted(row["trashed"])
-    assert house.sheet.is_file()
+    assert sorted(os.listdir(sandbox.keep)) == sorted(row["kept"])
+    assert sorted(os.listdir(sandbox.trash)) == sorted(row["trashed"])
+    assert sandbox.sheet.is_file()
 
 
 def test_ctrl_c_ends_the_daemon_and_the_folder_can_be_used_again(tmp_path: Path) -> None:
-    house = House(tmp_path / "demo")
+    sandbox = Sandbox(tmp_path / "demo")
     process = subprocess.Popen(
-        [*IMGSCORE, "demo", str(house.folder)],
+        [*IMGSCORE, "demo", str(sandbox.folder)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     deadline = time.monotonic() + MOST_SECONDS
-    while not (house.inbox.is_dir() and any(house.inbox.glob("*-*"))):
+    while not (sandbox.inbox.is_dir() and any(sandbox.inbox.glob("*-*"))):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -84,14 +84,14 @@ def test_ctrl_c_ends_the_daemon_and_the_folder_can_be_used_again(tmp_path: Path)
     assert process.returncode == 130
     assert processes_of(tmp_path) == []
 
-    theirs = house.keep / "mine.jpg"
+    theirs = sandbox.keep / "mine.jpg"
     theirs.write_bytes(b"the user's")
     with pytest.raises(UsageError, match=r"mine\.jpg"):
-        house.prepare()
-    assert any(house.inbox.glob("*-*")), "refused before anything was deleted"
+        sandbox.prepare()
+    assert any(sandbox.inbox.glob("*-*")), "refused before anything was deleted"
     theirs.unlink()
-    house.prepare()
-    assert not any(file.is_file() for file in house.inbox.rglob("*"))
+    sandbox.prepare()
+    assert not any(file.is_file() for file in sandbox.inbox.rglob("*"))
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:

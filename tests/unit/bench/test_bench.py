@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.__main__ import BENCHES
 from bench.figures import NOTES, Figure, Setting, corpus_of, merged, percentile, row
-from bench.house import liked, resampled
+from bench.sandbox import liked, resampled
 
 
 def test_percentiles_are_values_that_were_measured() -> None:

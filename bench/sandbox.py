@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.config import Config
-from imgscore.demo.house import House
+from imgscore.demo.sandbox import Sandbox
 from imgscore.embedders import registry
 from imgscore.engine.reembed import COMPLETE
 from imgscore.store import labels, records, sightings, vectors
@@ -37,15 +37,15 @@ class Run(NamedTuple):
     output: str
 
 
-def new_house(folder: Path, **daemon: float) -> House:
+def new_sandbox(folder: Path, **daemon: float) -> Sandbox:
     """A house in a new folder; `daemon`: settings of that part of the config."""
-    house = House(folder)
-    house.prepare()
-    config = house.state / "config" / "imgscore" / "config.toml"
+    sandbox = Sandbox(folder)
+    sandbox.prepare()
+    config = sandbox.state / "config" / "imgscore" / "config.toml"
     config.parent.mkdir(parents=True)
     lines = [f"{name} = {value}" for name, value in daemon.items()]
     config.write_text("\n".join(["[daemon]", *lines, ""]), encoding="utf-8")
-    return house
+    return sandbox
 
 
 def fill(folder: Path, files: Sequence[Path]) -> list[Path]:
@@ -58,12 +58,12 @@ def fill(folder: Path, files: Sequence[Path]) -> list[Path]:
     return copies
 
 
-def fill_known(txn: Txn, house: House, count: int) -> None:
+def fill_known(txn: Txn, sandbox: Sandbox, count: int) -> None:
     """Tiny distinct pictures and sightings of them, as if each had been embedded."""
-    inbox = os.fsencode(house.inbox)
+    inbox = os.fsencode(sandbox.inbox)
     records.set_setting(txn, COMPLETE, registry.spec(Config().model).id)
     for number in range(count):
-        folder = house.inbox / f"{number // FILES_A_FOLDER:03}"
+        folder = sandbox.inbox / f"{number // FILES_A_FOLDER:03}"
         if number % FILES_A_FOLDER == 0:
             folder.mkdir()
         path, data = folder / f"{number:06}.png", png(number)
@@ -84,12 +84,12 @@ def png(number: int) -> bytes:
     )
 
 
-def imgscore(house: House, *arguments: str) -> Run:
+def imgscore(sandbox: Sandbox, *arguments: str) -> Run:
     """An `imgscore` command in a house. Raises where it fails for good."""
     command = [sys.executable, "-P", "-m", "imgscore.cli.main", *arguments]
     before, start = os.times(), time.perf_counter()
     done = subprocess.run(
-        command, env=house.environment(), capture_output=True, text=True, check=False
+        command, env=sandbox.environment(), capture_output=True, text=True, check=False
     )
     seconds, after = time.perf_counter() - start, os.times()
     if done.returncode not in (0, 1):  # 1: some files failed, as some of any corpus do

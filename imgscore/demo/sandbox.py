@@ -22,7 +22,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
-class House:
+class Sandbox:
     """A folder with an inbox, the pictures' manifest, and a state of its own beside the user's."""
 
     def __init__(self, folder: Path) -> None:
