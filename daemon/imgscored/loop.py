@@ -50,8 +50,8 @@ class Loop:
         self._config_trouble = ""
         self._saving = ""
         self._publish_at = 0.0
-        silence = engine.house.config.daemon.file_seconds + GRACE_SECONDS
-        self.heartbeat = Heartbeat(engine.house.pool, silence)
+        silence = engine.ctx.config.daemon.file_seconds + GRACE_SECONDS
+        self.heartbeat = Heartbeat(engine.ctx.pool, silence)
         self.heartbeat.follow("the watcher", watcher.lives)
         self.heartbeat.follow("the schedule", schedule.lives)
         self.snapshot: dict[str, Any] = {}
@@ -106,15 +106,15 @@ class Loop:
         if "tidy" in post.chores:
             self._engine.tidier.due()
         if "readers" in post.chores:
-            self._engine.house.store.release_dead_readers()
+            self._engine.ctx.store.release_dead_readers()
 
     def _watch(self) -> bool:
         """Follow the folders; those without events are scanned by schedule. True: they are new."""
         trash = [trash.info for trash in self._engine.looker.deletions.trashes()]
-        if not self._watcher.watch(self._engine.house.watches.roots(), trash):
+        if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
             return False
         self._schedule.poll(self._watcher.polled)
-        self._engine.house.changed()
+        self._engine.ctx.changed()
         return True
 
     def _config_is_right(self) -> bool:
@@ -124,7 +124,7 @@ class Loop:
         except ImgscoreError as error:
             logger.error("%s; %s", error.message, error.remedy)
             self._config_trouble = f"{error.message}; {error.remedy}"
-            self._engine.house.changed()
+            self._engine.ctx.changed()
             for call in self._mailbox.asked_for_reload():
                 _answer(call, error)
             return False
@@ -198,7 +198,7 @@ class Loop:
             self._publish_at = now + max(LEAST_STATUS_SECONDS, STATUS_SHARE * cost)
 
     def _state(self) -> tuple[int, int]:
-        return self._engine.house.version, self._engine.pending
+        return self._engine.ctx.version, self._engine.pending
 
     def publish(self) -> None:
         """Make a new snapshot; where a descriptor is wanting, the old one stays for a while."""
@@ -221,7 +221,7 @@ class Loop:
 
     def _troubles(self) -> dict[str, str]:
         """What is wrong now, and not with a file or a folder, by subject."""
-        found = dict(self._engine.house.troubles)
+        found = dict(self._engine.ctx.troubles)
         for taste, state in self._engine.learner.tastes.items():
             if state.trouble:
                 found[f"training {taste}"] = state.trouble

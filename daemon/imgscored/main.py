@@ -45,13 +45,13 @@ def serve(mailbox: Mailbox) -> bool:
         Engine(store, settings, paths.heads_folder()) as engine,
         closing(Watcher(mailbox)) as watcher,
         closing(Schedule(mailbox, settings.daemon)) as schedule,
-        closing(Notifications(settings.notifications, engine.house.news)) as notifications,
+        closing(Notifications(settings.notifications, engine.ctx.news)) as notifications,
         closing(Power(mailbox)) if settings.daemon.on_battery == "wait" else nullcontext(),
     ):
         loop = Loop(engine, mailbox, watcher, schedule, notifications)
         with closing(Server(paths.socket_path(), mailbox, lambda: loop.snapshot)) as server:
             loop.heartbeat.follow("the control socket", server.lives)
-            for watch in engine.house.watches.all:
+            for watch in engine.ctx.watches.all:
                 logger.info("watching %s", os.fsdecode(watch.inbox))
             notify(READY="1")
             return loop.run()

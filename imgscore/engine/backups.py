@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imgscore import paths
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.store import backups
 from imgscore.workers.messages import Answer, BackedUp, BackUp, Crashed, Refused
 
@@ -22,8 +22,8 @@ ABOUT = "backup"
 class Keeper:
     """Knows whether a backup is due."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, ctx: EngineContext) -> None:
+        self.ctx = ctx
         self._due = False
         self._saved = self._copied = 0
         """the store's last transaction that is in a backup, and in the one that is being written"""
@@ -34,8 +34,8 @@ class Keeper:
 
     def advance(self) -> None:
         """Hand out what is due; the worker that writes it may have other things to do first."""
-        store, daemon = self.house.store, self.house.config.daemon
-        if not self._due or self.house.pool.thinking:
+        store, daemon = self.ctx.store, self.ctx.config.daemon
+        if not self._due or self.ctx.pool.thinking:
             return
         if store.last_transaction() == self._saved:
             self._due = False
@@ -52,7 +52,7 @@ class Keeper:
             self._missed(f"{folder}: {error.strerror}; check its permissions")
             return
         self._copied = store.last_transaction()
-        self._due = not self.house.pool.submit(BackUp(os.fsencode(written)))
+        self._due = not self.ctx.pool.submit(BackUp(os.fsencode(written)))
 
     def take(self, task: BackUp, answer: Answer) -> None:
         """What has become of a backup."""
@@ -68,19 +68,19 @@ class Keeper:
 
     def _finish(self, written: Path) -> None:
         try:
-            whole = backups.finish(written, self.house.config.daemon.backups_kept)
+            whole = backups.finish(written, self.ctx.config.daemon.backups_kept)
         except OSError as error:
             self._missed(f"{written}: {error.strerror}; check its permissions")
             return
         self._saved = self._copied
-        self.house.notes.pop(ABOUT, None)
+        self.ctx.notes.pop(ABOUT, None)
         logger.info("the store is backed up in %s", whole)
 
     def _missed(self, why: str) -> None:
         """The user hears it once; the next one may do better."""
         self._due = False
         text = f"no backup of the store: {why}"
-        if self.house.notes.get(ABOUT) != text:
-            self.house.notes[ABOUT] = text
-            self.house.changed()
+        if self.ctx.notes.get(ABOUT) != text:
+            self.ctx.notes[ABOUT] = text
+            self.ctx.changed()
             logger.warning("%s", text)

@@ -13,7 +13,7 @@ from imgscore.workers.pool import Pool
 
 
 @dataclass
-class House:
+class EngineContext:
     """One store, one config, one pool. `version` rises with every change that a status shows."""
 
     store: Store

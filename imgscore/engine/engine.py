@@ -10,7 +10,7 @@ from pathlib import Path
 from imgscore.config import Config
 from imgscore.embedders import devices, registry
 from imgscore.engine.backups import Keeper
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.engine.events import News
 from imgscore.engine.indexer import Looker
 from imgscore.engine.order_scheduler import Orderer
@@ -63,13 +63,13 @@ class Engine:
         pool = Pool(settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
         with store.read() as txn:
             news = News(store, txn)
-            self.house = House(store, config, heads, Watches.of(config), embedder, pool, news)
-            self.looker = Looker(self.house)
-            self.learner = Learner(self.house, txn)
-            self.drawer = Drawer(self.house)
-            self.keeper = Keeper(self.house)
-            self.tidier = Tidier(self.house)
-            self.orderer = Orderer(self.house, self.looker, txn)
+            self.ctx = EngineContext(store, config, heads, Watches.of(config), embedder, pool, news)
+            self.looker = Looker(self.ctx)
+            self.learner = Learner(self.ctx, txn)
+            self.drawer = Drawer(self.ctx)
+            self.keeper = Keeper(self.ctx)
+            self.tidier = Tidier(self.ctx)
+            self.orderer = Orderer(self.ctx, self.looker, txn)
             until = records.setting(txn, "paused_until_ns")
         self.looker.embed_missing()
         self.paused_until_ns = int(until) if until else 0
@@ -90,7 +90,7 @@ class Engine:
     @property
     def _state(self) -> tuple[int, int]:
         """What is different after every change that anybody would want to know of."""
-        return self.house.version, self.pending
+        return self.ctx.version, self.pending
 
     @property
     def paused(self) -> bool:
@@ -100,18 +100,18 @@ class Engine:
     def pause(self, until_ns: int) -> None:
         """Do nothing until then (ns since 1970; 0 = go on); kept over restarts."""
         text = str(until_ns) if until_ns else None
-        self.house.store.commit(lambda txn: records.set_setting(txn, "paused_until_ns", text))
+        self.ctx.store.commit(lambda txn: records.set_setting(txn, "paused_until_ns", text))
         self.paused_until_ns = until_ns
         if self.paused:
             self.orderer.rest()
-        self.house.news.tell("paused" if self.paused else "resumed")
-        self.house.changed()
+        self.ctx.news.tell("paused" if self.paused else "resumed")
+        self.ctx.changed()
 
     def save_power(self, saving: str) -> None:
         """Leave embedding and training for later, and why; "" = go on."""
         if saving != self.saving:
             self.saving = saving
-            self.house.changed()
+            self.ctx.changed()
 
     def retry(self) -> None:
         """What stood in the way is gone: go on at the next step."""
@@ -135,7 +135,7 @@ class Engine:
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
         until = min((at for at in times if at is not None), default=None)
         wait = None if until is None else min(max(0.0, until - time.monotonic()), MOST_SECONDS)
-        for task, answer in self.house.pool.answers(wait, wake):
+        for task, answer in self.ctx.pool.answers(wait, wake):
             try:
                 self._take(task, answer)
             except (StoreError, OSError) as error:
@@ -145,10 +145,10 @@ class Engine:
     def _next_times(self) -> list[float | None]:
         """When the rooms have something to do, in monotonic seconds."""
         now = time.monotonic()
-        before = self.house.pool.alive
-        workers_end = self.house.pool.rest(now)
-        if self.house.pool.alive != before:
-            self.house.changed()
+        before = self.ctx.pool.alive
+        workers_end = self.ctx.pool.rest(now)
+        if self.ctx.pool.alive != before:
+            self.ctx.changed()
         if self._retry_at > now:
             return [workers_end, self._retry_at]
         if self.paused:
@@ -173,12 +173,12 @@ class Engine:
 
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""
-        if self.looker.pending and (shortage := self.house.shortage):
+        if self.looker.pending and (shortage := self.ctx.shortage):
             self._stumble(f"{shortage}; free some", "disk")
             return
         saving = bool(self.saving)
         follows = self.looker.advance(now, asked_only=self.paused, saving=saving)
-        self.house.troubles.clear()
+        self.ctx.troubles.clear()
         for inbox, paths in follows.arrived.items():
             self.orderer.arrived(inbox, paths)
         for taste in follows.relearn:
@@ -200,18 +200,18 @@ class Engine:
 
     def _stumble(self, trouble: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""
-        if self.house.troubles.get(about) != trouble:
-            self.house.news.tell("trouble", reason=trouble)
-        self.house.troubles[about] = trouble
+        if self.ctx.troubles.get(about) != trouble:
+            self.ctx.news.tell("trouble", reason=trouble)
+        self.ctx.troubles[about] = trouble
         self._retry_at = time.monotonic() + RETRY_SECONDS
-        self.house.changed()
+        self.ctx.changed()
 
     def _take(self, task: Task, answer: Answer) -> None:
-        self.house.changed()
+        self.ctx.changed()
         if isinstance(answer, Noted):
             self._note(answer)
             return
-        self.house.news.answered(task, answer)
+        self.ctx.news.answered(task, answer)
         if isinstance(answer, Stuck):
             self._stumble(f"{answer.reason}; {answer.remedy}", "model")
         match task:
@@ -245,14 +245,14 @@ class Engine:
 
     def _note(self, note: Noted) -> None:
         """Every worker finds the same out; the user hears it once."""
-        if self.house.notes.get(note.about) != note.text:
-            self.house.notes[note.about] = note.text
-            self.house.news.tell("trouble", reason=note.text)
+        if self.ctx.notes.get(note.about) != note.text:
+            self.ctx.notes[note.about] = note.text
+            self.ctx.news.tell("trouble", reason=note.text)
             logger.warning("%s", note.text)
 
     def close(self) -> None:
         """End the workers; what they hold is looked at again next time."""
-        self.house.pool.close()
+        self.ctx.pool.close()
 
     def __enter__(self) -> "Engine":
         return self

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imgscore.engine import ingest
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.engine.ingest import Consequences
 from imgscore.engine.reembed import CatchUp
 from imgscore.engine.trash import Deletions
@@ -48,9 +48,9 @@ class Ticket:
 class Looker:
     """Knows what is still to be looked at. Times are seconds of the monotonic clock."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.hints = Hints(house.config.daemon.settle)
+    def __init__(self, ctx: EngineContext) -> None:
+        self.ctx = ctx
+        self.hints = Hints(ctx.config.daemon.settle)
         self.offline: set[bytes] = set()
         """roots that are not there"""
         self._queue = LookQueue()
@@ -64,8 +64,8 @@ class Looker:
         self._scans: list[tuple[bytes, Iterator[Slice]]] = []
         self._found: list[tuple[Look, Looked]] = []
         self._found_since = 0.0
-        self.catch_up = CatchUp(house)
-        self.deletions = Deletions(house, self.ask)
+        self.catch_up = CatchUp(ctx)
+        self.deletions = Deletions(ctx, self.ask)
 
     # ---- hints
 
@@ -76,29 +76,29 @@ class Looker:
 
     def hint(self, path: bytes) -> None:
         """Something may have happened at `path`, a file or nothing."""
-        if is_image_name(os.path.split(path)[1]) and not self.house.watches.hides(path):
+        if is_image_name(os.path.split(path)[1]) and not self.ctx.watches.hides(path):
             self.hints.add(path, time.monotonic())
-            if not self._expects and not self.house.pool.alive:
+            if not self._expects and not self.ctx.pool.alive:
                 seen = look_at(path)
                 self._expects = seen is not None and self._is_news(path, seen)
 
     def hint_tree(self, root: bytes) -> None:
         """Anything may have happened under `root`."""
-        if self.house.watches.hides(root + b"/"):
+        if self.ctx.watches.hides(root + b"/"):
             return
         self.deletions.hint()
         if any(within(root, one) for one, _ in self._scans[1:]):
             return  # none but the first has begun
         self._scans = [(one, scan) for one, scan in self._scans if not within(one, root)]
-        if len(self._scans) >= MOST_SCANS and root not in self.house.watches.roots():
+        if len(self._scans) >= MOST_SCANS and root not in self.ctx.watches.roots():
             self.hint_all()
             return
-        slices = scan(self.house.store, self.house.watches, root, DECODER_VERSION)
+        slices = scan(self.ctx.store, self.ctx.watches, root, DECODER_VERSION)
         self._scans.append((root, slices))
 
     def hint_all(self) -> None:
         """Compare everything watched with the store."""
-        for root in self.house.watches.roots():
+        for root in self.ctx.watches.roots():
             self.hint_tree(root)
 
     def ask(self, path: bytes, taste: str) -> Ticket:
@@ -138,7 +138,7 @@ class Looker:
     def next_time(self, now: float, *, saving: bool = False) -> float | None:
         """When `advance` has something to do."""
         queued = self._queue.has("teaches" if saving else "again")
-        if self._scans or (queued and self.house.pool.has_room()):
+        if self._scans or (queued and self.ctx.pool.has_room()):
             return now
         times = [self.hints.next_due(), self.deletions.next_time(now, saving=saving)]
         if self._found:
@@ -159,7 +159,7 @@ class Looker:
             self._scan_slice(now)
             self._look_at_hints(now)
             if self._expects and not saving:
-                self.house.pool.warm_up()
+                self.ctx.pool.warm_up()
             self._expects = False
         self._hand_out("asked" if asked_only else "teaches" if saving else "again")
         follows = self._commit_found(now)
@@ -188,7 +188,7 @@ class Looker:
         for folder in part.unlisted:
             reason = f"cannot be listed: {folder.reason}"
             self._fail(folder.path, reason, "check the folder's permissions")
-        self.house.changed()
+        self.ctx.changed()
 
     def _look_at_hints(self, now: float) -> None:
         gone: list[bytes] = []
@@ -199,7 +199,7 @@ class Looker:
                 gone.append(path)
             elif self._is_news(path, seen):
                 self._queue.add(path, self._urgency(path))
-                self.house.changed()
+                self.ctx.changed()
         if gone:
             self._gone(gone)
 
@@ -208,15 +208,15 @@ class Looker:
             for path in paths:
                 ingest.mark_gone(txn, path)
 
-        self.house.store.commit(mark)
+        self.ctx.store.commit(mark)
         self.deletions.hint()
         self.catch_up.done(paths)
-        self.house.changed()
+        self.ctx.changed()
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
         """Whether the store does not know the file as it is now."""
-        place = self.house.watches.locate(path)
-        with self.house.store.read() as txn:
+        place = self.ctx.watches.locate(path)
+        with self.ctx.store.read() as txn:
             failure = records.failure(txn, path)
             known = sightings.find(txn, path)
         if failure is not None:
@@ -231,20 +231,20 @@ class Looker:
         )
 
     def _hand_out(self, last: Urgency) -> None:
-        if not len(self._queue) or not self.house.pool.has_room():
+        if not len(self._queue) or not self.ctx.pool.has_room():
             return
-        watches = self.house.watches
-        heads = {watch.taste: self.house.head(watch.taste) for watch in watches.all}
-        while self.house.pool.has_room():
+        watches = self.ctx.watches
+        heads = {watch.taste: self.ctx.head(watch.taste) for watch in watches.all}
+        while self.ctx.pool.has_room():
             path = self._queue.take(last)
             if path is None:
                 return
             place, asked = watches.locate(path), self._asked.get(path)
             if place is not None or asked:
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
-                head = heads[taste] if taste in heads else self.house.head(taste)
+                head = heads[taste] if taste in heads else self.ctx.head(taste)
                 try:
-                    self.house.pool.submit(Look(path, taste, head))
+                    self.ctx.pool.submit(Look(path, taste, head))
                 except NoWorkerError:
                     self._queue.add(path, self._urgency(path))
                     raise
@@ -254,7 +254,7 @@ class Looker:
         """Why a path is to be looked at."""
         if path in self._asked:
             return "asked"
-        place = self.house.watches.locate(path)
+        place = self.ctx.watches.locate(path)
         return "inbox" if place is None or place.role == "inbox" else "teaches"
 
     def take(self, task: Look, answer: Answer) -> None:
@@ -276,9 +276,9 @@ class Looker:
                 self.looked += 1
                 logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
             case Stuck():
-                if self.house.watches.locate(task.path) is not None:
+                if self.ctx.watches.locate(task.path) is not None:
                     self._queue.add(task.path, self._urgency(task.path))
-            case _ if self.house.watches.locate(task.path) is None:
+            case _ if self.ctx.watches.locate(task.path) is None:
                 again = False  # not ours to follow: whoever asked has the answer
             case Unreadable(reason, remedy) | Refused(reason, remedy):
                 self._fail(task.path, reason, remedy)
@@ -292,7 +292,7 @@ class Looker:
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
         seen = look_at(path) or Fingerprint(0, 0, 0, 0, 0)
         failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
-        self.house.store.commit(lambda txn: records.record_failure(txn, failure))
+        self.ctx.store.commit(lambda txn: records.record_failure(txn, failure))
         self.catch_up.done([path])
 
     def _commit_found(self, now: float) -> Consequences:
@@ -300,13 +300,13 @@ class Looker:
         more = bool(self._out)
         if not self._found or (len(self._found) < BATCH and not waited and more):
             return Consequences()
-        house, batch = self.house, self._found
-        done = house.store.commit(
+        ctx, batch = self.ctx, self._found
+        done = ctx.store.commit(
             lambda txn: ingest.take_in(
-                txn, batch, house.watches, house.embedder.images, DECODER_VERSION
+                txn, batch, ctx.watches, ctx.embedder.images, DECODER_VERSION
             )
         )
         self._found = []
         self.catch_up.done(task.path for task, _ in batch)
-        house.changed()
+        ctx.changed()
         return done

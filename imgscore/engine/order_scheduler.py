@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from imgscore.engine import apply
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.engine.indexer import Looker
 from imgscore.engine.order_jobs import Errand, OrderState
 from imgscore.errors import ImgscoreError, StoreError
@@ -38,11 +38,11 @@ ABOUT = "order"
 class Orderer:
     """Knows every inbox's order. Times are seconds of the monotonic clock."""
 
-    def __init__(self, house: House, looker: Looker, txn: Txn) -> None:
-        self.house = house
+    def __init__(self, ctx: EngineContext, looker: Looker, txn: Txn) -> None:
+        self.ctx = ctx
         self._looker = looker
-        self._states = {watch.inbox: OrderState(watch) for watch in house.watches.all}
-        self._restores = set(_left(txn, house.watches))
+        self._states = {watch.inbox: OrderState(watch) for watch in ctx.watches.all}
+        self._restores = set(_left(txn, ctx.watches))
         self._errands: list[Errand] = []
         self._refusals: dict[bytes, tuple[Fingerprint, TouchError]] = {}
         self._held = {inbox for inbox in self._states if records.setting(txn, _hold(inbox))}
@@ -84,9 +84,9 @@ class Orderer:
         if held == (inbox in self._held):
             return
         value = "yes" if held else None
-        self.house.store.commit(lambda txn: records.set_setting(txn, _hold(inbox), value))
+        self.ctx.store.commit(lambda txn: records.set_setting(txn, _hold(inbox), value))
         (self._held.add if held else self._held.discard)(inbox)
-        self.house.changed()
+        self.ctx.changed()
 
     def planned(self, inbox: bytes) -> list[Intended]:
         """In a dry run: the touches that would put an inbox in order."""
@@ -120,16 +120,16 @@ class Orderer:
 
     def _begin(self, errand: Errand) -> Errand:
         self._errands.append(errand)
-        self.house.changed()
+        self.ctx.changed()
         return errand
 
     def _end(self, errand: Errand, error: ImgscoreError | None = None) -> None:
         self._errands = [one for one in self._errands if one is not errand]
         errand.done, errand.error = True, error
-        self.house.notes.pop(ABOUT, None)
+        self.ctx.notes.pop(ABOUT, None)
         if error is not None and not errand.asked:
-            self.house.notes[ABOUT] = f"{error.message}; {error.remedy}"
-        self.house.changed()
+            self.ctx.notes[ABOUT] = f"{error.message}; {error.remedy}"
+        self.ctx.changed()
 
     def rest(self) -> None:
         """A pause begins: what nobody asked for is planned again after it."""
@@ -148,7 +148,7 @@ class Orderer:
         inbox = state.watch.inbox
         if not state.due or inbox in self._held or not self._looker.is_online(inbox):
             return False
-        return bool(self.house.ordering_head(state.watch.taste))
+        return bool(self.ctx.ordering_head(state.watch.taste))
 
     @property
     def pending(self) -> int:
@@ -176,11 +176,11 @@ class Orderer:
         return (
             errand.parts is None
             and errand.newcomers is None
-            and (bool(errand.run) or (self._plan_is_long() and self.house.pool.thinking))
+            and (bool(errand.run) or (self._plan_is_long() and self.ctx.pool.thinking))
         )
 
     def _plan_is_long(self) -> bool:
-        with self.house.store.read() as txn:
+        with self.ctx.store.read() as txn:
             return len(txn.table("sightings")) > MANY
 
     def _time(self, state: OrderState, now: float) -> float:
@@ -195,7 +195,7 @@ class Orderer:
                 self._put_back()
             for state in self._states.values():
                 if self._is_due(state) and self._time(state, now) <= now:
-                    head, dry_run = self._head(state.watch), self.house.config.dry_run
+                    head, dry_run = self._head(state.watch), self.ctx.config.dry_run
                     self._begin(Errand(None, state.watch, head, state.newcomers, dry_run=dry_run))
                     state.due, state.newcomers, state.done_at = False, set(), now
         errand = self._next_errand(asked_only)
@@ -206,7 +206,7 @@ class Orderer:
                 self._stumble(errand, error)
 
     def _head(self, watch: Watch) -> str:
-        return self.house.ordering_head(watch.taste)
+        return self.ctx.ordering_head(watch.taste)
 
     def _stumble(self, errand: Errand, error: StoreError | OSError) -> None:
         """The store cannot take it, as on a full disk: it stays due; who asked for it is told."""
@@ -231,10 +231,10 @@ class Orderer:
                 self._states[errand.order.inbox].standing = None
             if self._plan_is_long():
                 task = Plan(errand.order, errand.head, list(self.refusals()))
-                if self.house.pool.submit(task):
+                if self.ctx.pool.submit(task):
                     errand.run = time.time_ns()
                 return
-            store, leave = self.house.store, self.refusals()
+            store, leave = self.ctx.store, self.refusals()
             planned = plan_inbox.intended(store, errand.order, errand.head, leave)
             touches, errand.lineup = planned.touches, planned.lineup
             self._record_ties(errand.order, planned.ties if planned.fresh else None)
@@ -256,7 +256,7 @@ class Orderer:
         standing = self._states[watch.inbox].standing
         if standing is None or standing[0] != head:
             return None
-        store, lineup, leave = self.house.store, standing[1], self.refusals()
+        store, lineup, leave = self.ctx.store, standing[1], self.refusals()
         touches = plan_inbox.arrivals(store, watch, head, lineup, sorted(newcomers), leave)
         return None if touches is None else apply.arrange(store, touches, head)
 
@@ -268,7 +268,7 @@ class Orderer:
 
     def _record_ties(self, watch: Watch, ties: Ties | None) -> None:
         if ties is not None:
-            self.house.store.commit(lambda txn: records.record_ties(txn, watch.inbox, ties))
+            self.ctx.store.commit(lambda txn: records.record_ties(txn, watch.inbox, ties))
 
     def _did(self, errand: Errand, result: Any) -> None:
         """A part was done: what was refused is left alone, what has changed is looked at again."""
@@ -279,7 +279,7 @@ class Orderer:
                 self._refused(error.path, error)
         if errand.asked:
             errand.results.append(result)
-        self.house.changed()
+        self.ctx.changed()
 
     def _finish(self, errand: Errand) -> None:
         if errand.order is not None:
@@ -319,19 +319,19 @@ class Orderer:
         if errand.dry_run:
             errand.planned += touches
         elif touches and not self._is_stale(errand):
-            self._did(errand, apply.do(self.house.store, touches, errand.run, task.head))
+            self._did(errand, apply.do(self.ctx.store, touches, errand.run, task.head))
 
     # ---- dates given back
 
     def _put_back(self) -> None:
         """A part of what is to have its own date back."""
         files = set(islice(self._restores, apply.CHUNK))
-        if not self.house.config.dry_run:
+        if not self.ctx.config.dry_run:
             self._put_back_now(files)
         self._restores -= files  # not before: a full disk leaves them due
 
     def _put_back_now(self, files: set[tuple[bytes, bytes]]) -> None:
-        store = self.house.store
+        store = self.ctx.store
         with store.read() as txn:
             held = [(digest, originals.at(txn, digest, path)) for digest, path in files]
         wanted = [(digest, original) for digest, original in held if original is not None]

@@ -7,7 +7,7 @@ import os
 import time
 
 from imgscore import paths
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.store import retention
 from imgscore.store.retention import Outlived
 from imgscore.workers.messages import Answer, Crashed, Tidied, Tidy
@@ -21,8 +21,8 @@ MOST_BYTES = 10**9
 class Tidier:
     """Knows what is still to be dropped."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, ctx: EngineContext) -> None:
+        self.ctx = ctx
         self._due = False
         self._left: Outlived | None = None
 
@@ -38,11 +38,11 @@ class Tidier:
         """Drop a slice, or ask what is to be dropped."""
         found, now_ns = self._left, time.time_ns()
         if found is not None:
-            left = self.house.store.commit(lambda txn: retention.forget(txn, found, now_ns, SLICE))
+            left = self.ctx.store.commit(lambda txn: retention.forget(txn, found, now_ns, SLICE))
             self._left = left if any(left) else None
-        elif self._due and not self.house.pool.thinking:
+        elif self._due and not self.ctx.pool.thinking:
             thumbnails = os.fsencode(paths.report_folder() / "thumbnails")
-            self._due = not self.house.pool.submit(Tidy(thumbnails, MOST_BYTES))
+            self._due = not self.ctx.pool.submit(Tidy(thumbnails, MOST_BYTES))
 
     def take(self, answer: Answer) -> None:
         """What a worker found. What went wrong is tried again tomorrow."""

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable
 
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.failpoints import step
 from imgscore.store import name_vectors, records, sightings, vectors
 from imgscore.store.store import Txn
@@ -20,8 +20,8 @@ COMPLETE = "complete_embedder"
 class CatchUp:
     """The files to embed again. Call `collect` before use, and whenever a disk has come back."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, ctx: EngineContext) -> None:
+        self.ctx = ctx
         self._missing: set[bytes] = set()
         self._unreachable = False
         self._known = 0
@@ -30,8 +30,8 @@ class CatchUp:
 
     def collect(self) -> Iterable[bytes]:
         """Paths that are there and lack a vector. Costs nothing where the embedder is the same."""
-        embedder, locate = self.house.embedder.id, self.house.watches.locate
-        with self.house.store.read() as txn:
+        embedder, locate = self.ctx.embedder.id, self.ctx.watches.locate
+        with self.ctx.store.read() as txn:
             if records.setting(txn, COMPLETE) == embedder:
                 return ()
             present = [(one.path, one.digest) for one in sightings.every(txn)]
@@ -45,7 +45,7 @@ class CatchUp:
         return list(self._missing)
 
     def _lacks(self, txn: Txn, path: bytes, digest: bytes) -> bool:
-        spec = self.house.embedder
+        spec = self.ctx.embedder
         if not vectors.known(txn, spec.images, digest):
             return True
         key = name_vectors.key(spec.images, spec.names, path)
@@ -72,9 +72,9 @@ class CatchUp:
     def _mark(self) -> None:
         """Write down under which embedder everything is there; nothing, while something lacks."""
         whole = not self._missing and not self._unreachable
-        value = self.house.embedder.id if whole else None
-        self.house.store.commit(lambda txn: records.set_setting(txn, COMPLETE, value))
-        self.house.changed()
+        value = self.ctx.embedder.id if whole else None
+        self.ctx.store.commit(lambda txn: records.set_setting(txn, COMPLETE, value))
+        self.ctx.changed()
 
     def progress(self) -> dict[str, int | float | None] | None:
         """How far it is: files done, files in all, seconds left; None when it is over."""

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.workers.messages import Answer, Draw
 
 
@@ -18,8 +18,8 @@ class DrawTicket:
 class Drawer:
     """Knows which thumbnails are still to be made."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, ctx: EngineContext) -> None:
+        self.ctx = ctx
         self._waiting: deque[DrawTicket] = deque()
         self._out: list[DrawTicket] = []
 
@@ -30,7 +30,7 @@ class Drawer:
 
     def advance(self) -> None:
         """Hand out what workers have room for."""
-        while self._waiting and self.house.pool.submit(self._waiting[0].task):
+        while self._waiting and self.ctx.pool.submit(self._waiting[0].task):
             self._out.append(self._waiting.popleft())
 
     def take(self, task: Draw, answer: Answer) -> None:

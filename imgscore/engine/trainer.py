@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.errors import ImgscoreError, error_of
 from imgscore.failpoints import step
 from imgscore.paths import head_file
@@ -80,14 +80,14 @@ class StudyTicket:
 class Learner:
     """Knows every taste's state. Times are seconds of the monotonic clock."""
 
-    def __init__(self, house: House, txn: Txn) -> None:
-        self.house = house
-        self.tastes = {watch.taste: TasteState() for watch in house.watches.all}
+    def __init__(self, ctx: EngineContext, txn: Txn) -> None:
+        self.ctx = ctx
+        self.tastes = {watch.taste: TasteState() for watch in ctx.watches.all}
         self._studies: deque[StudyTicket] = deque()
         self._studying = False
         for taste, state in self.tastes.items():
             self._count(txn, taste)
-            head, embedder = records.current_head(txn, taste), house.embedder.id
+            head, embedder = records.current_head(txn, taste), ctx.embedder.id
             state.foreign = head is not None and head.embedder != embedder
             own = [one for one in records.heads(txn, taste) if one.embedder == embedder]
             newest = max((label.sequence for _, label in labels.every(txn, taste)), default=0)
@@ -103,19 +103,19 @@ class Learner:
     def relearn(self, taste: str, *, at_once: bool = False) -> None:
         """Labels have changed: train when they have been quiet for a while."""
         state = self.tastes.setdefault(taste, TasteState())
-        with self.house.store.read() as txn:
+        with self.ctx.store.read() as txn:
             self._count(txn, taste)
-        after = self.house.config.daemon.train_after
+        after = self.ctx.config.daemon.train_after
         wait = 0.0 if at_once else patience(state.keep + state.trash, after)
         state.due = time.monotonic() + wait
-        self.house.changed()
+        self.ctx.changed()
 
     def come_back(self) -> list[str]:
         """Every file has its vector: take up the heads that this embedder had. Which tastes did."""
         changed: list[str] = []
         for taste in [taste for taste, state in self.tastes.items() if state.foreign]:
-            with self.house.store.read() as txn:
-                head = records.head_under(txn, taste, self.house.embedder.id)
+            with self.ctx.store.read() as txn:
+                head = records.head_under(txn, taste, self.ctx.embedder.id)
             step("after switch")
             self.tastes[taste].foreign = False
             if head is not None:
@@ -139,7 +139,7 @@ class Learner:
         """How many trainings and scorings are due or under way."""
         return sum(
             (state.wants_training or state.training)
-            + (state.scoring or (state.unscored and bool(self.house.head(taste))))
+            + (state.scoring or (state.unscored and bool(self.ctx.head(taste))))
             for taste, state in self.tastes.items()
         )
 
@@ -152,7 +152,7 @@ class Learner:
     def _busy(self) -> bool:
         """Whether the one training worker is at work, for us or for the orderer."""
         own = self._studying or any(one.training or one.scoring for one in self.tastes.values())
-        return own or self.house.pool.thinking
+        return own or self.ctx.pool.thinking
 
     def next_time(self, now: float, *, may_train: bool) -> float | None:
         """When `advance` has something to do; None while the one training worker is at work."""
@@ -160,7 +160,7 @@ class Learner:
             return None
         if self._studies:
             return now
-        if any(state.unscored and self.house.head(taste) for taste, state in self.tastes.items()):
+        if any(state.unscored and self.ctx.head(taste) for taste, state in self.tastes.items()):
             return now
         dues = [state.due for state in self.tastes.values() if state.wants_training and may_train]
         return min((due for due in dues if due is not None), default=None)
@@ -168,7 +168,7 @@ class Learner:
     def advance_studies(self) -> None:
         """Hand out the next question."""
         if self._studies and not self._studying:
-            self._studying = self.house.pool.submit(self._studies[0].task)
+            self._studying = self.ctx.pool.submit(self._studies[0].task)
 
     def take_study(self, answer: Answer) -> None:
         """A part of the answer to the question that was handed out."""
@@ -192,30 +192,30 @@ class Learner:
         """Hand out trainings and scorings that are due."""
         for taste, state in self.tastes.items():
             if may_train and state.wants_training and state.due is not None and state.due <= now:
-                if self.house.pool.submit(Train(taste, self.house.config.head)):
+                if self.ctx.pool.submit(Train(taste, self.ctx.config.head)):
                     state.due, state.training = None, True
             elif state.unscored and not state.scoring:
                 self._score(taste, state)
 
     def _score(self, taste: str, state: TasteState) -> None:
-        head = self.house.head(taste)
+        head = self.ctx.head(taste)
         if not head or self._busy:
             return
         digests = self._unscored(taste, head)
-        if not digests or self.house.pool.submit(Rescore(taste, head, digests)):
+        if not digests or self.ctx.pool.submit(Rescore(taste, head, digests)):
             state.unscored, state.scoring = False, bool(digests)
 
     def _unscored(self, taste: str, head: str) -> list[bytes]:
         """Digests in the inboxes of a taste that have a vector but no score under the head."""
-        inboxes = [watch.inbox for watch in self.house.watches.all if watch.taste == taste]
-        with self.house.store.read() as txn:
+        inboxes = [watch.inbox for watch in self.ctx.watches.all if watch.taste == taste]
+        with self.ctx.store.read() as txn:
             if all(
                 counts.scored(txn, inbox, taste, head) == counts.files(txn, inbox, "inbox")
                 for inbox in inboxes
             ):
                 return []  # and no file was looked at
             is_scored = records.is_scored(txn, taste, head)
-            has_vector = vectors.knows(txn, self.house.embedder.images)
+            has_vector = vectors.knows(txn, self.ctx.embedder.images)
             return [
                 digest
                 for digest in sightings.digests(txn, inboxes)
@@ -229,8 +229,8 @@ class Learner:
         match answer:
             case Trained(record):
                 state.trouble = ""
-                before = self.house.head(task.taste)
-                self.house.store.commit(lambda txn: records.record_head(txn, record))
+                before = self.ctx.head(task.taste)
+                self.ctx.store.commit(lambda txn: records.record_head(txn, record))
                 if record.accepted:
                     self._retire(task.taste, before)
                 self._forget_old_heads(task.taste)
@@ -245,23 +245,23 @@ class Learner:
 
     def _forget_old_heads(self, taste: str) -> None:
         """A head is megabytes, and every training makes one: keep the last, and those in use."""
-        with self.house.store.read() as txn:
+        with self.ctx.store.read() as txn:
             heads = records.heads(txn, taste)
             used = records.heads_in_use(txn, taste)
         for one in heads[:-KEPT_HEADS]:
             if one.version not in used:
-                head_file(self.house.heads, taste, one.version).unlink(missing_ok=True)
+                head_file(self.ctx.heads, taste, one.version).unlink(missing_ok=True)
 
     def use_head(self, taste: str, version: str) -> None:
         """Score and order with another head of the same taste."""
-        before = self.house.head(taste)
-        self.house.store.commit(lambda txn: records.use_head(txn, taste, version))
+        before = self.ctx.head(taste)
+        self.ctx.store.commit(lambda txn: records.use_head(txn, taste, version))
         self._retire(taste, before)
 
     def _retire(self, taste: str, before: str) -> None:
         """Scores of a head that is no longer used can be had again from the vectors."""
-        if before and before != self.house.head(taste):
-            self.house.store.commit(lambda txn: records.forget_unused_scores(txn, taste))
+        if before and before != self.ctx.head(taste):
+            self.ctx.store.commit(lambda txn: records.forget_unused_scores(txn, taste))
         self.rescore(taste)
 
     def take_again(self, task: Train | Rescore) -> None:
@@ -278,7 +278,7 @@ class Learner:
         match answer:
             case Scored(scores, last):
                 state.scoring = not last
-                self.house.store.commit(
+                self.ctx.store.commit(
                     lambda txn: records.record_scores(txn, task.taste, task.head, scores)
                 )
                 return last

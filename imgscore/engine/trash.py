@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgscore import paths
 from imgscore.engine import siblings
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.errors import StoreError
 from imgscore.images.formats import is_image_name
 from imgscore.reconcile import xdg_trash
@@ -52,10 +52,10 @@ class Deletions:
     `ask` has a worker look at a file. Without a watch that wants it, all of this does nothing.
     """
 
-    def __init__(self, house: House, ask: Callable[[bytes, str], Ticket]) -> None:
-        self.house = house
+    def __init__(self, ctx: EngineContext, ask: Callable[[bytes, str], Ticket]) -> None:
+        self.ctx = ctx
         self._ask = ask
-        self._watched = house.watches.with_deletions()
+        self._watched = ctx.watches.with_deletions()
         self._due: float | None = None
         self._look: Iterator[list[Deleted]] | None = None
         self._unknown: deque[Deleted] = deque()
@@ -74,7 +74,7 @@ class Deletions:
     def hint(self) -> None:
         """Something may have come into the trash, or left it."""
         if self._watched:
-            self._due = time.monotonic() + self.house.config.daemon.settle
+            self._due = time.monotonic() + self.ctx.config.daemon.settle
 
     def trashes(self) -> list[Trash]:
         """The trash folders that are there, and can hold what was deleted from the watches."""
@@ -151,7 +151,7 @@ class Deletions:
 
     def _known(self, one: Deleted) -> bytes | None:
         """The digest where the file was seen before it was deleted, and only moved since."""
-        with self.house.store.read() as txn:
+        with self.ctx.store.read() as txn:
             sighting = sightings.find(txn, one.origin)
         if sighting is None or _content(sighting.seen) != _content(one.seen):
             return None
@@ -192,7 +192,7 @@ class Deletions:
     def _news(self, trash: Trash, entry: Entry) -> tuple[list[Deleted], bool]:
         """The new images of an entry, and whether nothing of it is still on its way."""
         origin = xdg_trash.origin(trash, entry)
-        if origin is None or self.house.watches.locate(origin) is None:
+        if origin is None or self.ctx.watches.locate(origin) is None:
             return [], True
         if os.path.isdir(entry.path) and not os.path.islink(entry.path):
             files = [one for one in walk(entry.path) if isinstance(one, Found)]
@@ -208,7 +208,7 @@ class Deletions:
             and self._failed.get(path) != seen
             and (place := self._place(at, origin))
         ]
-        with self.house.store.read() as txn:
+        with self.ctx.store.read() as txn:
             known = [trashed_files.find(txn, one.path) for one in news]
         news = [
             one
@@ -225,7 +225,7 @@ class Deletions:
 
         Who deletes such a place as a whole has had enough of it, and not of each image.
         """
-        watches = self.house.watches
+        watches = self.ctx.watches
         place, folder = watches.locate(path), watches.folder(path)
         if place is None or folder is None or watches.hides(path) or within(folder, deleted):
             return None
@@ -233,11 +233,11 @@ class Deletions:
 
     def _holds_still(self, seen: Fingerprint) -> bool:
         age_ns = time.time_ns() - seen.ctime_ns
-        return age_ns < 0 or age_ns >= self.house.config.daemon.settle * 1e9
+        return age_ns < 0 or age_ns >= self.ctx.config.daemon.settle * 1e9
 
     def _mark_gone(self) -> None:
         self._failed = {path: seen for path, seen in self._failed.items() if look_at(path) == seen}
-        with self.house.store.read() as txn:
+        with self.ctx.store.read() as txn:
             gone = [
                 one.path
                 for one in trashed_files.present(txn)
@@ -249,7 +249,7 @@ class Deletions:
                 for path in gone:
                     trashed_files.mark_gone(txn, path)
 
-            self.house.store.commit(mark)
+            self.ctx.store.commit(mark)
 
     # ---- labels
 
@@ -261,8 +261,8 @@ class Deletions:
                 one.place.watch.taste for one, digest in found if self._record(txn, one, digest)
             }
 
-        tastes = self.house.store.commit(record)
-        self.house.changed()
+        tastes = self.ctx.store.commit(record)
+        self.ctx.changed()
         return tastes
 
     def _record(self, txn: Txn, one: Deleted, digest: bytes) -> bool:
@@ -281,7 +281,7 @@ class Deletions:
     def _copy_stays(self, txn: Txn, taste: str, digest: bytes) -> bool:
         """Whether the digest still stands in an inbox or a keep folder of the taste."""
         for sighting in sightings.of_digest(txn, digest):
-            place, seen = self.house.watches.locate(sighting.path), look_at(sighting.path)
+            place, seen = self.ctx.watches.locate(sighting.path), look_at(sighting.path)
             if place is None or place.role == "trash" or place.watch.taste != taste:
                 continue
             if seen is not None and _content(seen) == _content(sighting.seen):
@@ -296,7 +296,7 @@ class Deletions:
             return True
         if label is None or label.label != "keep":
             return False
-        kept = self.house.watches.locate(label.path)
+        kept = self.ctx.watches.locate(label.path)
         return kept is not None and kept.role == "keep" and os.path.lexists(label.path)
 
 

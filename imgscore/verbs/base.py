@@ -75,7 +75,7 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
     for message in steps:
         if message is None:
             engine.step(0.25)
-            for about, trouble in engine.house.troubles.items():
+            for about, trouble in engine.ctx.troubles.items():
                 kind = StoreError if about in ("store", "disk") else ImgscoreError
                 raise kind(trouble, "try again then")
         else:
@@ -84,10 +84,10 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
 
 def a_step(engine: Engine) -> Steps:
     """Let the work go on. Raises StoreError where the store takes nothing, as on a full disk."""
-    if engine.house.stuck:
+    if engine.ctx.stuck:
         engine.retry()  # it may have been mended since
         yield None
-        if trouble := engine.house.stuck:
+        if trouble := engine.ctx.stuck:
             raise StoreError(trouble, "try again then")
         return
     yield None

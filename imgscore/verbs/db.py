@@ -29,7 +29,7 @@ def run(engine: Engine, request: Request) -> Steps:
 
 
 def _check(engine: Engine) -> Iterator[Row]:
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         for finding in checks.every(txn):
             yield {
                 "what": finding.what,
@@ -40,10 +40,10 @@ def _check(engine: Engine) -> Iterator[Row]:
 
 def _drop(engine: Engine, embedder: str) -> Row:
     """Forget an embedder's vectors and what its heads said; labels, traits and heads stay."""
-    store = engine.house.store
+    store = engine.ctx.store
     with store.read() as txn:
         known = vectors.embedders(txn)
-    if embedder == engine.house.embedder.images:
+    if embedder == engine.ctx.embedder.images:
         raise UsageError(
             f"{embedder} is in use", "use another model first: imgscore model use NAME"
         )
@@ -63,5 +63,5 @@ def _drop(engine: Engine, embedder: str) -> Row:
                 records.forget_scores(txn, head.taste, head.version)
 
     store.commit(drop)
-    engine.house.changed()
+    engine.ctx.changed()
     return {"dropped": embedder, "vectors": known[embedder].count, "error": None}

@@ -40,20 +40,20 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """One row: positions in `listed` to be embedded, and [position, reason, remedy] of failures."""
-    house = engine.house
-    if request.embedder != house.embedder.images:
+    ctx = engine.ctx
+    if request.embedder != ctx.embedder.images:
         raise ImgscoreError(
-            f"the store is embedded with {house.embedder.images} now, not {request.embedder}",
+            f"the store is embedded with {ctx.embedder.images} now, not {request.embedder}",
             "run the command again: it takes the model of the config",
         )
     if request.found:
-        if shortage := house.shortage:
+        if shortage := ctx.shortage:
             raise StoreError(shortage, "free some")
-        house.store.commit(lambda txn: _take(txn, request))
-        house.changed()
+        ctx.store.commit(lambda txn: _take(txn, request))
+        ctx.changed()
     lacking: list[int] = []
     failed: list[tuple[int, str, str]] = []
-    with house.store.read() as txn:
+    with ctx.store.read() as txn:
         for position, (name, seen) in enumerate(request.listed):
             known = _known(txn, os.fsencode(name), seen)
             if known is not None and known.reason:

@@ -17,5 +17,5 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """One row: held-out figures with intervals, the learning curve, what 2 × the labels bring."""
     taste = taste_or_first(engine, request.taste)
-    (found,) = yield from answer(engine, "evaluate", taste, recipe=engine.house.config.head)
+    (found,) = yield from answer(engine, "evaluate", taste, recipe=engine.ctx.config.head)
     yield Result({"taste": taste, **found, "error": None})

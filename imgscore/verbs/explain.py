@@ -21,7 +21,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """One row: score, interval, the nearest keeps and trashes, versions; or the reason for none."""
-    house, path = engine.house, whole_path(request.file)
+    ctx, path = engine.ctx, whole_path(request.file)
     taste = taste_of(engine, path, request.taste)
     ticket = engine.looker.ask(path, taste)
     while ticket.answer is None:
@@ -29,12 +29,12 @@ def run(engine: Engine, request: Request) -> Steps:
     row = {
         "path": shown(path),
         "taste": taste,
-        "head": house.head(taste) or None,
-        "embedder": house.embedder.id,
+        "head": ctx.head(taste) or None,
+        "embedder": ctx.embedder.id,
     }
     looked = ticket.answer
     reason = problem(ticket)
-    if reason is None and not house.head(taste):
+    if reason is None and not ctx.head(taste):
         state = engine.learner.tastes.get(taste)
         reason = f"no head yet: {(state.missing if state else '') or 'training is under way'}"
     if reason is not None or not isinstance(looked, Looked):
@@ -47,7 +47,7 @@ def run(engine: Engine, request: Request) -> Steps:
     )
     for side in ("keeps", "trashes"):
         found[side] = with_paths(engine, taste, found[side])
-    with house.store.read() as txn:
+    with ctx.store.read() as txn:
         traits = records.traits(txn, looked.digest)
     yield Result(
         {
@@ -61,5 +61,5 @@ def run(engine: Engine, request: Request) -> Steps:
 
 
 def _is_stored(engine: Engine, digest: bytes) -> bool:
-    with engine.house.store.read() as txn:
-        return vectors.known(txn, engine.house.embedder.images, digest)
+    with engine.ctx.store.read() as txn:
+        return vectors.known(txn, engine.ctx.embedder.images, digest)

@@ -28,8 +28,8 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """A row a head, oldest first; or the head that is now in use."""
     taste = taste_or_first(engine, request.taste)
-    house = engine.house
-    with house.store.read() as txn:
+    ctx = engine.ctx
+    with ctx.store.read() as txn:
         heads = records.heads(txn, taste)
         current = records.current_head(txn, taste)
     in_use = current.version if current is not None else None
@@ -44,12 +44,12 @@ def run(engine: Engine, request: Request) -> Steps:
         raise ImgscoreError(
             f"taste {taste!r} has no head {request.version!r}", "see: imgscore heads list"
         )
-    if chosen.embedder != house.embedder.id:
+    if chosen.embedder != ctx.embedder.id:
         raise ImgscoreError(
             f"head {chosen.version} was trained on {chosen.embedder}",
             "switch to that embedder first: imgscore model use",
         )
-    if not head_file(house.heads, taste, chosen.version).exists():
+    if not head_file(ctx.heads, taste, chosen.version).exists():
         raise ImgscoreError(
             f"head {chosen.version} is too old: its file is gone", "use a later one, or train anew"
         )
@@ -60,21 +60,21 @@ def run(engine: Engine, request: Request) -> Steps:
 
 def _import(engine: Engine, taste: str, file: str) -> Steps:
     """Take a head that was trained elsewhere into use; the next training may replace it."""
-    house, name = engine.house, os.fsencode(file).decode(errors="replace")
+    ctx, name = engine.ctx, os.fsencode(file).decode(errors="replace")
     (found,) = yield from answer(engine, "import head", taste, file=os.fsencode(file))
-    with house.store.read() as txn:
+    with ctx.store.read() as txn:
         newest = labels.last_sequence(txn)
     record = HeadRecord(
         version=found["version"],
         taste=taste,
-        embedder=house.embedder.id,
+        embedder=ctx.embedder.id,
         created_ns=time.time_ns(),
         labels=0,
         label_sequence=newest,
         accepted=False,
         report={"kind": found["kind"], "reason": f"imported from {name}"},
     )
-    house.store.commit(lambda txn: records.record_head(txn, record))
+    ctx.store.commit(lambda txn: records.record_head(txn, record))
     engine.learner.use_head(taste, record.version)
     yield from until_idle(engine, "scoring")
     yield Result(_row(record, record.version))

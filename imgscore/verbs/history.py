@@ -26,7 +26,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """A row an event; `together`, with `dates`: how many were set at once."""
     folder = None if request.folder is None else os.path.realpath(whole_path(request.folder))
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         both = merge(_touches(txn), _labels(txn), key=lambda event: event[0], reverse=True)
         wanted = (row for _, path, row in both if folder is None or within(path, folder))
         rows = list(islice(_together(wanted) if request.together else wanted, request.limit))

@@ -32,7 +32,7 @@ def run(engine: Engine, request: Request) -> Steps:
         while True:
             rows, ticket.rows = ticket.rows, []
             if rows:
-                found = engine.house.store.commit(partial(_take, engine, taste, now_ns, rows))
+                found = engine.ctx.store.commit(partial(_take, engine, taste, now_ns, rows))
                 for name, count in found.items():
                     counts[name] += count
                 yield Progress("importing", counts["rows"], 0)
@@ -51,7 +51,7 @@ def run(engine: Engine, request: Request) -> Steps:
 
 def _take(engine: Engine, taste: str, now_ns: int, rows: list[Row], txn: Txn) -> dict[str, int]:
     pairs = [(row["sha256"], row["vector"]) for row in rows if row["vector"] is not None]
-    added = vectors.append(txn, engine.house.embedder.images, pairs)
+    added = vectors.append(txn, engine.ctx.embedder.images, pairs)
     learned = 0
     for row in rows:
         current = labels.current(txn, taste, row["sha256"])

@@ -65,10 +65,10 @@ def record(
                 continue
             current = labels.current(txn, ticket.taste, answer.digest)
             if (current.label if current else "clear") != label:
-                place = engine.house.watches.locate(ticket.path)
+                place = engine.ctx.watches.locate(ticket.path)
                 event = LabelEvent(now_ns, ticket.taste, answer.digest, label, source, ticket.path)
                 share = place is not None and place.watch.siblings
                 siblings.append_label(txn, event, share=share)
 
-    engine.house.store.commit(log)
+    engine.ctx.store.commit(log)
     return [answer.digest if isinstance(answer, Looked) else None for _, _, answer in answers]

@@ -17,15 +17,15 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row a model; then one for each embedder that only the store knows."""
-    house = engine.house
-    with house.store.read() as txn:
+    ctx = engine.ctx
+    with ctx.store.read() as txn:
         stored = {name: record.count for name, record in vectors.embedders(txn).items()}
     names = [registry.EMBEDDED, *catalogue.UFORM]
-    if house.config.model not in names:
-        names.append(house.config.model)
+    if ctx.config.model not in names:
+        names.append(ctx.config.model)
     rows = [_row(name) for name in names]
     for row in rows:
-        row["in_use"] = row["name"] == house.config.model
+        row["in_use"] = row["name"] == ctx.config.model
         row["vectors"] = stored.pop(row["embedder"], 0)
         yield Result(row)
     for embedder, count in sorted(stored.items()):

@@ -22,14 +22,14 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """A row a touch."""
     for watch in chosen(engine, request.folder):
-        head = engine.house.head(watch.taste)
+        head = engine.ctx.head(watch.taste)
         if not head:
             missing = engine.learner.tastes[watch.taste].missing
             raise ImgscoreError(
                 f"{shown(watch.inbox)} has no order yet: {missing or 'no head is trained'}",
                 "move files into keep/ and trash/, then: imgscore train",
             )
-        dry_run = request.dry_run or engine.house.config.dry_run
+        dry_run = request.dry_run or engine.ctx.config.dry_run
         if not dry_run:
             engine.orderer.hold(watch.inbox, held=False)
         errand = engine.orderer.order(watch, dry_run=dry_run)
@@ -81,7 +81,7 @@ def row(
 
 def chosen(engine: Engine, folder: str | None) -> list[Watch]:
     """The watch whose inbox holds the folder, or all. Raises UsageError outside of every watch."""
-    watches = engine.house.watches
+    watches = engine.ctx.watches
     if folder is None:
         return list(watches.all)
     path = whole_path(folder)

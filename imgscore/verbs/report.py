@@ -40,7 +40,7 @@ def run(engine: Engine, request: Request) -> Steps:
     folder, taste = None, taste_or_first(engine, request.taste)
     if request.folder is not None:
         folder = os.path.realpath(whole_path(request.folder))
-        place = engine.house.watches.locate(folder)
+        place = engine.ctx.watches.locate(folder)
         if place is None:
             raise UsageError(
                 f"{shown(folder)} is not in a watched folder", "watch it with: imgscore init INBOX"
@@ -68,7 +68,7 @@ def run(engine: Engine, request: Request) -> Steps:
             "folder": None if folder is None else shown(folder),
             "data": shown(data),
             "thumbnails": shown(made),
-            "watches": [_watch(one) for one in engine.house.watches.all if one.taste == taste],
+            "watches": [_watch(one) for one in engine.ctx.watches.all if one.taste == taste],
             **rows[-1]["counts"],
             "drawn": drawn,
             "undrawn": len(wanted) - drawn,

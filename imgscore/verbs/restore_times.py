@@ -28,17 +28,17 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row a file that got (or would get) its date back."""
-    house = engine.house
+    ctx = engine.ctx
     folder = None if request.folder is None else os.path.realpath(whole_path(request.folder))
     if folder is not None and not os.path.isdir(folder):
         raise UsageError(f"{shown(folder)} is not a folder", "check the name")
-    dry_run = request.dry_run or house.config.dry_run
+    dry_run = request.dry_run or ctx.config.dry_run
     if not dry_run:
-        for watch in house.watches.all:
+        for watch in ctx.watches.all:
             if _concerns(engine, watch, folder):
                 engine.orderer.hold(watch.inbox, held=True)
     wanted = _wanted(engine, folder, dry_run)
-    errand = engine.orderer.run(apply.put_back(house.store, wanted, dry_run=dry_run))
+    errand = engine.orderer.run(apply.put_back(ctx.store, wanted, dry_run=dry_run))
     for part in parts(errand):
         if part is None:
             yield None
@@ -53,19 +53,19 @@ def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
     """Whether files of the inbox lie under the folder; those of its keep and trash do not count."""
     if folder is None or within(watch.inbox, folder):
         return True
-    place = engine.house.watches.locate(folder)
+    place = engine.ctx.watches.locate(folder)
     return place is not None and place.watch == watch and place.role == "inbox"
 
 
 def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[bytes, Original]]:
     """What is held for the files under a folder, where each of them lies now."""
-    store = engine.house.store
+    store = engine.ctx.store
     with store.read() as txn:
         paths = [
             one.path for one in sightings.every(txn) if folder is None or within(one.path, folder)
         ]
     moved = apply.with_sidecars(store, paths, dry_run=dry_run)
-    for root in engine.house.watches.roots() if folder is None else [folder]:
+    for root in engine.ctx.watches.roots() if folder is None else [folder]:
         moved += _unseen(store, root, dry_run)
     with store.read() as txn:
         held = [

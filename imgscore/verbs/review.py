@@ -53,7 +53,7 @@ def run(engine: Engine, request: Request) -> Steps:
         raise UsageError("review: give either a label or undo", "see: imgscore review -h")
     number = None
     if outcome.is_new:
-        place = engine.house.watches.locate(path)
+        place = engine.ctx.watches.locate(path)
         share = request.undo is None and place is not None and place.watch.siblings
         number = _log(engine, outcome, share=share)
     yield Result(_row(engine, outcome, path) | {"number": number})
@@ -74,7 +74,7 @@ class _Outcome(NamedTuple):
 def _label(engine: Engine, taste: str, digest: bytes, path: bytes, label: LabelName) -> _Outcome:
     """The event that labels an image; it is new unless the image has this label already."""
     event = LabelEvent(time.time_ns(), taste, digest, label, "cli", path)
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         current = labels.current(txn, taste, digest)
     return _Outcome(event, is_new=current is None or current.label != label)
 
@@ -111,7 +111,7 @@ def _before(
 
 def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterator[LabelEvent]:
     """The events that take back the labels which siblings got with `undone` and still have."""
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         shared = [
             (number, event)
             for number, event in labels.log(txn)
@@ -126,7 +126,7 @@ def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterato
 
 def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelEvent]]:
     """The (number, event) of an image, newest first. Raises ImgscoreError without any."""
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         own = [one for one in labels.log(txn) if (one[1].taste, one[1].digest) == (taste, digest)]
     if not own:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
@@ -141,7 +141,7 @@ def _log(engine: Engine, outcome: _Outcome, *, share: bool) -> int:
             labels.append(txn, event)
         return siblings.append_label(txn, outcome.event, share=share)
 
-    number = engine.house.store.commit(append)
+    number = engine.ctx.store.commit(append)
     engine.learner.relearn(outcome.event.taste)
     return number
 
@@ -152,6 +152,6 @@ def _row(engine: Engine, outcome: _Outcome, path: bytes) -> Row:
         "path": shown(path),
         "sha256": event.digest.hex(),
         "label": None if event.label == "clear" else event.label,
-        "head": engine.house.head(event.taste) or None,
+        "head": engine.ctx.head(event.taste) or None,
         "error": outcome.error,
     }

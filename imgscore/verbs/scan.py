@@ -20,18 +20,18 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """In a dry run: a row for each path that would be looked at. Else one row of counts."""
-    house = engine.house
-    roots = house.watches.roots()
+    ctx = engine.ctx
+    roots = ctx.watches.roots()
     if request.folder is not None:
         root = os.path.realpath(whole_path(request.folder))
-        if house.watches.folder(root) is None:
+        if ctx.watches.folder(root) is None:
             raise UsageError(
                 f"{shown(root)} is not in a watched folder", "watch it with: imgscore init INBOX"
             )
         roots = [root]
     if request.dry_run:
         for root in roots:
-            for part in scan(house.store, house.watches, root, DECODER_VERSION):
+            for part in scan(ctx.store, ctx.watches, root, DECODER_VERSION):
                 yield from (Result({"path": shown(path), "is": "new"}) for path in part.changed)
                 yield from (Result({"path": shown(path), "is": "gone"}) for path in part.gone)
                 yield None

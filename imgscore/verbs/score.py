@@ -51,7 +51,7 @@ def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
     """The taste that judges a file: the one asked for, its watch's, or the first watch's."""
     if asked is not None:
         return asked
-    place = engine.house.watches.locate(path)
+    place = engine.ctx.watches.locate(path)
     if place is not None:
         return place.watch.taste
     return next(iter(engine.learner.tastes), "default")
@@ -83,10 +83,10 @@ def _row(engine: Engine, ticket: Ticket) -> Row:
     error, answer = problem(ticket), ticket.answer
     digest = answer.digest if isinstance(answer, Looked) else None
     score = answer.score if isinstance(answer, Looked) else None
-    head = engine.house.head(ticket.taste)
+    head = engine.ctx.head(ticket.taste)
     label = None
     if digest is not None:
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             found = labels.current(txn, ticket.taste, digest)
         label = found.label if found else None
     if error is None and score is None:
@@ -101,6 +101,6 @@ def _row(engine: Engine, ticket: Ticket) -> Row:
         "deviation": round(score[1], 6) if score else None,
         "label": label,
         "head": head or None,
-        "embedder": engine.house.embedder.id,
+        "embedder": engine.ctx.embedder.id,
         "error": error,
     }

@@ -30,24 +30,22 @@ def run(engine: Engine, request: Request) -> Steps:
 
 def status(engine: Engine, *, running: bool = False) -> Row:
     """The state of an engine; `running`: of a daemon's, else of the store alone."""
-    house = engine.house
+    ctx = engine.ctx
     state = ("paused" if engine.paused else "running") if running else "offline"
     tastes = engine.learner.tastes
-    heads = {taste: house.ordering_head(taste) for taste in tastes}
-    with house.store.read() as txn:
+    heads = {taste: ctx.ordering_head(taste) for taste in tastes}
+    with ctx.store.read() as txn:
         failed = [
             {"path": shown(one.path), "reason": one.reason, "remedy": one.remedy}
             for one in sorted(records.failures(txn), key=lambda one: -one.seen.ctime_ns)
         ]
-        tallies = {
-            watch.inbox: _tally(txn, watch, heads[watch.taste]) for watch in house.watches.all
-        }
+        tallies = {watch.inbox: _tally(txn, watch, heads[watch.taste]) for watch in ctx.watches.all}
     failed += [
         {"path": shown(path), "reason": error.what, "remedy": error.remedy}
         for path, error in islice(engine.orderer.refusals().items(), MOST_FAILURES)
     ]
     watches: list[dict[str, Any]] = []
-    for watch in house.watches.all:
+    for watch in ctx.watches.all:
         taste = tastes[watch.taste]
         watches.append(
             {
@@ -57,30 +55,30 @@ def status(engine: Engine, *, running: bool = False) -> Row:
                 "taste": watch.taste,
                 "head": heads[watch.taste] or None,
                 "labels": {"keep": taste.keep, "trash": taste.trash},
-                "planned": _planned(engine, watch) if house.config.dry_run else None,
+                "planned": _planned(engine, watch) if ctx.config.dry_run else None,
             }
         )
-    _, events = house.news.since(0)
+    _, events = ctx.news.since(0)
     return {
         "state": state,
         "pid": os.getpid() if running else None,
         "rss_bytes": _rss_bytes(),
-        "embedder": house.embedder.id,
+        "embedder": ctx.embedder.id,
         "embedding_anew": engine.looker.catch_up.progress(),
-        "hint": registry.hint(house.config.model),
+        "hint": registry.hint(ctx.config.model),
         "head": next((head for head in heads.values() if head), None),
         "pending": engine.pending,
         "failed": failed,
         "watches": watches,
-        "workers": house.pool.alive,
+        "workers": ctx.pool.alive,
         "looked": engine.looker.looked,
         "events": events[-LAST_EVENTS:],
-        "dry_run": house.config.dry_run,
+        "dry_run": ctx.config.dry_run,
         "waiting": engine.saving or None,
         "paused_until_ns": engine.paused_until_ns if engine.paused else None,
         "troubles": [
-            *house.troubles.values(),
-            *house.notes.values(),
+            *ctx.troubles.values(),
+            *ctx.notes.values(),
             *(one.trouble for one in tastes.values() if one.trouble),
         ],
     }

@@ -39,7 +39,7 @@ def path_of(txn: Txn, taste: str, digest: bytes) -> str | None:
 
 def with_paths(engine: Engine, taste: str, rows: list[Row], *keys: str) -> list[Row]:
     """Rows with a path put in front, and for each further key that holds a digest `KEY_path`."""
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         found = []
         for row in rows:
             paths = {"path": path_of(txn, taste, bytes.fromhex(row["sha256"]))}
@@ -54,8 +54,8 @@ def with_paths(engine: Engine, taste: str, rows: list[Row], *keys: str) -> list[
 
 def inboxes_of(engine: Engine, taste: str) -> list[bytes]:
     """The inboxes that a taste judges. Raises ImgscoreError where there is none."""
-    found = [watch.inbox for watch in engine.house.watches.all if watch.taste == taste]
-    if not engine.house.watches.all:
+    found = [watch.inbox for watch in engine.ctx.watches.all if watch.taste == taste]
+    if not engine.ctx.watches.all:
         raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
     if not found:
         raise ImgscoreError(f"no inbox has the taste {taste!r}", "see: imgscore status")

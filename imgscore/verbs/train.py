@@ -31,7 +31,7 @@ def run(engine: Engine, request: Request) -> Steps:
             )
     yield from until_idle(engine, "training")
     for taste in tastes:
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             trained = records.heads(txn, taste)[-1:]
         trouble = engine.learner.tastes[taste].trouble
         for head in trained:

@@ -31,13 +31,13 @@ def run(engine: Engine, request: Request) -> Steps:
         yield Result(_undo_label(engine, request.dry_run))
         return
     inboxes = {watch.inbox for watch in chosen(engine, request.folder)}
-    store = engine.house.store
+    store = engine.ctx.store
     with store.read() as txn:
         touches = _last_ordering(txn, inboxes)
         wanted = [one for one in (_back(txn, touch) for touch in touches) if one is not None]
     if not touches:
         raise ImgscoreError("there is no ordering to undo", "see: imgscore history")
-    if request.dry_run or engine.house.config.dry_run:
+    if request.dry_run or engine.ctx.config.dry_run:
         for one in wanted:
             path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
             yield Result(row(path, before_ns, one.after_ns, dry_run=True))
@@ -82,7 +82,7 @@ def _back(txn: Txn, touch: Touch) -> Intended | None:
 
 def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
     now_ns = time.time_ns()
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         last = _last_labels(txn)
         before = _before(txn, last)
         backs = [
@@ -99,7 +99,7 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
     if not last:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
     if not dry_run:
-        engine.house.store.commit(lambda txn: [labels.append(txn, one) for one in reversed(backs)])
+        engine.ctx.store.commit(lambda txn: [labels.append(txn, one) for one in reversed(backs)])
         engine.learner.relearn(backs[0].taste)
     first, back = last[-1][1], backs[-1]
     return {

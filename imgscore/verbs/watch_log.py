@@ -14,7 +14,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A first row when it follows; then a row an event, without end."""
-    news = engine.house.news
+    news = engine.ctx.news
     number, _ = news.since(0)
     yield Result({"event": "following", "time_ns": time.time_ns()})
     while True:

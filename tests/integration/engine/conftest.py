@@ -121,10 +121,10 @@ class World:
             (self.inbox / name).mkdir(parents=True, exist_ok=True)
         with Store(self.folder / "store") as store:
             engine = Engine(store, config, self.folder / "heads")
-            engine.house.pool.close()
-            engine.house.pool = InlinePool(store)  # type: ignore[assignment]
-            if not engine.house.head("default"):
-                head = HeadRecord("1", "default", engine.house.embedder.id, 0, 0, 1 << 60, True, {})
+            engine.ctx.pool.close()
+            engine.ctx.pool = InlinePool(store)  # type: ignore[assignment]
+            if not engine.ctx.head("default"):
+                head = HeadRecord("1", "default", engine.ctx.embedder.id, 0, 0, 1 << 60, True, {})
                 store.commit(lambda txn: records.record_head(txn, head))
             with engine:
                 yield engine
@@ -174,8 +174,8 @@ def ask(engine: Engine, verb: str, **arguments: Any) -> list[dict[str, Any]]:
 
 def use_head(engine: Engine, version: str) -> None:
     """Judge every file by a new head."""
-    with engine.house.store.write() as txn:
-        embedder = engine.house.embedder.id
+    with engine.ctx.store.write() as txn:
+        embedder = engine.ctx.embedder.id
         head = HeadRecord(version, "default", embedder, 0, 0, 1 << 60, True, {})
         records.record_head(txn, head)
         for one in sightings.every(txn):

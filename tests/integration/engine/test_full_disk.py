@@ -44,14 +44,14 @@ def until(engine: Engine, done: Callable[[], bool]) -> None:
 def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("a.png", 1)
     with world.engine() as engine:
-        pool = engine.house.pool
+        pool = engine.ctx.pool
         answers, refused = pool.answers, Refused("no", "none")
         monkeypatch.setattr(
             pool, "answers", lambda *about: [(task, refused) for task, _ in answers(*about)]
         )
         monkeypatch.setattr(engine.looker, "_fail", failing_once(engine.looker._fail))
         world.settle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             assert len(list(records.failures(txn))) == 1
 
 
@@ -64,7 +64,7 @@ def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatc
         engine.looker.hint(os.fsencode(paths[0]))
 
         def found() -> bool:
-            with engine.house.store.read() as txn:
+            with engine.ctx.store.read() as txn:
                 return len(list(sightings.every(txn))) == 2
 
         until(engine, found)
@@ -107,20 +107,20 @@ def test_a_want_of_descriptors_passes(world: World, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(engine.looker, "advance", advance)
         engine.looker.hint_all()
         engine.step(0.0)
-        assert any("Too many open files" in one for one in engine.house.troubles.values())
+        assert any("Too many open files" in one for one in engine.ctx.troubles.values())
         world.settle(engine)
-        assert not left and not engine.house.troubles
+        assert not left and not engine.ctx.troubles
 
 
 def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("a.png", 1)
     with world.engine() as engine:
-        monkeypatch.setattr(type(engine.house.store), "free_bytes", lambda _: -1)
+        monkeypatch.setattr(type(engine.ctx.store), "free_bytes", lambda _: -1)
         engine.looker.hint_all()
         until(engine, lambda: engine._retry_at > 0)
         first = engine._retry_at
         until(engine, lambda: engine._retry_at > first)
-        _, events = engine.house.news.since(0)
+        _, events = engine.ctx.news.since(0)
         assert [one["event"] for one in events] == ["trouble"]
 
 
@@ -141,11 +141,11 @@ def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
             if by_a_commit:
                 full.setattr(here.looker, "_commit_found", disk_is_full)
             else:
-                full.setattr(type(here.house.store), "free_bytes", lambda _: -1)
+                full.setattr(type(here.ctx.store), "free_bytes", lambda _: -1)
             with pytest.raises(StoreError, match="free some"):
                 follow(here, run(here, request))
         follow(here, run(here, request))
-        assert not here.house.troubles
+        assert not here.ctx.troubles
 
 
 def follow(engine: Engine, steps: Steps) -> None:

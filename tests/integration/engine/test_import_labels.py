@@ -25,13 +25,13 @@ def test_labels_are_logged_together(world: World, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(import_labels, "record", counted)
     with world.engine() as engine:
         answered: list[Any] = []
-        answers = engine.house.pool.answers
+        answers = engine.ctx.pool.answers
 
         def one_by_one(*about: Any) -> list[Any]:
             """As workers answer."""
             answered.extend(answers(*about))
             return [answered.pop()] if answered else []
 
-        monkeypatch.setattr(engine.house.pool, "answers", one_by_one)
+        monkeypatch.setattr(engine.ctx.pool, "answers", one_by_one)
         counts = ask(engine, "import-labels", keep=[os.fspath(world.folder / "liked")])[-1]
     assert counts["keep"] == 100 and together == [64, 36]

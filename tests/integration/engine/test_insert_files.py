@@ -38,14 +38,14 @@ def engine(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 def plans(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     """The plans that workers are asked for from here on."""
     found: list[Plan] = []
-    submit = engine.house.pool.submit
+    submit = engine.ctx.pool.submit
 
     def noting(task: Task) -> bool:
         if isinstance(task, Plan):
             found.append(task)
         return submit(task)
 
-    monkeypatch.setattr(engine.house.pool, "submit", noting)
+    monkeypatch.setattr(engine.ctx.pool, "submit", noting)
     return found
 
 
@@ -72,7 +72,7 @@ def test_each_is_journalled_and_can_be_undone(
     world: World, engine: Engine, plans: list[Plan]
 ) -> None:
     drop(world, engine, "07a.jpg", 0.075)
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         _, touch = next(records.touches(txn))
         held = originals.at(txn, touch.digest, touch.path)
     assert touch.path.endswith(b"07a.jpg") and touch.head == "1" and touch.reason == "order"

@@ -185,7 +185,7 @@ def test_undo_takes_back_an_ordering_that_a_file_has_left(
         engine.looker.hint_all()
         while world.dates() == world.originals:
             engine.step(0.05)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             _, first = next(records.touches(txn))
         engine.orderer.restore({(first.digest, first.path)})  # as one that goes to keep
         until_idle(engine)

@@ -34,7 +34,7 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
         return Studied(found, last=False)
 
     with world.engine() as engine:
-        engine.house.store.commit(lambda txn: labels.append(txn, event))
+        engine.ctx.store.commit(lambda txn: labels.append(txn, event))
         run, request = find("import", {"file": "/a/table.parquet"})
         steps = run(engine, request)
         next(steps)
@@ -51,5 +51,5 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
 
 
 def said(engine: Engine) -> dict[bytes, str]:
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         return {digest: one.label for digest, one in labels.every(txn, "default")}

@@ -49,9 +49,9 @@ def test_it_comes_into_order_a_part_a_step(world: World, engine: Engine) -> None
         engine.step(0.05)
         seen.add(tuple(world.order()))
     assert world.order() == list("dbca") and len(seen) > 2
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         assert len({touch.run for _, touch in records.touches(txn)}) == 1
-        assert records.ties(txn, engine.house.watches.all[0].inbox, "1") is not None
+        assert records.ties(txn, engine.ctx.watches.all[0].inbox, "1") is not None
 
 
 def test_verbs_get_every_part(world: World, engine: Engine) -> None:
@@ -143,9 +143,9 @@ def test_a_worker_that_dies_of_the_plan_is_said(
 ) -> None:
     world.settle(engine)
     monkeypatch.setattr(order_scheduler, "MANY", 0)
-    real = engine.house.pool.answers
+    real = engine.ctx.pool.answers
     monkeypatch.setattr(
-        engine.house.pool,
+        engine.ctx.pool,
         "answers",
         lambda *about: [(task, Crashed("was killed")) for task, _ in real(*about)],
     )
@@ -159,8 +159,8 @@ def test_a_worker_that_dies_of_the_plan_is_said(
 def test_a_plan_crosses_the_pipe(world: World, engine: Engine) -> None:
     world.settle(engine)
     use_head(engine, "2")
-    task = Plan(engine.house.watches.all[0], "2", [b"\xff"])
+    task = Plan(engine.ctx.watches.all[0], "2", [b"\xff"])
     assert messages.take_sent(bytearray(messages.frame(task))) == [task]
-    answers = list(worker.plan(engine.house.store, task))
+    answers = list(worker.plan(engine.ctx.store, task))
     frames = bytearray(b"".join(map(messages.frame, answers)))
     assert messages.take_answers(frames) == answers and not frames

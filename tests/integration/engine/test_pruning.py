@@ -63,7 +63,7 @@ def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         with Engine(store, config, paths.heads_folder()) as engine:
             engine.tidier.due()
             deadline = time.monotonic() + 60
-            while engine.tidier._due or engine.house.pool.busy or engine.tidier._left:
+            while engine.tidier._due or engine.ctx.pool.busy or engine.tidier._left:
                 assert time.monotonic() < deadline
                 engine.step(0.05)
 
@@ -138,7 +138,7 @@ def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
         world.settle(engine)
         (world.inbox / "1.jpg").rename(away)
         world.settle(engine)
-        store = engine.house.store
+        store = engine.ctx.store
         with store.read() as txn:
             found = retention.find(txn, time.time_ns())
         assert found.sightings == [os.fsencode(world.inbox / "1.jpg")]

@@ -9,7 +9,7 @@ import pytest
 from imgscore.config import Config
 from imgscore.embedders.base import sections_of
 from imgscore.embedders.registry import Spec
-from imgscore.engine.context import House
+from imgscore.engine.context import EngineContext
 from imgscore.engine.events import News
 from imgscore.engine.reembed import COMPLETE, CatchUp
 from imgscore.store import name_vectors, records, sightings, vectors
@@ -50,8 +50,8 @@ def catch_up(store: Store, spec: Spec) -> tuple[CatchUp, set[bytes]]:
     watches = Watches([Watch(os.fsencode(store.folder.parent), (), (), "default", "best-newest")])
     with store.read() as txn:
         news = News(store, txn)
-    house = House(store, Config(), Path(), watches, spec, pool, news)  # type: ignore[arg-type]
-    made = CatchUp(house)
+    ctx = EngineContext(store, Config(), Path(), watches, spec, pool, news)  # type: ignore[arg-type]
+    made = CatchUp(ctx)
     return made, set(made.collect())
 
 

@@ -38,8 +38,8 @@ def _through(
     change: Callable[[list[tuple[Task, Answer]]], list[tuple[Task, Answer]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = engine.house.pool.answers
-    monkeypatch.setattr(engine.house.pool, "answers", lambda *about: change(real(*about)))
+    real = engine.ctx.pool.answers
+    monkeypatch.setattr(engine.ctx.pool, "answers", lambda *about: change(real(*about)))
 
 
 def test_only_what_has_changed(

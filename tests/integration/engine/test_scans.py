@@ -14,7 +14,7 @@ def test_many_new_folders_are_one_look_at_everything(world: World) -> None:
             engine.looker.hint_tree(os.fsencode(folder))
             assert len(engine.looker._scans) <= indexer.MOST_SCANS
         world.settle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             assert len(txn.table("sightings")) == 100
 
 
@@ -26,5 +26,5 @@ def test_a_file_whose_name_a_folder_takes_is_gone(world: World) -> None:
         inside = world.put("b.jpg", 0.6, "inbox/a.jpg")
         engine.looker.hint_tree(os.fsencode(file))
         until_idle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             assert [one.path for one in sightings.every(txn)] == [os.fsencode(inside)]

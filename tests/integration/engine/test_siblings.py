@@ -29,7 +29,7 @@ def shoot(world: World) -> World:
 def label_of(world: World, *names: str) -> list[str | None]:
     """The current labels of files, by their bytes, wherever they are."""
     digests = {one.name: digest_of(os.fsencode(one)) for one in world.folder.rglob("*")}
-    with world.engine() as engine, engine.house.store.read() as txn:
+    with world.engine() as engine, engine.ctx.store.read() as txn:
         found = [labels.current(txn, "default", digests[name] or b"") for name in names]
     return [one.label if one else None for one in found]
 

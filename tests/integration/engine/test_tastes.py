@@ -18,8 +18,8 @@ def engine(world: World) -> Iterator[Engine]:
     """An engine on one file, with a head of a taste that no watch has."""
     world.put("a.png", "1.0 0.25")
     with world.engine() as engine:
-        head = HeadRecord("2", "memes", engine.house.embedder.id, 0, 0, 0, True, {})
-        engine.house.store.commit(lambda txn: records.record_head(txn, head))
+        head = HeadRecord("2", "memes", engine.ctx.embedder.id, 0, 0, 0, True, {})
+        engine.ctx.store.commit(lambda txn: records.record_head(txn, head))
         yield engine
 
 
@@ -34,7 +34,7 @@ def test_one_file_asked_about_by_two_tastes(world: World, engine: Engine) -> Non
 def test_a_broken_file_under_a_taste_of_no_watch(
     world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = engine.house.pool.answers
+    answers = engine.ctx.pool.answers
 
     def broken(*about: float | int | None) -> list[tuple[Task, Answer]]:
         return [
@@ -43,14 +43,14 @@ def test_a_broken_file_under_a_taste_of_no_watch(
             if isinstance(answer, Looked)
         ]
 
-    monkeypatch.setattr(engine.house.pool, "answers", broken)
+    monkeypatch.setattr(engine.ctx.pool, "answers", broken)
     (row,) = ask(engine, "score", files=[os.fspath(world.inbox / "a.png")], taste="memes")
     assert row["error"] == "broken"
     world.settle(engine)
 
 
 def test_a_head_of_a_taste_of_no_watch_is_taken_into_use(engine: Engine) -> None:
-    file = head_file(engine.house.heads, "memes", "2")
+    file = head_file(engine.ctx.heads, "memes", "2")
     file.parent.mkdir(parents=True)
     file.touch()
     (row,) = ask(engine, "heads", action="use", version="2", taste="memes")
@@ -58,10 +58,10 @@ def test_a_head_of_a_taste_of_no_watch_is_taken_into_use(engine: Engine) -> None
 
 
 def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
-    packed, store = records.pack_score(b"d" * 32, 0.5, 0.1), engine.house.store
+    packed, store = records.pack_score(b"d" * 32, 0.5, 0.1), engine.ctx.store
 
     def train(version: str) -> None:
-        head = HeadRecord(version, "default", engine.house.embedder.id, 0, 0, 0, True, {})
+        head = HeadRecord(version, "default", engine.ctx.embedder.id, 0, 0, 0, True, {})
         engine.learner.take_training(Train("default", "kernel"), Trained(head))
         store.commit(lambda txn: records.record_scores(txn, "default", version, packed))
 

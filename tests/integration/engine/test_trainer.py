@@ -19,7 +19,7 @@ def test_nothing_is_learned_while_a_worker_looks_at_what_teaches(
         )
     monkeypatch.setattr(indexer, "BATCH_SECONDS", 0.0)  # each is a batch of its own
     with world.engine() as engine:
-        pool = engine.house.pool
+        pool = engine.ctx.pool
         submit, answers = pool.submit, pool.answers
         under_way: list[Task] = []
         at_training: list[list[Task]] = []

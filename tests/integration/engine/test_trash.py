@@ -52,7 +52,7 @@ def need(tool: str) -> None:
 
 def label(world: World, content: bytes) -> Label | None:
     """The label of a file that held these bytes."""
-    with world.engine() as engine, engine.house.store.read() as txn:
+    with world.engine() as engine, engine.ctx.store.read() as txn:
         return labels.current(txn, "default", content)
 
 
@@ -80,14 +80,14 @@ def test_deleted_is_trash_and_restored_is_cleared(watched: World, tool: tuple[st
         before = snapshot(paths.trash_folder())
         assert len(before) >= 6
         watched.settle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             for one in (of_file, of_kept):
                 found = labels.current(txn, "default", one)
                 assert found is not None and (found.label, found.source) == ("trash", "xdg_trash")
         assert snapshot(paths.trash_folder()) == before  # read only
         restore(file)
         watched.settle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             assert labels.current(txn, "default", of_file) is None
             assert labels.current(txn, "default", of_kept) is not None
         assert watched.order() == ["a", "b", "c"]
@@ -103,7 +103,7 @@ def test_the_event_of_the_file_that_goes_is_enough(watched: World) -> None:
         trash(CLI, file)  # there was no trash to be watched before
         engine.looker.hint(os.fsencode(file))
         until_idle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             assert labels.current(txn, "default", of_file) is not None
 
 
@@ -139,7 +139,7 @@ def test_a_look_that_was_cut_short_is_repeated(
     of_files = [digest(file) for file in watched.inbox.glob("*.jpg")]
     trash(CLI, *watched.inbox.glob("*.jpg"))
     with watched.engine() as engine:
-        pool: Any = engine.house.pool
+        pool: Any = engine.ctx.pool
         submit = pool.submit
 
         def cut_short(task: Task) -> bool:
@@ -222,11 +222,11 @@ def test_one_of_two_copies_tidied_away_is_no_verdict(watched: World) -> None:
         watched.settle(engine)
         trash(CLI, file)
         watched.settle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             assert labels.current(txn, "default", of_file) is None
         trash(CLI, watched.inbox / "copy.jpg")
         watched.settle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             assert labels.current(txn, "default", of_file) is not None
 
 
@@ -297,7 +297,7 @@ def test_an_emptied_trash_keeps_its_labels(watched: World) -> None:
         anew.write_bytes(file_content)
         subprocess.run(["trash-empty"], check=True, timeout=60)
         watched.settle(engine)
-        store = engine.house.store
+        store = engine.ctx.store
         with store.read() as txn:
             (gone,) = [
                 msgspec.msgpack.decode(value, type=Deletion)
@@ -370,7 +370,7 @@ def test_the_trash_of_a_volume(world: World, volume: Path, shared: bool) -> None
         (info,) = (volume / expected / "info").iterdir()
         assert "Path=inbox/" in info.read_text()
         world.settle(engine)
-        with engine.house.store.read() as txn:
+        with engine.ctx.store.read() as txn:
             assert labels.current(txn, "default", of_file) is not None
     restore(file)
     world.settled()

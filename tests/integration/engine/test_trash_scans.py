@@ -41,14 +41,14 @@ def lay(origin: Path, content: str | None = None) -> str:
 
 
 def label(engine: Engine, content: str) -> str | None:
-    with engine.house.store.read() as txn:
+    with engine.ctx.store.read() as txn:
         found = labels.current(txn, "default", hashlib.sha256(content.encode()).digest())
     return found.label if found else None
 
 
 def answer_first(engine: Engine, name: str, *answers: Answer) -> list[Task]:
     """Let a worker answer so when it is first asked about the file; returns what is asked."""
-    pool: Any = engine.house.pool
+    pool: Any = engine.ctx.pool
     submit, left, asked = pool.submit, list(answers), list[Task]()
 
     def answered(task: Task) -> bool:

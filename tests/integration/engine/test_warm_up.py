@@ -9,7 +9,7 @@ from tests.integration.engine.conftest import World, until_idle
 def test_only_for_what_will_be_looked_at(world: World) -> None:
     known, deleted = world.put("a.jpg", 0.5), world.put("b.jpg", 0.6)
     with world.engine() as engine:
-        pool, looker = engine.house.pool, engine.looker
+        pool, looker = engine.ctx.pool, engine.looker
         world.settle(engine)
         before = pool.warmed  # type: ignore[attr-defined]
         deleted.unlink()
@@ -30,4 +30,4 @@ def test_not_while_power_is_saved(world: World) -> None:
     with world.engine() as engine:
         engine.looker.hint(os.fsencode(world.put("new.jpg", 0.7)))
         engine.looker.advance(time.monotonic(), saving=True)
-        assert not engine.house.pool.warmed  # type: ignore[attr-defined]
+        assert not engine.ctx.pool.warmed  # type: ignore[attr-defined]

@@ -51,7 +51,7 @@ def written(engine: Engine) -> list[Path]:
     engine.keeper.due()
     for _ in range(400):
         engine.step(0.05)
-        if not engine.house.pool.thinking:
+        if not engine.ctx.pool.thinking:
             break
     return backups.kept(paths.backups_folder(), datetime.now(UTC))
 
@@ -59,7 +59,7 @@ def written(engine: Engine) -> list[Path]:
 def test_the_last_are_kept_and_nothing_is_copied_twice(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = engine.house.store
+    store = engine.ctx.store
     names = iter(f"2026-11-2{day}T00-00-00Z" for day in range(5))
     monkeypatch.setattr(backups, "name", lambda now: next(names))
     for number in range(3):
@@ -77,16 +77,16 @@ def test_it_leaves_the_disk_its_free_space(store: Store, monkeypatch: pytest.Mon
     with Engine(store, config, paths.heads_folder()) as engine:
         monkeypatch.setattr(engine.looker, "hint_all", lambda: None)
         assert written(engine) == []
-        assert "free" in engine.house.notes["backup"]
+        assert "free" in engine.ctx.notes["backup"]
 
 
 def test_a_folder_that_takes_nothing_is_said(engine: Engine) -> None:
     paths.backups_folder().touch()  # a file in the folder's place
     assert written(engine) == []
-    assert "backups" in engine.house.notes["backup"]
+    assert "backups" in engine.ctx.notes["backup"]
     paths.backups_folder().unlink()
     assert len(written(engine)) == 1
-    assert "backup" not in engine.house.notes
+    assert "backup" not in engine.ctx.notes
 
 
 def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
@@ -129,7 +129,7 @@ def test_what_was_not_written_is_due_still(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
     """There was no worker to be had, or one that was ended from outside."""
-    engine.house.store.commit(lambda txn: label(txn, 1))
+    engine.ctx.store.commit(lambda txn: label(txn, 1))
     with monkeypatch.context() as context:
 
         def submit(task: Task) -> bool:
@@ -137,7 +137,7 @@ def test_what_was_not_written_is_due_still(
                 return True
             raise NoWorkerError("no worker can be started", "end other programs")
 
-        context.setattr(engine.house.pool, "submit", submit)
+        context.setattr(engine.ctx.pool, "submit", submit)
         engine.keeper.due()
         if ended:
             engine.keeper.advance()
