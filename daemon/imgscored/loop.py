@@ -65,7 +65,7 @@ class Loop:
         for call in self._mailbox.asked_for_reload():
             _answer(call, None)
         self._watch()
-        self._engine.looker.hint_all()
+        self._engine.indexer.hint_all()
         while True:
             post = self._mailbox.take()
             if post.stop or (post.reload and self._config_is_right()):
@@ -88,17 +88,17 @@ class Loop:
 
     def _pass_on(self, post: Post) -> None:
         """What may have changed, and what is due."""
-        looker = self._engine.looker
+        indexer = self._engine.indexer
         if post.everything or "roots" in post.chores or post.trees:
             post.everything |= self._watch()
         if post.everything:
-            looker.hint_all()
+            indexer.hint_all()
         for root in post.trees:
-            looker.hint_tree(root)
+            indexer.hint_tree(root)
         for path in post.files:
-            looker.hint(path)
+            indexer.hint(path)
         if "trash" in post.chores:
-            looker.deletions.hint()
+            indexer.deletions.hint()
         if post.saving is not None:
             self._saving = post.saving
         if "backup" in post.chores:
@@ -110,7 +110,7 @@ class Loop:
 
     def _watch(self) -> bool:
         """Follow the folders; those without events are scanned by schedule. True: they are new."""
-        trash = [trash.info for trash in self._engine.looker.deletions.trashes()]
+        trash = [trash.info for trash in self._engine.indexer.deletions.trashes()]
         if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
             return False
         self._schedule.poll(self._watcher.polled)

@@ -16,7 +16,7 @@ from distributed import get_worker
 
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
-from imgscore.workers.messages import Answer, Crashed, Look, Noted, Stuck, frame
+from imgscore.workers.messages import Answer, Crashed, IndexFile, Noted, Stuck, frame
 from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
@@ -74,9 +74,9 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
     answers: dict[bytes, Answer] = {}
     while len(answers) < len(paths):
         while waiting and pool.has_room():
-            pool.submit(Look(waiting.popleft(), "", "", stored=False))
+            pool.submit(IndexFile(waiting.popleft(), "", "", stored=False))
         for task, answer in pool.answers(None):
-            assert isinstance(task, Look)
+            assert isinstance(task, IndexFile)
             match answer:
                 case Noted():
                     pass

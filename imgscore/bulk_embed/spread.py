@@ -21,7 +21,7 @@ from imgscore.reconcile.walk import Found, Unlisted, walk
 from imgscore.store.schema import Fingerprint
 from imgscore.verbs.base import Message, Progress, Result, Row, shown
 from imgscore.verbs.score import why_not
-from imgscore.workers.messages import Answer, Looked, Stuck, take_answers
+from imgscore.workers.messages import Answer, FileIndexed, Stuck, take_answers
 
 Ask = Callable[[dict[str, Any]], Row]
 """The verb `embed`, carried out by whoever writes the store."""
@@ -170,7 +170,7 @@ class _Spread:
                 raise ImgscoreError(f"the worker {answers[0].reason}", answers[0].remedy)
             for (path, seen), answer in zip(one.files, answers, strict=True):
                 yield from self._count(path, answer)
-                if isinstance(answer, Looked):
+                if isinstance(answer, FileIndexed):
                     found.append(_row(path, seen, answer))
         while found:
             size, some = 0, 0
@@ -204,7 +204,7 @@ class _Spread:
         return Result({"path": shown(path), "error": error})
 
 
-def _row(path: bytes, seen: Fingerprint, looked: Looked) -> Row:
+def _row(path: bytes, seen: Fingerprint, looked: FileIndexed) -> Row:
     """A file as the verb takes it: JSON knows no bytes."""
     return {
         "path": shown(path),

@@ -12,7 +12,7 @@ from imgscore.embedders import devices, registry
 from imgscore.engine.backups import Keeper
 from imgscore.engine.context import EngineContext
 from imgscore.engine.events import News
-from imgscore.engine.indexer import Looker
+from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_scheduler import Orderer
 from imgscore.engine.pruning import Tidier
 from imgscore.engine.thumbnails import Drawer
@@ -25,7 +25,7 @@ from imgscore.workers.messages import (
     Answer,
     BackUp,
     Draw,
-    Look,
+    IndexFile,
     Noted,
     Plan,
     Rescore,
@@ -64,14 +64,14 @@ class Engine:
         with store.read() as txn:
             news = News(store, txn)
             self.ctx = EngineContext(store, config, heads, Watches.of(config), embedder, pool, news)
-            self.looker = Looker(self.ctx)
+            self.indexer = Indexer(self.ctx)
             self.learner = Learner(self.ctx, txn)
             self.drawer = Drawer(self.ctx)
             self.keeper = Keeper(self.ctx)
             self.tidier = Tidier(self.ctx)
-            self.orderer = Orderer(self.ctx, self.looker, txn)
+            self.orderer = Orderer(self.ctx, self.indexer, txn)
             until = records.setting(txn, "paused_until_ns")
-        self.looker.embed_missing()
+        self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
         self.saving = ""
         """why embedding and training wait until someone asks, such as "on battery"; "" = not"""
@@ -80,7 +80,7 @@ class Engine:
     @property
     def pending(self) -> int:
         """How many things are still to be done."""
-        return self.looker.pending + self.learner.pending + self.orderer.pending
+        return self.indexer.pending + self.learner.pending + self.orderer.pending
 
     @property
     def idle(self) -> bool:
@@ -129,7 +129,7 @@ class Engine:
                 self._advance(now)
             except (StoreError, OSError) as error:
                 self._stumble(_said(error), "store")
-                self.looker.hint_all()  # what was under way is found again
+                self.indexer.hint_all()  # what was under way is found again
             if self._state != before or self._retry_at > now:
                 return  # whoever follows, or waits for the end of it, wants to know at once
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
@@ -156,7 +156,7 @@ class Engine:
             return [workers_end, go_on, self.orderer.next_time(now, asked_only=True)]
         return [
             workers_end,
-            self.looker.next_time(now, saving=bool(self.saving)),
+            self.indexer.next_time(now, saving=bool(self.saving)),
             self.learner.next_time(now, may_train=self._may_train),
             self.orderer.next_time(now),
             self.tidier.next_time(now) if self.idle else None,
@@ -169,15 +169,15 @@ class Engine:
         Asked at every step: what teaches is looked for last.
         """
         wanted = self.learner.wants_training and not self.saving
-        return wanted and self.looker.catch_up.complete and not self.looker.teaching
+        return wanted and self.indexer.catch_up.complete and not self.indexer.teaching
 
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""
-        if self.looker.pending and (shortage := self.ctx.shortage):
+        if self.indexer.pending and (shortage := self.ctx.shortage):
             self._stumble(f"{shortage}; free some", "disk")
             return
         saving = bool(self.saving)
-        follows = self.looker.advance(now, asked_only=self.paused, saving=saving)
+        follows = self.indexer.advance(now, asked_only=self.paused, saving=saving)
         self.ctx.troubles.clear()
         for inbox, paths in follows.arrived.items():
             self.orderer.arrived(inbox, paths)
@@ -190,7 +190,7 @@ class Engine:
         self.drawer.advance()
         if not self.paused:
             self.keeper.advance()
-            if self.looker.catch_up.complete:
+            if self.indexer.catch_up.complete:
                 for taste in self.learner.come_back():
                     self.orderer.reorder_taste(taste)
             self.learner.advance(now, may_train=self._may_train)
@@ -215,8 +215,8 @@ class Engine:
         if isinstance(answer, Stuck):
             self._stumble(f"{answer.reason}; {answer.remedy}", "model")
         match task:
-            case Look():
-                self.looker.take(task, answer)
+            case IndexFile():
+                self.indexer.take(task, answer)
             case Train():
                 self.learner.take_training(task, answer)
             case Study():
@@ -236,8 +236,8 @@ class Engine:
     def _take_again(self, task: Task) -> None:
         """The store could not take an answer, as on a full disk: what it said is asked again."""
         match task:
-            case Look():
-                self.looker.hint(task.path)
+            case IndexFile():
+                self.indexer.hint(task.path)
             case Train() | Rescore():
                 self.learner.take_again(task)
             case Study() | Draw() | Plan() | BackUp() | Tidy():

@@ -14,8 +14,8 @@ from imgscore.store.store import Store, Txn
 from imgscore.workers.messages import (
     Answer,
     Crashed,
-    Look,
-    Looked,
+    FileIndexed,
+    IndexFile,
     Refused,
     Rescore,
     Scored,
@@ -56,7 +56,7 @@ class News:
     def answered(self, task: Task, answer: Answer) -> None:
         """A worker has answered."""
         match task, answer:
-            case (Look(path), Looked(reason="") as looked):
+            case (IndexFile(path), FileIndexed(reason="") as looked):
                 score = looked.score
                 self.tell(
                     "scored",
@@ -67,13 +67,13 @@ class News:
                     head=task.head or None,
                 )
             case (
-                Look(path),
-                Looked(reason=reason, remedy=remedy)
+                IndexFile(path),
+                FileIndexed(reason=reason, remedy=remedy)
                 | Unreadable(reason, remedy)
                 | Refused(reason, remedy),
             ):
                 self.tell("failed", path=os.fsdecode(path), reason=reason, remedy=remedy)
-            case Look(path), Crashed(reason) if reason:
+            case IndexFile(path), Crashed(reason) if reason:
                 self.tell("failed", path=os.fsdecode(path), reason=reason, remedy="")
             case Train(taste), Trained(record):
                 self.tell(

@@ -13,14 +13,22 @@ from imgscore.engine.reembed import CatchUp
 from imgscore.engine.trash import Deletions
 from imgscore.images.formats import is_image_name
 from imgscore.images.version import DECODER_VERSION
-from imgscore.reconcile.debounce import Hints, LookQueue, Urgency
+from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
 from imgscore.reconcile.scan import Slice, scan
 from imgscore.reconcile.walk import look_at
 from imgscore.store import records, sightings
 from imgscore.store.schema import Failure, Fingerprint
 from imgscore.store.store import Txn
 from imgscore.watches import within
-from imgscore.workers.messages import Answer, Crashed, Look, Looked, Refused, Stuck, Unreadable
+from imgscore.workers.messages import (
+    Answer,
+    Crashed,
+    FileIndexed,
+    IndexFile,
+    Refused,
+    Stuck,
+    Unreadable,
+)
 from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
@@ -45,7 +53,7 @@ class Ticket:
     answer: Answer | None = None
 
 
-class Looker:
+class Indexer:
     """Knows what is still to be looked at. Times are seconds of the monotonic clock."""
 
     def __init__(self, ctx: EngineContext) -> None:
@@ -53,16 +61,16 @@ class Looker:
         self.hints = Hints(ctx.config.daemon.settle)
         self.offline: set[bytes] = set()
         """roots that are not there"""
-        self._queue = LookQueue()
+        self._queue = IndexQueue()
         self._out: dict[bytes, bool] = {}
         """paths that a worker holds → whether to look again after its answer"""
         self._asked: dict[bytes, list[Ticket]] = {}
         self._expects = False
         """whether a file is about to be looked at, once it has held still"""
-        self.looked = 0
+        self.indexed = 0
         """files taken in since the start"""
         self._scans: list[tuple[bytes, Iterator[Slice]]] = []
-        self._found: list[tuple[Look, Looked]] = []
+        self._found: list[tuple[IndexFile, FileIndexed]] = []
         self._found_since = 0.0
         self.catch_up = CatchUp(ctx)
         self.deletions = Deletions(ctx, self.ask)
@@ -123,7 +131,7 @@ class Looker:
         return not any(within(folder, root) for root in self.offline)
 
     @property
-    def looking(self) -> bool:
+    def indexing(self) -> bool:
         """Whether files are on their way through the workers."""
         return bool(len(self._queue) or self._out or self._found)
 
@@ -244,7 +252,7 @@ class Looker:
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
                 head = heads[taste] if taste in heads else self.ctx.head(taste)
                 try:
-                    self.ctx.pool.submit(Look(path, taste, head))
+                    self.ctx.pool.submit(IndexFile(path, taste, head))
                 except NoWorkerError:
                     self._queue.add(path, self._urgency(path))
                     raise
@@ -257,7 +265,7 @@ class Looker:
         place = self.ctx.watches.locate(path)
         return "inbox" if place is None or place.role == "inbox" else "teaches"
 
-    def take(self, task: Look, answer: Answer) -> None:
+    def take(self, task: IndexFile, answer: Answer) -> None:
         """A worker's answer: kept until the next commit."""
         again = self._out.pop(task.path, False)
         asked = self._asked.pop(task.path, [])
@@ -269,11 +277,11 @@ class Looker:
             self._asked[task.path] = others
             self._queue.add(task.path, "asked")
         match answer:
-            case Looked():
+            case FileIndexed():
                 if not self._found:
                     self._found_since = time.monotonic()
                 self._found.append((task, answer))
-                self.looked += 1
+                self.indexed += 1
                 logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
             case Stuck():
                 if self.ctx.watches.locate(task.path) is not None:

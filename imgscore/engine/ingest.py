@@ -34,7 +34,7 @@ from imgscore.store.schema import (
 )
 from imgscore.store.store import Txn
 from imgscore.watches import Place, Watches
-from imgscore.workers.messages import Look, Looked
+from imgscore.workers.messages import FileIndexed, IndexFile
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Consequences:
 
 def take_in(
     txn: Txn,
-    batch: Iterable[tuple[Look, Looked]],
+    batch: Iterable[tuple[IndexFile, FileIndexed]],
     watches: Watches,
     embedder: str,
     decoder: int,
@@ -100,7 +100,7 @@ class _Intake:
             self._known[digest] = {one.path: one for one in found}
         return self._known[digest]
 
-    def score(self, task: Look, looked: Looked) -> None:
+    def score(self, task: IndexFile, looked: FileIndexed) -> None:
         """Record the worker's score, and notice where it is not the current head's."""
         if looked.score is not None:
             packed = records.pack_score(looked.digest, *looked.score)
@@ -111,7 +111,7 @@ class _Intake:
         if head is not None and (looked.score is None or head.version != task.head):
             self.done.unscored.add(task.taste)
 
-    def sight(self, path: bytes, looked: Looked, place: Place) -> None:
+    def sight(self, path: bytes, looked: FileIndexed, place: Place) -> None:
         """Record where a digest is now, and what follows from the place."""
         txn, digest, inbox = self.txn, looked.digest, place.watch.inbox
         before = sightings.find(txn, path)
@@ -139,7 +139,7 @@ class _Intake:
         elif originals.at(txn, digest, path) is not None:
             self.done.restore.add((digest, path))
 
-    def _keep_original(self, path: bytes, looked: Looked, before: Sighting | None) -> None:
+    def _keep_original(self, path: bytes, looked: FileIndexed, before: Sighting | None) -> None:
         """Let the user's own mtime follow the file through moves, copies and edits that keep it."""
         txn, digest, mtime_ns = self.txn, looked.digest, looked.seen.mtime_ns
         if originals.follow(txn, digest, path, mtime_ns) is not None:
@@ -151,7 +151,9 @@ class _Intake:
                 originals.record(txn, digest, kept)
                 originals.forget(txn, before.digest, path)
 
-    def _label(self, path: bytes, looked: Looked, place: Place, others: list[Sighting]) -> None:
+    def _label(
+        self, path: bytes, looked: FileIndexed, place: Place, others: list[Sighting]
+    ) -> None:
         """Ask the label rules what this appearance means, and log it."""
         taste = place.watch.taste
         label = labels.current(self.txn, taste, looked.digest)

@@ -12,7 +12,7 @@ from typing import Any
 
 from imgscore.engine import apply
 from imgscore.engine.context import EngineContext
-from imgscore.engine.indexer import Looker
+from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_jobs import Errand, OrderState
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.order.timeline import Lineup
@@ -38,9 +38,9 @@ ABOUT = "order"
 class Orderer:
     """Knows every inbox's order. Times are seconds of the monotonic clock."""
 
-    def __init__(self, ctx: EngineContext, looker: Looker, txn: Txn) -> None:
+    def __init__(self, ctx: EngineContext, indexer: Indexer, txn: Txn) -> None:
         self.ctx = ctx
-        self._looker = looker
+        self._looker = indexer
         self._states = {watch.inbox: OrderState(watch) for watch in ctx.watches.all}
         self._restores = set(_left(txn, ctx.watches))
         self._errands: list[Errand] = []
@@ -184,7 +184,7 @@ class Orderer:
             return len(txn.table("sightings")) > MANY
 
     def _time(self, state: OrderState, now: float) -> float:
-        return max(now, state.done_at + ORDER_SECONDS) if self._looker.looking else now
+        return max(now, state.done_at + ORDER_SECONDS) if self._looker.indexing else now
 
     # ---- the work
 

@@ -25,7 +25,7 @@ from imgscore.store import labels, sightings, trashed_files
 from imgscore.store.schema import Deletion, Fingerprint, Label, LabelEvent, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Place, within
-from imgscore.workers.messages import Crashed, Looked, Moving, Stuck
+from imgscore.workers.messages import Crashed, FileIndexed, Moving, Stuck
 
 if TYPE_CHECKING:
     from imgscore.engine.indexer import Ticket
@@ -142,7 +142,7 @@ class Deletions:
         for one, ticket in answered:
             self._under_way.discard(one.path)
             match ticket.answer:
-                case Looked(seen, digest):
+                case FileIndexed(seen, digest):
                     self._found.append((one._replace(seen=seen), digest))
                 case Moving() | Stuck() | Crashed(""):
                     self._look_again()

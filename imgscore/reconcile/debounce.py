@@ -58,7 +58,7 @@ Urgency = Literal["asked", "teaches", "inbox", "again"]
 but has no vector under a new embedder."""
 
 
-class LookQueue:
+class IndexQueue:
     """Paths waiting for a worker, the most urgent first, each once in its line."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from imgscore.store import records, vectors
 from imgscore.verbs.base import Result, Steps, a_step, shown, whole_path
 from imgscore.verbs.score import problem, taste_of
 from imgscore.verbs.study import answer, with_paths
-from imgscore.workers.messages import Looked
+from imgscore.workers.messages import FileIndexed
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,7 +23,7 @@ def run(engine: Engine, request: Request) -> Steps:
     """One row: score, interval, the nearest keeps and trashes, versions; or the reason for none."""
     ctx, path = engine.ctx, whole_path(request.file)
     taste = taste_of(engine, path, request.taste)
-    ticket = engine.looker.ask(path, taste)
+    ticket = engine.indexer.ask(path, taste)
     while ticket.answer is None:
         yield from a_step(engine)
     row = {
@@ -37,7 +37,7 @@ def run(engine: Engine, request: Request) -> Steps:
     if reason is None and not ctx.head(taste):
         state = engine.learner.tastes.get(taste)
         reason = f"no head yet: {(state.missing if state else '') or 'training is under way'}"
-    if reason is not None or not isinstance(looked, Looked):
+    if reason is not None or not isinstance(looked, FileIndexed):
         yield Result({**row, "score": None, "error": reason})
         return
     while not _is_stored(engine, looked.digest):

@@ -43,7 +43,7 @@ def run(engine: Engine, request: Request) -> Steps:
     while waiting or tickets:
         while waiting and len(tickets) < AHEAD:
             path, label = waiting.popleft()
-            tickets.append((engine.looker.ask(path, taste), label))
+            tickets.append((engine.indexer.ask(path, taste), label))
         ready = [one for one in tickets if one[0].answer is not None]
         if len(ready) < min(BATCH, len(tickets)):
             yield from a_step(engine)

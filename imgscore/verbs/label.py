@@ -14,7 +14,7 @@ from imgscore.store.schema import EventName, LabelEvent, Source
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Steps, a_step, in_turn, shown, whole_path
 from imgscore.verbs.score import ask, problem
-from imgscore.workers.messages import Looked
+from imgscore.workers.messages import FileIndexed
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,7 +61,7 @@ def record(
 
     def log(txn: Txn) -> None:
         for ticket, label, answer in answers:
-            if not isinstance(answer, Looked):
+            if not isinstance(answer, FileIndexed):
                 continue
             current = labels.current(txn, ticket.taste, answer.digest)
             if (current.label if current else "clear") != label:
@@ -71,4 +71,4 @@ def record(
                 siblings.append_label(txn, event, share=share)
 
     engine.ctx.store.commit(log)
-    return [answer.digest if isinstance(answer, Looked) else None for _, _, answer in answers]
+    return [answer.digest if isinstance(answer, FileIndexed) else None for _, _, answer in answers]

@@ -13,5 +13,5 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """One row."""
     engine.pause(0)
-    engine.looker.hint_all()
+    engine.indexer.hint_all()
     yield Result({"state": "running", "error": None})

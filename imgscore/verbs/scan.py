@@ -37,15 +37,15 @@ def run(engine: Engine, request: Request) -> Steps:
                 yield None
         return
     for root in roots:
-        engine.looker.hint_tree(root)
-    before = engine.looker.looked
+        engine.indexer.hint_tree(root)
+    before = engine.indexer.indexed
     yield from until_idle(engine, "looking")
     from imgscore.verbs.status import status
 
     now = status(engine)
     yield Result(
         {
-            "looked": engine.looker.looked - before,
+            "looked": engine.indexer.indexed - before,
             "files": sum(watch["files"] for watch in now["watches"]),
             "scored": sum(watch["scored"] for watch in now["watches"]),
             "failed": len(now["failed"]),

@@ -18,7 +18,15 @@ from imgscore.verbs.base import (
     shown,
     whole_path,
 )
-from imgscore.workers.messages import Answer, Crashed, Looked, Moving, Refused, Stuck, Unreadable
+from imgscore.workers.messages import (
+    Answer,
+    Crashed,
+    FileIndexed,
+    Moving,
+    Refused,
+    Stuck,
+    Unreadable,
+)
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,7 +52,7 @@ def run(engine: Engine, request: Request) -> Steps:
 def ask(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[Ticket]:
     """Have workers look at files, each when its ticket is taken."""
     for path in paths:
-        yield engine.looker.ask(path, taste_of(engine, path, taste))
+        yield engine.indexer.ask(path, taste_of(engine, path, taste))
 
 
 def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
@@ -65,11 +73,11 @@ def problem(ticket: Ticket) -> str | None:
 def why_not(answer: Answer | None) -> str | None:
     """As `problem`, of an answer that nobody had to wait for."""
     match answer:
-        case Looked(reason="") | None:
+        case FileIndexed(reason="") | None:
             return None
         case Moving():
             return "there is no such file, or it is changing: check the name, or try again"
-        case Looked(reason=reason, remedy=remedy):
+        case FileIndexed(reason=reason, remedy=remedy):
             return f"{reason}: {remedy}" if remedy else reason
         case Unreadable(reason, remedy) | Refused(reason, remedy) | Stuck(reason, remedy):
             return f"{reason}: {remedy}" if remedy else reason
@@ -81,8 +89,8 @@ def why_not(answer: Answer | None) -> str | None:
 
 def _row(engine: Engine, ticket: Ticket) -> Row:
     error, answer = problem(ticket), ticket.answer
-    digest = answer.digest if isinstance(answer, Looked) else None
-    score = answer.score if isinstance(answer, Looked) else None
+    digest = answer.digest if isinstance(answer, FileIndexed) else None
+    score = answer.score if isinstance(answer, FileIndexed) else None
     head = engine.ctx.head(ticket.taste)
     label = None
     if digest is not None:

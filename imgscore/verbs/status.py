@@ -64,14 +64,14 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         "pid": os.getpid() if running else None,
         "rss_bytes": _rss_bytes(),
         "embedder": ctx.embedder.id,
-        "embedding_anew": engine.looker.catch_up.progress(),
+        "embedding_anew": engine.indexer.catch_up.progress(),
         "hint": registry.hint(ctx.config.model),
         "head": next((head for head in heads.values() if head), None),
         "pending": engine.pending,
         "failed": failed,
         "watches": watches,
         "workers": ctx.pool.alive,
-        "looked": engine.looker.looked,
+        "looked": engine.indexer.indexed,
         "events": events[-LAST_EVENTS:],
         "dry_run": ctx.config.dry_run,
         "waiting": engine.saving or None,
@@ -106,7 +106,7 @@ def _planned(engine: Engine, watch: Watch) -> Row:
 
 def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
     """In words: "ok", "offline", "held", or what is missing."""
-    if not engine.looker.is_online(inbox) or not os.path.isdir(inbox):
+    if not engine.indexer.is_online(inbox) or not os.path.isdir(inbox):
         return "offline"
     if engine.orderer.held(inbox):
         return "held: dates were put back; order again with: imgscore order"

@@ -16,7 +16,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """One row when nothing is pending. Raises ImgscoreError when the time is over."""
     deadline = Deadline(request.timeout)
-    engine.looker.hint_all()
+    engine.indexer.hint_all()
     for message in until_idle(engine, "waiting"):
         if deadline.passed:
             raise ImgscoreError(

@@ -21,7 +21,7 @@ from imgscore.images.decode import decode
 from imgscore.images.memory import HeavyImageError
 from imgscore.store import head_inputs, name_vectors, records, vectors
 from imgscore.store.schema import Fingerprint
-from imgscore.workers.messages import Look, Looked, Moving, Unreadable
+from imgscore.workers.messages import FileIndexed, IndexFile, Moving, Unreadable
 
 if TYPE_CHECKING:
     from imgscore.embedders.base import Embedder
@@ -45,7 +45,7 @@ def prepare(context: Context) -> None:
         _embedder(context)
 
 
-def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
+def index_file(context: Context, task: IndexFile) -> FileIndexed | Moving | Unreadable:
     """Read, hash, decode, embed and score the file at `task.path`.
 
     Raises HeavyImageError or MemoryError where another worker may take more memory.
@@ -64,9 +64,9 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
             stored = vectors.get(txn, context.spec.images, digest)
             traits = records.traits(txn, digest)
         if stored is not None and traits is not None:
-            return _judged(context, task, Looked(seen, digest), stored, traits)
+            return _judged(context, task, FileIndexed(seen, digest), stored, traits)
     if len(data) > MOST_BYTES:
-        return Looked(
+        return FileIndexed(
             seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"
         )
     try:
@@ -76,22 +76,22 @@ def look(context: Context, task: Look) -> Looked | Moving | Unreadable:
     except ImageError as error:
         if isinstance(error, HeavyImageError) and context.modest:
             raise
-        return Looked(seen, digest, reason=error.message, remedy=error.remedy)
+        return FileIndexed(seen, digest, reason=error.message, remedy=error.remedy)
     except MemoryError:
         if context.modest:
             raise
-        return Looked(
+        return FileIndexed(
             seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
         )
     if not np.isfinite(embedding).all():  # a score of NaN has no place in any order
-        return Looked(
+        return FileIndexed(
             seen,
             digest,
             reason="the model's numbers for it are not finite",
             remedy="use another model: imgscore model list",
         )
     vector = embedding.tobytes()
-    looked = Looked(seen, digest, vector, picture.traits)
+    looked = FileIndexed(seen, digest, vector, picture.traits)
     return _judged(context, task, looked, vector, picture.traits) if task.stored else looked
 
 
@@ -140,7 +140,9 @@ def _embedder(context: Context) -> Embedder:
     return _embedders[key]
 
 
-def _judged(context: Context, task: Look, looked: Looked, vector: bytes, traits: Traits) -> Looked:
+def _judged(
+    context: Context, task: IndexFile, looked: FileIndexed, vector: bytes, traits: Traits
+) -> FileIndexed:
     """What was read, with its score and the vector of the file's name where they are wanted."""
     spec = context.spec
     with context.store.read() as txn:
@@ -165,7 +167,9 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
     return key, _name_encoders[context.model]([os.path.basename(path)]).tobytes()
 
 
-def _score(context: Context, task: Look, row: bytes, traits: Traits) -> tuple[float, float] | None:
+def _score(
+    context: Context, task: IndexFile, row: bytes, traits: Traits
+) -> tuple[float, float] | None:
     """`row`: what the head sees."""
     if not task.head:
         return None

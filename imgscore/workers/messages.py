@@ -13,7 +13,7 @@ from imgscore.watches import Watch
 _length = struct.Struct("<I")
 
 
-class Look(msgspec.Struct, tag=True, frozen=True):
+class IndexFile(msgspec.Struct, tag=True, frozen=True):
     """Read, hash, embed and score one file. `head` is the version to score with, or ""."""
 
     path: bytes
@@ -84,9 +84,9 @@ class Drop(msgspec.Struct, tag=True, frozen=True):
     number: int
 
 
-Task = Look | Rescore | Train | Study | Plan | BackUp | Tidy | Draw
+Task = IndexFile | Rescore | Train | Study | Plan | BackUp | Tidy | Draw
 Sent = Task | Drop
-OfOneFile = Look | Draw
+OfOneFile = IndexFile | Draw
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
 
@@ -94,7 +94,7 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     """The worker is up."""
 
 
-class Looked(msgspec.Struct, tag=True, frozen=True):
+class FileIndexed(msgspec.Struct, tag=True, frozen=True):
     """A file was read. Where the store knows the digest, `vector` and `traits` stay out."""
 
     seen: Fingerprint
@@ -214,7 +214,7 @@ class Crashed(msgspec.Struct, tag=True, frozen=True):
 
 Answer = (
     Ready
-    | Looked
+    | FileIndexed
     | Moving
     | Unreadable
     | Drawn

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgscore.errors import StoreError
-from imgscore.workers.messages import Drop, Look, OfOneFile, Sent, Task, frame
+from imgscore.workers.messages import Drop, IndexFile, OfOneFile, Sent, Task, frame
 
 # A worker gets its next file before it has answered the last, so that it never waits for us.
 DEPTH = 2
@@ -92,7 +92,7 @@ class Worker:
         return [
             held
             for held in waiting
-            if isinstance(held.task, Look) and held.holders == 1 and not held.done
+            if isinstance(held.task, IndexFile) and held.holders == 1 and not held.done
         ]
 
 

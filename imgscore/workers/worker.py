@@ -31,10 +31,10 @@ def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
     match task:
         case messages.Drop():
             yield messages.Dropped()
-        case messages.Look():
-            from imgscore.workers.index_file import look
+        case messages.IndexFile():
+            from imgscore.workers.index_file import index_file
 
-            yield look(context, task)
+            yield index_file(context, task)
         case messages.Rescore():
             from imgscore.workers.training import rescore
 

@@ -117,9 +117,9 @@ def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:
     loop._pass_on(post)
     engine = loop._engine
     engine.save_power(loop._saving)
-    engine.looker.hint_all()
+    engine.indexer.hint_all()
     deadline = time.monotonic() + 60
-    while engine.looker._queue.waiting("inbox") < 2 or engine.pending > 2:
+    while engine.indexer._queue.waiting("inbox") < 2 or engine.pending > 2:
         assert time.monotonic() < deadline
         engine.step(0.05)
 

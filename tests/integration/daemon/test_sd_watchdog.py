@@ -16,7 +16,7 @@ from imgscored.sd_notify import SEND_SECONDS, notify
 from imgscored.sd_watchdog import Heartbeat
 from imgscored.watcher import Watcher
 
-from imgscore.workers.messages import Look
+from imgscore.workers.messages import IndexFile
 from imgscore.workers.pool import Pool
 from tests.conftest import draw
 from tests.support.pools import real_pool
@@ -61,7 +61,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 def look(pool: Pool, path: Path) -> None:
     if not path.exists():
         draw("sun", 1).save(path)
-    assert pool.submit(Look(os.fsencode(path), "default", ""))
+    assert pool.submit(IndexFile(os.fsencode(path), "default", ""))
 
 
 def beat_until(heart: Heartbeat, pool: Pool, what: Callable[[], bool]) -> None:

@@ -22,7 +22,7 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
 from imgscore.verbs.base import Result, drive, find
-from imgscore.workers.messages import Answer, Look, Looked, Moving, Plan, Refused, Task
+from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Moving, Plan, Refused, Task
 from imgscore.workers.worker import plan
 
 DAY = 86_400 * 10**9
@@ -68,14 +68,14 @@ class InlinePool:
 
 
 def _answer(task: Task) -> Answer:
-    if not isinstance(task, Look):
+    if not isinstance(task, IndexFile):
         return Refused("nothing is learned here", "")
     seen = look_at(task.path)
     if seen is None:
         return Moving()
     data = Path(os.fsdecode(task.path)).read_bytes()
     score = (_score(data, task.head), 0.0) if task.head else None
-    return Looked(seen, hashlib.sha256(data).digest(), score=score)
+    return FileIndexed(seen, hashlib.sha256(data).digest(), score=score)
 
 
 def _score(data: bytes, head: str) -> float:
@@ -131,7 +131,7 @@ class World:
 
     def settle(self, engine: Engine) -> None:
         """Look at the disk and go on until nothing is pending."""
-        engine.looker.hint_all()
+        engine.indexer.hint_all()
         until_idle(engine)
 
     def settled(self) -> None:

@@ -10,7 +10,7 @@ from imgscore.engine.events import KEPT, MOST_EACH, News
 from imgscore.store import labels, records
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store
-from imgscore.workers.messages import Crashed, Look, Rescore, Scored
+from imgscore.workers.messages import Crashed, IndexFile, Rescore, Scored
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_the_oldest_are_forgotten(store: Store) -> None:
 
 def test_answers(store: Store) -> None:
     one = news(store)
-    one.answered(Look(b"/a", "default", ""), Crashed(""))  # it is looked at again
-    one.answered(Look(b"/\xff", "default", ""), Crashed("took too long"))
+    one.answered(IndexFile(b"/a", "default", ""), Crashed(""))  # it is looked at again
+    one.answered(IndexFile(b"/\xff", "default", ""), Crashed("took too long"))
     scores = bytes(records.PACKED_SCORE_SIZE)
     one.answered(Rescore("default", "2"), Scored(scores * 3, last=False))
     one.answered(Rescore("default", "2"), Scored(scores, last=True))

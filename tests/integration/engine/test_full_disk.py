@@ -49,7 +49,7 @@ def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.Monke
         monkeypatch.setattr(
             pool, "answers", lambda *about: [(task, refused) for task, _ in answers(*about)]
         )
-        monkeypatch.setattr(engine.looker, "_fail", failing_once(engine.looker._fail))
+        monkeypatch.setattr(engine.indexer, "_fail", failing_once(engine.indexer._fail))
         world.settle(engine)
         with engine.ctx.store.read() as txn:
             assert len(list(records.failures(txn))) == 1
@@ -59,9 +59,9 @@ def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatc
     paths = [world.put(f"{number}.png", number) for number in range(3)]
     with world.engine() as engine:
         world.settle(engine)
-        monkeypatch.setattr(engine.looker, "_gone", failing_once(engine.looker._gone))
+        monkeypatch.setattr(engine.indexer, "_gone", failing_once(engine.indexer._gone))
         paths[0].unlink()
-        engine.looker.hint(os.fsencode(paths[0]))
+        engine.indexer.hint(os.fsencode(paths[0]))
 
         def found() -> bool:
             with engine.ctx.store.read() as txn:
@@ -97,15 +97,15 @@ def test_a_want_of_descriptors_passes(world: World, monkeypatch: pytest.MonkeyPa
     world.put("a.png", 1)
     with world.engine() as engine:
         left = [OSError(errno.EMFILE, "Too many open files")] * 2
-        real = engine.looker.advance
+        real = engine.indexer.advance
 
         def advance(*arguments: Any, **named: Any) -> Any:
             if left:
                 raise left.pop()
             return real(*arguments, **named)
 
-        monkeypatch.setattr(engine.looker, "advance", advance)
-        engine.looker.hint_all()
+        monkeypatch.setattr(engine.indexer, "advance", advance)
+        engine.indexer.hint_all()
         engine.step(0.0)
         assert any("Too many open files" in one for one in engine.ctx.troubles.values())
         world.settle(engine)
@@ -116,7 +116,7 @@ def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.Mon
     world.put("a.png", 1)
     with world.engine() as engine:
         monkeypatch.setattr(type(engine.ctx.store), "free_bytes", lambda _: -1)
-        engine.looker.hint_all()
+        engine.indexer.hint_all()
         until(engine, lambda: engine._retry_at > 0)
         first = engine._retry_at
         until(engine, lambda: engine._retry_at > first)
@@ -139,7 +139,7 @@ def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
     with world.engine() as here:
         with monkeypatch.context() as full:
             if by_a_commit:
-                full.setattr(here.looker, "_commit_found", disk_is_full)
+                full.setattr(here.indexer, "_commit_found", disk_is_full)
             else:
                 full.setattr(type(here.ctx.store), "free_bytes", lambda _: -1)
             with pytest.raises(StoreError, match="free some"):

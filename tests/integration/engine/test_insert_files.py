@@ -52,7 +52,7 @@ def plans(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 def drop(world: World, engine: Engine, name: str, score: float | str) -> None:
     """A file comes, and is all that is looked at."""
     path = world.put(name, score)
-    engine.looker.hint(os.fsencode(path))
+    engine.indexer.hint(os.fsencode(path))
     until_idle(engine)
 
 
@@ -96,7 +96,7 @@ def test_what_leaves_or_is_judged_starts_none(
         target = world.inbox / place / name
         os.rename(world.inbox / name, target)
         for path in (world.inbox / name, target):
-            engine.looker.hint(os.fsencode(path))
+            engine.indexer.hint(os.fsencode(path))
         until_idle(engine)
         assert world.dates()[name] == world.originals[name]
     (world.inbox / "05.jpg").unlink()

@@ -182,7 +182,7 @@ def test_undo_takes_back_an_ordering_that_a_file_has_left(
     for number in reversed(range(8)):
         world.put(f"{number}.jpg", number / 10)
     with world.engine() as engine:
-        engine.looker.hint_all()
+        engine.indexer.hint_all()
         while world.dates() == world.originals:
             engine.step(0.05)
         with engine.ctx.store.read() as txn:

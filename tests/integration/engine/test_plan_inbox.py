@@ -44,7 +44,7 @@ def until(engine: Engine, done: Callable[[], bool]) -> None:
 
 def test_it_comes_into_order_a_part_a_step(world: World, engine: Engine) -> None:
     seen = set()
-    engine.looker.hint_all()
+    engine.indexer.hint_all()
     while not engine.idle:
         engine.step(0.05)
         seen.add(tuple(world.order()))
@@ -69,7 +69,7 @@ def test_verbs_get_every_part(world: World, engine: Engine) -> None:
 
 
 def test_an_order_stops_where_dates_are_put_back(world: World, engine: Engine) -> None:
-    engine.looker.hint_all()
+    engine.indexer.hint_all()
     until(engine, lambda: world.dates() != world.originals)
     assert not engine.idle
     ask(engine, "restore-times")
@@ -78,7 +78,7 @@ def test_an_order_stops_where_dates_are_put_back(world: World, engine: Engine) -
 
 
 def test_a_new_head_ends_the_old_ones_order(world: World, engine: Engine) -> None:
-    engine.looker.hint_all()
+    engine.indexer.hint_all()
     until(engine, lambda: world.dates() != world.originals)
     use_head(engine, "2")
     engine.orderer.reorder_taste("default")
@@ -99,7 +99,7 @@ def test_a_pause_lets_only_what_is_asked_for_through(world: World, engine: Engin
 
 
 def test_a_pause_in_the_middle_is_one_at_once(world: World, engine: Engine) -> None:
-    engine.looker.hint_all()
+    engine.indexer.hint_all()
     until(engine, lambda: world.dates() != world.originals)
     engine.pause(1 << 62)
     dates = world.dates()

@@ -8,7 +8,7 @@ import pytest
 
 from imgscore.engine import indexer
 from imgscore.engine.engine import Engine
-from imgscore.workers.messages import Answer, Look, Task, Unreadable
+from imgscore.workers.messages import Answer, IndexFile, Task, Unreadable
 from tests.integration.engine.conftest import World
 
 
@@ -21,7 +21,7 @@ def tried(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[st
 
         def fail(answers: list[tuple[Task, Answer]]) -> list[tuple[Task, Answer]]:
             for task, _ in answers:
-                assert isinstance(task, Look)
+                assert isinstance(task, IndexFile)
                 names.append(Path(os.fsdecode(task.path)).name)
             return [(task, Unreadable("broken", "mend it")) for task, _ in answers]
 

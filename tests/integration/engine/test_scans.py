@@ -11,8 +11,8 @@ def test_many_new_folders_are_one_look_at_everything(world: World) -> None:
     folders = [world.put("a.jpg", 0.5, f"inbox/{number}").parent for number in range(100)]
     with world.engine() as engine:
         for folder in folders:
-            engine.looker.hint_tree(os.fsencode(folder))
-            assert len(engine.looker._scans) <= indexer.MOST_SCANS
+            engine.indexer.hint_tree(os.fsencode(folder))
+            assert len(engine.indexer._scans) <= indexer.MOST_SCANS
         world.settle(engine)
         with engine.ctx.store.read() as txn:
             assert len(txn.table("sightings")) == 100
@@ -24,7 +24,7 @@ def test_a_file_whose_name_a_folder_takes_is_gone(world: World) -> None:
         world.settle(engine)
         file.unlink()
         inside = world.put("b.jpg", 0.6, "inbox/a.jpg")
-        engine.looker.hint_tree(os.fsencode(file))
+        engine.indexer.hint_tree(os.fsencode(file))
         until_idle(engine)
         with engine.ctx.store.read() as txn:
             assert [one.path for one in sightings.every(txn)] == [os.fsencode(inside)]

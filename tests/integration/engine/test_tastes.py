@@ -9,7 +9,7 @@ from imgscore.engine.engine import Engine
 from imgscore.paths import head_file
 from imgscore.store import counts, records
 from imgscore.store.schema import HeadRecord
-from imgscore.workers.messages import Answer, Looked, Task, Train, Trained
+from imgscore.workers.messages import Answer, FileIndexed, Task, Train, Trained
 from tests.integration.engine.conftest import World, ask
 
 
@@ -25,10 +25,13 @@ def engine(world: World) -> Iterator[Engine]:
 
 def test_one_file_asked_about_by_two_tastes(world: World, engine: Engine) -> None:
     path = os.fsencode(world.inbox / "a.png")
-    tickets = [engine.looker.ask(path, taste) for taste in ("default", "memes")]
+    tickets = [engine.indexer.ask(path, taste) for taste in ("default", "memes")]
     world.settle(engine)
     answers = [ticket.answer for ticket in tickets]
-    assert [one.score for one in answers if isinstance(one, Looked)] == [(1.0, 0.0), (0.25, 0.0)]
+    assert [one.score for one in answers if isinstance(one, FileIndexed)] == [
+        (1.0, 0.0),
+        (0.25, 0.0),
+    ]
 
 
 def test_a_broken_file_under_a_taste_of_no_watch(
@@ -38,9 +41,9 @@ def test_a_broken_file_under_a_taste_of_no_watch(
 
     def broken(*about: float | int | None) -> list[tuple[Task, Answer]]:
         return [
-            (task, Looked(answer.seen, answer.digest, reason="broken"))
+            (task, FileIndexed(answer.seen, answer.digest, reason="broken"))
             for task, answer in answers(*about)  # type: ignore[arg-type]
-            if isinstance(answer, Looked)
+            if isinstance(answer, FileIndexed)
         ]
 
     monkeypatch.setattr(engine.ctx.pool, "answers", broken)

@@ -3,7 +3,7 @@
 import pytest
 
 from imgscore.engine import indexer
-from imgscore.workers.messages import Answer, Look, Task, Train
+from imgscore.workers.messages import Answer, IndexFile, Task, Train
 from tests.integration.engine.conftest import World
 
 
@@ -28,7 +28,7 @@ def test_nothing_is_learned_while_a_worker_looks_at_what_teaches(
         def submitted(task: Task) -> bool:
             under_way.append(task)
             if isinstance(task, Train):
-                at_training.append([one for one in under_way if isinstance(one, Look)])
+                at_training.append([one for one in under_way if isinstance(one, IndexFile)])
             return submit(task)
 
         def one_at_a_time(

@@ -15,7 +15,7 @@ from imgscore.engine.siblings import digest_of
 from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
 from imgscore.store import labels, trashed_files
 from imgscore.store.schema import Deletion, Label
-from imgscore.workers.messages import Answer, Crashed, Look, Moving, Task
+from imgscore.workers.messages import Answer, Crashed, IndexFile, Moving, Task
 from tests.integration.engine.conftest import World, ask, until_idle
 from tests.support.disks import mounted
 
@@ -101,7 +101,7 @@ def test_the_event_of_the_file_that_goes_is_enough(watched: World) -> None:
     with watched.engine() as engine:
         watched.settle(engine)
         trash(CLI, file)  # there was no trash to be watched before
-        engine.looker.hint(os.fsencode(file))
+        engine.indexer.hint(os.fsencode(file))
         until_idle(engine)
         with engine.ctx.store.read() as txn:
             assert labels.current(txn, "default", of_file) is not None
@@ -143,7 +143,7 @@ def test_a_look_that_was_cut_short_is_repeated(
         submit = pool.submit
 
         def cut_short(task: Task) -> bool:
-            if not (answers and isinstance(task, Look) and b"/Trash/" in task.path):
+            if not (answers and isinstance(task, IndexFile) and b"/Trash/" in task.path):
                 return bool(submit(task))
             pool._done.append((task, answers.pop()))
             return True

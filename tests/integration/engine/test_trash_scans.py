@@ -12,7 +12,7 @@ from imgscore.engine import trash
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import labels
-from imgscore.workers.messages import Answer, Crashed, Look, Moving, Task
+from imgscore.workers.messages import Answer, Crashed, IndexFile, Moving, Task
 from tests.integration.engine.conftest import World
 
 LONG_AGO = 1_400_000_000
@@ -52,7 +52,7 @@ def answer_first(engine: Engine, name: str, *answers: Answer) -> list[Task]:
     submit, left, asked = pool.submit, list(answers), list[Task]()
 
     def answered(task: Task) -> bool:
-        if not (isinstance(task, Look) and os.path.basename(task.path) == name.encode()):
+        if not (isinstance(task, IndexFile) and os.path.basename(task.path) == name.encode()):
             return bool(submit(task))
         asked.append(task)
         if not left:
@@ -85,7 +85,7 @@ def test_what_a_full_disk_keeps_from_being_written_is_found_again(
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
     os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))
     with watched.engine() as engine:
-        room = engine.looker.deletions
+        room = engine.indexer.deletions
         record, full = room._record, [True]
 
         def record_later(*arguments: Any) -> bool:
@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_asked_about_once(watched: World) -> None:
 
 def test_what_has_left_the_trash_is_forgotten(watched: World) -> None:
     with watched.engine() as engine:
-        room = engine.looker.deletions
+        room = engine.indexer.deletions
         for number in range(3):
             lay(watched.inbox / f"{number}.jpg", f"0.{number}")
             watched.settle(engine)

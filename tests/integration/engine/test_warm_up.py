@@ -9,25 +9,25 @@ from tests.integration.engine.conftest import World, until_idle
 def test_only_for_what_will_be_looked_at(world: World) -> None:
     known, deleted = world.put("a.jpg", 0.5), world.put("b.jpg", 0.6)
     with world.engine() as engine:
-        pool, looker = engine.ctx.pool, engine.looker
+        pool, indexer = engine.ctx.pool, engine.indexer
         world.settle(engine)
         before = pool.warmed  # type: ignore[attr-defined]
         deleted.unlink()
         for path in (known, deleted, world.put("text.txt", 0.1)):
-            looker.hint(os.fsencode(path))
+            indexer.hint(os.fsencode(path))
         until_idle(engine)
         assert pool.warmed == before  # type: ignore[attr-defined]
-        looker.hint(os.fsencode(world.put("new.jpg", 0.7)))
-        looker.advance(time.monotonic(), asked_only=True)  # a pause
+        indexer.hint(os.fsencode(world.put("new.jpg", 0.7)))
+        indexer.advance(time.monotonic(), asked_only=True)  # a pause
         assert pool.warmed == before  # type: ignore[attr-defined]
-        looker.advance(time.monotonic())
-        assert pool.warmed == before + 1 and not looker.looking  # type: ignore[attr-defined]
+        indexer.advance(time.monotonic())
+        assert pool.warmed == before + 1 and not indexer.indexing  # type: ignore[attr-defined]
         until_idle(engine)
         assert pool.warmed == before + 1  # type: ignore[attr-defined]
 
 
 def test_not_while_power_is_saved(world: World) -> None:
     with world.engine() as engine:
-        engine.looker.hint(os.fsencode(world.put("new.jpg", 0.7)))
-        engine.looker.advance(time.monotonic(), saving=True)
+        engine.indexer.hint(os.fsencode(world.put("new.jpg", 0.7)))
+        engine.indexer.advance(time.monotonic(), saving=True)
         assert not engine.ctx.pool.warmed  # type: ignore[attr-defined]

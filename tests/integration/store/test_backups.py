@@ -75,7 +75,7 @@ def test_it_leaves_the_disk_its_free_space(store: Store, monkeypatch: pytest.Mon
     floor = shutil.disk_usage(paths.data_folder()).free // 10**6 + 1000
     config = Config(daemon=DaemonConfig(free_mb=floor))
     with Engine(store, config, paths.heads_folder()) as engine:
-        monkeypatch.setattr(engine.looker, "hint_all", lambda: None)
+        monkeypatch.setattr(engine.indexer, "hint_all", lambda: None)
         assert written(engine) == []
         assert "free" in engine.ctx.notes["backup"]
 

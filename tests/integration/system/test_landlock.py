@@ -9,7 +9,7 @@ import pytest
 
 from imgscore.store.store import Store
 from imgscore.system.landlock import kernel_support
-from imgscore.workers.messages import Look, Looked
+from imgscore.workers.messages import FileIndexed, IndexFile
 from imgscore.workers.pool import Pool, WorkerSettings
 from tests.conftest import draw
 
@@ -37,9 +37,9 @@ def test_an_image_that_takes_a_worker_over(
             store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=60
         )
         with Pool(settings, size=1, idle_seconds=5) as pool:
-            assert pool.submit(Look(os.fsencode(victim), "default", ""))
+            assert pool.submit(IndexFile(os.fsencode(victim), "default", ""))
             ((_, answer),) = until_answered(pool)
-    assert isinstance(answer, Looked) and answer.vector is not None
+    assert isinstance(answer, FileIndexed) and answer.vector is not None
     (said,) = (line for line in capfd.readouterr().err.splitlines() if "intruder" in line)
     outcomes = dict(word.split("=") for word in said.split()[1:])
     # What is left is for the service's own sandbox: tests/systemd.

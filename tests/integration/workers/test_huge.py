@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from imgscore.workers import process
-from imgscore.workers.messages import Answer, Crashed, Draw, Drawn, Look, Looked, OfOneFile, Task
+from imgscore.workers.messages import (
+    Answer,
+    Crashed,
+    Draw,
+    Drawn,
+    FileIndexed,
+    IndexFile,
+    OfOneFile,
+    Task,
+)
 from imgscore.workers.pool import Pool
 from imgscore.workers.process import MODEST_BYTES, MOST_BYTES
 from tests.conftest import draw
@@ -77,7 +86,7 @@ def answered(pool: Pool, tasks: list[OfOneFile]) -> list[tuple[Task, Answer]]:
 
 
 def looks(paths: list[bytes]) -> list[OfOneFile]:
-    return [Look(path, "default", "") for path in paths]
+    return [IndexFile(path, "default", "") for path in paths]
 
 
 def warm(pool: Pool, folder: Path) -> tuple[int, int]:
@@ -85,7 +94,7 @@ def warm(pool: Pool, folder: Path) -> tuple[int, int]:
     first, second = (folder / name for name in ("first.png", "second.png"))
     for number, path in enumerate((first, second)):
         draw("text", number).save(path)
-        assert pool.submit(Look(os.fsencode(path), "default", ""))
+        assert pool.submit(IndexFile(os.fsencode(path), "default", ""))
     until(pool, lambda: not pool.busy)
     able, modest = pool.pids()
     return able, modest
@@ -99,8 +108,8 @@ def test_huge_images_stall_nothing_and_memory_stays_bounded(pool: Pool, tmp_path
     Path(os.fsdecode(huge[1])).write_bytes(Path(os.fsdecode(huge[0])).read_bytes() + b"another")
     small = small_pngs(tmp_path, 50)
     found = answered(pool, looks([*huge, *small]))
-    assert all(isinstance(answer, Looked) and not answer.reason for _, answer in found)
-    order = [task.path for task, _ in found if isinstance(task, Look)]
+    assert all(isinstance(answer, FileIndexed) and not answer.reason for _, answer in found)
+    order = [task.path for task, _ in found if isinstance(task, IndexFile)]
     assert sorted(order) == sorted([*huge, *small])  # each once
     assert order[-1] in huge  # two at once would have left nobody for the small ones
     assert peak_bytes(able) > at_rest + 90 * DECODED_MEGAPIXEL  # one of them at least
@@ -113,13 +122,13 @@ def test_what_waits_behind_a_long_one_is_lent_to_an_idle_worker(pool: Pool, tmp_
     long, *others = small_pngs(tmp_path, 4)
     os.kill(first, signal.SIGSTOP)
     for path in (long, *others):
-        assert pool.submit(Look(path, "default", ""))
+        assert pool.submit(IndexFile(path, "default", ""))
     assert len(pool.tasks(first)) == 2
     found = until(pool, lambda: pool.busy == 1)
-    assert sorted(task.path for task, _ in found if isinstance(task, Look)) == sorted(others)
+    assert sorted(task.path for task, _ in found if isinstance(task, IndexFile)) == sorted(others)
     os.kill(first, signal.SIGCONT)
     found = until(pool, lambda: not pool.tasks(first))
-    assert [task.path for task, _ in found if isinstance(task, Look)] == [long]
+    assert [task.path for task, _ in found if isinstance(task, IndexFile)] == [long]
 
 
 @pytest.fixture
@@ -135,12 +144,12 @@ def test_what_needs_much_memory_survives_the_worker_that_may_take_it(
     able, modest = warm(pool, tmp_path)
     os.kill(able, signal.SIGSTOP)
     for path in heavy[:2]:
-        assert pool.submit(Look(path, "default", ""))
+        assert pool.submit(IndexFile(path, "default", ""))
     assert not until(pool, lambda: not pool.tasks(modest))  # it hands its own on
     assert pool.busy == 2 and len(pool.tasks(able)) == 2
     os.kill(able, signal.SIGKILL)
     (_, lost), (_, done) = until(pool, lambda: not pool.busy)
-    assert isinstance(lost, Crashed) and isinstance(done, Looked) and not done.reason
+    assert isinstance(lost, Crashed) and isinstance(done, FileIndexed) and not done.reason
 
 
 def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path) -> None:
@@ -153,13 +162,13 @@ def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path
     Path(os.fsdecode(broken)).write_bytes(data)
     os.kill(able, signal.SIGSTOP)
     for path in (sound, broken):
-        assert pool.submit(Look(path, "default", ""))
+        assert pool.submit(IndexFile(path, "default", ""))
     assert not until(pool, lambda: not pool.tasks(modest) and len(pool.tasks(able)) == 2)
     os.kill(able, signal.SIGCONT)
     (_, first), (task, second) = until(pool, lambda: not pool.busy)
-    assert isinstance(first, Looked) and not first.reason
-    assert isinstance(second, Looked) and second.reason.startswith("broken PNG")
-    assert task == Look(broken, "default", "")
+    assert isinstance(first, FileIndexed) and not first.reason
+    assert isinstance(second, FileIndexed) and second.reason.startswith("broken PNG")
+    assert task == IndexFile(broken, "default", "")
 
 
 def test_a_thumbnail_of_what_needs_much_memory(
@@ -181,7 +190,7 @@ def test_a_file_is_read_once(pool: Pool, tmp_path: Path) -> None:
     os.truncate(path, size)
     before = bytes_read(pool)
     ((_, answer),) = answered(pool, looks([os.fsencode(path)]))
-    assert isinstance(answer, Looked) and not answer.reason
+    assert isinstance(answer, FileIndexed) and not answer.reason
     assert size <= bytes_read(pool) - before < 1.01 * size
 
 

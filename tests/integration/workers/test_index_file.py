@@ -18,10 +18,10 @@ from imgscore.paths import head_file
 from imgscore.store import labels, records, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store, Txn
-from imgscore.workers import index_file
+from imgscore.workers import index_file as index_file_module
 from imgscore.workers.context import Context
-from imgscore.workers.index_file import look
-from imgscore.workers.messages import Look, Looked, Train
+from imgscore.workers.index_file import index_file
+from imgscore.workers.messages import FileIndexed, IndexFile, Train
 from imgscore.workers.training import train
 from tests.conftest import draw
 
@@ -60,8 +60,8 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
         file = head_file(context.heads_folder, TASTE, version)
         if file != first:
             shutil.copy(first, file)
-        answer = look(context, Look(os.fsencode(image), TASTE, version))
-        assert isinstance(answer, Looked) and answer.score is not None
+        answer = index_file(context, IndexFile(os.fsencode(image), TASTE, version))
+        assert isinstance(answer, FileIndexed) and answer.score is not None
     gc.collect()
     assert sum(type(one) is KernelHead for one in gc.get_objects()) == before + 1
     context.store.close()
@@ -70,12 +70,12 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
 def test_numbers_that_are_not_finite_are_no_embedding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_file, "_embedder", lambda context: Overflowing())
+    monkeypatch.setattr(index_file_module, "_embedder", lambda context: Overflowing())
     image = tmp_path / "image.png"
     draw("sun", 0).save(image)
     with Store(tmp_path / "store"):
         pass
     context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
-    answer = look(context, Look(os.fsencode(image), TASTE, ""))
-    assert isinstance(answer, Looked)
+    answer = index_file(context, IndexFile(os.fsencode(image), TASTE, ""))
+    assert isinstance(answer, FileIndexed)
     assert "not finite" in answer.reason and answer.vector is None

@@ -12,8 +12,8 @@ from imgscore.watches import Watch
 from imgscore.workers.messages import (
     Answer,
     Crashed,
-    Look,
-    Looked,
+    FileIndexed,
+    IndexFile,
     Moving,
     Plan,
     Planned,
@@ -44,7 +44,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 
 def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
     """Look at every path; the answers."""
-    waiting = [Look(path, "default", "") for path in paths]
+    waiting = [IndexFile(path, "default", "") for path in paths]
     found: dict[bytes, Answer] = {}
     deadline = time.monotonic() + 60
     while len(found) < len(paths):
@@ -52,7 +52,7 @@ def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
         while waiting and pool.submit(waiting[-1]):
             waiting.pop()
         for task, answer in pool.answers(1.0):
-            assert isinstance(task, Look)
+            assert isinstance(task, IndexFile)
             found[task.path] = answer
     return found
 
@@ -61,10 +61,10 @@ def test_many_files_over_few_workers(pool: Pool, folder: Path) -> None:
     paths = [os.fsencode(path) for path in folder.iterdir()]
     found = run(pool, paths)
     assert all(
-        isinstance(one, Looked) and one.vector is not None and one.traits is not None
+        isinstance(one, FileIndexed) and one.vector is not None and one.traits is not None
         for one in found.values()
     )
-    assert len({one.digest for one in found.values() if isinstance(one, Looked)}) == 6
+    assert len({one.digest for one in found.values() if isinstance(one, FileIndexed)}) == 6
     assert pool.alive == 2 and pool.busy == 0
     deadline = time.monotonic() + 60
     while pool.alive:
@@ -84,8 +84,8 @@ def test_what_is_not_a_readable_file(pool: Pool, folder: Path) -> None:
     assert isinstance(kinds[b"link.png"], Unreadable)
     assert isinstance(kinds[b"missing.png"], Moving)
     empty = kinds[b"empty.png"]
-    assert isinstance(empty, Looked) and empty.reason == "empty file"
-    assert isinstance(kinds[b"1.png"], Looked)
+    assert isinstance(empty, FileIndexed) and empty.reason == "empty file"
+    assert isinstance(kinds[b"1.png"], FileIndexed)
 
 
 def test_a_killed_worker_costs_one_file(pool: Pool, folder: Path) -> None:
@@ -95,24 +95,24 @@ def test_a_killed_worker_costs_one_file(pool: Pool, folder: Path) -> None:
     # While it is stopped it can answer nothing, so that the first of its two files is lost.
     os.kill(victim, 19)
     for path in paths[1:3]:
-        assert pool.submit(Look(path, "default", ""))
-    first = [task for task in pool.tasks(victim) if isinstance(task, Look)]
+        assert pool.submit(IndexFile(path, "default", ""))
+    first = [task for task in pool.tasks(victim) if isinstance(task, IndexFile)]
     os.kill(victim, 9)
     found: dict[bytes, Answer] = {}
     while len(found) < 2:
         for task, answer in pool.answers(5.0):
-            assert isinstance(task, Look)
+            assert isinstance(task, IndexFile)
             found[task.path] = answer
     lost = [path for path, answer in found.items() if isinstance(answer, Crashed)]
     assert lost == [first[0].path]
-    assert all(isinstance(found[path], Looked) for path in found if path not in lost)
+    assert all(isinstance(found[path], FileIndexed) for path in found if path not in lost)
 
 
 def test_a_worker_that_is_ended_from_outside_blames_no_file(pool: Pool, folder: Path) -> None:
     run(pool, [os.fsencode(folder / "0.png")])
     (victim,) = pool.pids()
     os.kill(victim, 19)
-    assert pool.submit(Look(os.fsencode(folder / "1.png"), "default", ""))
+    assert pool.submit(IndexFile(os.fsencode(folder / "1.png"), "default", ""))
     os.kill(victim, 15)  # as a session that ends does to all in it
     os.kill(victim, 18)
     (found,) = pool.answers(60.0)
@@ -124,7 +124,7 @@ def test_a_file_that_takes_too_long(pool: Pool, folder: Path) -> None:
     (worker,) = pool.pids()
     # A decoder that hangs looks like this from outside: the alarm is pending, nothing else happens.
     os.kill(worker, 19)
-    assert pool.submit(Look(os.fsencode(folder / "1.png"), "default", ""))
+    assert pool.submit(IndexFile(os.fsencode(folder / "1.png"), "default", ""))
     os.kill(worker, 14)
     os.kill(worker, 18)
     (found,) = pool.answers(60.0)
@@ -167,10 +167,10 @@ def test_no_worker_to_be_had(pool: Pool, folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), hard))
     try:
         with pytest.raises(NoWorkerError, match="Too many open files"):
-            pool.submit(Look(os.fsencode(folder / "0.png"), "default", ""))
+            pool.submit(IndexFile(os.fsencode(folder / "0.png"), "default", ""))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], Looked)
+    assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], FileIndexed)
 
 
 def test_a_worker_dies_and_no_other_is_to_be_had(pool: Pool, folder: Path) -> None:
@@ -178,8 +178,8 @@ def test_a_worker_dies_and_no_other_is_to_be_had(pool: Pool, folder: Path) -> No
     (victim,) = pool.pids()
     os.kill(victim, 19)
     for name in ("1.png", "2.png", "3.png"):  # the third starts a second worker
-        assert pool.submit(Look(os.fsencode(folder / name), "default", ""))
-    held = [task.path for task in pool.tasks(victim) if isinstance(task, Look)]
+        assert pool.submit(IndexFile(os.fsencode(folder / name), "default", ""))
+    held = [task.path for task in pool.tasks(victim) if isinstance(task, IndexFile)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
     try:
@@ -187,7 +187,7 @@ def test_a_worker_dies_and_no_other_is_to_be_had(pool: Pool, folder: Path) -> No
         found: dict[bytes, Answer] = {}
         while not set(held) <= set(found):
             for task, answer in pool.answers(5.0):
-                assert isinstance(task, Look)
+                assert isinstance(task, IndexFile)
                 found[task.path] = answer
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -205,5 +205,5 @@ def test_a_worker_that_is_warmed_up_loads_the_model_before_it_has_a_file(
         assert time.monotonic() < deadline
         pool.answers(0.05)
     assert pool.alive and "onnxruntime" in Path(f"/proc/{worker}/maps").read_text()
-    assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], Looked)
+    assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], FileIndexed)
     assert pool.pids() == [worker]

@@ -1,6 +1,6 @@
 """Hints wait until a file holds still, and what teaches goes first."""
 
-from imgscore.reconcile.debounce import Hints, LookQueue
+from imgscore.reconcile.debounce import Hints, IndexQueue
 from imgscore.store.schema import Fingerprint
 
 SECOND = 10**9
@@ -38,7 +38,7 @@ def test_a_clock_that_was_set_back_does_not_hold_a_file_for_ever() -> None:
 
 
 def test_the_urgent_goes_first() -> None:
-    queue = LookQueue()
+    queue = IndexQueue()
     queue.add(b"/a", "inbox")
     queue.add(b"/b", "teaches")
     queue.add(b"/b", "teaches")

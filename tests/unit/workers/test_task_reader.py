@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from imgscore.workers.messages import Drop, Look, Sent, frame
+from imgscore.workers.messages import Drop, IndexFile, Sent, frame
 from imgscore.workers.task_reader import Waiting
 
-ONE, TWO, THREE = (Look(path, "default", "") for path in (b"/1", b"/2", b"/3"))
+ONE, TWO, THREE = (IndexFile(path, "default", "") for path in (b"/1", b"/2", b"/3"))
 
 
 @pytest.fixture
