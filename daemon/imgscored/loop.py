@@ -222,7 +222,7 @@ class Loop:
     def _troubles(self) -> dict[str, str]:
         """What is wrong now, and not with a file or a folder, by subject."""
         found = dict(self._engine.ctx.troubles)
-        for taste, state in self._engine.learner.tastes.items():
+        for taste, state in self._engine.trainer.tastes.items():
             if state.trouble:
                 found[f"training {taste}"] = state.trouble
         return found | ({"config": self._config_trouble} if self._config_trouble else {})

@@ -16,7 +16,7 @@ from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_scheduler import Orderer
 from imgscore.engine.pruning import Tidier
 from imgscore.engine.thumbnails import Drawer
-from imgscore.engine.trainer import Learner
+from imgscore.engine.trainer import Trainer
 from imgscore.errors import StoreError
 from imgscore.store import records
 from imgscore.store.store import Store
@@ -65,7 +65,7 @@ class Engine:
             news = News(store, txn)
             self.ctx = EngineContext(store, config, heads, Watches.of(config), embedder, pool, news)
             self.indexer = Indexer(self.ctx)
-            self.learner = Learner(self.ctx, txn)
+            self.trainer = Trainer(self.ctx, txn)
             self.drawer = Drawer(self.ctx)
             self.keeper = Keeper(self.ctx)
             self.tidier = Tidier(self.ctx)
@@ -80,7 +80,7 @@ class Engine:
     @property
     def pending(self) -> int:
         """How many things are still to be done."""
-        return self.indexer.pending + self.learner.pending + self.orderer.pending
+        return self.indexer.pending + self.trainer.pending + self.orderer.pending
 
     @property
     def idle(self) -> bool:
@@ -157,7 +157,7 @@ class Engine:
         return [
             workers_end,
             self.indexer.next_time(now, saving=bool(self.saving)),
-            self.learner.next_time(now, may_train=self._may_train),
+            self.trainer.next_time(now, may_train=self._may_train),
             self.orderer.next_time(now),
             self.tidier.next_time(now) if self.idle else None,
         ]
@@ -168,7 +168,7 @@ class Engine:
 
         Asked at every step: what teaches is looked for last.
         """
-        wanted = self.learner.wants_training and not self.saving
+        wanted = self.trainer.wants_training and not self.saving
         return wanted and self.indexer.catch_up.complete and not self.indexer.teaching
 
     def _advance(self, now: float) -> None:
@@ -182,18 +182,18 @@ class Engine:
         for inbox, paths in follows.arrived.items():
             self.orderer.arrived(inbox, paths)
         for taste in follows.relearn:
-            self.learner.relearn(taste)
+            self.trainer.relearn(taste)
         for taste in follows.unscored:
-            self.learner.rescore(taste)
+            self.trainer.rescore(taste)
         self.orderer.restore(follows.restore)
-        self.learner.advance_studies()
+        self.trainer.advance_studies()
         self.drawer.advance()
         if not self.paused:
             self.keeper.advance()
             if self.indexer.catch_up.complete:
-                for taste in self.learner.come_back():
+                for taste in self.trainer.come_back():
                     self.orderer.reorder_taste(taste)
-            self.learner.advance(now, may_train=self._may_train)
+            self.trainer.advance(now, may_train=self._may_train)
         self.orderer.advance(now, asked_only=self.paused)
         if self.idle and not self.paused:
             self.tidier.advance()
@@ -218,9 +218,9 @@ class Engine:
             case IndexFile():
                 self.indexer.take(task, answer)
             case Train():
-                self.learner.take_training(task, answer)
+                self.trainer.take_training(task, answer)
             case Study():
-                self.learner.take_study(answer)
+                self.trainer.take_study(answer)
             case Draw():
                 self.drawer.take(task, answer)
             case BackUp():
@@ -230,7 +230,7 @@ class Engine:
             case Plan():
                 self.orderer.take_plan(task, answer)
             case Rescore():
-                if self.learner.take_scores(task, answer):
+                if self.trainer.take_scores(task, answer):
                     self.orderer.reorder_taste(task.taste)
 
     def _take_again(self, task: Task) -> None:
@@ -239,7 +239,7 @@ class Engine:
             case IndexFile():
                 self.indexer.hint(task.path)
             case Train() | Rescore():
-                self.learner.take_again(task)
+                self.trainer.take_again(task)
             case Study() | Draw() | Plan() | BackUp() | Tidy():
                 pass  # they write nothing into the store, or see to it themselves
 

@@ -77,7 +77,7 @@ class StudyTicket:
     """False: whoever asked has gone, and further rows, of which there may be gigabytes, with him"""
 
 
-class Learner:
+class Trainer:
     """Knows every taste's state. Times are seconds of the monotonic clock."""
 
     def __init__(self, ctx: EngineContext, txn: Txn) -> None:

@@ -35,7 +35,7 @@ def run(engine: Engine, request: Request) -> Steps:
     looked = ticket.answer
     reason = problem(ticket)
     if reason is None and not ctx.head(taste):
-        state = engine.learner.tastes.get(taste)
+        state = engine.trainer.tastes.get(taste)
         reason = f"no head yet: {(state.missing if state else '') or 'training is under way'}"
     if reason is not None or not isinstance(looked, FileIndexed):
         yield Result({**row, "score": None, "error": reason})

@@ -53,7 +53,7 @@ def run(engine: Engine, request: Request) -> Steps:
         raise ImgscoreError(
             f"head {chosen.version} is too old: its file is gone", "use a later one, or train anew"
         )
-    engine.learner.use_head(taste, chosen.version)
+    engine.trainer.use_head(taste, chosen.version)
     yield from until_idle(engine, "scoring")
     yield Result(_row(chosen, chosen.version))
 
@@ -75,7 +75,7 @@ def _import(engine: Engine, taste: str, file: str) -> Steps:
         report={"kind": found["kind"], "reason": f"imported from {name}"},
     )
     ctx.store.commit(lambda txn: records.record_head(txn, record))
-    engine.learner.use_head(taste, record.version)
+    engine.trainer.use_head(taste, record.version)
     yield from until_idle(engine, "scoring")
     yield Result(_row(record, record.version))
 

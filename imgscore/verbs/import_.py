@@ -25,7 +25,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """One row of counts. Labels that are there already are not logged again."""
     taste = taste_or_first(engine, request.taste)
-    ticket = engine.learner.study("read table", taste, file=os.fsencode(request.file))
+    ticket = engine.trainer.study("read table", taste, file=os.fsencode(request.file))
     now_ns = time.time_ns()  # one for all, and so one undo takes all back
     counts = {"rows": 0, "labels": 0, "embeddings": 0}
     try:
@@ -44,7 +44,7 @@ def run(engine: Engine, request: Request) -> Steps:
     finally:
         ticket.wanted = False
     if counts["labels"]:
-        engine.learner.relearn(taste, at_once=True)
+        engine.trainer.relearn(taste, at_once=True)
         yield from until_idle(engine, "learning")
     yield Result({**counts, "taste": taste, "error": None})
 

@@ -35,7 +35,7 @@ def run(engine: Engine, request: Request) -> Steps:
 
     Run again after an interruption, it hashes what it had done and goes on from there.
     """
-    taste = request.taste or next(iter(engine.learner.tastes), "default")
+    taste = request.taste or next(iter(engine.trainer.tastes), "default")
     waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))
     total, done, failed = len(waiting), 0, 0
     counts = {"keep": 0, "trash": 0}
@@ -58,7 +58,7 @@ def run(engine: Engine, request: Request) -> Steps:
                 yield Result({"path": shown(ticket.path), "label": None, "error": error})
         done += len(ready)
         yield Progress("importing", done, total)
-    engine.learner.relearn(taste, at_once=True)
+    engine.trainer.relearn(taste, at_once=True)
     yield from until_idle(engine, "learning")
     yield Result({**counts, "failed": failed, "taste": taste, "error": None})
 

@@ -45,7 +45,7 @@ def run(engine: Engine, request: Request) -> Steps:
             }
         )
     for taste in sorted(tastes):
-        engine.learner.relearn(taste)
+        engine.trainer.relearn(taste)
 
 
 def record(

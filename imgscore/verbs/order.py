@@ -24,7 +24,7 @@ def run(engine: Engine, request: Request) -> Steps:
     for watch in chosen(engine, request.folder):
         head = engine.ctx.head(watch.taste)
         if not head:
-            missing = engine.learner.tastes[watch.taste].missing
+            missing = engine.trainer.tastes[watch.taste].missing
             raise ImgscoreError(
                 f"{shown(watch.inbox)} has no order yet: {missing or 'no head is trained'}",
                 "move files into keep/ and trash/, then: imgscore train",

@@ -142,7 +142,7 @@ def _log(engine: Engine, outcome: _Outcome, *, share: bool) -> int:
         return siblings.append_label(txn, outcome.event, share=share)
 
     number = engine.ctx.store.commit(append)
-    engine.learner.relearn(outcome.event.taste)
+    engine.trainer.relearn(outcome.event.taste)
     return number
 
 

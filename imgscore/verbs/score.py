@@ -62,7 +62,7 @@ def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
     place = engine.ctx.watches.locate(path)
     if place is not None:
         return place.watch.taste
-    return next(iter(engine.learner.tastes), "default")
+    return next(iter(engine.trainer.tastes), "default")
 
 
 def problem(ticket: Ticket) -> str | None:
@@ -98,7 +98,7 @@ def _row(engine: Engine, ticket: Ticket) -> Row:
             found = labels.current(txn, ticket.taste, digest)
         label = found.label if found else None
     if error is None and score is None:
-        state = engine.learner.tastes.get(ticket.taste)
+        state = engine.trainer.tastes.get(ticket.taste)
         missing = state.missing if state is not None else "labels"
         soon = f"training waits: {engine.saving}" if engine.saving else "training is under way"
         error = f"no head yet: label {missing}" if missing else f"no head yet: {soon}"

@@ -32,7 +32,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
     """The state of an engine; `running`: of a daemon's, else of the store alone."""
     ctx = engine.ctx
     state = ("paused" if engine.paused else "running") if running else "offline"
-    tastes = engine.learner.tastes
+    tastes = engine.trainer.tastes
     heads = {taste: ctx.ordering_head(taste) for taste in tastes}
     with ctx.store.read() as txn:
         failed = [
@@ -110,7 +110,7 @@ def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
         return "offline"
     if engine.orderer.held(inbox):
         return "held: dates were put back; order again with: imgscore order"
-    missing = engine.learner.tastes[taste].missing
+    missing = engine.trainer.tastes[taste].missing
     return f"needs {missing}" if missing else "ok"
 
 

@@ -12,14 +12,14 @@ from imgscore.verbs.base import Message, Row, a_step, shown
 
 def taste_or_first(engine: Engine, asked: str | None) -> str:
     """The taste asked for, or the first watch's."""
-    return asked or next(iter(engine.learner.tastes), "default")
+    return asked or next(iter(engine.trainer.tastes), "default")
 
 
 def answer(
     engine: Engine, question: str, taste: str, **arguments: Any
 ) -> Generator[Message | None, None, list[Row]]:
     """Ask a worker; yields None until it has answered. Raises what it refuses with."""
-    ticket = engine.learner.study(question, taste, **arguments)
+    ticket = engine.trainer.study(question, taste, **arguments)
     while not ticket.done:
         if ticket.error is not None:
             raise ticket.error

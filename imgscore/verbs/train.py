@@ -18,12 +18,12 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row a taste. Raises ImgscoreError where there are too few labels."""
-    tastes = [request.taste] if request.taste else sorted(engine.learner.tastes)
+    tastes = [request.taste] if request.taste else sorted(engine.trainer.tastes)
     if not tastes:
         raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
     for taste in tastes:
-        engine.learner.relearn(taste, at_once=True)
-        missing = engine.learner.tastes[taste].missing
+        engine.trainer.relearn(taste, at_once=True)
+        missing = engine.trainer.tastes[taste].missing
         if missing:
             raise ImgscoreError(
                 f"too few labels to learn {taste!r} from: {missing}",
@@ -33,7 +33,7 @@ def run(engine: Engine, request: Request) -> Steps:
     for taste in tastes:
         with engine.ctx.store.read() as txn:
             trained = records.heads(txn, taste)[-1:]
-        trouble = engine.learner.tastes[taste].trouble
+        trouble = engine.trainer.tastes[taste].trouble
         for head in trained:
             yield Result(
                 {

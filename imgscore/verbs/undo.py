@@ -100,7 +100,7 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
     if not dry_run:
         engine.ctx.store.commit(lambda txn: [labels.append(txn, one) for one in reversed(backs)])
-        engine.learner.relearn(backs[0].taste)
+        engine.trainer.relearn(backs[0].taste)
     first, back = last[-1][1], backs[-1]
     return {
         "path": shown(first.path),

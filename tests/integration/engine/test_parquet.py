@@ -15,13 +15,13 @@ def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> 
     with world.engine() as engine:
         steps = run(engine, request)
         next(steps)
-        (ticket,) = engine.learner._studies
-        engine.learner.take_study(PART)
+        (ticket,) = engine.trainer._studies
+        engine.trainer.take_study(PART)
         assert ticket.rows
         next(steps)
         assert not ticket.rows
         steps.close()  # the client is gone; the worker reads on
-        engine.learner.take_study(PART)
+        engine.trainer.take_study(PART)
         assert not ticket.rows
 
 
@@ -39,7 +39,7 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
         steps = run(engine, request)
         next(steps)
         for rows in (((known, "keep"), (new, "keep"), (new, "trash")), ((new, "keep"),)):
-            engine.learner.take_study(part(*rows))
+            engine.trainer.take_study(part(*rows))
             assert isinstance(next(steps), Progress)
             next(steps)
         steps.close()
