@@ -13,7 +13,7 @@ from imgscore.engine.backups import Keeper
 from imgscore.engine.context import EngineContext
 from imgscore.engine.events import News
 from imgscore.engine.indexer import Indexer
-from imgscore.engine.order_scheduler import Orderer
+from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.pruning import Tidier
 from imgscore.engine.thumbnails import Drawer
 from imgscore.engine.trainer import Trainer
@@ -69,7 +69,7 @@ class Engine:
             self.drawer = Drawer(self.ctx)
             self.keeper = Keeper(self.ctx)
             self.tidier = Tidier(self.ctx)
-            self.orderer = Orderer(self.ctx, self.indexer, txn)
+            self.order_scheduler = OrderScheduler(self.ctx, self.indexer, txn)
             until = records.setting(txn, "paused_until_ns")
         self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
@@ -80,7 +80,7 @@ class Engine:
     @property
     def pending(self) -> int:
         """How many things are still to be done."""
-        return self.indexer.pending + self.trainer.pending + self.orderer.pending
+        return self.indexer.pending + self.trainer.pending + self.order_scheduler.pending
 
     @property
     def idle(self) -> bool:
@@ -103,7 +103,7 @@ class Engine:
         self.ctx.store.commit(lambda txn: records.set_setting(txn, "paused_until_ns", text))
         self.paused_until_ns = until_ns
         if self.paused:
-            self.orderer.rest()
+            self.order_scheduler.rest()
         self.ctx.news.tell("paused" if self.paused else "resumed")
         self.ctx.changed()
 
@@ -153,12 +153,12 @@ class Engine:
             return [workers_end, self._retry_at]
         if self.paused:
             go_on = now + (self.paused_until_ns - time.time_ns()) / 1e9
-            return [workers_end, go_on, self.orderer.next_time(now, asked_only=True)]
+            return [workers_end, go_on, self.order_scheduler.next_time(now, asked_only=True)]
         return [
             workers_end,
             self.indexer.next_time(now, saving=bool(self.saving)),
             self.trainer.next_time(now, may_train=self._may_train),
-            self.orderer.next_time(now),
+            self.order_scheduler.next_time(now),
             self.tidier.next_time(now) if self.idle else None,
         ]
 
@@ -180,21 +180,21 @@ class Engine:
         follows = self.indexer.advance(now, asked_only=self.paused, saving=saving)
         self.ctx.troubles.clear()
         for inbox, paths in follows.arrived.items():
-            self.orderer.arrived(inbox, paths)
+            self.order_scheduler.arrived(inbox, paths)
         for taste in follows.relearn:
             self.trainer.relearn(taste)
         for taste in follows.unscored:
             self.trainer.rescore(taste)
-        self.orderer.restore(follows.restore)
+        self.order_scheduler.restore(follows.restore)
         self.trainer.advance_studies()
         self.drawer.advance()
         if not self.paused:
             self.keeper.advance()
             if self.indexer.catch_up.complete:
                 for taste in self.trainer.come_back():
-                    self.orderer.reorder_taste(taste)
+                    self.order_scheduler.reorder_taste(taste)
             self.trainer.advance(now, may_train=self._may_train)
-        self.orderer.advance(now, asked_only=self.paused)
+        self.order_scheduler.advance(now, asked_only=self.paused)
         if self.idle and not self.paused:
             self.tidier.advance()
 
@@ -228,10 +228,10 @@ class Engine:
             case Tidy():
                 self.tidier.take(answer)
             case Plan():
-                self.orderer.take_plan(task, answer)
+                self.order_scheduler.take_plan(task, answer)
             case Rescore():
                 if self.trainer.take_scores(task, answer):
-                    self.orderer.reorder_taste(task.taste)
+                    self.order_scheduler.reorder_taste(task.taste)
 
     def _take_again(self, task: Task) -> None:
         """The store could not take an answer, as on a full disk: what it said is asked again."""

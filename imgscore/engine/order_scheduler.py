@@ -35,7 +35,7 @@ FEW = 64
 ABOUT = "order"
 
 
-class Orderer:
+class OrderScheduler:
     """Knows every inbox's order. Times are seconds of the monotonic clock."""
 
     def __init__(self, ctx: EngineContext, indexer: Indexer, txn: Txn) -> None:

@@ -31,8 +31,8 @@ def run(engine: Engine, request: Request) -> Steps:
             )
         dry_run = request.dry_run or engine.ctx.config.dry_run
         if not dry_run:
-            engine.orderer.hold(watch.inbox, held=False)
-        errand = engine.orderer.order(watch, dry_run=dry_run)
+            engine.order_scheduler.hold(watch.inbox, held=False)
+        errand = engine.order_scheduler.order(watch, dry_run=dry_run)
         yield from rows(errand)
         for one in errand.planned:
             path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns

@@ -36,9 +36,9 @@ def run(engine: Engine, request: Request) -> Steps:
     if not dry_run:
         for watch in ctx.watches.all:
             if _concerns(engine, watch, folder):
-                engine.orderer.hold(watch.inbox, held=True)
+                engine.order_scheduler.hold(watch.inbox, held=True)
     wanted = _wanted(engine, folder, dry_run)
-    errand = engine.orderer.run(apply.put_back(ctx.store, wanted, dry_run=dry_run))
+    errand = engine.order_scheduler.run(apply.put_back(ctx.store, wanted, dry_run=dry_run))
     for part in parts(errand):
         if part is None:
             yield None

@@ -42,7 +42,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         tallies = {watch.inbox: _tally(txn, watch, heads[watch.taste]) for watch in ctx.watches.all}
     failed += [
         {"path": shown(path), "reason": error.what, "remedy": error.remedy}
-        for path, error in islice(engine.orderer.refusals().items(), MOST_FAILURES)
+        for path, error in islice(engine.order_scheduler.refusals().items(), MOST_FAILURES)
     ]
     watches: list[dict[str, Any]] = []
     for watch in ctx.watches.all:
@@ -96,7 +96,7 @@ def _tally(txn: Txn, watch: Watch, head: str) -> dict[str, int]:
 
 def _planned(engine: Engine, watch: Watch) -> Row:
     """What a dry run would do: how many touches, and the newest of them."""
-    wanted = engine.orderer.planned(watch.inbox)
+    wanted = engine.order_scheduler.planned(watch.inbox)
     examples = [
         row(one.sighting.path, one.sighting.seen.mtime_ns, one.after_ns, dry_run=True)
         for one in wanted[:MOST_EXAMPLES]
@@ -108,7 +108,7 @@ def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
     """In words: "ok", "offline", "held", or what is missing."""
     if not engine.indexer.is_online(inbox) or not os.path.isdir(inbox):
         return "offline"
-    if engine.orderer.held(inbox):
+    if engine.order_scheduler.held(inbox):
         return "held: dates were put back; order again with: imgscore order"
     missing = engine.trainer.tastes[taste].missing
     return f"needs {missing}" if missing else "ok"

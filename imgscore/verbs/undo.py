@@ -43,9 +43,9 @@ def run(engine: Engine, request: Request) -> Steps:
             yield Result(row(path, before_ns, one.after_ns, dry_run=True))
         return
     for inbox in {touch.inbox for touch in touches}:
-        engine.orderer.hold(inbox, held=True)
+        engine.order_scheduler.hold(inbox, held=True)
     back = apply.arrange(store, wanted, str(touches[0].run), "undo")
-    yield from rows(engine.orderer.run(back))
+    yield from rows(engine.order_scheduler.run(back))
 
 
 def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:

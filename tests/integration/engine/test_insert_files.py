@@ -199,7 +199,7 @@ def test_a_dry_run_touches_nothing(world: World) -> None:
         world.settle(engine)
         drop(world, engine, "03a.jpg", 0.035)
         assert world.dates() == world.originals
-        planned = engine.orderer.planned(os.fsencode(world.inbox))
+        planned = engine.order_scheduler.planned(os.fsencode(world.inbox))
         assert len(planned) == len(NAMES) - 1
 
 
@@ -207,7 +207,7 @@ def test_killed_at_every_step(worlds: Callable[[str], World]) -> None:
     def work(world: World) -> Callable[[Engine], object]:
         def arrive(engine: Engine) -> Any:
             world.settle(engine)
-            assert engine.orderer.pending == 0
+            assert engine.order_scheduler.pending == 0
             drop(world, engine, "07a.jpg", 0.075)
 
         return arrive

@@ -105,7 +105,7 @@ def test_out_of_the_watch_and_back(ordered: World) -> None:
             ordered.originals["b.jpg"]
         ]
         assert "restore" in {row["what"] for row in ask(engine, "history", folder=str(outside))}
-        assert not engine.orderer.held(os.fsencode(ordered.inbox))
+        assert not engine.order_scheduler.held(os.fsencode(ordered.inbox))
         ask(engine, "restore-times")
     assert date(outside / "b.jpg") == ordered.originals["b.jpg"]
     assert date(ordered.inbox / "c2.jpg") == ordered.originals["c.jpg"]
@@ -187,7 +187,7 @@ def test_undo_takes_back_an_ordering_that_a_file_has_left(
             engine.step(0.05)
         with engine.ctx.store.read() as txn:
             _, first = next(records.touches(txn))
-        engine.orderer.restore({(first.digest, first.path)})  # as one that goes to keep
+        engine.order_scheduler.restore({(first.digest, first.path)})  # as one that goes to keep
         until_idle(engine)
         assert len(ask(engine, "undo", what="order")) == 6
     assert world.dates() == world.originals
@@ -196,7 +196,7 @@ def test_undo_takes_back_an_ordering_that_a_file_has_left(
 def test_restoring_what_lies_in_keep_holds_no_inbox(ordered: World) -> None:
     with ordered.engine() as engine:
         ask(engine, "restore-times", folder=str(ordered.inbox / "keep"))
-        assert not engine.orderer.held(os.fsencode(ordered.inbox))
+        assert not engine.order_scheduler.held(os.fsencode(ordered.inbox))
 
 
 def test_dry_run_in_the_config_touches_nothing_and_says_what_it_would(ordered: World) -> None:
@@ -211,7 +211,7 @@ def test_dry_run_in_the_config_touches_nothing_and_says_what_it_would(ordered: W
         for arguments in ({"verb": "order"}, {"verb": "restore-times"}):
             assert all(row["dry_run"] for row in ask(engine, **arguments))
         assert all(row["dry_run"] for row in ask(engine, "undo", what="order"))
-        assert not engine.orderer.held(os.fsencode(ordered.inbox))
+        assert not engine.order_scheduler.held(os.fsencode(ordered.inbox))
     assert ordered.dates() == before
 
 
@@ -265,7 +265,7 @@ def test_a_disk_that_keeps_minutes_only_is_not_touched_for_ever(
     with world.engine() as engine:
         for _ in range(4):
             world.settle(engine)
-            engine.orderer.reorder(os.fsencode(world.inbox))
+            engine.order_scheduler.reorder(os.fsencode(world.inbox))
         assert len(tried) == len(set(tried)) == 3
         assert "does not keep dates" in status(engine)["failed"][0]["reason"]
         monkeypatch.setattr(apply, "touch", real)
@@ -282,7 +282,7 @@ def test_names_of_one_inode_are_one_and_a_name_in_keep_leaves_it_alone(world: Wo
     with world.engine() as engine:
         for _ in range(3):
             world.settle(engine)
-            engine.orderer.reorder(os.fsencode(world.inbox))
+            engine.order_scheduler.reorder(os.fsencode(world.inbox))
         touched = [Path(row["path"]).name for row in ask(engine, "history", limit=99)
                    if row["what"] != "label"]  # fmt: skip
         assert len(touched) == 2 and "b.jpg" not in touched

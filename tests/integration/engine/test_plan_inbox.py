@@ -81,7 +81,7 @@ def test_a_new_head_ends_the_old_ones_order(world: World, engine: Engine) -> Non
     engine.indexer.hint_all()
     until(engine, lambda: world.dates() != world.originals)
     use_head(engine, "2")
-    engine.orderer.reorder_taste("default")
+    engine.order_scheduler.reorder_taste("default")
     world.settle(engine)
     assert world.order() == list("acbd")
 
@@ -89,7 +89,7 @@ def test_a_new_head_ends_the_old_ones_order(world: World, engine: Engine) -> Non
 def test_a_pause_lets_only_what_is_asked_for_through(world: World, engine: Engine) -> None:
     world.settle(engine)
     use_head(engine, "2")
-    engine.orderer.reorder_taste("default")
+    engine.order_scheduler.reorder_taste("default")
     engine.pause(1 << 62)
     for _ in range(10):
         engine.step(0.0)
@@ -129,7 +129,7 @@ def test_a_full_disk_in_the_middle(
 
     monkeypatch.setattr(apply, "do", fails_once)
     monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.01)
-    engine.orderer.reorder_taste("default")
+    engine.order_scheduler.reorder_taste("default")
     world.settle(engine)
     until(engine, lambda: world.order() == list("acbd"))
     calls.clear()
@@ -150,7 +150,7 @@ def test_a_worker_that_dies_of_the_plan_is_said(
         lambda *about: [(task, Crashed("was killed")) for task, _ in real(*about)],
     )
     use_head(engine, "2")
-    engine.orderer.reorder_taste("default")
+    engine.order_scheduler.reorder_taste("default")
     world.settle(engine)
     assert world.order() == list("dbca")
     assert any("was killed" in one for one in status(engine)["troubles"])
