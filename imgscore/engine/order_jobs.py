@@ -26,7 +26,7 @@ class OrderState:
 
 
 @dataclass
-class Errand:
+class OrderJob:
     """Dates to be changed, a part a step. Who asked for it takes what has become of each part."""
 
     parts: Iterator[Any] | None = None

@@ -13,7 +13,7 @@ from typing import Any
 from imgscore.engine import apply
 from imgscore.engine.context import EngineContext
 from imgscore.engine.indexer import Indexer
-from imgscore.engine.order_jobs import Errand, OrderState
+from imgscore.engine.order_jobs import OrderJob, OrderState
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.order.timeline import Lineup
 from imgscore.order.touch import TouchError
@@ -43,7 +43,7 @@ class OrderScheduler:
         self._looker = indexer
         self._states = {watch.inbox: OrderState(watch) for watch in ctx.watches.all}
         self._restores = set(_left(txn, ctx.watches))
-        self._errands: list[Errand] = []
+        self._jobs: list[OrderJob] = []
         self._refusals: dict[bytes, tuple[Fingerprint, TouchError]] = {}
         self._held = {inbox for inbox in self._states if records.setting(txn, _hold(inbox))}
 
@@ -79,7 +79,7 @@ class OrderScheduler:
     def hold(self, inbox: bytes, *, held: bool) -> None:
         """Order an inbox only when asked to, or by itself again. Kept over restarts."""
         if held:
-            self._drop(lambda errand: errand.order is not None and errand.order.inbox == inbox)
+            self._drop(lambda job: job.order is not None and job.order.inbox == inbox)
             self._states[inbox].standing = None
         if held == (inbox in self._held):
             return
@@ -108,39 +108,39 @@ class OrderScheduler:
 
     # ---- errands
 
-    def order(self, watch: Watch, *, dry_run: bool = False) -> Errand:
+    def order(self, watch: Watch, *, dry_run: bool = False) -> OrderJob:
         """Bring an inbox into order now, because someone asked; refused files too."""
         self._refusals.clear()
         head = self._head(watch)
-        return self._begin(Errand(order=watch, head=head, asked=True, dry_run=dry_run))
+        return self._begin(OrderJob(order=watch, head=head, asked=True, dry_run=dry_run))
 
-    def run(self, parts: Iterator[Any]) -> Errand:
+    def run(self, parts: Iterator[Any]) -> OrderJob:
         """Do something else with dates, a part a step, because someone asked."""
-        return self._begin(Errand(parts, asked=True))
+        return self._begin(OrderJob(parts, asked=True))
 
-    def _begin(self, errand: Errand) -> Errand:
-        self._errands.append(errand)
+    def _begin(self, job: OrderJob) -> OrderJob:
+        self._jobs.append(job)
         self.ctx.changed()
-        return errand
+        return job
 
-    def _end(self, errand: Errand, error: ImgscoreError | None = None) -> None:
-        self._errands = [one for one in self._errands if one is not errand]
-        errand.done, errand.error = True, error
+    def _end(self, job: OrderJob, error: ImgscoreError | None = None) -> None:
+        self._jobs = [one for one in self._jobs if one is not job]
+        job.done, job.error = True, error
         self.ctx.notes.pop(ABOUT, None)
-        if error is not None and not errand.asked:
+        if error is not None and not job.asked:
             self.ctx.notes[ABOUT] = f"{error.message}; {error.remedy}"
         self.ctx.changed()
 
     def rest(self) -> None:
         """A pause begins: what nobody asked for is planned again after it."""
-        self._drop(lambda errand: errand.order is not None)
+        self._drop(lambda job: job.order is not None)
 
-    def _drop(self, unwanted: Callable[[Errand], bool]) -> None:
+    def _drop(self, unwanted: Callable[[OrderJob], bool]) -> None:
         """Forget errands that nobody asked for; what they have not done is planned again."""
-        for errand in [one for one in self._errands if not one.asked and unwanted(one)]:
-            self._end(errand)
-            if errand.order is not None:
-                self.reorder(errand.order.inbox)
+        for job in [one for one in self._jobs if not one.asked and unwanted(one)]:
+            self._end(job)
+            if job.order is not None:
+                self.reorder(job.order.inbox)
 
     # ---- state
 
@@ -154,12 +154,12 @@ class OrderScheduler:
     def pending(self) -> int:
         """How many orders and dates are due."""
         due = sum(self._is_due(state) for state in self._states.values())
-        return len(self._restores) + len(self._errands) + due
+        return len(self._restores) + len(self._jobs) + due
 
     def next_time(self, now: float, *, asked_only: bool = False) -> float | None:
         """When `advance` has something to do."""
-        errand = self._next_errand(asked_only)
-        if errand is not None and not self._waits(errand):
+        job = self._next_job(asked_only)
+        if job is not None and not self._waits(job):
             return now
         if asked_only:
             return None
@@ -168,15 +168,15 @@ class OrderScheduler:
         due = [self._time(state, now) for state in self._states.values() if self._is_due(state)]
         return min(due, default=None)
 
-    def _next_errand(self, asked_only: bool) -> Errand | None:
-        return next((one for one in self._errands if one.asked or not asked_only), None)
+    def _next_job(self, asked_only: bool) -> OrderJob | None:
+        return next((one for one in self._jobs if one.asked or not asked_only), None)
 
-    def _waits(self, errand: Errand) -> bool:
+    def _waits(self, job: OrderJob) -> bool:
         """Whether an errand waits for a worker."""
         return (
-            errand.parts is None
-            and errand.newcomers is None
-            and (bool(errand.run) or (self._plan_is_long() and self.ctx.pool.thinking))
+            job.parts is None
+            and job.newcomers is None
+            and (bool(job.run) or (self._plan_is_long() and self.ctx.pool.thinking))
         )
 
     def _plan_is_long(self) -> bool:
@@ -196,58 +196,58 @@ class OrderScheduler:
             for state in self._states.values():
                 if self._is_due(state) and self._time(state, now) <= now:
                     head, dry_run = self._head(state.watch), self.ctx.config.dry_run
-                    self._begin(Errand(None, state.watch, head, state.newcomers, dry_run=dry_run))
+                    self._begin(OrderJob(None, state.watch, head, state.newcomers, dry_run=dry_run))
                     state.due, state.newcomers, state.done_at = False, set(), now
-        errand = self._next_errand(asked_only)
-        if errand is not None and not self._waits(errand):
+        job = self._next_job(asked_only)
+        if job is not None and not self._waits(job):
             try:
-                self._go_on(errand)
+                self._go_on(job)
             except (StoreError, OSError) as error:
-                self._stumble(errand, error)
+                self._stumble(job, error)
 
     def _head(self, watch: Watch) -> str:
         return self.ctx.ordering_head(watch.taste)
 
-    def _stumble(self, errand: Errand, error: StoreError | OSError) -> None:
+    def _stumble(self, job: OrderJob, error: StoreError | OSError) -> None:
         """The store cannot take it, as on a full disk: it stays due; who asked for it is told."""
         if isinstance(error, OSError):  # a want of descriptors, most likely
             error = StoreError(str(error), "end other programs, or raise limits")
-        self._end(errand, error)
-        if errand.order is not None:
-            self.reorder(errand.order.inbox)
-        if not errand.asked:
+        self._end(job, error)
+        if job.order is not None:
+            self.reorder(job.order.inbox)
+        if not job.asked:
             raise error
 
-    def _go_on(self, errand: Errand) -> None:
+    def _go_on(self, job: OrderJob) -> None:
         """Plan it, if that is not done, and do the next part."""
-        if self._is_stale(errand):
-            self._drop(lambda one: one is errand)
+        if self._is_stale(job):
+            self._drop(lambda one: one is job)
             return
-        if errand.order is not None and errand.newcomers is not None:
-            errand.parts = self._find_places(errand.order, errand.head, errand.newcomers)
-            errand.newcomers = None
-        if errand.parts is None and errand.order is not None:
-            if not errand.dry_run:
-                self._states[errand.order.inbox].standing = None
+        if job.order is not None and job.newcomers is not None:
+            job.parts = self._find_places(job.order, job.head, job.newcomers)
+            job.newcomers = None
+        if job.parts is None and job.order is not None:
+            if not job.dry_run:
+                self._states[job.order.inbox].standing = None
             if self._plan_is_long():
-                task = Plan(errand.order, errand.head, list(self.refusals()))
+                task = Plan(job.order, job.head, list(self.refusals()))
                 if self.ctx.pool.submit(task):
-                    errand.run = time.time_ns()
+                    job.run = time.time_ns()
                 return
             store, leave = self.ctx.store, self.refusals()
-            planned = plan_inbox.intended(store, errand.order, errand.head, leave)
-            touches, errand.lineup = planned.touches, planned.lineup
-            self._record_ties(errand.order, planned.ties if planned.fresh else None)
-            errand.parts = iter(())
-            if errand.dry_run:
-                errand.planned = touches
+            planned = plan_inbox.intended(store, job.order, job.head, leave)
+            touches, job.lineup = planned.touches, planned.lineup
+            self._record_ties(job.order, planned.ties if planned.fresh else None)
+            job.parts = iter(())
+            if job.dry_run:
+                job.planned = touches
             else:
-                errand.parts = apply.arrange(store, touches, errand.head)
-        result = next(errand.parts or iter(()), None)
+                job.parts = apply.arrange(store, touches, job.head)
+        result = next(job.parts or iter(()), None)
         if result is None:
-            self._finish(errand)
+            self._finish(job)
         else:
-            self._did(errand, result)
+            self._did(job, result)
 
     def _find_places(
         self, watch: Watch, head: str, newcomers: set[bytes]
@@ -260,66 +260,66 @@ class OrderScheduler:
         touches = plan_inbox.arrivals(store, watch, head, lineup, sorted(newcomers), leave)
         return None if touches is None else apply.arrange(store, touches, head)
 
-    def _is_stale(self, errand: Errand) -> bool:
+    def _is_stale(self, job: OrderJob) -> bool:
         """Whether another head orders by now: the rest of the plan would only be in the way."""
-        if errand.asked or errand.order is None:
+        if job.asked or job.order is None:
             return False
-        return errand.head != self._head(errand.order)
+        return job.head != self._head(job.order)
 
     def _record_ties(self, watch: Watch, ties: Ties | None) -> None:
         if ties is not None:
             self.ctx.store.commit(lambda txn: records.record_ties(txn, watch.inbox, ties))
 
-    def _did(self, errand: Errand, result: Any) -> None:
+    def _did(self, job: OrderJob, result: Any) -> None:
         """A part was done: what was refused is left alone, what has changed is looked at again."""
         if isinstance(result, apply.Outcome):
             for path in result.look_again:
                 self._looker.hint(path)
             for error in result.refused:
                 self._refused(error.path, error)
-        if errand.asked:
-            errand.results.append(result)
+        if job.asked:
+            job.results.append(result)
         self.ctx.changed()
 
-    def _finish(self, errand: Errand) -> None:
-        if errand.order is not None:
-            state = self._states[errand.order.inbox]
-            if errand.dry_run and not errand.asked:
-                state.planned = errand.planned
-            if errand.lineup is not None and not errand.dry_run:
-                state.standing = errand.head, errand.lineup
-        self._end(errand)
+    def _finish(self, job: OrderJob) -> None:
+        if job.order is not None:
+            state = self._states[job.order.inbox]
+            if job.dry_run and not job.asked:
+                state.planned = job.planned
+            if job.lineup is not None and not job.dry_run:
+                state.standing = job.head, job.lineup
+        self._end(job)
 
     def take_plan(self, task: Plan, answer: Answer) -> None:
         """A part of a plan that a worker makes: it is done at once."""
-        errand = next((one for one in self._errands if one.run), None)
-        if errand is None or errand.order != task.watch:
+        job = next((one for one in self._jobs if one.run), None)
+        if job is None or job.order != task.watch:
             return  # nobody wants it any more
         match answer:
             case Planned(touches, ties, last, lineup):
                 try:
-                    self._take_part(errand, task, touches, ties)
+                    self._take_part(job, task, touches, ties)
                 except (StoreError, OSError) as error:
-                    self._stumble(errand, error)
+                    self._stumble(job, error)
                     return
                 if last:
-                    errand.lineup = Lineup.unpacked(lineup) if lineup else None
-                    self._finish(errand)
+                    job.lineup = Lineup.unpacked(lineup) if lineup else None
+                    self._finish(job)
             case Refused(reason, remedy):
-                self._end(errand, ImgscoreError(reason, remedy))
+                self._end(job, ImgscoreError(reason, remedy))
             case Crashed(reason) if reason:
-                self._end(errand, ImgscoreError(f"the worker that plans {reason}", "see the log"))
+                self._end(job, ImgscoreError(f"the worker that plans {reason}", "see the log"))
             case _:
-                errand.run = 0  # it had not begun
+                job.run = 0  # it had not begun
 
     def _take_part(
-        self, errand: Errand, task: Plan, touches: list[Intended], ties: Ties | None
+        self, job: OrderJob, task: Plan, touches: list[Intended], ties: Ties | None
     ) -> None:
         self._record_ties(task.watch, ties)
-        if errand.dry_run:
-            errand.planned += touches
-        elif touches and not self._is_stale(errand):
-            self._did(errand, apply.do(self.ctx.store, touches, errand.run, task.head))
+        if job.dry_run:
+            job.planned += touches
+        elif touches and not self._is_stale(job):
+            self._did(job, apply.do(self.ctx.store, touches, job.run, task.head))
 
     # ---- dates given back
 

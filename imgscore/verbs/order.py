@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.engine.order_jobs import Errand
+from imgscore.engine.order_jobs import OrderJob
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.verbs.base import Result, Row, Steps, shown, whole_path
 from imgscore.watches import Watch
@@ -32,16 +32,16 @@ def run(engine: Engine, request: Request) -> Steps:
         dry_run = request.dry_run or engine.ctx.config.dry_run
         if not dry_run:
             engine.order_scheduler.hold(watch.inbox, held=False)
-        errand = engine.order_scheduler.order(watch, dry_run=dry_run)
-        yield from rows(errand)
-        for one in errand.planned:
+        job = engine.order_scheduler.order(watch, dry_run=dry_run)
+        yield from rows(job)
+        for one in job.planned:
             path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
             yield Result(row(path, before_ns, one.after_ns, dry_run=True))
 
 
-def rows(errand: Errand) -> Steps:
+def rows(job: OrderJob) -> Steps:
     """The touches of an errand, as they are done."""
-    for outcome in parts(errand):
+    for outcome in parts(job):
         if outcome is None:
             yield None
             continue
@@ -51,11 +51,11 @@ def rows(errand: Errand) -> Steps:
             yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
 
 
-def parts(errand: Errand) -> Iterator[Any | None]:
+def parts(job: OrderJob) -> Iterator[Any | None]:
     """What has become of an errand's parts; None: a step is needed for more."""
     while True:
-        done = errand.done
-        yield from errand.take()
+        done = job.done
+        yield from job.take()
         if done:
             return
         yield None
