@@ -21,7 +21,7 @@ from imgscore.workers.messages import Intended
 # Touches journalled by one commit: a commit waits for the disk, a touch does not.
 CHUNK = 512
 
-PutBack = tuple[Touch, TouchError | None]
+RestoreResult = tuple[Touch, TouchError | None]
 """A date given back, or why it was not."""
 
 
@@ -36,16 +36,16 @@ class Outcome:
     """files whose date may not be set, or does not hold; not tried again until they change"""
 
 
-def arrange(
+def apply_plan(
     store: Store, wanted: Sequence[Intended], head: str, reason: Reason = "order"
 ) -> Iterator[Outcome]:
     """Do the touches of a plan, CHUNK at a time. `head`: what they are due to, for the journal."""
     run = time.time_ns()
     for start in range(0, len(wanted), CHUNK):
-        yield do(store, wanted[start : start + CHUNK], run, head, reason)
+        yield apply_batch(store, wanted[start : start + CHUNK], run, head, reason)
 
 
-def do(
+def apply_batch(
     store: Store, wanted: Sequence[Intended], run: int, head: str, reason: Reason = "order"
 ) -> Outcome:
     """Do one part of a plan; `run` is what all of its parts have in common in the journal."""
@@ -167,9 +167,9 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> tuple[bytes, Origina
     return None if held is None else (digest, held)
 
 
-def put_back(
+def restore_times(
     store: Store, wanted: Sequence[tuple[bytes, Original]], *, dry_run: bool = False
-) -> Iterator[list[PutBack]]:
+) -> Iterator[list[RestoreResult]]:
     """Give files their own mtime back, exact to the nanosecond where the disk can hold it.
 
     wanted: (digest, original) pairs. Yields what was (or, in a dry run, would be) done, CHUNK files
@@ -177,12 +177,12 @@ def put_back(
     """
     run = time.time_ns()
     for start in range(0, len(wanted), CHUNK):
-        yield _put_back(store, wanted[start : start + CHUNK], run, dry_run)
+        yield _restore_times(store, wanted[start : start + CHUNK], run, dry_run)
 
 
-def _put_back(
+def _restore_times(
     store: Store, wanted: Sequence[tuple[bytes, Original]], run: int, dry_run: bool
-) -> list[PutBack]:
+) -> list[RestoreResult]:
     due: list[tuple[Touch, Sighting]] = []
     settled: list[tuple[bytes, bytes]] = []
     with store.read() as txn:
@@ -217,7 +217,7 @@ def _put_back(
             records.journal(txn, entry)
 
     store.commit(prepare)
-    results: list[PutBack] = []
+    results: list[RestoreResult] = []
     done: list[tuple[Touch, Sighting]] = []
     for entry, sighting in due:
         seen = sighting.seen

@@ -192,7 +192,7 @@ class OrderScheduler:
         """Begin what is due, and do one part. `asked_only` (a pause): only what someone awaits."""
         if not asked_only:
             if self._restores:
-                self._put_back()
+                self._restore_times()
             for state in self._states.values():
                 if self._is_due(state) and self._time(state, now) <= now:
                     head, dry_run = self._head(state.watch), self.ctx.config.dry_run
@@ -242,7 +242,7 @@ class OrderScheduler:
             if job.dry_run:
                 job.planned = touches
             else:
-                job.parts = apply.arrange(store, touches, job.head)
+                job.parts = apply.apply_plan(store, touches, job.head)
         result = next(job.parts or iter(()), None)
         if result is None:
             self._finish(job)
@@ -258,7 +258,7 @@ class OrderScheduler:
             return None
         store, lineup, leave = self.ctx.store, standing[1], self.refusals()
         touches = plan_inbox.arrivals(store, watch, head, lineup, sorted(newcomers), leave)
-        return None if touches is None else apply.arrange(store, touches, head)
+        return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:
         """Whether another head orders by now: the rest of the plan would only be in the way."""
@@ -319,24 +319,24 @@ class OrderScheduler:
         if job.dry_run:
             job.planned += touches
         elif touches and not self._is_stale(job):
-            self._did(job, apply.do(self.ctx.store, touches, job.run, task.head))
+            self._did(job, apply.apply_batch(self.ctx.store, touches, job.run, task.head))
 
     # ---- dates given back
 
-    def _put_back(self) -> None:
+    def _restore_times(self) -> None:
         """A part of what is to have its own date back."""
         files = set(islice(self._restores, apply.CHUNK))
         if not self.ctx.config.dry_run:
-            self._put_back_now(files)
+            self._restore_batch(files)
         self._restores -= files  # not before: a full disk leaves them due
 
-    def _put_back_now(self, files: set[tuple[bytes, bytes]]) -> None:
+    def _restore_batch(self, files: set[tuple[bytes, bytes]]) -> None:
         store = self.ctx.store
         with store.read() as txn:
             held = [(digest, originals.at(txn, digest, path)) for digest, path in files]
         wanted = [(digest, original) for digest, original in held if original is not None]
         wanted += apply.with_sidecars(store, [original.path for _, original in wanted])
-        for part in apply.put_back(store, wanted):
+        for part in apply.restore_times(store, wanted):
             for entry, error in part:
                 if error is not None:
                     self._refused(entry.path, error)

@@ -44,7 +44,7 @@ def run(engine: Engine, request: Request) -> Steps:
         return
     for inbox in {touch.inbox for touch in touches}:
         engine.order_scheduler.hold(inbox, held=True)
-    back = apply.arrange(store, wanted, str(touches[0].run), "undo")
+    back = apply.apply_plan(store, wanted, str(touches[0].run), "undo")
     yield from rows(engine.order_scheduler.run(back))
 
 

@@ -79,7 +79,7 @@ def test_a_date_is_given_back_in_the_end(world: World, monkeypatch: pytest.Monke
         name = next(name for name, date in world.originals.items() if dates[name] != date)
         moved = world.inbox / "keep" / name
         (world.inbox / name).rename(moved)
-        monkeypatch.setattr(apply, "put_back", failing_once(apply.put_back))
+        monkeypatch.setattr(apply, "restore_times", failing_once(apply.restore_times))
         world.settle(engine)
         until(engine, lambda: moved.stat().st_mtime_ns == world.originals[name])
 
@@ -88,7 +88,7 @@ def test_an_order_is_made_in_the_end(world: World, monkeypatch: pytest.MonkeyPat
     for number in range(4):
         world.put(f"{number}.png", 4 - number)
     with world.engine() as engine:
-        monkeypatch.setattr(apply, "arrange", failing_once(apply.arrange))
+        monkeypatch.setattr(apply, "apply_plan", failing_once(apply.apply_plan))
         world.settle(engine)
         assert world.order() == ["0", "1", "2", "3"]
 

@@ -119,7 +119,7 @@ def test_a_full_disk_in_the_middle(
 ) -> None:
     world.settle(engine)
     use_head(engine, "2")
-    real, calls = apply.do, []
+    real, calls = apply.apply_batch, []
 
     def fails_once(*arguments: object) -> apply.Outcome:
         calls.append(arguments)
@@ -127,7 +127,7 @@ def test_a_full_disk_in_the_middle(
             raise error
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(apply, "do", fails_once)
+    monkeypatch.setattr(apply, "apply_batch", fails_once)
     monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.01)
     engine.order_scheduler.reorder_taste("default")
     world.settle(engine)
