@@ -17,7 +17,7 @@ from imgscore.reconcile.walk import look_at
 from imgscore.store import sightings
 from imgscore.store.schema import DIGEST_SIZE, Sighting
 from imgscore.store.store import Store
-from imgscore.workers.messages import Intended
+from imgscore.workers.messages import PlannedTouch
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS
@@ -122,7 +122,7 @@ def journalled_seconds(store_folder: Path, place: Path) -> tuple[float, float]:
                 digest = number.to_bytes(DIGEST_SIZE, "big")
                 sighting = Sighting(bytes(path), seen, digest, bytes(place), "inbox")
                 sightings.record(txn, sighting)
-                wanted.append(Intended(sighting, (NOW - 2 * number) * NANOSECONDS))
+                wanted.append(PlannedTouch(sighting, (NOW - 2 * number) * NANOSECONDS))
         cpu, wall = least_seconds(lambda: list(arrange(store, wanted, "1")), runs=1)
     return cpu / len(wanted), wall / len(wanted)
 

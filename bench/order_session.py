@@ -24,7 +24,7 @@ from imgscore.watches import Watch
 from imgscore.workers import training
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Rescore, Train
-from imgscore.workers.plan_inbox import intended
+from imgscore.workers.plan_inbox import plan_inbox
 
 EVERY = 10
 MOST_LOST = 0.005
@@ -176,7 +176,7 @@ def _score(store: Store, context: Context, head: str) -> None:
 
 
 def _order(store: Store, watch: Watch, head: str) -> int:
-    planned = intended(store, watch, head)
+    planned = plan_inbox(store, watch, head)
     with store.write() as txn:
         records.record_ties(txn, watch.inbox, planned.ties)
         for one in planned.touches:

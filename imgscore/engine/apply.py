@@ -16,7 +16,7 @@ from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records, sightings
 from imgscore.store.schema import EARLIEST_NS, LATEST_NS, Original, Reason, Sighting, Touch
 from imgscore.store.store import Store, Txn
-from imgscore.workers.messages import Intended
+from imgscore.workers.messages import PlannedTouch
 
 # Touches journalled by one commit: a commit waits for the disk, a touch does not.
 CHUNK = 512
@@ -37,7 +37,7 @@ class Outcome:
 
 
 def apply_plan(
-    store: Store, wanted: Sequence[Intended], head: str, reason: Reason = "order"
+    store: Store, wanted: Sequence[PlannedTouch], head: str, reason: Reason = "order"
 ) -> Iterator[Outcome]:
     """Do the touches of a plan, CHUNK at a time. `head`: what they are due to, for the journal."""
     run = time.time_ns()
@@ -46,11 +46,11 @@ def apply_plan(
 
 
 def apply_batch(
-    store: Store, wanted: Sequence[Intended], run: int, head: str, reason: Reason = "order"
+    store: Store, wanted: Sequence[PlannedTouch], run: int, head: str, reason: Reason = "order"
 ) -> Outcome:
     """Do one part of a plan; `run` is what all of its parts have in common in the journal."""
     outcome = Outcome()
-    planned: list[tuple[Intended, Touch]] = []
+    planned: list[tuple[PlannedTouch, Touch]] = []
     for one in wanted:
         if EARLIEST_NS < one.sighting.seen.mtime_ns < LATEST_NS:
             planned.append((one, _journalled(one, run, head, reason)))
@@ -64,7 +64,7 @@ def apply_batch(
 
     store.commit(prepare)
     step("after journal")
-    now_seen: list[tuple[Intended, int]] = []
+    now_seen: list[tuple[PlannedTouch, int]] = []
     for one, entry in planned:
         seen = one.sighting.seen
         try:
@@ -110,7 +110,7 @@ def _does_not_hold(path: bytes) -> TouchError:
     )
 
 
-def _journalled(one: Intended, run: int, head: str, reason: Reason) -> Touch:
+def _journalled(one: PlannedTouch, run: int, head: str, reason: Reason) -> Touch:
     seen = one.sighting
     now_ns, before_ns = time.time_ns(), seen.seen.mtime_ns
     return Touch(
@@ -118,7 +118,7 @@ def _journalled(one: Intended, run: int, head: str, reason: Reason) -> Touch:
     )
 
 
-def _hold_original(txn: Txn, one: Intended) -> None:
+def _hold_original(txn: Txn, one: PlannedTouch) -> None:
     """Write down the user's own date of a file, unless it is held already."""
     path, digest, before_ns = one.sighting.path, one.sighting.digest, one.sighting.seen.mtime_ns
     held = originals.follow(txn, digest, path, before_ns)
@@ -205,7 +205,7 @@ def _restore_times(
                 continue
             inbox, role = (sighting.inbox, sighting.role) if sighting else (b"", "inbox")
             now = Sighting(original.path, seen, digest, inbox, role)
-            entry = _journalled(Intended(now, original.original_ns), run, "", "restore")
+            entry = _journalled(PlannedTouch(now, original.original_ns), run, "", "restore")
             due.append((entry, now))
     if dry_run:
         return [(entry, None) for entry, _ in due]

@@ -7,7 +7,7 @@ from typing import Any
 from imgscore.errors import ImgscoreError
 from imgscore.order.timeline import Lineup
 from imgscore.watches import Watch
-from imgscore.workers.messages import Intended
+from imgscore.workers.messages import PlannedTouch
 
 
 @dataclass
@@ -21,7 +21,7 @@ class OrderState:
     standing: tuple[str, Lineup] | None = None
     """under which head it is in order, and how; None: that is not known"""
     done_at: float = float("-inf")
-    planned: list[Intended] = field(default_factory=list)
+    planned: list[PlannedTouch] = field(default_factory=list)
     """in a dry run: what would be touched"""
 
 
@@ -38,7 +38,7 @@ class OrderJob:
     """what is to be brought into order, where the rest is"""
     asked: bool = False
     dry_run: bool = False
-    planned: list[Intended] = field(default_factory=list)
+    planned: list[PlannedTouch] = field(default_factory=list)
     """in a dry run: what would be touched"""
     lineup: Lineup | None = None
     """how the inbox stands when all parts are done"""

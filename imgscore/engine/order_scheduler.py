@@ -23,7 +23,7 @@ from imgscore.store.schema import Fingerprint, Ties, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Watch, Watches
 from imgscore.workers import plan_inbox
-from imgscore.workers.messages import Answer, Crashed, Intended, Plan, Planned, Refused
+from imgscore.workers.messages import Answer, Crashed, Plan, Planned, PlannedTouch, Refused
 
 # While much is still to be embedded, the order is brought up to date only this often.
 ORDER_SECONDS = 10.0
@@ -88,7 +88,7 @@ class OrderScheduler:
         (self._held.add if held else self._held.discard)(inbox)
         self.ctx.changed()
 
-    def planned(self, inbox: bytes) -> list[Intended]:
+    def planned(self, inbox: bytes) -> list[PlannedTouch]:
         """In a dry run: the touches that would put an inbox in order."""
         return self._states[inbox].planned
 
@@ -235,7 +235,7 @@ class OrderScheduler:
                     job.run = time.time_ns()
                 return
             store, leave = self.ctx.store, self.refusals()
-            planned = plan_inbox.intended(store, job.order, job.head, leave)
+            planned = plan_inbox.plan_inbox(store, job.order, job.head, leave)
             touches, job.lineup = planned.touches, planned.lineup
             self._record_ties(job.order, planned.ties if planned.fresh else None)
             job.parts = iter(())
@@ -313,7 +313,7 @@ class OrderScheduler:
                 job.run = 0  # it had not begun
 
     def _take_part(
-        self, job: OrderJob, task: Plan, touches: list[Intended], ties: Ties | None
+        self, job: OrderJob, task: Plan, touches: list[PlannedTouch], ties: Ties | None
     ) -> None:
         self._record_ties(task.watch, ties)
         if job.dry_run:

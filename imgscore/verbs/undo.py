@@ -14,7 +14,7 @@ from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Result, Steps, shown
 from imgscore.verbs.order import chosen, row, rows
-from imgscore.workers.messages import Intended
+from imgscore.workers.messages import PlannedTouch
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,7 +68,7 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
     return found
 
 
-def _back(txn: Txn, touch: Touch) -> Intended | None:
+def _back(txn: Txn, touch: Touch) -> PlannedTouch | None:
     """The touch that takes another back; None where the file has another date by now."""
     sighting, seen = sightings.find(txn, touch.path), look_at(touch.path)
     if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
@@ -77,7 +77,7 @@ def _back(txn: Txn, touch: Touch) -> Intended | None:
         return None  # without a sighting it is a sidecar, known by its date
     role = sighting.role if sighting is not None else "inbox"
     now = Sighting(touch.path, seen, touch.digest, touch.inbox, role)
-    return Intended(now, touch.before_ns)
+    return PlannedTouch(now, touch.before_ns)
 
 
 def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:

@@ -151,7 +151,7 @@ class Studied(msgspec.Struct, tag=True, frozen=True):
     last: bool
 
 
-class Intended(msgspec.Struct, frozen=True, array_like=True):
+class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
     """One touch to be done: which file, from which date to which."""
 
     sighting: Sighting
@@ -164,7 +164,7 @@ class Planned(msgspec.Struct, tag=True, frozen=True):
     `lineup`: in the last, how the inbox stands when all is done.
     """
 
-    touches: list[Intended]
+    touches: list[PlannedTouch]
     ties: Ties | None
     last: bool
     lineup: Packed | None = None

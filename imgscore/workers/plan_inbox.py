@@ -21,13 +21,13 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import Sighting, Ties
 from imgscore.store.store import Store, Txn
 from imgscore.watches import Watch
-from imgscore.workers.messages import Intended
+from imgscore.workers.messages import PlannedTouch
 
 
-class Planned(NamedTuple):
+class InboxPlan(NamedTuple):
     """The touches, what counted as a tie (`fresh`: that is to be recorded), and the order after."""
 
-    touches: list[Intended]
+    touches: list[PlannedTouch]
     ties: Ties
     fresh: bool
     lineup: Lineup
@@ -62,10 +62,10 @@ def _is_file(path: bytes, device: int, inode: int) -> bool:
     return now is not None and (now.dev, now.ino) == (device, inode)
 
 
-def intended(store: Store, watch: Watch, head: str, leave: Container[bytes] = ()) -> Planned:
+def plan_inbox(store: Store, watch: Watch, head: str, leave: Container[bytes] = ()) -> InboxPlan:
     """The touches that would bring an inbox into order; the paths in `leave` keep their dates."""
     with _uncollected():
-        return _intended(store, watch, head, leave)
+        return _plan_inbox(store, watch, head, leave)
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def _intended(store: Store, watch: Watch, head: str, leave: Container[bytes]) -> Planned:
+def _plan_inbox(store: Store, watch: Watch, head: str, leave: Container[bytes]) -> InboxPlan:
     with store.read() as txn:
         files, found = standing(txn, watch, head)
         ties = records.ties(txn, watch.inbox, head)
@@ -97,7 +97,7 @@ def _intended(store: Store, watch: Watch, head: str, leave: Container[bytes]) ->
     ]
     if watch.siblings:
         capped += _sidecars(watch, capped, found, leave)
-    wanted: list[Intended] = []
+    wanted: list[PlannedTouch] = []
     entries = group(capped, watch.siblings)
     touches, lineup = line_up(entries, time.time_ns(), watch.order)
     for one in touches:
@@ -105,8 +105,8 @@ def _intended(store: Store, watch: Watch, head: str, leave: Container[bytes]) ->
         digest = sighting.digest or siblings.digest_of(one.path)
         if digest is not None:
             now = Sighting(one.path, sighting.seen, digest, sighting.inbox, sighting.role)
-            wanted.append(Intended(now, one.after_ns))
-    return Planned(wanted, ties, fresh, lineup)
+            wanted.append(PlannedTouch(now, one.after_ns))
+    return InboxPlan(wanted, ties, fresh, lineup)
 
 
 def arrivals(
@@ -116,13 +116,13 @@ def arrivals(
     lineup: Lineup,
     paths: Iterable[bytes],
     leave: Container[bytes] = (),
-) -> list[Intended] | None:
+) -> list[PlannedTouch] | None:
     """The touches that bring files which came into the places that are theirs.
 
     `lineup`, that of `intended` under the same head, has them from then on. None: only `intended`
     can tell, and `lineup` is of no use any more.
     """
-    wanted: list[Intended] = []
+    wanted: list[PlannedTouch] = []
     with store.read() as txn:
         ties = records.ties(txn, watch.inbox, head)
         for path in paths:
@@ -140,7 +140,7 @@ def arrivals(
             touches = arrive(lineup, entry, time.time_ns(), watch.order)
             if touches is None:
                 return None
-            wanted += [Intended(one, touch.after_ns) for touch in touches]
+            wanted += [PlannedTouch(one, touch.after_ns) for touch in touches]
     return wanted
 
 

@@ -68,9 +68,9 @@ def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
 
 def plan(store: Store, task: messages.Plan) -> Iterator[messages.Answer]:
     """An order's plan, in parts."""
-    from imgscore.workers.plan_inbox import intended
+    from imgscore.workers.plan_inbox import plan_inbox
 
-    planned = intended(store, task.watch, task.head, frozenset(task.leave))
+    planned = plan_inbox(store, task.watch, task.head, frozenset(task.leave))
     touches, ties = planned.touches, planned.ties if planned.fresh else None
     for start in range(0, len(touches), PART):
         yield messages.Planned(touches[start : start + PART], ties, last=False)
