@@ -51,7 +51,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
         f"{bare * 1e6:.1f} µs, os.utime",
         cpu / bare,
     )
-    costs = arrivals(setting.either(1_000, 10_000))
+    costs = insert_files(setting.either(1_000, 10_000))
     yield Figure(
         "dates changed for one arrival in an ordered folder: mean, most",
         f"{sum(costs) / len(costs):.2f}, {max(costs)}",
@@ -127,7 +127,7 @@ def journalled_seconds(store_folder: Path, place: Path) -> tuple[float, float]:
     return cpu / len(wanted), wall / len(wanted)
 
 
-def arrivals(count: int, trials: int = 50) -> list[int]:
+def insert_files(count: int, trials: int = 50) -> list[int]:
     """Touches for one new file, dated now, in an ordered folder of `count`."""
     fresh = folder(count, deviation=0.005)
     ordered = applied(fresh, plan(fresh, NOW_NS))

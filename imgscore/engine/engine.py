@@ -179,8 +179,8 @@ class Engine:
         saving = bool(self.saving)
         follows = self.indexer.advance(now, asked_only=self.paused, saving=saving)
         self.ctx.troubles.clear()
-        for inbox, paths in follows.arrived.items():
-            self.order_scheduler.arrived(inbox, paths)
+        for inbox, paths in follows.new_files.items():
+            self.order_scheduler.add_files(inbox, paths)
         for taste in follows.relearn:
             self.trainer.relearn(taste)
         for taste in follows.unscored:

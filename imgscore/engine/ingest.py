@@ -41,7 +41,7 @@ from imgscore.workers.messages import FileIndexed, IndexFile
 class Consequences:
     """What has to happen after a batch is committed."""
 
-    arrived: dict[bytes, set[bytes]] = field(default_factory=dict)
+    new_files: dict[bytes, set[bytes]] = field(default_factory=dict)
     """inboxes whose order may be off, and the files that came or changed there"""
     relearn: set[str] = field(default_factory=set)
     """tastes with a new label"""
@@ -135,7 +135,7 @@ class _Intake:
                 del twins[other.path]
                 records.forget_failure(txn, other.path)
         if place.role == "inbox":
-            self.done.arrived.setdefault(inbox, set()).add(path)
+            self.done.new_files.setdefault(inbox, set()).add(path)
         elif originals.at(txn, digest, path) is not None:
             self.done.restore.add((digest, path))
 

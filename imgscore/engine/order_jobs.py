@@ -16,7 +16,7 @@ class OrderState:
 
     watch: Watch
     due: bool = True
-    newcomers: set[bytes] | None = None
+    new_files: set[bytes] | None = None
     """what came since it was in order; None: anything may be off"""
     standing: tuple[str, Lineup] | None = None
     """under which head it is in order, and how; None: that is not known"""
@@ -34,7 +34,7 @@ class OrderJob:
     order: Watch | None = None
     """the inbox to be brought into order, where that is the errand"""
     head: str = ""
-    newcomers: set[bytes] | None = None
+    new_files: set[bytes] | None = None
     """what is to be brought into order, where the rest is"""
     asked: bool = False
     dry_run: bool = False

@@ -52,7 +52,7 @@ class OrderScheduler:
     def reorder(self, inbox: bytes) -> None:
         """The order of an inbox may be off."""
         state = self._states[inbox]
-        state.due, state.newcomers = True, None
+        state.due, state.new_files = True, None
 
     def reorder_taste(self, taste: str) -> None:
         """The order of every inbox of a taste may be off."""
@@ -60,13 +60,13 @@ class OrderScheduler:
             if state.watch.taste == taste:
                 self.reorder(inbox)
 
-    def arrived(self, inbox: bytes, paths: set[bytes]) -> None:
+    def add_files(self, inbox: bytes, paths: set[bytes]) -> None:
         """These files of an inbox came, or are others than they were."""
         state = self._states[inbox]
         state.due = True
-        if state.newcomers is not None:
-            newcomers = state.newcomers | paths
-            state.newcomers = newcomers if len(newcomers) <= FEW else None
+        if state.new_files is not None:
+            new_files = state.new_files | paths
+            state.new_files = new_files if len(new_files) <= FEW else None
 
     def restore(self, files: set[tuple[bytes, bytes]]) -> None:
         """These files, (digest, path), have left the inbox: give them their own date back."""
@@ -175,7 +175,7 @@ class OrderScheduler:
         """Whether an errand waits for a worker."""
         return (
             job.parts is None
-            and job.newcomers is None
+            and job.new_files is None
             and (bool(job.run) or (self._plan_is_long() and self.ctx.pool.thinking))
         )
 
@@ -196,8 +196,8 @@ class OrderScheduler:
             for state in self._states.values():
                 if self._is_due(state) and self._time(state, now) <= now:
                     head, dry_run = self._head(state.watch), self.ctx.config.dry_run
-                    self._begin(OrderJob(None, state.watch, head, state.newcomers, dry_run=dry_run))
-                    state.due, state.newcomers, state.done_at = False, set(), now
+                    self._begin(OrderJob(None, state.watch, head, state.new_files, dry_run=dry_run))
+                    state.due, state.new_files, state.done_at = False, set(), now
         job = self._next_job(asked_only)
         if job is not None and not self._waits(job):
             try:
@@ -223,9 +223,9 @@ class OrderScheduler:
         if self._is_stale(job):
             self._drop(lambda one: one is job)
             return
-        if job.order is not None and job.newcomers is not None:
-            job.parts = self._find_places(job.order, job.head, job.newcomers)
-            job.newcomers = None
+        if job.order is not None and job.new_files is not None:
+            job.parts = self._find_places(job.order, job.head, job.new_files)
+            job.new_files = None
         if job.parts is None and job.order is not None:
             if not job.dry_run:
                 self._states[job.order.inbox].standing = None
@@ -250,14 +250,14 @@ class OrderScheduler:
             self._did(job, result)
 
     def _find_places(
-        self, watch: Watch, head: str, newcomers: set[bytes]
+        self, watch: Watch, head: str, new_files: set[bytes]
     ) -> Iterator[apply.Outcome] | None:
         """Plan for newcomers only; None where all is to be planned."""
         standing = self._states[watch.inbox].standing
         if standing is None or standing[0] != head:
             return None
         store, lineup, leave = self.ctx.store, standing[1], self.refusals()
-        touches = plan_inbox.arrivals(store, watch, head, lineup, sorted(newcomers), leave)
+        touches = plan_inbox.insert_files(store, watch, head, lineup, sorted(new_files), leave)
         return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:

@@ -56,7 +56,7 @@ def line_up(
     return touches, Lineup.of(dates, [standings[i] for i in order])
 
 
-def arrive(
+def insert_entry(
     lineup: Lineup, entry: Entry, now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch] | None:
     """What `plan` would touch for one more entry of one member, if no other has to be.

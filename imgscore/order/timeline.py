@@ -48,22 +48,22 @@ class Lineup:
     def __len__(self) -> int:
         return len(self._seconds)
 
-    def take(self, newcomer: Standing, now: int) -> int | None:
+    def take(self, item: Standing, now: int) -> int | None:
         """Let an entry in, and return the second it is to carry: its own, where that is right.
 
         None, and nothing has changed, where the gap has no room, or where its date is right but
         for one at that very date, which may be the entry itself: that is for a whole plan.
         """
-        low, high = newcomer.score - newcomer.deviation, newcomer.score + newcomer.deviation
-        at = bisect_left(self._seconds, newcomer.second)
+        low, high = item.score - item.deviation, item.score + item.deviation
+        at = bisect_left(self._seconds, item.second)
         first, last = bisect_left(self._highs, low), bisect_right(self._lows, high)
-        if newcomer.keepable and first <= at <= last:
+        if item.keepable and first <= at <= last:
             beside = self._seconds[max(0, at - 1) : at + 1]
-            if any(abs(newcomer.second - second) < STEP for second in beside):
+            if any(abs(item.second - second) < STEP for second in beside):
                 return None
-            self._insert(at, newcomer.second, low, high)
-            return newcomer.second
-        at = bisect_right(range(len(self)), newcomer.score, key=self._middle)
+            self._insert(at, item.second, low, high)
+            return item.second
+        at = bisect_right(range(len(self)), item.score, key=self._middle)
         before, after = self._seconds[max(0, at - 1) : at], self._seconds[at : at + 1]
         dates = space([*before, None, *after], now)
         date = dates[len(before)]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from imgscore.engine import siblings
 from imgscore.order.entries import Entry, File, Member, group
-from imgscore.order.plan import arrive, line_up
+from imgscore.order.plan import insert_entry, line_up
 from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.timeline import Lineup
 from imgscore.reconcile.walk import look_at
@@ -109,7 +109,7 @@ def _plan_inbox(store: Store, watch: Watch, head: str, leave: Container[bytes]) 
     return InboxPlan(wanted, ties, fresh, lineup)
 
 
-def arrivals(
+def insert_files(
     store: Store,
     watch: Watch,
     head: str,
@@ -137,7 +137,7 @@ def arrivals(
             score, noise = scored
             member = Member(path, one.seen.mtime_ns)
             entry = Entry((member,), score, tie_deviation(score, noise, ties.knots))
-            touches = arrive(lineup, entry, time.time_ns(), watch.order)
+            touches = insert_entry(lineup, entry, time.time_ns(), watch.order)
             if touches is None:
                 return None
             wanted += [PlannedTouch(one, touch.after_ns) for touch in touches]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgscore.order.entries import NANOSECONDS, Entry, Member
-from imgscore.order.plan import Direction, Touch, arrive, line_up, plan
+from imgscore.order.plan import Direction, Touch, insert_entry, line_up, plan
 from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP
 from imgscore.order.timeline import Lineup
 
@@ -56,16 +56,16 @@ def test_arrivals_touch_no_more_than_a_whole_plan_and_leave_it_nothing(
 ) -> None:
     entries, lineup = in_order(there, direction)
     for i, one in enumerate(coming):
-        newcomer = entry(1000 + i, *one)
-        entries.append(newcomer)
+        item = entry(1000 + i, *one)
+        entries.append(item)
         whole = plan(entries, NOW_NS, direction)
         before = lineup.packed()
-        touches = arrive(lineup, newcomer, NOW_NS, direction) or []
+        touches = insert_entry(lineup, item, NOW_NS, direction) or []
         if lineup.packed() == before:  # it was left to a whole plan
             touches, lineup = line_up(entries, NOW_NS, direction)
         else:
-            assert len(touches) <= len(whole) and all(one.path == newcomer.path for one in touches)
-            assert all(one.before_ns == newcomer.members[0].mtime_ns for one in touches)
+            assert len(touches) <= len(whole) and all(one.path == item.path for one in touches)
+            assert all(one.before_ns == item.members[0].mtime_ns for one in touches)
             assert all(one.after_ns % (STEP * NANOSECONDS) == 0 for one in touches)
         entries = applied(entries, touches)
         assert plan(entries, NOW_NS, direction) == []
@@ -86,16 +86,16 @@ def test_what_left_or_moved_does_no_harm(
     entries, lineup = in_order(there, direction)
     for i, what in enumerate(happening):
         if not isinstance(what, int):
-            newcomer = entry(1000 + i, *what)
+            item = entry(1000 + i, *what)
         elif what % 2 and entries:
             entries.pop(what % len(entries))
             continue
         elif entries:
-            newcomer = entries.pop(what % len(entries))
+            item = entries.pop(what % len(entries))
         else:
             continue
-        entries.append(newcomer)
-        touched = arrive(lineup, newcomer, NOW_NS, direction)
+        entries.append(item)
+        touched = insert_entry(lineup, item, NOW_NS, direction)
         if touched is None:
             touched, lineup = line_up(entries, NOW_NS, direction)
             assert not isinstance(what, int) or not touched
@@ -108,8 +108,8 @@ def test_a_hundred_newcomers_need_no_whole_plan_and_one_touch_each() -> None:
     there = [entry(i, NOW - i, 0, (i * 7 % 1000) / 1000, 0.001) for i in range(1000)]
     _, lineup = line_up(there, NOW_NS, "best-newest")
     for i in range(100):
-        newcomer = entry(1000 + i, NOW, 0, (i * 37 % 99 + 0.5) / 100, 0.001)
-        assert len(arrive(lineup, newcomer, NOW_NS) or []) == 1
+        item = entry(1000 + i, NOW, 0, (i * 37 % 99 + 0.5) / 100, 0.001)
+        assert len(insert_entry(lineup, item, NOW_NS) or []) == 1
     assert len(lineup) == 1100
 
 
@@ -117,19 +117,19 @@ def test_a_gap_without_room_is_for_a_whole_plan() -> None:
     there = [entry(0, NOW - 4, 0, 0.1, 0.0), entry(1, NOW - 2, 0, 0.9, 0.0)]
     touches, lineup = line_up(there, NOW_NS, "best-newest")
     assert touches == []
-    assert arrive(lineup, entry(2, NOW - 100, 0, 0.5, 0.0), NOW_NS) is None
+    assert insert_entry(lineup, entry(2, NOW - 100, 0, 0.5, 0.0), NOW_NS) is None
     assert len(lineup) == 2
 
 
 def test_the_first_of_all() -> None:
     lineup = line_up([], NOW_NS, "best-newest")[1]
-    (touch,) = arrive(lineup, entry(0, NOW + 9, 0, 0.5, 0.0), NOW_NS) or []
+    (touch,) = insert_entry(lineup, entry(0, NOW + 9, 0, 0.5, 0.0), NOW_NS) or []
     assert touch.after_ns <= NOW_NS and len(lineup) == 1
 
 
 def test_a_score_that_is_none_is_for_a_whole_plan() -> None:
     lineup = line_up([], NOW_NS, "best-newest")[1]
-    assert arrive(lineup, entry(0, NOW, 0, math.nan, 0.0), NOW_NS) is None
+    assert insert_entry(lineup, entry(0, NOW, 0, math.nan, 0.0), NOW_NS) is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
