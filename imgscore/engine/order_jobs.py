@@ -18,7 +18,7 @@ class OrderState:
     due: bool = True
     new_files: set[bytes] | None = None
     """what came since it was in order; None: anything may be off"""
-    standing: tuple[str, Lineup] | None = None
+    current_order: tuple[str, Lineup] | None = None
     """under which head it is in order, and how; None: that is not known"""
     done_at: float = float("-inf")
     planned: list[PlannedTouch] = field(default_factory=list)

@@ -80,7 +80,7 @@ class OrderScheduler:
         """Order an inbox only when asked to, or by itself again. Kept over restarts."""
         if held:
             self._drop(lambda job: job.order is not None and job.order.inbox == inbox)
-            self._states[inbox].standing = None
+            self._states[inbox].current_order = None
         if held == (inbox in self._held):
             return
         value = "yes" if held else None
@@ -228,7 +228,7 @@ class OrderScheduler:
             job.new_files = None
         if job.parts is None and job.order is not None:
             if not job.dry_run:
-                self._states[job.order.inbox].standing = None
+                self._states[job.order.inbox].current_order = None
             if self._plan_is_long():
                 task = Plan(job.order, job.head, list(self.refusals()))
                 if self.ctx.pool.submit(task):
@@ -253,10 +253,10 @@ class OrderScheduler:
         self, watch: Watch, head: str, new_files: set[bytes]
     ) -> Iterator[apply.Outcome] | None:
         """Plan for newcomers only; None where all is to be planned."""
-        standing = self._states[watch.inbox].standing
-        if standing is None or standing[0] != head:
+        current_order = self._states[watch.inbox].current_order
+        if current_order is None or current_order[0] != head:
             return None
-        store, lineup, leave = self.ctx.store, standing[1], self.refusals()
+        store, lineup, leave = self.ctx.store, current_order[1], self.refusals()
         touches = plan_inbox.insert_files(store, watch, head, lineup, sorted(new_files), leave)
         return None if touches is None else apply.apply_plan(store, touches, head)
 
@@ -287,7 +287,7 @@ class OrderScheduler:
             if job.dry_run and not job.asked:
                 state.planned = job.planned
             if job.lineup is not None and not job.dry_run:
-                state.standing = job.head, job.lineup
+                state.current_order = job.head, job.lineup
         self._end(job)
 
     def take_plan(self, task: Plan, answer: Answer) -> None:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from imgscore.order.entries import NANOSECONDS, Entry
 from imgscore.order.spacing import EARLIEST, STEP, space
-from imgscore.order.stable_order import Standing, wanted_order
+from imgscore.order.stable_order import OrderItem, wanted_order
 from imgscore.order.timeline import Lineup
 
 Direction = Literal["best-newest", "worst-newest"]
@@ -42,18 +42,18 @@ def line_up(
     """The same, and how the entries stand after it, for `arrive`."""
     now = now_ns // NANOSECONDS
     sign = 1.0 if direction == "best-newest" else -1.0
-    standings = [_standing(entry, now_ns, sign) for entry in entries]
-    if any(isnan(standing.score) for standing in standings):
+    items = [_item(entry, now_ns, sign) for entry in entries]
+    if any(isnan(item.score) for item in items):
         raise ValueError("a score is NaN: leave out entries that have none")
-    order = wanted_order(standings)
-    dates = space([standings[i].second if standings[i].keepable else None for i in order], now)
+    order = wanted_order(items)
+    dates = space([items[i].second if items[i].keepable else None for i in order], now)
     touches = [
         Touch(member.path, member.mtime_ns, date * NANOSECONDS)
         for i, date in zip(reversed(order), reversed(dates), strict=True)
         for member in entries[i].members
         if member.mtime_ns // NANOSECONDS != date
     ]
-    return touches, Lineup.of(dates, [standings[i] for i in order])
+    return touches, Lineup.of(dates, [items[i] for i in order])
 
 
 def insert_entry(
@@ -68,7 +68,7 @@ def insert_entry(
     if isnan(entry.score):
         return None
     sign = 1.0 if direction == "best-newest" else -1.0
-    second = lineup.take(_standing(entry, now_ns, sign), now_ns // NANOSECONDS)
+    second = lineup.take(_item(entry, now_ns, sign), now_ns // NANOSECONDS)
     if second is None:
         return None
     if second == member.mtime_ns // NANOSECONDS:
@@ -76,7 +76,7 @@ def insert_entry(
     return [Touch(member.path, member.mtime_ns, second * NANOSECONDS)]
 
 
-def _standing(entry: Entry, now_ns: int, sign: float) -> Standing:
+def _item(entry: Entry, now_ns: int, sign: float) -> OrderItem:
     """Where an entry stands: its date may stay if it lies in [1980-01-02, now] and is agreed upon.
 
     Members that do not agree are given the date of most: that one has to be even, as all we write.
@@ -86,9 +86,9 @@ def _standing(entry: Entry, now_ns: int, sign: float) -> Standing:
     second = mtime_ns // NANOSECONDS
     if len(members) == 1:  # nearly always, and this is done for every file of a folder
         keepable = second >= EARLIEST and mtime_ns <= now_ns
-        return Standing(second, keepable, sign * score, deviation, path)
+        return OrderItem(second, keepable, sign * score, deviation, path)
     second = entry.second
     staying = [ns for _, ns in members if ns // NANOSECONDS == second]
     agreed = len(staying) == len(members)
     keepable = second >= EARLIEST and max(staying) <= now_ns and (agreed or second % STEP == 0)
-    return Standing(second, keepable, sign * score, deviation, path)
+    return OrderItem(second, keepable, sign * score, deviation, path)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from imgscore.order.spacing import STEP
 
 
-class Standing(NamedTuple):
+class OrderItem(NamedTuple):
     """One entry as it stands. `keepable` is False where its date cannot stay in any order."""
 
     second: int
@@ -23,22 +23,22 @@ class Standing(NamedTuple):
     path: bytes
 
 
-def wanted_order(standings: Sequence[Standing]) -> list[int]:
+def wanted_order(items: Sequence[OrderItem]) -> list[int]:
     """Indices from the lowest to the highest place, a linear extension of the interval order.
 
     Entries of a longest agreeing subsequence keep their order in time; every other one goes by its
     score among them, and equals by date and path. O(n log n).
     """
-    kept = longest_agreeing(standings)
+    kept = longest_agreeing(items)
     # Between the largest low so far and the least high to come lies a place for each kept entry
     # that rises along the sequence; a score on either side of it breaks no interval's order.
-    lows = accumulate((standings[i].score - standings[i].deviation for i in kept), max)
-    highs = accumulate((standings[i].score + standings[i].deviation for i in reversed(kept)), min)
+    lows = accumulate((items[i].score - items[i].deviation for i in kept), max)
+    highs = accumulate((items[i].score + items[i].deviation for i in reversed(kept)), min)
     places = [(low + high) / 2 for low, high in zip(lows, reversed(list(highs)), strict=True)]
-    others = set(range(len(standings))).difference(kept)
+    others = set(range(len(items))).difference(kept)
     by_score = sorted(
         (score, second, path, i)
-        for i, (second, _, score, _, path) in enumerate(standings)
+        for i, (second, _, score, _, path) in enumerate(items)
         if i in others
     )
     order: list[int] = []
@@ -52,7 +52,7 @@ def wanted_order(standings: Sequence[Standing]) -> list[int]:
     return order + kept[done:]
 
 
-def longest_agreeing(standings: Sequence[Standing]) -> list[int]:
+def longest_agreeing(items: Sequence[OrderItem]) -> list[int]:
     """Indices of a longest subsequence in time, one a STEP, in which nothing is out of order.
 
     After Elmasry, "The longest almost-increasing subsequence" (2010), with a tolerance of each
@@ -63,7 +63,7 @@ def longest_agreeing(standings: Sequence[Standing]) -> list[int]:
     """
     in_time = sorted(
         (second // STEP, -score - deviation, score - deviation, i)
-        for i, (second, keepable, score, deviation, _) in enumerate(standings)
+        for i, (second, keepable, score, deviation, _) in enumerate(items)
         if keepable
     )
     tails: list[float] = []

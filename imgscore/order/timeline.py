@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from imgscore.order.spacing import STEP, space
-from imgscore.order.stable_order import Standing
+from imgscore.order.stable_order import OrderItem
 
 Packed = tuple[bytes, bytes, bytes]
 
@@ -29,10 +29,10 @@ class Lineup:
         """the least score + deviation from here on, which none that is older may lie above"""
 
     @classmethod
-    def of(cls, seconds: Iterable[int], standings: Sequence[Standing]) -> "Lineup":
+    def of(cls, seconds: Iterable[int], items: Sequence[OrderItem]) -> "Lineup":
         """Of entries in order, and when each is dated; the newest scores highest."""
-        lows = accumulate((one.score - one.deviation for one in standings), max)
-        highs = accumulate((one.score + one.deviation for one in reversed(standings)), min)
+        lows = accumulate((one.score - one.deviation for one in items), max)
+        highs = accumulate((one.score + one.deviation for one in reversed(items)), min)
         return cls(array("q", seconds), array("d", lows), array("d", highs)[::-1])
 
     @classmethod
@@ -48,7 +48,7 @@ class Lineup:
     def __len__(self) -> int:
         return len(self._seconds)
 
-    def take(self, item: Standing, now: int) -> int | None:
+    def take(self, item: OrderItem, now: int) -> int | None:
         """Let an entry in, and return the second it is to carry: its own, where that is right.
 
         None, and nothing has changed, where the gap has no room, or where its date is right but

@@ -33,7 +33,7 @@ class InboxPlan(NamedTuple):
     lineup: Lineup
 
 
-def standing(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
+def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
     """The files of an inbox as they stand, with their scores, and their sightings by path.
 
     An inode that has a name in a keep or trash folder, or in another inbox (the first by name
@@ -80,7 +80,7 @@ def _uncollected() -> Iterator[None]:
 
 def _plan_inbox(store: Store, watch: Watch, head: str, leave: Container[bytes]) -> InboxPlan:
     with store.read() as txn:
-        files, found = standing(txn, watch, head)
+        files, found = load_files(txn, watch, head)
         ties = records.ties(txn, watch.inbox, head)
     scores = [file.score for file in files if file.score is not None]
     # Made once for a head, and anew only when the inbox has doubled: a new arrival must not

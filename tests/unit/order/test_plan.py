@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imgscore.order.entries import NANOSECONDS, Entry, Member
 from imgscore.order.plan import Direction, Touch, plan
 from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP, space
-from imgscore.order.stable_order import Standing, longest_agreeing
+from imgscore.order.stable_order import OrderItem, longest_agreeing
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS + 123_456_789
@@ -95,10 +95,10 @@ def test_a_plan_puts_any_folder_in_order_and_is_then_empty(
         assert len({member.mtime_ns // NANOSECONDS for member in item.members}) == 1
         assert EARLIEST <= item.second <= NOW
         assert all(member.mtime_ns <= NOW_NS for member in item.members)
-    standing = oldest_first(done)
+    item = oldest_first(done)
     sign = 1 if direction == "best-newest" else -1
-    assert all(high.second - low.second >= STEP for low, high in pairwise(standing))
-    assert all(in_order(low, high, sign) for low, high in combinations(standing, 2))
+    assert all(high.second - low.second >= STEP for low, high in pairwise(item))
+    assert all(in_order(low, high, sign) for low, high in combinations(item, 2))
     assert plan(done, NOW_NS, direction) == []
     assert plan(done, NOW_NS + 10**15, direction) == []
 
@@ -106,22 +106,21 @@ def test_a_plan_puts_any_folder_in_order_and_is_then_empty(
 @given(st.lists(st.tuples(st.integers(0, 13), scores, deviations), max_size=9))
 @settings(max_examples=400)
 def test_no_larger_agreeing_subsequence_exists(rows: list[tuple[int, float, float]]) -> None:
-    standings = [Standing(second, True, s, d, b"") for second, s, d in rows]
+    items = [OrderItem(second, True, s, d, b"") for second, s, d in rows]
 
     def agrees(chosen: tuple[int, ...]) -> bool:
-        in_time = sorted(chosen, key=lambda i: standings[i].second)
+        in_time = sorted(chosen, key=lambda i: items[i].second)
         return all(
-            standings[b].second // STEP > standings[a].second // STEP
-            and standings[a].score - standings[a].deviation
-            <= standings[b].score + standings[b].deviation
+            items[b].second // STEP > items[a].second // STEP
+            and items[a].score - items[a].deviation <= items[b].score + items[b].deviation
             for a, b in combinations(in_time, 2)
         )
 
-    indices = range(len(standings))
+    indices = range(len(items))
     best = max(
-        size for size in range(len(standings) + 1) if any(map(agrees, combinations(indices, size)))
+        size for size in range(len(items) + 1) if any(map(agrees, combinations(indices, size)))
     )
-    kept = longest_agreeing(standings)
+    kept = longest_agreeing(items)
     assert len(kept) == best
     assert agrees(tuple(kept))
 
@@ -153,10 +152,10 @@ def test_no_more_than_that_is_touched_if_any_longest_subsequence_leaves_room(
 
     def stays(chosen: tuple[int, ...], room: int) -> bool:
         """Do these rise, with `room` seconds for each place between and above them?"""
-        standing = [(i, date) for i in chosen if (date := dates[i]) is not None]
-        return all(
-            b - a >= max(STEP, room * (j - i)) for (i, a), (j, b) in pairwise(standing)
-        ) and (all(NOW - NOW % STEP - date >= room * (last - i) for i, date in standing))
+        item = [(i, date) for i in chosen if (date := dates[i]) is not None]
+        return all(b - a >= max(STEP, room * (j - i)) for (i, a), (j, b) in pairwise(item)) and (
+            all(NOW - NOW % STEP - date >= room * (last - i) for i, date in item)
+        )
 
     def most(room: int) -> int:
         present = [i for i, date in enumerate(dates) if date is not None]
@@ -213,9 +212,9 @@ def test_insertions_at_one_point_cost_a_logarithm_each(where: str) -> None:
 
 def test_a_fresh_folder_is_spaced_by_the_hour_with_a_day_of_room_above() -> None:
     entries = [entry(i, 0, i) for i in range(24)]  # 1970: nothing of that can stay
-    standing = [item.second for item in oldest_first(applied(entries, plan(entries, NOW_NS)))]
-    assert {b - a for a, b in pairwise(standing)} == {SPACING}
-    assert HEADROOM <= NOW - standing[-1] < HEADROOM + 2 * SPACING
+    item = [item.second for item in oldest_first(applied(entries, plan(entries, NOW_NS)))]
+    assert {b - a for a, b in pairwise(item)} == {SPACING}
+    assert HEADROOM <= NOW - item[-1] < HEADROOM + 2 * SPACING
 
 
 def test_a_hundred_thousand_fresh_files_stay_within_about_a_year() -> None:
@@ -226,8 +225,8 @@ def test_a_hundred_thousand_fresh_files_stay_within_about_a_year() -> None:
 
 
 def test_equal_scores_keep_the_order_they_stand_in_and_else_go_by_path() -> None:
-    standing = [entry(9 - i, NOW - 1000 + 10 * i, 0.5) for i in range(9)]
-    assert plan(standing, NOW_NS) == []
+    item = [entry(9 - i, NOW - 1000 + 10 * i, 0.5) for i in range(9)]
+    assert plan(item, NOW_NS) == []
     fresh = [entry(i, -5, 0.5) for i in (3, 1, 2)]
     by_date = oldest_first(applied(fresh, plan(fresh, NOW_NS)))
     assert [item.path for item in by_date] == [b"000001", b"000002", b"000003"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.order.stable_order import Standing, longest_agreeing, wanted_order
+from imgscore.order.stable_order import OrderItem, longest_agreeing, wanted_order
 from imgscore.order.ties import MOST_SHIFT, knots, tie_deviation
 
 
@@ -32,11 +32,11 @@ def test_no_order_and_no_noise_can_break_the_bound(bunching: float, most_shift: 
         range(count, 0, -1),
         [i - i % block + block - i % block for i in range(count)],  # each block stands reversed
     ):
-        standings = [
-            Standing(2 * second, True, score, tie_deviation(score, 1e9, table), b"")
+        items = [
+            OrderItem(2 * second, True, score, tie_deviation(score, 1e9, table), b"")
             for second, score in zip(seconds, scores, strict=True)
         ]
-        assert correlation_lost(np.array(wanted_order(standings))) <= 24 * most_shift**2
+        assert correlation_lost(np.array(wanted_order(items))) <= 24 * most_shift**2
 
 
 def test_a_drifting_head_moves_fewer_files_and_costs_little() -> None:
@@ -51,8 +51,8 @@ def test_a_drifting_head_moves_fewer_files_and_costs_little() -> None:
         ranks = np.argsort(np.argsort(scores))
         for name, order in (("exact", exact), ("tied", tied)):
             place = np.argsort(order)
-            standings = [
-                Standing(
+            items = [
+                OrderItem(
                     2 * int(place[i]),
                     True,
                     score,
@@ -61,8 +61,8 @@ def test_a_drifting_head_moves_fewer_files_and_costs_little() -> None:
                 )
                 for i, score in enumerate(scores.tolist())
             ]
-            moved[name] += count - len(longest_agreeing(standings))
-            order[:] = wanted_order(standings)
+            moved[name] += count - len(longest_agreeing(items))
+            order[:] = wanted_order(items)
         assert correlation_lost(ranks[tied]) <= 0.005
         assert correlation_lost(ranks[exact]) == 0
     assert moved["tied"] < moved["exact"] / 5
