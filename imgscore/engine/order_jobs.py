@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgscore.errors import ImgscoreError
-from imgscore.order.timeline import Lineup
+from imgscore.order.timeline import Timeline
 from imgscore.watches import Watch
 from imgscore.workers.messages import PlannedTouch
 
@@ -18,7 +18,7 @@ class OrderState:
     due: bool = True
     new_files: set[bytes] | None = None
     """what came since it was in order; None: anything may be off"""
-    current_order: tuple[str, Lineup] | None = None
+    current_order: tuple[str, Timeline] | None = None
     """under which head it is in order, and how; None: that is not known"""
     done_at: float = float("-inf")
     planned: list[PlannedTouch] = field(default_factory=list)
@@ -40,7 +40,7 @@ class OrderJob:
     dry_run: bool = False
     planned: list[PlannedTouch] = field(default_factory=list)
     """in a dry run: what would be touched"""
-    lineup: Lineup | None = None
+    timeline: Timeline | None = None
     """how the inbox stands when all parts are done"""
     run: int = 0
     """when a worker was asked for the plan, for the journal; 0: none was"""

@@ -15,7 +15,7 @@ from imgscore.engine.context import EngineContext
 from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_jobs import OrderJob, OrderState
 from imgscore.errors import ImgscoreError, StoreError
-from imgscore.order.timeline import Lineup
+from imgscore.order.timeline import Timeline
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records
@@ -236,7 +236,7 @@ class OrderScheduler:
                 return
             store, leave = self.ctx.store, self.refusals()
             planned = plan_inbox.plan_inbox(store, job.order, job.head, leave)
-            touches, job.lineup = planned.touches, planned.lineup
+            touches, job.timeline = planned.touches, planned.timeline
             self._record_ties(job.order, planned.ties if planned.fresh else None)
             job.parts = iter(())
             if job.dry_run:
@@ -256,8 +256,8 @@ class OrderScheduler:
         current_order = self._states[watch.inbox].current_order
         if current_order is None or current_order[0] != head:
             return None
-        store, lineup, leave = self.ctx.store, current_order[1], self.refusals()
-        touches = plan_inbox.insert_files(store, watch, head, lineup, sorted(new_files), leave)
+        store, timeline, leave = self.ctx.store, current_order[1], self.refusals()
+        touches = plan_inbox.insert_files(store, watch, head, timeline, sorted(new_files), leave)
         return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:
@@ -286,8 +286,8 @@ class OrderScheduler:
             state = self._states[job.order.inbox]
             if job.dry_run and not job.asked:
                 state.planned = job.planned
-            if job.lineup is not None and not job.dry_run:
-                state.current_order = job.head, job.lineup
+            if job.timeline is not None and not job.dry_run:
+                state.current_order = job.head, job.timeline
         self._end(job)
 
     def take_plan(self, task: Plan, answer: Answer) -> None:
@@ -296,14 +296,14 @@ class OrderScheduler:
         if job is None or job.order != task.watch:
             return  # nobody wants it any more
         match answer:
-            case Planned(touches, ties, last, lineup):
+            case Planned(touches, ties, last, timeline):
                 try:
                     self._take_part(job, task, touches, ties)
                 except (StoreError, OSError) as error:
                     self._stumble(job, error)
                     return
                 if last:
-                    job.lineup = Lineup.unpacked(lineup) if lineup else None
+                    job.timeline = Timeline.unpacked(timeline) if timeline else None
                     self._finish(job)
             case Refused(reason, remedy):
                 self._end(job, ImgscoreError(reason, remedy))

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from imgscore.order.entries import NANOSECONDS, Entry
 from imgscore.order.spacing import EARLIEST, STEP, space
 from imgscore.order.stable_order import OrderItem, wanted_order
-from imgscore.order.timeline import Lineup
+from imgscore.order.timeline import Timeline
 
 Direction = Literal["best-newest", "worst-newest"]
 
@@ -33,12 +33,12 @@ def plan(
     the newer (`best-newest`). Entries whose intervals overlap, and equals, stay as they stand.
     O(n log n). Raises ValueError for a score that is NaN.
     """
-    return line_up(entries, now_ns, direction)[0]
+    return plan_with_timeline(entries, now_ns, direction)[0]
 
 
-def line_up(
+def plan_with_timeline(
     entries: Sequence[Entry], now_ns: int, direction: Direction
-) -> tuple[list[Touch], Lineup]:
+) -> tuple[list[Touch], Timeline]:
     """The same, and how the entries stand after it, for `arrive`."""
     now = now_ns // NANOSECONDS
     sign = 1.0 if direction == "best-newest" else -1.0
@@ -53,11 +53,11 @@ def line_up(
         for member in entries[i].members
         if member.mtime_ns // NANOSECONDS != date
     ]
-    return touches, Lineup.of(dates, [items[i] for i in order])
+    return touches, Timeline.of(dates, [items[i] for i in order])
 
 
 def insert_entry(
-    lineup: Lineup, entry: Entry, now_ns: int, direction: Direction = "best-newest"
+    timeline: Timeline, entry: Entry, now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch] | None:
     """What `plan` would touch for one more entry of one member, if no other has to be.
 
@@ -68,7 +68,7 @@ def insert_entry(
     if isnan(entry.score):
         return None
     sign = 1.0 if direction == "best-newest" else -1.0
-    second = lineup.take(_item(entry, now_ns, sign), now_ns // NANOSECONDS)
+    second = timeline.take(_item(entry, now_ns, sign), now_ns // NANOSECONDS)
     if second is None:
         return None
     if second == member.mtime_ns // NANOSECONDS:

@@ -14,7 +14,7 @@ from imgscore.order.stable_order import OrderItem
 Packed = tuple[bytes, bytes, bytes]
 
 
-class Lineup:
+class Timeline:
     """Entries in order, oldest first: 24 bytes each, so that the idle daemon can hold them.
 
     One that has left, or stands elsewhere by now, may stay in it: where it stood is then not given
@@ -29,14 +29,14 @@ class Lineup:
         """the least score + deviation from here on, which none that is older may lie above"""
 
     @classmethod
-    def of(cls, seconds: Iterable[int], items: Sequence[OrderItem]) -> "Lineup":
+    def of(cls, seconds: Iterable[int], items: Sequence[OrderItem]) -> "Timeline":
         """Of entries in order, and when each is dated; the newest scores highest."""
         lows = accumulate((one.score - one.deviation for one in items), max)
         highs = accumulate((one.score + one.deviation for one in reversed(items)), min)
         return cls(array("q", seconds), array("d", lows), array("d", highs)[::-1])
 
     @classmethod
-    def unpacked(cls, packed: Packed) -> "Lineup":
+    def unpacked(cls, packed: Packed) -> "Timeline":
         """From what `packed` gave, on the same machine."""
         seconds, lows, highs = packed
         return cls(array("q", seconds), array("d", lows), array("d", highs))

@@ -167,7 +167,7 @@ class Planned(msgspec.Struct, tag=True, frozen=True):
     touches: list[PlannedTouch]
     ties: Ties | None
     last: bool
-    lineup: Packed | None = None
+    timeline: Packed | None = None
 
 
 class BackedUp(msgspec.Struct, tag=True, frozen=True):

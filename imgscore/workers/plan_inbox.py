@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from imgscore.engine import siblings
 from imgscore.order.entries import Entry, File, Member, group
-from imgscore.order.plan import insert_entry, line_up
+from imgscore.order.plan import insert_entry, plan_with_timeline
 from imgscore.order.ties import knots, tie_deviation
-from imgscore.order.timeline import Lineup
+from imgscore.order.timeline import Timeline
 from imgscore.reconcile.walk import look_at
 from imgscore.store import records, sightings
 from imgscore.store.schema import Sighting, Ties
@@ -30,7 +30,7 @@ class InboxPlan(NamedTuple):
     touches: list[PlannedTouch]
     ties: Ties
     fresh: bool
-    lineup: Lineup
+    timeline: Timeline
 
 
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
@@ -99,21 +99,21 @@ def _plan_inbox(store: Store, watch: Watch, head: str, leave: Container[bytes]) 
         capped += _sidecars(watch, capped, found, leave)
     wanted: list[PlannedTouch] = []
     entries = group(capped, watch.siblings)
-    touches, lineup = line_up(entries, time.time_ns(), watch.order)
+    touches, timeline = plan_with_timeline(entries, time.time_ns(), watch.order)
     for one in touches:
         sighting = found[one.path]
         digest = sighting.digest or siblings.digest_of(one.path)
         if digest is not None:
             now = Sighting(one.path, sighting.seen, digest, sighting.inbox, sighting.role)
             wanted.append(PlannedTouch(now, one.after_ns))
-    return InboxPlan(wanted, ties, fresh, lineup)
+    return InboxPlan(wanted, ties, fresh, timeline)
 
 
 def insert_files(
     store: Store,
     watch: Watch,
     head: str,
-    lineup: Lineup,
+    timeline: Timeline,
     paths: Iterable[bytes],
     leave: Container[bytes] = (),
 ) -> list[PlannedTouch] | None:
@@ -130,14 +130,14 @@ def insert_files(
             if one is None or one.gone_ns or (one.inbox, one.role) != (watch.inbox, "inbox"):
                 continue
             scored = records.score(txn, watch.taste, head, one.digest)
-            if ties is None or len(lineup) >= 2 * ties.count or not _is_alone(txn, watch, one):
+            if ties is None or len(timeline) >= 2 * ties.count or not _is_alone(txn, watch, one):
                 return None
             if scored is None or path in leave:
                 continue
             score, noise = scored
             member = Member(path, one.seen.mtime_ns)
             entry = Entry((member,), score, tie_deviation(score, noise, ties.knots))
-            touches = insert_entry(lineup, entry, time.time_ns(), watch.order)
+            touches = insert_entry(timeline, entry, time.time_ns(), watch.order)
             if touches is None:
                 return None
             wanted += [PlannedTouch(one, touch.after_ns) for touch in touches]

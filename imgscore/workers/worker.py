@@ -75,7 +75,7 @@ def plan(store: Store, task: messages.Plan) -> Iterator[messages.Answer]:
     for start in range(0, len(touches), PART):
         yield messages.Planned(touches[start : start + PART], ties, last=False)
         ties = None
-    yield messages.Planned([], ties, last=True, lineup=planned.lineup.packed())
+    yield messages.Planned([], ties, last=True, timeline=planned.timeline.packed())
 
 
 def _attempt(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:

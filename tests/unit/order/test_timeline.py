@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgscore.order.entries import NANOSECONDS, Entry, Member
-from imgscore.order.plan import Direction, Touch, insert_entry, line_up, plan
+from imgscore.order.plan import Direction, Touch, insert_entry, plan, plan_with_timeline
 from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP
-from imgscore.order.timeline import Lineup
+from imgscore.order.timeline import Timeline
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS + 123_456_789
@@ -40,11 +40,11 @@ def applied(entries: list[Entry], touches: list[Touch]) -> list[Entry]:
 
 def in_order(
     there: list[tuple[int, int, float, float]], direction: Direction
-) -> tuple[list[Entry], Lineup]:
+) -> tuple[list[Entry], Timeline]:
     """Files after a whole plan, and how they stand."""
     entries = [entry(i, *one) for i, one in enumerate(there)]
-    touches, lineup = line_up(entries, NOW_NS, direction)
-    return applied(entries, touches), lineup
+    touches, timeline = plan_with_timeline(entries, NOW_NS, direction)
+    return applied(entries, touches), timeline
 
 
 @given(st.lists(files, max_size=12), st.lists(files, max_size=12), directions)
@@ -54,22 +54,22 @@ def test_arrivals_touch_no_more_than_a_whole_plan_and_leave_it_nothing(
     coming: list[tuple[int, int, float, float]],
     direction: Direction,
 ) -> None:
-    entries, lineup = in_order(there, direction)
+    entries, timeline = in_order(there, direction)
     for i, one in enumerate(coming):
         item = entry(1000 + i, *one)
         entries.append(item)
         whole = plan(entries, NOW_NS, direction)
-        before = lineup.packed()
-        touches = insert_entry(lineup, item, NOW_NS, direction) or []
-        if lineup.packed() == before:  # it was left to a whole plan
-            touches, lineup = line_up(entries, NOW_NS, direction)
+        before = timeline.packed()
+        touches = insert_entry(timeline, item, NOW_NS, direction) or []
+        if timeline.packed() == before:  # it was left to a whole plan
+            touches, timeline = plan_with_timeline(entries, NOW_NS, direction)
         else:
             assert len(touches) <= len(whole) and all(one.path == item.path for one in touches)
             assert all(one.before_ns == item.members[0].mtime_ns for one in touches)
             assert all(one.after_ns % (STEP * NANOSECONDS) == 0 for one in touches)
         entries = applied(entries, touches)
         assert plan(entries, NOW_NS, direction) == []
-        assert lineup.packed() == line_up(entries, NOW_NS, direction)[1].packed()
+        assert timeline.packed() == plan_with_timeline(entries, NOW_NS, direction)[1].packed()
 
 
 steps = st.one_of(files, st.integers(0, 100))
@@ -83,7 +83,7 @@ def test_what_left_or_moved_does_no_harm(
     direction: Direction,
 ) -> None:
     """A number: that file leaves, and comes again as it is, as one that is renamed does."""
-    entries, lineup = in_order(there, direction)
+    entries, timeline = in_order(there, direction)
     for i, what in enumerate(happening):
         if not isinstance(what, int):
             item = entry(1000 + i, *what)
@@ -95,9 +95,9 @@ def test_what_left_or_moved_does_no_harm(
         else:
             continue
         entries.append(item)
-        touched = insert_entry(lineup, item, NOW_NS, direction)
+        touched = insert_entry(timeline, item, NOW_NS, direction)
         if touched is None:
-            touched, lineup = line_up(entries, NOW_NS, direction)
+            touched, timeline = plan_with_timeline(entries, NOW_NS, direction)
             assert not isinstance(what, int) or not touched
         assert not isinstance(what, int) or not touched
         entries = applied(entries, touched)
@@ -106,35 +106,35 @@ def test_what_left_or_moved_does_no_harm(
 
 def test_a_hundred_newcomers_need_no_whole_plan_and_one_touch_each() -> None:
     there = [entry(i, NOW - i, 0, (i * 7 % 1000) / 1000, 0.001) for i in range(1000)]
-    _, lineup = line_up(there, NOW_NS, "best-newest")
+    _, timeline = plan_with_timeline(there, NOW_NS, "best-newest")
     for i in range(100):
         item = entry(1000 + i, NOW, 0, (i * 37 % 99 + 0.5) / 100, 0.001)
-        assert len(insert_entry(lineup, item, NOW_NS) or []) == 1
-    assert len(lineup) == 1100
+        assert len(insert_entry(timeline, item, NOW_NS) or []) == 1
+    assert len(timeline) == 1100
 
 
 def test_a_gap_without_room_is_for_a_whole_plan() -> None:
     there = [entry(0, NOW - 4, 0, 0.1, 0.0), entry(1, NOW - 2, 0, 0.9, 0.0)]
-    touches, lineup = line_up(there, NOW_NS, "best-newest")
+    touches, timeline = plan_with_timeline(there, NOW_NS, "best-newest")
     assert touches == []
-    assert insert_entry(lineup, entry(2, NOW - 100, 0, 0.5, 0.0), NOW_NS) is None
-    assert len(lineup) == 2
+    assert insert_entry(timeline, entry(2, NOW - 100, 0, 0.5, 0.0), NOW_NS) is None
+    assert len(timeline) == 2
 
 
 def test_the_first_of_all() -> None:
-    lineup = line_up([], NOW_NS, "best-newest")[1]
-    (touch,) = insert_entry(lineup, entry(0, NOW + 9, 0, 0.5, 0.0), NOW_NS) or []
-    assert touch.after_ns <= NOW_NS and len(lineup) == 1
+    timeline = plan_with_timeline([], NOW_NS, "best-newest")[1]
+    (touch,) = insert_entry(timeline, entry(0, NOW + 9, 0, 0.5, 0.0), NOW_NS) or []
+    assert touch.after_ns <= NOW_NS and len(timeline) == 1
 
 
 def test_a_score_that_is_none_is_for_a_whole_plan() -> None:
-    lineup = line_up([], NOW_NS, "best-newest")[1]
-    assert insert_entry(lineup, entry(0, NOW, 0, math.nan, 0.0), NOW_NS) is None
+    timeline = plan_with_timeline([], NOW_NS, "best-newest")[1]
+    assert insert_entry(timeline, entry(0, NOW, 0, math.nan, 0.0), NOW_NS) is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
 def test_it_can_be_sent(count: int) -> None:
     there = [entry(i, NOW - 2 * i, 0, i / 50, 0.01) for i in range(count)]
-    lineup = line_up(there, NOW_NS, "worst-newest")[1]
-    sent = Lineup.unpacked(lineup.packed())
-    assert len(sent) == count and sent.packed() == lineup.packed()
+    timeline = plan_with_timeline(there, NOW_NS, "worst-newest")[1]
+    sent = Timeline.unpacked(timeline.packed())
+    assert len(sent) == count and sent.packed() == timeline.packed()
