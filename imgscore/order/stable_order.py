@@ -29,7 +29,7 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
     Entries of a longest agreeing subsequence keep their order in time; every other one goes by its
     score among them, and equals by date and path. O(n log n).
     """
-    kept = longest_agreeing(items)
+    kept = longest_stable(items)
     # Between the largest low so far and the least high to come lies a place for each kept entry
     # that rises along the sequence; a score on either side of it breaks no interval's order.
     lows = accumulate((items[i].score - items[i].deviation for i in kept), max)
@@ -52,7 +52,7 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
     return order + kept[done:]
 
 
-def longest_agreeing(items: Sequence[OrderItem]) -> list[int]:
+def longest_stable(items: Sequence[OrderItem]) -> list[int]:
     """Indices of a longest subsequence in time, one a STEP, in which nothing is out of order.
 
     After Elmasry, "The longest almost-increasing subsequence" (2010), with a tolerance of each

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imgscore.order.entries import NANOSECONDS, Entry, Member
 from imgscore.order.plan import Direction, Touch, plan
 from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP, space
-from imgscore.order.stable_order import OrderItem, longest_agreeing
+from imgscore.order.stable_order import OrderItem, longest_stable
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS + 123_456_789
@@ -120,7 +120,7 @@ def test_no_larger_agreeing_subsequence_exists(rows: list[tuple[int, float, floa
     best = max(
         size for size in range(len(items) + 1) if any(map(agrees, combinations(indices, size)))
     )
-    kept = longest_agreeing(items)
+    kept = longest_stable(items)
     assert len(kept) == best
     assert agrees(tuple(kept))
 

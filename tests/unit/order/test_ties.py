@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.order.stable_order import OrderItem, longest_agreeing, wanted_order
+from imgscore.order.stable_order import OrderItem, longest_stable, wanted_order
 from imgscore.order.ties import MOST_SHIFT, knots, tie_deviation
 
 
@@ -61,7 +61,7 @@ def test_a_drifting_head_moves_fewer_files_and_costs_little() -> None:
                 )
                 for i, score in enumerate(scores.tolist())
             ]
-            moved[name] += count - len(longest_agreeing(items))
+            moved[name] += count - len(longest_stable(items))
             order[:] = wanted_order(items)
         assert correlation_lost(ranks[tied]) <= 0.005
         assert correlation_lost(ranks[exact]) == 0
