@@ -234,8 +234,8 @@ class OrderScheduler:
                 if self.ctx.pool.submit(task):
                     job.run = time.time_ns()
                 return
-            store, leave = self.ctx.store, self.refusals()
-            planned = plan_inbox.plan_inbox(store, job.order, job.head, leave)
+            store, exclude = self.ctx.store, self.refusals()
+            planned = plan_inbox.plan_inbox(store, job.order, job.head, exclude)
             touches, job.timeline = planned.touches, planned.timeline
             self._record_ties(job.order, planned.ties if planned.fresh else None)
             job.parts = iter(())
@@ -256,8 +256,8 @@ class OrderScheduler:
         current_order = self._states[watch.inbox].current_order
         if current_order is None or current_order[0] != head:
             return None
-        store, timeline, leave = self.ctx.store, current_order[1], self.refusals()
-        touches = plan_inbox.insert_files(store, watch, head, timeline, sorted(new_files), leave)
+        store, timeline, exclude = self.ctx.store, current_order[1], self.refusals()
+        touches = plan_inbox.insert_files(store, watch, head, timeline, sorted(new_files), exclude)
         return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:

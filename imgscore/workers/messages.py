@@ -54,7 +54,7 @@ class Plan(msgspec.Struct, tag=True, frozen=True):
 
     watch: Watch
     head: str
-    leave: list[bytes]
+    exclude: list[bytes]
 
 
 class BackUp(msgspec.Struct, tag=True, frozen=True):

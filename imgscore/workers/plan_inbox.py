@@ -62,10 +62,10 @@ def _is_file(path: bytes, device: int, inode: int) -> bool:
     return now is not None and (now.dev, now.ino) == (device, inode)
 
 
-def plan_inbox(store: Store, watch: Watch, head: str, leave: Container[bytes] = ()) -> InboxPlan:
+def plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes] = ()) -> InboxPlan:
     """The touches that would bring an inbox into order; the paths in `leave` keep their dates."""
     with _uncollected():
-        return _plan_inbox(store, watch, head, leave)
+        return _plan_inbox(store, watch, head, exclude)
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def _plan_inbox(store: Store, watch: Watch, head: str, leave: Container[bytes]) -> InboxPlan:
+def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]) -> InboxPlan:
     with store.read() as txn:
         files, found = load_files(txn, watch, head)
         ties = records.ties(txn, watch.inbox, head)
@@ -93,10 +93,10 @@ def _plan_inbox(store: Store, watch: Watch, head: str, leave: Container[bytes]) 
         if file.score is None
         else File(*file[:5], tie_deviation(file.score, file.deviation, ties.knots))
         for file in files
-        if file.path not in leave
+        if file.path not in exclude
     ]
     if watch.siblings:
-        capped += _sidecars(watch, capped, found, leave)
+        capped += _sidecars(watch, capped, found, exclude)
     wanted: list[PlannedTouch] = []
     entries = group(capped, watch.siblings)
     touches, timeline = plan_with_timeline(entries, time.time_ns(), watch.order)
@@ -115,7 +115,7 @@ def insert_files(
     head: str,
     timeline: Timeline,
     paths: Iterable[bytes],
-    leave: Container[bytes] = (),
+    exclude: Container[bytes] = (),
 ) -> list[PlannedTouch] | None:
     """The touches that bring files which came into the places that are theirs.
 
@@ -132,7 +132,7 @@ def insert_files(
             scored = records.score(txn, watch.taste, head, one.digest)
             if ties is None or len(timeline) >= 2 * ties.count or not _is_alone(txn, watch, one):
                 return None
-            if scored is None or path in leave:
+            if scored is None or path in exclude:
                 continue
             score, noise = scored
             member = Member(path, one.seen.mtime_ns)
@@ -159,13 +159,13 @@ def _is_alone(txn: Txn, watch: Watch, one: Sighting) -> bool:
 
 
 def _sidecars(
-    watch: Watch, files: Sequence[File], found: dict[bytes, Sighting], leave: Container[bytes]
+    watch: Watch, files: Sequence[File], found: dict[bytes, Sighting], exclude: Container[bytes]
 ) -> list[File]:
     """The sidecars of scored files; `found` gets a stand-in without digest for each."""
     sidecars: list[File] = []
     for path in siblings.sidecars_of(file.path for file in files if file.score is not None):
         seen = look_at(path)
-        if seen is not None and path not in leave:
+        if seen is not None and path not in exclude:
             found[path] = Sighting(path, seen, b"", watch.inbox, "inbox")
             sidecars.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))
     return sidecars

@@ -70,7 +70,7 @@ def plan(store: Store, task: messages.Plan) -> Iterator[messages.Answer]:
     """An order's plan, in parts."""
     from imgscore.workers.plan_inbox import plan_inbox
 
-    planned = plan_inbox(store, task.watch, task.head, frozenset(task.leave))
+    planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
     touches, ties = planned.touches, planned.ties if planned.fresh else None
     for start in range(0, len(touches), PART):
         yield messages.Planned(touches[start : start + PART], ties, last=False)
