@@ -102,7 +102,7 @@ class Loop:
         if post.saving is not None:
             self._saving = post.saving
         if "backup" in post.chores:
-            self._engine.keeper.due()
+            self._engine.backup_job.due()
         if "tidy" in post.chores:
             self._engine.tidier.due()
         if "readers" in post.chores:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 ABOUT = "backup"
 
 
-class Keeper:
+class BackupJob:
     """Knows whether a backup is due."""
 
     def __init__(self, ctx: EngineContext) -> None:

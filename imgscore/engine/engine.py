@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgscore.config import Config
 from imgscore.embedders import devices, registry
-from imgscore.engine.backups import Keeper
+from imgscore.engine.backups import BackupJob
 from imgscore.engine.context import EngineContext
 from imgscore.engine.events import News
 from imgscore.engine.indexer import Indexer
@@ -67,7 +67,7 @@ class Engine:
             self.indexer = Indexer(self.ctx)
             self.trainer = Trainer(self.ctx, txn)
             self.drawer = Drawer(self.ctx)
-            self.keeper = Keeper(self.ctx)
+            self.backup_job = BackupJob(self.ctx)
             self.tidier = Tidier(self.ctx)
             self.order_scheduler = OrderScheduler(self.ctx, self.indexer, txn)
             until = records.setting(txn, "paused_until_ns")
@@ -189,7 +189,7 @@ class Engine:
         self.trainer.advance_studies()
         self.drawer.advance()
         if not self.paused:
-            self.keeper.advance()
+            self.backup_job.advance()
             if self.indexer.catch_up.complete:
                 for taste in self.trainer.come_back():
                     self.order_scheduler.reorder_taste(taste)
@@ -224,7 +224,7 @@ class Engine:
             case Draw():
                 self.drawer.take(task, answer)
             case BackUp():
-                self.keeper.take(task, answer)
+                self.backup_job.take(task, answer)
             case Tidy():
                 self.tidier.take(answer)
             case Plan():

@@ -48,7 +48,7 @@ def engine(store: Store) -> Iterator[Engine]:
 
 def written(engine: Engine) -> list[Path]:
     """An automatic backup is due; the backups that there are, once nobody is at work any more."""
-    engine.keeper.due()
+    engine.backup_job.due()
     for _ in range(400):
         engine.step(0.05)
         if not engine.ctx.pool.thinking:
@@ -138,13 +138,13 @@ def test_what_was_not_written_is_due_still(
             raise NoWorkerError("no worker can be started", "end other programs")
 
         context.setattr(engine.ctx.pool, "submit", submit)
-        engine.keeper.due()
+        engine.backup_job.due()
         if ended:
-            engine.keeper.advance()
-            engine.keeper.take(BackUp(b"/x"), Crashed(""))
+            engine.backup_job.advance()
+            engine.backup_job.take(BackUp(b"/x"), Crashed(""))
         else:
             with pytest.raises(NoWorkerError):
-                engine.keeper.advance()
+                engine.backup_job.advance()
     for _ in range(400):
         engine.step(0.05)
         if backups.kept(paths.backups_folder(), datetime.now(UTC)):
