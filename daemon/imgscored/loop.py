@@ -104,7 +104,7 @@ class Loop:
         if "backup" in post.chores:
             self._engine.backup_job.due()
         if "tidy" in post.chores:
-            self._engine.tidier.due()
+            self._engine.pruner.due()
         if "readers" in post.chores:
             self._engine.ctx.store.release_dead_readers()
 

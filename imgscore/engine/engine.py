@@ -14,7 +14,7 @@ from imgscore.engine.context import EngineContext
 from imgscore.engine.events import News
 from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_scheduler import OrderScheduler
-from imgscore.engine.pruning import Tidier
+from imgscore.engine.pruning import Pruner
 from imgscore.engine.thumbnails import Drawer
 from imgscore.engine.trainer import Trainer
 from imgscore.errors import StoreError
@@ -28,11 +28,11 @@ from imgscore.workers.messages import (
     IndexFile,
     Noted,
     Plan,
+    Prune,
     Rescore,
     Stuck,
     Study,
     Task,
-    Tidy,
     Train,
 )
 from imgscore.workers.pool import Pool, WorkerSettings, cpus
@@ -68,7 +68,7 @@ class Engine:
             self.trainer = Trainer(self.ctx, txn)
             self.drawer = Drawer(self.ctx)
             self.backup_job = BackupJob(self.ctx)
-            self.tidier = Tidier(self.ctx)
+            self.pruner = Pruner(self.ctx)
             self.order_scheduler = OrderScheduler(self.ctx, self.indexer, txn)
             until = records.setting(txn, "paused_until_ns")
         self.indexer.embed_missing()
@@ -159,7 +159,7 @@ class Engine:
             self.indexer.next_time(now, saving=bool(self.saving)),
             self.trainer.next_time(now, may_train=self._may_train),
             self.order_scheduler.next_time(now),
-            self.tidier.next_time(now) if self.idle else None,
+            self.pruner.next_time(now) if self.idle else None,
         ]
 
     @property
@@ -196,7 +196,7 @@ class Engine:
             self.trainer.advance(now, may_train=self._may_train)
         self.order_scheduler.advance(now, asked_only=self.paused)
         if self.idle and not self.paused:
-            self.tidier.advance()
+            self.pruner.advance()
 
     def _stumble(self, trouble: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""
@@ -225,8 +225,8 @@ class Engine:
                 self.drawer.take(task, answer)
             case BackUp():
                 self.backup_job.take(task, answer)
-            case Tidy():
-                self.tidier.take(answer)
+            case Prune():
+                self.pruner.take(answer)
             case Plan():
                 self.order_scheduler.take_plan(task, answer)
             case Rescore():
@@ -240,7 +240,7 @@ class Engine:
                 self.indexer.hint(task.path)
             case Train() | Rescore():
                 self.trainer.take_again(task)
-            case Study() | Draw() | Plan() | BackUp() | Tidy():
+            case Study() | Draw() | Plan() | BackUp() | Prune():
                 pass  # they write nothing into the store, or see to it themselves
 
     def _note(self, note: Noted) -> None:

@@ -9,8 +9,8 @@ import time
 from imgscore import paths
 from imgscore.engine.context import EngineContext
 from imgscore.store import retention
-from imgscore.store.retention import Outlived
-from imgscore.workers.messages import Answer, Crashed, Tidied, Tidy
+from imgscore.store.retention import Expired
+from imgscore.workers.messages import Answer, Crashed, Prune, Pruned
 
 # Records forgotten by one commit: some ten milliseconds.
 SLICE = 1000
@@ -18,13 +18,13 @@ SLICE = 1000
 MOST_BYTES = 10**9
 
 
-class Tidier:
+class Pruner:
     """Knows what is still to be dropped."""
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
         self._due = False
-        self._left: Outlived | None = None
+        self._left: Expired | None = None
 
     def due(self) -> None:
         """It is time to tidy up."""
@@ -42,13 +42,13 @@ class Tidier:
             self._left = left if any(left) else None
         elif self._due and not self.ctx.pool.thinking:
             thumbnails = os.fsencode(paths.report_folder() / "thumbnails")
-            self._due = not self.ctx.pool.submit(Tidy(thumbnails, MOST_BYTES))
+            self._due = not self.ctx.pool.submit(Prune(thumbnails, MOST_BYTES))
 
     def take(self, answer: Answer) -> None:
         """What a worker found. What went wrong is tried again tomorrow."""
         match answer:
-            case Tidied(touches, sightings, deletions):
-                found = Outlived(touches, sightings, deletions)
+            case Pruned(touches, sightings, deletions):
+                found = Expired(touches, sightings, deletions)
                 self._left = found if any(found) else None
             case Crashed(""):
                 self._due = True  # it had not begun

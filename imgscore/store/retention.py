@@ -18,7 +18,7 @@ MOST_AT_ONCE = 50_000
 """Records named at once, so that a message stays small; the next time finds the others."""
 
 
-class Outlived(NamedTuple):
+class Expired(NamedTuple):
     """touches: numbers of the journal up to this one. sightings: paths. deletions: keys."""
 
     touches: int
@@ -26,36 +26,36 @@ class Outlived(NamedTuple):
     deletions: list[bytes]
 
 
-def find(txn: Txn, now_ns: int) -> Outlived:
+def find(txn: Txn, now_ns: int) -> Expired:
     """What may be forgotten."""
     before_ns = now_ns - GONE_NS
     tastes = labels.tastes(txn)
     gone = (
         one.path
         for one in sightings.every(txn, gone=True)
-        if _is_outlived(txn, one, before_ns, tastes)
+        if _is_expired(txn, one, before_ns, tastes)
     )
-    return Outlived(
+    return Expired(
         _old_touches(txn),
         list(islice(gone, MOST_AT_ONCE)),
         list(islice(trashed_files.gone_before(txn, before_ns), MOST_AT_ONCE)),
     )
 
 
-def forget(txn: Txn, found: Outlived, now_ns: int, most: int) -> Outlived:
+def forget(txn: Txn, found: Expired, now_ns: int, most: int) -> Expired:
     """Forget at most so many of each; what is left. What came back meanwhile stays."""
     left = found.touches if records.forget_touches(txn, found.touches, most) else 0
     tastes = labels.tastes(txn) if found.sightings else set[str]()
     for path in found.sightings[:most]:
         sighting = sightings.find(txn, path)
-        if sighting is not None and _is_outlived(txn, sighting, now_ns - GONE_NS, tastes):
+        if sighting is not None and _is_expired(txn, sighting, now_ns - GONE_NS, tastes):
             sightings.forget(txn, sighting)
     for key in found.deletions[:most]:
         trashed_files.forget(txn, key, now_ns - GONE_NS)
-    return Outlived(left, found.sightings[most:], found.deletions[most:])
+    return Expired(left, found.sightings[most:], found.deletions[most:])
 
 
-def _is_outlived(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) -> bool:
+def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) -> bool:
     """Gone for long, and no example: that one is known by its name too, and may be moved back."""
     return 0 < sighting.gone_ns < before_ns and not any(
         labels.current(txn, taste, sighting.digest) for taste in tastes

@@ -63,7 +63,7 @@ class BackUp(msgspec.Struct, tag=True, frozen=True):
     folder: bytes
 
 
-class Tidy(msgspec.Struct, tag=True, frozen=True):
+class Prune(msgspec.Struct, tag=True, frozen=True):
     """Thin out the thumbnails in a folder to so many bytes; find what the store may forget."""
 
     thumbnails: bytes
@@ -84,7 +84,7 @@ class Drop(msgspec.Struct, tag=True, frozen=True):
     number: int
 
 
-Task = IndexFile | Rescore | Train | Study | Plan | BackUp | Tidy | Draw
+Task = IndexFile | Rescore | Train | Study | Plan | BackUp | Prune | Draw
 Sent = Task | Drop
 OfOneFile = IndexFile | Draw
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
@@ -176,7 +176,7 @@ class BackedUp(msgspec.Struct, tag=True, frozen=True):
     size: int
 
 
-class Tidied(msgspec.Struct, tag=True, frozen=True):
+class Pruned(msgspec.Struct, tag=True, frozen=True):
     """What the store may forget: see store/retention.py."""
 
     touches: int
@@ -225,7 +225,7 @@ Answer = (
     | Studied
     | Planned
     | BackedUp
-    | Tidied
+    | Pruned
     | Refused
     | Noted
     | Stuck

@@ -7,18 +7,18 @@ import time
 from typing import TYPE_CHECKING
 
 from imgscore.store import retention
-from imgscore.workers.messages import Tidied
+from imgscore.workers.messages import Pruned
 
 if TYPE_CHECKING:
     from imgscore.store.store import Store
-    from imgscore.workers.messages import Tidy
+    from imgscore.workers.messages import Prune
 
 
-def tidy(store: Store, task: Tidy) -> Tidied:
+def prune(store: Store, task: Prune) -> Pruned:
     """Delete the thumbnails that nobody has looked at for longest; name what may be forgotten."""
     thin_out(task.thumbnails, task.most_bytes)
     with store.read() as txn:
-        return Tidied(*retention.find(txn, time.time_ns()))
+        return Pruned(*retention.find(txn, time.time_ns()))
 
 
 def thin_out(folder: bytes, most: int) -> None:

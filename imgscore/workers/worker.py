@@ -58,10 +58,10 @@ def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
             size = backup.write(context.store, context.heads_folder, folder)
             failpoints.step("in backup")
             yield messages.BackedUp(size)
-        case messages.Tidy():
-            from imgscore.workers.pruning import tidy
+        case messages.Prune():
+            from imgscore.workers.pruning import prune
 
-            yield tidy(context.store, task)
+            yield prune(context.store, task)
         case messages.Plan():
             yield from plan(context.store, task)
 

@@ -58,16 +58,16 @@ def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Tidies up, with a real worker, in slices of two."""
     monkeypatch.setattr(pruning, "SLICE", 2)
 
-    def tidy() -> None:
+    def prune() -> None:
         config = Config(daemon=DaemonConfig(free_mb=0))
         with Engine(store, config, paths.heads_folder()) as engine:
-            engine.tidier.due()
+            engine.pruner.due()
             deadline = time.monotonic() + 60
-            while engine.tidier._due or engine.ctx.pool.busy or engine.tidier._left:
+            while engine.pruner._due or engine.ctx.pool.busy or engine.pruner._left:
                 assert time.monotonic() < deadline
                 engine.step(0.05)
 
-    return tidy
+    return prune
 
 
 def test_what_is_gone_for_long_is_forgotten(store: Store, tidied: Callable[[], None]) -> None:
