@@ -15,7 +15,7 @@ from imgscore.engine.events import News
 from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.pruning import Pruner
-from imgscore.engine.thumbnails import Drawer
+from imgscore.engine.thumbnails import Thumbnailer
 from imgscore.engine.trainer import Trainer
 from imgscore.errors import StoreError
 from imgscore.store import records
@@ -24,8 +24,8 @@ from imgscore.watches import Watches
 from imgscore.workers.messages import (
     Answer,
     BackUp,
-    Draw,
     IndexFile,
+    MakeThumbnail,
     Noted,
     Plan,
     Prune,
@@ -66,7 +66,7 @@ class Engine:
             self.ctx = EngineContext(store, config, heads, Watches.of(config), embedder, pool, news)
             self.indexer = Indexer(self.ctx)
             self.trainer = Trainer(self.ctx, txn)
-            self.drawer = Drawer(self.ctx)
+            self.thumbnailer = Thumbnailer(self.ctx)
             self.backup_job = BackupJob(self.ctx)
             self.pruner = Pruner(self.ctx)
             self.order_scheduler = OrderScheduler(self.ctx, self.indexer, txn)
@@ -187,7 +187,7 @@ class Engine:
             self.trainer.rescore(taste)
         self.order_scheduler.restore(follows.restore)
         self.trainer.advance_studies()
-        self.drawer.advance()
+        self.thumbnailer.advance()
         if not self.paused:
             self.backup_job.advance()
             if self.indexer.catch_up.complete:
@@ -221,8 +221,8 @@ class Engine:
                 self.trainer.take_training(task, answer)
             case Study():
                 self.trainer.take_study(answer)
-            case Draw():
-                self.drawer.take(task, answer)
+            case MakeThumbnail():
+                self.thumbnailer.take(task, answer)
             case BackUp():
                 self.backup_job.take(task, answer)
             case Prune():
@@ -240,7 +240,7 @@ class Engine:
                 self.indexer.hint(task.path)
             case Train() | Rescore():
                 self.trainer.take_again(task)
-            case Study() | Draw() | Plan() | BackUp() | Prune():
+            case Study() | MakeThumbnail() | Plan() | BackUp() | Prune():
                 pass  # they write nothing into the store, or see to it themselves
 
     def _note(self, note: Noted) -> None:

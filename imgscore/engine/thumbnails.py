@@ -4,28 +4,28 @@ from collections import deque
 from dataclasses import dataclass
 
 from imgscore.engine.context import EngineContext
-from imgscore.workers.messages import Answer, Draw
+from imgscore.workers.messages import Answer, MakeThumbnail
 
 
 @dataclass
-class DrawTicket:
+class ThumbnailTicket:
     """A thumbnail that someone asked for; `answer` comes with the steps."""
 
-    task: Draw
+    task: MakeThumbnail
     answer: Answer | None = None
 
 
-class Drawer:
+class Thumbnailer:
     """Knows which thumbnails are still to be made."""
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
-        self._waiting: deque[DrawTicket] = deque()
-        self._out: list[DrawTicket] = []
+        self._waiting: deque[ThumbnailTicket] = deque()
+        self._out: list[ThumbnailTicket] = []
 
-    def ask(self, task: Draw) -> DrawTicket:
+    def ask(self, task: MakeThumbnail) -> ThumbnailTicket:
         """Make a thumbnail as soon as there is a worker for it."""
-        self._waiting.append(DrawTicket(task))
+        self._waiting.append(ThumbnailTicket(task))
         return self._waiting[-1]
 
     def advance(self) -> None:
@@ -33,7 +33,7 @@ class Drawer:
         while self._waiting and self.ctx.pool.submit(self._waiting[0].task):
             self._out.append(self._waiting.popleft())
 
-    def take(self, task: Draw, answer: Answer) -> None:
+    def take(self, task: MakeThumbnail, answer: Answer) -> None:
         """A worker's answer."""
         ticket = next(one for one in self._out if one.task is task)
         self._out.remove(ticket)

@@ -17,7 +17,7 @@ from imgscore.errors import ImgscoreError, StoreError, UsageError
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.engine.indexer import Ticket
-    from imgscore.engine.thumbnails import DrawTicket
+    from imgscore.engine.thumbnails import ThumbnailTicket
 
 # Verbs that ask for work now, which on battery would wait.
 WORK_NOW = frozenset({"heads", "scan", "train"})
@@ -25,7 +25,7 @@ WORK_NOW = frozenset({"heads", "scan", "train"})
 # Files that workers are asked about before the first of them is waited for.
 AHEAD = 64
 
-Asked = TypeVar("Asked", "Ticket", "DrawTicket")
+Asked = TypeVar("Asked", "Ticket", "ThumbnailTicket")
 Row = dict[str, Any]
 """One result, as `--json` prints it."""
 

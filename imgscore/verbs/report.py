@@ -23,7 +23,7 @@ from imgscore.verbs.base import (
 )
 from imgscore.verbs.study import answer, inboxes_of, taste_or_first
 from imgscore.watches import Watch
-from imgscore.workers.messages import Draw, Drawn
+from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ def run(engine: Engine, request: Request) -> Steps:
         file=data,
         thumbnails=made,
     )
-    wanted = [Draw(*row["wanted"]) for row in rows if "wanted" in row]
+    wanted = [MakeThumbnail(*row["wanted"]) for row in rows if "wanted" in row]
     drawn = yield from _draw(engine, wanted)
     yield Result(
         {
@@ -83,14 +83,14 @@ def _folders(taste: str) -> tuple[bytes, bytes]:
     return os.fsencode(made.with_name(f"{taste}.json")), os.fsencode(made)
 
 
-def _draw(engine: Engine, wanted: list[Draw]) -> Generator[Message | None, Any, int]:
+def _draw(engine: Engine, wanted: list[MakeThumbnail]) -> Generator[Message | None, Any, int]:
     """Make thumbnails; returns how many there were. A file that has changed or gone has none."""
     done = drawn = 0
-    for ticket in in_turn(map(engine.drawer.ask, wanted)):
+    for ticket in in_turn(map(engine.thumbnailer.ask, wanted)):
         if ticket is None:
             yield from a_step(engine)
             continue
-        drawn += isinstance(ticket.answer, Drawn)
+        drawn += isinstance(ticket.answer, ThumbnailMade)
         done += 1
         yield Progress("drawing thumbnails", done, len(wanted))
     return drawn

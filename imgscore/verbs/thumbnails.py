@@ -7,10 +7,10 @@ import msgspec
 
 from imgscore import paths
 from imgscore.engine.engine import Engine
-from imgscore.engine.thumbnails import DrawTicket
+from imgscore.engine.thumbnails import ThumbnailTicket
 from imgscore.errors import ImgscoreError
 from imgscore.verbs.base import Result, Steps, a_step, whole_path
-from imgscore.workers.messages import Draw, Drawn
+from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
 
 
 class Image(msgspec.Struct, forbid_unknown_fields=True):
@@ -29,16 +29,18 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """A row an image; `file` is None where there is no thumbnail, for whatever reason."""
     made = folder()
-    tickets: list[tuple[Image, bytes, DrawTicket | None]] = []
+    tickets: list[tuple[Image, bytes, ThumbnailTicket | None]] = []
     for image in request.images:
         digest = _digest(image.sha256)
         file = os.path.join(os.fsencode(made), paths.thumbnail(digest))
-        draw = Draw(whole_path(image.path), digest, file)
-        tickets.append((image, file, None if os.path.exists(file) else engine.drawer.ask(draw)))
+        draw = MakeThumbnail(whole_path(image.path), digest, file)
+        tickets.append(
+            (image, file, None if os.path.exists(file) else engine.thumbnailer.ask(draw))
+        )
     for image, file, ticket in tickets:
         while ticket is not None and ticket.answer is None:
             yield from a_step(engine)
-        drawn = ticket is None or isinstance(ticket.answer, Drawn)
+        drawn = ticket is None or isinstance(ticket.answer, ThumbnailMade)
         yield Result({"sha256": image.sha256, "file": os.fsdecode(file) if drawn else None})
 
 

@@ -70,7 +70,7 @@ class Prune(msgspec.Struct, tag=True, frozen=True):
     most_bytes: int
 
 
-class Draw(msgspec.Struct, tag=True, frozen=True):
+class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
     """Make a thumbnail of the image `digest`, which lies at `path`, into `file`."""
 
     path: bytes
@@ -84,9 +84,9 @@ class Drop(msgspec.Struct, tag=True, frozen=True):
     number: int
 
 
-Task = IndexFile | Rescore | Train | Study | Plan | BackUp | Prune | Draw
+Task = IndexFile | Rescore | Train | Study | Plan | BackUp | Prune | MakeThumbnail
 Sent = Task | Drop
-OfOneFile = IndexFile | Draw
+OfOneFile = IndexFile | MakeThumbnail
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
 
@@ -119,7 +119,7 @@ class Unreadable(msgspec.Struct, tag=True, frozen=True):
     remedy: str
 
 
-class Drawn(msgspec.Struct, tag=True, frozen=True):
+class ThumbnailMade(msgspec.Struct, tag=True, frozen=True):
     """The thumbnail is there."""
 
 
@@ -217,7 +217,7 @@ Answer = (
     | FileIndexed
     | Moving
     | Unreadable
-    | Drawn
+    | ThumbnailMade
     | Heavy
     | Dropped
     | Scored

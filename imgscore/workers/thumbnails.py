@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from imgscore.errors import ImageError
 from imgscore.images.memory import HeavyImageError
 from imgscore.workers.index_file import MOST_BYTES
-from imgscore.workers.messages import Drawn, Moving, Unreadable
+from imgscore.workers.messages import Moving, ThumbnailMade, Unreadable
 
 if TYPE_CHECKING:
-    from imgscore.workers.messages import Draw
+    from imgscore.workers.messages import MakeThumbnail
 
 SIDE = 360
 """Pixels of the longer side: sharp at 180 on a screen with two to a point."""
 QUALITY = 72
 
 
-def draw(task: Draw) -> Drawn | Moving | Unreadable:
+def make_thumbnail(task: MakeThumbnail) -> ThumbnailMade | Moving | Unreadable:
     """Decode the file as embedders see it, and save it small. Moving: it is another image now.
 
     Raises HeavyImageError where it needs more memory than this process may take.
@@ -41,7 +41,7 @@ def draw(task: Draw) -> Drawn | Moving | Unreadable:
         return Unreadable(error.message, error.remedy)
     except OSError as error:
         return Unreadable(f"its thumbnail cannot be written: {error.strerror}", "check the disk")
-    return Drawn()
+    return ThumbnailMade()
 
 
 def _read(path: bytes) -> bytes:

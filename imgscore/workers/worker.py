@@ -47,10 +47,10 @@ def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
             from imgscore.workers.queries import study
 
             yield from study(context, task)
-        case messages.Draw():
-            from imgscore.workers.thumbnails import draw
+        case messages.MakeThumbnail():
+            from imgscore.workers.thumbnails import make_thumbnail
 
-            yield draw(task)
+            yield make_thumbnail(task)
         case messages.BackUp():
             from imgscore.store import backup
 

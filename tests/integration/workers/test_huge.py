@@ -15,12 +15,12 @@ from imgscore.workers import process
 from imgscore.workers.messages import (
     Answer,
     Crashed,
-    Draw,
-    Drawn,
     FileIndexed,
     IndexFile,
+    MakeThumbnail,
     OfOneFile,
     Task,
+    ThumbnailMade,
 )
 from imgscore.workers.pool import Pool
 from imgscore.workers.process import MODEST_BYTES, MOST_BYTES
@@ -179,8 +179,8 @@ def test_a_thumbnail_of_what_needs_much_memory(
     for number, path in enumerate(heavy):
         digest = hashlib.sha256(Path(os.fsdecode(path)).read_bytes()).digest()
         thumbnail = tmp_path / "heads" / f"{number}.webp"  # where workers may write
-        tasks.append(Draw(path, digest, os.fsencode(thumbnail)))
-    assert [answer for _, answer in answered(pool, tasks)] == [Drawn()] * 3
+        tasks.append(MakeThumbnail(path, digest, os.fsencode(thumbnail)))
+    assert [answer for _, answer in answered(pool, tasks)] == [ThumbnailMade()] * 3
 
 
 def test_a_file_is_read_once(pool: Pool, tmp_path: Path) -> None:
