@@ -169,7 +169,7 @@ class Engine:
         Asked at every step: what teaches is looked for last.
         """
         wanted = self.trainer.wants_training and not self.saving
-        return wanted and self.indexer.catch_up.complete and not self.indexer.teaching
+        return wanted and self.indexer.reembedding.complete and not self.indexer.teaching
 
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""
@@ -190,7 +190,7 @@ class Engine:
         self.thumbnailer.advance()
         if not self.paused:
             self.backup_job.advance()
-            if self.indexer.catch_up.complete:
+            if self.indexer.reembedding.complete:
                 for taste in self.trainer.come_back():
                     self.order_scheduler.reorder_taste(taste)
             self.trainer.advance(now, may_train=self._may_train)

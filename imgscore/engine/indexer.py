@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
 from imgscore.engine.ingest import Consequences
-from imgscore.engine.reembed import CatchUp
+from imgscore.engine.reembed import Reembedding
 from imgscore.engine.trash import Deletions
 from imgscore.images.formats import is_image_name
 from imgscore.images.version import DECODER_VERSION
@@ -72,14 +72,14 @@ class Indexer:
         self._scans: list[tuple[bytes, Iterator[Slice]]] = []
         self._found: list[tuple[IndexFile, FileIndexed]] = []
         self._found_since = 0.0
-        self.catch_up = CatchUp(ctx)
+        self.reembedding = Reembedding(ctx)
         self.deletions = Deletions(ctx, self.ask)
 
     # ---- hints
 
     def embed_missing(self) -> None:
         """Embed what lacks a vector under the embedder in use, after all that is more urgent."""
-        for path in self.catch_up.collect():
+        for path in self.reembedding.collect():
             self._queue.add(path, "again")
 
     def hint(self, path: bytes) -> None:
@@ -218,7 +218,7 @@ class Indexer:
 
         self.ctx.store.commit(mark)
         self.deletions.hint()
-        self.catch_up.done(paths)
+        self.reembedding.done(paths)
         self.ctx.changed()
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
@@ -234,7 +234,7 @@ class Indexer:
             or place is None
             or bool(known.gone_ns)
             or known.seen != seen
-            or path in self.catch_up
+            or path in self.reembedding
             or (known.inbox, known.role) != (place.watch.inbox, place.role)
         )
 
@@ -301,7 +301,7 @@ class Indexer:
         seen = look_at(path) or Fingerprint(0, 0, 0, 0, 0)
         failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
         self.ctx.store.commit(lambda txn: records.record_failure(txn, failure))
-        self.catch_up.done([path])
+        self.reembedding.done([path])
 
     def _commit_found(self, now: float) -> Consequences:
         waited = now - self._found_since >= BATCH_SECONDS
@@ -315,6 +315,6 @@ class Indexer:
             )
         )
         self._found = []
-        self.catch_up.done(task.path for task, _ in batch)
+        self.reembedding.done(task.path for task, _ in batch)
         ctx.changed()
         return done

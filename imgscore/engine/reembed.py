@@ -17,7 +17,7 @@ from imgscore.store.store import Txn
 COMPLETE = "complete_embedder"
 
 
-class CatchUp:
+class Reembedding:
     """The files to embed again. Call `collect` before use, and whenever a disk has come back."""
 
     def __init__(self, ctx: EngineContext) -> None:

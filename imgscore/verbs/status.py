@@ -64,7 +64,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         "pid": os.getpid() if running else None,
         "rss_bytes": _rss_bytes(),
         "embedder": ctx.embedder.id,
-        "embedding_anew": engine.indexer.catch_up.progress(),
+        "embedding_anew": engine.indexer.reembedding.progress(),
         "hint": registry.hint(ctx.config.model),
         "head": next((head for head in heads.values() if head), None),
         "pending": engine.pending,

@@ -11,7 +11,7 @@ from imgscore.embedders.base import sections_of
 from imgscore.embedders.registry import Spec
 from imgscore.engine.context import EngineContext
 from imgscore.engine.events import News
-from imgscore.engine.reembed import COMPLETE, CatchUp
+from imgscore.engine.reembed import COMPLETE, Reembedding
 from imgscore.store import name_vectors, records, sightings, vectors
 from imgscore.store.schema import Fingerprint, Sighting
 from imgscore.store.store import Store
@@ -45,13 +45,13 @@ def _digest(number: int) -> bytes:
     return bytes([number]) * 32
 
 
-def catch_up(store: Store, spec: Spec) -> tuple[CatchUp, set[bytes]]:
+def reembedding(store: Store, spec: Spec) -> tuple[Reembedding, set[bytes]]:
     pool = None  # nothing here hands out work
     watches = Watches([Watch(os.fsencode(store.folder.parent), (), (), "default", "best-newest")])
     with store.read() as txn:
         news = News(store, txn)
     ctx = EngineContext(store, Config(), Path(), watches, spec, pool, news)  # type: ignore[arg-type]
-    made = CatchUp(ctx)
+    made = Reembedding(ctx)
     return made, set(made.collect())
 
 
@@ -61,14 +61,14 @@ def complete(store: Store) -> str | None:
 
 
 def test_the_same_embedder_lacks_nothing(store: Store, paths: list[bytes]) -> None:
-    made, missing = catch_up(store, OLD)
+    made, missing = reembedding(store, OLD)
     assert not missing and made.complete and made.progress() is None
     assert complete(store) == "old"
 
 
 def test_a_switch_and_a_restart_in_the_middle(store: Store, paths: list[bytes]) -> None:
-    catch_up(store, OLD)
-    made, missing = catch_up(store, NEW)
+    reembedding(store, OLD)
+    made, missing = reembedding(store, NEW)
     assert missing == set(paths) and not made.complete and complete(store) is None
     assert made.progress() == {"done": 0, "total": 3, "seconds_left": None}
     with store.write() as txn:
@@ -77,19 +77,19 @@ def test_a_switch_and_a_restart_in_the_middle(store: Store, paths: list[bytes]) 
     progress = made.progress()
     assert progress is not None and progress["done"] == 1 and progress["seconds_left"] is not None
 
-    made, missing = catch_up(store, NEW)  # killed, and begun again
+    made, missing = reembedding(store, NEW)  # killed, and begun again
     assert missing == set(paths[1:]) and paths[1] in made and paths[0] not in made
     made.done(missing)
     assert made.complete and complete(store) == "new"
     # And back, before the new one is known to be whole again: what came meanwhile is found.
-    made, missing = catch_up(store, OLD)
+    made, missing = reembedding(store, OLD)
     assert not missing and complete(store) == "old"
 
 
 def test_what_lies_on_an_unplugged_disk_waits(store: Store, paths: list[bytes]) -> None:
     path = Path(os.fsdecode(paths[2]))
     path.unlink()
-    made, missing = catch_up(store, NEW)
+    made, missing = reembedding(store, NEW)
     made.done(missing)
     assert missing == set(paths[:2]) and made.complete
     assert complete(store) is None  # so that it is looked for again
@@ -102,15 +102,15 @@ def test_what_lies_on_an_unplugged_disk_waits(store: Store, paths: list[bytes]) 
 def test_names_that_have_no_vector_yet(store: Store, paths: list[bytes]) -> None:
     with store.write() as txn:
         vectors.append(txn, "new", [(_digest(number), VECTOR) for number in range(3)])
-    assert not catch_up(store, NEW)[1]
-    _, missing = catch_up(store, NAMED)
+    assert not reembedding(store, NEW)[1]
+    _, missing = reembedding(store, NAMED)
     assert missing == set(paths)
     key = name_vectors.key("new", "text-1", paths[0])
     assert key is not None
     with store.write() as txn:
         name_vectors.put(txn, key, VECTOR)
     # All three are called a number, so one vector is all of theirs.
-    assert not catch_up(store, NAMED)[1]
+    assert not reembedding(store, NAMED)[1]
     with store.write() as txn:
         name_vectors.drop(txn, "new")
         assert name_vectors.get(txn, key) is None
@@ -123,7 +123,7 @@ def test_what_is_no_longer_watched_keeps_nobody_waiting(store: Store, paths: lis
         seen = Fingerprint(0, 9, 0, 0, 0)
         path = os.fsencode(elsewhere)
         sightings.record(txn, Sighting(path, seen, _digest(9), b"/dev", "inbox"))
-    made, missing = catch_up(store, NEW)
+    made, missing = reembedding(store, NEW)
     assert missing == set(paths)
     made.done(missing)
     # Watched again, it is found: nothing says that all is there.
