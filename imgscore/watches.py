@@ -89,7 +89,7 @@ class Watches:
         folder = self.folder(path)
         return folder is None or b"/." in path[len(folder) :]
 
-    def with_deletions(self) -> list[bytes]:
+    def with_trash(self) -> list[bytes]:
         """The folders from which a deleted image is labelled trash."""
         return [folder for watch in self.all if watch.xdg_trash for folder, _ in watch.folders()]
 

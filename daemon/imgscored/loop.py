@@ -98,7 +98,7 @@ class Loop:
         for path in post.files:
             indexer.hint(path)
         if "trash" in post.chores:
-            indexer.deletions.hint()
+            indexer.trash_monitor.hint()
         if post.saving is not None:
             self._saving = post.saving
         if "backup" in post.chores:
@@ -110,7 +110,7 @@ class Loop:
 
     def _watch(self) -> bool:
         """Follow the folders; those without events are scanned by schedule. True: they are new."""
-        trash = [trash.info for trash in self._engine.indexer.deletions.trashes()]
+        trash = [trash.info for trash in self._engine.indexer.trash_monitor.trashes()]
         if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
             return False
         self._schedule.poll(self._watcher.polled)

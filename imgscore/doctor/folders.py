@@ -67,7 +67,7 @@ def _images(folder: bytes) -> Iterator[bytes]:
 
 def desktop_trash(watches: Watches) -> Iterator[Finding]:
     """Where images are looked for that were deleted, if that is to teach."""
-    watched = watches.with_deletions()
+    watched = watches.with_trash()
     if not watched:
         return
     home = paths.trash_folder()

@@ -10,7 +10,7 @@ from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
 from imgscore.engine.ingest import Consequences
 from imgscore.engine.reembed import Reembedding
-from imgscore.engine.trash import Deletions
+from imgscore.engine.trash import TrashMonitor
 from imgscore.images.formats import is_image_name
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
@@ -73,7 +73,7 @@ class Indexer:
         self._found: list[tuple[IndexFile, FileIndexed]] = []
         self._found_since = 0.0
         self.reembedding = Reembedding(ctx)
-        self.deletions = Deletions(ctx, self.ask)
+        self.trash_monitor = TrashMonitor(ctx, self.ask)
 
     # ---- hints
 
@@ -94,7 +94,7 @@ class Indexer:
         """Anything may have happened under `root`."""
         if self.ctx.watches.hides(root + b"/"):
             return
-        self.deletions.hint()
+        self.trash_monitor.hint()
         if any(within(root, one) for one, _ in self._scans[1:]):
             return  # none but the first has begun
         self._scans = [(one, scan) for one, scan in self._scans if not within(one, root)]
@@ -124,7 +124,7 @@ class Indexer:
         """How many files and scans are still to be done."""
         waiting = len(self.hints) + len(self._queue)
         waiting += len(self._out) + len(self._scans) + len(self._found)
-        return waiting + self.deletions.pending
+        return waiting + self.trash_monitor.pending
 
     def is_online(self, folder: bytes) -> bool:
         """Whether the last scan found the folder there."""
@@ -148,7 +148,7 @@ class Indexer:
         queued = self._queue.has("teaches" if saving else "again")
         if self._scans or (queued and self.ctx.pool.has_room()):
             return now
-        times = [self.hints.next_due(), self.deletions.next_time(now, saving=saving)]
+        times = [self.hints.next_due(), self.trash_monitor.next_time(now, saving=saving)]
         if self._found:
             times.append(self._found_since + BATCH_SECONDS if self._out else now)
         return min((time for time in times if time is not None), default=None)
@@ -172,7 +172,7 @@ class Indexer:
         self._hand_out("asked" if asked_only else "teaches" if saving else "again")
         follows = self._commit_found(now)
         if not asked_only:
-            follows.relearn |= self.deletions.advance(now, saving=saving)
+            follows.relearn |= self.trash_monitor.advance(now, saving=saving)
         return follows
 
     def _scan_slice(self, now: float) -> None:
@@ -217,7 +217,7 @@ class Indexer:
                 ingest.mark_gone(txn, path)
 
         self.ctx.store.commit(mark)
-        self.deletions.hint()
+        self.trash_monitor.hint()
         self.reembedding.done(paths)
         self.ctx.changed()
 

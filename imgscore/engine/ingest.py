@@ -24,13 +24,13 @@ from imgscore.store import (
     vectors,
 )
 from imgscore.store.schema import (
-    Deletion,
     Failure,
     Fingerprint,
     Label,
     LabelEvent,
     Original,
     Sighting,
+    TrashedFile,
 )
 from imgscore.store.store import Txn
 from imgscore.watches import Place, Watches
@@ -178,19 +178,19 @@ class _Intake:
             siblings.append_label(self.txn, logged, share=share)
             self.done.relearn.add(taste)
 
-    def _where(self, label: Label, digest: bytes) -> Sighting | Deletion | None:
+    def _where(self, label: Label, digest: bytes) -> Sighting | TrashedFile | None:
         """What was last seen of the file that gave a digest's label."""
         if label.source == "xdg_trash":
             return trashed_files.find(self.txn, label.path, digest)
         return sightings.find(self.txn, label.path)
 
-    def _may_exist(self, path: bytes, known: Sighting | Deletion | None = None) -> bool:
+    def _may_exist(self, path: bytes, known: Sighting | TrashedFile | None = None) -> bool:
         """Whether a file is there, or behind a place that is missing: a disk that is unplugged."""
-        folder = known.trash if isinstance(known, Deletion) else self.watches.folder(path)
+        folder = known.trash if isinstance(known, TrashedFile) else self.watches.folder(path)
         if not os.path.lexists(path):
             return folder is not None and not os.path.lexists(folder)
         # In the trash another file takes the name of one that was restored.
-        return not isinstance(known, Deletion) or _is_still(known.seen, look_at(path))
+        return not isinstance(known, TrashedFile) or _is_still(known.seen, look_at(path))
 
 
 def _same_file(one: Fingerprint, other: Fingerprint) -> bool:

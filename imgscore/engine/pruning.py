@@ -47,8 +47,8 @@ class Pruner:
     def take(self, answer: Answer) -> None:
         """What a worker found. What went wrong is tried again tomorrow."""
         match answer:
-            case Pruned(touches, sightings, deletions):
-                found = Expired(touches, sightings, deletions)
+            case Pruned(touches, sightings, trashed):
+                found = Expired(touches, sightings, trashed)
                 self._left = found if any(found) else None
             case Crashed(""):
                 self._due = True  # it had not begun

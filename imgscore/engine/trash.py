@@ -22,7 +22,7 @@ from imgscore.reconcile.label_rules import deletion_event
 from imgscore.reconcile.walk import Found, look_at, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
 from imgscore.store import labels, sightings, trashed_files
-from imgscore.store.schema import Deletion, Fingerprint, Label, LabelEvent, path_key
+from imgscore.store.schema import Fingerprint, Label, LabelEvent, TrashedFile, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Place, within
 from imgscore.workers.messages import Crashed, FileIndexed, Moving, Stuck
@@ -36,7 +36,7 @@ SLICE = 200
 AHEAD = 4
 
 
-class Deleted(NamedTuple):
+class TrashEntry(NamedTuple):
     """An image in the trash that the store does not know there."""
 
     path: bytes
@@ -46,7 +46,7 @@ class Deleted(NamedTuple):
     trash: bytes
 
 
-class Deletions:
+class TrashMonitor:
     """Knows what lies in the trash. Times are seconds of the monotonic clock.
 
     `ask` has a worker look at a file. Without a watch that wants it, all of this does nothing.
@@ -55,16 +55,16 @@ class Deletions:
     def __init__(self, ctx: EngineContext, ask: Callable[[bytes, str], Ticket]) -> None:
         self.ctx = ctx
         self._ask = ask
-        self._watched = ctx.watches.with_deletions()
+        self._watched = ctx.watches.with_trash()
         self._due: float | None = None
-        self._look: Iterator[list[Deleted]] | None = None
-        self._unknown: deque[Deleted] = deque()
-        self._asked: list[tuple[Deleted, Ticket]] = []
+        self._look: Iterator[list[TrashEntry]] | None = None
+        self._unknown: deque[TrashEntry] = deque()
+        self._asked: list[tuple[TrashEntry, Ticket]] = []
         self._under_way: set[bytes] = set()
         """paths of the unknown and the asked"""
         self._failed: dict[bytes, Fingerprint] = {}
         """files that no worker can read, as they were: not tried again until the next start"""
-        self._found: list[tuple[Deleted, bytes]] = []
+        self._found: list[tuple[TrashEntry, bytes]] = []
         """images in the trash with their digests, for the next commit"""
         self._unchanged: dict[bytes, int] = {}
         """trash folders that were seen whole → the mtime of their listing"""
@@ -149,7 +149,7 @@ class Deletions:
                 case _:
                     self._failed[one.path] = one.seen
 
-    def _known(self, one: Deleted) -> bytes | None:
+    def _known(self, one: TrashEntry) -> bytes | None:
         """The digest where the file was seen before it was deleted, and only moved since."""
         with self.ctx.store.read() as txn:
             sighting = sightings.find(txn, one.origin)
@@ -159,7 +159,7 @@ class Deletions:
 
     # ---- the trash against the store
 
-    def _walk(self) -> Iterator[list[Deleted]]:
+    def _walk(self) -> Iterator[list[TrashEntry]]:
         """What is new in the trash, a slice at a time; at last, what has left it is marked."""
         for trash in self.trashes():
             listed = _mtime_ns(trash.info)
@@ -168,7 +168,7 @@ class Deletions:
                 continue
             before, settled = self._settled.get(trash.folder, set()), set[bytes]()
             whole = True
-            found: list[Deleted] = []
+            found: list[TrashEntry] = []
             for number, entry in enumerate(xdg_trash.entries(trash), 1):
                 key = path_key(entry.info + b"\0%d" % entry.status.st_ctime_ns)
                 if key in before:
@@ -189,7 +189,7 @@ class Deletions:
             self._settled[trash.folder] = settled
         self._mark_gone()
 
-    def _news(self, trash: Trash, entry: Entry) -> tuple[list[Deleted], bool]:
+    def _news(self, trash: Trash, entry: Entry) -> tuple[list[TrashEntry], bool]:
         """The new images of an entry, and whether nothing of it is still on its way."""
         origin = xdg_trash.origin(trash, entry)
         if origin is None or self.ctx.watches.locate(origin) is None:
@@ -202,7 +202,7 @@ class Deletions:
         else:
             return [], False  # its .trashinfo comes first
         news = [
-            Deleted(path, seen, at, place, trash.folder)
+            TrashEntry(path, seen, at, place, trash.folder)
             for path, seen, at in there
             if is_image_name(os.path.basename(at))
             and self._failed.get(path) != seen
@@ -265,9 +265,9 @@ class Deletions:
         self.ctx.changed()
         return tastes
 
-    def _record(self, txn: Txn, one: Deleted, digest: bytes) -> bool:
+    def _record(self, txn: Txn, one: TrashEntry, digest: bytes) -> bool:
         """Write what lies in the trash, and its label; whether there is a new one."""
-        trashed_files.record(txn, Deletion(one.path, one.seen, digest, one.origin, one.trash))
+        trashed_files.record(txn, TrashedFile(one.path, one.seen, digest, one.origin, one.trash))
         taste = one.place.watch.taste
         label = labels.current(txn, taste, digest)
         stays = self._copy_stays(txn, taste, digest) or self._sibling_stays(one, label)
@@ -288,7 +288,7 @@ class Deletions:
                 return True
         return False
 
-    def _sibling_stays(self, one: Deleted, label: Label | None) -> bool:
+    def _sibling_stays(self, one: TrashEntry, label: Label | None) -> bool:
         """Whether the RAW or JPEG of the same name stays: beside it, or where it was kept."""
         if not one.place.watch.siblings or one.place.role == "trash":
             return False

@@ -23,7 +23,7 @@ class Expired(NamedTuple):
 
     touches: int
     sightings: list[bytes]
-    deletions: list[bytes]
+    trashed: list[bytes]
 
 
 def find(txn: Txn, now_ns: int) -> Expired:
@@ -50,9 +50,9 @@ def forget(txn: Txn, found: Expired, now_ns: int, most: int) -> Expired:
         sighting = sightings.find(txn, path)
         if sighting is not None and _is_expired(txn, sighting, now_ns - GONE_NS, tastes):
             sightings.forget(txn, sighting)
-    for key in found.deletions[:most]:
+    for key in found.trashed[:most]:
         trashed_files.forget(txn, key, now_ns - GONE_NS)
-    return Expired(left, found.sightings[most:], found.deletions[most:])
+    return Expired(left, found.sightings[most:], found.trashed[most:])
 
 
 def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) -> bool:

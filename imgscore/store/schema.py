@@ -106,7 +106,7 @@ class Sighting(msgspec.Struct, array_like=True, frozen=True):
     gone_ns: int = 0
 
 
-class Deletion(msgspec.Struct, array_like=True, frozen=True):
+class TrashedFile(msgspec.Struct, array_like=True, frozen=True):
     """An image of a watch in the desktop's trash.
 
     `path` is where it lies in the trash folder `trash`, `origin` is where it was deleted.

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from imgscore.store.schema import Deletion, pack, path_key
+from imgscore.store.schema import TrashedFile, pack, path_key
 from imgscore.store.store import Txn
 
-_decoder = msgspec.msgpack.Decoder(Deletion)
+_decoder = msgspec.msgpack.Decoder(TrashedFile)
 
 
-def find(txn: Txn, path: bytes, digest: bytes | None = None) -> Deletion | None:
+def find(txn: Txn, path: bytes, digest: bytes | None = None) -> TrashedFile | None:
     """What is known of a path in the trash, gone or not; with `digest`, of when it held that."""
     table, key = txn.table("deletions"), path_key(path)
     value = table.get(key)
@@ -26,20 +26,24 @@ def find(txn: Txn, path: bytes, digest: bytes | None = None) -> Deletion | None:
     return None if value is None else _decoder.decode(value)
 
 
-def record(txn: Txn, deletion: Deletion) -> None:
+def record(txn: Txn, trashed_file: TrashedFile) -> None:
     """Write what lies at a path in the trash. What lay there before has left it."""
-    table, key, before = txn.table("deletions"), path_key(deletion.path), find(txn, deletion.path)
-    if before is not None and before.digest != deletion.digest:
+    table, key, before = (
+        txn.table("deletions"),
+        path_key(trashed_file.path),
+        find(txn, trashed_file.path),
+    )
+    if before is not None and before.digest != trashed_file.digest:
         gone_ns = before.gone_ns or time.time_ns()
         table.put(key + before.digest, pack(msgspec.structs.replace(before, gone_ns=gone_ns)))
-    table.put(key, pack(deletion))
+    table.put(key, pack(trashed_file))
 
 
 def mark_gone(txn: Txn, path: bytes) -> None:
     """Nothing is at `path` now: it was restored, or the trash was emptied."""
-    deletion = find(txn, path)
-    if deletion is not None and not deletion.gone_ns:
-        record(txn, msgspec.structs.replace(deletion, gone_ns=time.time_ns()))
+    trashed_file = find(txn, path)
+    if trashed_file is not None and not trashed_file.gone_ns:
+        record(txn, msgspec.structs.replace(trashed_file, gone_ns=time.time_ns()))
 
 
 def gone_before(txn: Txn, before_ns: int) -> Iterator[bytes]:
@@ -56,14 +60,14 @@ def forget(txn: Txn, key: bytes, before_ns: int) -> None:
         txn.table("deletions").delete(key)
 
 
-def every(txn: Txn) -> Iterator[Deletion]:
+def every(txn: Txn) -> Iterator[TrashedFile]:
     """Every record, gone or not."""
     return (_decoder.decode(value) for _, value in txn.table("deletions").scan())
 
 
-def present(txn: Txn) -> Iterator[Deletion]:
+def present(txn: Txn) -> Iterator[TrashedFile]:
     """Every image that lay in the trash when it was last looked at."""
     for _, value in txn.table("deletions").scan():
-        deletion = _decoder.decode(value)
-        if not deletion.gone_ns:
-            yield deletion
+        trashed_file = _decoder.decode(value)
+        if not trashed_file.gone_ns:
+            yield trashed_file

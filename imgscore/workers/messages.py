@@ -181,7 +181,7 @@ class Pruned(msgspec.Struct, tag=True, frozen=True):
 
     touches: int
     sightings: list[bytes]
-    deletions: list[bytes]
+    trashed: list[bytes]
 
 
 class Refused(msgspec.Struct, tag=True, frozen=True):

@@ -12,12 +12,12 @@ from imgscore.engine import pruning
 from imgscore.engine.engine import Engine
 from imgscore.store import checks, labels, originals, records, retention, sightings, trashed_files
 from imgscore.store.schema import (
-    Deletion,
     Fingerprint,
     LabelEvent,
     Original,
     Sighting,
     Touch,
+    TrashedFile,
 )
 from imgscore.store.store import Store, Txn
 from imgscore.verbs import thumbnails
@@ -81,7 +81,7 @@ def test_what_is_gone_for_long_is_forgotten(store: Store, tidied: Callable[[], N
         originals.record(txn, digest(0), Original(b"/inbox/0.png", 7, 8, 9))
         for number, gone_ns in enumerate((LONG_AGO, JUST_NOW, 0)):
             path = b"/trash/%d.png" % number
-            trashed_files.record(txn, Deletion(path, SEEN, digest(9), b"/x", b"/trash", gone_ns))
+            trashed_files.record(txn, TrashedFile(path, SEEN, digest(9), b"/x", b"/trash", gone_ns))
     tidied()
     with store.read() as txn:
         left = {one.path for one in sightings.every(txn, gone=True)}
@@ -117,11 +117,11 @@ def test_what_came_back_meanwhile_stays(store: Store) -> None:
     now_ns = time.time_ns()
     with store.write() as txn:
         sightings.record(txn, gone(1, LONG_AGO))
-        trashed_files.record(txn, Deletion(b"/t/1", SEEN, digest(1), b"/x", b"/t", LONG_AGO))
+        trashed_files.record(txn, TrashedFile(b"/t/1", SEEN, digest(1), b"/x", b"/t", LONG_AGO))
         found = retention.find(txn, now_ns)
-        assert found.sightings and found.deletions
+        assert found.sightings and found.trashed
         sightings.record(txn, gone(1, 0))
-        trashed_files.record(txn, Deletion(b"/t/1", SEEN, digest(1), b"/x", b"/t", 0))
+        trashed_files.record(txn, TrashedFile(b"/t/1", SEEN, digest(1), b"/x", b"/t", 0))
         assert not any(retention.forget(txn, found, now_ns, 10))
         assert sightings.find(txn, b"/inbox/1.png") and trashed_files.find(txn, b"/t/1")
 

@@ -14,7 +14,7 @@ from imgscore import paths
 from imgscore.engine.siblings import digest_of
 from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
 from imgscore.store import labels, trashed_files
-from imgscore.store.schema import Deletion, Label
+from imgscore.store.schema import Label, TrashedFile
 from imgscore.workers.messages import Answer, Crashed, IndexFile, Moving, Task
 from tests.integration.engine.conftest import World, ask, until_idle
 from tests.support.disks import mounted
@@ -300,7 +300,7 @@ def test_an_emptied_trash_keeps_its_labels(watched: World) -> None:
         store = engine.ctx.store
         with store.read() as txn:
             (gone,) = [
-                msgspec.msgpack.decode(value, type=Deletion)
+                msgspec.msgpack.decode(value, type=TrashedFile)
                 for _, value in txn.table("deletions").scan()
             ]
         assert gone.gone_ns

@@ -18,7 +18,6 @@ from imgscore.store import (
     vectors,
 )
 from imgscore.store.schema import (
-    Deletion,
     Failure,
     Fingerprint,
     HeadRecord,
@@ -26,6 +25,7 @@ from imgscore.store.schema import (
     Original,
     Sighting,
     Touch,
+    TrashedFile,
 )
 from imgscore.store.store import Store, Txn
 from imgscore.store.unwatched_files import Archived
@@ -51,7 +51,7 @@ def fill(txn: Txn) -> None:
     records.record_head(txn, HeadRecord("1", "default", "x", 1, 1, 1, True, {}))
     records.record_scores(txn, "default", "1", records.pack_score(DIGEST, 0.5, 0.1))
     unwatched_files.record(txn, b"/elsewhere/c.png", Archived(SEEN, DIGEST))
-    trashed_files.record(txn, Deletion(b"/trash/d.png", SEEN, DIGEST, path, b"/trash"))
+    trashed_files.record(txn, TrashedFile(b"/trash/d.png", SEEN, DIGEST, path, b"/trash"))
 
 
 @pytest.fixture
