@@ -45,7 +45,7 @@ def serve(mailbox: Mailbox) -> bool:
         Engine(store, settings, paths.heads_folder()) as engine,
         closing(Watcher(mailbox)) as watcher,
         closing(Schedule(mailbox, settings.daemon)) as schedule,
-        closing(Notifications(settings.notifications, engine.ctx.news)) as notifications,
+        closing(Notifications(settings.notifications, engine.ctx.event_log)) as notifications,
         closing(Power(mailbox)) if settings.daemon.on_battery == "wait" else nullcontext(),
     ):
         loop = Loop(engine, mailbox, watcher, schedule, notifications)

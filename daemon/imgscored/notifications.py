@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from imgscore.engine.events import News
+from imgscore.engine.events import EventLog
 from imgscore.verbs.base import Row
 from imgscored.notification_policy import Level, Moment, Notice, Notices
 
@@ -32,10 +32,10 @@ ICON = "image-x-generic"
 class Notifications:
     """Tells the user what is worth it, from construction to close()."""
 
-    def __init__(self, level: Level, news: News) -> None:
+    def __init__(self, level: Level, event_log: EventLog) -> None:
         self._notices = Notices(level)
-        self._news = news
-        self._told, _ = news.since(0)
+        self._event_log = event_log
+        self._told, _ = event_log.since(0)
         self._lock = threading.Lock()
         self._waiting: list[Notice] = []
         self._thread: threading.Thread | None = None
@@ -46,7 +46,7 @@ class Notifications:
 
     def look(self, status: Row, troubles: Mapping[str, str]) -> None:
         """A new status, and its troubles by subject: tell what is worth it. Never waits."""
-        self._told, events = self._news.since(self._told)
+        self._told, events = self._event_log.since(self._told)
         watches = status["watches"]
         moment = Moment(
             troubles,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imgscore.config import Config
 from imgscore.embedders.registry import Spec
-from imgscore.engine.events import News
+from imgscore.engine.events import EventLog
 from imgscore.store import records
 from imgscore.store.store import Store
 from imgscore.watches import Watches
@@ -22,7 +22,7 @@ class EngineContext:
     watches: Watches
     embedder: Spec
     pool: Pool
-    news: News
+    event_log: EventLog
     troubles: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     """what the user should know of the machine, by subject; said once"""

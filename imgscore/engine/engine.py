@@ -11,7 +11,7 @@ from imgscore.config import Config
 from imgscore.embedders import devices, registry
 from imgscore.engine.backups import BackupJob
 from imgscore.engine.context import EngineContext
-from imgscore.engine.events import News
+from imgscore.engine.events import EventLog
 from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.pruning import Pruner
@@ -62,8 +62,10 @@ class Engine:
         )
         pool = Pool(settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
         with store.read() as txn:
-            news = News(store, txn)
-            self.ctx = EngineContext(store, config, heads, Watches.of(config), embedder, pool, news)
+            event_log = EventLog(store, txn)
+            self.ctx = EngineContext(
+                store, config, heads, Watches.of(config), embedder, pool, event_log
+            )
             self.indexer = Indexer(self.ctx)
             self.trainer = Trainer(self.ctx, txn)
             self.thumbnailer = Thumbnailer(self.ctx)
@@ -104,7 +106,7 @@ class Engine:
         self.paused_until_ns = until_ns
         if self.paused:
             self.order_scheduler.rest()
-        self.ctx.news.tell("paused" if self.paused else "resumed")
+        self.ctx.event_log.emit("paused" if self.paused else "resumed")
         self.ctx.changed()
 
     def save_power(self, saving: str) -> None:
@@ -201,7 +203,7 @@ class Engine:
     def _stumble(self, trouble: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""
         if self.ctx.troubles.get(about) != trouble:
-            self.ctx.news.tell("trouble", reason=trouble)
+            self.ctx.event_log.emit("trouble", reason=trouble)
         self.ctx.troubles[about] = trouble
         self._retry_at = time.monotonic() + RETRY_SECONDS
         self.ctx.changed()
@@ -211,7 +213,7 @@ class Engine:
         if isinstance(answer, Noted):
             self._note(answer)
             return
-        self.ctx.news.answered(task, answer)
+        self.ctx.event_log.answered(task, answer)
         if isinstance(answer, Stuck):
             self._stumble(f"{answer.reason}; {answer.remedy}", "model")
         match task:
@@ -247,7 +249,7 @@ class Engine:
         """Every worker finds the same out; the user hears it once."""
         if self.ctx.notes.get(note.about) != note.text:
             self.ctx.notes[note.about] = note.text
-            self.ctx.news.tell("trouble", reason=note.text)
+            self.ctx.event_log.emit("trouble", reason=note.text)
             logger.warning("%s", note.text)
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ Event = Literal[
 _DATES: dict[Reason, Event] = {"order": "ordered", "restore": "restored", "undo": "undone"}
 
 
-class News:
+class EventLog:
     """Rows with a running number; each has "event" and "time_ns"."""
 
     def __init__(self, store: Store, txn: Txn) -> None:
@@ -49,7 +49,7 @@ class News:
         self._rows: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._number = 0
 
-    def tell(self, event: Event, **facts: Any) -> None:
+    def emit(self, event: Event, **facts: Any) -> None:
         """Something has happened now."""
         self._add(event, time.time_ns(), facts)
 
@@ -58,7 +58,7 @@ class News:
         match task, answer:
             case (IndexFile(path), FileIndexed(reason="") as looked):
                 score = looked.score
-                self.tell(
+                self.emit(
                     "scored",
                     path=os.fsdecode(path),
                     sha256=looked.digest.hex(),
@@ -72,11 +72,11 @@ class News:
                 | Unreadable(reason, remedy)
                 | Refused(reason, remedy),
             ):
-                self.tell("failed", path=os.fsdecode(path), reason=reason, remedy=remedy)
+                self.emit("failed", path=os.fsdecode(path), reason=reason, remedy=remedy)
             case IndexFile(path), Crashed(reason) if reason:
-                self.tell("failed", path=os.fsdecode(path), reason=reason, remedy="")
+                self.emit("failed", path=os.fsdecode(path), reason=reason, remedy="")
             case Train(taste), Trained(record):
-                self.tell(
+                self.emit(
                     "trained",
                     taste=taste,
                     head=record.version,
@@ -84,12 +84,12 @@ class News:
                     used=record.accepted,
                 )
             case Train(taste) | Rescore(taste), Refused(reason, remedy):
-                self.tell("failed", path=None, reason=f"{taste}: {reason}", remedy=remedy)
+                self.emit("failed", path=None, reason=f"{taste}: {reason}", remedy=remedy)
             case Rescore(taste, head), Scored(scores, last):
                 self._rescored[taste] += len(scores) // records.PACKED_SCORE_SIZE
                 if last:
                     count = self._rescored.pop(taste, 0)
-                    self.tell("rescored", taste=taste, head=head, files=count)
+                    self.emit("rescored", taste=taste, head=head, files=count)
 
     def since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
         """The newest row's number, and the rows after `number` that are still kept."""

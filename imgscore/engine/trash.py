@@ -174,10 +174,10 @@ class TrashMonitor:
                 if key in before:
                     settled.add(key)
                 else:
-                    news, is_whole = self._news(trash, entry)
-                    found += news
+                    changes, is_whole = self._changes(trash, entry)
+                    found += changes
                     whole &= is_whole
-                    if is_whole and not news:
+                    if is_whole and not changes:
                         settled.add(key)
                 if number % SLICE == 0 or len(found) >= SLICE:
                     yield found
@@ -189,7 +189,7 @@ class TrashMonitor:
             self._settled[trash.folder] = settled
         self._mark_gone()
 
-    def _news(self, trash: Trash, entry: Entry) -> tuple[list[TrashEntry], bool]:
+    def _changes(self, trash: Trash, entry: Entry) -> tuple[list[TrashEntry], bool]:
         """The new images of an entry, and whether nothing of it is still on its way."""
         origin = xdg_trash.origin(trash, entry)
         if origin is None or self.ctx.watches.locate(origin) is None:
@@ -201,7 +201,7 @@ class TrashMonitor:
             there = [(entry.path, seen, origin)]
         else:
             return [], False  # its .trashinfo comes first
-        news = [
+        changes = [
             TrashEntry(path, seen, at, place, trash.folder)
             for path, seen, at in there
             if is_image_name(os.path.basename(at))
@@ -209,16 +209,16 @@ class TrashMonitor:
             and (place := self._place(at, origin))
         ]
         with self.ctx.store.read() as txn:
-            known = [trashed_files.find(txn, one.path) for one in news]
-        news = [
+            known = [trashed_files.find(txn, one.path) for one in changes]
+        changes = [
             one
-            for one, record in zip(news, known, strict=True)
+            for one, record in zip(changes, known, strict=True)
             if record is None or record.gone_ns or record.seen != one.seen
         ]
-        still = [one for one in news if self._holds_still(one.seen)]
-        if len(still) < len(news):
+        still = [one for one in changes if self._holds_still(one.seen)]
+        if len(still) < len(changes):
             self.hint()
-        return still, len(still) == len(news)
+        return still, len(still) == len(changes)
 
     def _place(self, path: bytes, deleted: bytes) -> Place | None:
         """The place that an image was deleted from, if that says something about the image.

@@ -58,7 +58,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
                 "planned": _planned(engine, watch) if ctx.config.dry_run else None,
             }
         )
-    _, events = ctx.news.since(0)
+    _, events = ctx.event_log.since(0)
     return {
         "state": state,
         "pid": os.getpid() if running else None,

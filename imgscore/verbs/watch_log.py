@@ -14,10 +14,10 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A first row when it follows; then a row an event, without end."""
-    news = engine.ctx.news
-    number, _ = news.since(0)
+    event_log = engine.ctx.event_log
+    number, _ = event_log.since(0)
     yield Result({"event": "following", "time_ns": time.time_ns()})
     while True:
-        number, rows = news.since(number)
+        number, rows = event_log.since(number)
         yield from map(Result, rows)
         yield None

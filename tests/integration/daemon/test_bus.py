@@ -17,7 +17,7 @@ from imgscored.power import SAVER, Power
 from jeepney import DBusAddress, Message, new_error
 from jeepney.low_level import Parser
 
-from imgscore.engine.events import News
+from imgscore.engine.events import EventLog
 from imgscore.store.store import Store
 from tests.integration.daemon.test_power import next_word, patient
 from tests.support.buses import Service, bus
@@ -96,10 +96,10 @@ def test_a_service_that_answers_oddly(tmp_path: Path, monkeypatch: pytest.Monkey
             assert next_word(mailbox) == SAVER
         with Store(tmp_path / "store") as store:
             with store.read() as txn:
-                news = News(store, txn)
+                event_log = EventLog(store, txn)
             with (
                 closing(Service(address, NAME, server)),
-                closing(Notifications("important", news)) as notifications,
+                closing(Notifications("important", event_log)) as notifications,
             ):
                 notice = 0
                 deadline = time.monotonic() + 60

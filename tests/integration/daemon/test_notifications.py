@@ -12,7 +12,7 @@ import pytest
 from imgscored import bus as bus_module
 from imgscored.notifications import NAME, Notifications
 
-from imgscore.engine.events import News
+from imgscore.engine.events import EventLog
 from imgscore.store.store import Store
 from tests.integration.daemon.test_power import patient
 from tests.support.buses import Service, bus
@@ -48,17 +48,17 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def news(tmp_path: Path) -> Iterator[News]:
+def event_log(tmp_path: Path) -> Iterator[EventLog]:
     with Store(tmp_path / "store") as store:
         with store.read() as txn:
-            news = News(store, txn)
-        yield news
+            event_log = EventLog(store, txn)
+        yield event_log
 
 
 @pytest.mark.parametrize("markup", [False, True])
-def test_what_the_server_gets(session: str, news: News, markup: bool) -> None:
+def test_what_the_server_gets(session: str, event_log: EventLog, markup: bool) -> None:
     server = Server(session, markup=markup)
-    with closing(server.service), closing(Notifications("important", news)) as notifications:
+    with closing(server.service), closing(Notifications("important", event_log)) as notifications:
         name = os.fsdecode(b"/in/<b> & \xff")
         notifications.look(IDLE, {"model": name})
         program, replaces, _, title, body, actions, hints, expires = server.next()
@@ -70,9 +70,9 @@ def test_what_the_server_gets(session: str, news: News, markup: bool) -> None:
         assert server.shown.empty()
 
 
-def test_failed_images_and_missing_folders(session: str, news: News) -> None:
+def test_failed_images_and_missing_folders(session: str, event_log: EventLog) -> None:
     server = Server(session)
-    with closing(server.service), closing(Notifications("important", news)) as notifications:
+    with closing(server.service), closing(Notifications("important", event_log)) as notifications:
         watch = {"inbox": "/in", "state": "ok", "files": 3}
         notifications.look(IDLE | {"watches": [watch]}, {})
         failed = [{"path": "/in/a.jpg", "reason": "is damaged", "remedy": ""}]
@@ -83,19 +83,19 @@ def test_failed_images_and_missing_folders(session: str, news: News) -> None:
         assert server.next()[4].startswith("/in: ")
 
 
-def test_a_new_head(session: str, news: News) -> None:
+def test_a_new_head(session: str, event_log: EventLog) -> None:
     server = Server(session)
-    with closing(server.service), closing(Notifications("all", news)) as notifications:
-        news.tell("trained", taste="default", head="1", labels=4, used=True)
-        news.tell("ordered", inbox="/in", files=7)
+    with closing(server.service), closing(Notifications("all", event_log)) as notifications:
+        event_log.emit("trained", taste="default", head="1", labels=4, used=True)
+        event_log.emit("ordered", inbox="/in", files=7)
         notifications.look(IDLE | {"watches": [{"inbox": "/in", "state": "ok", "files": 9}]}, {})
         assert server.next()[4] == "from 4 labels: 7 of 9 images have a new place"
 
 
 def test_no_bus_no_server_no_trouble(
-    session: str, news: News, monkeypatch: pytest.MonkeyPatch
+    session: str, event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(Notifications("important", news)) as notifications:
+    with closing(Notifications("important", event_log)) as notifications:
         notifications.look(IDLE, {"model": "nobody is on the bus"})
         _await_no_thread()
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus")
@@ -107,7 +107,7 @@ def test_no_bus_no_server_no_trouble(
 
 
 def test_a_server_that_hangs_is_given_up(
-    session: str, news: News, monkeypatch: pytest.MonkeyPatch
+    session: str, event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 0.2)
     asked = threading.Event()
@@ -116,14 +116,17 @@ def test_a_server_that_hangs_is_given_up(
         asked.set()
 
     service = Service(session, NAME, never)
-    with closing(service), closing(Notifications("important", news)) as notifications:
+    with closing(service), closing(Notifications("important", event_log)) as notifications:
         notifications.look(IDLE, {"model": "x"})
         assert asked.wait(60)
         _await_no_thread()
 
 
 def test_a_server_or_bus_that_hangs_does_not_hold_up_the_end(
-    session: str, news: News, silent_bus: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    session: str,
+    event_log: EventLog,
+    silent_bus: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = threading.Event()
 
@@ -132,13 +135,13 @@ def test_a_server_or_bus_that_hangs_does_not_hold_up_the_end(
 
     monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 1e6)
     with closing(Service(session, NAME, never)):
-        with closing(Notifications("important", news)) as notifications:
+        with closing(Notifications("important", event_log)) as notifications:
             notifications.look(IDLE, {"model": "x"})
             assert asked.wait(60)
         _await_no_thread()
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", silent_bus())
     monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 1.0)
-    with closing(Notifications("important", news)) as notifications:
+    with closing(Notifications("important", event_log)) as notifications:
         notifications.look(IDLE, {"model": "x"})
     _await_no_thread()
 
@@ -151,13 +154,13 @@ def _await_no_thread() -> None:
 
 
 def test_with_no_thread_left_a_notice_waits(
-    session: str, news: News, monkeypatch: pytest.MonkeyPatch
+    session: str, event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     server = Server(session)
-    with closing(server.service), closing(Notifications("important", news)) as notifications:
+    with closing(server.service), closing(Notifications("important", event_log)) as notifications:
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", none_left)
             notifications.look(IDLE, {"model": "one"})

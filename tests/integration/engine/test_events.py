@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imgscore.engine.events import KEPT, MOST_EACH, News
+from imgscore.engine.events import KEPT, MOST_EACH, EventLog
 from imgscore.store import labels, records
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store
@@ -19,9 +19,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def news(store: Store) -> News:
+def event_log(store: Store) -> EventLog:
     with store.read() as txn:
-        return News(store, txn)
+        return EventLog(store, txn)
 
 
 def label(store: Store, count: int, name: EventName = "keep") -> None:
@@ -38,14 +38,14 @@ def touch(store: Store, run: int, count: int, inbox: bytes = b"/in") -> None:
             records.journal(txn, entry)
 
 
-def told(one: News, since: int = 0) -> list[dict[str, Any]]:
+def told(one: EventLog, since: int = 0) -> list[dict[str, Any]]:
     return one.since(since)[1]
 
 
 def test_only_what_is_new_is_told_and_once(store: Store) -> None:
     label(store, 2)
     touch(store, 1, 2)
-    one = news(store)
+    one = event_log(store)
     assert told(one) == []
     label(store, 2, "clear")
     number, rows = one.since(0)
@@ -57,14 +57,14 @@ def test_only_what_is_new_is_told_and_once(store: Store) -> None:
 
 
 def test_many_labels_are_one_row(store: Store) -> None:
-    one = news(store)
+    one = event_log(store)
     label(store, MOST_EACH + 1)
     (row,) = told(one)
     assert (row["event"], row["keep"], row["trash"]) == ("labels", MOST_EACH + 1, 0)
 
 
 def test_dates_are_told_by_run_and_inbox(store: Store) -> None:
-    one = news(store)
+    one = event_log(store)
     touch(store, 1, 3)
     touch(store, 1, 2, b"/other")
     touch(store, 2, 4)
@@ -76,17 +76,17 @@ def test_dates_are_told_by_run_and_inbox(store: Store) -> None:
 
 
 def test_the_oldest_are_forgotten(store: Store) -> None:
-    one = news(store)
+    one = event_log(store)
     for _ in range(KEPT + 10):
-        one.tell("paused")
+        one.emit("paused")
     number, rows = one.since(0)
     assert number == KEPT + 10 and len(rows) == KEPT
-    one.tell("resumed")
+    one.emit("resumed")
     assert [row["event"] for row in told(one, number)] == ["resumed"]
 
 
 def test_answers(store: Store) -> None:
-    one = news(store)
+    one = event_log(store)
     one.answered(IndexFile(b"/a", "default", ""), Crashed(""))  # it is looked at again
     one.answered(IndexFile(b"/\xff", "default", ""), Crashed("took too long"))
     scores = bytes(records.PACKED_SCORE_SIZE)

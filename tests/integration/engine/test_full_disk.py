@@ -120,7 +120,7 @@ def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.Mon
         until(engine, lambda: engine._retry_at > 0)
         first = engine._retry_at
         until(engine, lambda: engine._retry_at > first)
-        _, events = engine.ctx.news.since(0)
+        _, events = engine.ctx.event_log.since(0)
         assert [one["event"] for one in events] == ["trouble"]
 
 

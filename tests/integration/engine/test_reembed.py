@@ -10,7 +10,7 @@ from imgscore.config import Config
 from imgscore.embedders.base import sections_of
 from imgscore.embedders.registry import Spec
 from imgscore.engine.context import EngineContext
-from imgscore.engine.events import News
+from imgscore.engine.events import EventLog
 from imgscore.engine.reembed import COMPLETE, Reembedding
 from imgscore.store import name_vectors, records, sightings, vectors
 from imgscore.store.schema import Fingerprint, Sighting
@@ -49,8 +49,8 @@ def reembedding(store: Store, spec: Spec) -> tuple[Reembedding, set[bytes]]:
     pool = None  # nothing here hands out work
     watches = Watches([Watch(os.fsencode(store.folder.parent), (), (), "default", "best-newest")])
     with store.read() as txn:
-        news = News(store, txn)
-    ctx = EngineContext(store, Config(), Path(), watches, spec, pool, news)  # type: ignore[arg-type]
+        event_log = EventLog(store, txn)
+    ctx = EngineContext(store, Config(), Path(), watches, spec, pool, event_log)  # type: ignore[arg-type]
     made = Reembedding(ctx)
     return made, set(made.collect())
 
