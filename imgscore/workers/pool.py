@@ -250,7 +250,7 @@ class Pool:
 
         A training worker ends as soon as it is done: what it read is worth more than its start.
         """
-        waiting: list[float] = []
+        reader: list[float] = []
         for worker in list(self._workers.values()):
             if worker.tasks or not worker.ready:
                 continue
@@ -258,8 +258,8 @@ class Pool:
             if until <= now:
                 self._end(worker)
             else:
-                waiting.append(until)
-        return min(waiting, default=None)
+                reader.append(until)
+        return min(reader, default=None)
 
     def _end(self, worker: Worker) -> None:
         assert worker.process.stdin is not None

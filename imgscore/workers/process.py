@@ -87,11 +87,11 @@ class Worker:
 
     def lendable(self) -> list[Held]:
         """The files that it has not begun, and that nobody else has; the last first."""
-        waiting = list(self.tasks)[1 if self.ready else 0 :]
-        waiting.reverse()
+        reader = list(self.tasks)[1 if self.ready else 0 :]
+        reader.reverse()
         return [
             held
-            for held in waiting
+            for held in reader
             if isinstance(held.task, IndexFile) and held.holders == 1 and not held.done
         ]
 

@@ -12,7 +12,7 @@ from imgscore.workers.messages import Drop, Sent, take_sent
 _MOST_READ = 1 << 16
 
 
-class Waiting:
+class TaskReader:
     """What comes in on `descriptor`."""
 
     def __init__(self, descriptor: int) -> None:

@@ -21,7 +21,7 @@ from imgscore.store.store import Store
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import messages, precompile
 from imgscore.workers.context import Context
-from imgscore.workers.task_reader import Waiting
+from imgscore.workers.task_reader import TaskReader
 
 # Touches a message: as many as one commit journals.
 PART = 512
@@ -104,14 +104,14 @@ def _sendable(text: str) -> str:
 
 def serve(context: Context, file_seconds: int, *, looks: bool) -> None:
     """Answer tasks until there are no more. With `looks`, time before the first is used."""
-    waiting, stdout = Waiting(sys.stdin.fileno()), sys.stdout.buffer
-    if looks and not waiting.has_come():
+    reader, stdout = TaskReader(sys.stdin.fileno()), sys.stdout.buffer
+    if looks and not reader.has_come():
         from imgscore.workers.index_file import prepare
 
         prepare(context)
     stdout.write(messages.frame(messages.Ready()))
     stdout.flush()
-    while (task := waiting.next()) is not None:
+    while (task := reader.next()) is not None:
         if isinstance(task, messages.OfOneFile):
             # The default action ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from imgscore.workers.messages import Drop, IndexFile, Sent, frame
-from imgscore.workers.task_reader import Waiting
+from imgscore.workers.task_reader import TaskReader
 
 ONE, TWO, THREE = (IndexFile(path, "default", "") for path in (b"/1", b"/2", b"/3"))
 
@@ -23,36 +23,36 @@ def send(descriptor: int, *messages: Sent) -> None:
 
 
 def test_tasks_come_in_their_order_and_then_no_more(pipe: tuple[int, int]) -> None:
-    waiting = Waiting(pipe[0])
+    reader = TaskReader(pipe[0])
     send(pipe[1], ONE, TWO)
-    assert [waiting.next(), waiting.next()] == [ONE, TWO]
+    assert [reader.next(), reader.next()] == [ONE, TWO]
     os.close(pipe[1])
-    assert waiting.next() is None
+    assert reader.next() is None
 
 
 def test_a_task_that_comes_in_parts(pipe: tuple[int, int]) -> None:
-    waiting = Waiting(pipe[0])
+    reader = TaskReader(pipe[0])
     whole = frame(ONE) + frame(TWO)
     os.write(pipe[1], whole[:-3])
-    assert waiting.next() == ONE
+    assert reader.next() == ONE
     os.write(pipe[1], whole[-3:])
-    assert waiting.next() == TWO
+    assert reader.next() == TWO
     os.close(pipe[1])
 
 
 def test_what_another_has_done_is_left_out(pipe: tuple[int, int]) -> None:
-    waiting = Waiting(pipe[0])
+    reader = TaskReader(pipe[0])
     send(pipe[1], ONE, TWO)
-    assert waiting.next() == ONE
+    assert reader.next() == ONE
     send(pipe[1], THREE, Drop(1))
-    assert [waiting.next(), waiting.next()] == [Drop(1), THREE]
+    assert [reader.next(), reader.next()] == [Drop(1), THREE]
     os.close(pipe[1])
 
 
 def test_too_late_to_leave_out(pipe: tuple[int, int]) -> None:
-    waiting = Waiting(pipe[0])
+    reader = TaskReader(pipe[0])
     send(pipe[1], ONE)
-    assert waiting.next() == ONE
+    assert reader.next() == ONE
     send(pipe[1], Drop(0), TWO)
-    assert waiting.next() == TWO
+    assert reader.next() == TWO
     os.close(pipe[1])
