@@ -33,17 +33,17 @@ def measure(setting: Setting) -> Iterator[Figure]:
     """A daemon with an inbox, a head, and files that come in one at a time."""
     inbox, warm, cold = setting.either((80, 20, 4), (400, 150, 20))
     files = setting.images(inbox + LABELS + 2 * (warm + cold))
-    rest = files[inbox + LABELS :]
-    random.Random(1).shuffle(rest)
+    reap_idle = files[inbox + LABELS :]
+    random.Random(1).shuffle(reap_idle)
     for name, wanted, idle in (("warm", warm, 600.0), ("cold", cold, 0.2)):
         sandbox = new_sandbox(setting.scratch / name, worker_idle=idle)
         fill(sandbox.inbox, files[: inbox + LABELS])
         with sandbox.daemon() as pid:
             _teach(sandbox, sorted(sandbox.inbox.glob("*.*"))[:LABELS])
-            seconds = _drops(sandbox, pid, rest, wanted, cold=name == "cold")
-        rest = rest[wanted:]
+            seconds = _drops(sandbox, pid, reap_idle, wanted, cold=name == "cold")
+        reap_idle = reap_idle[wanted:]
         shutil.rmtree(sandbox.folder)
-        yield from _warm(seconds, rest) if name == "warm" else _cold(seconds, rest[0])
+        yield from _warm(seconds, reap_idle) if name == "warm" else _cold(seconds, reap_idle[0])
 
 
 def _teach(sandbox: Sandbox, files: Sequence[Path]) -> None:

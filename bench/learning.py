@@ -40,13 +40,13 @@ def plain_svm(corpus: Corpus) -> np.ndarray:
     return np.exp(2 * (values @ values.T - 1))
 
 
-def svm_scores(kernel: np.ndarray, rows: np.ndarray, keep: np.ndarray, rest: np.ndarray):
+def svm_scores(kernel: np.ndarray, rows: np.ndarray, keep: np.ndarray, reap_idle: np.ndarray):
     """Decision values of the rest."""
     from sklearn.svm import SVC
 
     machine = SVC(C=10, kernel="precomputed", class_weight="balanced")
     machine.fit(kernel[np.ix_(rows, rows)], keep)
-    return machine.decision_function(kernel[np.ix_(rest, rows)])
+    return machine.decision_function(kernel[np.ix_(reap_idle, rows)])
 
 
 def heads(corpus: Corpus, official: bool, draws: int = 5, counts: tuple[int, ...] = COUNTS) -> None:
@@ -59,15 +59,15 @@ def heads(corpus: Corpus, official: bool, draws: int = 5, counts: tuple[int, ...
     for task, (keep, eligible) in enumerate(tasks.values()):
         for place, count in enumerate(counts):
             for seed in range(draws):
-                rows, rest = draw(keep, eligible, count, seed)
-                truth, prior = keep[rest], keep[rows].mean()
+                rows, reap_idle = draw(keep, eligible, count, seed)
+                truth, prior = keep[reap_idle], keep[rows].mean()
                 known[place] -= prior * np.log(prior) + (1 - prior) * np.log(1 - prior)
                 # log loss on a rest that has the labels' share of keeps, as in a real library
                 weight = np.where(truth, prior / truth.mean(), (1 - prior) / (1 - truth.mean()))
                 head = KernelRecipe().fit(corpus.examples(rows, keep[rows])).head
-                score = head.score(corpus.embeddings[rest], corpus.extras[rest]).score
+                score = head.score(corpus.embeddings[reap_idle], corpus.extras[reap_idle]).score
                 loss = float(np.mean(weight * losses(score, truth)))
-                plain = svm_scores(kernel, rows, keep[rows], rest)
+                plain = svm_scores(kernel, rows, keep[rows], reap_idle)
                 for number, (values, surprise) in enumerate(((plain, np.nan), (score, loss))):
                     ranking = Ranking(values, truth)
                     measured = (ranking.auc(), ranking.average_precision(), surprise)
@@ -103,12 +103,14 @@ def original(corpus: Corpus, draws: int = 1, counts: tuple[int, ...] = (300, 100
             for task, name in enumerate(OFFICIAL):
                 keep, eligible = tastes(scaled)[name]
                 for seed in range(draws):
-                    rows, rest = draw(keep, eligible, count, seed)
+                    rows, reap_idle = draw(keep, eligible, count, seed)
                     examples = scaled.examples(rows, keep[rows])
                     # one fold that holds all labels: nothing is trained for the held-out answers
                     whole = np.zeros(len(rows), np.int64)
-                    score = MlpRecipe().fit(examples, whole).head.score(scaled.embeddings[rest])
-                    found[task, place] += Ranking(score.score, keep[rest]).auc() / draws
+                    score = (
+                        MlpRecipe().fit(examples, whole).head.score(scaled.embeddings[reap_idle])
+                    )
+                    found[task, place] += Ranking(score.score, keep[reap_idle]).auc() / draws
                 auc = found[task, place].round(3)
                 print(width, scale, name, count, auc, file=sys.stderr, flush=True)
         rows = np.vstack([found, found.mean(axis=0)])
@@ -132,11 +134,13 @@ def imbalance(corpus: Corpus, draws: int = 1) -> None:
         for keep, eligible in tastes(corpus).values():
             for place, count in enumerate(counts):
                 for seed in range(draws):
-                    rows, rest = draw(keep, eligible, count, seed, share)
+                    rows, reap_idle = draw(keep, eligible, count, seed, share)
                     head = KernelRecipe().fit(corpus.examples(rows, keep[rows])).head
-                    score = head.score(corpus.embeddings[rest], corpus.extras[rest]).score
-                    plain = svm_scores(kernel, rows, keep[rows], rest)
-                    found[:, place] += [Ranking(one, keep[rest]).auc() for one in (plain, score)]
+                    score = head.score(corpus.embeddings[reap_idle], corpus.extras[reap_idle]).score
+                    plain = svm_scores(kernel, rows, keep[rows], reap_idle)
+                    found[:, place] += [
+                        Ranking(one, keep[reap_idle]).auc() for one in (plain, score)
+                    ]
         found /= draws * len(tastes(corpus))
         _table(f"AUC, share of keeps {share:.2f}", counts, ("plain SVM", "head"), found)
 
@@ -156,12 +160,12 @@ def wrong(corpus: Corpus, draws: int = 1) -> None:
     for keep, eligible in tastes(corpus).values():
         for place, count in enumerate(counts):
             for seed in range(draws):
-                rows, rest = draw(keep, eligible, count, seed)
+                rows, reap_idle = draw(keep, eligible, count, seed)
                 examples, _ = _flipped(corpus.examples(rows, keep[rows]), seed)
                 head = KernelRecipe().fit(examples).head
-                score = head.score(corpus.embeddings[rest], corpus.extras[rest]).score
-                plain = svm_scores(kernel, rows, examples.keep, rest)
-                found[:, place] += [Ranking(one, keep[rest]).auc() for one in (plain, score)]
+                score = head.score(corpus.embeddings[reap_idle], corpus.extras[reap_idle]).score
+                plain = svm_scores(kernel, rows, examples.keep, reap_idle)
+                found[:, place] += [Ranking(one, keep[reap_idle]).auc() for one in (plain, score)]
     found /= draws * len(tastes(corpus))
     _table("AUC with 5 % wrong labels, all tastes", counts, ("plain SVM", "head"), found)
 
@@ -189,10 +193,10 @@ def choose_next(corpus: Corpus, rounds: int = 4, batch: int = 20, draws: int = 1
     features = corpus.features()
     for keep, eligible in tastes(corpus).values():
         for seed in range(draws):
-            start, rest = draw(keep, eligible, 20, seed)
+            start, reap_idle = draw(keep, eligible, 20, seed)
             # judged on a half that neither way may label
-            rest = np.random.default_rng(seed).permutation(rest)
-            judged, pool = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+            reap_idle = np.random.default_rng(seed).permutation(reap_idle)
+            judged, pool = reap_idle[: len(reap_idle) // 2], reap_idle[len(reap_idle) // 2 :]
             for way in range(2):
                 rows, left = start, pool
                 for turn in range(rounds + 1):

@@ -101,7 +101,7 @@ def _folder(start: int, tags: dict[int, tuple[int, int | bytes]], strip: bytes) 
     """A TIFF directory at `start`, and behind it what its tags and its one strip hold."""
     whole = dict(sorted((tags | {273: (4, 0), 279: (4, len(strip))}).items()))
     behind = start + 2 + 12 * len(whole) + 4
-    rest, folder = strip, struct.pack("<H", len(whole))
+    reap_idle, folder = strip, struct.pack("<H", len(whole))
     whole[273] = (4, behind)
     for tag, (form, value) in whole.items():
         if isinstance(value, int):
@@ -112,9 +112,9 @@ def _folder(start: int, tags: dict[int, tuple[int, int | bytes]], strip: bytes) 
         if len(value) <= 4:
             folder += value.ljust(4, b"\0")
         else:
-            folder += struct.pack("<I", behind + len(rest))
-            rest += value
-    return folder + bytes(4) + rest
+            folder += struct.pack("<I", behind + len(reap_idle))
+            reap_idle += value
+    return folder + bytes(4) + reap_idle
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:

@@ -105,7 +105,7 @@ class Engine:
         self.ctx.store.commit(lambda txn: records.set_setting(txn, "paused_until_ns", text))
         self.paused_until_ns = until_ns
         if self.paused:
-            self.order_scheduler.rest()
+            self.order_scheduler.drop_unasked()
         self.ctx.event_log.emit("paused" if self.paused else "resumed")
         self.ctx.changed()
 
@@ -148,7 +148,7 @@ class Engine:
         """When the rooms have something to do, in monotonic seconds."""
         now = time.monotonic()
         before = self.ctx.pool.alive
-        workers_end = self.ctx.pool.rest(now)
+        workers_end = self.ctx.pool.reap_idle(now)
         if self.ctx.pool.alive != before:
             self.ctx.changed()
         if self._retry_at > now:

@@ -131,7 +131,7 @@ class OrderScheduler:
             self.ctx.notes[ABOUT] = f"{error.message}; {error.remedy}"
         self.ctx.changed()
 
-    def rest(self) -> None:
+    def drop_unasked(self) -> None:
         """A pause begins: what nobody asked for is planned again after it."""
         self._drop(lambda job: job.order is not None)
 

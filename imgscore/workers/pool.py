@@ -28,7 +28,7 @@ from imgscore.workers.messages import (
     Task,
     take_answers,
 )
-from imgscore.workers.process import DEPTH, Held, NoWorkerError, Worker, WorkerSettings
+from imgscore.workers.process import DEPTH, Assignment, NoWorkerError, Worker, WorkerSettings
 
 FAILED_STARTS = 3
 # Bytes of answers at a time: what follows from them is done before more are read.
@@ -43,7 +43,7 @@ class Pool:
         self._size = size
         self._idle_seconds = idle_seconds
         self._workers: dict[int, Worker] = {}
-        self._heavy: deque[Held] = deque()
+        self._heavy: deque[Assignment] = deque()
         """files that wait for the one worker that may take much memory"""
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
@@ -51,8 +51,8 @@ class Pool:
     @property
     def busy(self) -> int:
         """How many tasks have no answer yet."""
-        held = {id(one): one for worker in self._workers.values() for one in worker.tasks}
-        return sum(not one.done for one in held.values()) + len(self._heavy)
+        assignment = {id(one): one for worker in self._workers.values() for one in worker.tasks}
+        return sum(not one.done for one in assignment.values()) + len(self._heavy)
 
     @property
     def alive(self) -> int:
@@ -70,7 +70,7 @@ class Pool:
 
     def tasks(self, pid: int) -> list[Task]:
         """What a worker holds, the task it is at first."""
-        return [held.task for held in self._workers[pid].tasks]
+        return [assignment.task for assignment in self._workers[pid].tasks]
 
     def _looking(self) -> list[Worker]:
         return [worker for worker in self._workers.values() if not worker.for_training]
@@ -82,10 +82,10 @@ class Pool:
 
     def submit(self, task: Task) -> bool:
         """Hand out a task; False when every worker is full. Training gets a worker of its own."""
-        return self._submit(Held(task))
+        return self._submit(Assignment(task))
 
-    def _submit(self, held: Held) -> bool:
-        task = held.task
+    def _submit(self, assignment: Assignment) -> bool:
+        task = assignment.task
         if isinstance(task, Plan):
             self._end_learned()
         training = not isinstance(task, OfOneFile)
@@ -97,7 +97,7 @@ class Pool:
         chosen = idle or min(free, key=lambda worker: len(worker.tasks), default=None)
         if chosen is None:
             return False
-        chosen.send(held)
+        chosen.send(assignment)
         return True
 
     def _end_learned(self) -> None:
@@ -125,7 +125,7 @@ class Pool:
 
         Raises ImgscoreError when workers cannot be started at all.
         """
-        self._lend()
+        self._steal()
         if wake is not None:
             self._selector.register(wake, selectors.EVENT_READ, None)
         try:
@@ -137,20 +137,20 @@ class Pool:
         for key, _ in events:
             if isinstance(key.data, Worker):
                 found += self._read(key.data)
-        return found + self._hand_on()
+        return found + self._escalate()
 
-    def _lend(self) -> None:
+    def _steal(self) -> None:
         """Give idle workers what waits behind others' long tasks: the first to answer counts."""
         for idle in self._looking():
             if idle.tasks or not idle.ready:
                 continue
-            others = (held for worker in self._looking() for held in worker.lendable())
-            held = next((one for one in others if not (one.heavy and idle.modest)), None)
-            if held is None:
+            others = (assignment for worker in self._looking() for assignment in worker.stealable())
+            assignment = next((one for one in others if not (one.heavy and idle.modest)), None)
+            if assignment is None:
                 return
-            idle.send(held)
+            idle.send(assignment)
 
-    def _hand_on(self) -> list[tuple[Task, Answer]]:
+    def _escalate(self) -> list[tuple[Task, Answer]]:
         """Give the worker that may take much memory what needs it; it is started where there is
         none. Returns what cannot be handed on now.
         """
@@ -160,7 +160,7 @@ class Pool:
                 able = able or self._start(for_training=False)
                 able.send(self._heavy.popleft())
         except NoWorkerError:
-            left = [(held.task, Crashed("")) for held in self._heavy]
+            left = [(assignment.task, Crashed("")) for assignment in self._heavy]
             self._heavy.clear()
             return [*left]
         return []
@@ -178,32 +178,32 @@ class Pool:
                 worker.ready, self._failed_starts = True, 0
                 worker.idle_since = time.monotonic()
             elif _ends_the_task(answer):
-                held = worker.tasks.popleft()
-                held.holders -= 1
+                assignment = worker.tasks.popleft()
+                assignment.holders -= 1
                 worker.idle_since = time.monotonic()
-                found += self._answered(held, answer)
+                found += self._answered(assignment, answer)
             elif not worker.tasks[0].done:
                 found.append((worker.tasks[0].task, answer))
         if not data:
-            found += self._bury(worker)
+            found += self._reap(worker)
         return found
 
-    def _answered(self, held: Held, answer: Answer) -> list[tuple[Task, Answer]]:
+    def _answered(self, assignment: Assignment, answer: Answer) -> list[tuple[Task, Answer]]:
         """What is said of a task, unless another worker has said it before."""
-        if held.done:
+        if assignment.done:
             return []
         if isinstance(answer, Heavy):
-            held.heavy = True
-            if not held.holders:
-                self._heavy.append(held)
+            assignment.heavy = True
+            if not assignment.holders:
+                self._heavy.append(assignment)
             return []
-        held.done = True
-        for worker in self._looking() if held.holders else ():
-            if held in worker.tasks:
-                worker.drop(held)
-        return [(held.task, answer)]
+        assignment.done = True
+        for worker in self._looking() if assignment.holders else ():
+            if assignment in worker.tasks:
+                worker.drop(assignment)
+        return [(assignment.task, answer)]
 
-    def _bury(self, worker: Worker) -> list[tuple[Task, Answer]]:
+    def _reap(self, worker: Worker) -> list[tuple[Task, Answer]]:
         """A worker has ended: blame the task it held, hand the others out again."""
         status = self._remove(worker)
         if not worker.ready:
@@ -213,25 +213,25 @@ class Pool:
                     f"a worker cannot be started (exit status {status})",
                     "its message stands above; see also: imgscore doctor",
                 )
-        for held in worker.tasks:
-            held.holders -= 1
+        for assignment in worker.tasks:
+            assignment.holders -= 1
         blamed: list[tuple[Task, Answer]] = []
         if worker.tasks and worker.ready:
             reason = _why(status, self.settings.file_seconds)
             blamed += self._answered(worker.tasks.popleft(), Crashed(reason))
-        for held in worker.tasks:
-            if held.done or held.holders:
+        for assignment in worker.tasks:
+            if assignment.done or assignment.holders:
                 continue
-            if held.heavy:
-                self._heavy.append(held)
-            elif not self._resubmit(held):
-                blamed += self._answered(held, Crashed(""))
+            if assignment.heavy:
+                self._heavy.append(assignment)
+            elif not self._resubmit(assignment):
+                blamed += self._answered(assignment, Crashed(""))
         return blamed
 
-    def _resubmit(self, held: Held) -> bool:
+    def _resubmit(self, assignment: Assignment) -> bool:
         """Hand a task out again; False where nobody can take it now."""
         try:
-            return self._submit(held)
+            return self._submit(assignment)
         except NoWorkerError:
             return False
 
@@ -245,7 +245,7 @@ class Pool:
         process.stdout.close()
         return process.wait()
 
-    def rest(self, now: float) -> float | None:
+    def reap_idle(self, now: float) -> float | None:
         """End workers that have been idle too long; returns when the next one will be, or None.
 
         A training worker ends as soon as it is done: what it read is worth more than its start.

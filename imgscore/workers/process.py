@@ -38,7 +38,7 @@ class WorkerSettings:
 
 
 @dataclass(eq=False)
-class Held:
+class Assignment:
     """A task that a worker holds, or two: what waits behind a long one is lent to an idle one."""
 
     task: Task
@@ -57,21 +57,21 @@ class Worker:
     for_training: bool
     modest: bool
     ready: bool = False
-    tasks: deque[Held] = field(default_factory=deque)
+    tasks: deque[Assignment] = field(default_factory=deque)
     buffer: bytearray = field(default_factory=bytearray)
     idle_since: float = 0.0
     _sent: int = 0
 
-    def send(self, held: Held) -> None:
+    def send(self, assignment: Assignment) -> None:
         """Give it a task."""
-        held.holders += 1
-        self.tasks.append(held)
+        assignment.holders += 1
+        self.tasks.append(assignment)
         self._sent += 1
-        self._write(held.task)
+        self._write(assignment.task)
 
-    def drop(self, held: Held) -> None:
+    def drop(self, assignment: Assignment) -> None:
         """It need not do this one: too late where that is under way."""
-        self._write(Drop(self._sent - len(self.tasks) + self.tasks.index(held)))
+        self._write(Drop(self._sent - len(self.tasks) + self.tasks.index(assignment)))
 
     def _write(self, message: Sent) -> None:
         assert self.process.stdin is not None
@@ -85,14 +85,16 @@ class Worker:
             return not self.tasks
         return len(self.tasks) < DEPTH
 
-    def lendable(self) -> list[Held]:
+    def stealable(self) -> list[Assignment]:
         """The files that it has not begun, and that nobody else has; the last first."""
         reader = list(self.tasks)[1 if self.ready else 0 :]
         reader.reverse()
         return [
-            held
-            for held in reader
-            if isinstance(held.task, IndexFile) and held.holders == 1 and not held.done
+            assignment
+            for assignment in reader
+            if isinstance(assignment.task, IndexFile)
+            and assignment.holders == 1
+            and not assignment.done
         ]
 
 

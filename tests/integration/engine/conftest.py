@@ -60,7 +60,7 @@ class InlinePool:
     def warm_up(self) -> None:
         self.warmed += 1
 
-    def rest(self, now: float) -> None:
+    def reap_idle(self, now: float) -> None:
         return None
 
     def close(self) -> None:

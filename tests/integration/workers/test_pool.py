@@ -69,7 +69,7 @@ def test_many_files_over_few_workers(pool: Pool, folder: Path) -> None:
     deadline = time.monotonic() + 60
     while pool.alive:
         assert time.monotonic() < deadline
-        pool.rest(time.monotonic())
+        pool.reap_idle(time.monotonic())
         pool.answers(0.1)
 
 
@@ -143,7 +143,7 @@ def test_too_few_labels_is_an_answer(pool: Pool, monkeypatch) -> None:
     # numpy's threads wait by spinning, and torch has its own
     told = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     assert b"OPENBLAS_NUM_THREADS=1" in told and b"OMP_NUM_THREADS=1" not in told
-    pool.rest(time.monotonic())
+    pool.reap_idle(time.monotonic())
     assert pool.alive == 0  # a training worker does not linger
 
 
@@ -201,7 +201,7 @@ def test_a_worker_that_is_warmed_up_loads_the_model_before_it_has_a_file(
     pool.warm_up()
     (worker,) = pool.pids()
     deadline = time.monotonic() + 60
-    while pool.rest(time.monotonic()) is None and pool.alive:
+    while pool.reap_idle(time.monotonic()) is None and pool.alive:
         assert time.monotonic() < deadline
         pool.answers(0.05)
     assert pool.alive and "onnxruntime" in Path(f"/proc/{worker}/maps").read_text()
