@@ -35,7 +35,7 @@ class BackupJob:
     def advance(self) -> None:
         """Hand out what is due; the worker that writes it may have other things to do first."""
         store, daemon = self.ctx.store, self.ctx.config.daemon
-        if not self._due or self.ctx.pool.thinking:
+        if not self._due or self.ctx.pool.trainer_busy:
             return
         if store.last_transaction() == self._saved:
             self._due = False

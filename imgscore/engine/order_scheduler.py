@@ -176,7 +176,7 @@ class OrderScheduler:
         return (
             job.parts is None
             and job.new_files is None
-            and (bool(job.run) or (self._plan_is_long() and self.ctx.pool.thinking))
+            and (bool(job.run) or (self._plan_is_long() and self.ctx.pool.trainer_busy))
         )
 
     def _plan_is_long(self) -> bool:

@@ -40,7 +40,7 @@ class Pruner:
         if found is not None:
             left = self.ctx.store.commit(lambda txn: retention.forget(txn, found, now_ns, SLICE))
             self._left = left if any(left) else None
-        elif self._due and not self.ctx.pool.thinking:
+        elif self._due and not self.ctx.pool.trainer_busy:
             thumbnails = os.fsencode(paths.report_folder() / "thumbnails")
             self._due = not self.ctx.pool.submit(Prune(thumbnails, MOST_BYTES))
 

@@ -152,7 +152,7 @@ class Trainer:
     def _busy(self) -> bool:
         """Whether the one training worker is at work, for us or for the orderer."""
         own = self._studying or any(one.training or one.scoring for one in self.tastes.values())
-        return own or self.ctx.pool.thinking
+        return own or self.ctx.pool.trainer_busy
 
     def next_time(self, now: float, *, may_train: bool) -> float | None:
         """When `advance` has something to do; None while the one training worker is at work."""

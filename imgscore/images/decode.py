@@ -36,7 +36,7 @@ from PIL import (
 from imgscore.errors import ImageError
 from imgscore.images import memory
 from imgscore.images import traits as facts
-from imgscore.images.memory import REMEDY_TOO_LARGE, HeavyImageError
+from imgscore.images.memory import REMEDY_TOO_LARGE, NeedsMemoryError
 from imgscore.images.pixels import working_pixels
 from imgscore.images.signature import HEIF, JPEG, RAW, format_of, is_cut_off
 from imgscore.images.traits import Exif, Traits
@@ -300,7 +300,7 @@ def _failure(data: bytes, error: Exception) -> ImageError:
         return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)
     # Decoders that run out of memory have many words for it, so here the verdict is another's.
     if isinstance(error, MemoryError) or (memory.is_modest() and not is_cut_off(data)):
-        return HeavyImageError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
+        return NeedsMemoryError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
     if is_cut_off(data) or "truncated" in reason.lower():
         return IncompleteImageError(f"incomplete: {reason}", REMEDY_INCOMPLETE)
     return ImageError(f"broken {format_of(data)}: {reason}", REMEDY_BROKEN)

@@ -18,7 +18,7 @@ LITTLE_BYTES = 64 << 20
 REMEDY_TOO_LARGE = "scale it down, or save it as a baseline JPEG"
 
 
-class HeavyImageError(ImageError):
+class NeedsMemoryError(ImageError):
     """The image needs more memory than this process may take; another may take more."""
 
 
@@ -61,7 +61,7 @@ def check(needed: int, what: str) -> None:
     if needed <= LITTLE_BYTES or limit == resource.RLIM_INFINITY:
         return
     if needed + SPARE_BYTES > limit - _taken():
-        raise HeavyImageError(
+        raise NeedsMemoryError(
             f"too large: {what} need {needed >> 20} MB to decode", REMEDY_TOO_LARGE
         )
 

@@ -19,7 +19,7 @@ class Context:
         embedder: str = "",
         *,
         use_filename: bool = False,
-        modest: int = 0,
+        low_memory: int = 0,
     ) -> None:
         """Raises ImgscoreError where `model` is not what it was when `embedder` was its id.
 
@@ -29,7 +29,7 @@ class Context:
         self.heads_folder = heads
         self.model = model
         self.device = device
-        self.modest = modest
+        self.low_memory = low_memory
         self.spec = registry.spec(model, use_filename=use_filename)
         if embedder and self.spec.id != embedder:
             raise ImgscoreError(f"the files of the model {model} have changed", "restart imgscored")

@@ -18,7 +18,7 @@ from imgscore.errors import ImageError, ImgscoreError, ModelError
 from imgscore.failpoints import step
 from imgscore.images import memory
 from imgscore.images.decode import decode
-from imgscore.images.memory import HeavyImageError
+from imgscore.images.memory import NeedsMemoryError
 from imgscore.store import head_inputs, name_vectors, records, vectors
 from imgscore.store.schema import Fingerprint
 from imgscore.workers.messages import FileIndexed, IndexFile, Moving, Unreadable
@@ -74,11 +74,11 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Moving | Unre
         picture = decode(data)
         embedding = embedder.embed([picture])[0]
     except ImageError as error:
-        if isinstance(error, HeavyImageError) and context.modest:
+        if isinstance(error, NeedsMemoryError) and context.low_memory:
             raise
         return FileIndexed(seen, digest, reason=error.message, remedy=error.remedy)
     except MemoryError:
-        if context.modest:
+        if context.low_memory:
             raise
         return FileIndexed(
             seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
@@ -128,7 +128,7 @@ def _embedder(context: Context) -> Embedder:
     key = (context.model, context.device)
     if key not in _embedders:
         try:
-            with memory.apart(context.modest):
+            with memory.apart(context.low_memory):
                 embedder = registry.load(
                     context.model, context.device, lambda note: context.notes.update(device=note)
                 )
@@ -159,7 +159,7 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
         return None
     if context.model not in _name_encoders:
         try:
-            with memory.apart(context.modest):
+            with memory.apart(context.low_memory):
                 encoder = uform_encoder(registry.uform_folder(context.model))
         except ImgscoreError as error:
             raise ModelError(error.message, error.remedy) from error

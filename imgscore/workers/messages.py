@@ -123,7 +123,7 @@ class ThumbnailMade(msgspec.Struct, tag=True, frozen=True):
     """The thumbnail is there."""
 
 
-class Heavy(msgspec.Struct, tag=True, frozen=True):
+class NeedsMemory(msgspec.Struct, tag=True, frozen=True):
     """The file needs more memory than this worker may take. Between it and the pool only."""
 
 
@@ -218,7 +218,7 @@ Answer = (
     | Moving
     | Unreadable
     | ThumbnailMade
-    | Heavy
+    | NeedsMemory
     | Dropped
     | Scored
     | Trained

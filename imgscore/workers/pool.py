@@ -17,7 +17,7 @@ from imgscore.workers import process
 from imgscore.workers.messages import (
     Answer,
     Crashed,
-    Heavy,
+    NeedsMemory,
     Noted,
     OfOneFile,
     Plan,
@@ -43,7 +43,7 @@ class Pool:
         self._size = size
         self._idle_seconds = idle_seconds
         self._workers: dict[int, Worker] = {}
-        self._heavy: deque[Assignment] = deque()
+        self._needs_memory: deque[Assignment] = deque()
         """files that wait for the one worker that may take much memory"""
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
@@ -52,7 +52,7 @@ class Pool:
     def busy(self) -> int:
         """How many tasks have no answer yet."""
         assignment = {id(one): one for worker in self._workers.values() for one in worker.tasks}
-        return sum(not one.done for one in assignment.values()) + len(self._heavy)
+        return sum(not one.done for one in assignment.values()) + len(self._needs_memory)
 
     @property
     def alive(self) -> int:
@@ -60,7 +60,7 @@ class Pool:
         return len(self._workers)
 
     @property
-    def thinking(self) -> bool:
+    def trainer_busy(self) -> bool:
         """Whether the one worker that looks at no files has something to do."""
         return any(worker.for_training and worker.tasks for worker in self._workers.values())
 
@@ -113,8 +113,8 @@ class Pool:
                 self._start(for_training=False)
 
     def _start(self, for_training: bool) -> Worker:
-        modest = not for_training and any(not worker.modest for worker in self._looking())
-        worker = process.start(self.settings, for_training=for_training, modest=modest)
+        low_memory = not for_training and any(not worker.low_memory for worker in self._looking())
+        worker = process.start(self.settings, for_training=for_training, low_memory=low_memory)
         self._workers[worker.process.pid] = worker
         assert worker.process.stdout is not None
         self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
@@ -145,7 +145,9 @@ class Pool:
             if idle.tasks or not idle.ready:
                 continue
             others = (assignment for worker in self._looking() for assignment in worker.stealable())
-            assignment = next((one for one in others if not (one.heavy and idle.modest)), None)
+            assignment = next(
+                (one for one in others if not (one.needs_memory and idle.low_memory)), None
+            )
             if assignment is None:
                 return
             idle.send(assignment)
@@ -154,14 +156,14 @@ class Pool:
         """Give the worker that may take much memory what needs it; it is started where there is
         none. Returns what cannot be handed on now.
         """
-        able = next((worker for worker in self._looking() if not worker.modest), None)
+        able = next((worker for worker in self._looking() if not worker.low_memory), None)
         try:
-            while self._heavy and (able is None or len(able.tasks) < DEPTH):
+            while self._needs_memory and (able is None or len(able.tasks) < DEPTH):
                 able = able or self._start(for_training=False)
-                able.send(self._heavy.popleft())
+                able.send(self._needs_memory.popleft())
         except NoWorkerError:
-            left = [(assignment.task, Crashed("")) for assignment in self._heavy]
-            self._heavy.clear()
+            left = [(assignment.task, Crashed("")) for assignment in self._needs_memory]
+            self._needs_memory.clear()
             return [*left]
         return []
 
@@ -192,10 +194,10 @@ class Pool:
         """What is said of a task, unless another worker has said it before."""
         if assignment.done:
             return []
-        if isinstance(answer, Heavy):
-            assignment.heavy = True
+        if isinstance(answer, NeedsMemory):
+            assignment.needs_memory = True
             if not assignment.holders:
-                self._heavy.append(assignment)
+                self._needs_memory.append(assignment)
             return []
         assignment.done = True
         for worker in self._looking() if assignment.holders else ():
@@ -222,8 +224,8 @@ class Pool:
         for assignment in worker.tasks:
             if assignment.done or assignment.holders:
                 continue
-            if assignment.heavy:
-                self._heavy.append(assignment)
+            if assignment.needs_memory:
+                self._needs_memory.append(assignment)
             elif not self._resubmit(assignment):
                 blamed += self._answered(assignment, Crashed(""))
         return blamed

@@ -16,7 +16,7 @@ DEPTH = 2
 # What a worker may take, and what images may where another worker may take more. One of 100
 # megapixels takes 0.4 GB as a PNG, 1.6 as a WebP: modest workers hand it on to that other one.
 MOST_BYTES = 3 * 2**30
-MODEST_BYTES = 3 * 2**27
+LOW_MEMORY_BYTES = 3 * 2**27
 
 
 class NoWorkerError(StoreError):
@@ -45,7 +45,7 @@ class Assignment:
     holders: int = 0
     done: bool = False
     """whether it has been answered"""
-    heavy: bool = False
+    needs_memory: bool = False
     """whether only the worker that may take much memory can do it"""
 
 
@@ -55,7 +55,7 @@ class Worker:
 
     process: "subprocess.Popen[bytes]"
     for_training: bool
-    modest: bool
+    low_memory: bool
     ready: bool = False
     tasks: deque[Assignment] = field(default_factory=deque)
     buffer: bytearray = field(default_factory=bytearray)
@@ -98,7 +98,7 @@ class Worker:
         ]
 
 
-def start(settings: WorkerSettings, *, for_training: bool, modest: bool) -> Worker:
+def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> Worker:
     """A new worker. Raises NoWorkerError."""
     # OpenBLAS's threads spin: where a CPU has other work, a training took twenty times as long.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
@@ -115,7 +115,7 @@ def start(settings: WorkerSettings, *, for_training: bool, modest: bool) -> Work
         "0" if for_training else str(MOST_BYTES),
         settings.embedder,
         "names" if settings.use_filename else "",
-        str(MODEST_BYTES if modest else 0),
+        str(LOW_MEMORY_BYTES if low_memory else 0),
     ]
     try:
         process = subprocess.Popen(
@@ -131,4 +131,4 @@ def start(settings: WorkerSettings, *, for_training: bool, modest: bool) -> Work
         ) from None
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
-    return Worker(process, for_training, modest)
+    return Worker(process, for_training, low_memory)

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from imgscore.errors import ImageError
-from imgscore.images.memory import HeavyImageError
+from imgscore.images.memory import NeedsMemoryError
 from imgscore.workers.index_file import MOST_BYTES
 from imgscore.workers.messages import Moving, ThumbnailMade, Unreadable
 
@@ -35,7 +35,7 @@ def make_thumbnail(task: MakeThumbnail) -> ThumbnailMade | Moving | Unreadable:
         return Moving()
     try:
         _save(data, task.file)
-    except HeavyImageError:
+    except NeedsMemoryError:
         raise
     except ImageError as error:
         return Unreadable(error.message, error.remedy)

@@ -16,7 +16,7 @@ from pathlib import Path
 from imgscore import failpoints, paths
 from imgscore.errors import ImgscoreError, ModelError
 from imgscore.images import memory
-from imgscore.images.memory import HeavyImageError
+from imgscore.images.memory import NeedsMemoryError
 from imgscore.store.store import Store
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import messages, precompile
@@ -85,9 +85,9 @@ def _attempt(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
             while context.notes:
                 yield messages.Noted(*context.notes.popitem())
             yield answer
-    except (HeavyImageError, MemoryError):
-        if context.modest:
-            yield messages.Heavy()
+    except (NeedsMemoryError, MemoryError):
+        if context.low_memory:
+            yield messages.NeedsMemory()
         else:
             yield messages.Refused("needs too much memory", "free some memory, then try again")
     except ModelError as error:
@@ -135,7 +135,7 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
 
 def main() -> None:
     """`python -m imgscore.workers.worker`, with what `Pool` passes on its command line."""
-    store, heads, model, device, file_seconds, most, embedder, names, modest = sys.argv[1:]
+    store, heads, model, device, file_seconds, most, embedder, names, low_memory = sys.argv[1:]
     failpoints.together_with(os.getppid())
     # What libraries print must not mix with the answers.
     answers = os.dup(1)
@@ -153,12 +153,12 @@ def main() -> None:
             device,
             embedder,
             use_filename=bool(names),
-            modest=int(modest),
+            low_memory=int(low_memory),
         )
     except ImgscoreError as error:
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we
-        memory.allow(context.modest)
+        memory.allow(context.low_memory)
         serve(context, int(file_seconds), looks=bool(int(most)))
     os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts
 

@@ -33,7 +33,7 @@ class InlinePool:
     """Stands in for the worker processes."""
 
     alive = busy = 0
-    thinking = False
+    trainer_busy = False
     warmed = 0
 
     def __init__(self, store: Store) -> None:

@@ -51,7 +51,7 @@ def written(engine: Engine) -> list[Path]:
     engine.backup_job.due()
     for _ in range(400):
         engine.step(0.05)
-        if not engine.ctx.pool.thinking:
+        if not engine.ctx.pool.trainer_busy:
             break
     return backups.kept(paths.backups_folder(), datetime.now(UTC))
 

@@ -23,7 +23,7 @@ from imgscore.workers.messages import (
     ThumbnailMade,
 )
 from imgscore.workers.pool import Pool
-from imgscore.workers.process import MODEST_BYTES, MOST_BYTES
+from imgscore.workers.process import LOW_MEMORY_BYTES, MOST_BYTES
 from tests.conftest import draw
 from tests.support.pools import real_pool
 
@@ -96,13 +96,13 @@ def warm(pool: Pool, folder: Path) -> tuple[int, int]:
         draw("text", number).save(path)
         assert pool.submit(IndexFile(os.fsencode(path), "default", ""))
     until(pool, lambda: not pool.busy)
-    able, modest = pool.pids()
-    return able, modest
+    able, low_memory = pool.pids()
+    return able, low_memory
 
 
 def test_huge_images_stall_nothing_and_memory_stays_bounded(pool: Pool, tmp_path: Path) -> None:
-    able, modest = warm(pool, tmp_path)
-    at_rest = peak_bytes(modest)
+    able, low_memory = warm(pool, tmp_path)
+    at_rest = peak_bytes(low_memory)
     huge = [huge_png(tmp_path / "huge.png", 100)]
     huge.append(huge[0] + b".copy.png")
     Path(os.fsdecode(huge[1])).write_bytes(Path(os.fsdecode(huge[0])).read_bytes() + b"another")
@@ -114,7 +114,7 @@ def test_huge_images_stall_nothing_and_memory_stays_bounded(pool: Pool, tmp_path
     assert order[-1] in huge  # two at once would have left nobody for the small ones
     assert peak_bytes(able) > at_rest + 90 * DECODED_MEGAPIXEL  # one of them at least
     assert peak_bytes(able) < at_rest + 150 * DECODED_MEGAPIXEL < MOST_BYTES
-    assert peak_bytes(modest) < at_rest + 32 * DECODED_MEGAPIXEL < MODEST_BYTES
+    assert peak_bytes(low_memory) < at_rest + 32 * DECODED_MEGAPIXEL < LOW_MEMORY_BYTES
 
 
 def test_what_waits_behind_a_long_one_is_lent_to_an_idle_worker(pool: Pool, tmp_path: Path) -> None:
@@ -132,20 +132,20 @@ def test_what_waits_behind_a_long_one_is_lent_to_an_idle_worker(pool: Pool, tmp_
 
 
 @pytest.fixture
-def heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+def needs_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Three images too large for workers that are more modest than usual."""
-    monkeypatch.setattr(process, "MODEST_BYTES", 100 << 20)
+    monkeypatch.setattr(process, "LOW_MEMORY_BYTES", 100 << 20)
     return [huge_png(tmp_path / f"{number}-heavy.png", 20 + number) for number in range(3)]
 
 
 def test_what_needs_much_memory_survives_the_worker_that_may_take_it(
-    pool: Pool, tmp_path: Path, heavy: list[bytes]
+    pool: Pool, tmp_path: Path, needs_memory: list[bytes]
 ) -> None:
-    able, modest = warm(pool, tmp_path)
+    able, low_memory = warm(pool, tmp_path)
     os.kill(able, signal.SIGSTOP)
-    for path in heavy[:2]:
+    for path in needs_memory[:2]:
         assert pool.submit(IndexFile(path, "default", ""))
-    assert not until(pool, lambda: not pool.tasks(modest))  # it hands its own on
+    assert not until(pool, lambda: not pool.tasks(low_memory))  # it hands its own on
     assert pool.busy == 2 and len(pool.tasks(able)) == 2
     os.kill(able, signal.SIGKILL)
     (_, lost), (_, done) = until(pool, lambda: not pool.busy)
@@ -154,7 +154,7 @@ def test_what_needs_much_memory_survives_the_worker_that_may_take_it(
 
 def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path) -> None:
     """A decoder that runs out of memory may say anything: HEIC's calls the file broken."""
-    able, modest = warm(pool, tmp_path)
+    able, low_memory = warm(pool, tmp_path)
     sound, other = small_pngs(tmp_path, 2)
     data = bytearray(Path(os.fsdecode(other)).read_bytes())
     data[len(data) // 2] ^= 255
@@ -163,7 +163,7 @@ def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path
     os.kill(able, signal.SIGSTOP)
     for path in (sound, broken):
         assert pool.submit(IndexFile(path, "default", ""))
-    assert not until(pool, lambda: not pool.tasks(modest) and len(pool.tasks(able)) == 2)
+    assert not until(pool, lambda: not pool.tasks(low_memory) and len(pool.tasks(able)) == 2)
     os.kill(able, signal.SIGCONT)
     (_, first), (task, second) = until(pool, lambda: not pool.busy)
     assert isinstance(first, FileIndexed) and not first.reason
@@ -172,11 +172,11 @@ def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path
 
 
 def test_a_thumbnail_of_what_needs_much_memory(
-    pool: Pool, tmp_path: Path, heavy: list[bytes]
+    pool: Pool, tmp_path: Path, needs_memory: list[bytes]
 ) -> None:
     warm(pool, tmp_path)
     tasks: list[OfOneFile] = []
-    for number, path in enumerate(heavy):
+    for number, path in enumerate(needs_memory):
         digest = hashlib.sha256(Path(os.fsdecode(path)).read_bytes()).digest()
         thumbnail = tmp_path / "heads" / f"{number}.webp"  # where workers may write
         tasks.append(MakeThumbnail(path, digest, os.fsencode(thumbnail)))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgscore.errors import ImageError
 from imgscore.images.decode import decode
-from imgscore.images.memory import HeavyImageError
+from imgscore.images.memory import NeedsMemoryError
 
 RAW_FILE = b"II*\0\x10\0\0\0CR\x02\0" + bytes(40)
 
@@ -109,7 +109,7 @@ def test_raw_that_needs_more_memory_is_not_broken(
 
     monkeypatch.setattr(stand_in, "postprocess", too_much)
     monkeypatch.setitem(sys.modules, "rawpy", stand_in)
-    with pytest.raises(HeavyImageError, match="memory"):
+    with pytest.raises(NeedsMemoryError, match="memory"):
         decode(RAW_FILE)
 
 
