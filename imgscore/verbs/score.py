@@ -22,10 +22,10 @@ from imgscore.workers.messages import (
     Answer,
     Crashed,
     FileIndexed,
-    Moving,
     Refused,
     Stuck,
     Unreadable,
+    Unstable,
 )
 
 
@@ -75,7 +75,7 @@ def why_not(answer: Answer | None) -> str | None:
     match answer:
         case FileIndexed(reason="") | None:
             return None
-        case Moving():
+        case Unstable():
             return "there is no such file, or it is changing: check the name, or try again"
         case FileIndexed(reason=reason, remedy=remedy):
             return f"{reason}: {remedy}" if remedy else reason

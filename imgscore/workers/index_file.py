@@ -21,7 +21,7 @@ from imgscore.images.decode import decode
 from imgscore.images.memory import NeedsMemoryError
 from imgscore.store import head_inputs, name_vectors, records, vectors
 from imgscore.store.schema import Fingerprint
-from imgscore.workers.messages import FileIndexed, IndexFile, Moving, Unreadable
+from imgscore.workers.messages import FileIndexed, IndexFile, Unreadable, Unstable
 
 if TYPE_CHECKING:
     from imgscore.embedders.base import Embedder
@@ -45,7 +45,7 @@ def prepare(context: Context) -> None:
         _embedder(context)
 
 
-def index_file(context: Context, task: IndexFile) -> FileIndexed | Moving | Unreadable:
+def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Unreadable:
     """Read, hash, decode, embed and score the file at `task.path`.
 
     Raises HeavyImageError or MemoryError where another worker may take more memory.
@@ -54,10 +54,10 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Moving | Unre
         seen, digest, data = _read(task.path)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return Moving()
+            return Unstable()
         return Unreadable(f"cannot be read: {error.strerror}", _remedy(error))
     if data is None:
-        return Moving()
+        return Unstable()
     step("after hash")
     if task.stored:
         with context.store.read() as txn:

@@ -108,7 +108,7 @@ class FileIndexed(msgspec.Struct, tag=True, frozen=True):
     """(key, vector) of the file's name, where the store lacks it"""
 
 
-class Moving(msgspec.Struct, tag=True, frozen=True):
+class Unstable(msgspec.Struct, tag=True, frozen=True):
     """The file changed while it was read, or is gone: look again when it holds still."""
 
 
@@ -215,7 +215,7 @@ class Crashed(msgspec.Struct, tag=True, frozen=True):
 Answer = (
     Ready
     | FileIndexed
-    | Moving
+    | Unstable
     | Unreadable
     | ThumbnailMade
     | NeedsMemory

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgscore.errors import ImageError
 from imgscore.images.memory import NeedsMemoryError
 from imgscore.workers.index_file import MOST_BYTES
-from imgscore.workers.messages import Moving, ThumbnailMade, Unreadable
+from imgscore.workers.messages import ThumbnailMade, Unreadable, Unstable
 
 if TYPE_CHECKING:
     from imgscore.workers.messages import MakeThumbnail
@@ -20,7 +20,7 @@ SIDE = 360
 QUALITY = 72
 
 
-def make_thumbnail(task: MakeThumbnail) -> ThumbnailMade | Moving | Unreadable:
+def make_thumbnail(task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable:
     """Decode the file as embedders see it, and save it small. Moving: it is another image now.
 
     Raises HeavyImageError where it needs more memory than this process may take.
@@ -29,10 +29,10 @@ def make_thumbnail(task: MakeThumbnail) -> ThumbnailMade | Moving | Unreadable:
         data = _read(task.path)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return Moving()
+            return Unstable()
         return Unreadable(f"cannot be read: {error.strerror}", "check the file")
     if hashlib.sha256(data).digest() != task.digest:
-        return Moving()
+        return Unstable()
     try:
         _save(data, task.file)
     except NeedsMemoryError:

@@ -22,7 +22,7 @@ from imgscore.store import records, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
 from imgscore.verbs.base import Result, drive, find
-from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Moving, Plan, Refused, Task
+from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Plan, Refused, Task, Unstable
 from imgscore.workers.worker import plan
 
 DAY = 86_400 * 10**9
@@ -72,7 +72,7 @@ def _answer(task: Task) -> Answer:
         return Refused("nothing is learned here", "")
     seen = look_at(task.path)
     if seen is None:
-        return Moving()
+        return Unstable()
     data = Path(os.fsdecode(task.path)).read_bytes()
     score = (_score(data, task.head), 0.0) if task.head else None
     return FileIndexed(seen, hashlib.sha256(data).digest(), score=score)

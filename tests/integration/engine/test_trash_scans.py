@@ -12,7 +12,7 @@ from imgscore.engine import trash
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import labels
-from imgscore.workers.messages import Answer, Crashed, IndexFile, Moving, Task
+from imgscore.workers.messages import Answer, Crashed, IndexFile, Task, Unstable
 from tests.integration.engine.conftest import World
 
 LONG_AGO = 1_400_000_000
@@ -72,7 +72,7 @@ def test_what_is_cut_short_while_the_look_goes_on_is_repeated(
     os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))  # a listing that stays
     with watched.engine() as engine:
         for number in range(1, 9):
-            answer_first(engine, f"{number}.jpg", Moving())
+            answer_first(engine, f"{number}.jpg", Unstable())
         watched.settle(engine)
         assert [label(engine, content) for content in contents] == ["trash"] * 8
 

@@ -14,12 +14,12 @@ from imgscore.workers.messages import (
     Crashed,
     FileIndexed,
     IndexFile,
-    Moving,
     Plan,
     Planned,
     Refused,
     Train,
     Unreadable,
+    Unstable,
 )
 from imgscore.workers.pool import NoWorkerError, Pool
 from tests.conftest import draw
@@ -82,7 +82,7 @@ def test_what_is_not_a_readable_file(pool: Pool, folder: Path) -> None:
     kinds = {os.path.split(path)[1]: answer for path, answer in found.items()}
     assert isinstance(kinds[b"pipe.png"], Unreadable)
     assert isinstance(kinds[b"link.png"], Unreadable)
-    assert isinstance(kinds[b"missing.png"], Moving)
+    assert isinstance(kinds[b"missing.png"], Unstable)
     empty = kinds[b"empty.png"]
     assert isinstance(empty, FileIndexed) and empty.reason == "empty file"
     assert isinstance(kinds[b"1.png"], FileIndexed)
