@@ -16,7 +16,7 @@ from distributed import get_worker
 
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
-from imgscore.workers.messages import Answer, Crashed, IndexFile, Noted, Stuck, frame
+from imgscore.workers.messages import Answer, Crashed, IndexFile, ModelUnavailable, Noted, frame
 from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
@@ -65,7 +65,7 @@ def embed(request: Job, paths: list[bytes]) -> bytes:
         with _borrowed(request) as pool:
             answers = _embed(pool, paths)
     except ImgscoreError as error:
-        return frame(Stuck(f"{get_worker().address}: {error.message}", error.remedy))
+        return frame(ModelUnavailable(f"{get_worker().address}: {error.message}", error.remedy))
     return b"".join(frame(answers[path]) for path in paths)
 
 
@@ -80,7 +80,7 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
             match answer:
                 case Noted():
                     pass
-                case Stuck(reason, remedy):
+                case ModelUnavailable(reason, remedy):
                     raise ImgscoreError(reason, remedy)
                 case Crashed(""):  # of another file
                     waiting.append(task.path)

@@ -21,7 +21,7 @@ from imgscore.reconcile.walk import Found, Unlisted, walk
 from imgscore.store.schema import Fingerprint
 from imgscore.verbs.base import Message, Progress, Result, Row, shown
 from imgscore.verbs.score import why_not
-from imgscore.workers.messages import Answer, FileIndexed, Stuck, take_answers
+from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable, take_answers
 
 Ask = Callable[[dict[str, Any]], Row]
 """The verb `embed`, carried out by whoever writes the store."""
@@ -166,7 +166,7 @@ class _Spread:
                 self._mend(future, one)
                 continue
             answers = take_answers(bytearray(result))
-            if isinstance(answers[0], Stuck):
+            if isinstance(answers[0], ModelUnavailable):
                 raise ImgscoreError(f"the worker {answers[0].reason}", answers[0].remedy)
             for (path, seen), answer in zip(one.files, answers, strict=True):
                 yield from self._count(path, answer)

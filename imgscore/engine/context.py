@@ -33,7 +33,7 @@ class EngineContext:
         self.version += 1
 
     @property
-    def stuck(self) -> str:
+    def unavailable(self) -> str:
         """Why the store takes nothing until later, so that all work waits; "" where it does."""
         return self.troubles.get("disk") or self.troubles.get("store", "")
 

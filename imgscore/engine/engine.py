@@ -26,11 +26,11 @@ from imgscore.workers.messages import (
     BackUp,
     IndexFile,
     MakeThumbnail,
+    ModelUnavailable,
     Noted,
     Plan,
     Prune,
     Rescore,
-    Stuck,
     Study,
     Task,
     Train,
@@ -214,7 +214,7 @@ class Engine:
             self._note(answer)
             return
         self.ctx.event_log.answered(task, answer)
-        if isinstance(answer, Stuck):
+        if isinstance(answer, ModelUnavailable):
             self._stumble(f"{answer.reason}; {answer.remedy}", "model")
         match task:
             case IndexFile():

@@ -25,8 +25,8 @@ from imgscore.workers.messages import (
     Crashed,
     FileIndexed,
     IndexFile,
+    ModelUnavailable,
     Refused,
-    Stuck,
     Unreadable,
 )
 from imgscore.workers.pool import NoWorkerError
@@ -283,7 +283,7 @@ class Indexer:
                 self._found.append((task, answer))
                 self.indexed += 1
                 logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
-            case Stuck():
+            case ModelUnavailable():
                 if self.ctx.watches.locate(task.path) is not None:
                     self._queue.add(task.path, self._urgency(task.path))
             case _ if self.ctx.watches.locate(task.path) is None:

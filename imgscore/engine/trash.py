@@ -25,7 +25,7 @@ from imgscore.store import labels, sightings, trashed_files
 from imgscore.store.schema import Fingerprint, Label, LabelEvent, TrashedFile, path_key
 from imgscore.store.store import Txn
 from imgscore.watches import Place, within
-from imgscore.workers.messages import Crashed, FileIndexed, Stuck, Unstable
+from imgscore.workers.messages import Crashed, FileIndexed, ModelUnavailable, Unstable
 
 if TYPE_CHECKING:
     from imgscore.engine.indexer import Ticket
@@ -144,7 +144,7 @@ class TrashMonitor:
             match ticket.answer:
                 case FileIndexed(seen, digest):
                     self._found.append((one._replace(seen=seen), digest))
-                case Unstable() | Stuck() | Crashed(""):
+                case Unstable() | ModelUnavailable() | Crashed(""):
                     self._look_again()
                 case _:
                     self._failed[one.path] = one.seen

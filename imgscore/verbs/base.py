@@ -84,10 +84,10 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
 
 def a_step(engine: Engine) -> Steps:
     """Let the work go on. Raises StoreError where the store takes nothing, as on a full disk."""
-    if engine.ctx.stuck:
+    if engine.ctx.unavailable:
         engine.retry()  # it may have been mended since
         yield None
-        if trouble := engine.ctx.stuck:
+        if trouble := engine.ctx.unavailable:
             raise StoreError(trouble, "try again then")
         return
     yield None

@@ -22,8 +22,8 @@ from imgscore.workers.messages import (
     Answer,
     Crashed,
     FileIndexed,
+    ModelUnavailable,
     Refused,
-    Stuck,
     Unreadable,
     Unstable,
 )
@@ -79,7 +79,9 @@ def why_not(answer: Answer | None) -> str | None:
             return "there is no such file, or it is changing: check the name, or try again"
         case FileIndexed(reason=reason, remedy=remedy):
             return f"{reason}: {remedy}" if remedy else reason
-        case Unreadable(reason, remedy) | Refused(reason, remedy) | Stuck(reason, remedy):
+        case (
+            Unreadable(reason, remedy) | Refused(reason, remedy) | ModelUnavailable(reason, remedy)
+        ):
             return f"{reason}: {remedy}" if remedy else reason
         case Crashed(reason):
             return reason or "the worker ended; try again"

@@ -199,7 +199,7 @@ class Noted(msgspec.Struct, tag=True, frozen=True):
     text: str
 
 
-class Stuck(msgspec.Struct, tag=True, frozen=True):
+class ModelUnavailable(msgspec.Struct, tag=True, frozen=True):
     """The task could not be done for want of the model; no file is to blame."""
 
     reason: str
@@ -228,7 +228,7 @@ Answer = (
     | Pruned
     | Refused
     | Noted
-    | Stuck
+    | ModelUnavailable
     | Crashed
 )
 

@@ -91,7 +91,7 @@ def _attempt(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
         else:
             yield messages.Refused("needs too much memory", "free some memory, then try again")
     except ModelError as error:
-        yield messages.Stuck(_sendable(error.message), _sendable(error.remedy))
+        yield messages.ModelUnavailable(_sendable(error.message), _sendable(error.remedy))
     except ImgscoreError as error:
         reason, remedy = _sendable(error.message), _sendable(error.remedy)
         yield messages.Refused(reason, remedy, error.exit_code)
