@@ -16,7 +16,7 @@ from distributed import get_worker
 
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
-from imgscore.workers.messages import Answer, Crashed, IndexFile, ModelUnavailable, Noted, frame
+from imgscore.workers.messages import Answer, Crashed, IndexFile, ModelUnavailable, Notice, frame
 from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
@@ -78,7 +78,7 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
         for task, answer in pool.answers(None):
             assert isinstance(task, IndexFile)
             match answer:
-                case Noted():
+                case Notice():
                     pass
                 case ModelUnavailable(reason, remedy):
                     raise ImgscoreError(reason, remedy)

@@ -27,7 +27,7 @@ from imgscore.workers.messages import (
     IndexFile,
     MakeThumbnail,
     ModelUnavailable,
-    Noted,
+    Notice,
     Plan,
     Prune,
     Rescore,
@@ -210,7 +210,7 @@ class Engine:
 
     def _take(self, task: Task, answer: Answer) -> None:
         self.ctx.changed()
-        if isinstance(answer, Noted):
+        if isinstance(answer, Notice):
             self._note(answer)
             return
         self.ctx.event_log.answered(task, answer)
@@ -245,7 +245,7 @@ class Engine:
             case Study() | MakeThumbnail() | Plan() | BackUp() | Prune():
                 pass  # they write nothing into the store, or see to it themselves
 
-    def _note(self, note: Noted) -> None:
+    def _note(self, note: Notice) -> None:
         """Every worker finds the same out; the user hears it once."""
         if self.ctx.notes.get(note.about) != note.text:
             self.ctx.notes[note.about] = note.text

@@ -192,7 +192,7 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
     exit_code: int = 1
 
 
-class Noted(msgspec.Struct, tag=True, frozen=True):
+class Notice(msgspec.Struct, tag=True, frozen=True):
     """Before an answer: what the user should know of the machine, such as a missing device."""
 
     about: str
@@ -227,7 +227,7 @@ Answer = (
     | BackedUp
     | Pruned
     | Refused
-    | Noted
+    | Notice
     | ModelUnavailable
     | Crashed
 )

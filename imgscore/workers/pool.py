@@ -18,7 +18,7 @@ from imgscore.workers.messages import (
     Answer,
     Crashed,
     NeedsMemory,
-    Noted,
+    Notice,
     OfOneFile,
     Plan,
     Planned,
@@ -290,7 +290,7 @@ class Pool:
 def _ends_the_task(answer: Answer) -> bool:
     """Whether this is all that there is to a task; long answers come in parts."""
     match answer:
-        case Noted():
+        case Notice():
             return False
         case Scored(last=last) | Studied(last=last) | Planned(last=last):
             return last

@@ -83,7 +83,7 @@ def _attempt(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
     try:
         for answer in _answers(context, task):
             while context.notes:
-                yield messages.Noted(*context.notes.popitem())
+                yield messages.Notice(*context.notes.popitem())
             yield answer
     except (NeedsMemoryError, MemoryError):
         if context.low_memory:
