@@ -78,14 +78,14 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
     file: bytes
 
 
-class Drop(msgspec.Struct, tag=True, frozen=True):
+class Cancel(msgspec.Struct, tag=True, frozen=True):
     """Another worker has done the task `number`, counted from 0 as they were sent to this one."""
 
     number: int
 
 
 Task = IndexFile | Rescore | Train | Study | Plan | BackUp | Prune | MakeThumbnail
-Sent = Task | Drop
+Sent = Task | Cancel
 OfOneFile = IndexFile | MakeThumbnail
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
@@ -127,7 +127,7 @@ class NeedsMemory(msgspec.Struct, tag=True, frozen=True):
     """The file needs more memory than this worker may take. Between it and the pool only."""
 
 
-class Dropped(msgspec.Struct, tag=True, frozen=True):
+class Cancelled(msgspec.Struct, tag=True, frozen=True):
     """The task was left out, as the pool wished. Between the worker and the pool only."""
 
 
@@ -219,7 +219,7 @@ Answer = (
     | Unreadable
     | ThumbnailMade
     | NeedsMemory
-    | Dropped
+    | Cancelled
     | Scored
     | Trained
     | Studied

@@ -202,7 +202,7 @@ class Pool:
         assignment.done = True
         for worker in self._looking() if assignment.holders else ():
             if assignment in worker.tasks:
-                worker.drop(assignment)
+                worker.cancel(assignment)
         return [(assignment.task, answer)]
 
     def _reap(self, worker: Worker) -> list[tuple[Task, Answer]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgscore.errors import StoreError
-from imgscore.workers.messages import Drop, IndexFile, OfOneFile, Sent, Task, frame
+from imgscore.workers.messages import Cancel, IndexFile, OfOneFile, Sent, Task, frame
 
 # A worker gets its next file before it has answered the last, so that it never waits for us.
 DEPTH = 2
@@ -69,9 +69,9 @@ class Worker:
         self._sent += 1
         self._write(assignment.task)
 
-    def drop(self, assignment: Assignment) -> None:
+    def cancel(self, assignment: Assignment) -> None:
         """It need not do this one: too late where that is under way."""
-        self._write(Drop(self._sent - len(self.tasks) + self.tasks.index(assignment)))
+        self._write(Cancel(self._sent - len(self.tasks) + self.tasks.index(assignment)))
 
     def _write(self, message: Sent) -> None:
         assert self.process.stdin is not None

@@ -7,7 +7,7 @@ import os
 import select
 from collections import deque
 
-from imgscore.workers.messages import Drop, Sent, take_sent
+from imgscore.workers.messages import Cancel, Sent, take_sent
 
 _MOST_READ = 1 << 16
 
@@ -37,7 +37,7 @@ class TaskReader:
         data = os.read(self._descriptor, _MOST_READ)
         self._buffer += data
         for message in take_sent(self._buffer):
-            if not isinstance(message, Drop):
+            if not isinstance(message, Cancel):
                 self._tasks.append(message)
             elif message.number >= self._given:  # else it is done here as well, or under way
                 self._tasks[message.number - self._given] = message

@@ -29,8 +29,8 @@ PART = 512
 
 def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:
     match task:
-        case messages.Drop():
-            yield messages.Dropped()
+        case messages.Cancel():
+            yield messages.Cancelled()
         case messages.IndexFile():
             from imgscore.workers.index_file import index_file
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imgscore.workers.messages import Drop, IndexFile, Sent, frame
+from imgscore.workers.messages import Cancel, IndexFile, Sent, frame
 from imgscore.workers.task_reader import TaskReader
 
 ONE, TWO, THREE = (IndexFile(path, "default", "") for path in (b"/1", b"/2", b"/3"))
@@ -44,8 +44,8 @@ def test_what_another_has_done_is_left_out(pipe: tuple[int, int]) -> None:
     reader = TaskReader(pipe[0])
     send(pipe[1], ONE, TWO)
     assert reader.next() == ONE
-    send(pipe[1], THREE, Drop(1))
-    assert [reader.next(), reader.next()] == [Drop(1), THREE]
+    send(pipe[1], THREE, Cancel(1))
+    assert [reader.next(), reader.next()] == [Cancel(1), THREE]
     os.close(pipe[1])
 
 
@@ -53,6 +53,6 @@ def test_too_late_to_leave_out(pipe: tuple[int, int]) -> None:
     reader = TaskReader(pipe[0])
     send(pipe[1], ONE)
     assert reader.next() == ONE
-    send(pipe[1], Drop(0), TWO)
+    send(pipe[1], Cancel(0), TWO)
     assert reader.next() == TWO
     os.close(pipe[1])
