@@ -22,7 +22,7 @@ from jeepney.wrappers import DBusErrorResponse
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 # A timeout is an OSError; what is no D-Bus message makes jeepney raise the others.
-TROUBLES = (OSError, ValueError, LookupError, struct.error)
+PROBLEMS = (OSError, ValueError, LookupError, struct.error)
 
 
 class BusError(Exception):
@@ -63,13 +63,13 @@ class Bus:
             self._greeted().recv_until_filtered(queue, timeout=timeout)
         except TimeoutError:
             return
-        except TROUBLES as error:
+        except PROBLEMS as error:
             raise BusError(repr(error)) from None
 
     def _ask(self, message: Message) -> Any:
         try:
             answer = self._greeted().send_and_get_reply(message, timeout=ANSWER_SECONDS)
-        except TROUBLES as error:
+        except PROBLEMS as error:
             raise BusError(repr(error)) from None
         if answer.header.message_type == MessageType.error:
             raise BusError(str(answer.header.fields.get(HeaderFields.error_name)))

@@ -47,7 +47,7 @@ class Loop:
         self._notifications = notifications
         self._calls: list[tuple[Call, Steps]] = []
         self._published = (-1, -1)
-        self._config_trouble = ""
+        self._config_problem = ""
         self._saving = ""
         self._publish_at = 0.0
         silence = engine.ctx.config.daemon.file_seconds + GRACE_SECONDS
@@ -123,7 +123,7 @@ class Loop:
             _check_config()
         except ImgscoreError as error:
             logger.error("%s; %s", error.message, error.remedy)
-            self._config_trouble = f"{error.message}; {error.remedy}"
+            self._config_problem = f"{error.message}; {error.remedy}"
             self._engine.ctx.changed()
             for call in self._mailbox.asked_for_reload():
                 _answer(call, error)
@@ -213,19 +213,19 @@ class Loop:
             f"{root.decode(errors='replace')}: polled: {why}"
             for root, why in self._watcher.polled.items()
         ]
-        if self._config_trouble:
-            self.snapshot["troubles"].append(self._config_trouble)
+        if self._config_problem:
+            self.snapshot["troubles"].append(self._config_problem)
         notify(STATUS=summary(self.snapshot))
         if self._notifications is not None:
-            self._notifications.look(self.snapshot, self._troubles())
+            self._notifications.look(self.snapshot, self._problems())
 
-    def _troubles(self) -> dict[str, str]:
+    def _problems(self) -> dict[str, str]:
         """What is wrong now, and not with a file or a folder, by subject."""
-        found = dict(self._engine.ctx.troubles)
+        found = dict(self._engine.ctx.problems)
         for taste, state in self._engine.trainer.tastes.items():
-            if state.trouble:
-                found[f"training {taste}"] = state.trouble
-        return found | ({"config": self._config_trouble} if self._config_trouble else {})
+            if state.problem:
+                found[f"training {taste}"] = state.problem
+        return found | ({"config": self._config_problem} if self._config_problem else {})
 
 
 def _unexpected(verb: str, error: Exception) -> ImgscoreError:
@@ -259,7 +259,7 @@ def summary(snapshot: dict[str, Any]) -> str:
         f"{snapshot['state']}: {files} images, {pending} pending"
         + (f", waiting: {snapshot['waiting']}" if snapshot["waiting"] else "")
         + (f", {failed} failed" if failed else "")
-        + "".join(f"; {trouble}" for trouble in snapshot["troubles"])
+        + "".join(f"; {problem}" for problem in snapshot["troubles"])
     )
 
 

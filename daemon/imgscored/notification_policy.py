@@ -25,7 +25,7 @@ class Notice(NamedTuple):
 class Moment(NamedTuple):
     """What there is to know at one time."""
 
-    troubles: Mapping[str, str]
+    problems: Mapping[str, str]
     """what is wrong with the machine or the config, by subject"""
     missing: Sequence[str] = ()
     """inboxes that are not there"""
@@ -58,7 +58,7 @@ class Notices:
         """What is to be said now."""
         if self.level == "off":
             return []
-        wrong = [_trouble(subject, text) for subject, text in moment.troubles.items()]
+        wrong = [_problem(subject, text) for subject, text in moment.problems.items()]
         wrong += [_missing(inbox) for inbox in moment.missing]
         found = [one for one in wrong if one.subject not in self._up]
         self._up = {one.subject for one in wrong}
@@ -101,7 +101,7 @@ class Notices:
         return [Notice("learned", "imgscore has learned", f"from {labels} labels: {moved}")]
 
 
-def _trouble(subject: str, text: str) -> Notice:
+def _problem(subject: str, text: str) -> Notice:
     title = "imgscore waits: the disk is nearly full" if subject == "disk" else "imgscore is stuck"
     return Notice(subject, title, text, urgent=True)
 

@@ -44,12 +44,12 @@ class Notifications:
         self._numbers: dict[str, int] = {}
         """subject → the server's number of the notification that is up"""
 
-    def look(self, status: Row, troubles: Mapping[str, str]) -> None:
+    def look(self, status: Row, problems: Mapping[str, str]) -> None:
         """A new status, and its troubles by subject: tell what is worth it. Never waits."""
         self._told, events = self._event_log.since(self._told)
         watches = status["watches"]
         moment = Moment(
-            troubles,
+            problems,
             [watch["inbox"] for watch in watches if watch["state"] == "offline"],
             status["failed"],
             events,

@@ -34,7 +34,7 @@ class Job(msgspec.Struct, frozen=True):
     file_seconds: int
 
 
-def trouble(request: Job) -> tuple[str, str] | None:
+def problem(request: Job) -> tuple[str, str] | None:
     """(what, remedy) where this machine cannot do the job as the others do it."""
     try:
         found = registry.spec(request.model).images
@@ -59,7 +59,7 @@ def embed(request: Job, paths: list[bytes]) -> bytes:
     `tasks.take_answers` undoes the framing.
     """
     try:
-        found = trouble(request)
+        found = problem(request)
         if found is not None:
             raise ImgscoreError(*found)
         with _borrowed(request) as pool:

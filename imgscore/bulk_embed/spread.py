@@ -64,7 +64,7 @@ def _check(client: Client, request: Job) -> None:
             "the scheduler has no workers",
             f"start some: dask worker {client.scheduler_info()['address']}",
         ) from None
-    for worker, found in client.run(job.trouble, request, on_error="return").items():
+    for worker, found in client.run(job.problem, request, on_error="return").items():
         if isinstance(found, BaseException):
             raise _not_ours(f"{worker}: {found!r}")
         if found is not None:

@@ -68,7 +68,7 @@ def line(row: Row, pace: Pace) -> str:
         parts.append(f"waiting: {row['waiting']}")
     if row["failed"]:
         parts.append(f"{len(row['failed'])} failed")
-    parts += [f"attention: {printable(trouble)}" for trouble in row["troubles"]]
+    parts += [f"attention: {printable(problem)}" for problem in row["troubles"]]
     return f"{time.strftime('%H:%M:%S')}  {', '.join(parts)}"
 
 
@@ -147,7 +147,7 @@ def _short(event: Row, row: Row) -> Row:
 def _attention(row: Row) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(remark) for remark in remarks(row)]
     lines += [
-        Text(f"attention: {printable(trouble)}", style="yellow") for trouble in row["troubles"]
+        Text(f"attention: {printable(problem)}", style="yellow") for problem in row["troubles"]
     ]
     failed = row["failed"]
     lines += [

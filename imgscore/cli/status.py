@@ -108,7 +108,7 @@ def describe(row: Row) -> str:
         lines.append("nothing is watched yet; begin with: imgscore init INBOX")
     if row["hint"]:
         lines.append(row["hint"])
-    lines += [f"attention: {printable(trouble)}" for trouble in row["troubles"]]
+    lines += [f"attention: {printable(problem)}" for problem in row["troubles"]]
     failed = row["failed"]
     for one in failed[:MOST_FAILED]:
         remedy = f" ({printable(one['remedy'])})" if one["remedy"] else ""

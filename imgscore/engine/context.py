@@ -23,7 +23,7 @@ class EngineContext:
     embedder: Spec
     pool: Pool
     event_log: EventLog
-    troubles: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     """what the user should know of the machine, by subject; said once"""
     version: int = 0
@@ -35,7 +35,7 @@ class EngineContext:
     @property
     def unavailable(self) -> str:
         """Why the store takes nothing until later, so that all work waits; "" where it does."""
-        return self.troubles.get("disk") or self.troubles.get("store", "")
+        return self.problems.get("disk") or self.problems.get("store", "")
 
     @property
     def shortage(self) -> str:

@@ -130,7 +130,7 @@ class Engine:
             try:
                 self._advance(now)
             except (StoreError, OSError) as error:
-                self._stumble(_said(error), "store")
+                self._back_off(_said(error), "store")
                 self.indexer.hint_all()  # what was under way is found again
             if self._state != before or self._retry_at > now:
                 return  # whoever follows, or waits for the end of it, wants to know at once
@@ -141,7 +141,7 @@ class Engine:
             try:
                 self._take(task, answer)
             except (StoreError, OSError) as error:
-                self._stumble(_said(error), "store")
+                self._back_off(_said(error), "store")
                 self._take_again(task)
 
     def _next_times(self) -> list[float | None]:
@@ -176,11 +176,11 @@ class Engine:
     def _advance(self, now: float) -> None:
         """One pass through the rooms, in the order of the flow."""
         if self.indexer.pending and (shortage := self.ctx.shortage):
-            self._stumble(f"{shortage}; free some", "disk")
+            self._back_off(f"{shortage}; free some", "disk")
             return
         saving = bool(self.saving)
         follows = self.indexer.advance(now, asked_only=self.paused, saving=saving)
-        self.ctx.troubles.clear()
+        self.ctx.problems.clear()
         for inbox, paths in follows.new_files.items():
             self.order_scheduler.add_files(inbox, paths)
         for taste in follows.relearn:
@@ -200,11 +200,11 @@ class Engine:
         if self.idle and not self.paused:
             self.pruner.advance()
 
-    def _stumble(self, trouble: str, about: str) -> None:
+    def _back_off(self, problem: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""
-        if self.ctx.troubles.get(about) != trouble:
-            self.ctx.event_log.emit("trouble", reason=trouble)
-        self.ctx.troubles[about] = trouble
+        if self.ctx.problems.get(about) != problem:
+            self.ctx.event_log.emit("trouble", reason=problem)
+        self.ctx.problems[about] = problem
         self._retry_at = time.monotonic() + RETRY_SECONDS
         self.ctx.changed()
 
@@ -215,7 +215,7 @@ class Engine:
             return
         self.ctx.event_log.answered(task, answer)
         if isinstance(answer, ModelUnavailable):
-            self._stumble(f"{answer.reason}; {answer.remedy}", "model")
+            self._back_off(f"{answer.reason}; {answer.remedy}", "model")
         match task:
             case IndexFile():
                 self.indexer.take(task, answer)

@@ -203,12 +203,12 @@ class OrderScheduler:
             try:
                 self._go_on(job)
             except (StoreError, OSError) as error:
-                self._stumble(job, error)
+                self._back_off(job, error)
 
     def _head(self, watch: Watch) -> str:
         return self.ctx.ordering_head(watch.taste)
 
-    def _stumble(self, job: OrderJob, error: StoreError | OSError) -> None:
+    def _back_off(self, job: OrderJob, error: StoreError | OSError) -> None:
         """The store cannot take it, as on a full disk: it stays due; who asked for it is told."""
         if isinstance(error, OSError):  # a want of descriptors, most likely
             error = StoreError(str(error), "end other programs, or raise limits")
@@ -300,7 +300,7 @@ class OrderScheduler:
                 try:
                     self._take_part(job, task, touches, ties)
                 except (StoreError, OSError) as error:
-                    self._stumble(job, error)
+                    self._back_off(job, error)
                     return
                 if last:
                     job.timeline = Timeline.unpacked(timeline) if timeline else None

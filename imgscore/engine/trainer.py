@@ -48,7 +48,7 @@ class TasteState:
     unscored: bool = False
     foreign: bool = False
     """its head is of another embedder"""
-    trouble: str = ""
+    problem: str = ""
 
     @property
     def missing(self) -> str:
@@ -228,18 +228,18 @@ class Trainer:
         state.training = False
         match answer:
             case Trained(record):
-                state.trouble = ""
+                state.problem = ""
                 before = self.ctx.head(task.taste)
                 self.ctx.store.commit(lambda txn: records.record_head(txn, record))
                 if record.accepted:
                     self._retire(task.taste, before)
                 self._forget_old_heads(task.taste)
             case Refused(reason, remedy):
-                state.trouble = f"{reason}; {remedy}"
+                state.problem = f"{reason}; {remedy}"
             case Crashed(""):  # it was ended from outside
                 state.due = time.monotonic()
             case Crashed(reason):
-                state.trouble = f"training {reason}"
+                state.problem = f"training {reason}"
             case _:
                 pass
 
@@ -283,7 +283,7 @@ class Trainer:
                 )
                 return last
             case Refused(reason, remedy):
-                state.trouble = f"{reason}; {remedy}"
+                state.problem = f"{reason}; {remedy}"
             case _:
                 state.unscored = True
         state.scoring = False

@@ -75,9 +75,9 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
     for message in steps:
         if message is None:
             engine.step(0.25)
-            for about, trouble in engine.ctx.troubles.items():
+            for about, problem in engine.ctx.problems.items():
                 kind = StoreError if about in ("store", "disk") else ImgscoreError
-                raise kind(trouble, "try again then")
+                raise kind(problem, "try again then")
         else:
             yield message
 
@@ -87,8 +87,8 @@ def a_step(engine: Engine) -> Steps:
     if engine.ctx.unavailable:
         engine.retry()  # it may have been mended since
         yield None
-        if trouble := engine.ctx.unavailable:
-            raise StoreError(trouble, "try again then")
+        if problem := engine.ctx.unavailable:
+            raise StoreError(problem, "try again then")
         return
     yield None
 

@@ -77,9 +77,9 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         "waiting": engine.saving or None,
         "paused_until_ns": engine.paused_until_ns if engine.paused else None,
         "troubles": [
-            *ctx.troubles.values(),
+            *ctx.problems.values(),
             *ctx.notes.values(),
-            *(one.trouble for one in tastes.values() if one.trouble),
+            *(one.problem for one in tastes.values() if one.problem),
         ],
     }
 

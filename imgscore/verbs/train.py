@@ -33,7 +33,7 @@ def run(engine: Engine, request: Request) -> Steps:
     for taste in tastes:
         with engine.ctx.store.read() as txn:
             trained = records.heads(txn, taste)[-1:]
-        trouble = engine.trainer.tastes[taste].trouble
+        problem = engine.trainer.tastes[taste].problem
         for head in trained:
             yield Result(
                 {
@@ -42,10 +42,10 @@ def run(engine: Engine, request: Request) -> Steps:
                     "labels": head.labels,
                     "used": head.accepted,
                     "report": head.report,
-                    "error": trouble or None,
+                    "error": problem or None,
                 }
             )
         if not trained:
             raise ImgscoreError(
-                f"{taste!r} could not be trained: {trouble}", "see: imgscore status"
+                f"{taste!r} could not be trained: {problem}", "see: imgscore status"
             )

@@ -53,12 +53,12 @@ def page(browser: "Browser") -> Iterator["Page"]:  # noqa: F811 - the fixture
     context = browser.new_context(viewport={"width": 1200, "height": 800}, color_scheme="light")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    troubles: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("dialog", lambda dialog: troubles.append(f"a dialog says {dialog.message}"))
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: problems.append(f"a dialog says {dialog.message}"))
     yield page
     context.close()
-    assert not troubles
+    assert not problems
 
 
 def _expect(locator: "Locator") -> "LocatorAssertions":

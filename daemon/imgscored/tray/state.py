@@ -49,7 +49,7 @@ def face(status: Row | None, most_pending: int, said: str = "") -> Face:
     failed = status["failed"]
     failures = tuple((one["path"], _failure(one)) for one in failed[:MOST_FAILURES])
     offline = [watch["inbox"] for watch in status["watches"] if watch["state"] == "offline"]
-    troubles = [*status["troubles"], *(f"{inbox} is not there" for inbox in offline)]
+    problems = [*status["troubles"], *(f"{inbox} is not there" for inbox in offline)]
     pending = status["pending"]
     share = 0
     shape: Shape = "idle"
@@ -57,8 +57,8 @@ def face(status: Row | None, most_pending: int, said: str = "") -> Face:
     paused = status["state"] == "paused"
     if paused:
         shape, line = "paused", _until(status["paused_until_ns"])
-    elif troubles:
-        shape, line = "attention", troubles[0]
+    elif problems:
+        shape, line = "attention", problems[0]
     elif pending and status.get("waiting"):
         shape, line = "paused", f"waiting, {status['waiting']}: {pending} pending"
     elif pending:

@@ -107,9 +107,9 @@ def test_a_want_of_descriptors_passes(world: World, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(engine.indexer, "advance", advance)
         engine.indexer.hint_all()
         engine.step(0.0)
-        assert any("Too many open files" in one for one in engine.ctx.troubles.values())
+        assert any("Too many open files" in one for one in engine.ctx.problems.values())
         world.settle(engine)
-        assert not left and not engine.ctx.troubles
+        assert not left and not engine.ctx.problems
 
 
 def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
             with pytest.raises(StoreError, match="free some"):
                 follow(here, run(here, request))
         follow(here, run(here, request))
-        assert not here.ctx.troubles
+        assert not here.ctx.problems
 
 
 def follow(engine: Engine, steps: Steps) -> None:
