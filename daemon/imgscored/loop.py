@@ -11,7 +11,7 @@ from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.verbs.base import WORK_NOW, Steps, find
 from imgscore.verbs.status import status
 from imgscore.watches import Watches
-from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Post
+from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Pending
 from imgscored.notifications import Notifications
 from imgscored.schedule import Schedule
 from imgscored.sd_notify import notify
@@ -67,13 +67,13 @@ class Loop:
         self._watch()
         self._engine.indexer.hint_all()
         while True:
-            post = self._mailbox.take()
-            if post.stop or (post.reload and self._config_is_right()):
-                for call in post.calls:  # the loop that follows answers them
+            pending = self._mailbox.take()
+            if pending.stop or (pending.reload and self._config_is_right()):
+                for call in pending.calls:  # the loop that follows answers them
                     self._mailbox.call(call)
                 break
-            self._pass_on(post)
-            for call in post.calls:
+            self._pass_on(pending)
+            for call in pending.calls:
                 self._begin(call)
             asked = any(call.verb in WORK_NOW for call, _ in self._calls)
             self._engine.save_power("" if asked else self._saving)
@@ -84,28 +84,28 @@ class Loop:
         for call, steps in self._calls:
             steps.close()
             _answer(call, ImgscoreError("the daemon is stopping", "start it again"))
-        return not post.stop
+        return not pending.stop
 
-    def _pass_on(self, post: Post) -> None:
+    def _pass_on(self, pending: Pending) -> None:
         """What may have changed, and what is due."""
         indexer = self._engine.indexer
-        if post.everything or "roots" in post.chores or post.trees:
-            post.everything |= self._watch()
-        if post.everything:
+        if pending.everything or "roots" in pending.jobs or pending.trees:
+            pending.everything |= self._watch()
+        if pending.everything:
             indexer.hint_all()
-        for root in post.trees:
+        for root in pending.trees:
             indexer.hint_tree(root)
-        for path in post.files:
+        for path in pending.files:
             indexer.hint(path)
-        if "trash" in post.chores:
+        if "trash" in pending.jobs:
             indexer.trash_monitor.hint()
-        if post.saving is not None:
-            self._saving = post.saving
-        if "backup" in post.chores:
+        if pending.saving is not None:
+            self._saving = pending.saving
+        if "backup" in pending.jobs:
             self._engine.backup_job.due()
-        if "tidy" in post.chores:
+        if "tidy" in pending.jobs:
             self._engine.pruner.due()
-        if "readers" in post.chores:
+        if "readers" in pending.jobs:
             self._engine.ctx.store.release_dead_readers()
 
     def _watch(self) -> bool:

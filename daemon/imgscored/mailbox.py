@@ -23,7 +23,7 @@ class Call:
 
 
 @dataclass
-class Post:
+class Pending:
     """Everything that came in since the last look."""
 
     files: set[bytes] = field(default_factory=set)
@@ -32,7 +32,7 @@ class Post:
     calls: list[Call] = field(default_factory=list)
     stop: bool = False
     reload: bool = False
-    chores: set[str] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
     saving: str | None = None
     """why work that can wait should, or "" where it need not; None = as before"""
 
@@ -43,55 +43,55 @@ class Mailbox:
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
-        self._post = Post()
+        self._pending = Pending()
         self._told_then: list[Call] = []
 
     def hint(self, path: bytes) -> None:
         """Something may have happened at a path."""
         with self._lock:
-            self._post.files.add(path)
+            self._pending.files.add(path)
         self._wake()
 
     def hint_tree(self, root: bytes) -> None:
         """Anything may have happened under a folder."""
         with self._lock:
-            self._post.trees.add(root)
+            self._pending.trees.add(root)
         self._wake()
 
     def hint_all(self) -> None:
         """Anything may have happened anywhere: events were lost, or it is time to look."""
         with self._lock:
-            self._post.everything = True
+            self._pending.everything = True
         self._wake()
 
-    def chore(self, name: str) -> None:
+    def job(self, name: str) -> None:
         """A piece of housekeeping is due."""
         with self._lock:
-            self._post.chores.add(name)
+            self._pending.jobs.add(name)
         self._wake()
 
     def save_power(self, saving: str) -> None:
         """The power has changed: why work that can wait should, or "" where it need not."""
         with self._lock:
-            self._post.saving = saving
+            self._pending.saving = saving
         self._wake()
 
     def call(self, call: Call) -> None:
         """A client wants an answer."""
         with self._lock:
-            self._post.calls.append(call)
+            self._pending.calls.append(call)
         self._wake()
 
     def stop(self) -> None:
         """Finish, and end. Safe in a signal handler of the main thread: takes no lock."""
-        self._post.stop = True
+        self._pending.stop = True
         self._wake()
 
     def reload(self, call: Call | None = None) -> None:
         """The config has changed: end, and begin again with the new one; `call` is told then."""
         if call is not None:
             self._told_then.append(call)
-        self._post.reload = True
+        self._pending.reload = True
         self._wake()
 
     def asked_for_reload(self) -> list[Call]:
@@ -99,15 +99,15 @@ class Mailbox:
         calls, self._told_then = self._told_then, []
         return calls
 
-    def take(self) -> Post:
+    def take(self) -> Pending:
         """All the post, and none is left."""
         try:
             os.eventfd_read(self.descriptor)
         except BlockingIOError:
-            return Post(stop=self._post.stop)
+            return Pending(stop=self._pending.stop)
         with self._lock:
-            post, self._post = self._post, Post(stop=self._post.stop)
-        return post
+            pending, self._pending = self._pending, Pending(stop=self._pending.stop)
+        return pending
 
     def _wake(self) -> None:
         os.eventfd_write(self.descriptor, 1)

@@ -50,15 +50,15 @@ class Schedule:
         self._scheduler = _Scheduler(job_defaults=defaults, timezone="UTC")
         add = self._scheduler.add_job
         add(mailbox.hint_all, "interval", seconds=config.rescan, id="rescan")
-        add(mailbox.chore, "interval", args=["readers"], seconds=DAY, id="readers")
+        add(mailbox.job, "interval", args=["readers"], seconds=DAY, id="readers")
         first = datetime.now(UTC) + timedelta(seconds=2 * AFTER_START)
-        add(mailbox.chore, "interval", args=["tidy"], seconds=DAY, id="tidy", next_run_time=first)
+        add(mailbox.job, "interval", args=["tidy"], seconds=DAY, id="tidy", next_run_time=first)
         if config.backup:
             first = next_backup(datetime.now(UTC), config.backup)
             about = {"args": ["backup"], "id": "backup", "next_run_time": first}
-            add(mailbox.chore, "interval", seconds=config.backup, **about)
+            add(mailbox.job, "interval", seconds=config.backup, **about)
         # inotify says nothing when a watched root itself is moved, unmounted or made anew.
-        add(mailbox.chore, "interval", args=["roots"], seconds=config.poll, id="roots")
+        add(mailbox.job, "interval", args=["roots"], seconds=config.poll, id="roots")
         self._scheduler.start()
 
     def poll(self, roots: Iterable[bytes]) -> None:

@@ -159,7 +159,7 @@ class _TrashHandler(FileSystemEventHandler):
         self._mailbox = mailbox
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        self._mailbox.chore("trash")
+        self._mailbox.job("trash")
 
 
 class _Emitter(InotifyEmitter):

@@ -85,7 +85,7 @@ def test_a_config_that_cannot_be_used_is_refused(loop: Loop, mailbox: Mailbox) -
         assert loop.run() is False
         assert answer(call)["exit"] == 3
         mailbox.take()
-        mailbox._post.stop = False
+        mailbox._pending.stop = False
 
 
 def test_who_calls_during_a_reload_is_answered_after_it(loop: Loop, mailbox: Mailbox) -> None:
@@ -113,8 +113,8 @@ def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:
     """Until nothing is to be done but what waits: two images."""
     put(inbox, "sun", 2)
     mailbox.save_power("on battery")
-    post = mailbox.take()
-    loop._pass_on(post)
+    pending = mailbox.take()
+    loop._pass_on(pending)
     engine = loop._engine
     engine.save_power(loop._saving)
     engine.indexer.hint_all()

@@ -25,5 +25,5 @@ def test_what_comes_into_the_trash_is_a_hint(tmp_path: Path) -> None:
         for change in ((info / "a.trashinfo").touch, (info / "a.trashinfo").unlink):
             change()
             assert select.select([mailbox.descriptor], [], [], 60)[0]
-            post = mailbox.take()
-            assert post.chores == {"trash"} and not post.files and not post.trees
+            pending = mailbox.take()
+            assert pending.jobs == {"trash"} and not pending.files and not pending.trees
