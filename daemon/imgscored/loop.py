@@ -14,8 +14,8 @@ from imgscore.watches import Watches
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Pending
 from imgscored.notifications import Notifications
 from imgscored.schedule import Schedule
-from imgscored.sd_notify import notify
-from imgscored.sd_watchdog import Heartbeat
+from imgscored.sd_notify import sd_notify
+from imgscored.sd_watchdog import ServiceWatchdog
 from imgscored.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -51,9 +51,9 @@ class Loop:
         self._saving = ""
         self._publish_at = 0.0
         silence = engine.ctx.config.daemon.file_seconds + GRACE_SECONDS
-        self.heartbeat = Heartbeat(engine.ctx.pool, silence)
-        self.heartbeat.follow("the watcher", watcher.lives)
-        self.heartbeat.follow("the schedule", schedule.lives)
+        self.watchdog = ServiceWatchdog(engine.ctx.pool, silence)
+        self.watchdog.follow("the watcher", watcher.lives)
+        self.watchdog.follow("the schedule", schedule.lives)
         self.snapshot: dict[str, Any] = {}
         self.publish()
 
@@ -80,7 +80,7 @@ class Loop:
             self._advance_calls()
             self._publish_if_due()
             self._engine.step(self._patience(), wake=self._mailbox.descriptor)
-            self.heartbeat.beat()
+            self.watchdog.beat()
         for call, steps in self._calls:
             steps.close()
             _answer(call, ImgscoreError("the daemon is stopping", "start it again"))
@@ -152,7 +152,7 @@ class Loop:
 
     def _patience(self) -> float | None:
         """How long nothing need be done here, in seconds; None: until something happens."""
-        times = [self.heartbeat.wait()]
+        times = [self.watchdog.wait()]
         if any(call.verb != FOLLOWS for call, _ in self._calls):
             times.append(CALL_SECONDS)
         if self._published != self._state():
@@ -215,7 +215,7 @@ class Loop:
         ]
         if self._config_problem:
             self.snapshot["troubles"].append(self._config_problem)
-        notify(STATUS=summary(self.snapshot))
+        sd_notify(STATUS=summary(self.snapshot))
         if self._notifications is not None:
             self._notifications.look(self.snapshot, self._problems())
 

@@ -22,7 +22,7 @@ from imgscored.mailbox import Mailbox
 from imgscored.notifications import Notifications
 from imgscored.power import Power
 from imgscored.schedule import Schedule
-from imgscored.sd_notify import notify
+from imgscored.sd_notify import sd_notify
 from imgscored.server import Server
 from imgscored.watcher import Watcher
 
@@ -50,10 +50,10 @@ def serve(mailbox: Mailbox) -> bool:
     ):
         loop = Loop(engine, mailbox, watcher, schedule, notifications)
         with closing(Server(paths.socket_path(), mailbox, lambda: loop.snapshot)) as server:
-            loop.heartbeat.follow("the control socket", server.lives)
+            loop.watchdog.follow("the control socket", server.lives)
             for watch in engine.ctx.watches.all:
                 logger.info("watching %s", os.fsdecode(watch.inbox))
-            notify(READY="1")
+            sd_notify(READY="1")
             return loop.run()
 
 
@@ -68,7 +68,7 @@ def run() -> None:
         after_a_crash(lock, paths.store_folder())
         while serve(mailbox):
             logger.info("the config has changed")
-    notify(STOPPING="1")
+    sd_notify(STOPPING="1")
     logger.info("stopped")
 
 

@@ -39,7 +39,7 @@ class Moment(NamedTuple):
 
 
 @dataclass
-class Notices:
+class NotificationPolicy:
     """Give it one moment after the other. Times are seconds of one monotonic clock."""
 
     level: Level

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgscore.engine.events import EventLog
 from imgscore.verbs.base import Row
-from imgscored.notification_policy import Level, Moment, Notice, Notices
+from imgscored.notification_policy import Level, Moment, Notice, NotificationPolicy
 
 if TYPE_CHECKING:
     from imgscored.bus import Bus
@@ -33,7 +33,7 @@ class Notifications:
     """Tells the user what is worth it, from construction to close()."""
 
     def __init__(self, level: Level, event_log: EventLog) -> None:
-        self._notices = Notices(level)
+        self._notices = NotificationPolicy(level)
         self._event_log = event_log
         self._told, _ = event_log.since(0)
         self._lock = threading.Lock()

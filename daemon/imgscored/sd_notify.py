@@ -8,7 +8,7 @@ import socket
 SEND_SECONDS = 1.0
 
 
-def notify(**state: str) -> None:
+def sd_notify(**state: str) -> None:
     """Send KEY=value lines, such as READY="1", to the service manager, if there is one."""
     target = os.environ.get("NOTIFY_SOCKET", "")
     if not target.startswith(("/", "@")):

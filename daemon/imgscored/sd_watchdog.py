@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imgscore.workers.pool import Pool
-from imgscored.sd_notify import notify, watchdog_seconds
+from imgscored.sd_notify import sd_notify, watchdog_seconds
 
 logger = logging.getLogger(__name__)
 
 
-class Heartbeat:
+class ServiceWatchdog:
     """The loop calls `beat` on every round. Without a watchdog nothing is looked at."""
 
     def __init__(self, pool: Pool, silence: float) -> None:
@@ -46,7 +46,7 @@ class Heartbeat:
         missing = [name for name, lives in self._signs.items() if not lives()]
         missing += [f"worker {pid}" for pid in self._hung(now)]
         if not missing:
-            notify(WATCHDOG="1")
+            sd_notify(WATCHDOG="1")
         elif missing != self._missing:
             logger.error("%s: no sign of life; the service will be restarted", ", ".join(missing))
         self._missing = missing

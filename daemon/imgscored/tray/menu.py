@@ -4,18 +4,23 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from imgscored.tray.state import Face, shortened
+from imgscored.tray.state import TrayState, shortened
 
 if TYPE_CHECKING:
     from imgscored.tray.tray import Tray
 
 
-def structure(face: Face) -> Hashable:
+def structure(tray_state: TrayState) -> Hashable:
     """Faces of one structure have the same items with the same deeds."""
-    return face.shape == "offline", bool(face.said), face.inboxes, face.failures
+    return (
+        tray_state.shape == "offline",
+        bool(tray_state.said),
+        tray_state.inboxes,
+        tray_state.failures,
+    )
 
 
-def items(face: Face, tray: "Tray") -> Iterator[Any]:
+def items(tray_state: TrayState, tray: "Tray") -> Iterator[Any]:
     """pystray's menu items for a face."""
     from pystray import Menu, MenuItem
 
@@ -25,29 +30,29 @@ def items(face: Face, tray: "Tray") -> Iterator[Any]:
     def submenu(text: str, rows: Sequence[tuple[str, Callable[[], None]]]) -> Any:
         return MenuItem(text, Menu(*(item(*row) for row in rows)))
 
-    yield item(face.line, tray.quit, enabled=False)
-    if face.said:
-        yield item(face.said, tray.quit, enabled=False)
+    yield item(tray_state.line, tray.quit, enabled=False)
+    if tray_state.said:
+        yield item(tray_state.said, tray.quit, enabled=False)
     yield Menu.SEPARATOR
-    if face.shape == "offline":
+    if tray_state.shape == "offline":
         yield item("Start", tray.start)
     else:
-        yield item("Pause for an hour", tray.pause, enabled=not face.paused)
-        yield item("Resume", tray.resume, enabled=face.paused)
-        yield item("Train now", tray.train, enabled=not face.paused)
+        yield item("Pause for an hour", tray.pause, enabled=not tray_state.paused)
+        yield item("Resume", tray.resume, enabled=tray_state.paused)
+        yield item("Train now", tray.train, enabled=not tray_state.paused)
     yield Menu.SEPARATOR
-    openers = [(shortened(one), partial(tray.open_folder, one)) for one in face.inboxes]
+    openers = [(shortened(one), partial(tray.open_folder, one)) for one in tray_state.inboxes]
     if len(openers) == 1:
         yield item("Open inbox", openers[0][1])
     elif openers:
         yield submenu("Open inbox", openers)
     yield item("Open report", tray.open_report)
-    if face.failures:
+    if tray_state.failures:
         yield submenu(
             "Last failures",
-            [(line, partial(tray.show_failure, path)) for path, line in face.failures],
+            [(line, partial(tray.show_failure, path)) for path, line in tray_state.failures],
         )
-    elif face.shape != "offline":
+    elif tray_state.shape != "offline":
         yield item("No failures", tray.quit, enabled=False)
     yield Menu.SEPARATOR
     yield item("Quit this icon", tray.quit)

@@ -17,7 +17,7 @@ FOREVER_NS = 4_000_000_000 * 10**9
 
 
 @dataclass(frozen=True)
-class Face:
+class TrayState:
     """All that the icon and its menu show; equal faces need no update."""
 
     shape: Shape
@@ -38,13 +38,13 @@ class Face:
         return f"imgscore: {self.line}"
 
 
-def face(status: Row | None, most_pending: int, said: str = "") -> Face:
+def tray_state(status: Row | None, most_pending: int, said: str = "") -> TrayState:
     """The face of a status (None: no daemon answers).
 
     `most_pending`: how much was pending at most since there was nothing to do.
     """
     if status is None:
-        return Face("offline", "not running", said=said)
+        return TrayState("offline", "not running", said=said)
     inboxes = tuple(watch["inbox"] for watch in status["watches"])
     failed = status["failed"]
     failures = tuple((one["path"], _failure(one)) for one in failed[:MOST_FAILURES])
@@ -67,7 +67,7 @@ def face(status: Row | None, most_pending: int, said: str = "") -> Face:
         shape, line = "working", f"working, {done} of {total}"
     elif failed:
         shape, line = "attention", f"{len(failed)} file{'s' * (len(failed) > 1)} failed"
-    return Face(shape, shortened(line), share, paused, inboxes, failures, said)
+    return TrayState(shape, shortened(line), share, paused, inboxes, failures, said)
 
 
 def shortened(text: str) -> str:

@@ -14,7 +14,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.system.tray_backend import Backend
 from imgscored.tray import client, icon, menu
 from imgscored.tray.drawing import draw
-from imgscored.tray.state import Face, face, shortened
+from imgscored.tray.state import TrayState, shortened, tray_state
 
 # How often the daemon is asked; it answers from memory.
 EVERY_SECONDS = 2.0
@@ -25,7 +25,7 @@ class Tray:
     """One icon. Raises NoDesktopError where it cannot be made."""
 
     def __init__(self, backend: Backend) -> None:
-        self._face: Face = face(None, 0)
+        self._face: TrayState = tray_state(None, 0)
         self._most_pending = 0
         self._said = ""
         self._ending = False
@@ -65,7 +65,7 @@ class Tray:
         status = client.status()
         pending = 0 if status is None else status["pending"]
         self._most_pending = max(self._most_pending, pending) if pending else 0
-        before, self._face = self._face, face(status, self._most_pending, self._said)
+        before, self._face = self._face, tray_state(status, self._most_pending, self._said)
         if self._ending or self._face == before:
             return
         if (self._face.shape, self._face.share) != (before.shape, before.share):

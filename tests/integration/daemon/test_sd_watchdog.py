@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from imgscored.mailbox import Mailbox
-from imgscored.sd_notify import SEND_SECONDS, notify
-from imgscored.sd_watchdog import Heartbeat
+from imgscored.sd_notify import SEND_SECONDS, sd_notify
+from imgscored.sd_watchdog import ServiceWatchdog
 from imgscored.watcher import Watcher
 
 from imgscore.workers.messages import IndexFile
@@ -64,7 +64,7 @@ def look(pool: Pool, path: Path) -> None:
     assert pool.submit(IndexFile(os.fsencode(path), "default", ""))
 
 
-def beat_until(heart: Heartbeat, pool: Pool, what: Callable[[], bool]) -> None:
+def beat_until(heart: ServiceWatchdog, pool: Pool, what: Callable[[], bool]) -> None:
     """Go on as the loop does."""
     deadline = time.monotonic() + 60
     while not what():
@@ -73,7 +73,7 @@ def beat_until(heart: Heartbeat, pool: Pool, what: Callable[[], bool]) -> None:
         heart.beat()
 
 
-def fed_in_rounds(heart: Heartbeat, pool: Pool, manager: Callable[[], int]) -> int:
+def fed_in_rounds(heart: ServiceWatchdog, pool: Pool, manager: Callable[[], int]) -> int:
     """How many times the watchdog is fed in twenty rounds of the loop."""
     manager()
     for _ in range(20):
@@ -86,7 +86,7 @@ def test_a_hung_worker_starves_the_watchdog(
     pool: Pool, manager: Callable[[], int], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     look(pool, tmp_path / "1.png")
-    heart = Heartbeat(pool, silence=1.0)
+    heart = ServiceWatchdog(pool, silence=1.0)
     beat_until(heart, pool, lambda: manager() > 0 and not pool.busy)
     (worker,) = pool.pids()
     os.kill(worker, signal.SIGSTOP)
@@ -111,7 +111,7 @@ def test_a_worker_that_takes_long_is_not_hung(
     monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path))
     look(pool, tmp_path / "spin.png")
     silence = 2.0
-    heart = Heartbeat(pool, silence)
+    heart = ServiceWatchdog(pool, silence)
     beat_until(heart, pool, lambda: manager() > 0)
     until = time.monotonic() + 2 * silence
     beat_until(heart, pool, lambda: time.monotonic() > until)
@@ -124,7 +124,7 @@ def test_a_worker_that_takes_long_is_not_hung(
 def test_a_dead_thread_starves_the_watchdog(
     pool: Pool, manager: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heart = Heartbeat(pool, silence=60)
+    heart = ServiceWatchdog(pool, silence=60)
     with closing(Mailbox()) as mailbox, closing(Watcher(mailbox)) as watcher:
         heart.follow("the watcher", watcher.lives)
         watcher.watch([os.fsencode(tmp_path)])
@@ -147,7 +147,7 @@ def test_a_dead_thread_starves_the_watchdog(
 
 
 def test_without_a_manager_nobody_is_told(pool: Pool) -> None:
-    heart = Heartbeat(pool, silence=60)
+    heart = ServiceWatchdog(pool, silence=60)
     assert heart.wait() is None
     heart.beat()
 
@@ -156,18 +156,18 @@ def test_without_a_descriptor_nothing_is_said(manager: Callable[[], int]) -> Non
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))
     try:
-        notify(WATCHDOG="1")
+        sd_notify(WATCHDOG="1")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
     assert manager() == 0
-    notify(WATCHDOG="1")
+    sd_notify(WATCHDOG="1")
     assert manager() == 1
 
 
 def test_notify_returns_when_the_manager_reads_nothing(manager: Callable[[], int]) -> None:
     for _ in range(1000):
         before = time.monotonic()
-        notify(WATCHDOG="1")
+        sd_notify(WATCHDOG="1")
         if time.monotonic() - before > SEND_SECONDS / 2:
             break  # the queue was full, and the call came back all the same
     else:

@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from imgscored.notification_policy import AGAIN_SECONDS, Moment, Notices
+from imgscored.notification_policy import AGAIN_SECONDS, Moment, NotificationPolicy
 
 
 def broken(*names: str) -> list[dict[str, Any]]:
     return [{"path": f"/in/{name}", "reason": "is damaged", "remedy": ""} for name in names]
 
 
-def subjects(notices: Notices, moment: Moment, now: float = 0.0) -> list[str]:
+def subjects(notices: NotificationPolicy, moment: Moment, now: float = 0.0) -> list[str]:
     return [one.subject for one in notices.due(moment, now)]
 
 
 def test_a_trouble_is_said_when_it_comes_up_and_at_most_once_an_hour() -> None:
-    notices = Notices("important")
+    notices = NotificationPolicy("important")
     disk = Moment({"disk": "less than 200 MB free"})
     (notice,) = notices.due(disk, 0)
     assert notice.urgent and "disk" in notice.title and notice.body == "less than 200 MB free"
@@ -27,14 +27,14 @@ def test_a_trouble_is_said_when_it_comes_up_and_at_most_once_an_hour() -> None:
 
 
 def test_each_folder_is_a_subject_of_its_own() -> None:
-    notices = Notices("important")
+    notices = NotificationPolicy("important")
     assert subjects(notices, Moment({}, ["/one"])) == ["missing /one"]
     assert subjects(notices, Moment({}, ["/one", "/two"])) == ["missing /two"]
     assert subjects(notices, Moment({"model": "x"}, ["/two"])) == ["model"]
 
 
 def test_failures_are_said_together_when_all_was_looked_at() -> None:
-    notices = Notices("important")
+    notices = NotificationPolicy("important")
     old = broken("old.jpg")
     assert notices.due(Moment({}, failed=old), 0) == []  # it was said when it failed
     some = [*old, *broken("a.jpg")]
@@ -55,7 +55,7 @@ def test_a_new_head_and_what_it_changed() -> None:
     trained = {"event": "trained", "used": True, "labels": 34, "taste": "default", "head": "2"}
     ordered = {"event": "ordered", "inbox": "/in", "files": 12}
     for level, said in (("all", 1), ("important", 0), ("off", 0)):
-        notices = Notices(level)  # type: ignore[arg-type]
+        notices = NotificationPolicy(level)  # type: ignore[arg-type]
         assert notices.due(Moment({}, events=[ordered]), 0) == []  # by an older head
         assert notices.due(Moment({}, events=[trained], idle=False), 0) == []
         found = notices.due(Moment({}, events=[ordered], files=300), 0)
@@ -64,8 +64,10 @@ def test_a_new_head_and_what_it_changed() -> None:
             assert one.body == "from 34 labels: 12 of 300 images have a new place"
         assert notices.due(Moment({}, events=[ordered]), 2 * AGAIN_SECONDS) == []
     unused = trained | {"used": False}
-    assert Notices("all").due(Moment({}, events=[unused, ordered]), 0) == []
+    assert NotificationPolicy("all").due(Moment({}, events=[unused, ordered]), 0) == []
 
 
 def test_off_is_off() -> None:
-    assert Notices("off").due(Moment({"disk": "full"}, ["/one"], broken("a.jpg")), 0) == []
+    assert (
+        NotificationPolicy("off").due(Moment({"disk": "full"}, ["/one"], broken("a.jpg")), 0) == []
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from imgscored.tray.drawing import draw
-from imgscored.tray.state import LONGEST_LINE, Face, Shape, face
+from imgscored.tray.state import LONGEST_LINE, Shape, TrayState, tray_state
 
 from imgscore.verbs.pause import FOREVER_NS
 
@@ -39,32 +39,32 @@ FAILED = [{"path": f"/in/{n}.jpg", "reason": "no\nimage", "remedy": ""} for n in
     ],
 )
 def test_each_state_has_a_face(change: dict[str, Any], shape: str, line: str) -> None:
-    seen = face({**STATUS, **change}, most_pending=12)
+    seen = tray_state({**STATUS, **change}, most_pending=12)
     assert seen.shape == shape and seen.line.startswith(line)
     assert seen.tooltip.startswith("imgscore: ")
     assert seen.paused == (change.get("state") == "paused")
 
 
 def test_no_daemon_is_a_state_too() -> None:
-    assert face(None, 0) == Face("offline", "not running")
+    assert tray_state(None, 0) == TrayState("offline", "not running")
 
 
 def test_a_pause_says_when_it_ends() -> None:
     for seconds, length in ((60, len("paused until 12:34")), (10 * 86_400, 29)):
         until = time.time_ns() + seconds * 10**9
-        line = face({**STATUS, "state": "paused", "paused_until_ns": until}, 0).line
+        line = tray_state({**STATUS, "state": "paused", "paused_until_ns": until}, 0).line
         assert line.startswith("paused until ") and len(line) <= length
 
 
 def test_the_last_five_failures_on_one_short_line_each() -> None:
     failed = [{**one, "reason": "very long " * 20} for one in FAILED]
-    failures = face({**STATUS, "failed": failed}, 0).failures
+    failures = tray_state({**STATUS, "failed": failed}, 0).failures
     assert [path for path, _ in failures] == [f"/in/{n}.jpg" for n in range(5)]
     assert all(line.isprintable() and len(line) == LONGEST_LINE for _, line in failures)
 
 
 def test_small_progress_is_no_new_picture() -> None:
-    faces = [face({**STATUS, "pending": 1000 - n}, 1000) for n in range(1000)]
+    faces = [tray_state({**STATUS, "pending": 1000 - n}, 1000) for n in range(1000)]
     assert len({(one.shape, one.share) for one in faces}) <= 20
 
 
