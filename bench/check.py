@@ -19,7 +19,7 @@ from typing import NamedTuple
 from bench.probes import Probe, probes
 
 BASELINE = Path(__file__).parent / "baseline.json"
-MOST_LOSS = 0.15
+MAX_LOSS = 0.15
 # A probe that looks slower is measured again so often: noise goes, a loss stays.
 ROUNDS = 4
 QUICK_PAIRS, PAIRS = 7, 21
@@ -39,7 +39,7 @@ class Loss(NamedTuple):
 
 
 def losses(
-    baseline: Mapping[str, float], measured: Mapping[str, float], most: float = MOST_LOSS
+    baseline: Mapping[str, float], measured: Mapping[str, float], most: float = MAX_LOSS
 ) -> list[Loss]:
     """Probes that lost more than `most`, the worst first. One without a baseline is no loss."""
     found = [Loss(name, baseline[name], now) for name, now in measured.items() if name in baseline]

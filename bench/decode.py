@@ -18,10 +18,10 @@ from imgscore.errors import ImageError
 from imgscore.images import decode as decoding
 from imgscore.images.decode import Picture, decode
 
-LEAST_MEDIAN, LEAST_FIRST = 0.99, 0.97
+MIN_MEDIAN, MIN_FIRST = 0.99, 0.97
 WHOLE = 10_000.0  # more pixels for each that a view needs than any image has: nothing is reduced
 MEGAPIXELS, HUGE_MEGAPIXELS = 2, 40  # of what is cropped
-MOST_MEGAPIXELS = 5  # of a crop
+MAX_MEGAPIXELS = 5  # of a crop
 SHAPES = (4 / 3, 3 / 2, 3 / 4, 2 / 3)  # cameras' width to height
 QUALITIES = (85, 90, 95)
 
@@ -33,7 +33,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
     yield _compared("images as they are", (path.read_bytes() for path in found))
     large = [path for path in setting.images(10**6) if _is_large(path)]
     if large:
-        name = f"JPEGs of up to {MOST_MEGAPIXELS} megapixels, crops of {len(large)} pictures,"
+        name = f"JPEGs of up to {MAX_MEGAPIXELS} megapixels, crops of {len(large)} pictures,"
         yield _compared(name, _photographs(large, count))
 
 
@@ -56,8 +56,8 @@ def _compared(name: str, files: Iterable[bytes]) -> Figure:
         f"{median:.4f}, {first:.4f}; least {min(cosines):.4f}",
         "1, with the median of the decoding's CPU time as ratio",
         statistics.median(ratios),
-        f"≥ {LEAST_MEDIAN}, ≥ {LEAST_FIRST}",
-        median >= LEAST_MEDIAN and first >= LEAST_FIRST,
+        f"≥ {MIN_MEDIAN}, ≥ {MIN_FIRST}",
+        median >= MIN_MEDIAN and first >= MIN_FIRST,
     )
 
 
@@ -92,7 +92,7 @@ def _crop(source: Image.Image, pick: random.Random) -> Image.Image:
         height = width / shape
     left, top = pick.uniform(0, source.width - width), pick.uniform(0, source.height - height)
     crop = source.crop((int(left), int(top), int(left + width), int(top + height)))
-    scale = (MOST_MEGAPIXELS * 1e6 / (crop.width * crop.height)) ** 0.5
+    scale = (MAX_MEGAPIXELS * 1e6 / (crop.width * crop.height)) ** 0.5
     if scale >= 1:
         return crop
     size = (int(crop.width * scale), int(crop.height * scale))

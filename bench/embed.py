@@ -17,10 +17,10 @@ from bench.figures import Figure, Setting, cores
 from bench.parts import apart, old_recipe_rate
 from bench.sandbox import Run, fill, imgscore, new_sandbox
 
-LEAST_OF_IDEAL = 0.9
-LEAST_OF_OLD = 10.0
+MIN_OF_IDEAL = 0.9
+MIN_OF_OLD = 10.0
 # The old recipe takes a quarter of a second an image: its rate is known after a few hundred.
-MOST_FOR_OLD = 300
+MAX_FOR_OLD = 300
 MEGAPIXELS = 2
 SOURCES = 20
 PHOTOGRAPHS = frozenset({".jpg", ".jpeg"})
@@ -96,10 +96,10 @@ def _compare(setting: Setting, name: str, files: Sequence[Path]) -> Iterator[Fig
         f"{ideal:.1f}/s, ideal: {read:.1f} ms reading and hashing + {decode:.1f} decoding + "
         f"{infer:.1f} inference on {cores()} cores",
         rate / ideal,
-        f"≥ {LEAST_OF_IDEAL} of ideal",
-        rate / ideal >= LEAST_OF_IDEAL,
+        f"≥ {MIN_OF_IDEAL} of ideal",
+        rate / ideal >= MIN_OF_IDEAL,
     )
-    old = old_recipe_rate(files[:MOST_FOR_OLD])
+    old = old_recipe_rate(files[:MAX_FOR_OLD])
     if old is None:
         yield Figure(f"the recipe it replaces, {name}", "skipped: no torch or no weights")
         return
@@ -108,8 +108,8 @@ def _compare(setting: Setting, name: str, files: Sequence[Path]) -> Iterator[Fig
         f"{rate:.1f}/s",
         f"{old:.1f}/s, full decode, one at a time in torch",
         rate / old,
-        f"≥ {LEAST_OF_OLD:.0f} ×",
-        rate / old >= LEAST_OF_OLD,
+        f"≥ {MIN_OF_OLD:.0f} ×",
+        rate / old >= MIN_OF_OLD,
     )
 
 

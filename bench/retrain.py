@@ -30,7 +30,7 @@ from imgscore.verbs.base import Result
 
 MODEL = "efficientnet-lite0"
 KINDS = 40
-MOST_SECONDS, MOST_MB = 5.0, 300
+MAX_SECONDS, MAX_MB = 5.0, 300
 SAMPLE_SECONDS = 0.05
 
 
@@ -157,15 +157,15 @@ class Watchman:
             f"{what}, training wanted → last date set ({parts} s by the clock; CPU {workers:.1f} s "
             f"of workers, {cpu[self.pid]:.1f} s of the daemon)",
             f"{seconds:.1f} s",
-            target=f"≤ {MOST_SECONDS:.0f} s",
-            met=seconds <= MOST_SECONDS,
+            target=f"≤ {MAX_SECONDS:.0f} s",
+            met=seconds <= MAX_SECONDS,
         )
         daemon, peak = (self.most[name] / 2**20 for name in ("daemon", "workers"))
         yield Figure(
             f"most memory of its own meanwhile, daemon and workers ({daemon:.0f} MB the daemon)",
             f"{daemon + peak:.0f} MB",
-            target=f"≤ {MOST_MB} MB",
-            met=daemon + peak <= MOST_MB,
+            target=f"≤ {MAX_MB} MB",
+            met=daemon + peak <= MAX_MB,
         )
 
     def _parts(self, start: int, end: int) -> Iterator[tuple[str, float]]:

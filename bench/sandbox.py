@@ -25,7 +25,7 @@ from imgscore.store import labels, records, sightings, vectors
 from imgscore.store.schema import Fingerprint, LabelEvent, LabelName, Sighting
 from imgscore.store.store import Store, Txn
 
-MOST_SECONDS = 120.0
+MAX_SECONDS = 120.0
 FILES_A_FOLDER = 1000
 
 
@@ -105,7 +105,7 @@ def workers(pid: int) -> int:
 
 def until(condition: Callable[[], bool], pause: float = 0.05) -> None:
     """Wait for something that the daemon does."""
-    deadline = time.monotonic() + MOST_SECONDS
+    deadline = time.monotonic() + MAX_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError("the daemon did not get there")

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.figures import Figure, Setting, cores
 from bench.sandbox import fill, imgscore, new_sandbox
 
-LEAST_OF_CORES = 0.9
+MIN_OF_CORES = 0.9
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
@@ -41,8 +41,8 @@ def measure(setting: Setting) -> Iterator[Figure]:
         f"{part / (together - start):.1f}/s",
         f"{part / (alone - start):.1f}/s, with one worker",
         gain,
-        f"≥ {LEAST_OF_CORES} × {cores()} cores",
-        gain >= LEAST_OF_CORES * cores(),
+        f"≥ {MIN_OF_CORES} × {cores()} cores",
+        gain >= MIN_OF_CORES * cores(),
     )
 
 

@@ -15,7 +15,7 @@ from imgscore import paths
 from imgscore.errors import ConfigError
 
 # A year: nobody waits longer, and clocks and selectors overflow somewhere beyond.
-MOST_SECONDS = 31_536_000
+MAX_SECONDS = 31_536_000
 
 Direction = Literal["best-newest", "worst-newest"]
 TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -45,15 +45,15 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     settle: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.3
     """seconds for which a new file must stay unchanged before it is read"""
-    rescan: Annotated[float, msgspec.Meta(ge=10, le=MOST_SECONDS)] = 3600.0
+    rescan: Annotated[float, msgspec.Meta(ge=10, le=MAX_SECONDS)] = 3600.0
     """seconds between two comparisons of the disk with the store, in case events were lost"""
-    poll: Annotated[float, msgspec.Meta(ge=1, le=MOST_SECONDS)] = 60.0
+    poll: Annotated[float, msgspec.Meta(ge=1, le=MAX_SECONDS)] = 60.0
     """the same for folders without events from the kernel (network and FUSE file systems)"""
-    worker_idle: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 60.0
+    worker_idle: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 60.0
     """seconds after which an idle worker ends and frees its memory"""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """number of worker processes that embed images; 0 = one per usable CPU"""
-    train_after: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 1.0
+    train_after: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1.0
     """seconds without a new label before training starts; more labels make the wait longer"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     """seconds after which a file that is still being decoded or embedded is given up"""
@@ -61,7 +61,7 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """whether embedding and training wait on battery, and while the power saver is on"""
     free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
     """with less free disk space than this (MB), the daemon pauses and reports it"""
-    backup: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 86_400.0
+    backup: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 86_400.0
     """seconds between two backups of the store, if it has changed; 0 = no backups"""
     backups_kept: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
     """number of backups that are kept"""

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as schema
 
-from imgscore.config import MOST_SECONDS, Config, DaemonConfig, WatchConfig
+from imgscore.config import MAX_SECONDS, Config, DaemonConfig, WatchConfig
 
 PAGE = Path(__file__).parent.parent / "docs/config.md"
 BEGIN, END = "<!-- from the schema: make docs -->", "<!-- end -->"
@@ -58,7 +58,7 @@ def _limits(kind: Any) -> str:
         case schema.LiteralType(values):
             return " or ".join(json.dumps(value) for value in values)
         case schema.IntType(ge=least, le=most) | schema.FloatType(ge=least, le=most):
-            if most in (None, MOST_SECONDS):
+            if most in (None, MAX_SECONDS):
                 return f"at least {least}" if least else ""
             return f"{least} to {most}"
         case _:

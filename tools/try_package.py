@@ -30,7 +30,7 @@ IN_THE_WHEEL = (
     "licenses/NOTICE",
 )
 NOT_IN_THE_WHEEL = re.compile(r"(^|/)(tests|bench|tools|docs)/|__pycache__")
-LEAST_AUC = 0.9
+MIN_AUC = 0.9
 
 
 def build() -> tuple[Path, Path]:
@@ -79,7 +79,7 @@ def try_wheel(wheel: Path, folder: Path) -> None:
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([python, *pip, wheel], check=True, cwd=folder, env=environment)
     answer = _run(folder, environment, "demo", "demo", "--json")
-    assert answer["auc"] >= LEAST_AUC, f"the demo's order is wrong: {answer}"
+    assert answer["auc"] >= MIN_AUC, f"the demo's order is wrong: {answer}"
     print(f"demo: AUC {answer['auc']}, {answer['seconds']} s")
     for page in ("imgscore.1", "imgscored.1"):
         assert (folder / "venv/share/man/man1" / page).stat().st_size > 0

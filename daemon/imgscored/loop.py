@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 CALL_SECONDS = 0.25
 # A status names every failure, and there may be thousands: a twentieth of the time at most.
 STATUS_SHARE = 20
-LEAST_STATUS_SECONDS = 0.2
+MIN_STATUS_SECONDS = 0.2
 # A worker that neither ends nor runs for so long after its alarm was due hangs.
 GRACE_SECONDS = 5.0
 
@@ -195,7 +195,7 @@ class Loop:
         if now >= self._publish_at or self._engine.idle:
             self.publish()
             cost = time.monotonic() - now
-            self._publish_at = now + max(LEAST_STATUS_SECONDS, STATUS_SHARE * cost)
+            self._publish_at = now + max(MIN_STATUS_SECONDS, STATUS_SHARE * cost)
 
     def _state(self) -> tuple[int, int]:
         return self._engine.ctx.version, self._engine.pending

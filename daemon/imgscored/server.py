@@ -21,7 +21,7 @@ from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 
 logger = logging.getLogger(__name__)
 
-MOST_CLIENTS = 32
+MAX_CLIENTS = 32
 REQUEST_SECONDS = 10.0
 # While there is nothing to say, it is seen this often whether the client is still there.
 GONE_SECONDS = 1.0
@@ -51,7 +51,7 @@ class Server:
                 self._listener.bind(name)
         finally:
             os.umask(before)
-        self._listener.listen(MOST_CLIENTS)
+        self._listener.listen(MAX_CLIENTS)
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
         self._thread.start()
 
@@ -64,7 +64,7 @@ class Server:
                     return  # closed
                 continue
             with self._lock:
-                crowded = len(self._clients) >= MOST_CLIENTS
+                crowded = len(self._clients) >= MAX_CLIENTS
                 if not crowded:
                     self._clients.add(client)
             if crowded or control.peer_uid(client) != os.getuid():

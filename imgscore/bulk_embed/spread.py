@@ -33,12 +33,12 @@ PARTS_A_THREAD = 3
 # Files of which the store is asked at a time: long paths, too, fit into a request of the daemon's.
 SLICE = 500
 # Files known to be lacking before the walk pauses: 100 bytes each.
-MOST_LACKING = 200_000
+MAX_LACKING = 200_000
 # Bytes of vectors handed in at a time; in base64 they fit well into a request of the daemon's.
 BYTES_A_BATCH = 2 * 2**20
 WAIT_SECONDS = 60
 # A part that has gone down with its workers so often is not handed out again.
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 REMEDY_GO_ON = "run the same command again: it goes on from there"
 
 
@@ -122,7 +122,7 @@ class _Spread:
     def _look_ahead(self) -> Iterator[Message]:
         """Walk on, by a slice; further where the workers would wait for it."""
         enough = self._most_out * FILES_A_PART
-        while self._entries is not None and len(self._lacking) < MOST_LACKING:
+        while self._entries is not None and len(self._lacking) < MAX_LACKING:
             entries = list(islice(self._entries, SLICE))
             if not entries:
                 self._entries = None
@@ -195,7 +195,7 @@ class _Spread:
         error = future.exception()
         if not isinstance(error, KilledWorker):
             raise _not_ours(f"a worker failed: {error!r}")
-        if one.deaths + 1 == MOST_DEATHS:
+        if one.deaths + 1 == MAX_DEATHS:
             raise ImgscoreError("the workers keep dying", f"see their logs, then {REMEDY_GO_ON}")
         self._submit(one._replace(deaths=one.deaths + 1))
 

@@ -16,7 +16,7 @@ from imgscore.verbs.base import Row
 
 # The rate is that of the last so many seconds.
 RATE_SECONDS = 10.0
-MOST_FAILED = 5
+MAX_FAILED = 5
 STATES = {"running": "bold green", "paused": "bold yellow", "offline": "bold red"}
 
 
@@ -152,8 +152,8 @@ def _attention(row: Row) -> list[RenderableType]:
     failed = row["failed"]
     lines += [
         Text(f"failed: {printable(one['path'])}: {printable(one['reason'])}", style="red")
-        for one in failed[:MOST_FAILED]
+        for one in failed[:MAX_FAILED]
     ]
-    if len(failed) > MOST_FAILED:
-        lines.append(Text(f"… and {len(failed) - MOST_FAILED} more: imgscore status", style="red"))
+    if len(failed) > MAX_FAILED:
+        lines.append(Text(f"… and {len(failed) - MAX_FAILED} more: imgscore status", style="red"))
     return [Text(), *lines] if lines else []

@@ -24,7 +24,7 @@ from imgscore.errors import ImgscoreError
 
 LOOPBACK = "127.0.0.1"
 COOKIE = "imgscore"
-MOST_BYTES = 1 << 16
+MAX_BYTES = 1 << 16
 """Of a request's body."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             length = int(self.headers.get("Content-Length", ""))
-            if not 0 <= length <= MOST_BYTES:
+            if not 0 <= length <= MAX_BYTES:
                 raise ValueError
             asked = json.loads(self.rfile.read(length))
             act = self.server.session.acts[urlsplit(self.path).path.removeprefix(self.server.base)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imgscore.cli.live import Pace
 
 WATCH_SECONDS = 1.0
-MOST_FAILED = 10
+MAX_FAILED = 10
 
 
 @app.command()
@@ -110,11 +110,11 @@ def describe(row: Row) -> str:
         lines.append(row["hint"])
     lines += [f"attention: {printable(problem)}" for problem in row["troubles"]]
     failed = row["failed"]
-    for one in failed[:MOST_FAILED]:
+    for one in failed[:MAX_FAILED]:
         remedy = f" ({printable(one['remedy'])})" if one["remedy"] else ""
         lines.append(f"failed: {printable(one['path'])}: {printable(one['reason'])}{remedy}")
-    if len(failed) > MOST_FAILED:
-        lines.append(f"… and {len(failed) - MOST_FAILED} more failed; all with --json")
+    if len(failed) > MAX_FAILED:
+        lines.append(f"… and {len(failed) - MAX_FAILED} more failed; all with --json")
     return "\n".join(lines)
 
 

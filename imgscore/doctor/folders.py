@@ -14,7 +14,7 @@ from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watch, Watches
 
 # So many files of an inbox are asked whose they are.
-MOST_FILES = 2000
+MAX_FILES = 2000
 PERMISSIONS = "check its permissions"
 
 
@@ -55,7 +55,7 @@ def _of_others(folder: bytes) -> list[bytes]:
         return []
     return [
         path
-        for path in islice(_images(folder), MOST_FILES)
+        for path in islice(_images(folder), MAX_FILES)
         if os.path.lexists(path) and os.lstat(path).st_uid != me
     ]
 

@@ -13,7 +13,7 @@ from imgscore.store.store import Store
 from imgscore.system import mounts
 
 # All of a store is read up to this size (bytes); beyond, `db check` does, and takes its time.
-MOST_READ = 500_000_000
+MAX_READ = 500_000_000
 
 
 def store() -> Iterator[Finding]:
@@ -39,7 +39,7 @@ def store() -> Iterator[Finding]:
 def _health(data: Path, kind: str) -> Finding:
     size = data.stat().st_size
     what = f"{data} on {kind or 'an unknown file system'}, {size / 1e6:.1f} MB"
-    if size > MOST_READ:
+    if size > MAX_READ:
         return Finding("store", "ok", f"{what}; it is large: check it with: imgscore db check")
     with Store(data.parent, readonly=True) as opened, opened.read() as txn:
         found = list(checks.every(txn))

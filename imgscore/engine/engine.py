@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 # What failed for a reason of the machine's (a full disk) is tried again after this long.
 RETRY_SECONDS = 30.0
 # The kernel's wait ends at 24 days (2**31 ms), and a pause may be for years.
-MOST_SECONDS = 86_400.0
+MAX_SECONDS = 86_400.0
 
 
 class Engine:
@@ -136,7 +136,7 @@ class Engine:
                 return  # whoever follows, or waits for the end of it, wants to know at once
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
         until = min((at for at in times if at is not None), default=None)
-        wait = None if until is None else min(max(0.0, until - time.monotonic()), MOST_SECONDS)
+        wait = None if until is None else min(max(0.0, until - time.monotonic()), MAX_SECONDS)
         for task, answer in self.ctx.pool.answers(wait, wake):
             try:
                 self._take(task, answer)

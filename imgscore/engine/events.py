@@ -27,7 +27,7 @@ from imgscore.workers.messages import (
 
 KEPT = 256
 # An import logs thousands of labels at once: beyond this many they are told as one row.
-MOST_EACH = 100
+MAX_EACH = 100
 
 Event = Literal[
     "failed", "following", "label", "labels", "ordered", "paused", "rescored", "restored",
@@ -110,7 +110,7 @@ class EventLog:
         events = [
             event for _, event in takewhile(lambda one: one[0] > self._label, labels.log(txn))
         ]
-        if len(events) > MOST_EACH:
+        if len(events) > MAX_EACH:
             count: Counter[str] = Counter(event.label for event in events)
             told = {name: count[name] for name in ("keep", "trash", "clear")}
             self._add("labels", events[0].time_ns, told)

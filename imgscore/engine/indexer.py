@@ -39,7 +39,7 @@ BATCH_SECONDS = 0.5
 
 # Each compares all that the store knows: beyond so many folders, as from an archive that is
 # unpacked, one look at everything costs less.
-MOST_SCANS = 16
+MAX_SCANS = 16
 
 CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
 
@@ -98,7 +98,7 @@ class Indexer:
         if any(within(root, one) for one, _ in self._scans[1:]):
             return  # none but the first has begun
         self._scans = [(one, scan) for one, scan in self._scans if not within(one, root)]
-        if len(self._scans) >= MOST_SCANS and root not in self.ctx.watches.roots():
+        if len(self._scans) >= MAX_SCANS and root not in self.ctx.watches.roots():
             self.hint_all()
             return
         slices = scan(self.ctx.store, self.ctx.watches, root, DECODER_VERSION)

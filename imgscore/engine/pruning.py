@@ -15,7 +15,7 @@ from imgscore.workers.messages import Answer, Crashed, Prune, Pruned
 # Records forgotten by one commit: some ten milliseconds.
 SLICE = 1000
 # Thumbnails on the disk: about a hundred thousand.
-MOST_BYTES = 10**9
+MAX_BYTES = 10**9
 
 
 class Pruner:
@@ -42,7 +42,7 @@ class Pruner:
             self._left = left if any(left) else None
         elif self._due and not self.ctx.pool.trainer_busy:
             thumbnails = os.fsencode(paths.report_folder() / "thumbnails")
-            self._due = not self.ctx.pool.submit(Prune(thumbnails, MOST_BYTES))
+            self._due = not self.ctx.pool.submit(Prune(thumbnails, MAX_BYTES))
 
     def take(self, answer: Answer) -> None:
         """What a worker found. What went wrong is tried again tomorrow."""

@@ -23,16 +23,16 @@ from imgscore.workers.messages import (
     Trained,
 )
 
-LEAST_LABELS = 2
+MIN_LABELS = 2
 # With many labels one more changes little: the wait grows with them, up to this many seconds.
-MOST_PATIENCE = 60.0
+MAX_PATIENCE = 60.0
 # Heads whose files stay, so that `heads use` can go back to them; their figures stay for ever.
 KEPT_HEADS = 20
 
 
 def patience(count: int, train_after: float) -> float:
     """Seconds of quiet before training on `count` labels."""
-    return min(train_after * (1 + count / 100), max(train_after, MOST_PATIENCE))
+    return min(train_after * (1 + count / 100), max(train_after, MAX_PATIENCE))
 
 
 @dataclass
@@ -54,9 +54,9 @@ class TasteState:
     def missing(self) -> str:
         """Which labels are still needed before anything can be learned, in words; or ""."""
         return " and ".join(
-            f"{LEAST_LABELS - count} more {name}"
+            f"{MIN_LABELS - count} more {name}"
             for name, count in (("keep", self.keep), ("trash", self.trash))
-            if count < LEAST_LABELS
+            if count < MIN_LABELS
         )
 
     @property

@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
-LEAST_LABELS = 2
+MIN_LABELS = 2
 """Labels of each kind below which no head is trained."""
 
 
@@ -79,10 +79,10 @@ class Examples:
             raise UsageError("embeddings, labels and background do not belong together")
         keeps = int(np.count_nonzero(self.keep))
         least = min(keeps, len(self.keep) - keeps)
-        if least < LEAST_LABELS:
+        if least < MIN_LABELS:
             raise UsageError(
                 f"{keeps} keep and {len(self.keep) - keeps} trash labels are too few to learn from",
-                f"label at least {LEAST_LABELS} images of each kind",
+                f"label at least {MIN_LABELS} images of each kind",
             )
 
 

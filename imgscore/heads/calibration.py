@@ -11,7 +11,7 @@ STEPS = 50
 PRIOR = 1.0
 """Precision of the prior on the slope about 1, outputs having unit deviation: strong at ten labels,
 nothing at a hundred."""
-LEAST_SPREAD = 0.1
+MIN_SPREAD = 0.1
 """Deviation of outputs, for targets ±1, below which they are noise that must not be blown up."""
 FLATTEST = 0.1
 """Least slope: the order of a head that fails on held-out labels stays, its confidence goes."""
@@ -30,7 +30,7 @@ def fit_platt(outputs: NDArray[np.floating], keep: Bools) -> tuple[float, float]
     backwards is no evidence for the opposite order; leaving out one of ten tips the balance.
     """
     x = np.asarray(outputs, np.float64)
-    spread = max(float(x.std()), LEAST_SPREAD)
+    spread = max(float(x.std()), MIN_SPREAD)
     z = x / spread
     keeps = int(keep.sum())
     trashes = len(keep) - keeps

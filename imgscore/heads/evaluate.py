@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from imgscore.errors import UsageError
-from imgscore.heads.base import LEAST_LABELS, Examples, Fitted, Ints
+from imgscore.heads.base import MIN_LABELS, Examples, Fitted, Ints
 from imgscore.heads.measures import Quality, Ranking, quality
 from imgscore.heads.recipes import AUTO, recipe
 
@@ -69,7 +69,7 @@ def evaluate(
     sizes = [
         size
         for size in _sizes(len(examples))
-        if _rarer(examples) * size >= LEAST_LABELS * len(examples)
+        if _rarer(examples) * size >= MIN_LABELS * len(examples)
     ]
     while sizes and not (len(curve) > 1 and enough()):
         curve.insert(0, _point(examples, sizes.pop(), kind, fitted.head.settings))

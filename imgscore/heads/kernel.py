@@ -40,7 +40,7 @@ HABIT = 1e-3
 """Prior odds of a reach against the next longer one with ten labels: the graph is then the better
 bet, and held-out labels are too few to say so. With n labels: HABIT to the power of 10 / n."""
 NOISES = (0.1, 1.0)
-LEAST_NOISE = 1e-3
+MIN_NOISE = 1e-3
 """Of one label: far more than single precision leaves of a kernel's smallest variance."""
 JITTER = 1e-4
 CONSTANT = 9.0
@@ -216,7 +216,7 @@ def _exact(
         kernel = (
             similar if linked is None or reach == 0 else share * similar + reach * share * linked
         )
-        noisy = np.diag(np.maximum(noise * noise_of, LEAST_NOISE))
+        noisy = np.diag(np.maximum(noise * noise_of, MIN_NOISE))
         root = inverse_of_lower(np.linalg.cholesky(kernel + CONSTANT + noisy))
         whole = root.T @ (root @ target)
         excesses = np.zeros((count, groups))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GRAPH = Path(__file__).parent / "data" / "kernel.onnx"
 MAIN = 96
 """Main directions along which cosines are taken in full: there the large numbers are."""
-MOST, MOST_LEARNED = 127, 63
+MOST, MAX_LEARNED = 127, 63
 """Seven bits on one side: with eight, processors without VNNI cut off the sum of two products."""
 
 
@@ -90,7 +90,7 @@ def _along(values: Floats, axis: int) -> Floats:
 
 def _whole(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
     """float32 [w, c] as whole numbers, and what one of each column is worth [c]."""
-    scale = np.maximum(np.abs(columns).max(axis=0, initial=0), TINY) / MOST_LEARNED
+    scale = np.maximum(np.abs(columns).max(axis=0, initial=0), TINY) / MAX_LEARNED
     return np.rint(columns / scale).astype(np.int8, order="C"), scale
 
 

@@ -11,7 +11,7 @@ from imgscore.heads.base import Bools, Examples, Floats, Head, Ints
 from imgscore.heads.measures import Interval, Quality, Ranking, interval, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
 
-LEAST_COMPARED = 10
+MIN_COMPARED = 10
 """Labels of each kind below which a comparison tells nothing."""
 
 
@@ -119,7 +119,7 @@ def _fresh(examples: Examples, seen: Bools | None) -> Bools:
 
 
 def _enough(keep: Bools) -> bool:
-    return bool(min(keep.sum(), len(keep) - keep.sum()) >= LEAST_COMPARED)
+    return bool(min(keep.sum(), len(keep) - keep.sum()) >= MIN_COMPARED)
 
 
 def _compare(basis: str, examples: Examples, new: Floats, old: Floats) -> Comparison:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 SUFFIX = b".trashinfo"
 # A path has at most 4,096 bytes, and each may take three.
-MOST_BYTES = 1 << 16
+MAX_BYTES = 1 << 16
 
 
 def origin(text: bytes, base: bytes) -> bytes | None:

@@ -84,7 +84,7 @@ def origin(trash: Trash, entry: Entry) -> bytes | None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(entry.info, flags), "rb") as file:
-            text = file.read(trashinfo.MOST_BYTES)
+            text = file.read(trashinfo.MAX_BYTES)
     except OSError:
         return None
     path = trashinfo.origin(text, trash.base)

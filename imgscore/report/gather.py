@@ -40,7 +40,7 @@ COLUMNS = (
     "name", "folder", "sha256", "score", "deviation", "label", "place", "width", "height", "bytes",
 )  # fmt: skip
 NEIGHBOURS = 4
-MOST_COMPARED = 20_000
+MAX_COMPARED = 20_000
 """Images among which near-duplicates are sought: their vectors take 100 MB."""
 PART = 1000
 
@@ -159,7 +159,7 @@ class _Page:
             "folders": [os.fsdecode(folder) for folder in self._folders],
             "suspects": doubted,
             "groups": self._groups(labelled.features if labelled else None),
-            "compared": min(self._present, MOST_COMPARED),
+            "compared": min(self._present, MAX_COMPARED),
             "failures": [
                 {"path": os.fsdecode(one.path), "reason": one.reason, "remedy": one.remedy}
                 for one in self._failures
@@ -225,7 +225,7 @@ class _Page:
     def _groups(self, features: Features | None) -> list[list[int]]:
         """Near-duplicates: the best group first, and in each group the best image."""
         numbers = sorted(range(self._present), key=lambda one: -(self._images[one][3] or 0))
-        numbers = sorted(numbers[:MOST_COMPARED])
+        numbers = sorted(numbers[:MAX_COMPARED])
         wanted = {self._digests[number] for number in numbers}
         digests, matrix = rows_of(self._txn, self._context.spec, wanted)
         if not digests:

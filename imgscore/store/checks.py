@@ -22,7 +22,7 @@ from imgscore.store import (
 from imgscore.store.schema import DIGEST_SIZE, SCHEMA_VERSION, path_key
 from imgscore.store.store import Txn
 
-MOST_PROBLEMS = 10
+MAX_PROBLEMS = 10
 
 
 class Finding(NamedTuple):
@@ -88,7 +88,7 @@ def _places(txn: Txn) -> Finding:
         if known.pop(key, None) != digest:
             problems.append(f"{digest.hex()} leads to a file that is not it")
     problems += [f"{digest.hex()} leads to no file of it" for digest in known.values()]
-    return Finding("places", count, problems[:MOST_PROBLEMS])
+    return Finding("places", count, problems[:MAX_PROBLEMS])
 
 
 def _scores(txn: Txn) -> Finding:
@@ -97,7 +97,7 @@ def _scores(txn: Txn) -> Finding:
         count += 1
         if not (0 <= score <= 1 and deviation >= 0):
             problems.append(f"{digest.hex()} has the score {score} ± {deviation}")
-    return Finding("scores", count, problems[:MOST_PROBLEMS])
+    return Finding("scores", count, problems[:MAX_PROBLEMS])
 
 
 def _labels(txn: Txn) -> Finding:
@@ -118,7 +118,7 @@ def _labels(txn: Txn) -> Finding:
     problems = [
         f"{digest.hex()} is {held.get((taste, digest))} under {taste}, and the log says "
         f"{wanted.get((taste, digest))}"
-        for taste, digest in differing[:MOST_PROBLEMS]
+        for taste, digest in differing[:MAX_PROBLEMS]
     ]
     if count != labels.last_sequence(txn):
         problems.append(f"{count} events are in the log, and {labels.last_sequence(txn)} were")
@@ -136,7 +136,7 @@ def _counts(txn: Txn) -> Finding:
         for key in sorted(kept.keys() | there.keys())
         if kept.get(key, 0) != there.get(key, 0)
     ]
-    return Finding("counts", len(kept), problems[:MOST_PROBLEMS])
+    return Finding("counts", len(kept), problems[:MAX_PROBLEMS])
 
 
 def _vectors(txn: Txn, embedder: str) -> Finding:
@@ -157,4 +157,4 @@ def _vectors(txn: Txn, embedder: str) -> Finding:
     recorded = vectors.count(txn, embedder)
     if recorded != count:
         problems.append(f"{recorded} vectors are counted, and {count} are there")
-    return Finding(f"vectors of {embedder}", count, problems[:MOST_PROBLEMS])
+    return Finding(f"vectors of {embedder}", count, problems[:MAX_PROBLEMS])

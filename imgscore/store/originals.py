@@ -16,7 +16,7 @@ from imgscore.store.store import Txn
 TOLERANCE_NS = 2 * 10**9
 # A file can come back with an older date of ours: from a backup, or when the power failed before
 # the disk had the newer one.
-MOST_EARLIER = 8
+MAX_EARLIER = 8
 
 
 class _Path(msgspec.Struct, array_like=True, frozen=True):
@@ -103,7 +103,7 @@ def touched(held: Original | None, path: bytes, before_ns: int, after_ns: int) -
     earlier = dict.fromkeys((*held.earlier, held.before_ns, held.after_ns))
     for date in (held.original_ns, before_ns):
         earlier.pop(date, None)
-    return Original(path, held.original_ns, before_ns, after_ns, [*earlier][-MOST_EARLIER:])
+    return Original(path, held.original_ns, before_ns, after_ns, [*earlier][-MAX_EARLIER:])
 
 
 def is_ours(original: Original, mtime_ns: int) -> bool:

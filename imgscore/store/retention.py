@@ -10,11 +10,11 @@ from imgscore.store import labels, records, sightings, trashed_files
 from imgscore.store.schema import Sighting
 from imgscore.store.store import Txn
 
-MOST_TOUCHES = 1_000_000
+MAX_TOUCHES = 1_000_000
 """Touches that `undo` and `history` reach back to: 190 MB, or 10 orderings of 100,000 files."""
 GONE_NS = 90 * 86_400 * 10**9
 """How long it is known where a file was that is gone: a move takes seconds."""
-MOST_AT_ONCE = 50_000
+MAX_AT_ONCE = 50_000
 """Records named at once, so that a message stays small; the next time finds the others."""
 
 
@@ -37,8 +37,8 @@ def find(txn: Txn, now_ns: int) -> Expired:
     )
     return Expired(
         _old_touches(txn),
-        list(islice(gone, MOST_AT_ONCE)),
-        list(islice(trashed_files.gone_before(txn, before_ns), MOST_AT_ONCE)),
+        list(islice(gone, MAX_AT_ONCE)),
+        list(islice(trashed_files.gone_before(txn, before_ns), MAX_AT_ONCE)),
     )
 
 
@@ -64,7 +64,7 @@ def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) 
 
 def _old_touches(txn: Txn) -> int:
     """The last touch beyond MOST_TOUCHES; an ordering goes as a whole, for so it is undone."""
-    number = records.last_touch(txn) - MOST_TOUCHES
+    number = records.last_touch(txn) - MAX_TOUCHES
     kept = records.touch(txn, number + 1)
     while kept is not None and (touch := records.touch(txn, number)) is not None:
         if touch.run != kept.run:

@@ -17,7 +17,7 @@ from imgscore.store.store import RESTORE_REMEDY, TABLES, Store
 logger = logging.getLogger(__name__)
 
 # A service manager gives a start 300 s; one that it ends would have to be verified again.
-MOST_SECONDS = 200
+MAX_SECONDS = 200
 
 
 def after_a_crash(lock: StoreLock, folder: Path) -> None:
@@ -26,7 +26,7 @@ def after_a_crash(lock: StoreLock, folder: Path) -> None:
         return
     command = [sys.executable, "-P", "-m", "imgscore.store.verify", os.fspath(folder)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=MOST_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=MAX_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         logger.warning("the store is not verified to its end; see to it with: imgscore db check")
         return

@@ -14,8 +14,8 @@ from imgscore.verbs.base import Result, Row, Steps, shown
 from imgscore.verbs.order import row
 from imgscore.watches import Watch
 
-MOST_FAILURES = 100
-MOST_EXAMPLES = 5
+MAX_FAILURES = 100
+MAX_EXAMPLES = 5
 LAST_EVENTS = 12
 
 
@@ -42,7 +42,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         tallies = {watch.inbox: _tally(txn, watch, heads[watch.taste]) for watch in ctx.watches.all}
     failed += [
         {"path": shown(path), "reason": error.what, "remedy": error.remedy}
-        for path, error in islice(engine.order_scheduler.refusals().items(), MOST_FAILURES)
+        for path, error in islice(engine.order_scheduler.refusals().items(), MAX_FAILURES)
     ]
     watches: list[dict[str, Any]] = []
     for watch in ctx.watches.all:
@@ -99,7 +99,7 @@ def _planned(engine: Engine, watch: Watch) -> Row:
     wanted = engine.order_scheduler.planned(watch.inbox)
     examples = [
         row(one.sighting.path, one.sighting.seen.mtime_ns, one.after_ns, dry_run=True)
-        for one in wanted[:MOST_EXAMPLES]
+        for one in wanted[:MAX_EXAMPLES]
     ]
     return {"touches": len(wanted), "examples": examples}
 

@@ -4,7 +4,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
-from imgscore.engine.trainer import LEAST_LABELS
+from imgscore.engine.trainer import MIN_LABELS
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store import records
 from imgscore.verbs.base import Result, Steps, until_idle
@@ -27,7 +27,7 @@ def run(engine: Engine, request: Request) -> Steps:
         if missing:
             raise ImgscoreError(
                 f"too few labels to learn {taste!r} from: {missing}",
-                f"move at least {LEAST_LABELS} files into keep/ and {LEAST_LABELS} into trash/",
+                f"move at least {MIN_LABELS} files into keep/ and {MIN_LABELS} into trash/",
             )
     yield from until_idle(engine, "training")
     for taste in tastes:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from imgscore.store.store import Txn
     from imgscore.workers.context import Context
 
-MOST_BYTES = 1 << 29
+MAX_BYTES = 1 << 29
 _CHUNK = 1 << 22
 
 _embedders: dict[tuple[str, str], Embedder] = {}
@@ -65,7 +65,7 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
             traits = records.traits(txn, digest)
         if stored is not None and traits is not None:
             return _judged(context, task, FileIndexed(seen, digest), stored, traits)
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         return FileIndexed(
             seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"
         )
@@ -104,7 +104,7 @@ def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        data = file.read(min(before.st_size, MOST_BYTES) + 1)
+        data = file.read(min(before.st_size, MAX_BYTES) + 1)
         digest = hashlib.sha256(data)
         size = len(data)
         while chunk := file.read(_CHUNK):

@@ -32,7 +32,7 @@ from imgscore.workers.process import DEPTH, Assignment, NoWorkerError, Worker, W
 
 FAILED_STARTS = 3
 # Bytes of answers at a time: what follows from them is done before more are read.
-MOST_READ = 1 << 18
+MAX_READ = 1 << 18
 
 
 class Pool:
@@ -171,7 +171,7 @@ class Pool:
         assert worker.process.stdout is not None
         found: list[tuple[Task, Answer]] = []
         try:
-            data = os.read(worker.process.stdout.fileno(), MOST_READ)
+            data = os.read(worker.process.stdout.fileno(), MAX_READ)
         except BlockingIOError:
             return found
         worker.buffer += data

@@ -15,7 +15,7 @@ from imgscore.workers.messages import Cancel, IndexFile, OfOneFile, Sent, Task, 
 DEPTH = 2
 # What a worker may take, and what images may where another worker may take more. One of 100
 # megapixels takes 0.4 GB as a PNG, 1.6 as a WebP: modest workers hand it on to that other one.
-MOST_BYTES = 3 * 2**30
+MAX_BYTES = 3 * 2**30
 LOW_MEMORY_BYTES = 3 * 2**27
 
 
@@ -112,7 +112,7 @@ def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> 
         settings.model,
         settings.device,
         str(settings.file_seconds),
-        "0" if for_training else str(MOST_BYTES),
+        "0" if for_training else str(MAX_BYTES),
         settings.embedder,
         "names" if settings.use_filename else "",
         str(LOW_MEMORY_BYTES if low_memory else 0),

@@ -40,7 +40,7 @@ Row = dict[str, Any]
 CURVE_SECONDS = 30.0
 """Time for a learning curve: 18 of CPU with 300 labels in a library of 7,500."""
 # Unlabelled images among which the next ones to label are sought: 5,000 of 5 kB are 25 MB.
-MOST_CANDIDATES = 5000
+MAX_CANDIDATES = 5000
 
 
 def study(context: Context, task: Study) -> Iterator[Studied]:
@@ -107,7 +107,7 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
         if one.role == "inbox" and one.inbox in inboxes and one.digest not in known
     }
     there = sorted(head_inputs.several(txn, model, digests))
-    there = there[:: -(-len(there) // MOST_CANDIDATES) or 1]
+    there = there[:: -(-len(there) // MAX_CANDIDATES) or 1]
     if not there:
         return []
     matrix = np.stack([np.frombuffer(vector, np.float16) for _, vector in there])

@@ -9,7 +9,7 @@ from collections import deque
 
 from imgscore.workers.messages import Cancel, Sent, take_sent
 
-_MOST_READ = 1 << 16
+_MAX_READ = 1 << 16
 
 
 class TaskReader:
@@ -34,7 +34,7 @@ class TaskReader:
         return bool(select.select([self._descriptor], [], [], 0)[0])
 
     def _read(self) -> bool:
-        data = os.read(self._descriptor, _MOST_READ)
+        data = os.read(self._descriptor, _MAX_READ)
         self._buffer += data
         for message in take_sent(self._buffer):
             if not isinstance(message, Cancel):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgscore.errors import ImageError
 from imgscore.images.memory import NeedsMemoryError
-from imgscore.workers.index_file import MOST_BYTES
+from imgscore.workers.index_file import MAX_BYTES
 from imgscore.workers.messages import ThumbnailMade, Unreadable, Unstable
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def make_thumbnail(task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable
 def _read(path: bytes) -> bytes:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
-        size = min(os.fstat(file.fileno()).st_size, MOST_BYTES)
+        size = min(os.fstat(file.fileno()).st_size, MAX_BYTES)
         return file.read(size + 1)
 
 

@@ -16,7 +16,7 @@ from imgscore.demo.sandbox import Sandbox
 from imgscore.errors import UsageError
 
 IMGSCORE = [sys.executable, "-m", "imgscore.cli.main"]
-MOST_SECONDS = 300
+MAX_SECONDS = 300
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -40,7 +40,7 @@ def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Pa
     done = subprocess.run(
         [*IMGSCORE, "demo", str(folder), "--json"],
         capture_output=True, text=True,
-        timeout=MOST_SECONDS, check=False,
+        timeout=MAX_SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)
@@ -75,12 +75,12 @@ def test_ctrl_c_ends_the_daemon_and_the_folder_can_be_used_again(tmp_path: Path)
         [*IMGSCORE, "demo", str(sandbox.folder)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    deadline = time.monotonic() + MOST_SECONDS
+    deadline = time.monotonic() + MAX_SECONDS
     while not (sandbox.inbox.is_dir() and any(sandbox.inbox.glob("*-*"))):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=MOST_SECONDS)
+    process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == 130
     assert processes_of(tmp_path) == []
 

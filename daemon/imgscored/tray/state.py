@@ -10,7 +10,7 @@ from imgscore.verbs.base import Row
 
 Shape = Literal["idle", "working", "paused", "attention", "offline"]
 
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 LONGEST_LINE = 72
 # A pause without an end is kept as one until 2100.
 FOREVER_NS = 4_000_000_000 * 10**9
@@ -47,7 +47,7 @@ def tray_state(status: Row | None, most_pending: int, said: str = "") -> TraySta
         return TrayState("offline", "not running", said=said)
     inboxes = tuple(watch["inbox"] for watch in status["watches"])
     failed = status["failed"]
-    failures = tuple((one["path"], _failure(one)) for one in failed[:MOST_FAILURES])
+    failures = tuple((one["path"], _failure(one)) for one in failed[:MAX_FAILURES])
     offline = [watch["inbox"] for watch in status["watches"] if watch["state"] == "offline"]
     problems = [*status["troubles"], *(f"{inbox} is not there" for inbox in offline)]
     pending = status["pending"]

@@ -127,7 +127,7 @@ def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:
 def test_the_status_is_of_now_also_while_work_waits(
     loop: Loop, mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop_module, "LEAST_STATUS_SECONDS", 1.0)
+    monkeypatch.setattr(loop_module, "MIN_STATUS_SECONDS", 1.0)
     put(tmp_path / "inbox", "sun", 2)
     mailbox.save_power("on battery")
     thread = threading.Thread(target=loop.run)
@@ -145,7 +145,7 @@ def test_the_status_is_of_now_also_while_work_waits(
 def test_what_has_had_its_time_goes_when_it_is_due(
     loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "MOST_BYTES", 0)
+    monkeypatch.setattr(pruning, "MAX_BYTES", 0)
     old = thumbnails.folder() / "old.webp"
     old.write_bytes(bytes(8192))
     loop._schedule._scheduler.modify_job("tidy", next_run_time=datetime.now(UTC))

@@ -183,7 +183,7 @@ def test_who_leaves_before_the_answer_makes_room(
     monkeypatch.setattr(server_module, "GONE_SECONDS", 0.02)
     mailbox, path = Mailbox(), tmp_path / "control.sock"
     with closing(mailbox), closing(Server(path, mailbox, lambda: {"state": "running"})):
-        for _ in range(server_module.MOST_CLIENTS):
+        for _ in range(server_module.MAX_CLIENTS):
             with connect(path) as client:
                 client.sendall(control.encode({"verb": "wait", "arguments": {}}))
         deadline = time.monotonic() + 60

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imgscore.engine.events import KEPT, MOST_EACH, EventLog
+from imgscore.engine.events import KEPT, MAX_EACH, EventLog
 from imgscore.store import labels, records
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store
@@ -58,9 +58,9 @@ def test_only_what_is_new_is_told_and_once(store: Store) -> None:
 
 def test_many_labels_are_one_row(store: Store) -> None:
     one = event_log(store)
-    label(store, MOST_EACH + 1)
+    label(store, MAX_EACH + 1)
     (row,) = told(one)
-    assert (row["event"], row["keep"], row["trash"]) == ("labels", MOST_EACH + 1, 0)
+    assert (row["event"], row["keep"], row["trash"]) == ("labels", MAX_EACH + 1, 0)
 
 
 def test_dates_are_told_by_run_and_inbox(store: Store) -> None:

@@ -102,7 +102,7 @@ def test_orderings_go_as_a_whole(
     after: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retention, "MOST_TOUCHES", 4)
+    monkeypatch.setattr(retention, "MAX_TOUCHES", 4)
     with store.write() as txn:
         touches(txn, before)
         found = retention.find(txn, time.time_ns())
@@ -129,7 +129,7 @@ def test_what_came_back_meanwhile_stays(store: Store) -> None:
 def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "MOST_TOUCHES", 0)
+    monkeypatch.setattr(retention, "MAX_TOUCHES", 0)
     monkeypatch.setattr(retention, "GONE_NS", 0)
     for number in range(3):
         world.put(f"{number}.jpg", number / 10)
@@ -162,7 +162,7 @@ def test_thumbnails_that_nobody_looks_at_go_first(
         os.utime(path, ns=(number, number))
     os.utime(folder / "0.webp", ns=(9, 0))  # it was looked at
     for most, left in ((4, ["0", "1", "2", "3"]), (2, ["0", "3"]), (0, [])):
-        monkeypatch.setattr(pruning, "MOST_BYTES", most * 8192)
+        monkeypatch.setattr(pruning, "MAX_BYTES", most * 8192)
         tidied()
         assert sorted(path.stem for path in folder.iterdir()) == left
     folder.rmdir()

@@ -281,7 +281,7 @@ def test_a_store_with_fewer_tables_is_whole(
 
 
 def test_a_store_that_takes_too_long_to_verify_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "MOST_SECONDS", 0.01)
+    monkeypatch.setattr(verify, "MAX_SECONDS", 0.01)
     Store(paths.store_folder()).close()
     (paths.data_folder() / "lock").write_text("1234")
     with StoreLock(paths.data_folder()) as lock:

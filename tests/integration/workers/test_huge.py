@@ -23,7 +23,7 @@ from imgscore.workers.messages import (
     ThumbnailMade,
 )
 from imgscore.workers.pool import Pool
-from imgscore.workers.process import LOW_MEMORY_BYTES, MOST_BYTES
+from imgscore.workers.process import LOW_MEMORY_BYTES, MAX_BYTES
 from tests.conftest import draw
 from tests.support.pools import real_pool
 
@@ -113,7 +113,7 @@ def test_huge_images_stall_nothing_and_memory_stays_bounded(pool: Pool, tmp_path
     assert sorted(order) == sorted([*huge, *small])  # each once
     assert order[-1] in huge  # two at once would have left nobody for the small ones
     assert peak_bytes(able) > at_rest + 90 * DECODED_MEGAPIXEL  # one of them at least
-    assert peak_bytes(able) < at_rest + 150 * DECODED_MEGAPIXEL < MOST_BYTES
+    assert peak_bytes(able) < at_rest + 150 * DECODED_MEGAPIXEL < MAX_BYTES
     assert peak_bytes(low_memory) < at_rest + 32 * DECODED_MEGAPIXEL < LOW_MEMORY_BYTES
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgscore.order.stable_order import OrderItem, longest_stable, wanted_order
-from imgscore.order.ties import MOST_SHIFT, knots, tie_deviation
+from imgscore.order.ties import MAX_SHIFT, knots, tie_deviation
 
 
 def correlation_lost(order: npt.NDArray[np.int64]) -> float:
@@ -20,7 +20,7 @@ def correlation_lost(order: npt.NDArray[np.int64]) -> float:
 
 
 @pytest.mark.parametrize("bunching", [1.0, 6.0])
-@pytest.mark.parametrize("most_shift", [0.0144, MOST_SHIFT])
+@pytest.mark.parametrize("most_shift", [0.0144, MAX_SHIFT])
 def test_no_order_and_no_noise_can_break_the_bound(bunching: float, most_shift: float) -> None:
     chance = random.Random(8)
     count = 3_000
