@@ -31,7 +31,7 @@ FILES_A_PART = 16
 # Parts handed out for each thread of the cluster: one at work, and more so that it never waits.
 PARTS_A_THREAD = 3
 # Files of which the store is asked at a time: long paths, too, fit into a request of the daemon's.
-SLICE = 500
+PATHS_BATCH = 500
 # Files known to be lacking before the walk pauses: 100 bytes each.
 MAX_LACKING = 200_000
 # Bytes of vectors handed in at a time; in base64 they fit well into a request of the daemon's.
@@ -123,7 +123,7 @@ class _Spread:
         """Walk on, by a slice; further where the workers would wait for it."""
         enough = self._most_out * FILES_A_PART
         while self._entries is not None and len(self._lacking) < MAX_LACKING:
-            entries = list(islice(self._entries, SLICE))
+            entries = list(islice(self._entries, PATHS_BATCH))
             if not entries:
                 self._entries = None
                 break

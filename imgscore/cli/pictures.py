@@ -28,7 +28,7 @@ LINES = 6
 # Beyond this many pictures nobody looks, and an answer is better had at once.
 MOST = 200
 # Kitty takes so much at a time.
-CHUNK = 4096
+PAYLOAD_BYTES = 4096
 
 
 class Named(NamedTuple):
@@ -151,7 +151,7 @@ def encode(image: "Image.Image", kind: Protocol) -> str:
     if kind is Protocol.ITERM:
         size = f"size={len(file.getvalue())};height={LINES}"
         return f"\x1b]1337;File=inline=1;preserveAspectRatio=1;{size}:{data}\x07"
-    chunks = [data[at : at + CHUNK] for at in range(0, len(data), CHUNK)]
+    chunks = [data[at : at + PAYLOAD_BYTES] for at in range(0, len(data), PAYLOAD_BYTES)]
     parts = []
     for number, chunk in enumerate(chunks):
         first = f"a=T,f=100,q=2,r={LINES}," if number == 0 else ""

@@ -19,7 +19,7 @@ from imgscore.store.store import Store, Txn
 from imgscore.workers.messages import PlannedTouch
 
 # Touches journalled by one commit: a commit waits for the disk, a touch does not.
-CHUNK = 512
+TOUCH_BATCH = 512
 
 RestoreResult = tuple[Touch, TouchError | None]
 """A date given back, or why it was not."""
@@ -41,8 +41,8 @@ def apply_plan(
 ) -> Iterator[Outcome]:
     """Do the touches of a plan, CHUNK at a time. `head`: what they are due to, for the journal."""
     run = time.time_ns()
-    for start in range(0, len(wanted), CHUNK):
-        yield apply_batch(store, wanted[start : start + CHUNK], run, head, reason)
+    for start in range(0, len(wanted), TOUCH_BATCH):
+        yield apply_batch(store, wanted[start : start + TOUCH_BATCH], run, head, reason)
 
 
 def apply_batch(
@@ -176,8 +176,8 @@ def restore_times(
     at a time. A file that carries a date that is not ours is left alone: that date is the user's.
     """
     run = time.time_ns()
-    for start in range(0, len(wanted), CHUNK):
-        yield _restore_times(store, wanted[start : start + CHUNK], run, dry_run)
+    for start in range(0, len(wanted), TOUCH_BATCH):
+        yield _restore_times(store, wanted[start : start + TOUCH_BATCH], run, dry_run)
 
 
 def _restore_times(

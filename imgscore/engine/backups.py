@@ -16,7 +16,7 @@ from imgscore.workers.messages import Answer, BackedUp, BackUp, Crashed, Refused
 logger = logging.getLogger(__name__)
 
 # Under which subject the user is told that there is no new backup.
-ABOUT = "backup"
+NOTE_KEY = "backup"
 
 
 class BackupJob:
@@ -73,14 +73,14 @@ class BackupJob:
             self._missed(f"{written}: {error.strerror}; check its permissions")
             return
         self._saved = self._copied
-        self.ctx.notes.pop(ABOUT, None)
+        self.ctx.notes.pop(NOTE_KEY, None)
         logger.info("the store is backed up in %s", whole)
 
     def _missed(self, why: str) -> None:
         """The user hears it once; the next one may do better."""
         self._due = False
         text = f"no backup of the store: {why}"
-        if self.ctx.notes.get(ABOUT) != text:
-            self.ctx.notes[ABOUT] = text
+        if self.ctx.notes.get(NOTE_KEY) != text:
+            self.ctx.notes[NOTE_KEY] = text
             self.ctx.changed()
             logger.warning("%s", text)

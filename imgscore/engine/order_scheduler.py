@@ -28,11 +28,11 @@ from imgscore.workers.messages import Answer, Crashed, Plan, Planned, PlannedTou
 # While much is still to be embedded, the order is brought up to date only this often.
 ORDER_SECONDS = 10.0
 # Sightings in the store, from which on a worker plans: a second, and 100 MB, for 30,000.
-MANY = 5_000
+WORKER_PLAN_THRESHOLD = 5_000
 # More newcomers at once than this cost as much as to plan the whole inbox, in a worker.
-FEW = 64
+INCREMENTAL_LIMIT = 64
 # Under which subject the user is told that an order could not be planned.
-ABOUT = "order"
+NOTE_KEY = "order"
 
 
 class OrderScheduler:
@@ -66,7 +66,7 @@ class OrderScheduler:
         state.due = True
         if state.new_files is not None:
             new_files = state.new_files | paths
-            state.new_files = new_files if len(new_files) <= FEW else None
+            state.new_files = new_files if len(new_files) <= INCREMENTAL_LIMIT else None
 
     def restore(self, files: set[tuple[bytes, bytes]]) -> None:
         """These files, (digest, path), have left the inbox: give them their own date back."""
@@ -126,9 +126,9 @@ class OrderScheduler:
     def _end(self, job: OrderJob, error: ImgscoreError | None = None) -> None:
         self._jobs = [one for one in self._jobs if one is not job]
         job.done, job.error = True, error
-        self.ctx.notes.pop(ABOUT, None)
+        self.ctx.notes.pop(NOTE_KEY, None)
         if error is not None and not job.asked:
-            self.ctx.notes[ABOUT] = f"{error.message}; {error.remedy}"
+            self.ctx.notes[NOTE_KEY] = f"{error.message}; {error.remedy}"
         self.ctx.changed()
 
     def drop_unasked(self) -> None:
@@ -181,7 +181,7 @@ class OrderScheduler:
 
     def _plan_is_long(self) -> bool:
         with self.ctx.store.read() as txn:
-            return len(txn.table("sightings")) > MANY
+            return len(txn.table("sightings")) > WORKER_PLAN_THRESHOLD
 
     def _time(self, state: OrderState, now: float) -> float:
         return max(now, state.done_at + ORDER_SECONDS) if self._looker.indexing else now
@@ -325,7 +325,7 @@ class OrderScheduler:
 
     def _restore_times(self) -> None:
         """A part of what is to have its own date back."""
-        files = set(islice(self._restores, apply.CHUNK))
+        files = set(islice(self._restores, apply.TOUCH_BATCH))
         if not self.ctx.config.dry_run:
             self._restore_batch(files)
         self._restores -= files  # not before: a full disk leaves them due

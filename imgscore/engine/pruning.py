@@ -13,7 +13,7 @@ from imgscore.store.retention import Expired
 from imgscore.workers.messages import Answer, Crashed, Prune, Pruned
 
 # Records forgotten by one commit: some ten milliseconds.
-SLICE = 1000
+PRUNE_BATCH = 1000
 # Thumbnails on the disk: about a hundred thousand.
 MAX_BYTES = 10**9
 
@@ -38,7 +38,9 @@ class Pruner:
         """Drop a slice, or ask what is to be dropped."""
         found, now_ns = self._left, time.time_ns()
         if found is not None:
-            left = self.ctx.store.commit(lambda txn: retention.forget(txn, found, now_ns, SLICE))
+            left = self.ctx.store.commit(
+                lambda txn: retention.forget(txn, found, now_ns, PRUNE_BATCH)
+            )
             self._left = left if any(left) else None
         elif self._due and not self.ctx.pool.trainer_busy:
             thumbnails = os.fsencode(paths.report_folder() / "thumbnails")

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from imgscore.engine.indexer import Ticket
 
 # Entries of the trash that are looked at between two looks at the post.
-SLICE = 200
+SCAN_BATCH = 200
 # Files that workers are asked about at once, so that what is dropped meanwhile waits for few.
-AHEAD = 4
+PREFETCH = 4
 
 
 class TrashEntry(NamedTuple):
@@ -90,7 +90,7 @@ class TrashMonitor:
 
     def next_time(self, now: float, *, saving: bool = False) -> float | None:
         """When `advance` has something to do; None while only workers have."""
-        may_ask = self._unknown and len(self._asked) < AHEAD and not saving
+        may_ask = self._unknown and len(self._asked) < PREFETCH and not saving
         return now if may_ask or self._look is not None else self._due
 
     def advance(self, now: float, *, saving: bool = False) -> set[str]:
@@ -101,10 +101,10 @@ class TrashMonitor:
         try:
             self._answered()
             self._look_on(now)
-            while self._unknown and len(self._asked) < AHEAD and not saving:
+            while self._unknown and len(self._asked) < PREFETCH and not saving:
                 one = self._unknown.popleft()
                 self._asked.append((one, self._ask(one.path, one.place.watch.taste)))
-            whole = len(self._found) >= SLICE or not (self._asked or self._look)
+            whole = len(self._found) >= SCAN_BATCH or not (self._asked or self._look)
             return self._take_in() if self._found and whole else set()
         except (StoreError, OSError):
             self._look_again()
@@ -179,7 +179,7 @@ class TrashMonitor:
                     whole &= is_whole
                     if is_whole and not changes:
                         settled.add(key)
-                if number % SLICE == 0 or len(found) >= SLICE:
+                if number % SCAN_BATCH == 0 or len(found) >= SCAN_BATCH:
                     yield found
                     found = []
             yield found

@@ -14,7 +14,7 @@ from imgscore.store.schema import Fingerprint, packed_stat, path_key
 from imgscore.store.store import Store, Txn
 from imgscore.watches import Watches, within
 
-SLICE = 2000
+SCAN_BATCH = 2000
 
 
 @dataclass
@@ -41,12 +41,12 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
     present: set[bytes] = set()
     part: list[Listing] = []
     unlisted: list[Unlisted] = []
-    for entry in listings(root, SLICE) if os.path.isdir(root) else ():
+    for entry in listings(root, SCAN_BATCH) if os.path.isdir(root) else ():
         if isinstance(entry, Unlisted):
             unlisted.append(entry)
             continue
         part.append(entry)
-        if sum(len(one.names) for one in part) >= SLICE:
+        if sum(len(one.names) for one in part) >= SCAN_BATCH:
             yield Slice(changed=_changed(store, watches, part, decoder, present))
             part = []
     yield Slice(changed=_changed(store, watches, part, decoder, present), unlisted=unlisted)

@@ -42,7 +42,7 @@ COLUMNS = (
 NEIGHBOURS = 4
 MAX_COMPARED = 20_000
 """Images among which near-duplicates are sought: their vectors take 100 MB."""
-PART = 1000
+MESSAGE_BATCH = 1000
 
 
 def report(context: Context, task: Study) -> Iterator[Studied]:
@@ -55,8 +55,10 @@ def report(context: Context, task: Study) -> Iterator[Studied]:
         )
         wanted = page.wanted(asked["thumbnails"])
     _write(data, asked["file"])
-    for start in range(0, len(wanted), PART):
-        yield Studied([{"wanted": one} for one in wanted[start : start + PART]], last=False)
+    for start in range(0, len(wanted), MESSAGE_BATCH):
+        yield Studied(
+            [{"wanted": one} for one in wanted[start : start + MESSAGE_BATCH]], last=False
+        )
     counts = {
         "images": len(data["images"]),
         "unscored": sum(image[3] is None for image in data["images"]),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WORK_NOW = frozenset({"heads", "scan", "train"})
 
 # Files that workers are asked about before the first of them is waited for.
-AHEAD = 64
+PREFETCH = 64
 
 Asked = TypeVar("Asked", "Ticket", "ThumbnailTicket")
 Row = dict[str, Any]
@@ -98,7 +98,7 @@ def in_turn(tickets: Iterator[Asked]) -> Iterator[Asked | None]:
 
     `tickets` is read as far ahead as keeps the workers busy.
     """
-    waiting = deque(islice(tickets, AHEAD))
+    waiting = deque(islice(tickets, PREFETCH))
     while waiting:
         if waiting[0].answer is None:
             yield None

@@ -17,7 +17,7 @@ from imgscore.verbs.base import Progress, Result, Steps, a_step, shown, until_id
 from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
 
-AHEAD = 256
+PREFETCH = 256
 # Labels are logged together: a commit waits for the disk.
 BATCH = 64
 
@@ -41,7 +41,7 @@ def run(engine: Engine, request: Request) -> Steps:
     counts = {"keep": 0, "trash": 0}
     tickets: deque[tuple[Ticket, LabelName]] = deque()
     while waiting or tickets:
-        while waiting and len(tickets) < AHEAD:
+        while waiting and len(tickets) < PREFETCH:
             path, label = waiting.popleft()
             tickets.append((engine.indexer.ask(path, taste), label))
         ready = [one for one in tickets if one[0].answer is not None]

@@ -28,7 +28,7 @@ from imgscore.workers.messages import (
     Task,
     take_answers,
 )
-from imgscore.workers.process import DEPTH, Assignment, NoWorkerError, Worker, WorkerSettings
+from imgscore.workers.process import QUEUE_DEPTH, Assignment, NoWorkerError, Worker, WorkerSettings
 
 FAILED_STARTS = 3
 # Bytes of answers at a time: what follows from them is done before more are read.
@@ -78,7 +78,7 @@ class Pool:
     def has_room(self) -> bool:
         """Whether another file can be handed out without waiting."""
         looking = self._looking()
-        return len(looking) < self._size or any(len(one.tasks) < DEPTH for one in looking)
+        return len(looking) < self._size or any(len(one.tasks) < QUEUE_DEPTH for one in looking)
 
     def submit(self, task: Task) -> bool:
         """Hand out a task; False when every worker is full. Training gets a worker of its own."""
@@ -158,7 +158,7 @@ class Pool:
         """
         able = next((worker for worker in self._looking() if not worker.low_memory), None)
         try:
-            while self._needs_memory and (able is None or len(able.tasks) < DEPTH):
+            while self._needs_memory and (able is None or len(able.tasks) < QUEUE_DEPTH):
                 able = able or self._start(for_training=False)
                 able.send(self._needs_memory.popleft())
         except NoWorkerError:

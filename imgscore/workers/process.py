@@ -12,7 +12,7 @@ from imgscore.errors import StoreError
 from imgscore.workers.messages import Cancel, IndexFile, OfOneFile, Sent, Task, frame
 
 # A worker gets its next file before it has answered the last, so that it never waits for us.
-DEPTH = 2
+QUEUE_DEPTH = 2
 # What a worker may take, and what images may where another worker may take more. One of 100
 # megapixels takes 0.4 GB as a PNG, 1.6 as a WebP: modest workers hand it on to that other one.
 MAX_BYTES = 3 * 2**30
@@ -83,7 +83,7 @@ class Worker:
         """Whether it can be given a task now."""
         if self.for_training or not isinstance(task, OfOneFile):
             return not self.tasks
-        return len(self.tasks) < DEPTH
+        return len(self.tasks) < QUEUE_DEPTH
 
     def stealable(self) -> list[Assignment]:
         """The files that it has not begun, and that nobody else has; the last first."""

@@ -24,7 +24,7 @@ from imgscore.workers.context import Context
 from imgscore.workers.task_reader import TaskReader
 
 # Touches a message: as many as one commit journals.
-PART = 512
+MESSAGE_BATCH = 512
 
 
 def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:
@@ -72,8 +72,8 @@ def plan(store: Store, task: messages.Plan) -> Iterator[messages.Answer]:
 
     planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
     touches, ties = planned.touches, planned.ties if planned.fresh else None
-    for start in range(0, len(touches), PART):
-        yield messages.Planned(touches[start : start + PART], ties, last=False)
+    for start in range(0, len(touches), MESSAGE_BATCH):
+        yield messages.Planned(touches[start : start + MESSAGE_BATCH], ties, last=False)
         ties = None
     yield messages.Planned([], ties, last=True, timeline=planned.timeline.packed())
 

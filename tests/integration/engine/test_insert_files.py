@@ -26,7 +26,7 @@ def fill(world: World) -> None:
 @pytest.fixture
 def engine(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """In order, and so large that a worker plans."""
-    monkeypatch.setattr(order_scheduler, "MANY", 0)
+    monkeypatch.setattr(order_scheduler, "WORKER_PLAN_THRESHOLD", 0)
     fill(world)
     with world.engine() as engine:
         world.settle(engine)
@@ -165,7 +165,7 @@ def test_what_is_known_under_an_old_head_is_of_no_use(
 def test_many_at_once_are_for_a_plan(
     world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_scheduler, "FEW", 2)
+    monkeypatch.setattr(order_scheduler, "INCREMENTAL_LIMIT", 2)
     for number in range(3):
         world.put(f"0{number}a.jpg", number / 100 + 0.005)
     world.settle(engine)

@@ -178,7 +178,7 @@ def test_undo_takes_back_one_ordering_after_the_other(ordered: World) -> None:
 def test_undo_takes_back_an_ordering_that_a_file_has_left(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "CHUNK", 2)
+    monkeypatch.setattr(apply, "TOUCH_BATCH", 2)
     for number in reversed(range(8)):
         world.put(f"{number}.jpg", number / 10)
     with world.engine() as engine:

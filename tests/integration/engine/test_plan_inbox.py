@@ -20,9 +20,11 @@ SCORES = {"d": "0.9 0.1", "b": "0.4 0.2", "c": "0.2 0.5", "a": "0.1 0.9"}
 @pytest.fixture(params=["here", "by a worker"], autouse=True)
 def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways; parts of one touch."""
-    monkeypatch.setattr(order_scheduler, "MANY", 0 if request.param == "by a worker" else 1000)
-    monkeypatch.setattr(apply, "CHUNK", 1)
-    monkeypatch.setattr(worker, "PART", 1)
+    monkeypatch.setattr(
+        order_scheduler, "WORKER_PLAN_THRESHOLD", 0 if request.param == "by a worker" else 1000
+    )
+    monkeypatch.setattr(apply, "TOUCH_BATCH", 1)
+    monkeypatch.setattr(worker, "MESSAGE_BATCH", 1)
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_a_worker_that_dies_of_the_plan_is_said(
     world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.settle(engine)
-    monkeypatch.setattr(order_scheduler, "MANY", 0)
+    monkeypatch.setattr(order_scheduler, "WORKER_PLAN_THRESHOLD", 0)
     real = engine.ctx.pool.answers
     monkeypatch.setattr(
         engine.ctx.pool,

@@ -56,7 +56,7 @@ def store() -> Iterator[Store]:
 @pytest.fixture
 def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Tidies up, with a real worker, in slices of two."""
-    monkeypatch.setattr(pruning, "SLICE", 2)
+    monkeypatch.setattr(pruning, "PRUNE_BATCH", 2)
 
     def prune() -> None:
         config = Config(daemon=DaemonConfig(free_mb=0))

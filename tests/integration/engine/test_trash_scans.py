@@ -67,7 +67,7 @@ def answer_first(engine: Engine, name: str, *answers: Answer) -> list[Task]:
 def test_what_is_cut_short_while_the_look_goes_on_is_repeated(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trash, "SLICE", 1)
+    monkeypatch.setattr(trash, "SCAN_BATCH", 1)
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
     os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))  # a listing that stays
     with watched.engine() as engine:
@@ -80,7 +80,7 @@ def test_what_is_cut_short_while_the_look_goes_on_is_repeated(
 def test_what_a_full_disk_keeps_from_being_written_is_found_again(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trash, "SLICE", 1)
+    monkeypatch.setattr(trash, "SCAN_BATCH", 1)
     monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.0)
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
     os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))

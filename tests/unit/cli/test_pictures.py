@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imgscore.cli.pictures import CHUNK, LINES, _strip, encode
+from imgscore.cli.pictures import LINES, PAYLOAD_BYTES, _strip, encode
 from imgscore.cli.terminal import Protocol
 
 
@@ -24,7 +24,7 @@ def decoded(data: str) -> Image.Image:
 
 def test_kitty_gets_it_in_chunks(image: Image.Image) -> None:
     parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", encode(image, Protocol.KITTY))
-    assert len(parts) > 1 and all(len(data) <= CHUNK for _, data in parts)
+    assert len(parts) > 1 and all(len(data) <= PAYLOAD_BYTES for _, data in parts)
     assert [keys.endswith("m=1") for keys, _ in parts] == [True] * (len(parts) - 1) + [False]
     assert f"r={LINES}," in parts[0][0]
     sent = decoded("".join(data for _, data in parts))
