@@ -191,7 +191,7 @@ def _order(store: Store, watch: Watch, head: str) -> int:
 def _spearman(store: Store, watch: Watch, head: str) -> float:
     """Spearman's correlation of dates and scores; equal scores share their mean rank."""
     with store.read() as txn:
-        seen = [one for one in sightings.every(txn) if one.inbox == watch.inbox]
+        seen = [one for one in sightings.iter_all(txn) if one.inbox == watch.inbox]
         scores = [records.score(txn, watch.taste, head, one.digest) for one in seen]
     return float(
         np.corrcoef(

@@ -61,7 +61,7 @@ def prepare(sandbox: Sandbox, count: int) -> dict[str, bool]:
     with Store(sandbox.state / "data" / "imgscore" / "store") as store:
         store.commit(lambda txn: fill_known(txn, sandbox, count))
         with store.read() as txn:
-            known = {one.digest: os.fsdecode(one.path) for one in sightings.every(txn)}
+            known = {one.digest: os.fsdecode(one.path) for one in sightings.iter_all(txn)}
         digests = list(known)
         model = registry.spec(MODEL)
         values = made_up(count, model.dim)

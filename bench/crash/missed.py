@@ -55,7 +55,7 @@ def _known_as_on_disk(yard: Yard, *roots: Path, labels: dict[str, int] | None = 
         if path.is_file() and not path.is_symlink() and is_image_name(os.fsencode(path.name))
     }
     with Store(yard.data / "store", readonly=True) as store, store.read() as txn:
-        known = {one.path: one.digest for one in sightings.every(txn)}
+        known = {one.path: one.digest for one in sightings.iter_all(txn)}
     if known != on_disk:
         different = {*known.items()} ^ {*on_disk.items()}
         raise LostError(f"{len(different)} sightings are not what is on disk: {[*different][:3]}")

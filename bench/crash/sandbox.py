@@ -230,7 +230,7 @@ class Yard:
     def labels(self) -> dict[str, str]:
         """digest → label; only while no daemon runs."""
         with Store(self.data / "store", readonly=True) as store, store.read() as txn:
-            return {one.hex(): label.label for one, label in labels.every(txn, "default")}
+            return {one.hex(): label.label for one, label in labels.iter_all(txn, "default")}
 
     def files(self) -> list[Path]:
         """Every file of the inbox and the folders in it."""

@@ -42,7 +42,7 @@ def _health(data: Path, kind: str) -> Finding:
     if size > MAX_READ:
         return Finding("store", "ok", f"{what}; it is large: check it with: imgscore db check")
     with Store(data.parent, readonly=True) as opened, opened.read() as txn:
-        found = list(checks.every(txn))
+        found = list(checks.iter_all(txn))
     wrong = [f"{one.what}: {problem}" for one in found for problem in one.problems]
     if wrong:
         remedy = "imgscore db check says all of it; imgscore db restore brings back a backup"

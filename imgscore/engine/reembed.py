@@ -34,7 +34,7 @@ class Reembedding:
         with self.ctx.store.read() as txn:
             if records.setting(txn, COMPLETE) == embedder:
                 return ()
-            present = [(one.path, one.digest) for one in sightings.every(txn)]
+            present = [(one.path, one.digest) for one in sightings.iter_all(txn)]
             lacking = [path for path, one in present if self._lacks(txn, path, one)]
         self._missing = {path for path in lacking if os.path.lexists(path) and locate(path)}
         # Behind a disk that is unplugged, or in a folder that is not watched now: nothing is

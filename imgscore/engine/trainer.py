@@ -90,7 +90,7 @@ class Trainer:
             head, embedder = records.current_head(txn, taste), ctx.embedder.id
             state.foreign = head is not None and head.embedder != embedder
             own = [one for one in records.heads(txn, taste) if one.embedder == embedder]
-            newest = max((label.sequence for _, label in labels.every(txn, taste)), default=0)
+            newest = max((label.sequence for _, label in labels.iter_all(txn, taste)), default=0)
             tried = max((one.label_sequence for one in own), default=0)
             if newest > tried:
                 state.due = time.monotonic()

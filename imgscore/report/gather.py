@@ -83,10 +83,10 @@ class _Page:
         self._digests: list[bytes] = []
         self._paths: list[bytes | None] = []
         self._numbers: dict[bytes, int] = {}
-        self._labels = {digest: one.label for digest, one in labels.every(txn, taste)}
+        self._labels = {digest: one.label for digest, one in labels.iter_all(txn, taste)}
         self._failures = list(records.failures(txn))
         failed = {one.path for one in self._failures}
-        for sighting in sightings.every(txn):
+        for sighting in sightings.iter_all(txn):
             path = sighting.path
             if sighting.inbox in inboxes and self._is_shown(path) and path not in failed:
                 self._add(sighting.digest, path, sighting)

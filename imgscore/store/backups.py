@@ -118,7 +118,7 @@ def _set_aside(store: Path, aside: Path) -> None:
 
 def _take_up(txn: Txn, mtime_ns: Callable[[bytes], int | None]) -> None:
     """Dates that we set after the backup was made are ours still, and no new originals."""
-    for digest, held in list(originals.every(txn)):
+    for digest, held in list(originals.iter_all(txn)):
         now_ns = mtime_ns(held.path)
         if now_ns is not None and now_ns % _EVEN == 0 and not originals.belongs(held, now_ns):
             ours: Original = originals.touched(held, held.path, now_ns, now_ns)

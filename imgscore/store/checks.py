@@ -33,17 +33,17 @@ class Finding(NamedTuple):
     problems: list[str]
 
 
-def every(txn: Txn) -> Iterator[Finding]:
+def iter_all(txn: Txn) -> Iterator[Finding]:
     """Every check, one after the other; each record of each table is read by one of them."""
     whole: tuple[tuple[str, Callable[[], Iterable[object]]], ...] = (
-        ("sightings", lambda: sightings.every(txn, gone=True)),
-        ("originals", lambda: originals.every(txn)),
+        ("sightings", lambda: sightings.iter_all(txn, gone=True)),
+        ("originals", lambda: originals.iter_all(txn)),
         ("failures", lambda: records.failures(txn)),
-        ("traits", lambda: records.every_traits(txn)),
+        ("traits", lambda: records.iter_traits(txn)),
         ("journal", lambda: records.touches(txn)),
         ("heads", lambda: records.all_heads(txn)),
-        ("deletions", lambda: trashed_files.every(txn)),
-        ("archive", lambda: unwatched_files.every(txn)),
+        ("deletions", lambda: trashed_files.iter_all(txn)),
+        ("archive", lambda: unwatched_files.iter_all(txn)),
         ("settings", lambda: (value.decode() for _, value in txn.table("meta").scan(b"setting:"))),
     )
     for what, entries in whole:
@@ -81,7 +81,7 @@ def _attempt(what: str, check: Callable[[], Finding]) -> Finding:
 
 def _places(txn: Txn) -> Finding:
     """Each sighting must be found by its digest, and no other."""
-    known = {path_key(one.path): one.digest for one in sightings.every(txn, gone=True)}
+    known = {path_key(one.path): one.digest for one in sightings.iter_all(txn, gone=True)}
     count, problems = 0, []
     for digest, key in sightings.places(txn):
         count += 1
@@ -93,7 +93,7 @@ def _places(txn: Txn) -> Finding:
 
 def _scores(txn: Txn) -> Finding:
     count, problems = 0, []
-    for digest, score, deviation in records.every_score(txn):
+    for digest, score, deviation in records.iter_scores(txn):
         count += 1
         if not (0 <= score <= 1 and deviation >= 0):
             problems.append(f"{digest.hex()} has the score {score} ± {deviation}")
@@ -112,7 +112,7 @@ def _labels(txn: Txn) -> Finding:
     held = {
         (taste, digest): label.label
         for taste in tastes
-        for digest, label in labels.every(txn, taste)
+        for digest, label in labels.iter_all(txn, taste)
     }
     differing = [key for key in wanted.keys() | held.keys() if wanted.get(key) != held.get(key)]
     problems = [
@@ -127,7 +127,7 @@ def _labels(txn: Txn) -> Finding:
 
 def _counts(txn: Txn) -> Finding:
     """What is kept by difference must be what is there; an older store is counted when opened."""
-    kept = counts.every(txn)
+    kept = counts.iter_all(txn)
     if migrations.schema(txn) < SCHEMA_VERSION:
         return Finding("counts", len(kept), [])
     there = migrations.recount(txn)

@@ -64,7 +64,7 @@ def score_prefix(taste: str, head: str) -> bytes:
     return f"{taste}\0{head}\0".encode()
 
 
-def every(txn: Txn) -> dict[bytes, int]:
+def iter_all(txn: Txn) -> dict[bytes, int]:
     """All that is counted, as `recount` gives it."""
     return {key: int.from_bytes(value, "big") for key, value in txn.table("counts").scan()}
 

@@ -37,7 +37,7 @@ def current(txn: Txn, taste: str, digest: bytes) -> Label | None:
     return None if value is None else _label.decode(value)
 
 
-def every(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:
+def iter_all(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:
     """(digest, label) of each labelled digest of a taste."""
     prefix = _key(taste, b"")
     for key, value in txn.table("labels").scan(prefix):

@@ -22,9 +22,9 @@ def recount(txn: Txn) -> dict[bytes, int]:
     named = (
         (taste, label.label)
         for taste in labels.tastes(txn)
-        for _, label in labels.every(txn, taste)
+        for _, label in labels.iter_all(txn, taste)
     )
-    return counts.recount(txn, sightings.every(txn), named)
+    return counts.recount(txn, sightings.iter_all(txn), named)
 
 
 # STEPS[n] turns schema n into schema n + 1.

@@ -50,7 +50,7 @@ def of_digest(txn: Txn, digest: bytes) -> list[Original]:
     return [_decoder.decode(value) for _, value in txn.table("originals").scan(digest)]
 
 
-def every(txn: Txn) -> Iterator[tuple[bytes, Original]]:
+def iter_all(txn: Txn) -> Iterator[tuple[bytes, Original]]:
     """(digest, original) of every file that we touched and have not put back."""
     for key, value in txn.table("originals").scan():
         yield key[:32], _decoder.decode(value)

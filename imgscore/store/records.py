@@ -54,7 +54,7 @@ def traits(txn: Txn, digest: bytes) -> Traits | None:
     return None if value is None else _traits.decode(value)
 
 
-def every_traits(txn: Txn) -> Iterator[tuple[bytes, Traits]]:
+def iter_traits(txn: Txn) -> Iterator[tuple[bytes, Traits]]:
     """(digest, traits) of each digest that has any."""
     for key, value in txn.table("traits").scan():
         yield key, _traits.decode(value)
@@ -101,7 +101,7 @@ def is_scored(txn: Txn, taste: str, head: str) -> Callable[[bytes], bool]:
     return lambda digest: bool(get(prefix + digest, b""))
 
 
-def every_score(txn: Txn) -> Iterator[tuple[bytes, float, float]]:
+def iter_scores(txn: Txn) -> Iterator[tuple[bytes, float, float]]:
     """(digest, score, deviation) under whatever taste and head."""
     for key, value in txn.table("scores").scan():
         score, deviation = _score.unpack(value)

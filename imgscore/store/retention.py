@@ -32,7 +32,7 @@ def find(txn: Txn, now_ns: int) -> Expired:
     tastes = labels.tastes(txn)
     gone = (
         one.path
-        for one in sightings.every(txn, gone=True)
+        for one in sightings.iter_all(txn, gone=True)
         if _is_expired(txn, one, before_ns, tastes)
     )
     return Expired(

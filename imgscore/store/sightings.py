@@ -86,7 +86,7 @@ def forget(txn: Txn, sighting: Sighting) -> None:
         counts.moved(txn, before, None)
 
 
-def every(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
+def iter_all(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
     """All sightings that are present; with `gone`, those marked gone too."""
     for _, value in txn.table("sightings").scan():
         sighting = decode(value)

@@ -60,7 +60,7 @@ def forget(txn: Txn, key: bytes, before_ns: int) -> None:
         txn.table("deletions").delete(key)
 
 
-def every(txn: Txn) -> Iterator[TrashedFile]:
+def iter_all(txn: Txn) -> Iterator[TrashedFile]:
     """Every record, gone or not."""
     return (_decoder.decode(value) for _, value in txn.table("deletions").scan())
 

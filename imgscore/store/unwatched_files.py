@@ -35,6 +35,6 @@ def record(txn: Txn, path: bytes, archived: Archived) -> None:
     txn.table("archive").put(path_key(path), pack(archived))
 
 
-def every(txn: Txn) -> Iterator[Archived]:
+def iter_all(txn: Txn) -> Iterator[Archived]:
     """Every record."""
     return (_decoder.decode(value) for _, value in txn.table("archive").scan())

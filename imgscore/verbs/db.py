@@ -30,7 +30,7 @@ def run(engine: Engine, request: Request) -> Steps:
 
 def _check(engine: Engine) -> Iterator[Row]:
     with engine.ctx.store.read() as txn:
-        for finding in checks.every(txn):
+        for finding in checks.iter_all(txn):
             yield {
                 "what": finding.what,
                 "entries": finding.entries,

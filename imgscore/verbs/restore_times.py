@@ -62,7 +62,9 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
     store = engine.ctx.store
     with store.read() as txn:
         paths = [
-            one.path for one in sightings.every(txn) if folder is None or within(one.path, folder)
+            one.path
+            for one in sightings.iter_all(txn)
+            if folder is None or within(one.path, folder)
         ]
     moved = apply.with_sidecars(store, paths, dry_run=dry_run)
     for root in engine.ctx.watches.roots() if folder is None else [folder]:
@@ -70,7 +72,7 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
     with store.read() as txn:
         held = [
             (digest, original)
-            for digest, original in originals.every(txn)
+            for digest, original in originals.iter_all(txn)
             if folder is None or within(original.path, folder)
         ]
     there = {(digest, original.path) for digest, original in held}

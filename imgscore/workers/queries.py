@@ -99,11 +99,11 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
     model = context.spec
     labelled = examples_of(context, txn, task.taste)
     head = _head(context, txn, task.taste)
-    known = {digest for digest, _ in labels.every(txn, task.taste)}
+    known = {digest for digest, _ in labels.iter_all(txn, task.taste)}
     inboxes = set(task.arguments["inboxes"])
     digests = {
         one.digest
-        for one in sightings.every(txn)
+        for one in sightings.iter_all(txn)
         if one.role == "inbox" and one.inbox in inboxes and one.digest not in known
     }
     there = sorted(head_inputs.several(txn, model, digests))

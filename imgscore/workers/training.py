@@ -49,7 +49,7 @@ class Labelled(NamedTuple):
 def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
     """What a head of a taste learns from. Raises UsageError where labels are too few."""
     model = context.spec
-    found = dict(labels.every(txn, taste))
+    found = dict(labels.iter_all(txn, taste))
     digests, matrix = rows_of(txn, model, found)
     order = [found[digest] for digest in digests]
     names_of, background = sample(txn, model, BACKGROUND)

@@ -65,7 +65,7 @@ def check_scores(inbox: Path, model: str) -> None:
     with context.store, context.store.read() as txn:
         record = records.current_head(txn, "default")
         assert record is not None and record.embedder == context.spec.id
-        digests = [one.digest for one in sightings.every(txn) if one.role == "inbox"]
+        digests = [one.digest for one in sightings.iter_all(txn) if one.role == "inbox"]
         assert len(digests) == sum(one.is_file() for one in inbox.iterdir())
         assert all(vectors.known(txn, context.spec.images, digest) for digest in digests)
         stored = {one: records.score(txn, "default", record.version, one) for one in digests}

@@ -178,7 +178,7 @@ def use_head(engine: Engine, version: str) -> None:
         embedder = engine.ctx.embedder.id
         head = HeadRecord(version, "default", embedder, 0, 0, 1 << 60, True, {})
         records.record_head(txn, head)
-        for one in sightings.every(txn):
+        for one in sightings.iter_all(txn):
             score = _score(Path(os.fsdecode(one.path)).read_bytes(), version)
             packed = records.pack_score(one.digest, score, 0.0)
             records.record_scores(txn, "default", version, packed)

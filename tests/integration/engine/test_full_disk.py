@@ -65,7 +65,7 @@ def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatc
 
         def found() -> bool:
             with engine.ctx.store.read() as txn:
-                return len(list(sightings.every(txn))) == 2
+                return len(list(sightings.iter_all(txn))) == 2
 
         until(engine, found)
 

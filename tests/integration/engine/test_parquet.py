@@ -52,4 +52,4 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
 
 def said(engine: Engine) -> dict[bytes, str]:
     with engine.ctx.store.read() as txn:
-        return {digest: one.label for digest, one in labels.every(txn, "default")}
+        return {digest: one.label for digest, one in labels.iter_all(txn, "default")}

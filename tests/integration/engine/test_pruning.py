@@ -84,12 +84,15 @@ def test_what_is_gone_for_long_is_forgotten(store: Store, tidied: Callable[[], N
             trashed_files.record(txn, TrashedFile(path, SEEN, digest(9), b"/x", b"/trash", gone_ns))
     tidied()
     with store.read() as txn:
-        left = {one.path for one in sightings.every(txn, gone=True)}
+        left = {one.path for one in sightings.iter_all(txn, gone=True)}
         assert left == {b"/inbox/5.png", b"/inbox/6.png", b"/inbox/7.png"}
-        assert {one.path for one in trashed_files.every(txn)} == {b"/trash/1.png", b"/trash/2.png"}
+        assert {one.path for one in trashed_files.iter_all(txn)} == {
+            b"/trash/1.png",
+            b"/trash/2.png",
+        }
         assert originals.at(txn, digest(0), b"/inbox/0.png") is not None
         assert labels.current(txn, "other", digest(7)) is not None
-        assert not any(one.problems for one in checks.every(txn))
+        assert not any(one.problems for one in checks.iter_all(txn))
 
 
 @pytest.mark.parametrize(

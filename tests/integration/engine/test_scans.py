@@ -27,4 +27,4 @@ def test_a_file_whose_name_a_folder_takes_is_gone(world: World) -> None:
         engine.indexer.hint_tree(os.fsencode(file))
         until_idle(engine)
         with engine.ctx.store.read() as txn:
-            assert [one.path for one in sightings.every(txn)] == [os.fsencode(inside)]
+            assert [one.path for one in sightings.iter_all(txn)] == [os.fsencode(inside)]

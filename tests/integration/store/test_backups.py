@@ -275,7 +275,7 @@ def test_a_store_with_fewer_tables_is_whole(
                 assert (one.get(b"x"), one.last(), one.last_under(b"x", 8)) == (None, None, None)
                 assert one.getter()(b"x", b"y") == b"y" and len(one) == 0
                 assert [*one.scan(), *one.keys(), *one.backwards()] == []
-            assert not any(one.problems for one in checks.every(txn))
+            assert not any(one.problems for one in checks.iter_all(txn))
         with Store(folder) as store, store.read() as txn:
             assert len(txn.table("deletions")) == 0
 

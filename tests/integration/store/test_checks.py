@@ -63,13 +63,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def problems(store: Store) -> dict[str, list[str]]:
     with store.read() as txn:
-        return {one.what: one.problems for one in checks.every(txn) if one.problems}
+        return {one.what: one.problems for one in checks.iter_all(txn) if one.problems}
 
 
 def test_a_whole_store_has_none(store: Store) -> None:
     assert problems(store) == {}
     with store.read() as txn:
-        assert all(one.entries for one in checks.every(txn) if one.what != "settings")
+        assert all(one.entries for one in checks.iter_all(txn) if one.what != "settings")
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -69,7 +69,7 @@ def test_they_are_what_a_look_at_everything_gives(
             with store.write() as txn:
                 for one in story:
                     change(txn, *one)
-                assert counts.every(txn) == migrations.recount(txn)
+                assert counts.iter_all(txn) == migrations.recount(txn)
                 for inbox in INBOXES:
                     files = list(sightings.in_place(txn, inbox, "inbox"))
                     assert counts.files(txn, inbox, "inbox") == len(files)
@@ -121,7 +121,7 @@ def test_digests_of_inboxes_are_read_off_the_bytes(tmp_path: Path) -> None:
             found = sorted(sightings.digests(txn, inboxes[1:]))
             expected = sorted(
                 one.digest
-                for one in sightings.every(txn)
+                for one in sightings.iter_all(txn)
                 if one.role == "inbox" and one.inbox in inboxes[1:]
             )
     assert found == expected and 80 < len(found) < 120
