@@ -19,7 +19,7 @@ from imgscore.bulk_embed.job import Job
 from imgscore.errors import ImgscoreError
 from imgscore.reconcile.walk import Found, Unlisted, walk
 from imgscore.store.schema import Fingerprint
-from imgscore.verbs.base import Message, Progress, Result, Row, shown
+from imgscore.verbs.base import Message, Progress, Result, Row, display_path
 from imgscore.verbs.score import why_not
 from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable, take_answers
 
@@ -136,7 +136,7 @@ class _Spread:
                 break
 
     def _sort_out(self, found: list[Found]) -> Iterator[Message]:
-        listed = [(shown(one.path), msgspec.to_builtins(one.seen)) for one in found]
+        listed = [(display_path(one.path), msgspec.to_builtins(one.seen)) for one in found]
         answer = self._ask({"embedder": self._job.embedder, "listed": listed})
         self._files += len(found)
         self._done += len(found) - len(answer["lacking"])
@@ -201,13 +201,13 @@ class _Spread:
 
     def _failure(self, path: bytes, error: str) -> Result:
         self._failed += 1
-        return Result({"path": shown(path), "error": error})
+        return Result({"path": display_path(path), "error": error})
 
 
 def _row(path: bytes, seen: Fingerprint, looked: FileIndexed) -> Row:
     """A file as the verb takes it: JSON knows no bytes."""
     return {
-        "path": shown(path),
+        "path": display_path(path),
         "seen": msgspec.to_builtins(seen),
         "digest": _text(looked.digest),
         "vector": None if looked.vector is None else _text(looked.vector),

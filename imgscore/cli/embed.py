@@ -14,7 +14,7 @@ from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.verbs.base import Message, Row, shown, whole_path
+from imgscore.verbs.base import Message, Row, absolute_path, display_path
 from imgscore.workers.pool import cpus
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def embed(
     """Embed a large folder that need not be watched, on many processes or machines."""
     if scheduler is not None and workers is not None:
         raise UsageError("--scheduler and --workers", "give one of them")
-    root = os.path.realpath(whole_path(str(folder.absolute())))
+    root = os.path.realpath(absolute_path(str(folder.absolute())))
     if not os.path.isdir(root):
-        raise UsageError(f"{shown(root)} is not a folder", "check the name")
+        raise UsageError(f"{display_path(root)} is not a folder", "check the name")
     messages = _messages(root, scheduler, workers or cpus())
     raise typer.Exit(output.show(messages, _describe, as_json=as_json))
 

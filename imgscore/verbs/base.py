@@ -129,7 +129,7 @@ def rows_of(messages: Iterable[Message]) -> list[Row]:
     return [message.row for message in messages if isinstance(message, Result)]
 
 
-def whole_path(file: str) -> bytes:
+def absolute_path(file: str) -> bytes:
     """A whole path in bytes: links above the file are resolved, the file itself is not.
 
     Raises UsageError for one that depends on a working folder: a daemon has its own.
@@ -140,7 +140,7 @@ def whole_path(file: str) -> bytes:
     return os.path.join(os.path.realpath(folder), name)
 
 
-def shown(path: bytes) -> str:
+def display_path(path: bytes) -> str:
     """A path as text; bytes that are no UTF-8 survive as surrogates."""
     return os.fsdecode(path)
 

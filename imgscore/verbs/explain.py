@@ -5,7 +5,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.store import records, vectors
-from imgscore.verbs.base import Result, Steps, a_step, shown, whole_path
+from imgscore.verbs.base import Result, Steps, a_step, absolute_path, display_path
 from imgscore.verbs.score import problem, taste_of
 from imgscore.verbs.study import answer, with_paths
 from imgscore.workers.messages import FileIndexed
@@ -21,13 +21,13 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """One row: score, interval, the nearest keeps and trashes, versions; or the reason for none."""
-    ctx, path = engine.ctx, whole_path(request.file)
+    ctx, path = engine.ctx, absolute_path(request.file)
     taste = taste_of(engine, path, request.taste)
     ticket = engine.indexer.ask(path, taste)
     while ticket.answer is None:
         yield from a_step(engine)
     row = {
-        "path": shown(path),
+        "path": display_path(path),
         "taste": taste,
         "head": ctx.head(taste) or None,
         "embedder": ctx.embedder.id,

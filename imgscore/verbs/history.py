@@ -10,7 +10,7 @@ import msgspec
 from imgscore.engine.engine import Engine
 from imgscore.store import labels, records
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Result, Row, Steps, shown, whole_path
+from imgscore.verbs.base import Result, Row, Steps, absolute_path, display_path
 from imgscore.watches import within
 
 
@@ -25,7 +25,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row an event; `together`, with `dates`: how many were set at once."""
-    folder = None if request.folder is None else os.path.realpath(whole_path(request.folder))
+    folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
     with engine.ctx.store.read() as txn:
         both = merge(_touches(txn), _labels(txn), key=lambda event: event[0], reverse=True)
         wanted = (row for _, path, row in both if folder is None or within(path, folder))
@@ -46,8 +46,8 @@ def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
             "time_ns": touch.time_ns,
             "number": number,
             "run": touch.run,
-            "inbox": shown(touch.inbox),
-            "path": shown(touch.path),
+            "inbox": display_path(touch.inbox),
+            "path": display_path(touch.path),
             "sha256": touch.digest.hex(),
             "before_ns": touch.before_ns,
             "after_ns": touch.after_ns,
@@ -62,7 +62,7 @@ def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
             "what": "label",
             "time_ns": event.time_ns,
             "number": number,
-            "path": shown(event.path),
+            "path": display_path(event.path),
             "sha256": event.digest.hex(),
             "label": event.label,
             "source": event.source,

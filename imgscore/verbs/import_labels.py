@@ -13,7 +13,15 @@ from imgscore.engine.indexer import Ticket
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import Found, walk
 from imgscore.store.schema import LabelName
-from imgscore.verbs.base import Progress, Result, Steps, a_step, shown, until_idle, whole_path
+from imgscore.verbs.base import (
+    Progress,
+    Result,
+    Steps,
+    a_step,
+    absolute_path,
+    display_path,
+    until_idle,
+)
 from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
 
@@ -55,7 +63,7 @@ def run(engine: Engine, request: Request) -> Steps:
             counts[label] += error is None
             if error is not None:
                 failed += 1
-                yield Result({"path": shown(ticket.path), "label": None, "error": error})
+                yield Result({"path": display_path(ticket.path), "label": None, "error": error})
         done += len(ready)
         yield Progress("importing", done, total)
     engine.trainer.relearn(taste, at_once=True)
@@ -65,9 +73,9 @@ def run(engine: Engine, request: Request) -> Steps:
 
 def _files(folders: list[str], label: LabelName) -> Iterator[tuple[bytes, LabelName]]:
     for folder in folders:
-        root = os.path.realpath(whole_path(folder))
+        root = os.path.realpath(absolute_path(folder))
         if not os.path.isdir(root):
-            raise UsageError(f"{shown(root)} is not a folder", "check the name")
+            raise UsageError(f"{display_path(root)} is not a folder", "check the name")
         for entry in walk(root):
             if isinstance(entry, Found):
                 yield entry.path, label

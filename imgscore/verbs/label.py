@@ -12,7 +12,7 @@ from imgscore.engine.indexer import Ticket
 from imgscore.store import labels
 from imgscore.store.schema import EventName, LabelEvent, Source
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Result, Steps, a_step, in_turn, shown, whole_path
+from imgscore.verbs.base import Result, Steps, a_step, absolute_path, display_path, in_turn
 from imgscore.verbs.score import ask, problem
 from imgscore.workers.messages import FileIndexed
 
@@ -27,7 +27,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row a file."""
-    paths = [whole_path(file) for file in request.files]
+    paths = [absolute_path(file) for file in request.files]
     tastes: set[str] = set()
     for ticket in in_turn(ask(engine, paths, request.taste)):
         if ticket is None:
@@ -38,7 +38,7 @@ def run(engine: Engine, request: Request) -> Steps:
             tastes.add(ticket.taste)
         yield Result(
             {
-                "path": shown(ticket.path),
+                "path": display_path(ticket.path),
                 "sha256": digest.hex() if digest else None,
                 "label": None if request.label == "clear" or digest is None else request.label,
                 "error": problem(ticket),

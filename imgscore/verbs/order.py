@@ -8,7 +8,7 @@ import msgspec
 from imgscore.engine.engine import Engine
 from imgscore.engine.order_jobs import OrderJob
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.verbs.base import Result, Row, Steps, shown, whole_path
+from imgscore.verbs.base import Result, Row, Steps, absolute_path, display_path
 from imgscore.watches import Watch
 
 
@@ -26,7 +26,7 @@ def run(engine: Engine, request: Request) -> Steps:
         if not head:
             missing = engine.trainer.tastes[watch.taste].missing
             raise ImgscoreError(
-                f"{shown(watch.inbox)} has no order yet: {missing or 'no head is trained'}",
+                f"{display_path(watch.inbox)} has no order yet: {missing or 'no head is trained'}",
                 "move files into keep/ and trash/, then: imgscore train",
             )
         dry_run = request.dry_run or engine.ctx.config.dry_run
@@ -71,7 +71,7 @@ def row(
 ) -> Row:
     """A touch as `--json` prints it; `dry_run`: one that was not done."""
     return {
-        "path": shown(path),
+        "path": display_path(path),
         "before_ns": before_ns,
         "after_ns": after_ns,
         "dry_run": dry_run,
@@ -84,10 +84,10 @@ def chosen(engine: Engine, folder: str | None) -> list[Watch]:
     watches = engine.ctx.watches
     if folder is None:
         return list(watches.all)
-    path = whole_path(folder)
+    path = absolute_path(folder)
     place = watches.locate(path)
     if place is None:
         raise UsageError(
-            f"{shown(path)} is not in a watched folder", "watch it with: imgscore init INBOX"
+            f"{display_path(path)} is not in a watched folder", "watch it with: imgscore init INBOX"
         )
     return [place.watch]

@@ -17,9 +17,9 @@ from imgscore.verbs.base import (
     Row,
     Steps,
     a_step,
+    absolute_path,
+    display_path,
     in_turn,
-    shown,
-    whole_path,
 )
 from imgscore.verbs.study import answer, inboxes_of, taste_or_first
 from imgscore.watches import Watch
@@ -39,11 +39,12 @@ def run(engine: Engine, request: Request) -> Steps:
     """One row: where the page's data and thumbnails are, and how much there is."""
     folder, taste = None, taste_or_first(engine, request.taste)
     if request.folder is not None:
-        folder = os.path.realpath(whole_path(request.folder))
+        folder = os.path.realpath(absolute_path(request.folder))
         place = engine.ctx.watches.locate(folder)
         if place is None:
             raise UsageError(
-                f"{shown(folder)} is not in a watched folder", "watch it with: imgscore init INBOX"
+                f"{display_path(folder)} is not in a watched folder",
+                "watch it with: imgscore init INBOX",
             )
         taste = request.taste or place.watch.taste
     inboxes = inboxes_of(engine, taste)
@@ -65,9 +66,9 @@ def run(engine: Engine, request: Request) -> Steps:
     yield Result(
         {
             "taste": taste,
-            "folder": None if folder is None else shown(folder),
-            "data": shown(data),
-            "thumbnails": shown(made),
+            "folder": None if folder is None else display_path(folder),
+            "data": display_path(data),
+            "thumbnails": display_path(made),
             "watches": [_watch(one) for one in engine.ctx.watches.all if one.taste == taste],
             **rows[-1]["counts"],
             "drawn": drawn,
@@ -98,7 +99,7 @@ def _draw(engine: Engine, wanted: list[MakeThumbnail]) -> Generator[Message | No
 
 def _watch(watch: Watch) -> Row:
     return {
-        "inbox": shown(watch.inbox),
-        "keep": shown(watch.keep[0]) if watch.keep else None,
-        "trash": shown(watch.trash[0]) if watch.trash else None,
+        "inbox": display_path(watch.inbox),
+        "keep": display_path(watch.keep[0]) if watch.keep else None,
+        "trash": display_path(watch.trash[0]) if watch.trash else None,
     }

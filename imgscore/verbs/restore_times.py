@@ -14,7 +14,7 @@ from imgscore.reconcile.walk import Found, walk
 from imgscore.store import originals, sightings
 from imgscore.store.schema import Original, Sighting
 from imgscore.store.store import Store
-from imgscore.verbs.base import Result, Steps, shown, whole_path
+from imgscore.verbs.base import Result, Steps, absolute_path, display_path
 from imgscore.verbs.order import parts, row
 from imgscore.watches import Watch, within
 
@@ -29,9 +29,9 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """A row a file that got (or would get) its date back."""
     ctx = engine.ctx
-    folder = None if request.folder is None else os.path.realpath(whole_path(request.folder))
+    folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
     if folder is not None and not os.path.isdir(folder):
-        raise UsageError(f"{shown(folder)} is not a folder", "check the name")
+        raise UsageError(f"{display_path(folder)} is not a folder", "check the name")
     dry_run = request.dry_run or ctx.config.dry_run
     if not dry_run:
         for watch in ctx.watches.all:

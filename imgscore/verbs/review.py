@@ -17,7 +17,7 @@ from imgscore.errors import ImgscoreError, UsageError
 from imgscore.store import labels
 from imgscore.store.schema import DIGEST_SIZE, LabelEvent, LabelName
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Result, Row, Steps, shown
+from imgscore.verbs.base import Result, Row, Steps, display_path
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,7 +85,7 @@ def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
     last = own[0][1]
     undone = next((event for one, event in own if one == number), None)
     if undone is None or not _restates(last, undone):
-        error = f"{shown(last.path)} was labelled since: see: imgscore history"
+        error = f"{display_path(last.path)} was labelled since: see: imgscore history"
         return _Outcome(last, error, is_new=False)
     now_ns = time.time_ns()
     return _Outcome(
@@ -149,7 +149,7 @@ def _log(engine: Engine, outcome: _Outcome, *, share: bool) -> int:
 def _row(engine: Engine, outcome: _Outcome, path: bytes) -> Row:
     event = outcome.event
     return {
-        "path": shown(path),
+        "path": display_path(path),
         "sha256": event.digest.hex(),
         "label": None if event.label == "clear" else event.label,
         "head": engine.ctx.head(event.taste) or None,

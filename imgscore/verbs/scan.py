@@ -8,7 +8,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.scan import scan
-from imgscore.verbs.base import Result, Steps, shown, until_idle, whole_path
+from imgscore.verbs.base import Result, Steps, absolute_path, display_path, until_idle
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,17 +23,22 @@ def run(engine: Engine, request: Request) -> Steps:
     ctx = engine.ctx
     roots = ctx.watches.roots()
     if request.folder is not None:
-        root = os.path.realpath(whole_path(request.folder))
+        root = os.path.realpath(absolute_path(request.folder))
         if ctx.watches.folder(root) is None:
             raise UsageError(
-                f"{shown(root)} is not in a watched folder", "watch it with: imgscore init INBOX"
+                f"{display_path(root)} is not in a watched folder",
+                "watch it with: imgscore init INBOX",
             )
         roots = [root]
     if request.dry_run:
         for root in roots:
             for part in scan(ctx.store, ctx.watches, root, DECODER_VERSION):
-                yield from (Result({"path": shown(path), "is": "new"}) for path in part.changed)
-                yield from (Result({"path": shown(path), "is": "gone"}) for path in part.gone)
+                yield from (
+                    Result({"path": display_path(path), "is": "new"}) for path in part.changed
+                )
+                yield from (
+                    Result({"path": display_path(path), "is": "gone"}) for path in part.gone
+                )
                 yield None
         return
     for root in roots:

@@ -14,9 +14,9 @@ from imgscore.verbs.base import (
     Row,
     Steps,
     a_step,
+    absolute_path,
+    display_path,
     in_turn,
-    shown,
-    whole_path,
 )
 from imgscore.workers.messages import (
     Answer,
@@ -38,7 +38,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def run(engine: Engine, request: Request) -> Steps:
     """A row a file, in the order given."""
-    paths = map(whole_path, request.files)
+    paths = map(absolute_path, request.files)
     done = 0
     for ticket in in_turn(ask(engine, paths, request.taste)):
         if ticket is None:
@@ -105,7 +105,7 @@ def _row(engine: Engine, ticket: Ticket) -> Row:
         soon = f"training waits: {engine.saving}" if engine.saving else "training is under way"
         error = f"no head yet: label {missing}" if missing else f"no head yet: {soon}"
     return {
-        "path": shown(ticket.path),
+        "path": display_path(ticket.path),
         "sha256": digest.hex() if digest else None,
         "score": round(score[0], 6) if score else None,
         "deviation": round(score[1], 6) if score else None,

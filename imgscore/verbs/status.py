@@ -10,7 +10,7 @@ from imgscore.embedders import registry
 from imgscore.engine.engine import Engine
 from imgscore.store import counts, records
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Result, Row, Steps, shown
+from imgscore.verbs.base import Result, Row, Steps, display_path
 from imgscore.verbs.order import row
 from imgscore.watches import Watch
 
@@ -36,12 +36,12 @@ def status(engine: Engine, *, running: bool = False) -> Row:
     heads = {taste: ctx.ordering_head(taste) for taste in tastes}
     with ctx.store.read() as txn:
         failed = [
-            {"path": shown(one.path), "reason": one.reason, "remedy": one.remedy}
+            {"path": display_path(one.path), "reason": one.reason, "remedy": one.remedy}
             for one in sorted(records.failures(txn), key=lambda one: -one.seen.ctime_ns)
         ]
         tallies = {watch.inbox: _tally(txn, watch, heads[watch.taste]) for watch in ctx.watches.all}
     failed += [
-        {"path": shown(path), "reason": error.what, "remedy": error.remedy}
+        {"path": display_path(path), "reason": error.what, "remedy": error.remedy}
         for path, error in islice(engine.order_scheduler.refusals().items(), MAX_FAILURES)
     ]
     watches: list[dict[str, Any]] = []
@@ -49,7 +49,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
         taste = tastes[watch.taste]
         watches.append(
             {
-                "inbox": shown(watch.inbox),
+                "inbox": display_path(watch.inbox),
                 **tallies[watch.inbox],
                 "state": _watch_state(engine, watch.inbox, watch.taste),
                 "taste": watch.taste,

@@ -7,7 +7,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store import labels, sightings
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Message, Row, a_step, shown
+from imgscore.verbs.base import Message, Row, a_step, display_path
 
 
 def taste_or_first(engine: Engine, asked: str | None) -> str:
@@ -32,9 +32,9 @@ def path_of(txn: Txn, taste: str, digest: bytes) -> str | None:
     seen = sightings.of_digest(txn, digest)
     present = [one.path for one in seen if not one.gone_ns]
     if present:
-        return shown(min(present))
+        return display_path(min(present))
     label = labels.current(txn, taste, digest)
-    return shown(label.path) if label is not None else None
+    return display_path(label.path) if label is not None else None
 
 
 def with_paths(engine: Engine, taste: str, rows: list[Row], *keys: str) -> list[Row]:

@@ -9,7 +9,7 @@ from imgscore import paths
 from imgscore.engine.engine import Engine
 from imgscore.engine.thumbnails import ThumbnailTicket
 from imgscore.errors import ImgscoreError
-from imgscore.verbs.base import Result, Steps, a_step, whole_path
+from imgscore.verbs.base import Result, Steps, a_step, absolute_path
 from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
 
 
@@ -33,7 +33,7 @@ def run(engine: Engine, request: Request) -> Steps:
     for image in request.images:
         digest = _digest(image.sha256)
         file = os.path.join(os.fsencode(made), paths.thumbnail(digest))
-        draw = MakeThumbnail(whole_path(image.path), digest, file)
+        draw = MakeThumbnail(absolute_path(image.path), digest, file)
         tickets.append(
             (image, file, None if os.path.exists(file) else engine.thumbnailer.ask(draw))
         )

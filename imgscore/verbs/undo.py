@@ -12,7 +12,7 @@ from imgscore.reconcile.walk import look_at
 from imgscore.store import labels, originals, records, sightings
 from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
 from imgscore.store.store import Txn
-from imgscore.verbs.base import Result, Steps, shown
+from imgscore.verbs.base import Result, Steps, display_path
 from imgscore.verbs.order import chosen, row, rows
 from imgscore.workers.messages import PlannedTouch
 
@@ -103,7 +103,7 @@ def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
         engine.trainer.relearn(backs[0].taste)
     first, back = last[-1][1], backs[-1]
     return {
-        "path": shown(first.path),
+        "path": display_path(first.path),
         "sha256": first.digest.hex(),
         "label": None if back.label == "clear" else back.label,
         "was": first.label,
