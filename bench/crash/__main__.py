@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.crash import failing, fuzz, hostile, kill, load, missed
 from bench.crash.sandbox import Fault
-from bench.crash.scenario import Scene
+from bench.crash.scenario import Scenario
 from bench.figures import commit, machine
 
 TABLE = Path(__file__).parent.parent / "CRASH.md"
@@ -24,19 +24,19 @@ Kind = Callable[[Path, bool], Iterator[Fault]]
 
 
 def _crash(folder: Path, quick: bool) -> Iterator[Fault]:
-    scene = Scene(folder / "crash")
-    yield from kill.at_random(scene, 8 if quick else 200)
-    yield from kill.at_steps(scene, 1 if quick else 6)
-    yield from kill.in_a_backup(scene, 1 if quick else 4)
-    yield from kill.of_the_trainer(scene, 1 if quick else 5)
-    yield from kill.in_migration(scene, 3 if quick else 12)
+    scenario = Scenario(folder / "crash")
+    yield from kill.at_random(scenario, 8 if quick else 200)
+    yield from kill.at_steps(scenario, 1 if quick else 6)
+    yield from kill.in_a_backup(scenario, 1 if quick else 4)
+    yield from kill.of_the_trainer(scenario, 1 if quick else 5)
+    yield from kill.in_migration(scenario, 3 if quick else 12)
 
 
 def _switch(folder: Path, quick: bool) -> Iterator[Fault]:
     from tests.support import uform_checkpoint
 
     model = uform_checkpoint.make(folder / "model")
-    yield from kill.in_a_switch(Scene(folder / "switch"), 1 if quick else 6, model)
+    yield from kill.in_a_switch(Scenario(folder / "switch"), 1 if quick else 6, model)
 
 
 def _load(folder: Path, quick: bool) -> Iterator[Fault]:

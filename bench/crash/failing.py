@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.crash.kill import tried
 from bench.crash.missed import SOON, SkippedError
-from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.sandbox import Fault, LostError, Sandbox, ending
 from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
 from imgscore.errors import ImgscoreError
 from imgscore.store import name_vectors
@@ -40,45 +40,45 @@ def _need(*programs: str) -> None:
             raise SkippedError(f"{program} is not installed")
 
 
-def _learned(yard: Yard, **settings: float) -> dict[str, int]:
+def _learned(sandbox: Sandbox, **settings: float) -> dict[str, int]:
     """Ten pictures of each kind, three of each labelled, in order, the daemon at rest.
 
     digest → the user's own mtime.
     """
-    yard.prepare(**{**SOON, **settings})
+    sandbox.prepare(**{**SOON, **settings})
     dates, found = {}, []
     for number in range(20):
-        path = draw(("sun", "text")[number % 2], number, yard.inbox)
+        path = draw(("sun", "text")[number % 2], number, sandbox.inbox)
         date = LONG_AGO + number * HOUR + 77
         os.utime(path, ns=(date, date))
         dates[digest_of(path)] = date
         found.append(path)
-    yard.start()
-    yard.settle()
+    sandbox.start()
+    sandbox.settle()
     for number in range(6):
-        found[number].rename(yard.inbox / ("keep", "trash")[number % 2] / found[number].name)
-    yard.settle()
+        found[number].rename(sandbox.inbox / ("keep", "trash")[number % 2] / found[number].name)
+    sandbox.settle()
     return dates
 
 
-def _whole(yard: Yard, dates: dict[str, int], labels: int = 6) -> None:
+def _whole(sandbox: Sandbox, dates: dict[str, int], labels: int = 6) -> None:
     """Labels, dates and the store itself are as they should be."""
-    yard.settle()
-    problems = [row for row in yard.ask("db", action="check") if row["error"]]
+    sandbox.settle()
+    problems = [row for row in sandbox.ask("db", action="check") if row["error"]]
     if problems:
         raise LostError(f"db check: {problems}")
-    yard.ask("restore-times")
-    for path in yard.files():
+    sandbox.ask("restore-times")
+    for path in sandbox.files():
         own = dates.get(digest_of(path))
         if own is not None and path.stat().st_mtime_ns != own:
             raise LostError(f"{path.name} did not get its own date back")
-    yard.stop()
-    found = len(yard.labels())
+    sandbox.stop()
+    found = len(sandbox.labels())
     if found != labels:
         raise LostError(f"{found} labels, and not {labels}")
 
 
-def _refused(status: Row, why: str, *names: str) -> None:
+def _refused(status: Row, why: str, *paths: str) -> None:
     """These files cannot be used, for that reason, and no others."""
     reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
     if set(reasons) != set(name_vectors) or not all(why in reason for reason in reasons.values()):
@@ -99,29 +99,29 @@ def _mounted(what: list[str | Path], point: Path) -> contextlib.AbstractContextM
     return block()
 
 
-def full_disk(yard: Yard) -> None:
+def full_disk(sandbox: Sandbox) -> None:
     """The store's disk fills up under the daemon, and gets room again."""
-    data = yard.home / "data"
+    data = sandbox.home / "data"
     data.mkdir(parents=True)
     with _mounted(["-t", "tmpfs", "-o", "size=8m", "tmpfs"], data):
-        dates = _learned(yard)
+        dates = _learned(sandbox)
         ballast = data / "ballast"
         with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(bytes(4096)) == 4096:
                 pass
         for number in range(40):
-            draw("sun", 200 + number, yard.inbox)
-        yard.until(lambda one: bool(one["troubles"]), "a full disk is said")
+            draw("sun", 200 + number, sandbox.inbox)
+        sandbox.until(lambda one: bool(one["troubles"]), "a full disk is said")
         ballast.unlink()
-        yard.until(lambda one: one["watches"][0]["scored"] == 54, "all is taken in")
-        _whole(yard, dates)
+        sandbox.until(lambda one: one["watches"][0]["scored"] == 54, "all is taken in")
+        _whole(sandbox, dates)
 
 
-def unreadable(yard: Yard) -> None:
+def unreadable(sandbox: Sandbox) -> None:
     """EIO from the disk: it is said of that file, and the rest goes on."""
-    dates = _learned(yard)
-    yard.stop()
-    disk, image = yard.inbox / "disk", yard.folder / "disk.img"
+    dates = _learned(sandbox)
+    sandbox.stop()
+    disk, image = sandbox.inbox / "disk", sandbox.folder / "disk.img"
     disk.mkdir()
     with image.open("wb") as file:
         file.truncate(8 << 20)
@@ -131,79 +131,79 @@ def unreadable(yard: Yard) -> None:
         (disk / "bad.png").write_bytes(os.urandom(3 << 20))
     with _mounted(["-o", "loop", image], disk):
         os.truncate(image, 2 << 20)  # the disk's end, where the file lies, breaks off
-        yard.start()
-        draw("sun", 300, yard.inbox)
-        status = yard.settle()
+        sandbox.start()
+        draw("sun", 300, sandbox.inbox)
+        status = sandbox.settle()
         _refused(status, "Input/output", "bad.png")
         if status["watches"][0]["scored"] != 15:
             raise LostError(f"the others wait: {status['watches']}")
-        yard.stop()
+        sandbox.stop()
     disk.rmdir()
-    yard.start()
-    _whole(yard, dates)
+    sandbox.start()
+    _whole(sandbox, dates)
 
 
-def locked_files(yard: Yard) -> None:
+def locked_files(sandbox: Sandbox) -> None:
     """EACCES for want of permission: a file, and a folder; seen again once they may be read."""
     _need(*POWERLESS[:1])
-    dates = _learned(yard)
-    yard.stop()
-    folder = yard.inbox / "private"
+    dates = _learned(sandbox)
+    sandbox.stop()
+    folder = sandbox.inbox / "private"
     folder.mkdir()
-    file = draw("sun", 300, yard.inbox)
+    file = draw("sun", 300, sandbox.inbox)
     draw("sun", 301, folder)
     paths = [file, folder]
     for path in paths:
         path.chmod(0)
-    yard.start(POWERLESS)
-    status = yard.settle()
+    sandbox.start(POWERLESS)
+    status = sandbox.settle()
     _refused(status, "ermission", file.name, folder.name)
     file.chmod(0o600)
     folder.chmod(0o700)
-    yard.until(lambda one: not one["failed"], "files that may be read again")
-    yard.stop()
-    yard.start()
-    _whole(yard, dates)
+    sandbox.until(lambda one: not one["failed"], "files that may be read again")
+    sandbox.stop()
+    sandbox.start()
+    _whole(sandbox, dates)
 
 
-def locked_store(yard: Yard) -> None:
+def locked_store(sandbox: Sandbox) -> None:
     """A store that may not be written: a clear error, and all of it there afterwards."""
     _need(*POWERLESS[:1])
-    dates = _learned(yard)
-    yard.stop()
-    paths = [yard.data, yard.data / "store", *(yard.data / "store").iterdir()]
+    dates = _learned(sandbox)
+    sandbox.stop()
+    paths = [sandbox.data, sandbox.data / "store", *(sandbox.data / "store").iterdir()]
     for path in paths:
         path.chmod(0o500 if path.is_dir() else 0o400)
-    yard.launch(prefix=POWERLESS)
-    assert yard.process is not None
-    code = yard.process.wait(timeout=60)
-    said = yard.tail(2)
+    sandbox.launch(prefix=POWERLESS)
+    assert sandbox.process is not None
+    code = sandbox.process.wait(timeout=60)
+    said = sandbox.tail(2)
     for path in paths:
         path.chmod(0o700 if path.is_dir() else 0o600)
     if code != STORE_ERROR or "permission" not in said.lower():
         raise LostError(f"exit code {code}: {said}")
-    yard.start()
-    _whole(yard, dates)
+    sandbox.start()
+    _whole(sandbox, dates)
 
 
-def damaged_store(yard: Yard, hurt: Callable[[bytes], bytes]) -> None:
+def damaged_store(sandbox: Sandbox, hurt: Callable[[bytes], bytes]) -> None:
     """A store that is damaged while nobody looks; then the printed way back, word by word."""
-    dates = _learned(yard, backup=1)
-    backups = yard.data / "backups"
+    dates = _learned(sandbox, backup=1)
+    backups = sandbox.data / "backups"
     deadline = time.monotonic() + 60
     while not any((one / "data.mdb").exists() for one in backups.glob("*Z")):
         if time.monotonic() > deadline:
             raise LostError("no automatic backup was made")
         time.sleep(0.1)
-    yard.settle()
+    sandbox.settle()
     time.sleep(4)  # so that the newest backup has the last touch
-    yard.kill()
-    file = yard.data / "store" / "data.mdb"
+    sandbox.kill()
+    file = sandbox.data / "store" / "data.mdb"
     damaged = hurt(file.read_bytes())
     file.write_bytes(damaged)
-    yard.launch()
-    assert yard.process is not None
-    code, said = yard.process.wait(timeout=60), yard.tail(2)
+    sandbox.launch()
+    assert sandbox.process is not None
+    code, said = sandbox.process.wait(timeout=60), sandbox.tail(2)
     if code != STORE_ERROR or "damaged" not in said:
         raise LostError(f"exit code {code}: {said}")
     if file.read_bytes() != damaged:
@@ -211,42 +211,42 @@ def damaged_store(yard: Yard, hurt: Callable[[bytes], bytes]) -> None:
     remedy = said.partition("`")[2].partition("`")[0]
     if remedy != "imgscore db restore":
         raise LostError(f"the way back is {remedy!r}")
-    yard.command(*remedy.split()[1:], check=True)
-    kept = [one for one in yard.data.glob("store.*/data.mdb") if one.read_bytes() == damaged]
+    sandbox.command(*remedy.split()[1:], check=True)
+    kept = [one for one in sandbox.data.glob("store.*/data.mdb") if one.read_bytes() == damaged]
     if not kept:
         raise LostError("the damaged file was not kept")
-    yard.start()
-    _whole(yard, dates)
+    sandbox.start()
+    _whole(sandbox, dates)
 
 
-def rotten_store(yard: Yard, seed: int, pages: int) -> None:
+def rotten_store(sandbox: Sandbox, seed: int, pages: int) -> None:
     """Pages of the store are overwritten: it is said, by the daemon or by db check, or harmless."""
-    _learned(yard)
-    yard.kill()
-    file, chance = yard.data / "store" / "data.mdb", random.Random(seed)
+    _learned(sandbox)
+    sandbox.kill()
+    file, chance = sandbox.data / "store" / "data.mdb", random.Random(seed)
     content = bytearray(file.read_bytes())
     for _ in range(pages):
         at = chance.randrange(2, len(content) // PAGE) * PAGE
         content[at : at + PAGE] = chance.choice((bytes(PAGE), chance.randbytes(PAGE)))
     file.write_bytes(content)
-    yard.launch()
-    assert yard.process is not None
+    sandbox.launch()
+    assert sandbox.process is not None
     deadline = time.monotonic() + 60
-    while yard.running and time.monotonic() < deadline:
+    while sandbox.running and time.monotonic() < deadline:
         with contextlib.suppress(ImgscoreError):
-            if not yard.status()["pending"] or yard.status()["troubles"]:
+            if not sandbox.status()["pending"] or sandbox.status()["troubles"]:
                 break
-    if yard.running:
-        yard.ask("db", action="check")
-        yard.stop()
-    code, log = yard.process.wait(timeout=60), yard.log.read_text(errors="replace")
+    if sandbox.running:
+        sandbox.ask("db", action="check")
+        sandbox.stop()
+    code, log = sandbox.process.wait(timeout=60), sandbox.log.read_text(errors="replace")
     if code not in (0, STORE_ERROR) or "Traceback" in log:
-        raise LostError(f"exit code {code}: {yard.tail(3)}")
+        raise LostError(f"exit code {code}: {sandbox.tail(3)}")
 
 
-def full_map(yard: Yard) -> None:
+def full_map(sandbox: Sandbox) -> None:
     """MAP_FULL in the middle of a commit: the map grows, and the commit is done."""
-    with Store(yard.folder / "store", map_size=1 << 20) as store:
+    with Store(sandbox.folder / "store", map_size=1 << 20) as store:
         for number in range(200):
             store.commit(lambda txn, number=number: _fill_up(txn, number))
         with store.read() as txn:
@@ -259,46 +259,46 @@ def _fill_up(txn: Txn, number: int) -> None:
     name_vectors.put(txn, number.to_bytes(8, "big"), bytes(20_000))
 
 
-def clock_set_back(yard: Yard) -> None:
+def clock_set_back(sandbox: Sandbox) -> None:
     """By a day, with files that are newer than now."""
-    dates = _learned(yard)
-    yard.stop()
-    folder = yard.folder / "clock"
+    dates = _learned(sandbox)
+    sandbox.stop()
+    folder = sandbox.folder / "clock"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(CLOCK)
     places = [os.fspath(folder), os.environ.get("PYTHONPATH", "")]
     setting = f"PYTHONPATH={os.pathsep.join(filter(None, places))}"
-    yard.start(("env", setting, "CLOCK_SET_BACK=86400"))
+    sandbox.start(("env", setting, "CLOCK_SET_BACK=86400"))
     for number in range(5):
-        path = draw("sun", 400 + number, yard.inbox)
+        path = draw("sun", 400 + number, sandbox.inbox)
         dates[digest_of(path)] = path.stat().st_mtime_ns
-    moved = sorted(yard.inbox.glob("sun*"))[0]
-    moved.rename(yard.inbox / "keep" / moved.name)
-    status = yard.settle()
-    if status["watches"][0]["scored"] != 18 or yard.ask("order"):
+    moved = sorted(sandbox.inbox.glob("sun*"))[0]
+    moved.rename(sandbox.inbox / "keep" / moved.name)
+    status = sandbox.settle()
+    if status["watches"][0]["scored"] != 18 or sandbox.ask("order"):
         raise LostError(f"not in order with the clock set back: {status['watches']}")
-    if any(path.stat().st_mtime > time.time() - 86_400 for path in yard.inbox.glob("*.*")):
+    if any(path.stat().st_mtime > time.time() - 86_400 for path in sandbox.inbox.glob("*.*")):
         raise LostError("a file is dated into what is the future for the daemon")
-    _whole(yard, dates, labels=7)
+    _whole(sandbox, dates, labels=7)
 
 
-def few_descriptors(yard: Yard) -> None:
+def few_descriptors(sandbox: Sandbox) -> None:
     """Hardly any more descriptors than the daemon itself has open."""
     _need("prlimit")
-    dates = _learned(yard)
-    yard.stop()
-    yard.start(("prlimit", "--nofile=32:32"))
+    dates = _learned(sandbox)
+    sandbox.stop()
+    sandbox.start(("prlimit", "--nofile=32:32"))
     for number in range(30):
-        draw("text", 500 + number, yard.inbox)
+        draw("text", 500 + number, sandbox.inbox)
     connections = []
     with contextlib.suppress(LostError):
         for _ in range(20):
-            connections.append(yard.connect())
+            connections.append(sandbox.connect())
     time.sleep(1)
     for one in connections:
         one.close()
-    yard.until(lambda one: one["watches"][0]["scored"] == 44, "all is taken in", 90)
-    _whole(yard, dates)
+    sandbox.until(lambda one: one["watches"][0]["scored"] == 44, "all is taken in", 90)
+    _whole(sandbox, dates)
 
 
 HURTS: dict[str, Callable[[bytes], bytes]] = {
@@ -310,7 +310,7 @@ HURTS: dict[str, Callable[[bytes], bytes]] = {
 
 def all_of(folder: Path, tries: int) -> Iterator[Fault]:
     """Every one of them."""
-    kinds: list[tuple[str, Callable[[Yard], None]]] = [
+    kinds: list[tuple[str, Callable[[Sandbox], None]]] = [
         ("ENOSPC: the store's disk full, and free again", full_disk),
         ("EIO when an image is read", unreadable),
         ("EACCES: a file and a folder", locked_files),
@@ -325,14 +325,14 @@ def all_of(folder: Path, tries: int) -> Iterator[Fault]:
     ]
     for name, kind in kinds:
 
-        def attempt(number: int, kind: Callable[[Yard], None] = kind) -> None:
-            with ending(Yard(folder / "failing")) as yard:
-                kind(yard)
+        def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
+            with ending(Sandbox(folder / "failing")) as sandbox:
+                kind(sandbox)
 
         yield tried(name, tries, attempt)
 
     def rot(number: int) -> None:
-        with ending(Yard(folder / "rotten")) as yard:
-            rotten_store(yard, number, 1 + number % 3)
+        with ending(Sandbox(folder / "rotten")) as sandbox:
+            rotten_store(sandbox, number, 1 + number % 3)
 
     yield tried("pages of the store overwritten at random", 10 * tries, rot)

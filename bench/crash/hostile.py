@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.crash.kill import tried
 from bench.crash.missed import SOON, SkippedError
-from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.sandbox import Fault, LostError, Sandbox, ending
 from bench.crash.workload import draw
 
 
@@ -41,18 +41,18 @@ def gif_of(frames: int) -> bytes:
     return b"GIF89a\1\0\1\0\x80\0\0\xff\xff\xff\0\0\0" + frame * frames + b";"
 
 
-def _begin(yard: Yard, **settings: float) -> bytes:
-    yard.prepare(**{**SOON, **settings})
-    content = draw("sun", 1, yard.inbox).read_bytes()
-    yard.start()
-    yard.settle()
+def _begin(sandbox: Sandbox, **settings: float) -> bytes:
+    sandbox.prepare(**{**SOON, **settings})
+    content = draw("sun", 1, sandbox.inbox).read_bytes()
+    sandbox.start()
+    sandbox.settle()
     return content
 
 
-def names(yard: Yard) -> None:
+def names(sandbox: Sandbox) -> None:
     """Names with newlines, escapes, no UTF-8, of 255 bytes, and a path of more than 4,000."""
-    content = _begin(yard)
-    inbox = os.fsencode(yard.inbox)
+    content = _begin(sandbox)
+    inbox = os.fsencode(sandbox.inbox)
     odd = [
         b"new\nline.png", b"not-\xff\xfe-utf8.png", b"x" * 251 + b".png", b"-rf.png", b" .png",
         b"\x1b]0;title\x07\x1b[2J.png", b"'\"$(touch x)`.png", "\u202egnp.png".encode(),
@@ -73,11 +73,11 @@ def names(yard: Yard) -> None:
     os.write(long, content + b"long")
     os.close(long)
     os.close(deep)
-    status = yard.settle()
+    status = sandbox.settle()
     if status["failed"] or status["watches"][0]["files"] != len(odd) + 2:
         raise LostError(f"{status['watches'][0]['files']} files, failed: {status['failed']}")
     for arguments in (("status",), ("history",), ("score", *map(os.fsdecode, _paths(inbox, odd)))):
-        answer = yard.command(*arguments)
+        answer = sandbox.command(*arguments)
         if "\x1b" in answer.out or "\x07" in answer.out or "\nline" in answer.out:
             raise LostError(f"imgscore {arguments[0]} prints what a name says to the terminal")
 
@@ -86,10 +86,10 @@ def _paths(folder: bytes, found: list[bytes]) -> list[bytes]:
     return [folder + b"/" + name for name in found]
 
 
-def no_files(yard: Yard) -> None:
+def no_files(sandbox: Sandbox) -> None:
     """A FIFO, a socket, a device and links with images' names are neither opened nor touched."""
-    content = _begin(yard)
-    inbox, outside = yard.inbox, yard.folder / "outside"
+    content = _begin(sandbox)
+    inbox, outside = sandbox.inbox, sandbox.folder / "outside"
     outside.mkdir()
     private = outside / "private.png"
     private.write_bytes(content + b"private")
@@ -108,7 +108,7 @@ def no_files(yard: Yard) -> None:
         (inbox / "folder").symlink_to(outside)
         (inbox / "loop").symlink_to(inbox)
         (inbox / "loop.png").symlink_to("loop.png")
-        status = yard.settle()
+        status = sandbox.settle()
         watch = status["watches"][0]
         if watch["files"] != 1 or status["failed"]:
             raise LostError(f"{watch['files']} files, failed: {status['failed']}")
@@ -117,47 +117,47 @@ def no_files(yard: Yard) -> None:
             raise LostError("a link was followed out of the inbox")
 
 
-def bombs(yard: Yard) -> None:
+def bombs(sandbox: Sandbox) -> None:
     """Small files that become huge ones, and files without end: each is said, and costs itself."""
-    content = _begin(yard, file_seconds=10)
-    inbox = yard.inbox
+    content = _begin(sandbox, file_seconds=10)
+    inbox = sandbox.inbox
     (inbox / "bomb.png").write_bytes(png_bomb(50_000))
     (inbox / "frames.gif").write_bytes(gif_of(100_000))
     (inbox / "lies.jpg").write_bytes(content)
     (inbox / "half.png").write_bytes(content[: len(content) // 2])
     with (inbox / "sparse.png").open("wb") as file:
         file.truncate(40 << 30)
-    status = yard.settle()
+    status = sandbox.settle()
     reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
     if set(reasons) != {"bomb.png", "half.png", "sparse.png"}:
         raise LostError(f"failed: {reasons}")
-    yard.stop()
-    yard.start()
-    status = yard.settle()
+    sandbox.stop()
+    sandbox.start()
+    status = sandbox.settle()
     if status["workers"] or len(status["failed"]) != len(reasons):
         raise LostError("broken files are tried again, though neither they nor the decoder changed")
     (inbox / "half.png").write_bytes(content + b"whole")
-    if len(yard.settle()["failed"]) != len(reasons) - 1:
+    if len(sandbox.settle()["failed"]) != len(reasons) - 1:
         raise LostError("a file that was mended is not tried again")
 
 
-def growing(yard: Yard, seconds: float = 3.0) -> None:
+def growing(sandbox: Sandbox, seconds: float = 3.0) -> None:
     """A file that grows for a minute is not read before it is whole; one that is replaced is."""
-    content = _begin(yard)
-    slow, replaced = yard.inbox / "slow.png", yard.inbox / "replaced.png"
+    content = _begin(sandbox)
+    slow, replaced = sandbox.inbox / "slow.png", sandbox.inbox / "replaced.png"
     step = seconds / 50
     with slow.open("wb") as file:
         for number in range(50):
             file.write(content[len(content) * number // 50 : len(content) * (number + 1) // 50])
             file.flush()
-            other = yard.folder / "other.png"
+            other = sandbox.folder / "other.png"
             other.write_bytes(content + b"%d" % number)
             other.rename(replaced)
             time.sleep(step)
-    status = yard.settle()
+    status = sandbox.settle()
     if status["failed"] or status["watches"][0]["files"] != 3:
         raise LostError(f"{status['watches'][0]['files']} files, failed: {status['failed']}")
-    (row,) = yard.ask("score", files=[os.fspath(replaced)])
+    (row,) = sandbox.ask("score", files=[os.fspath(replaced)])
     if row["sha256"] != _sha256(replaced):
         raise LostError("a file that was replaced is known by what it was")
 
@@ -168,7 +168,7 @@ def _sha256(path: Path) -> str:
 
 def all_of(folder: Path, tries: int, seconds: float) -> Iterator[Fault]:
     """Every one of them; `seconds`: how long a file grows."""
-    kinds: list[tuple[str, Callable[[Yard], None], int]] = [
+    kinds: list[tuple[str, Callable[[Sandbox], None], int]] = [
         ("hostile names and paths", names, tries),
         ("FIFO, socket, device, links and loops", no_files, tries),
         ("bombs, halves, and a file of 40 GB", bombs, tries),
@@ -180,8 +180,8 @@ def all_of(folder: Path, tries: int, seconds: float) -> Iterator[Fault]:
     ]
     for name, kind, most in kinds:
 
-        def attempt(number: int, kind: Callable[[Yard], None] = kind) -> None:
-            with ending(Yard(folder / "hostile")) as yard:
-                kind(yard)
+        def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
+            with ending(Sandbox(folder / "hostile")) as sandbox:
+                kind(sandbox)
 
         yield tried(name, most, attempt)

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.crash.sandbox import Fault, LostError, Yard, ending
-from bench.crash.scenario import Scene, conclude
-from bench.crash.workload import Story
+from bench.crash.sandbox import Fault, LostError, Sandbox, ending
+from bench.crash.scenario import Scenario, conclude
+from bench.crash.workload import Workload
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.store import backups
 from imgscore.store.verify import read_all
@@ -37,8 +37,8 @@ FLOW = {
 class Witness:
     """Remembers at each crash what must have survived it, and asks for that after the restart."""
 
-    def __init__(self, yard: Yard) -> None:
-        self.yard = yard
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
         self._labels: dict[int, Row] = {}
         self._embedded: set[str] = set()
         self._mark = 0
@@ -46,33 +46,33 @@ class Witness:
     def listen(self) -> None:
         """Note every label that the daemon says it knows; nothing, where it is gone."""
         try:
-            rows = self.yard.ask("history", limit=100_000)
+            rows = self.sandbox.ask("history", limit=100_000)
         except (NoDaemonError, ImgscoreError):
             return
         self._labels |= {row["number"]: row for row in rows if _is_label(row)}
 
     def crashed(self) -> None:
         """The daemon is dead. Raises LostError where something was embedded twice."""
-        self.yard.kill()
+        self.sandbox.kill()
         self.compare()
-        self._embedded = self.yard.embedded()
-        self._mark = self.yard.log.stat().st_size
+        self._embedded = self.sandbox.embedded()
+        self._mark = self.sandbox.log.stat().st_size
 
     def compare(self) -> None:
         """What has been embedded since the last crash. Raises LostError."""
-        log = self.yard.log.read_bytes()[self._mark :].decode(errors="replace")
+        log = self.sandbox.log.read_bytes()[self._mark :].decode(errors="replace")
         again = self._embedded & set(re.findall(r"embedded ([0-9a-f]{64})", log))
         if again:
             raise LostError(f"embedded twice: {sorted(again)}")
 
     def restarted(self) -> None:
         """It is up again. Raises LostError where a label that was reported is not there."""
-        rows = self.yard.ask("history", limit=100_000)
+        rows = self.sandbox.ask("history", limit=100_000)
         found = {row["number"]: row for row in rows if _is_label(row)}
         for number, row in self._labels.items():
             if found.get(number) != row:
                 raise LostError(f"a label that was reported is not there: {row}")
-        problems = [row for row in self.yard.ask("db", action="check") if row["error"]]
+        problems = [row for row in self.sandbox.ask("db", action="check") if row["error"]]
         if problems:
             raise LostError(f"db check: {problems}")
 
@@ -81,61 +81,61 @@ def _is_label(row: Row) -> bool:
     return bool(row["what"] == "label")
 
 
-def one_try(scene: Scene, seed: int, stop_at: str) -> bool:
+def one_try(scenario: Scenario, seed: int, stop_at: str) -> bool:
     """A story, and a crash at a step of it; the story goes on while the daemon is down.
 
     False where the story never came to the step that often: then it was killed at its end.
     """
-    undisturbed = scene.undisturbed(seed, ACTS)
-    with ending(scene.fresh()) as yard:
-        story, witness = Story(yard, scene.dates, seed), Witness(yard)
-        yard.launch(stop_at)
-        for _ in story.steps(ACTS):
+    undisturbed = scenario.undisturbed(seed, ACTS)
+    with ending(scenario.fresh()) as sandbox:
+        workload, witness = Workload(sandbox, scenario.dates, seed), Witness(sandbox)
+        sandbox.launch(stop_at)
+        for _ in workload.steps(ACTS):
             witness.listen()
         deadline = time.monotonic() + STEP_SECONDS
-        while yard.running and not _at_rest(yard) and time.monotonic() < deadline:
+        while sandbox.running and not _at_rest(sandbox) and time.monotonic() < deadline:
             witness.listen()
-        reached = not yard.running
+        reached = not sandbox.running
         witness.crashed()
-        yard.start()
+        sandbox.start()
         witness.restarted()
-        _judge(yard, story, witness, undisturbed)
+        _judge(sandbox, workload, witness, undisturbed)
         return reached
 
 
-def many_crashes(scene: Scene, seed: int, moments: Sequence[float]) -> None:
+def many_crashes(scenario: Scenario, seed: int, moments: Sequence[float]) -> None:
     """A story that goes on through several crashes, each so many seconds after the start."""
-    undisturbed = scene.undisturbed(seed, ACTS)
-    with ending(scene.fresh()) as yard:
-        story, witness = Story(yard, scene.dates, seed), Witness(yard)
-        acts = story.steps(ACTS)
+    undisturbed = scenario.undisturbed(seed, ACTS)
+    with ending(scenario.fresh()) as sandbox:
+        workload, witness = Workload(sandbox, scenario.dates, seed), Witness(sandbox)
+        acts = workload.steps(ACTS)
         for moment in moments:
-            yard.launch()
+            sandbox.launch()
             deadline = time.monotonic() + moment
             while time.monotonic() < deadline:
                 next(acts, None)
                 witness.listen()
             witness.crashed()
             next(acts, None)
-            yard.start()
+            sandbox.start()
             witness.restarted()
             witness.crashed()
-        yard.start()
+        sandbox.start()
         for _ in acts:
             witness.listen()
-        _judge(yard, story, witness, undisturbed)
+        _judge(sandbox, workload, witness, undisturbed)
 
 
-def _judge(yard: Yard, story: Story, witness: Witness, undisturbed: list[str]) -> None:
-    end = conclude(yard, story)
+def _judge(sandbox: Sandbox, workload: Workload, witness: Witness, undisturbed: list[str]) -> None:
+    end = conclude(sandbox, workload)
     witness.compare()
     if end != undisturbed:
         raise LostError(f"the order is not that of an undisturbed run: {end} {undisturbed}")
 
 
-def _at_rest(yard: Yard) -> bool:
+def _at_rest(sandbox: Sandbox) -> bool:
     try:
-        return not yard.status()["pending"]
+        return not sandbox.status()["pending"]
     except (NoDaemonError, ImgscoreError):
         return False
 
@@ -151,19 +151,19 @@ def tried(name: str, tries: int, attempt: Callable[[int], object], note: str = "
     return Fault(name, tries, losses, note)
 
 
-def at_steps(scene: Scene, tries: int) -> Iterator[Fault]:
+def at_steps(scenario: Scenario, tries: int) -> Iterator[Fault]:
     """Each step of the flow, early and late."""
     for step, most in FLOW.items():
-        yield _at_step(scene, step, most, tries)
+        yield _at_step(scenario, step, most, tries)
 
 
-def _at_step(scene: Scene, step: str, most: int, tries: int) -> Fault:
+def _at_step(scenario: Scenario, step: str, most: int, tries: int) -> Fault:
     chance = random.Random(step)
     counts = [1, *(chance.randrange(2, most + 1) for _ in range(tries - 1))]
     reached: list[int] = []
 
     def attempt(number: int) -> None:
-        if one_try(scene, number % SEEDS, f"{step}:{counts[number]}"):
+        if one_try(scenario, number % SEEDS, f"{step}:{counts[number]}"):
             reached.append(counts[number])
 
     fault = tried(f"SIGKILL {step}", tries, attempt)
@@ -171,48 +171,48 @@ def _at_step(scene: Scene, step: str, most: int, tries: int) -> Fault:
     return fault._replace(note=f"when it came to it for time number {times}")
 
 
-def at_random(scene: Scene, tries: int) -> Iterator[Fault]:
+def at_random(scenario: Scenario, tries: int) -> Iterator[Fault]:
     """Any moment: two crashes for each of MOMENTS, one of them right after the start."""
     chance = random.Random(2)
 
     def attempt(number: int) -> None:
-        many_crashes(scene, number % SEEDS, [chance.uniform(0.0, 4.0) for _ in range(MOMENTS)])
+        many_crashes(scenario, number % SEEDS, [chance.uniform(0.0, 4.0) for _ in range(MOMENTS)])
 
     stories = -(-tries // (2 * MOMENTS))
     fault = tried("SIGKILL at a random moment", stories, attempt)
     yield fault._replace(tries=stories * 2 * MOMENTS)
 
 
-def of_the_trainer(scene: Scene, tries: int) -> Iterator[Fault]:
+def of_the_trainer(scenario: Scenario, tries: int) -> Iterator[Fault]:
     """The worker that trains, and nobody else."""
 
     def attempt(number: int) -> None:
-        undisturbed = scene.undisturbed(number % SEEDS, ACTS)
-        with ending(scene.fresh()) as yard:
-            story, witness = Story(yard, scene.dates, number % SEEDS), Witness(yard)
-            yard.start()
-            for _ in story.steps(ACTS):
+        undisturbed = scenario.undisturbed(number % SEEDS, ACTS)
+        with ending(scenario.fresh()) as sandbox:
+            workload, witness = Workload(sandbox, scenario.dates, number % SEEDS), Witness(sandbox)
+            sandbox.start()
+            for _ in workload.steps(ACTS):
                 witness.listen()
-            yard.settle()
+            sandbox.settle()
             train = subprocess.Popen(
                 [sys.executable, "-P", "-m", "imgscore.cli.main", "train"],
-                env=yard.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=sandbox.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-            killed = _kill_trainer(yard)
+            killed = _kill_trainer(sandbox)
             train.wait(timeout=120)
             if not killed:
                 raise LostError("no training worker was seen")
-            yard.command("train", check=True)
-            _judge(yard, story, witness, undisturbed)
+            sandbox.command("train", check=True)
+            _judge(sandbox, workload, witness, undisturbed)
 
     yield tried("SIGKILL of the worker that trains, alone", tries, attempt)
 
 
-def _kill_trainer(yard: Yard) -> bool:
+def _kill_trainer(sandbox: Sandbox) -> bool:
     """The worker without a cap on memory is the one that trains."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        children = Path(f"/proc/{yard.pid}/task/{yard.pid}/children").read_text().split()
+        children = Path(f"/proc/{sandbox.pid}/task/{sandbox.pid}/children").read_text().split()
         for child in children:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
@@ -223,52 +223,52 @@ def _kill_trainer(yard: Yard) -> bool:
     return False
 
 
-def in_a_switch(scene: Scene, tries: int, model: Path) -> Iterator[Fault]:
+def in_a_switch(scenario: Scenario, tries: int, model: Path) -> Iterator[Fault]:
     """To another embedder and back; the way back must cost no embedding."""
 
     def attempt(number: int) -> None:
-        undisturbed = scene.undisturbed(0, 0)
-        with ending(scene.fresh()) as yard:
-            story, witness = Story(yard, scene.dates, 0), Witness(yard)
+        undisturbed = scenario.undisturbed(0, 0)
+        with ending(scenario.fresh()) as sandbox:
+            workload, witness = Workload(sandbox, scenario.dates, 0), Witness(sandbox)
             for name, step in ((model, f"in switch:{1 + 7 * number}"), (LITE0, "after switch:1")):
-                yard.command("model", "use", name, check=True)
-                yard.launch(step)
-                while yard.running and not _at_rest(yard):
+                sandbox.command("model", "use", name, check=True)
+                sandbox.launch(step)
+                while sandbox.running and not _at_rest(sandbox):
                     witness.listen()
                 witness.crashed()
-                yard.start()
+                sandbox.start()
                 witness.restarted()
-                yard.settle()
-                yard.stop()
-            yard.start()
-            _judge(yard, story, witness, undisturbed)
+                sandbox.settle()
+                sandbox.stop()
+            sandbox.start()
+            _judge(sandbox, workload, witness, undisturbed)
 
     yield tried("SIGKILL in a switch of the model, and on the way back", tries, attempt)
 
 
-def in_a_backup(scene: Scene, tries: int) -> Iterator[Fault]:
+def in_a_backup(scenario: Scenario, tries: int) -> Iterator[Fault]:
     """A backup that is not whole must not count, and is gone after the next."""
 
     def attempt(number: int) -> None:
-        undisturbed = scene.undisturbed(number % SEEDS, ACTS)
-        with ending(scene.fresh()) as yard:
-            story, witness = Story(yard, scene.dates, number % SEEDS), Witness(yard)
-            yard.configure(backup=1)
-            yard.launch(f"in backup:{1 + number}")
-            for _ in story.steps(ACTS):
+        undisturbed = scenario.undisturbed(number % SEEDS, ACTS)
+        with ending(scenario.fresh()) as sandbox:
+            workload, witness = Workload(sandbox, scenario.dates, number % SEEDS), Witness(sandbox)
+            sandbox.configure(backup=1)
+            sandbox.launch(f"in backup:{1 + number}")
+            for _ in workload.steps(ACTS):
                 witness.listen()
             deadline = time.monotonic() + STEP_SECONDS
-            while yard.running and time.monotonic() < deadline:
+            while sandbox.running and time.monotonic() < deadline:
                 time.sleep(0.1)
             witness.crashed()
-            for backup in backups.kept(yard.data / "backups", datetime.now(UTC)):
+            for backup in backups.kept(sandbox.data / "backups", datetime.now(UTC)):
                 read_all(backup)
-            yard.start()
+            sandbox.start()
             witness.restarted()
-            _judge(yard, story, witness, undisturbed)
-            left = [*(yard.data / "backups").glob("*.partial")]
-            if left or not backups.kept(yard.data / "backups", datetime.now(UTC)):
-                raise LostError(f"backups: {[*(yard.data / 'backups').iterdir()]}")
+            _judge(sandbox, workload, witness, undisturbed)
+            left = [*(sandbox.data / "backups").glob("*.partial")]
+            if left or not backups.kept(sandbox.data / "backups", datetime.now(UTC)):
+                raise LostError(f"backups: {[*(sandbox.data / 'backups').iterdir()]}")
 
     yield tried("SIGKILL in a backup", tries, attempt)
 
@@ -286,24 +286,24 @@ with Store(Path(sys.argv[1])) as store:
 """
 
 
-def in_migration(scene: Scene, tries: int) -> Iterator[Fault]:
+def in_migration(scenario: Scenario, tries: int) -> Iterator[Fault]:
     """Schemas to come, so the steps are made up; the transaction is the real one."""
     steps = ("in migration:1", "in migration:3", "before commit:2")
 
     def attempt(number: int) -> None:
-        with ending(scene.fresh()) as yard:
+        with ending(scenario.fresh()) as sandbox:
             before, command = (
-                yard.labels(),
-                [sys.executable, "-P", "-c", MIGRATION, yard.data / "store"],
+                sandbox.labels(),
+                [sys.executable, "-P", "-c", MIGRATION, sandbox.data / "store"],
             )
-            environment = yard.environment
+            environment = sandbox.environment
             step = {"IMGSCORE_STOP_AT": steps[number % len(steps)]}
             done = subprocess.run(command, env=environment | step, check=False, timeout=60)
             if done.returncode != -signal.SIGKILL:
                 raise LostError(f"the migration was not killed: {done.returncode}")
-            if yard.labels() != before:
+            if sandbox.labels() != before:
                 raise LostError("labels were lost in a migration")
-            yard.command("db", "check", check=True)
+            sandbox.command("db", "check", check=True)
             subprocess.run(command, env=environment, check=True, timeout=60)
 
     yield tried("SIGKILL in a migration of the store", tries, attempt)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.sandbox import Fault, LostError, Sandbox, ending
 from bench.crash.workload import HOUR, LONG_AGO, draw
 from bench.figures import percentile, seconds_of
 from imgscore.embedders import lite0_spec
@@ -52,7 +52,7 @@ while True:
 class Watchman:
     """Asks for the status again and again, and notes what it takes and how large the daemon is."""
 
-    yard: Yard
+    sandbox: Sandbox
     seconds: list[float] = field(default_factory=list)
     echo: list[float] = field(default_factory=list)
     """the same of a server that has nothing to do: what the machine is to blame for"""
@@ -63,7 +63,7 @@ class Watchman:
     def watching(self) -> Iterator[None]:
         """Ask every few hundredths of a second, from a thread."""
         ended = threading.Event()
-        path = self.yard.folder / "echo"
+        path = self.sandbox.folder / "echo"
         echo = subprocess.Popen([sys.executable, "-c", ECHO, path])
         while not path.exists():
             time.sleep(0.01)
@@ -73,10 +73,10 @@ class Watchman:
             while not ended.wait(0.05):
                 self.echo.append(seconds_of(lambda: _hear(path)))
                 try:
-                    self.seconds.append(seconds_of(self.yard.status))
+                    self.seconds.append(seconds_of(self.sandbox.status))
                 except ImgscoreError:
                     return
-                self.memory.append((time.monotonic() - start, _own_memory(self.yard.pid)))
+                self.memory.append((time.monotonic() - start, _own_memory(self.sandbox.pid)))
 
         thread = threading.Thread(target=ask)
         thread.start()
@@ -127,7 +127,7 @@ def _own_memory(pid: int) -> int:
     raise LookupError("RssAnon")
 
 
-def _fill(yard: Yard, folders: list[Path], each: int) -> None:
+def _fill(sandbox: Sandbox, folders: list[Path], each: int) -> None:
     """Tiny files, each another image, whose vectors are in the store already: no embedding."""
     stream = io.BytesIO()
     Image.new("RGB", (8, 8), "teal").save(stream, "PNG")
@@ -145,7 +145,7 @@ def _fill(yard: Yard, folders: list[Path], each: int) -> None:
             path.write_bytes(content)
             date = LONG_AGO + len(digests) * 10**9
             os.utime(path, ns=(date, date))
-    with Store(yard.data / "store") as store:
+    with Store(sandbox.data / "store") as store:
         for start in range(0, len(digests), PART):
             part = digests[start : start + PART]
             inner = chance.standard_normal((len(part), 8)).astype(np.float32)
@@ -173,16 +173,16 @@ def many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
         if inboxes > 1
         else f"{each} files in one inbox"
     )
-    with ending(Yard(folder / f"many-{inboxes}")) as yard:
-        places = [yard.folder / f"inbox-{number:03}" for number in range(inboxes)]
+    with ending(Sandbox(folder / f"many-{inboxes}")) as sandbox:
+        places = [sandbox.folder / f"inbox-{number:03}" for number in range(inboxes)]
         watches = "\n".join(f'[[watch]]\ninbox = "{one}"' for one in places)
-        yard.prepare(watches, **PATIENCE)
+        sandbox.prepare(watches, **PATIENCE)
         for place in places:
             for role in ("keep", "trash"):
                 (place / role).mkdir(parents=True)
-        _fill(yard, places, each)
-        watchman, losses, spent = Watchman(yard), [], []
-        yard.start()
+        _fill(sandbox, places, each)
+        watchman, losses, spent = Watchman(sandbox), [], []
+        sandbox.start()
         try:
             with watchman.watching():
                 for what in (
@@ -192,9 +192,9 @@ def many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
                 ):
                     start = time.monotonic()
                     what()
-                    _rest(yard)
+                    _rest(sandbox)
                     spent.append(f"{time.monotonic() - start:.0f} s")
-            losses += _unordered(yard, inboxes * each - 4 * LABELS)
+            losses += _unordered(sandbox, inboxes * each - 4 * LABELS)
         except LostError as error:
             losses.append(str(error))
         note = (
@@ -203,41 +203,41 @@ def many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
         yield Fault(name, 1, losses, note)
 
 
-def _rest(yard: Yard) -> None:
+def _rest(sandbox: Sandbox) -> None:
     """Nothing is pending; asked for by the hint that `wait` begins with, and by status."""
-    rows = yard.ask("wait", timeout=3000)
+    rows = sandbox.ask("wait", timeout=3000)
     if not rows:
         raise LostError("it does not come to rest")
 
 
-def _unordered(yard: Yard, count: int) -> list[str]:
-    status = yard.status()
+def _unordered(sandbox: Sandbox, count: int) -> list[str]:
+    status = sandbox.status()
     files = sum(watch["files"] for watch in status["watches"])
     scored = sum(watch["scored"] for watch in status["watches"])
     found = []
     if (files, scored) != (count, count) or status["failed"]:
         found.append(f"{count} files, of which {files} are known and {scored} scored")
-    if yard.ask("order", dry_run=True):
+    if sandbox.ask("order", dry_run=True):
         found.append("it rests, and is not in order")
     return found
 
 
 def steadily(folder: Path, rate: float, seconds: float) -> Iterator[Fault]:
     """Pictures that have to be embedded, so many a second for so long."""
-    with ending(Yard(folder / "steadily")) as yard:
-        yard.prepare(**{**PATIENCE, "worker_idle": 60})
-        staging = yard.folder / "staging"
+    with ending(Sandbox(folder / "steadily")) as sandbox:
+        sandbox.prepare(**{**PATIENCE, "worker_idle": 60})
+        staging = sandbox.folder / "staging"
         staging.mkdir()
-        drawn = [draw(("sun", "text")[n % 2], n, yard.inbox) for n in range(4 * LABELS)]
+        drawn = [draw(("sun", "text")[n % 2], n, sandbox.inbox) for n in range(4 * LABELS)]
         for number, path in enumerate(drawn):
             os.utime(path, ns=(LONG_AGO + number * HOUR,) * 2)
         kinds = [path.read_bytes() for path in drawn]
-        watchman, losses = Watchman(yard), []
-        yard.start()
-        yard.settle()
+        watchman, losses = Watchman(sandbox), []
+        sandbox.start()
+        sandbox.settle()
         for number, path in enumerate(drawn[: 2 * LABELS]):
-            path.rename(yard.inbox / ("keep", "trash")[number % 2] / path.name)
-        yard.settle()
+            path.rename(sandbox.inbox / ("keep", "trash")[number % 2] / path.name)
+        sandbox.settle()
         late, begin = 0.0, time.monotonic()
         count = int(rate * seconds)
         with watchman.watching():
@@ -247,10 +247,10 @@ def steadily(folder: Path, rate: float, seconds: float) -> Iterator[Fault]:
                 time.sleep(max(0.0, due - time.monotonic()))
                 path = staging / f"{number:06}{drawn[number % len(drawn)].suffix}"
                 path.write_bytes(kinds[number % len(kinds)] + b"%d" % number)
-                path.rename(yard.inbox / path.name)
-            fed = yard.status()["pending"]
-            _rest(yard)
-        losses += _unordered(yard, count + 2 * LABELS)
+                path.rename(sandbox.inbox / path.name)
+            fed = sandbox.status()["pending"]
+            _rest(sandbox)
+        losses += _unordered(sandbox, count + 2 * LABELS)
         after = time.monotonic() - begin - seconds
         slope = watchman.slope(min(seconds / 5, 120))
         note = (

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.crash.kill import tried
-from bench.crash.sandbox import Fault, LostError, Yard, ending
+from bench.crash.sandbox import Fault, LostError, Sandbox, ending
 from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
 from imgscore.images.formats import is_image_name
 from imgscore.store import sightings
@@ -26,198 +26,200 @@ class SkippedError(LostError):
     """The machine cannot do this to anybody; it counts as a loss, so that nobody overlooks it."""
 
 
-def _begin(yard: Yard, watches: str | None = None, prefix: tuple[str, ...] = ()) -> list[Path]:
+def _begin(
+    sandbox: Sandbox, watches: str | None = None, prefix: tuple[str, ...] = ()
+) -> list[Path]:
     """Six pictures of each kind, two of each labelled, at rest."""
-    yard.prepare(watches, **SOON)
+    sandbox.prepare(watches, **SOON)
     found = []
     for number in range(2 * START):
-        path = draw(("sun", "text")[number % 2], number, yard.inbox)
+        path = draw(("sun", "text")[number % 2], number, sandbox.inbox)
         os.utime(path, ns=(LONG_AGO + number * HOUR,) * 2)
         found.append(path)
-    yard.start(prefix)
-    yard.settle()
+    sandbox.start(prefix)
+    sandbox.settle()
     for number in range(4):
         found[number] = found[number].rename(
-            yard.inbox / ("keep", "trash")[number % 2] / found[number].name
+            sandbox.inbox / ("keep", "trash")[number % 2] / found[number].name
         )
-    yard.settle()
+    sandbox.settle()
     return found
 
 
-def _known_as_on_disk(yard: Yard, *roots: Path, labels: dict[str, int] | None = None) -> None:
+def _known_as_on_disk(sandbox: Sandbox, *roots: Path, labels: dict[str, int] | None = None) -> None:
     """The store's present sightings are the files on disk, and the labels as many as they were."""
-    yard.settle()
-    yard.stop()
+    sandbox.settle()
+    sandbox.stop()
     on_disk = {
         os.fsencode(path): hashlib.sha256(path.read_bytes()).digest()
-        for root in (yard.inbox, *roots)
+        for root in (sandbox.inbox, *roots)
         for path in root.rglob("*")
         if path.is_file() and not path.is_symlink() and is_image_name(os.fsencode(path.name))
     }
-    with Store(yard.data / "store", readonly=True) as store, store.read() as txn:
+    with Store(sandbox.data / "store", readonly=True) as store, store.read() as txn:
         known = {one.path: one.digest for one in sightings.iter_all(txn)}
     if known != on_disk:
         different = {*known.items()} ^ {*on_disk.items()}
         raise LostError(f"{len(different)} sightings are not what is on disk: {[*different][:3]}")
-    found = list(yard.labels().values())
+    found = list(sandbox.labels().values())
     counts = {name: found.count(name) for name in ("keep", "trash")}
     if counts != (labels or {"keep": 2, "trash": 2}):
         raise LostError(f"labels: {counts}, and not {labels}")
 
 
-def overflow(yard: Yard, count: int) -> None:
+def overflow(sandbox: Sandbox, count: int) -> None:
     """Files come while the daemon is stopped, more than the kernel queues events for."""
-    found = _begin(yard)
+    found = _begin(sandbox)
     content = found[4].read_bytes()
-    os.kill(yard.pid, signal.SIGSTOP)
+    os.kill(sandbox.pid, signal.SIGSTOP)
     for number in range(count):
-        (yard.inbox / f"copy-{number:06}.png").write_bytes(content + b"%d" % (number % 500))
-    os.kill(yard.pid, signal.SIGCONT)
-    _known_as_on_disk(yard)
+        (sandbox.inbox / f"copy-{number:06}.png").write_bytes(content + b"%d" % (number % 500))
+    os.kill(sandbox.pid, signal.SIGCONT)
+    _known_as_on_disk(sandbox)
 
 
-def watch_limit(yard: Yard) -> None:
+def watch_limit(sandbox: Sandbox) -> None:
     """The kernel watches ten folders for this user, and there are thirty."""
     for number in range(30):
-        (yard.inbox / f"{number:02}").mkdir(parents=True)
+        (sandbox.inbox / f"{number:02}").mkdir(parents=True)
     limit = 'echo 10 > /proc/sys/user/max_inotify_watches && exec "$@"'
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh")
     if shutil.which("unshare") is None:
         raise SkippedError("unshare is not installed")
     if subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
         raise SkippedError("no user namespace may be made here")
-    _begin(yard, prefix=prefix)
+    _begin(sandbox, prefix=prefix)
     for number in range(30):
-        path = draw("sun", 100 + number, yard.folder)
-        path.rename(yard.inbox / f"{number:02}" / path.name)
-    yard.until(lambda one: one["watches"][0]["files"] == 38, "files in unwatched folders")
-    if not any("max_user_watches" in one for one in yard.status()["troubles"]):
-        raise LostError(f"status does not say that it polls: {yard.status()['troubles']}")
-    _known_as_on_disk(yard)
+        path = draw("sun", 100 + number, sandbox.folder)
+        path.rename(sandbox.inbox / f"{number:02}" / path.name)
+    sandbox.until(lambda one: one["watches"][0]["files"] == 38, "files in unwatched folders")
+    if not any("max_user_watches" in one for one in sandbox.status()["troubles"]):
+        raise LostError(f"status does not say that it polls: {sandbox.status()['troubles']}")
+    _known_as_on_disk(sandbox)
 
 
-def folders_in_and_out(yard: Yard) -> None:
+def folders_in_and_out(sandbox: Sandbox) -> None:
     """A folder of pictures comes in by a move, grows, goes out, grows there, and comes back."""
-    _begin(yard)
-    outside = yard.folder / "outside"
+    _begin(sandbox)
+    outside = sandbox.folder / "outside"
     outside.mkdir()
     draw("sun", 50, outside)
-    inside = yard.inbox / "deep" / "inside"
+    inside = sandbox.inbox / "deep" / "inside"
     inside.parent.mkdir()
     outside.rename(inside)
     for number in range(3):
         draw("text", 60 + number, inside)
         time.sleep(0.1)
-    yard.settle()
+    sandbox.settle()
     inside.rename(outside)
     draw("sun", 70, outside)
-    yard.settle()
-    if yard.status()["watches"][0]["files"] != 8:
+    sandbox.settle()
+    if sandbox.status()["watches"][0]["files"] != 8:
         raise LostError("a folder that was moved out is still counted")
-    outside.rename(yard.inbox / "back")
-    _known_as_on_disk(yard)
+    outside.rename(sandbox.inbox / "back")
+    _known_as_on_disk(sandbox)
 
 
-def root_made_anew(yard: Yard) -> None:
+def root_made_anew(sandbox: Sandbox) -> None:
     """The inbox is deleted with all that is in it, and made anew, and gets new pictures."""
-    _begin(yard)
-    aside = yard.folder / "aside"
-    yard.inbox.rename(aside)
-    yard.until(lambda one: one["watches"][0]["state"] == "offline", "the inbox is gone")
-    yard.inbox.mkdir()
+    _begin(sandbox)
+    aside = sandbox.folder / "aside"
+    sandbox.inbox.rename(aside)
+    sandbox.until(lambda one: one["watches"][0]["state"] == "offline", "the inbox is gone")
+    sandbox.inbox.mkdir()
     for number in range(3):
-        draw("sun", 80 + number, yard.inbox)
-    yard.until(lambda one: one["watches"][0]["files"] == 3, "new files in the new inbox")
+        draw("sun", 80 + number, sandbox.inbox)
+    sandbox.until(lambda one: one["watches"][0]["files"] == 3, "new files in the new inbox")
     shutil.rmtree(aside)
-    _known_as_on_disk(yard)
+    _known_as_on_disk(sandbox)
 
 
-def unmounted(yard: Yard, *, empty: bool) -> None:
+def unmounted(sandbox: Sandbox, *, empty: bool) -> None:
     """The disk with the inbox goes, leaving a missing or an empty folder, and comes back."""
-    disk = yard.folder / "disk"
+    disk = sandbox.folder / "disk"
     disk.mkdir(parents=True)
     (disk / "inbox").mkdir()
-    (yard.folder / "point").mkdir()
-    yard.inbox = yard.folder / "point" if empty else yard.folder / "point" / "inbox"
+    (sandbox.folder / "point").mkdir()
+    sandbox.inbox = sandbox.folder / "point" if empty else sandbox.folder / "point" / "inbox"
     source = disk / "inbox" if empty else disk
-    mount = ["mount", "--bind", source, yard.folder / "point"]
+    mount = ["mount", "--bind", source, sandbox.folder / "point"]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         raise SkippedError("nothing may be mounted here")
     try:
-        _begin(yard)
-        before = _labels_of(yard)
-        files = yard.status()["watches"][0]["files"]
-        subprocess.run(["umount", "--lazy", yard.folder / "point"], check=True)
-        yard.settle()
+        _begin(sandbox)
+        before = _labels_of(sandbox)
+        files = sandbox.status()["watches"][0]["files"]
+        subprocess.run(["umount", "--lazy", sandbox.folder / "point"], check=True)
+        sandbox.settle()
         time.sleep(3)  # two polls
         draw("sun", 90, source if empty else source / "inbox")
-        if _labels_of(yard) != before:
+        if _labels_of(sandbox) != before:
             raise LostError("labels went with the disk")
         subprocess.run(mount, check=True)
-        yard.until(lambda one: one["watches"][0]["files"] == files + 1, "the disk is back")
-        _known_as_on_disk(yard)
+        sandbox.until(lambda one: one["watches"][0]["files"] == files + 1, "the disk is back")
+        _known_as_on_disk(sandbox)
     finally:
-        subprocess.run(["umount", "--lazy", yard.folder / "point"], check=False)
+        subprocess.run(["umount", "--lazy", sandbox.folder / "point"], check=False)
 
 
-def _labels_of(yard: Yard) -> object:
-    return yard.status()["watches"][0]["labels"]
+def _labels_of(sandbox: Sandbox) -> object:
+    return sandbox.status()["watches"][0]["labels"]
 
 
-def _two_roots(yard: Yard, other: Path) -> None:
+def _two_roots(sandbox: Sandbox, other: Path) -> None:
     """A file taught in one watch goes to the other's inbox, and files cross both ways."""
     (other / "keep").mkdir(parents=True, exist_ok=True)
     (other / "trash").mkdir(exist_ok=True)
-    found = _begin(yard, f'[[watch]]\ninbox = "{yard.inbox}"\n[[watch]]\ninbox = "{other}"\n')
+    found = _begin(sandbox, f'[[watch]]\ninbox = "{sandbox.inbox}"\n[[watch]]\ninbox = "{other}"\n')
     dates = {digest_of(path): path.stat().st_mtime_ns for path in found[:4]}
     shutil.move(found[5], other / found[5].name)
     shutil.move(found[6], other / "keep" / found[6].name)
     shutil.move(found[1], other / "trash" / found[1].name)
-    yard.settle()
-    shutil.move(other / found[5].name, yard.inbox / found[5].name)
+    sandbox.settle()
+    shutil.move(other / found[5].name, sandbox.inbox / found[5].name)
     for path in (found[0], other / "trash" / found[1].name):
         if path.stat().st_mtime_ns != dates[digest_of(path)]:
             raise LostError(f"{path} lost its own date on the way")
-    _known_as_on_disk(yard, other, labels={"keep": 3, "trash": 2})
+    _known_as_on_disk(sandbox, other, labels={"keep": 3, "trash": 2})
 
 
-def across_roots(yard: Yard) -> None:
+def across_roots(sandbox: Sandbox) -> None:
     """Between two watched folders of one disk."""
-    _two_roots(yard, yard.folder / "other")
+    _two_roots(sandbox, sandbox.folder / "other")
 
 
-def across_disks(yard: Yard) -> None:
+def across_disks(sandbox: Sandbox) -> None:
     """Between two watched folders on two file systems: a copy and a deletion."""
-    other = yard.folder / "tmpfs"
+    other = sandbox.folder / "tmpfs"
     other.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", other]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         raise SkippedError("nothing may be mounted here")
     try:
-        _two_roots(yard, other)
+        _two_roots(sandbox, other)
     finally:
-        yard.kill()
+        sandbox.kill()
         subprocess.run(["umount", "--lazy", other], check=False)
 
 
-def while_down(yard: Yard) -> None:
+def while_down(sandbox: Sandbox) -> None:
     """Everything happens while no daemon runs."""
-    found = _begin(yard)
-    yard.stop()
-    found[4].rename(yard.inbox / "keep" / found[4].name)
-    found[1].rename(yard.inbox / "keep" / found[1].name)
-    found[0].rename(yard.inbox / found[0].name)
+    found = _begin(sandbox)
+    sandbox.stop()
+    found[4].rename(sandbox.inbox / "keep" / found[4].name)
+    found[1].rename(sandbox.inbox / "keep" / found[1].name)
+    found[0].rename(sandbox.inbox / found[0].name)
     found[3].unlink()
-    (yard.inbox / "sub").mkdir()
-    found[7].rename(yard.inbox / "sub" / found[7].name)
-    draw("text", 99, yard.inbox)
-    yard.start()
-    _known_as_on_disk(yard, labels={"keep": 3, "trash": 1})
+    (sandbox.inbox / "sub").mkdir()
+    found[7].rename(sandbox.inbox / "sub" / found[7].name)
+    draw("text", 99, sandbox.inbox)
+    sandbox.start()
+    _known_as_on_disk(sandbox, labels={"keep": 3, "trash": 1})
 
 
 def all_of(folder: Path, tries: int, count: int) -> Iterator[Fault]:
     """Every one of them; `count`: how many files overflow the kernel's queue."""
-    kinds: list[tuple[str, Callable[[Yard], None], int]] = [
+    kinds: list[tuple[str, Callable[[Sandbox], None], int]] = [
         (f"inotify overflow: {count} files while stopped", lambda one: overflow(one, count), 1),
         ("inotify watch limit reached", watch_limit, tries),
         ("folders moved in, out and in", folders_in_and_out, tries),
@@ -230,16 +232,16 @@ def all_of(folder: Path, tries: int, count: int) -> Iterator[Fault]:
     ]
     for name, kind, most in kinds:
 
-        def attempt(number: int, kind: Callable[[Yard], None] = kind) -> None:
-            with ending(Yard(folder / "missed")) as yard:
-                kind(yard)
+        def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
+            with ending(Sandbox(folder / "missed")) as sandbox:
+                kind(sandbox)
 
         yield tried(name, most, attempt)
 
 
-def _missing(yard: Yard) -> None:
-    unmounted(yard, empty=False)
+def _missing(sandbox: Sandbox) -> None:
+    unmounted(sandbox, empty=False)
 
 
-def _empty(yard: Yard) -> None:
-    unmounted(yard, empty=True)
+def _empty(sandbox: Sandbox) -> None:
+    unmounted(sandbox, empty=True)

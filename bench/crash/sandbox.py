@@ -52,7 +52,7 @@ class Answer(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-class Yard:
+class Sandbox:
     """An inbox, a config, a store and at most one daemon, all inside `folder`."""
 
     def __init__(self, folder: Path) -> None:
@@ -243,10 +243,10 @@ class Yard:
 
 
 @contextlib.contextmanager
-def ending(yard: Yard) -> Iterator[Yard]:
+def ending(sandbox: Sandbox) -> Iterator[Sandbox]:
     """A yard whose daemon, and folder, are gone afterwards."""
     try:
-        yield yard
+        yield sandbox
     finally:
-        yard.kill()
-        shutil.rmtree(yard.folder, ignore_errors=True)
+        sandbox.kill()
+        shutil.rmtree(sandbox.folder, ignore_errors=True)

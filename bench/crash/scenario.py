@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.crash.sandbox import LostError, Yard, ending
-from bench.crash.workload import HOUR, LONG_AGO, Story, digest_of, draw
+from bench.crash.sandbox import LostError, Sandbox, ending
+from bench.crash.workload import HOUR, LONG_AGO, Workload, digest_of, draw
 
 BEGINNING = 56
 LABELS = 8
@@ -17,90 +17,92 @@ LABELS = 8
 HEADS = ("1", "2")
 
 
-class Scene:
+class Scenario:
     """A yard that has learned and come to rest; each try begins with a copy, at the same place."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.yard = Yard(folder / "yard")
-        self.yard.folder.mkdir(parents=True)
-        self.yard.prepare()
+        self.sandbox = Sandbox(folder / "yard")
+        self.sandbox.folder.mkdir(parents=True)
+        self.sandbox.prepare()
         self.dates: dict[str, int] = {}
-        files = [draw(("sun", "text")[n % 2], n, self.yard.inbox) for n in range(BEGINNING)]
+        files = [draw(("sun", "text")[n % 2], n, self.sandbox.inbox) for n in range(BEGINNING)]
         for number, path in enumerate(files):
             date = LONG_AGO + number * HOUR + 12_345 + number
             os.utime(path, ns=(date, date))
             self.dates[digest_of(path)] = date
         with self._daemon():
-            self.yard.settle()
+            self.sandbox.settle()
             for number, path in enumerate(files[: 2 * LABELS]):
-                path.rename(self.yard.inbox / ("keep", "trash")[number % 2] / path.name)
-            self.yard.settle()
+                path.rename(self.sandbox.inbox / ("keep", "trash")[number % 2] / path.name)
+            self.sandbox.settle()
             for number, path in enumerate(files[2 * LABELS : 2 * LABELS + 4]):
-                path.rename(self.yard.inbox / ("keep", "trash")[number % 2] / path.name)
-            self.yard.settle()
-            heads = [row["head"] for row in self.yard.ask("heads", action="list")]
+                path.rename(self.sandbox.inbox / ("keep", "trash")[number % 2] / path.name)
+            self.sandbox.settle()
+            heads = [row["head"] for row in self.sandbox.ask("heads", action="list")]
         assert set(heads) >= set(HEADS), heads
         self._ends: dict[tuple[int, int], list[str]] = {}
-        self.yard.log.unlink()
-        self.pristine = self.yard.folder.rename(folder / "pristine")
+        self.sandbox.log.unlink()
+        self.pristine = self.sandbox.folder.rename(folder / "pristine")
 
     @contextlib.contextmanager
     def _daemon(self) -> Iterator[None]:
-        self.yard.start()
+        self.sandbox.start()
         try:
             yield
-            self.yard.stop()
+            self.sandbox.stop()
         finally:
-            self.yard.kill()
+            self.sandbox.kill()
 
-    def fresh(self) -> Yard:
+    def fresh(self) -> Sandbox:
         """The yard for one try; there is one at a time."""
-        shutil.copytree(self.pristine, self.yard.folder, symlinks=True)
-        return Yard(self.yard.folder)
+        shutil.copytree(self.pristine, self.sandbox.folder, symlinks=True)
+        return Sandbox(self.sandbox.folder)
 
     def undisturbed(self, seed: int, acts: int) -> list[str]:
         """The order in which a story ends that nothing disturbs."""
         if (seed, acts) not in self._ends:
-            with ending(self.fresh()) as yard:
-                yard.start()
-                story = Story(yard, self.dates, seed)
-                for _ in story.steps(acts):
+            with ending(self.fresh()) as sandbox:
+                sandbox.start()
+                workload = Workload(sandbox, self.dates, seed)
+                for _ in workload.steps(acts):
                     pass
-                self._ends[seed, acts] = conclude(yard, story)
+                self._ends[seed, acts] = conclude(sandbox, workload)
         return self._ends[seed, acts]
 
 
-def conclude(yard: Yard, story: Story) -> list[str]:
+def conclude(sandbox: Sandbox, workload: Workload) -> list[str]:
     """Settle, give all dates back, order once more from them; the order. Raises LostError.
 
     Under the first head, for when and of what the later ones were made is the clock's affair.
     """
-    yard.settle()
+    sandbox.settle()
     for head in reversed(HEADS):
-        yard.ask("heads", action="use", version=head)
-        yard.settle()
-    problems = [row for row in yard.ask("db", action="check") if row["error"]]
+        sandbox.ask("heads", action="use", version=head)
+        sandbox.settle()
+    problems = [row for row in sandbox.ask("db", action="check") if row["error"]]
     if problems:
         raise LostError(f"db check: {problems}")
-    refused = [row for row in yard.ask("restore-times") if row["error"]]
+    refused = [row for row in sandbox.ask("restore-times") if row["error"]]
     if refused:
         raise LostError(f"restore-times: {refused[:3]}")
-    for path in yard.files():
-        own, found = story.dates[digest_of(path)], path.stat().st_mtime_ns
+    for path in sandbox.files():
+        own, found = workload.dates[digest_of(path)], path.stat().st_mtime_ns
         if own != found:
             raise LostError(f"{path.name}: its date was {own}, and restore-times made it {found}")
-    yard.ask("order")
-    status = yard.settle()
+    sandbox.ask("order")
+    status = sandbox.settle()
     if status["failed"] or status["troubles"]:
         raise LostError(f"troubles at the end: {status['failed']} {status['troubles']}")
-    if yard.ask("order"):
+    if sandbox.ask("order"):
         raise LostError("ordered, and not in order")
-    yard.stop()
-    labels = yard.labels()
-    if labels != story.wanted:
+    sandbox.stop()
+    labels = sandbox.labels()
+    if labels != workload.wanted:
         wrong = {
-            one for one in {*labels, *story.wanted} if labels.get(one) != story.wanted.get(one)
+            one
+            for one in {*labels, *workload.wanted}
+            if labels.get(one) != workload.wanted.get(one)
         }
         raise LostError(f"{len(wrong)} labels are not what the story made them: {wrong}")
-    return yard.newest_first()
+    return sandbox.newest_first()

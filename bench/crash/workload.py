@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from bench.crash.sandbox import Yard
+from bench.crash.sandbox import Sandbox
 
 LONG_AGO = 1_500_000_000 * 10**9
 HOUR = 3600 * 10**9
@@ -53,23 +53,23 @@ def digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-class Story:
+class Workload:
     """Begins on a settled yard with labels; `steps` is done one by one."""
 
-    def __init__(self, yard: Yard, dates: dict[str, int], seed: int) -> None:
+    def __init__(self, sandbox: Sandbox, dates: dict[str, int], seed: int) -> None:
         """`dates`: digest → the user's own mtime, of what is there already."""
-        self.yard = yard
+        self.sandbox = sandbox
         self.dates = dict(dates)
         self.wanted: dict[str, str] = {}
         """digest → label, as it has to be at the end"""
         self._chance = random.Random(seed)
         self._number = 1000 * (1 + seed)
-        self._staging = yard.folder / "staging"
+        self._staging = sandbox.folder / "staging"
         self._staging.mkdir(exist_ok=True)
-        self._known = [path for path in yard.files() if path.parent == yard.inbox]
-        self._seen_in_trash = sorted((yard.inbox / "trash").iterdir())
+        self._known = [path for path in sandbox.files() if path.parent == sandbox.inbox]
+        self._seen_in_trash = sorted((sandbox.inbox / "trash").iterdir())
         for name in ("keep", "trash"):
-            for path in (yard.inbox / name).iterdir():
+            for path in (sandbox.inbox / name).iterdir():
                 self.wanted[digest_of(path)] = name
 
     def steps(self, count: int) -> Iterator[None]:
@@ -88,7 +88,7 @@ class Story:
             date = LONG_AGO + self._number * HOUR + self._chance.randrange(10**9)
             os.utime(ready, ns=(date, date))
             self.dates[digest_of(ready)] = date
-            ready.rename(self.yard.inbox / ready.name)
+            ready.rename(self.sandbox.inbox / ready.name)
 
     def _take_known(self) -> Path | None:
         """A file of the beginning that nothing was done to yet."""
@@ -101,23 +101,23 @@ class Story:
         if path is not None:
             label = "keep" if path.name.startswith("sun") else "trash"
             self.wanted[digest_of(path)] = label
-            path.rename(self.yard.inbox / label / path.name)
+            path.rename(self.sandbox.inbox / label / path.name)
 
     def _labelled(self, label: str) -> Path | None:
-        found = sorted((self.yard.inbox / label).iterdir())
+        found = sorted((self.sandbox.inbox / label).iterdir())
         return found[self._chance.randrange(len(found))] if len(found) > 3 else None
 
     def _correct(self) -> None:
         path = self._labelled("trash")
         if path is not None:
             self.wanted[digest_of(path)] = "keep"
-            path.rename(self.yard.inbox / "keep" / path.name)
+            path.rename(self.sandbox.inbox / "keep" / path.name)
 
     def _back(self) -> None:
         path = self._labelled("keep")
         if path is not None:
             del self.wanted[digest_of(path)]
-            path.rename(self.yard.inbox / path.name)
+            path.rename(self.sandbox.inbox / path.name)
 
     def _delete(self) -> None:
         """The label of a file that is deleted stays."""
