@@ -179,15 +179,15 @@ class Engine:
             self._back_off(f"{shortage}; free some", "disk")
             return
         saving = bool(self.saving)
-        follows = self.indexer.advance(now, asked_only=self.paused, saving=saving)
+        effects = self.indexer.advance(now, asked_only=self.paused, saving=saving)
         self.ctx.problems.clear()
-        for inbox, paths in follows.new_files.items():
+        for inbox, paths in effects.new_files.items():
             self.order_scheduler.add_files(inbox, paths)
-        for taste in follows.relearn:
+        for taste in effects.relearn:
             self.trainer.relearn(taste)
-        for taste in follows.unscored:
+        for taste in effects.unscored:
             self.trainer.rescore(taste)
-        self.order_scheduler.restore(follows.restore)
+        self.order_scheduler.restore(effects.restore)
         self.trainer.advance_studies()
         self.thumbnailer.advance()
         if not self.paused:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
-from imgscore.engine.ingest import Consequences
+from imgscore.engine.ingest import Effects
 from imgscore.engine.reembed import Reembedding
 from imgscore.engine.trash import TrashMonitor
 from imgscore.images.formats import is_image_name
@@ -155,9 +155,7 @@ class Indexer:
 
     # ---- the work
 
-    def advance(
-        self, now: float, *, asked_only: bool = False, saving: bool = False
-    ) -> Consequences:
+    def advance(self, now: float, *, asked_only: bool = False, saving: bool = False) -> Effects:
         """Do what can be done without waiting; returns what follows from what was taken in.
 
         With `asked_only` (a pause), only what someone waits for is looked at; `saving` power, what
@@ -170,10 +168,10 @@ class Indexer:
                 self.ctx.pool.warm_up()
             self._expects = False
         self._hand_out("asked" if asked_only else "teaches" if saving else "again")
-        follows = self._commit_found(now)
+        effects = self._commit_found(now)
         if not asked_only:
-            follows.relearn |= self.trash_monitor.advance(now, saving=saving)
-        return follows
+            effects.relearn |= self.trash_monitor.advance(now, saving=saving)
+        return effects
 
     def _scan_slice(self, now: float) -> None:
         if not self._scans:
@@ -303,14 +301,14 @@ class Indexer:
         self.ctx.store.commit(lambda txn: records.record_failure(txn, failure))
         self.reembedding.done([path])
 
-    def _commit_found(self, now: float) -> Consequences:
+    def _commit_found(self, now: float) -> Effects:
         waited = now - self._found_since >= BATCH_SECONDS
         more = bool(self._out)
         if not self._found or (len(self._found) < BATCH and not waited and more):
-            return Consequences()
+            return Effects()
         ctx, batch = self.ctx, self._found
         done = ctx.store.commit(
-            lambda txn: ingest.take_in(
+            lambda txn: ingest.ingest_batch(
                 txn, batch, ctx.watches, ctx.embedder.images, DECODER_VERSION
             )
         )

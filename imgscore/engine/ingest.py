@@ -38,7 +38,7 @@ from imgscore.workers.messages import FileIndexed, IndexFile
 
 
 @dataclass
-class Consequences:
+class Effects:
     """What has to happen after a batch is committed."""
 
     new_files: dict[bytes, set[bytes]] = field(default_factory=dict)
@@ -51,20 +51,20 @@ class Consequences:
     """(digest, path) of files that left the inbox and get their own date back"""
 
 
-def take_in(
+def ingest_batch(
     txn: Txn,
     batch: Iterable[tuple[IndexFile, FileIndexed]],
     watches: Watches,
     embedder: str,
     decoder: int,
-) -> Consequences:
+) -> Effects:
     """Record a batch of looks."""
-    intake = _Intake(txn, watches, time.time_ns())
+    intake = _Ingest(txn, watches, time.time_ns())
     new_vectors: list[tuple[bytes, bytes]] = []
     for task, looked in batch:
         place = watches.locate(task.path)
         if place is not None:
-            intake.sight(task.path, looked, place)
+            intake.head_input(task.path, looked, place)
             if looked.reason:
                 failure = Failure(
                     task.path, looked.seen, looked.digest, looked.reason, looked.remedy, decoder
@@ -83,14 +83,14 @@ def take_in(
     return intake.done
 
 
-class _Intake:
+class _Ingest:
     """One batch, one transaction, one moment."""
 
     def __init__(self, txn: Txn, watches: Watches, now_ns: int) -> None:
         self.txn = txn
         self.watches = watches
         self.now_ns = now_ns
-        self.done = Consequences()
+        self.done = Effects()
         self._known: dict[bytes, dict[bytes, Sighting]] = {}
 
     def _twins(self, digest: bytes) -> dict[bytes, Sighting]:
@@ -111,7 +111,7 @@ class _Intake:
         if head is not None and (looked.score is None or head.version != task.head):
             self.done.unscored.add(task.taste)
 
-    def sight(self, path: bytes, looked: FileIndexed, place: Place) -> None:
+    def head_input(self, path: bytes, looked: FileIndexed, place: Place) -> None:
         """Record where a digest is now, and what follows from the place."""
         txn, digest, inbox = self.txn, looked.digest, place.watch.inbox
         before = sightings.find(txn, path)
