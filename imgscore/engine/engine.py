@@ -30,8 +30,8 @@ from imgscore.workers.messages import (
     Notice,
     Plan,
     Prune,
+    Query,
     Rescore,
-    Study,
     Task,
     Train,
 )
@@ -188,7 +188,7 @@ class Engine:
         for taste in effects.unscored:
             self.trainer.rescore(taste)
         self.order_scheduler.restore(effects.restore)
-        self.trainer.advance_studies()
+        self.trainer.advance_queries()
         self.thumbnailer.advance()
         if not self.paused:
             self.backup_job.advance()
@@ -221,8 +221,8 @@ class Engine:
                 self.indexer.take(task, answer)
             case Train():
                 self.trainer.take_training(task, answer)
-            case Study():
-                self.trainer.take_study(answer)
+            case Query():
+                self.trainer.take_query(answer)
             case MakeThumbnail():
                 self.thumbnailer.take(task, answer)
             case BackUp():
@@ -242,7 +242,7 @@ class Engine:
                 self.indexer.hint(task.path)
             case Train() | Rescore():
                 self.trainer.take_again(task)
-            case Study() | MakeThumbnail() | Plan() | BackUp() | Prune():
+            case Query() | MakeThumbnail() | Plan() | BackUp() | Prune():
                 pass  # they write nothing into the store, or see to it themselves
 
     def _note(self, note: Notice) -> None:

@@ -14,11 +14,11 @@ from imgscore.store.store import Txn
 from imgscore.workers.messages import (
     Answer,
     Crashed,
+    Query,
+    QueryRows,
     Refused,
     Rescore,
     Scored,
-    Studied,
-    Study,
     Train,
     Trained,
 )
@@ -66,10 +66,10 @@ class TasteState:
 
 
 @dataclass
-class StudyTicket:
+class QueryTicket:
     """A question that someone asked; rows and the end come with the steps."""
 
-    task: Study
+    task: Query
     rows: list[dict[str, Any]] = field(default_factory=list)
     done: bool = False
     error: ImgscoreError | None = None
@@ -83,8 +83,8 @@ class Trainer:
     def __init__(self, ctx: EngineContext, txn: Txn) -> None:
         self.ctx = ctx
         self.tastes = {watch.taste: TasteState() for watch in ctx.watches.all}
-        self._studies: deque[StudyTicket] = deque()
-        self._studying = False
+        self._queries: deque[QueryTicket] = deque()
+        self._querying = False
         for taste, state in self.tastes.items():
             self._count(txn, taste)
             head, embedder = records.current_head(txn, taste), ctx.embedder.id
@@ -123,10 +123,10 @@ class Trainer:
                 changed.append(taste)
         return changed
 
-    def study(self, question: str, taste: str, **arguments: Any) -> StudyTicket:
+    def query(self, question: str, taste: str, **arguments: Any) -> QueryTicket:
         """Ask a question about a taste; the training worker answers when it is free."""
-        ticket = StudyTicket(Study(question, taste, arguments))
-        self._studies.append(ticket)
+        ticket = QueryTicket(Query(question, taste, arguments))
+        self._queries.append(ticket)
         return ticket
 
     def rescore(self, taste: str) -> None:
@@ -151,30 +151,30 @@ class Trainer:
     @property
     def _busy(self) -> bool:
         """Whether the one training worker is at work, for us or for the orderer."""
-        own = self._studying or any(one.training or one.scoring for one in self.tastes.values())
+        own = self._querying or any(one.training or one.scoring for one in self.tastes.values())
         return own or self.ctx.pool.trainer_busy
 
     def next_time(self, now: float, *, may_train: bool) -> float | None:
         """When `advance` has something to do; None while the one training worker is at work."""
         if self._busy:
             return None
-        if self._studies:
+        if self._queries:
             return now
         if any(state.unscored and self.ctx.head(taste) for taste, state in self.tastes.items()):
             return now
         dues = [state.due for state in self.tastes.values() if state.wants_training and may_train]
         return min((due for due in dues if due is not None), default=None)
 
-    def advance_studies(self) -> None:
+    def advance_queries(self) -> None:
         """Hand out the next question."""
-        if self._studies and not self._studying:
-            self._studying = self.ctx.pool.submit(self._studies[0].task)
+        if self._queries and not self._querying:
+            self._querying = self.ctx.pool.submit(self._queries[0].task)
 
-    def take_study(self, answer: Answer) -> None:
+    def take_query(self, answer: Answer) -> None:
         """A part of the answer to the question that was handed out."""
-        ticket = self._studies[0]
+        ticket = self._queries[0]
         match answer:
-            case Studied(rows, last):
+            case QueryRows(rows, last):
                 if ticket.wanted:
                     ticket.rows += rows
                 ticket.done = last
@@ -185,8 +185,8 @@ class Trainer:
             case _:
                 pass
         if ticket.done or ticket.error:
-            self._studies.popleft()
-            self._studying = False
+            self._queries.popleft()
+            self._querying = False
 
     def advance(self, now: float, *, may_train: bool) -> None:
         """Hand out trainings and scorings that are due."""

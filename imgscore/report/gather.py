@@ -23,7 +23,7 @@ from imgscore.heads.suspects import suspects
 from imgscore.paths import thumbnail
 from imgscore.store import labels, records, sightings
 from imgscore.watches import within
-from imgscore.workers.messages import Studied
+from imgscore.workers.messages import QueryRows
 from imgscore.workers.queries import CURVE_SECONDS, after
 from imgscore.workers.training import BACKGROUND, Labelled, examples_of, rows_of, sample
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from imgscore.store.schema import Sighting
     from imgscore.store.store import Txn
     from imgscore.workers.context import Context
-    from imgscore.workers.messages import Study
+    from imgscore.workers.messages import Query
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -45,7 +45,7 @@ MAX_COMPARED = 20_000
 MESSAGE_BATCH = 1000
 
 
-def report(context: Context, task: Study) -> Iterator[Studied]:
+def report(context: Context, task: Query) -> Iterator[QueryRows]:
     """Write `task.arguments["file"]`; answers rows of wanted thumbnails, and at last the counts."""
     asked = task.arguments
     with context.store.read() as txn:
@@ -56,7 +56,7 @@ def report(context: Context, task: Study) -> Iterator[Studied]:
         wanted = page.wanted(asked["thumbnails"])
     _write(data, asked["file"])
     for start in range(0, len(wanted), MESSAGE_BATCH):
-        yield Studied(
+        yield QueryRows(
             [{"wanted": one} for one in wanted[start : start + MESSAGE_BATCH]], last=False
         )
     counts = {
@@ -64,7 +64,7 @@ def report(context: Context, task: Study) -> Iterator[Studied]:
         "unscored": sum(image[3] is None for image in data["images"]),
         **{name: len(data[name]) for name in ("suspects", "groups", "failures")},
     }
-    yield Studied([{"counts": counts}], last=True)
+    yield QueryRows([{"counts": counts}], last=True)
 
 
 class _Page:

@@ -6,8 +6,8 @@ from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.store import records, vectors
 from imgscore.verbs.base import Result, Steps, a_step, absolute_path, display_path
+from imgscore.verbs.queries import answer, with_paths
 from imgscore.verbs.score import problem, taste_of
-from imgscore.verbs.study import answer, with_paths
 from imgscore.workers.messages import FileIndexed
 
 

@@ -13,7 +13,7 @@ from imgscore.paths import head_file
 from imgscore.store import labels, records
 from imgscore.store.schema import HeadRecord
 from imgscore.verbs.base import Result, Row, Steps, until_idle
-from imgscore.verbs.study import answer, taste_or_first
+from imgscore.verbs.queries import answer, taste_or_first
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from imgscore.store import labels, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Txn
 from imgscore.verbs.base import Progress, Result, Row, Steps, until_idle
-from imgscore.verbs.study import taste_or_first
+from imgscore.verbs.queries import taste_or_first
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,7 +25,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """One row of counts. Labels that are there already are not logged again."""
     taste = taste_or_first(engine, request.taste)
-    ticket = engine.trainer.study("read table", taste, file=os.fsencode(request.file))
+    ticket = engine.trainer.query("read table", taste, file=os.fsencode(request.file))
     now_ns = time.time_ns()  # one for all, and so one undo takes all back
     counts = {"rows": 0, "labels": 0, "embeddings": 0}
     try:

@@ -21,7 +21,7 @@ from imgscore.verbs.base import (
     display_path,
     in_turn,
 )
-from imgscore.verbs.study import answer, inboxes_of, taste_or_first
+from imgscore.verbs.queries import answer, inboxes_of, taste_or_first
 from imgscore.watches import Watch
 from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
 

@@ -5,7 +5,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.verbs.base import Result, Steps
-from imgscore.verbs.study import answer, taste_or_first, with_paths
+from imgscore.verbs.queries import answer, taste_or_first, with_paths
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

@@ -38,7 +38,7 @@ class Train(msgspec.Struct, tag=True, frozen=True):
     recipe: str = "auto"
 
 
-class Study(msgspec.Struct, tag=True, frozen=True):
+class Query(msgspec.Struct, tag=True, frozen=True):
     """A question about a taste that needs its vectors: see workers/queries.py for the questions.
 
     Paths in `arguments` are bytes: a name that is no UTF-8 has no place in msgpack's text.
@@ -84,7 +84,7 @@ class Cancel(msgspec.Struct, tag=True, frozen=True):
     number: int
 
 
-Task = IndexFile | Rescore | Train | Study | Plan | BackUp | Prune | MakeThumbnail
+Task = IndexFile | Rescore | Train | Query | Plan | BackUp | Prune | MakeThumbnail
 Sent = Task | Cancel
 OfOneFile = IndexFile | MakeThumbnail
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
@@ -144,7 +144,7 @@ class Trained(msgspec.Struct, tag=True, frozen=True):
     record: HeadRecord
 
 
-class Studied(msgspec.Struct, tag=True, frozen=True):
+class QueryRows(msgspec.Struct, tag=True, frozen=True):
     """A part of the answer to Study: rows of plain values."""
 
     rows: list[dict[str, Any]]
@@ -222,7 +222,7 @@ Answer = (
     | Cancelled
     | Scored
     | Trained
-    | Studied
+    | QueryRows
     | Planned
     | BackedUp
     | Pruned

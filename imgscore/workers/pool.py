@@ -22,9 +22,9 @@ from imgscore.workers.messages import (
     OfOneFile,
     Plan,
     Planned,
+    QueryRows,
     Ready,
     Scored,
-    Studied,
     Task,
     take_answers,
 )
@@ -292,7 +292,7 @@ def _ends_the_task(answer: Answer) -> bool:
     match answer:
         case Notice():
             return False
-        case Scored(last=last) | Studied(last=last) | Planned(last=last):
+        case Scored(last=last) | QueryRows(last=last) | Planned(last=last):
             return last
         case _:
             return True

@@ -28,7 +28,7 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, labels, records, sightings
-from imgscore.workers.messages import Studied, Study
+from imgscore.workers.messages import Query, QueryRows
 from imgscore.workers.training import examples_of, extras
 
 if TYPE_CHECKING:
@@ -43,20 +43,20 @@ CURVE_SECONDS = 30.0
 MAX_CANDIDATES = 5000
 
 
-def study(context: Context, task: Study) -> Iterator[Studied]:
+def run_query(context: Context, task: Query) -> Iterator[QueryRows]:
     """Answer a question, in parts. Raises ImgscoreError where there is nothing to go by."""
     if task.question == "read table":
         path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
         for rows in parquet.read(path, embedder=model.images, dim=model.images_dim):
-            yield Studied(rows, last=False)
-        yield Studied([], last=True)
+            yield QueryRows(rows, last=False)
+        yield QueryRows([], last=True)
         return
     if task.question == "report":
         from imgscore.report.gather import report
 
         yield from report(context, task)
         return
-    questions: dict[str, Callable[[Context, Txn, Study], list[Row]]] = {
+    questions: dict[str, Callable[[Context, Txn, Query], list[Row]]] = {
         "evaluate": _evaluate,
         "suspects": _suspects,
         "next": _next,
@@ -65,10 +65,10 @@ def study(context: Context, task: Study) -> Iterator[Studied]:
     }
     with context.store.read() as txn:
         rows = questions[task.question](context, txn, task)
-    yield Studied(rows, last=True)
+    yield QueryRows(rows, last=True)
 
 
-def _evaluate(context: Context, txn: Txn, task: Study) -> list[Row]:
+def _evaluate(context: Context, txn: Txn, task: Query) -> list[Row]:
     examples = examples_of(context, txn, task.taste).examples
     found = evaluate(examples, kind=task.arguments["recipe"], enough=after(CURVE_SECONDS))
     return [msgspec.to_builtins(found)]
@@ -80,7 +80,7 @@ def after(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() >= end
 
 
-def _suspects(context: Context, txn: Txn, task: Study) -> list[Row]:
+def _suspects(context: Context, txn: Txn, task: Query) -> list[Row]:
     labelled = examples_of(context, txn, task.taste)
     fitted = recipe(AUTO).fit(labelled.examples)
     return [
@@ -95,7 +95,7 @@ def _suspects(context: Context, txn: Txn, task: Study) -> list[Row]:
     ]
 
 
-def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
+def _next(context: Context, txn: Txn, task: Query) -> list[Row]:
     model = context.spec
     labelled = examples_of(context, txn, task.taste)
     head = _head(context, txn, task.taste)
@@ -122,7 +122,7 @@ def _next(context: Context, txn: Txn, task: Study) -> list[Row]:
     ]
 
 
-def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
+def _explain(context: Context, txn: Txn, task: Query) -> list[Row]:
     model = context.spec
     labelled = examples_of(context, txn, task.taste)
     digest = bytes.fromhex(task.arguments["sha256"])
@@ -161,7 +161,7 @@ def _explain(context: Context, txn: Txn, task: Study) -> list[Row]:
     ]
 
 
-def _import_head(context: Context, txn: Txn, task: Study) -> list[Row]:
+def _import_head(context: Context, txn: Txn, task: Query) -> list[Row]:
     """Check a head that was trained elsewhere, and lay it beside ours."""
     path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
     if path.suffix in (".pt", ".pth"):

@@ -43,10 +43,10 @@ def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
             from imgscore.workers.training import train
 
             yield train(context, task)
-        case messages.Study():
-            from imgscore.workers.queries import study
+        case messages.Query():
+            from imgscore.workers.queries import run_query
 
-            yield from study(context, task)
+            yield from run_query(context, task)
         case messages.MakeThumbnail():
             from imgscore.workers.thumbnails import make_thumbnail
 

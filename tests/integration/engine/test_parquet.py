@@ -4,10 +4,10 @@ from imgscore.engine.engine import Engine
 from imgscore.store import labels
 from imgscore.store.schema import LabelEvent
 from imgscore.verbs.base import Progress, find
-from imgscore.workers.messages import Studied
+from imgscore.workers.messages import QueryRows
 from tests.integration.engine.conftest import World, ask
 
-PART = Studied([{"sha256": b"x" * 32, "vector": None, "label": "keep"}], last=False)
+PART = QueryRows([{"sha256": b"x" * 32, "vector": None, "label": "keep"}], last=False)
 
 
 def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> None:
@@ -15,13 +15,13 @@ def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> 
     with world.engine() as engine:
         steps = run(engine, request)
         next(steps)
-        (ticket,) = engine.trainer._studies
-        engine.trainer.take_study(PART)
+        (ticket,) = engine.trainer._queries
+        engine.trainer.take_query(PART)
         assert ticket.rows
         next(steps)
         assert not ticket.rows
         steps.close()  # the client is gone; the worker reads on
-        engine.trainer.take_study(PART)
+        engine.trainer.take_query(PART)
         assert not ticket.rows
 
 
@@ -29,9 +29,9 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
     known, new = [number.to_bytes(32, "big") for number in range(2)]
     event = LabelEvent(0, "default", known, "trash", "cli", b"/a.png")
 
-    def part(*rows: tuple[bytes, str]) -> Studied:
+    def part(*rows: tuple[bytes, str]) -> QueryRows:
         found = [{"sha256": one, "vector": None, "label": label} for one, label in rows]
-        return Studied(found, last=False)
+        return QueryRows(found, last=False)
 
     with world.engine() as engine:
         engine.ctx.store.commit(lambda txn: labels.append(txn, event))
@@ -39,7 +39,7 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
         steps = run(engine, request)
         next(steps)
         for rows in (((known, "keep"), (new, "keep"), (new, "trash")), ((new, "keep"),)):
-            engine.trainer.take_study(part(*rows))
+            engine.trainer.take_query(part(*rows))
             assert isinstance(next(steps), Progress)
             next(steps)
         steps.close()

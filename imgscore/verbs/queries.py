@@ -19,7 +19,7 @@ def answer(
     engine: Engine, question: str, taste: str, **arguments: Any
 ) -> Generator[Message | None, None, list[Row]]:
     """Ask a worker; yields None until it has answered. Raises what it refuses with."""
-    ticket = engine.trainer.study(question, taste, **arguments)
+    ticket = engine.trainer.query(question, taste, **arguments)
     while not ticket.done:
         if ticket.error is not None:
             raise ticket.error
