@@ -81,7 +81,7 @@ def _whole(sandbox: Sandbox, dates: dict[str, int], labels: int = 6) -> None:
 def _refused(status: Row, why: str, *paths: str) -> None:
     """These files cannot be used, for that reason, and no others."""
     reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
-    if set(reasons) != set(name_vectors) or not all(why in reason for reason in reasons.values()):
+    if set(reasons) != set(paths) or not all(why in reason for reason in reasons.values()):
         raise LostError(f"failed: {reasons}")
 
 

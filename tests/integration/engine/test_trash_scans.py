@@ -85,7 +85,7 @@ def test_what_a_full_disk_keeps_from_being_written_is_found_again(
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
     os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))
     with watched.engine() as engine:
-        room = engine.indexer.trashed
+        room = engine.indexer.trash_monitor
         record, full = room._record, [True]
 
         def record_later(*arguments: Any) -> bool:
@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_asked_about_once(watched: World) -> None:
 
 def test_what_has_left_the_trash_is_forgotten(watched: World) -> None:
     with watched.engine() as engine:
-        room = engine.indexer.trashed
+        room = engine.indexer.trash_monitor
         for number in range(3):
             lay(watched.inbox / f"{number}.jpg", f"0.{number}")
             watched.settle(engine)
