@@ -8,7 +8,7 @@ from math import log2
 from pathlib import Path
 
 from bench.figures import Figure, Setting
-from imgscore.engine.apply import arrange
+from imgscore.engine.apply import apply_plan
 from imgscore.order.entries import NANOSECONDS, Entry, Member
 from imgscore.order.plan import Touch, plan
 from imgscore.order.spacing import space
@@ -123,7 +123,7 @@ def journalled_seconds(store_folder: Path, place: Path) -> tuple[float, float]:
                 sighting = Sighting(bytes(path), seen, digest, bytes(place), "inbox")
                 sightings.record(txn, sighting)
                 wanted.append(PlannedTouch(sighting, (NOW - 2 * number) * NANOSECONDS))
-        cpu, wall = least_seconds(lambda: list(arrange(store, wanted, "1")), runs=1)
+        cpu, wall = least_seconds(lambda: list(apply_plan(store, wanted, "1")), runs=1)
     return cpu / len(wanted), wall / len(wanted)
 
 

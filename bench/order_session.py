@@ -1,6 +1,6 @@
 """Touches a retrain with the real head: 300 labels on 2,000 real images, with ties and without.
 
-It runs what the daemon runs (learning.train, learning.rescore, arrange.intended) on a store of its
+It runs what the daemon runs (learning.train, learning.rescore, plan_inbox) on a store of its
 own; only the files are not there, and dates are set in the store alone.
 """
 
