@@ -64,6 +64,7 @@ model: .venv/installed-dev
 crash: .venv/installed-dev
 	$(BIN)/python -m bench.crash
 
+# Has anything become slower than in the commit that bench/REFERENCE names? CHECK='--quick --against REV'.
 bench-check: .venv/installed-dev
 	$(BIN)/python -m bench.check $(CHECK)
 
