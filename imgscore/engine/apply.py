@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from imgscore.engine import siblings
 from imgscore.failpoints import step
 from imgscore.order.spacing import STEP
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
+from imgscore.reconcile import sidecars
 from imgscore.reconcile.walk import look_at
 from imgscore.store import originals, records, sightings
 from imgscore.store.schema import EARLIEST_NS, LATEST_NS, Original, Reason, Sighting, Touch
@@ -143,7 +143,7 @@ def with_sidecars(
     The originals follow the sidecars to where they are now, but in a dry run.
     """
     found: list[tuple[bytes, Original]] = []
-    for path in siblings.sidecars_of(images):
+    for path in sidecars.sidecars_of(images):
         held = held_of(store, path, dry_run=dry_run)
         if held is not None:
             found.append(held)
@@ -156,7 +156,7 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> tuple[bytes, Origina
     # All dates of ours are whole seconds: most other files need not be read.
     if seen is None or seen.mtime_ns % 10**9:
         return None
-    digest = siblings.digest_of(path)
+    digest = sidecars.digest_of(path)
     if digest is None:
         return None
     if dry_run:

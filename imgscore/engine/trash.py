@@ -17,7 +17,7 @@ from imgscore.engine import siblings
 from imgscore.engine.context import EngineContext
 from imgscore.errors import StoreError
 from imgscore.images.formats import is_image_name
-from imgscore.reconcile import xdg_trash
+from imgscore.reconcile import sidecars, xdg_trash
 from imgscore.reconcile.label_rules import deletion_event
 from imgscore.reconcile.walk import Found, look_at, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
@@ -292,7 +292,7 @@ class TrashMonitor:
         """Whether the RAW or JPEG of the same name stays: beside it, or where it was kept."""
         if not one.place.watch.siblings or one.place.role == "trash":
             return False
-        if siblings.one_stays(one.origin):
+        if sidecars.sibling_exists(one.origin):
             return True
         if label is None or label.label != "keep":
             return False

@@ -11,11 +11,11 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from imgscore.engine import siblings
 from imgscore.order.entries import Entry, File, Member, group
 from imgscore.order.plan import insert_entry, plan_with_timeline
 from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.timeline import Timeline
+from imgscore.reconcile import sidecars
 from imgscore.reconcile.walk import look_at
 from imgscore.store import records, sightings
 from imgscore.store.schema import Sighting, Ties
@@ -102,7 +102,7 @@ def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]
     touches, timeline = plan_with_timeline(entries, time.time_ns(), watch.order)
     for one in touches:
         sighting = found[one.path]
-        digest = sighting.digest or siblings.digest_of(one.path)
+        digest = sighting.digest or sidecars.digest_of(one.path)
         if digest is not None:
             now = Sighting(one.path, sighting.seen, digest, sighting.inbox, sighting.role)
             wanted.append(PlannedTouch(now, one.after_ns))
@@ -155,17 +155,17 @@ def _is_alone(txn: Txn, watch: Watch, one: Sighting) -> bool:
         same = (other.seen.dev, other.seen.ino) == (one.seen.dev, one.seen.ino)
         if same and other.path != one.path and not other.gone_ns:
             return False
-    return not (watch.siblings and siblings.has_family(one.path))
+    return not (watch.siblings and sidecars.shares_date(one.path))
 
 
 def _sidecars(
     watch: Watch, files: Sequence[File], found: dict[bytes, Sighting], exclude: Container[bytes]
 ) -> list[File]:
     """The sidecars of scored files; `found` gets a stand-in without digest for each."""
-    sidecars: list[File] = []
-    for path in siblings.sidecars_of(file.path for file in files if file.score is not None):
+    files_beside: list[File] = []
+    for path in sidecars.sidecars_of(file.path for file in files if file.score is not None):
         seen = look_at(path)
         if seen is not None and path not in exclude:
             found[path] = Sighting(path, seen, b"", watch.inbox, "inbox")
-            sidecars.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))
-    return sidecars
+            files_beside.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))
+    return files_beside

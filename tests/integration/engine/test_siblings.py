@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.engine.siblings import digest_of
+from imgscore.reconcile.sidecars import digest_of
 from imgscore.store import labels
 from imgscore.verbs.status import status
 from tests.integration.engine.conftest import World, ask

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from imgscore import paths
-from imgscore.engine.siblings import digest_of
 from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
+from imgscore.reconcile.sidecars import digest_of
 from imgscore.store import labels, trashed_files
 from imgscore.store.schema import Label, TrashedFile
 from imgscore.workers.messages import Answer, Crashed, IndexFile, Task, Unstable

@@ -1,0 +1,93 @@
+"""Files that share an image's name: a RAW, its JPEG, and sidecars (.xmp …).
+
+A sidecar is no image and has no sighting: it is found by listing folders, when needed.
+"""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+
+from imgscore.order.entries import (
+    JPEG_SUFFIXES,
+    RAW_SUFFIXES,
+    SIDECAR_SUFFIXES,
+    basename_key,
+    suffix,
+)
+
+_ENDINGS = tuple(SIDECAR_SUFFIXES)
+
+
+def _spellings(suffixes: Iterable[bytes]) -> list[bytes]:
+    """`.xmp`, `.XMP` and `.Xmp`."""
+    return [
+        spelling for ending in suffixes for spelling in (ending, ending.upper(), ending.title())
+    ]
+
+
+_IMAGE_SPELLINGS = _spellings(RAW_SUFFIXES | JPEG_SUFFIXES)
+_RAW_SPELLINGS = _spellings(RAW_SUFFIXES)
+_SIDECAR_SPELLINGS = _spellings(SIDECAR_SUFFIXES)
+
+
+def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
+    """Paths of the sidecars beside these images; a folder that cannot be listed has none."""
+    folders: dict[bytes, list[bytes]] = defaultdict(list)
+    for image in images:
+        folders[os.path.dirname(image)].append(image)
+    sidecars: list[bytes] = []
+    for folder, members in folders.items():
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        beside = [
+            os.path.join(folder, name)
+            for name in names
+            if name.lower().endswith(_ENDINGS) and not name.startswith(b".")
+        ]
+        if beside:
+            keys = {basename_key(image) for image in members}
+            sidecars += [path for path in beside if basename_key(path) in keys]
+    return sorted(sidecars)
+
+
+def digest_of(path: bytes) -> bytes | None:
+    """sha256 of a sidecar, or of a file outside every watch; None where it cannot be read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None
+
+
+def shares_date(path: bytes) -> bool:
+    """Whether an image is a RAW, or has a RAW or a sidecar of its name beside it.
+
+    Checks the usual spellings of the names, so that a large folder need not be listed.
+    """
+    if suffix(path) in RAW_SUFFIXES:
+        return True
+    stem = path[: len(path) - len(suffix(path))]
+    names = [stem + ending for ending in (*_RAW_SPELLINGS, *_SIDECAR_SPELLINGS)]
+    names += [path + ending for ending in _SIDECAR_SPELLINGS]
+    return any(os.path.lexists(name) for name in names)
+
+
+def sibling_names(path: bytes) -> list[bytes]:
+    """The names that the RAW and JPEG files of an image can have, its own among them."""
+    stem = path[: len(path) - len(suffix(path))]
+    return [stem + spelling for spelling in _IMAGE_SPELLINGS]
+
+
+def has_raw(paths: Iterable[bytes]) -> bool:
+    """Whether there is a RAW among files of one name."""
+    return not RAW_SUFFIXES.isdisjoint(map(suffix, paths))
+
+
+def sibling_exists(path: bytes) -> bool:
+    """Whether a RAW or JPEG of the same name is on disk where an image was deleted."""
+    present = [name for name in sibling_names(path) if name != path and os.path.lexists(name)]
+    return bool(present) and has_raw((path, *present))
