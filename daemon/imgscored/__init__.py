@@ -1,1 +1,1 @@
-"""The daemon: it watches, and drives imgscore's engine. It imports imgscore, never the reverse."""
+"""The daemon: watches folders and drives imgscore's engine. imgscore never imports it."""

@@ -1,7 +1,7 @@
-"""One connection to a D-Bus message bus, for one thread. Another may interrupt any of its waits.
+"""One connection to a D-Bus message bus, used by one thread. Another thread may interrupt a wait.
 
-Everything that can go wrong on a bus is a BusError. Import it where it is used: idle daemons on
-machines without a bus do without.
+Every failure on a bus is a BusError. Import this module inside the function that uses it: a daemon
+on a machine without a bus then never loads it.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from jeepney.wrappers import DBusErrorResponse
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
-# A timeout is an OSError; what is no D-Bus message makes jeepney raise the others.
+# A timeout is an OSError. On bytes that are no D-Bus message, jeepney raises the others.
 PROBLEMS = (OSError, ValueError, LookupError, struct.error)
 
 
 class BusError(Exception):
-    """There is no such bus, no such service on it, or it does not answer."""
+    """The bus does not exist, lacks the service, or does not answer."""
 
 
 class Bus:
-    """Use as a context manager, in the thread that made it. All methods raise BusError."""
+    """Use it as a context manager, in the thread that created it. All methods raise BusError."""
 
     def __init__(self, address: str) -> None:
         try:
@@ -43,24 +43,27 @@ class Bus:
     def call(
         self, to: DBusAddress, method: str, signature: str = "", *body: Any, start: bool = False
     ) -> Any:
-        """The body of the answer. `start`: a service that does not run is started for it."""
+        """Call a method and return the body of the answer.
+
+        start: let the bus start the service if it is not running.
+        """
         message = new_method_call(to, method, signature or None, body)
         if not start:
             message.header.flags |= MessageFlag.no_auto_start
         return self._ask(message)
 
     def listen(self, rules: list[MatchRule]) -> "deque[Message]":
-        """From now on signals that match are put into the queue, also while a call is answered."""
+        """Subscribe to signals. The newest match stands in the returned queue (length 1)."""
         queue: deque[Message] = deque(maxlen=1)
         for rule in rules:
             self._ask(message_bus.AddMatch(rule))
-            self._greeted().filter(rule, queue=queue)
+            self._authenticated().filter(rule, queue=queue)
         return queue
 
     def await_signal(self, queue: "deque[Message]", timeout: float | None) -> None:
-        """Wait until there is a signal in the queue, at most so many seconds."""
+        """Wait until the queue holds a signal, at most `timeout` seconds (None: for ever)."""
         try:
-            self._greeted().recv_until_filtered(queue, timeout=timeout)
+            self._authenticated().recv_until_filtered(queue, timeout=timeout)
         except TimeoutError:
             return
         except PROBLEMS as error:
@@ -68,24 +71,24 @@ class Bus:
 
     def _ask(self, message: Message) -> Any:
         try:
-            answer = self._greeted().send_and_get_reply(message, timeout=ANSWER_SECONDS)
+            answer = self._authenticated().send_and_get_reply(message, timeout=ANSWER_SECONDS)
         except PROBLEMS as error:
             raise BusError(repr(error)) from None
         if answer.header.message_type == MessageType.error:
             raise BusError(str(answer.header.fields.get(HeaderFields.error_name)))
         return answer.body
 
-    def _greeted(self) -> DBusConnection:
-        # Not when it is made: a bus that hangs never greets back, and only `interrupt` ends that.
+    def _authenticated(self) -> DBusConnection:
+        # Not in the constructor: a bus that hangs never answers, and only `interrupt` ends that.
         if self._connection is None:
             try:
                 self._connection = DBusConnection(self._socket)
-            except DBusErrorResponse as error:  # it takes no more connections
+            except DBusErrorResponse as error:  # the bus accepts no more connections
                 raise BusError(error.name) from None
         return self._connection
 
     def interrupt(self) -> None:
-        """From another thread: whoever waits gets a BusError."""
+        """Called from another thread: a wait in progress raises BusError."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -99,12 +102,12 @@ class Bus:
 
 
 def session_address() -> str:
-    """Where the session bus is said to be, or usually is."""
+    """Address of the session bus: from the environment, else the usual one."""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     return os.environ.get("DBUS_SESSION_BUS_ADDRESS") or f"unix:path={runtime}/bus"
 
 
 def system_address() -> str:
-    """Where the system bus is said to be, or usually is."""
-    said = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS")
-    return said or "unix:path=/run/dbus/system_bus_socket"
+    """Address of the system bus: from the environment, else the usual one."""
+    configured = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS")
+    return configured or "unix:path=/run/dbus/system_bus_socket"

@@ -1,4 +1,4 @@
-"""The daemon's log: lines on stderr, each with its priority where the journal reads them."""
+"""The daemon's log: lines on stderr, with a priority if stderr is the journal."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ PRIORITIES = {
 
 
 def set_up(*, verbose: bool) -> None:
-    """Log to stderr."""
+    """Log to stderr. verbose: log DEBUG lines too."""
     handler = logging.StreamHandler()
     handler.setFormatter(_ForJournal() if _is_journal() else _Text(_DATED))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -29,14 +29,14 @@ _DATED = "%(asctime)s %(message)s"
 
 
 class _Text(logging.Formatter):
-    """Names are somebody else's: a terminal that shows the log finds nothing in it to obey."""
+    """Escapes control characters: a file name in the log must not command the terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record), keep="\n")
 
 
 class _ForJournal(_Text):
-    """The journal knows the time; a traceback's lines are all of one priority."""
+    """The journal adds the time. Every line of a traceback gets the priority of its record."""
 
     def format(self, record: logging.LogRecord) -> str:
         priority = PRIORITIES.get(record.levelno, 6)
@@ -44,6 +44,6 @@ class _ForJournal(_Text):
 
 
 def _is_journal() -> bool:
-    """Whether stderr is the journal's: JOURNAL_STREAM names its device and inode."""
+    """Whether stderr is the journal: JOURNAL_STREAM then holds its device and inode."""
     status = os.fstat(2)
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

@@ -1,4 +1,4 @@
-"""The daemon's one loop, on one thread: take the post, answer calls, step the engine."""
+"""The daemon's one loop, on one thread: read the mailbox, answer calls, step the engine."""
 
 import logging
 import time
@@ -20,17 +20,17 @@ from imgscored.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
-# With a client waiting, its verb is asked again at least this often (seconds).
+# While a client waits, the loop resumes its verb at least this often (seconds).
 CALL_SECONDS = 0.25
-# A status names every failure, and there may be thousands: a twentieth of the time at most.
+# A status lists every failure, and there may be thousands: it takes 1/20 of the time at most.
 STATUS_SHARE = 20
 MIN_STATUS_SECONDS = 0.2
-# A worker that neither ends nor runs for so long after its alarm was due hangs.
+# Seconds after a worker's alarm was due. A worker that still exists and does not run hangs.
 GRACE_SECONDS = 5.0
 
 
 class Loop:
-    """Runs until told to stop. `snapshot` is the status as it was last published."""
+    """Runs until asked to stop. `snapshot` is the last published status."""
 
     def __init__(
         self,
@@ -52,15 +52,15 @@ class Loop:
         self._publish_at = 0.0
         silence = engine.ctx.config.daemon.file_seconds + GRACE_SECONDS
         self.watchdog = ServiceWatchdog(engine.ctx.pool, silence)
-        self.watchdog.follow("the watcher", watcher.lives)
-        self.watchdog.follow("the schedule", schedule.lives)
+        self.watchdog.follow("the watcher", watcher.is_alive)
+        self.watchdog.follow("the schedule", schedule.is_alive)
         self.snapshot: dict[str, Any] = {}
         self.publish()
 
     def run(self) -> bool:
-        """Work until stopped, or until the config has changed: then True.
+        """Work until asked to stop (returns False) or until the config changed (returns True).
 
-        What is under way is left for the next start.
+        Unfinished work is left for the next start.
         """
         for call in self._mailbox.asked_for_reload():
             _answer(call, None)
@@ -68,8 +68,8 @@ class Loop:
         self._engine.indexer.hint_all()
         while True:
             pending = self._mailbox.take()
-            if pending.stop or (pending.reload and self._config_is_right()):
-                for call in pending.calls:  # the loop that follows answers them
+            if pending.stop or (pending.reload and self._config_is_valid()):
+                for call in pending.calls:  # the next loop answers them
                     self._mailbox.call(call)
                 break
             self._pass_on(pending)
@@ -79,7 +79,7 @@ class Loop:
             self._engine.save_power("" if asked else self._saving)
             self._advance_calls()
             self._publish_if_due()
-            self._engine.step(self._patience(), wake=self._mailbox.descriptor)
+            self._engine.step(self._timeout(), wake=self._mailbox.descriptor)
             self.watchdog.beat()
         for call, steps in self._calls:
             steps.close()
@@ -87,7 +87,7 @@ class Loop:
         return not pending.stop
 
     def _pass_on(self, pending: Pending) -> None:
-        """What may have changed, and what is due."""
+        """Give the engine the hints and the jobs that are due."""
         indexer = self._engine.indexer
         if pending.everything or "roots" in pending.jobs or pending.trees:
             pending.everything |= self._watch()
@@ -109,7 +109,7 @@ class Loop:
             self._engine.ctx.store.release_dead_readers()
 
     def _watch(self) -> bool:
-        """Follow the folders; those without events are scanned by schedule. True: they are new."""
+        """Watch the folders, and poll those without events. Returns whether they changed."""
         trash = [trash.info for trash in self._engine.indexer.trash_monitor.trashes()]
         if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
             return False
@@ -117,8 +117,8 @@ class Loop:
         self._engine.ctx.changed()
         return True
 
-    def _config_is_right(self) -> bool:
-        """Whether the changed config can be used; a wrong one is said, and the old one stays."""
+    def _config_is_valid(self) -> bool:
+        """Whether the changed config can be used. If not, log why and keep the old one."""
         try:
             _check_config()
         except ImgscoreError as error:
@@ -137,33 +137,33 @@ class Loop:
                 _answer(call, None)
                 return
             if call.verb == "reload":
-                _check_config()  # a wrong one is refused here, and the old one stays
-                self._mailbox.reload(call)  # answered by the loop that follows: it listens then
+                _check_config()  # refuses an invalid one, so that the old one stays
+                self._mailbox.reload(call)  # the next loop answers it: the daemon listens then
                 return
             run, request = find(call.verb, call.arguments)
         except ImgscoreError as error:
             _answer(call, error)
             return
-        except Exception as error:  # as when imgscore was upgraded under a running daemon
-            logger.exception("%s cannot be begun", call.verb)
+        except Exception as error:  # for example: imgscore was upgraded under a running daemon
+            logger.exception("%s cannot be started", call.verb)
             _answer(call, _unexpected(call.verb, error))
             return
         self._calls.append((call, run(self._engine, request)))
 
-    def _patience(self) -> float | None:
-        """How long nothing need be done here, in seconds; None: until something happens."""
+    def _timeout(self) -> float | None:
+        """Seconds until this loop has something to do; None: until something happens."""
         times = [self.watchdog.wait()]
         if any(call.verb != FOLLOWS for call, _ in self._calls):
             times.append(CALL_SECONDS)
         if self._published != self._state():
             times.append(max(0.0, self._publish_at - time.monotonic()))
-        return min((one for one in times if one is not None), default=None)
+        return min((time for time in times if time is not None), default=None)
 
     def _advance_calls(self) -> None:
-        """Each verb goes on until it has to wait."""
+        """Resume each verb until it has to wait."""
         waiting: list[tuple[Call, Steps]] = []
-        # Who follows is told what the others did.
-        for call, steps in sorted(self._calls, key=lambda one: one[0].verb == FOLLOWS):
+        # Followers come last, so that they receive the events of the other verbs.
+        for call, steps in sorted(self._calls, key=lambda item: item[0].verb == FOLLOWS):
             if call.cancelled:
                 steps.close()
                 continue
@@ -177,13 +177,13 @@ class Loop:
                     self._end(call, None)
             except ImgscoreError as error:
                 self._end(call, error)
-            except Exception as error:  # a verb's trouble is the client's, and not the daemon's
+            except Exception as error:  # a verb that fails must not end the daemon
                 logger.exception("%s failed", call.verb)
                 self._end(call, _unexpected(call.verb, error))
         self._calls = waiting
 
     def _end(self, call: Call, error: ImgscoreError | None) -> None:
-        """Whoever has his answer sees a status that knows of it."""
+        """Publish the status before replying: the client's next `status` reflects its own call."""
         if self._published != self._state():
             self.publish()
         _answer(call, error)
@@ -201,7 +201,7 @@ class Loop:
         return self._engine.ctx.version, self._engine.pending
 
     def publish(self) -> None:
-        """Make a new snapshot; where a descriptor is wanting, the old one stays for a while."""
+        """Replace the snapshot. If the system has no descriptor left, the old one stays."""
         published = self._state()
         try:
             self.snapshot = status(self._engine, running=True)
@@ -220,16 +220,16 @@ class Loop:
             self._notifications.look(self.snapshot, self._problems())
 
     def _problems(self) -> dict[str, str]:
-        """What is wrong now, and not with a file or a folder, by subject."""
-        found = dict(self._engine.ctx.problems)
+        """The present problems of the machine, the config and the training, by subject."""
+        problems = dict(self._engine.ctx.problems)
         for taste, state in self._engine.trainer.tastes.items():
             if state.problem:
-                found[f"training {taste}"] = state.problem
-        return found | ({"config": self._config_problem} if self._config_problem else {})
+                problems[f"training {taste}"] = state.problem
+        return problems | ({"config": self._config_problem} if self._config_problem else {})
 
 
 def _unexpected(verb: str, error: Exception) -> ImgscoreError:
-    """What a client hears of an error that nobody thought of."""
+    """The error that a client receives for an exception that no code expected."""
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return ImgscoreError(
@@ -239,7 +239,7 @@ def _unexpected(verb: str, error: Exception) -> ImgscoreError:
 
 
 def _check_config() -> None:
-    """Raise ConfigError where the config cannot be used."""
+    """Raise ConfigError if the config cannot be used."""
     settings = config.load()
     if not settings.watch:
         raise ConfigError(
@@ -251,7 +251,7 @@ def _check_config() -> None:
 
 
 def summary(snapshot: dict[str, Any]) -> str:
-    """A status in one line, for the service manager and the tray."""
+    """A status in one line, for the service manager."""
     files = sum(watch["files"] for watch in snapshot["watches"])
     pending = snapshot["pending"]
     failed = len(snapshot["failed"])
@@ -264,6 +264,6 @@ def summary(snapshot: dict[str, Any]) -> str:
 
 
 def _answer(call: Call, error: ImgscoreError | None) -> None:
-    """The last line of an answer."""
+    """Send the last line of an answer."""
     call.answers.put({"done": True} if error is None else control.error_line(error))
     call.answers.put(END)

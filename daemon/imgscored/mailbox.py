@@ -1,4 +1,4 @@
-"""What other threads tell the loop: hints, calls, and that it shall end. The only shared state."""
+"""The only state that threads share: hints, calls and commands for the loop."""
 
 import os
 import queue
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 END = None
-"""Closes a call's answers."""
+"""The last item in a call's `answers`."""
 FOLLOWS = "watch-log"
-"""The verb that never ends by itself, and has nothing to say while nothing goes on."""
+"""The verb that runs until its client leaves, and is silent while nothing happens."""
 
 
 @dataclass
 class Call:
-    """A verb that a client asked for; its answer's lines, then END."""
+    """A verb that a client called. `answers` receives the lines of the answer, then END."""
 
     verb: str
     arguments: dict[str, Any]
@@ -24,7 +24,7 @@ class Call:
 
 @dataclass
 class Pending:
-    """Everything that came in since the last look."""
+    """Everything that was posted since the last `take`."""
 
     files: set[bytes] = field(default_factory=set)
     trees: set[bytes] = field(default_factory=set)
@@ -34,17 +34,17 @@ class Pending:
     reload: bool = False
     jobs: set[str] = field(default_factory=set)
     saving: str | None = None
-    """why work that can wait should, or "" where it need not; None = as before"""
+    """why work that can wait must wait; "" = it need not wait; None = unchanged"""
 
 
 class Mailbox:
-    """Any thread posts; the loop takes. `descriptor` becomes readable when there is post."""
+    """Any thread posts; the loop takes. `descriptor` is readable while something is posted."""
 
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
         self._pending = Pending()
-        self._told_then: list[Call] = []
+        self._reload_calls: list[Call] = []
 
     def hint(self, path: bytes) -> None:
         """Something may have happened at a path."""
@@ -59,48 +59,48 @@ class Mailbox:
         self._wake()
 
     def hint_all(self) -> None:
-        """Anything may have happened anywhere: events were lost, or it is time to look."""
+        """Anything may have happened anywhere: events were lost, or a rescan is due."""
         with self._lock:
             self._pending.everything = True
         self._wake()
 
     def job(self, name: str) -> None:
-        """A piece of housekeeping is due."""
+        """A maintenance job is due."""
         with self._lock:
             self._pending.jobs.add(name)
         self._wake()
 
     def save_power(self, saving: str) -> None:
-        """The power has changed: why work that can wait should, or "" where it need not."""
+        """The power supply changed. saving: why work that can wait must wait; "" = go on."""
         with self._lock:
             self._pending.saving = saving
         self._wake()
 
     def call(self, call: Call) -> None:
-        """A client wants an answer."""
+        """A client called a verb."""
         with self._lock:
             self._pending.calls.append(call)
         self._wake()
 
     def stop(self) -> None:
-        """Finish, and end. Safe in a signal handler of the main thread: takes no lock."""
+        """Ask the loop to end. Takes no lock, so that a signal handler may call it."""
         self._pending.stop = True
         self._wake()
 
     def reload(self, call: Call | None = None) -> None:
-        """The config has changed: end, and begin again with the new one; `call` is told then."""
+        """The config changed: the loop ends and restarts with the new one, then answers `call`."""
         if call is not None:
-            self._told_then.append(call)
+            self._reload_calls.append(call)
         self._pending.reload = True
         self._wake()
 
     def asked_for_reload(self) -> list[Call]:
-        """Who waits for the reload; nobody does afterwards."""
-        calls, self._told_then = self._told_then, []
+        """Remove and return the calls that wait for the reload."""
+        calls, self._reload_calls = self._reload_calls, []
         return calls
 
     def take(self) -> Pending:
-        """All the post, and none is left."""
+        """Remove and return everything that was posted."""
         try:
             os.eventfd_read(self.descriptor)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""`imgscored`: in the foreground, logs to stderr, one instance a store, SIGTERM ends it well."""
+"""`imgscored`: runs in the foreground, logs to stderr, one instance a store; ends on SIGTERM."""
 
 import argparse
 import faulthandler
@@ -30,16 +30,16 @@ logger = logging.getLogger("imgscored")
 
 
 def serve(mailbox: Mailbox) -> bool:
-    """Run until told to stop, or until the config has changed: then True, to be called again.
+    """Run until asked to stop (returns False) or until the config changed (returns True).
 
-    Raises ImgscoreError where it cannot start.
+    Raises ImgscoreError if it cannot start.
     """
     settings = config.load()
     if not settings.watch:
         raise ConfigError(
             f"{paths.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
         )
-    mailbox.save_power("")  # until it is looked at; with another config, nothing may look
+    mailbox.save_power("")  # the previous config may have had a Power that posted a reason
     with (
         Store(paths.store_folder()) as store,
         Engine(store, settings, paths.heads_folder()) as engine,
@@ -50,7 +50,7 @@ def serve(mailbox: Mailbox) -> bool:
     ):
         loop = Loop(engine, mailbox, watcher, schedule, notifications)
         with closing(Server(paths.socket_path(), mailbox, lambda: loop.snapshot)) as server:
-            loop.watchdog.follow("the control socket", server.lives)
+            loop.watchdog.follow("the control socket", server.is_alive)
             for watch in engine.ctx.watches.all:
                 logger.info("watching %s", os.fsdecode(watch.inbox))
             sd_notify(READY="1")
@@ -58,7 +58,7 @@ def serve(mailbox: Mailbox) -> bool:
 
 
 def run() -> None:
-    """Hold the store and serve, as often as the config changes."""
+    """Lock the store and serve, again after each change of the config."""
     mailbox = Mailbox()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: mailbox.stop())
@@ -73,24 +73,26 @@ def run() -> None:
 
 
 def _confine() -> None:
-    """From here on nothing can write outside our own folders, whatever goes wrong."""
+    """Forbid this process, by Landlock, to write outside imgscore's own folders."""
     precompile.keep()
     own = [paths.data_folder(), paths.cache_folder(), paths.runtime_folder()]
     for folder in own:
-        with suppress(OSError):  # whoever writes there will say what is wrong
+        with suppress(OSError):  # the first write there reports the reason
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not confine_writes(own):
-        logger.info("this kernel has no Landlock: that only dates change is up to us alone")
+        logger.info("this kernel has no Landlock: it does not confine this daemon's writes")
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line takes; the man page is made from it."""
-    here = argparse.ArgumentParser(
+    """The command line's parser. The man page is generated from it."""
+    arguments = argparse.ArgumentParser(
         prog="imgscored", description="Keeps image folders in the order of your taste."
     )
-    here.add_argument("--version", action="version", version=__version__, help="print the version")
-    here.add_argument("--verbose", action="store_true", help="log more")
-    return here
+    arguments.add_argument(
+        "--version", action="version", version=__version__, help="print the version"
+    )
+    arguments.add_argument("--verbose", action="store_true", help="log more")
+    return arguments
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""What is worth a notification, and when it was said before. Pure: no bus, no clock.
+"""Decides which notifications to send, and when. Pure: no bus, no clock.
 
-Each subject is said when it comes up, and not again for an hour; what many files share is said once
-that all of them were looked at. What was wrong before the start was said then.
+A subject is notified when it appears, and then not again for an hour. Failed files are notified
+together, after all files were indexed. Files that had failed before the start are not repeated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,12 @@ from typing import Any, Literal, NamedTuple
 
 Level = Literal["off", "important", "all"]
 
-AGAIN_SECONDS = 3600.0
+# A problem that comes and goes must not fill the screen: seconds between two notices of a subject.
+REPEAT_SECONDS = 3600.0
 
 
 class Notice(NamedTuple):
-    """One notification. `subject`: a newer one about the same takes its place."""
+    """One notification. It replaces an older one of the same `subject`."""
 
     subject: str
     title: str
@@ -23,50 +24,50 @@ class Notice(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What there is to know at one time."""
+    """The state of the daemon at one time."""
 
     problems: Mapping[str, str]
-    """what is wrong with the machine or the config, by subject"""
+    """problems of the machine or the config, by subject"""
     missing: Sequence[str] = ()
-    """inboxes that are not there"""
+    """inboxes that do not exist now"""
     failed: Sequence[Mapping[str, Any]] = ()
     """rows of path, reason, remedy"""
     events: Sequence[Mapping[str, Any]] = ()
-    """rows of the news since the last moment"""
+    """rows of the event log since the last moment"""
     files: int = 0
-    """how many images there are to be ordered"""
+    """number of images in the inboxes"""
     idle: bool = True
 
 
 @dataclass
 class NotificationPolicy:
-    """Give it one moment after the other. Times are seconds of one monotonic clock."""
+    """Receives one moment after another. Times are seconds of one monotonic clock."""
 
     level: Level
-    _up: set[str] = field(default_factory=set)
-    """subjects that are wrong now"""
+    _current: set[str] = field(default_factory=set)
+    """subjects of the present problems"""
     _not_before: dict[str, float] = field(default_factory=dict)
-    """when a subject may be said again"""
+    """subject → earliest time of its next notice"""
     _failed: set[str] | None = None
-    """paths whose failure is known; None before the first moment"""
+    """failed paths that were notified; None before the first moment"""
     _labels: int | None = None
-    """from how many labels the newest head was made, as long as nobody was told"""
+    """number of labels of a new head that was not notified yet; None without one"""
     _dates: int = 0
-    """how many dates were changed since"""
+    """number of dates changed since that head"""
 
     def due(self, moment: Moment, now: float) -> list[Notice]:
-        """What is to be said now."""
+        """The notices to send now."""
         if self.level == "off":
             return []
-        wrong = [_problem(subject, text) for subject, text in moment.problems.items()]
-        wrong += [_missing(inbox) for inbox in moment.missing]
-        found = [one for one in wrong if one.subject not in self._up]
-        self._up = {one.subject for one in wrong}
-        found += self._failures(moment, now)
-        found += self._learned(moment)
-        said = [one for one in found if self._may(one.subject, now)]
-        self._not_before |= {one.subject: now + AGAIN_SECONDS for one in said}
-        return said
+        problems = [_problem(subject, text) for subject, text in moment.problems.items()]
+        problems += [_missing(inbox) for inbox in moment.missing]
+        notices = [notice for notice in problems if notice.subject not in self._current]
+        self._current = {notice.subject for notice in problems}
+        notices += self._failures(moment, now)
+        notices += self._learned(moment)
+        notices = [notice for notice in notices if self._may(notice.subject, now)]
+        self._not_before |= {notice.subject: now + REPEAT_SECONDS for notice in notices}
+        return notices
 
     def _may(self, subject: str, now: float) -> bool:
         return now >= self._not_before.get(subject, now)

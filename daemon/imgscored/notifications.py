@@ -1,7 +1,7 @@
-"""Notices on the desktop, over the session bus. Silent where there is none.
+"""Sends notices to the desktop over the session bus. Does nothing if there is no bus.
 
-They are handed to a thread, which ends when they are delivered: a notification server that hangs
-costs a notice, and the loop nothing.
+A thread delivers them and then ends. If the notification server hangs, only notices are lost; the
+loop never waits.
 """
 
 import html
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Beyond so many that wait, the oldest are dropped.
-MOST = 8
+# Notices in the queue. The oldest is dropped beyond that: a server that hangs takes none.
+MAX_WAITING = 8
 NAME, PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
-# An icon that every theme has.
+# Every icon theme has this one.
 ICON = "image-x-generic"
 
 
 class Notifications:
-    """Tells the user what is worth it, from construction to close()."""
+    """Notifies the user, from construction to close()."""
 
     def __init__(self, level: Level, event_log: EventLog) -> None:
         self._notices = NotificationPolicy(level)
         self._event_log = event_log
-        self._told, _ = event_log.since(0)
+        self._last_event, _ = event_log.since(0)
         self._lock = threading.Lock()
         self._waiting: list[Notice] = []
         self._thread: threading.Thread | None = None
         self._bus: Bus | None = None
         self._closed = False
         self._numbers: dict[str, int] = {}
-        """subject → the server's number of the notification that is up"""
+        """subject → the server's id of the notification on the screen"""
 
     def look(self, status: Row, problems: Mapping[str, str]) -> None:
-        """A new status, and its troubles by subject: tell what is worth it. Never waits."""
-        self._told, events = self._event_log.since(self._told)
+        """Send the notices for a new status and its problems by subject. Never waits."""
+        self._last_event, events = self._event_log.since(self._last_event)
         watches = status["watches"]
         moment = Moment(
             problems,
@@ -62,10 +62,12 @@ class Notifications:
         if not notices:
             return
         with self._lock:
-            self._waiting = [*self._waiting, *notices][-MOST:]
+            self._waiting = [*self._waiting, *notices][-MAX_WAITING:]
             if self._thread is None and not self._closed:
                 thread = threading.Thread(target=self._run, name="notices", daemon=True)
-                with suppress(RuntimeError):  # there may be no more threads: with the next notice
+                with suppress(
+                    RuntimeError
+                ):  # the system has no thread left: the next notice retries
                     thread.start()
                     self._thread = thread
 
@@ -76,17 +78,17 @@ class Notifications:
             with Bus(session_address()) as self._bus:
                 if not self._closed:
                     self._deliver(self._bus)
-        except (BusError, ValueError, TypeError) as error:  # or it answers what no such server does
+        except (BusError, ValueError, TypeError) as error:  # the last two: a malformed answer
             logger.debug("notifications: %s", error)
             with self._lock:
                 self._waiting, self._thread = [], None
 
     def _deliver(self, bus: "Bus") -> None:
-        """Show what waits, and what comes meanwhile."""
+        """Send the waiting notices, and those that arrive while it runs."""
         from jeepney import DBusAddress
 
         server = DBusAddress(PATH, NAME, NAME)
-        (abilities,) = bus.call(server, "GetCapabilities", start=True)
+        (capabilities,) = bus.call(server, "GetCapabilities", start=True)
         while True:
             with self._lock:
                 if self._closed or not self._waiting:
@@ -102,7 +104,7 @@ class Notifications:
                 self._numbers.get(notice.subject, 0),
                 ICON,
                 _plain(notice.title),
-                html.escape(body, quote=False) if "body-markup" in abilities else body,
+                html.escape(body, quote=False) if "body-markup" in capabilities else body,
                 [],
                 _hints(notice),
                 -1,
@@ -110,7 +112,7 @@ class Notifications:
             self._numbers[notice.subject] = number
 
     def close(self) -> None:
-        """End it; what is not delivered is dropped."""
+        """End the thread. Notices that are not delivered are dropped."""
         with self._lock:
             self._closed, thread = True, self._thread
         if thread is not None:
@@ -124,5 +126,5 @@ def _hints(notice: Notice) -> dict[str, tuple[str, Any]]:
 
 
 def _plain(text: str) -> str:
-    """What a bus takes: UTF-8 without NUL, whatever a file is called."""
+    """Text that D-Bus accepts: UTF-8 without NUL, even if a file name is neither."""
     return os.fsencode(text).decode("utf-8", "replace").replace("\0", "")

@@ -1,7 +1,7 @@
-"""Whether this machine runs on battery or saves power: then work that can wait does.
+"""Reports whether the machine runs on battery or saves power: work that can wait then waits.
 
-UPower and power-profiles-daemon say so on the system bus, and when it changes; nothing is started
-there. Where they are missing, sysfs is read now and then.
+UPower and power-profiles-daemon report it on the system bus, and send a signal when it changes;
+this module starts neither. Without them, it reads sysfs every minute.
 """
 
 import logging
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Nobody tells when sysfs changes, or when a bus comes.
-LOOK_SECONDS = 60.0
+# sysfs sends no signal when it changes, and neither does a bus that starts later (seconds).
+POLL_SECONDS = 60.0
 
 ON_BATTERY = "on battery"
 SAVER = "the power saver is on"
@@ -33,11 +33,11 @@ PROFILES = (
     ),
     ("net.hadess.PowerProfiles", "/net/hadess/PowerProfiles", "net.hadess.PowerProfiles"),
 )
-"""(name, path, interface); the second is what it was called before"""
+"""(bus name, path, interface) of power-profiles-daemon: today's, and that of older versions"""
 
 
 def discharges(supplies: Path = Path("/sys/class/power_supply")) -> bool:
-    """Whether a battery of this machine, and not of its mouse, gives the power, as sysfs has it."""
+    """Whether sysfs reports that the machine (not its mouse) runs on its battery."""
     battery = False
     try:
         folders = sorted(supplies.iterdir())
@@ -60,15 +60,15 @@ def _text(file: Path) -> str:
 
 
 class Power:
-    """Posts why work should wait, and "" where it need not, from construction to close()."""
+    """Posts to the mailbox why work must wait, or "", from construction to close()."""
 
     def __init__(self, mailbox: Mailbox, supplies: Path = Path("/sys/class/power_supply")) -> None:
         self._mailbox = mailbox
         self._supplies = supplies
-        self._said: str | None = None
+        self._posted: str | None = None
         self._bus: Bus | None = None
         self._stop = threading.Event()
-        self._say(self._by_sysfs())  # before any work begins
+        self._post(self._by_sysfs())  # before any work begins
         self._thread = threading.Thread(target=self._run, name="power", daemon=True)
         self._thread.start()
 
@@ -82,47 +82,47 @@ class Power:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._follow()
+            self._follow_bus()
             if not self._stop.is_set():
-                self._say(self._by_sysfs())
-            self._stop.wait(LOOK_SECONDS)
+                self._post(self._by_sysfs())
+            self._stop.wait(POLL_SECONDS)
 
-    def _follow(self) -> None:
-        """Say what the bus knows, as long as there is one."""
+    def _follow_bus(self) -> None:
+        """Post what the bus reports, until the bus is gone."""
         from imgscored.bus import Bus, BusError, system_address
 
         try:
             with Bus(system_address()) as self._bus:
                 if not self._stop.is_set():
-                    self._follow_on(self._bus)
+                    self._follow_signals(self._bus)
         except BusError as error:
             logger.debug("power: %s", error)
         finally:
             self._bus = None
 
-    def _follow_on(self, bus: "Bus") -> None:
+    def _follow_signals(self, bus: "Bus") -> None:
         signals = bus.listen(_rules())
         while not self._stop.is_set():
             signals.clear()
             on_battery = _property(bus, UPOWER, "OnBattery")
             profile = next(
-                (one for where in PROFILES if (one := _property(bus, where, "ActiveProfile"))), ""
+                (name for where in PROFILES if (name := _property(bus, where, "ActiveProfile"))), ""
             )
             battery = self._by_sysfs() if on_battery is None else ON_BATTERY if on_battery else ""
-            self._say(battery or (SAVER if profile == "power-saver" else ""))
-            bus.await_signal(signals, LOOK_SECONDS if on_battery is None else None)
+            self._post(battery or (SAVER if profile == "power-saver" else ""))
+            bus.await_signal(signals, POLL_SECONDS if on_battery is None else None)
 
     def _by_sysfs(self) -> str:
         return ON_BATTERY if discharges(self._supplies) else ""
 
-    def _say(self, saving: str) -> None:
-        if saving != self._said:
-            self._said = saving
+    def _post(self, saving: str) -> None:
+        if saving != self._posted:
+            self._posted = saving
             self._mailbox.save_power(saving)
 
 
 def _rules() -> "list[MatchRule]":
-    """The signals after which it is worth asking: a property changes, a service comes or goes."""
+    """The signals to wait for: a property changes, or a service starts or ends."""
     from jeepney import MatchRule
 
     rules: list[MatchRule] = []
@@ -140,7 +140,7 @@ def _rules() -> "list[MatchRule]":
 
 
 def _property(bus: "Bus", where: tuple[str, str, str], name: str) -> object:
-    """A property of a service; None where the service does not run, or does not answer."""
+    """A property of a service; None if the service does not run or does not answer."""
     from jeepney import DBusAddress
 
     from imgscored.bus import BusError

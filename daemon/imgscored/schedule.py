@@ -1,4 +1,4 @@
-"""What is due by the clock. Jobs only post to the mailbox; the loop does the work."""
+"""Timed jobs: rescan, polling, backups, pruning. A job only posts to the mailbox."""
 
 import threading
 from collections.abc import Iterable
@@ -12,23 +12,22 @@ from imgscore.store import backups
 from imgscored.mailbox import Mailbox
 
 DAY = 86_400
-# A backup that is overdue waits so long for what a start has to do; tidying up waits for both
-# (seconds).
+# Seconds after the start: the first scan comes before an overdue backup. Pruning waits twice that.
 AFTER_START = 300
 
 
 def next_backup(now: datetime, seconds: float) -> datetime:
-    """When a backup is due: so long after the newest, and not while everything starts."""
+    """The time of the next backup: `seconds` after the newest one, but not during the start."""
     soon = now + timedelta(seconds=min(AFTER_START, seconds))
-    found = backups.kept(paths.backups_folder(), now)
-    newest = backups.moment(found[-1]) if found else None
+    kept = backups.kept(paths.backups_folder(), now)
+    newest = backups.moment(kept[-1]) if kept else None
     if newest is None or newest > now:  # the clock was set back
         return soon
     return max(soon, newest + timedelta(seconds=seconds))
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
-    """Its jobs stand on the clock: one that was set back would put them off for as long."""
+    """APScheduler uses wall-clock times: re-arms the jobs when the clock is set back."""
 
     def _process_jobs(self) -> float | None:
         now = datetime.now(UTC)
@@ -45,7 +44,7 @@ class Schedule:
     def __init__(self, mailbox: Mailbox, config: DaemonConfig) -> None:
         self._mailbox = mailbox
         self._config = config
-        # Without these, APScheduler drops a job that is a second late, as after a suspend.
+        # Without these, APScheduler drops a job that is a second late, for example after a suspend.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         self._scheduler = _Scheduler(job_defaults=defaults, timezone="UTC")
         add = self._scheduler.add_job
@@ -57,12 +56,12 @@ class Schedule:
             first = next_backup(datetime.now(UTC), config.backup)
             about = {"args": ["backup"], "id": "backup", "next_run_time": first}
             add(mailbox.job, "interval", seconds=config.backup, **about)
-        # inotify says nothing when a watched root itself is moved, unmounted or made anew.
+        # inotify sends no event when a watched root is moved, unmounted or created again.
         add(mailbox.job, "interval", args=["roots"], seconds=config.poll, id="roots")
         self._scheduler.start()
 
     def poll(self, roots: Iterable[bytes]) -> None:
-        """Scan these folders every `poll` seconds; they get no events."""
+        """Scan these folders, which get no events, every `poll` seconds."""
         for job in self._scheduler.get_jobs():
             if job.id.startswith("poll:"):
                 job.remove()
@@ -75,8 +74,8 @@ class Schedule:
                 id=f"poll:{root.hex()}",
             )
 
-    def lives(self) -> bool:
-        """Whether its thread runs."""
+    def is_alive(self) -> bool:
+        """Whether the scheduler's thread runs."""
         return any(thread.name == "APScheduler" for thread in threading.enumerate())
 
     def close(self) -> None:

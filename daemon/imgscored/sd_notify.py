@@ -1,4 +1,4 @@
-"""systemd's notification protocol (sd_notify(3)): ready, status, watchdog. Silent elsewhere."""
+"""systemd's notification protocol (sd_notify(3)). Does nothing without a service manager."""
 
 import os
 import socket
@@ -23,9 +23,9 @@ def sd_notify(**state: str) -> None:
 
 
 def watchdog_seconds() -> float | None:
-    """How often to tell the service manager that we live; None where it does not want to know."""
+    """Seconds between two watchdog messages; None if the service manager wants none."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdigit() or (pid and pid != str(os.getpid())):
         return None
-    return int(microseconds) / 3e6  # one may be late, and another lost
+    return int(microseconds) / 3e6  # a third of the limit: one may be late, another may be lost

@@ -1,8 +1,8 @@
-"""The service manager's watchdog: fed as long as the loop, the threads and the workers live.
+"""Pings the service manager's watchdog while the loop, the threads and the workers are alive.
 
-A worker with work that has not run for a moment in `silence` seconds hangs: it is stopped, in a
-deadlock, or waits for a disk that never answers. One that runs does not hang, however long its
-training takes; the alarm in imgscore/workers/worker.py ends a file that takes too long.
+A worker hangs if it has a task but has used no CPU time for `silence` seconds: it is stopped,
+deadlocked, or waits for a disk that never answers. A long training uses CPU time, so it does not
+count as hung. The alarm in imgscore/workers/worker.py ends a file that takes too long.
 """
 
 import logging
@@ -17,33 +17,33 @@ logger = logging.getLogger(__name__)
 
 
 class ServiceWatchdog:
-    """The loop calls `beat` on every round. Without a watchdog nothing is looked at."""
+    """The loop calls `beat` on every round. Does nothing if the manager asked for no watchdog."""
 
     def __init__(self, pool: Pool, silence: float) -> None:
         self._pool = pool
         self._silence = silence
-        self._every = watchdog_seconds()
+        self._interval = watchdog_seconds()
         self._due = 0.0
         self._ran: dict[int, tuple[int, float]] = {}
-        """worker → its processor time, and when that last changed"""
-        self._signs: dict[str, Callable[[], bool]] = {}
+        """worker pid → its CPU time in ticks, and when that last changed (monotonic seconds)"""
+        self._checks: dict[str, Callable[[], bool]] = {}
         self._missing: list[str] = []
 
-    def follow(self, name: str, lives: Callable[[], bool]) -> None:
-        """This has to live, too."""
-        self._signs[name] = lives
+    def follow(self, name: str, is_alive: Callable[[], bool]) -> None:
+        """Add a part that must be alive. `name` appears in the log."""
+        self._checks[name] = is_alive
 
     def wait(self) -> float | None:
-        """Seconds until the next beat; None where nobody listens."""
-        return None if self._every is None else max(0.0, self._due - time.monotonic())
+        """Seconds until the next beat is due; None without a watchdog."""
+        return None if self._interval is None else max(0.0, self._due - time.monotonic())
 
     def beat(self) -> None:
-        """Feed the watchdog, if it is time and all that is followed lives."""
+        """Ping the watchdog if a ping is due and every followed part is alive."""
         now = time.monotonic()
-        if self._every is None or now < self._due:
+        if self._interval is None or now < self._due:
             return
-        self._due = now + self._every
-        missing = [name for name, lives in self._signs.items() if not lives()]
+        self._due = now + self._interval
+        missing = [name for name, is_alive in self._checks.items() if not is_alive()]
         missing += [f"worker {pid}" for pid in self._hung(now)]
         if not missing:
             sd_notify(WATCHDOG="1")
@@ -52,7 +52,7 @@ class ServiceWatchdog:
         self._missing = missing
 
     def _hung(self, now: float) -> list[int]:
-        """Workers that have work and do not run."""
+        """Pids of the workers that have a task and use no CPU time."""
         before, self._ran = self._ran, {}
         for pid in self._pool.pids():
             ticks = _processor_ticks(pid) if self._pool.tasks(pid) else -1
@@ -62,7 +62,7 @@ class ServiceWatchdog:
 
 
 def _processor_ticks(pid: int) -> int:
-    """The time that a process has run, all its threads together, in clock ticks (proc(5))."""
+    """CPU time of a process and all its threads, in clock ticks (proc(5)); -1 if it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

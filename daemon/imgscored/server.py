@@ -1,6 +1,6 @@
-"""The control socket: one thread a client, this user only, one request a connection.
+"""The control socket: one thread for each client, this user only, one request a connection.
 
-Status is answered from the loop's last snapshot, so that it never waits for work.
+`status` is answered from the loop's last snapshot, so it never waits for work.
 """
 
 import errno
@@ -22,12 +22,13 @@ from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 logger = logging.getLogger(__name__)
 
 MAX_CLIENTS = 32
+# A client must send its request within this time (seconds).
 REQUEST_SECONDS = 10.0
-# While there is nothing to say, it is seen this often whether the client is still there.
+# While a call has no answer yet, the server checks this often that its client is still connected.
 GONE_SECONDS = 1.0
-# A client that cannot be taken on for want of a descriptor or of memory waits so long.
-PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
-PASSING_SECONDS = 0.1
+# accept() fails with these while descriptors or memory are short. The server retries after a while.
+TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
+RETRY_SECONDS = 0.1
 
 
 class Server:
@@ -43,7 +44,7 @@ class Server:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)  # of a daemon that was killed: we hold the store's lock
+        path.unlink(missing_ok=True)  # left by a daemon that was killed: we hold the store's lock
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
@@ -60,7 +61,7 @@ class Server:
             try:
                 client, _ = self._listener.accept()
             except OSError as error:
-                if error.errno not in PASSING or self._closed.wait(PASSING_SECONDS):
+                if error.errno not in TRANSIENT or self._closed.wait(RETRY_SECONDS):
                     return  # closed
                 continue
             with self._lock:
@@ -75,7 +76,7 @@ class Server:
             )
             try:
                 thread.start()
-            except RuntimeError:  # there may be no more threads; the others end some time
+            except RuntimeError:  # the system has no thread left: the client may try again
                 self._forget(client)
 
     def _serve(self, client: socket.socket) -> None:
@@ -88,7 +89,7 @@ class Server:
                 client.sendall(control.encode({"done": True}))
                 return
             self._mailbox.call(call)
-            if call.verb != FOLLOWS:  # whoever follows and does not read is let go
+            if call.verb != FOLLOWS:  # a follower that does not read is disconnected
                 client.settimeout(None)  # `imgscore history | less` reads as slowly as a person
             while (answer := _next_answer(call, client)) is not END:
                 client.sendall(control.encode(answer))
@@ -106,12 +107,12 @@ class Server:
             self._clients.discard(client)
         client.close()
 
-    def lives(self) -> bool:
-        """Whether its thread listens."""
+    def is_alive(self) -> bool:
+        """Whether the listening thread runs."""
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """Stop listening; clients that wait are let go."""
+        """Stop listening, and disconnect the clients that wait."""
         self._closed.set()
         with self._lock:
             clients = list(self._clients)
@@ -127,7 +128,7 @@ class Server:
 
 
 def _request(client: socket.socket) -> Call:
-    """The one request line of a connection. Raises UsageError."""
+    """Read the one request line of a connection. Raises UsageError."""
     buffer = bytearray()
     while b"\n" not in buffer:
         part = client.recv(1 << 16)
@@ -152,15 +153,15 @@ def _request(client: socket.socket) -> Call:
 
 
 def _next_answer(call: Call, client: socket.socket) -> dict[str, Any] | None:
-    """The next line for a client. Raises OSError when it has gone away meanwhile."""
+    """The next line for a client. Raises OSError if the client has disconnected."""
     poll = select.poll()
-    poll.register(client, 0)  # POLLHUP is always told
+    poll.register(client, 0)  # POLLHUP needs no flag
     while True:
         try:
             return call.answers.get(timeout=GONE_SECONDS)
         except queue.Empty:
             if poll.poll(0):
-                raise ConnectionResetError("it did not wait for the answer") from None
+                raise ConnectionResetError("the client did not wait for the answer") from None
 
 
 def _try_to_say(client: socket.socket, line: dict[str, Any]) -> None:

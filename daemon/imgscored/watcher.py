@@ -1,7 +1,7 @@
-"""watchdog's events as hints. Where the kernel sends none, a scan by schedule takes their place.
+"""Turns watchdog's events into hints. Folders for which the kernel sends none are polled.
 
-Events are only hints: created, moved, deleted and closed-after-writing say where to look, and the
-store says whether there is news. Our own touches and reads make none of these.
+Events are only hints: created, moved, deleted and closed-after-writing name a path to check. The
+store shows whether it changed. Our own touches and reads cause none of these four.
 """
 
 import ctypes
@@ -56,7 +56,7 @@ EVENTS: list[type[FileSystemEvent]] = [
 
 
 class Watcher:
-    """Watches folders and posts hints. `polled` holds the roots that get no events, and why."""
+    """Watches folders and posts hints. `polled`: root without events → the reason."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
@@ -66,15 +66,16 @@ class Watcher:
         self._listed: dict[bytes, tuple[int, int] | None] = {}
 
     def watch(self, roots: Iterable[bytes], listed: Iterable[bytes] = ()) -> bool:
-        """Watch these folders, and no others; missing ones are polled. Returns whether that is new.
+        """Watch these folders and no others. Returns whether anything changed since the last call.
 
-        Called again, it notices a folder that was deleted, made anew or mounted meanwhile. `listed`
-        are the desktop's trash: watched without what is below, and not polled.
+        A missing folder is polled. Called again, it finds folders that were deleted, created again
+        or mounted in between. listed: the desktop's trash folders, watched without subfolders and
+        never polled.
         """
         wanted = {root: _identity(root) for root in roots}
         trash = {folder: _identity(folder) for folder in listed}
         if (wanted, trash) == (self._roots, self._listed):
-            return self._poll_what_is_not_watched()
+            return self._poll_unwatched()
         self.close()
         self._roots, self._listed = wanted, trash
         self.polled = {}
@@ -90,8 +91,8 @@ class Watcher:
             observer.schedule(handler, os.fsdecode(root), recursive=True, event_filter=EVENTS)
         for folder, identity in trash.items():
             if identity is not None and not mounts.is_remote(folder):
-                deletions = _TrashHandler(self._mailbox)
-                observer.schedule(deletions, os.fsdecode(folder), event_filter=EVENTS)
+                trash_handler = _TrashHandler(self._mailbox)
+                observer.schedule(trash_handler, os.fsdecode(folder), event_filter=EVENTS)
         try:
             observer.start()
         except OSError as error:
@@ -100,8 +101,8 @@ class Watcher:
             self.polled = dict.fromkeys(wanted, f"the kernel refuses to watch: {error.strerror}")
         return True
 
-    def _poll_what_is_not_watched(self) -> bool:
-        """watchdog passes over folders for which the kernel has no watch left, and says nothing."""
+    def _poll_unwatched(self) -> bool:
+        """Poll all roots if watchdog skipped folders because the kernel is out of watches."""
         if not _limit_reached.is_set():
             return False
         _limit_reached.clear()
@@ -110,8 +111,8 @@ class Watcher:
         self.polled |= fresh
         return bool(fresh)
 
-    def lives(self) -> bool:
-        """Whether every thread that was started, and not told to stop, runs."""
+    def is_alive(self) -> bool:
+        """Whether every thread runs that was started and not asked to stop."""
         if self._observer is None:
             return True
         threads = [self._observer, *self._observer.emitters]
@@ -121,7 +122,7 @@ class Watcher:
         )
 
     def close(self) -> None:
-        """End the watching; returns when its threads have ended."""
+        """Stop watching. Returns when the threads have ended."""
         if self._observer is not None:
             self._observer.stop()
             if self._observer.is_alive():
@@ -131,7 +132,7 @@ class Watcher:
 
 
 def _identity(folder: bytes) -> tuple[int, int] | None:
-    """Which folder stands at a path; None where none does."""
+    """(device, inode) of the folder at a path; None if there is none."""
     try:
         status = os.stat(folder)
     except OSError:
@@ -163,7 +164,7 @@ class _TrashHandler(FileSystemEventHandler):
 
 
 class _Emitter(InotifyEmitter):
-    """Says when the kernel lost events: watchdog mends its watches, and we look at everything."""
+    """Reports when the kernel lost events: watchdog repairs its watches, and we rescan."""
 
     mailbox: Mailbox
 
@@ -172,13 +173,13 @@ class _Emitter(InotifyEmitter):
         group, mailbox = self._inotify, self.mailbox
         if group is None:
             return
-        mend = group.on_queue_overflow
+        repair = group.on_queue_overflow
 
-        def mend_and_tell() -> None:
-            mend()
+        def repair_and_rescan() -> None:
+            repair()
             mailbox.hint_all()
 
-        group.on_queue_overflow = mend_and_tell  # type: ignore[method-assign]
+        group.on_queue_overflow = repair_and_rescan  # type: ignore[method-assign]
 
 
 class _Observer(InotifyObserver):

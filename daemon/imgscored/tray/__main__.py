@@ -1,4 +1,4 @@
-"""`imgscore tray` is this process: one icon a session, exit code 4 where none can be shown."""
+"""The process behind `imgscore tray`: one icon a session; exits with 4 if it can show none."""
 
 import argparse
 import sys
@@ -11,11 +11,11 @@ from imgscore.store.lock import BusyError, StoreLock
 from imgscore.system import tray_backend
 from imgscore.system.tray_backend import Backend
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 def main() -> None:
-    """Show the icon until it is told to end."""
+    """Show the icon until `quit` or a signal."""
     parser = argparse.ArgumentParser(prog="imgscore tray")
     parser.add_argument("--wait", type=float, default=0.0)
     parser.add_argument("--json", action="store_true")
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _find_backend(seconds: float) -> Backend:
-    """How the icon can be shown; at login the tray may come up later than we do."""
+    """A backend for the icon. Waits `seconds`: at login the desktop's tray may start after us."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -42,7 +42,7 @@ def _find_backend(seconds: float) -> Backend:
         except NoDesktopError:
             if time.monotonic() >= deadline:
                 raise
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tray asks of the daemon, and of the `imgscore` command."""
+"""The tray's calls to the daemon, to the `imgscore` command and to the file manager."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from imgscore.verbs.base import Result, Row
 
 
 def status() -> Row | None:
-    """The daemon's status; None where none answers in time."""
+    """The daemon's status; None if no daemon answers in time."""
     try:
         return ask("status", {}, seconds=control.ANSWER_SECONDS)[0]
     except (ImgscoreError, IndexError):
@@ -29,7 +29,7 @@ def ask(verb: str, arguments: dict[str, Any], seconds: float | None = None) -> l
 
 
 def command(*arguments: str) -> None:
-    """Run `imgscore` with these arguments. Raises ImgscoreError with what it complained of."""
+    """Run `imgscore` with these arguments. Raises ImgscoreError with its error message."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "imgscore.cli.main", *arguments],
         stdin=subprocess.DEVNULL,
@@ -40,8 +40,8 @@ def command(*arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise ImgscoreError(said[0].removeprefix("imgscore: "))
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ImgscoreError(lines[0].removeprefix("imgscore: "))
 
 
 def open_folder(folder: str) -> None:

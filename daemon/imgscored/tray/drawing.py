@@ -1,4 +1,4 @@
-"""The icon's shapes: told apart by form, not by colour alone, on light panels and dark ones."""
+"""Draws the icon's shapes. They differ in form, not only in colour, on light and dark panels."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from imgscored.tray.state import Shape
 
 SIZE = 64
-# Drawn larger and made small, for smooth edges.
+# The icon is drawn four times as large and then reduced, for smooth edges.
 SCALE = 4
 BLUE, AMBER, RED, GREY, WHITE = "#3b82c4", "#d98e04", "#cf3a30", "#8a8f98", "#ffffff"
 
@@ -15,7 +15,7 @@ Pen = ImageDraw.ImageDraw
 
 
 def draw(shape: Shape, share: int = 0) -> Image.Image:
-    """The icon (RGBA, 64 × 64) of a shape; `share`: percent of the work that is done."""
+    """The icon of a shape, RGBA, 64 × 64 pixels. share: percent of the work that is done."""
     image = Image.new("RGBA", (SIZE * SCALE, SIZE * SCALE))
     pen = ImageDraw.Draw(image)
     if shape == "working":

@@ -1,6 +1,6 @@
-"""pystray's icon, and what it leaves out: a tooltip, a menu on either button that stays open.
+"""pystray's icon with three additions: a tooltip, a menu on both buttons, a menu that stays open.
 
-Everything of pystray's and GTK's is here. The backend is chosen before pystray is imported.
+All code that uses pystray or GTK is here. The backend is chosen before pystray is imported.
 """
 
 import os
@@ -14,10 +14,10 @@ from imgscore.system.tray_backend import Backend, import_gi
 
 
 class _NoNotifier:
-    """pystray's asks for a session bus even where nobody wants notifications."""
+    """Replaces pystray's notifier, which needs a session bus even if no notification is sent."""
 
     def hide(self) -> None:
-        """There is nothing to hide."""
+        """Do nothing."""
 
 
 def make(
@@ -26,17 +26,17 @@ def make(
     items: Callable[[], Iterable[Any]],
     structure_of: Callable[[], Hashable],
 ) -> Any:
-    """An icon that is not shown yet; its menu is made of `items()`, whenever it is updated.
+    """Create an icon, not shown yet. `items()` gives the items of its menu at each update.
 
-    While `structure_of()` is the same, items differ in text and in whether they can be chosen.
-    Raises NoDesktopError where the display cannot be opened.
+    While `structure_of()` returns the same value, an update changes only texts and enabled states.
+    Raises NoDesktopError if the display cannot be opened.
     """
     import_gi()
     os.environ["PYSTRAY_BACKEND"] = backend
     if backend == "gtk":
         os.environ["GDK_BACKEND"] = "x11"
     paths.runtime_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    tempfile.tempdir = os.fspath(paths.runtime_folder())  # pystray hands icons on as files
+    tempfile.tempdir = os.fspath(paths.runtime_folder())  # pystray passes icons as files
     try:
         import pystray
     except ImportError as error:
@@ -55,15 +55,15 @@ def make(
             self._mark_ready()
 
         def _update_menu(self) -> None:
-            """A menu made anew closes the one that is being read: mostly, words are exchanged."""
+            """Keep an open menu open: rebuild it only if its structure changed."""
             structure = structure_of()
             if structure != self._structure:
                 self._structure = structure
                 super()._update_menu()
             else:
-                GLib.idle_add(self._exchange_words)
+                GLib.idle_add(self._update_labels)
 
-        def _exchange_words(self) -> None:
+        def _update_labels(self) -> None:
             for widget, item in zip(self._menu_handle.get_children(), self.menu, strict=False):
                 if item is not pystray.Menu.SEPARATOR:
                     widget.set_label(item.text)

@@ -1,4 +1,4 @@
-"""The menu, made anew from the face each time it changes."""
+"""The menu's items for a tray state."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
 
 def structure(tray_state: TrayState) -> Hashable:
-    """Faces of one structure have the same items with the same deeds."""
+    """A value that is equal for states whose menus have the same items and actions."""
     return (
         tray_state.shape == "offline",
-        bool(tray_state.said),
+        bool(tray_state.result),
         tray_state.inboxes,
         tray_state.failures,
     )
 
 
 def items(tray_state: TrayState, tray: "Tray") -> Iterator[Any]:
-    """pystray's menu items for a face."""
+    """pystray's menu items for a state."""
     from pystray import Menu, MenuItem
 
-    def item(text: str, deed: Callable[[], None], *, enabled: bool = True) -> Any:
-        return MenuItem(text, lambda _icon: deed(), enabled=enabled)
+    def item(text: str, action: Callable[[], None], *, enabled: bool = True) -> Any:
+        return MenuItem(text, lambda _icon: action(), enabled=enabled)
 
     def submenu(text: str, rows: Sequence[tuple[str, Callable[[], None]]]) -> Any:
         return MenuItem(text, Menu(*(item(*row) for row in rows)))
 
     yield item(tray_state.line, tray.quit, enabled=False)
-    if tray_state.said:
-        yield item(tray_state.said, tray.quit, enabled=False)
+    if tray_state.result:
+        yield item(tray_state.result, tray.quit, enabled=False)
     yield Menu.SEPARATOR
     if tray_state.shape == "offline":
         yield item("Start", tray.start)
@@ -41,7 +41,7 @@ def items(tray_state: TrayState, tray: "Tray") -> Iterator[Any]:
         yield item("Resume", tray.resume, enabled=tray_state.paused)
         yield item("Train now", tray.train, enabled=not tray_state.paused)
     yield Menu.SEPARATOR
-    openers = [(shortened(one), partial(tray.open_folder, one)) for one in tray_state.inboxes]
+    openers = [(shortened(inbox), partial(tray.open_folder, inbox)) for inbox in tray_state.inboxes]
     if len(openers) == 1:
         yield item("Open inbox", openers[0][1])
     elif openers:

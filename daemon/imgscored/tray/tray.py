@@ -1,7 +1,7 @@
-"""Follows the daemon's status, and carries out what the menu asks for.
+"""Follows the daemon's status and runs the menu's actions.
 
-Three kinds of thread: pystray's loop (main), the follower, and one a deed that takes its time.
-Only the follower changes the face, and it touches the icon only when the face is another.
+Three kinds of thread: pystray's loop (main), the follower, and one for each slow action. Only the
+follower changes the state, and it updates the icon only if the state changed.
 """
 
 import os
@@ -16,117 +16,117 @@ from imgscored.tray import client, icon, menu
 from imgscored.tray.drawing import draw
 from imgscored.tray.state import TrayState, shortened, tray_state
 
-# How often the daemon is asked; it answers from memory.
-EVERY_SECONDS = 2.0
+# Seconds between two status requests. The daemon answers from memory, in about 1 ms.
+STATUS_SECONDS = 2.0
 PAUSE_SECONDS = 3600
 
 
 class Tray:
-    """One icon. Raises NoDesktopError where it cannot be made."""
+    """One icon. Raises NoDesktopError if it cannot be created."""
 
     def __init__(self, backend: Backend) -> None:
-        self._face: TrayState = tray_state(None, 0)
-        self._most_pending = 0
-        self._said = ""
+        self._state: TrayState = tray_state(None, 0)
+        self._max_pending = 0
+        self._result = ""
         self._ending = False
         self._wake = threading.Event()
         self._icon: Any = icon.make(
             backend,
-            draw(self._face.shape),
-            lambda: menu.items(self._face, self),
-            lambda: menu.structure(self._face),
+            draw(self._state.shape),
+            lambda: menu.items(self._state, self),
+            lambda: menu.structure(self._state),
         )
 
     def run(self) -> None:
-        """Show the icon until `quit`, SIGTERM or SIGINT. Belongs on the main thread.
+        """Show the icon until `quit`, SIGTERM or SIGINT. Must run on the main thread.
 
-        Raises ImgscoreError where the icon was lost, or nobody followed the daemon any more.
+        Raises ImgscoreError if the icon was lost, or the follower ended.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.quit())
         self._icon.run(setup=self._follow)
         if not self._ending:
-            raise ImgscoreError("the icon was lost", "what is above says why")
+            raise ImgscoreError("the icon was lost", "see the messages above")
 
     def _follow(self, _: Any) -> None:
         try:
             self._icon.visible = True
-            self._icon.title = self._face.tooltip
+            self._icon.title = self._state.tooltip
             while not self._ending:
-                self._look()
-                self._wake.wait(EVERY_SECONDS)
+                self._update()
+                self._wake.wait(STATUS_SECONDS)
                 self._wake.clear()
         finally:
             if not self._ending:
-                self._icon.stop()  # better no icon than one that no longer changes
+                self._icon.stop()  # an icon that no longer changes would mislead
 
-    def _look(self) -> None:
-        """Ask, and show what is different."""
+    def _update(self) -> None:
+        """Request the status, and show what changed."""
         status = client.status()
         pending = 0 if status is None else status["pending"]
-        self._most_pending = max(self._most_pending, pending) if pending else 0
-        before, self._face = self._face, tray_state(status, self._most_pending, self._said)
-        if self._ending or self._face == before:
+        self._max_pending = max(self._max_pending, pending) if pending else 0
+        before, self._state = self._state, tray_state(status, self._max_pending, self._result)
+        if self._ending or self._state == before:
             return
-        if (self._face.shape, self._face.share) != (before.shape, before.share):
-            self._icon.icon = draw(self._face.shape, self._face.share)
-        self._icon.title = self._face.tooltip
+        if (self._state.shape, self._state.share) != (before.shape, before.share):
+            self._icon.icon = draw(self._state.shape, self._state.share)
+        self._icon.title = self._state.tooltip
         self._icon.update_menu()
 
-    def _do(self, deed: Callable[[], str | None], saying: str = "") -> None:
-        """Carry something out beside the loop; what comes of it stands in the menu."""
-        self._said = saying
+    def _run_action(self, action: Callable[[], str | None], progress: str = "") -> None:
+        """Run an action on a thread of its own; the menu shows `progress`, then its result."""
+        self._result = progress
         self._wake.set()
 
         def work() -> None:
             try:
-                self._said = shortened(deed() or "")
+                self._result = shortened(action() or "")
             except ImgscoreError as error:
-                self._said = shortened(error.message)
+                self._result = shortened(error.message)
             self._wake.set()
 
-        threading.Thread(target=work, name="deed", daemon=True).start()
+        threading.Thread(target=work, name="action", daemon=True).start()
 
     def start(self) -> None:
         """Start the daemon."""
-        self._do(lambda: client.command("start"), "starting …")
+        self._run_action(lambda: client.command("start"), "starting …")
 
     def pause(self) -> None:
-        """Let the daemon rest for an hour."""
-        self._do(lambda: _quietly(client.ask("pause", {"seconds": PAUSE_SECONDS})))
+        """Pause the daemon for an hour."""
+        self._run_action(lambda: _discard(client.ask("pause", {"seconds": PAUSE_SECONDS})))
 
     def resume(self) -> None:
         """End a pause."""
-        self._do(lambda: _quietly(client.ask("resume", {})))
+        self._run_action(lambda: _discard(client.ask("resume", {})))
 
     def train(self) -> None:
-        """Learn from the labels now."""
+        """Train a head on the labels now."""
 
         def learn() -> str:
             (row,) = client.ask("train", {"taste": None})
-            use = "in use" if row["used"] else "not used: the one before is better"
+            use = "in use" if row["used"] else "not used: the previous head is better"
             return f"head {row['head']}, {row['labels']} labels: {use}"
 
-        self._do(learn, "learning …")
+        self._run_action(learn, "learning …")
 
     def open_folder(self, folder: str) -> None:
         """Show a folder in the file manager."""
-        self._do(lambda: client.open_folder(folder))
+        self._run_action(lambda: client.open_folder(folder))
 
     def open_report(self) -> None:
-        """Make the report, and show it in the browser."""
-        self._do(lambda: client.command("report", "--open"), "making the report …")
+        """Create the report and open it in the browser."""
+        self._run_action(lambda: client.command("report", "--open"), "making the report …")
 
     def show_failure(self, path: str) -> None:
         """Show the folder of a file that failed."""
         self.open_folder(os.path.dirname(path))
 
     def quit(self) -> None:
-        """Take the icon away; the daemon goes on."""
+        """Remove the icon. The daemon keeps running."""
         self._ending = True
         self._wake.set()
         self._icon.stop()
 
 
-def _quietly(_: object) -> None:
-    """What the icon shows by itself need not be said."""
+def _discard(_: object) -> None:
+    """Discard a result: the icon shows the change by itself."""

@@ -169,6 +169,6 @@ def test_who_follows_wakes_nobody_while_work_waits(
     loop._begin(call)
     loop._advance_calls()
     loop.publish()
-    assert not loop._engine.idle and loop._patience() is None
+    assert not loop._engine.idle and loop._timeout() is None
     loop._begin(Call("wait", {}))
-    assert loop._patience() == loop_module.CALL_SECONDS
+    assert loop._timeout() == loop_module.CALL_SECONDS

@@ -121,7 +121,7 @@ def test_services_that_come_later(mailbox: Mailbox, system: str, tmp_path: Path)
 def test_a_bus_that_comes_and_goes(
     mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(power, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(power, "POLL_SECONDS", 0.05)
     patient(monkeypatch)
     supply(tmp_path, "BAT0", type="Battery", status="Full")
     with closing(Power(mailbox, tmp_path)):

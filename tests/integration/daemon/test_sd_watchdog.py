@@ -126,7 +126,7 @@ def test_a_dead_thread_starves_the_watchdog(
 ) -> None:
     heart = ServiceWatchdog(pool, silence=60)
     with closing(Mailbox()) as mailbox, closing(Watcher(mailbox)) as watcher:
-        heart.follow("the watcher", watcher.lives)
+        heart.follow("the watcher", watcher.is_alive)
         watcher.watch([os.fsencode(tmp_path)])
         beat_until(heart, pool, lambda: manager() > 0)
         observer = watcher._observer
@@ -139,10 +139,10 @@ def test_a_dead_thread_starves_the_watchdog(
         monkeypatch.setattr(emitter, "queue_events", fail)
         (tmp_path / "wake-it.png").touch()
         emitter.join()
-        assert not watcher.lives()
+        assert not watcher.is_alive()
         assert fed_in_rounds(heart, pool, manager) == 0
         watcher.close()
-        assert watcher.lives()
+        assert watcher.is_alive()
         beat_until(heart, pool, lambda: manager() > 0)
 
 

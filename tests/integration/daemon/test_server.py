@@ -246,7 +246,7 @@ def test_it_listens_on_when_descriptors_are_wanting(tmp_path: Path) -> None:
                 while True:  # below the limit, too, none is left
                     spare.append(os.open("/dev/null", os.O_RDONLY))
             client.connect(os.fspath(path))
-            time.sleep(3 * server_module.PASSING_SECONDS)  # it is refused a descriptor meanwhile
+            time.sleep(3 * server_module.RETRY_SECONDS)  # it is refused a descriptor meanwhile
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
             for one in spare:

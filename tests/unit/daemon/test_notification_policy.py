@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from imgscored.notification_policy import AGAIN_SECONDS, Moment, NotificationPolicy
+from imgscored.notification_policy import REPEAT_SECONDS, Moment, NotificationPolicy
 
 
 def broken(*names: str) -> list[dict[str, Any]]:
@@ -21,9 +21,9 @@ def test_a_trouble_is_said_when_it_comes_up_and_at_most_once_an_hour() -> None:
     assert subjects(notices, disk, 1) == []
     for now in range(2, 100, 2):  # it comes and goes
         assert subjects(notices, Moment({}), now) == subjects(notices, disk, now + 1) == []
-    assert subjects(notices, disk, AGAIN_SECONDS) == []  # it never went away since
-    assert subjects(notices, Moment({}), AGAIN_SECONDS) == []
-    assert subjects(notices, disk, AGAIN_SECONDS) == ["disk"]
+    assert subjects(notices, disk, REPEAT_SECONDS) == []  # it never went away since
+    assert subjects(notices, Moment({}), REPEAT_SECONDS) == []
+    assert subjects(notices, disk, REPEAT_SECONDS) == ["disk"]
 
 
 def test_each_folder_is_a_subject_of_its_own() -> None:
@@ -44,11 +44,11 @@ def test_failures_are_said_together_when_all_was_looked_at() -> None:
     # What failed within the hour is said after it.
     more = [*some, *broken("b.jpg", "c.jpg")]
     assert notices.due(Moment({}, failed=more), 1) == []
-    (notice,) = notices.due(Moment({}, failed=more), AGAIN_SECONDS)
+    (notice,) = notices.due(Moment({}, failed=more), REPEAT_SECONDS)
     assert notice.body == "/in/c.jpg: is damaged"
-    assert notices.due(Moment({}, failed=more), 3 * AGAIN_SECONDS) == []
-    assert notices.due(Moment({}), 3 * AGAIN_SECONDS) == []
-    assert subjects(notices, Moment({}, failed=old), 3 * AGAIN_SECONDS) == ["failed"]
+    assert notices.due(Moment({}, failed=more), 3 * REPEAT_SECONDS) == []
+    assert notices.due(Moment({}), 3 * REPEAT_SECONDS) == []
+    assert subjects(notices, Moment({}, failed=old), 3 * REPEAT_SECONDS) == ["failed"]
 
 
 def test_a_new_head_and_what_it_changed() -> None:
@@ -62,7 +62,7 @@ def test_a_new_head_and_what_it_changed() -> None:
         assert len(found) == said
         for one in found:
             assert one.body == "from 34 labels: 12 of 300 images have a new place"
-        assert notices.due(Moment({}, events=[ordered]), 2 * AGAIN_SECONDS) == []
+        assert notices.due(Moment({}, events=[ordered]), 2 * REPEAT_SECONDS) == []
     unused = trained | {"used": False}
     assert NotificationPolicy("all").due(Moment({}, events=[unused, ordered]), 0) == []
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from imgscored.tray.drawing import draw
-from imgscored.tray.state import LONGEST_LINE, Shape, TrayState, tray_state
+from imgscored.tray.state import MAX_LINE, Shape, TrayState, tray_state
 
 from imgscore.verbs.pause import FOREVER_NS
 
@@ -39,7 +39,7 @@ FAILED = [{"path": f"/in/{n}.jpg", "reason": "no\nimage", "remedy": ""} for n in
     ],
 )
 def test_each_state_has_a_face(change: dict[str, Any], shape: str, line: str) -> None:
-    seen = tray_state({**STATUS, **change}, most_pending=12)
+    seen = tray_state({**STATUS, **change}, max_pending=12)
     assert seen.shape == shape and seen.line.startswith(line)
     assert seen.tooltip.startswith("imgscore: ")
     assert seen.paused == (change.get("state") == "paused")
@@ -60,7 +60,7 @@ def test_the_last_five_failures_on_one_short_line_each() -> None:
     failed = [{**one, "reason": "very long " * 20} for one in FAILED]
     failures = tray_state({**STATUS, "failed": failed}, 0).failures
     assert [path for path, _ in failures] == [f"/in/{n}.jpg" for n in range(5)]
-    assert all(line.isprintable() and len(line) == LONGEST_LINE for _, line in failures)
+    assert all(line.isprintable() and len(line) == MAX_LINE for _, line in failures)
 
 
 def test_small_progress_is_no_new_picture() -> None:
