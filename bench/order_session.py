@@ -17,7 +17,7 @@ from bench.figures import Figure, Setting
 from imgscore.embedders import lite0, lite0_spec
 from imgscore.errors import ImageError
 from imgscore.images.decode import decode
-from imgscore.store import labels, records, sightings, vectors
+from imgscore.store import heads, labels, scores, settings, sightings, vectors
 from imgscore.store.schema import DIGEST_SIZE, Fingerprint, LabelEvent, Sighting
 from imgscore.store.store import Store
 from imgscore.watches import Watch
@@ -128,7 +128,7 @@ def session(
             for n in queue[start : start + EVERY]:
                 _label(store, n, digests[n], liked[n])
             record = training.train(context, Train("ties")).record
-            store.commit(lambda txn, record=record: records.record_head(txn, record))
+            store.commit(lambda txn, record=record: heads.record(txn, record))
             if record.accepted:
                 _score(store, context, record.version)
                 for watch in (TIES, EXACT):
@@ -171,14 +171,14 @@ def _score(store: Store, context: Context, head: str) -> None:
             for at in range(0, len(part.scores), step)
         )
         with store.write() as txn:
-            records.record_scores(txn, "ties", head, part.scores)
-            records.record_scores(txn, "exact", head, exact)
+            scores.record(txn, "ties", head, part.scores)
+            scores.record(txn, "exact", head, exact)
 
 
 def _order(store: Store, watch: Watch, head: str) -> int:
     planned = plan_inbox(store, watch, head)
     with store.write() as txn:
-        records.record_ties(txn, watch.inbox, planned.ties)
+        settings.record_ties(txn, watch.inbox, planned.ties)
         for one in planned.touches:
             before = one.sighting
             seen = Fingerprint(before.seen.dev, before.seen.ino, 1, 1, one.after_ns)
@@ -192,11 +192,11 @@ def _spearman(store: Store, watch: Watch, head: str) -> float:
     """Spearman's correlation of dates and scores; equal scores share their mean rank."""
     with store.read() as txn:
         seen = [one for one in sightings.iter_all(txn) if one.inbox == watch.inbox]
-        scores = [records.score(txn, watch.taste, head, one.digest) for one in seen]
+        pairs = [scores.get(txn, watch.taste, head, one.digest) for one in seen]
     return float(
         np.corrcoef(
             _ranks(np.array([one.seen.mtime_ns for one in seen], np.float64)),
-            _ranks(np.array([one[0] for one in scores if one is not None])),
+            _ranks(np.array([one[0] for one in pairs if one is not None])),
         )[0, 1]
     )
 

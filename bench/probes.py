@@ -103,7 +103,8 @@ def _files(scratch: Path) -> Iterator[Probe]:
     from imgscore.reconcile.scan import scan
     from imgscore.store import sightings, vectors
     from imgscore.store.schema import Fingerprint, Sighting
-    from imgscore.store.store import Store, Txn
+    from imgscore.store.store import Store
+    from imgscore.store.transaction import Txn
     from imgscore.watches import Watch, Watches
 
     folder = scratch / "inbox"

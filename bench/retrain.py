@@ -25,7 +25,8 @@ from imgscore.demo.sandbox import Sandbox
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
 from imgscore.store import sightings, vectors
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Result
 
 MODEL = "efficientnet-lite0"

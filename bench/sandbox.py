@@ -21,9 +21,10 @@ from imgscore.config import Config
 from imgscore.demo.sandbox import Sandbox
 from imgscore.embedders import registry
 from imgscore.engine.reembed import COMPLETE
-from imgscore.store import labels, records, sightings, vectors
+from imgscore.store import labels, settings, sightings, vectors
 from imgscore.store.schema import Fingerprint, LabelEvent, LabelName, Sighting
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 
 MAX_SECONDS = 120.0
 FILES_A_FOLDER = 1000
@@ -61,7 +62,7 @@ def fill(folder: Path, files: Sequence[Path]) -> list[Path]:
 def fill_known(txn: Txn, sandbox: Sandbox, count: int) -> None:
     """Tiny distinct pictures and sightings of them, as if each had been embedded."""
     inbox = os.fsencode(sandbox.inbox)
-    records.set_setting(txn, COMPLETE, registry.spec(Config().model).id)
+    settings.put(txn, COMPLETE, registry.spec(Config().model).id)
     for number in range(count):
         folder = sandbox.inbox / f"{number // FILES_A_FOLDER:03}"
         if number % FILES_A_FOLDER == 0:

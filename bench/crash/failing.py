@@ -18,7 +18,8 @@ from bench.crash.sandbox import Fault, LostError, Sandbox, ending
 from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
 from imgscore.errors import ImgscoreError
 from imgscore.store import name_vectors
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Row
 
 # Root without its powers is asked for permission like anybody else.

@@ -24,8 +24,9 @@ from bench.figures import percentile, seconds_of
 from imgscore.embedders import lite0_spec
 from imgscore.errors import ImgscoreError
 from imgscore.images.decode import decode
-from imgscore.store import records, vectors
-from imgscore.store.store import Store, Txn
+from imgscore.store import traits, vectors
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 
 STATUS_SECONDS = 0.1
 LABELS = 30
@@ -132,7 +133,7 @@ def _fill(sandbox: Sandbox, folders: list[Path], each: int) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (8, 8), "teal").save(stream, "PNG")
     picture = stream.getvalue()
-    traits = decode(picture).traits
+    picture_traits = decode(picture).traits
     chance = np.random.default_rng(1)
     mixing = chance.standard_normal((8, lite0_spec.DIM)).astype(np.float32)
     digests: list[bytes] = []
@@ -155,7 +156,7 @@ def _fill(sandbox: Sandbox, folders: list[Path], each: int) -> None:
                 pairs = zip(part, (row.tobytes() for row in rows), strict=True)  # type: ignore
                 vectors.append(txn, lite0_spec.ID, pairs)
                 for digest in part:
-                    records.record_traits(txn, digest, traits)
+                    traits.record(txn, digest, picture_traits)
 
             store.commit(add)
 

@@ -31,7 +31,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy the store and the heads; works while the daemon runs."""
-    from imgscore.store.backup import back_up
+    from imgscore.store.backups import back_up
 
     path = Path(os.path.abspath(folder))
     row = {"folder": os.fspath(path), "bytes": back_up(path), "error": None}

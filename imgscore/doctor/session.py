@@ -9,7 +9,7 @@ from datetime import datetime
 from imgscore import control, paths
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError, NoDesktopError, StoreError
-from imgscore.store import records
+from imgscore.store import journal
 from imgscore.store.store import Store
 from imgscore.system import tray_backend
 from imgscore.verbs.base import Result
@@ -92,7 +92,7 @@ def _latest_touch() -> float:
         return 0.0
     try:
         with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
-            for _, touch in records.touches(txn):
+            for _, touch in journal.newest_first(txn):
                 return touch.time_ns / 1e9
     except StoreError:
         pass  # the store's own check says so

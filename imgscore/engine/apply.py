@@ -13,9 +13,10 @@ from imgscore.order.spacing import STEP
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
 from imgscore.reconcile import sidecars
 from imgscore.reconcile.walk import look_at
-from imgscore.store import originals, records, sightings
+from imgscore.store import journal, originals, sightings
 from imgscore.store.schema import EARLIEST_NS, LATEST_NS, Original, Reason, Sighting, Touch
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.workers.messages import PlannedTouch
 
 # Touches journalled by one commit: a commit waits for the disk, a touch does not.
@@ -60,7 +61,7 @@ def apply_batch(
     def prepare(txn: Txn) -> None:
         for one, entry in planned:
             _hold_original(txn, one)
-            records.journal(txn, entry)
+            journal.append(txn, entry)
 
     store.commit(prepare)
     step("after journal")
@@ -214,7 +215,7 @@ def _restore_times(
         for digest, path in settled:
             originals.forget(txn, digest, path)
         for entry, _ in due:
-            records.journal(txn, entry)
+            journal.append(txn, entry)
 
     store.commit(prepare)
     results: list[RestoreResult] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 from imgscore.config import Config
 from imgscore.embedders.registry import Spec
 from imgscore.engine.events import EventLog
-from imgscore.store import records
+from imgscore.store import heads
 from imgscore.store.store import Store
 from imgscore.watches import Watches
 from imgscore.workers.pool import Pool
@@ -47,7 +47,7 @@ class EngineContext:
     def head(self, taste: str) -> str:
         """The version of the head that scores a taste under this embedder; "" for none."""
         with self.store.read() as txn:
-            record = records.current_head(txn, taste)
+            record = heads.current(txn, taste)
         return record.version if record and record.embedder == self.embedder.id else ""
 
     def ordering_head(self, taste: str) -> str:
@@ -56,5 +56,5 @@ class EngineContext:
         After a switch of the embedder it is the old one's, which can score nothing new.
         """
         with self.store.read() as txn:
-            record = records.current_head(txn, taste)
+            record = heads.current(txn, taste)
         return record.version if record else ""

@@ -18,7 +18,7 @@ from imgscore.engine.pruning import Pruner
 from imgscore.engine.thumbnails import Thumbnailer
 from imgscore.engine.trainer import Trainer
 from imgscore.errors import StoreError
-from imgscore.store import records
+from imgscore.store import settings
 from imgscore.store.store import Store
 from imgscore.watches import Watches
 from imgscore.workers.messages import (
@@ -51,7 +51,7 @@ class Engine:
     def __init__(self, store: Store, config: Config, heads: Path) -> None:
         devices.check(config.device)
         embedder = registry.spec(config.model, use_filename=config.use_filename)
-        settings = WorkerSettings(
+        worker_settings = WorkerSettings(
             store.folder,
             heads,
             config.model,
@@ -60,7 +60,7 @@ class Engine:
             embedder.id,
             config.use_filename,
         )
-        pool = Pool(settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
+        pool = Pool(worker_settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
         with store.read() as txn:
             event_log = EventLog(store, txn)
             self.ctx = EngineContext(
@@ -72,7 +72,7 @@ class Engine:
             self.backup_job = BackupJob(self.ctx)
             self.pruner = Pruner(self.ctx)
             self.order_scheduler = OrderScheduler(self.ctx, self.indexer, txn)
-            until = records.setting(txn, "paused_until_ns")
+            until = settings.get(txn, "paused_until_ns")
         self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
         self.saving = ""
@@ -102,7 +102,7 @@ class Engine:
     def pause(self, until_ns: int) -> None:
         """Do nothing until then (ns since 1970; 0 = go on); kept over restarts."""
         text = str(until_ns) if until_ns else None
-        self.ctx.store.commit(lambda txn: records.set_setting(txn, "paused_until_ns", text))
+        self.ctx.store.commit(lambda txn: settings.put(txn, "paused_until_ns", text))
         self.paused_until_ns = until_ns
         if self.paused:
             self.order_scheduler.drop_unasked()

@@ -8,9 +8,10 @@ from collections import Counter, deque
 from itertools import takewhile
 from typing import Any, Literal
 
-from imgscore.store import labels, records
+from imgscore.store import journal, labels, scores
 from imgscore.store.schema import Reason
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -44,7 +45,7 @@ class EventLog:
     def __init__(self, store: Store, txn: Txn) -> None:
         self._store = store
         self._label = labels.last_sequence(txn)
-        self._touch = records.last_touch(txn)
+        self._touch = journal.last_number(txn)
         self._rescored: Counter[str] = Counter()
         self._rows: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._number = 0
@@ -85,8 +86,8 @@ class EventLog:
                 )
             case Train(taste) | Rescore(taste), Refused(reason, remedy):
                 self.emit("failed", path=None, reason=f"{taste}: {reason}", remedy=remedy)
-            case Rescore(taste, head), Scored(scores, last):
-                self._rescored[taste] += len(scores) // records.PACKED_SCORE_SIZE
+            case Rescore(taste, head), Scored(packed, last):
+                self._rescored[taste] += len(packed) // scores.PACKED_SIZE
                 if last:
                     count = self._rescored.pop(taste, 0)
                     self.emit("rescored", taste=taste, head=head, files=count)
@@ -99,7 +100,7 @@ class EventLog:
 
     def _read_logs(self) -> None:
         with self._store.read() as txn:
-            label, touch = labels.last_sequence(txn), records.last_touch(txn)
+            label, touch = labels.last_sequence(txn), journal.last_number(txn)
             if label > self._label:
                 self._read_labels(txn)
             if touch > self._touch:
@@ -127,7 +128,7 @@ class EventLog:
 
     def _read_touches(self, txn: Txn) -> None:
         runs: Counter[tuple[int, Reason, bytes]] = Counter()
-        for _, touch in takewhile(lambda one: one[0] > self._touch, records.touches(txn)):
+        for _, touch in takewhile(lambda one: one[0] > self._touch, journal.newest_first(txn)):
             runs[touch.run, touch.reason, touch.inbox] += 1
         for (run, reason, inbox), count in sorted(runs.items()):
             facts = {"inbox": os.fsdecode(inbox) or None, "files": count}

@@ -16,9 +16,9 @@ from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
 from imgscore.reconcile.scan import Slice, scan
 from imgscore.reconcile.walk import look_at
-from imgscore.store import records, sightings
+from imgscore.store import failures, sightings
 from imgscore.store.schema import Failure, Fingerprint
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.watches import within
 from imgscore.workers.messages import (
     Answer,
@@ -223,7 +223,7 @@ class Indexer:
         """Whether the store does not know the file as it is now."""
         place = self.ctx.watches.locate(path)
         with self.ctx.store.read() as txn:
-            failure = records.failure(txn, path)
+            failure = failures.find(txn, path)
             known = sightings.find(txn, path)
         if failure is not None:
             return failure.seen != seen or failure.decoder != DECODER_VERSION
@@ -298,7 +298,7 @@ class Indexer:
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
         seen = look_at(path) or Fingerprint(0, 0, 0, 0, 0)
         failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
-        self.ctx.store.commit(lambda txn: records.record_failure(txn, failure))
+        self.ctx.store.commit(lambda txn: failures.record(txn, failure))
         self.reembedding.done([path])
 
     def _commit_found(self, now: float) -> Effects:

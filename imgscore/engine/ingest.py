@@ -15,11 +15,14 @@ from imgscore.engine import siblings
 from imgscore.reconcile.label_rules import Appearance, label_event
 from imgscore.reconcile.walk import look_at
 from imgscore.store import (
+    failures,
+    heads,
     labels,
     name_vectors,
     originals,
-    records,
+    scores,
     sightings,
+    traits,
     trashed_files,
     vectors,
 )
@@ -32,7 +35,7 @@ from imgscore.store.schema import (
     Sighting,
     TrashedFile,
 )
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.watches import Place, Watches
 from imgscore.workers.messages import FileIndexed, IndexFile
 
@@ -69,15 +72,15 @@ def ingest_batch(
                 failure = Failure(
                     task.path, looked.seen, looked.digest, looked.reason, looked.remedy, decoder
                 )
-                records.record_failure(txn, failure)
+                failures.record(txn, failure)
             else:
-                records.forget_failure(txn, task.path)
+                failures.forget(txn, task.path)
         if looked.vector is not None:
             new_vectors.append((looked.digest, looked.vector))
         if looked.name is not None:
             name_vectors.put(txn, *looked.name)
         if looked.traits is not None:
-            records.record_traits(txn, looked.digest, looked.traits)
+            traits.record(txn, looked.digest, looked.traits)
         intake.score(task, looked)
     vectors.append(txn, embedder, new_vectors)
     return intake.done
@@ -103,9 +106,9 @@ class _Ingest:
     def score(self, task: IndexFile, looked: FileIndexed) -> None:
         """Record the worker's score, and notice where it is not the current head's."""
         if looked.score is not None:
-            packed = records.pack_score(looked.digest, *looked.score)
-            records.record_scores(self.txn, task.taste, task.head, packed)
-        head = records.current_head(self.txn, task.taste)
+            packed = scores.pack(looked.digest, *looked.score)
+            scores.record(self.txn, task.taste, task.head, packed)
+        head = heads.current(self.txn, task.taste)
         if looked.reason:
             return  # no vector, no score
         if head is not None and (looked.score is None or head.version != task.head):
@@ -133,7 +136,7 @@ class _Ingest:
             if _same_file(other.seen, looked.seen) and not os.path.lexists(other.path):
                 sightings.forget(txn, other)  # it was moved here
                 del twins[other.path]
-                records.forget_failure(txn, other.path)
+                failures.forget(txn, other.path)
         if place.role == "inbox":
             self.done.new_files.setdefault(inbox, set()).add(path)
         elif originals.at(txn, digest, path) is not None:
@@ -204,7 +207,7 @@ def _is_still(seen: Fingerprint, now: Fingerprint | None) -> bool:
 
 def mark_gone(txn: Txn, path: bytes) -> None:
     """Nothing is at `path` now. Labels and originals stay."""
-    records.forget_failure(txn, path)
+    failures.forget(txn, path)
     sighting = sightings.find(txn, path)
     if sighting is not None and not sighting.gone_ns:
         gone = structs.replace(sighting, gone_ns=time.time_ns())

@@ -18,9 +18,9 @@ from imgscore.errors import ImgscoreError, StoreError
 from imgscore.order.timeline import Timeline
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import look_at
-from imgscore.store import originals, records
+from imgscore.store import originals, settings
 from imgscore.store.schema import Fingerprint, Ties, path_key
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.watches import Watch, Watches
 from imgscore.workers import plan_inbox
 from imgscore.workers.messages import Answer, Crashed, Plan, Planned, PlannedTouch, Refused
@@ -45,7 +45,7 @@ class OrderScheduler:
         self._restores = set(_left(txn, ctx.watches))
         self._jobs: list[OrderJob] = []
         self._refusals: dict[bytes, tuple[Fingerprint, TouchError]] = {}
-        self._held = {inbox for inbox in self._states if records.setting(txn, _hold(inbox))}
+        self._held = {inbox for inbox in self._states if settings.get(txn, _hold(inbox))}
 
     # ---- what is off
 
@@ -84,7 +84,7 @@ class OrderScheduler:
         if held == (inbox in self._held):
             return
         value = "yes" if held else None
-        self.ctx.store.commit(lambda txn: records.set_setting(txn, _hold(inbox), value))
+        self.ctx.store.commit(lambda txn: settings.put(txn, _hold(inbox), value))
         (self._held.add if held else self._held.discard)(inbox)
         self.ctx.changed()
 
@@ -268,7 +268,7 @@ class OrderScheduler:
 
     def _record_ties(self, watch: Watch, ties: Ties | None) -> None:
         if ties is not None:
-            self.ctx.store.commit(lambda txn: records.record_ties(txn, watch.inbox, ties))
+            self.ctx.store.commit(lambda txn: settings.record_ties(txn, watch.inbox, ties))
 
     def _did(self, job: OrderJob, result: Any) -> None:
         """A part was done: what was refused is left alone, what has changed is looked at again."""

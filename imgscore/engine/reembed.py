@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from imgscore.engine.context import EngineContext
 from imgscore.failpoints import step
-from imgscore.store import name_vectors, records, sightings, vectors
-from imgscore.store.store import Txn
+from imgscore.store import name_vectors, settings, sightings, vectors
+from imgscore.store.transaction import Txn
 
 # The embedder under which every file that was ever seen has a vector, or a failure.
 COMPLETE = "complete_embedder"
@@ -32,7 +32,7 @@ class Reembedding:
         """Paths that are there and lack a vector. Costs nothing where the embedder is the same."""
         embedder, locate = self.ctx.embedder.id, self.ctx.watches.locate
         with self.ctx.store.read() as txn:
-            if records.setting(txn, COMPLETE) == embedder:
+            if settings.get(txn, COMPLETE) == embedder:
                 return ()
             present = [(one.path, one.digest) for one in sightings.iter_all(txn)]
             lacking = [path for path, one in present if self._lacks(txn, path, one)]
@@ -73,7 +73,7 @@ class Reembedding:
         """Write down under which embedder everything is there; nothing, while something lacks."""
         whole = not self._missing and not self._unreachable
         value = self.ctx.embedder.id if whole else None
-        self.ctx.store.commit(lambda txn: records.set_setting(txn, COMPLETE, value))
+        self.ctx.store.commit(lambda txn: settings.put(txn, COMPLETE, value))
         self.ctx.changed()
 
     def progress(self) -> dict[str, int | float | None] | None:

@@ -6,7 +6,7 @@ from imgscore.order.entries import RAW_SUFFIXES, suffix
 from imgscore.reconcile.sidecars import has_raw, sibling_names
 from imgscore.store import labels, sightings
 from imgscore.store.schema import EventName, Label, LabelEvent, Sighting
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 
 def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:

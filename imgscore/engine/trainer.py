@@ -9,8 +9,8 @@ from imgscore.engine.context import EngineContext
 from imgscore.errors import ImgscoreError, error_of
 from imgscore.failpoints import step
 from imgscore.paths import head_file
-from imgscore.store import counts, labels, records, sightings, vectors
-from imgscore.store.store import Txn
+from imgscore.store import counts, heads, labels, scores, sightings, vectors
+from imgscore.store.transaction import Txn
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -87,9 +87,9 @@ class Trainer:
         self._querying = False
         for taste, state in self.tastes.items():
             self._count(txn, taste)
-            head, embedder = records.current_head(txn, taste), ctx.embedder.id
+            head, embedder = heads.current(txn, taste), ctx.embedder.id
             state.foreign = head is not None and head.embedder != embedder
-            own = [one for one in records.heads(txn, taste) if one.embedder == embedder]
+            own = [one for one in heads.of_taste(txn, taste) if one.embedder == embedder]
             newest = max((label.sequence for _, label in labels.iter_all(txn, taste)), default=0)
             tried = max((one.label_sequence for one in own), default=0)
             if newest > tried:
@@ -115,7 +115,7 @@ class Trainer:
         changed: list[str] = []
         for taste in [taste for taste, state in self.tastes.items() if state.foreign]:
             with self.ctx.store.read() as txn:
-                head = records.head_under(txn, taste, self.ctx.embedder.id)
+                head = heads.last_under(txn, taste, self.ctx.embedder.id)
             step("after switch")
             self.tastes[taste].foreign = False
             if head is not None:
@@ -214,7 +214,7 @@ class Trainer:
                 for inbox in inboxes
             ):
                 return []  # and no file was looked at
-            is_scored = records.is_scored(txn, taste, head)
+            is_scored = scores.is_scored(txn, taste, head)
             has_vector = vectors.knows(txn, self.ctx.embedder.images)
             return [
                 digest
@@ -230,7 +230,7 @@ class Trainer:
             case Trained(record):
                 state.problem = ""
                 before = self.ctx.head(task.taste)
-                self.ctx.store.commit(lambda txn: records.record_head(txn, record))
+                self.ctx.store.commit(lambda txn: heads.record(txn, record))
                 if record.accepted:
                     self._retire(task.taste, before)
                 self._forget_old_heads(task.taste)
@@ -246,22 +246,22 @@ class Trainer:
     def _forget_old_heads(self, taste: str) -> None:
         """A head is megabytes, and every training makes one: keep the last, and those in use."""
         with self.ctx.store.read() as txn:
-            heads = records.heads(txn, taste)
-            used = records.heads_in_use(txn, taste)
-        for one in heads[:-KEPT_HEADS]:
+            of_taste = heads.of_taste(txn, taste)
+            used = heads.in_use(txn, taste)
+        for one in of_taste[:-KEPT_HEADS]:
             if one.version not in used:
                 head_file(self.ctx.heads, taste, one.version).unlink(missing_ok=True)
 
     def use_head(self, taste: str, version: str) -> None:
         """Score and order with another head of the same taste."""
         before = self.ctx.head(taste)
-        self.ctx.store.commit(lambda txn: records.use_head(txn, taste, version))
+        self.ctx.store.commit(lambda txn: heads.use(txn, taste, version))
         self._retire(taste, before)
 
     def _retire(self, taste: str, before: str) -> None:
         """Scores of a head that is no longer used can be had again from the vectors."""
         if before and before != self.ctx.head(taste):
-            self.ctx.store.commit(lambda txn: records.forget_unused_scores(txn, taste))
+            self.ctx.store.commit(lambda txn: scores.forget_unused(txn, taste))
         self.rescore(taste)
 
     def take_again(self, task: Train | Rescore) -> None:
@@ -276,11 +276,9 @@ class Trainer:
         """A part of a scoring; True when it is complete and the order may be off."""
         state = self.tastes[task.taste]
         match answer:
-            case Scored(scores, last):
+            case Scored(packed, last):
                 state.scoring = not last
-                self.ctx.store.commit(
-                    lambda txn: records.record_scores(txn, task.taste, task.head, scores)
-                )
+                self.ctx.store.commit(lambda txn: scores.record(txn, task.taste, task.head, packed))
                 return last
             case Refused(reason, remedy):
                 state.problem = f"{reason}; {remedy}"

@@ -23,7 +23,7 @@ from imgscore.reconcile.walk import Found, look_at, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
 from imgscore.store import labels, sightings, trashed_files
 from imgscore.store.schema import Fingerprint, Label, LabelEvent, TrashedFile, path_key
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.watches import Place, within
 from imgscore.workers.messages import Crashed, FileIndexed, ModelUnavailable, Unstable
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from imgscore.reconcile.walk import Listing, Unlisted, listings
-from imgscore.store import records, sightings
+from imgscore.store import failures, sightings
 from imgscore.store.schema import Fingerprint, packed_stat, path_key
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.watches import Watches, within
 
 SCAN_BATCH = 2000
@@ -86,7 +87,7 @@ def _failed_keys(txn: Txn) -> set[bytes]:
 
 def _worth_retrying(txn: Txn, path: bytes, status: os.stat_result, decoder: int) -> bool:
     """A file that failed is tried again when it, or what reads it, has changed."""
-    failure, seen = records.failure(txn, path), Fingerprint.of_stat(status)
+    failure, seen = failures.find(txn, path), Fingerprint.of_stat(status)
     return failure is None or failure.seen != seen or failure.decoder != decoder
 
 
@@ -105,7 +106,7 @@ def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes])
                 continue
             elsewhere += device is not None and sighting.seen.dev != device
             result.gone.append(sighting.path)
-        for failure in records.failures(txn):
+        for failure in failures.iter_all(txn):
             if path_key(failure.path) in present or not within(failure.path, root):
                 continue
             if not any(within(failure.path, folder) for folder in unlisted):

@@ -21,7 +21,7 @@ from imgscore.heads.groups import ALIKE, near_duplicates
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.paths import thumbnail
-from imgscore.store import labels, records, sightings
+from imgscore.store import failures, heads, labels, scores, sightings, traits
 from imgscore.watches import within
 from imgscore.workers.messages import QueryRows
 from imgscore.workers.queries import CURVE_SECONDS, after
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from imgscore.heads.base import Fitted, Floats
     from imgscore.heads.features import Features
     from imgscore.store.schema import Sighting
-    from imgscore.store.store import Txn
+    from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
     from imgscore.workers.messages import Query
 
@@ -76,7 +76,7 @@ class _Page:
         self._context = context
         self._txn = txn
         self._taste = taste
-        self._head = records.current_head(txn, taste)
+        self._head = heads.current(txn, taste)
         self._folder = folder
         self._folders: dict[bytes, int] = {}
         self._images: list[list[Any]] = []
@@ -84,7 +84,7 @@ class _Page:
         self._paths: list[bytes | None] = []
         self._numbers: dict[bytes, int] = {}
         self._labels = {digest: one.label for digest, one in labels.iter_all(txn, taste)}
-        self._failures = list(records.failures(txn))
+        self._failures = list(failures.iter_all(txn))
         failed = {one.path for one in self._failures}
         for sighting in sightings.iter_all(txn):
             path = sighting.path
@@ -98,9 +98,9 @@ class _Page:
     def _add(self, digest: bytes, path: bytes | None, sighting: Sighting | None) -> int:
         """Add an image; one without a sighting is an example that lies elsewhere, or is gone."""
         folder, name = os.path.split(path or b"")
-        traits = records.traits(self._txn, digest)
+        image_traits = traits.get(self._txn, digest)
         head = self._head.version if self._head else ""
-        score = records.score(self._txn, self._taste, head, digest)
+        score = scores.get(self._txn, self._taste, head, digest)
         self._images.append(
             [
                 os.fsdecode(name),
@@ -110,8 +110,8 @@ class _Page:
                 round(score[1], 4) if score else None,
                 self._labels.get(digest),
                 sighting.role if sighting else "elsewhere",
-                traits.width if traits else 0,
-                traits.height if traits else 0,
+                image_traits.width if image_traits else 0,
+                image_traits.height if image_traits else 0,
                 sighting.seen.size if sighting else 0,
             ]
         )
@@ -195,7 +195,7 @@ class _Page:
                 "created_ns": one.created_ns,
                 "report": one.report,
             }
-            for one in records.heads(self._txn, self._taste)
+            for one in heads.of_taste(self._txn, self._taste)
         ]
 
     def _suspects(self, labelled: Labelled, fitted: Fitted, most: int) -> list[Row]:

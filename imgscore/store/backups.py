@@ -1,24 +1,79 @@
-"""The automatic backups beside the store, and the way back from any backup.
+"""Backups: a copy of the store and the heads while others write, and the way back from it.
 
-Each is a folder named by its moment; one that is not whole has another name, and does not count.
+The daemon writes the automatic ones to its own folder. Only the command writes one where the user
+wants it. An automatic backup is a folder named by its moment (UTC); one that is not complete has
+another name and does not count.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from imgscore.errors import StoreError
+from imgscore import paths
+from imgscore.errors import ImgscoreError, StoreError, UsageError
 from imgscore.store import originals
-from imgscore.store.backup import sync
+from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.schema import Original
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 
 _FORM = "%Y-%m-%dT%H-%M-%SZ"
 _PARTIAL = ".partial"
 # Dates of ours are whole, even seconds.
 _EVEN = 2 * 10**9
+
+
+def back_up(folder: Path) -> int:
+    """Copy all of it into a new or empty folder; returns how many bytes that are."""
+    try:
+        lock = StoreLock(paths.data_folder())
+    except BusyError:  # a daemon runs: LMDB lets others read meanwhile
+        with Store(paths.store_folder(), readonly=True) as store:
+            return write(store, paths.heads_folder(), folder)
+    with lock, Store(paths.store_folder()) as store:
+        return write(store, paths.heads_folder(), folder)
+
+
+def write(store: Store, heads: Path, folder: Path) -> int:
+    """Copy an open store and the heads into a new or empty folder, down to the disk.
+
+    Returns how many bytes that are. Raises ImgscoreError where they cannot be written.
+    """
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(
+                f"{folder} is not an empty folder", "give a new one: imgscore db backup DIR"
+            )
+        store.backup(folder)
+        if heads.is_dir():
+            shutil.copytree(heads, folder / "heads", copy_function=_copy_if_there)
+        files = [file for file in folder.rglob("*") if file.is_file()]
+        for path in (*files, folder):
+            sync(path)
+        return sum(file.stat().st_size for file in files)
+    except OSError as error:
+        raise ImgscoreError(
+            f"{folder}: cannot be written: {error.strerror or error}",
+            "give another folder, and check its permissions and the space on its disk",
+        ) from None
+
+
+def _copy_if_there(source: str, target: str) -> None:
+    """An old head may be forgotten while others are copied."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copy2(source, target)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or what a folder says of its files, is on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def name(now: datetime) -> str:

@@ -10,17 +10,21 @@ import msgspec
 from imgscore.errors import StoreError
 from imgscore.store import (
     counts,
+    failures,
+    heads,
+    journal,
     labels,
     migrations,
     originals,
-    records,
+    scores,
     sightings,
+    traits,
     trashed_files,
     unwatched_files,
     vectors,
 )
 from imgscore.store.schema import DIGEST_SIZE, SCHEMA_VERSION, path_key
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 MAX_PROBLEMS = 10
 
@@ -38,10 +42,10 @@ def iter_all(txn: Txn) -> Iterator[Finding]:
     whole: tuple[tuple[str, Callable[[], Iterable[object]]], ...] = (
         ("sightings", lambda: sightings.iter_all(txn, gone=True)),
         ("originals", lambda: originals.iter_all(txn)),
-        ("failures", lambda: records.failures(txn)),
-        ("traits", lambda: records.iter_traits(txn)),
-        ("journal", lambda: records.touches(txn)),
-        ("heads", lambda: records.all_heads(txn)),
+        ("failures", lambda: failures.iter_all(txn)),
+        ("traits", lambda: traits.iter_all(txn)),
+        ("journal", lambda: journal.newest_first(txn)),
+        ("heads", lambda: heads.iter_all(txn)),
         ("deletions", lambda: trashed_files.iter_all(txn)),
         ("archive", lambda: unwatched_files.iter_all(txn)),
         ("settings", lambda: (value.decode() for _, value in txn.table("meta").scan(b"setting:"))),
@@ -93,7 +97,7 @@ def _places(txn: Txn) -> Finding:
 
 def _scores(txn: Txn) -> Finding:
     count, problems = 0, []
-    for digest, score, deviation in records.iter_scores(txn):
+    for digest, score, deviation in scores.iter_all(txn):
         count += 1
         if not (0 <= score <= 1 and deviation >= 0):
             problems.append(f"{digest.hex()} has the score {score} ± {deviation}")

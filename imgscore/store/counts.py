@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from imgscore.store.schema import DIGEST_SIZE, LabelName, Sighting, path_key
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.watches import Role
 
 _SIZE = 8

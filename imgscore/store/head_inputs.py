@@ -17,7 +17,7 @@ from imgscore.embedders.filenames import hashed
 from imgscore.embedders.registry import Spec
 from imgscore.store import name_vectors, sightings, vectors
 from imgscore.store.schema import DIGEST_SIZE
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 _NONE: Mapping[bytes, bytes] = {}
 

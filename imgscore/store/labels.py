@@ -6,7 +6,7 @@ import msgspec
 
 from imgscore.store import counts as kept
 from imgscore.store.schema import Label, LabelEvent, LabelName, pack
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 _event = msgspec.msgpack.Decoder(LabelEvent)
 _label = msgspec.msgpack.Decoder(Label)

@@ -9,7 +9,7 @@ from imgscore.errors import StoreError
 from imgscore.failpoints import step
 from imgscore.store import counts, labels, sightings
 from imgscore.store.schema import SCHEMA_VERSION
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 
 def _count(txn: Txn) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 
 from imgscore.embedders.filename_spec import HASHED, words
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 _PREFIX = 8
 

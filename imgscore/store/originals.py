@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from imgscore.store.schema import Original, pack, path_key
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 # FAT stores 2 s; exFAT, SMB and archives lose the nanoseconds.
 TOLERANCE_NS = 2 * 10**9

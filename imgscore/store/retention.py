@@ -6,9 +6,9 @@ Never labels, originals or embeddings. Read in a worker; forgotten by the writer
 from itertools import islice
 from typing import NamedTuple
 
-from imgscore.store import labels, records, sightings, trashed_files
+from imgscore.store import journal, labels, sightings, trashed_files
 from imgscore.store.schema import Sighting
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 MAX_TOUCHES = 1_000_000
 """Touches that `undo` and `history` reach back to: 190 MB, or 10 orderings of 100,000 files."""
@@ -44,7 +44,7 @@ def find(txn: Txn, now_ns: int) -> Expired:
 
 def forget(txn: Txn, found: Expired, now_ns: int, most: int) -> Expired:
     """Forget at most so many of each; what is left. What came back meanwhile stays."""
-    left = found.touches if records.forget_touches(txn, found.touches, most) else 0
+    left = found.touches if journal.forget_oldest(txn, found.touches, most) else 0
     tastes = labels.tastes(txn) if found.sightings else set[str]()
     for path in found.sightings[:most]:
         sighting = sightings.find(txn, path)
@@ -64,9 +64,9 @@ def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) 
 
 def _old_touches(txn: Txn) -> int:
     """The last touch beyond MOST_TOUCHES; an ordering goes as a whole, for so it is undone."""
-    number = records.last_touch(txn) - MAX_TOUCHES
-    kept = records.touch(txn, number + 1)
-    while kept is not None and (touch := records.touch(txn, number)) is not None:
+    number = journal.last_number(txn) - MAX_TOUCHES
+    kept = journal.get(txn, number + 1)
+    while kept is not None and (touch := journal.get(txn, number)) is not None:
         if touch.run != kept.run:
             return number
         number -= 1

@@ -18,7 +18,7 @@ from imgscore.store.schema import (
     pack,
     path_key,
 )
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.watches import Role
 
 

@@ -1,4 +1,4 @@
-"""The LMDB environment: opening, transactions, tables, growth and backup.
+"""The LMDB environment: opening, transactions, growth and backup.
 
 One process writes (see lock.py); workers open it read-only. Spawned children only, never forked
 ones, and one handle a process: LMDB allows no more.
@@ -7,19 +7,19 @@ ones, and one handle a process: LMDB allows no more.
 import os
 import shutil
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
 import msgspec
 
 from imgscore.errors import StoreError
 from imgscore.failpoints import step
-from imgscore.store.schema import SCHEMA_VERSION
+from imgscore.store import migrations
+from imgscore.store.transaction import Txn
 from imgscore.system import mounts
 
 if TYPE_CHECKING:
@@ -38,156 +38,6 @@ RESTORE_REMEDY = (
 )
 
 Result = TypeVar("Result")
-
-
-class Table:
-    """One named table within one transaction."""
-
-    def __init__(self, txn: "lmdb.Transaction[bytes]", database: "_Database") -> None:
-        self._txn = txn
-        self._database = database
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value at `key`."""
-        return self._txn.get(key, db=self._database)
-
-    def getter(self) -> Callable[[bytes, bytes], bytes]:
-        """`get` with a default, without a call of ours between: for a hundred thousand keys."""
-        get = partial(self._txn.get, db=self._database)
-        return cast("Callable[[bytes, bytes], bytes]", get)
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Write `value` at `key`."""
-        self._txn.put(key, value, db=self._database)
-
-    def append(self, value: bytes) -> int:
-        """Write `value` under the next sequence number, counted from 1, and return the number."""
-        last = self.last()
-        number = int.from_bytes(last[0], "big") + 1 if last else 1
-        self._txn.put(number.to_bytes(8, "big"), value, db=self._database, append=True)
-        return number
-
-    def delete(self, key: bytes) -> bool:
-        """Remove `key`; False where it was not there."""
-        return bool(self._txn.delete(key, db=self._database))
-
-    def last(self) -> tuple[bytes, bytes] | None:
-        """The entry with the greatest key."""
-        with self._txn.cursor(db=self._database) as cursor:
-            return cursor.item() if cursor.last() else None
-
-    def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
-        """The entry with the least key that is not below `key`."""
-        with self._txn.cursor(db=self._database) as cursor:
-            there = cursor.set_range(key) if key else cursor.first()
-            return cursor.item() if there else None
-
-    def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """All entries whose key starts with `prefix`, in key order."""
-        with self._txn.cursor(db=self._database) as cursor:
-            if not (cursor.set_range(prefix) if prefix else cursor.first()):
-                return
-            for key, value in cursor:
-                if not key.startswith(prefix):
-                    return
-                yield key, value
-
-    def keys(self) -> Iterator[bytes]:
-        """Every key, in order: twice as fast as a scan."""
-        with self._txn.cursor(db=self._database) as cursor:
-            yield from cursor.iternext(keys=True, values=False)
-
-    def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[bytes]:
-        """The keys that start with each of these, of one after the other."""
-        with self._txn.cursor(db=self._database) as cursor:
-            for prefix in prefixes:
-                there = cursor.set_range(prefix)
-                while there and (key := cursor.key()).startswith(prefix):
-                    yield key
-                    there = cursor.next()
-
-    def backwards(self) -> Iterator[tuple[bytes, bytes]]:
-        """All entries, greatest key first."""
-        with self._txn.cursor(db=self._database) as cursor:
-            if cursor.last():
-                yield from cursor.iterprev()
-
-    def put_many(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write many entries at the speed of C."""
-        with self._txn.cursor(db=self._database) as cursor:
-            cursor.putmulti(entries)
-
-    def delete_all(self, prefix: bytes) -> None:
-        """Remove every entry whose key starts with `prefix`."""
-        with self._txn.cursor(db=self._database) as cursor:
-            if not cursor.set_range(prefix):
-                return
-            while (key := cursor.key()) and key.startswith(prefix):
-                cursor.delete()  # and on to the next
-
-    def last_under(self, prefix: bytes, length: int) -> tuple[bytes, bytes] | None:
-        """The last entry whose key is `prefix` and `length` more bytes; the key without prefix."""
-        with self._txn.cursor(db=self._database) as cursor:
-            if cursor.set_range(prefix + b"\xff" * length):
-                there = cursor.key().startswith(prefix) or cursor.prev()
-            else:
-                there = cursor.last()
-            if not there or not cursor.key().startswith(prefix):
-                return None
-            return cursor.key()[len(prefix) :], cursor.value()
-
-    def __len__(self) -> int:
-        return int(self._txn.stat(self._database)["entries"])
-
-
-class _NoTable(Table):
-    """What an older imgscore did not make is empty to whoever only reads."""
-
-    def __init__(self) -> None:
-        """Nothing to hold."""
-
-    def get(self, key: bytes) -> bytes | None:
-        return None
-
-    def getter(self) -> Callable[[bytes, bytes], bytes]:
-        return lambda key, default: default
-
-    def last(self) -> tuple[bytes, bytes] | None:
-        return None
-
-    def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
-        return None
-
-    def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return iter(())
-
-    def keys(self) -> Iterator[bytes]:
-        return iter(())
-
-    def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[bytes]:
-        return iter(())
-
-    def backwards(self) -> Iterator[tuple[bytes, bytes]]:
-        return iter(())
-
-    def last_under(self, prefix: bytes, length: int) -> tuple[bytes, bytes] | None:
-        return None
-
-    def __len__(self) -> int:
-        return 0
-
-
-class Txn:
-    """One transaction: a consistent view, and, when writing, all or nothing."""
-
-    def __init__(self, store: "Store", txn: "lmdb.Transaction[bytes]") -> None:
-        self._store = store
-        self._txn = txn
-
-    def table(self, name: str) -> Table:
-        """One of TABLES."""
-        handle = self._store.handles[name]
-        return _NoTable() if handle is None else Table(self._txn, handle)
 
 
 class Store:
@@ -222,8 +72,6 @@ class Store:
                 for name in TABLES:
                     self.handles[name] = self._open_table(name.encode(), create=not readonly)
             if not readonly:
-                from imgscore.store import migrations
-
                 self.commit(migrations.migrate)
         except BaseException:
             self.close()
@@ -259,7 +107,7 @@ class Store:
                 self.environment.set_mapsize(0)  # another process grew it; adopt its size
                 raw = self.environment.begin(write=write)
             with raw:
-                yield Txn(self, raw)
+                yield Txn(self.handles, raw)
 
     def grow(self) -> None:
         """Double the map. Only with no transaction open in this process (py-lmdb#379)."""
@@ -366,6 +214,3 @@ def _opening(folder: Path, error: Exception) -> StoreError:
     if isinstance(error, lmdb.ReadonlyError | lmdb.DiskError) or "No space" in str(error):
         return StoreError(f"{folder}: {error}", "free some space, or check the permissions")
     return StoreError(f"{folder}: the store cannot be opened: {error}", "see: imgscore doctor")
-
-
-__all__ = ["MAP_SIZE", "SCHEMA_VERSION", "MapFullError", "Store", "Table", "Txn"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from imgscore.store.schema import TrashedFile, pack, path_key
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 _decoder = msgspec.msgpack.Decoder(TrashedFile)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from imgscore.store.schema import Fingerprint, pack, path_key
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 
 class Archived(msgspec.Struct, array_like=True, frozen=True):

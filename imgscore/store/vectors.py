@@ -11,7 +11,7 @@ import msgspec
 
 from imgscore.errors import StoreError
 from imgscore.store.schema import DIGEST_SIZE, pack
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 
 ROWS_PER_BLOCK = 64
 _NUMBER = 4  # bytes of a block number, and of a row number

@@ -7,8 +7,8 @@ import msgspec
 
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
-from imgscore.store import checks, name_vectors, records, vectors
-from imgscore.store.store import Txn
+from imgscore.store import checks, heads, name_vectors, scores, vectors
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Result, Row, Steps
 
 
@@ -56,11 +56,11 @@ def _drop(engine: Engine, embedder: str) -> Row:
     def drop(txn: Txn) -> None:
         vectors.drop(txn, embedder)
         name_vectors.drop(txn, embedder)
-        for head in records.all_heads(txn):
-            current = records.current_head(txn, head.taste)
+        for head in heads.iter_all(txn):
+            current = heads.current(txn, head.taste)
             # A head that still orders keeps its scores: they could not be had again.
             if head.embedder.split("+")[0] == embedder and head != current:
-                records.forget_scores(txn, head.taste, head.version)
+                scores.forget(txn, head.taste, head.version)
 
     store.commit(drop)
     engine.ctx.changed()

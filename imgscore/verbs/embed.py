@@ -11,9 +11,9 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.images.traits import Traits
 from imgscore.images.version import DECODER_VERSION
-from imgscore.store import records, sightings, unwatched_files, vectors
+from imgscore.store import sightings, traits, unwatched_files, vectors
 from imgscore.store.schema import Fingerprint
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.store.unwatched_files import Archived
 from imgscore.verbs.base import Result, Steps
 
@@ -72,7 +72,7 @@ def _take(txn: Txn, request: Request) -> None:
         if one.vector is not None:
             new.append((one.digest, one.vector))
         if one.traits is not None:
-            records.record_traits(txn, one.digest, one.traits)
+            traits.record(txn, one.digest, one.traits)
     vectors.append(txn, request.embedder, new)
 
 

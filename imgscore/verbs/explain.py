@@ -4,7 +4,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
-from imgscore.store import records, vectors
+from imgscore.store import traits, vectors
 from imgscore.verbs.base import Result, Steps, a_step, absolute_path, display_path
 from imgscore.verbs.queries import answer, with_paths
 from imgscore.verbs.score import problem, taste_of
@@ -48,13 +48,13 @@ def run(engine: Engine, request: Request) -> Steps:
     for side in ("keeps", "trashes"):
         found[side] = with_paths(engine, taste, found[side])
     with ctx.store.read() as txn:
-        traits = records.traits(txn, looked.digest)
+        image_traits = traits.get(txn, looked.digest)
     yield Result(
         {
             **row,
             "sha256": looked.digest.hex(),
             **found,
-            "traits": msgspec.to_builtins(traits) if traits is not None else None,
+            "traits": msgspec.to_builtins(image_traits) if image_traits is not None else None,
             "error": None,
         }
     )

@@ -10,7 +10,7 @@ from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.paths import head_file
-from imgscore.store import labels, records
+from imgscore.store import heads, labels
 from imgscore.store.schema import HeadRecord
 from imgscore.verbs.base import Result, Row, Steps, until_idle
 from imgscore.verbs.queries import answer, taste_or_first
@@ -30,16 +30,16 @@ def run(engine: Engine, request: Request) -> Steps:
     taste = taste_or_first(engine, request.taste)
     ctx = engine.ctx
     with ctx.store.read() as txn:
-        heads = records.heads(txn, taste)
-        current = records.current_head(txn, taste)
+        of_taste = heads.of_taste(txn, taste)
+        current = heads.current(txn, taste)
     in_use = current.version if current is not None else None
     if request.action == "list":
-        yield from (Result(_row(head, in_use)) for head in heads)
+        yield from (Result(_row(head, in_use)) for head in of_taste)
         return
     if request.action == "import":
         yield from _import(engine, taste, request.file)
         return
-    chosen = next((head for head in heads if head.version == request.version), None)
+    chosen = next((head for head in of_taste if head.version == request.version), None)
     if chosen is None:
         raise ImgscoreError(
             f"taste {taste!r} has no head {request.version!r}", "see: imgscore heads list"
@@ -74,7 +74,7 @@ def _import(engine: Engine, taste: str, file: str) -> Steps:
         accepted=False,
         report={"kind": found["kind"], "reason": f"imported from {name}"},
     )
-    ctx.store.commit(lambda txn: records.record_head(txn, record))
+    ctx.store.commit(lambda txn: heads.record(txn, record))
     engine.trainer.use_head(taste, record.version)
     yield from until_idle(engine, "scoring")
     yield Result(_row(record, record.version))

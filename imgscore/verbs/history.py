@@ -8,8 +8,8 @@ from itertools import groupby, islice
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.store import labels, records
-from imgscore.store.store import Txn
+from imgscore.store import journal, labels
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Result, Row, Steps, absolute_path, display_path
 from imgscore.watches import within
 
@@ -40,7 +40,7 @@ def _together(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
-    for number, touch in records.touches(txn):
+    for number, touch in journal.newest_first(txn):
         row = {
             "what": touch.reason,
             "time_ns": touch.time_ns,

@@ -11,7 +11,7 @@ from imgscore.engine.engine import Engine
 from imgscore.engine.indexer import Ticket
 from imgscore.store import labels
 from imgscore.store.schema import EventName, LabelEvent, Source
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Result, Steps, a_step, absolute_path, display_path, in_turn
 from imgscore.verbs.score import ask, problem
 from imgscore.workers.messages import FileIndexed

@@ -6,7 +6,7 @@ from typing import Any
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store import labels, sightings
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Message, Row, a_step, display_path
 
 

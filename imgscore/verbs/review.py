@@ -16,7 +16,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.store import labels
 from imgscore.store.schema import DIGEST_SIZE, LabelEvent, LabelName
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Result, Row, Steps, display_path
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from imgscore.embedders import registry
 from imgscore.engine.engine import Engine
-from imgscore.store import counts, records
-from imgscore.store.store import Txn
+from imgscore.store import counts, failures
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Result, Row, Steps, display_path
 from imgscore.verbs.order import row
 from imgscore.watches import Watch
@@ -37,7 +37,7 @@ def status(engine: Engine, *, running: bool = False) -> Row:
     with ctx.store.read() as txn:
         failed = [
             {"path": display_path(one.path), "reason": one.reason, "remedy": one.remedy}
-            for one in sorted(records.failures(txn), key=lambda one: -one.seen.ctime_ns)
+            for one in sorted(failures.iter_all(txn), key=lambda one: -one.seen.ctime_ns)
         ]
         tallies = {watch.inbox: _tally(txn, watch, heads[watch.taste]) for watch in ctx.watches.all}
     failed += [

@@ -6,7 +6,7 @@ from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.trainer import MIN_LABELS
 from imgscore.errors import ConfigError, ImgscoreError
-from imgscore.store import records
+from imgscore.store import heads
 from imgscore.verbs.base import Result, Steps, until_idle
 
 
@@ -32,7 +32,7 @@ def run(engine: Engine, request: Request) -> Steps:
     yield from until_idle(engine, "training")
     for taste in tastes:
         with engine.ctx.store.read() as txn:
-            trained = records.heads(txn, taste)[-1:]
+            trained = heads.of_taste(txn, taste)[-1:]
         problem = engine.trainer.tastes[taste].problem
         for head in trained:
             yield Result(

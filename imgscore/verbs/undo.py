@@ -9,9 +9,9 @@ from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.reconcile.walk import look_at
-from imgscore.store import labels, originals, records, sightings
+from imgscore.store import journal, labels, originals, sightings
 from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
-from imgscore.store.store import Txn
+from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Result, Steps, display_path
 from imgscore.verbs.order import chosen, row, rows
 from imgscore.workers.messages import PlannedTouch
@@ -55,7 +55,7 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
     """
     undone: set[str] = set()
     found: list[Touch] = []
-    for _, touch in records.touches(txn):
+    for _, touch in journal.newest_first(txn):
         if touch.reason == "undo":
             undone.add(touch.head)  # an undo names the run that it takes back
         elif found:

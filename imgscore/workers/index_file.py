@@ -19,7 +19,7 @@ from imgscore.failpoints import step
 from imgscore.images import memory
 from imgscore.images.decode import decode
 from imgscore.images.memory import NeedsMemoryError
-from imgscore.store import head_inputs, name_vectors, records, vectors
+from imgscore.store import head_inputs, name_vectors, traits, vectors
 from imgscore.store.schema import Fingerprint
 from imgscore.workers.messages import FileIndexed, IndexFile, Unreadable, Unstable
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from imgscore.embedders.base import Embedder
     from imgscore.heads.base import Head
     from imgscore.images.traits import Traits
-    from imgscore.store.store import Txn
+    from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
 
 MAX_BYTES = 1 << 29
@@ -62,9 +62,9 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
     if task.stored:
         with context.store.read() as txn:
             stored = vectors.get(txn, context.spec.images, digest)
-            traits = records.traits(txn, digest)
-        if stored is not None and traits is not None:
-            return _judged(context, task, FileIndexed(seen, digest), stored, traits)
+            stored_traits = traits.get(txn, digest)
+        if stored is not None and stored_traits is not None:
+            return _judged(context, task, FileIndexed(seen, digest), stored, stored_traits)
     if len(data) > MAX_BYTES:
         return FileIndexed(
             seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"

@@ -132,7 +132,7 @@ class Cancelled(msgspec.Struct, tag=True, frozen=True):
 
 
 class Scored(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to Rescore; `scores` is packed as records.pack_score does."""
+    """A part of the answer to Rescore; `scores` is packed by `store.scores.pack`."""
 
     scores: bytes
     last: bool

@@ -17,9 +17,10 @@ from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.timeline import Timeline
 from imgscore.reconcile import sidecars
 from imgscore.reconcile.walk import look_at
-from imgscore.store import records, sightings
+from imgscore.store import scores, settings, sightings
 from imgscore.store.schema import Sighting, Ties
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.watches import Watch
 from imgscore.workers.messages import PlannedTouch
 
@@ -46,7 +47,7 @@ def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[byte
         for one in sightings.of_inodes(txn, inodes, but=(watch.inbox, "inbox"))
         if one.role != "inbox" or one.inbox < watch.inbox
     }
-    score_of = records.scores(txn, watch.taste, head)
+    score_of = scores.getter(txn, watch.taste, head)
     files: list[File] = []
     for path, sighting in found.items():
         seen = sighting.seen
@@ -81,13 +82,13 @@ def _uncollected() -> Iterator[None]:
 def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]) -> InboxPlan:
     with store.read() as txn:
         files, found = load_files(txn, watch, head)
-        ties = records.ties(txn, watch.inbox, head)
-    scores = [file.score for file in files if file.score is not None]
+        ties = settings.ties(txn, watch.inbox, head)
+    known = [file.score for file in files if file.score is not None]
     # Made once for a head, and anew only when the inbox has doubled: a new arrival must not
     # change what counts as a tie among the others.
-    fresh = ties is None or len(scores) > 2 * ties.count
+    fresh = ties is None or len(known) > 2 * ties.count
     if ties is None or fresh:
-        ties = Ties(head, len(scores), knots(scores))
+        ties = Ties(head, len(known), knots(known))
     capped = [
         file
         if file.score is None
@@ -124,12 +125,12 @@ def insert_files(
     """
     wanted: list[PlannedTouch] = []
     with store.read() as txn:
-        ties = records.ties(txn, watch.inbox, head)
+        ties = settings.ties(txn, watch.inbox, head)
         for path in paths:
             one = sightings.find(txn, path)
             if one is None or one.gone_ns or (one.inbox, one.role) != (watch.inbox, "inbox"):
                 continue
-            scored = records.score(txn, watch.taste, head, one.digest)
+            scored = scores.get(txn, watch.taste, head, one.digest)
             if ties is None or len(timeline) >= 2 * ties.count or not _is_alone(txn, watch, one):
                 return None
             if scored is None or path in exclude:

@@ -27,13 +27,13 @@ from imgscore.heads.next_labels import next_labels
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.paths import head_file
-from imgscore.store import head_inputs, labels, records, sightings
+from imgscore.store import head_inputs, heads, labels, sightings
 from imgscore.workers.messages import Query, QueryRows
 from imgscore.workers.training import examples_of, extras
 
 if TYPE_CHECKING:
     from imgscore.heads.base import Head
-    from imgscore.store.store import Txn
+    from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
 
 Row = dict[str, Any]
@@ -173,13 +173,13 @@ def _import_head(context: Context, txn: Txn, task: Query) -> list[Row]:
             head = files.load(path, embedder=model.id, dimensions=model.dim)
         except StoreError as error:  # it is no head of the store's own
             raise UsageError(error.message, "give the file of a head of imgscore's") from None
-    version = str(len(records.heads(txn, task.taste)) + 1)
+    version = str(len(heads.of_taste(txn, task.taste)) + 1)
     files.save(head, head_file(context.heads_folder, task.taste, version))
     return [{"version": version, "kind": head.kind}]
 
 
 def _head(context: Context, txn: Txn, taste: str) -> Head:
-    record = records.current_head(txn, taste)
+    record = heads.current(txn, taste)
     if record is None or record.embedder != context.spec.id:
         raise ImgscoreError(f"taste {taste!r} has no head yet", "train one with: imgscore train")
     path = head_file(context.heads_folder, taste, record.version)

@@ -21,13 +21,13 @@ from imgscore.heads.features import Features, of_library
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.training import train as train_head
 from imgscore.paths import head_file
-from imgscore.store import head_inputs, labels, records, vectors
+from imgscore.store import head_inputs, heads, labels, scores, traits, vectors
 from imgscore.store.schema import HeadRecord, Label
 from imgscore.workers.messages import Rescore, Scored, Train, Trained
 
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
-    from imgscore.store.store import Txn
+    from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
 
 # A sample of the library, as large as the largest graph a head makes of it.
@@ -54,26 +54,26 @@ def examples_of(context: Context, txn: Txn, taste: str) -> Labelled:
     order = [found[digest] for digest in digests]
     names_of, background = sample(txn, model, BACKGROUND)
     keep = np.array([one.label == "keep" for one in order], bool)
-    traits = [records.traits(txn, digest) for digest in digests]
+    all_traits = [traits.get(txn, digest) for digest in digests]
     examples = Examples(
         matrix,
         keep,
         background,
         model.sections,
         model.id,
-        extras=extras_of(traits),
+        extras=extras_of(all_traits),
         background_extras=extras(txn, names_of),
     )
     examples.check()
     features = of_library(examples)
-    groups = near_duplicates(matrix, features, taken_of(traits))
+    groups = near_duplicates(matrix, features, taken_of(all_traits))
     examples = replace(examples, groups=groups, features=features)
     return Labelled(digests, order, examples, features)
 
 
 def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:
     """What a head sees of images beside their vectors, [n, k]."""
-    return extras_of([records.traits(txn, digest) for digest in digests])
+    return extras_of([traits.get(txn, digest) for digest in digests])
 
 
 def train(context: Context, task: Train) -> Trained:
@@ -83,9 +83,9 @@ def train(context: Context, task: Train) -> Trained:
     """
     model = context.spec
     with context.store.read() as txn:
-        before = records.current_head(txn, task.taste)
+        before = heads.current(txn, task.taste)
         newest = labels.last_sequence(txn)
-        version = str(len(records.heads(txn, task.taste)) + 1)
+        version = str(len(heads.of_taste(txn, task.taste)) + 1)
         labelled = examples_of(context, txn, task.taste)
     previous, seen = None, None
     if before is not None and before.embedder == model.id:
@@ -145,15 +145,15 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             digests = [digest for digest, _ in part]
             values = b"".join(row for _, row in part)
             matrix = np.frombuffer(values, np.float16).reshape(-1, model.dim)
-            scores = head.score(matrix, extras(txn, digests))
-            yield Scored(_packed(digests, scores), last=False)
+            head_scores = head.score(matrix, extras(txn, digests))
+            yield Scored(_packed(digests, head_scores), last=False)
     yield Scored(b"", last=True)
 
 
-def _packed(digests: list[bytes], scores: Scores) -> bytes:
+def _packed(digests: list[bytes], head_scores: Scores) -> bytes:
     return b"".join(
-        records.pack_score(digest, score, deviation)
+        scores.pack(digest, score, deviation)
         for digest, score, deviation in zip(
-            digests, scores.score.tolist(), scores.deviation.tolist(), strict=True
+            digests, head_scores.score.tolist(), head_scores.deviation.tolist(), strict=True
         )
     )

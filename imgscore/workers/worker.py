@@ -52,10 +52,10 @@ def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
 
             yield make_thumbnail(task)
         case messages.BackUp():
-            from imgscore.store import backup
+            from imgscore.store import backups
 
             folder = Path(os.fsdecode(task.folder))
-            size = backup.write(context.store, context.heads_folder, folder)
+            size = backups.write(context.store, context.heads_folder, folder)
             failpoints.step("in backup")
             yield messages.BackedUp(size)
         case messages.Prune():

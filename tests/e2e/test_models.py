@@ -14,7 +14,7 @@ from imgscore import paths
 from imgscore.embedders import catalogue, lite0_spec, manifest, registry
 from imgscore.embedders.manifest import FileFacts, Manifest
 from imgscore.errors import NoDaemonError
-from imgscore.store import records, sightings, vectors
+from imgscore.store import heads, scores, sightings, vectors
 from imgscore.store.store import Store
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Rescore
@@ -63,21 +63,21 @@ def check_scores(inbox: Path, model: str) -> None:
     """Every inbox file has the current head's score, from its vector under this model."""
     context = Context(paths.store_folder(), paths.heads_folder(), model, "cpu")
     with context.store, context.store.read() as txn:
-        record = records.current_head(txn, "default")
+        record = heads.current(txn, "default")
         assert record is not None and record.embedder == context.spec.id
         digests = [one.digest for one in sightings.iter_all(txn) if one.role == "inbox"]
         assert len(digests) == sum(one.is_file() for one in inbox.iterdir())
         assert all(vectors.known(txn, context.spec.images, digest) for digest in digests)
-        stored = {one: records.score(txn, "default", record.version, one) for one in digests}
+        stored = {one: scores.get(txn, "default", record.version, one) for one in digests}
         again = rescore(context, Rescore("default", record.version, digests))
-        scores = b"".join(part.scores for part in again)
-        for at in range(0, len(scores), 40):
-            digest, score = scores[at : at + 32], stored.pop(scores[at : at + 32])
+        packed_scores = b"".join(part.scores for part in again)
+        for at in range(0, len(packed_scores), 40):
+            digest, score = packed_scores[at : at + 32], stored.pop(packed_scores[at : at + 32])
             assert score is not None, digest.hex()
-            packed = records.pack_score(digest, *score)
+            packed = scores.pack(digest, *score)
             assert np.allclose(
                 np.frombuffer(packed[32:], "<f4"),
-                np.frombuffer(scores[at + 32 : at + 40], "<f4"),
+                np.frombuffer(packed_scores[at + 32 : at + 40], "<f4"),
                 atol=1e-4,
             )
         assert not stored

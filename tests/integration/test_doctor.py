@@ -16,7 +16,7 @@ from imgscore import config, control, doctor, paths
 from imgscore.doctor import folders, session, software
 from imgscore.doctor.finding import Finding
 from imgscore.embedders import lite0_spec, manifest, registry
-from imgscore.store import records
+from imgscore.store import journal
 from imgscore.store.lock import StoreLock
 from imgscore.store.schema import Touch
 from imgscore.store.store import Store
@@ -160,7 +160,7 @@ def test_the_clock(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding("clock").state == "ok"
     with Store(paths.store_folder()) as store:
         later = Touch(time.time_ns() + 10**13, 1, b"", b"", b"", 0, 0, "", "order")
-        store.commit(lambda txn: records.journal(txn, later))
+        store.commit(lambda txn: journal.append(txn, later))
     assert "set back" in ill("clock", "warning")
     monkeypatch.setattr(session.time, "time", lambda: 0.0)
     assert "1970" in ill("clock", "problem")

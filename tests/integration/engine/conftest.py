@@ -18,7 +18,7 @@ import pytest
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.engine.engine import Engine
 from imgscore.reconcile.walk import look_at
-from imgscore.store import records, sightings
+from imgscore.store import heads, scores, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
 from imgscore.verbs.base import Result, drive, find
@@ -125,7 +125,7 @@ class World:
             engine.ctx.pool = InlinePool(store)  # type: ignore[assignment]
             if not engine.ctx.head("default"):
                 head = HeadRecord("1", "default", engine.ctx.embedder.id, 0, 0, 1 << 60, True, {})
-                store.commit(lambda txn: records.record_head(txn, head))
+                store.commit(lambda txn: heads.record(txn, head))
             with engine:
                 yield engine
 
@@ -177,11 +177,11 @@ def use_head(engine: Engine, version: str) -> None:
     with engine.ctx.store.write() as txn:
         embedder = engine.ctx.embedder.id
         head = HeadRecord(version, "default", embedder, 0, 0, 1 << 60, True, {})
-        records.record_head(txn, head)
+        heads.record(txn, head)
         for one in sightings.iter_all(txn):
             score = _score(Path(os.fsdecode(one.path)).read_bytes(), version)
-            packed = records.pack_score(one.digest, score, 0.0)
-            records.record_scores(txn, "default", version, packed)
+            packed = scores.pack(one.digest, score, 0.0)
+            scores.record(txn, "default", version, packed)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imgscore.engine.events import KEPT, MAX_EACH, EventLog
-from imgscore.store import labels, records
+from imgscore.store import journal, labels, scores
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store
 from imgscore.workers.messages import Crashed, IndexFile, Rescore, Scored
@@ -35,7 +35,7 @@ def touch(store: Store, run: int, count: int, inbox: bytes = b"/in") -> None:
     with store.write() as txn:
         for number in range(count):
             entry = Touch(7, run, inbox, b"/%d" % number, bytes(32), 1, 2, "1", "order")
-            records.journal(txn, entry)
+            journal.append(txn, entry)
 
 
 def told(one: EventLog, since: int = 0) -> list[dict[str, Any]]:
@@ -89,9 +89,9 @@ def test_answers(store: Store) -> None:
     one = event_log(store)
     one.answered(IndexFile(b"/a", "default", ""), Crashed(""))  # it is looked at again
     one.answered(IndexFile(b"/\xff", "default", ""), Crashed("took too long"))
-    scores = bytes(records.PACKED_SCORE_SIZE)
-    one.answered(Rescore("default", "2"), Scored(scores * 3, last=False))
-    one.answered(Rescore("default", "2"), Scored(scores, last=True))
+    packed = bytes(scores.PACKED_SIZE)
+    one.answered(Rescore("default", "2"), Scored(packed * 3, last=False))
+    one.answered(Rescore("default", "2"), Scored(packed, last=True))
     failed, rescored = told(one)
     assert (failed["event"], failed["path"]) == ("failed", "/\udcff")
     assert (rescored["event"], rescored["files"]) == ("rescored", 4)

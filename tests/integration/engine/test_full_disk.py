@@ -11,7 +11,7 @@ import pytest
 from imgscore.engine import apply, engine
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
-from imgscore.store import records, sightings
+from imgscore.store import failures, sightings
 from imgscore.verbs.base import Steps, find
 from imgscore.workers.messages import Refused
 from tests.integration.engine.conftest import World
@@ -52,7 +52,7 @@ def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.Monke
         monkeypatch.setattr(engine.indexer, "_fail", failing_once(engine.indexer._fail))
         world.settle(engine)
         with engine.ctx.store.read() as txn:
-            assert len(list(records.failures(txn))) == 1
+            assert len(list(failures.iter_all(txn))) == 1
 
 
 def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from imgscore.engine import order_scheduler
 from imgscore.engine.engine import Engine
-from imgscore.store import originals, records
+from imgscore.store import journal, originals
 from imgscore.workers.messages import Plan, Task
 from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle, use_head
 from tests.integration.engine.test_crash import killed_at
@@ -73,7 +73,7 @@ def test_each_is_journalled_and_can_be_undone(
 ) -> None:
     drop(world, engine, "07a.jpg", 0.075)
     with engine.ctx.store.read() as txn:
-        _, touch = next(records.touches(txn))
+        _, touch = next(journal.newest_first(txn))
         held = originals.at(txn, touch.digest, touch.path)
     assert touch.path.endswith(b"07a.jpg") and touch.head == "1" and touch.reason == "order"
     assert held is not None and held.original_ns == world.originals["07a.jpg"]

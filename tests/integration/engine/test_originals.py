@@ -8,7 +8,7 @@ import pytest
 
 from imgscore.engine import apply
 from imgscore.order.touch import DeniedError, Seen
-from imgscore.store import records
+from imgscore.store import journal
 from imgscore.verbs.status import status
 from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle
 
@@ -186,7 +186,7 @@ def test_undo_takes_back_an_ordering_that_a_file_has_left(
         while world.dates() == world.originals:
             engine.step(0.05)
         with engine.ctx.store.read() as txn:
-            _, first = next(records.touches(txn))
+            _, first = next(journal.newest_first(txn))
         engine.order_scheduler.restore({(first.digest, first.path)})  # as one that goes to keep
         until_idle(engine)
         assert len(ask(engine, "undo", what="order")) == 6

@@ -8,7 +8,7 @@ import pytest
 from imgscore.engine import apply, order_scheduler
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
-from imgscore.store import records
+from imgscore.store import journal, settings
 from imgscore.verbs.status import status
 from imgscore.workers import messages, worker
 from imgscore.workers.messages import Crashed, Plan
@@ -52,8 +52,8 @@ def test_it_comes_into_order_a_part_a_step(world: World, engine: Engine) -> None
         seen.add(tuple(world.order()))
     assert world.order() == list("dbca") and len(seen) > 2
     with engine.ctx.store.read() as txn:
-        assert len({touch.run for _, touch in records.touches(txn)}) == 1
-        assert records.ties(txn, engine.ctx.watches.all[0].inbox, "1") is not None
+        assert len({touch.run for _, touch in journal.newest_first(txn)}) == 1
+        assert settings.ties(txn, engine.ctx.watches.all[0].inbox, "1") is not None
 
 
 def test_verbs_get_every_part(world: World, engine: Engine) -> None:

@@ -10,7 +10,7 @@ from imgscore import paths
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine import pruning
 from imgscore.engine.engine import Engine
-from imgscore.store import checks, labels, originals, records, retention, sightings, trashed_files
+from imgscore.store import checks, journal, labels, originals, retention, sightings, trashed_files
 from imgscore.store.schema import (
     Fingerprint,
     LabelEvent,
@@ -19,7 +19,8 @@ from imgscore.store.schema import (
     Touch,
     TrashedFile,
 )
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.verbs import thumbnails
 from tests.integration.engine.conftest import World, ask
 
@@ -40,11 +41,11 @@ def touches(txn: Txn, runs: str) -> None:
     """A touch for each letter, which names its run."""
     for number, run in enumerate(runs):
         touch = Touch(0, ord(run), b"/inbox", b"/inbox/%d" % number, digest(1), 0, 1, "1", "order")
-        records.journal(txn, touch)
+        journal.append(txn, touch)
 
 
 def runs(txn: Txn) -> str:
-    return "".join(chr(touch.run) for _, touch in records.touches(txn))[::-1]
+    return "".join(chr(touch.run) for _, touch in journal.newest_first(txn))[::-1]
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_orderings_go_as_a_whole(
             found = retention.forget(txn, found, time.time_ns(), 1)
         assert runs(txn) == after
         touches(txn, "d")
-        assert records.last_touch(txn) == len(before) + 1
+        assert journal.last_number(txn) == len(before) + 1
 
 
 def test_what_came_back_meanwhile_stays(store: Store) -> None:
@@ -145,7 +146,7 @@ def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
         with store.read() as txn:
             found = retention.find(txn, time.time_ns())
         assert found.sightings == [os.fsencode(world.inbox / "1.jpg")]
-        store.commit(lambda txn: records.forget_touches(txn, records.last_touch(txn), 100))
+        store.commit(lambda txn: journal.forget_oldest(txn, journal.last_number(txn), 100))
         store.commit(lambda txn: retention.forget(txn, found, time.time_ns(), 100))
         away.rename(world.inbox / "again.jpg")
         world.settle(engine)

@@ -12,7 +12,7 @@ from imgscore.embedders.registry import Spec
 from imgscore.engine.context import EngineContext
 from imgscore.engine.events import EventLog
 from imgscore.engine.reembed import COMPLETE, Reembedding
-from imgscore.store import name_vectors, records, sightings, vectors
+from imgscore.store import name_vectors, settings, sightings, vectors
 from imgscore.store.schema import Fingerprint, Sighting
 from imgscore.store.store import Store
 from imgscore.watches import Watch, Watches
@@ -57,7 +57,7 @@ def reembedding(store: Store, spec: Spec) -> tuple[Reembedding, set[bytes]]:
 
 def complete(store: Store) -> str | None:
     with store.read() as txn:
-        return records.setting(txn, COMPLETE)
+        return settings.get(txn, COMPLETE)
 
 
 def test_the_same_embedder_lacks_nothing(store: Store, paths: list[bytes]) -> None:

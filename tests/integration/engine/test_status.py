@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgscore.store.store import Table, Txn
+from imgscore.store.transaction import Table, Txn
 from imgscore.verbs.status import status
 from tests.integration.engine.conftest import World
 

@@ -7,7 +7,7 @@ import pytest
 
 from imgscore.engine.engine import Engine
 from imgscore.paths import head_file
-from imgscore.store import counts, records
+from imgscore.store import counts, heads, scores
 from imgscore.store.schema import HeadRecord
 from imgscore.workers.messages import Answer, FileIndexed, Task, Train, Trained
 from tests.integration.engine.conftest import World, ask
@@ -19,7 +19,7 @@ def engine(world: World) -> Iterator[Engine]:
     world.put("a.png", "1.0 0.25")
     with world.engine() as engine:
         head = HeadRecord("2", "memes", engine.ctx.embedder.id, 0, 0, 0, True, {})
-        engine.ctx.store.commit(lambda txn: records.record_head(txn, head))
+        engine.ctx.store.commit(lambda txn: heads.record(txn, head))
         yield engine
 
 
@@ -61,19 +61,19 @@ def test_a_head_of_a_taste_of_no_watch_is_taken_into_use(engine: Engine) -> None
 
 
 def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
-    packed, store = records.pack_score(b"d" * 32, 0.5, 0.1), engine.ctx.store
+    packed, store = scores.pack(b"d" * 32, 0.5, 0.1), engine.ctx.store
 
     def train(version: str) -> None:
         head = HeadRecord(version, "default", engine.ctx.embedder.id, 0, 0, 0, True, {})
         engine.trainer.take_training(Train("default", "kernel"), Trained(head))
-        store.commit(lambda txn: records.record_scores(txn, "default", version, packed))
+        store.commit(lambda txn: scores.record(txn, "default", version, packed))
 
     with store.write() as txn:
-        records.record_scores(txn, "memes", "2", packed)
-        records.record_scores(txn, "default", "1", packed)
+        scores.record(txn, "memes", "2", packed)
+        scores.record(txn, "default", "1", packed)
     train("2")
     # A worker that was asked under the head before answers now.
-    store.commit(lambda txn: records.record_scores(txn, "default", "1", packed))
+    store.commit(lambda txn: scores.record(txn, "default", "1", packed))
     train("3")
     with store.read() as txn:
         assert list(counts.scorers(txn)) == [b"default\x003\0", b"memes\x002\0"]

@@ -15,11 +15,12 @@ from imgscore import paths
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
-from imgscore.store import backup, backups, checks, labels, originals, verify
+from imgscore.store import backups, checks, labels, originals, verify
 from imgscore.store import store as store_module
 from imgscore.store.lock import StoreLock
 from imgscore.store.schema import LabelEvent, Original
-from imgscore.store.store import TABLES, Store, Txn
+from imgscore.store.store import TABLES, Store
+from imgscore.store.transaction import Txn
 from imgscore.store.verify import after_a_crash, read_all
 from imgscore.workers.messages import BackUp, Crashed, Task
 from imgscore.workers.pool import NoWorkerError
@@ -92,7 +93,7 @@ def test_a_folder_that_takes_nothing_is_said(engine: Engine) -> None:
 def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
     folder = paths.backups_folder()
     left = folder / "2026-11-21T00-00-00Z.partial"
-    backup.write(store, paths.heads_folder(), left)
+    backups.write(store, paths.heads_folder(), left)
     (folder / "2026-11-20T00-00-00Z").mkdir()  # and one without a store
     assert backups.kept(folder, NOW) == []
     backups.partial(folder, NOW)
@@ -103,7 +104,7 @@ def test_two_of_one_second(store: Store) -> None:
     folder = paths.backups_folder()
     for _ in range(2):
         written = backups.partial(folder, NOW)
-        backup.write(store, paths.heads_folder(), written)
+        backups.write(store, paths.heads_folder(), written)
         backups.finish(written, 3)
     assert [backups.moment(one) - NOW for one in backups.kept(folder, NOW + timedelta(days=1))] == [
         timedelta(0),
@@ -116,7 +117,7 @@ def test_one_of_the_future_is_not_the_newest(store: Store) -> None:
     folder = paths.backups_folder()
     for moment in (NOW + timedelta(days=365), NOW, NOW + timedelta(days=1)):
         written = backups.partial(folder, moment)
-        backup.write(store, paths.heads_folder(), written)
+        backups.write(store, paths.heads_folder(), written)
         whole = backups.finish(written, 1)
         assert backups.kept(folder, moment) == [whole]
     (folder / "2026-11-2Z").mkdir()  # no moment at all
@@ -161,7 +162,7 @@ def test_when_the_next_is_due(store: Store) -> None:
         (timedelta(days=-365), soon),  # the clock was set back, and nobody knows by how much
     ):
         folder = paths.backups_folder() / backups.name(NOW - ago)
-        backup.write(store, paths.heads_folder(), folder)
+        backups.write(store, paths.heads_folder(), folder)
         assert next_backup(NOW, day) == wanted
         shutil.rmtree(folder)
 
@@ -176,7 +177,7 @@ def test_the_way_back(store: Store, tmp_path: Path) -> None:
         originals.record(txn, DIGEST, Original(os.fsencode(path), 5, 5, EVEN))
 
     store.commit(before)
-    backup.write(store, paths.heads_folder(), tmp_path / "backup")
+    backups.write(store, paths.heads_folder(), tmp_path / "backup")
     store.close()
     dates = {os.fsencode(path): EVEN + 4 * 10**9}
     aside = backups.restore(
@@ -195,7 +196,7 @@ def test_killed_on_the_way_back(
 ) -> None:
     """After any of its renames there is a store: without one, a daemon would begin anew."""
     store.commit(lambda txn: label(txn, 1))
-    backup.write(store, paths.heads_folder(), tmp_path / "backup")
+    backups.write(store, paths.heads_folder(), tmp_path / "backup")
     store.close()
 
     class Killed(BaseException):

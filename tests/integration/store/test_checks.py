@@ -9,10 +9,14 @@ import pytest
 from imgscore.images.traits import Traits
 from imgscore.store import (
     checks,
+    failures,
+    heads,
+    journal,
     labels,
     originals,
-    records,
+    scores,
     sightings,
+    traits,
     trashed_files,
     unwatched_files,
     vectors,
@@ -27,7 +31,8 @@ from imgscore.store.schema import (
     Touch,
     TrashedFile,
 )
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.store.unwatched_files import Archived
 
 DIGEST = bytes(range(32))
@@ -42,14 +47,14 @@ def fill(txn: Txn) -> None:
     """One record of each kind."""
     path = b"/inbox/a.png"
     sightings.record(txn, Sighting(path, SEEN, DIGEST, b"/inbox", "inbox"))
-    records.record_failure(txn, Failure(b"/inbox/b.png", SEEN, b"", "why", "what to do", 1))
-    records.record_traits(txn, DIGEST, Traits(width=1, height=1, format="PNG", bytes_per_pixel=1.0))
+    failures.record(txn, Failure(b"/inbox/b.png", SEEN, b"", "why", "what to do", 1))
+    traits.record(txn, DIGEST, Traits(width=1, height=1, format="PNG", bytes_per_pixel=1.0))
     vectors.append(txn, "x", [(DIGEST, b"abcd"), (DIGEST[::-1], b"efgh")])
     labels.append(txn, LabelEvent(1, "default", DIGEST, "keep", "place", path))
     originals.record(txn, DIGEST, Original(path, 1, 1, 2))
-    records.journal(txn, Touch(1, 1, b"/inbox", path, DIGEST, 1, 2, "1", "order"))
-    records.record_head(txn, HeadRecord("1", "default", "x", 1, 1, 1, True, {}))
-    records.record_scores(txn, "default", "1", records.pack_score(DIGEST, 0.5, 0.1))
+    journal.append(txn, Touch(1, 1, b"/inbox", path, DIGEST, 1, 2, "1", "order"))
+    heads.record(txn, HeadRecord("1", "default", "x", 1, 1, 1, True, {}))
+    scores.record(txn, "default", "1", scores.pack(DIGEST, 0.5, 0.1))
     unwatched_files.record(txn, b"/elsewhere/c.png", Archived(SEEN, DIGEST))
     trashed_files.record(txn, TrashedFile(b"/trash/d.png", SEEN, DIGEST, path, b"/trash"))
 

@@ -6,9 +6,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from imgscore.store import counts, labels, migrations, records, sightings
+from imgscore.store import counts, labels, migrations, scores, sightings
 from imgscore.store.schema import Fingerprint, LabelEvent, Sighting
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.watches import Role
 
 PATHS = [b"/in/a", b"/in/b", b"/in/in/c"]
@@ -47,10 +48,10 @@ def change(txn: Txn, what: str, *how: Any) -> None:
             if known is not None:
                 sightings.forget(txn, known)
         case "score":
-            packed = b"".join(records.pack_score(digest, 0.5, 0.1) for digest in how[2])
-            records.record_scores(txn, how[0], how[1], packed)
+            packed = b"".join(scores.pack(digest, 0.5, 0.1) for digest in how[2])
+            scores.record(txn, how[0], how[1], packed)
         case "retire":
-            records.forget_scores(txn, *how)
+            scores.forget(txn, *how)
         case "label":
             taste, digest, label = how
             labels.append(txn, LabelEvent(1, taste, digest, label, "cli", b"/in/a"))
@@ -74,7 +75,7 @@ def test_they_are_what_a_look_at_everything_gives(
                     files = list(sightings.in_place(txn, inbox, "inbox"))
                     assert counts.files(txn, inbox, "inbox") == len(files)
                     for taste in TASTES:
-                        done = records.is_scored(txn, taste, "1")
+                        done = scores.is_scored(txn, taste, "1")
                         scored = sum(done(one.digest) for one in files)
                         assert counts.scored(txn, inbox, taste, "1") == scored
                 raise UndoneError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgscore.errors import StoreError
-from imgscore.store import labels, migrations, originals, records, sightings, vectors
+from imgscore.store import failures, labels, migrations, originals, scores, sightings, vectors
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.schema import (
     SCHEMA_VERSION,
@@ -20,7 +20,8 @@ from imgscore.store.schema import (
     Sighting,
     path_key,
 )
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 
 SEEN = Fingerprint(1, 2, 3, 4, 5)
 
@@ -122,14 +123,14 @@ def test_the_last_word_of_the_log_is_the_label(tmp_path: Path) -> None:
 
 def test_scores_belong_to_a_head(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store, store.write() as txn:
-        packed = records.pack_score(digest(1), 0.5, 0.25) + records.pack_score(digest(2), 1, 0)
-        records.record_scores(txn, "default", "1", packed)
-        assert records.score(txn, "default", "1", digest(1)) == (0.5, 0.25)
-        assert records.score(txn, "default", "2", digest(1)) is None
-        records.record_scores(txn, "default", "10", packed)
-        records.forget_scores(txn, "default", "1")
-        assert records.score(txn, "default", "1", digest(2)) is None
-        assert records.score(txn, "default", "10", digest(2)) == (1, 0)
+        packed = scores.pack(digest(1), 0.5, 0.25) + scores.pack(digest(2), 1, 0)
+        scores.record(txn, "default", "1", packed)
+        assert scores.get(txn, "default", "1", digest(1)) == (0.5, 0.25)
+        assert scores.get(txn, "default", "2", digest(1)) is None
+        scores.record(txn, "default", "10", packed)
+        scores.forget(txn, "default", "1")
+        assert scores.get(txn, "default", "1", digest(2)) is None
+        assert scores.get(txn, "default", "10", digest(2)) == (1, 0)
 
 
 def test_a_date_is_ours_or_the_users() -> None:
@@ -204,9 +205,9 @@ def test_migration_runs_each_step_once_and_all_or_nothing(tmp_path: Path) -> Non
 
 def test_failures_are_kept_by_path(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store, store.write() as txn:
-        records.record_failure(txn, Failure(b"/x", SEEN, b"", "why", "what", 1))
-        assert [one.reason for one in records.failures(txn)] == ["why"]
-        assert records.forget_failure(txn, b"/x") and not records.forget_failure(txn, b"/x")
+        failures.record(txn, Failure(b"/x", SEEN, b"", "why", "what", 1))
+        assert [one.reason for one in failures.iter_all(txn)] == ["why"]
+        assert failures.forget(txn, b"/x") and not failures.forget(txn, b"/x")
 
 
 def test_one_writer_and_the_kernel_lets_go_of_a_killed_one(tmp_path: Path) -> None:

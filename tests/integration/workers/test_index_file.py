@@ -15,9 +15,10 @@ from imgscore.heads.kernel import KernelHead
 from imgscore.images.decode import Picture
 from imgscore.images.traits import Traits
 from imgscore.paths import head_file
-from imgscore.store import labels, records, vectors
+from imgscore.store import labels, traits, vectors
 from imgscore.store.schema import LabelEvent
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.workers import index_file as index_file_module
 from imgscore.workers.context import Context
 from imgscore.workers.index_file import index_file
@@ -45,8 +46,8 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
             vectors.append(txn, lite0_spec.ID, [(digest, row.tobytes())])
             name = "keep" if number % 2 else "trash"
             labels.append(txn, LabelEvent(number + 1, TASTE, digest, name, "import", b"/a"))
-            traits = Traits(width=4, height=3, format="JPEG", bytes_per_pixel=1.0)
-            records.record_traits(txn, digest, traits)
+            image_traits = Traits(width=4, height=3, format="JPEG", bytes_per_pixel=1.0)
+            traits.record(txn, digest, image_traits)
 
     with Store(tmp_path / "store") as store:
         store.commit(fill)

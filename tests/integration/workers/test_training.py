@@ -9,9 +9,10 @@ import pytest
 from imgscore.embedders import lite0_spec, registry
 from imgscore.heads import mlp
 from imgscore.images.traits import Traits
-from imgscore.store import labels, records, vectors
+from imgscore.store import labels, traits, vectors
 from imgscore.store.schema import LabelEvent
-from imgscore.store.store import Store, Txn
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Train
 from imgscore.workers.training import examples_of, sample, train
@@ -35,8 +36,10 @@ def context(tmp_path: Path):
             # the first two within a second, the others a year apart
             year, second = (2024, number) if number < 2 else (2010 + number, 0)
             taken = f"{year}-05-06T12:00:0{second}"
-            traits = Traits(width=4, height=3, format="JPEG", bytes_per_pixel=1.0, taken=taken)
-            records.record_traits(txn, digest, traits)
+            image_traits = Traits(
+                width=4, height=3, format="JPEG", bytes_per_pixel=1.0, taken=taken
+            )
+            traits.record(txn, digest, image_traits)
 
     with Store(tmp_path / "store") as store:
         store.commit(fill)

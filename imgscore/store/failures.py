@@ -1,0 +1,32 @@
+"""Files that have no embedding, and the reason, by path."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from imgscore.store.schema import Failure, pack, path_key
+from imgscore.store.transaction import Txn
+
+_decoder = msgspec.msgpack.Decoder(Failure)
+
+
+def record(txn: Txn, failure: Failure) -> None:
+    """Write why the file at a path has no embedding."""
+    txn.table("failures").put(path_key(failure.path), pack(failure))
+
+
+def forget(txn: Txn, path: bytes) -> bool:
+    """Delete the failure at a path; False where there was none."""
+    return txn.table("failures").delete(path_key(path))
+
+
+def find(txn: Txn, path: bytes) -> Failure | None:
+    """Return the failure at a path."""
+    value = txn.table("failures").get(path_key(path))
+    return None if value is None else _decoder.decode(value)
+
+
+def iter_all(txn: Txn) -> Iterator[Failure]:
+    """Yield every failure."""
+    for _, value in txn.table("failures").scan():
+        yield _decoder.decode(value)

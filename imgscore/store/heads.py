@@ -1,0 +1,67 @@
+"""Records of trained heads by taste and version, and which head scores a taste."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from imgscore.store.schema import HeadRecord, pack
+from imgscore.store.transaction import Txn
+
+_decoder = msgspec.msgpack.Decoder(HeadRecord)
+
+
+def record(txn: Txn, head: HeadRecord) -> None:
+    """Write a head's record; an accepted head becomes the current one of its taste."""
+    txn.table("heads").put(f"{head.taste}\0{head.version}".encode(), pack(head))
+    if head.accepted:
+        use(txn, head.taste, head.version)
+
+
+def use(txn: Txn, taste: str, version: str) -> None:
+    """Make a head the current one of its taste, now and whenever its embedder is in use again."""
+    value = txn.table("heads").get(f"{taste}\0{version}".encode())
+    txn.table("meta").put(f"head:{taste}".encode(), version.encode())
+    if value is not None:
+        embedder = _decoder.decode(value).embedder
+        txn.table("meta").put(f"head:{taste}\0{embedder}".encode(), version.encode())
+
+
+def current(txn: Txn, taste: str) -> HeadRecord | None:
+    """Return the head that scores a taste now."""
+    return _named(txn, taste, f"head:{taste}")
+
+
+def last_under(txn: Txn, taste: str, embedder: str) -> HeadRecord | None:
+    """Return the head that scored a taste when this embedder was last in use."""
+    return _named(txn, taste, f"head:{taste}\0{embedder}")
+
+
+def _named(txn: Txn, taste: str, setting: str) -> HeadRecord | None:
+    version = txn.table("meta").get(setting.encode())
+    if version is None:
+        return None
+    value = txn.table("heads").get(f"{taste}\0".encode() + version)
+    return None if value is None else _decoder.decode(value)
+
+
+def in_use(txn: Txn, taste: str) -> set[str]:
+    """Return the versions that score a taste, now or when an earlier embedder is used again."""
+    name = f"head:{taste}".encode()
+    return {
+        version.decode()
+        for key, version in txn.table("meta").scan(name)
+        if key == name or key.startswith(name + b"\0")
+    }
+
+
+def of_taste(txn: Txn, taste: str) -> list[HeadRecord]:
+    """Return every head of a taste, oldest first."""
+    prefix = f"{taste}\0".encode()
+    heads = [_decoder.decode(value) for _, value in txn.table("heads").scan(prefix)]
+    return sorted(heads, key=lambda head: head.created_ns)
+
+
+def iter_all(txn: Txn) -> Iterator[HeadRecord]:
+    """Yield every head of every taste."""
+    for _, value in txn.table("heads").scan():
+        yield _decoder.decode(value)
