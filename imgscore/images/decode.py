@@ -1,9 +1,9 @@
-"""Bytes → picture: our own preprocessing, the same for every embedder, safe on hostile files.
+"""Decode a file's bytes to pixels and traits: one preprocessing for all embedders.
 
-Only workers import this: it loads Pillow. Every failure is an ImageError with a reason and a
-remedy; an IncompleteImageError is worth another try once the file has changed. When a change here
-alters results, raise `version.DECODER_VERSION` (failures) and each embedder's
-PREPROCESSING_VERSION.
+Only workers import this, because it loads Pillow. Files are untrusted. Each failure is an
+ImageError with a reason and a remedy; after an IncompleteImageError the file is tried again once it
+has changed. When a change here alters results, raise `version.DECODER_VERSION`, so that failed
+files are tried again, and each embedder's PREPROCESSING_VERSION.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from imgscore.images.signature import HEIF, JPEG, RAW, format_of, is_cut_off
 from imgscore.images.traits import Exif, Traits
 from imgscore.images.views import layout
 
-# Naming the plugins keeps Pillow from importing all forty when it meets its first WebP; the
-# formats below are the only ones ever tried, so nothing reaches Ghostscript (EPS) or its like.
+# Imported here, so that Pillow does not import all forty plugins for its first WebP. No other
+# format is tried: Pillow would start Ghostscript for an EPS.
 _PLUGINS = (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -57,22 +57,27 @@ _PLUGINS = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
-# Memory one decoded image may take: a quarter of the machine's, at most 1 GB (268 megapixels).
 MAX_BYTES = min(1 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
-BYTES_PER_PIXEL = 4  # of Pillow's own storage for RGB and RGBA alike
+"""Memory for one decoded image: a quarter of the machine's, at most 1 GB (268 megapixels)."""
+BYTES_PER_PIXEL = 4
+"""Pillow stores RGB, too, in 4 bytes a pixel."""
 MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
-# Pillow's own guard, for the images inside images (ICO) that ours does not see.
+# Pillow's own check covers the images inside an ICO, whose sizes are known only once read.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-# One thread a worker: the decoder would take as many as there are CPUs, with memory for each.
+# The decoder's default is a thread a CPU, each with its own memory; a worker has one CPU.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-# What Pillow logs it also raises, and then we say it better.
+# Pillow raises all that it logs, and the exception is reported.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
-# Photometric interpretations of a DNG: colour filter array, and the same demosaiced.
-_SENSOR = frozenset({32803, 34892})
-# Working pixels for each pixel a view needs, along each side.
 OVERSAMPLING = 1.4
+"""Working pixels for each pixel of a view, along each side: the final resize then loses nothing
+visible."""
 
-TURNS = {
+# TIFF tags that tell a camera raw file from a plain TIFF.
+_SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
+_REDUCED_IMAGE = 1  # a value of _SUBFILE_TYPE: the first page is a thumbnail
+_SENSOR_DATA = frozenset({32803, 34892})  # values of _PHOTOMETRIC: colour filter array, linear raw
+
+TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -81,34 +86,43 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = frozenset({5, 6, 7, 8})
-RAW_FLIPS = {3: 3, 5: 8, 6: 6}  # LibRaw's numbers as EXIF's
+"""How to turn an image upright, by its EXIF orientation; 1 is upright."""
+SWAPPED_SIDES = frozenset({5, 6, 7, 8})
+"""EXIF orientations whose width is the upright image's height."""
+RAW_ORIENTATIONS = {3: 3, 5: 8, 6: 6}
+"""EXIF's orientation for LibRaw's `flip`."""
 ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 
-REMEDY_BROKEN = "open it in an image viewer; if that fails too, the file is damaged"
+REMEDY_BROKEN = "open it in an image viewer; if that fails, too, the file is damaged"
 REMEDY_INCOMPLETE = "wait until it is fully written or downloaded, or fetch it again"
-REMEDY_NOT_IMAGE = "remove it, or give it the extension of what it is"
+REMEDY_NOT_IMAGE = "remove it, or give it the extension of its real type"
 
 
 class IncompleteImageError(ImageError):
-    """The file's end is missing: it may still be being written. Try again when it has changed."""
+    """The file's end is missing; it may still be being written. Try it again when it changes."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as embedders take it: upright, opaque, 8-bit sRGB-like, reduced to working size."""
+    """A decoded image: upright, opaque, 8-bit RGB, reduced to the working size.
 
-    pixels: NDArray[np.uint8]  # [h, w, 3]
+    pixels: uint8 [h, w, 3]. traits: those of the full-size image.
+    """
+
+    pixels: NDArray[np.uint8]
     traits: Traits
 
 
 def decode(data: bytes) -> Picture:
-    """A file's bytes as a picture: the first frame, whole, upright, opaque.
+    """Decode a file's bytes: its first frame, uncropped, upright and opaque.
 
-    The pixels are a whole fraction of the original, OVERSAMPLING times what `views` needs or more.
-    Colour profiles are not applied: a Display P3 photograph taken for sRGB moves its embedding by
-    less than saving it as a JPEG of quality 75 does, and is one more foreign file to parse.
-    Raises IncompleteImageError where the end is missing, ImageError for all else that is wrong.
+    The pixels are the original reduced by a whole factor; each side has at least OVERSAMPLING times
+    the pixels that `views` needs, if the original has them. Colour profiles are not applied: they
+    are one more untrusted file to parse, and reading a Display P3 photograph as sRGB changes its
+    embedding less than saving it as a JPEG of quality 75.
+
+    Raises IncompleteImageError if the end of the file is missing, NeedsMemoryError if decoding
+    needs more memory than this process may use, and ImageError for any other problem.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -117,7 +131,7 @@ def decode(data: bytes) -> Picture:
             return _decode(data)
         except ImageError:
             raise
-        # Decoders fed with damage raise nearly every class there is, KeyError included.
+        # On damaged input decoders raise almost any class, KeyError included.
         except Exception as error:
             raise _failure(data, error) from error
 
@@ -134,10 +148,11 @@ def _decode(data: bytes) -> Picture:
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    """The image with its header read, its pixels not yet."""
+    """Open an image: its header is read, its pixels are not."""
     stream = io.BytesIO(data)
     if name == JPEG:
-        # Not Image.open, whose bomb check knows nothing of draft(); and no MPO, so no frames.
+        # Image.open would check for a bomb before draft() reduces the size, and would open the
+        # further frames of an MPO.
         return JpegImagePlugin.JpegImageFile(stream)
     if name == HEIF:
         try:
@@ -151,9 +166,9 @@ def _open(data: bytes, name: str) -> Image.Image:
 
 
 def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> Picture:
-    """Loads, reduces, turns upright and describes an opened image of a file of `size` bytes.
+    """Load, reduce and turn upright an opened image, and compute its traits.
 
-    `orientation` is EXIF's, for images that carry none.
+    `size` is the file's in bytes. `orientation` is used where the image has no EXIF orientation.
     """
     full_width, full_height = image.size
     image.draft(None, _working_size(full_width, full_height))
@@ -165,19 +180,19 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
             f"too large: {full_width} × {full_height} pixels need {needed >> 20} MB to decode",
             REMEDY_TOO_LARGE,
         )
-    beside = image.width * image.height * memory.OF_DECODERS.get(name, 0)
-    memory.check(needed + beside, f"{full_width} × {full_height} pixels")
+    needed += image.width * image.height * memory.DECODER_BYTES_PER_PIXEL.get(name, 0)
+    memory.check(needed, f"{full_width} × {full_height} pixels")
     image.load()
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
-        # Loading turns a TIFF upright by itself, and an ICO may hold another size than it says.
+        # Loading turns a TIFF upright, and an ICO may hold another size than its header says.
         full_width, full_height = image.size
     exif = _exif(image)
-    pixels, see_through = working_pixels(image, _working_size(full_width, full_height))
-    if exif.orientation in TURNS:
+    pixels, transparent = working_pixels(image, _working_size(full_width, full_height))
+    if exif.orientation in TRANSPOSES:
         orientation = exif.orientation
-    if orientation in TURNS:
-        pixels = np.asarray(Image.fromarray(pixels).transpose(TURNS[orientation]))
-    if orientation in SIDEWAYS:
+    if orientation in TRANSPOSES:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(TRANSPOSES[orientation]))
+    if orientation in SWAPPED_SIDES:
         full_width, full_height = full_height, full_width
     luma = pixels[::2, ::2].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
     return Picture(
@@ -191,7 +206,7 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
             software=exif.software,
             taken=exif.taken,
             located=exif.located,
-            alpha=see_through,
+            alpha=transparent,
             animated=_is_animated(image, name),
             brightness=float(luma.mean()),
             contrast=float(luma.std()),
@@ -202,24 +217,27 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
 
 
 def _colourfulness(pixels: NDArray[np.uint8]) -> float:
-    """The mean distance between the strongest and the weakest channel, from 0 to 1.
+    """Mean difference between a pixel's largest and smallest channel, from 0 to 1.
 
-    Channel by channel: numpy takes sixteen times as long over an axis of three.
+    Works channel by channel: a numpy reduction over an axis of three takes 16 times as long.
     """
     red, green, blue = (pixels[..., channel] for channel in range(3))
-    strongest = np.maximum(np.maximum(red, green), blue)
-    weakest = np.minimum(np.minimum(red, green), blue)
-    return float((strongest - weakest).mean()) / 255
+    largest = np.maximum(np.maximum(red, green), blue)
+    smallest = np.minimum(np.minimum(red, green), blue)
+    return float((largest - smallest).mean()) / 255
 
 
 def _working_size(full_width: int, full_height: int) -> tuple[int, int]:
-    """Width and height in pixels below which an image of this full size is not reduced."""
+    """Width and height in pixels that an image of this full size needs at least."""
     width, height = layout(full_width, full_height).canvas
     return int(width * OVERSAMPLING), int(height * OVERSAMPLING)
 
 
 def _coefficient_bytes(image: Image.Image, pixels: int) -> int:
-    """What libjpeg holds of a progressive JPEG, whatever draft() asks: 2 bytes a coefficient."""
+    """Bytes that libjpeg allocates for the coefficients of a progressive JPEG; 0 for other images.
+
+    It stores 2 bytes for each coefficient of the full-size image, even after draft().
+    """
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.info.get("progressive"):
         return 0
     samples = [layer[1] * layer[2] for layer in image.layer]
@@ -227,7 +245,7 @@ def _coefficient_bytes(image: Image.Image, pixels: int) -> int:
 
 
 def _exif(image: Image.Image) -> Exif:
-    """EXIF facts; a broken block is as none, since the pixels do not depend on it."""
+    """EXIF fields of an image. A broken block counts as none: the pixels do not depend on it."""
     try:
         tags = image.getexif()
         camera = facts.camera_name(
@@ -237,16 +255,16 @@ def _exif(image: Image.Image) -> Exif:
         return Exif(
             camera=camera,
             software=facts.clean(tags.get(facts.SOFTWARE)),
-            taken=facts.iso_time(facts.clean(tags.get_ifd(facts.EXIF_FOLDER).get(facts.TAKEN))),
-            located=facts.GPS_FOLDER in tags,
+            taken=facts.iso_time(facts.clean(tags.get_ifd(facts.EXIF_IFD).get(facts.TAKEN))),
+            located=facts.GPS_IFD in tags,
             orientation=orientation if isinstance(orientation, int) else 1,
         )
-    except Exception:  # noqa: BLE001 - foreign bytes in a parser that raises anything
+    except Exception:  # noqa: BLE001 - the parser raises any class on untrusted bytes
         return Exif()
 
 
 def _is_animated(image: Image.Image, name: str) -> bool:
-    """Whether more frames follow. Never their number: counting walks a hostile file to its end."""
+    """Whether the image has a second frame. Frames are not counted: that reads the whole file."""
     if name not in ANIMATED_FORMATS:
         return False
     try:
@@ -256,17 +274,24 @@ def _is_animated(image: Image.Image, name: str) -> bool:
 
 
 def _is_raw(data: bytes) -> bool:
-    """Whether a TIFF is a camera raw file: DNG's own tag, or a first page that is a thumbnail or
-    holds what the sensor saw, which Pillow does not open."""
+    """Whether a TIFF is a camera raw file.
+
+    It is if it has DNG's own tag, or if its first page holds sensor data (which Pillow does not
+    open) or is the thumbnail of another one.
+    """
     tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
     stream = io.BytesIO(data)
     stream.seek(tags.next)
     tags.load(stream)
-    return 50706 in tags or tags.get(262) in _SENSOR or (330 in tags and tags.get(254) == 1)
+    return (
+        _DNG_VERSION in tags
+        or tags.get(_PHOTOMETRIC) in _SENSOR_DATA
+        or (_SUB_IFDS in tags and tags.get(_SUBFILE_TYPE) == _REDUCED_IMAGE)
+    )
 
 
 def _decode_raw(data: bytes) -> Picture:
-    """A camera raw file by its embedded preview, which is what viewers show; developed if none."""
+    """Decode a camera raw file's embedded preview, as viewers do; without one, develop the file."""
     try:
         import rawpy
     except ImportError:
@@ -279,9 +304,9 @@ def _decode_raw(data: bytes) -> Picture:
         except rawpy.LibRawError:
             preview = None
         if preview is not None and preview.format == rawpy.ThumbFormat.JPEG:
-            # Most previews carry no orientation of their own, and lie as the sensor did.
-            turn = RAW_FLIPS.get(raw.sizes.flip, 1)
-            return _picture(_open(preview.data, JPEG), RAW, len(data), turn)
+            # Most previews have no orientation of their own; the raw file's applies to them.
+            orientation = RAW_ORIENTATIONS.get(raw.sizes.flip, 1)
+            return _picture(_open(preview.data, JPEG), RAW, len(data), orientation)
         try:
             developed = raw.postprocess(half_size=True, use_camera_wb=True)
         except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawMemPoolOverflowError) as error:
@@ -290,16 +315,17 @@ def _decode_raw(data: bytes) -> Picture:
 
 
 def _failure(data: bytes, error: Exception) -> ImageError:
-    """What a decoder's exception means for the user."""
-    said = error.args[0] if error.args else ""
-    reason = facts.clean(said.decode(errors="replace") if isinstance(said, bytes) else str(said))
+    """The ImageError for a decoder's exception."""
+    text = error.args[0] if error.args else ""
+    reason = facts.clean(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
     if not reason or isinstance(error, UnidentifiedImageError):
-        reason = "its header makes no sense"
+        reason = "its header is invalid"
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         limit = MAX_PIXELS // 1_000_000
         return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)
-    # Decoders that run out of memory have many words for it, so here the verdict is another's.
-    if isinstance(error, MemoryError) or (memory.is_modest() and not is_cut_off(data)):
+    # Decoders report a lack of memory by many exceptions. A low-memory worker therefore takes each
+    # failure for one, and another worker, without that limit, decides.
+    if isinstance(error, MemoryError) or (memory.is_low_memory() and not is_cut_off(data)):
         return NeedsMemoryError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
     if is_cut_off(data) or "truncated" in reason.lower():
         return IncompleteImageError(f"incomplete: {reason}", REMEDY_INCOMPLETE)

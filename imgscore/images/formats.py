@@ -1,10 +1,10 @@
-"""Which file names are taken for images. Names only: what a file really is, `signature.py` says.
+"""File names that count as images. A file's content is identified by `signature.py`.
 
-The idle daemon uses this, so nothing heavy is imported.
+The idle daemon imports this: nothing heavy may be imported here.
 """
 
-# Camera raw and HEIC are listed whether or not their extra is installed: without it the user is
-# told what to install, which is better than a file silently left out.
+# HEIC and camera raw are listed without their extra installed, too: the file is then reported as
+# failed with the extra to install as the remedy, instead of being skipped silently.
 HEIF_SUFFIXES = frozenset({b".heic", b".heif", b".hif"})
 RAW_SUFFIXES = frozenset(
     {b".arw", b".cr2", b".cr3", b".dng", b".nef", b".nrw", b".orf", b".pef", b".raf", b".rw2"}
@@ -19,10 +19,10 @@ IMAGE_SUFFIXES = PLAIN_SUFFIXES | HEIF_SUFFIXES | RAW_SUFFIXES
 
 
 def is_image_name(name: bytes) -> bool:
-    """Whether a file's name (no folder; any bytes) is that of a finished, visible image.
+    """Whether a file's name (any bytes, no folder) is that of a finished, visible image.
 
-    Dotfiles are not; nor are unfinished downloads (`.part`, `.crdownload`, `.download`, `.tmp`),
-    because those suffixes come last and are no image's.
+    Dotfiles are not. Unfinished downloads (`.part`, `.crdownload`, `.download`, `.tmp`) are not
+    either: their suffix comes last and is not an image's.
     """
     dot = name.rfind(b".")
     return dot > 0 and name[dot:].lower() in IMAGE_SUFFIXES and not name.startswith(b".")

@@ -1,4 +1,8 @@
-"""How much memory images may take: the kernel's limit for this process, and what one needs."""
+"""Memory limits of a process that decodes images, set with the kernel's RLIMIT_DATA.
+
+The hard limit is what this process may ever use. A soft limit below it marks a low-memory worker:
+an image that needs more raises NeedsMemoryError there, and a worker without that limit retries it.
+"""
 
 import os
 import resource
@@ -8,65 +12,71 @@ from contextlib import contextmanager
 from imgscore.errors import ImageError
 from imgscore.images.signature import HEIF
 
-# What decoders hold beside Pillow's own pixels, in bytes a pixel, as measured (bench/RESULTS.md).
-OF_DECODERS = {"WEBP": 12, "AVIF": 6, "JPEG2000": 16, HEIF: 6}
-# What follows the decoder: bands, views, the network.
-SPARE_BYTES = 64 << 20
-# Fits in any case: most images, which need not be asked about.
-LITTLE_BYTES = 64 << 20
+DECODER_BYTES_PER_PIXEL = {"WEBP": 12, "AVIF": 6, "JPEG2000": 16, HEIF: 6}
+"""Bytes a pixel that a decoder allocates beside Pillow's own pixels; measured (bench/RESULTS.md).
+Formats that are missing here allocate next to nothing."""
+RESERVED_BYTES = 64 << 20
+"""Memory kept free for the steps after decoding: bands, views and the network."""
+UNCHECKED_BYTES = 64 << 20
+"""Images up to this size fit in any case. Most are smaller, and skip the read of /proc."""
 
 REMEDY_TOO_LARGE = "scale it down, or save it as a baseline JPEG"
 
 
 class NeedsMemoryError(ImageError):
-    """The image needs more memory than this process may take; another may take more."""
+    """The image needs more memory than this process may use; another worker may have it."""
 
 
-def cap(most: int) -> None:
-    """This process never takes more than `most` bytes, nor than who started it lets it."""
+def set_hard_limit(limit: int) -> None:
+    """Limit this process to `limit` bytes for good, or to its present hard limit if that is lower.
+
+    Only root may raise a hard limit.
+    """
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def allow(more: int) -> None:
-    """From here on this process may take `more` bytes beyond what it has; 0 = up to its hard limit.
+def set_headroom(headroom: int) -> None:
+    """Set the soft limit to the present use plus `headroom` bytes; 0 sets it to the hard limit.
 
-    Where there is no hard limit, nothing is limited.
+    Does nothing where there is no hard limit.
     """
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     if hard != resource.RLIM_INFINITY:
-        resource.setrlimit(
-            resource.RLIMIT_DATA, (min(hard, _taken() + more) if more else hard, hard)
-        )
+        soft = min(hard, _used_bytes() + headroom) if headroom else hard
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 @contextmanager
-def apart(more: int) -> Iterator[None]:
-    """What is loaded inside does not count towards the `more` bytes that are allowed after it."""
-    allow(0)
+def uncounted(headroom: int) -> Iterator[None]:
+    """Lift the soft limit inside, then set it again to `headroom` bytes above the new use.
+
+    For loading a model: its size does not count towards the headroom.
+    """
+    set_headroom(0)
     yield
-    allow(more)
+    set_headroom(headroom)
 
 
-def is_modest() -> bool:
-    """Whether another process may take more."""
+def is_low_memory() -> bool:
+    """Whether this process has a soft limit below its hard one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     return soft != hard
 
 
 def check(needed: int, what: str) -> None:
-    """Raise HeavyImageError where `needed` bytes are too many now; `what` needs them."""
+    """Raise NeedsMemoryError if `needed` bytes exceed the soft limit. `what` names their use."""
     limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
-    if needed <= LITTLE_BYTES or limit == resource.RLIM_INFINITY:
+    if needed <= UNCHECKED_BYTES or limit == resource.RLIM_INFINITY:
         return
-    if needed + SPARE_BYTES > limit - _taken():
+    if needed + RESERVED_BYTES > limit - _used_bytes():
         raise NeedsMemoryError(
             f"too large: {what} need {needed >> 20} MB to decode", REMEDY_TOO_LARGE
         )
 
 
-def _taken() -> int:
-    """What RLIMIT_DATA counts of this process, in bytes."""
+def _used_bytes() -> int:
+    """Bytes of this process that RLIMIT_DATA counts."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")

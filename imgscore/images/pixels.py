@@ -1,4 +1,4 @@
-"""Any Pillow mode → 8-bit RGB of a working size, in bands: memory stays near the decoder's own."""
+"""Convert any Pillow mode to 8-bit RGB of a working size, band by band to save memory."""
 
 from __future__ import annotations
 
@@ -6,51 +6,57 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# What transparent pixels stand on: paper, unless what is visible is as light as paper itself.
+# Backgrounds for transparent pixels: white, or grey where the visible pixels are nearly white.
 WHITE, GREY = (255, 255, 255), (128, 128, 128)
-LIGHT = 0.9  # mean luma, 0…1, of what is visible
-SAMPLE = (64, 64)  # pixels looked at to know it
+LIGHT_LUMA = 0.9
+"""Mean luma (0…1) of the visible pixels above which they would vanish on white."""
+LUMA_SAMPLE_SIZE = (64, 64)
+"""Width and height in pixels of the sample from which that mean is computed."""
 BAND_PIXELS = 1 << 20
+"""Pixels converted at once: 4 MB as RGBA, little beside the decoded image."""
 WIDE_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
+"""Pillow modes with more than 8 bits a channel."""
 
 
 def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray[np.uint8], bool]:
-    """A loaded image → RGB pixels [h, w, 3] at least `target` (width, height) where it can, and
-    whether any pixel is not opaque.
+    """Reduce a loaded image to RGB pixels uint8 [h, w, 3], and say whether a pixel is not opaque.
 
-    Whole-number box reduction only: the exact resize is left to who needs a size. Transparency is
-    laid on one background before anything is averaged, so that hidden colours never show.
+    The result is at least `target` (width, height), unless the image is smaller. It is reduced by
+    whole factors with a box filter; callers resize to the exact size that they need. Transparent
+    pixels are laid on one background before averaging, so that their hidden colours do not show.
     """
-    across = max(1, image.width // target[0])
-    down = max(1, image.height // target[1])
-    rows = max(1, BAND_PIXELS // image.width // down) * down
+    factor_x = max(1, image.width // target[0])
+    factor_y = max(1, image.height // target[1])
+    rows = max(1, BAND_PIXELS // image.width // factor_y) * factor_y
     wide = image.mode in WIDE_MODES
-    scale = _wide_range(image) if wide else (0.0, 1.0)
-    ground = _background(image) if image.has_transparency_data and not wide else WHITE
-    result = Image.new("RGB", (-(-image.width // across), -(-image.height // down)))
-    see_through = False
+    value_range = _value_range(image) if wide else (0.0, 1.0)
+    background = _background(image) if image.has_transparency_data and not wide else WHITE
+    result = Image.new("RGB", (-(-image.width // factor_x), -(-image.height // factor_y)))
+    transparent = False
     for top in range(0, image.height, rows):
         band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        band, opaque = _rgb(band, scale, ground)
-        see_through = see_through or not opaque
-        result.paste(band.reduce((across, down)), (0, top // down))
-    return np.asarray(result), see_through
+        band, opaque = _rgb(band, value_range, background)
+        transparent = transparent or not opaque
+        result.paste(band.reduce((factor_x, factor_y)), (0, top // factor_y))
+    return np.asarray(result), transparent
 
 
 def _background(image: Image.Image) -> tuple[int, int, int]:
     """WHITE or GREY, for an image with transparency."""
-    sample = np.asarray(image.resize(SAMPLE, Image.Resampling.NEAREST).convert("RGBA"), np.float32)
-    seen = sample[..., 3]
+    sample = np.asarray(
+        image.resize(LUMA_SAMPLE_SIZE, Image.Resampling.NEAREST).convert("RGBA"), np.float32
+    )
+    alpha = sample[..., 3]
     luma = sample[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32) / 255
-    return GREY if float((luma * seen).sum()) > LIGHT * float(seen.sum()) else WHITE
+    return GREY if float((luma * alpha).sum()) > LIGHT_LUMA * float(alpha.sum()) else WHITE
 
 
 def _rgb(
-    band: Image.Image, scale: tuple[float, float], ground: tuple[int, int, int]
+    band: Image.Image, value_range: tuple[float, float], background: tuple[int, int, int]
 ) -> tuple[Image.Image, bool]:
-    """One band as RGB, and whether all of it is opaque."""
+    """One band as RGB, and whether all its pixels are opaque."""
     if band.mode in WIDE_MODES:
-        low, high = scale
+        low, high = value_range
         values = np.nan_to_num(np.asarray(band, dtype=np.float64))
         values = np.clip((values - low) * (255.0 / (high - low)), 0, 255)
         return Image.fromarray(values.astype(np.uint8)).convert("RGB"), True
@@ -58,16 +64,16 @@ def _rgb(
         return band.convert("RGB"), True
     band = band.convert("RGBA")
     alpha = band.getchannel("A")
-    result = Image.new("RGB", band.size, ground)
+    result = Image.new("RGB", band.size, background)
     result.paste(band, mask=alpha)
     return result, alpha.getextrema() == (255, 255)
 
 
-def _wide_range(image: Image.Image) -> tuple[float, float]:
-    """The values shown as black and white. Pillow's own conversion clips at 255: nearly all white.
+def _value_range(image: Image.Image) -> tuple[float, float]:
+    """The values that become black and white. Pillow's own conversion clips at 255.
 
-    16-bit integers have a full scale; wider ones and floats have none, so what they hold decides:
-    within 0…1 or 0…65535 that range, else their own extremes.
+    16-bit modes have a fixed range. Wider integers and floats have none: if their values lie
+    within 0…1 (floats) or 0…65535, that is the range, else their minimum and maximum.
     """
     if image.mode.startswith("I;16"):
         return 0.0, 65535.0

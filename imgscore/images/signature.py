@@ -1,6 +1,6 @@
-"""What a file is and whether its end is missing, from its bytes alone; no decoder is involved.
+"""Identify a file's format, and whether its end is missing, from its bytes and without a decoder.
 
-Names and extensions are never asked: only content decides.
+File names and extensions play no part.
 """
 
 from collections.abc import Iterator
@@ -36,12 +36,12 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 _RAW_BRANDS = frozenset({b"crx "})
-# Cameras and editors append small trailers after a JPEG's end marker: sought this far back.
 _JPEG_TRAILER = 4096
+"""Last bytes that are searched for a JPEG's end marker: cameras and editors append trailers."""
 
 
 def format_of(data: bytes) -> str:
-    """The format's name as Pillow spells it, or HEIF or RAW; '' when the bytes are no image."""
+    """The format's name as Pillow spells it, or HEIF or RAW; '' for bytes that are no image."""
     if data[4:8] == b"ftyp":
         return _format_of_boxes(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -54,9 +54,10 @@ def format_of(data: bytes) -> str:
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Whether the file's own structure says that its end has not been written yet.
+    """Whether the file's structure shows that its end is missing.
 
-    Only for files that did not decode: a whole JPEG may carry a long trailer, and be taken for one.
+    Call it only for a file that failed to decode: a complete JPEG with a long trailer looks cut
+    off, too.
     """
     match format_of(data):
         case "JPEG":
@@ -74,18 +75,18 @@ def is_cut_off(data: bytes) -> bool:
 
 
 def _format_of_boxes(data: bytes) -> str:
-    """AVIF, HEIF or a Canon raw file, by the brands its first box declares."""
+    """AVIF, HEIF or RAW (Canon), by the brands that an ISO media file's first box declares."""
     size = int.from_bytes(data[:4], "big")
     declared = data[8 : min(size, 256)]
     brands = {declared[start : start + 4] for start in range(0, len(declared), 4)}
-    for known, name in ((_AVIF_BRANDS, "AVIF"), (_HEIF_BRANDS, HEIF), (_RAW_BRANDS, RAW)):
-        if brands & known:
+    for format_brands, name in ((_AVIF_BRANDS, "AVIF"), (_HEIF_BRANDS, HEIF), (_RAW_BRANDS, RAW)):
+        if brands & format_brands:
             return name
     return ""
 
 
 def _boxes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Start and declared end of every top-level box of an ISO media file."""
+    """Start and declared end (byte offsets) of each top-level box of an ISO media file."""
     start = 0
     while start < len(data):
         size = int.from_bytes(data[start : start + 4], "big")
@@ -97,14 +98,14 @@ def _boxes(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _png_is_cut_off(data: bytes) -> bool:
-    """Walks the chunks; the end is missing when no IEND comes before the bytes run out."""
+    """Whether the chunks of a PNG end before an IEND chunk."""
     start = 8
     while start + 8 <= len(data):
         size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
         if kind == b"IEND":
             return False
         if not kind.isalpha():
-            # A download into a preallocated file leaves zeros; anything else here is damage.
+            # A download into a preallocated file leaves zeros; other bytes are damage.
             return not data[start:].strip(b"\0")
         start += size + 12
     return True

@@ -1,4 +1,4 @@
-"""Cheap facts about an image beside its embedding: shape, file, camera, light and colour."""
+"""Cheap facts about an image beside its embedding: size, file, camera, light and colour."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from typing import NamedTuple
 
 import msgspec
 
+# EXIF tag numbers.
 MAKE, MODEL, SOFTWARE = 0x010F, 0x0110, 0x0131
-ORIENTATION, EXIF_FOLDER, GPS_FOLDER, TAKEN = 0x0112, 0x8769, 0x8825, 0x9003
-TEXT_LIMIT = 100  # characters kept of a text somebody else wrote
+ORIENTATION, EXIF_IFD, GPS_IFD, TAKEN = 0x0112, 0x8769, 0x8825, 0x9003
+MAX_TEXT = 100
+"""Characters kept of an EXIF text: files may hold megabytes of it."""
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts of one image. Sizes are as seen, after EXIF rotation."""
+    """Facts about one image. Width and height are those after EXIF rotation."""
 
     width: int
     height: int
-    format: str  # as Pillow names it: JPEG, PNG, …; HEIF and RAW for those
-    bytes_per_pixel: float  # of the file
+    format: str  # as Pillow names it: JPEG, PNG, …; or HEIF or RAW
+    bytes_per_pixel: float  # size of the file / (width × height)
     camera: str = ""  # EXIF make and model
-    software: str = ""  # EXIF software: screenshot tools and editors say their name here
+    software: str = ""  # EXIF software: written by screenshot tools and editors
     taken: str = ""  # EXIF DateTimeOriginal as ISO text
-    located: bool = False  # carries a GPS position; the position itself is not kept
-    alpha: bool = False  # some pixel is not opaque
+    located: bool = False  # whether EXIF has a GPS position; the position itself is not kept
+    alpha: bool = False  # whether a pixel is not opaque
     animated: bool = False
     brightness: float = 0.0  # mean luma, 0…1
     contrast: float = 0.0  # standard deviation of luma, 0…0.5
-    colourfulness: float = 0.0  # mean distance between the largest and smallest channel, 0…1
+    colourfulness: float = 0.0  # mean difference of a pixel's largest and smallest channel, 0…1
     sharpness: float = 0.0  # mean luma step between neighbouring pixels of the working size, 0…1
 
 
 class Exif(NamedTuple):
-    """What we take from EXIF, cleaned."""
+    """The EXIF fields that are used, cleaned."""
 
     camera: str = ""
     software: str = ""
@@ -42,10 +44,10 @@ class Exif(NamedTuple):
 
 
 def clean(value: object) -> str:
-    """A foreign text without padding and control characters; '' for what is no text."""
+    """An EXIF text without padding and control characters; '' for a value that is no text."""
     if not isinstance(value, str):
         return ""
-    return "".join(letter for letter in value if letter.isprintable()).strip()[:TEXT_LIMIT]
+    return "".join(letter for letter in value if letter.isprintable()).strip()[:MAX_TEXT]
 
 
 def camera_name(make: str, model: str) -> str:
@@ -54,7 +56,7 @@ def camera_name(make: str, model: str) -> str:
 
 
 def iso_time(value: str) -> str:
-    """EXIF's `2024:05:06 12:34:56` as `2024-05-06T12:34:56`; '' for anything else."""
+    """EXIF's `2024:05:06 12:34:56` as `2024-05-06T12:34:56`; '' for any other text."""
     date, _, time = value.partition(" ")
     try:
         return datetime.fromisoformat(f"{date.replace(':', '-')}T{time}").isoformat()

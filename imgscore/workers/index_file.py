@@ -128,7 +128,7 @@ def _embedder(context: Context) -> Embedder:
     key = (context.model, context.device)
     if key not in _embedders:
         try:
-            with memory.apart(context.low_memory):
+            with memory.uncounted(context.low_memory):
                 embedder = registry.load(
                     context.model, context.device, lambda note: context.notes.update(device=note)
                 )
@@ -159,7 +159,7 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
         return None
     if context.model not in _name_encoders:
         try:
-            with memory.apart(context.low_memory):
+            with memory.uncounted(context.low_memory):
                 encoder = uform_encoder(registry.uform_folder(context.model))
         except ImgscoreError as error:
             raise ModelError(error.message, error.remedy) from error

@@ -142,7 +142,7 @@ def main() -> None:
     os.dup2(2, 1)
     sys.stdout = os.fdopen(answers, "w")
     if int(most):
-        memory.cap(int(most))
+        memory.set_hard_limit(int(most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _confine(Path(store), Path(heads), decodes=bool(int(most)))
     try:
@@ -158,7 +158,7 @@ def main() -> None:
     except ImgscoreError as error:
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we
-        memory.allow(context.low_memory)
+        memory.set_headroom(context.low_memory)
         serve(context, int(file_seconds), looks=bool(int(most)))
     os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts
 

@@ -1,4 +1,4 @@
-"""Every kind of sound image becomes upright, opaque 8-bit RGB, with its traits."""
+"""decode(): an intact image of any kind becomes upright, opaque 8-bit RGB, with its traits."""
 
 import io
 import os
@@ -40,8 +40,10 @@ def corners(picture: Picture) -> list[list[int]]:
     return [pixels[y, x].tolist() for y in (2, -3) for x in (2, -3)]
 
 
-def close(got: list[int] | NDArray[np.uint8], want: tuple[int, ...], by: int = 12) -> bool:
-    return bool(np.abs(np.asarray(got, int) - np.asarray(want, int)).max() <= by)
+def close(
+    actual: list[int] | NDArray[np.uint8], expected: tuple[int, ...], tolerance: int = 12
+) -> bool:
+    return bool(np.abs(np.asarray(actual, int) - np.asarray(expected, int)).max() <= tolerance)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def close(got: list[int] | NDArray[np.uint8], want: tuple[int, ...], by: int = 1
         ("QOI", {}),
     ],
 )
-def test_formats(kind: str, options: dict[str, Any]) -> None:
+def test_decode_each_format_gives_pixels_and_traits(kind: str, options: dict[str, Any]) -> None:
     data = save(two_halves(), kind, **options)
     picture = decode(data)
     assert picture.pixels.dtype == np.uint8 and picture.pixels.shape == (60, 80, 3)
@@ -74,34 +76,34 @@ def test_formats(kind: str, options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "CMYK", "YCbCr", "RGB", "RGBA"])
-def test_modes(mode: str) -> None:
-    """A white image is white in every mode; TIFF carries them all."""
+def test_decode_white_image_in_each_mode_is_white(mode: str) -> None:
+    """TIFF can store each of these modes."""
     image = Image.new("L" if mode == "LA" else "RGB", (40, 40), "white").convert(mode)
     pixels = decode(save(image, "TIFF")).pixels
     assert pixels.shape == (40, 40, 3) and pixels.min() >= 250
 
 
-def test_cmyk_jpeg() -> None:
+def test_decode_cmyk_jpeg_keeps_colours() -> None:
     picture = decode(save(two_halves().convert("CMYK"), "JPEG", quality=95))
     assert close(corners(picture)[0], RED, 25) and close(corners(picture)[3], GREEN, 25)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_keep_their_range(kind: str) -> None:
-    """Pillow's own conversion clips: nearly all of such an image comes out white."""
+def test_decode_16_bits_uses_the_full_range(kind: str) -> None:
+    """Pillow's own conversion clips at 255, which makes nearly all of such an image white."""
     ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (32, 1))
     pixels = decode(save(Image.fromarray(ramp), kind)).pixels[..., 0]
     assert np.abs(pixels[0].astype(int) - np.arange(256)).max() <= 1
 
 
-def test_sixteen_bits_are_opaque() -> None:
+def test_decode_16_bits_with_transparent_value_is_opaque() -> None:
     ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (32, 1))
     picture = decode(save(Image.fromarray(ramp), "PNG", transparency=65535))
     assert picture.pixels[0, :, 0].tolist() == list(range(256)) and not picture.traits.alpha
 
 
 @pytest.mark.parametrize(
-    ("values", "want"),
+    ("values", "expected"),
     [
         (np.linspace(0, 1, 256, dtype=np.float32), np.arange(256)),
         (np.linspace(-5, 20, 256, dtype=np.float32), np.arange(256)),
@@ -110,46 +112,50 @@ def test_sixteen_bits_are_opaque() -> None:
         (np.full(256, 7, np.int32), np.zeros(256, int)),
     ],
 )
-def test_floats_and_wide_integers_are_scaled(values: NDArray[Any], want: NDArray[Any]) -> None:
+def test_decode_floats_and_wide_integers_are_scaled(
+    values: NDArray[Any], expected: NDArray[Any]
+) -> None:
     pixels = decode(save(Image.fromarray(np.tile(values, (32, 1))), "TIFF")).pixels[..., 0]
-    assert np.abs(pixels[0].astype(int) - want).max() <= 1
+    assert np.abs(pixels[0].astype(int) - expected).max() <= 1
 
 
-def test_a_float_image_with_gaps_decodes() -> None:
+def test_decode_float_image_with_nan_and_infinity_succeeds() -> None:
     values = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (16, 1))
     values[3, 3] = np.nan
     values[4, 4] = np.inf
     assert decode(save(Image.fromarray(values), "TIFF")).pixels.shape == (16, 64, 3)
 
 
-def test_hidden_colour_of_transparent_pixels_never_shows() -> None:
+def test_decode_transparent_pixels_hide_their_colour() -> None:
     image = Image.new("RGBA", (2000, 1500), (0, 0, 255, 0))
     image.paste((255, 255, 0, 255), (0, 0, 1000, 1500))
     picture = decode(save(image, "PNG"))
     assert picture.traits.alpha
     assert picture.pixels[:, -1].tolist() == [list(WHITE)] * picture.pixels.shape[0]
-    # Even where the two meet and are averaged, none of the hidden blue darkens what stands there.
+    # Pixels on the border, which average both halves, contain none of the hidden blue.
     assert picture.pixels[..., 0].min() == 255
 
 
-@pytest.mark.parametrize(("ink", "ground"), [(0, WHITE), (128, WHITE), (200, WHITE), (255, GREY)])
+@pytest.mark.parametrize(("ink", "background"), [(0, WHITE), (128, WHITE), (200, WHITE), (255, GREY)])
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_what_is_drawn_is_seen(mode: str, ink: int, ground: tuple[int, int, int]) -> None:
-    """On white, as on paper; what is white itself stands on grey."""
+def test_decode_drawing_with_transparency_contrasts_with_background(
+    mode: str, ink: int, background: tuple[int, int, int]
+) -> None:
+    """The background is white, or grey for a white drawing."""
     drawing = Image.new("RGBA", (640, 480), (*[255 - ink] * 3, 0))
     drawing.paste((ink, ink, ink, 255), (0, 230, 640, 250))
     pixels = decode(save(drawing.convert(mode), "PNG")).pixels
-    assert pixels[0, 0].tolist() == list(ground)
+    assert pixels[0, 0].tolist() == list(background)
     assert pixels[pixels.shape[0] // 2, 0].tolist() == [ink] * 3
 
 
-def test_a_wholly_transparent_image_is_white() -> None:
+def test_decode_fully_transparent_image_is_white() -> None:
     assert (decode(save(Image.new("RGBA", (40, 40), (9, 9, 9, 0)), "PNG")).pixels == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-def test_one_transparent_colour(mode: str) -> None:
-    """The transparency of palette, grey and RGB images stands outside the pixels."""
+def test_decode_transparent_colour_without_alpha_channel_is_transparent(mode: str) -> None:
+    """PNG stores the transparent colour of palette, grey and RGB images beside the pixels."""
     image = two_halves().convert(mode)
     first = image.getpixel((0, 0))
     picture = decode(save(image, "PNG", transparency=first))
@@ -157,14 +163,14 @@ def test_one_transparent_colour(mode: str) -> None:
     assert not close(corners(picture)[1], WHITE, 3)
 
 
-def test_an_opaque_alpha_channel_is_not_alpha() -> None:
+def test_decode_opaque_alpha_channel_is_not_alpha() -> None:
     assert not decode(save(two_halves().convert("RGBA"), "PNG")).traits.alpha
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_upright(kind: str, orientation: int) -> None:
-    """Whatever way it is stored, red is on the left and the top is black."""
+def test_decode_each_exif_orientation_is_upright(kind: str, orientation: int) -> None:
+    """The picture has red on the left and a black top, for each stored orientation."""
     upright = two_halves(80, 60)
     upright.paste((0, 0, 0), (0, 0, 80, 20))
     undo = {
@@ -186,7 +192,7 @@ def test_upright(kind: str, orientation: int) -> None:
     assert close(bottom_left, RED, 20) and close(bottom_right, GREEN, 20)
 
 
-def test_camera_date_and_place() -> None:
+def test_decode_exif_gives_camera_date_and_place() -> None:
     exif = Image.Exif()
     exif[0x010F], exif[0x0110], exif[0x0131] = "Canon\0", "Canon EOS 5D ", "firmware 1"
     exif.get_ifd(0x8769)[0x9003] = "2021:02:03 04:05:06"
@@ -198,42 +204,42 @@ def test_camera_date_and_place() -> None:
 
 
 @pytest.mark.parametrize("block", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"junk" * 9])
-def test_broken_exif_does_not_matter(block: bytes) -> None:
+def test_decode_broken_exif_is_ignored(block: bytes) -> None:
     picture = decode(save(two_halves(), "JPEG", exif=block, quality=95))
     assert picture.traits.camera == picture.traits.taken == ""
     assert close(corners(picture)[0], RED)
 
 
-def test_broken_colour_profile_does_not_matter() -> None:
+def test_decode_broken_colour_profile_is_ignored() -> None:
     assert decode(save(two_halves(), "PNG", icc_profile=b"no profile")).pixels.shape == (60, 80, 3)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
-def test_first_frame_of_an_animation(kind: str) -> None:
+def test_decode_animation_gives_first_frame(kind: str) -> None:
     frames = [Image.new("RGB", (40, 40), colour) for colour in (GREEN, RED, (0, 0, 0))]
     options = {"lossless": True} if kind == "WEBP" else {}
     picture = decode(save(frames[0], kind, save_all=True, append_images=frames[1:], **options))
     assert picture.traits.animated and close(corners(picture)[0], GREEN)
 
 
-def test_one_thread_decodes_an_avif(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not one a CPU: a worker has one CPU, and memory for one."""
-    asked: list[int] = []
+def test_decode_avif_uses_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder's default, a thread a CPU, needs memory for each."""
+    thread_counts: list[int] = []
     real = AvifImagePlugin._avif.AvifDecoder
 
     def decoder(data: bytes, codec: str, threads: int) -> Any:
-        asked.append(threads)
+        thread_counts.append(threads)
         return real(data, codec, threads)
 
     monkeypatch.setattr(AvifImagePlugin._avif, "AvifDecoder", decoder)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
     assert decode(save(two_halves(), "AVIF", quality=95)).traits.format == "AVIF"
-    assert asked == [1]
+    assert thread_counts == [1]
 
 
-def test_frames_are_never_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_animation_does_not_count_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     def count(_: object) -> int:
-        raise AssertionError("counting frames walks a hostile file to its end")
+        raise AssertionError("counting frames reads the whole file")
 
     frames = [Image.new("L", (8, 8), value) for value in (0, 100, 200)]
     data = save(frames[0], "GIF", save_all=True, append_images=frames[1:])
@@ -243,24 +249,24 @@ def test_frames_are_never_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", [(4000, 3000), (3000, 500), (700, 9000), (640, 480), (1, 1)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_working_size(size: tuple[int, int], kind: str) -> None:
-    """What the views need and some more where the original has it, and not much more."""
+def test_decode_large_image_is_reduced_to_working_size(size: tuple[int, int], kind: str) -> None:
+    """Each side has OVERSAMPLING to 4 times the pixels of the views, if the original has them."""
     picture = decode(save(Image.new("RGB", size, RED), kind))
     assert (picture.traits.width, picture.traits.height) == size
-    for got, full, needed in zip(
+    for actual, full, needed in zip(
         picture.pixels.shape[1::-1], size, layout(*size).canvas, strict=True
     ):
-        assert min(full, int(decoding.OVERSAMPLING * needed)) <= got <= 4 * needed
+        assert min(full, int(decoding.OVERSAMPLING * needed)) <= actual <= 4 * needed
     assert close(picture.pixels[0, 0], RED)
 
 
-def test_the_commonest_photograph_is_drafted_at_an_eighth() -> None:
+def test_decode_12_megapixel_jpeg_is_drafted_at_an_eighth() -> None:
     picture = decode(save(Image.new("RGB", (4000, 3000), RED), "JPEG"))
     assert picture.pixels.shape == (375, 500, 3)
 
 
-def test_a_huge_jpeg_is_fine_and_cheap() -> None:
-    """252 megapixels, past Pillow's own bomb limit, decoded at an eighth."""
+def test_decode_huge_jpeg_takes_little_memory() -> None:
+    """252 megapixels, above Pillow's own limit, decoded at an eighth."""
     data = save(Image.new("L", (18_000, 14_000), 90), "JPEG", quality=30)
     tracemalloc.start()
     picture = decode(data)
@@ -270,8 +276,8 @@ def test_a_huge_jpeg_is_fine_and_cheap() -> None:
     assert max(picture.pixels.shape) < 1200 and peak < 64 << 20
 
 
-def test_a_huge_progressive_jpeg_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draft does not help there: libjpeg holds every coefficient of it."""
+def test_decode_huge_progressive_jpeg_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """draft() does not reduce its memory: libjpeg holds all its coefficients."""
     data = save(two_halves(2000, 2000), "JPEG", progressive=True)
     monkeypatch.setattr(decoding, "MAX_BYTES", 8 << 20)
     with pytest.raises(ImageError, match="too large"):
@@ -279,7 +285,7 @@ def test_a_huge_progressive_jpeg_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert decode(save(two_halves(2000, 2000), "JPEG")).traits.width == 2000
 
 
-def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_small_bands_give_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (1500, 1700, 3), np.uint8)
     data = save(Image.fromarray(noise), "PNG")
     whole = decode(data).pixels
@@ -287,7 +293,7 @@ def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(decode(data).pixels, whole)
 
 
-def test_light_and_colour() -> None:
+def test_decode_computes_light_and_colour() -> None:
     grey = decode(save(Image.new("L", (64, 64), 51), "PNG")).traits
     assert grey.brightness == pytest.approx(0.2, abs=0.01)
     assert grey.contrast == pytest.approx(0, abs=1e-5) and grey.colourfulness == 0
@@ -297,7 +303,7 @@ def test_light_and_colour() -> None:
     assert decode(save(noise, "PNG")).traits.sharpness > 10 * red.sharpness + 0.1
 
 
-def test_texts() -> None:
+def test_traits_exif_texts_are_cleaned() -> None:
     assert clean("\0 a\x07b \n") == "ab" and clean(b"x") == "" and len(clean("x" * 999)) == 100
     assert camera_name("NIKON", "NIKON D5") == "NIKON D5"
     assert camera_name("SONY", "A7") == "SONY A7" and camera_name("", "") == ""

@@ -1,4 +1,4 @@
-"""Which names are taken for images, and that asking costs no import."""
+"""File names that count as images, and the imports that the check may need."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from imgscore.images.formats import is_image_name
         b"two words.gif",
     ],
 )
-def test_images(name: bytes) -> None:
+def test_is_image_name_image_suffix_is_true(name: bytes) -> None:
     assert is_image_name(name)
 
 
@@ -40,12 +40,12 @@ def test_images(name: bytes) -> None:
         b"a.",
     ],
 )
-def test_others(name: bytes) -> None:
+def test_is_image_name_other_name_is_false(name: bytes) -> None:
     assert not is_image_name(name)
 
 
-def test_light_modules_import_nothing_heavy() -> None:
-    """The idle daemon asks for names and embedder ids; it must not pay for Pillow or numpy."""
+def test_light_modules_on_import_load_nothing_heavy() -> None:
+    """The idle daemon imports these modules; Pillow and numpy would cost it memory."""
     code = (
         "import sys, imgscore.images.formats, imgscore.embedders.base,"
         "imgscore.embedders.lite0_spec as spec, imgscore.embedders.onnx_session;"

@@ -1,4 +1,4 @@
-"""Broken, cut, huge and foreign files: a clear ImageError, and nothing else."""
+"""decode() of broken, cut off, huge and other files: an ImageError, and no other error."""
 
 import functools
 import io
@@ -39,7 +39,7 @@ def png(width: int, height: int, *chunks: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join((png_chunk(b"IHDR", header), *chunks))
 
 
-def test_empty() -> None:
+def test_decode_empty_file_is_incomplete() -> None:
     with pytest.raises(IncompleteImageError, match=r"^empty file$") as caught:
         decode(b"")
     assert caught.value.remedy
@@ -48,7 +48,7 @@ def test_empty() -> None:
 @pytest.mark.parametrize(
     "data", [b"x", b"hello, I am a text\n" * 40, b"%PDF-1.7\n...", b"\0" * 5000, b"%!PS-Adobe-3.0"]
 )
-def test_not_an_image(data: bytes) -> None:
+def test_decode_other_content_is_not_an_image(data: bytes) -> None:
     with pytest.raises(ImageError, match=r"^not an image") as caught:
         decode(data)
     assert not isinstance(caught.value, IncompleteImageError) and caught.value.remedy
@@ -56,17 +56,17 @@ def test_not_an_image(data: bytes) -> None:
 
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF"])
-def test_half_written_is_incomplete(kind: str, part: float) -> None:
+def test_decode_cut_off_file_is_incomplete(kind: str, part: float) -> None:
     data = sample(kind)
     with pytest.raises(IncompleteImageError, match=r"^incomplete: "):
         decode(data[: int(len(data) * part)])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_half_written_into_a_preallocated_file_is_incomplete(kind: str) -> None:
+def test_decode_file_padded_with_zeros_is_incomplete(kind: str) -> None:
     data = sample(kind)
     half = len(data) // 2
-    if kind == "WEBP":  # its header already claims the whole size: no telling it from damage
+    if kind == "WEBP":  # its header has the full size: zeros look like damage
         with pytest.raises(ImageError):
             decode(data[:half] + bytes(len(data) - half))
         return
@@ -74,13 +74,13 @@ def test_half_written_into_a_preallocated_file_is_incomplete(kind: str) -> None:
         decode(data[:half] + bytes(len(data) - half))
 
 
-def test_half_of_a_progressive_jpeg_is_never_scored() -> None:
+def test_decode_half_of_progressive_jpeg_is_incomplete() -> None:
     data = sample("JPEG", progressive=True)
     with pytest.raises(IncompleteImageError):
         decode(data[: len(data) // 2])
 
 
-def test_damaged_in_the_middle_is_broken_not_incomplete() -> None:
+def test_decode_damage_in_the_middle_is_broken() -> None:
     data = bytearray(sample("PNG"))
     start = data.index(b"IDAT") + 4
     data[start : start + 400] = b"\x55" * 400
@@ -89,18 +89,18 @@ def test_damaged_in_the_middle_is_broken_not_incomplete() -> None:
     assert not isinstance(caught.value, IncompleteImageError)
 
 
-def test_bomb_header() -> None:
+def test_decode_huge_size_in_header_is_refused() -> None:
     with pytest.raises(ImageError, match=r"^too large: "):
         decode(png(50_000, 50_000, png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))))
 
 
-def test_text_bomb() -> None:
+def test_decode_huge_compressed_text_is_refused() -> None:
     text = zlib.compress(b"a" * (200 << 20), 9)
     with pytest.raises(ImageError):
         decode(png(4, 4, png_chunk(b"zTXt", b"Comment\0\0" + text)))
 
 
-def test_tiff_that_points_at_itself() -> None:
+def test_decode_tiff_with_page_loop_terminates() -> None:
     data = bytearray(sample("TIFF"))
     folder = int.from_bytes(data[4:8], "little")
     entries = int.from_bytes(data[folder : folder + 2], "little")
@@ -109,14 +109,14 @@ def test_tiff_that_points_at_itself() -> None:
     assert isinstance(decode(bytes(data)), Picture)
 
 
-def test_postscript_is_not_even_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow hands EPS to Ghostscript, a program of its own."""
+def test_decode_postscript_starts_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow would start Ghostscript for an EPS."""
     monkeypatch.setattr("subprocess.Popen", None)
     with pytest.raises(ImageError, match="not an image"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
 
 
-def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_without_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     monkeypatch.setitem(__import__("sys").modules, "rawpy", None)
     with pytest.raises(ImageError) as caught:
@@ -128,16 +128,16 @@ def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "imgscore[raw]" in caught.value.remedy
 
 
-def test_content_decides() -> None:
-    """Nothing here takes a name: a PNG called .jpg is a PNG."""
+def test_format_of_ignores_file_names() -> None:
+    """Formats are identified by content: there is no parameter for a name."""
     assert [format_of(sample(kind)) for kind in KINDS] == list(KINDS)
     assert not any(is_cut_off(sample(kind)) for kind in KINDS)
 
 
 @settings(max_examples=400)
 @given(st.sampled_from(KINDS), st.data())
-def test_mutations(kind: str, data: st.DataObject) -> None:
-    """A few bytes changed, a piece cut out or the end cut off: a picture or an ImageError."""
+def test_decode_mutated_file_gives_picture_or_image_error(kind: str, data: st.DataObject) -> None:
+    """Mutations change a few bytes, cut out a piece or cut off the end."""
     damaged = bytearray(sample(kind))
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(damaged) - 1))
@@ -145,17 +145,19 @@ def test_mutations(kind: str, data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         start = data.draw(st.integers(0, len(damaged) - 1))
         del damaged[start : start + data.draw(st.integers(1, 200))]
-    outcome(bytes(damaged))
+    check_outcome(bytes(damaged))
 
 
 @settings(max_examples=150)
 @given(st.sampled_from(KINDS), st.binary(max_size=300))
-def test_rubbish_behind_a_true_beginning(kind: str, rubbish: bytes) -> None:
-    outcome(sample(kind)[:30] + rubbish)
+def test_decode_random_bytes_after_header_give_picture_or_image_error(
+    kind: str, rubbish: bytes
+) -> None:
+    check_outcome(sample(kind)[:30] + rubbish)
 
 
-def outcome(data: bytes) -> None:
-    """Decodes; anything but a Picture or an ImageError (or a warning) fails the test."""
+def check_outcome(data: bytes) -> None:
+    """Decode; any result but a Picture or an ImageError fails the test, a warning too."""
     try:
         picture = decode(data)
     except ImageError as error:

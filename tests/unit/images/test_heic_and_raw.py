@@ -1,4 +1,4 @@
-"""HEIC and camera raw: with the extra where it is installed, else with a stand-in for it."""
+"""HEIC and camera raw: with the extra if it is installed, else with a stand-in for it."""
 
 import io
 import struct
@@ -18,7 +18,7 @@ RAW_FILE = b"II*\0\x10\0\0\0CR\x02\0" + bytes(40)
 
 
 class StandIn:
-    """As much of rawpy as decode uses."""
+    """The part of rawpy that decode uses."""
 
     LibRawError = type("LibRawError", (Exception,), {})
     LibRawUnsufficientMemoryError = type("LibRawUnsufficientMemoryError", (LibRawError,), {})
@@ -58,7 +58,7 @@ def preview(size: tuple[int, int] = (40, 30), **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def test_raw_is_as_large_as_its_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_raw_has_the_size_of_its_preview(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", StandIn(preview(size=(4000, 3000))))
     picture = decode(RAW_FILE)
     assert (picture.traits.width, picture.traits.height) == (4000, 3000)
@@ -66,7 +66,7 @@ def test_raw_is_as_large_as_its_preview(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(("flip", "white"), [(0, "left"), (3, "right"), (6, "top"), (5, "bottom")])
-def test_raw_shows_its_preview_upright(
+def test_decode_raw_turns_its_preview_upright(
     monkeypatch: pytest.MonkeyPatch, flip: int, white: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", StandIn(preview(), flip))
@@ -83,7 +83,7 @@ def test_raw_shows_its_preview_upright(
     assert half.min() > 200 and np.median(picture.pixels) < 250
 
 
-def test_a_preview_that_knows_its_orientation_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_raw_preview_with_orientation_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
     stand_in = StandIn(preview(exif=exif), flip=6)
@@ -91,17 +91,17 @@ def test_a_preview_that_knows_its_orientation_is_believed(monkeypatch: pytest.Mo
     assert decode(RAW_FILE).pixels[:, -10:].min() > 200
 
 
-def test_raw_without_preview_is_developed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_raw_without_preview_is_developed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", StandIn(None))
     picture = decode(RAW_FILE)
     assert picture.pixels.shape == (30, 40, 3) and (picture.pixels == 77).all()
 
 
 @pytest.mark.parametrize("name", ["LibRawUnsufficientMemoryError", "LibRawMemPoolOverflowError"])
-def test_raw_that_needs_more_memory_is_not_broken(
+def test_decode_raw_out_of_memory_raises_needs_memory(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Another worker may have it: see workers/pool.py."""
+    """A worker without a soft limit then tries the file: see workers/pool.py."""
     stand_in = StandIn(None)
 
     def too_much(**_: Any) -> Any:
@@ -114,7 +114,7 @@ def test_raw_that_needs_more_memory_is_not_broken(
 
 
 def tiff(tags: dict[int, int], byte_order: str = "<") -> bytes:
-    """A TIFF of 40 × 30 samples of 16 bits; more `tags` are longs."""
+    """A TIFF of 40 × 30 samples of 16 bits, with `tags` as longs."""
     first = {256: 40, 257: 30, 258: 16, 259: 1, 262: 1, 273: 8, 277: 1, 278: 30, 279: 2400}
     samples = np.arange(1200, dtype=np.uint16).tobytes()
     entries = b"".join(
@@ -132,7 +132,7 @@ CFA, LINEAR_RAW, DNG_VERSION = {262: 32803}, {262: 34892}, {50706: 0x0401}
 
 @pytest.mark.parametrize("byte_order", "<>")
 @pytest.mark.parametrize("tags", [CFA | DNG_VERSION, CFA, LINEAR_RAW, DNG_VERSION])
-def test_a_raw_file_that_begins_with_what_the_sensor_saw(
+def test_decode_raw_with_sensor_data_in_first_page_is_raw(
     monkeypatch: pytest.MonkeyPatch, tags: dict[int, int], byte_order: str
 ) -> None:
     file = tiff(tags, byte_order)
@@ -145,7 +145,7 @@ def test_a_raw_file_that_begins_with_what_the_sensor_saw(
     assert caught.value.remedy == "pip install 'imgscore[raw]'"
 
 
-def test_a_plain_tiff_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_plain_tiff_is_not_raw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)
     assert decode(tiff({})).traits.format == "TIFF"
     with pytest.raises(ImageError, match="broken TIFF"):
@@ -154,13 +154,13 @@ def test_a_plain_tiff_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         decode(b"II*\0" + bytes(range(200)))
 
 
-def test_broken_raw() -> None:
+def test_decode_broken_raw_raises_image_error() -> None:
     pytest.importorskip("rawpy")
     with pytest.raises(ImageError, match="broken RAW"):
         decode(RAW_FILE)
 
 
-def test_heic() -> None:
+def test_decode_heic_gives_pixels_and_traits() -> None:
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener()
     exif = Image.Exif()
