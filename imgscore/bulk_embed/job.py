@@ -16,7 +16,14 @@ from distributed import get_worker
 
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
-from imgscore.workers.messages import Answer, Crashed, IndexFile, ModelUnavailable, Notice, frame
+from imgscore.workers.messages import (
+    Answer,
+    IndexFile,
+    Interrupted,
+    ModelUnavailable,
+    Notice,
+    frame,
+)
 from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
@@ -82,7 +89,7 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
                     pass
                 case ModelUnavailable(reason, remedy):
                     raise ImgscoreError(reason, remedy)
-                case Crashed(""):  # of another file
+                case Interrupted():  # of another file
                     waiting.append(task.path)
                 case _:
                     answers[task.path] = answer

@@ -61,7 +61,7 @@ class BackupJob:
                 self._finish(Path(os.fsdecode(task.folder)))
             case Refused(reason, remedy):
                 self._missed(f"{reason}; {remedy}")
-            case Crashed(reason) if reason:
+            case Crashed(reason):
                 self._missed(f"the worker {reason}; see the log")
             case _:
                 self._due = True  # it had not begun

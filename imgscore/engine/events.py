@@ -74,7 +74,7 @@ class EventLog:
                 | Refused(reason, remedy),
             ):
                 self.emit("failed", path=os.fsdecode(path), reason=reason, remedy=remedy)
-            case IndexFile(path), Crashed(reason) if reason:
+            case IndexFile(path), Crashed(reason):
                 self.emit("failed", path=os.fsdecode(path), reason=reason, remedy="")
             case Train(taste), Trained(record):
                 self.emit(

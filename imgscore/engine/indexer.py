@@ -4,12 +4,12 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
 from imgscore.engine.ingest import Effects
 from imgscore.engine.reembed import Reembedding
+from imgscore.engine.tickets import IndexTicket
 from imgscore.engine.trash import TrashMonitor
 from imgscore.images.formats import is_image_name
 from imgscore.images.version import DECODER_VERSION
@@ -44,15 +44,6 @@ MAX_SCANS = 16
 CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
 
 
-@dataclass
-class Ticket:
-    """A file that someone asked about; `answer` comes with the steps."""
-
-    path: bytes
-    taste: str
-    answer: Answer | None = None
-
-
 class Indexer:
     """Knows what is still to be looked at. Times are seconds of the monotonic clock."""
 
@@ -64,7 +55,7 @@ class Indexer:
         self._queue = IndexQueue()
         self._out: dict[bytes, bool] = {}
         """paths that a worker holds → whether to look again after its answer"""
-        self._asked: dict[bytes, list[Ticket]] = {}
+        self._asked: dict[bytes, list[IndexTicket]] = {}
         self._expects = False
         """whether a file is about to be looked at, once it has held still"""
         self.indexed = 0
@@ -109,9 +100,9 @@ class Indexer:
         for root in self.ctx.watches.roots():
             self.hint_tree(root)
 
-    def ask(self, path: bytes, taste: str) -> Ticket:
+    def ask(self, path: bytes, taste: str) -> IndexTicket:
         """Look at a file now, wherever it lies; the same goes on as with a hint."""
-        ticket = Ticket(path, taste)
+        ticket = IndexTicket(path, taste)
         self._asked.setdefault(path, []).append(ticket)
         if path not in self._out:
             self._queue.add(path, "asked")
@@ -288,7 +279,7 @@ class Indexer:
                 again = False  # not ours to follow: whoever asked has the answer
             case Unreadable(reason, remedy) | Refused(reason, remedy):
                 self._fail(task.path, reason, remedy)
-            case Crashed(reason) if reason:
+            case Crashed(reason):
                 self._fail(task.path, reason, CRASH_REMEDY)
             case _:
                 again = True

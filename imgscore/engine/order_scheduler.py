@@ -307,7 +307,7 @@ class OrderScheduler:
                     self._finish(job)
             case Refused(reason, remedy):
                 self._end(job, ImgscoreError(reason, remedy))
-            case Crashed(reason) if reason:
+            case Crashed(reason):
                 self._end(job, ImgscoreError(f"the worker that plans {reason}", "see the log"))
             case _:
                 job.run = 0  # it had not begun

@@ -10,7 +10,7 @@ from imgscore import paths
 from imgscore.engine.context import EngineContext
 from imgscore.store import retention
 from imgscore.store.retention import Expired
-from imgscore.workers.messages import Answer, Crashed, Prune, Pruned
+from imgscore.workers.messages import Answer, Interrupted, Prune, Pruned
 
 # Records forgotten by one commit: some ten milliseconds.
 PRUNE_BATCH = 1000
@@ -52,5 +52,5 @@ class Pruner:
             case Pruned(touches, sightings, trashed):
                 found = Expired(touches, sightings, trashed)
                 self._left = found if any(found) else None
-            case Crashed(""):
+            case Interrupted():
                 self._due = True  # it had not begun

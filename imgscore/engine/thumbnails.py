@@ -1,18 +1,10 @@
 """Thumbnails that someone asked for: handed to workers that have nothing more urgent to do."""
 
 from collections import deque
-from dataclasses import dataclass
 
 from imgscore.engine.context import EngineContext
+from imgscore.engine.tickets import ThumbnailTicket
 from imgscore.workers.messages import Answer, MakeThumbnail
-
-
-@dataclass
-class ThumbnailTicket:
-    """A thumbnail that someone asked for; `answer` comes with the steps."""
-
-    task: MakeThumbnail
-    answer: Answer | None = None
 
 
 class Thumbnailer:

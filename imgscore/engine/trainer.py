@@ -2,10 +2,11 @@
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from imgscore.engine.context import EngineContext
+from imgscore.engine.tickets import QueryTicket
 from imgscore.errors import ImgscoreError, error_of
 from imgscore.failpoints import step
 from imgscore.paths import head_file
@@ -14,6 +15,7 @@ from imgscore.store.transaction import Txn
 from imgscore.workers.messages import (
     Answer,
     Crashed,
+    Interrupted,
     Query,
     QueryRows,
     Refused,
@@ -63,18 +65,6 @@ class TasteState:
     def wants_training(self) -> bool:
         """Whether training is due, now or soon."""
         return self.due is not None and not self.missing and not self.training
-
-
-@dataclass
-class QueryTicket:
-    """A question that someone asked; rows and the end come with the steps."""
-
-    task: Query
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    done: bool = False
-    error: ImgscoreError | None = None
-    wanted: bool = True
-    """False: whoever asked has gone, and further rows, of which there may be gigabytes, with him"""
 
 
 class Trainer:
@@ -181,7 +171,9 @@ class Trainer:
             case Refused(reason, remedy, exit_code):
                 ticket.error = error_of(exit_code)(reason, remedy)
             case Crashed(reason):
-                ticket.error = ImgscoreError(f"the worker {reason or 'was ended'}", "see the log")
+                ticket.error = ImgscoreError(f"the worker {reason}", "see the log")
+            case Interrupted():
+                ticket.error = ImgscoreError("the worker was ended", "try again")
             case _:
                 pass
         if ticket.done or ticket.error:
@@ -236,7 +228,7 @@ class Trainer:
                 self._forget_old_heads(task.taste)
             case Refused(reason, remedy):
                 state.problem = f"{reason}; {remedy}"
-            case Crashed(""):  # it was ended from outside
+            case Interrupted():
                 state.due = time.monotonic()
             case Crashed(reason):
                 state.problem = f"training {reason}"

@@ -4,17 +4,16 @@ The desktop's trash is read and never changed. What is new in it is hashed, by a
 store does not know the file, and labelled trash; what has left it is marked gone.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from imgscore import paths
 from imgscore.engine import siblings
 from imgscore.engine.context import EngineContext
+from imgscore.engine.tickets import IndexTicket
 from imgscore.errors import StoreError
 from imgscore.images.formats import is_image_name
 from imgscore.reconcile import sidecars, xdg_trash
@@ -25,10 +24,7 @@ from imgscore.store import labels, sightings, trashed_files
 from imgscore.store.schema import Fingerprint, Label, LabelEvent, TrashedFile, path_key
 from imgscore.store.transaction import Txn
 from imgscore.watches import Place, within
-from imgscore.workers.messages import Crashed, FileIndexed, ModelUnavailable, Unstable
-
-if TYPE_CHECKING:
-    from imgscore.engine.indexer import Ticket
+from imgscore.workers.messages import FileIndexed, Interrupted, ModelUnavailable, Unstable
 
 # Entries of the trash that are looked at between two looks at the post.
 SCAN_BATCH = 200
@@ -52,14 +48,14 @@ class TrashMonitor:
     `ask` has a worker look at a file. Without a watch that wants it, all of this does nothing.
     """
 
-    def __init__(self, ctx: EngineContext, ask: Callable[[bytes, str], Ticket]) -> None:
+    def __init__(self, ctx: EngineContext, ask: Callable[[bytes, str], IndexTicket]) -> None:
         self.ctx = ctx
         self._ask = ask
         self._watched = ctx.watches.with_trash()
         self._due: float | None = None
         self._look: Iterator[list[TrashEntry]] | None = None
         self._unknown: deque[TrashEntry] = deque()
-        self._asked: list[tuple[TrashEntry, Ticket]] = []
+        self._asked: list[tuple[TrashEntry, IndexTicket]] = []
         self._under_way: set[bytes] = set()
         """paths of the unknown and the asked"""
         self._failed: dict[bytes, Fingerprint] = {}
@@ -144,7 +140,7 @@ class TrashMonitor:
             match ticket.answer:
                 case FileIndexed(seen, digest):
                     self._found.append((one._replace(seen=seen), digest))
-                case Unstable() | ModelUnavailable() | Crashed(""):
+                case Unstable() | ModelUnavailable() | Interrupted():
                     self._look_again()
                 case _:
                     self._failed[one.path] = one.seen

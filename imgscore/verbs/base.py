@@ -16,8 +16,7 @@ from imgscore.errors import ImgscoreError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
-    from imgscore.engine.indexer import Ticket
-    from imgscore.engine.thumbnails import ThumbnailTicket
+    from imgscore.engine.tickets import IndexTicket, ThumbnailTicket
 
 # Verbs that ask for work now, which on battery would wait.
 WORK_NOW = frozenset({"heads", "scan", "train"})
@@ -25,7 +24,7 @@ WORK_NOW = frozenset({"heads", "scan", "train"})
 # Files that workers are asked about before the first of them is waited for.
 PREFETCH = 64
 
-Asked = TypeVar("Asked", "Ticket", "ThumbnailTicket")
+Asked = TypeVar("Asked", "IndexTicket", "ThumbnailTicket")
 Row = dict[str, Any]
 """One result, as `--json` prints it."""
 

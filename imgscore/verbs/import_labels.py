@@ -9,7 +9,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
-from imgscore.engine.indexer import Ticket
+from imgscore.engine.tickets import IndexTicket
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import Found, walk
 from imgscore.store.schema import LabelName
@@ -47,7 +47,7 @@ def run(engine: Engine, request: Request) -> Steps:
     waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))
     total, done, failed = len(waiting), 0, 0
     counts = {"keep": 0, "trash": 0}
-    tickets: deque[tuple[Ticket, LabelName]] = deque()
+    tickets: deque[tuple[IndexTicket, LabelName]] = deque()
     while waiting or tickets:
         while waiting and len(tickets) < PREFETCH:
             path, label = waiting.popleft()

@@ -8,7 +8,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
-from imgscore.engine.indexer import Ticket
+from imgscore.engine.tickets import IndexTicket
 from imgscore.store import labels
 from imgscore.store.schema import EventName, LabelEvent, Source
 from imgscore.store.transaction import Txn
@@ -49,7 +49,7 @@ def run(engine: Engine, request: Request) -> Steps:
 
 
 def record(
-    engine: Engine, said: list[tuple[Ticket, EventName]], source: Source
+    engine: Engine, said: list[tuple[IndexTicket, EventName]], source: Source
 ) -> list[bytes | None]:
     """Log labels for answered tickets in one commit; the digest of each, None where unread.
 

@@ -6,7 +6,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
-from imgscore.engine.indexer import Ticket
+from imgscore.engine.tickets import IndexTicket
 from imgscore.store import labels
 from imgscore.verbs.base import (
     Progress,
@@ -22,6 +22,7 @@ from imgscore.workers.messages import (
     Answer,
     Crashed,
     FileIndexed,
+    Interrupted,
     ModelUnavailable,
     Refused,
     Unreadable,
@@ -49,7 +50,7 @@ def run(engine: Engine, request: Request) -> Steps:
         yield Progress("scoring", done, len(request.files))
 
 
-def ask(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[Ticket]:
+def ask(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[IndexTicket]:
     """Have workers look at files, each when its ticket is taken."""
     for path in paths:
         yield engine.indexer.ask(path, taste_of(engine, path, taste))
@@ -65,7 +66,7 @@ def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
     return next(iter(engine.trainer.tastes), "default")
 
 
-def problem(ticket: Ticket) -> str | None:
+def problem(ticket: IndexTicket) -> str | None:
     """Why a file has no embedding, with the remedy; None where it has one."""
     return why_not(ticket.answer)
 
@@ -84,12 +85,14 @@ def why_not(answer: Answer | None) -> str | None:
         ):
             return f"{reason}: {remedy}" if remedy else reason
         case Crashed(reason):
-            return reason or "the worker ended; try again"
+            return reason
+        case Interrupted():
+            return "the worker ended; try again"
         case _:
             return "no answer"
 
 
-def _row(engine: Engine, ticket: Ticket) -> Row:
+def _row(engine: Engine, ticket: IndexTicket) -> Row:
     error, answer = problem(ticket), ticket.answer
     digest = answer.digest if isinstance(answer, FileIndexed) else None
     score = answer.score if isinstance(answer, FileIndexed) else None

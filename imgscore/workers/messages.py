@@ -207,9 +207,13 @@ class ModelUnavailable(msgspec.Struct, tag=True, frozen=True):
 
 
 class Crashed(msgspec.Struct, tag=True, frozen=True):
-    """The worker died of the task. Said by the pool, not by the worker."""
+    """The worker died of the task. From the pool, not from the worker."""
 
     reason: str
+
+
+class Interrupted(msgspec.Struct, tag=True, frozen=True):
+    """The worker ended for another reason before it had done the task. From the pool."""
 
 
 Answer = (
@@ -230,6 +234,7 @@ Answer = (
     | Notice
     | ModelUnavailable
     | Crashed
+    | Interrupted
 )
 
 _encoder = msgspec.msgpack.Encoder()

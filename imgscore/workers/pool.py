@@ -17,6 +17,7 @@ from imgscore.workers import process
 from imgscore.workers.messages import (
     Answer,
     Crashed,
+    Interrupted,
     NeedsMemory,
     Notice,
     OfOneFile,
@@ -162,7 +163,7 @@ class Pool:
                 able = able or self._start(for_training=False)
                 able.send(self._needs_memory.popleft())
         except NoWorkerError:
-            left = [(assignment.task, Crashed("")) for assignment in self._needs_memory]
+            left = [(assignment.task, Interrupted()) for assignment in self._needs_memory]
             self._needs_memory.clear()
             return [*left]
         return []
@@ -219,15 +220,15 @@ class Pool:
             assignment.holders -= 1
         blamed: list[tuple[Task, Answer]] = []
         if worker.tasks and worker.ready:
-            reason = _why(status, self.settings.file_seconds)
-            blamed += self._answered(worker.tasks.popleft(), Crashed(reason))
+            end = _end_of(status, self.settings.file_seconds)
+            blamed += self._answered(worker.tasks.popleft(), end)
         for assignment in worker.tasks:
             if assignment.done or assignment.holders:
                 continue
             if assignment.needs_memory:
                 self._needs_memory.append(assignment)
             elif not self._resubmit(assignment):
-                blamed += self._answered(assignment, Crashed(""))
+                blamed += self._answered(assignment, Interrupted())
         return blamed
 
     def _resubmit(self, assignment: Assignment) -> bool:
@@ -303,17 +304,17 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _why(status: int, seconds: int) -> str:
-    """What a task did to its worker; "" where it was ended from outside, as at a logout."""
+def _end_of(status: int, seconds: int) -> Crashed | Interrupted:
+    """The answer for the task of a worker that has ended; a logout, too, ends workers."""
     if status in (-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):
-        return ""
+        return Interrupted()
     if status == -signal.SIGALRM:
-        return f"takes longer than {seconds} s"
+        return Crashed(f"takes longer than {seconds} s")
     if status == -signal.SIGKILL:
-        return "was killed, most likely for want of memory"
+        return Crashed("was killed, most likely for want of memory")
     if status < 0:
-        return f"crashes the decoder ({signal.Signals(-status).name})"
-    return f"ends the worker (exit status {status}; the log says more)"
+        return Crashed(f"crashes the decoder ({signal.Signals(-status).name})")
+    return Crashed(f"ends the worker (exit status {status}; the log says more)")
 
 
 __all__ = ["NoWorkerError", "Pool", "WorkerSettings", "cpus"]

@@ -10,7 +10,7 @@ from imgscore.engine.events import KEPT, MAX_EACH, EventLog
 from imgscore.store import journal, labels, scores
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store
-from imgscore.workers.messages import Crashed, IndexFile, Rescore, Scored
+from imgscore.workers.messages import Crashed, IndexFile, Interrupted, Rescore, Scored
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_the_oldest_are_forgotten(store: Store) -> None:
 
 def test_answers(store: Store) -> None:
     one = event_log(store)
-    one.answered(IndexFile(b"/a", "default", ""), Crashed(""))  # it is looked at again
+    one.answered(IndexFile(b"/a", "default", ""), Interrupted())  # it is looked at again
     one.answered(IndexFile(b"/\xff", "default", ""), Crashed("took too long"))
     packed = bytes(scores.PACKED_SIZE)
     one.answered(Rescore("default", "2"), Scored(packed * 3, last=False))

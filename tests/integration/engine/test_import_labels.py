@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from imgscore.engine.engine import Engine
-from imgscore.engine.indexer import Ticket
+from imgscore.engine.tickets import IndexTicket
 from imgscore.store.schema import EventName, Source
 from imgscore.verbs import import_labels
 from tests.integration.engine.conftest import World, ask
@@ -18,7 +18,9 @@ def test_labels_are_logged_together(world: World, monkeypatch: pytest.MonkeyPatc
     together: list[int] = []
     record = import_labels.record
 
-    def counted(engine: Engine, said: list[tuple[Ticket, EventName]], source: Source) -> object:
+    def counted(
+        engine: Engine, said: list[tuple[IndexTicket, EventName]], source: Source
+    ) -> object:
         together.append(len(said))
         return record(engine, said, source)
 

@@ -15,7 +15,7 @@ from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
 from imgscore.reconcile.sidecars import digest_of
 from imgscore.store import labels, trashed_files
 from imgscore.store.schema import Label, TrashedFile
-from imgscore.workers.messages import Answer, Crashed, IndexFile, Task, Unstable
+from imgscore.workers.messages import Answer, IndexFile, Interrupted, Task, Unstable
 from tests.integration.engine.conftest import World, ask, until_idle
 from tests.support.disks import mounted
 
@@ -135,7 +135,7 @@ def test_all_of_it_while_nothing_runs(watched: World, tool: tuple[str, ...]) -> 
 def test_a_look_that_was_cut_short_is_repeated(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers: list[Answer] = [Unstable(), Crashed("")]
+    answers: list[Answer] = [Unstable(), Interrupted()]
     of_files = [digest(file) for file in watched.inbox.glob("*.jpg")]
     trash(CLI, *watched.inbox.glob("*.jpg"))
     with watched.engine() as engine:

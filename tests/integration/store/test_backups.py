@@ -22,7 +22,7 @@ from imgscore.store.schema import LabelEvent, Original
 from imgscore.store.store import TABLES, Store
 from imgscore.store.transaction import Txn
 from imgscore.store.verify import after_a_crash, read_all
-from imgscore.workers.messages import BackUp, Crashed, Task
+from imgscore.workers.messages import BackUp, Interrupted, Task
 from imgscore.workers.pool import NoWorkerError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -142,7 +142,7 @@ def test_what_was_not_written_is_due_still(
         engine.backup_job.due()
         if ended:
             engine.backup_job.advance()
-            engine.backup_job.take(BackUp(b"/x"), Crashed(""))
+            engine.backup_job.take(BackUp(b"/x"), Interrupted())
         else:
             with pytest.raises(NoWorkerError):
                 engine.backup_job.advance()

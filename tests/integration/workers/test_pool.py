@@ -14,6 +14,7 @@ from imgscore.workers.messages import (
     Crashed,
     FileIndexed,
     IndexFile,
+    Interrupted,
     Plan,
     Planned,
     Refused,
@@ -116,7 +117,7 @@ def test_a_worker_that_is_ended_from_outside_blames_no_file(pool: Pool, folder: 
     os.kill(victim, 15)  # as a session that ends does to all in it
     os.kill(victim, 18)
     (found,) = pool.answers(60.0)
-    assert found[1] == Crashed("")
+    assert found[1] == Interrupted()
 
 
 def test_a_file_that_takes_too_long(pool: Pool, folder: Path) -> None:
@@ -191,7 +192,8 @@ def test_a_worker_dies_and_no_other_is_to_be_had(pool: Pool, folder: Path) -> No
                 found[task.path] = answer
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert len(held) == 2 and all(isinstance(found[path], Crashed) for path in held)
+    first, second = (found[path] for path in held)
+    assert isinstance(first, Crashed) and isinstance(second, Interrupted)
 
 
 def test_a_worker_that_is_warmed_up_loads_the_model_before_it_has_a_file(
