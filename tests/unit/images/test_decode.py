@@ -136,7 +136,9 @@ def test_decode_transparent_pixels_hide_their_colour() -> None:
     assert picture.pixels[..., 0].min() == 255
 
 
-@pytest.mark.parametrize(("ink", "background"), [(0, WHITE), (128, WHITE), (200, WHITE), (255, GREY)])
+@pytest.mark.parametrize(
+    ("ink", "background"), [(0, WHITE), (128, WHITE), (200, WHITE), (255, GREY)]
+)
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_decode_drawing_with_transparency_contrasts_with_background(
     mode: str, ink: int, background: tuple[int, int, int]
