@@ -1,6 +1,6 @@
-"""The checks of `imgscore doctor`: each looks, changes nothing, and says what to do.
+"""The checks of `imgscore doctor`. A check changes nothing and returns findings with remedies.
 
-A check that itself fails is a finding too: who is ill gets an answer, not a traceback.
+A check that raises becomes a finding too: the user gets an answer, not a traceback.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,14 +20,14 @@ CHECKS = (
     "lock", "socket", "daemon", "service", "confinement", "clock", "inbox", "keep", "trash",
     "sync", "desktop trash", "inotify", "display", "tray",
 )  # fmt: skip
-"""The name of every check, in the order in which one builds on another."""
+"""The names of all checks, in the order of their dependencies."""
 
 
 def examine() -> Iterator[Finding]:
-    """Every check."""
-    yield from _tried("Python", software.python)
-    yield from _tried("packages", software.packages)
-    yield from _tried("extras", software.extras)
+    """Run every check."""
+    yield from _run("Python", software.python)
+    yield from _run("packages", software.packages)
+    yield from _run("extras", software.extras)
     settings, watches, finding = _config()
     yield finding
     checks: list[tuple[str, Check]] = [
@@ -42,31 +42,31 @@ def examine() -> Iterator[Finding]:
         ("service", service.service),
         ("confinement", service.confinement),
         ("clock", session.clock),
-        *(("inbox", partial(folders.watch, one)) for one in watches.all),
+        *(("inbox", partial(folders.watch_folders, watch)) for watch in watches.all),
         ("desktop trash", partial(folders.desktop_trash, watches)),
         ("inotify", partial(folders.inotify, watches)),
         ("display", session.display),
         ("tray", session.tray),
     ]
     for name, check in checks:
-        yield from _tried(name, check)
+        yield from _run(name, check)
 
 
-def _tried(name: str, check: Check) -> Iterator[Finding]:
+def _run(name: str, check: Check) -> Iterator[Finding]:
     try:
         yield from check()
     except ImgscoreError as error:
         yield Finding(name, "problem", error.message, error.remedy)
     except (OSError, ValueError, ImportError, RuntimeError, LookupError) as error:
-        remedy = "if all else is well, reinstall imgscore"
-        yield Finding(name, "problem", f"cannot be checked: {error!r}", remedy)
+        remedy = "mend the other findings first; if this one stays, reinstall imgscore"
+        yield Finding(name, "problem", f"the check failed: {error!r}", remedy)
 
 
 def _config() -> tuple[Config, Watches, Finding]:
-    """What the other checks go by: the defaults, where the config cannot be used."""
+    """The config that the other checks use; the defaults if it is missing or invalid."""
     path = paths.config_file()
     if not path.exists():
-        finding = Finding("config", "warning", "there is none yet", "imgscore init INBOX")
+        finding = Finding("config", "warning", f"{path} does not exist", "imgscore init INBOX")
         return Config(), Watches(()), finding
     try:
         settings = config.load()
@@ -74,6 +74,6 @@ def _config() -> tuple[Config, Watches, Finding]:
     except ImgscoreError as error:
         return Config(), Watches(()), Finding("config", "problem", error.message, error.remedy)
     if not watches.all:
-        finding = Finding("config", "warning", "nothing is watched yet", "imgscore init INBOX")
+        finding = Finding("config", "warning", "it watches no folder", "imgscore init INBOX")
         return settings, watches, finding
     return settings, watches, Finding("config", "ok", str(path))

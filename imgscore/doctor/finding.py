@@ -1,10 +1,10 @@
-"""What a check says."""
+"""The result of a check."""
 
 from typing import Literal, NamedTuple
 
 
 class Finding(NamedTuple):
-    """One line of the doctor's. `check` is a name of `doctor.CHECKS`."""
+    """One line of `imgscore doctor`. `check` is a name in `doctor.CHECKS`."""
 
     check: str
     state: Literal["ok", "warning", "problem"]

@@ -1,4 +1,4 @@
-"""The watched folders: can they be read, can dates be set, does the kernel tell of changes?"""
+"""Checks of the watched folders: they can be read, dates can be set, the kernel sends events."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,50 +13,50 @@ from imgscore.system import mounts
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watch, Watches
 
-# So many files of an inbox are asked whose they are.
+# Files of an inbox whose owner is checked: the check must not take minutes in a large inbox.
 MAX_FILES = 2000
 PERMISSIONS = "check its permissions"
 
 
-def watch(one: Watch) -> Iterator[Finding]:
-    """Each folder of a watch, and who else looks at the dates in it."""
-    for folder, role in one.folders():
+def watch_folders(watch: Watch) -> Iterator[Finding]:
+    """Check each folder of a watch, and find other programs that use the dates in the inbox."""
+    for folder, role in watch.folders():
         yield _folder(folder, role)
-    for marker in find_markers(Path(os.fsdecode(one.inbox))):
+    for marker in find_markers(Path(os.fsdecode(watch.inbox))):
         yield Finding("sync", "warning", marker.sentence, "see docs/viewers.md, Things to know")
 
 
 def _folder(folder: bytes, role: str) -> Finding:
     name = os.fsdecode(folder)
     if not os.path.isdir(folder):
-        return Finding(role, "problem", f"{name} is missing", f"make it: mkdir -p '{name}'")
+        return Finding(role, "problem", f"{name} is missing", f"create it: mkdir -p '{name}'")
     if not os.access(folder, os.R_OK | os.X_OK):
         return Finding(role, "problem", f"{name} cannot be read", PERMISSIONS)
     kind = mounts.kind(folder)
     where = f"{name} on {kind or 'an unknown file system'}"
     if mounts.is_remote(folder):
-        where += " (no events; it is polled)"
+        where += " (no events: it is polled)"
     if role != "inbox":
         return Finding(role, "ok", where)
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         return Finding(role, "problem", f"{where} is mounted read-only", "mount it read-write")
-    strangers = _of_others(folder)
-    if strangers:
-        first = os.fsdecode(strangers[0])
-        detail = f"{where}; {len(strangers)} files are somebody else's, such as {first}"
+    foreign = _foreign_files(folder)
+    if foreign:
+        first = os.fsdecode(foreign[0])
+        detail = f"{where}; {len(foreign)} files belong to other users, for example {first}"
         return Finding(role, "warning", f"{detail}: their dates cannot be set", "chown them")
     return Finding(role, "ok", where)
 
 
-def _of_others(folder: bytes) -> list[bytes]:
-    """Images whose date only their owner may set, among the first few."""
-    me = os.geteuid()
-    if me == 0:
+def _foreign_files(folder: bytes) -> list[bytes]:
+    """Images of other users among the first MAX_FILES: only their owner may set their dates."""
+    uid = os.geteuid()
+    if uid == 0:
         return []
     return [
         path
         for path in islice(_images(folder), MAX_FILES)
-        if os.path.lexists(path) and os.lstat(path).st_uid != me
+        if os.path.lexists(path) and os.lstat(path).st_uid != uid
     ]
 
 
@@ -66,7 +66,7 @@ def _images(folder: bytes) -> Iterator[bytes]:
 
 
 def desktop_trash(watches: Watches) -> Iterator[Finding]:
-    """Where images are looked for that were deleted, if that is to teach."""
+    """Check the trash folders of the desktop, if a watch learns from deleted files."""
     watched = watches.with_trash()
     if not watched:
         return
@@ -78,13 +78,13 @@ def desktop_trash(watches: Watches) -> Iterator[Finding]:
             yield Finding("desktop trash", "problem", f"{name} cannot be read", PERMISSIONS)
         else:
             count = sum(1 for _ in xdg_trash.entries(trash))
-            yield Finding("desktop trash", "ok", f"{name} holds {count}")
+            yield Finding("desktop trash", "ok", f"{name} holds {count} items")
     if not trashes:
-        yield Finding("desktop trash", "ok", f"{home}, not there yet")
+        yield Finding("desktop trash", "ok", f"{home} does not exist yet")
 
 
 def inotify(watches: Watches) -> Iterator[Finding]:
-    """Whether the kernel lets us watch every folder, beside what else runs."""
+    """Check that the kernel has enough inotify watches for every folder and other programs."""
     limits = {name: _limit(name) for name in ("max_user_watches", "max_user_instances")}
     watch_limit, instance_limit = limits["max_user_watches"], limits["max_user_instances"]
     if watch_limit is None or instance_limit is None:
@@ -112,18 +112,18 @@ def _limit(name: str) -> int | None:
 
 
 def _in_use(processes: Iterable[Path]) -> tuple[int, int]:
-    """(instances, watches) of inotify in those of the processes that are this user's."""
-    found = [
-        held
+    """(instances, watches) of inotify that this user's processes hold."""
+    watches = [
+        count
         for process in processes
         for descriptor in _descriptors(process)
-        if (held := _watches(process, descriptor)) is not None
+        if (count := _watches(process, descriptor)) is not None
     ]
-    return len(found), sum(found)
+    return len(watches), sum(watches)
 
 
 def _descriptors(process: Path) -> list[str]:
-    """Of a process that is ours; none of another's, or of one that ended meanwhile."""
+    """Descriptors of a process of this user; empty for another user's or an ended one."""
     try:
         return os.listdir(process / "fd") if process.stat().st_uid == os.getuid() else []
     except OSError:
@@ -131,7 +131,7 @@ def _descriptors(process: Path) -> list[str]:
 
 
 def _watches(process: Path, descriptor: str) -> int | None:
-    """How many watches an inotify descriptor holds; None where it is another kind, or closed."""
+    """Number of watches of an inotify descriptor; None for another kind, or a closed one."""
     try:
         if os.readlink(process / "fd" / descriptor) != "anon_inode:inotify":
             return None

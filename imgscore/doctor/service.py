@@ -1,4 +1,4 @@
-"""The checks of the service, and of what the kernel keeps the daemon from."""
+"""Checks of the systemd service, and of the kernel's confinement of the daemon."""
 
 import os
 from collections.abc import Iterator
@@ -10,32 +10,32 @@ INSTALL = "imgscore service install"
 
 
 def service() -> Iterator[Finding]:
-    """Whether the unit is there, starts this very installation, and runs."""
-    found = systemd.state()
-    if found.executable is None:
-        remedy = f"to have it at every login: {INSTALL}" if found.active else ""
+    """Check that the unit is installed, starts this installation, and runs."""
+    state = systemd.state()
+    if state.executable is None:
+        remedy = f"to start it at every login: {INSTALL}" if state.active else ""
         yield Finding("service", "ok", "not installed", remedy)
-    elif not os.access(found.executable, os.X_OK):
-        detail = f"{found.unit} starts {found.executable}, which is gone"
+    elif not os.access(state.executable, os.X_OK):
+        detail = f"{state.unit} starts {state.executable}, which does not exist"
         yield Finding("service", "problem", detail, INSTALL)
-    elif found.unit.read_text(encoding="utf-8") != systemd.wanted():
-        detail = f"{found.unit} is another installation's or version's"
+    elif state.unit.read_text(encoding="utf-8") != systemd.wanted():
+        detail = f"{state.unit} belongs to another installation or version"
         yield Finding("service", "warning", detail, INSTALL)
     else:
-        yield _running(found)
+        yield _running(state)
 
 
-def _running(found: systemd.State) -> Finding:
-    match found.active:
+def _running(state: systemd.State) -> Finding:
+    match state.active:
         case "":
             detail = "installed, but no systemd user manager runs"
-            return Finding("service", "warning", detail, "log in anew")
+            return Finding("service", "warning", detail, "log out and in again")
         case "failed":
             return Finding(
                 "service", "problem", "it failed", f"journalctl --user -u {systemd.NAME}"
             )
-        case "active" if not found.enabled:
-            detail = "it runs, but will not at the next login"
+        case "active" if not state.enabled:
+            detail = "it runs, but it will not start at the next login"
             return Finding("service", "warning", detail, INSTALL)
         case "active":
             until = "from boot to shutdown" if systemd.lingers() else "from login to logout"
@@ -45,10 +45,10 @@ def _running(found: systemd.State) -> Finding:
 
 
 def confinement() -> Iterator[Finding]:
-    """Whether the kernel keeps daemon and workers from writing to the user's files."""
+    """Check that the kernel can forbid daemon and workers to write to the user's files."""
     version = landlock.kernel_support()
     if version:
         yield Finding("confinement", "ok", f"Landlock {version}: no file of yours can be written")
     else:
-        detail = "this kernel has no Landlock: that only dates change is up to us alone"
-        yield Finding("confinement", "warning", detail, "a kernel from 5.13 on can have it")
+        detail = "this kernel has no Landlock: it does not confine the daemon's writes"
+        yield Finding("confinement", "warning", detail, "use a kernel from 5.13 on with Landlock")

@@ -1,4 +1,4 @@
-"""What runs now and where: the socket, the daemon, the clock, the display and its tray."""
+"""Checks of the running session: socket, daemon, clock, display and tray."""
 
 import importlib.util
 import os
@@ -14,15 +14,15 @@ from imgscore.store.store import Store
 from imgscore.system import tray_backend
 from imgscore.verbs.base import Result
 
-# 2026-01-01: no clock that is right shows less.
+# 2026-01-01, in seconds since 1970: a correct clock shows a later time.
 EARLIEST = 1_767_225_600
-# So far a clock may go back without a word (seconds).
+# Seconds by which a clock may go back before it counts as set back.
 SLACK = 120
 STATUS_SECONDS = 5.0
 
 
 def socket() -> Iterator[Finding]:
-    """Where the daemon is spoken to: ours alone."""
+    """Check that only this user can use the control socket."""
     path = paths.socket_path()
     folder = path.parent
     while not folder.exists():
@@ -32,21 +32,21 @@ def socket() -> Iterator[Finding]:
         yield Finding("socket", "problem", f"{folder} cannot be written", remedy)
         return
     if not path.exists():
-        yield Finding("socket", "ok", f"{path}, not there yet")
+        yield Finding("socket", "ok", f"{path} does not exist yet")
         return
     status = path.lstat()
     if status.st_uid != os.getuid():
         remedy = "set XDG_RUNTIME_DIR to a folder of your own"
-        yield Finding("socket", "problem", f"{path} belongs to somebody else", remedy)
+        yield Finding("socket", "problem", f"{path} belongs to another user", remedy)
     elif status.st_mode & 0o077:
         detail = f"{path} is open to others (mode {status.st_mode & 0o777:o})"
         yield Finding("socket", "warning", detail, f"chmod 600 '{path}'")
     else:
-        yield Finding("socket", "ok", f"{path}, for you alone")
+        yield Finding("socket", "ok", f"{path}: only you can use it")
 
 
 def daemon() -> Iterator[Finding]:
-    """Whether a daemon answers, and what it says."""
+    """Check that a daemon answers, and report its state."""
     connection = control.connect(paths.socket_path())
     if connection is None:
         yield Finding("daemon", "warning", "none is running", "imgscore start")
@@ -71,23 +71,23 @@ def daemon() -> Iterator[Finding]:
 
 
 def clock() -> Iterator[Finding]:
-    """Dates are what we write: a clock that was set back makes new ones older than ours."""
+    """Check the clock: after it was set back, new files are older than the dates we have set."""
     now = time.time()
-    shown = datetime.fromtimestamp(now).strftime("%Y-%m-%d %H:%M:%S")
+    time_now = datetime.fromtimestamp(now).strftime("%Y-%m-%d %H:%M:%S")
     remedy = "set the clock; see: timedatectl"
     latest = _latest_touch()
     if now < EARLIEST:
-        yield Finding("clock", "problem", f"it is {shown}, by the clock", remedy)
+        yield Finding("clock", "problem", f"the clock shows {time_now}", remedy)
     elif latest > now + SLACK:
         ahead = datetime.fromtimestamp(latest).strftime("%Y-%m-%d %H:%M:%S")
-        detail = f"it is {shown}, but a date was set at {ahead}: the clock was set back"
+        detail = f"it is {time_now}, but a date was set at {ahead}: the clock was set back"
         yield Finding("clock", "warning", detail, remedy)
     else:
-        yield Finding("clock", "ok", shown)
+        yield Finding("clock", "ok", time_now)
 
 
 def _latest_touch() -> float:
-    """When we last set a date, in seconds since 1970; 0 where never."""
+    """Time of the last touch, in seconds since 1970; 0 if there was none."""
     if not (paths.store_folder() / "data.mdb").exists():
         return 0.0
     try:
@@ -95,12 +95,12 @@ def _latest_touch() -> float:
             for _, touch in journal.newest_first(txn):
                 return touch.time_ns / 1e9
     except StoreError:
-        pass  # the store's own check says so
+        pass  # the store's own check reports it
     return 0.0
 
 
 def display() -> Iterator[Finding]:
-    """Where an icon could be shown. Without one all else works."""
+    """Find the display. Only the tray icon and --open need one."""
     try:
         yield Finding("display", "ok", tray_backend.find_display())
     except NoDesktopError:
@@ -108,14 +108,14 @@ def display() -> Iterator[Finding]:
 
 
 def tray() -> Iterator[Finding]:
-    """Whether `imgscore tray` would work here, if it is wanted at all."""
-    wanted = importlib.util.find_spec("pystray") is not None
+    """Check that `imgscore tray` would work here, if its extra is installed."""
+    installed = importlib.util.find_spec("pystray") is not None
     try:
         tray_backend.find_display()
     except NoDesktopError:
-        yield Finding("tray", "ok", "not here: there is no display")
+        yield Finding("tray", "ok", "not possible here: there is no display")
         return
-    if not wanted:
+    if not installed:
         yield Finding("tray", "ok", "not installed; for the icon: pip install 'imgscore[tray]'")
         return
     try:

@@ -1,4 +1,4 @@
-"""Python, packages, models, and what computes: is what was installed whole?"""
+"""Checks of the installation: Python, packages, extras, models and the device."""
 
 import importlib.util
 import platform
@@ -26,7 +26,7 @@ REINSTALL = "reinstall imgscore"
 
 
 def python() -> Iterator[Finding]:
-    """Old enough to be unsupported, or not."""
+    """Check that the Python version is supported."""
     detail = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info < OLDEST:
         oldest = ".".join(str(part) for part in OLDEST)
@@ -36,11 +36,11 @@ def python() -> Iterator[Finding]:
 
 
 def packages() -> Iterator[Finding]:
-    """Whether everything is there that imgscore says it needs."""
-    needed = [one for one in requires("imgscore") or () if "extra ==" not in one]
+    """Check that every package that imgscore requires is installed."""
+    requirements = [line for line in requires("imgscore") or () if "extra ==" not in line]
     missing = []
-    for one in needed:
-        name = re.split(r"[\s<>=!~;\[]", one, maxsplit=1)[0]
+    for requirement in requirements:
+        name = re.split(r"[\s<>=!~;\[]", requirement, maxsplit=1)[0]
         try:
             version(name)
         except PackageNotFoundError:
@@ -48,18 +48,18 @@ def packages() -> Iterator[Finding]:
     if missing:
         yield Finding("packages", "problem", f"missing: {', '.join(missing)}", REINSTALL)
     else:
-        detail = f"imgscore {version('imgscore')}, all {len(needed)} it needs are there"
+        detail = f"imgscore {version('imgscore')}; all {len(requirements)} dependencies installed"
         yield Finding("packages", "ok", detail)
 
 
 def extras() -> Iterator[Finding]:
-    """What was installed beyond the base."""
-    there = [extra for module, extra in EXTRAS.items() if importlib.util.find_spec(module)]
-    yield Finding("extras", "ok", ", ".join(there) or "none installed")
+    """List the installed extras."""
+    installed = [extra for module, extra in EXTRAS.items() if importlib.util.find_spec(module)]
+    yield Finding("extras", "ok", ", ".join(installed) or "none installed")
 
 
 def model_files(settings: Config) -> Iterator[Finding]:
-    """The embedded model, and the one in use: every byte as it should be."""
+    """Check the sha256 of the embedded model and of the model in use."""
     digest = manifest.sha256_of(lite0_spec.MODEL)
     if digest != lite0_spec.MODEL_SHA256:
         yield Finding("model", "problem", f"{lite0_spec.MODEL} is damaged", REINSTALL)
@@ -71,9 +71,9 @@ def model_files(settings: Config) -> Iterator[Finding]:
 
 def _downloaded(name: str, folder: Path) -> Finding:
     recorded = manifest.read(folder)
-    again = f"imgscore model download {name}"
+    download = f"imgscore model download {name}"
     if recorded is None:
-        return Finding("model", "problem", f"{name}: it is not downloaded", again)
+        return Finding("model", "problem", f"{name} is not downloaded", download)
     damaged = [
         file
         for file, facts in recorded.files.items()
@@ -81,32 +81,32 @@ def _downloaded(name: str, folder: Path) -> Finding:
     ]
     if damaged:
         detail = f"{name}: missing or damaged: {', '.join(damaged)}"
-        return Finding("model", "problem", detail, f"rm -r '{folder}', then: {again}")
+        return Finding("model", "problem", detail, f"rm -r '{folder}', then: {download}")
     return Finding("model", "ok", f"{name}, {len(recorded.files)} files, sha256 as expected")
 
 
 def embedder(settings: Config) -> Iterator[Finding]:
-    """Which embedder the config asks for."""
+    """Report the embedder that the config selects."""
     spec = registry.spec(settings.model, use_filename=settings.use_filename)
     yield Finding("embedder", "ok", spec.id)
 
 
 def device(settings: Config) -> Iterator[Finding]:
-    """Loads the model: it may be damaged, and a provider installed without its driver."""
+    """Load the model on the device: a provider may be installed without its driver."""
     import onnxruntime
 
-    said: list[str] = []
+    warnings: list[str] = []
     installed = onnxruntime.get_available_providers()
     ours = [name for name in installed if name in devices.PROVIDERS.values()]
     names = ", ".join(name.removesuffix("ExecutionProvider") for name in ours)
     try:
         choice = devices.choose(settings.device, installed)
-        used = registry.load(settings.model, settings.device, said.append).providers[0]
+        used = registry.load(settings.model, settings.device, warnings.append).providers[0]
     except ImgscoreError as error:
         yield Finding("device", "problem", error.message, error.remedy)
         return
-    if said:
-        yield Finding("device", "warning", said[0], 'set device = "auto"')
+    if warnings:
+        yield Finding("device", "warning", warnings[0], 'set device = "auto"')
         return
-    why = f'device = "{settings.device}", and onnxruntime has {names}'
-    yield Finding("device", "ok", f"{choice.device} ({used}): {why}")
+    reason = f'device = "{settings.device}", and onnxruntime has {names}'
+    yield Finding("device", "ok", f"{choice.device} ({used}): {reason}")

@@ -55,7 +55,7 @@ def ill(check: str, state: str) -> str:
     return one.detail
 
 
-def test_a_healthy_house(inbox: Path) -> None:
+def test_examine_healthy_installation_finds_nothing(inbox: Path) -> None:
     every = list(doctor.examine())
     assert [one for one in every if one.state == "problem"] == []
     assert {one.check for one in every if one.state == "warning"} <= {"daemon", "tray", "inotify"}
@@ -65,7 +65,7 @@ def test_a_healthy_house(inbox: Path) -> None:
     assert not paths.data_folder().exists() and not paths.cache_folder().exists()  # it only looks
 
 
-def test_python_and_packages(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_one_missing_is_a_problem(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(software, "OLDEST", (3, 99))
     assert "3.99" in finding("Python").remedy
     needed = ["numpy>=2", "no-such-part[x]>=1 ; python_version > '3'", "torch ; extra == 'torch'"]
@@ -73,7 +73,9 @@ def test_python_and_packages(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert ill("packages", "problem") == "missing: no-such-part"
 
 
-def test_a_damaged_model(inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_damaged_file_is_a_problem(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(lite0_spec.MODEL.read_bytes()[:-1] + b"?")
     monkeypatch.setattr(lite0_spec, "MODEL", model)
@@ -82,7 +84,7 @@ def test_a_damaged_model(inbox: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "No such file" in ill("model", "problem")
 
 
-def test_a_damaged_download(inbox: Path) -> None:
+def test_model_damaged_download_names_the_remedy(inbox: Path) -> None:
     folder = registry.installed_at("uform3-small")
     folder.mkdir(parents=True)
     write_config(f'model = "uform3-small"\n{paths.config_file().read_text()}')
@@ -96,17 +98,17 @@ def test_a_damaged_download(inbox: Path) -> None:
     assert findings("device")[0].state == "problem"
 
 
-def test_the_config(inbox: Path) -> None:
+def test_config_missing_invalid_or_empty_is_found(inbox: Path) -> None:
     write_config("watch = 7")
     assert "watch" in ill("config", "problem")
     write_config("")
-    assert ill("config", "warning") == "nothing is watched yet"
+    assert ill("config", "warning") == "it watches no folder"
     paths.config_file().unlink()
-    assert ill("config", "warning") == "there is none yet"
+    assert ill("config", "warning").endswith("config.toml does not exist")
 
 
-def test_the_store(inbox: Path) -> None:
-    assert finding("store").detail.endswith("not made yet")
+def test_store_place_decides_its_state(inbox: Path) -> None:
+    assert finding("store").detail.endswith("no store yet")
     with Store(paths.store_folder()):
         pass
     assert finding("store").detail.endswith("sound")
@@ -116,23 +118,23 @@ def test_the_store(inbox: Path) -> None:
     assert finding("clock").state == "ok"  # one damage, one problem
 
 
-def test_a_store_that_contradicts_itself(inbox: Path) -> None:
+def test_store_unreadable_entry_is_a_problem(inbox: Path) -> None:
     with Store(paths.store_folder()) as store:
         store.commit(lambda txn: txn.table("failures").put(b"key", b"no record"))
-    assert "1 wrong: failures" in ill("store", "problem")
+    assert "1 problem: failures" in ill("store", "problem")
 
 
-def test_the_disk(inbox: Path) -> None:
+def test_disk_low_space_is_found(inbox: Path) -> None:
     free = shutil.disk_usage(inbox).free // 10**6
     for free_mb, state in ((2 * free, "problem"), (free // 2, "warning")):
         write_config(f'[[watch]]\ninbox = "{inbox}"\n[daemon]\nfree_mb = {free_mb}\n')
         assert "MB free" in ill("disk", state)
 
 
-def test_who_holds_the_store(inbox: Path) -> None:
+def test_lock_names_the_process_that_holds_it(inbox: Path) -> None:
     with StoreLock(paths.data_folder()):
         assert ill("lock", "warning").startswith(f"process {os.getpid()} holds the store")
-    assert finding("lock") == Finding("lock", "ok", "nobody holds the store")
+    assert finding("lock") == Finding("lock", "ok", "no process holds the store")
 
 
 @pytest.fixture
@@ -145,7 +147,9 @@ def listener() -> Iterator[socket.socket]:
         yield one
 
 
-def test_the_socket(inbox: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_open_to_others_is_found(
+    inbox: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session, "STATUS_SECONDS", 0.1)
     paths.socket_path().chmod(0o660)
     assert "open to others" in ill("socket", "warning")
@@ -153,10 +157,10 @@ def test_the_socket(inbox: Path, listener: socket.socket, monkeypatch: pytest.Mo
     assert finding("socket").state == "ok"
     assert "does not answer" in ill("daemon", "problem")
     monkeypatch.setattr(os, "getuid", lambda: 12345)
-    assert "somebody else" in ill("socket", "problem")
+    assert "another user" in ill("socket", "problem")
 
 
-def test_the_clock(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_set_back_is_found(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding("clock").state == "ok"
     with Store(paths.store_folder()) as store:
         later = Touch(time.time_ns() + 10**13, 1, b"", b"", b"", 0, 0, "", "order")
@@ -166,17 +170,17 @@ def test_the_clock(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1970" in ill("clock", "problem")
 
 
-def test_folders(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_missing_or_foreign_are_found(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (inbox / "keep").rmdir()
     assert "missing" in ill("keep", "problem")
     put(inbox, "sun", 2)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    assert "2 files are somebody else's" in ill("inbox", "warning")
+    assert "2 files belong to other users" in ill("inbox", "warning")
     (inbox / ".stfolder").mkdir()
     assert "Syncthing" in ill("sync", "warning")
 
 
-def test_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
+def test_folders_read_only_mount_is_a_problem(tmp_path: Path) -> None:
     with mounted(tmp_path, "mkfs.ext4", "-q") as disk:
         write_config(f'[[watch]]\ninbox = "{disk}"\nkeep = "/tmp"\ntrash = "/var"\n')
         assert finding("inbox").state == "ok"
@@ -184,7 +188,7 @@ def test_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
         assert "read-only" in ill("inbox", "problem")
 
 
-def test_inotify(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inotify_too_few_watches_is_a_warning(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     me = Path("/proc/self")
     instances, watches = folders._in_use([me])
     observer = InotifyObserver()
@@ -202,7 +206,9 @@ def test_inotify(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         observer.join()
 
 
-def test_a_check_that_breaks_is_a_finding(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examine_check_that_raises_becomes_a_finding(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken() -> Iterator[Finding]:
         raise ImportError("libc.so.7")
 
@@ -212,10 +218,10 @@ def test_a_check_that_breaks_is_a_finding(inbox: Path, monkeypatch: pytest.Monke
     assert config.load().watch
 
 
-def test_the_desktops_trash(inbox: Path) -> None:
+def test_desktop_trash_unreadable_is_a_problem(inbox: Path) -> None:
     assert findings("desktop trash") == []  # nobody asked for it
     write_config(f'[[watch]]\ninbox = "{inbox}"\nxdg_trash = true\n')
-    assert "not there yet" in finding("desktop trash").detail
+    assert "does not exist yet" in finding("desktop trash").detail
     info = paths.trash_folder() / "info"
     info.mkdir(parents=True)
     (info / "a.trashinfo").touch()
