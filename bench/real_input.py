@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from imgscore import control, paths
-from imgscore.verbs.base import Result, Row
+from imgscore import client, paths
+from imgscore.messages import Result
+from imgscore.verbs.base import Row
 
 KEEP = ("wallpapers", "clipart/animals", "clipart/food")
 TRASH = ("screenshots", "clipart/shapes", "clipart/computer")
@@ -24,11 +25,11 @@ TRASH = ("screenshots", "clipart/shapes", "clipart/computer")
 
 def ask(verb: str, **arguments: object) -> list[Row]:
     """What the daemon answers."""
-    connection = control.connect(paths.socket_path())
+    connection = client.connect(paths.socket_path())
     if connection is None:
         raise SystemExit("the daemon does not answer")
     with connection:
-        messages = control.call(connection, verb, arguments)
+        messages = client.call(connection, verb, arguments)
         return [one.row for one in messages if isinstance(one, Result)]
 
 
@@ -36,7 +37,7 @@ def begin() -> "subprocess.Popen[bytes]":
     """A daemon that answers."""
     process = subprocess.Popen([sys.executable, "-m", "imgscored.main"], stderr=subprocess.DEVNULL)
     while True:
-        connection = control.connect(paths.socket_path())
+        connection = client.connect(paths.socket_path())
         if connection is not None:
             connection.close()
             return process

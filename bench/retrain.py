@@ -24,10 +24,10 @@ from bench.sandbox import fill_known, liked, new_sandbox
 from imgscore.demo.sandbox import Sandbox
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
+from imgscore.messages import Result
 from imgscore.store import sightings, vectors
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Result
 
 MODEL = "efficientnet-lite0"
 KINDS = 40

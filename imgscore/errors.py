@@ -1,11 +1,11 @@
-"""What can go wrong, said so that a person can act on it: what happened, to which file, what to do.
+"""The exceptions of imgscore. Each one says what happened, to which file, and what to do.
 
-The library raises these; only the CLI and the daemon's rim print them.
+The library raises them. Only the CLI and the outermost functions of the daemon print them.
 """
 
 
 class ImgscoreError(Exception):
-    """Something failed. `remedy` says what the user can do about it; `exit_code` is the CLI's."""
+    """Something failed. `remedy` says what the user can do; `exit_code` is that of the command."""
 
     exit_code = 1
 
@@ -16,25 +16,25 @@ class ImgscoreError(Exception):
 
 
 class UsageError(ImgscoreError):
-    """The call itself is off: a verb, an option, a file that is not there."""
+    """The command line or the request is wrong: a verb, an option, or a file that is missing."""
 
     exit_code = 2
 
 
 class ConfigError(ImgscoreError):
-    """config.toml names something that is wrong."""
+    """The config file is missing, or a setting in it is wrong."""
 
     exit_code = 3
 
 
 class NoDaemonError(ImgscoreError):
-    """A daemon is needed, and none answers."""
+    """A running daemon is needed, and none answers."""
 
     exit_code = 4
 
 
 class NoDesktopError(ImgscoreError):
-    """There is no display, or no tray on it, to show an icon in."""
+    """There is no display, or no tray for an icon."""
 
     exit_code = 4
 
@@ -46,14 +46,33 @@ class StoreError(ImgscoreError):
 
 
 class ModelError(ImgscoreError):
-    """The embedder cannot be loaded: no file's fault, and worth another try once it is mended."""
+    """The embedder cannot be loaded. No image is at fault: try again when the model is there."""
 
 
 class ImageError(ImgscoreError):
-    """One file cannot be embedded: broken, too large, unreadable, not an image."""
+    """One file cannot be embedded: it is broken, too large, unreadable, or not an image."""
 
 
-def error_of(exit_code: int) -> type[ImgscoreError]:
-    """The kind of error that an exit code stands for, where one comes from another process."""
-    kinds = (UsageError, ConfigError, NoDaemonError, StoreError)
-    return next((kind for kind in kinds if kind.exit_code == exit_code), ImgscoreError)
+_KINDS = {
+    kind.__name__: kind
+    for kind in (
+        ImgscoreError,
+        UsageError,
+        ConfigError,
+        NoDaemonError,
+        NoDesktopError,
+        StoreError,
+        ModelError,
+        ImageError,
+    )
+}
+
+
+def kind_of(error: ImgscoreError) -> str:
+    """The name under which an error is sent to another process: its class or the nearest base."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KINDS)
+
+
+def of_kind(kind: str, message: str, remedy: str) -> ImgscoreError:
+    """The error that another process sent; ImgscoreError if this program lacks its kind."""
+    return _KINDS.get(kind, ImgscoreError)(message, remedy)

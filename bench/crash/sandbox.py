@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from imgscore import control
+from imgscore import client
 from imgscore.errors import NoDaemonError
+from imgscore.messages import Result
 from imgscore.store import labels, vectors
 from imgscore.store.store import Store
-from imgscore.verbs.base import Result, Row
+from imgscore.verbs.base import Row
 
 START_SECONDS = 60.0
 SETTLE_SECONDS = 600.0
@@ -123,7 +124,7 @@ class Sandbox:
         self.launch(prefix=prefix)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.running:
-            connection = control.connect(self._socket)
+            connection = client.connect(self._socket)
             if connection is not None:
                 connection.close()
                 return
@@ -163,7 +164,7 @@ class Sandbox:
 
     def connect(self) -> socket.socket:
         """A client that says nothing."""
-        connection = control.connect(self._socket)
+        connection = client.connect(self._socket)
         if connection is None:
             raise LostError("nobody listens")
         return connection
@@ -171,12 +172,12 @@ class Sandbox:
     def ask(self, verb: str, **arguments: Any) -> list[Row]:
         """A verb's rows, from the daemon. Raises NoDaemonError where it ends before."""
         deadline = time.monotonic() + START_SECONDS
-        while (connection := control.connect(self._socket)) is None:
+        while (connection := client.connect(self._socket)) is None:
             if not self.running or time.monotonic() > deadline:
                 raise NoDaemonError("the daemon has ended")
             time.sleep(0.02)
         with connection:
-            messages = control.call(connection, verb, arguments)
+            messages = client.call(connection, verb, arguments)
             return [message.row for message in messages if isinstance(message, Result)]
 
     def status(self) -> Row:

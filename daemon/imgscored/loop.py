@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any
 
-from imgscore import config, control, paths
+from imgscore import config, paths, protocol
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
@@ -172,7 +172,7 @@ class Loop:
                     if message is None:
                         waiting.append((call, steps))
                         break
-                    call.answers.put(control.message_line(message))
+                    call.answers.put(protocol.message_line(message))
                 else:
                     self._end(call, None)
             except ImgscoreError as error:
@@ -265,5 +265,5 @@ def summary(snapshot: dict[str, Any]) -> str:
 
 def _answer(call: Call, error: ImgscoreError | None) -> None:
     """Send the last line of an answer."""
-    call.answers.put({"done": True} if error is None else control.error_line(error))
+    call.answers.put({"done": True} if error is None else protocol.error_line(error))
     call.answers.put(END)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from imgscore import control
+from imgscore import protocol
 from imgscore.errors import ImgscoreError, UsageError
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 
@@ -48,7 +48,7 @@ class Server:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
-            with control.address(path) as name:
+            with protocol.address(path) as name:
                 self._listener.bind(name)
         finally:
             os.umask(before)
@@ -68,7 +68,7 @@ class Server:
                 crowded = len(self._clients) >= MAX_CLIENTS
                 if not crowded:
                     self._clients.add(client)
-            if crowded or control.peer_uid(client) != os.getuid():
+            if crowded or protocol.peer_uid(client) != os.getuid():
                 self._forget(client)
                 continue
             thread = threading.Thread(
@@ -85,16 +85,16 @@ class Server:
             client.settimeout(REQUEST_SECONDS)
             call = _request(client)
             if call.verb == "status":
-                client.sendall(control.encode({"result": self._snapshot()}))
-                client.sendall(control.encode({"done": True}))
+                client.sendall(protocol.encode({"result": self._snapshot()}))
+                client.sendall(protocol.encode({"done": True}))
                 return
             self._mailbox.call(call)
             if call.verb != FOLLOWS:  # a follower that does not read is disconnected
                 client.settimeout(None)  # `imgscore history | less` reads as slowly as a person
             while (answer := _next_answer(call, client)) is not END:
-                client.sendall(control.encode(answer))
+                client.sendall(protocol.encode(answer))
         except ImgscoreError as error:
-            _try_to_say(client, control.error_line(error))
+            _try_to_say(client, protocol.error_line(error))
         except OSError as error:
             logger.debug("a client went away: %s", error)
         finally:
@@ -132,8 +132,8 @@ def _request(client: socket.socket) -> Call:
     buffer = bytearray()
     while b"\n" not in buffer:
         part = client.recv(1 << 16)
-        if not part or len(buffer) + len(part) > control.LONGEST_REQUEST:
-            raise UsageError("a request is one line of JSON", "see docs/control.md")
+        if not part or len(buffer) + len(part) > protocol.MAX_REQUEST_BYTES:
+            raise UsageError("a request is one line of JSON", "see docs/protocol.md")
         buffer += part
     try:
         request = json.loads(bytes(buffer).partition(b"\n")[0])
@@ -142,10 +142,10 @@ def _request(client: socket.socket) -> Call:
         raise UsageError('a request is {"verb": …, "arguments": {…}}', "") from None
     if not isinstance(verb, str) or not isinstance(arguments, dict):
         raise UsageError('a request is {"verb": "…", "arguments": {…}}', "")
-    spoken = request.get("protocol", control.PROTOCOL)
-    if spoken != control.PROTOCOL and verb != "stop":
+    spoken = request.get("protocol", protocol.PROTOCOL)
+    if spoken != protocol.PROTOCOL and verb != "stop":
         raise ImgscoreError(
-            f"imgscored is of another version: it speaks protocol {control.PROTOCOL}, and this "
+            f"imgscored is of another version: it speaks protocol {protocol.PROTOCOL}, and this "
             f"program {spoken}",
             "one was upgraded while the other ran; imgscore stop, then imgscore start",
         )
@@ -166,6 +166,6 @@ def _next_answer(call: Call, client: socket.socket) -> dict[str, Any] | None:
 
 def _try_to_say(client: socket.socket, line: dict[str, Any]) -> None:
     try:
-        client.sendall(control.encode(line))
+        client.sendall(protocol.encode(line))
     except OSError:
         return

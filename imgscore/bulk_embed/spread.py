@@ -17,9 +17,10 @@ from distributed import Client, Future, KilledWorker, as_completed
 from imgscore.bulk_embed import job
 from imgscore.bulk_embed.job import Job
 from imgscore.errors import ImgscoreError
+from imgscore.messages import Message, Progress, Result
 from imgscore.reconcile.walk import Found, Unlisted, walk
 from imgscore.store.schema import Fingerprint
-from imgscore.verbs.base import Message, Progress, Result, Row, display_path
+from imgscore.verbs.base import Row, display_path
 from imgscore.verbs.score import why_not
 from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable, take_answers
 
@@ -199,7 +200,7 @@ class _Spread:
             raise ImgscoreError("the workers keep dying", f"see their logs, then {REMEDY_GO_ON}")
         self._submit(one._replace(deaths=one.deaths + 1))
 
-    def _failure(self, path: bytes, error: str) -> Result:
+    def _failure(self, path: bytes, error: str) -> Result[Row]:
         self._failed += 1
         return Result({"path": display_path(path), "error": error})
 

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from imgscore import control, paths
+from imgscore import client, paths
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
 from imgscore.errors import UsageError
-from imgscore.verbs.base import Message, Result, Row
+from imgscore.messages import Message, Result
+from imgscore.verbs.base import Row
 
 group = typer.Typer(help="The store.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(group, name="db")
@@ -105,7 +106,7 @@ def _shrink() -> tuple[int, int]:
     from imgscore.store.lock import StoreLock
     from imgscore.store.store import Store
 
-    connection = control.connect(paths.socket_path())
+    connection = client.connect(paths.socket_path())
     if connection is not None:
         connection.close()
         say("imgscored is running: freed space is used again, but the file keeps its size")

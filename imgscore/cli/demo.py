@@ -11,7 +11,7 @@ import typer
 
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, show
-from imgscore.verbs.base import Message, Result
+from imgscore.messages import Message, Result
 
 if TYPE_CHECKING:
     from imgscore.demo.sandbox import Sandbox

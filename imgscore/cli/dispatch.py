@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgscore import config, control, paths
+from imgscore import client, config, paths
 from imgscore.config import Config
 from imgscore.errors import ConfigError, NoDaemonError
+from imgscore.messages import Message, Result
 from imgscore.store.lock import BusyError, StoreLock
-from imgscore.verbs.base import Message, Result, Row, drive, find
+from imgscore.verbs.base import Row, drive, find
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -30,10 +31,10 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
     """The messages of a verb. Raises ImgscoreError."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        connection = control.connect(paths.socket_path())
+        connection = client.connect(paths.socket_path())
         if connection is not None:
             with connection:
-                yield from control.call(connection, verb, arguments)
+                yield from client.call(connection, verb, arguments)
             return
         if verb != "stop":
             find(verb, arguments)  # a wrong request is refused before anything is opened
@@ -94,11 +95,11 @@ class Writer:
         """The one row that a verb answers with. Raises ImgscoreError."""
         deadline = time.monotonic() + WRITER_PATIENCE_SECONDS
         while self._engine is None:
-            connection = control.connect(paths.socket_path())
+            connection = client.connect(paths.socket_path())
             try:
                 if connection is not None:
                     with connection:
-                        return _row(control.call(connection, verb, arguments))
+                        return _row(client.call(connection, verb, arguments))
                 self._open()
             except (BusyError, NoDaemonError):  # it starts, ends, or reads its config again
                 if time.monotonic() >= deadline:
@@ -129,6 +130,7 @@ class Writer:
 
 
 def _row(messages: Iterator[Message]) -> Row:
+    row: Row
     (row,) = [message.row for message in messages if isinstance(message, Result)]
     return row
 
@@ -137,10 +139,10 @@ def tell_daemon() -> None:
     """Let a running daemon read the config again; one that starts may have read the old one."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        connection = control.connect(paths.socket_path())
+        connection = client.connect(paths.socket_path())
         if connection is not None:
             with connection:
-                list(control.call(connection, "reload", {}))
+                list(client.call(connection, "reload", {}))
             return
         try:
             StoreLock(paths.data_folder()).close()

@@ -14,7 +14,8 @@ from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.verbs.base import Message, Row, absolute_path, display_path
+from imgscore.messages import Message
+from imgscore.verbs.base import Row, absolute_path, display_path
 from imgscore.workers.pool import cpus
 
 if TYPE_CHECKING:

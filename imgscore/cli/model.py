@@ -12,7 +12,8 @@ from imgscore.cli import completions, dispatch
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
 from imgscore.embedders import catalogue, registry
-from imgscore.verbs.base import Message, Progress, Result, Row
+from imgscore.messages import Message, Progress, Result
+from imgscore.verbs.base import Row
 
 group = typer.Typer(
     help="Which embedder looks at the images.", no_args_is_help=True, rich_markup_mode=None

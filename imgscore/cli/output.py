@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgscore.errors import ImgscoreError
 from imgscore.escape import printable
-from imgscore.verbs.base import Message, Progress, Result, Row
+from imgscore.messages import Message, Progress, Result
+from imgscore.verbs.base import Row
 
 if TYPE_CHECKING:
     import rich.progress

@@ -16,7 +16,8 @@ import typer
 from imgscore.cli import dispatch, output
 from imgscore.cli.terminal import Protocol, cell, protocol
 from imgscore.errors import ImgscoreError
-from imgscore.verbs.base import Message, Row, rows_of
+from imgscore.messages import Message
+from imgscore.verbs.base import Row, rows_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,8 @@ from imgscore.cli import dispatch, output
 from imgscore.cli.app import Folder, Json, Taste, app, text_of
 from imgscore.cli.output import printable, say
 from imgscore.errors import UsageError
-from imgscore.verbs.base import Message, Result, Row
+from imgscore.messages import Message, Result
+from imgscore.verbs.base import Row
 from imgscore.watches import Watches
 
 

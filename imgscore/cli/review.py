@@ -12,7 +12,8 @@ import typer
 from imgscore.cli import dispatch, output
 from imgscore.cli.app import Folder, Json, Taste, app, text_of
 from imgscore.cli.output import say
-from imgscore.verbs.base import Message, Result, Row
+from imgscore.messages import Message, Result
+from imgscore.verbs.base import Row
 
 if TYPE_CHECKING:
     from imgscore.cli.review_server import ReviewServer

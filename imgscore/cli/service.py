@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from imgscore import config, control, paths
+from imgscore import client, config, paths
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import to_json
 from imgscore.errors import ConfigError, ImgscoreError, NoDaemonError, UsageError
+from imgscore.messages import Result
 from imgscore.system import systemd
-from imgscore.verbs.base import Result, Row
+from imgscore.verbs.base import Row
 
 START_SECONDS = 20.0
 STOP_SECONDS = 30.0
@@ -25,12 +26,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def running() -> Row | None:
     """The daemon's status; None where none answers."""
-    connection = control.connect(paths.socket_path())
+    connection = client.connect(paths.socket_path())
     if connection is None:
         return None
     with connection:
-        rows = [
-            one.row for one in control.call(connection, "status", {}) if isinstance(one, Result)
+        rows: list[Row] = [
+            one.row for one in client.call(connection, "status", {}) if isinstance(one, Result)
         ]
     return rows[0]
 

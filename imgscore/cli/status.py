@@ -14,8 +14,9 @@ from imgscore.cli.app import Json, app, run
 from imgscore.cli.order import touched
 from imgscore.cli.output import printable, to_json
 from imgscore.errors import NoDaemonError
+from imgscore.messages import Result
 from imgscore.store.lock import BusyError
-from imgscore.verbs.base import Result, Row
+from imgscore.verbs.base import Row
 
 if TYPE_CHECKING:
     from imgscore.cli.live import Pace

@@ -11,7 +11,8 @@ from imgscore.cli.app import Json, Taste, Thumbnails, app, named, text_of
 from imgscore.cli.output import printable
 from imgscore.cli.pictures import Named
 from imgscore.errors import UsageError
-from imgscore.verbs.base import Message, Result, Row
+from imgscore.messages import Message, Result
+from imgscore.verbs.base import Row
 
 Count = Annotated[int, typer.Option("-n", "--count", min=1, help="At most so many.")]
 

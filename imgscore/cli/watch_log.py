@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from imgscore import control, paths
+from imgscore import client, paths
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, app
 from imgscore.cli.output import printable, say, to_json
 from imgscore.errors import ImgscoreError
-from imgscore.verbs.base import Result, Row
+from imgscore.messages import Result
+from imgscore.verbs.base import Row
 
 AGAIN_SECONDS = 0.1
 # A service manager starts a daemon again after a few seconds.
@@ -52,7 +53,7 @@ def _await_daemon(deadline: float) -> None:
 
 
 def _listens() -> bool:
-    connection = control.connect(paths.socket_path())
+    connection = client.connect(paths.socket_path())
     if connection is None:
         return False
     connection.close()

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imgscore import control
+from imgscore import client
 from imgscore.errors import ImgscoreError, UsageError
+from imgscore.messages import Message, Result
 from imgscore.store.lock import BusyError, StoreLock
-from imgscore.verbs.base import Message, Result, Row
+from imgscore.verbs.base import Row
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -153,7 +154,7 @@ class Sandbox:
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
-            connection = control.connect(self._socket)
+            connection = client.connect(self._socket)
             if connection is not None:
                 connection.close()
                 return
@@ -163,11 +164,11 @@ class Sandbox:
 
     def call(self, verb: str, **arguments: Any) -> Iterator[Message]:
         """A verb's messages, through the daemon's control socket."""
-        connection = control.connect(self._socket)
+        connection = client.connect(self._socket)
         if connection is None:
             raise ImgscoreError("the demo's daemon has ended", f"see {self.log}")
         with connection:
-            yield from control.call(connection, verb, arguments)
+            yield from client.call(connection, verb, arguments)
 
     def rows(self, verb: str, **arguments: Any) -> list[Row]:
         """A verb's rows."""

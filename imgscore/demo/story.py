@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from imgscore.demo.sandbox import Sandbox
-from imgscore.verbs.base import Progress
+from imgscore.messages import Progress
 
 WAIT_SECONDS = 300.0
 LABELS = 6

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from imgscore import control, paths
+from imgscore import client, paths
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError, NoDesktopError, StoreError
+from imgscore.messages import Result
 from imgscore.store import journal
 from imgscore.store.store import Store
 from imgscore.system import tray_backend
-from imgscore.verbs.base import Result
 
 # 2026-01-01, in seconds since 1970: a correct clock shows a later time.
 EARLIEST = 1_767_225_600
@@ -47,7 +47,7 @@ def socket() -> Iterator[Finding]:
 
 def daemon() -> Iterator[Finding]:
     """Check that a daemon answers, and report its state."""
-    connection = control.connect(paths.socket_path())
+    connection = client.connect(paths.socket_path())
     if connection is None:
         yield Finding("daemon", "warning", "none is running", "imgscore start")
         return
@@ -55,7 +55,7 @@ def daemon() -> Iterator[Finding]:
         connection.settimeout(STATUS_SECONDS)
         try:
             answer = [
-                one.row for one in control.call(connection, "status", {}) if isinstance(one, Result)
+                one.row for one in client.call(connection, "status", {}) if isinstance(one, Result)
             ]
         except ImgscoreError as error:
             detail = f"it does not answer: {error.message}"

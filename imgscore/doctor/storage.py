@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from imgscore import control, paths
+from imgscore import client, paths
 from imgscore.config import Config
 from imgscore.doctor.finding import Finding
 from imgscore.store import checks
@@ -72,7 +72,7 @@ def lock() -> Iterator[Finding]:
         yield Finding("lock", "ok", "no process holds the store")
         return
     holder = f"process {holders[0]}"
-    connection = control.connect(paths.socket_path())
+    connection = client.connect(paths.socket_path())
     if connection is not None:
         connection.close()
         yield Finding("lock", "ok", f"the daemon ({holder}) holds the store")

@@ -7,7 +7,7 @@ from typing import Any
 
 from imgscore.engine.context import EngineContext
 from imgscore.engine.tickets import QueryTicket
-from imgscore.errors import ImgscoreError, error_of
+from imgscore.errors import ImgscoreError, of_kind
 from imgscore.failpoints import step
 from imgscore.paths import head_file
 from imgscore.store import counts, heads, labels, scores, sightings, vectors
@@ -168,8 +168,8 @@ class Trainer:
                 if ticket.wanted:
                     ticket.rows += rows
                 ticket.done = last
-            case Refused(reason, remedy, exit_code):
-                ticket.error = error_of(exit_code)(reason, remedy)
+            case Refused(reason, remedy, kind):
+                ticket.error = of_kind(kind, reason, remedy)
             case Crashed(reason):
                 ticket.error = ImgscoreError(f"the worker {reason}", "see the log")
             case Interrupted():

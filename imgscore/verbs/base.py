@@ -8,11 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from imgscore.errors import ImgscoreError, StoreError, UsageError
+from imgscore.messages import Message, Progress, Result
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -35,21 +36,6 @@ NAMES = (
 )  # fmt: skip
 
 
-class Result(NamedTuple):
-    """A row of the answer. A row whose "error" is not None makes the exit code 1."""
-
-    row: Row
-
-
-class Progress(NamedTuple):
-    """How far long work is."""
-
-    what: str
-    done: int
-    total: int
-
-
-Message = Result | Progress
 Steps = Generator[Message | None, None, None]
 Run = Callable[["Engine", Any], Steps]
 

@@ -7,9 +7,10 @@ import msgspec
 
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
+from imgscore.messages import Result
 from imgscore.store import checks, heads, name_vectors, scores, vectors
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Result, Row, Steps
+from imgscore.verbs.base import Row, Steps
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

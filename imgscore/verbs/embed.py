@@ -11,11 +11,12 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.images.traits import Traits
 from imgscore.images.version import DECODER_VERSION
+from imgscore.messages import Result
 from imgscore.store import sightings, traits, unwatched_files, vectors
 from imgscore.store.schema import Fingerprint
 from imgscore.store.transaction import Txn
 from imgscore.store.unwatched_files import Archived
-from imgscore.verbs.base import Result, Steps
+from imgscore.verbs.base import Steps
 
 
 class Embedded(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,7 +4,8 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
-from imgscore.verbs.base import Result, Steps
+from imgscore.messages import Result
+from imgscore.verbs.base import Steps
 from imgscore.verbs.queries import answer, taste_or_first
 
 

@@ -4,8 +4,9 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
+from imgscore.messages import Result
 from imgscore.store import traits, vectors
-from imgscore.verbs.base import Result, Steps, a_step, absolute_path, display_path
+from imgscore.verbs.base import Steps, a_step, absolute_path, display_path
 from imgscore.verbs.queries import answer, with_paths
 from imgscore.verbs.score import problem, taste_of
 from imgscore.workers.messages import FileIndexed

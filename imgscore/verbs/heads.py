@@ -9,10 +9,11 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
+from imgscore.messages import Result
 from imgscore.paths import head_file
 from imgscore.store import heads, labels
 from imgscore.store.schema import HeadRecord
-from imgscore.verbs.base import Result, Row, Steps, until_idle
+from imgscore.verbs.base import Row, Steps, until_idle
 from imgscore.verbs.queries import answer, taste_or_first
 
 

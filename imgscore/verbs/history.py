@@ -8,9 +8,10 @@ from itertools import groupby, islice
 import msgspec
 
 from imgscore.engine.engine import Engine
+from imgscore.messages import Result
 from imgscore.store import journal, labels
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Result, Row, Steps, absolute_path, display_path
+from imgscore.verbs.base import Row, Steps, absolute_path, display_path
 from imgscore.watches import within
 
 

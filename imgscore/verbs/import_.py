@@ -8,10 +8,11 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
+from imgscore.messages import Progress, Result
 from imgscore.store import labels, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Progress, Result, Row, Steps, until_idle
+from imgscore.verbs.base import Row, Steps, until_idle
 from imgscore.verbs.queries import taste_or_first
 
 

@@ -11,17 +11,10 @@ from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.tickets import IndexTicket
 from imgscore.errors import UsageError
+from imgscore.messages import Progress, Result
 from imgscore.reconcile.walk import Found, walk
 from imgscore.store.schema import LabelName
-from imgscore.verbs.base import (
-    Progress,
-    Result,
-    Steps,
-    a_step,
-    absolute_path,
-    display_path,
-    until_idle,
-)
+from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, until_idle
 from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
 

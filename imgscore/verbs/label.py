@@ -9,10 +9,11 @@ from imgscore.config import TasteName
 from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
 from imgscore.engine.tickets import IndexTicket
+from imgscore.messages import Result
 from imgscore.store import labels
 from imgscore.store.schema import EventName, LabelEvent, Source
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Result, Steps, a_step, absolute_path, display_path, in_turn
+from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, in_turn
 from imgscore.verbs.score import ask, problem
 from imgscore.workers.messages import FileIndexed
 

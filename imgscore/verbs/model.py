@@ -7,8 +7,9 @@ import msgspec
 from imgscore.embedders import catalogue, lite0_spec, registry
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError
+from imgscore.messages import Result
 from imgscore.store import vectors
-from imgscore.verbs.base import Result, Row, Steps
+from imgscore.verbs.base import Row, Steps
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

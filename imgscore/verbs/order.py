@@ -8,7 +8,8 @@ import msgspec
 from imgscore.engine.engine import Engine
 from imgscore.engine.order_jobs import OrderJob
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.verbs.base import Result, Row, Steps, absolute_path, display_path
+from imgscore.messages import Result
+from imgscore.verbs.base import Row, Steps, absolute_path, display_path
 from imgscore.watches import Watch
 
 

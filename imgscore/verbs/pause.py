@@ -5,7 +5,8 @@ import time
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.verbs.base import Result, Steps
+from imgscore.messages import Result
+from imgscore.verbs.base import Steps
 
 # "Until told otherwise": far away, and still a valid date.
 FOREVER_NS = 4_102_444_800 * 10**9

@@ -5,9 +5,10 @@ from typing import Any
 
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
+from imgscore.messages import Message
 from imgscore.store import labels, sightings
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Message, Row, a_step, display_path
+from imgscore.verbs.base import Row, a_step, display_path
 
 
 def taste_or_first(engine: Engine, asked: str | None) -> str:

@@ -9,18 +9,9 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
+from imgscore.messages import Message, Progress, Result
 from imgscore.verbs import thumbnails
-from imgscore.verbs.base import (
-    Message,
-    Progress,
-    Result,
-    Row,
-    Steps,
-    a_step,
-    absolute_path,
-    display_path,
-    in_turn,
-)
+from imgscore.verbs.base import Row, Steps, a_step, absolute_path, display_path, in_turn
 from imgscore.verbs.queries import answer, inboxes_of, taste_or_first
 from imgscore.watches import Watch
 from imgscore.workers.messages import MakeThumbnail, ThumbnailMade

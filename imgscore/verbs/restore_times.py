@@ -10,11 +10,12 @@ import msgspec
 from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
+from imgscore.messages import Result
 from imgscore.reconcile.walk import Found, walk
 from imgscore.store import originals, sightings
 from imgscore.store.schema import Original, Sighting
 from imgscore.store.store import Store
-from imgscore.verbs.base import Result, Steps, absolute_path, display_path
+from imgscore.verbs.base import Steps, absolute_path, display_path
 from imgscore.verbs.order import parts, row
 from imgscore.watches import Watch, within
 

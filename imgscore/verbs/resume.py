@@ -3,7 +3,8 @@
 import msgspec
 
 from imgscore.engine.engine import Engine
-from imgscore.verbs.base import Result, Steps
+from imgscore.messages import Result
+from imgscore.verbs.base import Steps
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

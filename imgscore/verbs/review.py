@@ -14,10 +14,11 @@ from imgscore.config import TasteName
 from imgscore.engine import siblings
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, UsageError
+from imgscore.messages import Result
 from imgscore.store import labels
 from imgscore.store.schema import DIGEST_SIZE, LabelEvent, LabelName
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Result, Row, Steps, display_path
+from imgscore.verbs.base import Row, Steps, display_path
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

@@ -7,8 +7,9 @@ import msgspec
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
 from imgscore.images.version import DECODER_VERSION
+from imgscore.messages import Result
 from imgscore.reconcile.scan import scan
-from imgscore.verbs.base import Result, Steps, absolute_path, display_path, until_idle
+from imgscore.verbs.base import Steps, absolute_path, display_path, until_idle
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

@@ -7,17 +7,9 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.tickets import IndexTicket
+from imgscore.messages import Progress, Result
 from imgscore.store import labels
-from imgscore.verbs.base import (
-    Progress,
-    Result,
-    Row,
-    Steps,
-    a_step,
-    absolute_path,
-    display_path,
-    in_turn,
-)
+from imgscore.verbs.base import Row, Steps, a_step, absolute_path, display_path, in_turn
 from imgscore.workers.messages import (
     Answer,
     Crashed,

@@ -8,9 +8,10 @@ import msgspec
 
 from imgscore.embedders import registry
 from imgscore.engine.engine import Engine
+from imgscore.messages import Result
 from imgscore.store import counts, failures
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Result, Row, Steps, display_path
+from imgscore.verbs.base import Row, Steps, display_path
 from imgscore.verbs.order import row
 from imgscore.watches import Watch
 

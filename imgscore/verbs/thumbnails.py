@@ -9,7 +9,8 @@ from imgscore import paths
 from imgscore.engine.engine import Engine
 from imgscore.engine.tickets import ThumbnailTicket
 from imgscore.errors import ImgscoreError
-from imgscore.verbs.base import Result, Steps, a_step, absolute_path
+from imgscore.messages import Result
+from imgscore.verbs.base import Steps, a_step, absolute_path
 from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
 
 

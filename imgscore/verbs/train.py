@@ -6,8 +6,9 @@ from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.engine.trainer import MIN_LABELS
 from imgscore.errors import ConfigError, ImgscoreError
+from imgscore.messages import Result
 from imgscore.store import heads
-from imgscore.verbs.base import Result, Steps, until_idle
+from imgscore.verbs.base import Steps, until_idle
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

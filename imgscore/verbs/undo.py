@@ -8,11 +8,12 @@ import msgspec
 from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
+from imgscore.messages import Result
 from imgscore.reconcile.walk import look_at
 from imgscore.store import journal, labels, originals, sightings
 from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Result, Steps, display_path
+from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.order import chosen, row, rows
 from imgscore.workers.messages import PlannedTouch
 

@@ -4,7 +4,8 @@ import msgspec
 
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
-from imgscore.verbs.base import Deadline, Result, Steps, until_idle
+from imgscore.messages import Result
+from imgscore.verbs.base import Deadline, Steps, until_idle
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):

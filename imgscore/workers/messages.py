@@ -189,7 +189,8 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
 
     reason: str
     remedy: str
-    exit_code: int = 1
+    kind: str = "ImgscoreError"
+    """the name of the error's class, as errors.kind_of gives it"""
 
 
 class Notice(msgspec.Struct, tag=True, frozen=True):

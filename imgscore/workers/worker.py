@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imgscore import failpoints, paths
-from imgscore.errors import ImgscoreError, ModelError
+from imgscore.errors import ImgscoreError, ModelError, kind_of
 from imgscore.images import memory
 from imgscore.images.memory import NeedsMemoryError
 from imgscore.store.store import Store
@@ -94,7 +94,7 @@ def _attempt(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
         yield messages.ModelUnavailable(_sendable(error.message), _sendable(error.remedy))
     except ImgscoreError as error:
         reason, remedy = _sendable(error.message), _sendable(error.remedy)
-        yield messages.Refused(reason, remedy, error.exit_code)
+        yield messages.Refused(reason, remedy, kind_of(error))
 
 
 def _sendable(text: str) -> str:

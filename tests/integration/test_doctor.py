@@ -12,7 +12,7 @@ import pytest
 from watchdog.events import FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 
-from imgscore import config, control, doctor, paths
+from imgscore import config, doctor, paths, protocol
 from imgscore.doctor import folders, session, software
 from imgscore.doctor.finding import Finding
 from imgscore.embedders import lite0_spec, manifest, registry
@@ -141,7 +141,7 @@ def test_lock_names_the_process_that_holds_it(inbox: Path) -> None:
 def listener() -> Iterator[socket.socket]:
     """Somebody who listens on the daemon's socket, and never answers."""
     paths.runtime_folder().mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as one, control.address(paths.socket_path()) as name:
+    with socket.socket(socket.AF_UNIX) as one, protocol.address(paths.socket_path()) as name:
         one.bind(name)
         one.listen()
         yield one

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from imgscore import control, paths
-from imgscore.verbs.base import Result
+from imgscore import client, paths
+from imgscore.messages import Result
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 60.0
@@ -79,7 +79,7 @@ class Daemon:
     def _await_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            connection = control.connect(paths.socket_path())
+            connection = client.connect(paths.socket_path())
             if connection is not None:
                 connection.close()
                 return
@@ -94,11 +94,11 @@ class Daemon:
     def ask(self, verb: str, **arguments: Any) -> list[dict[str, Any]]:
         """The rows that the daemon answers; while it reads its config again, it is asked again."""
         deadline = time.monotonic() + START_SECONDS
-        while (connection := control.connect(paths.socket_path())) is None:
+        while (connection := client.connect(paths.socket_path())) is None:
             assert self.process.poll() is None and time.monotonic() < deadline, self.text
             time.sleep(0.02)
         with connection:
-            messages = control.call(connection, verb, arguments)
+            messages = client.call(connection, verb, arguments)
             return [message.row for message in messages if isinstance(message, Result)]
 
     def settle(self) -> dict[str, Any]:

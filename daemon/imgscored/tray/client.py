@@ -4,27 +4,28 @@ import subprocess
 import sys
 from typing import Any
 
-from imgscore import control, paths
+from imgscore import client, paths
 from imgscore.errors import ImgscoreError, NoDaemonError
-from imgscore.verbs.base import Result, Row
+from imgscore.messages import Result
+from imgscore.verbs.base import Row
 
 
 def status() -> Row | None:
     """The daemon's status; None if no daemon answers in time."""
     try:
-        return ask("status", {}, seconds=control.ANSWER_SECONDS)[0]
+        return ask("status", {}, seconds=client.STATUS_SECONDS)[0]
     except (ImgscoreError, IndexError):
         return None
 
 
 def ask(verb: str, arguments: dict[str, Any], seconds: float | None = None) -> list[Row]:
     """The rows that the daemon answers. Raises ImgscoreError; `seconds`: how long it may think."""
-    connection = control.connect(paths.socket_path())
+    connection = client.connect(paths.socket_path())
     if connection is None:
         raise NoDaemonError("imgscore is not running", "start it with: imgscore start")
     with connection:
         connection.settimeout(seconds)
-        messages = control.call(connection, verb, arguments)
+        messages = client.call(connection, verb, arguments)
         return [message.row for message in messages if isinstance(message, Result)]
 
 

@@ -18,9 +18,10 @@ from imgscored import server as server_module
 from imgscored.mailbox import END, Call, Mailbox
 from imgscored.server import Server
 
-from imgscore import control
-from imgscore.errors import NoDaemonError, UsageError
-from imgscore.verbs.base import Message, Result
+from imgscore import client, protocol
+from imgscore.errors import ImgscoreError, ModelError, NoDaemonError, StoreError, UsageError
+from imgscore.messages import Message, Result
+from imgscore.store.lock import BusyError
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def server(tmp_path: Path) -> Iterator[Path]:
 
 
 def connect(path: Path) -> socket.socket:
-    connection = control.connect(path)
+    connection = client.connect(path)
     assert connection is not None
     connection.settimeout(60)
     return connection
@@ -58,7 +59,7 @@ def connect(path: Path) -> socket.socket:
 
 def rows(path: Path, verb: str, arguments: dict[str, Any]) -> list[Message]:
     with connect(path) as connection:
-        return list(control.call(connection, verb, arguments))
+        return list(client.call(connection, verb, arguments))
 
 
 def test_it_answers(server: Path) -> None:
@@ -93,7 +94,7 @@ def test_nonsense_gets_an_error(server: Path, line: bytes) -> None:
 def test_an_endless_request_is_cut_off(server: Path) -> None:
     with connect(server) as connection:
         try:
-            for _ in range(control.LONGEST_REQUEST // 2**16 + 100):
+            for _ in range(protocol.MAX_REQUEST_BYTES // 2**16 + 100):
                 connection.sendall(b"x" * 2**16)
         except OSError:
             pass
@@ -102,7 +103,7 @@ def test_an_endless_request_is_cut_off(server: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["status", "history"])
 def test_a_program_of_another_version_is_told(verb: str, server: Path) -> None:
-    line = control.encode({"verb": verb, "protocol": control.PROTOCOL + 1})
+    line = protocol.encode({"verb": verb, "protocol": protocol.PROTOCOL + 1})
     with connect(server) as connection:
         connection.sendall(line)
         answer = json.loads(connection.makefile("rb").readline())
@@ -110,9 +111,9 @@ def test_a_program_of_another_version_is_told(verb: str, server: Path) -> None:
 
 
 def test_what_the_remedy_needs_works_between_versions(server: Path) -> None:
-    for request in ({"verb": "stop", "protocol": control.PROTOCOL + 1}, {"verb": "history"}):
+    for request in ({"verb": "stop", "protocol": protocol.PROTOCOL + 1}, {"verb": "history"}):
         with connect(server) as connection:
-            connection.sendall(control.encode(request))
+            connection.sendall(protocol.encode(request))
             assert "result" in json.loads(connection.makefile("rb").readline())
 
 
@@ -136,7 +137,7 @@ def test_another_user_is_turned_away(server: Path) -> None:
         os.setuid(65534)
         try:
             connection = connect(Path(server.name))
-            connection.sendall(control.encode({"verb": "status"}))
+            connection.sendall(protocol.encode({"verb": "status"}))
             os.write(write, connection.recv(100) or b"nothing")
         except OSError as error:
             os.write(write, type(error).__name__.encode())
@@ -163,7 +164,9 @@ def test_errors_cross_the_socket(tmp_path: Path) -> None:
             peer.sendall(line)
 
     for line, kind in (
-        (control.encode(control.error_line(UsageError("what", "how"))), UsageError),
+        (protocol.encode(protocol.error_line(UsageError("what", "how"))), UsageError),
+        (protocol.encode(protocol.error_line(ModelError("what", "how"))), ModelError),
+        (protocol.encode(protocol.error_line(BusyError("what", "how"))), StoreError),
         (b"", NoDaemonError),
         (b'{"result": {"path": "/x', NoDaemonError),  # killed in the middle of a line
     ):
@@ -173,8 +176,15 @@ def test_errors_cross_the_socket(tmp_path: Path) -> None:
             rows(tmp_path / "s", "x", {})
         thread.join()
     listener.close()
-    assert asked == [{"verb": "x", "arguments": {}, "protocol": control.PROTOCOL}] * 3
-    assert control.connect(tmp_path / "nothing") is None
+    assert asked == [{"verb": "x", "arguments": {}, "protocol": protocol.PROTOCOL}] * 5
+    assert client.connect(tmp_path / "nothing") is None
+
+
+def test_an_error_of_an_unknown_kind_keeps_its_text_and_exit_code() -> None:
+    line = {"error": "what", "remedy": "how", "kind": "NewError", "exit": 5}
+    error = protocol.error_in(line)
+    assert type(error) is ImgscoreError
+    assert (error.message, error.remedy, error.exit_code) == ("what", "how", 5)
 
 
 def test_who_leaves_before_the_answer_makes_room(
@@ -185,7 +195,7 @@ def test_who_leaves_before_the_answer_makes_room(
     with closing(mailbox), closing(Server(path, mailbox, lambda: {"state": "running"})):
         for _ in range(server_module.MAX_CLIENTS):
             with connect(path) as client:
-                client.sendall(control.encode({"verb": "wait", "arguments": {}}))
+                client.sendall(protocol.encode({"verb": "wait", "arguments": {}}))
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -198,7 +208,7 @@ def test_who_leaves_before_the_answer_makes_room(
 
 def asked(mailbox: Mailbox, client: socket.socket, verb: str) -> Call:
     """The call that a client's request becomes."""
-    client.sendall(control.encode({"verb": verb, "arguments": {}}))
+    client.sendall(protocol.encode({"verb": verb, "arguments": {}}))
     while not (calls := mailbox.take().calls):
         time.sleep(0.01)
     return calls[0]
@@ -253,7 +263,7 @@ def test_it_listens_on_when_descriptors_are_wanting(tmp_path: Path) -> None:
                 os.close(one)
         with client:
             client.settimeout(60)
-            client.sendall(control.encode({"verb": "status"}))
+            client.sendall(protocol.encode({"verb": "status"}))
             assert b"running" in client.recv(1000)
 
 

@@ -17,11 +17,12 @@ import pytest
 
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.engine.engine import Engine
+from imgscore.messages import Result
 from imgscore.reconcile.walk import look_at
 from imgscore.store import heads, scores, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
-from imgscore.verbs.base import Result, drive, find
+from imgscore.verbs.base import drive, find
 from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Plan, Refused, Task, Unstable
 from imgscore.workers.worker import plan
 

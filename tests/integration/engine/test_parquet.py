@@ -1,9 +1,10 @@
 """A table that comes in: what nobody waits for any longer is not kept; all of it is one undo."""
 
 from imgscore.engine.engine import Engine
+from imgscore.messages import Progress
 from imgscore.store import labels
 from imgscore.store.schema import LabelEvent
-from imgscore.verbs.base import Progress, find
+from imgscore.verbs.base import find
 from imgscore.workers.messages import QueryRows
 from tests.integration.engine.conftest import World, ask
 
