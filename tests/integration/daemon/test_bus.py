@@ -59,7 +59,9 @@ def refused(message: Message) -> bytes:
 
 
 @pytest.mark.parametrize("answer", [refused, lambda _: b"\xff" * 64], ids=["refused", "garbage"])
-def test_a_bus_that_does_not_greet(tmp_path: Path, answer: Callable[[Message], bytes]) -> None:
+def test_bus_without_greeting_raises_bus_error(
+    tmp_path: Path, answer: Callable[[Message], bytes]
+) -> None:
     with (
         odd_bus(tmp_path / "odd", answer) as address,
         Bus(address) as odd,
@@ -68,7 +70,9 @@ def test_a_bus_that_does_not_greet(tmp_path: Path, answer: Callable[[Message], b
         odd.call(DBusAddress("/x", "x.y", "x.y"), "Z")
 
 
-def test_a_service_that_answers_oddly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bus_malformed_answer_raises_bus_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The power is what sysfs says, and the next notice gets through."""
     answers: list[tuple[str, tuple[Any, ...]]] = [("u", (7,)), ("ss", ("a", "b"))]
 

@@ -58,7 +58,7 @@ def answer(call: Call) -> dict[str, Any]:
     return lines[-1]
 
 
-def test_what_a_client_says_ends_no_loop(loop: Loop, mailbox: Mailbox, tmp_path: Path) -> None:
+def test_loop_invalid_requests_do_not_end_it(loop: Loop, mailbox: Mailbox, tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff")
     calls = [
         Call("train", {"taste": name}),
@@ -76,7 +76,7 @@ def test_what_a_client_says_ends_no_loop(loop: Loop, mailbox: Mailbox, tmp_path:
         assert "error" in answer(call), call
 
 
-def test_a_config_that_cannot_be_used_is_refused(loop: Loop, mailbox: Mailbox) -> None:
+def test_loop_invalid_config_is_refused(loop: Loop, mailbox: Mailbox) -> None:
     for text in ("", '[[watch]]\ninbox = "~nobody-of-this-name/x"\n'):
         write_config(text)
         call = Call("reload", {})
@@ -88,7 +88,7 @@ def test_a_config_that_cannot_be_used_is_refused(loop: Loop, mailbox: Mailbox) -
         mailbox._pending.stop = False
 
 
-def test_who_calls_during_a_reload_is_answered_after_it(loop: Loop, mailbox: Mailbox) -> None:
+def test_loop_call_during_reload_is_answered_after_it(loop: Loop, mailbox: Mailbox) -> None:
     mailbox.reload()
     call = Call("history", {"limit": 1})
     mailbox.call(call)
@@ -98,7 +98,7 @@ def test_who_calls_during_a_reload_is_answered_after_it(loop: Loop, mailbox: Mai
     assert "done" in answer(call)
 
 
-def test_a_verb_that_cannot_be_imported_ends_no_loop(
+def test_loop_verb_that_cannot_be_imported_does_not_end_it(
     loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "imgscore.verbs.report", None)  # half of an upgrade
@@ -124,7 +124,7 @@ def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:
         engine.step(0.05)
 
 
-def test_the_status_is_of_now_also_while_work_waits(
+def test_loop_status_is_current_while_work_waits(
     loop: Loop, mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "MIN_STATUS_SECONDS", 1.0)
@@ -142,7 +142,7 @@ def test_the_status_is_of_now_also_while_work_waits(
         thread.join()
 
 
-def test_what_has_had_its_time_goes_when_it_is_due(
+def test_loop_prune_job_prunes_when_due(
     loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "MAX_BYTES", 0)
@@ -161,7 +161,7 @@ def test_what_has_had_its_time_goes_when_it_is_due(
         thread.join()
 
 
-def test_who_follows_wakes_nobody_while_work_waits(
+def test_loop_follower_does_not_wake_it_while_work_waits(
     loop: Loop, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     wait_for_power(loop, mailbox, tmp_path / "inbox")

@@ -56,7 +56,9 @@ def event_log(tmp_path: Path) -> Iterator[EventLog]:
 
 
 @pytest.mark.parametrize("markup", [False, True])
-def test_what_the_server_gets(session: str, event_log: EventLog, markup: bool) -> None:
+def test_notifications_server_receives_escaped_text(
+    session: str, event_log: EventLog, markup: bool
+) -> None:
     server = Server(session, markup=markup)
     with closing(server.service), closing(Notifications("important", event_log)) as notifications:
         name = os.fsdecode(b"/in/<b> & \xff")
@@ -70,7 +72,9 @@ def test_what_the_server_gets(session: str, event_log: EventLog, markup: bool) -
         assert server.shown.empty()
 
 
-def test_failed_images_and_missing_folders(session: str, event_log: EventLog) -> None:
+def test_notifications_report_failed_images_and_missing_folders(
+    session: str, event_log: EventLog
+) -> None:
     server = Server(session)
     with closing(server.service), closing(Notifications("important", event_log)) as notifications:
         watch = {"inbox": "/in", "state": "ok", "files": 3}
@@ -83,7 +87,7 @@ def test_failed_images_and_missing_folders(session: str, event_log: EventLog) ->
         assert server.next()[4].startswith("/in: ")
 
 
-def test_a_new_head(session: str, event_log: EventLog) -> None:
+def test_notifications_report_a_new_head(session: str, event_log: EventLog) -> None:
     server = Server(session)
     with closing(server.service), closing(Notifications("all", event_log)) as notifications:
         event_log.emit("trained", taste="default", head="1", labels=4, used=True)
@@ -92,7 +96,7 @@ def test_a_new_head(session: str, event_log: EventLog) -> None:
         assert server.next()[4] == "from 4 labels: 7 of 9 images have a new place"
 
 
-def test_no_bus_no_server_no_trouble(
+def test_notifications_without_bus_or_server_do_nothing(
     session: str, event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(Notifications("important", event_log)) as notifications:
@@ -106,7 +110,7 @@ def test_no_bus_no_server_no_trouble(
         _await_no_thread()
 
 
-def test_a_server_that_hangs_is_given_up(
+def test_notifications_hanging_server_is_given_up(
     session: str, event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus_module, "ANSWER_SECONDS", 0.2)
@@ -122,7 +126,7 @@ def test_a_server_that_hangs_is_given_up(
         _await_no_thread()
 
 
-def test_a_server_or_bus_that_hangs_does_not_hold_up_the_end(
+def test_notifications_close_does_not_wait_for_a_hanging_server(
     session: str,
     event_log: EventLog,
     silent_bus: Callable[[], str],
@@ -153,7 +157,7 @@ def _await_no_thread() -> None:
             assert not thread.is_alive()
 
 
-def test_with_no_thread_left_a_notice_waits(
+def test_notifications_without_a_free_thread_keep_the_notice(
     session: str, event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(_: threading.Thread) -> None:

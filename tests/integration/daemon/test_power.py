@@ -21,7 +21,7 @@ def supply(folder: Path, name: str, **facts: str) -> None:
         (folder / name / fact).write_text(f"{text}\n")
 
 
-def test_sysfs(tmp_path: Path) -> None:
+def test_discharges_reads_sysfs(tmp_path: Path) -> None:
     assert not discharges(tmp_path / "nothing")
     supply(tmp_path, "hidpp_battery_0", type="Battery", scope="Device", status="Discharging")
     assert not discharges(tmp_path)  # the mouse
@@ -79,7 +79,7 @@ class Properties:
         self.service.tell(self._path, self._interface, **values)
 
 
-def test_upower_says_when_the_power_goes_and_returns(mailbox: Mailbox, system: str) -> None:
+def test_power_follows_upower_signals(mailbox: Mailbox, system: str) -> None:
     upower = Properties(system, power.UPOWER, OnBattery=("b", False))
     with closing(upower.service), closing(Power(mailbox, Path("/nowhere"))):
         assert next_word(mailbox) == ""
@@ -90,7 +90,9 @@ def test_upower_says_when_the_power_goes_and_returns(mailbox: Mailbox, system: s
 
 
 @pytest.mark.parametrize("where", power.PROFILES, ids=["new name", "old name"])
-def test_the_power_saver(mailbox: Mailbox, system: str, where: tuple[str, str, str]) -> None:
+def test_power_saver_profile_makes_work_wait(
+    mailbox: Mailbox, system: str, where: tuple[str, str, str]
+) -> None:
     upower = Properties(system, power.UPOWER, OnBattery=("b", False))
     profiles = Properties(system, where, ActiveProfile=("s", "power-saver"))
     with (
@@ -108,7 +110,9 @@ def test_the_power_saver(mailbox: Mailbox, system: str, where: tuple[str, str, s
         assert next_word(mailbox) == ""
 
 
-def test_services_that_come_later(mailbox: Mailbox, system: str, tmp_path: Path) -> None:
+def test_power_service_that_starts_later_is_followed(
+    mailbox: Mailbox, system: str, tmp_path: Path
+) -> None:
     supply(tmp_path, "BAT0", type="Battery", status="Discharging")
     with closing(Power(mailbox, tmp_path)):
         assert next_word(mailbox) == ON_BATTERY  # at once, as sysfs has it
@@ -118,7 +122,7 @@ def test_services_that_come_later(mailbox: Mailbox, system: str, tmp_path: Path)
         assert next_word(mailbox) == ON_BATTERY
 
 
-def test_a_bus_that_comes_and_goes(
+def test_power_bus_that_ends_is_replaced_by_sysfs(
     mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(power, "POLL_SECONDS", 0.05)
@@ -136,7 +140,7 @@ def test_a_bus_that_comes_and_goes(
         assert next_word(mailbox) == ON_BATTERY
 
 
-def test_a_bus_that_hangs_holds_up_nobody(
+def test_power_close_does_not_wait_for_a_hanging_bus(
     mailbox: Mailbox, silent_bus: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", silent_bus())

@@ -10,7 +10,7 @@ from imgscored.schedule import Schedule
 from imgscore.config import DaemonConfig
 
 
-def test_a_clock_that_was_set_back_puts_nothing_off() -> None:
+def test_schedule_clock_set_back_does_not_delay_jobs() -> None:
     config = DaemonConfig()
     with closing(Mailbox()) as mailbox, closing(Schedule(mailbox, config)) as schedule:
         assert not select.select([mailbox.descriptor], [], [], 0)[0]

@@ -82,7 +82,7 @@ def fed_in_rounds(heart: ServiceWatchdog, pool: Pool, manager: Callable[[], int]
     return manager()
 
 
-def test_a_hung_worker_starves_the_watchdog(
+def test_watchdog_hung_worker_stops_the_pings(
     pool: Pool, manager: Callable[[], int], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     look(pool, tmp_path / "1.png")
@@ -104,7 +104,7 @@ def test_a_hung_worker_starves_the_watchdog(
     beat_until(heart, pool, lambda: manager() > 0 and not pool.busy)
 
 
-def test_a_worker_that_takes_long_is_not_hung(
+def test_watchdog_busy_worker_is_not_hung(
     pool: Pool, manager: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SPIN)
@@ -121,7 +121,7 @@ def test_a_worker_that_takes_long_is_not_hung(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_thread_starves_the_watchdog(
+def test_watchdog_dead_thread_stops_the_pings(
     pool: Pool, manager: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heart = ServiceWatchdog(pool, silence=60)
@@ -146,13 +146,13 @@ def test_a_dead_thread_starves_the_watchdog(
         beat_until(heart, pool, lambda: manager() > 0)
 
 
-def test_without_a_manager_nobody_is_told(pool: Pool) -> None:
+def test_watchdog_without_manager_does_nothing(pool: Pool) -> None:
     heart = ServiceWatchdog(pool, silence=60)
     assert heart.wait() is None
     heart.beat()
 
 
-def test_without_a_descriptor_nothing_is_said(manager: Callable[[], int]) -> None:
+def test_sd_notify_without_descriptor_sends_nothing(manager: Callable[[], int]) -> None:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))
     try:
@@ -164,7 +164,7 @@ def test_without_a_descriptor_nothing_is_said(manager: Callable[[], int]) -> Non
     assert manager() == 1
 
 
-def test_notify_returns_when_the_manager_reads_nothing(manager: Callable[[], int]) -> None:
+def test_sd_notify_full_queue_does_not_block(manager: Callable[[], int]) -> None:
     for _ in range(1000):
         before = time.monotonic()
         sd_notify(WATCHDOG="1")

@@ -62,7 +62,7 @@ def rows(path: Path, verb: str, arguments: dict[str, Any]) -> list[Message]:
         return list(client.call(connection, verb, arguments))
 
 
-def test_it_answers(server: Path) -> None:
+def test_server_request_is_answered(server: Path) -> None:
     assert stat.S_IMODE(server.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.parent.stat().st_mode) == 0o700
     assert rows(server, "status", {}) == [Result({"state": "running"})]
@@ -83,7 +83,7 @@ def test_it_answers(server: Path) -> None:
         b"[" * 100_000 + b"\n",
     ],
 )
-def test_nonsense_gets_an_error(server: Path, line: bytes) -> None:
+def test_server_malformed_request_gets_an_error(server: Path, line: bytes) -> None:
     with connect(server) as connection:
         connection.sendall(line)
         answer = json.loads(connection.makefile("rb").readline())
@@ -91,7 +91,7 @@ def test_nonsense_gets_an_error(server: Path, line: bytes) -> None:
     assert rows(server, "status", {})
 
 
-def test_an_endless_request_is_cut_off(server: Path) -> None:
+def test_server_endless_request_is_cut_off(server: Path) -> None:
     with connect(server) as connection:
         try:
             for _ in range(protocol.MAX_REQUEST_BYTES // 2**16 + 100):
@@ -102,7 +102,7 @@ def test_an_endless_request_is_cut_off(server: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["status", "history"])
-def test_a_program_of_another_version_is_told(verb: str, server: Path) -> None:
+def test_server_other_protocol_version_is_refused(verb: str, server: Path) -> None:
     line = protocol.encode({"verb": verb, "protocol": protocol.PROTOCOL + 1})
     with connect(server) as connection:
         connection.sendall(line)
@@ -110,14 +110,14 @@ def test_a_program_of_another_version_is_told(verb: str, server: Path) -> None:
     assert "another version" in answer["error"] and "imgscore stop" in answer["remedy"]
 
 
-def test_what_the_remedy_needs_works_between_versions(server: Path) -> None:
+def test_server_stop_works_across_versions(server: Path) -> None:
     for request in ({"verb": "stop", "protocol": protocol.PROTOCOL + 1}, {"verb": "history"}):
         with connect(server) as connection:
             connection.sendall(protocol.encode(request))
             assert "result" in json.loads(connection.makefile("rb").readline())
 
 
-def test_silent_clients_do_not_lock_others_out(server: Path) -> None:
+def test_server_silent_clients_do_not_block_others(server: Path) -> None:
     silent = [connect(server) for _ in range(20)]
     try:
         assert rows(server, "status", {}) == [Result({"state": "running"})]
@@ -127,7 +127,7 @@ def test_silent_clients_do_not_lock_others_out(server: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
-def test_another_user_is_turned_away(server: Path) -> None:
+def test_server_other_user_is_refused(server: Path) -> None:
     for path in (server.parent, server):
         path.chmod(0o777)
     read, write = os.pipe()
@@ -150,7 +150,7 @@ def test_another_user_is_turned_away(server: Path) -> None:
     assert said in (b"nothing", b"ConnectionResetError", b"BrokenPipeError")
 
 
-def test_errors_cross_the_socket(tmp_path: Path) -> None:
+def test_server_errors_reach_the_client(tmp_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "s"))
     listener.listen()
@@ -187,7 +187,7 @@ def test_an_error_of_an_unknown_kind_keeps_its_text_and_exit_code() -> None:
     assert (error.message, error.remedy, error.exit_code) == ("what", "how", 5)
 
 
-def test_who_leaves_before_the_answer_makes_room(
+def test_server_client_that_disconnects_frees_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "GONE_SECONDS", 0.02)
@@ -214,7 +214,7 @@ def asked(mailbox: Mailbox, client: socket.socket, verb: str) -> Call:
     return calls[0]
 
 
-def test_a_slow_reader_gets_all_of_a_long_answer(
+def test_server_slow_reader_receives_a_long_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.1)
@@ -228,7 +228,7 @@ def test_a_slow_reader_gets_all_of_a_long_answer(
     assert len(lines) == 2001 and json.loads(lines[-1]) == {"done": True}
 
 
-def test_whoever_follows_and_does_not_read_is_let_go(
+def test_server_follower_that_does_not_read_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.1)
@@ -244,7 +244,7 @@ def test_whoever_follows_and_does_not_read_is_let_go(
     assert lines and b"done" not in lines[-1]
 
 
-def test_it_listens_on_when_descriptors_are_wanting(tmp_path: Path) -> None:
+def test_server_keeps_listening_without_descriptors(tmp_path: Path) -> None:
     mailbox, path = Mailbox(), tmp_path / "control.sock"
     with closing(mailbox), closing(Server(path, mailbox, lambda: {"state": "running"})):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -267,7 +267,7 @@ def test_it_listens_on_when_descriptors_are_wanting(tmp_path: Path) -> None:
             assert b"running" in client.recv(1000)
 
 
-def test_it_listens_on_when_there_are_no_more_threads(
+def test_server_keeps_listening_without_threads(
     server: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = threading.Thread.start

@@ -11,7 +11,7 @@ from imgscored.watcher import Watcher
 from imgscore.system import mounts
 
 
-def test_what_comes_into_the_trash_is_a_hint(tmp_path: Path) -> None:
+def test_watcher_new_trashed_file_posts_a_job(tmp_path: Path) -> None:
     inbox, info = tmp_path / "inbox", tmp_path / "Trash" / "info"
     assert not mounts.is_remote(os.fsencode(tmp_path))
     inbox.mkdir()

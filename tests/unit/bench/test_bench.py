@@ -10,7 +10,7 @@ from bench.figures import NOTES, Figure, Setting, corpus_of, merged, percentile,
 from bench.sandbox import liked, resampled
 
 
-def test_percentiles_are_values_that_were_measured() -> None:
+def test_percentile_returns_a_measured_value() -> None:
     values = [float(one) for one in range(1, 101)]
     assert percentile(values, 0.5) == 50
     assert percentile(values, 0.99) == 99
@@ -18,7 +18,7 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile([7.0], 0.5) == 7
 
 
-def test_a_rerun_replaces_its_rows_and_keeps_the_others_and_the_notes() -> None:
+def test_merged_rerun_replaces_its_rows_and_keeps_the_rest() -> None:
     first = {
         "embed": [row("embed", Figure("a", "1/s", "2/s", 0.5, "≥ 1", False), "monday")],
         "idle": [row("idle", Figure("b", "3 MB"), "monday")],
@@ -33,7 +33,7 @@ def test_a_rerun_replaces_its_rows_and_keeps_the_others_and_the_notes() -> None:
     assert merged(after, again, "# Results", ("embed", "idle")) == after
 
 
-def test_the_corpus_is_images_in_a_fixed_order_without_hidden_ones(tmp_path: Path) -> None:
+def test_corpus_of_lists_images_in_a_fixed_order(tmp_path: Path) -> None:
     for name in ("b.JPG", "a/c.png", ".x/d.png", "a/e.txt", "a/.f.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -45,7 +45,7 @@ def test_the_corpus_is_images_in_a_fixed_order_without_hidden_ones(tmp_path: Pat
     assert setting.either(1, 2) == 1
 
 
-def test_made_up_vectors_are_like_real_ones_and_distinct() -> None:
+def test_resampled_vectors_are_distinct_and_like_real_ones() -> None:
     chance = np.random.default_rng(0)
     real = chance.exponential(1, (50, 24)).astype(np.float16)
     made = resampled(real, 5000)
@@ -59,6 +59,6 @@ def test_made_up_vectors_are_like_real_ones_and_distinct() -> None:
     assert 0.3 < keep.mean() < 0.7
 
 
-def test_every_bench_is_there() -> None:
+def test_benches_are_all_importable() -> None:
     for name in BENCHES:
         assert callable(importlib.import_module(f"bench.{name}").measure)

@@ -13,7 +13,7 @@ def subjects(notices: NotificationPolicy, moment: Moment, now: float = 0.0) -> l
     return [one.subject for one in notices.due(moment, now)]
 
 
-def test_a_trouble_is_said_when_it_comes_up_and_at_most_once_an_hour() -> None:
+def test_due_problem_is_notified_once_an_hour() -> None:
     notices = NotificationPolicy("important")
     disk = Moment({"disk": "less than 200 MB free"})
     (notice,) = notices.due(disk, 0)
@@ -26,14 +26,14 @@ def test_a_trouble_is_said_when_it_comes_up_and_at_most_once_an_hour() -> None:
     assert subjects(notices, disk, REPEAT_SECONDS) == ["disk"]
 
 
-def test_each_folder_is_a_subject_of_its_own() -> None:
+def test_due_two_missing_folders_give_two_notices() -> None:
     notices = NotificationPolicy("important")
     assert subjects(notices, Moment({}, ["/one"])) == ["missing /one"]
     assert subjects(notices, Moment({}, ["/one", "/two"])) == ["missing /two"]
     assert subjects(notices, Moment({"model": "x"}, ["/two"])) == ["model"]
 
 
-def test_failures_are_said_together_when_all_was_looked_at() -> None:
+def test_due_failures_are_notified_together_when_idle() -> None:
     notices = NotificationPolicy("important")
     old = broken("old.jpg")
     assert notices.due(Moment({}, failed=old), 0) == []  # it was said when it failed
@@ -51,7 +51,7 @@ def test_failures_are_said_together_when_all_was_looked_at() -> None:
     assert subjects(notices, Moment({}, failed=old), 3 * REPEAT_SECONDS) == ["failed"]
 
 
-def test_a_new_head_and_what_it_changed() -> None:
+def test_due_new_head_reports_changed_dates() -> None:
     trained = {"event": "trained", "used": True, "labels": 34, "taste": "default", "head": "2"}
     ordered = {"event": "ordered", "inbox": "/in", "files": 12}
     for level, said in (("all", 1), ("important", 0), ("off", 0)):
@@ -67,7 +67,7 @@ def test_a_new_head_and_what_it_changed() -> None:
     assert NotificationPolicy("all").due(Moment({}, events=[unused, ordered]), 0) == []
 
 
-def test_off_is_off() -> None:
+def test_due_level_off_sends_nothing() -> None:
     assert (
         NotificationPolicy("off").due(Moment({"disk": "full"}, ["/one"], broken("a.jpg")), 0) == []
     )

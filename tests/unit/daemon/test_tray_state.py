@@ -38,37 +38,39 @@ FAILED = [{"path": f"/in/{n}.jpg", "reason": "no\nimage", "remedy": ""} for n in
         ({"state": "paused", "paused_until_ns": FOREVER_NS, "pending": 3}, "paused", "paused"),
     ],
 )
-def test_each_state_has_a_face(change: dict[str, Any], shape: str, line: str) -> None:
+def test_tray_state_each_status_has_a_shape_and_line(
+    change: dict[str, Any], shape: str, line: str
+) -> None:
     seen = tray_state({**STATUS, **change}, max_pending=12)
     assert seen.shape == shape and seen.line.startswith(line)
     assert seen.tooltip.startswith("imgscore: ")
     assert seen.paused == (change.get("state") == "paused")
 
 
-def test_no_daemon_is_a_state_too() -> None:
+def test_tray_state_without_daemon_is_offline() -> None:
     assert tray_state(None, 0) == TrayState("offline", "not running")
 
 
-def test_a_pause_says_when_it_ends() -> None:
+def test_tray_state_pause_shows_its_end() -> None:
     for seconds, length in ((60, len("paused until 12:34")), (10 * 86_400, 29)):
         until = time.time_ns() + seconds * 10**9
         line = tray_state({**STATUS, "state": "paused", "paused_until_ns": until}, 0).line
         assert line.startswith("paused until ") and len(line) <= length
 
 
-def test_the_last_five_failures_on_one_short_line_each() -> None:
+def test_tray_state_lists_five_failures_in_short_lines() -> None:
     failed = [{**one, "reason": "very long " * 20} for one in FAILED]
     failures = tray_state({**STATUS, "failed": failed}, 0).failures
     assert [path for path, _ in failures] == [f"/in/{n}.jpg" for n in range(5)]
     assert all(line.isprintable() and len(line) == MAX_LINE for _, line in failures)
 
 
-def test_small_progress_is_no_new_picture() -> None:
+def test_tray_state_small_progress_keeps_the_state() -> None:
     faces = [tray_state({**STATUS, "pending": 1000 - n}, 1000) for n in range(1000)]
     assert len({(one.shape, one.share) for one in faces}) <= 20
 
 
-def test_shapes_differ_without_colour() -> None:
+def test_draw_shapes_differ_without_colour() -> None:
     shapes: list[Shape] = ["idle", "working", "paused", "attention", "offline"]
     grey = [np.asarray(draw(shape, 50).convert("LA"), float) for shape in shapes]
     for one, first in enumerate(grey):
