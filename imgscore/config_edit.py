@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from imgscore import config
 from imgscore.errors import ConfigError
+from imgscore.fsutil import write_atomic
 
 # tomlkit joins the [[watch]] tables that another table stands between: each is parsed alone.
 _WATCH = re.compile(r"^(?=[ \t]*\[\[[ \t]*watch[ \t]*\]\])", re.MULTILINE)
@@ -48,16 +49,10 @@ def write(path: Path, text: str) -> None:
     A link stays, and the file that it names is replaced. Raises ConfigError.
     """
     file = Path(os.path.realpath(path))
-    part = file.with_name(f"{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        if file.exists():
-            shutil.copymode(file, part)
-        part.replace(file)
+        mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else None
+        write_atomic(file, text.encode(), mode=mode)
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be written: {error.strerror}", "mend that folder's permissions"

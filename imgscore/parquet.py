@@ -18,6 +18,7 @@ import numpy as np
 
 from imgscore.embedders.registry import Spec
 from imgscore.errors import UsageError
+from imgscore.fsutil import replacing
 from imgscore.store import head_inputs, labels, sightings
 from imgscore.store.schema import DIGEST_SIZE
 
@@ -62,11 +63,10 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
     )
     if not path.name or os.path.isdir(path):
         raise UsageError(f"{path} is a folder", "give the name of a file")
-    part = path.with_name(path.name + ".part")
     count = taught = 0
     try:
         with (
-            part.open("wb") as file,  # by a name of any bytes, which pyarrow cannot
+            replacing(path) as file,  # pyarrow opens no name that is not UTF-8
             parquet.ParquetWriter(file, schema) as writer,
             store.read() as txn,
         ):
@@ -88,12 +88,8 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
                 count += len(rows)
                 taught += sum(one is not None for one in found)
             left_out = sum(labels.counts(txn, taste).values()) - taught
-        part.replace(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error}", "choose another place") from None
-    finally:
-        with contextlib.suppress(OSError):  # it is there no more, or never was
-            part.unlink()
     return Written(count, taught, left_out)
 
 

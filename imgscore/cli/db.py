@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore import client, paths
+from imgscore import client, fsutil, paths
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, app, run
 from imgscore.cli.output import printable, say, show
@@ -121,9 +121,9 @@ def _shrink() -> tuple[int, int]:
             store.backup(copy)
         before = (folder / "data.mdb").stat().st_size
         after = (copy / "data.mdb").stat().st_size
-        with (copy / "data.mdb").open("rb") as file:
-            os.fsync(file.fileno())
+        fsutil.sync(copy / "data.mdb")
         (copy / "data.mdb").replace(folder / "data.mdb")
+        fsutil.sync(folder)
         shutil.rmtree(copy)
     return before, after
 

@@ -11,7 +11,6 @@ import json
 import mimetypes
 import os
 import secrets
-import stat
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
@@ -21,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from imgscore.cli.review_session import Session
 from imgscore.errors import ImgscoreError
+from imgscore.fsutil import open_regular
 
 LOOPBACK = "127.0.0.1"
 COOKIE = "imgscore"
@@ -172,17 +172,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_file(self, path: bytes, kind: str) -> None:
         """An image's bytes. Never through a link, and only of a regular file."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise FileNotFoundError
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             kind = kind if kind.startswith("image/") else "application/octet-stream"
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", kind)
-            self._end_headers(status.st_size)
+            self._end_headers(size)
             # Of a file that has shrunk meanwhile the browser gets the beginning, and no more.
-            self.close_connection |= not _copy(file, self.wfile, status.st_size)
+            self.close_connection |= not _copy(file, self.wfile, size)
 
     def _send(
         self, body: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK, *, policy: str = ""

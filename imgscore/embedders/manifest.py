@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from imgscore.errors import ConfigError
+from imgscore.fsutil import write_atomic
 
 NAME = "imgscore.json"
 _CHUNK = 1 << 20
@@ -47,9 +48,8 @@ def read(folder: Path) -> Manifest | None:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, whole or not at all."""
-    part = folder / f"{NAME}.part"
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-    part.replace(folder / NAME)
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    write_atomic(folder / NAME, text)
 
 
 def sha256_of(file: Path) -> str:

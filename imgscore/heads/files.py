@@ -6,8 +6,6 @@ The only file of this house that touches a disk.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
 from imgscore.errors import StoreError, UsageError
+from imgscore.fsutil import write_atomic
 from imgscore.heads.base import Head
 from imgscore.heads.recipes import recipe
 
@@ -43,30 +42,12 @@ def save(head: Head, path: Path) -> None:
     data = serialise(contiguous, {ENTRY: json.dumps(about, allow_nan=False)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
+        write_atomic(path, data, mode=0o600)
     except OSError as error:
         raise StoreError(
             f"the head could not be written to {path}: {error.strerror}",
             "free some space, or look at the folder's permissions",
         ) from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself is only then on disk
-    finally:
-        os.close(folder)
 
 
 def load(path: Path, *, embedder: str | None = None, dimensions: int | None = None) -> Head:

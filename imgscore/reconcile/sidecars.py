@@ -8,6 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable
 
+from imgscore.fsutil import open_regular
 from imgscore.order.entries import (
     JPEG_SUFFIXES,
     RAW_SUFFIXES,
@@ -55,9 +56,8 @@ def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
 
 def digest_of(path: bytes) -> bytes | None:
     """sha256 of a sidecar, or of a file outside every watch; None where it cannot be read."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError:
         return None

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from imgscore.fsutil import open_regular
 from imgscore.reconcile import trashinfo
 from imgscore.system.mounts import mount_points
 from imgscore.watches import within
@@ -81,9 +82,8 @@ def entries(trash: Trash) -> Iterator[Entry]:
 
 def origin(trash: Trash, entry: Entry) -> bytes | None:
     """Where an entry came from, its folder free of links; None where its .trashinfo says not."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(entry.info, flags), "rb") as file:
+        with open_regular(entry.info) as file:
             text = file.read(trashinfo.MAX_BYTES)
     except OSError:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from imgscore.errors import ImgscoreError
+from imgscore.fsutil import write_atomic
 from imgscore.report.figures import Figure, figures
 from imgscore.report.page import content, page
 from imgscore.verbs.base import Row
@@ -40,9 +41,7 @@ def write(told: Row, file: Path) -> Path:
         if beside != source:
             _copy((image[2] for image in gathered["images"]), source, beside)
         text = page(content(gathered, told, beside.name, review=False), drawings(gathered))
-        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(file)
+        write_atomic(file, text.encode(), durable=False)
     except OSError as error:
         raise ImgscoreError(
             f"{file}: cannot be written: {error.strerror or error}",

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from imgscore.errors import ImgscoreError
+from imgscore.fsutil import write_atomic
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.features import fit_features
 from imgscore.heads.groups import ALIKE, near_duplicates
@@ -290,11 +291,9 @@ def _before(file: bytes) -> Row:
 
 
 def _write(data: Row, file: bytes) -> None:
-    unfinished = file + b".%d" % os.getpid()
     try:
-        with open(unfinished, "w", encoding="ascii") as stream:
-            json.dump(data, stream, separators=(",", ":"), allow_nan=False)
-        os.replace(unfinished, file)
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+        write_atomic(file, text.encode("ascii"), mode=0o600, durable=False)
     except OSError as error:
         raise ImgscoreError(
             f"{os.fsdecode(file)}: cannot be written: {error.strerror}",

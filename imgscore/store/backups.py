@@ -14,6 +14,7 @@ from pathlib import Path
 
 from imgscore import paths
 from imgscore.errors import ImgscoreError, StoreError, UsageError
+from imgscore.fsutil import sync
 from imgscore.store import originals
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.schema import Original
@@ -65,15 +66,6 @@ def _copy_if_there(source: str, target: str) -> None:
     """An old head may be forgotten while others are copied."""
     with contextlib.suppress(FileNotFoundError):
         shutil.copy2(source, target)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or what a folder says of its files, is on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def name(now: datetime) -> str:

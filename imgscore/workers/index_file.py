@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import stat
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +15,7 @@ from imgscore.embedders import registry
 from imgscore.embedders.filenames import NameEncoder, uform_encoder
 from imgscore.errors import ImageError, ImgscoreError, ModelError
 from imgscore.failpoints import step
+from imgscore.fsutil import open_regular
 from imgscore.images import memory
 from imgscore.images.decode import decode
 from imgscore.images.memory import NeedsMemoryError
@@ -97,20 +97,15 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
 
 def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
     """(fingerprint, digest, bytes); the bytes are None when the file changed meanwhile."""
-    # Not through a link, and never waiting on a pipe that was put in the file's place.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
+    with open_regular(path) as file:
+        before = os.fstat(file.fileno())
         data = file.read(min(before.st_size, MAX_BYTES) + 1)
         digest = hashlib.sha256(data)
         size = len(data)
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)
-        after = os.fstat(descriptor)
+        after = os.fstat(file.fileno())
     seen = Fingerprint.of_stat(after)
     whole = size == after.st_size and Fingerprint.of_stat(before) == seen
     return seen, digest.digest(), data if whole else None

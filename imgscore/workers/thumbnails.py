@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from imgscore.errors import ImageError
+from imgscore.fsutil import open_regular, replacing
 from imgscore.images.memory import NeedsMemoryError
 from imgscore.workers.index_file import MAX_BYTES
 from imgscore.workers.messages import ThumbnailMade, Unreadable, Unstable
@@ -45,8 +46,7 @@ def make_thumbnail(task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable
 
 
 def _read(path: bytes) -> bytes:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+    with open_regular(path) as file:
         size = min(os.fstat(file.fileno()).st_size, MAX_BYTES)
         return file.read(size + 1)
 
@@ -58,7 +58,5 @@ def _save(data: bytes, file: bytes) -> None:
 
     image = Image.fromarray(decode(data).pixels)
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    unfinished = file + b".%d" % os.getpid()
-    with open(unfinished, "wb") as output:
+    with replacing(file, durable=False) as output:
         image.save(output, "WEBP", quality=QUALITY)
-    os.replace(unfinished, file)
