@@ -65,7 +65,9 @@ def verbs() -> list[Verb]:
 
 
 def _walk(command: Any, name: str) -> Iterator[Verb]:
-    children = getattr(command, "commands", {})
+    children = {}
+    if hasattr(command, "commands"):
+        children = {child: command.commands[child] for child in command.list_commands(None)}
     if name != "imgscore":
         items = [] if children else [_item(one) for one in command.params if not one.hidden]
         yield Verb(name, _joined(command.help or ""), items)

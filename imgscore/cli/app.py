@@ -1,15 +1,55 @@
-"""The Typer application and what every verb file shares."""
+"""The Typer application, and the options and helpers that command files share."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from imgscore import __version__
 from imgscore.cli import completions, dispatch, output
-from imgscore.cli.output import printable
-from imgscore.verbs.base import Row
+
+
+class Section(StrEnum):
+    """A heading of `imgscore --help`, in this order. Each command names its own."""
+
+    BEGIN = "Set up"
+    TEACH = "Teach"
+    ORDER = "Score and order"
+    DAEMON = "Daemon"
+    STORE = "Store and exchange"
+
+
+class Commands(TyperGroup):
+    """The commands by section, and within a section by name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names in the order of the help text."""
+        return [name for section in Section for name in self._names(section)]
+
+    def _names(self, section: Section) -> list[str]:
+        panels = {
+            name: getattr(self.commands[name], "rich_help_panel", None) for name in self.commands
+        }
+        return sorted(name for name, panel in panels.items() if panel == section)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one list for each section."""
+        name_width = max(map(len, self.commands))
+        for section in Section:
+            rows = [
+                (
+                    name.ljust(name_width),
+                    self.commands[name].get_short_help_str(formatter.width - name_width - 6),
+                )
+                for name in self._names(section)
+            ]
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
+
 
 app = typer.Typer(
     name="imgscore",
@@ -18,6 +58,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -37,6 +78,13 @@ def imgscore(
     """A callback keeps the verb's name on the command line where only one is loaded."""
 
 
+def group(name: str, section: Section, text: str) -> typer.Typer:
+    """A command that has commands of its own. `text`: its line in the help text."""
+    commands = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(commands, name=name, rich_help_panel=section)
+    return commands
+
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")]
 Taste = Annotated[
@@ -49,6 +97,7 @@ Thumbnails = Annotated[
     bool, typer.Option("--thumbnails/--no-thumbnails", help="Pictures, where the terminal can.")
 ]
 Files = Annotated[list[Path], typer.Argument(help="Image files.")]
+Count = Annotated[int, typer.Option("-n", "--count", min=1, help="At most so many.")]
 Folder = Annotated[
     Path | None, typer.Argument(help="Only this folder.", autocompletion=completions.inboxes)
 ]
@@ -66,13 +115,6 @@ def run(
     """Carry out a verb, print its rows, and exit with its code."""
     messages = dispatch.call(verb, arguments, daemon_only=daemon_only)
     raise typer.Exit(output.show(messages, human, as_json=as_json, nothing=nothing))
-
-
-def named(row: Row, text: str) -> str:
-    """A line for a row about a file: the text, or its error, and the name."""
-    if row.get("error") is not None:
-        return f"failed  {printable(row['path'])}: {printable(row['error'])}"
-    return f"{text}  {printable(row['path'])}"
 
 
 def text_of(path: Path | None) -> str | None:

@@ -39,6 +39,11 @@ class Named(NamedTuple):
     sha256: str
 
 
+def images_of(rows: Iterable[Row], path: str = "path", sha256: str = "sha256") -> list[Named]:
+    """The images that rows name, as far as it is known where they lie."""
+    return [Named(row[path], row[sha256]) for row in rows if row[path] and row[sha256]]
+
+
 def run(
     verb: str,
     arguments: dict[str, Any],

@@ -243,7 +243,7 @@ def test_doctor_knows_the_daemon_by_its_lock_and_socket(inbox: Path, start: Star
 
 
 def test_every_verb_has_help(tmp_path: Path) -> None:
-    verbs = re.findall(r"^  ([a-z-]+)  ", imgscore("--help").out.partition("Commands:")[2], re.M)
+    verbs = re.findall(r"^  ([a-z-]+)  ", imgscore("--help").out.partition("\nSet up:")[2], re.M)
     assert len(verbs) > 15
     for verb in verbs:
         answer = imgscore(verb, "--help")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgscore import paths
-from imgscore.cli import tray
+from imgscore.cli.commands import tray
 from imgscore.system import installation
 from tests.support.commands import BIN, imgscore
 

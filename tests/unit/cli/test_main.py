@@ -1,9 +1,15 @@
-"""Which file is imported for which verb."""
+"""Which file is imported for which command."""
 
-from imgscore.cli.main import ELSEWHERE, FILES, file_of, load
+import subprocess
+import sys
+
+import pytest
+
+from imgscore.cli.app import Section
+from imgscore.cli.main import load, modules
 
 
-def test_every_verb_is_found_in_its_file() -> None:
+def test_modules_each_file_adds_the_command_of_its_name() -> None:
     app = load()
     where: dict[str, str] = {}
     for command in app.registered_commands:
@@ -18,7 +24,27 @@ def test_every_verb_is_found_in_its_file() -> None:
             if command.callback is not None
         }
         where[group.name] = module
-    assert {verb: f"imgscore.cli.{file_of(verb)}" for verb in where} == where
-    assert set(ELSEWHERE) <= set(where)
-    assert len(set(where.values())) == len(FILES)
-    assert file_of("nonsense") is None
+    assert where == {name: f"imgscore.cli.commands.{file}" for name, file in modules().items()}
+    assert len(where) > 30
+
+
+def test_app_each_command_names_its_section() -> None:
+    app = load()
+    panels = [command.rich_help_panel for command in app.registered_commands]
+    panels += [group.rich_help_panel for group in app.registered_groups]
+    assert set(panels) == set(Section)
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [("--version", set()), ("import", {"import_"}), ("nonsense", set(modules().values()))],
+)
+def test_load_a_command_imports_no_other(command: str, files: set[str]) -> None:
+    code = (
+        "import sys; from imgscore.cli.main import load; load(sys.argv[1]); "
+        "print(*(name for name in sys.modules if name.startswith('imgscore.cli.commands.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, command], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) == {f"imgscore.cli.commands.{file}" for file in files}

@@ -15,7 +15,6 @@ MANUALS = [path for path in cli_docs.pages() if path.suffix == ".1"]
 
 
 def test_what_is_made_from_the_program_is_current() -> None:
-    # in a process of its own: verbs stand in the order in which their files are first imported
     done = subprocess.run(
         [sys.executable, "tools/cli_docs.py", "--check"],
         cwd=cli_docs.ROOT,

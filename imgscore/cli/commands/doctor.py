@@ -4,12 +4,12 @@ from collections import Counter
 
 import typer
 
-from imgscore.cli.app import Json, app
+from imgscore.cli.app import Json, Section, app
 from imgscore.cli.output import printable, say, to_json
 from imgscore.doctor import examine
 
 
-@app.command()
+@app.command(rich_help_panel=Section.BEGIN)
 def doctor(as_json: Json = False) -> None:
     """Check everything imgscore needs; exit code 1 if there is a problem."""
     count: Counter[str] = Counter()

@@ -1,36 +1,16 @@
-"""label and import-labels: teach without moving files."""
+"""import-labels: learn from folders that are sorted already."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Files, Json, Taste, app, named, run, texts_of
+from imgscore.cli.app import Json, Section, Taste, app, run, texts_of
+from imgscore.cli.formatting import named
 from imgscore.verbs.base import Row
 
 
-class Said(StrEnum):
-    """What a label can be."""
-
-    keep = "keep"
-    trash = "trash"
-    clear = "clear"
-
-
-@app.command()
-def label(
-    label: Annotated[Said, typer.Argument(help="keep, trash, or clear to take a label back.")],
-    files: Files,
-    taste: Taste = None,
-    as_json: Json = False,
-) -> None:
-    """Label files where they are, instead of moving them into keep/ or trash/."""
-    arguments = {"label": label.value, "files": texts_of(files), "taste": taste}
-    run("label", arguments, lambda row: named(row, row["label"] or "clear"), as_json=as_json)
-
-
-@app.command("import-labels")
+@app.command("import-labels", rich_help_panel=Section.TEACH)
 def import_labels(
     keep: Annotated[list[Path] | None, typer.Option(help="A folder of images you like.")] = None,
     trash: Annotated[list[Path] | None, typer.Option(help="A folder of images you don't.")] = None,

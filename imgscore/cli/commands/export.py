@@ -1,4 +1,4 @@
-"""export and import: everything as one Parquet file, and back."""
+"""export: everything as one Parquet file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from imgscore import config, paths
-from imgscore.cli.app import Json, Taste, app, run, text_of
+from imgscore.cli.app import Json, Section, Taste, app
 from imgscore.cli.output import printable, to_json
 from imgscore.config import Config
 from imgscore.errors import StoreError
 from imgscore.verbs.base import Row
 
 
-@app.command()
+@app.command(rich_help_panel=Section.STORE)
 def export(
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
     labelled: Annotated[
@@ -43,21 +43,3 @@ def _written(row: Row) -> str:
     if row["left_out"]:
         text += f"; {row['left_out']} labels left out: their images have no embedding"
     return text
-
-
-@app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(help="A Parquet file that `export` wrote.")],
-    taste: Taste = None,
-    as_json: Json = False,
-) -> None:
-    """Take labels from a Parquet file, and embeddings if they are of the embedder in use."""
-    arguments = {"file": text_of(file), "taste": taste}
-    run("import", arguments, _describe, as_json=as_json)
-
-
-def _describe(row: Row) -> str:
-    return (
-        f"{row['rows']} rows: {row['labels']} new labels, {row['embeddings']} new embeddings "
-        f"for taste {row['taste']}"
-    )

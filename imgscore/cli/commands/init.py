@@ -9,7 +9,7 @@ import typer
 
 from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch
-from imgscore.cli.app import Json, app
+from imgscore.cli.app import Json, Section, app
 from imgscore.cli.output import printable, say, to_json
 from imgscore.errors import UsageError
 from imgscore.system.sync_markers import find_markers
@@ -21,7 +21,7 @@ QUESTION = (
 )
 
 
-@app.command()
+@app.command(rich_help_panel=Section.BEGIN)
 def init(
     inbox: Annotated[Path, typer.Argument(help="The folder to keep in order; made if missing.")],
     taste: Annotated[

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from imgscore.cli.app import Json, app
+from imgscore.cli.app import Json, Section, app
 from imgscore.cli.output import printable, to_json
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.system import installation
@@ -19,7 +19,7 @@ UNIT = "imgscore-tray.service"
 ENTRY = "imgscore-tray.desktop"
 
 
-@app.command()
+@app.command(rich_help_panel=Section.DAEMON)
 def tray(
     install: Annotated[
         bool, typer.Option("--install", help="Show the icon at every login from now on.")

@@ -10,7 +10,7 @@ import typer
 
 from imgscore import config, paths
 from imgscore.cli import dispatch, output
-from imgscore.cli.app import Folder, Json, Taste, app, text_of
+from imgscore.cli.app import Folder, Json, Section, Taste, app, text_of
 from imgscore.cli.output import printable, say
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
@@ -18,7 +18,7 @@ from imgscore.verbs.base import Row
 from imgscore.watches import Watches
 
 
-@app.command()
+@app.command(rich_help_panel=Section.ORDER)
 def report(
     folder: Folder = None,
     file: Annotated[

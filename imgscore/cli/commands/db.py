@@ -10,23 +10,22 @@ import typer
 
 from imgscore import client, fsutil, paths
 from imgscore.cli import dispatch
-from imgscore.cli.app import Json, app, run
+from imgscore.cli.app import Json, Section, group, run
 from imgscore.cli.output import printable, say, show
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
 from imgscore.verbs.base import Row
 
-group = typer.Typer(help="The store.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(group, name="db")
+commands = group("db", Section.STORE, "The store.")
 
 
-@group.command()
+@commands.command()
 def check(as_json: Json = False) -> None:
     """Whether all that the store holds fits together; exit code 1 where it does not."""
     run("db", {"action": "check"}, _checked, as_json=as_json)
 
 
-@group.command()
+@commands.command()
 def backup(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     as_json: Json = False,
@@ -39,7 +38,7 @@ def backup(
     raise typer.Exit(show([Result(row)], _backed_up, as_json=as_json))
 
 
-@group.command()
+@commands.command()
 def restore(
     folder: Annotated[
         Path | None, typer.Argument(metavar="[DIR]", help="A backup; else the newest automatic.")
@@ -76,7 +75,7 @@ def _restore(folder: Path | None) -> Row:
     }
 
 
-@group.command()
+@commands.command()
 def compact(
     drop_embedder: Annotated[
         str | None,

@@ -9,9 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from imgscore.cli.formatting import event_line, remarks
 from imgscore.cli.output import printable
-from imgscore.cli.status import remarks
-from imgscore.cli.watch_log import event_line
 from imgscore.verbs.base import Row
 
 # The rate is that of the last so many seconds.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgscore.cli import dispatch, output
-from imgscore.cli.app import Json, app
+from imgscore.cli.app import Json, Section, app
 from imgscore.cli.output import printable
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, UsageError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 
 
-@app.command()
+@app.command(rich_help_panel=Section.STORE)
 def embed(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The archive.")],
     scheduler: Annotated[

@@ -4,16 +4,15 @@ import typer
 
 from imgscore import config as configuration
 from imgscore import paths
-from imgscore.cli.app import Json, app
+from imgscore.cli.app import Json, Section, group
 from imgscore.cli.output import printable, to_json
 from imgscore.config import Config
 from imgscore.watches import Watches
 
-group = typer.Typer(help="The config file.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(group, name="config")
+commands = group("config", Section.BEGIN, "The config file.")
 
 
-@group.command()
+@commands.command()
 def show(as_json: Json = False) -> None:
     """Every setting as it is in force, defaults included."""
     import msgspec
@@ -37,7 +36,7 @@ def show(as_json: Json = False) -> None:
         typer.echo(f"{name} = {_toml(value)}")
 
 
-@group.command()
+@commands.command()
 def check(as_json: Json = False) -> None:
     """Whether the config is right; exit code 3 where it is not."""
     from imgscore.embedders import devices, registry

@@ -1,11 +1,11 @@
 """scan: look at the disk now."""
 
-from imgscore.cli.app import DryRun, Folder, Json, app, run, text_of
+from imgscore.cli.app import DryRun, Folder, Json, Section, app, run, text_of
 from imgscore.cli.output import printable
 from imgscore.verbs.base import Row
 
 
-@app.command()
+@app.command(rich_help_panel=Section.ORDER)
 def scan(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Look for new and changed images, then embed, label, score and order them."""
     arguments = {"folder": text_of(folder), "dry_run": dry_run}

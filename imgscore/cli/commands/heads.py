@@ -1,26 +1,25 @@
 """heads list, use and import."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from imgscore.cli import completions
-from imgscore.cli.app import Json, Taste, app, run, text_of
+from imgscore.cli.app import Json, Section, Taste, group, run, text_of
+from imgscore.cli.formatting import time_text
 from imgscore.verbs.base import Row
 
-group = typer.Typer(help="The trained heads.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(group, name="heads")
+commands = group("heads", Section.TEACH, "The trained heads.")
 
 
-@group.command("list")
+@commands.command("list")
 def list_(taste: Taste = None, as_json: Json = False) -> None:
     """Every head that was trained, oldest first, and what was measured."""
     run("heads", {"action": "list", "taste": taste}, _describe, as_json=as_json)
 
 
-@group.command()
+@commands.command()
 def use(
     head: Annotated[
         str,
@@ -36,7 +35,7 @@ def use(
     run("heads", arguments, _describe, as_json=as_json)
 
 
-@group.command("import")
+@commands.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="A head: .safetensors, or the recipe's MLP as .pt.")],
     taste: Taste = None,
@@ -48,7 +47,7 @@ def import_(
 
 
 def _describe(row: Row) -> str:
-    when = datetime.fromtimestamp(row["created_ns"] // 10**9).strftime("%Y-%m-%d %H:%M:%S")
+    when = time_text(row["created_ns"])
     auc = row["report"].get("quality", {}).get("auc", {}).get("value")
     # no figures: it was trained elsewhere, and refused by nobody
     other = "" if row["accepted"] else "refused: it was worse" if auc is not None else "imported"

@@ -1,12 +1,13 @@
 """score: how much you would like a file."""
 
 from imgscore.cli import pictures
-from imgscore.cli.app import Files, Json, Taste, Thumbnails, app, named, texts_of
+from imgscore.cli.app import Files, Json, Section, Taste, Thumbnails, app, texts_of
+from imgscore.cli.formatting import named
 from imgscore.cli.pictures import Named
 from imgscore.verbs.base import Row
 
 
-@app.command()
+@app.command(rich_help_panel=Section.ORDER)
 def score(
     files: Files, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:

@@ -2,35 +2,32 @@
 
 import typer
 
-from imgscore.cli.app import Json, app
+from imgscore.cli import lifecycle
+from imgscore.cli.app import Json, Section, group
 from imgscore.cli.output import printable, to_json
-from imgscore.cli.service import end, running
 from imgscore.system import systemd
 
-group = typer.Typer(
-    help="The daemon as a systemd user unit.", no_args_is_help=True, rich_markup_mode=None
-)
-app.add_typer(group, name="service")
+commands = group("service", Section.DAEMON, "The daemon as a systemd user unit.")
 
 
-@group.command()
+@commands.command()
 def install(as_json: Json = False) -> None:
     """Start the daemon now, and at every login; a running one makes way."""
-    status = running()
+    status = lifecycle.running()
     if status is not None and systemd.has_manager() and systemd.state().pid != status["pid"]:
-        end(status["pid"])
+        lifecycle.end(status["pid"])
     systemd.install()
     _say(systemd.state(), as_json)
 
 
-@group.command()
+@commands.command()
 def uninstall(as_json: Json = False) -> None:
     """End the daemon, and do not start it again."""
     systemd.uninstall()
     _say(systemd.state(), as_json)
 
 
-@group.command()
+@commands.command()
 def status(as_json: Json = False) -> None:
     """Whether the service is installed, and what systemd says of it."""
     _say(systemd.state(), as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgscore.cli import dispatch, output
-from imgscore.cli.app import Folder, Json, Taste, app, text_of
+from imgscore.cli.app import Folder, Json, Section, Taste, app, text_of
 from imgscore.cli.output import say
 from imgscore.messages import Message, Result
 from imgscore.verbs.base import Row
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imgscore.cli.review_server import ReviewServer
 
 
-@app.command()
+@app.command(rich_help_panel=Section.TEACH)
 def review(
     folder: Folder = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Which; 0 = any that is free.")] = 0,

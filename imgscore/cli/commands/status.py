@@ -1,4 +1,4 @@
-"""status and wait."""
+"""status: what goes on, once or as a live view."""
 
 import contextlib
 import signal
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgscore.cli import dispatch
-from imgscore.cli.app import Json, app, run
-from imgscore.cli.order import touched
+from imgscore.cli.app import Json, Section, app, run
+from imgscore.cli.formatting import remarks, touched
 from imgscore.cli.output import printable, to_json
 from imgscore.errors import NoDaemonError
 from imgscore.messages import Result
@@ -19,13 +19,13 @@ from imgscore.store.lock import BusyError
 from imgscore.verbs.base import Row
 
 if TYPE_CHECKING:
-    from imgscore.cli.live import Pace
+    from imgscore.cli.live_status import Pace
 
 WATCH_SECONDS = 1.0
 MAX_FAILED = 10
 
 
-@app.command()
+@app.command(rich_help_panel=Section.DAEMON)
 def status(
     as_json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="A live view, until Ctrl-C.")] = False,
@@ -46,7 +46,7 @@ def _watch_here() -> None:
     """The live view."""
     from rich.console import Console
 
-    from imgscore.cli.live import live, view
+    from imgscore.cli.live_status import live, view
 
     with live(Console()) as screen:
         for row, pace in _statuses():
@@ -55,7 +55,7 @@ def _watch_here() -> None:
 
 def _watch_elsewhere(as_json: bool) -> None:
     """On a pipe: a line a status."""
-    from imgscore.cli.live import line
+    from imgscore.cli.live_status import line
 
     for row, pace in _statuses():
         sys.stdout.write((to_json(row) if as_json else line(row, pace)) + "\n")
@@ -64,7 +64,7 @@ def _watch_elsewhere(as_json: bool) -> None:
 
 def _statuses() -> "Iterator[tuple[Row, Pace]]":
     """Status after status. A daemon that comes or goes is no end of it."""
-    from imgscore.cli.live import Pace
+    from imgscore.cli.live_status import Pace
 
     pace = Pace()
     while True:
@@ -74,17 +74,6 @@ def _statuses() -> "Iterator[tuple[Row, Pace]]":
                     pace.see(message.row, time.monotonic())
                     yield message.row, pace
         time.sleep(WATCH_SECONDS)
-
-
-@app.command()
-def wait(
-    timeout: Annotated[
-        float | None, typer.Option(min=0, help="Give up after so many seconds; exit code 1.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Wait until nothing is pending. Needs a running daemon."""
-    run("wait", {"timeout": timeout}, lambda row: None, as_json=as_json, daemon_only=True)
 
 
 AWAY = "offline: not there; nothing is inferred from that, and it goes on when it is back"
@@ -117,21 +106,3 @@ def describe(row: Row) -> str:
     if len(failed) > MAX_FAILED:
         lines.append(f"… and {len(failed) - MAX_FAILED} more failed; all with --json")
     return "\n".join(lines)
-
-
-def remarks(row: Row) -> list[str]:
-    """What goes on beside the usual."""
-    lines = []
-    if row["waiting"]:
-        lines.append(f"waiting: {row['waiting']}; work now with: imgscore scan")
-    if row["dry_run"]:
-        lines.append("dry run: dates are planned, not set")
-    anew = row["embedding_anew"]
-    if anew is not None:
-        left = anew["seconds_left"]
-        after = "" if left is None else f", about {left:.0f} s left"
-        lines.append(
-            f"embedding anew with {row['embedder']}: {anew['done']} of {anew['total']}{after}; "
-            "until then the order is the head's before"
-        )
-    return lines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgscore.cli.app import Json, app
+from imgscore.cli.app import Json, Section, app
 from imgscore.cli.output import printable, say, show
 from imgscore.messages import Message, Result
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHOWN = 12
 
 
-@app.command()
+@app.command(rich_help_panel=Section.BEGIN)
 def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where; new, or an earlier demo's.")

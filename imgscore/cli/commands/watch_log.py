@@ -4,12 +4,12 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
 
 from imgscore import client, paths
 from imgscore.cli import dispatch
-from imgscore.cli.app import Json, app
-from imgscore.cli.output import printable, say, to_json
+from imgscore.cli.app import Json, Section, app
+from imgscore.cli.formatting import event_line
+from imgscore.cli.output import say, to_json
 from imgscore.errors import ImgscoreError
 from imgscore.messages import Result
 from imgscore.verbs.base import Row
@@ -19,7 +19,7 @@ AGAIN_SECONDS = 0.1
 COMES_BACK_SECONDS = 10.0
 
 
-@app.command("watch-log")
+@app.command("watch-log", rich_help_panel=Section.DAEMON)
 def watch_log(as_json: Json = False) -> None:
     """Follow what happens, from now until Ctrl-C. Needs a running daemon."""
     with contextlib.suppress(KeyboardInterrupt):
@@ -58,36 +58,3 @@ def _listens() -> bool:
         return False
     connection.close()
     return True
-
-
-def event_line(row: Row) -> str:
-    """An event as text: when, what, about what."""
-    when = datetime.fromtimestamp(row["time_ns"] / 1e9).strftime("%H:%M:%S")
-    return f"{when}  {row['event']:<9} {printable(_text(row))}"
-
-
-def _text(row: Row) -> str:
-    match row:
-        case {"event": "label"}:
-            return f"{row['label']}  {row['path']}"
-        case {"event": "labels"}:
-            return f"{row['keep']} keep, {row['trash']} trash, {row['clear']} cleared"
-        case {"event": "scored", "score": None}:
-            return f"no head yet  {row['path']}"
-        case {"event": "scored"}:
-            return f"{row['score']:.3f}  {row['path']}"
-        case {"event": "rescored"}:
-            return f"{row['files']} images with head {row['head']}"
-        case {"event": "trained"}:
-            verdict = "used" if row["used"] else "not used: the one before is better"
-            return f"head {row['head']} on {row['labels']} labels, {verdict}"
-        case {"event": "ordered" | "restored" | "undone"}:
-            return f"{row['files']} dates" + (f" in {row['inbox']}" if row["inbox"] else "")
-        case {"event": "failed" | "trouble"}:
-            about = f"{row['path']}: " if row.get("path") else ""
-            remedy = f" ({row['remedy']})" if row.get("remedy") else ""
-            return f"{about}{row['reason']}{remedy}"
-        case {"event": "following"}:
-            return "Ctrl-C ends"
-        case _:
-            return ""

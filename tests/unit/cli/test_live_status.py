@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from imgscore.cli.live import Pace, line, view
+from imgscore.cli.live_status import Pace, line, view
 
 EVENT = {
     "event": "failed",

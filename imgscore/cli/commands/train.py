@@ -1,10 +1,10 @@
 """train: learn now."""
 
-from imgscore.cli.app import Json, Taste, app, run
+from imgscore.cli.app import Json, Section, Taste, app, run
 from imgscore.verbs.base import Row
 
 
-@app.command()
+@app.command(rich_help_panel=Section.TEACH)
 def train(taste: Taste = None, as_json: Json = False) -> None:
     """Learn from the labels now, and bring the order up to date."""
     run("train", {"taste": taste}, _describe, as_json=as_json)

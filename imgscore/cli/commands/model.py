@@ -9,25 +9,22 @@ import typer
 
 from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch
-from imgscore.cli.app import Json, app, run
+from imgscore.cli.app import Json, Section, group, run
 from imgscore.cli.output import printable, say, show
 from imgscore.embedders import catalogue, registry
 from imgscore.messages import Message, Progress, Result
 from imgscore.verbs.base import Row
 
-group = typer.Typer(
-    help="Which embedder looks at the images.", no_args_is_help=True, rich_markup_mode=None
-)
-app.add_typer(group, name="model")
+commands = group("model", Section.BEGIN, "Which embedder looks at the images.")
 
 
-@group.command("list")
+@commands.command("list")
 def list_models(as_json: Json = False) -> None:
     """The models there are: which is in use, which are here, how many vectors are kept."""
     run("model", {}, _describe, as_json=as_json)
 
 
-@group.command()
+@commands.command()
 def download(
     name: Annotated[
         str,
@@ -45,7 +42,7 @@ def download(
     raise typer.Exit(show(messages, _downloaded, as_json=as_json))
 
 
-@group.command()
+@commands.command()
 def use(
     name: Annotated[
         str,

@@ -1,0 +1,64 @@
+"""evaluate: how good the scores are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgscore.cli import dispatch, output
+from imgscore.cli.app import Json, Section, Taste, app
+from imgscore.errors import UsageError
+from imgscore.messages import Message
+from imgscore.verbs.base import Row, rows_of
+
+
+@app.command(rich_help_panel=Section.TEACH)
+def evaluate(
+    taste: Taste = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the plots into FILE.svg.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How good the scores are, on labels the head did not see; what twice as many would bring."""
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise UsageError(f"{plot}: plots are drawn as SVG only", "name a file that ends in .svg")
+    messages: list[Message] = list(dispatch.call("evaluate", {"taste": taste}))
+    if plot is not None:
+        heads = rows_of(dispatch.call("heads", {"taste": taste}))
+        for row in rows_of(messages):
+            _plot(row, heads, plot)
+    raise typer.Exit(output.show(messages, _describe, as_json=as_json))
+
+
+def _plot(evaluation: Row, heads: list[Row], file: Path) -> None:
+    from imgscore.report import svg
+    from imgscore.report.figures import figures
+
+    try:
+        file.write_text(svg.alone(figures(evaluation, heads)), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}", "choose another file") from None
+
+
+def _describe(row: Row) -> str:
+    quality = row["quality"]
+
+    def figure(name: str, key: str) -> str:
+        value = quality[key]
+        return f"{name:<22}{value['value']:.3f}  ({value['low']:.3f} to {value['high']:.3f})"
+
+    lines = [
+        f"taste {row['taste']}: {quality['labels']} labels, {quality['keeps']} of them keep",
+        figure("AUC", "auc"),
+        figure("average precision", "average_precision"),
+        figure("log loss", "log_loss") + f"; base rate alone {quality['base_log_loss']:.3f}",
+        "learning curve        "
+        + ", ".join(f"{one['labels']}: {one['auc']:.3f}" for one in row["curve"])
+        + ("; no time for fewer labels" if row["left_out"] else ""),
+    ]
+    if row["doubled"] is not None:
+        lines.append(f"with twice as many    {row['doubled']:.3f} (an estimate)")
+    lines.append("score → share kept    ")
+    lines[-1] += ", ".join(
+        f"{one['score']:.2f} → {one['keep']:.2f} ({one['count']})" for one in quality["reliability"]
+    )
+    return "\n".join(lines)

@@ -1,0 +1,52 @@
+"""explain: why a file has its score."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgscore.cli import pictures
+from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, text_of
+from imgscore.cli.formatting import named
+from imgscore.cli.output import printable
+from imgscore.cli.pictures import Named, images_of
+from imgscore.verbs.base import Row
+
+
+@app.command(rich_help_panel=Section.ORDER)
+def explain(
+    file: Annotated[Path, typer.Argument(help="An image, anywhere.")],
+    count: Count = 5,
+    taste: Taste = None,
+    thumbnails: Thumbnails = True,
+    as_json: Json = False,
+) -> None:
+    """Why a file has its score: the images that speak for it and against it."""
+    arguments = {"file": text_of(file), "taste": taste, "count": count}
+
+    def images(row: Row) -> list[list[Named]]:
+        if row["error"] is not None:
+            return []
+        return [images_of([row]), images_of(row["keeps"]), images_of(row["trashes"])]
+
+    pictures.run("explain", arguments, _describe, images, as_json=as_json, wanted=thumbnails)
+
+
+def _describe(row: Row) -> str:
+    if row["error"] is not None:
+        return named(row, "")
+    lines = [
+        f"{row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {printable(row['path'])}",
+        f"head {row['head']} of taste {row['taste']}, embedder {row['embedder']}",
+    ]
+    for side in ("keeps", "trashes"):
+        lines.append(f"the most alike of your {side} (1 = the same):")
+        lines += [
+            f"  {one['similarity']:+.3f}  {printable(one['path'] or one['sha256'])}"
+            for one in row[side]
+        ]
+    moved = [one for one in row["traits_that_matter"] if abs(one["change"]) >= 0.01]
+    if moved:
+        lines.append("traits that matter:")
+        lines += [f"  {one['change']:+.3f}  {one['name']}" for one in moved]
+    return "\n".join(lines)

@@ -1,0 +1,27 @@
+"""import: labels and embeddings from a Parquet file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgscore.cli.app import Json, Section, Taste, app, run, text_of
+from imgscore.verbs.base import Row
+
+
+@app.command("import", rich_help_panel=Section.STORE)
+def import_(
+    file: Annotated[Path, typer.Argument(help="A Parquet file that `export` wrote.")],
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Take labels from a Parquet file, and embeddings if they are of the embedder in use."""
+    arguments = {"file": text_of(file), "taste": taste}
+    run("import", arguments, _describe, as_json=as_json)
+
+
+def _describe(row: Row) -> str:
+    return (
+        f"{row['rows']} rows: {row['labels']} new labels, {row['embeddings']} new embeddings "
+        f"for taste {row['taste']}"
+    )

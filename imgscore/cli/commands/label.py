@@ -1,0 +1,31 @@
+"""label: teach without moving files."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from imgscore.cli.app import Files, Json, Section, Taste, app, run, texts_of
+from imgscore.cli.formatting import named
+
+
+class LabelValue(StrEnum):
+    """What a label can be."""
+
+    keep = "keep"
+    trash = "trash"
+    clear = "clear"
+
+
+@app.command(rich_help_panel=Section.TEACH)
+def label(
+    label: Annotated[
+        LabelValue, typer.Argument(help="keep, trash, or clear to take a label back.")
+    ],
+    files: Files,
+    taste: Taste = None,
+    as_json: Json = False,
+) -> None:
+    """Label files where they are, instead of moving them into keep/ or trash/."""
+    arguments = {"label": label.value, "files": texts_of(files), "taste": taste}
+    run("label", arguments, lambda row: named(row, row["label"] or "clear"), as_json=as_json)

@@ -1,0 +1,22 @@
+"""next: the images to label next."""
+
+from imgscore.cli import pictures
+from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app
+from imgscore.cli.formatting import scored
+from imgscore.cli.pictures import images_of
+
+
+@app.command("next", rich_help_panel=Section.TEACH)
+def next_(
+    count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
+) -> None:
+    """The images whose label would teach most, no two of them alike."""
+    pictures.run(
+        "next",
+        {"taste": taste, "count": count},
+        scored,
+        lambda row: [images_of([row])],
+        as_json=as_json,
+        wanted=thumbnails,
+        nothing="every image of an inbox has a label",
+    )

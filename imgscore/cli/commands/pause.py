@@ -1,0 +1,30 @@
+"""pause: let the daemon rest."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from imgscore.cli.app import Json, Section, app, run
+from imgscore.errors import UsageError
+
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@app.command(rich_help_panel=Section.DAEMON)
+def pause(
+    for_: Annotated[
+        str | None, typer.Option("--for", help="A while, such as 30m or 2h; else until resume.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let the daemon do nothing; kept over restarts."""
+    seconds = None if for_ is None else _seconds(for_)
+    run("pause", {"seconds": seconds}, lambda row: row["state"], as_json=as_json)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None:
+        raise UsageError(f"--for {text!r} is not a length of time", "use for example 30m, 2h or 1d")
+    return float(match[1]) * UNIT_SECONDS[match[2] or "s"]

@@ -1,0 +1,9 @@
+"""resume: end a pause."""
+
+from imgscore.cli.app import Json, Section, app, run
+
+
+@app.command(rich_help_panel=Section.DAEMON)
+def resume(as_json: Json = False) -> None:
+    """End a pause."""
+    run("resume", {}, lambda row: row["state"], as_json=as_json)

@@ -1,0 +1,18 @@
+"""start: the daemon in the background, as a service where one is installed, else as a process."""
+
+from imgscore import config
+from imgscore.cli import lifecycle
+from imgscore.cli.app import Json, Section, app
+from imgscore.errors import ConfigError
+from imgscore.system import systemd
+
+
+@app.command(rich_help_panel=Section.DAEMON)
+def start(as_json: Json = False) -> None:
+    """Start the daemon in the background: the service where it is installed, else a process."""
+    status = lifecycle.running()
+    if status is None:
+        if not config.load().watch:
+            raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
+        status = lifecycle.start_service() if systemd.is_usable() else lifecycle.start_process()
+    lifecycle.print_state(status["state"], status["pid"], as_json=as_json)

@@ -1,0 +1,20 @@
+"""stop: end the daemon."""
+
+from imgscore.cli import lifecycle
+from imgscore.cli.app import Json, Section, app
+from imgscore.errors import NoDaemonError
+from imgscore.system import systemd
+
+
+@app.command(rich_help_panel=Section.DAEMON)
+def stop(as_json: Json = False) -> None:
+    """End the daemon; it finishes what it is writing."""
+    status = lifecycle.running()
+    pid = None if status is None else status["pid"]
+    if pid is not None:
+        lifecycle.end(pid)
+    elif systemd.is_usable() and systemd.state().active == "activating":
+        systemd.stop()  # it fails to start, and systemd tries again and again
+    else:
+        raise NoDaemonError("no daemon is running", "nothing to do")
+    lifecycle.print_state("stopped", pid, as_json=as_json)

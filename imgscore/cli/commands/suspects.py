@@ -1,0 +1,34 @@
+"""suspects: labels that may be mistakes."""
+
+from imgscore.cli import pictures
+from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app
+from imgscore.cli.formatting import scored
+from imgscore.cli.output import printable
+from imgscore.cli.pictures import Named, images_of
+from imgscore.verbs.base import Row
+
+
+@app.command(rich_help_panel=Section.TEACH)
+def suspects(
+    count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
+) -> None:
+    """Labels that the rest of the library contradicts: perhaps slips of the hand."""
+    arguments = {"taste": taste, "count": count}
+
+    def images(row: Row) -> list[list[Named]]:
+        return [[*images_of([row]), *images_of([row], "twin_path", "twin")]]
+
+    pictures.run(
+        "suspects",
+        arguments,
+        _describe,
+        images,
+        as_json=as_json,
+        wanted=thumbnails,
+        nothing="no label is suspect",
+    )
+
+
+def _describe(row: Row) -> str:
+    twin = f"  (like {printable(row['twin_path'] or row['twin'])})" if row["twin"] else ""
+    return f"{row['label']:<5} but {scored(row)}{twin}"
