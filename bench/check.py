@@ -21,12 +21,12 @@ from bench.trees import ROOT, NoSuchCommitError, ProbeError, Runner, reference, 
 MAX_RATIO = 1.15
 """a loss is more than this ratio; below it lies what another layout in memory can cost"""
 ERROR = 0.01
-"""the chance that a median ratio of exactly MAX_RATIO passes for more"""
+"""the chance, in one test, that a median ratio of exactly MAX_RATIO passes for more"""
 MIN_SECONDS = 0.05
 """of CPU time for one measurement: the run is repeated until it lasts as long as this"""
-MIN_ROUNDS, MAX_ROUNDS = 3, 6
+MIN_ROUNDS, MAX_ROUNDS = 3, 10
 """A round has new processes: one can be a fifth slower from start to end, by where its memory lies.
-What looks slower after MIN_ROUNDS is measured in more."""
+What is undecided after MIN_ROUNDS is measured in more."""
 QUICK_PAIRS, PAIRS = 3, 7
 """in each round; a sign test needs seven in all to be sure at ERROR"""
 
@@ -75,9 +75,9 @@ def is_loss(pairs: Sequence[Pair]) -> bool:
     return lower_bound(ratios(pairs)) > MAX_RATIO
 
 
-def looks_slower(pairs: Sequence[Pair]) -> bool:
-    """Whether it should be measured again before anything is said."""
-    return statistics.median(ratios(pairs)) > MAX_RATIO
+def is_undecided(pairs: Sequence[Pair]) -> bool:
+    """Whether it looks slower by more than the limit, but noise may explain that."""
+    return statistics.median(ratios(pairs)) > MAX_RATIO and not is_loss(pairs)
 
 
 def measure(before: Measured, now: Measured, name: str, count: int) -> list[Pair]:
@@ -115,7 +115,7 @@ def compare(reference_tree: Path, tree: Path, scratch: Path, count: int) -> tupl
             for name in left:
                 pairs.setdefault(name, []).extend(measure(before, now, name, count))
         if number + 1 >= MIN_ROUNDS:
-            left = [name for name in left if looks_slower(pairs[name])]
+            left = [name for name in left if is_undecided(pairs[name])]
         if not left:
             break
     return pairs, notes
@@ -137,7 +137,7 @@ def report(pairs: Mapping[str, Sequence[Pair]]) -> Iterator[str]:
     for name, found in pairs.items():
         middle, least = statistics.median(ratios(found)), lower_bound(ratios(found))
         before, now = (statistics.median(values) for values in zip(*found, strict=True))
-        verdict = "  LOST" if is_loss(found) else "  unclear" if looks_slower(found) else ""
+        verdict = "  LOST" if is_loss(found) else "  unclear" if is_undecided(found) else ""
         yield (
             f"{name:<28} {before * 1e3:>6.1f} ms {now * 1e3:>6.1f} ms {middle:>6.2f} {least:>8.2f}"
             f"{verdict}"

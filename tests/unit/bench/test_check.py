@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.check import MAX_RATIO, Pair, is_loss, looks_slower, lower_bound, measure, report
+from bench.check import MAX_RATIO, Pair, is_loss, is_undecided, lower_bound, measure, report
 from bench.probes import probes
 from bench.trees import reference
 
@@ -36,9 +36,10 @@ def test_is_loss_ignores_bursts_of_noise_in_either_version() -> None:
     assert is_loss(pairs(*(1.3 * ratio if ratio == 1.0 else 9.0 for ratio in noisy)))
 
 
-def test_looks_slower_goes_by_the_median() -> None:
-    assert looks_slower(pairs(1.0, MAX_RATIO + 0.01, 1.3))
-    assert not looks_slower(pairs(1.0, MAX_RATIO - 0.01, 9.0))
+def test_is_undecided_goes_by_the_median_until_a_loss_is_sure() -> None:
+    assert is_undecided(pairs(1.0, MAX_RATIO + 0.01, 1.3))
+    assert not is_undecided(pairs(1.0, MAX_RATIO - 0.01, 9.0))
+    assert not is_undecided(pairs(*[1.3] * 7))
 
 
 class Version:
