@@ -2,12 +2,22 @@
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from imgscored.tray.state import TrayState, shortened
 
-if TYPE_CHECKING:
-    from imgscored.tray.tray import Tray
+
+class Actions(Protocol):
+    """What the items call: Tray."""
+
+    def start(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def train(self) -> None: ...
+    def open_folder(self, folder: str) -> None: ...
+    def open_report(self) -> None: ...
+    def show_failure(self, path: str) -> None: ...
+    def quit(self) -> None: ...
 
 
 def structure(tray_state: TrayState) -> Hashable:
@@ -20,7 +30,7 @@ def structure(tray_state: TrayState) -> Hashable:
     )
 
 
-def items(tray_state: TrayState, tray: "Tray") -> Iterator[Any]:
+def items(tray_state: TrayState, actions: Actions) -> Iterator[Any]:
     """pystray's menu items for a state."""
     from pystray import Menu, MenuItem
 
@@ -30,29 +40,31 @@ def items(tray_state: TrayState, tray: "Tray") -> Iterator[Any]:
     def submenu(text: str, rows: Sequence[tuple[str, Callable[[], None]]]) -> Any:
         return MenuItem(text, Menu(*(item(*row) for row in rows)))
 
-    yield item(tray_state.line, tray.quit, enabled=False)
+    yield item(tray_state.line, actions.quit, enabled=False)
     if tray_state.result:
-        yield item(tray_state.result, tray.quit, enabled=False)
+        yield item(tray_state.result, actions.quit, enabled=False)
     yield Menu.SEPARATOR
     if tray_state.shape == "offline":
-        yield item("Start", tray.start)
+        yield item("Start", actions.start)
     else:
-        yield item("Pause for an hour", tray.pause, enabled=not tray_state.paused)
-        yield item("Resume", tray.resume, enabled=tray_state.paused)
-        yield item("Train now", tray.train, enabled=not tray_state.paused)
+        yield item("Pause for an hour", actions.pause, enabled=not tray_state.paused)
+        yield item("Resume", actions.resume, enabled=tray_state.paused)
+        yield item("Train now", actions.train, enabled=not tray_state.paused)
     yield Menu.SEPARATOR
-    openers = [(shortened(inbox), partial(tray.open_folder, inbox)) for inbox in tray_state.inboxes]
+    openers = [
+        (shortened(inbox), partial(actions.open_folder, inbox)) for inbox in tray_state.inboxes
+    ]
     if len(openers) == 1:
         yield item("Open inbox", openers[0][1])
     elif openers:
         yield submenu("Open inbox", openers)
-    yield item("Open report", tray.open_report)
+    yield item("Open report", actions.open_report)
     if tray_state.failures:
         yield submenu(
             "Last failures",
-            [(line, partial(tray.show_failure, path)) for path, line in tray_state.failures],
+            [(line, partial(actions.show_failure, path)) for path, line in tray_state.failures],
         )
     elif tray_state.shape != "offline":
-        yield item("No failures", tray.quit, enabled=False)
+        yield item("No failures", actions.quit, enabled=False)
     yield Menu.SEPARATOR
-    yield item("Quit this icon", tray.quit)
+    yield item("Quit this icon", actions.quit)
