@@ -20,9 +20,9 @@ from learning_corpus import OFFICIAL, Corpus, draw, read, tastes
 
 from imgscore.embedders import lite0_spec
 from imgscore.heads.base import Examples
-from imgscore.heads.features import of_library
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.kernel import KernelRecipe
+from imgscore.heads.library import of_library
 from imgscore.heads.measures import Ranking, losses
 from imgscore.heads.mlp import MlpRecipe
 from imgscore.heads.next_labels import next_labels

@@ -16,7 +16,8 @@ import numpy as np
 from imgscore.embedders import lite0_spec
 from imgscore.embedders.base import Section
 from imgscore.heads.base import Examples
-from imgscore.heads.features import Features, fit_features
+from imgscore.heads.features import Features
+from imgscore.heads.library import fit_features
 
 OFFICIAL = ("photos", "nature", "food", "signs", "mixed")
 

@@ -7,21 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.base import Section
 from imgscore.errors import UsageError
-
-if TYPE_CHECKING:
-    from imgscore.heads.features import Features
-
-Half = NDArray[np.float16]
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
+from imgscore.heads.arrays import Bools, Floats, Half, Ints
+from imgscore.heads.features import Features
 
 MIN_LABELS = 2
 """Labels of each kind below which no head is trained."""
@@ -46,7 +40,7 @@ class Examples:
     embedder: the embedder's id, carried into the head and checked on load.
     extras, background_extras: float32 [n, k], [m, k] or None: traits, NaN where unknown.
     groups: int64 [n] or None: images with one number are near-duplicates (see groups.py).
-    features: those of the library (see features.of_library), where they are known already.
+    features: those of the library (see library.of_library), where they are known already.
     """
 
     embeddings: Half

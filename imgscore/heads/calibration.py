@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.base import Bools
+from imgscore.heads.arrays import Bools
 
 STEPS = 50
 PRIOR = 1.0

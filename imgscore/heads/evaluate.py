@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from imgscore.errors import UsageError
-from imgscore.heads.base import MIN_LABELS, Examples, Fitted, Ints
+from imgscore.heads.arrays import Ints
+from imgscore.heads.base import MIN_LABELS, Examples, Fitted
 from imgscore.heads.measures import Quality, Ranking, quality
 from imgscore.heads.recipes import AUTO, recipe
 

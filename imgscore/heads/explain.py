@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from imgscore.heads.base import Examples, Floats, Half, Head
+from imgscore.heads.arrays import Floats, Half
+from imgscore.heads.base import Examples, Head
 from imgscore.heads.features import Features
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.base import Floats
+from imgscore.heads.arrays import Floats
 from imgscore.images.traits import Traits
 
 LOSSY = frozenset({"JPEG", "WEBP", "HEIF", "AVIF", "MPO"})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.base import Floats
+from imgscore.heads.arrays import Floats
 
 NEIGHBOURS = 10
 CANDIDATES = 32

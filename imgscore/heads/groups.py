@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.base import Bools, Floats, Half, Ints
-from imgscore.heads.features import BLOCK, Features
+from imgscore.heads.arrays import BLOCK, Bools, Floats, Half, Ints
+from imgscore.heads.features import Features
 
 ALIKE = 0.98
 """Cosine of two feature vectors from which they count as one image."""

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.base import Bools, Examples, Fitted, Floats, Half, Ints, Scores
+from imgscore.heads.arrays import BLOCK, Bools, Floats, Half, Ints
+from imgscore.heads.base import Examples, Fitted, Scores
 from imgscore.heads.calibration import fit_platt, sigmoid
-from imgscore.heads.features import BLOCK, Features, of_library
+from imgscore.heads.features import Features
 from imgscore.heads.graph import NEARNESS, NEIGHBOURS, graph_kernel
 from imgscore.heads.groups import split
 from imgscore.heads.inverse import inverse_of_lower
+from imgscore.heads.library import of_library
 from imgscore.heads.scorer import Scorer
 
 KIND = "kernel"

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.base import Bools, Floats, Ints
+from imgscore.heads.arrays import Bools, Floats, Ints
 
 DRAWS = 200
 BINS = 10

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.errors import UsageError
-from imgscore.heads.base import Bools, Examples, Fitted, Floats, Half, Ints, Scores
+from imgscore.heads.arrays import BLOCK, Bools, Floats, Half, Ints
+from imgscore.heads.base import Examples, Fitted, Scores
 from imgscore.heads.calibration import sigmoid
-from imgscore.heads.features import BLOCK
 from imgscore.heads.groups import split
 
 KIND = "mlp"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from imgscore.heads.base import Examples, Floats, Half, Head, Ints
-from imgscore.heads.features import BLOCK, Features
+from imgscore.heads.arrays import BLOCK, Floats, Half, Ints
+from imgscore.heads.base import Examples, Head
+from imgscore.heads.features import Features
 from imgscore.heads.kernel import GAMMA, rbf
 
 ALIKE = 0.9

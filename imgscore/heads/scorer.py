@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.onnx_session import make_session
-from imgscore.heads.base import Floats, Half
-from imgscore.heads.features import TINY, Features
+from imgscore.heads.arrays import TINY, Floats, Half
+from imgscore.heads.features import Features
 
 if TYPE_CHECKING:
     import onnxruntime

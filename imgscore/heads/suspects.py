@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgscore.heads.base import Bools, Examples, Fitted, Ints
+from imgscore.heads.arrays import Bools, Ints
+from imgscore.heads.base import Examples, Fitted
 from imgscore.heads.measures import losses
 
 

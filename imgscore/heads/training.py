@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from imgscore.heads.base import Bools, Examples, Floats, Head, Ints
+from imgscore.heads.arrays import Bools, Floats, Ints
+from imgscore.heads.base import Examples, Head
 from imgscore.heads.measures import Interval, Quality, Ranking, interval, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
 

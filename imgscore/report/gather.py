@@ -17,8 +17,8 @@ import numpy as np
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import write_atomic
 from imgscore.heads.evaluate import evaluate
-from imgscore.heads.features import fit_features
 from imgscore.heads.groups import ALIKE, near_duplicates
+from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.paths import thumbnail
@@ -29,7 +29,8 @@ from imgscore.workers.queries import CURVE_SECONDS, after
 from imgscore.workers.training import BACKGROUND, Labelled, examples_of, rows_of, sample
 
 if TYPE_CHECKING:
-    from imgscore.heads.base import Fitted, Floats
+    from imgscore.heads.arrays import Floats
+    from imgscore.heads.base import Fitted
     from imgscore.heads.features import Features
     from imgscore.store.schema import Sighting
     from imgscore.store.transaction import Txn

@@ -22,7 +22,7 @@ from imgscore.heads import files
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.explain import Witness, explain
 from imgscore.heads.extras import NAMES as TRAIT_NAMES
-from imgscore.heads.features import fit_features
+from imgscore.heads.library import fit_features
 from imgscore.heads.next_labels import next_labels
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects

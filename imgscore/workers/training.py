@@ -17,8 +17,9 @@ from imgscore.failpoints import step
 from imgscore.heads import files
 from imgscore.heads.base import Examples, Scores
 from imgscore.heads.extras import extras_of, taken_of
-from imgscore.heads.features import Features, of_library
+from imgscore.heads.features import Features
 from imgscore.heads.groups import near_duplicates
+from imgscore.heads.library import of_library
 from imgscore.heads.training import train as train_head
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, heads, labels, scores, traits, vectors

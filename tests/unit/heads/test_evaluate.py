@@ -13,8 +13,8 @@ from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.explain import explain
 from imgscore.heads.extras import NAMES, extras_of, taken_of
-from imgscore.heads.features import fit_features
 from imgscore.heads.kernel import KernelRecipe
+from imgscore.heads.library import fit_features
 from imgscore.heads.measures import Ranking, quality
 from imgscore.heads.next_labels import next_labels
 from imgscore.heads.suspects import suspects

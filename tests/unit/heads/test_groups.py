@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.heads.features import fit_features, of_library
 from imgscore.heads.groups import near_duplicates, split
 from imgscore.heads.kernel import KernelRecipe
+from imgscore.heads.library import fit_features, of_library
 
 
 def test_copies_with_noise_share_a_group():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from imgscore.errors import UsageError
 from imgscore.heads import graph
+from imgscore.heads.arrays import unit, widen
 from imgscore.heads.base import Examples, Scores
-from imgscore.heads.features import unit, widen
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.measures import Ranking
 from imgscore.heads.training import train
