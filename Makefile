@@ -17,6 +17,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 unit: .venv/installed-dev
 	$(BIN)/python -m pytest
