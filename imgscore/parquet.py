@@ -20,7 +20,7 @@ from imgscore.embedders.registry import Spec
 from imgscore.errors import UsageError
 from imgscore.fsutil import replacing
 from imgscore.store import head_inputs, labels, sightings
-from imgscore.store.schema import DIGEST_SIZE
+from imgscore.store.schema import DIGEST_SIZE, LabelName
 
 if TYPE_CHECKING:
     from imgscore.store.store import Store
@@ -31,7 +31,13 @@ ROWS_AT_A_TIME = 1024
 VALUES = {"keep": 1.0, "trash": 0.0}
 NEEDS = "pip install 'imgscore[parquet]'"
 
-Row = dict[str, Any]
+
+class Row(NamedTuple):
+    """One image. `vector`: of the embedder in use, else None."""
+
+    digest: bytes
+    vector: bytes | None
+    label: LabelName | None
 
 
 class Written(NamedTuple):
@@ -99,7 +105,7 @@ def _name(path: bytes) -> str:
 
 
 def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
-    """The rows of a file in parts: `sha256` (bytes), `vector` (bytes or None), `label` or None.
+    """The rows of a file, in parts.
 
     Vectors of another embedder of images than `embedder` are left out, because they must not mix;
     labels come in all the same. What a row has beyond `dim` numbers is of its file's name, and left
@@ -132,7 +138,7 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
             yield [_checked(path, row, dim if ours else None) for row in batch.to_pylist()]
 
 
-def _checked(path: Path, row: Row, dim: int | None) -> Row:
+def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
     try:
         digest = bytes.fromhex(row["sig"] or "")
     except (ValueError, TypeError):
@@ -155,8 +161,8 @@ def _checked(path: Path, row: Row, dim: int | None) -> Row:
                 "export it again from where it came",
             )
         vector = numbers[:dim].tobytes()
-    label = None if value is None else ("keep" if value == 1 else "trash")
-    return {"sha256": digest, "vector": vector, "label": label}
+    label: LabelName | None = None if value is None else ("keep" if value == 1 else "trash")
+    return Row(digest, vector, label)
 
 
 def _pyarrow() -> tuple[Any, Any]:

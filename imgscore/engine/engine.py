@@ -30,12 +30,12 @@ from imgscore.workers.messages import (
     Notice,
     Plan,
     Prune,
-    Query,
     Rescore,
     Task,
     Train,
 )
 from imgscore.workers.pool import Pool, WorkerSettings, cpus
+from imgscore.workers.queries import Query
 
 logger = logging.getLogger(__name__)
 

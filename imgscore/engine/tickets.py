@@ -1,10 +1,11 @@
 """Tickets: requests to workers whose answers come with the engine's later steps."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic
 
 from imgscore.errors import ImgscoreError
-from imgscore.workers.messages import Answer, MakeThumbnail, Query
+from imgscore.workers.messages import Answer, MakeThumbnail
+from imgscore.workers.queries import Query, Row
 
 
 @dataclass
@@ -25,11 +26,11 @@ class ThumbnailTicket:
 
 
 @dataclass
-class QueryTicket:
+class QueryTicket(Generic[Row]):
     """A query to run; its rows come in parts."""
 
-    task: Query
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    task: Query[Row]
+    rows: list[Row] = field(default_factory=list)
     done: bool = False
     error: ImgscoreError | None = None
     wanted: bool = True

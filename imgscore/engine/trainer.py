@@ -16,14 +16,13 @@ from imgscore.workers.messages import (
     Answer,
     Crashed,
     Interrupted,
-    Query,
-    QueryRows,
     Refused,
     Rescore,
     Scored,
     Train,
     Trained,
 )
+from imgscore.workers.queries import Query, QueryRows, Row
 
 MIN_LABELS = 2
 # With many labels one more changes little: the wait grows with them, up to this many seconds.
@@ -73,7 +72,7 @@ class Trainer:
     def __init__(self, ctx: EngineContext, txn: Txn) -> None:
         self.ctx = ctx
         self.tastes = {watch.taste: TasteState() for watch in ctx.watches.all}
-        self._queries: deque[QueryTicket] = deque()
+        self._queries: deque[QueryTicket[Any]] = deque()
         self._querying = False
         for taste, state in self.tastes.items():
             self._count(txn, taste)
@@ -113,9 +112,9 @@ class Trainer:
                 changed.append(taste)
         return changed
 
-    def query(self, question: str, taste: str, **arguments: Any) -> QueryTicket:
-        """Ask a question about a taste; the training worker answers when it is free."""
-        ticket = QueryTicket(Query(question, taste, arguments))
+    def query(self, query: Query[Row]) -> QueryTicket[Row]:
+        """Queue a query; the training worker answers when it is free."""
+        ticket = QueryTicket(query)
         self._queries.append(ticket)
         return ticket
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from imgscore.errors import UsageError
 from imgscore.heads.arrays import Ints
 from imgscore.heads.base import MIN_LABELS, Examples, Fitted
-from imgscore.heads.measures import Quality, Ranking, quality
+from imgscore.heads.measures import Ranking, quality
 from imgscore.heads.recipes import AUTO, recipe
+from imgscore.heads.results import Evaluation, Point
 
 DRAWS = 2
 """Heads trained for each point. With few labels each asks the whole library, for seconds."""
@@ -24,27 +24,6 @@ TESTED = 2000
 LARGEST = 2000
 """Most labels of a point drawn by training anew; the last point is the cross-validation."""
 TINY = 1e-4
-
-
-class Point(msgspec.Struct, frozen=True):
-    """Mean held-out AUC with so many labels, and its standard deviation over draws."""
-
-    labels: int
-    auc: float
-    deviation: float
-
-
-class Evaluation(msgspec.Struct, frozen=True):
-    """quality: all labels, each scored by heads that saw neither it nor a near-duplicate.
-    curve: AUC by number of labels. doubled: the AUC that 2 × the labels would bring, None
-    where there are too few labels to tell. left_out: points of fewest labels that there was no
-    time for."""
-
-    kind: str
-    quality: Quality
-    curve: list[Point]
-    doubled: float | None
-    left_out: int = 0
 
 
 def evaluate(

@@ -8,6 +8,7 @@ import numpy as np
 from imgscore.heads.arrays import Floats, Half
 from imgscore.heads.base import Examples, Head
 from imgscore.heads.features import Features
+from imgscore.heads.results import TraitWeight
 
 
 class Witness(msgspec.Struct, frozen=True):
@@ -15,13 +16,6 @@ class Witness(msgspec.Struct, frozen=True):
 
     row: int
     similarity: float
-
-
-class TraitWeight(msgspec.Struct, frozen=True):
-    """How far the score would move were this trait as the library's average."""
-
-    name: str
-    change: float
 
 
 class Explanation(msgspec.Struct, frozen=True):

@@ -4,49 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.heads.arrays import Bools, Floats, Ints
+from imgscore.heads.results import Bin, Interval, Quality
 
 DRAWS = 200
 BINS = 10
 CLIP = 1e-6
 
 Weights = NDArray[np.float64]
-
-
-class Interval(msgspec.Struct, frozen=True):
-    """A figure and the range that holds 95 % of its bootstrap draws."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Bin(msgspec.Struct, frozen=True):
-    """Of `count` labels scored `score` on average, the share `keep` was kept."""
-
-    score: float
-    keep: float
-    count: int
-
-
-class Quality(msgspec.Struct, frozen=True):
-    """Held-out figures of one set of scores.
-
-    auc: chance that a keep outranks a trash. average_precision: of keep. log_loss: in nats.
-    base_log_loss: what the share of keeps alone would give.
-    """
-
-    labels: int
-    keeps: int
-    auc: Interval
-    average_precision: Interval
-    log_loss: Interval
-    base_log_loss: float
-    reliability: list[Bin]
 
 
 class Ranking:

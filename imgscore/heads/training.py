@@ -9,8 +9,9 @@ import numpy as np
 
 from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.base import Examples, Head
-from imgscore.heads.measures import Interval, Quality, Ranking, interval, quality, resample
+from imgscore.heads.measures import Ranking, interval, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
+from imgscore.heads.results import Interval, Quality
 
 MIN_COMPARED = 10
 """Labels of each kind below which a comparison tells nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,19 +23,16 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.paths import thumbnail
 from imgscore.store import failures, heads, labels, scores, sightings, traits
+from imgscore.store.examples import BACKGROUND, Labelled, examples_of, rows_of, sample
 from imgscore.watches import within
-from imgscore.workers.messages import QueryRows
-from imgscore.workers.queries import CURVE_SECONDS, after
-from imgscore.workers.training import BACKGROUND, Labelled, examples_of, rows_of, sample
 
 if TYPE_CHECKING:
+    from imgscore.embedders.registry import Spec
     from imgscore.heads.arrays import Floats
     from imgscore.heads.base import Fitted
     from imgscore.heads.features import Features
     from imgscore.store.schema import Sighting
     from imgscore.store.transaction import Txn
-    from imgscore.workers.context import Context
-    from imgscore.workers.messages import Query
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -44,38 +41,15 @@ COLUMNS = (
 NEIGHBOURS = 4
 MAX_COMPARED = 20_000
 """Images among which near-duplicates are sought: their vectors take 100 MB."""
-MESSAGE_BATCH = 1000
 
 
-def report(context: Context, task: Query) -> Iterator[QueryRows]:
-    """Write `task.arguments["file"]`; answers rows of wanted thumbnails, and at last the counts."""
-    asked = task.arguments
-    with context.store.read() as txn:
-        page = _Page(context, txn, task.taste, set(asked["inboxes"]), asked["folder"])
-        data = page.data(
-            _before(asked["file"]), most_suspects=asked["suspects"], figures=asked["figures"]
-        )
-        wanted = page.wanted(asked["thumbnails"])
-    _write(data, asked["file"])
-    for start in range(0, len(wanted), MESSAGE_BATCH):
-        yield QueryRows(
-            [{"wanted": one} for one in wanted[start : start + MESSAGE_BATCH]], last=False
-        )
-    counts = {
-        "images": len(data["images"]),
-        "unscored": sum(image[3] is None for image in data["images"]),
-        **{name: len(data[name]) for name in ("suspects", "groups", "failures")},
-    }
-    yield QueryRows([{"counts": counts}], last=True)
-
-
-class _Page:
+class Page:
     """One taste's images, in one transaction. `number` is an image's place in `images`."""
 
     def __init__(
-        self, context: Context, txn: Txn, taste: str, inboxes: set[bytes], folder: bytes | None
+        self, txn: Txn, spec: Spec, taste: str, inboxes: set[bytes], folder: bytes | None
     ) -> None:
-        self._context = context
+        self._spec = spec
         self._txn = txn
         self._taste = taste
         self._head = heads.current(txn, taste)
@@ -133,22 +107,23 @@ class _Page:
         path = min(seen) if seen else label.path if label else None
         return self._add(digest, path, None)
 
-    def data(self, before: Row, *, most_suspects: int, figures: bool) -> Row:
+    def data(
+        self, before: Row, *, most_suspects: int, figures: bool, enough: Callable[[], bool]
+    ) -> Row:
         """Everything on the page. What was measured `before` of the same labels still holds."""
         try:
-            labelled: Labelled | None = examples_of(self._context, self._txn, self._taste)
+            labelled: Labelled | None = examples_of(self._txn, self._spec, self._taste)
             unlearned = ""
         except ImgscoreError as error:
             labelled, unlearned = None, f"{error.message}: {error.remedy}"
         # Before the images are listed: what contradicts a suspect may lie outside of the watches.
         fitted = recipe(AUTO).fit(labelled.examples) if labelled else None
         doubted = self._suspects(labelled, fitted, most_suspects) if labelled and fitted else []
-        learned_of = [self._context.spec.id, labels.last_sequence(self._txn)]
+        learned_of = [self._spec.id, labels.last_sequence(self._txn)]
         evaluation = before["evaluation"] if before.get("learned_of") == learned_of else None
         if evaluation is not None and not evaluation["curve"]:
             evaluation = None
         if figures and labelled and (evaluation is None or evaluation.get("left_out")):
-            enough = after(CURVE_SECONDS)
             evaluation = msgspec.to_builtins(
                 evaluate(labelled.examples, fitted=fitted, enough=enough)
             )
@@ -157,7 +132,7 @@ class _Page:
             "taste": self._taste,
             "folder": None if self._folder is None else os.fsdecode(self._folder),
             "head": self._head_row(),
-            "embedder": self._context.spec.id,
+            "embedder": self._spec.id,
             "columns": COLUMNS,
             "images": self._images,
             "folders": [os.fsdecode(folder) for folder in self._folders],
@@ -231,12 +206,12 @@ class _Page:
         numbers = sorted(range(self._present), key=lambda one: -(self._images[one][3] or 0))
         numbers = sorted(numbers[:MAX_COMPARED])
         wanted = {self._digests[number] for number in numbers}
-        digests, matrix = rows_of(self._txn, self._context.spec, wanted)
+        digests, matrix = rows_of(self._txn, self._spec, wanted)
         if not digests:
             return []
         if features is None:
-            _, background = sample(self._txn, self._context.spec, BACKGROUND)
-            features = fit_features(background, self._context.spec.sections)
+            _, background = sample(self._txn, self._spec, BACKGROUND)
+            features = fit_features(background, self._spec.sections)
         chains = near_duplicates(matrix, features).tolist()
         rows, row_of = features(matrix), {digest: row for row, digest in enumerate(digests)}
         chain_of: dict[int, list[int]] = {}
@@ -270,18 +245,18 @@ class _Page:
         image = dict(zip(COLUMNS, self._images[number], strict=True))
         return round(image["score"] or 0, 2), image["width"] * image["height"], image["bytes"]
 
-    def wanted(self, folder: bytes) -> list[list[bytes]]:
-        """[path, digest, file] of each thumbnail that is not in `folder` yet."""
-        there = set(os.listdir(folder))
-        found: dict[bytes, list[bytes]] = {}
+    def missing_thumbnails(self, folder: bytes) -> list[tuple[bytes, bytes, bytes]]:
+        """(path, digest, file) of each thumbnail that `folder` lacks."""
+        names = set(os.listdir(folder))
+        missing: dict[bytes, tuple[bytes, bytes, bytes]] = {}
         for digest, path in zip(self._digests, self._paths, strict=True):
             name = thumbnail(digest)
-            if path and name not in there:
-                found.setdefault(digest, [path, digest, os.path.join(folder, name)])
-        return list(found.values())
+            if path and name not in names:
+                missing.setdefault(digest, (path, digest, os.path.join(folder, name)))
+        return list(missing.values())
 
 
-def _before(file: bytes) -> Row:
+def read_previous(file: bytes) -> Row:
     """What this file held, if anything: the cache may be emptied at any time."""
     try:
         with open(file, encoding="ascii") as stream:
@@ -291,7 +266,7 @@ def _before(file: bytes) -> Row:
     return found if isinstance(found, dict) else {}
 
 
-def _write(data: Row, file: bytes) -> None:
+def write(data: Row, file: bytes) -> None:
     try:
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)
         write_atomic(file, text.encode("ascii"), mode=0o600, durable=False)

@@ -6,10 +6,11 @@ from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.messages import Result
 from imgscore.store import traits, vectors
-from imgscore.verbs.base import Steps, a_step, absolute_path, display_path
+from imgscore.verbs.base import Row, Steps, a_step, absolute_path, display_path
 from imgscore.verbs.queries import answer, with_paths
 from imgscore.verbs.score import problem, taste_of
 from imgscore.workers.messages import FileIndexed
+from imgscore.workers.queries import ExplainQuery, SimilarImage
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,22 +44,28 @@ def run(engine: Engine, request: Request) -> Steps:
         return
     while not _is_stored(engine, looked.digest):
         yield from a_step(engine)
-    (found,) = yield from answer(
-        engine, "explain", taste, sha256=looked.digest.hex(), count=request.count
-    )
-    for side in ("keeps", "trashes"):
-        found[side] = with_paths(engine, taste, found[side])
+    (found,) = yield from answer(engine, ExplainQuery(taste, looked.digest, request.count))
     with ctx.store.read() as txn:
         image_traits = traits.get(txn, looked.digest)
     yield Result(
         {
             **row,
             "sha256": looked.digest.hex(),
-            **found,
+            "score": found.score,
+            "low": found.low,
+            "high": found.high,
+            "keeps": with_paths(engine, taste, _rows(found.keeps)),
+            "trashes": with_paths(engine, taste, _rows(found.trashes)),
+            "traits_that_matter": msgspec.to_builtins(found.traits),
+            "kind": found.kind,
             "traits": msgspec.to_builtins(image_traits) if image_traits is not None else None,
             "error": None,
         }
     )
+
+
+def _rows(images: list[SimilarImage]) -> list[Row]:
+    return [{"sha256": image.digest.hex(), "similarity": image.similarity} for image in images]
 
 
 def _is_stored(engine: Engine, digest: bytes) -> bool:

@@ -15,6 +15,7 @@ from imgscore.store import heads, labels
 from imgscore.store.schema import HeadRecord
 from imgscore.verbs.base import Row, Steps, until_idle
 from imgscore.verbs.queries import answer, taste_or_first
+from imgscore.workers.queries import ImportHeadQuery
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,18 +63,18 @@ def run(engine: Engine, request: Request) -> Steps:
 def _import(engine: Engine, taste: str, file: str) -> Steps:
     """Take a head that was trained elsewhere into use; the next training may replace it."""
     ctx, name = engine.ctx, os.fsencode(file).decode(errors="replace")
-    (found,) = yield from answer(engine, "import head", taste, file=os.fsencode(file))
+    (found,) = yield from answer(engine, ImportHeadQuery(taste, os.fsencode(file)))
     with ctx.store.read() as txn:
         newest = labels.last_sequence(txn)
     record = HeadRecord(
-        version=found["version"],
+        version=found.version,
         taste=taste,
         embedder=ctx.embedder.id,
         created_ns=time.time_ns(),
         labels=0,
         label_sequence=newest,
         accepted=False,
-        report={"kind": found["kind"], "reason": f"imported from {name}"},
+        report={"kind": found.kind, "reason": f"imported from {name}"},
     )
     ctx.store.commit(lambda txn: heads.record(txn, record))
     engine.trainer.use_head(taste, record.version)

@@ -12,8 +12,9 @@ from imgscore.messages import Progress, Result
 from imgscore.store import labels, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Row, Steps, until_idle
+from imgscore.verbs.base import Steps, until_idle
 from imgscore.verbs.queries import taste_or_first
+from imgscore.workers.queries import ParquetRow, ReadParquetQuery
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -26,7 +27,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """One row of counts. Labels that are there already are not logged again."""
     taste = taste_or_first(engine, request.taste)
-    ticket = engine.trainer.query("read table", taste, file=os.fsencode(request.file))
+    ticket = engine.trainer.query(ReadParquetQuery(taste, os.fsencode(request.file)))
     now_ns = time.time_ns()  # one for all, and so one undo takes all back
     counts = {"rows": 0, "labels": 0, "embeddings": 0}
     try:
@@ -50,14 +51,16 @@ def run(engine: Engine, request: Request) -> Steps:
     yield Result({**counts, "taste": taste, "error": None})
 
 
-def _take(engine: Engine, taste: str, now_ns: int, rows: list[Row], txn: Txn) -> dict[str, int]:
-    pairs = [(row["sha256"], row["vector"]) for row in rows if row["vector"] is not None]
+def _take(
+    engine: Engine, taste: str, now_ns: int, rows: list[ParquetRow], txn: Txn
+) -> dict[str, int]:
+    pairs = [(row.digest, row.vector) for row in rows if row.vector is not None]
     added = vectors.append(txn, engine.ctx.embedder.images, pairs)
     learned = 0
     for row in rows:
-        current = labels.current(txn, taste, row["sha256"])
-        if row["label"] is not None and (current is None or current.label != row["label"]):
-            event = LabelEvent(now_ns, taste, row["sha256"], row["label"], "import", b"")
+        current = labels.current(txn, taste, row.digest)
+        if row.label is not None and (current is None or current.label != row.label):
+            event = LabelEvent(now_ns, taste, row.digest, row.label, "import", b"")
             labels.append(txn, event)
             learned += 1
     return {"rows": len(rows), "labels": learned, "embeddings": added}

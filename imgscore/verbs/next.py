@@ -5,8 +5,9 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.messages import Result
-from imgscore.verbs.base import Steps
+from imgscore.verbs.base import Row, Steps
 from imgscore.verbs.queries import answer, inboxes_of, taste_or_first, with_paths
+from imgscore.workers.queries import NextQuery
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -20,5 +21,6 @@ def run(engine: Engine, request: Request) -> Steps:
     """A row an image, the most telling first."""
     taste = taste_or_first(engine, request.taste)
     inboxes = inboxes_of(engine, taste)
-    rows = yield from answer(engine, "next", taste, count=request.count, inboxes=inboxes)
+    images = yield from answer(engine, NextQuery(taste, inboxes, request.count))
+    rows: list[Row] = [{"sha256": image.digest.hex(), "score": image.score} for image in images]
     yield from map(Result, with_paths(engine, taste, rows))

@@ -1,7 +1,6 @@
 """What evaluate, suspects, next and explain share: asking a worker, and naming files."""
 
 from collections.abc import Generator
-from typing import Any
 
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
@@ -9,6 +8,8 @@ from imgscore.messages import Message
 from imgscore.store import labels, sightings
 from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Row, a_step, display_path
+from imgscore.workers.queries import Query
+from imgscore.workers.queries import Row as Answer
 
 
 def taste_or_first(engine: Engine, asked: str | None) -> str:
@@ -16,11 +17,9 @@ def taste_or_first(engine: Engine, asked: str | None) -> str:
     return asked or next(iter(engine.trainer.tastes), "default")
 
 
-def answer(
-    engine: Engine, question: str, taste: str, **arguments: Any
-) -> Generator[Message | None, None, list[Row]]:
-    """Ask a worker; yields None until it has answered. Raises what it refuses with."""
-    ticket = engine.trainer.query(question, taste, **arguments)
+def answer(engine: Engine, query: Query[Answer]) -> Generator[Message | None, None, list[Answer]]:
+    """Send a query to a worker; yields None until it has answered. Raises what it refuses with."""
+    ticket = engine.trainer.query(query)
     while not ticket.done:
         if ticket.error is not None:
             raise ticket.error

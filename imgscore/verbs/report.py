@@ -15,6 +15,7 @@ from imgscore.verbs.base import Row, Steps, a_step, absolute_path, display_path,
 from imgscore.verbs.queries import answer, inboxes_of, taste_or_first
 from imgscore.watches import Watch
 from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
+from imgscore.workers.queries import MissingThumbnail, ReportCounts, ReportQuery
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,16 +44,22 @@ def run(engine: Engine, request: Request) -> Steps:
     yield Progress("gathering", 0, 1)
     rows = yield from answer(
         engine,
-        "report",
-        taste,
-        inboxes=inboxes,
-        folder=folder,
-        suspects=request.suspects,
-        figures=request.figures,
-        file=data,
-        thumbnails=made,
+        ReportQuery(
+            taste,
+            inboxes=inboxes,
+            folder=folder,
+            suspects=request.suspects,
+            figures=request.figures,
+            file=data,
+            thumbnails=made,
+        ),
     )
-    wanted = [MakeThumbnail(*row["wanted"]) for row in rows if "wanted" in row]
+    wanted = [
+        MakeThumbnail(row.path, row.digest, row.file)
+        for row in rows
+        if isinstance(row, MissingThumbnail)
+    ]
+    (counts,) = (row for row in rows if isinstance(row, ReportCounts))
     drawn = yield from _draw(engine, wanted)
     yield Result(
         {
@@ -61,7 +68,7 @@ def run(engine: Engine, request: Request) -> Steps:
             "data": display_path(data),
             "thumbnails": display_path(made),
             "watches": [_watch(one) for one in engine.ctx.watches.all if one.taste == taste],
-            **rows[-1]["counts"],
+            **msgspec.structs.asdict(counts),
             "drawn": drawn,
             "undrawn": len(wanted) - drawn,
             "error": None,

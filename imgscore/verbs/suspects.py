@@ -5,8 +5,9 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.engine.engine import Engine
 from imgscore.messages import Result
-from imgscore.verbs.base import Steps
+from imgscore.verbs.base import Row, Steps
 from imgscore.verbs.queries import answer, taste_or_first, with_paths
+from imgscore.workers.queries import SuspectsQuery
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -19,5 +20,15 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """A row a label. `twin` is a near-duplicate with the opposite label, where there is one."""
     taste = taste_or_first(engine, request.taste)
-    rows = yield from answer(engine, "suspects", taste, count=request.count)
+    suspects = yield from answer(engine, SuspectsQuery(taste, request.count))
+    rows: list[Row] = [
+        {
+            "sha256": suspect.digest.hex(),
+            "label": suspect.label,
+            "score": suspect.score,
+            "evidence": suspect.evidence,
+            "twin": suspect.twin.hex() if suspect.twin else None,
+        }
+        for suspect in suspects
+    ]
     yield from map(Result, with_paths(engine, taste, rows, "twin"))

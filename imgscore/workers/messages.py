@@ -1,7 +1,7 @@
 """What a worker is asked, and what it answers: msgpack messages, length first. Pure."""
 
 import struct
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -9,6 +9,7 @@ from imgscore.images.traits import Traits
 from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
+from imgscore.workers.queries import AnyQuery, Query, QueryRows
 
 _length = struct.Struct("<I")
 
@@ -16,6 +17,7 @@ _length = struct.Struct("<I")
 class IndexFile(msgspec.Struct, tag=True, frozen=True):
     """Read, hash, embed and score one file. `head` is the version to score with, or ""."""
 
+    handler: ClassVar[str] = "index_file:index_file"
     path: bytes
     taste: str
     head: str
@@ -26,6 +28,7 @@ class IndexFile(msgspec.Struct, tag=True, frozen=True):
 class Rescore(msgspec.Struct, tag=True, frozen=True):
     """Score what is in the store under one head; an empty `digests` means all of it."""
 
+    handler: ClassVar[str] = "training:rescore"
     taste: str
     head: str
     digests: list[bytes] = []
@@ -34,24 +37,15 @@ class Rescore(msgspec.Struct, tag=True, frozen=True):
 class Train(msgspec.Struct, tag=True, frozen=True):
     """Learn a taste from the labels in the store. `recipe`: a name of heads.recipes."""
 
+    handler: ClassVar[str] = "training:train"
     taste: str
     recipe: str = "auto"
-
-
-class Query(msgspec.Struct, tag=True, frozen=True):
-    """A question about a taste that needs its vectors: see workers/queries.py for the questions.
-
-    Paths in `arguments` are bytes: a name that is no UTF-8 has no place in msgpack's text.
-    """
-
-    question: str
-    taste: str
-    arguments: dict[str, Any] = {}
 
 
 class Plan(msgspec.Struct, tag=True, frozen=True):
     """Plan the order of an inbox under a head; the paths in `leave` keep their dates."""
 
+    handler: ClassVar[str] = "plan_inbox:answer_plan"
     watch: Watch
     head: str
     exclude: list[bytes]
@@ -60,12 +54,14 @@ class Plan(msgspec.Struct, tag=True, frozen=True):
 class BackUp(msgspec.Struct, tag=True, frozen=True):
     """Copy the store and the heads into `folder`."""
 
+    handler: ClassVar[str] = "back_up:back_up"
     folder: bytes
 
 
 class Prune(msgspec.Struct, tag=True, frozen=True):
     """Thin out the thumbnails in a folder to so many bytes; find what the store may forget."""
 
+    handler: ClassVar[str] = "pruning:prune"
     thumbnails: bytes
     most_bytes: int
 
@@ -73,6 +69,7 @@ class Prune(msgspec.Struct, tag=True, frozen=True):
 class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
     """Make a thumbnail of the image `digest`, which lies at `path`, into `file`."""
 
+    handler: ClassVar[str] = "thumbnails:make_thumbnail"
     path: bytes
     digest: bytes
     file: bytes
@@ -84,7 +81,7 @@ class Cancel(msgspec.Struct, tag=True, frozen=True):
     number: int
 
 
-Task = IndexFile | Rescore | Train | Query | Plan | BackUp | Prune | MakeThumbnail
+Task = IndexFile | Rescore | Train | Query[Any] | Plan | BackUp | Prune | MakeThumbnail
 Sent = Task | Cancel
 OfOneFile = IndexFile | MakeThumbnail
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
@@ -142,13 +139,6 @@ class Trained(msgspec.Struct, tag=True, frozen=True):
     """A head was made; `record` says whether it is to be used."""
 
     record: HeadRecord
-
-
-class QueryRows(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to Study: rows of plain values."""
-
-    rows: list[dict[str, Any]]
-    last: bool
 
 
 class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
@@ -239,7 +229,9 @@ Answer = (
 )
 
 _encoder = msgspec.msgpack.Encoder()
-_sent: msgspec.msgpack.Decoder[Sent] = msgspec.msgpack.Decoder(Sent)
+_sent: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
+    IndexFile | Rescore | Train | AnyQuery | Plan | BackUp | Prune | MakeThumbnail | Cancel
+)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 

@@ -22,7 +22,11 @@ from imgscore.store.schema import Sighting, Ties
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watch
-from imgscore.workers.messages import PlannedTouch
+from imgscore.workers.context import Context
+from imgscore.workers.messages import Plan, Planned, PlannedTouch
+
+# Touches a message: as many as one commit journals.
+MESSAGE_BATCH = 512
 
 
 class InboxPlan(NamedTuple):
@@ -32,6 +36,21 @@ class InboxPlan(NamedTuple):
     ties: Ties
     fresh: bool
     timeline: Timeline
+
+
+def answer_plan(context: Context, task: Plan) -> Iterator[Planned]:
+    """Answer a Plan, in parts."""
+    return plan_messages(context.store, task)
+
+
+def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
+    """The plan of an inbox, in parts of MESSAGE_BATCH touches."""
+    planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
+    touches, ties = planned.touches, planned.ties if planned.fresh else None
+    for start in range(0, len(touches), MESSAGE_BATCH):
+        yield Planned(touches[start : start + MESSAGE_BATCH], ties, last=False)
+        ties = None
+    yield Planned([], ties, last=True, timeline=planned.timeline.packed())
 
 
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:

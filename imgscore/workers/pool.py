@@ -23,13 +23,13 @@ from imgscore.workers.messages import (
     OfOneFile,
     Plan,
     Planned,
-    QueryRows,
     Ready,
     Scored,
     Task,
     take_answers,
 )
 from imgscore.workers.process import QUEUE_DEPTH, Assignment, NoWorkerError, Worker, WorkerSettings
+from imgscore.workers.queries import QueryRows
 
 FAILED_STARTS = 3
 # Bytes of answers at a time: what follows from them is done before more are read.

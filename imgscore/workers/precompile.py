@@ -12,7 +12,7 @@ from pathlib import Path
 MODULES = (
     "imgscore.workers.training",
     "imgscore.workers.index_file",
-    "imgscore.workers.queries",
+    "imgscore.workers.run_queries",
     "imgscore.images.decode",
     "imgscore.embedders.lite0",
     "onnxruntime",

@@ -10,14 +10,14 @@ from imgscore.store import retention
 from imgscore.workers.messages import Pruned
 
 if TYPE_CHECKING:
-    from imgscore.store.store import Store
+    from imgscore.workers.context import Context
     from imgscore.workers.messages import Prune
 
 
-def prune(store: Store, task: Prune) -> Pruned:
+def prune(context: Context, task: Prune) -> Pruned:
     """Delete the thumbnails that nobody has looked at for longest; name what may be forgotten."""
     thin_out(task.thumbnails, task.most_bytes)
-    with store.read() as txn:
+    with context.store.read() as txn:
         return Pruned(*retention.find(txn, time.time_ns()))
 
 

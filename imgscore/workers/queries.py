@@ -1,186 +1,190 @@
-"""Questions about a taste that need its vectors or heavy parts: evaluate, suspects, next, explain,
-and reading a table.
+"""Queries about a taste, one message type each, and the rows that answer them. Light and pure.
 
-Images are named by their digests, in hexadecimal; the verbs know where they lie.
+The functions that answer them are in run_queries.py.
 """
 
-from __future__ import annotations
-
-import os
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import ClassVar, Generic, TypeVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from imgscore import parquet
-from imgscore.errors import ImgscoreError, StoreError, UsageError
-from imgscore.heads import files
-from imgscore.heads.evaluate import evaluate
-from imgscore.heads.explain import Witness, explain
-from imgscore.heads.extras import NAMES as TRAIT_NAMES
-from imgscore.heads.library import fit_features
-from imgscore.heads.next_labels import next_labels
-from imgscore.heads.recipes import AUTO, recipe
-from imgscore.heads.suspects import suspects
-from imgscore.paths import head_file
-from imgscore.store import head_inputs, heads, labels, sightings
-from imgscore.workers.messages import Query, QueryRows
-from imgscore.workers.training import examples_of, extras
+from imgscore.heads.results import Evaluation, TraitWeight
+from imgscore.store.schema import LabelName
 
-if TYPE_CHECKING:
-    from imgscore.heads.base import Head
-    from imgscore.store.transaction import Txn
-    from imgscore.workers.context import Context
-
-Row = dict[str, Any]
-CURVE_SECONDS = 30.0
-"""Time for a learning curve: 18 of CPU with 300 labels in a library of 7,500."""
-# Unlabelled images among which the next ones to label are sought: 5,000 of 5 kB are 25 MB.
-MAX_CANDIDATES = 5000
+Row = TypeVar("Row")
 
 
-def run_query(context: Context, task: Query) -> Iterator[QueryRows]:
-    """Answer a question, in parts. Raises ImgscoreError where there is nothing to go by."""
-    if task.question == "read table":
-        path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
-        for rows in parquet.read(path, embedder=model.images, dim=model.images_dim):
-            yield QueryRows(rows, last=False)
-        yield QueryRows([], last=True)
-        return
-    if task.question == "report":
-        from imgscore.report.gather import report
+class Evaluated(msgspec.Struct, tag=True, frozen=True):
+    """The answer to EvaluateQuery."""
 
-        yield from report(context, task)
-        return
-    questions: dict[str, Callable[[Context, Txn, Query], list[Row]]] = {
-        "evaluate": _evaluate,
-        "suspects": _suspects,
-        "next": _next,
-        "explain": _explain,
-        "import head": _import_head,
-    }
-    with context.store.read() as txn:
-        rows = questions[task.question](context, txn, task)
-    yield QueryRows(rows, last=True)
+    evaluation: Evaluation
 
 
-def _evaluate(context: Context, txn: Txn, task: Query) -> list[Row]:
-    examples = examples_of(context, txn, task.taste).examples
-    found = evaluate(examples, kind=task.arguments["recipe"], enough=after(CURVE_SECONDS))
-    return [msgspec.to_builtins(found)]
+class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
+    """A label that others contradict. `twin`: a near-duplicate with the opposite label.
+
+    `score`: what heads give the image that were trained without it. `evidence`: -ln of the
+    probability that they give its label.
+    """
+
+    digest: bytes
+    label: LabelName
+    score: float
+    evidence: float
+    twin: bytes | None
 
 
-def after(seconds: float) -> Callable[[], bool]:
-    """Whether so long has passed from now."""
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() >= end
+class NextImage(msgspec.Struct, tag=True, frozen=True):
+    """An image to label next, with its score."""
+
+    digest: bytes
+    score: float
 
 
-def _suspects(context: Context, txn: Txn, task: Query) -> list[Row]:
-    labelled = examples_of(context, txn, task.taste)
-    fitted = recipe(AUTO).fit(labelled.examples)
-    return [
-        {
-            "sha256": labelled.digests[one.row].hex(),
-            "label": labelled.labels[one.row].label,
-            "score": one.score,
-            "evidence": one.evidence,
-            "twin": labelled.digests[one.twin].hex() if one.twin >= 0 else None,
-        }
-        for one in suspects(labelled.examples, fitted, task.arguments["count"])
+class SimilarImage(msgspec.Struct, frozen=True):
+    """A labelled image, with the cosine of its features to those of another, -1 to 1."""
+
+    digest: bytes
+    similarity: float
+
+
+class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
+    """A score with its 95 % interval, the most similar labelled images, most similar first, and
+    the traits that change the score most. `kind`: of the head.
+    """
+
+    score: float
+    low: float
+    high: float
+    keeps: list[SimilarImage]
+    trashes: list[SimilarImage]
+    traits: list[TraitWeight]
+    kind: str
+
+
+class HeadImported(msgspec.Struct, tag=True, frozen=True):
+    """The version that an imported head got, and its kind."""
+
+    version: str
+    kind: str
+
+
+class ParquetRow(msgspec.Struct, tag=True, frozen=True):
+    """A row of a Parquet file. `vector` is None where the file has another embedder's."""
+
+    digest: bytes
+    vector: bytes | None
+    label: LabelName | None
+
+
+class MissingThumbnail(msgspec.Struct, tag=True, frozen=True):
+    """The image `digest`, which lies at `path`, has no thumbnail yet; it belongs into `file`."""
+
+    path: bytes
+    digest: bytes
+    file: bytes
+
+
+class ReportCounts(msgspec.Struct, tag=True, frozen=True):
+    """How many items of each kind a report has."""
+
+    images: int
+    unscored: int
+    suspects: int
+    groups: int
+    failures: int
+
+
+class QueryRows(msgspec.Struct, tag=True, frozen=True):
+    """A part of the answer to a Query."""
+
+    rows: list[
+        Evaluated
+        | SuspectLabel
+        | NextImage
+        | ScoreExplained
+        | HeadImported
+        | ParquetRow
+        | MissingThumbnail
+        | ReportCounts
     ]
+    last: bool
 
 
-def _next(context: Context, txn: Txn, task: Query) -> list[Row]:
-    model = context.spec
-    labelled = examples_of(context, txn, task.taste)
-    head = _head(context, txn, task.taste)
-    known = {digest for digest, _ in labels.iter_all(txn, task.taste)}
-    inboxes = set(task.arguments["inboxes"])
-    digests = {
-        one.digest
-        for one in sightings.iter_all(txn)
-        if one.role == "inbox" and one.inbox in inboxes and one.digest not in known
-    }
-    there = sorted(head_inputs.several(txn, model, digests))
-    there = there[:: -(-len(there) // MAX_CANDIDATES) or 1]
-    if not there:
-        return []
-    matrix = np.stack([np.frombuffer(vector, np.float16) for _, vector in there])
-    more = extras(txn, [digest for digest, _ in there])
-    examples = labelled.examples
-    features = fit_features(examples.background, model.sections, examples.background_extras)
-    chosen = next_labels(head, features, examples, matrix, task.arguments["count"], more)
-    scores = head.score(matrix[chosen], more[chosen]).score
-    return [
-        {"sha256": there[row][0].hex(), "score": float(score)}
-        for row, score in zip(chosen, scores, strict=True)
-    ]
+class Query(msgspec.Struct, Generic[Row], tag=True, frozen=True):
+    """A query about a taste that needs its vectors. The answer is a list of `Row`."""
+
+    handler: ClassVar[str]
+    taste: str
 
 
-def _explain(context: Context, txn: Txn, task: Query) -> list[Row]:
-    model = context.spec
-    labelled = examples_of(context, txn, task.taste)
-    digest = bytes.fromhex(task.arguments["sha256"])
-    vector = head_inputs.get(txn, model, digest)
-    if vector is None:
-        raise ImgscoreError("the image has no embedding", "see: imgscore status")
-    embedding: NDArray[np.float16] = np.frombuffer(vector, np.float16)
-    examples = labelled.examples
-    features = fit_features(examples.background, examples.sections, examples.background_extras)
-    found = explain(
-        _head(context, txn, task.taste),
-        features,
-        examples,
-        embedding,
-        extras=extras(txn, [digest])[0],
-        names=TRAIT_NAMES,
-        most=task.arguments["count"],
-    )
+class EvaluateQuery(Query[Evaluated], frozen=True):
+    """Measure a recipe on held-out labels. One row."""
 
-    def shown(witnesses: list[Witness]) -> list[Row]:
-        return [
-            {"sha256": labelled.digests[one.row].hex(), "similarity": one.similarity}
-            for one in witnesses
-        ]
-
-    return [
-        {
-            "score": found.score,
-            "low": found.low,
-            "high": found.high,
-            "keeps": shown(found.keeps),
-            "trashes": shown(found.trashes),
-            "traits_that_matter": msgspec.to_builtins(found.traits),
-            "kind": found.kind,
-        }
-    ]
+    handler: ClassVar[str] = "run_queries:evaluate"
+    recipe: str
 
 
-def _import_head(context: Context, txn: Txn, task: Query) -> list[Row]:
-    """Check a head that was trained elsewhere, and lay it beside ours."""
-    path, model = Path(os.fsdecode(task.arguments["file"])), context.spec
-    if path.suffix in (".pt", ".pth"):
-        from imgscore.heads.mlp import read_checkpoint
+class SuspectsQuery(Query[SuspectLabel], frozen=True):
+    """List at most `count` labels that the other labels contradict, best evidence first."""
 
-        head: Head = read_checkpoint(path, model.id, model.dim)
-    else:
-        try:
-            head = files.load(path, embedder=model.id, dimensions=model.dim)
-        except StoreError as error:  # it is no head of the store's own
-            raise UsageError(error.message, "give the file of a head of imgscore's") from None
-    version = str(len(heads.of_taste(txn, task.taste)) + 1)
-    files.save(head, head_file(context.heads_folder, task.taste, version))
-    return [{"version": version, "kind": head.kind}]
+    handler: ClassVar[str] = "run_queries:suspects"
+    count: int
 
 
-def _head(context: Context, txn: Txn, taste: str) -> Head:
-    record = heads.current(txn, taste)
-    if record is None or record.embedder != context.spec.id:
-        raise ImgscoreError(f"taste {taste!r} has no head yet", "train one with: imgscore train")
-    path = head_file(context.heads_folder, taste, record.version)
-    return files.load(path, embedder=context.spec.id)
+class NextQuery(Query[NextImage], frozen=True):
+    """List at most `count` unlabelled images of the inboxes whose labels would teach most."""
+
+    handler: ClassVar[str] = "run_queries:next_images"
+    inboxes: list[bytes]
+    count: int
+
+
+class ExplainQuery(Query[ScoreExplained], frozen=True):
+    """Explain the score of an image by at most `count` images of each label. One row."""
+
+    handler: ClassVar[str] = "run_queries:explain"
+    digest: bytes
+    count: int
+
+
+class ImportHeadQuery(Query[HeadImported], frozen=True):
+    """Check a head that was trained elsewhere and copy it beside our own heads. One row."""
+
+    handler: ClassVar[str] = "run_queries:import_head"
+    file: bytes
+
+
+class ReadParquetQuery(Query[ParquetRow], frozen=True):
+    """Read the rows of a Parquet file."""
+
+    handler: ClassVar[str] = "run_queries:read_parquet"
+    file: bytes
+
+
+class ReportQuery(Query[MissingThumbnail | ReportCounts], frozen=True):
+    """Write the data of a report into `file`.
+
+    The rows are the thumbnails that `thumbnails` lacks, and at the end one ReportCounts.
+    """
+
+    handler: ClassVar[str] = "run_queries:report"
+    inboxes: list[bytes]
+    folder: bytes | None
+    """only images under this folder"""
+    suspects: int
+    """at most so many"""
+    figures: bool
+    """whether to measure the learning curve again"""
+    file: bytes
+    thumbnails: bytes
+
+
+AnyQuery = (
+    EvaluateQuery
+    | SuspectsQuery
+    | NextQuery
+    | ExplainQuery
+    | ImportHeadQuery
+    | ReadParquetQuery
+    | ReportQuery
+)

@@ -14,6 +14,7 @@ from imgscore.workers.index_file import MAX_BYTES
 from imgscore.workers.messages import ThumbnailMade, Unreadable, Unstable
 
 if TYPE_CHECKING:
+    from imgscore.workers.context import Context
     from imgscore.workers.messages import MakeThumbnail
 
 SIDE = 360
@@ -21,7 +22,7 @@ SIDE = 360
 QUALITY = 72
 
 
-def make_thumbnail(task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable:
+def make_thumbnail(context: Context, task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable:
     """Decode the file as embedders see it, and save it small. Moving: it is another image now.
 
     Raises HeavyImageError where it needs more memory than this process may take.

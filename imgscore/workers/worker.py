@@ -11,71 +11,30 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 from imgscore import failpoints, paths
 from imgscore.errors import ImgscoreError, ModelError, kind_of
 from imgscore.images import memory
 from imgscore.images.memory import NeedsMemoryError
-from imgscore.store.store import Store
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import messages, precompile
 from imgscore.workers.context import Context
 from imgscore.workers.task_reader import TaskReader
 
-# Touches a message: as many as one commit journals.
-MESSAGE_BATCH = 512
-
 
 def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:
-    match task:
-        case messages.Cancel():
-            yield messages.Cancelled()
-        case messages.IndexFile():
-            from imgscore.workers.index_file import index_file
-
-            yield index_file(context, task)
-        case messages.Rescore():
-            from imgscore.workers.training import rescore
-
-            yield from rescore(context, task)
-        case messages.Train():
-            from imgscore.workers.training import train
-
-            yield train(context, task)
-        case messages.Query():
-            from imgscore.workers.queries import run_query
-
-            yield from run_query(context, task)
-        case messages.MakeThumbnail():
-            from imgscore.workers.thumbnails import make_thumbnail
-
-            yield make_thumbnail(task)
-        case messages.BackUp():
-            from imgscore.store import backups
-
-            folder = Path(os.fsdecode(task.folder))
-            size = backups.write(context.store, context.heads_folder, folder)
-            failpoints.step("in backup")
-            yield messages.BackedUp(size)
-        case messages.Prune():
-            from imgscore.workers.pruning import prune
-
-            yield prune(context.store, task)
-        case messages.Plan():
-            yield from plan(context.store, task)
-
-
-def plan(store: Store, task: messages.Plan) -> Iterator[messages.Answer]:
-    """An order's plan, in parts."""
-    from imgscore.workers.plan_inbox import plan_inbox
-
-    planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
-    touches, ties = planned.touches, planned.ties if planned.fresh else None
-    for start in range(0, len(touches), MESSAGE_BATCH):
-        yield messages.Planned(touches[start : start + MESSAGE_BATCH], ties, last=False)
-        ties = None
-    yield messages.Planned([], ties, last=True, timeline=planned.timeline.packed())
+    """Run the handler of a task, which is imported now; it returns its answer or yields parts."""
+    if isinstance(task, messages.Cancel):
+        yield messages.Cancelled()
+        return
+    module, function = task.handler.split(":")
+    answer = getattr(import_module(f"imgscore.workers.{module}"), function)(context, task)
+    if isinstance(answer, Iterator):
+        yield from answer
+    else:
+        yield answer
 
 
 def _attempt(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:

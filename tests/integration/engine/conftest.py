@@ -24,7 +24,7 @@ from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
 from imgscore.verbs.base import drive, find
 from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Plan, Refused, Task, Unstable
-from imgscore.workers.worker import plan
+from imgscore.workers.plan_inbox import plan_messages
 
 DAY = 86_400 * 10**9
 LONG_AGO = 1_400_000_000 * 10**9
@@ -46,7 +46,7 @@ class InlinePool:
 
     def submit(self, task: Task) -> bool:
         if isinstance(task, Plan):
-            self._done += [(task, answer) for answer in plan(self._store, task)]
+            self._done += [(task, answer) for answer in plan_messages(self._store, task)]
         else:
             self._done.append((task, _answer(task)))
         return True

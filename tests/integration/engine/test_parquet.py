@@ -3,12 +3,12 @@
 from imgscore.engine.engine import Engine
 from imgscore.messages import Progress
 from imgscore.store import labels
-from imgscore.store.schema import LabelEvent
+from imgscore.store.schema import LabelEvent, LabelName
 from imgscore.verbs.base import find
-from imgscore.workers.messages import QueryRows
+from imgscore.workers.queries import ParquetRow, QueryRows
 from tests.integration.engine.conftest import World, ask
 
-PART = QueryRows([{"sha256": b"x" * 32, "vector": None, "label": "keep"}], last=False)
+PART = QueryRows([ParquetRow(b"x" * 32, None, "keep")], last=False)
 
 
 def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> None:
@@ -30,9 +30,8 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
     known, new = [number.to_bytes(32, "big") for number in range(2)]
     event = LabelEvent(0, "default", known, "trash", "cli", b"/a.png")
 
-    def part(*rows: tuple[bytes, str]) -> QueryRows:
-        found = [{"sha256": one, "vector": None, "label": label} for one, label in rows]
-        return QueryRows(found, last=False)
+    def part(*rows: tuple[bytes, LabelName]) -> QueryRows:
+        return QueryRows([ParquetRow(digest, None, label) for digest, label in rows], last=False)
 
     with world.engine() as engine:
         engine.ctx.store.commit(lambda txn: labels.append(txn, event))

@@ -10,7 +10,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.store import journal, settings
 from imgscore.verbs.status import status
-from imgscore.workers import messages, worker
+from imgscore.workers import messages, plan_inbox
 from imgscore.workers.messages import Crashed, Plan
 from tests.integration.engine.conftest import World, ask, use_head
 
@@ -24,7 +24,7 @@ def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         order_scheduler, "WORKER_PLAN_THRESHOLD", 0 if request.param == "by a worker" else 1000
     )
     monkeypatch.setattr(apply, "TOUCH_BATCH", 1)
-    monkeypatch.setattr(worker, "MESSAGE_BATCH", 1)
+    monkeypatch.setattr(plan_inbox, "MESSAGE_BATCH", 1)
 
 
 @pytest.fixture
@@ -163,6 +163,6 @@ def test_a_plan_crosses_the_pipe(world: World, engine: Engine) -> None:
     use_head(engine, "2")
     task = Plan(engine.ctx.watches.all[0], "2", [b"\xff"])
     assert messages.take_sent(bytearray(messages.frame(task))) == [task]
-    answers = list(worker.plan(engine.ctx.store, task))
+    answers = list(plan_inbox.plan_messages(engine.ctx.store, task))
     frames = bytearray(b"".join(map(messages.frame, answers)))
     assert messages.take_answers(frames) == answers and not frames

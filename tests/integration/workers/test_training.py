@@ -10,12 +10,13 @@ from imgscore.embedders import lite0_spec, registry
 from imgscore.heads import mlp
 from imgscore.images.traits import Traits
 from imgscore.store import labels, traits, vectors
+from imgscore.store.examples import examples_of, sample
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Train
-from imgscore.workers.training import examples_of, sample, train
+from imgscore.workers.training import train
 
 COUNT = 40
 
@@ -50,7 +51,7 @@ def context(tmp_path: Path):
 
 def test_frames_of_a_burst_are_one_group(context: Context) -> None:
     with context.store.read() as txn:
-        labelled = examples_of(context, txn, "default")
+        labelled = examples_of(txn, context.spec, "default")
     group = dict(zip(labelled.digests, labelled.examples.groups.tolist(), strict=True))
     first, second, *others = (group[number.to_bytes(32, "big")] for number in range(COUNT))
     assert first == second

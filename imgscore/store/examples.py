@@ -1,0 +1,85 @@
+"""Load what a head learns from: the labelled images of a taste, and a sample of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.embedders.registry import Spec
+from imgscore.heads.base import Examples
+from imgscore.heads.extras import extras_of, taken_of
+from imgscore.heads.features import Features
+from imgscore.heads.groups import near_duplicates
+from imgscore.heads.library import of_library
+from imgscore.store import head_inputs, labels, traits, vectors
+from imgscore.store.schema import Label
+from imgscore.store.transaction import Txn
+
+# Images of the library that a head learns from beside the labelled ones: the largest graph that a
+# head builds has as many nodes.
+BACKGROUND = 7500
+
+
+class Labelled(NamedTuple):
+    """The labels of a taste whose images have an embedding. All lists are in the same order."""
+
+    digests: list[bytes]
+    labels: list[Label]
+    examples: Examples
+    features: Features
+    """fitted to the library; near-duplicates are found in them"""
+
+
+def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
+    """Load what a head of this taste learns from. Raises UsageError if there are too few labels."""
+    label_of = dict(labels.iter_all(txn, taste))
+    digests, matrix = rows_of(txn, spec, label_of)
+    ordered = [label_of[digest] for digest in digests]
+    background_digests, background = sample(txn, spec, BACKGROUND)
+    keep = np.array([label.label == "keep" for label in ordered], bool)
+    image_traits = [traits.get(txn, digest) for digest in digests]
+    examples = Examples(
+        matrix,
+        keep,
+        background,
+        spec.sections,
+        spec.id,
+        extras=extras_of(image_traits),
+        background_extras=extras(txn, background_digests),
+    )
+    examples.check()
+    features = of_library(examples)
+    groups = near_duplicates(matrix, features, taken_of(image_traits))
+    examples = replace(examples, groups=groups, features=features)
+    return Labelled(digests, ordered, examples, features)
+
+
+def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:
+    """The traits of images as a head's second input, [n, k]."""
+    return extras_of([traits.get(txn, digest) for digest in digests])
+
+
+def sample(txn: Txn, spec: Spec, most: int) -> tuple[list[bytes], NDArray[np.float16]]:
+    """Pick at most `most` images, evenly spread over the store and the same ones on every call.
+
+    Returns their digests and vectors [n, dim].
+    """
+    every = max(1, -(-vectors.count(txn, spec.images) // most))
+    return rows_of(txn, spec, islice(vectors.digests(txn, spec.images), None, None, every))
+
+
+def rows_of(
+    txn: Txn, spec: Spec, wanted: Iterable[bytes]
+) -> tuple[list[bytes], NDArray[np.float16]]:
+    """The wanted digests that have a vector, and their rows [n, dim], in the store's order."""
+    digests: list[bytes] = []
+    values = bytearray()
+    for digest, row in head_inputs.several(txn, spec, wanted):
+        digests.append(digest)
+        values += row
+    return digests, np.frombuffer(values, np.float16).reshape(-1, spec.dim)

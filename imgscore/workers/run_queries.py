@@ -1,0 +1,234 @@
+"""Answer queries about a taste: one function for each message of queries.py.
+
+Images are named by their digests; the verbs look up their paths.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore import parquet
+from imgscore.errors import ImgscoreError, StoreError, UsageError
+from imgscore.heads import evaluate as evaluation
+from imgscore.heads import explain as explanation
+from imgscore.heads import files
+from imgscore.heads import suspects as suspicion
+from imgscore.heads.extras import NAMES as TRAIT_NAMES
+from imgscore.heads.library import fit_features
+from imgscore.heads.next_labels import next_labels
+from imgscore.heads.recipes import AUTO, recipe
+from imgscore.paths import head_file
+from imgscore.report import gather
+from imgscore.store import head_inputs, heads, labels, sightings
+from imgscore.store.examples import examples_of, extras
+from imgscore.workers.queries import (
+    Evaluated,
+    HeadImported,
+    MissingThumbnail,
+    NextImage,
+    ParquetRow,
+    QueryRows,
+    ReportCounts,
+    ScoreExplained,
+    SimilarImage,
+    SuspectLabel,
+)
+
+if TYPE_CHECKING:
+    from imgscore.heads.base import Head
+    from imgscore.store.transaction import Txn
+    from imgscore.workers.context import Context
+    from imgscore.workers.queries import (
+        EvaluateQuery,
+        ExplainQuery,
+        ImportHeadQuery,
+        NextQuery,
+        ReadParquetQuery,
+        ReportQuery,
+        SuspectsQuery,
+    )
+
+CURVE_SECONDS = 30.0
+"""Seconds for a learning curve: with 300 labels in a library of 7,500 it takes 18 of CPU time."""
+MAX_CANDIDATES = 5000
+"""Unlabelled images among which the next ones to label are chosen: at 5 kB each, 25 MB."""
+THUMBNAIL_BATCH = 1000
+"""Missing thumbnails a message: about 300 kB, so that the daemon never holds them twice."""
+
+
+def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
+    """Measure a recipe on held-out labels. Raises UsageError where labels are too few."""
+    with context.store.read() as txn:
+        examples = examples_of(txn, context.spec, query.taste).examples
+    measured = evaluation.evaluate(examples, kind=query.recipe, enough=after(CURVE_SECONDS))
+    return QueryRows([Evaluated(measured)], last=True)
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    """A function that returns whether so many seconds have passed from now."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
+
+
+def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
+    """List labels that the others contradict. Raises UsageError where labels are too few."""
+    with context.store.read() as txn:
+        labelled = examples_of(txn, context.spec, query.taste)
+    fitted = recipe(AUTO).fit(labelled.examples)
+    return QueryRows(
+        [
+            SuspectLabel(
+                digest=labelled.digests[suspect.row],
+                label=labelled.labels[suspect.row].label,
+                score=suspect.score,
+                evidence=suspect.evidence,
+                twin=labelled.digests[suspect.twin] if suspect.twin >= 0 else None,
+            )
+            for suspect in suspicion.suspects(labelled.examples, fitted, query.count)
+        ],
+        last=True,
+    )
+
+
+def next_images(context: Context, query: NextQuery) -> QueryRows:
+    """Choose the images to label next. Raises ImgscoreError where the taste has no head."""
+    spec = context.spec
+    with context.store.read() as txn:
+        labelled = examples_of(txn, spec, query.taste)
+        head = _load_head(context, txn, query.taste)
+        digests, matrix = _candidates(context, txn, query)
+        if not digests:
+            return QueryRows([], last=True)
+        traits = extras(txn, digests)
+    examples = labelled.examples
+    features = fit_features(examples.background, spec.sections, examples.background_extras)
+    chosen = next_labels(head, features, examples, matrix, query.count, traits)
+    scores = head.score(matrix[chosen], traits[chosen]).score
+    rows = [
+        NextImage(digests[row], float(score)) for row, score in zip(chosen, scores, strict=True)
+    ]
+    return QueryRows([*rows], last=True)
+
+
+def _candidates(
+    context: Context, txn: Txn, query: NextQuery
+) -> tuple[list[bytes], NDArray[np.float16]]:
+    """Unlabelled images of the inboxes, at most MAX_CANDIDATES, evenly spread over all of them."""
+    labelled = {digest for digest, _ in labels.iter_all(txn, query.taste)}
+    inboxes = set(query.inboxes)
+    digests = {
+        sighting.digest
+        for sighting in sightings.iter_all(txn)
+        if sighting.role == "inbox"
+        and sighting.inbox in inboxes
+        and sighting.digest not in labelled
+    }
+    rows = sorted(head_inputs.several(txn, context.spec, digests))
+    rows = rows[:: -(-len(rows) // MAX_CANDIDATES) or 1]
+    values = b"".join(vector for _, vector in rows)
+    matrix = np.frombuffer(values, np.float16).reshape(-1, context.spec.dim)
+    return [digest for digest, _ in rows], matrix
+
+
+def explain(context: Context, query: ExplainQuery) -> QueryRows:
+    """Explain a score. Raises ImgscoreError where the image has no embedding."""
+    with context.store.read() as txn:
+        labelled = examples_of(txn, context.spec, query.taste)
+        vector = head_inputs.get(txn, context.spec, query.digest)
+        if vector is None:
+            raise ImgscoreError("the image has no embedding", "see: imgscore status")
+        head = _load_head(context, txn, query.taste)
+        traits = extras(txn, [query.digest])[0]
+    embedding: NDArray[np.float16] = np.frombuffer(vector, np.float16)
+    examples = labelled.examples
+    features = fit_features(examples.background, examples.sections, examples.background_extras)
+    explained = explanation.explain(
+        head,
+        features,
+        examples,
+        embedding,
+        extras=traits,
+        names=TRAIT_NAMES,
+        most=query.count,
+    )
+
+    def similar(witnesses: list[explanation.Witness]) -> list[SimilarImage]:
+        return [
+            SimilarImage(labelled.digests[witness.row], witness.similarity) for witness in witnesses
+        ]
+
+    row = ScoreExplained(
+        score=explained.score,
+        low=explained.low,
+        high=explained.high,
+        keeps=similar(explained.keeps),
+        trashes=similar(explained.trashes),
+        traits=explained.traits,
+        kind=explained.kind,
+    )
+    return QueryRows([row], last=True)
+
+
+def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
+    """Copy a head that was trained elsewhere beside our own. Raises UsageError for another file."""
+    path, spec = Path(os.fsdecode(query.file)), context.spec
+    if path.suffix in (".pt", ".pth"):
+        from imgscore.heads.mlp import read_checkpoint
+
+        head: Head = read_checkpoint(path, spec.id, spec.dim)
+    else:
+        try:
+            head = files.load(path, embedder=spec.id, dimensions=spec.dim)
+        except StoreError as error:  # the file does not lie in the store
+            raise UsageError(error.message, "give the file of a head of imgscore's") from None
+    with context.store.read() as txn:
+        version = str(len(heads.of_taste(txn, query.taste)) + 1)
+    files.save(head, head_file(context.heads_folder, query.taste, version))
+    return QueryRows([HeadImported(version, head.kind)], last=True)
+
+
+def read_parquet(context: Context, query: ReadParquetQuery) -> Iterator[QueryRows]:
+    """Read a Parquet file in parts. Raises UsageError for a file that cannot be used."""
+    path, spec = Path(os.fsdecode(query.file)), context.spec
+    for part in parquet.read(path, embedder=spec.images, dim=spec.images_dim):
+        yield QueryRows([ParquetRow(*row) for row in part], last=False)
+    yield QueryRows([], last=True)
+
+
+def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
+    """Write the data of a report. Raises ImgscoreError where the file cannot be written."""
+    with context.store.read() as txn:
+        page = gather.Page(txn, context.spec, query.taste, set(query.inboxes), query.folder)
+        data = page.data(
+            gather.read_previous(query.file),
+            most_suspects=query.suspects,
+            figures=query.figures,
+            enough=after(CURVE_SECONDS),
+        )
+        missing = [MissingThumbnail(*row) for row in page.missing_thumbnails(query.thumbnails)]
+    gather.write(data, query.file)
+    for start in range(0, len(missing), THUMBNAIL_BATCH):
+        yield QueryRows([*missing[start : start + THUMBNAIL_BATCH]], last=False)
+    counts = ReportCounts(
+        images=len(data["images"]),
+        unscored=sum(image[3] is None for image in data["images"]),
+        suspects=len(data["suspects"]),
+        groups=len(data["groups"]),
+        failures=len(data["failures"]),
+    )
+    yield QueryRows([counts], last=True)
+
+
+def _load_head(context: Context, txn: Txn, taste: str) -> Head:
+    record = heads.current(txn, taste)
+    if record is None or record.embedder != context.spec.id:
+        raise ImgscoreError(f"taste {taste!r} has no head yet", "train one with: imgscore train")
+    path = head_file(context.heads_folder, taste, record.version)
+    return files.load(path, embedder=context.spec.id)
