@@ -128,7 +128,7 @@ def main(folder: Path, cache: Path, second: str = "") -> None:
             vector = embedder.embed([picture])[0]
             if second:
                 other = embedder.embed([replace(picture, pixels=VIEWS[second](picture.pixels))])
-                vector = lite0.pool(np.stack([vector, other[0]]).astype(np.float32))
+                vector = lite0.pool_tiles(np.stack([vector, other[0]]).astype(np.float32))
             vectors.append(vector.astype(np.float16))
             traits.append(picture.traits)
             category.append(path.parent.name)

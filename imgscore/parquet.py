@@ -65,7 +65,7 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
             ("uform_emb", arrow.list_(arrow.float32())),
             ("val", arrow.float64()),
         ],
-        metadata={EMBEDDER: spec.images.encode()},
+        metadata={EMBEDDER: spec.image_embedder.encode()},
     )
     if not path.name or os.path.isdir(path):
         raise UsageError(f"{path} is a folder", "give the name of a file")

@@ -44,7 +44,7 @@ class Job(msgspec.Struct, frozen=True):
 def problem(request: Job) -> tuple[str, str] | None:
     """(what, remedy) where this machine cannot do the job as the others do it."""
     try:
-        found = registry.spec(request.model).images
+        found = registry.spec(request.model).image_embedder
     except ImgscoreError as error:
         return error.message, error.remedy
     if found != request.embedder:

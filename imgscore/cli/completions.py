@@ -61,7 +61,7 @@ def models(incomplete: str) -> list[str]:
     """The models that have a name."""
     from imgscore.embedders import catalogue, registry
 
-    return _beginning([registry.EMBEDDED, *catalogue.UFORM], incomplete)
+    return _beginning([registry.BUILT_IN, *catalogue.UFORM], incomplete)
 
 
 def downloads(incomplete: str) -> list[str]:

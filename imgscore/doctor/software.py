@@ -59,14 +59,14 @@ def extras() -> Iterator[Finding]:
 
 
 def model_files(settings: Config) -> Iterator[Finding]:
-    """Check the sha256 of the embedded model and of the model in use."""
+    """Check the sha256 of the built-in model and of the model in use."""
     digest = manifest.sha256_of(lite0_spec.MODEL)
     if digest != lite0_spec.MODEL_SHA256:
         yield Finding("model", "problem", f"{lite0_spec.MODEL} is damaged", REINSTALL)
     else:
         yield Finding("model", "ok", f"{lite0_spec.ID}, sha256 as expected")
     if settings.model in catalogue.UFORM:
-        yield _downloaded(settings.model, registry.installed_at(settings.model))
+        yield _downloaded(settings.model, registry.model_folder(settings.model))
 
 
 def _downloaded(name: str, folder: Path) -> Finding:

@@ -1,6 +1,6 @@
-"""What an embedder is: pictures in, float16 vectors out, under an id that changes with its result.
+"""The Embedder protocol: pictures in, float16 vectors out, under an id that changes with them.
 
-Imports nothing heavy: the idle daemon knows embedders by their ids.
+The idle daemon imports this for its types: nothing heavy may be imported here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
-    """A named part of the vector, `vector[start:stop]`, of one scale and meaning."""
+    """A named part of a vector, `vector[start:stop]`, whose values share one scale and meaning."""
 
     name: str
     start: int
@@ -24,7 +24,7 @@ class Section(NamedTuple):
 
 
 def sections_of(*sizes: tuple[str, int]) -> tuple[Section, ...]:
-    """Sections of the given names and sizes, one after the other."""
+    """Consecutive sections, from pairs of name and size."""
     sections: list[Section] = []
     for name, size in sizes:
         start = sections[-1].stop if sections else 0
@@ -33,11 +33,14 @@ def sections_of(*sizes: tuple[str, int]) -> tuple[Section, ...]:
 
 
 class Embedder(Protocol):
-    """A loaded model. Not for sharing between threads; make one in each worker."""
+    """A loaded model. It is not thread-safe: load one in each worker."""
 
     @property
     def id(self) -> str:
-        """Names the model, its weights' sha256 and the preprocessing: vectors of two never mix."""
+        """Names the model, its weights' sha256 and its preprocessing.
+
+        Vectors of two ids are never compared with each other.
+        """
 
     @property
     def dim(self) -> int:
@@ -45,11 +48,11 @@ class Embedder(Protocol):
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """The vector's parts, in order, without gaps."""
+        """The parts of a vector, in order and without gaps."""
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """onnxruntime's execution providers that it runs on, the first choice first."""
+        """The onnxruntime execution providers in use, the preferred one first."""
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Vectors [n, dim]. A picture's vector does not depend on which others are beside it."""
+        """Vectors float16 [n, dim] of n pictures, each independent of the others in the call."""

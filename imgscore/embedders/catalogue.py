@@ -1,16 +1,17 @@
-"""The UForm models that `imgscore model download` knows: where they come from, how large they are.
+"""The UForm models that `imgscore model download` offers: their origin and size. Data only.
 
-Only data. A folder of one's own needs no entry here.
+A folder with a user's own model needs no entry here.
 """
 
 from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """One published model. Dimension of its vectors; megabytes to download, about.
+    """One published model.
 
-    `revision` is the hub's commit. Where it is "main", the commit is looked up at the first
-    download and recorded with the files' sums: trust on first use.
+    revision: the hub's commit. For "main", the first download looks the commit up and records it
+    with the files' checksums (trust on first use). dim: length of its vectors. megabytes: size of
+    the download, about.
     """
 
     repository: str
@@ -20,9 +21,8 @@ class Entry(NamedTuple):
     languages: str
 
 
-# The makers' hub could not be reached when this was written. The small model's commit is the one
-# that a public project pins; dimensions are the makers' own, and sizes but the small one's are a
-# byte for each of the parameters that they count.
+# Sources: another public project pins the small model's commit. Dimensions are the makers' figures.
+# Sizes other than the small model's are estimates: a byte for each parameter.
 UFORM = {
     "uform3-small": Entry(
         "unum-cloud/uform3-image-text-english-small",

@@ -1,4 +1,4 @@
-"""Which of onnxruntime's execution providers a `device` of the config means. Pure."""
+"""Map the config's `device` to onnxruntime's execution providers. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,8 +16,8 @@ PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
-# What "auto" takes if it is installed. Not TensorRT, which builds an engine for minutes first, nor
-# OpenVINO, which on most machines is the CPU by another way.
+# Devices that "auto" tries, in this order. TensorRT is left out because it first builds an engine
+# for minutes, OpenVINO because on most machines it runs on the CPU.
 AUTO = ("cuda", "rocm", "migraphx", "directml", "coreml")
 PACKAGES = {
     "cuda": "onnxruntime-gpu",
@@ -30,18 +30,18 @@ PACKAGES = {
 
 
 class Choice(NamedTuple):
-    """Providers in the order in which onnxruntime shall try them; the CPU is always the last.
+    """A device and its providers, in the order in which onnxruntime tries them; the CPU is last.
 
-    `warning`: why it is not the device that was asked for, and what to do; or "".
+    warning: why this is not the device of the config, and what to do; None if it is.
     """
 
     device: str
     providers: tuple[str, ...]
-    warning: str = ""
+    warning: str | None = None
 
 
 def check(device: str) -> None:
-    """Raise ConfigError where there is no such device."""
+    """Raise ConfigError for an unknown device."""
     if device != "auto" and device not in PROVIDERS:
         raise ConfigError(
             f"device = {device!r}: there is no such device",
@@ -50,30 +50,36 @@ def check(device: str) -> None:
 
 
 def choose(device: str, available: Sequence[str]) -> Choice:
-    """The providers for a device, of those that this onnxruntime has. ConfigError if unknown."""
+    """Choose the providers for a device among the `available` ones of this onnxruntime.
+
+    Raises ConfigError for an unknown device.
+    """
     check(device)
     wanted = AUTO if device == "auto" else (device,)
-    found = next((name for name in wanted if PROVIDERS[name] in available), "cpu")
-    providers = (CPU,) if found == "cpu" else (PROVIDERS[found], CPU)
-    if device in ("auto", "cpu", found):
-        return Choice(found, providers)
+    chosen = next((name for name in wanted if PROVIDERS[name] in available), "cpu")
+    providers = (CPU,) if chosen == "cpu" else (PROVIDERS[chosen], CPU)
+    if device in ("auto", "cpu", chosen):
+        return Choice(chosen, providers)
     package = PACKAGES.get(device)
     remedy = f"pip install {package} in place of onnxruntime" if package else "use another machine"
     return Choice(
-        found,
+        chosen,
         providers,
         f'device = "{device}": this onnxruntime has no {PROVIDERS[device]}, so the CPU is used; '
         f'{remedy}, or set device = "auto"',
     )
 
 
-def settled(choice: Choice, used: Sequence[str]) -> Choice:
-    """What became of a choice: onnxruntime falls back by itself where a driver is missing."""
+def after_loading(choice: Choice, used: Sequence[str]) -> Choice:
+    """The choice that is in effect once a session reports its providers, `used`.
+
+    onnxruntime falls back to the CPU without an error if a driver is missing.
+    """
     if choice.providers[0] in used:
         return choice
     return Choice(
         "cpu",
         (CPU,),
-        f"{choice.providers[0]} is installed but cannot be used (is its driver there?), so the CPU "
-        'is used; mend it, or set device = "cpu"',
+        f"{choice.providers[0]} is installed but cannot be used (is its driver missing?), so the "
+        'CPU is used; install the driver, or set device = "cpu"',
     )

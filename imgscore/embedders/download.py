@@ -1,8 +1,9 @@
-"""`model download`: the one place that uses the network, and only when it is called.
+"""`imgscore model download`: fetch a model's files. No other module uses the network.
 
-Writes one commit's files to `$XDG_DATA_HOME/imgscore/models/NAME` and checks each against the
-hub's checksum. A download that was broken off is resumed from the bytes on disk; huggingface_hub
-(tried: 0.28 and 2.4) starts a file anew in each process, and has no progress for a caller.
+It writes one commit's files to `$XDG_DATA_HOME/imgscore/models/NAME` and compares each with the
+hub's checksum. An interrupted download continues from the bytes on disk. This is own code because
+huggingface_hub (tried: 0.28 and 2.4) starts each file again in a new process, and reports no
+progress to its caller.
 """
 
 from __future__ import annotations
@@ -22,20 +23,19 @@ from typing import NamedTuple
 
 from imgscore.embedders import catalogue, manifest
 from imgscore.embedders.manifest import FileFacts, Manifest
-from imgscore.embedders.registry import installed_at
+from imgscore.embedders.registry import model_folder
 from imgscore.embedders.uform_spec import CONFIGS, TOKENIZER, open_folder
 from imgscore.errors import ImgscoreError, UsageError
 
 WEIGHTS = ("image_encoder.onnx", "text_encoder.onnx")
-_CHUNK = 1 << 20
-_TIMEOUT_SECONDS = 30
-# Which commit the staging folder's files are of.
-_COMMIT_FILE = "commit"
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_SECONDS = 30  # without a byte from the server
+_COMMIT_FILE = "commit"  # in the staging folder: the commit of its files
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class Received(NamedTuple):
-    """How many bytes of which file are here."""
+class FileProgress(NamedTuple):
+    """Bytes of a file that have been downloaded, and its size in bytes."""
 
     file: str
     done: int
@@ -43,7 +43,7 @@ class Received(NamedTuple):
 
 
 class _Remote(NamedTuple):
-    """A file as the hub describes it. `checksum`: sha256 of a large file, git's sha1, in hex."""
+    """A file on the hub. `checksum`: sha256 of a large file, else git's blob sha1; in hex."""
 
     name: str
     url: str
@@ -51,41 +51,42 @@ class _Remote(NamedTuple):
     checksum: str
 
 
-def download(model: str, revision: str | None = None) -> Iterator[Received]:
-    """Fetch a model of the catalogue, unless it is here and whole. Raises ImgscoreError.
+def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
+    """Download a model of the catalogue, unless it is installed and intact.
 
-    `revision`: a commit, branch or tag instead of the catalogue's. HF_ENDPOINT names another hub.
+    revision: a commit, branch or tag instead of the catalogue's. The variable HF_ENDPOINT names
+    another hub. Raises ImgscoreError, with a remedy, for each failure.
     """
     entry = catalogue.UFORM.get(model)
     if entry is None:
         raise UsageError(
             f"{model}: there is no such model to download",
-            f"one of: {', '.join(catalogue.UFORM)}",
+            f"use one of: {', '.join(catalogue.UFORM)}",
         )
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read once, when huggingface_hub is imported
-    target = installed_at(model)
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when huggingface_hub is imported
+    target = model_folder(model)
     recorded = manifest.read(target)
-    if recorded is not None and revision in (None, recorded.revision) and is_whole(target):
+    if recorded is not None and revision in (None, recorded.revision) and is_intact(target):
         return
     with _staging(target) as staging:
-        with _explained(model):
+        with _translated_errors(model):
             commit, remotes = _look_up(entry.repository, revision or entry.revision)
-            _keep_only(staging, commit)
+            _discard_other_commit(staging, commit)
             files: dict[str, FileFacts] = {}
             for remote in remotes:
-                yield from _fetch(staging, remote)
+                yield from _download_file(staging, remote)
                 checksum = manifest.sha256_of(staging / remote.name)
                 files[remote.name] = FileFacts(remote.size, checksum)
-        _agree(model, commit, files, recorded)
+        _check_same_files(model, commit, files, recorded)
         manifest.write(staging, Manifest(entry.repository, commit, files))
-        open_folder(staging)  # a folder that cannot be used is not put in place
+        open_folder(staging)  # raises if the folder is not a usable model
         (staging / _COMMIT_FILE).unlink()
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether every file of a downloaded folder is what was recorded. Reads all of them."""
+def is_intact(folder: Path) -> bool:
+    """Whether each file of a downloaded folder has its recorded checksum. Reads all files."""
     recorded = manifest.read(folder)
     if recorded is None:
         return False
@@ -100,7 +101,7 @@ def is_whole(folder: Path) -> bool:
 
 @contextmanager
 def _staging(target: Path) -> Iterator[Path]:
-    """The folder that a download fills, for one process at a time."""
+    """The folder that a download fills; locked, so that one process fills it at a time."""
     staging = target.with_name(f"{target.name}.part")
     try:
         staging.mkdir(parents=True, exist_ok=True)
@@ -122,8 +123,8 @@ def _staging(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _explained(model: str) -> Iterator[None]:
-    """What goes wrong on the way, said so that it helps."""
+def _translated_errors(model: str) -> Iterator[None]:
+    """Raise each failure inside as an ImgscoreError with a remedy."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
         OfflineModeIsEnabled,
@@ -131,7 +132,8 @@ def _explained(model: str) -> Iterator[None]:
         RevisionNotFoundError,
     )
 
-    # Whichever HTTP library the hub's client uses: a failed connection is an error of its family.
+    # The hub's client raises errors of its HTTP library, which is another one in each version. The
+    # bases of HfHubHTTPError include that library's own base class.
     families: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
     again = f"imgscore model download {model}"
     try:
@@ -139,12 +141,12 @@ def _explained(model: str) -> Iterator[None]:
     except RevisionNotFoundError:
         raise ImgscoreError(
             f"{model}: the hub does not have the revision that was asked for",
-            f"take its newest: {again} --revision main",
+            f"download the newest: {again} --revision main",
         ) from None
     except RepositoryNotFoundError:
         raise ImgscoreError(
             f"{model}: the hub does not have {catalogue.UFORM[model].repository}",
-            "copy the model's files into a folder, and use that: imgscore model use FOLDER",
+            "copy the model's files into a folder and use it: imgscore model use FOLDER",
         ) from None
     except OfflineModeIsEnabled:
         raise ImgscoreError(
@@ -153,7 +155,7 @@ def _explained(model: str) -> Iterator[None]:
     except urllib.error.HTTPError as error:
         with error:
             raise ImgscoreError(
-                f"{model} could not be downloaded: the server answers {error.code} {error.reason}",
+                f"{model} could not be downloaded: the server answered {error.code} {error.reason}",
                 f"try again later: {again}",
             ) from None
     except families as error:
@@ -165,33 +167,33 @@ def _explained(model: str) -> Iterator[None]:
         raise ImgscoreError(
             f"{model} could not be downloaded: {reason}",
             "connect to the network and run it again: it goes on where it stopped; or copy the "
-            "files from another machine and use that folder: imgscore model use FOLDER",
+            "files from another machine and use their folder: imgscore model use FOLDER",
         ) from None
 
 
 def _endpoint() -> str | None:
-    """Another hub than the usual one."""
+    """The hub that HF_ENDPOINT names; None for the default one."""
     return os.environ.get("HF_ENDPOINT") or None
 
 
 def _look_up(repository: str, revision: str) -> tuple[str, list[_Remote]]:
-    """The commit that a revision is, and those of its files that we need."""
+    """The commit of a revision, and those of its files that a model needs."""
     from huggingface_hub import HfApi, hf_hub_url
 
-    # token=False: nothing of the user's goes along.
+    # token=False: do not send the user's token.
     api = HfApi(endpoint=_endpoint(), token=False)
     about = api.model_info(repository, revision=revision, files_metadata=True)
-    there = {one.rfilename: one for one in about.siblings or ()}
-    config = next((name for name in CONFIGS if name in there), None)
+    listed = {file.rfilename: file for file in about.siblings or ()}
+    config = next((name for name in CONFIGS if name in listed), None)
     commit = about.sha or ""
-    if config is None or WEIGHTS[0] not in there or not _COMMIT.fullmatch(commit):
+    if config is None or WEIGHTS[0] not in listed or not _COMMIT.fullmatch(commit):
         raise ImgscoreError(
             f"{repository} at {revision} has no UForm model in ONNX",
-            "take another revision with --revision",
+            "choose another revision with --revision",
         )
     remotes = []
-    for name in (config, *(name for name in (TOKENIZER, *WEIGHTS) if name in there)):
-        file = there[name]
+    for name in (config, *(name for name in (TOKENIZER, *WEIGHTS) if name in listed)):
+        file = listed[name]
         checksum = file.lfs.sha256 if file.lfs else file.blob_id
         if file.size is None or checksum is None:
             raise ImgscoreError(
@@ -202,63 +204,65 @@ def _look_up(repository: str, revision: str) -> tuple[str, list[_Remote]]:
     return commit, remotes
 
 
-def _keep_only(staging: Path, commit: str) -> None:
-    """Go on with what is there, if it is of this commit."""
+def _discard_other_commit(staging: Path, commit: str) -> None:
+    """Delete the staged files if they belong to another commit; record this one."""
     file = staging / _COMMIT_FILE
     if not file.exists() or file.read_text() != commit:
-        for one in staging.iterdir():
-            one.unlink()
+        for stale in staging.iterdir():
+            stale.unlink()
         file.write_text(commit)
 
 
-def _fetch(staging: Path, remote: _Remote) -> Iterator[Received]:
-    """One file, from where the last try ended."""
+def _download_file(staging: Path, remote: _Remote) -> Iterator[FileProgress]:
+    """Download one file, continuing after the bytes that the last attempt left."""
     file = staging / remote.name
     if not file.exists():
         part = staging / f"{remote.name}.incomplete"
         with part.open("ab") as stream:
             done = stream.tell()
-            for here in _receive(remote, stream.fileno(), done) if done < remote.size else ():
-                done = here
-                yield Received(remote.name, done, remote.size)
+            chunks = _append_rest(remote, stream.fileno(), done) if done < remote.size else ()
+            for done in chunks:
+                yield FileProgress(remote.name, done, remote.size)
             if done < remote.size:
                 raise OSError(f"the connection ended after {done} of {remote.size} bytes")
             os.fsync(stream.fileno())
-        if done != remote.size or not _is_right(part, remote.checksum):
+        if done != remote.size or not _has_checksum(part, remote.checksum):
             part.unlink()
             raise ImgscoreError(
-                f"{remote.name} arrived damaged: it is not what the hub says it is",
+                f"{remote.name} arrived damaged: its checksum is not the hub's",
                 "run the download again",
             )
         part.replace(file)
-    yield Received(remote.name, remote.size, remote.size)
+    yield FileProgress(remote.name, remote.size, remote.size)
 
 
-def _receive(remote: _Remote, descriptor: int, start: int) -> Iterator[int]:
-    """Append what follows `start`; yields how much is there."""
+def _append_rest(remote: _Remote, descriptor: int, start: int) -> Iterator[int]:
+    """Append the bytes from `start` on to a file; yield its new size after each chunk."""
     request = urllib.request.Request(remote.url, headers={"Range": f"bytes={start}-"})
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
         done = start
         if answer.status != 206 and start:
-            os.ftruncate(descriptor, 0)  # the server knows no ranges: from the beginning
+            os.ftruncate(descriptor, 0)  # the server ignored the range: it sends the whole file
             done = 0
-        while chunk := answer.read(_CHUNK):
+        while chunk := answer.read(_CHUNK_BYTES):
             done += os.write(descriptor, chunk)
             yield done
 
 
-def _is_right(file: Path, checksum: str) -> bool:
-    """Whether a file has the hub's checksum: sha256 of large files, git's blob sha1 of others."""
+def _has_checksum(file: Path, checksum: str) -> bool:
+    """Whether a file has the hub's checksum: 64 digits are a sha256, 40 a git blob's sha1."""
     if len(checksum) == 64:
         return manifest.sha256_of(file) == checksum
     data = file.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == checksum
 
 
-def _agree(model: str, commit: str, files: dict[str, FileFacts], recorded: Manifest | None) -> None:
-    """The same commit must be the same files as the first time."""
+def _check_same_files(
+    model: str, commit: str, files: dict[str, FileFacts], recorded: Manifest | None
+) -> None:
+    """Raise ImgscoreError if a commit's files differ from those of its first download."""
     if recorded is not None and recorded.revision == commit and recorded.files != files:
         raise ImgscoreError(
-            f"{model}: the hub gives other files for the same commit than the first time",
-            f"if you trust them, delete {installed_at(model)} and download it again",
+            f"{model}: the hub gives other files for the same commit than at the first download",
+            f"if you trust them, delete {model_folder(model)} and download it again",
         )

@@ -1,13 +1,17 @@
-"""What is known of name encoders without loading one, and what a file's name says in words."""
+"""Facts about name encoders (ids and sizes), and the words of a file name.
+
+Apart from `filenames.py` because the idle daemon needs them, and filenames imports numpy.
+"""
 
 import re
 import unicodedata
 
-HASHED = "hashed-1"
+HASHED_ENCODER = "hashed-1"
 """Id of the hashed encoder; raise its number when its vectors change."""
 HASHED_DIM = 256
-SECTION = "name"
-"""Name of the section that names fill in what a head sees."""
+"""Length of its vectors."""
+NAME_SECTION = "name"
+"""Name of the section of a head's input that holds the vector of the file name."""
 
 _SEPARATORS = re.compile(r"[\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -15,9 +19,9 @@ _DIGITS = re.compile(r"\d+")
 
 
 def words(name: bytes) -> str:
-    """A file's name (no folder, any bytes) as words: `MyCat_0042.jpg` → "my cat 0".
+    """Split a file's name (any bytes, no folder) into words: `MyCat_0042.jpg` → "my cat 0".
 
-    Digits say nothing alone and are all read as one: IMG_0001, IMG_0002.
+    Each run of digits becomes "0", so that IMG_0001 and IMG_0002 have the same words.
     """
     text = unicodedata.normalize("NFKC", name.decode("utf-8", "replace"))
     stem = text.rpartition(".")[0] or text

@@ -1,7 +1,7 @@
-"""File names as vectors: hashed runs of letters for the embedded model, UForm's text encoder else.
+"""Turn file names into vectors: hashed n-grams for the built-in model, else UForm's text encoder.
 
-A name says what a camera or a person called a file, nothing of its pixels, so these vectors are
-kept apart from the images'.
+Name vectors are stored apart from image vectors: a name belongs to a file, an image vector to its
+bytes.
 """
 
 from __future__ import annotations
@@ -19,35 +19,36 @@ if TYPE_CHECKING:
     from imgscore.embedders.uform_spec import Folder
 
 NameEncoder = Callable[[Sequence[bytes]], NDArray[np.float16]]
-"""File names (no folder) → vectors [n, dim]."""
+"""File names (any bytes, no folder) → vectors float16 [n, dim]."""
 
-SHORTEST, LONGEST = 3, 5
-"""Letters of a run, its word's edges included."""
+MIN_NGRAM, MAX_NGRAM = 3, 5
+"""Characters of an n-gram; the space at each end of a word counts."""
 
 
-def hashed(names: Sequence[bytes]) -> NDArray[np.float16]:
-    """Vectors [n, HASHED_DIM] of unit length; zero for a name without letters.
+def hash_names(names: Sequence[bytes]) -> NDArray[np.float16]:
+    """Vectors float16 [n, HASHED_DIM] of unit length; zero for a name without letters or digits.
 
-    Runs of SHORTEST to LONGEST letters of each word fall on a column by their checksum, with a sign
-    of their own so that collisions cancel (Weinberger et al. 2009).
+    Feature hashing of character n-grams (Weinberger et al. 2009): an n-gram's CRC-32 selects its
+    column, and the CRC's top bit its sign, so that collisions cancel on average.
     """
     result = np.zeros((len(names), HASHED_DIM), np.float32)
     for row, name in zip(result, names, strict=True):
         for word in words(name).split():
-            edged = f" {word} "
-            for size in range(SHORTEST, LONGEST + 1):
-                for start in range(len(edged) - size + 1):
-                    number = zlib.crc32(edged[start : start + size].encode())
-                    row[number % HASHED_DIM] += 1.0 if number >> 31 else -1.0
+            padded = f" {word} "
+            for size in range(MIN_NGRAM, MAX_NGRAM + 1):
+                for start in range(len(padded) - size + 1):
+                    checksum = zlib.crc32(padded[start : start + size].encode())
+                    row[checksum % HASHED_DIM] += 1.0 if checksum >> 31 else -1.0
     lengths = np.linalg.norm(result, axis=1, keepdims=True)
     result /= np.maximum(lengths, 1.0)
     return result.astype(np.float16)
 
 
 def uform_encoder(folder: Folder) -> NameEncoder:
-    """UForm's text encoder over names: → vectors [n, dim] of unit length, one name at a time.
+    """Load UForm's text encoder for names. Its vectors have unit length.
 
-    Raises ImgscoreError where the folder has no text encoder in ONNX.
+    It runs one name at a time, because a quantised model's vector depends on its batch. Raises
+    ImgscoreError if the folder has no text encoder in ONNX.
     """
     from imgscore.embedders.onnx_session import make_session
     from imgscore.embedders.uform_spec import TOKENIZER

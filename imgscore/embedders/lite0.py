@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as an embedder: the model file in the package, run by onnxruntime."""
+"""The built-in embedder: EfficientNet-Lite0 from a file of the package, run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -25,70 +25,73 @@ if TYPE_CHECKING:
 def load(
     threads: int = 1, providers: Sequence[str] = CPU, model: Path = lite0_spec.MODEL
 ) -> Embedder:
-    """The embedder, ready to use; its id, dim and sections are those of `lite0_spec`.
+    """Load the embedder; its id, dim and sections are those of `lite0_spec`.
 
-    Raises ImgscoreError when the model file is missing or is not the one this version was made for.
+    Raises ImgscoreError if the model file cannot be read or its sha256 is not the expected one.
     """
     try:
         data = model.read_bytes()
     except OSError as error:
         raise ImgscoreError(
-            f"{model}: the embedded model cannot be read: {error.strerror}", "reinstall imgscore"
+            f"{model}: the built-in model cannot be read: {error.strerror}", "reinstall imgscore"
         ) from error
     if hashlib.sha256(data).hexdigest() != lite0_spec.MODEL_SHA256:
         raise ImgscoreError(
-            f"{model}: the embedded model is damaged (its sha256 is not the expected one)",
+            f"{model}: the built-in model is damaged (its sha256 is not the expected one)",
             "reinstall imgscore",
         )
     return Lite0(make_session(data, threads=threads, providers=providers))
 
 
 class Lite0:
-    """One loaded model. Pictures run one view at a time: memory stays flat, results batch-free."""
+    """One loaded model.
+
+    It runs one view at a time: memory stays constant, and no vector depends on a batch.
+    """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
 
     @property
     def id(self) -> str:
-        """As `lite0_spec.ID`."""
+        """`lite0_spec.ID`."""
         return lite0_spec.ID
 
     @property
     def dim(self) -> int:
-        """As `lite0_spec.DIM`."""
+        """`lite0_spec.DIM`."""
         return lite0_spec.DIM
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """As `lite0_spec.SECTIONS`."""
+        """`lite0_spec.SECTIONS`."""
         return lite0_spec.SECTIONS
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """As onnxruntime says."""
+        """The providers that the session reports."""
         return tuple(self._session.get_providers())
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Vectors [n, dim] of n pictures."""
+        """Vectors float16 [n, dim] of n pictures."""
         result = np.empty((len(pictures), self.dim), dtype=np.float16)
         for index, picture in enumerate(pictures):
             size = (picture.traits.width, picture.traits.height)
-            seen = views(picture.pixels, size)
-            result[index] = pool(np.stack([self._run(view) for view in seen]))
+            tiles = [self._run(view) for view in views(picture.pixels, size)]
+            result[index] = pool_tiles(np.stack(tiles))
         return result
 
     def _run(self, view: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The network's output [dim] for one view [h, w, 3]."""
+        """The network's output float32 [dim] for one view uint8 [h, w, 3]."""
         output: NDArray[np.float32] = self._session.run(None, {"pixels": view[np.newaxis]})[0][0]
         return output
 
 
-def pool(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors of equal tiles [tiles, dim] → the vector [dim] of all of them seen as one image.
+def pool_tiles(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Combine the vectors [tiles, dim] of equal tiles to the vector [dim] of the whole image.
 
-    Means average. Deviations pool as moments do: the mean square of all tiles, less the square of
-    the common mean, so that tiles that differ from each other count as variation.
+    Features and means are averaged. Deviations follow the law of total variance: the mean of the
+    tiles' variances plus the variance of the tiles' means.
     """
     result: NDArray[np.float32] = tiles.mean(axis=0)
     for mean, deviation in zip(lite0_spec.SECTIONS[1::2], lite0_spec.SECTIONS[2::2], strict=True):

@@ -1,6 +1,7 @@
-"""What is known of the embedded EfficientNet-Lite0 without loading it: id, sections, checksum.
+"""Facts about the built-in EfficientNet-Lite0: its id, sections and checksum. Constants only.
 
-The idle daemon imports this: nothing but constants. `tools/quantise_lite0.py` makes the model.
+Apart from `lite0.py` because the idle daemon needs the id, and lite0 imports numpy and Pillow.
+`tools/quantise_lite0.py` makes the model file.
 """
 
 from pathlib import Path
@@ -9,12 +10,12 @@ from imgscore.embedders.base import sections_of
 
 MODEL = Path(__file__).parent / "data" / "efficientnet-lite0.onnx"
 MODEL_SHA256 = "175553f138b99bd5977792ca734d91dd53dd4e0a8942e409d11e8ff3e7641829"
-# Raise it when decode, views or pooling change what a picture's vector is.
 PREPROCESSING_VERSION = 2
+"""Raise it when a change of decode, views or pooling changes a picture's vector."""
 ID = f"efficientnet-lite0-{MODEL_SHA256[:12]}-p{PREPROCESSING_VERSION}"
 
-# The classifier's features (averaged over space, each 0…6), then mean and standard deviation over
-# space after the last blocks with 112, 192 and 320 channels.
+# "features" are the classifier's inputs: averages over space, each 0…6. The others are the mean and
+# standard deviation over space after the last blocks with 112, 192 and 320 channels.
 SECTIONS = sections_of(
     ("features", 1280),
     ("mean112", 112),

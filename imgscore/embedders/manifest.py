@@ -1,6 +1,6 @@
-"""What was downloaded: the revision and every file's sha256, in one file beside them.
+"""The manifest of a downloaded model: its revision and each file's sha256, stored beside the files.
 
-The first download records the sums; from then on the files must be what they were.
+The first download records the checksums; later downloads and loads compare the files with them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from imgscore.errors import ConfigError
 from imgscore.fsutil import write_atomic
 
 NAME = "imgscore.json"
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 class FileFacts(msgspec.Struct, frozen=True):
-    """One file: bytes, and sha256 in hex."""
+    """One file: its size in bytes, and its sha256 in hex."""
 
     size: int
     sha256: str
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model folder's origin and contents. `revision` is the hub's commit, never a branch."""
+    """A model folder's origin and files. `revision` is a commit of the hub, never a branch."""
 
     repository: str
     revision: str
@@ -35,7 +35,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read(folder: Path) -> Manifest | None:
-    """The manifest of a folder; None where there is none. ConfigError where it is damaged."""
+    """The manifest of a folder, or None if it has none. Raises ConfigError if it is damaged."""
     try:
         return msgspec.json.decode((folder / NAME).read_bytes(), type=Manifest)
     except FileNotFoundError:
@@ -47,13 +47,13 @@ def read(folder: Path) -> Manifest | None:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, whole or not at all."""
+    """Write the manifest atomically."""
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
     write_atomic(folder / NAME, text)
 
 
 def sha256_of(file: Path) -> str:
-    """The sha256 of a file in hex; an unchanged file is read once a process. Raises OSError."""
+    """The sha256 of a file, in hex. A process reads an unchanged file only once. Raises OSError."""
     status = file.stat()
     return _sha256_of(os.fspath(file), status.st_ino, status.st_size, status.st_mtime_ns)
 
@@ -62,6 +62,6 @@ def sha256_of(file: Path) -> str:
 def _sha256_of(file: str, _inode: int, _size: int, _mtime_ns: int) -> str:
     digest = hashlib.sha256()
     with open(file, "rb", buffering=0) as stream:
-        while chunk := stream.read(_CHUNK):
+        while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

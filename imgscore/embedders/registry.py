@@ -1,4 +1,4 @@
-"""The embedders by the name that the config gives. Nothing heavy is imported until `load`."""
+"""Find an embedder by the name in the config. Nothing heavy is imported before `load`."""
 
 from __future__ import annotations
 
@@ -10,58 +10,62 @@ from typing import NamedTuple
 from imgscore import paths
 from imgscore.embedders import catalogue, devices, lite0_spec
 from imgscore.embedders.base import Embedder, Section
-from imgscore.embedders.filename_spec import HASHED, HASHED_DIM, SECTION
+from imgscore.embedders.filename_spec import HASHED_DIM, HASHED_ENCODER, NAME_SECTION
 from imgscore.embedders.uform_spec import Folder, open_folder
 from imgscore.errors import ConfigError
 
-EMBEDDED = "efficientnet-lite0"
+BUILT_IN = "efficientnet-lite0"
+"""Name of the model in the package, which needs no download."""
 
 
 class Spec(NamedTuple):
-    """What a head sees, known without loading anything.
+    """The input of a head, described without loading a model.
 
-    `images` is the embedder's own id, under which vectors are stored; `names` the name encoder's,
-    or "". With names, `id` says so too, and the last section is theirs.
+    id, dim, sections: of the whole input. With file names, the id contains the name encoder's and
+    the last section is the name's. image_embedder: id under which image vectors are stored.
+    name_encoder: id of the name encoder, "" where names do not count.
     """
 
     id: str
     dim: int
     sections: tuple[Section, ...]
-    images: str
-    names: str = ""
+    image_embedder: str
+    name_encoder: str = ""
 
     @property
-    def images_dim(self) -> int:
-        """Length of a stored vector."""
-        return self.sections[-1].start if self.names else self.dim
+    def image_dim(self) -> int:
+        """Length of an image vector."""
+        return self.sections[-1].start if self.name_encoder else self.dim
 
 
 def spec(model: str, *, use_filename: bool = False) -> Spec:
-    """The facts of the model that the config names. Raises ConfigError where it cannot be used."""
-    if model == EMBEDDED:
-        alone = Spec(lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS, lite0_spec.ID)
-        return _with_names(alone, HASHED, HASHED_DIM) if use_filename else alone
+    """The Spec of a model of the config. Raises ConfigError if the model cannot be used."""
+    if model == BUILT_IN:
+        images = Spec(lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS, lite0_spec.ID)
+        return _with_names(images, HASHED_ENCODER, HASHED_DIM) if use_filename else images
     folder = uform_folder(model)
     dim = folder.image.embedding_dim
-    alone = Spec(folder.id, dim, folder.sections, folder.id)
-    return _with_names(alone, folder.text_id, dim) if use_filename else alone
+    images = Spec(folder.id, dim, folder.sections, folder.id)
+    return _with_names(images, folder.text_id, dim) if use_filename else images
 
 
-def _with_names(alone: Spec, encoder: str, dim: int) -> Spec:
-    name = Section(SECTION, alone.dim, alone.dim + dim)
-    sections = (*alone.sections, name)
-    return Spec(f"{alone.id}+{encoder}", name.stop, sections, alone.images, encoder)
+def _with_names(images: Spec, encoder: str, dim: int) -> Spec:
+    """The Spec of images and file names together; a name's vector has `dim` numbers."""
+    name = Section(NAME_SECTION, images.dim, images.dim + dim)
+    sections = (*images.sections, name)
+    return Spec(f"{images.id}+{encoder}", name.stop, sections, images.image_embedder, encoder)
 
 
 def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> Embedder:
-    """The embedder, ready for use on `device`: "auto", or a name in `devices.PROVIDERS`.
+    """Load the embedder to run on `device`: "auto", or a key of `devices.PROVIDERS`.
 
-    `warn` is told in one sentence where it must be the CPU instead. Raises ImgscoreError.
+    Calls `warn` with one sentence if the CPU is used instead. Raises ImgscoreError if the model
+    cannot be loaded.
     """
     import onnxruntime
 
     choice = devices.choose(device, onnxruntime.get_available_providers())
-    if model == EMBEDDED:
+    if model == BUILT_IN:
         from imgscore.embedders import lite0
 
         embedder: Embedder = lite0.load(providers=choice.providers)
@@ -69,27 +73,30 @@ def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> 
         from imgscore.embedders import uform
 
         embedder = uform.load(uform_folder(model), providers=choice.providers)
-    warning = choice.warning or devices.settled(choice, embedder.providers).warning
-    if warning and warn is not None:
+    warning = choice.warning or devices.after_loading(choice, embedder.providers).warning
+    if warning is not None and warn is not None:
         warn(warning)
     return embedder
 
 
 def hint(model: str) -> str | None:
-    """For who has never chosen a model: how to get UForm, in one line."""
-    if model != EMBEDDED or any(installed_at(name).is_dir() for name in catalogue.UFORM):
+    """How to get UForm, in one line; None if a UForm model is in use or downloaded."""
+    if model != BUILT_IN or any(model_folder(name).is_dir() for name in catalogue.UFORM):
         return None
     name, entry = next(iter(catalogue.UFORM.items()))
     return (
-        f"images are looked at by the embedded {EMBEDDED}; for UForm: imgscore model download "
+        f"images are embedded with the built-in {BUILT_IN}; for UForm: imgscore model download "
         f"{name} (about {entry.megabytes} MB), then imgscore model use {name}"
     )
 
 
 def uform_folder(model: str) -> Folder:
-    """The checkpoint of a downloaded model, or in the folder that `model` is the path of."""
+    """The checkpoint of a downloaded model, or of a folder if `model` is an absolute path.
+
+    Raises ConfigError if it is missing.
+    """
     if model in catalogue.UFORM:
-        folder = installed_at(model)
+        folder = model_folder(model)
         if not folder.is_dir():
             raise ConfigError(
                 f"model = {model!r}: it has not been downloaded yet",
@@ -98,16 +105,16 @@ def uform_folder(model: str) -> Folder:
         return open_folder(folder, model)
     path = Path(model).expanduser()
     if not path.is_absolute():
-        names = ", ".join((EMBEDDED, *catalogue.UFORM))
+        names = ", ".join((BUILT_IN, *catalogue.UFORM))
         raise ConfigError(
             f"model = {model!r}: there is no such embedder",
-            f"use one of: {names}; or a folder in UForm's layout, by its whole path",
+            f"use one of: {names}; or the absolute path of a folder in UForm's layout",
         )
     if not path.is_dir():
         raise ConfigError(f"model = {model!r}: there is no such folder", "check the path")
     return open_folder(Path(os.path.realpath(path)))
 
 
-def installed_at(model: str) -> Path:
-    """The folder of a downloaded model, there or not."""
+def model_folder(model: str) -> Path:
+    """The folder that a downloaded model has, whether or not it exists."""
     return paths.data_folder() / "models" / model

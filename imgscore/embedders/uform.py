@@ -1,7 +1,7 @@
-"""UForm's image encoder as an embedder: our session and preprocessing, the checkpoint's weights.
+"""UForm's image encoder as an embedder, with a checkpoint's weights and our own preprocessing.
 
-One picture at a time, always: the published ONNX files are quantised by the batch's own range, so
-that in a batch a vector would depend on its neighbours.
+It runs one picture at a time: the published ONNX files compute their quantisation range from the
+batch, so that a picture's vector would depend on the others in it.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Encode = Callable[[Floats], Floats]
-"""Prepared pixels [1, 3, size, size] → the embedding [1, dim]."""
+"""Prepared pixels float32 [1, 3, size, size] → the embedding float32 [1, dim]."""
 
 
 def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Embedder:
-    """The embedder of a folder. Raises ImgscoreError where its files are not what they should be.
+    """Load the embedder of a folder.
 
-    ONNX weights run on `providers`; .pt weights need the torch extra and run on the CPU.
+    ONNX weights run on `providers`; .pt weights need the torch extra and run on the CPU. Raises
+    ImgscoreError if the weights are damaged, unreadable or not a model.
     """
     try:
         if manifest.sha256_of(folder.weights) != folder.sha256:
             raise ImgscoreError(
-                f"{folder.weights} is damaged: its sha256 is not the one that was downloaded",
+                f"{folder.weights} is damaged: its sha256 is not the one recorded at its download",
                 f"delete {folder.path} and download the model again",
             )
     except OSError as error:
@@ -51,16 +52,16 @@ def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Em
         return Uform(folder, _onnx_encoder(folder, session), tuple(session.get_providers()))
     except ImgscoreError:
         raise
-    # What onnxruntime and torch raise on a file that is no model has no common class.
+    # onnxruntime and torch raise unrelated classes for a file that is not a model.
     except Exception as error:
         raise ImgscoreError(
             f"{folder.weights} cannot be loaded: {error}",
-            "copy it again from where it came, or use another model",
+            "copy it again from its source, or use another model",
         ) from error
 
 
 class Uform:
-    """One loaded checkpoint. Vectors are of unit length: UForm's are compared by their angle."""
+    """One loaded checkpoint. Vectors have unit length: UForm compares them by cosine."""
 
     def __init__(self, folder: Folder, encode: Encode, providers: tuple[str, ...]) -> None:
         self._folder = folder
@@ -69,44 +70,47 @@ class Uform:
 
     @property
     def id(self) -> str:
-        """As `Folder.id`."""
+        """`Folder.id`."""
         return self._folder.id
 
     @property
     def dim(self) -> int:
-        """As the checkpoint's config says."""
+        """The embedding_dim of the checkpoint's config."""
         return self._folder.image.embedding_dim
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """One: the embedding."""
+        """One section: the embedding."""
         return self._folder.sections
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """As onnxruntime says; torch runs on the CPU."""
+        """The providers that the session reports; torch runs on the CPU."""
         return self._providers
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Vectors [n, dim] of n pictures."""
+        """Vectors float16 [n, dim] of n pictures.
+
+        Raises ImgscoreError if the model's output has another size than its config says.
+        """
         result = np.empty((len(pictures), self.dim), np.float16)
         for index, picture in enumerate(pictures):
             vector = self._encode(prepare(picture.pixels, self._folder.image))
             if vector.shape != (1, self.dim):
                 raise ImgscoreError(
                     f"{self._folder.weights} gives {vector.shape}, not (1, {self.dim})",
-                    "its config.json belongs to another model; download it again",
+                    "its config.json belongs to another model; download the model again",
                 )
             result[index] = vector[0] / max(float(np.linalg.norm(vector)), 1e-12)
         return result
 
 
 def prepare(pixels: NDArray[np.uint8], config: ImageConfig) -> Floats:
-    """Pixels [h, w, 3] → float32 [1, 3, size, size]: the middle square, normalised.
+    """The middle square of pixels uint8 [h, w, 3], normalised: float32 [1, 3, size, size].
 
-    What uform's own processor gives, but cropped before it is resized: 20000 × 2 pixels need not
-    become 2,240,000 × 224 first. The sizes are rounded as uform rounds them. Upright images are
-    resized as lying ones are; uform's numpy processor (3.1.3) leaves their height as it is.
+    The result is that of uform's own processor, with the same rounding, but the image is cropped
+    before it is resized: 20000 × 2 pixels need not become 2,240,000 × 224 first. Upright images are
+    resized like wide ones; uform's numpy processor (3.1.3) does not scale their height.
     """
     height, width = pixels.shape[:2]
     size = config.image_size
@@ -134,13 +138,13 @@ def _onnx_encoder(folder: Folder, session: onnxruntime.InferenceSession) -> Enco
     outputs = [output.name for output in session.get_outputs()]
     if len(outputs) != 2:
         raise ImgscoreError(
-            f"{folder.weights} has {len(outputs)} outputs, where UForm has features and embeddings",
-            "export it as UForm does",
+            f"{folder.weights} has {len(outputs)} outputs, not 2: features and embeddings",
+            "export the model as UForm does",
         )
 
     def encode(images: Floats) -> Floats:
-        found: Floats = session.run(outputs[1:], {source.name: images})[0]
-        return found
+        embedding: Floats = session.run(outputs[1:], {source.name: images})[0]
+        return embedding
 
     return encode
 
@@ -154,13 +158,13 @@ def _torch_encoder(folder: Folder) -> Encode:
             f"{folder.weights} needs torch, which is not installed",
             "pip install 'imgscore[torch]', or use a model with image_encoder.onnx",
         ) from None
-    # Tensors only: a pickle could run anything.
+    # Tensors only: loading a pickle could run any code.
     state = torch.load(folder.weights, map_location="cpu", weights_only=True)
     encoder = ImageEncoder.from_pretrained(str(folder.config), state).eval()
 
     def encode(images: Floats) -> Floats:
         with torch.inference_mode():
-            found: Floats = encoder(torch.from_numpy(images), return_features=False).numpy()
-        return found
+            embedding: Floats = encoder(torch.from_numpy(images), return_features=False).numpy()
+        return embedding
 
     return encode

@@ -1,6 +1,6 @@
-"""A folder in UForm's layout: which files it has, what its config says, and the id that follows.
+"""Read a folder in UForm's layout: its files, its config, and the embedder id made of both.
 
-Nothing heavy: the idle daemon reads this, and neither uform nor onnxruntime.
+Apart from `uform.py` because the idle daemon needs the id, and uform imports numpy and Pillow.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from imgscore.embedders import manifest
 from imgscore.embedders.base import Section, sections_of
 from imgscore.errors import ConfigError
 
-# Raise it when decode or `uform.prepare` change what a picture's vector is.
 PREPROCESSING_VERSION = 2
-# The names that uform itself looks for, in its order.
+"""Raise it when a change of decode or `uform.prepare` changes a picture's vector."""
+# File names that the uform package tries, in its order.
 CONFIGS = ("torch_config.json", "config.json")
-MERGED = ("torch_weight.pt", "weight.pt", "model.pt")
+MERGED_WEIGHTS = ("torch_weight.pt", "weight.pt", "model.pt")
 TOKENIZER = "tokenizer.json"
 
 Channels = tuple[float, float, float]
 
 
 class ImageConfig(msgspec.Struct, frozen=True):
-    """What we need of a config's image encoder. Means and deviations are of values in 0…1."""
+    """The fields of a config's image encoder that are used.
+
+    image_size: pixels of a side. Means and deviations: a channel, for values in 0…1.
+    """
 
     embedding_dim: int
     image_size: int
@@ -37,8 +40,9 @@ class ImageConfig(msgspec.Struct, frozen=True):
 class Folder(NamedTuple):
     """A checkpoint on disk, not loaded.
 
-    `weights` is an ONNX file, or a .pt that needs torch. `text_weights` is None where the folder
-    has no text encoder, or no tokenizer for it.
+    weights: an ONNX file, or a .pt file that needs torch. sha256: of the weights, in hex.
+    text_weights: None if the folder has no text encoder or no tokenizer. label: first part of the
+    id.
     """
 
     path: Path
@@ -51,42 +55,42 @@ class Folder(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Label, weights and preprocessing: vectors of two ids never mix."""
+        """Made of the label, a hash of weights and config, and the preprocessing version."""
         facts = msgspec.json.encode([self.sha256, self.image])
         digest = hashlib.sha256(facts).hexdigest()
         return f"{self.label}-{digest[:12]}-p{PREPROCESSING_VERSION}"
 
     @property
     def text_id(self) -> str:
-        """Id of the text encoder. Raises ConfigError where the folder has none in ONNX."""
+        """Id of the text encoder. Raises ConfigError if the folder has none in ONNX."""
         if self.text_weights is None or self.text_weights.suffix != ".onnx":
             raise ConfigError(
-                f"{self.path} has no text encoder in ONNX, and use_filename asks for one",
+                f"{self.path} has no text encoder in ONNX, which use_filename = true needs",
                 "copy text_encoder.onnx and tokenizer.json there, or set use_filename = false",
             )
         return f"text-{_known_sha256(self.path, self.text_weights)[:12]}"
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """One: the embedding."""
+        """One section: the embedding."""
         return sections_of(("embedding", self.image.embedding_dim))
 
 
 def open_folder(path: Path, label: str = "uform") -> Folder:
-    """Read a folder in UForm's layout. Raises ConfigError, which says what is missing."""
+    """Read a folder in UForm's layout. Raises ConfigError, which names the missing file."""
     config = _first(path, CONFIGS)
     if config is None:
         raise ConfigError(
-            f"{path} is no UForm model: it has no config.json",
+            f"{path} is not a UForm model: it has no config.json",
             "give a folder with config.json, tokenizer.json and image_encoder.onnx",
         )
-    weights = _first(path, ("image_encoder.onnx", *MERGED, "image_encoder.pt"))
+    weights = _first(path, ("image_encoder.onnx", *MERGED_WEIGHTS, "image_encoder.pt"))
     if weights is None:
         raise ConfigError(
             f"{path} has neither image_encoder.onnx nor weights in .pt",
             "download the model again, or copy the missing file there",
         )
-    merged = weights if weights.name in MERGED else None
+    merged = weights if weights.name in MERGED_WEIGHTS else None
     text = _first(path, (f"text_encoder{weights.suffix}",)) or merged
     return Folder(
         path,
@@ -106,21 +110,23 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
 def _image_config(config: Path) -> ImageConfig:
     try:
         tree = msgspec.json.decode(config.read_bytes())
-        found = msgspec.convert(tree.get("image_encoder", tree), ImageConfig)
+        image = msgspec.convert(tree.get("image_encoder", tree), ImageConfig)
     except (OSError, msgspec.DecodeError, AttributeError) as error:
         raise ConfigError(
             f"{config} does not describe a UForm image encoder: {error}",
-            "download the model again, or use another one",
+            "download the model again, or use another model",
         ) from None
-    if found.embedding_dim < 1 or found.image_size < 1 or min(found.normalization_deviations) <= 0:
-        raise ConfigError(f"{config}: sizes and deviations must be positive", "use another model")
-    return found
+    if image.embedding_dim < 1 or image.image_size < 1 or min(image.normalization_deviations) <= 0:
+        raise ConfigError(
+            f"{config}: sizes and deviations must be positive", "download the model again"
+        )
+    return image
 
 
 def _known_sha256(folder: Path, weights: Path) -> str:
-    """As recorded at the download, so that a start costs no look at the weights; else of the file.
+    """The sha256 of the weights: from the manifest if there is one, else computed from the file.
 
-    `uform.load` compares the record with the file.
+    The daemon's start thus reads no large file; `uform.load` compares the two.
     """
     recorded = manifest.read(folder)
     if recorded is not None and weights.name in recorded.files:

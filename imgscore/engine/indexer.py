@@ -300,7 +300,7 @@ class Indexer:
         ctx, batch = self.ctx, self._found
         done = ctx.store.commit(
             lambda txn: ingest.ingest_batch(
-                txn, batch, ctx.watches, ctx.embedder.images, DECODER_VERSION
+                txn, batch, ctx.watches, ctx.embedder.image_embedder, DECODER_VERSION
             )
         )
         self._found = []

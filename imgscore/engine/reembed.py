@@ -46,9 +46,9 @@ class Reembedding:
 
     def _lacks(self, txn: Txn, path: bytes, digest: bytes) -> bool:
         spec = self.ctx.embedder
-        if not vectors.known(txn, spec.images, digest):
+        if not vectors.known(txn, spec.image_embedder, digest):
             return True
-        key = name_vectors.key(spec.images, spec.names, path)
+        key = name_vectors.key(spec.image_embedder, spec.name_encoder, path)
         return key is not None and name_vectors.get(txn, key) is None
 
     def __contains__(self, path: bytes) -> bool:

@@ -206,7 +206,7 @@ class Trainer:
             ):
                 return []  # and no file was looked at
             is_scored = scores.is_scored(txn, taste, head)
-            has_vector = vectors.knows(txn, self.ctx.embedder.images)
+            has_vector = vectors.knows(txn, self.ctx.embedder.image_embedder)
             return [
                 digest
                 for digest in sightings.digests(txn, inboxes)

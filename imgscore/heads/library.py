@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.base import Section
-from imgscore.embedders.filename_spec import SECTION
+from imgscore.embedders.filename_spec import NAME_SECTION
 from imgscore.heads.arrays import TINY, Floats, Half, widen
 from imgscore.heads.base import Examples
 from imgscore.heads.features import EXTRAS, Features
@@ -87,10 +87,11 @@ def fit_features(
 
 def _weights(names: Sequence[str], extras: bool) -> tuple[float, ...]:
     """Each section's share of the squared length; what is missing to 1 is the extras'."""
-    named = SECTION in names
+    named = NAME_SECTION in names
     left = (1 - EXTRAS * extras) * (1 - NAME_SHARE * named)
     rest = len(names) - 1 - named
-    shares = {SECTION: (1 - EXTRAS * extras) * NAME_SHARE, names[0]: left / 2 if rest else left}
+    name_share = (1 - EXTRAS * extras) * NAME_SHARE
+    shares = {NAME_SECTION: name_share, names[0]: left / 2 if rest else left}
     return tuple(shares.get(name, left / 2 / max(rest, 1)) for name in names)
 
 

@@ -69,8 +69,8 @@ def sample(txn: Txn, spec: Spec, most: int) -> tuple[list[bytes], NDArray[np.flo
 
     Returns their digests and vectors [n, dim].
     """
-    every = max(1, -(-vectors.count(txn, spec.images) // most))
-    return rows_of(txn, spec, islice(vectors.digests(txn, spec.images), None, None, every))
+    every = max(1, -(-vectors.count(txn, spec.image_embedder) // most))
+    return rows_of(txn, spec, islice(vectors.digests(txn, spec.image_embedder), None, None, every))
 
 
 def rows_of(

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.embedders.filename_spec import HASHED
-from imgscore.embedders.filenames import hashed
+from imgscore.embedders.filename_spec import HASHED_ENCODER
+from imgscore.embedders.filenames import hash_names
 from imgscore.embedders.registry import Spec
 from imgscore.store import name_vectors, sightings, vectors
 from imgscore.store.schema import DIGEST_SIZE
@@ -24,8 +24,8 @@ _NONE: Mapping[bytes, bytes] = {}
 
 def blocks(txn: Txn, spec: Spec) -> Iterator[tuple[bytes, bytes]]:
     """(n digests end to end, n float16 rows of spec.dim end to end), block by block."""
-    for digests, values in vectors.blocks(txn, spec.images):
-        if not spec.names:
+    for digests, values in vectors.blocks(txn, spec.image_embedder):
+        if not spec.name_encoder:
             yield digests, values
             continue
         ones = [digests[at : at + DIGEST_SIZE] for at in range(0, len(digests), DIGEST_SIZE)]
@@ -36,16 +36,16 @@ def blocks(txn: Txn, spec: Spec) -> Iterator[tuple[bytes, bytes]]:
 
 def get(txn: Txn, spec: Spec, digest: bytes) -> bytes | None:
     """The float16 row of one digest; None where it has no vector."""
-    vector = vectors.get(txn, spec.images, digest)
-    if vector is None or not spec.names:
+    vector = vectors.get(txn, spec.image_embedder, digest)
+    if vector is None or not spec.name_encoder:
         return vector
     return vector + _name(txn, spec, _paths(txn, digest), _NONE).tobytes()
 
 
 def several(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """(digest, float16 row) of those that have a vector, as they lie in the store."""
-    for digest, vector in vectors.several(txn, spec.images, digests):
-        if spec.names:
+    for digest, vector in vectors.several(txn, spec.image_embedder, digests):
+        if spec.name_encoder:
             yield digest, vector + _name(txn, spec, _paths(txn, digest), _NONE).tobytes()
         else:
             yield digest, vector
@@ -55,7 +55,7 @@ def at_path(
     txn: Txn, spec: Spec, digest: bytes, vector: bytes, path: bytes, fresh: Mapping[bytes, bytes]
 ) -> bytes:
     """The float16 row of a digest that has just been seen at `path`; `fresh`: names by key."""
-    if not spec.names:
+    if not spec.name_encoder:
         return vector
     return vector + _name(txn, spec, {*_paths(txn, digest), path}, fresh).tobytes()
 
@@ -71,11 +71,11 @@ def _name(
 ) -> NDArray[np.float16]:
     section = spec.sections[-1]
     rows: list[NDArray[np.float16]] = []
-    if spec.names == HASHED:
-        rows = list(hashed([os.path.basename(path) for path in paths]))
+    if spec.name_encoder == HASHED_ENCODER:
+        rows = list(hash_names([os.path.basename(path) for path in paths]))
     else:
         for path in paths:
-            key = name_vectors.key(spec.images, spec.names, path) or b""
+            key = name_vectors.key(spec.image_embedder, spec.name_encoder, path) or b""
             value = fresh.get(key) or name_vectors.get(txn, key)
             if value is not None:
                 rows.append(np.frombuffer(value, np.float16))

@@ -6,7 +6,7 @@ Only names whose vector costs something are here; hashed ones are made when they
 import hashlib
 import os
 
-from imgscore.embedders.filename_spec import HASHED, words
+from imgscore.embedders.filename_spec import HASHED_ENCODER, words
 from imgscore.store.transaction import Txn
 
 _PREFIX = 8
@@ -17,7 +17,7 @@ def key(embedder: str, encoder: str, path: bytes) -> bytes | None:
 
     None where there is none, or where a vector costs too little to be kept.
     """
-    if encoder in ("", HASHED):
+    if encoder in ("", HASHED_ENCODER):
         return None
     said = words(os.path.basename(path))
     rest = hashlib.blake2b(f"{encoder}\0{said}".encode(), digest_size=16).digest()

@@ -44,7 +44,7 @@ def _drop(engine: Engine, embedder: str) -> Row:
     store = engine.ctx.store
     with store.read() as txn:
         known = vectors.embedders(txn)
-    if embedder == engine.ctx.embedder.images:
+    if embedder == engine.ctx.embedder.image_embedder:
         raise UsageError(
             f"{embedder} is in use", "use another model first: imgscore model use NAME"
         )

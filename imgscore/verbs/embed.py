@@ -42,9 +42,9 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 def run(engine: Engine, request: Request) -> Steps:
     """One row: positions in `listed` to be embedded, and [position, reason, remedy] of failures."""
     ctx = engine.ctx
-    if request.embedder != ctx.embedder.images:
+    if request.embedder != ctx.embedder.image_embedder:
         raise ImgscoreError(
-            f"the store is embedded with {ctx.embedder.images} now, not {request.embedder}",
+            f"the store is embedded with {ctx.embedder.image_embedder} now, not {request.embedder}",
             "run the command again: it takes the model of the config",
         )
     if request.found:

@@ -55,7 +55,7 @@ def _take(
     engine: Engine, taste: str, now_ns: int, rows: list[ParquetRow], txn: Txn
 ) -> dict[str, int]:
     pairs = [(row.digest, row.vector) for row in rows if row.vector is not None]
-    added = vectors.append(txn, engine.ctx.embedder.images, pairs)
+    added = vectors.append(txn, engine.ctx.embedder.image_embedder, pairs)
     learned = 0
     for row in rows:
         current = labels.current(txn, taste, row.digest)

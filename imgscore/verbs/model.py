@@ -21,7 +21,7 @@ def run(engine: Engine, request: Request) -> Steps:
     ctx = engine.ctx
     with ctx.store.read() as txn:
         stored = {name: record.count for name, record in vectors.embedders(txn).items()}
-    names = [registry.EMBEDDED, *catalogue.UFORM]
+    names = [registry.BUILT_IN, *catalogue.UFORM]
     if ctx.config.model not in names:
         names.append(ctx.config.model)
     rows = [_row(name) for name in names]
@@ -51,7 +51,7 @@ _EMPTY: Row = {
 def _row(name: str) -> Row:
     """What is known of a model."""
     row = {**_EMPTY, "name": name}
-    if name == registry.EMBEDDED:
+    if name == registry.BUILT_IN:
         file = lite0_spec.MODEL
         known = {"download_mb": 0, "disk_bytes": file.stat().st_size, "path": str(file)}
         return {
@@ -65,7 +65,7 @@ def _row(name: str) -> Row:
     if entry is not None:
         about = {"dimension": entry.dim, "download_mb": entry.megabytes}
         row |= {**about, "languages": entry.languages}
-        if not registry.installed_at(name).is_dir():
+        if not registry.model_folder(name).is_dir():
             return row
     try:
         folder = registry.uform_folder(name)

@@ -61,7 +61,7 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
     step("after hash")
     if task.stored:
         with context.store.read() as txn:
-            stored = vectors.get(txn, context.spec.images, digest)
+            stored = vectors.get(txn, context.spec.image_embedder, digest)
             stored_traits = traits.get(txn, digest)
         if stored is not None and stored_traits is not None:
             return _judged(context, task, FileIndexed(seen, digest), stored, stored_traits)
@@ -129,7 +129,7 @@ def _embedder(context: Context) -> Embedder:
                 )
         except ImgscoreError as error:
             raise ModelError(error.message, error.remedy) from error
-        if embedder.id != context.spec.images:  # vectors of two embedders never meet
+        if embedder.id != context.spec.image_embedder:  # vectors of two embedders never meet
             raise ModelError(f"the files of {context.model} have changed", "restart imgscored")
         _embedders[key] = embedder
     return _embedders[key]
@@ -149,7 +149,7 @@ def _judged(
 
 def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | None:
     """(key, vector) of a file's name, where it is to be kept and the store lacks it."""
-    key = name_vectors.key(context.spec.images, context.spec.names, path)
+    key = name_vectors.key(context.spec.image_embedder, context.spec.name_encoder, path)
     if key is None or name_vectors.get(txn, key) is not None:
         return None
     if context.model not in _name_encoders:

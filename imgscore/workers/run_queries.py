@@ -197,7 +197,7 @@ def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
 def read_parquet(context: Context, query: ReadParquetQuery) -> Iterator[QueryRows]:
     """Read a Parquet file in parts. Raises UsageError for a file that cannot be used."""
     path, spec = Path(os.fsdecode(query.file)), context.spec
-    for part in parquet.read(path, embedder=spec.images, dim=spec.images_dim):
+    for part in parquet.read(path, embedder=spec.image_embedder, dim=spec.image_dim):
         yield QueryRows([ParquetRow(*row) for row in part], last=False)
     yield QueryRows([], last=True)
 

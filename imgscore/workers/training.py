@@ -71,7 +71,9 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             "train a new one with: imgscore train",
         )
     with context.store.read() as txn:
-        rows = head_inputs.several(txn, model, task.digests or vectors.digests(txn, model.images))
+        rows = head_inputs.several(
+            txn, model, task.digests or vectors.digests(txn, model.image_embedder)
+        )
         while part := list(islice(rows, ROWS_AT_A_TIME)):
             digests = [digest for digest, _ in part]
             values = b"".join(row for _, row in part)

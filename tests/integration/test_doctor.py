@@ -85,7 +85,7 @@ def test_model_damaged_file_is_a_problem(
 
 
 def test_model_damaged_download_names_the_remedy(inbox: Path) -> None:
-    folder = registry.installed_at("uform3-small")
+    folder = registry.model_folder("uform3-small")
     folder.mkdir(parents=True)
     write_config(f'model = "uform3-small"\n{paths.config_file().read_text()}')
     assert "not downloaded" in ill("model", "problem")

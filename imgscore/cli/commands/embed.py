@@ -57,7 +57,7 @@ def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Mess
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters, we say better
     settings = dispatch.settings_in_force()
-    images = registry.spec(settings.model).images
+    images = registry.spec(settings.model).image_embedder
     seconds = settings.daemon.file_seconds
     job = Job(root, settings.model, settings.device, images, seconds)
     with dispatch.Writer() as writer, _cluster(scheduler, workers) as client:

@@ -79,7 +79,7 @@ def _download(name: str, revision: str | None) -> Iterator[Message]:
 
 
 def _use(name: str) -> Iterator[Message]:
-    known = name == registry.EMBEDDED or name in catalogue.UFORM
+    known = name == registry.BUILT_IN or name in catalogue.UFORM
     if not known and Path(name).expanduser().is_dir():
         name = os.path.realpath(Path(name).expanduser())
     embedder = _try_out(name)

@@ -1,4 +1,4 @@
-"""model download against a hub on the loopback: pinned, checked, resumed, plain when offline."""
+"""`imgscore model download` from a hub on the loopback interface."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imgscore.embedders import catalogue, manifest, registry
-from imgscore.embedders.download import Received, download, is_whole
+from imgscore.embedders.download import FileProgress, download, is_intact
 from imgscore.errors import ImgscoreError, UsageError
 from tests.support import uform_checkpoint
 from tests.support.hub import Hub, serving
@@ -29,11 +29,11 @@ def hub(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield running
 
 
-def test_a_download_is_recorded_and_used(hub: Hub) -> None:
-    received = list(download(NAME))
-    weights = [one for one in received if one.file == "image_encoder.onnx"]
-    assert weights[-1] == Received(weights[-1].file, weights[-1].total, weights[-1].total)
-    folder = registry.installed_at(NAME)
+def test_download_writes_manifest_and_usable_model(hub: Hub) -> None:
+    progress = list(download(NAME))
+    last = [step for step in progress if step.file == "image_encoder.onnx"][-1]
+    assert last == FileProgress(last.file, last.total, last.total)
+    folder = registry.model_folder(NAME)
     assert sorted(file.name for file in folder.iterdir()) == [
         "config.json",
         "image_encoder.onnx",
@@ -48,29 +48,29 @@ def test_a_download_is_recorded_and_used(hub: Hub) -> None:
         assert facts.size == (hub.folder / name).stat().st_size
     assert registry.spec(NAME).id.startswith("uform3-small-")
     assert registry.load(NAME, "cpu").id == registry.spec(NAME).id
-    assert [one.name for one in folder.parent.iterdir()] == [NAME]
-    # Again: nothing to fetch, and no network needed.
+    assert [file.name for file in folder.parent.iterdir()] == [NAME]
+    # A second call fetches nothing and needs no network.
     hub.ranges.clear()
     assert list(download(NAME)) == [] and hub.ranges == []
 
 
-def test_it_goes_on_where_it_stopped(hub: Hub) -> None:
+def test_download_after_interruption_continues(hub: Hub) -> None:
     hub.cut_after = 5000
     for number in range(1, 4):
         with pytest.raises(ImgscoreError, match="could not be downloaded") as caught:
             list(download(NAME))
         assert "goes on where it stopped" in caught.value.remedy
-        part = registry.installed_at(NAME).with_name(f"{NAME}.part")
+        part = registry.model_folder(NAME).with_name(f"{NAME}.part")
         assert (part / "image_encoder.onnx.incomplete").stat().st_size == 5000 * number
-        assert not registry.installed_at(NAME).exists()
+        assert not registry.model_folder(NAME).exists()
     hub.cut_after = None
     hub.ranges.clear()
     list(download(NAME))
     assert hub.ranges == ["bytes=15000-", "bytes=0-"]
-    assert is_whole(registry.installed_at(NAME))
+    assert is_intact(registry.model_folder(NAME))
 
 
-def test_what_was_begun_of_another_commit_is_dropped(hub: Hub) -> None:
+def test_download_of_another_commit_drops_partial_files(hub: Hub) -> None:
     hub.cut_after = 5000
     with pytest.raises(ImgscoreError):
         list(download(NAME))
@@ -78,40 +78,38 @@ def test_what_was_begun_of_another_commit_is_dropped(hub: Hub) -> None:
     hub.ranges.clear()
     list(download(NAME, "main"))
     assert hub.ranges[0] == "bytes=0-"
-    recorded = manifest.read(registry.installed_at(NAME))
+    recorded = manifest.read(registry.model_folder(NAME))
     assert recorded is not None and recorded.revision == "f" * 40
 
 
-def test_other_bytes_than_the_hub_says_are_refused(hub: Hub) -> None:
+def test_download_with_wrong_checksum_is_refused(hub: Hub) -> None:
     hub.lie = True
     with pytest.raises(ImgscoreError, match="arrived damaged"):
         list(download(NAME))
-    assert not registry.installed_at(NAME).exists()
+    assert not registry.model_folder(NAME).exists()
     hub.lie = False
     list(download(NAME))
 
 
-def test_a_damaged_model_is_mended_and_other_files_of_one_commit_are_refused(
-    hub: Hub, tmp_path: Path
-) -> None:
+def test_download_repairs_damage_and_refuses_changed_commit(hub: Hub, tmp_path: Path) -> None:
     list(download(NAME))
-    file = registry.installed_at(NAME) / "image_encoder.onnx"
+    file = registry.model_folder(NAME) / "image_encoder.onnx"
     file.write_bytes(b"damaged")
     list(download(NAME))
-    assert is_whole(registry.installed_at(NAME))
+    assert is_intact(registry.model_folder(NAME))
     file.write_bytes(b"damaged")
     hub.folder = uform_checkpoint.make(tmp_path / "other", seed=1)
     with pytest.raises(ImgscoreError, match="other files for the same commit"):
         list(download(NAME))
 
 
-def test_a_revision_that_the_hub_does_not_have(hub: Hub) -> None:
+def test_download_unknown_revision_raises_with_remedy(hub: Hub) -> None:
     with pytest.raises(ImgscoreError, match="does not have the revision") as caught:
         list(download(NAME, "nowhere"))
     assert "--revision main" in caught.value.remedy
 
 
-def test_a_repository_without_onnx(hub: Hub, tmp_path: Path) -> None:
+def test_download_repository_without_onnx_raises(hub: Hub, tmp_path: Path) -> None:
     hub.folder = tmp_path / "bare"
     hub.folder.mkdir()
     (hub.folder / "config.json").write_text("{}")
@@ -119,7 +117,7 @@ def test_a_repository_without_onnx(hub: Hub, tmp_path: Path) -> None:
         list(download(NAME))
 
 
-def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_offline_raises_with_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ImgscoreError, match="could not be downloaded") as caught:
         list(download(NAME))
@@ -128,10 +126,10 @@ def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
         list(download("efficientnet-lite0"))
 
 
-def test_two_at_once(hub: Hub) -> None:
+def test_download_while_another_runs_raises(hub: Hub) -> None:
     first = download(NAME)
     next(first)
     with pytest.raises(ImgscoreError, match="by another imgscore"):
         list(download(NAME))
     list(first)
-    assert is_whole(registry.installed_at(NAME))
+    assert is_intact(registry.model_folder(NAME))

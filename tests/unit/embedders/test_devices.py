@@ -1,4 +1,4 @@
-"""Which execution providers a device means, on machines that have others than this one."""
+"""The execution providers of each device, also of devices that this machine lacks."""
 
 import pytest
 
@@ -21,36 +21,36 @@ AZURE = "AzureExecutionProvider"
         ("tensorrt", [TENSORRT, CUDA, CPU], "tensorrt", (TENSORRT, CPU)),
     ],
 )
-def test_choice(
+def test_choose_available_device_gives_its_providers(
     device: str, available: list[str], device_used: str, providers: tuple[str, ...]
 ) -> None:
-    assert devices.choose(device, available) == (device_used, providers, "")
+    assert devices.choose(device, available) == (device_used, providers, None)
 
 
-def test_a_device_that_is_not_there_falls_back_and_says_so() -> None:
+def test_choose_missing_device_falls_back_with_warning() -> None:
     choice = devices.choose("cuda", [AZURE, CPU])
     assert choice.providers == (CPU,) and choice.device == "cpu"
-    assert "onnxruntime-gpu" in choice.warning
+    assert "onnxruntime-gpu" in (choice.warning or "")
 
 
-def test_a_provider_without_its_driver() -> None:
+def test_after_loading_without_driver_falls_back_with_warning() -> None:
     choice = devices.choose("auto", [CUDA, CPU])
-    assert devices.settled(choice, [CUDA, CPU]) == choice
-    fallen = devices.settled(choice, [CPU])
-    assert fallen.device == "cpu" and "driver" in fallen.warning
+    assert devices.after_loading(choice, [CUDA, CPU]) == choice
+    fallback = devices.after_loading(choice, [CPU])
+    assert fallback.device == "cpu" and "driver" in (fallback.warning or "")
 
 
-def test_an_unknown_device_is_a_config_error() -> None:
+def test_choose_unknown_device_raises_config_error() -> None:
     with pytest.raises(ConfigError, match="no such device") as caught:
         devices.choose("abacus", [CPU])
     assert "auto, cpu, cuda" in caught.value.remedy
 
 
-def test_one_warning_where_the_device_is_missing() -> None:
-    said: list[str] = []
-    embedder = registry.load("efficientnet-lite0", "directml", said.append)
-    assert len(said) == 1 and "DmlExecutionProvider" in said[0]
+def test_load_missing_device_warns_once() -> None:
+    warnings: list[str] = []
+    embedder = registry.load("efficientnet-lite0", "directml", warnings.append)
+    assert len(warnings) == 1 and "DmlExecutionProvider" in warnings[0]
     assert embedder.providers[0] == CPU
-    said.clear()
-    registry.load("efficientnet-lite0", "cpu", said.append)
-    assert said == []
+    warnings.clear()
+    registry.load("efficientnet-lite0", "cpu", warnings.append)
+    assert warnings == []

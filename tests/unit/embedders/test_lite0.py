@@ -1,4 +1,4 @@
-"""The embedded model: near to torch's, the same everywhere, whole images, a checked file."""
+"""The built-in model: its vectors, on any machine and for any shape, and its file's checksum."""
 
 import io
 import threading
@@ -37,13 +37,13 @@ def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     return coarse.repeat(8, axis=0).repeat(8, axis=1)
 
 
-def cosine(one: NDArray[np.float16], other: NDArray[np.float16]) -> float:
-    a, b = one.astype(np.float64), other.astype(np.float64)
+def cosine(left: NDArray[np.float16], right: NDArray[np.float16]) -> float:
+    a, b = left.astype(np.float64), right.astype(np.float64)
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
 def view(shape: str) -> NDArray[np.uint8]:
-    """Waves, as tools/check_lite0.py makes them."""
+    """The same waves as in tools/check_lite0.py."""
     height, width = map(int, shape.split("x"))
     down, right = np.mgrid[:height, :width].astype(np.float64)
     waves = [np.sin(right / 9 + down / 31), np.sin(down / 13), np.sin(right * down / 1500)]
@@ -51,50 +51,50 @@ def view(shape: str) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_near_to_torch(shape: str) -> None:
-    """Golden vectors are the torch network's own; tools/check_lite0.py writes them."""
+def test_model_output_is_close_to_torch(shape: str) -> None:
+    """tools/check_lite0.py writes the golden vectors, with the torch network."""
     session = make_session(lite0_spec.MODEL.read_bytes())
-    got = session.run(None, {"pixels": view(shape)[None]})[0][0]
-    want = np.load(GOLDEN)[shape]
-    assert got.shape == want.shape == (lite0_spec.DIM,)
+    actual = session.run(None, {"pixels": view(shape)[None]})[0][0]
+    golden = np.load(GOLDEN)[shape]
+    assert actual.shape == golden.shape == (lite0_spec.DIM,)
     for section in lite0_spec.SECTIONS:
         part = slice(section.start, section.stop)
-        assert cosine(got[part], want[part]) >= 0.98, section.name
+        assert cosine(actual[part], golden[part]) >= 0.98, section.name
 
 
-@pytest.mark.parametrize("whole_numbers", [True, False])
+@pytest.mark.parametrize("int8", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_same_on_every_machine(shape: str, whole_numbers: bool) -> None:
-    """In whole numbers, as processors do it, and in float32, as accelerators may."""
+def test_model_int8_and_float32_give_the_shipped_vectors(shape: str, int8: bool) -> None:
+    """CPUs compute in int8, accelerators may compute in float32."""
     options = onnxruntime.SessionOptions()
-    if not whole_numbers:
+    if not int8:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(lite0_spec.MODEL, options, providers=CPU)
-    got = session.run(None, {"pixels": view(shape)[None]})[0][0]
-    want = np.load(GOLDEN)[f"{shape} shipped"]
-    assert cosine(got, want) >= (0.99999 if whole_numbers else 0.9997)
+    actual = session.run(None, {"pixels": view(shape)[None]})[0][0]
+    golden = np.load(GOLDEN)[f"{shape} shipped"]
+    assert cosine(actual, golden) >= (0.99999 if int8 else 0.9997)
 
 
-def test_no_sum_can_be_more_than_a_processor_holds() -> None:
-    """Without VNNI, two products of bytes are added in 16 bits, and what is too much is cut off."""
+def test_model_weights_keep_16_bit_sums_in_range() -> None:
+    """CPUs without VNNI add two products of bytes in 16 bits, with saturation."""
     onnx = pytest.importorskip("onnx", reason="onnx reads the model's weights")
     graph = onnx.load(lite0_spec.MODEL).graph
-    stored = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
-    weights = {one.output[0]: stored.get(one.input[0]) for one in graph.node}
-    looked_at = 0
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights = {node.output[0]: stored.get(node.input[0]) for node in graph.node}
+    checked = 0
     for node in graph.node:
-        depthwise = any(one.name == "group" and one.i > 1 for one in node.attribute)
+        depthwise = any(item.name == "group" and item.i > 1 for item in node.attribute)
         if node.op_type == "Conv" and not depthwise:
             codes = weights[node.input[1]].transpose(0, 2, 3, 1)
             rows = codes.reshape(len(codes), -1).astype(np.int64)
             pairs = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).reshape(len(rows), -1, 2)
             for side in (pairs, -pairs):
                 assert 255 * np.maximum(side, 0).sum(axis=2).max() < 2**15, node.name
-            looked_at += 1
-    assert looked_at == 33
+            checked += 1
+    assert checked == 33
 
 
-def test_what_it_says_of_itself(embedder: Embedder) -> None:
+def test_load_gives_id_dim_and_sections(embedder: Embedder) -> None:
     assert embedder.id == lite0_spec.ID and lite0_spec.MODEL_SHA256[:12] in embedder.id
     assert embedder.dim == 2528
     assert embedder.sections[0] == ("features", 0, 1280)
@@ -104,14 +104,14 @@ def test_what_it_says_of_itself(embedder: Embedder) -> None:
     assert sections_of() == ()
 
 
-def test_vectors(embedder: Embedder) -> None:
+def test_embed_pictures_gives_finite_float16_vectors(embedder: Embedder) -> None:
     vectors = embedder.embed([picture(noise(300, 400)), picture(noise(300, 400, seed=1))])
     assert vectors.shape == (2, 2528) and vectors.dtype == np.float16
     assert np.isfinite(vectors).all() and vectors[:, :1280].min() >= 0
     assert embedder.embed([]).shape == (0, 2528)
 
 
-def test_neighbours_and_repetition_change_nothing(embedder: Embedder) -> None:
+def test_embed_vector_is_independent_of_other_pictures(embedder: Embedder) -> None:
     first, second = picture(noise(300, 400)), picture(noise(900, 120))
     together = embedder.embed([first, second])
     assert np.array_equal(together[0], embedder.embed([first])[0])
@@ -119,7 +119,7 @@ def test_neighbours_and_repetition_change_nothing(embedder: Embedder) -> None:
 
 
 @pytest.mark.parametrize("upright", [False, True])
-def test_the_middle_of_a_panorama_is_seen(embedder: Embedder, upright: bool) -> None:
+def test_embed_panorama_depends_on_its_middle(embedder: Embedder, upright: bool) -> None:
     plain = np.full((160, 2400, 3), 128, np.uint8)
     changed = plain.copy()
     changed[:, 800:1600] = noise(160, 800)
@@ -130,10 +130,10 @@ def test_the_middle_of_a_panorama_is_seen(embedder: Embedder, upright: bool) -> 
 
 
 @pytest.mark.parametrize("size", [(4000, 3000), (3307, 4677)])
-def test_a_drafted_photograph_is_as_the_whole(
+def test_embed_drafted_jpeg_is_close_to_full_decoding(
     embedder: Embedder, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second is an A4 scan: reduced and rounded, its proportion is nearer to another view's."""
+    """The second size is an A4 scan, whose reduced and rounded proportion fits another view."""
     coarse = Image.fromarray(noise(160, 120)).resize(size, Image.Resampling.BICUBIC)
     stream = io.BytesIO()
     coarse.save(stream, "JPEG", quality=90)
@@ -145,26 +145,26 @@ def test_a_drafted_photograph_is_as_the_whole(
     assert cosine(vectors[0], vectors[1]) >= 0.995
 
 
-def test_one_tile_pools_to_itself() -> None:
+def test_pool_tiles_one_tile_is_unchanged() -> None:
     tile = np.abs(np.random.default_rng(0).normal(size=(1, lite0_spec.DIM))).astype(np.float32)
-    assert np.allclose(lite0.pool(tile), tile[0], rtol=1e-5)
+    assert np.allclose(lite0.pool_tiles(tile), tile[0], rtol=1e-5)
 
 
-def test_tiles_pool_as_one_image() -> None:
-    """Mean and deviation of the halves give those of the whole."""
+def test_pool_tiles_halves_give_the_wholes_mean_and_deviation() -> None:
+    """The pooled mean and deviation are those of all values together."""
     values = np.random.default_rng(0).normal(size=(2, 50, 112)).astype(np.float32)
     values[1] += 3
     tiles = np.zeros((2, lite0_spec.DIM), np.float32)
     mean, deviation = lite0_spec.SECTIONS[1], lite0_spec.SECTIONS[2]
     tiles[:, mean.start : mean.stop] = values.mean(axis=1)
     tiles[:, deviation.start : deviation.stop] = values.std(axis=1)
-    pooled = lite0.pool(tiles)
+    pooled = lite0.pool_tiles(tiles)
     whole = values.reshape(100, 112)
     assert np.allclose(pooled[mean.start : mean.stop], whole.mean(axis=0), atol=1e-5)
     assert np.allclose(pooled[deviation.start : deviation.stop], whole.std(axis=0), atol=1e-5)
 
 
-def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
+def test_load_damaged_or_missing_model_raises(tmp_path: Path) -> None:
     damaged = bytearray(lite0_spec.MODEL.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     file = tmp_path / "model.onnx"
@@ -176,13 +176,13 @@ def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
         lite0.load(model=tmp_path / "none.onnx")
 
 
-def test_one_thread_means_none_of_its_own() -> None:
+def test_load_with_one_thread_starts_no_thread() -> None:
     def count() -> int:
         return len(list(Path("/proc/self/task").iterdir()))
 
     if not Path("/proc/self/task").exists():
         pytest.skip("counts threads in /proc")
-    lite0.load().embed([picture(noise(64, 64))])  # whatever the library starts once
+    lite0.load().embed([picture(noise(64, 64))])  # so that the library has started its own threads
     before = (count(), threading.active_count())
     lite0.load(threads=1).embed([picture(noise(64, 64))])
     assert (count(), threading.active_count()) == before

@@ -1,4 +1,4 @@
-"""UForm: equal to uform's own encoder and processor, steady in any company, checked on loading."""
+"""UForm: the same vectors as the uform package's, independent of a batch; files checked on load."""
 
 import json
 from pathlib import Path
@@ -43,31 +43,31 @@ def images() -> list[Image.Image]:
     return [*drawn, *(drawn[n % 3].resize(shape) for n, shape in enumerate(SHAPES))]
 
 
-def cosines(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-    a, b = one.astype(np.float64), other.astype(np.float64)
+def cosines(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[np.float64]:
+    a, b = left.astype(np.float64), right.astype(np.float64)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     products: NDArray[np.float64] = (a * b).sum(axis=1) / lengths
     return products
 
 
 def prepared_by_uform(folder: Path, image: Image.Image) -> NDArray[np.float32]:
-    """What uform's own processor makes of an image, [1, 3, size, size].
+    """An image prepared by uform's own processor, [1, 3, size, size].
 
-    Upright images lie down for it: uform 3.1.3 divides by a width that it has just overwritten, so
-    that it squeezes them sideways and leaves their height as it is.
+    Upright images are transposed for it: uform 3.1.3 divides by a width that it has just
+    overwritten, so that it squeezes them and does not scale their height.
     """
     from uform.numpy_processors import ImageProcessor
 
     processor = ImageProcessor(str(folder / "config.json"))
     if image.width >= image.height:
-        found: NDArray[np.float32] = processor(image)
+        pixels: NDArray[np.float32] = processor(image)
     else:
-        found = processor(image.transpose(Image.Transpose.TRANSPOSE)).transpose(0, 1, 3, 2)
-    return np.ascontiguousarray(found)
+        pixels = processor(image.transpose(Image.Transpose.TRANSPOSE)).transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(pixels)
 
 
 def by_uform(folder: Path) -> NDArray[np.float32]:
-    """What uform's own ONNX encoder says of `images()`, one at a time."""
+    """The vectors of `images()` by uform's own ONNX encoder, one at a time."""
     from uform.onnx_encoders import ImageEncoder
 
     encoder = ImageEncoder(str(folder / "image_encoder.onnx"))
@@ -76,16 +76,16 @@ def by_uform(folder: Path) -> NDArray[np.float32]:
     )
 
 
-def test_equal_to_uforms_own_onnx(tiny: Path) -> None:
+def test_embed_equals_uforms_own_onnx_encoder(tiny: Path) -> None:
     vectors = registry.load(str(tiny), "cpu").embed([picture(image) for image in images()])
     own = by_uform(tiny)
     assert cosines(vectors, own).min() >= 0.999
-    # The test can fail: the pictures' vectors are not all alike.
+    # Vectors of different pictures differ, so that the comparison means something.
     assert cosines(own[:1], own[1:2])[0] < 0.99
     assert np.allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=2e-3)
 
 
-def test_equal_to_uforms_own_torch(tiny: Path, tmp_path: Path) -> None:
+def test_embed_pt_weights_equal_uforms_own_torch_encoder(tiny: Path, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from uform.torch_encoders import ImageEncoder
 
@@ -102,28 +102,28 @@ def test_equal_to_uforms_own_torch(tiny: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 3), (20000, 2)])
-def test_extreme_shapes(tiny: Path, size: tuple[int, int]) -> None:
+def test_embed_extreme_shapes_gives_finite_vectors(tiny: Path, size: tuple[int, int]) -> None:
     vector = registry.load(str(tiny), "cpu").embed([picture(Image.new("RGB", size, "red"))])
     assert vector.shape == (1, 32) and np.isfinite(vector).all()
 
 
-def test_a_quantised_models_vector_does_not_depend_on_its_neighbours(quantised: Path) -> None:
+def test_embed_quantised_model_is_independent_of_other_pictures(quantised: Path) -> None:
     pictures = [picture(image) for image in images()]
     embedder = registry.load(str(quantised), "cpu")
     together = embedder.embed(pictures)
-    for number, one in enumerate(pictures):
-        assert np.array_equal(embedder.embed([one])[0], together[number])
+    for number, image in enumerate(pictures):
+        assert np.array_equal(embedder.embed([image])[0], together[number])
     assert np.array_equal(embedder.embed(pictures[::-1])[::-1], together)
-    # In one batch of the session's own it would depend on them: the test proves something.
+    # In one batch the session's vectors do depend on each other, so that the test means something.
     session = make_session(quantised / "image_encoder.onnx")
     config = open_folder(quantised).image
-    prepared = np.concatenate([uform.prepare(one.pixels, config) for one in pictures])
+    prepared = np.concatenate([uform.prepare(image.pixels, config) for image in pictures])
     batch = session.run(["embeddings"], {"images": prepared})[0]
     assert not np.allclose(batch / np.linalg.norm(batch, axis=1)[:, None], together, atol=2e-3)
     assert cosines(together, by_uform(quantised)).min() >= 0.999
 
 
-def test_what_it_says_of_itself(tiny: Path, quantised: Path) -> None:
+def test_load_and_spec_give_the_same_id_dim_and_sections(tiny: Path, quantised: Path) -> None:
     embedder: Embedder = registry.load(str(tiny), "cpu")
     spec = registry.spec(str(tiny))
     assert (embedder.id, embedder.dim, embedder.sections) == spec[:3]
@@ -132,7 +132,7 @@ def test_what_it_says_of_itself(tiny: Path, quantised: Path) -> None:
     assert embedder.embed([]).shape == (0, 32)
 
 
-def test_other_preprocessing_is_another_embedder(tiny: Path, tmp_path: Path) -> None:
+def test_spec_other_preprocessing_changes_the_id(tiny: Path, tmp_path: Path) -> None:
     tree = json.loads((tiny / "config.json").read_text())
     (tmp_path / "image_encoder.onnx").write_bytes((tiny / "image_encoder.onnx").read_bytes())
     (tmp_path / "config.json").write_text(json.dumps(tree))
@@ -142,14 +142,14 @@ def test_other_preprocessing_is_another_embedder(tiny: Path, tmp_path: Path) -> 
     assert same == registry.spec(str(tiny)).id != registry.spec(str(tmp_path)).id
 
 
-def test_what_is_missing_is_said(tiny: Path, tmp_path: Path) -> None:
-    for model, said in (
+def test_spec_missing_file_raises_with_remedy(tiny: Path, tmp_path: Path) -> None:
+    for model, message in (
         ("uform3-small", "not been downloaded"),
         ("uform4", "no such embedder"),
         (str(tmp_path / "none"), "no such folder"),
         (str(tmp_path), "no config.json"),
     ):
-        with pytest.raises(ConfigError, match=said) as caught:
+        with pytest.raises(ConfigError, match=message) as caught:
             registry.spec(model)
         assert caught.value.remedy
     (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())
@@ -162,7 +162,7 @@ def test_what_is_missing_is_said(tiny: Path, tmp_path: Path) -> None:
             registry.spec(str(tmp_path))
 
 
-def test_a_download_that_was_damaged_is_refused(tiny: Path, tmp_path: Path) -> None:
+def test_load_damaged_download_raises(tiny: Path, tmp_path: Path) -> None:
     for name in ("config.json", "image_encoder.onnx"):
         (tmp_path / name).write_bytes((tiny / name).read_bytes())
     weights = tmp_path / "image_encoder.onnx"
@@ -179,7 +179,7 @@ def test_a_download_that_was_damaged_is_refused(tiny: Path, tmp_path: Path) -> N
         registry.spec(str(tmp_path))
 
 
-def test_weights_of_another_config_are_refused(tiny: Path, tmp_path: Path) -> None:
+def test_embed_weights_of_another_config_raises(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "image_encoder.onnx").write_bytes((tiny / "image_encoder.onnx").read_bytes())
     tree = json.loads((tiny / "config.json").read_text())
     tree["image_encoder"]["embedding_dim"] = 16
