@@ -241,6 +241,7 @@ def _daemon_items() -> list[Item]:
     return [
         Item("", ", ".join(action.option_strings), action.help or "")
         for action in daemon_parser()._actions
+        if action.help != argparse.SUPPRESS
     ]
 
 

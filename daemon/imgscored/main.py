@@ -6,12 +6,13 @@ import logging
 import os
 import signal
 import sys
+import time
 from contextlib import closing, nullcontext, suppress
 
-from imgscore import __version__, config, paths
+from imgscore import __version__, client, config, paths
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
-from imgscore.store.lock import StoreLock
+from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
 from imgscore.store.verify import after_a_crash
 from imgscore.system.landlock import confine_writes
@@ -24,12 +25,17 @@ from imgscored.power import Power
 from imgscored.schedule import Schedule
 from imgscored.sd_notify import sd_notify
 from imgscored.server import Server
+from imgscored.startup import StartupReport
 from imgscored.watcher import Watcher
 
 logger = logging.getLogger("imgscored")
 
+LOCK_SECONDS = 10.0
+"""How long the start waits for a command that holds the store. Most of them take a few seconds."""
+LOCK_RETRY_SECONDS = 0.05
 
-def serve(mailbox: Mailbox) -> bool:
+
+def serve(mailbox: Mailbox, report: StartupReport) -> bool:
     """Run until asked to stop (returns False) or until the config changed (returns True).
 
     Raises ImgscoreError if it cannot start.
@@ -54,22 +60,54 @@ def serve(mailbox: Mailbox) -> bool:
             for watch in engine.ctx.watches.all:
                 logger.info("watching %s", os.fsdecode(watch.inbox))
             sd_notify(READY="1")
+            report.ready()
             return loop.run()
 
 
-def run() -> None:
+def run(report: StartupReport) -> None:
     """Lock the store and serve, again after each change of the config."""
     mailbox = Mailbox()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: mailbox.stop())
     signal.signal(signal.SIGHUP, lambda *_: mailbox.reload())
-    with StoreLock(paths.data_folder()) as lock:
-        _confine()
-        after_a_crash(lock, paths.store_folder())
-        while serve(mailbox):
-            logger.info("the config has changed")
+    lock = _lock(mailbox)
+    if lock is not None:
+        with lock:
+            _confine()
+            after_a_crash(lock, paths.store_folder())
+            while serve(mailbox, report):
+                logger.info("the config has changed")
     sd_notify(STOPPING="1")
     logger.info("stopped")
+
+
+def _lock(mailbox: Mailbox) -> StoreLock | None:
+    """Lock the store, if need be after a command has finished. None if a signal asked to stop.
+
+    Raises BusyError if the command takes too long, or if another daemon holds the store.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    waiting = False
+    while True:
+        try:
+            return StoreLock(paths.data_folder())
+        except BusyError as error:
+            if mailbox.take().stop:
+                return None
+            if time.monotonic() >= deadline or _another_daemon_runs():
+                raise
+            if not waiting:
+                logger.info("waiting up to %.0f s: %s", LOCK_SECONDS, error.message)
+            waiting = True
+        time.sleep(LOCK_RETRY_SECONDS)
+
+
+def _another_daemon_runs() -> bool:
+    connection = client.connect(paths.socket_path())
+    if connection is None:
+        return False
+    connection.close()
+    return True
 
 
 def _confine() -> None:
@@ -92,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
         "--version", action="version", version=__version__, help="print the version"
     )
     arguments.add_argument("--verbose", action="store_true", help="log more")
+    arguments.add_argument("--startup-descriptor", type=int, help=argparse.SUPPRESS)
     return arguments
 
 
@@ -100,12 +139,14 @@ def main() -> None:
     arguments = parser().parse_args()
     faulthandler.enable()
     log.set_up(verbose=arguments.verbose)
+    report = StartupReport(arguments.startup_descriptor)
     try:
-        run()
+        run(report)
     except ImgscoreError as error:
         logger.error("%s", error.message)
         if error.remedy:
             logger.error("what to do: %s", error.remedy)
+        report.failed(error)
         sys.exit(error.exit_code)
 
 

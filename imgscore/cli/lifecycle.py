@@ -1,23 +1,27 @@
 """The life of the daemon: whether it runs, how it starts, how it ends."""
 
-import re
+import json
+import os
+import select
 import subprocess
 import sys
 import time
+from io import RawIOBase
 from pathlib import Path
 
 import typer
 
-from imgscore import client, paths
+from imgscore import client, paths, protocol
 from imgscore.cli import dispatch
 from imgscore.cli.output import to_json
 from imgscore.errors import ImgscoreError
 from imgscore.system import systemd
 from imgscore.verbs.base import Row, rows_of
 
-START_SECONDS = 20.0
+DAEMON = (sys.executable, "-P", "-m", "imgscored.main")
+START_SECONDS = 60.0
+"""How long `start` waits. After a crash the daemon first checks the whole store."""
 STOP_SECONDS = 30.0
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ ", re.MULTILINE)
 
 
 def running() -> Row | None:
@@ -43,33 +47,57 @@ def start_service() -> Row:
 
 
 def start_process() -> Row:
-    """Start a process that logs to a file; returns its status."""
+    """Start a process that logs to a file; returns its status once it is ready."""
     log = paths.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stderr:
-        begun = stderr.tell()
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "imgscored.main"],
-            stdin=subprocess.DEVNULL,
-            stdout=stderr,
-            stderr=stderr,
-            start_new_session=True,
-            cwd="/",
+    report, descriptor = os.pipe()
+    with open(report, "rb", buffering=0) as reader:
+        with open(descriptor, "wb"), log.open("ab") as stderr:
+            process = subprocess.Popen(
+                [*DAEMON, f"--startup-descriptor={descriptor}"],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,
+                cwd="/",
+                pass_fds=[descriptor],
+            )
+        line = _read_line(reader, START_SECONDS)
+    if line is None:
+        raise ImgscoreError(
+            f"the daemon (process {process.pid}) is not ready after {START_SECONDS:.0f} s",
+            f"it may need more time: see imgscore status, and {log}",
         )
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        status = running()
-        if status is not None:
-            return status
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    said = log.read_bytes()[begun:].decode(errors="replace").strip()
-    why, _, remedy = _STAMP.sub("", said).partition("\nwhat to do: ")
-    lines = "; ".join(why.splitlines())
-    error = ImgscoreError(f"the daemon did not start: {lines}", remedy or f"see {log}")
-    error.exit_code = max(process.returncode or 0, error.exit_code)
-    raise error
+    if not line:
+        raise ImgscoreError(
+            f"the daemon ended while it started ({_exit_text(process.wait())})", f"see {log}"
+        )
+    answer = json.loads(line)
+    if "error" in answer:
+        process.wait()
+        raise protocol.error_in(answer)
+    status = running()
+    if status is None:
+        raise ImgscoreError("the daemon ended as soon as it was ready", f"see {log}")
+    return status
+
+
+def _read_line(pipe: RawIOBase, seconds: float) -> bytes | None:
+    """The line that is written into a pipe; b"" if it is closed first; None if the time is over."""
+    deadline = time.monotonic() + seconds
+    line = b""
+    while not line.endswith(b"\n"):
+        if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return None
+        part = pipe.read(1 << 16)
+        if not part:
+            return b""
+        line += part
+    return line
+
+
+def _exit_text(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def end(pid: int) -> None:

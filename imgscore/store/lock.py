@@ -28,10 +28,10 @@ class StoreLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
+            holder = _process(os.read(self._descriptor, 32).decode(errors="replace").strip())
             os.close(self._descriptor)
             raise BusyError(
-                f"another imgscore (process {holder or 'unknown'}) is using the store in {folder}",
+                f"another imgscore ({holder}) is using the store in {folder}",
                 "wait for it to finish, or end it",
             ) from None
         self.left_open = os.fstat(self._descriptor).st_size > 0
@@ -56,3 +56,15 @@ class StoreLock:
         at: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _process(pid: str) -> str:
+    """The process that holds the lock, as a person would name it: its id and its command."""
+    try:
+        words = Path(f"/proc/{int(pid)}/cmdline").read_text(errors="replace").split("\0")
+    except (OSError, ValueError):
+        return f"process {pid or 'unknown'}"
+    names = [Path(word).name for word in words if not word.startswith("-")]
+    start = next((at for at, name in enumerate(names) if name.startswith("imgscore")), None)
+    command = "" if start is None else " ".join(names[start : start + 2]).strip()
+    return f"process {pid}: {command}" if command else f"process {pid}"

@@ -1,0 +1,72 @@
+"""`imgscore start`: it waits for the store, and reports why the daemon could not start."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from imgscore import paths
+from imgscore.store.lock import StoreLock
+from tests.support.commands import BIN, imgscore
+
+SECONDS = 60.0
+
+
+def log_file() -> Path:
+    return paths.cache_folder() / "imgscored.log"
+
+
+def await_log_line(text: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not (log_file().exists() and text in log_file().read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_start_while_a_command_holds_the_store_waits_for_it(inbox: Path) -> None:
+    with StoreLock(paths.data_folder()):
+        start = subprocess.Popen([BIN / "imgscore", "start"], stdout=subprocess.PIPE, text=True)
+        await_log_line(f"(process {os.getpid()}")
+        assert start.poll() is None
+    output, _ = start.communicate(timeout=SECONDS)
+    assert start.returncode == 0 and output.startswith("running")
+    assert imgscore("stop").code == 0
+
+
+def test_start_while_a_command_keeps_the_store_says_who_holds_it(inbox: Path) -> None:
+    code = (
+        "import sys; from imgscore import paths; from imgscore.store.lock import StoreLock; "
+        "lock = StoreLock(paths.data_folder()); print(flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, "imgscore", "train"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        answer = imgscore("start")
+        assert answer.code == 5
+        assert f"process {holder.pid}: imgscore train" in answer.err.splitlines()[0]
+
+
+def test_start_while_the_daemon_waits_for_the_store_can_be_stopped(inbox: Path) -> None:
+    with StoreLock(paths.data_folder()):
+        daemon = subprocess.Popen(
+            [BIN / "imgscored"], stderr=subprocess.PIPE, env=os.environ, text=True
+        )
+        assert daemon.stderr is not None
+        assert "waiting up to" in daemon.stderr.readline()
+        daemon.terminate()
+        assert daemon.wait(timeout=SECONDS) == 0
+        daemon.stderr.close()
+
+
+def test_start_daemon_that_dies_at_its_start_names_the_log(inbox: Path) -> None:
+    paths.socket_path().mkdir(parents=True)  # a folder in the socket's place
+    answer = imgscore("start")
+    assert answer.code == 1
+    assert "the daemon ended while it started (exit code 1)" in answer.err
+    assert str(log_file()) in answer.err
