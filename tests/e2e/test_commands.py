@@ -237,7 +237,7 @@ def test_doctor_knows_the_daemon_by_its_lock_and_socket(inbox: Path, start: Star
     assert answer.code == 0, answer.out
     said = {row["check"]: row for row in answer.rows}
     assert {said[name]["state"] for name in ("lock", "socket", "daemon")} == {"ok"}
-    assert f"process {daemon.process.pid} holds" in said["lock"]["detail"]
+    assert f"(process {daemon.process.pid}) holds" in said["lock"]["detail"]
     assert f"process {daemon.process.pid}," in said["daemon"]["detail"]
     assert imgscore("doctor").err.startswith("0 problems, ")
 
