@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgscore import paths
-from imgscore.cli.commands import tray
-from imgscore.system import installation
+from imgscore.system import installation, tray_autostart
 from tests.support.commands import BIN, imgscore
 
 
@@ -45,8 +44,8 @@ def test_what_is_written_is_valid(
     program.write_text(f"#!/bin/sh\necho $* > '{tmp_path}/started'\n")
     program.chmod(0o755)
     monkeypatch.setattr("sys.argv", [os.fspath(program)])
-    files = tray._Files.here()
-    tray._install(files)
+    files = tray_autostart.files()
+    tray_autostart.install()
     _valid("systemd-analyze", "--user", "verify", os.fspath(files.unit))
     _valid("desktop-file-validate", os.fspath(files.entry))
     # What a desktop makes of Exec. The program has our pipe for stdout, so it is waited for.
@@ -57,8 +56,10 @@ def test_what_is_written_is_valid(
 
 
 def test_as_they_are_shipped() -> None:
-    _valid("systemd-analyze", "--user", "verify", os.fspath(installation.template(tray.UNIT)))
-    _valid("desktop-file-validate", os.fspath(installation.template(tray.ENTRY)))
+    _valid(
+        "systemd-analyze", "--user", "verify", os.fspath(installation.template(tray_autostart.UNIT))
+    )
+    _valid("desktop-file-validate", os.fspath(installation.template(tray_autostart.ENTRY)))
 
 
 def _valid(*command: str) -> None:

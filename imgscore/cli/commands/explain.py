@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli import pictures
+from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, text_of
 from imgscore.cli.formatting import named
 from imgscore.cli.output import printable
-from imgscore.cli.pictures import Named, images_of
+from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.verbs.base import Row
 
 
@@ -24,12 +24,12 @@ def explain(
     """Why a file has its score: the images that speak for it and against it."""
     arguments = {"file": text_of(file), "taste": taste, "count": count}
 
-    def images(row: Row) -> list[list[Named]]:
+    def images(row: Row) -> list[list[ImageRef]]:
         if row["error"] is not None:
             return []
         return [images_of([row]), images_of(row["keeps"]), images_of(row["trashes"])]
 
-    pictures.run("explain", arguments, _describe, images, as_json=as_json, wanted=thumbnails)
+    terminal_images.run("explain", arguments, _describe, images, as_json=as_json, wanted=thumbnails)
 
 
 def _describe(row: Row) -> str:

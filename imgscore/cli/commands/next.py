@@ -1,9 +1,9 @@
 """next: the images to label next."""
 
-from imgscore.cli import pictures
+from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app
 from imgscore.cli.formatting import scored
-from imgscore.cli.pictures import images_of
+from imgscore.cli.terminal_images import images_of
 
 
 @app.command("next", rich_help_panel=Section.TEACH)
@@ -11,7 +11,7 @@ def next_(
     count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
     """The images whose label would teach most, no two of them alike."""
-    pictures.run(
+    terminal_images.run(
         "next",
         {"taste": taste, "count": count},
         scored,

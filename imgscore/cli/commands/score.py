@@ -1,9 +1,9 @@
 """score: how much you would like a file."""
 
-from imgscore.cli import pictures
+from imgscore.cli import terminal_images
 from imgscore.cli.app import Files, Json, Section, Taste, Thumbnails, app, texts_of
 from imgscore.cli.formatting import named
-from imgscore.cli.pictures import Named
+from imgscore.cli.terminal_images import ImageRef
 from imgscore.verbs.base import Row
 
 
@@ -13,7 +13,7 @@ def score(
 ) -> None:
     """How likely you would keep each file, from 0 to 1; it may lie anywhere."""
     arguments = {"files": texts_of(files), "taste": taste}
-    pictures.run(
+    terminal_images.run(
         "score",
         arguments,
         lambda row: named(row, f"{row['score'] or 0:.3f}"),
@@ -23,5 +23,5 @@ def score(
     )
 
 
-def _images(row: Row) -> list[list[Named]]:
-    return [[Named(row["path"], row["sha256"])]] if row["error"] is None else []
+def _images(row: Row) -> list[list[ImageRef]]:
+    return [[ImageRef(row["path"], row["sha256"])]] if row["error"] is None else []

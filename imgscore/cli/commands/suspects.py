@@ -1,10 +1,10 @@
 """suspects: labels that may be mistakes."""
 
-from imgscore.cli import pictures
+from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app
 from imgscore.cli.formatting import scored
 from imgscore.cli.output import printable
-from imgscore.cli.pictures import Named, images_of
+from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.verbs.base import Row
 
 
@@ -15,10 +15,10 @@ def suspects(
     """Labels that the rest of the library contradicts: perhaps slips of the hand."""
     arguments = {"taste": taste, "count": count}
 
-    def images(row: Row) -> list[list[Named]]:
+    def images(row: Row) -> list[list[ImageRef]]:
         return [[*images_of([row]), *images_of([row], "twin_path", "twin")]]
 
-    pictures.run(
+    terminal_images.run(
         "suspects",
         arguments,
         _describe,

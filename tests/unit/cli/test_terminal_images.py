@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imgscore.cli.pictures import LINES, PAYLOAD_BYTES, _strip, encode
 from imgscore.cli.terminal import Protocol
+from imgscore.cli.terminal_images import LINES, PAYLOAD_BYTES, _strip, encode
 
 
 @pytest.fixture

@@ -32,23 +32,23 @@ MOST = 200
 PAYLOAD_BYTES = 4096
 
 
-class Named(NamedTuple):
+class ImageRef(NamedTuple):
     """An image of a row."""
 
     path: str
     sha256: str
 
 
-def images_of(rows: Iterable[Row], path: str = "path", sha256: str = "sha256") -> list[Named]:
+def images_of(rows: Iterable[Row], path: str = "path", sha256: str = "sha256") -> list[ImageRef]:
     """The images that rows name, as far as it is known where they lie."""
-    return [Named(row[path], row[sha256]) for row in rows if row[path] and row[sha256]]
+    return [ImageRef(row[path], row[sha256]) for row in rows if row[path] and row[sha256]]
 
 
 def run(
     verb: str,
     arguments: dict[str, Any],
     human: Callable[[Row], str],
-    images: Callable[[Row], list[list[Named]]],
+    images: Callable[[Row], list[list[ImageRef]]],
     *,
     as_json: bool,
     wanted: bool,
@@ -103,7 +103,7 @@ def _is_in_front(terminal: int) -> bool:
         return False
 
 
-def _thumbnails(images: list[Named]) -> dict[Named, str]:
+def _thumbnails(images: list[ImageRef]) -> dict[ImageRef, str]:
     """The files of the thumbnails. That there is none is no reason to say nothing."""
     asked = list(dict.fromkeys(images))
     if not asked or len(asked) > MOST:
