@@ -114,8 +114,7 @@ def _compare(setting: Setting, name: str, files: Sequence[Path]) -> Iterator[Fig
 
 
 def _scan(setting: Setting, files: Sequence[Path]) -> Run:
-    sandbox = new_sandbox(setting.scratch / "house")
-    imgscore(sandbox, "init", str(sandbox.inbox))
+    sandbox = new_sandbox(setting.scratch / "sandbox")
     fill(sandbox.inbox, files)
     run = imgscore(sandbox, "scan")
     shutil.rmtree(sandbox.folder)

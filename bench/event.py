@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.figures import Figure, Setting
 from bench.idle import usage
 from bench.retrain import prepare
-from bench.sandbox import new_sandbox, png, until, workers
-from imgscore.demo.sandbox import Sandbox
+from bench.sandbox import new_sandbox, png, workers
+from imgscore.testing import Sandbox, eventually
 
 LABELS = 60
 FIRST_NUMBER = 10**7  # beyond those of the files that are there
@@ -29,14 +29,16 @@ def measure(setting: Setting) -> Iterator[Figure]:
         liking = prepare(sandbox, count)
         names = sorted(liking)
         random.Random(1).shuffle(names)
-        with sandbox.daemon() as pid:
+        with sandbox:
+            sandbox.start()
+            pid = sandbox.pid
             list(sandbox.call("scan"))
             for label in ("keep", "trash"):
                 files = [name for name in names[:LABELS] if liking[name] == (label == "keep")]
-                sandbox.rows("label", label=label, files=files)
+                sandbox.ask("label", label=label, files=files)
             list(sandbox.call("train"))
-            sandbox.rows("wait")
-            until(lambda: workers(pid) <= 1)
+            sandbox.ask("wait")
+            eventually(lambda pid=pid: workers(pid) <= 1)
             costs = [
                 _drop(sandbox, pid, number, sidecar=number % 2 == 1)
                 for number in range(2 * drops + 2)
@@ -57,7 +59,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
 def _drop(sandbox: Sandbox, pid: int, number: int, *, sidecar: bool) -> tuple[float, float]:
     """CPU seconds of the daemon and of its workers, until nothing is pending."""
     file = sandbox.inbox / "000" / f"drop{number}.png"
-    ready = sandbox.state / file.name
+    ready = sandbox.home / file.name
     ready.write_bytes(png(FIRST_NUMBER + number))
     date_ns = time.time_ns() + 10**14  # to come, so that it cannot stay
     os.utime(ready, ns=(date_ns, date_ns))
@@ -65,9 +67,9 @@ def _drop(sandbox: Sandbox, pid: int, number: int, *, sidecar: bool) -> tuple[fl
         file.with_suffix(".xmp").write_bytes(b"")
     before = _spent(pid)
     os.rename(ready, file)
-    until(lambda: file.stat().st_mtime_ns != date_ns, 0.005)
+    eventually(lambda: file.stat().st_mtime_ns != date_ns, pause=0.005)
     # The worker that plans ends with that.
-    until(lambda: sandbox.rows("status")[0]["pending"] == 0 and workers(pid) == 1)
+    eventually(lambda: sandbox.ask("status")[0]["pending"] == 0 and workers(pid) == 1)
     after = _spent(pid)
     return after[0] - before[0], after[1] - before[1]
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.figures import Figure, Setting
-from bench.sandbox import fill, new_sandbox, until, workers
+from bench.sandbox import fill, new_sandbox, workers
+from imgscore.testing import eventually
 
 MAX_MB = 50
 MAX_CPU_PERCENT = 0.1
@@ -56,14 +57,16 @@ def _field(status: Path, name: str) -> int:
 def measure(setting: Setting) -> Iterator[Figure]:
     """An inbox in order, a head, and workers that have ended."""
     count, seconds = setting.either((60, 30), (300, 300))
-    sandbox = new_sandbox(setting.scratch / "house", worker_idle=0.5)
+    sandbox = new_sandbox(setting.scratch / "sandbox", worker_idle=0.5)
     fill(sandbox.inbox, setting.images(count))
-    with sandbox.daemon() as pid:
-        sandbox.rows("wait")
+    with sandbox:
+        sandbox.start()
+        pid = sandbox.pid
+        sandbox.ask("wait")
         for number, file in enumerate(sorted(sandbox.inbox.glob("*.*"))[:LABELS]):
             os.rename(file, (sandbox.keep, sandbox.trash)[number % 2] / file.name)
-        sandbox.rows("wait")
-        until(lambda: workers(pid) == 0)
+        sandbox.ask("wait")
+        eventually(lambda: workers(pid) == 0)
         time.sleep(2)
         before, start = usage(pid), time.monotonic()
         time.sleep(seconds)

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.figures import Figure, Setting, median_seconds, percentile
-from bench.sandbox import fill, new_sandbox, until, workers
+from bench.sandbox import fill, new_sandbox, workers
 from imgscore.config import DaemonConfig
-from imgscore.demo.sandbox import Sandbox
+from imgscore.testing import Sandbox, eventually
 
 SETTLE = DaemonConfig().settle
 MAX_P50, MAX_P99, MAX_COLD = 0.5, 2.0, 3.0
@@ -38,7 +38,9 @@ def measure(setting: Setting) -> Iterator[Figure]:
     for name, wanted, idle in (("warm", warm, 600.0), ("cold", cold, 0.2)):
         sandbox = new_sandbox(setting.scratch / name, worker_idle=idle)
         fill(sandbox.inbox, files[: inbox + LABELS])
-        with sandbox.daemon() as pid:
+        with sandbox:
+            sandbox.start()
+            pid = sandbox.pid
             _teach(sandbox, sorted(sandbox.inbox.glob("*.*"))[:LABELS])
             seconds = _drops(sandbox, pid, reap_idle, wanted, cold=name == "cold")
         reap_idle = reap_idle[wanted:]
@@ -47,11 +49,11 @@ def measure(setting: Setting) -> Iterator[Figure]:
 
 
 def _teach(sandbox: Sandbox, files: Sequence[Path]) -> None:
-    sandbox.rows("wait")
+    sandbox.ask("wait")
     for number, file in enumerate(files):
         os.rename(file, (sandbox.keep, sandbox.trash)[number % 2] / file.name)
-    sandbox.rows("wait")
-    assert sandbox.rows("status")[0]["head"], "no head was trained"
+    sandbox.ask("wait")
+    assert sandbox.ask("status")[0]["head"], "no head was trained"
 
 
 def _drops(
@@ -64,8 +66,8 @@ def _drops(
         if len(found) == wanted:
             break
         if cold:
-            until(lambda: workers(pid) == 0)
-        ready = sandbox.state / f"drop{file.suffix.lower()}"
+            eventually(lambda: workers(pid) == 0)
+        ready = sandbox.home / f"drop{file.suffix.lower()}"
         shutil.copyfile(file, ready)
         date_ns = time.time_ns() - chance.randrange(10**17)
         os.utime(ready, ns=(date_ns, date_ns))
@@ -76,7 +78,7 @@ def _drops(
         seconds = _until_touched(sandbox, target, date_ns, start)
         if seconds is not None:
             found.append(seconds)
-        until(lambda: sandbox.rows("status")[0]["pending"] == 0)
+        eventually(lambda: sandbox.ask("status")[0]["pending"] == 0)
     return found
 
 
@@ -85,7 +87,7 @@ def _until_touched(sandbox: Sandbox, target: Path, date_ns: int, start: float) -
     while os.stat(target).st_mtime_ns == date_ns:
         now = time.perf_counter()
         if now > asked:
-            if sandbox.rows("status")[0]["pending"] == 0:
+            if sandbox.ask("status")[0]["pending"] == 0:
                 return None
             asked = now + IN_PLACE_SECONDS
         time.sleep(POLL_SECONDS)

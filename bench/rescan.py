@@ -18,12 +18,11 @@ from imgscore.watches import Watch, Watches
 def measure(setting: Setting) -> Iterator[Figure]:
     """Both with a warm cache: what is measured is the work, not the disk."""
     count, repeats = setting.either((10_000, 3), (100_000, 5))
-    sandbox = new_sandbox(setting.scratch / "house")
-    imgscore(sandbox, "init", str(sandbox.inbox))
+    sandbox = new_sandbox(setting.scratch / "sandbox")
     inbox = os.fsencode(sandbox.inbox)
     watch = Watch(inbox, (os.fsencode(sandbox.keep),), (os.fsencode(sandbox.trash),), "default",
                   "best-newest")  # fmt: skip
-    with Store(sandbox.state / "data" / "imgscore" / "store") as store:
+    with Store(sandbox.store_folder) as store:
         store.commit(lambda txn: fill_known(txn, sandbox, count))
 
         def alone() -> None:

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from bench.figures import Figure, Setting
 from bench.idle import usage
 from bench.sandbox import fill_known, liked, new_sandbox
-from imgscore.demo.sandbox import Sandbox
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
 from imgscore.messages import Result
 from imgscore.store import sightings, vectors
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
+from imgscore.testing import Sandbox
 
 MODEL = "efficientnet-lite0"
 KINDS = 40
@@ -38,16 +38,18 @@ SAMPLE_SECONDS = 0.05
 def measure(setting: Setting) -> Iterator[Figure]:
     """A first order, in which every date changes, and one after a few more labels."""
     count, labels, more = setting.either((5_000, 60, 10), (100_000, 300, 30))
-    sandbox = new_sandbox(setting.scratch / "house", train_after=3600, worker_idle=0, settle=0.05)
+    sandbox = new_sandbox(setting.scratch / "sandbox", train_after=3600, worker_idle=0, settle=0.05)
     liking = prepare(sandbox, count)
     names = sorted(liking)
     random.Random(1).shuffle(names)
-    with sandbox.daemon() as pid:
+    with sandbox:
+        sandbox.start()
+        pid = sandbox.pid
         list(sandbox.call("scan"))
         for wanted, what in ((names[:labels], "first order"), (names[labels:][:more], "retrain")):
             for label in ("keep", "trash"):
                 files = [name for name in wanted if liking[name] == (label == "keep")]
-                sandbox.rows("label", label=label, files=files)
+                sandbox.ask("label", label=label, files=files)
             with Watchman(sandbox, pid).watching() as seen:
                 start = time.time_ns()
                 list(sandbox.call("train"))
@@ -59,7 +61,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
 def prepare(sandbox: Sandbox, count: int) -> dict[str, bool]:
     """Known files with vectors, and which of them are liked, by path."""
     digests: list[bytes] = []
-    with Store(sandbox.state / "data" / "imgscore" / "store") as store:
+    with Store(sandbox.store_folder) as store:
         store.commit(lambda txn: fill_known(txn, sandbox, count))
         with store.read() as txn:
             known = {one.digest: os.fsdecode(one.path) for one in sightings.iter_all(txn)}
@@ -116,7 +118,7 @@ class Watchman:
             yield self
         finally:
             ended.set()
-            self.sandbox.rows("resume")  # is news, and the last that is heard
+            self.sandbox.ask("resume")  # is news, and the last that is heard
             for thread in threads:
                 thread.join()
         self.spent = {pid: ns - before.get(pid, 0) for pid, ns in self.spent.items()}

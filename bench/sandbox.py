@@ -1,4 +1,4 @@
-"""A store of its own for a bench: the demo's house, filled with images, labels and vectors."""
+"""A sandbox filled with images, labels and vectors, for the benches."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import hashlib
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.config import Config
-from imgscore.demo.sandbox import Sandbox
 from imgscore.embedders import registry
 from imgscore.engine.reembed import COMPLETE
 from imgscore.store import labels, settings, sightings, vectors
 from imgscore.store.schema import Fingerprint, LabelEvent, LabelName, Sighting
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
+from imgscore.testing import Sandbox
 
-MAX_SECONDS = 120.0
 FILES_A_FOLDER = 1000
 
 
@@ -39,13 +36,9 @@ class Run(NamedTuple):
 
 
 def new_sandbox(folder: Path, **daemon: float) -> Sandbox:
-    """A house in a new folder; `daemon`: settings of that part of the config."""
+    """A sandbox with a config; `daemon`: settings of its [daemon] table."""
     sandbox = Sandbox(folder)
-    sandbox.prepare()
-    config = sandbox.state / "config" / "imgscore" / "config.toml"
-    config.parent.mkdir(parents=True)
-    lines = [f"{name} = {value}" for name, value in daemon.items()]
-    config.write_text("\n".join(["[daemon]", *lines, ""]), encoding="utf-8")
+    sandbox.configure(**daemon)
     return sandbox
 
 
@@ -86,31 +79,19 @@ def png(number: int) -> bytes:
 
 
 def imgscore(sandbox: Sandbox, *arguments: str) -> Run:
-    """An `imgscore` command in a house. Raises where it fails for good."""
-    command = [sys.executable, "-P", "-m", "imgscore.cli.main", *arguments]
+    """Run an `imgscore` command in a sandbox. Raises RuntimeError unless it exits with 0 or 1."""
     before, start = os.times(), time.perf_counter()
-    done = subprocess.run(
-        command, env=sandbox.environment(), capture_output=True, text=True, check=False
-    )
+    done = sandbox.run(*arguments, seconds=None)
     seconds, after = time.perf_counter() - start, os.times()
-    if done.returncode not in (0, 1):  # 1: some files failed, as some of any corpus do
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+    if done.code not in (0, 1):  # 1: some files failed, as a few of any corpus do
+        raise RuntimeError(f"imgscore {' '.join(arguments)}: {done.err}")
     cpu = after.children_user + after.children_system
-    return Run(seconds, cpu - before.children_user - before.children_system, done.stdout)
+    return Run(seconds, cpu - before.children_user - before.children_system, done.out)
 
 
 def workers(pid: int) -> int:
     """How many child processes a daemon has, whatever its status says."""
     return len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-
-
-def until(condition: Callable[[], bool], pause: float = 0.05) -> None:
-    """Wait for something that the daemon does."""
-    deadline = time.monotonic() + MAX_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the daemon did not get there")
-        time.sleep(pause)
 
 
 def resampled(real: NDArray[np.float16], count: int, seed: int = 1) -> NDArray[np.float16]:

@@ -47,7 +47,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
 
 
 def _embed(setting: Setting, folder: Path, workers: int) -> float:
-    sandbox = new_sandbox(setting.scratch / "house")
+    sandbox = new_sandbox(setting.scratch / "sandbox")
     run = imgscore(sandbox, "embed", str(folder), "--workers", str(workers))
     shutil.rmtree(sandbox.folder)
     return run.seconds

@@ -14,8 +14,8 @@ from pathlib import Path
 from bench.figures import Figure, Setting, median_seconds
 from bench.idle import usage
 from bench.sandbox import fill_known, imgscore, new_sandbox
-from imgscore.demo.sandbox import Sandbox
 from imgscore.store.store import Store
+from imgscore.testing import Sandbox, eventually
 
 MAX_SECONDS, MAX_VERB, MAX_DAEMON = 0.3, 0.2, 0.5
 VERBS = (("status",), ("history",), ("heads", "list"))
@@ -53,9 +53,8 @@ def measure(setting: Setting) -> Iterator[Figure]:
 def _with_a_daemon(setting: Setting, bare: float, said: str) -> Iterator[Figure]:
     """Until the daemon listens, and verbs that it answers."""
     count, repeats = setting.either((5_000, 3), (100_000, 9))
-    sandbox = new_sandbox(setting.scratch / "house")
-    imgscore(sandbox, "init", str(sandbox.inbox))
-    with Store(sandbox.state / "data" / "imgscore" / "store") as store:
+    sandbox = new_sandbox(setting.scratch / "sandbox")
+    with Store(sandbox.store_folder) as store:
         store.commit(lambda txn: fill_known(txn, sandbox, count))
     started = [_ready(sandbox) for _ in range(repeats)]
     seconds, cpu = (statistics.median(column) for column in zip(*started, strict=True))
@@ -63,8 +62,9 @@ def _with_a_daemon(setting: Setting, bare: float, said: str) -> Iterator[Figure]
         f"the daemon listens, with {count} known files ({cpu:.2f} s CPU)", f"{seconds:.2f} s", said,
         seconds / bare, f"≤ {MAX_DAEMON} s", seconds <= MAX_DAEMON,
     )  # fmt: skip
-    with sandbox.daemon():
-        sandbox.rows("wait")
+    with sandbox:
+        sandbox.start()
+        sandbox.ask("wait")
         for verb in VERBS:
             runs = [imgscore(sandbox, *verb) for _ in range(repeats)]
             seconds = statistics.median(run.seconds for run in runs)
@@ -79,17 +79,9 @@ def _with_a_daemon(setting: Setting, bare: float, said: str) -> Iterator[Figure]
 
 def _ready(sandbox: Sandbox) -> tuple[float, float]:
     """Seconds by the clock, and of CPU, until it listens."""
-    socket = Path(sandbox.environment()["XDG_RUNTIME_DIR"]) / "imgscore" / "control.sock"
     start = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "imgscored.main"],
-        env=sandbox.environment(),
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        while not socket.exists():
-            if process.poll() is not None:
-                raise RuntimeError("the daemon has ended")
-            time.sleep(0.002)
-        found = time.perf_counter() - start, usage(process.pid).cpu_ns / 1e9
-        process.terminate()
-    return found
+    with sandbox:
+        sandbox.launch()
+        eventually(lambda: sandbox.socket_path.exists() or not sandbox.running, pause=0.002)
+        seconds, cpu_seconds = time.perf_counter() - start, usage(sandbox.pid).cpu_ns / 1e9
+    return seconds, cpu_seconds

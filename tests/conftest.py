@@ -1,8 +1,11 @@
-"""What every test shares: an environment of its own, and pictures of two kinds."""
+"""Fixtures of all tests, the marks of the four tiers, and pictures of two kinds."""
 
 import os
+import signal
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +13,120 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
+from imgscore.testing import SERVICE_VARIABLES, Sandbox, eventually
+from tests.support.processes import processes
+
+TIERS = ("unit", "integration", "e2e", "desktop")
+"""Folders of tests/; each test has the mark of its folder."""
+MAY_SKIP: tuple[str, ...] = ()
+"""Beginnings of the reasons for which a test may be skipped under --no-skips."""
+CACHES = {".hypothesis", ".pytest_cache"}
+"""Folders that pytest's plugins make in the working directory."""
+END_SECONDS = 30.0
+"""Until the processes of a test have ended, after it closed their input."""
+
 # No example and no strategy is judged by its time: the machine may be busy.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+# Tests must not depend on how pytest was started. A shell ignores SIGINT in background jobs, and
+# all child processes inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.umask(0o022)
+
+_left_out: Counter[str] = Counter()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--no-skips, for a machine on which everything is installed."""
+    parser.addoption("--no-skips", action="store_true", help="a skipped test fails the run")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Give each test the mark of its tier."""
+    for item in items:
+        item.add_marker(_tier(item))
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count the tests that the options left out."""
+    _left_out.update(_tier(item) for item in items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the tests that did not run: by tier, or by the reason to skip them."""
+    reasons = _skip_reasons(terminalreporter)
+    if _left_out or reasons:
+        terminalreporter.section("not run")
+    for tier, count in _left_out.items():
+        terminalreporter.line(f"{count:4} {tier}: `make test-all` runs them")
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count:4} skipped: {reason}")
+    if reasons and terminalreporter.config.getoption("no_skips"):
+        terminalreporter.line(f"--no-skips allows only: {', '.join(MAY_SKIP) or 'none'}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Under --no-skips, fail if a test was skipped for a reason that MAY_SKIP does not list."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus or reporter is None or not session.config.getoption("no_skips"):
+        return
+    if not all(reason.startswith(MAY_SKIP) for reason in _skip_reasons(reporter)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _tier(item: pytest.Item) -> str:
+    (tier,) = {*item.path.relative_to(Path(__file__).parent).parts} & {*TIERS}
+    return tier
+
+
+def _skip_reasons(reporter: pytest.TerminalReporter) -> Counter[str]:
+    reasons: Counter[str] = Counter()
+    for report in reporter.stats.get("skipped", []):
+        *_, reason = report.longrepr
+        reasons[str(reason).removeprefix("Skipped: ")] += 1
+    return reasons
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    """The test's sandbox: its inbox is tmp_path/inbox, its HOME tmp_path/home."""
+    return Sandbox(tmp_path)
+
 
 @pytest.fixture(autouse=True)
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """HOME and XDG_* in a temporary folder; no thread is left behind."""
-    home = tmp_path / "home"
-    for variable, name in (
-        ("HOME", "."),
-        ("XDG_CONFIG_HOME", "config"),
-        ("XDG_DATA_HOME", "data"),
-        ("XDG_CACHE_HOME", "cache"),
-        ("XDG_RUNTIME_DIR", "run"),
-    ):
-        folder = home / name
-        folder.mkdir(parents=True, exist_ok=True)
-        monkeypatch.setenv(variable, os.fspath(folder))
-    for bus in ("SESSION", "SYSTEM"):  # a test that wants one starts its own
-        monkeypatch.setenv(f"DBUS_{bus}_BUS_ADDRESS", f"unix:path={home}/no-bus")
-    for variable in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM"):
-        monkeypatch.delenv(variable, raising=False)
-    before = set(threading.enumerate())
-    yield home
-    left = [one.name for one in threading.enumerate() if one not in before and not one.daemon]
+def clean_up(sandbox: Sandbox) -> Iterator[None]:
+    """The test leaves no thread, no process, and no file in the working directory."""
+    threads, files = set(threading.enumerate()), {*os.listdir()}
+    yield
+    new = set(threading.enumerate()) - threads
+    left = [thread.name for thread in new if not thread.daemon]
     assert not left, f"threads left behind: {left}"
+    home = os.fspath(sandbox.home)
+    eventually(
+        lambda: not processes("", home),
+        seconds=END_SECONDS,
+        what=lambda: f"processes left behind: {processes('', home)}",
+    )
+    left = [*({*os.listdir()} - files - CACHES)]
+    assert not left, f"files left behind: {left}"
+
+
+@pytest.fixture(autouse=True)
+def environment(clean_up: None, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """HOME, the XDG folders and TMPDIR are the sandbox's; there is no message bus."""
+    sandbox.make_home()
+    temporary = sandbox.home / "tmp"
+    temporary.mkdir(exist_ok=True)
+    for variable in SERVICE_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in (sandbox.environment() | {"TMPDIR": os.fspath(temporary)}).items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(tempfile, "tempdir", os.fspath(temporary))
+    for bus in ("SESSION", "SYSTEM"):  # a test that needs one starts its own
+        monkeypatch.setenv(f"DBUS_{bus}_BUS_ADDRESS", f"unix:path={sandbox.home}/no-bus")
+    return sandbox.home
 
 
 def draw(kind: str, number: int) -> Image.Image:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from bench.crash.kill import tried
 from bench.crash.missed import SOON, SkippedError
-from bench.crash.sandbox import Fault, LostError, Sandbox, ending
+from bench.crash.sandbox import Fault, LostError, Sandbox
 from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
 from imgscore.errors import ImgscoreError
 from imgscore.store import name_vectors
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
+from imgscore.testing import eventually
 from imgscore.verbs.base import Row
 
 # Root without its powers is asked for permission like anybody else.
@@ -46,7 +47,7 @@ def _learned(sandbox: Sandbox, **settings: float) -> dict[str, int]:
 
     digest → the user's own mtime.
     """
-    sandbox.prepare(**{**SOON, **settings})
+    sandbox.configure(**{**SOON, **settings})
     dates, found = {}, []
     for number in range(20):
         path = draw(("sun", "text")[number % 2], number, sandbox.inbox)
@@ -156,7 +157,7 @@ def locked_files(sandbox: Sandbox) -> None:
     paths = [file, folder]
     for path in paths:
         path.chmod(0)
-    sandbox.start(POWERLESS)
+    sandbox.start(prefix=POWERLESS)
     status = sandbox.settle()
     _refused(status, "ermission", file.name, folder.name)
     file.chmod(0o600)
@@ -172,13 +173,13 @@ def locked_store(sandbox: Sandbox) -> None:
     _need(*POWERLESS[:1])
     dates = _learned(sandbox)
     sandbox.stop()
-    paths = [sandbox.data, sandbox.data / "store", *(sandbox.data / "store").iterdir()]
+    paths = [sandbox.data_folder, sandbox.store_folder, *(sandbox.store_folder).iterdir()]
     for path in paths:
         path.chmod(0o500 if path.is_dir() else 0o400)
     sandbox.launch(prefix=POWERLESS)
     assert sandbox.process is not None
     code = sandbox.process.wait(timeout=60)
-    said = sandbox.tail(2)
+    said = sandbox.log_tail(2)
     for path in paths:
         path.chmod(0o700 if path.is_dir() else 0o600)
     if code != STORE_ERROR or "permission" not in said.lower():
@@ -190,21 +191,20 @@ def locked_store(sandbox: Sandbox) -> None:
 def damaged_store(sandbox: Sandbox, hurt: Callable[[bytes], bytes]) -> None:
     """A store that is damaged while nobody looks; then the printed way back, word by word."""
     dates = _learned(sandbox, backup=1)
-    backups = sandbox.data / "backups"
-    deadline = time.monotonic() + 60
-    while not any((one / "data.mdb").exists() for one in backups.glob("*Z")):
-        if time.monotonic() > deadline:
-            raise LostError("no automatic backup was made")
-        time.sleep(0.1)
+    backups = sandbox.data_folder / "backups"
+    eventually(
+        lambda: any((backup / "data.mdb").exists() for backup in backups.glob("*Z")),
+        what="an automatic backup is made",
+    )
     sandbox.settle()
     time.sleep(4)  # so that the newest backup has the last touch
     sandbox.kill()
-    file = sandbox.data / "store" / "data.mdb"
+    file = sandbox.store_folder / "data.mdb"
     damaged = hurt(file.read_bytes())
     file.write_bytes(damaged)
     sandbox.launch()
     assert sandbox.process is not None
-    code, said = sandbox.process.wait(timeout=60), sandbox.tail(2)
+    code, said = sandbox.process.wait(timeout=60), sandbox.log_tail(2)
     if code != STORE_ERROR or "damaged" not in said:
         raise LostError(f"exit code {code}: {said}")
     if file.read_bytes() != damaged:
@@ -212,8 +212,9 @@ def damaged_store(sandbox: Sandbox, hurt: Callable[[bytes], bytes]) -> None:
     remedy = said.partition("`")[2].partition("`")[0]
     if remedy != "imgscore db restore":
         raise LostError(f"the way back is {remedy!r}")
-    sandbox.command(*remedy.split()[1:], check=True)
-    kept = [one for one in sandbox.data.glob("store.*/data.mdb") if one.read_bytes() == damaged]
+    sandbox.must(*remedy.split()[1:])
+    copies = sandbox.data_folder.glob("store.*/data.mdb")
+    kept = [file for file in copies if file.read_bytes() == damaged]
     if not kept:
         raise LostError("the damaged file was not kept")
     sandbox.start()
@@ -224,7 +225,7 @@ def rotten_store(sandbox: Sandbox, seed: int, pages: int) -> None:
     """Pages of the store are overwritten: it is said, by the daemon or by db check, or harmless."""
     _learned(sandbox)
     sandbox.kill()
-    file, chance = sandbox.data / "store" / "data.mdb", random.Random(seed)
+    file, chance = sandbox.store_folder / "data.mdb", random.Random(seed)
     content = bytearray(file.read_bytes())
     for _ in range(pages):
         at = chance.randrange(2, len(content) // PAGE) * PAGE
@@ -232,17 +233,14 @@ def rotten_store(sandbox: Sandbox, seed: int, pages: int) -> None:
     file.write_bytes(content)
     sandbox.launch()
     assert sandbox.process is not None
-    deadline = time.monotonic() + 60
-    while sandbox.running and time.monotonic() < deadline:
-        with contextlib.suppress(ImgscoreError):
-            if not sandbox.status()["pending"] or sandbox.status()["troubles"]:
-                break
+    with contextlib.suppress(ImgscoreError, TimeoutError):
+        sandbox.until(lambda status: not status["pending"] or status["troubles"])
     if sandbox.running:
         sandbox.ask("db", action="check")
         sandbox.stop()
-    code, log = sandbox.process.wait(timeout=60), sandbox.log.read_text(errors="replace")
+    code, log = sandbox.process.wait(timeout=60), sandbox.log_text
     if code not in (0, STORE_ERROR) or "Traceback" in log:
-        raise LostError(f"exit code {code}: {sandbox.tail(3)}")
+        raise LostError(f"exit code {code}: {sandbox.log_tail(3)}")
 
 
 def full_map(sandbox: Sandbox) -> None:
@@ -269,7 +267,7 @@ def clock_set_back(sandbox: Sandbox) -> None:
     (folder / "sitecustomize.py").write_text(CLOCK)
     places = [os.fspath(folder), os.environ.get("PYTHONPATH", "")]
     setting = f"PYTHONPATH={os.pathsep.join(filter(None, places))}"
-    sandbox.start(("env", setting, "CLOCK_SET_BACK=86400"))
+    sandbox.start(prefix=("env", setting, "CLOCK_SET_BACK=86400"))
     for number in range(5):
         path = draw("sun", 400 + number, sandbox.inbox)
         dates[digest_of(path)] = path.stat().st_mtime_ns
@@ -288,13 +286,12 @@ def few_descriptors(sandbox: Sandbox) -> None:
     _need("prlimit")
     dates = _learned(sandbox)
     sandbox.stop()
-    sandbox.start(("prlimit", "--nofile=32:32"))
+    sandbox.start(prefix=("prlimit", "--nofile=32:32"))
     for number in range(30):
         draw("text", 500 + number, sandbox.inbox)
     connections = []
-    with contextlib.suppress(LostError):
-        for _ in range(20):
-            connections.append(sandbox.connect())
+    for _ in range(20):
+        connections.append(sandbox.connect())
     time.sleep(1)
     for one in connections:
         one.close()
@@ -327,13 +324,13 @@ def all_of(folder: Path, tries: int) -> Iterator[Fault]:
     for name, kind in kinds:
 
         def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
-            with ending(Sandbox(folder / "failing")) as sandbox:
+            with Sandbox(folder / "failing") as sandbox:
                 kind(sandbox)
 
         yield tried(name, tries, attempt)
 
     def rot(number: int) -> None:
-        with ending(Sandbox(folder / "rotten")) as sandbox:
+        with Sandbox(folder / "rotten") as sandbox:
             rotten_store(sandbox, number, 1 + number % 3)
 
     yield tried("pages of the store overwritten at random", 10 * tries, rot)

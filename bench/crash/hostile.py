@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.crash.kill import tried
 from bench.crash.missed import SOON, SkippedError
-from bench.crash.sandbox import Fault, LostError, Sandbox, ending
+from bench.crash.sandbox import Fault, LostError, Sandbox
 from bench.crash.workload import draw
 
 
@@ -42,7 +42,7 @@ def gif_of(frames: int) -> bytes:
 
 
 def _begin(sandbox: Sandbox, **settings: float) -> bytes:
-    sandbox.prepare(**{**SOON, **settings})
+    sandbox.configure(**{**SOON, **settings})
     content = draw("sun", 1, sandbox.inbox).read_bytes()
     sandbox.start()
     sandbox.settle()
@@ -77,7 +77,7 @@ def names(sandbox: Sandbox) -> None:
     if status["failed"] or status["watches"][0]["files"] != len(odd) + 2:
         raise LostError(f"{status['watches'][0]['files']} files, failed: {status['failed']}")
     for arguments in (("status",), ("history",), ("score", *map(os.fsdecode, _paths(inbox, odd)))):
-        answer = sandbox.command(*arguments)
+        answer = sandbox.run(*arguments)
         if "\x1b" in answer.out or "\x07" in answer.out or "\nline" in answer.out:
             raise LostError(f"imgscore {arguments[0]} prints what a name says to the terminal")
 
@@ -181,7 +181,7 @@ def all_of(folder: Path, tries: int, seconds: float) -> Iterator[Fault]:
     for name, kind, most in kinds:
 
         def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
-            with ending(Sandbox(folder / "hostile")) as sandbox:
+            with Sandbox(folder / "hostile") as sandbox:
                 kind(sandbox)
 
         yield tried(name, most, attempt)

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.crash.sandbox import Fault, LostError, Sandbox, ending
+from bench.crash.sandbox import LOSSES, Fault, LostError, Sandbox
 from bench.crash.scenario import Scenario, conclude
 from bench.crash.workload import Workload
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.store import backups
 from imgscore.store.verify import read_all
+from imgscore.testing import eventually
 from imgscore.verbs.base import Row
 
 ACTS = 24
@@ -87,9 +88,9 @@ def one_try(scenario: Scenario, seed: int, stop_at: str) -> bool:
     False where the story never came to the step that often: then it was killed at its end.
     """
     undisturbed = scenario.undisturbed(seed, ACTS)
-    with ending(scenario.fresh()) as sandbox:
+    with scenario.fresh() as sandbox:
         workload, witness = Workload(sandbox, scenario.dates, seed), Witness(sandbox)
-        sandbox.launch(stop_at)
+        sandbox.launch(IMGSCORE_STOP_AT=stop_at)
         for _ in workload.steps(ACTS):
             witness.listen()
         deadline = time.monotonic() + STEP_SECONDS
@@ -106,7 +107,7 @@ def one_try(scenario: Scenario, seed: int, stop_at: str) -> bool:
 def many_crashes(scenario: Scenario, seed: int, moments: Sequence[float]) -> None:
     """A story that goes on through several crashes, each so many seconds after the start."""
     undisturbed = scenario.undisturbed(seed, ACTS)
-    with ending(scenario.fresh()) as sandbox:
+    with scenario.fresh() as sandbox:
         workload, witness = Workload(sandbox, scenario.dates, seed), Witness(sandbox)
         acts = workload.steps(ACTS)
         for moment in moments:
@@ -146,7 +147,7 @@ def tried(name: str, tries: int, attempt: Callable[[int], object], note: str = "
     for number in range(tries):
         try:
             attempt(number)
-        except (LostError, ImgscoreError, AssertionError, subprocess.TimeoutExpired) as error:
+        except LOSSES as error:
             losses.append(f"try {number}: {error}")
     return Fault(name, tries, losses, note)
 
@@ -188,7 +189,7 @@ def of_the_trainer(scenario: Scenario, tries: int) -> Iterator[Fault]:
 
     def attempt(number: int) -> None:
         undisturbed = scenario.undisturbed(number % SEEDS, ACTS)
-        with ending(scenario.fresh()) as sandbox:
+        with scenario.fresh() as sandbox:
             workload, witness = Workload(sandbox, scenario.dates, number % SEEDS), Witness(sandbox)
             sandbox.start()
             for _ in workload.steps(ACTS):
@@ -196,13 +197,13 @@ def of_the_trainer(scenario: Scenario, tries: int) -> Iterator[Fault]:
             sandbox.settle()
             train = subprocess.Popen(
                 [sys.executable, "-P", "-m", "imgscore.cli.main", "train"],
-                env=sandbox.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=sandbox.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             killed = _kill_trainer(sandbox)
             train.wait(timeout=120)
             if not killed:
                 raise LostError("no training worker was seen")
-            sandbox.command("train", check=True)
+            sandbox.must("train")
             _judge(sandbox, workload, witness, undisturbed)
 
     yield tried("SIGKILL of the worker that trains, alone", tries, attempt)
@@ -228,11 +229,11 @@ def in_a_switch(scenario: Scenario, tries: int, model: Path) -> Iterator[Fault]:
 
     def attempt(number: int) -> None:
         undisturbed = scenario.undisturbed(0, 0)
-        with ending(scenario.fresh()) as sandbox:
+        with scenario.fresh() as sandbox:
             workload, witness = Workload(sandbox, scenario.dates, 0), Witness(sandbox)
             for name, step in ((model, f"in switch:{1 + 7 * number}"), (LITE0, "after switch:1")):
-                sandbox.command("model", "use", name, check=True)
-                sandbox.launch(step)
+                sandbox.must("model", "use", name)
+                sandbox.launch(IMGSCORE_STOP_AT=step)
                 while sandbox.running and not _at_rest(sandbox):
                     witness.listen()
                 witness.crashed()
@@ -251,24 +252,23 @@ def in_a_backup(scenario: Scenario, tries: int) -> Iterator[Fault]:
 
     def attempt(number: int) -> None:
         undisturbed = scenario.undisturbed(number % SEEDS, ACTS)
-        with ending(scenario.fresh()) as sandbox:
+        with scenario.fresh() as sandbox:
             workload, witness = Workload(sandbox, scenario.dates, number % SEEDS), Witness(sandbox)
             sandbox.configure(backup=1)
-            sandbox.launch(f"in backup:{1 + number}")
+            sandbox.launch(IMGSCORE_STOP_AT=f"in backup:{1 + number}")
             for _ in workload.steps(ACTS):
                 witness.listen()
-            deadline = time.monotonic() + STEP_SECONDS
-            while sandbox.running and time.monotonic() < deadline:
-                time.sleep(0.1)
+            with contextlib.suppress(TimeoutError):  # the story may be too short for this step
+                eventually(lambda sandbox=sandbox: not sandbox.running, seconds=STEP_SECONDS)
             witness.crashed()
-            for backup in backups.kept(sandbox.data / "backups", datetime.now(UTC)):
+            for backup in backups.kept(sandbox.data_folder / "backups", datetime.now(UTC)):
                 read_all(backup)
             sandbox.start()
             witness.restarted()
             _judge(sandbox, workload, witness, undisturbed)
-            left = [*(sandbox.data / "backups").glob("*.partial")]
-            if left or not backups.kept(sandbox.data / "backups", datetime.now(UTC)):
-                raise LostError(f"backups: {[*(sandbox.data / 'backups').iterdir()]}")
+            left = [*(sandbox.data_folder / "backups").glob("*.partial")]
+            if left or not backups.kept(sandbox.data_folder / "backups", datetime.now(UTC)):
+                raise LostError(f"backups: {[*(sandbox.data_folder / 'backups').iterdir()]}")
 
     yield tried("SIGKILL in a backup", tries, attempt)
 
@@ -291,19 +291,19 @@ def in_migration(scenario: Scenario, tries: int) -> Iterator[Fault]:
     steps = ("in migration:1", "in migration:3", "before commit:2")
 
     def attempt(number: int) -> None:
-        with ending(scenario.fresh()) as sandbox:
+        with scenario.fresh() as sandbox:
             before, command = (
                 sandbox.labels(),
-                [sys.executable, "-P", "-c", MIGRATION, sandbox.data / "store"],
+                [sys.executable, "-P", "-c", MIGRATION, sandbox.store_folder],
             )
-            environment = sandbox.environment
+            environment = sandbox.environment()
             step = {"IMGSCORE_STOP_AT": steps[number % len(steps)]}
             done = subprocess.run(command, env=environment | step, check=False, timeout=60)
             if done.returncode != -signal.SIGKILL:
                 raise LostError(f"the migration was not killed: {done.returncode}")
             if sandbox.labels() != before:
                 raise LostError("labels were lost in a migration")
-            sandbox.command("db", "check", check=True)
+            sandbox.must("db", "check")
             subprocess.run(command, env=environment, check=True, timeout=60)
 
     yield tried("SIGKILL in a migration of the store", tries, attempt)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.crash.sandbox import Fault, LostError, Sandbox, ending
+from bench.crash.sandbox import LOSSES, Fault, LostError, Sandbox
 from bench.crash.workload import HOUR, LONG_AGO, draw
 from bench.figures import percentile, seconds_of
 from imgscore.embedders import lite0_spec
@@ -146,7 +146,7 @@ def _fill(sandbox: Sandbox, folders: list[Path], each: int) -> None:
             path.write_bytes(content)
             date = LONG_AGO + len(digests) * 10**9
             os.utime(path, ns=(date, date))
-    with Store(sandbox.data / "store") as store:
+    with Store(sandbox.store_folder) as store:
         for start in range(0, len(digests), PART):
             part = digests[start : start + PART]
             inner = chance.standard_normal((len(part), 8)).astype(np.float32)
@@ -174,13 +174,9 @@ def many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
         if inboxes > 1
         else f"{each} files in one inbox"
     )
-    with ending(Sandbox(folder / f"many-{inboxes}")) as sandbox:
+    with Sandbox(folder / f"many-{inboxes}") as sandbox:
         places = [sandbox.folder / f"inbox-{number:03}" for number in range(inboxes)]
-        watches = "\n".join(f'[[watch]]\ninbox = "{one}"' for one in places)
-        sandbox.prepare(watches, **PATIENCE)
-        for place in places:
-            for role in ("keep", "trash"):
-                (place / role).mkdir(parents=True)
+        sandbox.configure(*places, **PATIENCE)
         _fill(sandbox, places, each)
         watchman, losses, spent = Watchman(sandbox), [], []
         sandbox.start()
@@ -196,7 +192,7 @@ def many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
                     _rest(sandbox)
                     spent.append(f"{time.monotonic() - start:.0f} s")
             losses += _unordered(sandbox, inboxes * each - 4 * LABELS)
-        except LostError as error:
+        except LOSSES as error:
             losses.append(str(error))
         note = (
             f"{watchman.said()}; read and scored, ordered, and ordered anew in {', '.join(spent)}"
@@ -225,8 +221,8 @@ def _unordered(sandbox: Sandbox, count: int) -> list[str]:
 
 def steadily(folder: Path, rate: float, seconds: float) -> Iterator[Fault]:
     """Pictures that have to be embedded, so many a second for so long."""
-    with ending(Sandbox(folder / "steadily")) as sandbox:
-        sandbox.prepare(**{**PATIENCE, "worker_idle": 60})
+    with Sandbox(folder / "steadily") as sandbox:
+        sandbox.configure(**{**PATIENCE, "worker_idle": 60})
         staging = sandbox.folder / "staging"
         staging.mkdir()
         drawn = [draw(("sun", "text")[n % 2], n, sandbox.inbox) for n in range(4 * LABELS)]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.crash.kill import tried
-from bench.crash.sandbox import Fault, LostError, Sandbox, ending
+from bench.crash.sandbox import Fault, LostError, Sandbox
 from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
 from imgscore.images.formats import is_image_name
 from imgscore.store import sightings
@@ -26,17 +26,15 @@ class SkippedError(LostError):
     """The machine cannot do this to anybody; it counts as a loss, so that nobody overlooks it."""
 
 
-def _begin(
-    sandbox: Sandbox, watches: str | None = None, prefix: tuple[str, ...] = ()
-) -> list[Path]:
+def _begin(sandbox: Sandbox, *inboxes: Path, prefix: tuple[str, ...] = ()) -> list[Path]:
     """Six pictures of each kind, two of each labelled, at rest."""
-    sandbox.prepare(watches, **SOON)
+    sandbox.configure(*inboxes, **SOON)
     found = []
     for number in range(2 * START):
         path = draw(("sun", "text")[number % 2], number, sandbox.inbox)
         os.utime(path, ns=(LONG_AGO + number * HOUR,) * 2)
         found.append(path)
-    sandbox.start(prefix)
+    sandbox.start(prefix=prefix)
     sandbox.settle()
     for number in range(4):
         found[number] = found[number].rename(
@@ -56,7 +54,7 @@ def _known_as_on_disk(sandbox: Sandbox, *roots: Path, labels: dict[str, int] | N
         for path in root.rglob("*")
         if path.is_file() and not path.is_symlink() and is_image_name(os.fsencode(path.name))
     }
-    with Store(sandbox.data / "store", readonly=True) as store, store.read() as txn:
+    with Store(sandbox.store_folder, readonly=True) as store, store.read() as txn:
         known = {one.path: one.digest for one in sightings.iter_all(txn)}
     if known != on_disk:
         different = {*known.items()} ^ {*on_disk.items()}
@@ -168,9 +166,7 @@ def _labels_of(sandbox: Sandbox) -> object:
 
 def _two_roots(sandbox: Sandbox, other: Path) -> None:
     """A file taught in one watch goes to the other's inbox, and files cross both ways."""
-    (other / "keep").mkdir(parents=True, exist_ok=True)
-    (other / "trash").mkdir(exist_ok=True)
-    found = _begin(sandbox, f'[[watch]]\ninbox = "{sandbox.inbox}"\n[[watch]]\ninbox = "{other}"\n')
+    found = _begin(sandbox, sandbox.inbox, other)
     dates = {digest_of(path): path.stat().st_mtime_ns for path in found[:4]}
     shutil.move(found[5], other / found[5].name)
     shutil.move(found[6], other / "keep" / found[6].name)
@@ -233,7 +229,7 @@ def all_of(folder: Path, tries: int, count: int) -> Iterator[Fault]:
     for name, kind, most in kinds:
 
         def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
-            with ending(Sandbox(folder / "missed")) as sandbox:
+            with Sandbox(folder / "missed") as sandbox:
                 kind(sandbox)
 
         yield tried(name, most, attempt)

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.crash.sandbox import LostError, Sandbox, ending
+from bench.crash.sandbox import LostError, Sandbox
 from bench.crash.workload import HOUR, LONG_AGO, Workload, digest_of, draw
 
 BEGINNING = 56
@@ -22,9 +22,8 @@ class Scenario:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.sandbox = Sandbox(folder / "yard")
-        self.sandbox.folder.mkdir(parents=True)
-        self.sandbox.prepare()
+        self.sandbox = Sandbox(folder / "sandbox")
+        self.sandbox.configure()
         self.dates: dict[str, int] = {}
         files = [draw(("sun", "text")[n % 2], n, self.sandbox.inbox) for n in range(BEGINNING)]
         for number, path in enumerate(files):
@@ -62,7 +61,7 @@ class Scenario:
     def undisturbed(self, seed: int, acts: int) -> list[str]:
         """The order in which a story ends that nothing disturbs."""
         if (seed, acts) not in self._ends:
-            with ending(self.fresh()) as sandbox:
+            with self.fresh() as sandbox:
                 sandbox.start()
                 workload = Workload(sandbox, self.dates, seed)
                 for _ in workload.steps(acts):

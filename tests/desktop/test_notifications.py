@@ -1,6 +1,5 @@
 """A real daemon tells a real notification server what is worth it, and no more."""
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,9 +9,7 @@ from imgscore import config_edit, paths
 from tests.conftest import put
 from tests.integration.daemon.test_notifications import Server
 from tests.support.buses import bus
-from tests.support.commands import Daemon
-
-Start = Callable[..., Daemon]
+from tests.support.commands import Start
 
 
 @pytest.mark.parametrize("level", ["important", "all", "off"])

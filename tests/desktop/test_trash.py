@@ -10,10 +10,7 @@ import pytest
 
 from imgscore import config, paths
 from tests.conftest import put
-from tests.e2e.test_trouble import await_status
-from tests.support.commands import BIN, Daemon, imgscore
-
-Start = Callable[..., Daemon]
+from tests.support.commands import BIN, Start, imgscore
 
 
 def counts(keep: int, trash: int) -> Callable[[dict[str, object]], bool]:
@@ -33,16 +30,16 @@ def test_deleting_teaches(inbox: Path, start: Start) -> None:
     assert daemon.settle()["watches"][0]["labels"] == {"keep": 3, "trash": 0}
     for path in texts[:3]:  # nobody asks: the daemon sees it
         subprocess.run(["gio", "trash", path], check=True)
-    await_status(daemon, counts(3, 3))
+    daemon.until(counts(3, 3))
     status = daemon.settle()
     assert status["head"] == "1" and status["watches"][0]["files"] == 6
     subprocess.run(["trash-restore", texts[0]], input=b"0\n", check=True)
-    await_status(daemon, counts(3, 2))
+    daemon.until(counts(3, 2))
     assert "label trash (xdg_trash)" in imgscore("history").out
     assert daemon.stop() == 0
     (never_seen,) = put(inbox, "text", 1, first=30)
     subprocess.run(["gio", "trash", texts[0], never_seen], check=True)  # nobody runs
-    await_status(start(), counts(3, 4))
+    start().until(counts(3, 4))
 
 
 def test_init_writes_the_setting_into_the_right_watch(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,10 +12,9 @@ import pytest
 
 from imgscore import paths
 from imgscore.errors import UsageError
+from imgscore.testing import Completed
 from tests.conftest import put
-from tests.support.commands import BIN, Answer, Daemon, imgscore, newest_first
-
-Start = Callable[..., Daemon]
+from tests.support.commands import BIN, Start, imgscore, newest_first, settled_state
 
 STATUS_KEYS = {"state", "pid", "rss_bytes", "embedder", "head", "pending", "failed", "watches"}
 SCORE_KEYS = {"path", "sha256", "score", "label", "head", "embedder", "error"}
@@ -100,7 +98,7 @@ def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: b
     # For years, which is longer than the kernel can wait.
     assert imgscore("pause", "--json").row["state"] == "paused"
     if daemon is not None:
-        assert daemon.settled_state() == "paused"
+        assert settled_state(daemon) == "paused"
         refused = imgscore("wait")
         assert refused.code == 1 and "resume" in refused.err
         assert imgscore("score", inbox / names[0]).code == 0  # what is asked for is answered
@@ -160,7 +158,7 @@ def test_names_of_any_bytes_survive_json(inbox: Path) -> None:
 
 
 def test_exit_codes(tmp_path: Path) -> None:
-    def complains(answer: Answer, code: int) -> None:
+    def complains(answer: Completed, code: int) -> None:
         assert answer.code == code, answer
         assert answer.out == "" and answer.err, answer
         assert "Traceback" not in answer.err
@@ -237,8 +235,8 @@ def test_doctor_knows_the_daemon_by_its_lock_and_socket(inbox: Path, start: Star
     assert answer.code == 0, answer.out
     said = {row["check"]: row for row in answer.rows}
     assert {said[name]["state"] for name in ("lock", "socket", "daemon")} == {"ok"}
-    assert f"(process {daemon.process.pid}) holds" in said["lock"]["detail"]
-    assert f"process {daemon.process.pid}," in said["daemon"]["detail"]
+    assert f"(process {daemon.pid}) holds" in said["lock"]["detail"]
+    assert f"process {daemon.pid}," in said["daemon"]["detail"]
     assert imgscore("doctor").err.startswith("0 problems, ")
 
 

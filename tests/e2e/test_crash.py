@@ -7,7 +7,7 @@ import pytest
 
 from bench.crash import failing, fuzz, hostile, kill, missed
 from bench.crash.missed import SkippedError
-from bench.crash.sandbox import LostError, Sandbox, ending
+from bench.crash.sandbox import LostError, Sandbox
 from bench.crash.scenario import Scenario, conclude
 from bench.crash.workload import Workload
 
@@ -28,7 +28,7 @@ ONCE: dict[str, Callable[[Sandbox], None]] = {
 
 @pytest.mark.parametrize("kind", ONCE.values(), ids=ONCE)
 def test_once(kind: Callable[[Sandbox], None], tmp_path: Path) -> None:
-    with ending(Sandbox(tmp_path / "yard")) as sandbox:
+    with Sandbox(tmp_path / "sandbox") as sandbox:
         try:
             kind(sandbox)
         except SkippedError as error:
@@ -48,7 +48,7 @@ def test_mutations_in_a_process_of_its_own(kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    yield Scenario(tmp_path_factory.mktemp("scene"))
+    yield Scenario(tmp_path_factory.mktemp("scenario"))
 
 
 @pytest.mark.parametrize("step", ["after hash:3", "between touches:2"])
@@ -67,7 +67,7 @@ def test_killed_in_a_migration(scenario: Scenario) -> None:
 
 def test_a_loss_is_noticed(scenario: Scenario) -> None:
     """The judge itself: an order, a label and a date that are not what they should be."""
-    with ending(scenario.fresh()) as sandbox:
+    with scenario.fresh() as sandbox:
         workload = Workload(sandbox, scenario.dates, 0)
         sandbox.start()
         digest, date = next(iter(workload.dates.items()))

@@ -4,17 +4,15 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from imgscore import paths
 from tests.conftest import draw, put
-from tests.support.commands import FAST, Daemon, imgscore, newest_first
+from tests.support.commands import FAST_TOML, Start, imgscore, newest_first
 from tests.support.disks import mounted
-
-Start = Callable[..., Daemon]
 
 
 def dates(folder: Path) -> dict[str, int]:
@@ -138,7 +136,7 @@ def test_what_cannot_be_dated_is_reported_and_not_tried_again(
         folder.mkdir()
     paths.config_file().parent.mkdir(parents=True, exist_ok=True)
     paths.config_file().write_text(
-        f'[[watch]]\ninbox = "{inbox}"\nkeep = "{keep}"\ntrash = "{trash}"\n{FAST}'
+        f'[[watch]]\ninbox = "{inbox}"\nkeep = "{keep}"\ntrash = "{trash}"\n{FAST_TOML}'
     )
     texts, suns = put(inbox, "text", 6), put(inbox, "sun", 6)
     for number, path in enumerate([*suns, *texts]):  # the best is the oldest

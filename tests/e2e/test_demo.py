@@ -6,33 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from imgscore.demo.folder import DemoFolder
 from imgscore.demo.pictures import COUNT, draw_all, kind_of
-from imgscore.demo.sandbox import Sandbox
 from imgscore.errors import UsageError
+from imgscore.testing import eventually
+from tests.support.processes import processes
 
 IMGSCORE = [sys.executable, "-m", "imgscore.cli.main"]
 MAX_SECONDS = 300
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of processes that know the folder: the daemon and its workers."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        if process.name == str(os.getpid()):
-            continue
-        try:
-            about = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(folder / "demo") in about:
-            found.append(command.replace(b"\0", b" ").decode())
-    return found
 
 
 def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Path) -> None:
@@ -44,12 +29,12 @@ def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Pa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)
-    assert processes_of(tmp_path) == []
+    assert processes("imgscore", os.fspath(tmp_path / "demo")) == []
     own = [file for file in environment.rglob("*") if file.is_file()]
     assert own == [], "the user's own state is left alone"
 
-    sandbox = Sandbox(folder)
-    order = [name for name, _ in sandbox.by_date()]
+    demo = DemoFolder(folder)
+    order = [name for name, _ in demo.by_date()]
     assert order == row["after"]
     places = {kind: [i for i, name in enumerate(order) if kind_of(name) == kind]
               for kind in ("landscape", "screen")}  # fmt: skip
@@ -58,40 +43,39 @@ def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Pa
     assert len(pairs) > 100
     assert right > 0.95, "landscapes come before text screens"
 
-    made = sandbox.made()
-    files = [file for file in sandbox.inbox.rglob("*") if file.is_file()]
+    made = demo.manifest()
+    files = [file for file in demo.inbox.rglob("*") if file.is_file()]
     there = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     assert len(there) == len(files) == COUNT
-    assert there == {name: digest for name, digest in made.items() if name != sandbox.sheet.name}
+    assert there == {name: digest for name, digest in made.items() if name != demo.sheet.name}
     assert sorted(row["before"]) == sorted(there)
-    assert sorted(os.listdir(sandbox.keep)) == sorted(row["kept"])
-    assert sorted(os.listdir(sandbox.trash)) == sorted(row["trashed"])
-    assert sandbox.sheet.is_file()
+    assert sorted(os.listdir(demo.keep)) == sorted(row["kept"])
+    assert sorted(os.listdir(demo.trash)) == sorted(row["trashed"])
+    assert demo.sheet.is_file()
 
 
 def test_ctrl_c_ends_the_daemon_and_the_folder_can_be_used_again(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path / "demo")
+    demo = DemoFolder(tmp_path / "demo")
     process = subprocess.Popen(
-        [*IMGSCORE, "demo", str(sandbox.folder)],
+        [*IMGSCORE, "demo", str(demo.folder)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    deadline = time.monotonic() + MAX_SECONDS
-    while not (sandbox.inbox.is_dir() and any(sandbox.inbox.glob("*-*"))):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(
+        lambda: any(demo.inbox.glob("*-*")) or process.poll() is not None, seconds=MAX_SECONDS
+    )
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == 130
-    assert processes_of(tmp_path) == []
+    assert processes("imgscore", os.fspath(tmp_path / "demo")) == []
 
-    theirs = sandbox.keep / "mine.jpg"
+    theirs = demo.keep / "mine.jpg"
     theirs.write_bytes(b"the user's")
     with pytest.raises(UsageError, match=r"mine\.jpg"):
-        sandbox.prepare()
-    assert any(sandbox.inbox.glob("*-*")), "refused before anything was deleted"
+        demo.prepare()
+    assert any(demo.inbox.glob("*-*")), "refused before anything was deleted"
     theirs.unlink()
-    sandbox.prepare()
-    assert not any(file.is_file() for file in sandbox.inbox.rglob("*"))
+    demo.prepare()
+    assert not any(file.is_file() for file in demo.inbox.rglob("*"))
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,10 @@ from imgscore.errors import StoreError
 from imgscore.images.decode import decode
 from imgscore.store import vectors
 from imgscore.store.store import Store
+from imgscore.testing import eventually
 from tests.conftest import put
-from tests.support.commands import BIN, Daemon, imgscore
+from tests.support.commands import BIN, Start, imgscore
+from tests.support.processes import processes
 
 pytest.importorskip("distributed", reason="pip install 'imgscore[dask]'")
 
@@ -46,32 +47,9 @@ def archive(tmp_path: Path) -> Iterator[Path]:
         (folder / name).mkdir(parents=True)
         put(folder / name, kind, 70 if name != "b/c" else 60, first)
     yield folder
-    until(lambda: not processes(os.fspath(tmp_path), "imgscore"), "processes are left behind")
-
-
-def until(condition: Callable[[], object], otherwise: str) -> None:
-    """Wait for what nothing else tells of."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.02)
-
-
-def processes(home: str, name: str) -> list[int]:
-    """Processes with `name` in their command, of the test whose HOME is under `home`."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if not folder.name.isdigit() or int(folder.name) == os.getpid():
-                continue
-            command, environment = (folder / "cmdline", folder / "environ")
-            if name in os.fsdecode(command.read_bytes()) and home in os.fsdecode(
-                environment.read_bytes()
-            ):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
+    eventually(
+        lambda: not processes(os.fspath(tmp_path), what="imgscore"), "processes are left behind"
+    )
 
 
 def stored() -> int:
@@ -87,14 +65,14 @@ def begin_and_stop_a_worker(archive: Path) -> tuple["subprocess.Popen[str]", int
     """`imgscore embed` that has stored some and cannot end, and the worker that stopped."""
     (archive.parent / "sitecustomize.py").write_text(STOP)
     process = begin(archive, "--workers", "2", PYTHONPATH=os.fspath(archive.parent))
-    until(lambda: stopped(archive) and stored(), "no worker stops, or nothing is stored")
+    eventually(lambda: stopped(archive) and stored(), what="a worker stops, and vectors are stored")
     (worker,) = stopped(archive)
     return process, worker
 
 
 def stopped(archive: Path) -> list[int]:
     """Workers that a signal has stopped."""
-    workers = processes(os.fspath(archive.parent), WORKER)
+    workers = processes(WORKER, os.fspath(archive.parent))
     return [pid for pid in workers if "\nState:\tT" in Path(f"/proc/{pid}/status").read_text()]
 
 
@@ -153,7 +131,7 @@ def _rows(txn: object) -> Iterator[tuple[bytes, bytes]]:
 def test_nobody_else_can_have_something_run(archive: Path) -> None:
     """Dask runs what anyone asks for who reaches a port of its own."""
     process = begin(archive, "--workers", "2")
-    until(stored, "nothing is stored")
+    eventually(stored, what="vectors are stored")
     for address, port in listening(process.pid):
         assert address == "127.0.0.1"
         for path in ("/info/main/workers.html", "/api/v1/get_workers", "/json/counts.json"):
@@ -229,7 +207,9 @@ class Cluster:
     def begin(self) -> None:
         """Start the scheduler."""
         self._run("scheduler", "--host", "127.0.0.1", "--port", "0")
-        until(lambda: self.file.exists() and self.file.read_text().endswith("}"), "no scheduler")
+        eventually(
+            lambda: self.file.exists() and self.file.read_text().endswith("}"), what="no scheduler"
+        )
         self.address = json.loads(self.file.read_text())["address"]
 
     def _run(self, kind: str, *arguments: str | Path) -> "subprocess.Popen[bytes]":
@@ -272,13 +252,13 @@ def cluster(tmp_path: Path, archive: Path) -> Iterator[Cluster]:
 
 
 def test_a_scheduler_and_workers_as_commands(
-    archive: Path, cluster: Cluster, inbox: Path, start: Callable[..., Daemon]
+    archive: Path, cluster: Cluster, inbox: Path, start: Start
 ) -> None:
     """The daemon writes; one worker is killed, another comes; then the daemon is killed too."""
     daemon = start()
     first, _ = cluster.worker(), cluster.worker()
     process = begin(archive, "--scheduler", cluster.address)
-    until(stored, "nothing is stored")
+    eventually(stored, what="vectors are stored")
     first.kill()
     cluster.worker()
     daemon.kill()  # whoever wrote the store is gone: now the command does
@@ -296,7 +276,7 @@ def test_a_scheduler_and_workers_as_commands(
 def test_a_scheduler_that_goes(archive: Path, cluster: Cluster) -> None:
     cluster.worker()
     process = begin(archive, "--scheduler", cluster.address)
-    until(stored, "nothing is stored")
+    eventually(stored, what="vectors are stored")
     cluster.close()
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 1

@@ -5,13 +5,14 @@ import shutil
 from pathlib import Path
 
 from imgscore import paths
+from imgscore.testing import Completed
 from tests.conftest import put
-from tests.support.commands import Answer, Daemon, imgscore
+from tests.support.commands import Start, imgscore
 
 NAME = b"\x1b]0;title\x07\x1b[2J\r\n[red]\xe2\x80\xae\xff"
 
 
-def is_text(answer: Answer) -> None:
+def is_text(answer: Completed) -> None:
     said = answer.out + answer.err
     assert all(letter.isprintable() or letter == "\n" for letter in said), ascii(said)
     assert "Traceback" not in said, said
@@ -58,8 +59,8 @@ def test_it_stays_text_in_every_verb(inbox: Path, tmp_path: Path) -> None:
         is_text(imgscore(*verb))
 
 
-def test_it_stays_text_in_the_log(inbox: Path, tmp_path: Path) -> None:
+def test_it_stays_text_in_the_log(inbox: Path, start: Start) -> None:
     paths.config_file().write_text('[[watch]]\ninbox = "/x\\u001b[2J"\n[[watch]]\ninbox="/y"\n')
-    daemon = Daemon(tmp_path / "log")
+    daemon = start()
     assert daemon.stop() == 0
-    assert "\x1b" not in daemon.text and "\\x1b[2J" in daemon.text
+    assert "\x1b" not in daemon.log_text and "\\x1b[2J" in daemon.log_text

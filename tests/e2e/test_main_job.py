@@ -4,14 +4,11 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 from tests.conftest import put
-from tests.support.commands import Daemon, imgscore, newest_first
-
-Start = Callable[..., Daemon]
+from tests.support.commands import Start, imgscore, newest_first
 
 
 def move(paths: list[Path], folder: Path) -> None:
@@ -70,7 +67,7 @@ def test_drop_label_order(inbox: Path, start: Start) -> None:
     assert auc(newest_first(inbox), "text") > 0.9
 
     # Idle is invisible: whatever it did, the daemon itself loaded none of the heavy parts.
-    maps = Path(f"/proc/{daemon.process.pid}/maps").read_text()
+    maps = Path(f"/proc/{daemon.pid}/maps").read_text()
     assert not re.search(r"numpy|onnxruntime|PIL/|torch", maps)
 
     rows = daemon.ask("restore-times")

@@ -1,9 +1,6 @@
 """Models under the running daemon: UForm, the switch to another embedder and back, the verbs."""
 
-import contextlib
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,6 @@ import pytest
 from imgscore import paths
 from imgscore.embedders import catalogue, lite0_spec, manifest, registry
 from imgscore.embedders.manifest import FileFacts, Manifest
-from imgscore.errors import NoDaemonError
 from imgscore.store import heads, scores, sightings, vectors
 from imgscore.store.store import Store
 from imgscore.workers.context import Context
@@ -22,10 +18,9 @@ from imgscore.workers.training import rescore
 from tests.conftest import put
 from tests.e2e.test_main_job import auc, move
 from tests.support import uform_checkpoint
-from tests.support.commands import Daemon, imgscore, newest_first
+from tests.support.commands import Start, imgscore, newest_first
 from tests.support.hub import serving
 
-Start = Callable[..., Daemon]
 LITE0 = "efficientnet-lite0"
 
 
@@ -38,19 +33,6 @@ def use(model: str | Path) -> dict[str, Any]:
     answer = imgscore("model", "use", model, "--json")
     assert answer.code == 0, answer.err
     return answer.row
-
-
-def until(daemon: Daemon, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The first status that is as wanted. While it reads a new config, a daemon has no socket."""
-    deadline = time.monotonic() + 60
-    status: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        if paths.socket_path().exists():
-            with contextlib.suppress(AssertionError, NoDaemonError):
-                if wanted(status := daemon.status()):
-                    return status
-        time.sleep(0.01)  # a status has no event to await
-    raise AssertionError(f"{status}\n{daemon.text}")
 
 
 def done(status: dict[str, Any]) -> int:
@@ -97,7 +79,7 @@ def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path)
 
     # The switch, with files and a label coming in.
     assert use(LITE0)["embedder"] == lite0_spec.ID
-    status = until(daemon, lambda one: one["embedding_anew"] and one["embedding_anew"]["done"])
+    status = daemon.until(lambda one: one["embedding_anew"] and one["embedding_anew"]["done"])
     assert status["embedder"] == lite0_spec.ID
     assert status["head"] == "1" and status["watches"][0]["scored"] == 180
     assert status["embedding_anew"]["total"] == 200
@@ -126,7 +108,7 @@ def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path)
 
     # Nothing is new now: a switch is instant, with no worker started.
     use(LITE0)
-    status = until(daemon, lambda one: one["embedder"] == lite0_spec.ID and not one["pending"])
+    status = daemon.until(lambda one: one["embedder"] == lite0_spec.ID and not one["pending"])
     assert status["head"] == "2" and status["watches"][0]["scored"] == 188
     assert status["embedding_anew"] is None
     row = imgscore("score", inbox / "sun-500.png", "--json").row
@@ -144,7 +126,7 @@ def test_kill_nine_while_embedding_anew(inbox: Path, start: Start, tiny: Path) -
     use(tiny)
     killed_at = [0]
     for _ in range(2):
-        status = until(daemon, lambda one: done(one) > killed_at[-1] or done(one) == 80)
+        status = daemon.until(lambda one: done(one) > killed_at[-1] or done(one) == 80)
         killed_at.append(done(status))
         daemon.kill()
         daemon = start()
@@ -211,7 +193,7 @@ def test_a_damaged_model_is_no_files_fault(
     (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
     assert row["state"] == "problem" and "damaged" in row["detail"]
     daemon = start()
-    status = until(daemon, lambda one: bool(one["troubles"]))
+    status = daemon.until(lambda one: bool(one["troubles"]))
     assert "damaged" in status["troubles"][0] and not status["failed"]
     weights.write_bytes(good)
     daemon.stop()
@@ -227,7 +209,7 @@ def test_a_missing_device_is_said_once(inbox: Path, start: Start) -> None:
     status = daemon.settle()
     assert status["watches"][0]["files"] == 6 and not status["failed"]
     assert sum("DmlExecutionProvider" in one for one in status["troubles"]) == 1
-    assert daemon.text.count("DmlExecutionProvider") == 1
+    assert daemon.log_text.count("DmlExecutionProvider") == 1
 
 
 def test_dropping_an_embedder(inbox: Path, tiny: Path, tmp_path: Path) -> None:
@@ -308,7 +290,7 @@ def test_names_teach_where_they_are_asked_for(
     config.write_text(config.read_text().replace("use_filename = true", "use_filename = false"))
     daemon.ask("reload")
     without = status["embedder"].partition("+")[0]
-    status = until(daemon, lambda one: one["embedder"] == without and not one["pending"])
+    status = daemon.until(lambda one: one["embedder"] == without and not one["pending"])
     assert status["head"] == "2" and status["embedding_anew"] is None
     assert auc(newest_first(inbox), "beach") < told_apart
     with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:

@@ -1,6 +1,6 @@
 """On battery what can wait does, and what is asked for does not: a real daemon on a real bus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,8 @@ from imgscored.power import UPOWER
 
 from imgscore import paths
 from tests.conftest import put
-from tests.e2e.test_trouble import await_status
 from tests.support.buses import Service, bus
-from tests.support.commands import FAST, Daemon, imgscore
-
-Start = Callable[..., Daemon]
+from tests.support.commands import FAST_TOML, Start, imgscore
 
 
 class Upower:
@@ -44,18 +41,15 @@ def upower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upower]:
 def test_embedding_and_training_wait_for_the_power(
     inbox: Path, start: Start, upower: Upower
 ) -> None:
-    paths.config_file().write_text(
-        f'[[watch]]\ninbox = "{inbox}"\n{FAST}'.replace('on_battery = "work"\n', "")
-    )
+    paths.config_file().write_text(f'[[watch]]\ninbox = "{inbox}"\n{FAST_TOML}')
     daemon = start()
-    await_status(daemon, lambda status: status["waiting"] == "on battery")
+    daemon.until(lambda status: status["waiting"] == "on battery")
     suns, texts = put(inbox, "sun", 4), put(inbox, "text", 4)
     for kind, folder in ((suns, "keep"), (texts, "trash")):
         for path in kind[:2]:
             path.rename(inbox / folder / path.name)
     # What teaches is seen; the rest, and training, waits.
-    status = await_status(
-        daemon,
+    status = daemon.until(
         lambda status: (
             status["watches"][0]["labels"] == {"keep": 2, "trash": 2} and status["pending"] == 5
         ),
@@ -67,12 +61,12 @@ def test_embedding_and_training_wait_for_the_power(
     # What is asked for does not wait.
     assert imgscore("label", "keep", suns[2]).code == 0
     assert imgscore("scan", "--json").row["files"] == 4
-    status = await_status(daemon, lambda status: status["waiting"] == "on battery")
+    status = daemon.until(lambda status: status["waiting"] == "on battery")
     assert status["head"] == "1" and status["pending"] == 0
     put(inbox, "sun", 2, first=20)
-    await_status(daemon, lambda status: status["pending"] == 2)
+    daemon.until(lambda status: status["pending"] == 2)
     upower.set(False)
-    status = await_status(daemon, lambda status: status["pending"] == 0)
+    status = daemon.until(lambda status: status["pending"] == 0)
     assert status["waiting"] is None and status["watches"][0]["scored"] == 6
 
 

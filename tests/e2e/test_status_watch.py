@@ -10,13 +10,11 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import put
-from tests.support.commands import BIN, Daemon
+from tests.support.commands import BIN, Start
 
-Start = Callable[..., Daemon]
 ALTERNATE_SCREEN, BACK = b"\x1b[?1049h", b"\x1b[?1049l"
 
 

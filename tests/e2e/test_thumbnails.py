@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,8 @@ from PIL import Image
 
 from imgscore import paths
 from tests.conftest import put
-from tests.support.commands import BIN, Daemon, imgscore
+from tests.support.commands import BIN, Start, imgscore
 
-Start = Callable[..., Daemon]
 needs_a_display = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("xterm") and shutil.which("import")),
     reason="needs Xvfb, xterm and ImageMagick: apt-get install xvfb xterm imagemagick",

@@ -5,26 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from imgscore import paths
 from tests.conftest import put
-from tests.support.commands import Daemon, imgscore
-
-Start = Callable[..., Daemon]
-
-
-def await_status(daemon: Daemon, what: Callable[[dict[str, object]], bool]) -> dict[str, object]:
-    """The first status that is as wanted."""
-    deadline = time.monotonic() + 60
-    while not what(status := daemon.status()):
-        assert time.monotonic() < deadline, status
-        time.sleep(0.05)  # the status itself is what is awaited
-    return status
+from tests.support.commands import Start, imgscore
 
 
 def test_an_inbox_that_goes_and_comes_back(inbox: Path, start: Start) -> None:
@@ -37,17 +25,17 @@ def test_an_inbox_that_goes_and_comes_back(inbox: Path, start: Start) -> None:
     assert daemon.settle()["watches"][0]["labels"] == {"keep": 2, "trash": 2}
     away = inbox.with_name("away")
     inbox.rename(away)
-    await_status(daemon, lambda status: status["watches"][0]["state"] == "offline")
+    daemon.until(lambda status: status["watches"][0]["state"] == "offline")
     status = daemon.settle()
     watch = status["watches"][0]
     assert watch["labels"] == {"keep": 2, "trash": 2} and watch["files"] == 6
     assert "offline: not there" in imgscore("status").out
     # An empty folder in its place is an empty inbox, and still no label is lost.
     inbox.mkdir()
-    await_status(daemon, lambda status: status["watches"][0]["state"] == "ok")
+    daemon.until(lambda status: status["watches"][0]["state"] == "ok")
     inbox.rmdir()
     away.rename(inbox)
-    await_status(daemon, lambda status: status["watches"][0]["files"] == 6)
+    daemon.until(lambda status: status["watches"][0]["files"] == 6)
     put(inbox, "sun", 1, first=30)  # it is watched again, not only scanned
     status = daemon.settle()
     assert status["watches"][0]["labels"] == {"keep": 2, "trash": 2}
@@ -59,13 +47,13 @@ def test_events_that_the_kernel_dropped(inbox: Path, start: Start) -> None:
     (sun,) = put(inbox, "sun", 1)
     daemon = start()
     daemon.settle()
-    os.kill(daemon.process.pid, signal.SIGSTOP)
+    os.kill(daemon.pid, signal.SIGSTOP)
     content = sun.read_bytes()
     for number in range(limit // 3 + 500):  # each makes three events: create, open, close
         (inbox / f"copy-{number:06d}.png").write_bytes(content)
-    os.kill(daemon.process.pid, signal.SIGCONT)
+    os.kill(daemon.pid, signal.SIGCONT)
     count = limit // 3 + 501
-    status = await_status(daemon, lambda status: status["watches"][0]["files"] == count)
+    status = daemon.until(lambda status: status["watches"][0]["files"] == count)
     assert not status["failed"]
 
 
@@ -93,9 +81,9 @@ def test_a_full_disk(small_disk: Path, inbox: Path, start: Start) -> None:
         while file.write(bytes(4096)) == 4096:
             pass
     put(inbox, "sun", 40, first=100)
-    await_status(daemon, lambda status: bool(status["troubles"]))
+    daemon.until(lambda status: bool(status["troubles"]))
     ballast.unlink()
-    status = await_status(daemon, lambda status: status["watches"][0]["scored"] == 46)
+    status = daemon.until(lambda status: status["watches"][0]["scored"] == 46)
     assert status["watches"][0]["labels"] == {"keep": 3, "trash": 3}
     assert not status["failed"]
 
@@ -108,7 +96,7 @@ def test_little_free_space_is_a_pause(inbox: Path, start: Start) -> None:
     alone = imgscore("label", "keep", path, "--json")
     assert alone.code == 5 and "MB free" in alone.err
     daemon = start()
-    status = await_status(daemon, lambda status: bool(status["troubles"]))
+    status = daemon.until(lambda status: bool(status["troubles"]))
     assert "free" in str(status["troubles"]) and status["workers"] == 0
     asked = imgscore("label", "keep", path, "--json")
     assert (asked.code, asked.err) == (5, alone.err)
@@ -136,9 +124,9 @@ def test_a_config_that_goes_wrong_while_the_daemon_runs(inbox: Path, start: Star
     good = paths.config_file().read_text()
     paths.config_file().write_text(good + "[[watch]]\ninbox = 3\n")
     daemon.process.send_signal(signal.SIGHUP)
-    await_status(daemon, lambda status: bool(status["troubles"]))
-    assert daemon.process.poll() is None
+    daemon.until(lambda status: bool(status["troubles"]))
+    assert daemon.running
     paths.config_file().write_text(good)
     daemon.process.send_signal(signal.SIGHUP)
-    await_status(daemon, lambda status: not status["troubles"])
+    daemon.until(lambda status: not status["troubles"])
     assert imgscore("status").code == 0

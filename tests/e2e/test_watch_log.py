@@ -2,15 +2,14 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import put
-from tests.support.commands import BIN, Daemon, imgscore
+from tests.support.commands import BIN, Start, imgscore
 
-Start = Callable[..., Daemon]
 Rows = Iterator[dict[str, Any]]
 
 

@@ -14,8 +14,8 @@ from imgscore.cli.output import printable, say, show
 from imgscore.messages import Message, Result
 
 if TYPE_CHECKING:
-    from imgscore.demo.sandbox import Sandbox
-    from imgscore.demo.story import Line, Outcome
+    from imgscore.demo.folder import DemoFolder
+    from imgscore.demo.scenario import Line, Outcome
 
 SHOWN = 12
 
@@ -28,11 +28,11 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Draw 120 pictures, label twelve by moving them, and watch the folder sort itself."""
-    from imgscore.demo.sandbox import Sandbox
+    from imgscore.demo.folder import DemoFolder
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # as on Ctrl-C: the daemon is ended
-    sandbox = Sandbox(folder)
+    sandbox = DemoFolder(folder)
     sandbox.prepare()
     if not as_json:
         say(f"drawing pictures into {printable(str(sandbox.inbox))}, with a daemon watching …")
@@ -42,14 +42,14 @@ def demo(
     raise typer.Exit(code)
 
 
-def _rows(sandbox: "Sandbox", as_json: bool) -> Generator[Message, None, None]:
-    from imgscore.demo.story import run
+def _rows(sandbox: "DemoFolder", as_json: bool) -> Generator[Message, None, None]:
+    from imgscore.demo.scenario import run
 
     outcome = yield from run(sandbox)
     yield Result(_row(sandbox, outcome) if as_json else {"text": _text(sandbox, outcome)})
 
 
-def _row(sandbox: "Sandbox", outcome: "Outcome") -> dict[str, Any]:
+def _row(sandbox: "DemoFolder", outcome: "Outcome") -> dict[str, Any]:
     return {
         "folder": str(sandbox.folder),
         "inbox": str(sandbox.inbox),
@@ -65,7 +65,7 @@ def _row(sandbox: "Sandbox", outcome: "Outcome") -> dict[str, Any]:
     }
 
 
-def _text(sandbox: "Sandbox", outcome: "Outcome") -> str:
+def _text(sandbox: "DemoFolder", outcome: "Outcome") -> str:
     kept, trashed = len(outcome.kept), len(outcome.trashed)
     inbox = printable(str(sandbox.inbox))
     return "\n".join(

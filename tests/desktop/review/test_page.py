@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ import pytest
 from imgscore.cli.review_server import ReviewServer
 from tests.desktop.conftest import browser  # noqa: F401 - a fixture
 from tests.desktop.review.conftest import Visitor, held, history, reviewing
-from tests.support.commands import Daemon, imgscore
+from tests.support.commands import Start, imgscore
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -88,7 +87,7 @@ def test_who_is_let_in(taught: Path) -> None:
 @pytest.mark.parametrize("with_daemon", [False, True])
 def test_keys_label(
     taught: Path,
-    start: Callable[..., Daemon],
+    start: Start,
     browser: "Browser",  # noqa: F811
     with_daemon: bool,
 ) -> None:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imgscore.system import systemd
+from imgscore.testing import eventually
 from imgscore.workers import worker
 from tests.conftest import put
 
@@ -113,12 +115,10 @@ class Box:
         )
         return [json.loads(line) for line in text.splitlines()]
 
-    def await_(self, what: Callable[[], bool]) -> None:
-        """Wait until it is so."""
-        deadline = time.monotonic() + SECONDS
-        while not what():
-            assert time.monotonic() < deadline, self.systemctl("status", systemd.NAME, check=False)
-            time.sleep(0.05)  # systemd's own word is what is awaited
+    def await_(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds."""
+        status = partial(self.systemctl, "status", systemd.NAME, check=False)
+        eventually(condition, seconds=SECONDS, what=status)
 
     def kill(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to a process of the box, by its pid there."""

@@ -4,15 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from imgscore.errors import NoDesktopError
 from imgscore.system import tray_backend as part
+from imgscore.testing import eventually
 from tests.support.commands import BIN
 
 Xdisplay = pytest.importorskip("Xlib.display", reason="pip install 'imgscore[tray]'")
@@ -22,7 +21,6 @@ PROGRAMS = {
     "Xvfb": "xvfb", "trayer": "trayer", "xdotool": "xdotool", "dbus-daemon": "dbus",
     "dbus-run-session": "dbus",
 }  # fmt: skip
-SECONDS = 60.0
 PANEL_FILE = "xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml"
 PANEL = """<?xml version="1.0"?>
 <channel name="xfce4-panel" version="1.0">
@@ -40,16 +38,6 @@ PANEL = """<?xml version="1.0"?>
   </property>
 </channel>
 """
-T = TypeVar("T")
-
-
-def await_it(what: Callable[[], T | None], why: Callable[[], object] = lambda: "") -> T:
-    """The first value that is not None or False; X tells no other way."""
-    deadline = time.monotonic() + SECONDS
-    while not (value := what()):
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.05)
-    return value
 
 
 class Desktop:
@@ -100,7 +88,7 @@ class Desktop:
         """Start a tray; it is there when this returns."""
         size = ("--widthtype", "request", "--height", "32")
         self._run("trayer", "--edge", "top", "--align", "right", *size, env=self.environment)
-        await_it(self._has_tray)
+        eventually(self._has_tray)
 
     def panel(self) -> None:
         """Start a panel whose tray takes icons over the bus, as KDE's and GNOME's do."""
@@ -108,20 +96,20 @@ class Desktop:
         file.parent.mkdir(parents=True)
         file.write_text(PANEL)
         self._run("xfce4-panel", "--disable-wm-check", env=self.environment)
-        await_it(lambda: "true" in self._ask_watcher("IsStatusNotifierHostRegistered"))
+        eventually(lambda: "true" in self._ask_watcher("IsStatusNotifierHostRegistered"))
 
         self._at = (836, 16)
 
     def await_item(self) -> None:
         """Until an icon is registered on the bus, and drawn."""
-        await_it(lambda: "imgscore" in self._ask_watcher("RegisteredStatusNotifierItems"))
+        eventually(lambda: "imgscore" in self._ask_watcher("RegisteredStatusNotifierItems"))
         x, y = self._at
-        await_it(lambda: self._pixel(x, y) != self._pixel(x + 30, y))
+        eventually(lambda: self._pixel(x, y) != self._pixel(x + 30, y))
 
     def await_item_changes(self) -> None:
         """Until the icon is drawn differently."""
         before = self._pixel(*self._at)
-        await_it(lambda: self._pixel(*self._at) != before)
+        eventually(lambda: self._pixel(*self._at) != before)
 
     def _pixel(self, x: int, y: int) -> bytes:
         connection = Xdisplay.Display(self.display)
@@ -162,9 +150,9 @@ class Desktop:
 
     def await_title(self, beginning: str) -> str:
         """The icon's title, once it begins so."""
-        return await_it(
+        return eventually(
             lambda: next((one for one in [self.title()] if one.startswith(beginning)), None),
-            lambda: f"the icon says {self.title()!r}, not {beginning!r}",
+            what=lambda: f"the icon's title begins with {beginning!r}: {self.title()!r}",
         )
 
     def xdotool(self, *arguments: str) -> None:
@@ -176,7 +164,7 @@ class Desktop:
         self.open_menu()
         for key in keys:
             self.xdotool("key", key)
-        await_it(lambda: not self.menu_is_open(), lambda: "the menu stayed open")
+        eventually(lambda: not self.menu_is_open(), what="the menu closes")
 
     def open_menu(self) -> None:
         """Click the icon, if its menu is not open; it is when this returns."""
@@ -184,7 +172,7 @@ class Desktop:
             return
         x, y = self._at
         self.xdotool("mousemove", str(x), str(y), "click", "1")
-        await_it(self.menu_is_open, lambda: "no menu opened")
+        eventually(self.menu_is_open, what="a menu opens")
 
     def menu_is_open(self) -> bool:
         """A menu is a window of its own, unmanaged and mapped, and larger than the tray."""

@@ -5,18 +5,16 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from imgscore import paths
 from imgscore.system import tray_backend as part
+from imgscore.testing import eventually
 from tests.conftest import put
-from tests.desktop.tray.conftest import Desktop, await_it
-from tests.support.commands import BIN, Daemon
-
-Start = Callable[..., Daemon]
+from tests.desktop.tray.conftest import Desktop
+from tests.support.commands import BIN, Start, settled_state
 
 
 def without_desktop(**more: str) -> subprocess.CompletedProcess[str]:
@@ -49,20 +47,20 @@ def test_a_day_with_the_icon(desktop: Desktop, inbox: Path, start: Start, tmp_pa
 
     desktop.choose("Down", "Return")
     desktop.await_title("imgscore: paused until ")
-    assert daemon.settled_state() == "paused"
+    assert settled_state(daemon) == "paused"
     desktop.choose("Down", "Return")
     desktop.await_title("imgscore: all in order")
-    assert daemon.settled_state() == "running"
+    assert settled_state(daemon) == "running"
 
     before = daemon.status()["head"]
     desktop.choose("Down", "Down", "Return")
-    await_it(lambda: daemon.status()["head"] != before, daemon.status)
+    daemon.until(lambda status: status["head"] != before)
     desktop.choose("Down", "Down", "Down", "Return")
-    assert await_it(lambda: opened.exists() and opened.read_text()) == str(inbox)
+    assert eventually(lambda: opened.exists() and opened.read_text()) == str(inbox)
 
     opened.unlink()
     desktop.choose("Down", "Down", "Down", "Down", "Return")
-    assert await_it(lambda: opened.exists() and opened.read_text()).endswith(".html")
+    assert eventually(lambda: opened.exists() and opened.read_text()).endswith(".html")
 
     daemon.kill()
     desktop.await_title("imgscore: not running")
@@ -72,7 +70,7 @@ def test_a_day_with_the_icon(desktop: Desktop, inbox: Path, start: Start, tmp_pa
     desktop.await_title("imgscore: 1 file failed")
     opened.unlink()
     desktop.choose("Up", "Up", "Right", "Return")  # the failure's folder
-    await_it(opened.exists)
+    eventually(opened.exists)
 
     desktop.choose("Up", "Return")
     assert icon.wait(timeout=60) == 0
@@ -99,7 +97,7 @@ def test_on_a_panel_that_takes_icons_over_the_bus(
     desktop.await_item_changes()
     assert desktop.menu_is_open()
     desktop.choose("Down", "Return")  # what can be chosen first is Resume now
-    await_it(lambda: daemon.settled_state() == "running")
+    eventually(lambda: settled_state(daemon) == "running")
     assert desktop.title() == ""  # no window of its own: it is the panel's
     desktop.choose("Up", "Return")
     assert icon.wait(timeout=60) == 0
@@ -112,7 +110,7 @@ def test_work_is_counted(desktop: Desktop, inbox: Path, start: Start) -> None:
     config.write_text(config.read_text().replace("workers = 2", "workers = 1"))
     daemon = start()
     put(inbox, "sun", 12)
-    workers = await_it(lambda: _children(daemon.process.pid))
+    workers = eventually(lambda: _children(daemon.pid))
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -140,7 +138,7 @@ def test_an_open_menu_stays_open(desktop: Desktop, inbox: Path, start: Start) ->
     desktop.await_title("imgscore: paused")
     assert desktop.menu_is_open()
     desktop.choose("Down", "Return")  # what can be chosen first is Resume now
-    await_it(lambda: daemon.settled_state() == "running")
+    eventually(lambda: settled_state(daemon) == "running")
 
 
 def test_one_icon_a_session(desktop: Desktop) -> None:
@@ -175,7 +173,7 @@ def test_without_a_display_it_says_so(inbox: Path, start: Start) -> None:
     assert done.returncode == 4 and len(done.stderr.splitlines()) == 2
     assert "there is no display here" in done.stderr
     assert daemon.status()["state"] == "running"
-    assert "tray" not in daemon.text
+    assert "tray" not in daemon.log_text
 
 
 def test_on_wayland_what_is_missing_is_named(desktop: Desktop) -> None:
