@@ -3,13 +3,13 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from imgscore import paths
+from imgscore.testing import eventually
 from tests.conftest import draw, put
 from tests.support.commands import FAST_TOML, Start, imgscore, newest_first
 from tests.support.disks import mounted
@@ -108,9 +108,7 @@ def test_killed_while_it_orders(inbox: Path, start: Start) -> None:
     daemon = start()
     daemon.settle()
     teach(inbox, suns[:2], texts[:2])
-    deadline = time.monotonic() + 60
-    while dates(inbox) == originals and time.monotonic() < deadline:
-        time.sleep(0.001)
+    eventually(lambda: dates(inbox) != originals, pause=0.001)
     daemon.kill()
     daemon = start()
     daemon.settle()

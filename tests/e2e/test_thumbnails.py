@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 
 from imgscore import paths
+from imgscore.testing import eventually
 from tests.conftest import put
 from tests.support.commands import BIN, Start, imgscore
 
@@ -61,10 +61,8 @@ def test_xterm_shows_what_is_named(inbox: Path, start: Start, display: str, tmp_
         stderr=subprocess.DEVNULL,
     ) as terminal:
         try:
-            deadline, shot = time.monotonic() + 60, tmp_path / "shot.png"
-            while not _taken(display, shot) or yellow(shot) < 500:
-                assert time.monotonic() < deadline and terminal.poll() is None
-                time.sleep(0.1)
+            shot = tmp_path / "shot.png"
+            eventually(lambda: _taken(display, shot) and yellow(shot) >= 500, pause=0.1)
         finally:
             terminal.terminate()
 

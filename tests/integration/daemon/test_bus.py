@@ -2,9 +2,9 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from jeepney.low_level import Parser
 
 from imgscore.engine.events import EventLog
 from imgscore.store.store import Store
+from imgscore.testing import eventually
 from tests.integration.daemon.test_power import next_word, patient
 from tests.support.buses import Service, bus
 
@@ -105,10 +106,10 @@ def test_bus_malformed_answer_raises_bus_error(
                 closing(Service(address, NAME, server)),
                 closing(Notifications("important", event_log)) as notifications,
             ):
-                notice = 0
-                deadline = time.monotonic() + 60
-                while not shown:
-                    assert time.monotonic() < deadline
-                    notice += 1
-                    notifications.look(IDLE, {f"{notice}": "trouble"})
-                    time.sleep(0.02)
+                numbers = count()
+
+                def notify_again() -> list[str]:
+                    notifications.look(IDLE, {f"{next(numbers)}": "trouble"})
+                    return shown
+
+                eventually(notify_again, what="a notice is shown")

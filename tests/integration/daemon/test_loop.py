@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,8 +20,10 @@ from imgscore import config, paths
 from imgscore.engine import pruning
 from imgscore.engine.engine import Engine
 from imgscore.store.store import Store
+from imgscore.testing import eventually
 from imgscore.verbs import thumbnails
 from tests.conftest import put
+from tests.integration.engine.conftest import until
 
 
 @pytest.fixture
@@ -118,10 +119,7 @@ def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:
     engine = loop._engine
     engine.save_power(loop._saving)
     engine.indexer.hint_all()
-    deadline = time.monotonic() + 60
-    while engine.indexer._queue.waiting("inbox") < 2 or engine.pending > 2:
-        assert time.monotonic() < deadline
-        engine.step(0.05)
+    until(engine, lambda: engine.indexer._queue.waiting("inbox") == 2 == engine.pending)
 
 
 def test_loop_status_is_current_while_work_waits(
@@ -133,10 +131,7 @@ def test_loop_status_is_current_while_work_waits(
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 60
-        while loop.snapshot["pending"] != 2:
-            assert time.monotonic() < deadline, loop.snapshot["pending"]
-            time.sleep(0.05)
+        eventually(lambda: loop.snapshot["pending"] == 2)
     finally:
         mailbox.call(Call("stop", {}))
         thread.join()
@@ -152,10 +147,7 @@ def test_loop_prune_job_prunes_when_due(
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 60
-        while old.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        eventually(lambda: not old.exists())
     finally:
         mailbox.call(Call("stop", {}))
         thread.join()

@@ -16,6 +16,7 @@ from imgscored.sd_notify import SEND_SECONDS, sd_notify
 from imgscored.sd_watchdog import ServiceWatchdog
 from imgscored.watcher import Watcher
 
+from imgscore.testing import eventually
 from imgscore.workers.messages import IndexFile
 from imgscore.workers.pool import Pool
 from tests.conftest import draw
@@ -64,13 +65,17 @@ def look(pool: Pool, path: Path) -> None:
     assert pool.submit(IndexFile(os.fsencode(path), "default", ""))
 
 
-def beat_until(heart: ServiceWatchdog, pool: Pool, what: Callable[[], bool]) -> None:
+def beat_until(heart: ServiceWatchdog, pool: Pool, condition: Callable[[], bool]) -> None:
     """Go on as the loop does."""
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
-        pool.answers(heart.wait())
-        heart.beat()
+
+    def reached() -> bool:
+        if not condition():
+            pool.answers(heart.wait())
+            heart.beat()
+            return False
+        return True
+
+    eventually(reached, pause=0.0)
 
 
 def fed_in_rounds(heart: ServiceWatchdog, pool: Pool, manager: Callable[[], int]) -> int:

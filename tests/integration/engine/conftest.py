@@ -22,6 +22,7 @@ from imgscore.reconcile.walk import look_at
 from imgscore.store import heads, scores, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
+from imgscore.testing import eventually
 from imgscore.verbs.base import drive, find
 from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Plan, Refused, Task, Unstable
 from imgscore.workers.plan_inbox import plan_messages
@@ -158,12 +159,21 @@ class World:
         return {one.name: one.stat().st_mtime_ns for one in self.files()}
 
 
+def until(engine: Engine, condition: Callable[[], bool], wait: float = 0.05) -> None:
+    """Step the engine until the condition holds; `wait`: seconds of a step without an answer."""
+
+    def reached() -> bool:
+        if not condition():
+            engine.step(wait)
+            return False
+        return True
+
+    eventually(reached, what=lambda: f"pending: {engine.pending}", pause=0.0)
+
+
 def until_idle(engine: Engine) -> None:
-    """Go on until nothing is pending."""
-    deadline = time.monotonic() + 60
-    while not engine.idle:
-        assert time.monotonic() < deadline, engine.pending
-        engine.step(0.05)
+    """Step the engine until nothing is pending."""
+    until(engine, lambda: engine.idle)
 
 
 def ask(engine: Engine, verb: str, **arguments: Any) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from imgscore.errors import StoreError
 from imgscore.store import failures, sightings
 from imgscore.verbs.base import Steps, find
 from imgscore.workers.messages import Refused
-from tests.integration.engine.conftest import World
+from tests.integration.engine.conftest import World, until
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +32,6 @@ def failing_once(work: Callable[..., Any]) -> Callable[..., Any]:
         return work(*arguments)
 
     return attempt
-
-
-def until(engine: Engine, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        engine.step(0.01)
 
 
 def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The order of a large library: planned by a worker, a part a step, dropped when it is stale."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +12,7 @@ from imgscore.store import journal, settings
 from imgscore.verbs.status import status
 from imgscore.workers import messages, plan_inbox
 from imgscore.workers.messages import Crashed, Plan
-from tests.integration.engine.conftest import World, ask, use_head
+from tests.integration.engine.conftest import World, ask, until, use_head
 
 SCORES = {"d": "0.9 0.1", "b": "0.4 0.2", "c": "0.2 0.5", "a": "0.1 0.9"}
 
@@ -33,15 +33,6 @@ def engine(world: World) -> Iterator[Engine]:
         world.put(f"{name}.jpg", score)
     with world.engine() as engine:
         yield engine
-
-
-def until(engine: Engine, done: Callable[[], bool]) -> None:
-    """Step by step."""
-    for _ in range(1000):
-        if done():
-            return
-        engine.step(0.0)
-    raise AssertionError(engine.pending)
 
 
 def test_it_comes_into_order_a_part_a_step(world: World, engine: Engine) -> None:

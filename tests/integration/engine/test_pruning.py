@@ -22,7 +22,7 @@ from imgscore.store.schema import (
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.verbs import thumbnails
-from tests.integration.engine.conftest import World, ask
+from tests.integration.engine.conftest import World, ask, until
 
 SEEN = Fingerprint(1, 2, 3, 4, 5)
 LONG_AGO = time.time_ns() - retention.GONE_NS - 10**9
@@ -63,10 +63,8 @@ def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         config = Config(daemon=DaemonConfig(free_mb=0))
         with Engine(store, config, paths.heads_folder()) as engine:
             engine.pruner.due()
-            deadline = time.monotonic() + 60
-            while engine.pruner._due or engine.ctx.pool.busy or engine.pruner._left:
-                assert time.monotonic() < deadline
-                engine.step(0.05)
+            pruner, pool = engine.pruner, engine.ctx.pool
+            until(engine, lambda: not (pruner._due or pool.busy or pruner._left))
 
     return prune
 

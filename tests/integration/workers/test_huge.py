@@ -4,13 +4,13 @@ import hashlib
 import os
 import signal
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from imgscore.testing import eventually
 from imgscore.workers import process
 from imgscore.workers.messages import (
     Answer,
@@ -69,10 +69,14 @@ def small_pngs(folder: Path, count: int) -> list[bytes]:
 def until(pool: Pool, condition: Callable[[], bool]) -> list[tuple[Task, Answer]]:
     """What is answered meanwhile."""
     found: list[tuple[Task, Answer]] = []
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, found
-        found += pool.answers(1.0)
+
+    def reached() -> bool:
+        if not condition():
+            found.extend(pool.answers(1.0))
+            return False
+        return True
+
+    eventually(reached, what=lambda: f"answers: {found}", pause=0.0)
     return found
 
 

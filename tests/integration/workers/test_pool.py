@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imgscore.testing import eventually
 from imgscore.watches import Watch
 from imgscore.workers.messages import (
     Answer,
@@ -47,14 +48,16 @@ def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
     """Look at every path; the answers."""
     waiting = [IndexFile(path, "default", "") for path in paths]
     found: dict[bytes, Answer] = {}
-    deadline = time.monotonic() + 60
-    while len(found) < len(paths):
-        assert time.monotonic() < deadline, found
+
+    def answered() -> bool:
         while waiting and pool.submit(waiting[-1]):
             waiting.pop()
         for task, answer in pool.answers(1.0):
             assert isinstance(task, IndexFile)
             found[task.path] = answer
+        return len(found) == len(paths)
+
+    eventually(answered, what=lambda: f"answers to all files: {found}", pause=0.0)
     return found
 
 
@@ -67,11 +70,13 @@ def test_many_files_over_few_workers(pool: Pool, folder: Path) -> None:
     )
     assert len({one.digest for one in found.values() if isinstance(one, FileIndexed)}) == 6
     assert pool.alive == 2 and pool.busy == 0
-    deadline = time.monotonic() + 60
-    while pool.alive:
-        assert time.monotonic() < deadline
+
+    def ended() -> bool:
         pool.reap_idle(time.monotonic())
         pool.answers(0.1)
+        return not pool.alive
+
+    eventually(ended, what="idle workers end")
 
 
 def test_what_is_not_a_readable_file(pool: Pool, folder: Path) -> None:
@@ -202,10 +207,12 @@ def test_a_worker_that_is_warmed_up_loads_the_model_before_it_has_a_file(
     pool.warm_up()
     pool.warm_up()
     (worker,) = pool.pids()
-    deadline = time.monotonic() + 60
-    while pool.reap_idle(time.monotonic()) is None and pool.alive:
-        assert time.monotonic() < deadline
+
+    def warm() -> bool:
         pool.answers(0.05)
+        return pool.reap_idle(time.monotonic()) is not None or not pool.alive
+
+    eventually(warm, what="the worker is idle")
     assert pool.alive and "onnxruntime" in Path(f"/proc/{worker}/maps").read_text()
     assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], FileIndexed)
     assert pool.pids() == [worker]
