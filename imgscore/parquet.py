@@ -93,7 +93,7 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
                 writer.write_table(arrow.table(columns, schema=schema))
                 count += len(rows)
                 taught += sum(one is not None for one in found)
-            left_out = sum(labels.counts(txn, taste).values()) - taught
+            left_out = sum(labels.totals(txn, taste).values()) - taught
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error}", "choose another place") from None
     return Written(count, taught, left_out)

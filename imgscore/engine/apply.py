@@ -86,7 +86,7 @@ def apply_batch(
     def settle(txn: Txn) -> None:
         for one, actual in now_seen:
             _seen_again(txn, one.sighting)
-            held = originals.at(txn, one.sighting.digest, one.sighting.path)
+            held = originals.get(txn, one.sighting.digest, one.sighting.path)
             if held is not None and actual != one.after_ns:
                 rounded = originals.touched(held, held.path, held.before_ns, actual)
                 originals.record(txn, one.sighting.digest, rounded)

@@ -109,7 +109,8 @@ class EventLog:
 
     def _read_labels(self, txn: Txn) -> None:
         events = [
-            event for _, event in takewhile(lambda one: one[0] > self._label, labels.log(txn))
+            event
+            for _, event in takewhile(lambda one: one[0] > self._label, labels.newest_first(txn))
         ]
         if len(events) > MAX_EACH:
             count: Counter[str] = Counter(event.label for event in events)

@@ -139,7 +139,7 @@ class _Ingest:
                 failures.forget(txn, other.path)
         if place.role == "inbox":
             self.done.new_files.setdefault(inbox, set()).add(path)
-        elif originals.at(txn, digest, path) is not None:
+        elif originals.get(txn, digest, path) is not None:
             self.done.restore.add((digest, path))
 
     def _keep_original(self, path: bytes, looked: FileIndexed, before: Sighting | None) -> None:
@@ -148,7 +148,7 @@ class _Ingest:
         if originals.follow(txn, digest, path, mtime_ns) is not None:
             return
         if before is not None and before.digest != digest:
-            edited = originals.at(txn, before.digest, path)
+            edited = originals.get(txn, before.digest, path)
             if edited is not None and originals.is_ours(edited, mtime_ns):
                 kept = Original(path, edited.original_ns, mtime_ns, mtime_ns)
                 originals.record(txn, digest, kept)

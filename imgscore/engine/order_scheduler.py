@@ -333,7 +333,7 @@ class OrderScheduler:
     def _restore_batch(self, files: set[tuple[bytes, bytes]]) -> None:
         store = self.ctx.store
         with store.read() as txn:
-            held = [(digest, originals.at(txn, digest, path)) for digest, path in files]
+            held = [(digest, originals.get(txn, digest, path)) for digest, path in files]
         wanted = [(digest, original) for digest, original in held if original is not None]
         wanted += apply.with_sidecars(store, [original.path for _, original in wanted])
         for part in apply.restore_times(store, wanted):
@@ -346,7 +346,7 @@ class OrderScheduler:
 def _left(txn: Txn, watches: Watches) -> Iterator[tuple[bytes, bytes]]:
     """Files, (digest, path), with a date of ours in a keep or trash folder; asked at each start."""
     teaches: dict[bytes, bool] = {}
-    for digest, path in originals.paths(txn):
+    for digest, path in originals.touched_files(txn):
         folder = path.rpartition(b"/")[0]
         if folder not in teaches:
             place = watches.locate(path)

@@ -46,7 +46,7 @@ class Reembedding:
 
     def _lacks(self, txn: Txn, path: bytes, digest: bytes) -> bool:
         spec = self.ctx.embedder
-        if not vectors.known(txn, spec.image_embedder, digest):
+        if not vectors.contains(txn, spec.image_embedder, digest):
             return True
         key = name_vectors.key(spec.image_embedder, spec.name_encoder, path)
         return key is not None and name_vectors.get(txn, key) is None

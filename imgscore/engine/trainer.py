@@ -86,7 +86,7 @@ class Trainer:
             state.unscored = True
 
     def _count(self, txn: Txn, taste: str) -> None:
-        counts = labels.counts(txn, taste)
+        counts = labels.totals(txn, taste)
         self.tastes[taste].keep, self.tastes[taste].trash = counts["keep"], counts["trash"]
 
     def relearn(self, taste: str, *, at_once: bool = False) -> None:
@@ -206,7 +206,7 @@ class Trainer:
             ):
                 return []  # and no file was looked at
             is_scored = scores.is_scored(txn, taste, head)
-            has_vector = vectors.knows(txn, self.ctx.embedder.image_embedder)
+            has_vector = vectors.is_embedded(txn, self.ctx.embedder.image_embedder)
             return [
                 digest
                 for digest in sightings.digests(txn, inboxes)

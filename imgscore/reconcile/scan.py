@@ -99,7 +99,7 @@ def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes])
         device = None
     elsewhere = 0
     with store.read() as txn:
-        for sighting in sightings.beyond(txn, present, root):
+        for sighting in sightings.missing_from(txn, present, root):
             if sighting.gone_ns or not within(sighting.path, root):
                 continue
             if any(within(sighting.path, folder) for folder in unlisted):

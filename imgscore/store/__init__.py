@@ -1,4 +1,4 @@
-"""What imgscore knows, in one LMDB environment: a room for each kind of record.
+"""All records in one LMDB environment: a module for each kind of record.
 
-Nothing outside of this house opens the database or knows its keys.
+Only this package opens the database and builds its keys.
 """

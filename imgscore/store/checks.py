@@ -1,4 +1,4 @@
-"""db check: whether what the store holds fits together. Reads everything, changes nothing."""
+"""`db check`: whether the records of the store are consistent. Reads all, changes nothing."""
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +30,7 @@ MAX_PROBLEMS = 10
 
 
 class Finding(NamedTuple):
-    """What was looked at, how much of it there is, and what is wrong with it."""
+    """What was checked, the number of its entries, and the problems found."""
 
     what: str
     entries: int
@@ -38,8 +38,8 @@ class Finding(NamedTuple):
 
 
 def iter_all(txn: Txn) -> Iterator[Finding]:
-    """Every check, one after the other; each record of each table is read by one of them."""
-    whole: tuple[tuple[str, Callable[[], Iterable[object]]], ...] = (
+    """Run every check, one after the other; together they read each record of each table."""
+    readable: tuple[tuple[str, Callable[[], Iterable[object]]], ...] = (
         ("sightings", lambda: sightings.iter_all(txn, gone=True)),
         ("originals", lambda: originals.iter_all(txn)),
         ("failures", lambda: failures.iter_all(txn)),
@@ -50,7 +50,7 @@ def iter_all(txn: Txn) -> Iterator[Finding]:
         ("archive", lambda: unwatched_files.iter_all(txn)),
         ("settings", lambda: (value.decode() for _, value in txn.table("meta").scan(b"setting:"))),
     )
-    for what, entries in whole:
+    for what, entries in readable:
         yield _readable(what, entries)
     for what, check in (
         ("places", _places),
@@ -72,8 +72,7 @@ def _readable(what: str, entries: Callable[[], Iterable[object]]) -> Finding:
             count += 1
         return Finding(what, count, [])
 
-    found = _attempt(what, count_all)
-    return found._replace(entries=count)
+    return _attempt(what, count_all)._replace(entries=count)
 
 
 def _attempt(what: str, check: Callable[[], Finding]) -> Finding:
@@ -84,14 +83,16 @@ def _attempt(what: str, check: Callable[[], Finding]) -> Finding:
 
 
 def _places(txn: Txn) -> Finding:
-    """Each sighting must be found by its digest, and no other."""
-    known = {path_key(one.path): one.digest for one in sightings.iter_all(txn, gone=True)}
+    """Check that the digest index has exactly one entry for each sighting."""
+    digests = {
+        path_key(sighting.path): sighting.digest for sighting in sightings.iter_all(txn, gone=True)
+    }
     count, problems = 0, []
-    for digest, key in sightings.places(txn):
+    for digest, key in sightings.digest_index(txn):
         count += 1
-        if known.pop(key, None) != digest:
-            problems.append(f"{digest.hex()} leads to a file that is not it")
-    problems += [f"{digest.hex()} leads to no file of it" for digest in known.values()]
+        if digests.pop(key, None) != digest:
+            problems.append(f"the index of {digest.hex()} has a path with another digest")
+    problems += [f"the index of {digest.hex()} lacks a path" for digest in digests.values()]
     return Finding("places", count, problems[:MAX_PROBLEMS])
 
 
@@ -100,65 +101,69 @@ def _scores(txn: Txn) -> Finding:
     for digest, score, deviation in scores.iter_all(txn):
         count += 1
         if not (0 <= score <= 1 and deviation >= 0):
-            problems.append(f"{digest.hex()} has the score {score} ± {deviation}")
+            problems.append(f"{digest.hex()} has the impossible score {score} ± {deviation}")
     return Finding("scores", count, problems[:MAX_PROBLEMS])
 
 
 def _labels(txn: Txn) -> Finding:
-    """The current labels must be what the log's last words say."""
+    """Check that each current label is the last event of its digest in the log."""
     last: dict[tuple[str, bytes], str] = {}
     count = 0
-    for _, event in labels.log(txn):
+    for _, event in labels.newest_first(txn):
         count += 1
         last.setdefault((event.taste, event.digest), event.label)
     wanted = {key: label for key, label in last.items() if label != "clear"}
     tastes = labels.tastes(txn) | {taste for taste, _ in last}
-    held = {
+    current = {
         (taste, digest): label.label
         for taste in tastes
         for digest, label in labels.iter_all(txn, taste)
     }
-    differing = [key for key in wanted.keys() | held.keys() if wanted.get(key) != held.get(key)]
+    differing = [
+        key for key in wanted.keys() | current.keys() if wanted.get(key) != current.get(key)
+    ]
     problems = [
-        f"{digest.hex()} is {held.get((taste, digest))} under {taste}, and the log says "
-        f"{wanted.get((taste, digest))}"
+        f"{digest.hex()} has the label {current.get((taste, digest))} under {taste}; the last "
+        f"event in the log is {wanted.get((taste, digest))}"
         for taste, digest in differing[:MAX_PROBLEMS]
     ]
     if count != labels.last_sequence(txn):
-        problems.append(f"{count} events are in the log, and {labels.last_sequence(txn)} were")
+        problems.append(
+            f"the log has {count} events, and its last number is {labels.last_sequence(txn)}"
+        )
     return Finding("labels", count, problems)
 
 
 def _counts(txn: Txn) -> Finding:
-    """What is kept by difference must be what is there; an older store is counted when opened."""
-    kept = counts.iter_all(txn)
+    """Check the counters against the records; an older store gets its counters when opened."""
+    stored = counts.iter_all(txn)
     if migrations.schema(txn) < SCHEMA_VERSION:
-        return Finding("counts", len(kept), [])
-    there = migrations.recount(txn)
+        return Finding("counts", len(stored), [])
+    computed = migrations.recount(txn)
     problems = [
-        f"{ascii(key)[2:-1]}: {kept.get(key, 0)} are counted, and {there.get(key, 0)} are there"
-        for key in sorted(kept.keys() | there.keys())
-        if kept.get(key, 0) != there.get(key, 0)
+        f"{ascii(key)[2:-1]}: the counter is {stored.get(key, 0)} instead of {computed.get(key, 0)}"
+        for key in sorted(stored.keys() | computed.keys())
+        if stored.get(key, 0) != computed.get(key, 0)
     ]
-    return Finding("counts", len(kept), problems[:MAX_PROBLEMS])
+    return Finding("counts", len(stored), problems[:MAX_PROBLEMS])
 
 
 def _vectors(txn: Txn, embedder: str) -> Finding:
-    """Each block must be whole, and each digest in it found again."""
+    """Check that each block is complete, and that the index finds each digest in it."""
     count, problems = 0, []
     size = vectors.embedders(txn)[embedder].size
     for digests, values in vectors.blocks(txn, embedder):
         names = [digests[at : at + DIGEST_SIZE] for at in range(0, len(digests), DIGEST_SIZE)]
         if len(values) != len(names) * size:
             problems.append(f"a block of {len(names)} vectors has {len(values)} bytes")
-        for place, name in enumerate(names):
-            if vectors.get(txn, embedder, name) != values[place * size : (place + 1) * size]:
-                problems.append(f"{name.hex()} leads to another vector")
+        for row, name in enumerate(names):
+            if vectors.get(txn, embedder, name) != values[row * size : (row + 1) * size]:
+                problems.append(f"the index of {name.hex()} has another vector")
         count += len(names)
     rows = vectors.rows(txn, embedder)
     if rows != count:
-        problems.append(f"{rows} digests lead to {count} vectors")
+        problems.append(f"the index has {rows} digests for {count} vectors")
     recorded = vectors.count(txn, embedder)
     if recorded != count:
-        problems.append(f"{recorded} vectors are counted, and {count} are there")
+        problems.append(f"the counter is {recorded} instead of {count}")
     return Finding(f"vectors of {embedder}", count, problems[:MAX_PROBLEMS])

@@ -1,7 +1,7 @@
-"""How many files each place holds, how many of an inbox a head has scored, and a taste's labels.
+"""Counters: files in each place, scored files in each inbox, and labels of each taste.
 
-Kept by difference, in the transaction that writes what is counted, so that nobody who asks has to
-look at every file. `recount` counts anew: for an older store, and to check.
+The transaction that writes a record also changes its counters, so that `status` reads no records.
+`recount` computes all counters from the records: for an older store, and for `db check`.
 """
 
 from collections import Counter
@@ -11,26 +11,26 @@ from imgscore.store.schema import DIGEST_SIZE, LabelName, Sighting, path_key
 from imgscore.store.transaction import Txn
 from imgscore.watches import Role
 
-_SIZE = 8
+_SIZE = 8  # bytes of a stored counter
 
 
 def files(txn: Txn, inbox: bytes, role: Role) -> int:
-    """Present files in one place."""
+    """Return the number of present files in one place."""
     return _get(txn, _files(inbox, role))
 
 
 def scored(txn: Txn, inbox: bytes, taste: str, head: str) -> int:
-    """Present files in an inbox whose digest a head has scored."""
+    """Return the number of present files in an inbox that a head has scored."""
     return _get(txn, _scored(score_prefix(taste, head), inbox))
 
 
 def labelled(txn: Txn, taste: str, label: LabelName) -> int:
-    """Digests that are labelled so under a taste."""
+    """Return the number of digests with this label under a taste."""
     return _get(txn, _labelled(taste, label))
 
 
-def moved(txn: Txn, before: Sighting | None, after: Sighting | None) -> None:
-    """A sighting is another one now; None: there was none, or there is none any more."""
+def sighting_changed(txn: Txn, before: Sighting | None, after: Sighting | None) -> None:
+    """Count that a sighting was replaced; `before` None: it is new, `after` None: it is deleted."""
     changes: Counter[bytes] = Counter()
     for sighting, by in ((before, -1), (after, 1)):
         if sighting is not None and not sighting.gone_ns:
@@ -39,19 +39,19 @@ def moved(txn: Txn, before: Sighting | None, after: Sighting | None) -> None:
     _add(txn, changes)
 
 
-def score_came(txn: Txn, prefix: bytes, inboxes: Iterable[bytes]) -> None:
-    """A head, told by the prefix of its scores, has scored one more file in each of these."""
-    came = Counter(inboxes)
-    _add(txn, Counter({_scored(prefix, inbox): count for inbox, count in came.items()}))
+def scores_added(txn: Txn, prefix: bytes, inboxes: Iterable[bytes]) -> None:
+    """Count one more scored file for each item of `inboxes`; `prefix`: the head's score prefix."""
+    new = Counter(inboxes)
+    _add(txn, Counter({_scored(prefix, inbox): count for inbox, count in new.items()}))
 
 
-def scores_went(txn: Txn, prefix: bytes) -> None:
-    """All scores of a head are dropped."""
+def scores_deleted(txn: Txn, prefix: bytes) -> None:
+    """Delete the counters of a head whose scores were deleted."""
     txn.table("counts").delete_all(b"scored:" + prefix)
 
 
 def label_changed(txn: Txn, taste: str, before: LabelName | None, after: LabelName | None) -> None:
-    """A digest has another label now, or none."""
+    """Count that the label of a digest changed; None: no label."""
     changes: Counter[bytes] = Counter()
     for label, by in ((before, -1), (after, 1)):
         if label is not None:
@@ -60,43 +60,43 @@ def label_changed(txn: Txn, taste: str, before: LabelName | None, after: LabelNa
 
 
 def score_prefix(taste: str, head: str) -> bytes:
-    """How the keys of a head's scores begin; the digest follows."""
+    """Return the prefix of the keys of a head's scores; the digest follows it."""
     return f"{taste}\0{head}\0".encode()
 
 
 def iter_all(txn: Txn) -> dict[bytes, int]:
-    """All that is counted, as `recount` gives it."""
+    """Return all counters, by key, as `recount` does."""
     return {key: int.from_bytes(value, "big") for key, value in txn.table("counts").scan()}
 
 
 def recount(
     txn: Txn, sightings: Iterable[Sighting], labels: Iterable[tuple[str, LabelName]]
 ) -> dict[bytes, int]:
-    """The same counted one by one: of the present sightings, and of (taste, label) pairs."""
-    found: Counter[bytes] = Counter(_labelled(*one) for one in labels)
+    """Return the counters computed from the present sightings and from (taste, label) pairs."""
+    totals: Counter[bytes] = Counter(_labelled(taste, label) for taste, label in labels)
     for sighting in sightings:
-        found.update(_keys(txn, sighting))
-    return dict(found)
+        totals.update(_keys(txn, sighting))
+    return dict(totals)
 
 
 def replace(txn: Txn, counted: dict[bytes, int]) -> None:
-    """Make these the counts."""
+    """Replace all counters."""
     txn.table("counts").delete_all(b"")
     _add(txn, Counter(counted))
 
 
 def _keys(txn: Txn, sighting: Sighting) -> Iterator[bytes]:
-    """What a present sighting counts for."""
+    """Yield the keys of the counters that include a present sighting."""
     yield _files(sighting.inbox, sighting.role)
     if sighting.role == "inbox":
         scores = txn.table("scores")
-        for prefix in scorers(txn):
+        for prefix in score_prefixes(txn):
             if scores.get(prefix + sighting.digest) is not None:
                 yield _scored(prefix, sighting.inbox)
 
 
-def scorers(txn: Txn) -> Iterator[bytes]:
-    """The prefix of each head that has scores: few, and found without reading the scores."""
+def score_prefixes(txn: Txn) -> Iterator[bytes]:
+    """Yield the score prefix of each head that has scores; skips from head to head."""
     scores, key = txn.table("scores"), b""
     while (entry := scores.first_from(key)) is not None:
         prefix = entry[0][:-DIGEST_SIZE]
@@ -121,7 +121,7 @@ def _get(txn: Txn, key: bytes) -> int:
 
 
 def _add(txn: Txn, changes: Counter[bytes]) -> None:
-    """What has come down to nothing is not kept: an inbox or a head of long ago leaves no trace."""
+    """Add to counters, and delete those that reach zero."""
     table = txn.table("counts")
     for key, by in changes.items():
         count = _get(txn, key) + by

@@ -79,7 +79,7 @@ def rows_of(
     """The wanted digests that have a vector, and their rows [n, dim], in the store's order."""
     digests: list[bytes] = []
     values = bytearray()
-    for digest, row in head_inputs.several(txn, spec, wanted):
+    for digest, row in head_inputs.get_many(txn, spec, wanted):
         digests.append(digest)
         values += row
     return digests, np.frombuffer(values, np.float16).reshape(-1, spec.dim)

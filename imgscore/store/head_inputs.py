@@ -1,7 +1,6 @@
-"""What a head sees of an image: its vector and, where the config says so, its file's name.
+"""Inputs of a head: the vector of the image and, if the config says so, that of its file name.
 
-A digest that lies under several names is judged by their mean. A name whose vector is not there
-yet counts as none.
+For a digest with several names, their mean is used. A name without a stored vector is skipped.
 """
 
 from __future__ import annotations
@@ -23,28 +22,28 @@ _NONE: Mapping[bytes, bytes] = {}
 
 
 def blocks(txn: Txn, spec: Spec) -> Iterator[tuple[bytes, bytes]]:
-    """(n digests end to end, n float16 rows of spec.dim end to end), block by block."""
+    """Yield (n digests, n float16 rows of spec.dim), each concatenated, block by block."""
     for digests, values in vectors.blocks(txn, spec.image_embedder):
         if not spec.name_encoder:
             yield digests, values
             continue
-        ones = [digests[at : at + DIGEST_SIZE] for at in range(0, len(digests), DIGEST_SIZE)]
-        image = np.frombuffer(values, np.float16).reshape(len(ones), -1)
-        name = np.stack([_name(txn, spec, _paths(txn, one), _NONE) for one in ones])
+        split = [digests[at : at + DIGEST_SIZE] for at in range(0, len(digests), DIGEST_SIZE)]
+        image = np.frombuffer(values, np.float16).reshape(len(split), -1)
+        name = np.stack([_name(txn, spec, _paths(txn, digest), _NONE) for digest in split])
         yield digests, np.hstack([image, name]).tobytes()
 
 
 def get(txn: Txn, spec: Spec, digest: bytes) -> bytes | None:
-    """The float16 row of one digest; None where it has no vector."""
+    """Return the float16 row of a digest; None if it has no vector."""
     vector = vectors.get(txn, spec.image_embedder, digest)
     if vector is None or not spec.name_encoder:
         return vector
     return vector + _name(txn, spec, _paths(txn, digest), _NONE).tobytes()
 
 
-def several(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """(digest, float16 row) of those that have a vector, as they lie in the store."""
-    for digest, vector in vectors.several(txn, spec.image_embedder, digests):
+def get_many(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (digest, float16 row) of the digests that have a vector, in the store's order."""
+    for digest, vector in vectors.get_many(txn, spec.image_embedder, digests):
         if spec.name_encoder:
             yield digest, vector + _name(txn, spec, _paths(txn, digest), _NONE).tobytes()
         else:
@@ -54,16 +53,19 @@ def several(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[by
 def at_path(
     txn: Txn, spec: Spec, digest: bytes, vector: bytes, path: bytes, fresh: Mapping[bytes, bytes]
 ) -> bytes:
-    """The float16 row of a digest that has just been seen at `path`; `fresh`: names by key."""
+    """Return the float16 row of a digest that was just read at `path`.
+
+    `fresh`: vectors of names, by key, that are not stored yet.
+    """
     if not spec.name_encoder:
         return vector
     return vector + _name(txn, spec, {*_paths(txn, digest), path}, fresh).tobytes()
 
 
 def _paths(txn: Txn, digest: bytes) -> set[bytes]:
-    """Where a digest is; where it was, if it is nowhere now."""
-    found = sightings.of_digest(txn, digest)
-    return {one.path for one in found if not one.gone_ns} or {one.path for one in found}
+    """Return the present paths of a digest, or its former ones if it has none."""
+    paths = {sighting.path: sighting.gone_ns for sighting in sightings.of_digest(txn, digest)}
+    return {path for path, gone_ns in paths.items() if not gone_ns} or set(paths)
 
 
 def _name(

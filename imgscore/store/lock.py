@@ -1,4 +1,4 @@
-"""One writer a store, by a kernel lock: it ends with the process, however that ends."""
+"""A kernel lock that allows one writer a store. The kernel frees it when the process ends."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ class BusyError(StoreError):
 
 
 class StoreLock:
-    """Held from construction to close(). Raises BusyError when another process holds it."""
+    """Locked from construction to close(). Raises BusyError if another process has locked it."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -32,15 +32,15 @@ class StoreLock:
             os.close(self._descriptor)
             raise BusyError(
                 f"another imgscore ({holder}) is using the store in {folder}",
-                "wait for it to finish, or end it",
+                "wait until it ends, or end it",
             ) from None
         self.left_open = os.fstat(self._descriptor).st_size > 0
-        """whether its last holder did not let go, but was ended"""
+        """whether the last process that locked the store ended without close()"""
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
     def close(self) -> None:
-        """Let the next one in."""
+        """Unlock the store."""
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)

@@ -1,6 +1,6 @@
-"""From an older schema to this one, a step a version, inside the transaction that opens the store.
+"""Migrates a store of an older schema, one step a version, in the transaction that opens it.
 
-A step that fails leaves the store as it was.
+A step that fails leaves the store unchanged.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from imgscore.store.transaction import Txn
 
 
 def _count(txn: Txn) -> None:
-    """What is kept in `counts` since schema 2."""
+    """Fill the table `counts`, which schema 2 added."""
     counts.replace(txn, recount(txn))
 
 
 def recount(txn: Txn) -> dict[bytes, int]:
-    """What `counts` must hold."""
+    """Return the counters computed from the records."""
     named = (
         (taste, label.label)
         for taste in labels.tastes(txn)
@@ -32,22 +32,22 @@ STEPS: dict[int, Callable[[Txn], None]] = {1: _count}
 
 
 def schema(txn: Txn) -> int:
-    """The version that a store has; 0 for a new one."""
+    """Return the schema of a store; 0 for a new one."""
     return int(txn.table("meta").get(b"schema") or 0)
 
 
 def migrate(
     txn: Txn, steps: dict[int, Callable[[Txn], None]] = STEPS, version: int = SCHEMA_VERSION
 ) -> None:
-    """Bring the store to `version`. Raises StoreError for a store from a newer imgscore."""
+    """Migrate the store to `version`. Raises StoreError for a store of a newer imgscore."""
     meta = txn.table("meta")
-    found = schema(txn) or version
-    if found > version:
+    current = schema(txn) or version
+    if current > version:
         raise StoreError(
-            f"the store has schema {found}, and this imgscore knows {version}",
-            "upgrade imgscore; the store is left as it is",
+            f"the store has schema {current}, and this imgscore supports only {version}",
+            "upgrade imgscore; the store is not changed",
         )
-    for number in range(found, version):
+    for number in range(current, version):
         steps[number](txn)
         step("in migration")
     if schema(txn) != version:

@@ -1,6 +1,6 @@
-"""File names as vectors, by what a name says, apart from the images': names belong to files.
+"""Vectors of file names, by the words of the name.
 
-Only names whose vector costs something are here; hashed ones are made when they are needed.
+Only vectors that a model computes are stored; hashed ones are computed when they are needed.
 """
 
 import hashlib
@@ -9,33 +9,33 @@ import os
 from imgscore.embedders.filename_spec import HASHED_ENCODER, words
 from imgscore.store.transaction import Txn
 
-_PREFIX = 8
+_PREFIX = 8  # bytes of a key that stand for the embedder
 
 
 def key(embedder: str, encoder: str, path: bytes) -> bytes | None:
-    """24 bytes for a file's name under an image embedder and its name encoder.
+    """Return the 24-byte key of a file's name under an image embedder and its name encoder.
 
-    None where there is none, or where a vector costs too little to be kept.
+    None if no encoder is set, or if its vectors are not stored.
     """
     if encoder in ("", HASHED_ENCODER):
         return None
-    said = words(os.path.basename(path))
-    rest = hashlib.blake2b(f"{encoder}\0{said}".encode(), digest_size=16).digest()
+    text = words(os.path.basename(path))
+    rest = hashlib.blake2b(f"{encoder}\0{text}".encode(), digest_size=16).digest()
     return _prefix(embedder) + rest
 
 
 def put(txn: Txn, key: bytes, vector: bytes) -> None:
-    """Write a name's float16 vector."""
+    """Write the float16 vector of a name."""
     txn.table("names").put(key, vector)
 
 
 def get(txn: Txn, key: bytes) -> bytes | None:
-    """A name's float16 vector."""
+    """Return the float16 vector of a name."""
     return txn.table("names").get(key)
 
 
 def drop(txn: Txn, embedder: str) -> None:
-    """Delete every name's vector of an embedder."""
+    """Delete the vectors of all names under an embedder."""
     txn.table("names").delete_all(_prefix(embedder))
 
 

@@ -1,6 +1,7 @@
-"""What the store keeps for a while only: old touches, and where files were that are gone.
+"""Retention: which touches of the journal, and which records of missing files, have expired.
 
-Never labels, originals or embeddings. Read in a worker; forgotten by the writer, a part at a time.
+Labels, originals and embeddings never expire. A worker finds the expired records; the daemon
+deletes them in batches.
 """
 
 from itertools import islice
@@ -11,15 +12,15 @@ from imgscore.store.schema import Sighting
 from imgscore.store.transaction import Txn
 
 MAX_TOUCHES = 1_000_000
-"""Touches that `undo` and `history` reach back to: 190 MB, or 10 orderings of 100,000 files."""
+"""Touches in the journal, for `undo` and `history`: 190 MB, or 10 orderings of 100,000 files."""
 GONE_NS = 90 * 86_400 * 10**9
-"""How long it is known where a file was that is gone: a move takes seconds."""
+"""Nanoseconds that the record of a missing file is kept. A moved file reappears within seconds."""
 MAX_AT_ONCE = 50_000
-"""Records named at once, so that a message stays small; the next time finds the others."""
+"""Records in one message to the daemon, so that it stays small. The next run finds the others."""
 
 
 class Expired(NamedTuple):
-    """touches: numbers of the journal up to this one. sightings: paths. deletions: keys."""
+    """touches: all up to this journal number. sightings: their paths. trashed: their keys."""
 
     touches: int
     sightings: list[bytes]
@@ -27,13 +28,13 @@ class Expired(NamedTuple):
 
 
 def find(txn: Txn, now_ns: int) -> Expired:
-    """What may be forgotten."""
+    """Return the records that have expired."""
     before_ns = now_ns - GONE_NS
     tastes = labels.tastes(txn)
     gone = (
-        one.path
-        for one in sightings.iter_all(txn, gone=True)
-        if _is_expired(txn, one, before_ns, tastes)
+        sighting.path
+        for sighting in sightings.iter_all(txn, gone=True)
+        if _is_expired(txn, sighting, before_ns, tastes)
     )
     return Expired(
         _old_touches(txn),
@@ -42,28 +43,36 @@ def find(txn: Txn, now_ns: int) -> Expired:
     )
 
 
-def forget(txn: Txn, found: Expired, now_ns: int, most: int) -> Expired:
-    """Forget at most so many of each; what is left. What came back meanwhile stays."""
-    left = found.touches if journal.forget_oldest(txn, found.touches, most) else 0
-    tastes = labels.tastes(txn) if found.sightings else set[str]()
-    for path in found.sightings[:most]:
+def forget(txn: Txn, expired: Expired, now_ns: int, limit: int) -> Expired:
+    """Delete at most `limit` records of each kind; return the rest.
+
+    A file that has reappeared since `find` keeps its record.
+    """
+    touches_left = journal.forget_oldest(txn, expired.touches, limit)
+    tastes = labels.tastes(txn) if expired.sightings else set[str]()
+    for path in expired.sightings[:limit]:
         sighting = sightings.find(txn, path)
         if sighting is not None and _is_expired(txn, sighting, now_ns - GONE_NS, tastes):
             sightings.forget(txn, sighting)
-    for key in found.trashed[:most]:
+    for key in expired.trashed[:limit]:
         trashed_files.forget(txn, key, now_ns - GONE_NS)
-    return Expired(left, found.sightings[most:], found.trashed[most:])
+    return Expired(
+        expired.touches if touches_left else 0, expired.sightings[limit:], expired.trashed[limit:]
+    )
 
 
 def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) -> bool:
-    """Gone for long, and no example: that one is known by its name too, and may be moved back."""
+    """Whether the file has been missing for long, and has no label.
+
+    A labelled file keeps its sighting: its name may be part of the example, and it may return.
+    """
     return 0 < sighting.gone_ns < before_ns and not any(
         labels.current(txn, taste, sighting.digest) for taste in tastes
     )
 
 
 def _old_touches(txn: Txn) -> int:
-    """The last touch beyond MOST_TOUCHES; an ordering goes as a whole, for so it is undone."""
+    """Return the last touch beyond MAX_TOUCHES; a run expires as a whole, as `undo` needs it."""
     number = journal.last_number(txn) - MAX_TOUCHES
     kept = journal.get(txn, number + 1)
     while kept is not None and (touch := journal.get(txn, number)) is not None:

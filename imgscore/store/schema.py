@@ -1,6 +1,6 @@
-"""The records of the store and how each becomes bytes. Pure: no database here.
+"""The records of the store and their encoding. Pure: no database here.
 
-Structs are written as arrays; a later version may only append fields that have a default.
+Structs are encoded as arrays: a later version may only append fields, with a default.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 _encoder = msgspec.msgpack.Encoder()
 
 
-# 1677 and 2554: beyond them msgpack, and so any record, has no integers.
+# Nanoseconds: the years 1677 and 2554. msgpack, and so a record, has no integers beyond them.
 EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 64) - 1
 
 
 def pack(record: msgspec.Struct) -> bytes:
-    """A record as msgpack."""
+    """Encode a record as msgpack."""
     return _encoder.encode(record)
 
 
 def path_key(path: bytes) -> bytes:
-    """16 bytes that stand for a path: LMDB keys end at 511 bytes, paths at 4,096."""
+    """Return 16 bytes that stand for a path: LMDB keys have at most 511 bytes, paths 4,096."""
     return hashlib.blake2b(path, digest_size=16).digest()
 
 
@@ -45,8 +45,11 @@ _SIZE_BITS = 56
 
 
 def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> bytes:
-    """40 bytes. A date before 1677 or after 2262 has more than 64 bits of ns: the rest of them
-    stands in the highest byte of the size, and is 0 for any other date."""
+    """Pack a fingerprint into 40 bytes.
+
+    A date before 1677 or after 2262 needs more than 64 bits: its highest bits go into the highest
+    byte of the size, which is 0 for any other date.
+    """
     try:
         return _pack(dev, ino, size, ctime_ns, mtime_ns)
     except struct.error:
@@ -56,7 +59,7 @@ def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> byte
 
 
 class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
-    """What a stat says of a file; two equal ones mean an unchanged file."""
+    """The fields of a file's stat that change when the file changes."""
 
     dev: int
     ino: int
@@ -66,17 +69,17 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of_stat(cls, status: os.stat_result) -> "Fingerprint":
-        """The fingerprint of a file from its stat; a date that no record holds is the nearest."""
+        """Take the fingerprint from a stat; a date out of range becomes the nearest possible."""
         mtime_ns = min(max(status.st_mtime_ns, EARLIEST_NS), LATEST_NS)
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, mtime_ns)
 
     def packed(self) -> bytes:
-        """40 bytes, compared without decoding when 100,000 files are looked at."""
+        """Pack into 40 bytes, which a scan of 100,000 files compares without decoding."""
         return _packed(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
 
     @classmethod
     def unpacked(cls, raw: bytes) -> "Fingerprint":
-        """The inverse of packed(); what follows the 40 bytes is ignored."""
+        """Unpack the first 40 bytes."""
         dev, ino, size, ctime_ns, mtime_ns = _fingerprint.unpack_from(raw)
         beyond = size >> _SIZE_BITS
         return cls(dev, ino, size - (beyond << _SIZE_BITS), ctime_ns, mtime_ns + (beyond << 64))
@@ -86,7 +89,7 @@ FINGERPRINT_SIZE = _fingerprint.size
 
 
 def packed_stat(status: os.stat_result) -> bytes:
-    """The packed fingerprint of a stat, without the fingerprint: 100,000 of them count."""
+    """Pack a stat as Fingerprint.packed does, without creating the struct, for 100,000 files."""
     try:
         return _pack(
             status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
@@ -96,7 +99,7 @@ def packed_stat(status: os.stat_result) -> bytes:
 
 
 class Sighting(msgspec.Struct, array_like=True, frozen=True):
-    """What was last seen at a path. `gone_ns` is when the path was found missing; 0 = present."""
+    """The file last seen at a path. `gone_ns`: when a scan found it missing; 0 = present."""
 
     path: bytes
     seen: Fingerprint
@@ -109,8 +112,8 @@ class Sighting(msgspec.Struct, array_like=True, frozen=True):
 class TrashedFile(msgspec.Struct, array_like=True, frozen=True):
     """An image of a watch in the desktop's trash.
 
-    `path` is where it lies in the trash folder `trash`, `origin` is where it was deleted.
-    `gone_ns` is when it was found to have left the trash; 0 = it is there.
+    path: its path in the trash folder `trash`. origin: the path that it was deleted from.
+    gone_ns: when a scan found that it had left the trash; 0 = it is in the trash.
     """
 
     path: bytes
@@ -137,7 +140,7 @@ class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Label(msgspec.Struct, array_like=True, frozen=True):
-    """The current label of a digest under a taste: the log's last word."""
+    """The current label of a digest under a taste, from its last event in the log."""
 
     label: LabelName
     sequence: int
@@ -147,7 +150,7 @@ class Label(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
-    """Why a file has no embedding. It is tried again when the file or the decoder changes."""
+    """Why a file has no embedding. It is read again when the file or the decoder changes."""
 
     path: bytes
     seen: Fingerprint
@@ -158,11 +161,11 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Original(msgspec.Struct, array_like=True, frozen=True):
-    """The user's own mtime of a file that we touch.
+    """The user's own mtime of a file that we touched.
 
-    `before_ns` and `after_ns` are our last touch: the file carries one of the two, depending on
-    whether a crash came between the journal and the touch. `earlier` are dates of ours from before
-    that. Anything else is the user's new date.
+    before_ns, after_ns: our last touch. The file has one of the two dates: `before_ns` if a crash
+    came between the journal entry and the touch. earlier: dates that we set before that. Any
+    other date is a new one of the user.
     """
 
     path: bytes
@@ -173,7 +176,7 @@ class Original(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Touch(msgspec.Struct, array_like=True, frozen=True):
-    """One mtime of ours in the journal, written before it is done."""
+    """One entry of the journal, written before the file's mtime is set."""
 
     time_ns: int
     run: int
@@ -187,7 +190,7 @@ class Touch(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ties(msgspec.Struct, array_like=True, frozen=True):
-    """Which scores of an inbox count as nearly equal under a head: see order/ties.py."""
+    """Quantiles of an inbox's scores under a head, for deciding ties: see order/ties.py."""
 
     head: str
     count: int
@@ -195,7 +198,7 @@ class Ties(msgspec.Struct, array_like=True, frozen=True):
 
 
 class HeadRecord(msgspec.Struct, array_like=True, frozen=True):
-    """A trained head: where its file is and what was measured when it was made."""
+    """A trained head: its version, which names its file, and the measurements of its training."""
 
     version: str
     taste: str

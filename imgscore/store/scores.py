@@ -27,7 +27,7 @@ def record(txn: Txn, taste: str, head: str, scores: bytes) -> None:
     }
     is_known = is_scored(txn, taste, head)
     new = [digest for digest in values if not is_known(digest)]
-    counts.score_came(txn, prefix, sightings.inboxes(txn, new))
+    counts.scores_added(txn, prefix, sightings.inboxes(txn, new))
     txn.table("scores").put_many((prefix + digest, value) for digest, value in values.items())
 
 
@@ -64,7 +64,7 @@ def iter_all(txn: Txn) -> Iterator[tuple[bytes, float, float]]:
 def forget(txn: Txn, taste: str, head: str) -> None:
     """Delete all scores of a head."""
     txn.table("scores").delete_all(score_prefix(taste, head))
-    counts.scores_went(txn, score_prefix(taste, head))
+    counts.scores_deleted(txn, score_prefix(taste, head))
 
 
 def forget_unused(txn: Txn, taste: str) -> None:
@@ -74,7 +74,7 @@ def forget_unused(txn: Txn, taste: str) -> None:
     scoring with an older head may have returned its scores after that head was replaced.
     """
     used = heads.in_use(txn, taste)
-    for prefix in list(counts.scorers(txn)):
+    for prefix in list(counts.score_prefixes(txn)):
         name, head, _ = prefix.decode().split("\0")
         if name == taste and head not in used:
             forget(txn, taste, head)

@@ -1,6 +1,6 @@
-"""Sightings: what was last seen at each path, and which paths hold a digest.
+"""Sightings: the file last seen at each path, and an index of the paths of each digest.
 
-A path that is missing keeps its sighting, marked gone, so that a move can be told from a copy.
+A missing path keeps its sighting, marked gone: this distinguishes a moved file from a copy.
 """
 
 import struct
@@ -23,7 +23,7 @@ from imgscore.watches import Role
 
 
 class _Rest(msgspec.Struct, array_like=True, frozen=True):
-    """A sighting without its fingerprint, which stands before it in plain bytes."""
+    """A sighting without its fingerprint, which precedes it as 40 packed bytes."""
 
     path: bytes
     digest: bytes
@@ -33,11 +33,11 @@ class _Rest(msgspec.Struct, array_like=True, frozen=True):
 
 
 _decoder = msgspec.msgpack.Decoder(_Rest)
-_inode = struct.Struct("<QQ")  # how a packed fingerprint begins
+_inode = struct.Struct("<QQ")  # device and inode: the first bytes of a packed fingerprint
 
 
 def decode(value: bytes) -> Sighting:
-    """A sighting from its stored bytes."""
+    """Decode a stored sighting."""
     rest = _decoder.decode(value[FINGERPRINT_SIZE:])
     return Sighting(
         rest.path, Fingerprint.unpacked(value), rest.digest, rest.inbox, rest.role, rest.gone_ns
@@ -45,21 +45,22 @@ def decode(value: bytes) -> Sighting:
 
 
 def ending(inbox: bytes, role: Role) -> bytes:
-    """How the stored bytes of every present sighting in a place end.
+    """Return the last bytes of every stored sighting that is present in a place.
 
-    With the fingerprint's bytes in front it tells an unchanged file without decoding anything.
+    Together with the fingerprint's bytes at the front, they identify an unchanged file without
+    decoding.
     """
     return b"".join(msgspec.msgpack.encode(part) for part in (inbox, role, 0))
 
 
 def find(txn: Txn, path: bytes) -> Sighting | None:
-    """The sighting at `path`, gone or not."""
+    """Return the sighting at `path`, gone or not."""
     value = txn.table("sightings").get(path_key(path))
     return None if value is None else decode(value)
 
 
 def record(txn: Txn, sighting: Sighting) -> None:
-    """Write a sighting, let its digest point to its path, and count it."""
+    """Write a sighting, its entry in the digest index, and its counters."""
     key = path_key(sighting.path)
     table = txn.table("sightings")
     old = table.get(key)
@@ -68,26 +69,26 @@ def record(txn: Txn, sighting: Sighting) -> None:
     )
     table.put(key, sighting.seen.packed() + rest)
     if old is not None and old[FINGERPRINT_SIZE:] == rest:
-        return  # the same file in the same place, as after each touch
+        return  # the same digest in the same place, as after each touch
     before = None if old is None else decode(old)
     if before is not None and before.digest != sighting.digest:
         txn.table("places").delete(before.digest + key)
     txn.table("places").put(sighting.digest + key, b"")
-    counts.moved(txn, before, sighting)
+    counts.sighting_changed(txn, before, sighting)
 
 
 def forget(txn: Txn, sighting: Sighting) -> None:
-    """Remove a sighting altogether; labels and originals stay."""
+    """Delete a sighting; labels and originals stay."""
     key = path_key(sighting.path)
     before = find(txn, sighting.path)
     if before is not None:
         txn.table("sightings").delete(key)
         txn.table("places").delete(before.digest + key)
-        counts.moved(txn, before, None)
+        counts.sighting_changed(txn, before, None)
 
 
 def iter_all(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
-    """All sightings that are present; with `gone`, those marked gone too."""
+    """Yield the present sightings; with `gone`, also those marked gone."""
     for _, value in txn.table("sightings").scan():
         sighting = decode(value)
         if gone or not sighting.gone_ns:
@@ -95,7 +96,7 @@ def iter_all(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
 
 
 def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
-    """The digest of every present sighting in these inboxes; nothing is decoded."""
+    """Yield the digest of every present sighting in these inboxes, without decoding."""
     ends = tuple(ending(inbox, "inbox") for inbox in inboxes)
     for _, value in txn.table("sightings").scan():
         if value.endswith(ends):
@@ -104,17 +105,19 @@ def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
-    """The present sightings in one place; those elsewhere are told by their bytes alone."""
+    """Yield the present sightings in one place; decodes only these."""
     end = ending(inbox, role)
     return (decode(value) for _, value in txn.table("sightings").scan() if value.endswith(end))
 
 
 def of_inodes(
-    txn: Txn, inodes: Iterable[tuple[int, int]], but: tuple[bytes, Role]
+    txn: Txn, inodes: Iterable[tuple[int, int]], exclude: tuple[bytes, Role]
 ) -> Iterator[Sighting]:
-    """The present sightings of some files, (device, inode), under whatever name, `but` in one
-    place."""
-    beginnings, end = {_inode.pack(*inode) for inode in inodes}, ending(*but)
+    """Yield the present sightings of these inodes (device, inode), under all names.
+
+    `exclude`: the place, (inbox, role), whose sightings are left out.
+    """
+    beginnings, end = {_inode.pack(*inode) for inode in inodes}, ending(*exclude)
     for _, value in txn.table("sightings").scan():
         if value[: _inode.size] in beginnings and not value.endswith(end):
             sighting = decode(value)
@@ -122,10 +125,10 @@ def of_inodes(
                 yield sighting
 
 
-def beyond(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
-    """Every sighting whose path key is not among `present`, gone ones included.
+def missing_from(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
+    """Yield the sightings whose path key is not in `present`, gone ones included.
 
-    Those that have nothing to do with `root` may be left out: their bytes say so.
+    Skips, without decoding, those whose bytes do not contain `root`; the caller checks the rest.
     """
     table = txn.table("sightings")
     for key in list(filterfalse(present.__contains__, table.keys())):
@@ -134,13 +137,13 @@ def beyond(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
             yield decode(value)
 
 
-def places(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
-    """(digest, path key) of every sighting, as they are found by digest."""
+def digest_index(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the (digest, path key) pairs of the index by digest."""
     return ((key[:DIGEST_SIZE], key[DIGEST_SIZE:]) for key, _ in txn.table("places").scan())
 
 
 def inboxes(txn: Txn, digests: Iterable[bytes]) -> Iterator[bytes]:
-    """The inbox of each present sighting of these digests that lies in one."""
+    """Yield the inbox of each present sighting of these digests that is in an inbox."""
     get = txn.table("sightings").getter()
     for key in txn.table("places").keys_under(digests):
         value = get(key[DIGEST_SIZE:], b"")
@@ -151,7 +154,7 @@ def inboxes(txn: Txn, digests: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Sighting]:
-    """Every sighting of a digest, gone ones included."""
+    """Return every sighting of a digest, gone ones included."""
     table = txn.table("sightings")
     values = (table.get(key[len(digest) :]) for key, _ in txn.table("places").scan(digest))
     return [decode(value) for value in values if value is not None]

@@ -1,7 +1,7 @@
 """The LMDB environment: opening, transactions, growth and backup.
 
-One process writes (see lock.py); workers open it read-only. Spawned children only, never forked
-ones, and one handle a process: LMDB allows no more.
+One process writes (see lock.py); workers open the store read-only. LMDB allows one handle a
+process, and none that was inherited by fork: start child processes by spawn.
 """
 
 import os
@@ -25,7 +25,7 @@ from imgscore.system import mounts
 if TYPE_CHECKING:
     from lmdb import _Database
 
-# Sparse: the file grows as it is filled, and address space costs nothing.
+# Bytes. The file is sparse: it grows as it is filled, and unused address space costs nothing.
 MAP_SIZE = 64 * 2**30
 TABLES = (
     "meta", "sightings", "places", "failures", "traits", "embedders", "vectors", "rows",
@@ -33,18 +33,18 @@ TABLES = (
     "deletions", "counts",
 )  # fmt: skip
 RESTORE_REMEDY = (
-    "it is left as it is; go back to the newest automatic backup with `imgscore db restore`, "
-    "or to one of yours with `imgscore db restore DIR`"
+    "it is not changed; restore the newest automatic backup with `imgscore db restore`, "
+    "or one of your own with `imgscore db restore DIR`"
 )
 
 Result = TypeVar("Result")
 
 
 class Store:
-    """The open store. Use as a context manager; transactions belong to the thread that began."""
+    """The open store, a context manager. Use a transaction only in the thread that began it."""
 
     def __init__(self, folder: Path, *, readonly: bool = False, map_size: int = MAP_SIZE) -> None:
-        """Open, or make, the store in `folder`. Raises StoreError, which says what to do."""
+        """Open the store in `folder`; create it if needed, unless `readonly`. Raises StoreError."""
         self.folder = folder
         self.handles: dict[str, _Database | None] = {}
         if not readonly:
@@ -64,11 +64,11 @@ class Store:
                 mode=0o600,
             )
         except (lmdb.Error, OSError) as error:
-            raise _opening(folder, error) from None
+            raise _open_error(folder, error) from None
         try:
             with _translated():
                 self.environment.reader_check()
-                # All at once, and before any transaction: a reader sees no table opened after it.
+                # Before any transaction: a read transaction has no access to tables opened later.
                 for name in TABLES:
                     self.handles[name] = self._open_table(name.encode(), create=not readonly)
             if not readonly:
@@ -85,15 +85,15 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Txn]:
-        """A read transaction. Keep it short: it pins the pages that it sees."""
+        """Begin a read transaction. Keep it short: LMDB reuses no page that a reader can need."""
         with self._transaction(write=False) as txn:
             yield txn
 
     @contextmanager
     def write(self) -> Iterator[Txn]:
-        """A write transaction: committed at the end of the block, dropped on an exception.
+        """Begin a write transaction: the end of the block commits it, an exception aborts it.
 
-        Raises StoreError when the disk or the map is full; nothing of the block is then written.
+        Raises StoreError if the disk or the map is full; nothing of the block is written then.
         """
         with self._transaction(write=True) as txn:
             yield txn
@@ -104,17 +104,17 @@ class Store:
             try:
                 raw = self.environment.begin(write=write)
             except lmdb.MapResizedError:
-                self.environment.set_mapsize(0)  # another process grew it; adopt its size
+                self.environment.set_mapsize(0)  # another process grew the map: adopt its size
                 raw = self.environment.begin(write=write)
             with raw:
                 yield Txn(self.handles, raw)
 
     def grow(self) -> None:
-        """Double the map. Only with no transaction open in this process (py-lmdb#379)."""
+        """Double the map. No transaction may be open in this process (py-lmdb#379)."""
         self.environment.set_mapsize(2 * self.environment.info()["map_size"])
 
     def commit(self, work: Callable[[Txn], Result]) -> Result:
-        """Run `work` in a write transaction; if the map is full, grow it and run it once more."""
+        """Run `work` in a write transaction. If the map is full, double it and run `work` again."""
         try:
             result = self._commit(work)
         except MapFullError:
@@ -130,23 +130,23 @@ class Store:
             return result
 
     def release_dead_readers(self) -> int:
-        """Free the slots of readers that were killed; returns how many."""
+        """Free the slots of readers that were killed; return their number."""
         return int(self.environment.reader_check())
 
     def free_bytes(self) -> int:
-        """Free disk space where the store lies, in bytes."""
+        """Return the free space, in bytes, on the store's disk."""
         return shutil.disk_usage(self.folder).free
 
     def used_bytes(self) -> int:
-        """How much of the file is in use, free pages within it included."""
+        """Return the size of the file in bytes, free pages included."""
         return int((self.environment.info()["last_pgno"] + 1) * self.environment.stat()["psize"])
 
     def last_transaction(self) -> int:
-        """The number of the last commit: the same as long as nothing is written."""
+        """Return the number of the last commit; it changes with every commit."""
         return int(self.environment.info()["last_txnid"])
 
     def backup(self, folder: Path) -> None:
-        """A compact copy into the empty or absent `folder`."""
+        """Write a compact copy into `folder`, which is empty or missing."""
         folder.mkdir(parents=True, exist_ok=True)
         with _translated():
             self.environment.copy(os.fspath(folder), compact=True)
@@ -168,7 +168,7 @@ class Store:
 
 
 class MapFullError(StoreError):
-    """The memory map is too small; Store.commit grows it."""
+    """The memory map is too small; Store.commit doubles it."""
 
 
 @contextmanager
@@ -199,16 +199,16 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreError(
-            f"{folder}: cannot be made: {error.strerror}", "check the folder's permissions"
+            f"{folder}: cannot be created: {error.strerror}", "check the folder's permissions"
         ) from None
     if mounts.kind(os.fsencode(folder)) in mounts.NETWORK:
         raise StoreError(
-            f"{folder} lies on a network file system, where LMDB is not safe",
+            f"{folder} is on a network file system, where LMDB can lose data",
             "set XDG_DATA_HOME to a folder on a local disk",
         )
 
 
-def _opening(folder: Path, error: Exception) -> StoreError:
+def _open_error(folder: Path, error: Exception) -> StoreError:
     if isinstance(error, lmdb.InvalidError | lmdb.CorruptedError | lmdb.VersionMismatchError):
         return StoreError(f"{folder}/data.mdb is damaged: {error}", RESTORE_REMEDY)
     if isinstance(error, lmdb.ReadonlyError | lmdb.DiskError) or "No space" in str(error):

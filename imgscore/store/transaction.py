@@ -17,11 +17,11 @@ class Table:
         self._database = database
 
     def get(self, key: bytes) -> bytes | None:
-        """The value at `key`."""
+        """Return the value at `key`."""
         return self._txn.get(key, db=self._database)
 
     def getter(self) -> Callable[[bytes, bytes], bytes]:
-        """`get` with a default, without a call of ours between: for a hundred thousand keys."""
+        """Return LMDB's own `get`, with a default: saves a Python call for each of 100,000 keys."""
         get = partial(self._txn.get, db=self._database)
         return cast("Callable[[bytes, bytes], bytes]", get)
 
@@ -30,29 +30,29 @@ class Table:
         self._txn.put(key, value, db=self._database)
 
     def append(self, value: bytes) -> int:
-        """Write `value` under the next sequence number, counted from 1, and return the number."""
+        """Write `value` under the next sequence number, from 1; return the number."""
         last = self.last()
         number = int.from_bytes(last[0], "big") + 1 if last else 1
         self._txn.put(number.to_bytes(8, "big"), value, db=self._database, append=True)
         return number
 
     def delete(self, key: bytes) -> bool:
-        """Remove `key`; False where it was not there."""
+        """Delete `key`; False if there was none."""
         return bool(self._txn.delete(key, db=self._database))
 
     def last(self) -> tuple[bytes, bytes] | None:
-        """The entry with the greatest key."""
+        """Return the entry with the greatest key."""
         with self._txn.cursor(db=self._database) as cursor:
             return cursor.item() if cursor.last() else None
 
     def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
-        """The entry with the least key that is not below `key`."""
+        """Return the entry with the smallest key that is not less than `key`."""
         with self._txn.cursor(db=self._database) as cursor:
-            there = cursor.set_range(key) if key else cursor.first()
-            return cursor.item() if there else None
+            positioned = cursor.set_range(key) if key else cursor.first()
+            return cursor.item() if positioned else None
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """All entries whose key starts with `prefix`, in key order."""
+        """Yield the entries whose key starts with `prefix`, in key order."""
         with self._txn.cursor(db=self._database) as cursor:
             if not (cursor.set_range(prefix) if prefix else cursor.first()):
                 return
@@ -62,46 +62,46 @@ class Table:
                 yield key, value
 
     def keys(self) -> Iterator[bytes]:
-        """Every key, in order: twice as fast as a scan."""
+        """Yield every key, in order: twice as fast as a scan."""
         with self._txn.cursor(db=self._database) as cursor:
             yield from cursor.iternext(keys=True, values=False)
 
     def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[bytes]:
-        """The keys that start with each of these, of one after the other."""
+        """Yield the keys that start with each of these prefixes, prefix by prefix."""
         with self._txn.cursor(db=self._database) as cursor:
             for prefix in prefixes:
-                there = cursor.set_range(prefix)
-                while there and (key := cursor.key()).startswith(prefix):
+                positioned = cursor.set_range(prefix)
+                while positioned and (key := cursor.key()).startswith(prefix):
                     yield key
-                    there = cursor.next()
+                    positioned = cursor.next()
 
     def backwards(self) -> Iterator[tuple[bytes, bytes]]:
-        """All entries, greatest key first."""
+        """Yield all entries, greatest key first."""
         with self._txn.cursor(db=self._database) as cursor:
             if cursor.last():
                 yield from cursor.iterprev()
 
     def put_many(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write many entries at the speed of C."""
+        """Write many entries in one call of LMDB."""
         with self._txn.cursor(db=self._database) as cursor:
             cursor.putmulti(entries)
 
     def delete_all(self, prefix: bytes) -> None:
-        """Remove every entry whose key starts with `prefix`."""
+        """Delete every entry whose key starts with `prefix`."""
         with self._txn.cursor(db=self._database) as cursor:
             if not cursor.set_range(prefix):
                 return
             while (key := cursor.key()) and key.startswith(prefix):
-                cursor.delete()  # and on to the next
+                cursor.delete()  # moves the cursor to the next entry
 
     def last_under(self, prefix: bytes, length: int) -> tuple[bytes, bytes] | None:
-        """The last entry whose key is `prefix` and `length` more bytes; the key without prefix."""
+        """Return the last entry whose key is `prefix` and `length` more bytes: (these, value)."""
         with self._txn.cursor(db=self._database) as cursor:
             if cursor.set_range(prefix + b"\xff" * length):
-                there = cursor.key().startswith(prefix) or cursor.prev()
+                positioned = cursor.key().startswith(prefix) or cursor.prev()
             else:
-                there = cursor.last()
-            if not there or not cursor.key().startswith(prefix):
+                positioned = cursor.last()
+            if not positioned or not cursor.key().startswith(prefix):
                 return None
             return cursor.key()[len(prefix) :], cursor.value()
 
@@ -110,10 +110,10 @@ class Table:
 
 
 class _NoTable(Table):
-    """What an older imgscore did not make is empty to whoever only reads."""
+    """A table that the store lacks, as an older imgscore wrote it: empty, and only read."""
 
     def __init__(self) -> None:
-        """Nothing to hold."""
+        """Override the database handle: there is none."""
 
     def get(self, key: bytes) -> bytes | None:
         return None
@@ -147,7 +147,7 @@ class _NoTable(Table):
 
 
 class Txn:
-    """One transaction: a consistent view, and, when writing, all or nothing."""
+    """One transaction: a consistent view; its writes take effect together or not at all."""
 
     def __init__(
         self, handles: "Mapping[str, _Database | None]", txn: "lmdb.Transaction[bytes]"
@@ -156,6 +156,6 @@ class Txn:
         self._txn = txn
 
     def table(self, name: str) -> Table:
-        """One of TABLES."""
+        """Return one of `store.TABLES`."""
         handle = self._handles[name]
         return _NoTable() if handle is None else Table(self._txn, handle)

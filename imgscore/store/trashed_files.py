@@ -1,7 +1,7 @@
-"""Images of a watch that were seen in the desktop's trash, by where they lie in it.
+"""Images of a watch that are, or were, in the desktop's trash, by their path in it.
 
-One that has left the trash keeps its record, marked gone, so that a restored file can be told from
-one that is brought anew.
+An image that has left the trash keeps its record, marked gone: this distinguishes a restored file
+from a new copy.
 """
 
 import time
@@ -16,7 +16,7 @@ _decoder = msgspec.msgpack.Decoder(TrashedFile)
 
 
 def find(txn: Txn, path: bytes, digest: bytes | None = None) -> TrashedFile | None:
-    """What is known of a path in the trash, gone or not; with `digest`, of when it held that."""
+    """Return the record of a path in the trash, gone or not; with `digest`, the one for it."""
     table, key = txn.table("deletions"), path_key(path)
     value = table.get(key)
     last = None if value is None else _decoder.decode(value)
@@ -27,7 +27,7 @@ def find(txn: Txn, path: bytes, digest: bytes | None = None) -> TrashedFile | No
 
 
 def record(txn: Txn, trashed_file: TrashedFile) -> None:
-    """Write what lies at a path in the trash. What lay there before has left it."""
+    """Write which image is at a path in the trash; mark another one there before as gone."""
     table, key, before = (
         txn.table("deletions"),
         path_key(trashed_file.path),
@@ -40,33 +40,33 @@ def record(txn: Txn, trashed_file: TrashedFile) -> None:
 
 
 def mark_gone(txn: Txn, path: bytes) -> None:
-    """Nothing is at `path` now: it was restored, or the trash was emptied."""
+    """Record that `path` is empty: the image was restored, or the trash was emptied."""
     trashed_file = find(txn, path)
     if trashed_file is not None and not trashed_file.gone_ns:
         record(txn, msgspec.structs.replace(trashed_file, gone_ns=time.time_ns()))
 
 
 def gone_before(txn: Txn, before_ns: int) -> Iterator[bytes]:
-    """Keys of the records of what left the trash before then."""
+    """Yield the keys of images that left the trash before `before_ns`."""
     for key, value in txn.table("deletions").scan():
         if 0 < _decoder.decode(value).gone_ns < before_ns:
             yield key
 
 
 def forget(txn: Txn, key: bytes, before_ns: int) -> None:
-    """Remove a record, if what it is about left the trash before then."""
+    """Delete a record if its image left the trash before `before_ns`."""
     value = txn.table("deletions").get(key)
     if value is not None and 0 < _decoder.decode(value).gone_ns < before_ns:
         txn.table("deletions").delete(key)
 
 
 def iter_all(txn: Txn) -> Iterator[TrashedFile]:
-    """Every record, gone or not."""
+    """Yield every record, gone or not."""
     return (_decoder.decode(value) for _, value in txn.table("deletions").scan())
 
 
 def present(txn: Txn) -> Iterator[TrashedFile]:
-    """Every image that lay in the trash when it was last looked at."""
+    """Yield every image that was in the trash at the last scan."""
     for _, value in txn.table("deletions").scan():
         trashed_file = _decoder.decode(value)
         if not trashed_file.gone_ns:

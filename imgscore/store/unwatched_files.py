@@ -1,6 +1,6 @@
-"""Files that were embedded where they lie without being watched, so that none is read twice.
+"""Files outside every watch that `embed` has read, so that it reads none twice.
 
-Like a sighting, but nothing follows from it: no label, no order, and nothing when it is gone.
+Such a record is like a sighting without consequences: no label, no order, no check for its file.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from imgscore.store.transaction import Txn
 
 
 class Archived(msgspec.Struct, array_like=True, frozen=True):
-    """What a file was when it was read; `reason` and `remedy` where it could not be embedded."""
+    """A file as it was read; `reason` and `remedy` are set if it could not be embedded."""
 
     seen: Fingerprint
     digest: bytes
@@ -25,16 +25,16 @@ _decoder = msgspec.msgpack.Decoder(Archived)
 
 
 def find(txn: Txn, path: bytes) -> Archived | None:
-    """What is known of the file at `path`."""
+    """Return the record of the file at `path`."""
     value = txn.table("archive").get(path_key(path))
     return None if value is None else _decoder.decode(value)
 
 
 def record(txn: Txn, path: bytes, archived: Archived) -> None:
-    """Write what was found at `path`."""
+    """Write the record of the file at `path`."""
     txn.table("archive").put(path_key(path), pack(archived))
 
 
 def iter_all(txn: Txn) -> Iterator[Archived]:
-    """Every record."""
+    """Yield every record."""
     return (_decoder.decode(value) for _, value in txn.table("archive").scan())

@@ -1,7 +1,7 @@
-"""Embeddings, apart for each embedder id, so that vectors of two never meet.
+"""Embeddings, stored separately for each embedder id, because vectors of two must not mix.
 
-Vectors are packed 64 to a block: LMDB gives a value of 5 kB two whole pages of 4 kB each, and one
-scan over blocks runs at the memory's speed. A block is n digests (32 bytes each), then n vectors.
+A block holds up to 64: n digests of 32 bytes, then n vectors. One value per vector would waste
+space, as LMDB gives a value of 5 kB two pages of 4 kB; and blocks are read at memory speed.
 """
 
 from array import array
@@ -20,7 +20,7 @@ _NUMBER = 4  # bytes of a block number, and of a row number
 class EmbedderRecord(msgspec.Struct, array_like=True, frozen=True):
     """An embedder that has vectors in the store.
 
-    `number` (from 1) stands for its id in keys; `size` is a vector's bytes (2 × dim).
+    number: from 1, stands for its id in keys. size: bytes of a vector, 2 × dim. count: vectors.
     """
 
     number: int
@@ -29,38 +29,38 @@ class EmbedderRecord(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def prefix(self) -> bytes:
-        """What its keys begin with."""
+        """The first two bytes of its keys."""
         return self.number.to_bytes(2, "big")
 
 
 _record = msgspec.msgpack.Decoder(EmbedderRecord)
 
 
-def _known(txn: Txn, embedder: str) -> EmbedderRecord | None:
+def _find(txn: Txn, embedder: str) -> EmbedderRecord | None:
     value = txn.table("embedders").get(embedder.encode())
     return None if value is None else _record.decode(value)
 
 
 def embedders(txn: Txn) -> dict[str, EmbedderRecord]:
-    """The embedders in the store, by id."""
+    """Return the embedders in the store, by id."""
     return {key.decode(): _record.decode(value) for key, value in txn.table("embedders").scan()}
 
 
 def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> int:
-    """Add (digest, float16 vector) pairs; a digest that is there already is left alone.
+    """Add (digest, float16 vector) pairs; skip a digest that already has a vector.
 
-    Returns how many were added. Raises StoreError when a vector has not the embedder's length.
+    Returns the number of vectors added. Raises StoreError for a vector of another length.
     """
-    record = _known(txn, embedder)
+    record = _find(txn, embedder)
     rows, blocks = txn.table("rows"), txn.table("vectors")
     number, digests, values, added = -1, b"", b"", 0
     for digest, vector in vectors:
         if record is None:
-            numbers = [one.number for one in embedders(txn).values()]
+            numbers = [stored.number for stored in embedders(txn).values()]
             record = EmbedderRecord(max(numbers, default=0) + 1, len(vector), 0)
         if len(vector) != record.size:
             raise StoreError(
-                f"a vector of {len(vector)} bytes under {embedder}, which has {record.size}",
+                f"a vector of {embedder} has {len(vector)} bytes instead of {record.size}",
                 "this is a defect of the embedder; please report it",
             )
         if rows.get(record.prefix + digest) is not None:
@@ -81,7 +81,7 @@ def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> i
 
 
 def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
-    """The block to go on filling: (number, digests, vectors)."""
+    """Return the block to append to: (number, digests, vectors)."""
     last = txn.table("vectors").last_under(record.prefix, _NUMBER)
     if last is None:
         return 0, b"", b""
@@ -93,45 +93,45 @@ def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
 
 
 def _split(block: bytes, record: EmbedderRecord) -> int:
-    """Where a block's digests end and its vectors begin."""
+    """Return the offset in a block where its vectors begin."""
     return len(block) // (DIGEST_SIZE + record.size) * DIGEST_SIZE
 
 
-def knows(txn: Txn, embedder: str) -> Callable[[bytes], bool]:
-    """`known` under one embedder, to be asked of many digests."""
-    record, get = _known(txn, embedder), txn.table("rows").getter()
+def is_embedded(txn: Txn, embedder: str) -> Callable[[bytes], bool]:
+    """Return a function that says whether a digest has a vector, for many digests."""
+    record, get = _find(txn, embedder), txn.table("rows").getter()
     return lambda digest: record is not None and bool(get(record.prefix + digest, b""))
 
 
-def known(txn: Txn, embedder: str, digest: bytes) -> bool:
-    """Whether the digest has a vector under this embedder."""
-    record = _known(txn, embedder)
+def contains(txn: Txn, embedder: str, digest: bytes) -> bool:
+    """Whether a digest has a vector under this embedder."""
+    record = _find(txn, embedder)
     return record is not None and txn.table("rows").get(record.prefix + digest) is not None
 
 
 def count(txn: Txn, embedder: str) -> int:
-    """How many digests have a vector under this embedder."""
-    record = _known(txn, embedder)
+    """Return the recorded number of vectors of an embedder."""
+    record = _find(txn, embedder)
     return 0 if record is None else record.count
 
 
 def rows(txn: Txn, embedder: str) -> int:
-    """How many digests lead to a vector under this embedder; read from the index itself."""
-    record = _known(txn, embedder)
+    """Return the number of entries in the index of an embedder, counted one by one."""
+    record = _find(txn, embedder)
     return 0 if record is None else sum(1 for _ in txn.table("rows").scan(record.prefix))
 
 
 def digests(txn: Txn, embedder: str) -> Iterator[bytes]:
-    """Every digest that has a vector under this embedder, in order."""
-    record = _known(txn, embedder)
+    """Yield every digest that has a vector under this embedder, in order."""
+    record = _find(txn, embedder)
     if record is not None:
         for key in txn.table("rows").keys_under([record.prefix]):
             yield key[len(record.prefix) :]
 
 
 def get(txn: Txn, embedder: str, digest: bytes) -> bytes | None:
-    """The float16 bytes of a digest's vector."""
-    record = _known(txn, embedder)
+    """Return the float16 bytes of a digest's vector."""
+    record = _find(txn, embedder)
     raw = None if record is None else txn.table("rows").get(record.prefix + digest)
     if record is None or raw is None:
         return None
@@ -139,15 +139,18 @@ def get(txn: Txn, embedder: str, digest: bytes) -> bytes | None:
     return _vector(_block(txn, record, number), record, place)
 
 
-def several(txn: Txn, embedder: str, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """(digest, vector) of those that have one, as they lie in the store: a block is read once."""
-    record = _known(txn, embedder)
+def get_many(txn: Txn, embedder: str, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (digest, vector) of the digests that have one, in the store's order.
+
+    Reads each block once.
+    """
+    record = _find(txn, embedder)
     if record is None:
         return
     row_of = txn.table("rows").getter()
-    found = (row_of(record.prefix + digest, b"") for digest in digests)
-    # Numbers only, as there may be millions: the digests stand in the blocks, too.
-    rows = array("Q", (int.from_bytes(row, "big") for row in found if row))
+    keys = (row_of(record.prefix + digest, b"") for digest in digests)
+    # Only numbers, because there may be millions of them; the blocks contain the digests.
+    rows = array("Q", (int.from_bytes(row, "big") for row in keys if row))
     number, block = -1, b""
     for row in sorted(rows):
         before = number
@@ -170,8 +173,8 @@ def _vector(block: bytes, record: EmbedderRecord, place: int) -> bytes:
 
 
 def blocks(txn: Txn, embedder: str) -> Iterator[tuple[bytes, bytes]]:
-    """(n digests end to end, n float16 vectors end to end), block by block."""
-    record = _known(txn, embedder)
+    """Yield (n digests, n float16 vectors), each concatenated, block by block."""
+    record = _find(txn, embedder)
     if record is None:
         return
     for _, block in txn.table("vectors").scan(record.prefix):
@@ -181,7 +184,7 @@ def blocks(txn: Txn, embedder: str) -> Iterator[tuple[bytes, bytes]]:
 
 def drop(txn: Txn, embedder: str) -> None:
     """Delete every vector of an embedder."""
-    record = _known(txn, embedder)
+    record = _find(txn, embedder)
     if record is not None:
         txn.table("vectors").delete_all(record.prefix)
         txn.table("rows").delete_all(record.prefix)

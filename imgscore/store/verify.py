@@ -1,7 +1,7 @@
-"""After a power failure or a kill: whether every page of the store can be read at all.
+"""Reads every page of the store after a power failure or a kill.
 
-LMDB has no checksums, and a page that is not what it should be may end the process that reads it.
-So that is another one: `python -m imgscore.store.verify FOLDER`.
+LMDB has no checksums, and reading a damaged page can crash the process. Another process does it,
+therefore: `python -m imgscore.store.verify FOLDER`.
 """
 
 import logging
@@ -16,28 +16,31 @@ from imgscore.store.store import RESTORE_REMEDY, TABLES, Store
 
 logger = logging.getLogger(__name__)
 
-# A service manager gives a start 300 s; one that it ends would have to be verified again.
+# systemd ends a start that takes more than 300 s; the next start would then verify again.
 MAX_SECONDS = 200
 
 
 def after_a_crash(lock: StoreLock, folder: Path) -> None:
-    """Verify the store in `folder` if its last user did not close it. Raises StoreError."""
+    """Verify the store in `folder` if its last writer did not close it. Raises StoreError."""
     if not lock.left_open or not (folder / "data.mdb").exists():
         return
     command = [sys.executable, "-P", "-m", "imgscore.store.verify", os.fspath(folder)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=MAX_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        logger.warning("the store is not verified to its end; see to it with: imgscore db check")
+        logger.warning(
+            "verifying the store took more than %d s and was stopped; run: imgscore db check",
+            MAX_SECONDS,
+        )
         return
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        why = said[-1] if said and done.returncode > 0 else "reading it ends the process"
-        raise StoreError(f"{folder}/data.mdb is damaged: {why}", RESTORE_REMEDY)
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines and done.returncode > 0 else "reading it crashes the process"
+        raise StoreError(f"{folder}/data.mdb is damaged: {reason}", RESTORE_REMEDY)
 
 
 def read_all(folder: Path) -> int:
-    """Read every entry of every table; returns how many there are. Raises StoreError."""
+    """Read every entry of every table; return their number. Raises StoreError."""
     count = 0
     with Store(folder, readonly=True) as store, store.read() as txn:
         for name in TABLES:
@@ -46,7 +49,7 @@ def read_all(folder: Path) -> int:
 
 
 def main() -> None:
-    """Exit with 5, or by a signal, where it cannot be read."""
+    """Exit with status 5, or by a signal, if the store cannot be read."""
     try:
         read_all(Path(sys.argv[1]))
     except StoreError as error:

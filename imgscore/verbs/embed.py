@@ -59,7 +59,7 @@ def run(engine: Engine, request: Request) -> Steps:
             known = _known(txn, os.fsencode(name), seen)
             if known is not None and known.reason:
                 failed.append((position, known.reason, known.remedy))
-            elif known is None or not vectors.known(txn, request.embedder, known.digest):
+            elif known is None or not vectors.contains(txn, request.embedder, known.digest):
                 lacking.append(position)
     yield Result({"lacking": lacking, "failed": failed, "error": None})
 

@@ -70,4 +70,4 @@ def _rows(images: list[SimilarImage]) -> list[Row]:
 
 def _is_stored(engine: Engine, digest: bytes) -> bool:
     with engine.ctx.store.read() as txn:
-        return vectors.known(txn, engine.ctx.embedder.image_embedder, digest)
+        return vectors.contains(txn, engine.ctx.embedder.image_embedder, digest)

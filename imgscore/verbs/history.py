@@ -58,7 +58,7 @@ def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
 
 
 def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
-    for number, event in labels.log(txn):
+    for number, event in labels.newest_first(txn):
         row = {
             "what": "label",
             "time_ns": event.time_ns,

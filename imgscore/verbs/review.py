@@ -115,7 +115,7 @@ def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterato
     with engine.ctx.store.read() as txn:
         shared = [
             (number, event)
-            for number, event in labels.log(txn)
+            for number, event in labels.newest_first(txn)
             if (event.time_ns, event.taste) == (undone.time_ns, undone.taste)
             and event.digest != undone.digest
         ]
@@ -128,7 +128,11 @@ def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterato
 def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelEvent]]:
     """The (number, event) of an image, newest first. Raises ImgscoreError without any."""
     with engine.ctx.store.read() as txn:
-        own = [one for one in labels.log(txn) if (one[1].taste, one[1].digest) == (taste, digest)]
+        own = [
+            one
+            for one in labels.newest_first(txn)
+            if (one[1].taste, one[1].digest) == (taste, digest)
+        ]
     if not own:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
     return own

@@ -122,7 +122,7 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
     """
     found: list[tuple[int, LabelEvent]] = []
     taken_back = 0
-    for number, event in labels.log(txn):
+    for number, event in labels.newest_first(txn):
         if found:
             last = found[0][1]
             if (event.time_ns, event.taste, event.path) != (last.time_ns, last.taste, last.path):
@@ -141,7 +141,7 @@ def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, byt
     """(taste, digest) → its label before these events, where it had one."""
     wanted = {(one.taste, one.digest): number for number, one in last}
     found: dict[tuple[str, bytes], EventName] = {}
-    for number, event in labels.log(txn) if wanted else ():
+    for number, event in labels.newest_first(txn) if wanted else ():
         key = (event.taste, event.digest)
         if key in wanted and number < wanted[key]:
             found[key] = event.label

@@ -63,7 +63,7 @@ def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[byte
     inodes = {(one.seen.dev, one.seen.ino) for one in found.values()}
     elsewhere = {
         (one.seen.dev, one.seen.ino): one.path
-        for one in sightings.of_inodes(txn, inodes, but=(watch.inbox, "inbox"))
+        for one in sightings.of_inodes(txn, inodes, exclude=(watch.inbox, "inbox"))
         if one.role != "inbox" or one.inbox < watch.inbox
     }
     score_of = scores.getter(txn, watch.taste, head)

@@ -130,7 +130,7 @@ def _candidates(
         and sighting.inbox in inboxes
         and sighting.digest not in labelled
     }
-    rows = sorted(head_inputs.several(txn, context.spec, digests))
+    rows = sorted(head_inputs.get_many(txn, context.spec, digests))
     rows = rows[:: -(-len(rows) // MAX_CANDIDATES) or 1]
     values = b"".join(vector for _, vector in rows)
     matrix = np.frombuffer(values, np.float16).reshape(-1, context.spec.dim)

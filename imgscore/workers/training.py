@@ -71,7 +71,7 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             "train a new one with: imgscore train",
         )
     with context.store.read() as txn:
-        rows = head_inputs.several(
+        rows = head_inputs.get_many(
             txn, model, task.digests or vectors.digests(txn, model.image_embedder)
         )
         while part := list(islice(rows, ROWS_AT_A_TIME)):

@@ -49,7 +49,7 @@ def check_scores(inbox: Path, model: str) -> None:
         assert record is not None and record.embedder == context.spec.id
         digests = [one.digest for one in sightings.iter_all(txn) if one.role == "inbox"]
         assert len(digests) == sum(one.is_file() for one in inbox.iterdir())
-        assert all(vectors.known(txn, context.spec.image_embedder, digest) for digest in digests)
+        assert all(vectors.contains(txn, context.spec.image_embedder, digest) for digest in digests)
         stored = {one: scores.get(txn, "default", record.version, one) for one in digests}
         again = rescore(context, Rescore("default", record.version, digests))
         packed_scores = b"".join(part.scores for part in again)

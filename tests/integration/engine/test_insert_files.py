@@ -74,7 +74,7 @@ def test_each_is_journalled_and_can_be_undone(
     drop(world, engine, "07a.jpg", 0.075)
     with engine.ctx.store.read() as txn:
         _, touch = next(journal.newest_first(txn))
-        held = originals.at(txn, touch.digest, touch.path)
+        held = originals.get(txn, touch.digest, touch.path)
     assert touch.path.endswith(b"07a.jpg") and touch.head == "1" and touch.reason == "order"
     assert held is not None and held.original_ns == world.originals["07a.jpg"]
     assert len(ask(engine, "undo", what="order")) == 1

@@ -89,7 +89,7 @@ def test_what_is_gone_for_long_is_forgotten(store: Store, tidied: Callable[[], N
             b"/trash/1.png",
             b"/trash/2.png",
         }
-        assert originals.at(txn, digest(0), b"/inbox/0.png") is not None
+        assert originals.get(txn, digest(0), b"/inbox/0.png") is not None
         assert labels.current(txn, "other", digest(7)) is not None
         assert not any(one.problems for one in checks.iter_all(txn))
 

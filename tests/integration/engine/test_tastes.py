@@ -76,4 +76,4 @@ def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
     store.commit(lambda txn: scores.record(txn, "default", "1", packed))
     train("3")
     with store.read() as txn:
-        assert list(counts.scorers(txn)) == [b"default\x003\0", b"memes\x002\0"]
+        assert list(counts.score_prefixes(txn)) == [b"default\x003\0", b"memes\x002\0"]

@@ -186,7 +186,7 @@ def test_the_way_back(store: Store, tmp_path: Path) -> None:
     assert aside is not None and (aside / "data.mdb").is_file()
     with Store(paths.store_folder()) as again, again.read() as txn:
         assert labels.current(txn, "default", DIGEST) is not None
-        held = originals.at(txn, DIGEST, os.fsencode(path))
+        held = originals.get(txn, DIGEST, os.fsencode(path))
     assert held is not None and held.original_ns == 5
     assert originals.is_ours(held, EVEN) and originals.is_ours(held, EVEN + 4 * 10**9)
 

@@ -102,7 +102,7 @@ def test_a_store_from_before_they_were_kept_is_counted_when_it_is_opened(tmp_pat
         assert counts.files(txn, b"/in", "inbox") == 3
         assert counts.files(txn, b"/in", "keep") == 1
         assert counts.scored(txn, b"/in", "default", "1") == 2
-        assert labels.counts(txn, "default") == {"keep": 1, "trash": 0}
+        assert labels.totals(txn, "default") == {"keep": 1, "trash": 0}
 
 
 def test_digests_of_inboxes_are_read_off_the_bytes(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_open_earlier_store_decodes_sightings(txn: Txn) -> None:
 
 def test_open_earlier_store_decodes_labels(txn: Txn) -> None:
     # The first event also lists moved files: a field that later versions dropped.
-    assert list(labels.log(txn)) == [
+    assert list(labels.newest_first(txn)) == [
         (3, LabelEvent(3, "default", A, "clear", "undo", A_PATH)),
         (2, LabelEvent(2, "default", A, "trash", "cli", A_PATH)),
         (1, LabelEvent(1, "default", B, "keep", "place", B_PATH)),

@@ -87,9 +87,9 @@ def test_several_vectors_are_read_a_block_once(tmp_path: Path, monkeypatch) -> N
             vectors.append(txn, "b", [(digest(1), b"other")])
         random.Random(0).shuffle(wanted)
         with store.read() as txn:
-            assert list(vectors.several(txn, "a", wanted)) == pairs[:100] + pairs[190:]
+            assert list(vectors.get_many(txn, "a", wanted)) == pairs[:100] + pairs[190:]
             assert read == [0, 1, 2, 3]
-            assert list(vectors.several(txn, "c", wanted)) == []
+            assert list(vectors.get_many(txn, "c", wanted)) == []
             assert set(vectors.digests(txn, "a")) == {name for name, _ in pairs}
             assert list(vectors.digests(txn, "c")) == []
 
@@ -114,11 +114,16 @@ def test_the_last_word_of_the_log_is_the_label(tmp_path: Path) -> None:
         assert labels.append(txn, event("keep", taste="memes")) == 3
         now = labels.current(txn, "default", digest(1))
         assert now is not None and (now.label, now.sequence) == ("trash", 2)
-        assert labels.counts(txn, "default") == {"keep": 0, "trash": 1}
+        assert labels.totals(txn, "default") == {"keep": 0, "trash": 1}
         labels.append(txn, event("clear"))
         assert labels.current(txn, "default", digest(1)) is None
-        assert labels.counts(txn, "memes") == {"keep": 1, "trash": 0}
-        assert [entry.label for _, entry in labels.log(txn)] == ["clear", "keep", "trash", "keep"]
+        assert labels.totals(txn, "memes") == {"keep": 1, "trash": 0}
+        assert [entry.label for _, entry in labels.newest_first(txn)] == [
+            "clear",
+            "keep",
+            "trash",
+            "keep",
+        ]
 
 
 def test_scores_belong_to_a_head(tmp_path: Path) -> None:
