@@ -53,7 +53,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     name="imgscore",
-    help="Learns your taste in images and sorts your folders by it, through the file date.",
+    help="Learns which images you like, and sorts your folders by it: best first, by file date.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -72,10 +72,13 @@ def _version(asked: bool) -> None:
 @app.callback()
 def imgscore(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Which this is.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """A callback keeps the verb's name on the command line where only one is loaded."""
+    """Typer needs a callback: an application with one command would drop that command's name."""
 
 
 def group(name: str, section: Section, text: str) -> typer.Typer:
@@ -85,21 +88,37 @@ def group(name: str, section: Section, text: str) -> typer.Typer:
     return commands
 
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+]
 Taste = Annotated[
     str | None,
     typer.Option(
-        "--taste", help="Which taste; each watch has one.", autocompletion=completions.tastes
+        "--taste",
+        help="Use this taste. Without it: the taste of the first watch.",
+        autocompletion=completions.tastes,
+    ),
+]
+FileTaste = Annotated[
+    str | None,
+    typer.Option(
+        "--taste",
+        help="Use this taste. Without it: the taste of the watch that the file is in.",
+        autocompletion=completions.tastes,
     ),
 ]
 Thumbnails = Annotated[
-    bool, typer.Option("--thumbnails/--no-thumbnails", help="Pictures, where the terminal can.")
+    bool, typer.Option("--thumbnails/--no-thumbnails", help="Draw thumbnails, if the terminal can.")
 ]
 Files = Annotated[list[Path], typer.Argument(help="Image files.")]
-Count = Annotated[int, typer.Option("-n", "--count", min=1, help="At most so many.")]
+Count = Annotated[int, typer.Option("-n", "--count", min=1, help="List at most N images.")]
 Folder = Annotated[
-    Path | None, typer.Argument(help="Only this folder.", autocompletion=completions.inboxes)
+    Path | None,
+    typer.Argument(
+        help="Only this folder. Without it: all watched folders.",
+        autocompletion=completions.inboxes,
+    ),
 ]
 
 

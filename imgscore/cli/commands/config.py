@@ -9,12 +9,12 @@ from imgscore.cli.output import printable, to_json
 from imgscore.config import Config
 from imgscore.watches import Watches
 
-commands = group("config", Section.BEGIN, "The config file.")
+commands = group("config", Section.BEGIN, "Show or check the config.")
 
 
 @commands.command()
 def show(as_json: Json = False) -> None:
-    """Every setting as it is in force, defaults included."""
+    """Print every setting in force, including the defaults."""
     import msgspec
 
     path = paths.config_file()
@@ -38,7 +38,7 @@ def show(as_json: Json = False) -> None:
 
 @commands.command()
 def check(as_json: Json = False) -> None:
-    """Whether the config is right; exit code 3 where it is not."""
+    """Check the config. The exit code is 3 if it is wrong."""
     from imgscore.embedders import devices, registry
 
     path = paths.config_file()

@@ -16,12 +16,12 @@ from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
 from imgscore.verbs.base import Row
 
-commands = group("db", Section.STORE, "The store.")
+commands = group("db", Section.STORE, "Check, back up, restore and shrink the store.")
 
 
 @commands.command()
 def check(as_json: Json = False) -> None:
-    """Whether all that the store holds fits together; exit code 1 where it does not."""
+    """Check the store for contradictions. The exit code is 1 if there are any."""
     run("db", {"action": "check"}, _checked, as_json=as_json)
 
 
@@ -30,7 +30,7 @@ def backup(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     as_json: Json = False,
 ) -> None:
-    """Copy the store and the heads; works while the daemon runs."""
+    """Copy the store and the heads into a folder. The daemon may run meanwhile."""
     from imgscore.store.backups import back_up
 
     path = Path(os.path.abspath(folder))
@@ -41,11 +41,14 @@ def backup(
 @commands.command()
 def restore(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="A backup; else the newest automatic.")
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]", help="The folder of a backup. Without it: the newest automatic backup."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put a backup in the store's place, which is kept under another name."""
+    """Replace the store with a backup. The old store is kept under another name."""
     raise typer.Exit(show([Result(_restore(folder))], _restored, as_json=as_json))
 
 
@@ -79,11 +82,13 @@ def _restore(folder: Path | None) -> Row:
 def compact(
     drop_embedder: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Forget this embedder's vectors; see: model list."),
+        typer.Option(
+            metavar="ID", help="Delete this embedder's vectors. `model list` prints the ids."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the store's file as small as what is in it."""
+    """Shrink the store's file to the size of its contents."""
     raise typer.Exit(show(_compact(drop_embedder), _compacted, as_json=as_json))
 
 

@@ -23,11 +23,15 @@ SHOWN = 12
 @app.command(rich_help_panel=Section.BEGIN)
 def demo(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where; new, or an earlier demo's.")
+        Path, typer.Argument(metavar="DIR", help="A new folder, or the folder of an earlier demo.")
     ] = Path("imgscore-demo"),
     as_json: Json = False,
 ) -> None:
-    """Draw 120 pictures, label twelve by moving them, and watch the folder sort itself."""
+    """Show how imgscore works, on 120 generated pictures.
+
+    Draws the pictures into a new folder, labels twelve of them by moving them, and prints the order
+    of the folder before and after.
+    """
     from imgscore.demo.folder import DemoFolder
 
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -11,7 +11,10 @@ from imgscore.doctor import examine
 
 @app.command(rich_help_panel=Section.BEGIN)
 def doctor(as_json: Json = False) -> None:
-    """Check everything imgscore needs; exit code 1 if there is a problem."""
+    """Check everything that imgscore needs.
+
+    The exit code is 1 if there is a problem.
+    """
     count: Counter[str] = Counter()
     for finding in examine():
         row = {

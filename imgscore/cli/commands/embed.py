@@ -26,17 +26,25 @@ CONNECT_SECONDS = 5
 
 @app.command(rich_help_panel=Section.STORE)
 def embed(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The archive.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to embed.")],
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786."),
+        typer.Option(
+            metavar="ADDRESS", help="The address of a Dask scheduler, such as tcp://host:8786."
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Without a scheduler: processes; one a CPU.")
+        int | None,
+        typer.Option(
+            min=1, help="The number of processes on this machine. Without it: one per CPU."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Embed a large folder that need not be watched, on many processes or machines."""
+    """Embed a large folder, on many processes or machines.
+
+    The folder need not be watched. Needs the extra `dask`.
+    """
     if scheduler is not None and workers is not None:
         raise UsageError("--scheduler and --workers", "give one of them")
     root = os.path.realpath(absolute_path(str(folder.absolute())))

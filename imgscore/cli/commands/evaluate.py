@@ -15,10 +15,19 @@ from imgscore.verbs.base import Row, rows_of
 @app.command(rich_help_panel=Section.TEACH)
 def evaluate(
     taste: Taste = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the plots into FILE.svg.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg", help="Draw the learning curve and other plots into this file."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """How good the scores are, on labels the head did not see; what twice as many would bring."""
+    """Measure how good the scores are.
+
+    Uses labels that the head was not trained on. Also estimates the quality with twice as many
+    labels.
+    """
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "name a file that ends in .svg")
     messages: list[Message] = list(dispatch.call("evaluate", {"taste": taste}))

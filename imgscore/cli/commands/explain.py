@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgscore.cli import terminal_images
-from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, text_of
+from imgscore.cli.app import Count, FileTaste, Json, Section, Thumbnails, app, text_of
 from imgscore.cli.formatting import named
 from imgscore.cli.output import printable
 from imgscore.cli.terminal_images import ImageRef, images_of
@@ -15,13 +15,16 @@ from imgscore.verbs.base import Row
 
 @app.command(rich_help_panel=Section.ORDER)
 def explain(
-    file: Annotated[Path, typer.Argument(help="An image, anywhere.")],
+    file: Annotated[Path, typer.Argument(help="An image. It need not be in a watched folder.")],
     count: Count = 5,
-    taste: Taste = None,
+    taste: FileTaste = None,
     thumbnails: Thumbnails = True,
     as_json: Json = False,
 ) -> None:
-    """Why a file has its score: the images that speak for it and against it."""
+    """Show why an image has its score.
+
+    Lists the most similar images that you kept and trashed, and the traits that matter.
+    """
     arguments = {"file": text_of(file), "taste": taste, "count": count}
 
     def images(row: Row) -> list[list[ImageRef]]:

@@ -17,12 +17,15 @@ from imgscore.verbs.base import Row
 def export(
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
     labelled: Annotated[
-        bool, typer.Option("--labelled", help="Only what is labelled: what a head is trained on.")
+        bool, typer.Option("--labelled", help="Write only labelled images, to train on.")
     ] = False,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Write names, digests, embeddings and labels into a Parquet file."""
+    """Write embeddings and labels into a Parquet file.
+
+    Each row also has the file name and the sha256 of its image.
+    """
     from imgscore import parquet
     from imgscore.embedders import registry
     from imgscore.store.store import Store

@@ -10,12 +10,12 @@ from imgscore.cli.app import Json, Section, Taste, group, run, text_of
 from imgscore.cli.formatting import time_text
 from imgscore.verbs.base import Row
 
-commands = group("heads", Section.TEACH, "The trained heads.")
+commands = group("heads", Section.TEACH, "List, select and import heads, the trained scorers.")
 
 
 @commands.command("list")
 def list_(taste: Taste = None, as_json: Json = False) -> None:
-    """Every head that was trained, oldest first, and what was measured."""
+    """List the heads of a taste with their measured quality, oldest first."""
     run("heads", {"action": "list", "taste": taste}, _describe, as_json=as_json)
 
 
@@ -24,24 +24,29 @@ def use(
     head: Annotated[
         str,
         typer.Argument(
-            help="Its version, as `heads list` shows it.", autocompletion=completions.heads
+            help="The head's version, as `heads list` prints it.", autocompletion=completions.heads
         ),
     ],
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Go back to a head; the next training may replace it."""
+    """Use another head. The next training may replace it."""
     arguments = {"action": "use", "version": head, "taste": taste}
     run("heads", arguments, _describe, as_json=as_json)
 
 
 @commands.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A head: .safetensors, or the recipe's MLP as .pt.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A head as .safetensors, or a network of linear layers and ReLUs as .pt."
+        ),
+    ],
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Use a head that was trained elsewhere, on the embedder in use."""
+    """Use a head that was trained elsewhere, on embeddings of the model in use."""
     arguments = {"action": "import", "file": text_of(file), "taste": taste}
     run("heads", arguments, _describe, as_json=as_json)
 

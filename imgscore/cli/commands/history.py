@@ -13,13 +13,16 @@ from imgscore.verbs.base import Row
 @app.command(rich_help_panel=Section.ORDER)
 def history(
     folder: Folder = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many lines.")] = 50,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Print at most N lines.")] = 50,
     files: Annotated[
-        bool, typer.Option("--files", help="A line a file, also where many were set at once.")
+        bool,
+        typer.Option(
+            "--files", help="Print one line per file, also if many dates were set at once."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """What was ordered, given back and labelled, newest first."""
+    """List what was ordered, restored and labelled, newest first."""
     together = not (files or as_json)
     arguments = {"folder": text_of(folder), "limit": limit, "together": together}
     run("history", arguments, _describe, as_json=as_json, nothing="nothing has been done yet")

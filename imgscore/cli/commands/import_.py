@@ -11,11 +11,14 @@ from imgscore.verbs.base import Row
 
 @app.command("import", rich_help_panel=Section.STORE)
 def import_(
-    file: Annotated[Path, typer.Argument(help="A Parquet file that `export` wrote.")],
+    file: Annotated[Path, typer.Argument(help="A Parquet file, as `export` writes it.")],
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Take labels from a Parquet file, and embeddings if they are of the embedder in use."""
+    """Read labels and embeddings from a Parquet file.
+
+    Embeddings are read only if they are from the model in use.
+    """
     arguments = {"file": text_of(file), "taste": taste}
     run("import", arguments, _describe, as_json=as_json)
 

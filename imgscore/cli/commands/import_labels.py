@@ -12,12 +12,19 @@ from imgscore.verbs.base import Row
 
 @app.command("import-labels", rich_help_panel=Section.TEACH)
 def import_labels(
-    keep: Annotated[list[Path] | None, typer.Option(help="A folder of images you like.")] = None,
-    trash: Annotated[list[Path] | None, typer.Option(help="A folder of images you don't.")] = None,
+    keep: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="A folder of images to label keep.")
+    ] = None,
+    trash: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="A folder of images to label trash.")
+    ] = None,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Learn from folders that are sorted already; their files stay as they are."""
+    """Learn from folders that are already sorted.
+
+    Their files are not changed.
+    """
     arguments = {
         "keep": texts_of(keep),
         "trash": texts_of(trash),

@@ -23,24 +23,31 @@ QUESTION = (
 
 @app.command(rich_help_panel=Section.BEGIN)
 def init(
-    inbox: Annotated[Path, typer.Argument(help="The folder to keep in order; made if missing.")],
+    inbox: Annotated[
+        Path,
+        typer.Argument(help="The folder to keep in order. It is created if it does not exist."),
+    ],
     taste: Annotated[
         str,
         typer.Option(
-            help="Folders with one taste teach each other.", autocompletion=completions.tastes
+            help="The folder's taste. Folders with the same taste share their labels.",
+            autocompletion=completions.tastes,
         ),
     ] = "default",
     xdg_trash: Annotated[
         bool | None,
         typer.Option(
             "--xdg-trash/--no-xdg-trash",
-            help="Whether an image that you delete into the desktop's trash is labelled trash.",
+            help="Label an image as trash if you move it to the desktop's trash.",
             show_default=False,
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Watch a folder: make it with keep/ and trash/ in it, and write it into the config."""
+    """Watch a folder.
+
+    Creates the folder with keep/ and trash/ in it, and adds it to the config.
+    """
     path = paths.config_file()
     before = config.read(path) or ""
     settings = config.parse(before, str(path))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Files, Json, Section, Taste, app, run, texts_of
+from imgscore.cli.app import Files, FileTaste, Json, Section, app, run, texts_of
 from imgscore.cli.formatting import named
 
 
@@ -19,13 +19,11 @@ class LabelValue(StrEnum):
 
 @app.command(rich_help_panel=Section.TEACH)
 def label(
-    label: Annotated[
-        LabelValue, typer.Argument(help="keep, trash, or clear to take a label back.")
-    ],
+    label: Annotated[LabelValue, typer.Argument(help="keep, trash, or clear to remove the label.")],
     files: Files,
-    taste: Taste = None,
+    taste: FileTaste = None,
     as_json: Json = False,
 ) -> None:
-    """Label files where they are, instead of moving them into keep/ or trash/."""
+    """Label files without moving them."""
     arguments = {"label": label.value, "files": texts_of(files), "taste": taste}
     run("label", arguments, lambda row: named(row, row["label"] or "clear"), as_json=as_json)

@@ -15,12 +15,12 @@ from imgscore.embedders import catalogue, registry
 from imgscore.messages import Message, Progress, Result
 from imgscore.verbs.base import Row
 
-commands = group("model", Section.BEGIN, "Which embedder looks at the images.")
+commands = group("model", Section.BEGIN, "List, download and select models.")
 
 
 @commands.command("list")
 def list_models(as_json: Json = False) -> None:
-    """The models there are: which is in use, which are here, how many vectors are kept."""
+    """List the models: which is in use, which are downloaded, how many vectors are stored."""
     run("model", {}, _describe, as_json=as_json)
 
 
@@ -33,11 +33,14 @@ def download(
         ),
     ],
     revision: Annotated[
-        str | None, typer.Option(help="Another commit, branch or tag of the model.")
+        str | None, typer.Option(help="A commit, branch or tag, in place of the pinned commit.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch a model; the only verb that uses the network. Run again, it goes on."""
+    """Download a model. No other command uses the network.
+
+    If the download is interrupted, repeat the command to continue it.
+    """
     messages = _download(name, revision)
     raise typer.Exit(show(messages, _downloaded, as_json=as_json))
 
@@ -52,7 +55,10 @@ def use(
     ],
     as_json: Json = False,
 ) -> None:
-    """Look at images with this model from now on; labels stay, and so do the old vectors."""
+    """Embed all images with another model from now on.
+
+    The labels and the vectors of the old model are kept.
+    """
     raise typer.Exit(show(_use(name), _used, as_json=as_json))
 
 

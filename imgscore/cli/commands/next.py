@@ -10,7 +10,10 @@ from imgscore.cli.terminal_images import images_of
 def next_(
     count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
-    """The images whose label would teach most, no two of them alike."""
+    """List the images whose labels would teach the most.
+
+    No two of them are alike.
+    """
     terminal_images.run(
         "next",
         {"taste": taste, "count": count},

@@ -14,11 +14,19 @@ UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 @app.command(rich_help_panel=Section.DAEMON)
 def pause(
     for_: Annotated[
-        str | None, typer.Option("--for", help="A while, such as 30m or 2h; else until resume.")
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="TIME",
+            help="A length of time, such as 30m or 2h. Without it: until `resume`.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Let the daemon do nothing; kept over restarts."""
+    """Pause the daemon.
+
+    The pause stays in force if the daemon restarts.
+    """
     seconds = None if for_ is None else _seconds(for_)
     run("pause", {"seconds": seconds}, lambda row: row["state"], as_json=as_json)
 

@@ -22,16 +22,26 @@ from imgscore.watches import Watches
 def report(
     folder: Folder = None,
     file: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where; FILE-files/ goes beside it.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write the page to this file, and its images to FILE-files/.",
+        ),
     ] = None,
-    show: Annotated[bool, typer.Option("--open", help="Open it in your browser.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in your browser.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Without the learning curve, which takes longest.")
+        bool,
+        typer.Option("--quick", help="Leave out the learning curve, which takes the most time."),
     ] = False,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Make a page of all images in score order, suspects, near-duplicates, failures and plots."""
+    """Create a web page of all images in score order.
+
+    The page also shows suspects, near-duplicates, failures and plots.
+    """
     if file is not None:
         file = Path(os.path.realpath(file))
         _refuse_watched(file)

@@ -6,7 +6,10 @@ from imgscore.cli.formatting import touched
 
 @app.command("restore-times", rich_help_panel=Section.ORDER)
 def restore_times(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Give every file its own date back. Nothing is ordered again until `imgscore order`."""
+    """Restore the original date of every file.
+
+    Nothing is ordered again until you run `imgscore order`.
+    """
     arguments = {"folder": text_of(folder), "dry_run": dry_run}
     nothing = "every file has its own date"
     run("restore-times", arguments, touched, as_json=as_json, nothing=nothing)

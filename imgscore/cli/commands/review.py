@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 @app.command(rich_help_panel=Section.TEACH)
 def review(
     folder: Folder = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Which; 0 = any that is free.")] = 0,
-    show: Annotated[bool, typer.Option("--open/--no-open", help="Open your browser.")] = True,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to serve on. 0: any free port.")
+    ] = 0,
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in your browser.")
+    ] = True,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Label in the browser: k keep, t trash, u undo. Ends with Ctrl-C."""
+    """Label images in the browser.
+
+    Keys: k = keep, t = trash, u = undo. Press Ctrl-C in the terminal to end the review.
+    """
     arguments = {"folder": text_of(folder), "taste": taste, "figures": False}
     servers: list[ReviewServer] = []
     messages = _begun(arguments, servers, port)

@@ -7,7 +7,10 @@ from imgscore.verbs.base import Row
 
 @app.command(rich_help_panel=Section.ORDER)
 def scan(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Look for new and changed images, then embed, label, score and order them."""
+    """Find new and changed images, and process them.
+
+    Embeds, labels, scores and orders them.
+    """
     arguments = {"folder": text_of(folder), "dry_run": dry_run}
     run("scan", arguments, _describe, as_json=as_json)
 

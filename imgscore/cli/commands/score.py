@@ -1,7 +1,7 @@
 """score: how much you would like a file."""
 
 from imgscore.cli import terminal_images
-from imgscore.cli.app import Files, Json, Section, Taste, Thumbnails, app, texts_of
+from imgscore.cli.app import Files, FileTaste, Json, Section, Thumbnails, app, texts_of
 from imgscore.cli.formatting import named
 from imgscore.cli.terminal_images import ImageRef
 from imgscore.verbs.base import Row
@@ -9,9 +9,12 @@ from imgscore.verbs.base import Row
 
 @app.command(rich_help_panel=Section.ORDER)
 def score(
-    files: Files, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
+    files: Files, taste: FileTaste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
-    """How likely you would keep each file, from 0 to 1; it may lie anywhere."""
+    """Print how likely you would keep each file, from 0 to 1.
+
+    The files need not be in a watched folder.
+    """
     arguments = {"files": texts_of(files), "taste": taste}
     terminal_images.run(
         "score",

@@ -7,12 +7,15 @@ from imgscore.cli.app import Json, Section, group
 from imgscore.cli.output import printable, to_json
 from imgscore.system import systemd
 
-commands = group("service", Section.DAEMON, "The daemon as a systemd user unit.")
+commands = group("service", Section.DAEMON, "Run the daemon as a systemd user service.")
 
 
 @commands.command()
 def install(as_json: Json = False) -> None:
-    """Start the daemon now, and at every login; a running one makes way."""
+    """Start the daemon now and at every login.
+
+    The service replaces a daemon that already runs.
+    """
     status = lifecycle.running()
     if status is not None and systemd.has_manager() and systemd.state().pid != status["pid"]:
         lifecycle.end(status["pid"])
@@ -22,14 +25,14 @@ def install(as_json: Json = False) -> None:
 
 @commands.command()
 def uninstall(as_json: Json = False) -> None:
-    """End the daemon, and do not start it again."""
+    """Stop the daemon, and remove the service."""
     systemd.uninstall()
     _say(systemd.state(), as_json)
 
 
 @commands.command()
 def status(as_json: Json = False) -> None:
-    """Whether the service is installed, and what systemd says of it."""
+    """Show whether the service is installed, and its state in systemd."""
     _say(systemd.state(), as_json)
 
 

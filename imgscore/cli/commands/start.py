@@ -9,7 +9,10 @@ from imgscore.system import systemd
 
 @app.command(rich_help_panel=Section.DAEMON)
 def start(as_json: Json = False) -> None:
-    """Start the daemon in the background: the service where it is installed, else a process."""
+    """Start the daemon in the background.
+
+    Starts the systemd service if it is installed, otherwise a process.
+    """
     status = lifecycle.running()
     if status is None:
         if not config.load().watch:

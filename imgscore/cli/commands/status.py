@@ -28,9 +28,11 @@ MAX_FAILED = 10
 @app.command(rich_help_panel=Section.DAEMON)
 def status(
     as_json: Json = False,
-    watch: Annotated[bool, typer.Option("--watch", help="A live view, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show a live view until you press Ctrl-C.")
+    ] = False,
 ) -> None:
-    """What is going on, and what needs your attention."""
+    """Show what imgscore does, and what needs your attention."""
     if not watch:
         run("status", {}, describe, as_json=as_json)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -8,7 +8,10 @@ from imgscore.system import systemd
 
 @app.command(rich_help_panel=Section.DAEMON)
 def stop(as_json: Json = False) -> None:
-    """End the daemon; it finishes what it is writing."""
+    """Stop the daemon.
+
+    The daemon first finishes what it is writing.
+    """
     status = lifecycle.running()
     pid = None if status is None else status["pid"]
     if pid is not None:

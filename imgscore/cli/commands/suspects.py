@@ -12,7 +12,10 @@ from imgscore.verbs.base import Row
 def suspects(
     count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
-    """Labels that the rest of the library contradicts: perhaps slips of the hand."""
+    """List labels that may be mistakes.
+
+    Their images are similar to images with the other label.
+    """
     arguments = {"taste": taste, "count": count}
 
     def images(row: Row) -> list[list[ImageRef]]:

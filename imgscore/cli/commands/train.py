@@ -1,12 +1,25 @@
 """train: learn now."""
 
-from imgscore.cli.app import Json, Section, Taste, app, run
+from typing import Annotated
+
+import typer
+
+from imgscore.cli import completions
+from imgscore.cli.app import Json, Section, app, run
 from imgscore.verbs.base import Row
 
 
 @app.command(rich_help_panel=Section.TEACH)
-def train(taste: Taste = None, as_json: Json = False) -> None:
-    """Learn from the labels now, and bring the order up to date."""
+def train(
+    taste: Annotated[
+        str | None,
+        typer.Option(
+            help="Train only this taste. Without it: all tastes.", autocompletion=completions.tastes
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Learn from the labels now, and update the order."""
     run("train", {"taste": taste}, _describe, as_json=as_json)
 
 

@@ -15,17 +15,22 @@ from imgscore.system import tray_autostart
 @app.command(rich_help_panel=Section.DAEMON)
 def tray(
     install: Annotated[
-        bool, typer.Option("--install", help="Show the icon at every login from now on.")
+        bool, typer.Option("--install", help="Show the icon at every login.")
     ] = False,
     uninstall: Annotated[
-        bool, typer.Option("--uninstall", help="Show it at login no more.")
+        bool, typer.Option("--uninstall", help="Do not show the icon at login any more.")
     ] = False,
     wait: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Wait so many seconds for a tray to come up.")
+        float,
+        typer.Option(min=0, metavar="S", help="Wait up to S seconds until the desktop has a tray."),
     ] = 0,
     as_json: Json = False,
 ) -> None:
-    """An icon in the desktop's tray: what is going on, pause, resume, train, open."""
+    """Show an icon in the desktop's tray.
+
+    Its menu shows the state and the last failures. From the menu you can pause, resume, train, and
+    open the inbox and the report.
+    """
     if install and uninstall:
         raise UsageError("--install and --uninstall are opposites", "give one of them")
     if install:

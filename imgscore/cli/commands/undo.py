@@ -20,12 +20,15 @@ class Undoable(StrEnum):
 
 @app.command(rich_help_panel=Section.ORDER)
 def undo(
-    what: Annotated[Undoable, typer.Argument(help="The last ordering, or the last label.")],
+    what: Annotated[Undoable, typer.Argument(help="Undo the last ordering or the last label.")],
     folder: Folder = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Take back the last ordering of an inbox, or the last label; again: the one before it."""
+    """Undo the last ordering of an inbox, or the last label.
+
+    Repeat the command to undo the one before it.
+    """
     arguments = {"what": what.value, "folder": text_of(folder), "dry_run": dry_run}
     run("undo", arguments, _describe, as_json=as_json)
 

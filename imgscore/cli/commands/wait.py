@@ -10,9 +10,12 @@ from imgscore.cli.app import Json, Section, app, run
 @app.command(rich_help_panel=Section.DAEMON)
 def wait(
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Give up after so many seconds; exit code 1.")
+        float | None, typer.Option(min=0, help="Give up after N seconds, with exit code 1.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Wait until nothing is pending. Needs a running daemon."""
+    """Wait until nothing is pending.
+
+    Needs a running daemon.
+    """
     run("wait", {"timeout": timeout}, lambda row: None, as_json=as_json, daemon_only=True)

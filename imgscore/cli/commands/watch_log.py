@@ -21,7 +21,10 @@ COMES_BACK_SECONDS = 10.0
 
 @app.command("watch-log", rich_help_panel=Section.DAEMON)
 def watch_log(as_json: Json = False) -> None:
-    """Follow what happens, from now until Ctrl-C. Needs a running daemon."""
+    """Print events as they happen, until you press Ctrl-C.
+
+    Needs a running daemon.
+    """
     with contextlib.suppress(KeyboardInterrupt):
         for row in _rows():
             sys.stdout.write((to_json(row) if as_json else event_line(row)) + "\n")
