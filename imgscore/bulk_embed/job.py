@@ -81,7 +81,7 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
     answers: dict[bytes, Answer] = {}
     while len(answers) < len(paths):
         while waiting and pool.has_room():
-            pool.submit(IndexFile(waiting.popleft(), "", "", stored=False))
+            pool.submit(IndexFile(waiting.popleft(), "", None, stored=False))
         for task, answer in pool.answers(None):
             assert isinstance(task, IndexFile)
             match answer:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imgscore.config import Config
 from imgscore.doctor.finding import Finding
-from imgscore.embedders import catalogue, devices, lite0_spec, manifest, registry
+from imgscore.embedders import catalogue, devices, lite0_spec, manifest, registry, telemetry
 from imgscore.errors import ImgscoreError
 
 OLDEST = (3, 11)
@@ -93,6 +93,7 @@ def embedder(settings: Config) -> Iterator[Finding]:
 
 def device(settings: Config) -> Iterator[Finding]:
     """Load the model on the device: a provider may be installed without its driver."""
+    telemetry.disable()
     import onnxruntime
 
     warnings: list[str] = []

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgscore.embedders import telemetry
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -19,6 +21,7 @@ def make_session(
 
     Make it in the process that uses it: sessions do not survive a fork.
     """
+    telemetry.disable()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imgscore import paths
-from imgscore.embedders import catalogue, devices, lite0_spec
+from imgscore.embedders import catalogue, devices, lite0_spec, telemetry
 from imgscore.embedders.base import Embedder, Section
 from imgscore.embedders.filename_spec import HASHED_DIM, HASHED_ENCODER, NAME_SECTION
 from imgscore.embedders.uform_spec import Folder, open_folder
@@ -62,6 +62,7 @@ def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> 
     Calls `warn` with one sentence if the CPU is used instead. Raises ImgscoreError if the model
     cannot be loaded.
     """
+    telemetry.disable()
     import onnxruntime
 
     choice = devices.choose(device, onnxruntime.get_available_providers())

@@ -241,7 +241,7 @@ class Indexer:
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
                 head = heads[taste] if taste in heads else self.ctx.head(taste)
                 try:
-                    self.ctx.pool.submit(IndexFile(path, taste, head))
+                    self.ctx.pool.submit(IndexFile(path, taste, head or None))
                 except NoWorkerError:
                     self._queue.add(path, self._urgency(path))
                     raise

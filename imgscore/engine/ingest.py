@@ -105,7 +105,7 @@ class _Ingest:
 
     def score(self, task: IndexFile, looked: FileIndexed) -> None:
         """Record the worker's score, and notice where it is not the current head's."""
-        if looked.score is not None:
+        if looked.score is not None and task.head is not None:
             packed = scores.pack(looked.digest, *looked.score)
             scores.record(self.txn, task.taste, task.head, packed)
         head = heads.current(self.txn, task.taste)

@@ -1,14 +1,24 @@
-"""What a worker is told at its start, and holds between tasks."""
+"""The state that a worker keeps between tasks."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgscore.embedders import registry
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ImgscoreError, ModelError
+from imgscore.images import memory
+from imgscore.paths import head_file
 from imgscore.store.store import Store
+
+if TYPE_CHECKING:
+    from imgscore.embedders.base import Embedder
+    from imgscore.embedders.filenames import NameEncoder
+    from imgscore.heads.base import Head
 
 
 class Context:
-    """What a worker holds between tasks; the heavy parts are loaded when first needed."""
+    """The store, the embedder and the heads of a worker. Each is loaded on its first use."""
 
     def __init__(
         self,
@@ -16,14 +26,15 @@ class Context:
         heads: Path,
         model: str,
         device: str,
-        embedder: str = "",
+        embedder: str | None = None,
         *,
         use_filename: bool = False,
         low_memory: int = 0,
     ) -> None:
-        """Raises ImgscoreError where `model` is not what it was when `embedder` was its id.
+        """Raises ImgscoreError if the id of `model` is not `embedder`: its files have changed.
 
-        `modest`: the bytes that images may take here, where another worker may take more; else 0.
+        `low_memory`: the bytes that an image may take here because another worker may take more;
+        0 where there is no such limit.
         """
         self.store_folder = store
         self.heads_folder = heads
@@ -31,11 +42,15 @@ class Context:
         self.device = device
         self.low_memory = low_memory
         self.spec = registry.spec(model, use_filename=use_filename)
-        if embedder and self.spec.id != embedder:
+        if embedder is not None and self.spec.id != embedder:
             raise ImgscoreError(f"the files of the model {model} have changed", "restart imgscored")
         self.notes: dict[str, str] = {}
-        """what the user should know of the machine, by subject; taken out when it is said"""
+        """notices for the user about this machine, by subject; removed when sent"""
         self._store: Store | None = None
+        self._embedder: Embedder | None = None
+        self._name_encoder: NameEncoder | None = None
+        self._heads: dict[str, tuple[str, Head]] = {}
+        """(version, head) by taste, only the last version: a head takes 15 MB"""
 
     @property
     def store(self) -> Store:
@@ -43,3 +58,42 @@ class Context:
         if self._store is None:
             self._store = Store(self.store_folder, readonly=True)
         return self._store
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder. Raises ModelError if it cannot be loaded."""
+        if self._embedder is None:
+            try:
+                with memory.uncounted(self.low_memory):
+                    embedder = registry.load(
+                        self.model, self.device, lambda note: self.notes.update(device=note)
+                    )
+            except ImgscoreError as error:
+                raise ModelError(error.message, error.remedy) from error
+            if embedder.id != self.spec.image_embedder:  # vectors of two embedders never mix
+                raise ModelError(f"the files of {self.model} have changed", "restart imgscored")
+            self._embedder = embedder
+        return self._embedder
+
+    @property
+    def name_encoder(self) -> NameEncoder:
+        """The encoder of file names. Raises ModelError if it cannot be loaded."""
+        if self._name_encoder is None:
+            from imgscore.embedders.filenames import uform_encoder
+
+            try:
+                with memory.uncounted(self.low_memory):
+                    self._name_encoder = uform_encoder(registry.uform_folder(self.model))
+            except ImgscoreError as error:
+                raise ModelError(error.message, error.remedy) from error
+        return self._name_encoder
+
+    def head(self, taste: str, version: str) -> Head:
+        """The head of a taste in this version. Raises ImgscoreError if it cannot be loaded."""
+        from imgscore.heads import files
+
+        loaded, head = self._heads.get(taste, (None, None))
+        if head is None or loaded != version:
+            head = files.load(head_file(self.heads_folder, taste, version))
+            self._heads[taste] = version, head
+        return head

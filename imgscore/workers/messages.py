@@ -15,14 +15,14 @@ _length = struct.Struct("<I")
 
 
 class IndexFile(msgspec.Struct, tag=True, frozen=True):
-    """Read, hash, embed and score one file. `head` is the version to score with, or ""."""
+    """Read, hash, embed and score one file. `head`: the version to score with; None for none."""
 
     handler: ClassVar[str] = "index_file:index_file"
     path: bytes
     taste: str
-    head: str
+    head: str | None
     stored: bool = True
-    """whether there is a store to ask; else the file is embedded in any case, and not scored"""
+    """whether there is a store; without one, the file is embedded in any case and not scored"""
 
 
 class Rescore(msgspec.Struct, tag=True, frozen=True):

@@ -26,5 +26,6 @@ def keep() -> None:
         return
     compiled = Path(importlib.util.cache_from_source(spec.origin))
     if not compiled.exists() and os.access(Path(spec.origin).parent, os.W_OK):
-        code = f"import {', '.join(MODULES)}"
+        modules = ", ".join(MODULES)
+        code = f"from imgscore.embedders import telemetry; telemetry.disable(); import {modules}"
         subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=False)

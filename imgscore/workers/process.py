@@ -32,8 +32,8 @@ class WorkerSettings:
     model: str
     device: str
     file_seconds: int
-    embedder: str = ""
-    """the id that the model must have; "" for any"""
+    embedder: str | None = None
+    """the id that the model must have; None for any"""
     use_filename: bool = False
 
 
@@ -113,7 +113,7 @@ def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> 
         settings.device,
         str(settings.file_seconds),
         "0" if for_training else str(MAX_BYTES),
-        settings.embedder,
+        settings.embedder or "",
         "names" if settings.use_filename else "",
         str(LOW_MEMORY_BYTES if low_memory else 0),
     ]

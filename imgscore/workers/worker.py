@@ -110,7 +110,7 @@ def main() -> None:
             Path(heads),
             model,
             device,
-            embedder,
+            embedder or None,
             use_filename=bool(names),
             low_memory=int(low_memory),
         )

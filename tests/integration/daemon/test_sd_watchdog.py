@@ -62,7 +62,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 def look(pool: Pool, path: Path) -> None:
     if not path.exists():
         draw("sun", 1).save(path)
-    assert pool.submit(IndexFile(os.fsencode(path), "default", ""))
+    assert pool.submit(IndexFile(os.fsencode(path), "default", None))
 
 
 def beat_until(heart: ServiceWatchdog, pool: Pool, condition: Callable[[], bool]) -> None:

@@ -87,8 +87,8 @@ def test_the_oldest_are_forgotten(store: Store) -> None:
 
 def test_answers(store: Store) -> None:
     one = event_log(store)
-    one.answered(IndexFile(b"/a", "default", ""), Interrupted())  # it is looked at again
-    one.answered(IndexFile(b"/\xff", "default", ""), Crashed("took too long"))
+    one.answered(IndexFile(b"/a", "default", None), Interrupted())  # it is looked at again
+    one.answered(IndexFile(b"/\xff", "default", None), Crashed("took too long"))
     packed = bytes(scores.PACKED_SIZE)
     one.answered(Rescore("default", "2"), Scored(packed * 3, last=False))
     one.answered(Rescore("default", "2"), Scored(packed, last=True))

@@ -37,7 +37,7 @@ def test_an_image_that_takes_a_worker_over(
             store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=60
         )
         with Pool(settings, size=1, idle_seconds=5) as pool:
-            assert pool.submit(IndexFile(os.fsencode(victim), "default", ""))
+            assert pool.submit(IndexFile(os.fsencode(victim), "default", None))
             ((_, answer),) = until_answered(pool)
     assert isinstance(answer, FileIndexed) and answer.vector is not None
     (said,) = (line for line in capfd.readouterr().err.splitlines() if "intruder" in line)

@@ -90,7 +90,7 @@ def answered(pool: Pool, tasks: list[OfOneFile]) -> list[tuple[Task, Answer]]:
 
 
 def looks(paths: list[bytes]) -> list[OfOneFile]:
-    return [IndexFile(path, "default", "") for path in paths]
+    return [IndexFile(path, "default", None) for path in paths]
 
 
 def warm(pool: Pool, folder: Path) -> tuple[int, int]:
@@ -98,7 +98,7 @@ def warm(pool: Pool, folder: Path) -> tuple[int, int]:
     first, second = (folder / name for name in ("first.png", "second.png"))
     for number, path in enumerate((first, second)):
         draw("text", number).save(path)
-        assert pool.submit(IndexFile(os.fsencode(path), "default", ""))
+        assert pool.submit(IndexFile(os.fsencode(path), "default", None))
     until(pool, lambda: not pool.busy)
     able, low_memory = pool.pids()
     return able, low_memory
@@ -126,7 +126,7 @@ def test_what_waits_behind_a_long_one_is_lent_to_an_idle_worker(pool: Pool, tmp_
     long, *others = small_pngs(tmp_path, 4)
     os.kill(first, signal.SIGSTOP)
     for path in (long, *others):
-        assert pool.submit(IndexFile(path, "default", ""))
+        assert pool.submit(IndexFile(path, "default", None))
     assert len(pool.tasks(first)) == 2
     found = until(pool, lambda: pool.busy == 1)
     assert sorted(task.path for task, _ in found if isinstance(task, IndexFile)) == sorted(others)
@@ -148,7 +148,7 @@ def test_what_needs_much_memory_survives_the_worker_that_may_take_it(
     able, low_memory = warm(pool, tmp_path)
     os.kill(able, signal.SIGSTOP)
     for path in needs_memory[:2]:
-        assert pool.submit(IndexFile(path, "default", ""))
+        assert pool.submit(IndexFile(path, "default", None))
     assert not until(pool, lambda: not pool.tasks(low_memory))  # it hands its own on
     assert pool.busy == 2 and len(pool.tasks(able)) == 2
     os.kill(able, signal.SIGKILL)
@@ -166,13 +166,13 @@ def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path
     Path(os.fsdecode(broken)).write_bytes(data)
     os.kill(able, signal.SIGSTOP)
     for path in (sound, broken):
-        assert pool.submit(IndexFile(path, "default", ""))
+        assert pool.submit(IndexFile(path, "default", None))
     assert not until(pool, lambda: not pool.tasks(low_memory) and len(pool.tasks(able)) == 2)
     os.kill(able, signal.SIGCONT)
     (_, first), (task, second) = until(pool, lambda: not pool.busy)
     assert isinstance(first, FileIndexed) and not first.reason
     assert isinstance(second, FileIndexed) and second.reason.startswith("broken PNG")
-    assert task == IndexFile(broken, "default", "")
+    assert task == IndexFile(broken, "default", None)
 
 
 def test_a_thumbnail_of_what_needs_much_memory(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from imgscore.embedders import lite0_spec
+from imgscore.embedders.base import Embedder
 from imgscore.heads.kernel import KernelHead
 from imgscore.images.decode import Picture
 from imgscore.images.traits import Traits
@@ -19,7 +19,6 @@ from imgscore.store import labels, traits, vectors
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.workers import index_file as index_file_module
 from imgscore.workers.context import Context
 from imgscore.workers.index_file import index_file
 from imgscore.workers.messages import FileIndexed, IndexFile, Train
@@ -29,8 +28,11 @@ from tests.conftest import draw
 TASTE = "one of this test"
 
 
-class Overflowing:
-    """An embedder whose network overflows, as one in half precision can; ours does not."""
+class OverflowingEmbedder:
+    """An embedder whose network overflows, as one in half precision can; the included does not."""
+
+    id = lite0_spec.ID
+    providers = ("CPUExecutionProvider",)
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
         return np.full((len(pictures), lite0_spec.DIM), np.inf, np.float16)
@@ -68,15 +70,22 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
     context.store.close()
 
 
-def test_numbers_that_are_not_finite_are_no_embedding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(index_file_module, "_embedder", lambda context: Overflowing())
+class OverflowingContext(Context):
+    """A worker's context with that embedder."""
+
+    @property
+    def embedder(self) -> Embedder:
+        return OverflowingEmbedder()
+
+
+def test_index_file_with_overflowing_embedder_returns_reason(tmp_path: Path) -> None:
     image = tmp_path / "image.png"
     draw("sun", 0).save(image)
     with Store(tmp_path / "store"):
         pass
-    context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
-    answer = index_file(context, IndexFile(os.fsencode(image), TASTE, ""))
+    context = OverflowingContext(
+        tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu"
+    )
+    answer = index_file(context, IndexFile(os.fsencode(image), TASTE, None))
     assert isinstance(answer, FileIndexed)
     assert "not finite" in answer.reason and answer.vector is None

@@ -46,7 +46,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 
 def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
     """Look at every path; the answers."""
-    waiting = [IndexFile(path, "default", "") for path in paths]
+    waiting = [IndexFile(path, "default", None) for path in paths]
     found: dict[bytes, Answer] = {}
 
     def answered() -> bool:
@@ -101,7 +101,7 @@ def test_a_killed_worker_costs_one_file(pool: Pool, folder: Path) -> None:
     # While it is stopped it can answer nothing, so that the first of its two files is lost.
     os.kill(victim, 19)
     for path in paths[1:3]:
-        assert pool.submit(IndexFile(path, "default", ""))
+        assert pool.submit(IndexFile(path, "default", None))
     first = [task for task in pool.tasks(victim) if isinstance(task, IndexFile)]
     os.kill(victim, 9)
     found: dict[bytes, Answer] = {}
@@ -118,7 +118,7 @@ def test_a_worker_that_is_ended_from_outside_blames_no_file(pool: Pool, folder: 
     run(pool, [os.fsencode(folder / "0.png")])
     (victim,) = pool.pids()
     os.kill(victim, 19)
-    assert pool.submit(IndexFile(os.fsencode(folder / "1.png"), "default", ""))
+    assert pool.submit(IndexFile(os.fsencode(folder / "1.png"), "default", None))
     os.kill(victim, 15)  # as a session that ends does to all in it
     os.kill(victim, 18)
     (found,) = pool.answers(60.0)
@@ -130,7 +130,7 @@ def test_a_file_that_takes_too_long(pool: Pool, folder: Path) -> None:
     (worker,) = pool.pids()
     # A decoder that hangs looks like this from outside: the alarm is pending, nothing else happens.
     os.kill(worker, 19)
-    assert pool.submit(IndexFile(os.fsencode(folder / "1.png"), "default", ""))
+    assert pool.submit(IndexFile(os.fsencode(folder / "1.png"), "default", None))
     os.kill(worker, 14)
     os.kill(worker, 18)
     (found,) = pool.answers(60.0)
@@ -173,7 +173,7 @@ def test_no_worker_to_be_had(pool: Pool, folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), hard))
     try:
         with pytest.raises(NoWorkerError, match="Too many open files"):
-            pool.submit(IndexFile(os.fsencode(folder / "0.png"), "default", ""))
+            pool.submit(IndexFile(os.fsencode(folder / "0.png"), "default", None))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], FileIndexed)
@@ -184,7 +184,7 @@ def test_a_worker_dies_and_no_other_is_to_be_had(pool: Pool, folder: Path) -> No
     (victim,) = pool.pids()
     os.kill(victim, 19)
     for name in ("1.png", "2.png", "3.png"):  # the third starts a second worker
-        assert pool.submit(IndexFile(os.fsencode(folder / name), "default", ""))
+        assert pool.submit(IndexFile(os.fsencode(folder / name), "default", None))
     held = [task.path for task in pool.tasks(victim) if isinstance(task, IndexFile)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))

@@ -1,5 +1,6 @@
 """Nothing leaves the machine: onnxruntime neither sends telemetry nor stores any."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -7,10 +8,24 @@ from pathlib import Path
 
 import pytest
 
-EMBED = """
 import imgscore
+
+EMBED = """
 from imgscore.embedders import registry
 registry.load("efficientnet-lite0", "cpu", print)
+"""
+SESSION = """
+from imgscore.embedders.onnx_session import make_session
+from imgscore.heads.scorer import GRAPH
+make_session(GRAPH)
+"""
+IMPORT_ALL = """
+import importlib, os, pkgutil, imgscore
+before = dict(os.environ)
+for module in pkgutil.walk_packages(imgscore.__path__, "imgscore."):
+    if not module.name.startswith(("imgscore.cli", "imgscore.bulk_embed", "imgscore.demo")):
+        importlib.import_module(module.name)
+assert dict(os.environ) == before
 """
 # onnxruntime sends no telemetry where one of these marks a test run.
 SUPPRESSORS = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "BUILD_BUILDID")
@@ -31,6 +46,24 @@ def test_load_writes_no_telemetry_files(environment: Path) -> None:
     assert written_files(environment, EMBED) == []
 
 
+def test_make_session_writes_no_telemetry_files(environment: Path) -> None:
+    assert written_files(environment, SESSION) == []
+
+
 def test_onnxruntime_alone_writes_telemetry_files(environment: Path) -> None:
     if not written_files(environment, "import onnxruntime"):
         pytest.skip("this build of onnxruntime has no telemetry")
+
+
+def test_disable_precedes_each_import_of_onnxruntime() -> None:
+    count = 0
+    for file in Path(imgscore.__file__).parent.rglob("*.py"):
+        for before, line in itertools.pairwise(file.read_text().splitlines()):
+            if line.strip() == "import onnxruntime" and before != "if TYPE_CHECKING:":
+                assert before.strip() == "telemetry.disable()", file
+                count += 1
+    assert count == 3
+
+
+def test_import_imgscore_changes_no_environment_variable(environment: Path) -> None:
+    subprocess.run([sys.executable, "-c", IMPORT_ALL], check=True, timeout=120)

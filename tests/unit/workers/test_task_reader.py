@@ -8,7 +8,7 @@ import pytest
 from imgscore.workers.messages import Cancel, IndexFile, Sent, frame
 from imgscore.workers.task_reader import TaskReader
 
-ONE, TWO, THREE = (IndexFile(path, "default", "") for path in (b"/1", b"/2", b"/3"))
+ONE, TWO, THREE = (IndexFile(path, "default", None) for path in (b"/1", b"/2", b"/3"))
 
 
 @pytest.fixture
