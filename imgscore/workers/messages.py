@@ -1,7 +1,7 @@
 """What a worker is asked, and what it answers: msgpack messages, length first. Pure."""
 
 import struct
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import msgspec
 
@@ -75,14 +75,7 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
     file: bytes
 
 
-class Cancel(msgspec.Struct, tag=True, frozen=True):
-    """Another worker has done the task `number`, counted from 0 as they were sent to this one."""
-
-    number: int
-
-
 Task = IndexFile | Rescore | Train | Query[Any] | Plan | BackUp | Prune | MakeThumbnail
-Sent = Task | Cancel
 OfOneFile = IndexFile | MakeThumbnail
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
@@ -122,10 +115,6 @@ class ThumbnailMade(msgspec.Struct, tag=True, frozen=True):
 
 class NeedsMemory(msgspec.Struct, tag=True, frozen=True):
     """The file needs more memory than this worker may take. Between it and the pool only."""
-
-
-class Cancelled(msgspec.Struct, tag=True, frozen=True):
-    """The task was left out, as the pool wished. Between the worker and the pool only."""
 
 
 class Scored(msgspec.Struct, tag=True, frozen=True):
@@ -214,7 +203,6 @@ Answer = (
     | Unreadable
     | ThumbnailMade
     | NeedsMemory
-    | Cancelled
     | Scored
     | Trained
     | QueryRows
@@ -229,25 +217,31 @@ Answer = (
 )
 
 _encoder = msgspec.msgpack.Encoder()
-_sent: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
-    IndexFile | Rescore | Train | AnyQuery | Plan | BackUp | Prune | MakeThumbnail | Cancel
+_tasks: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
+    IndexFile | Rescore | Train | AnyQuery | Plan | BackUp | Prune | MakeThumbnail
 )
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
-def frame(message: Sent | Answer) -> bytes:
+def frame(message: Task | Answer) -> bytes:
     """A message with its length before it."""
     body = _encoder.encode(message)
     return _length.pack(len(body)) + body
 
 
-def take_sent(buffer: bytearray) -> list[Sent]:
-    """Remove the whole messages from the front of a worker's `buffer` and return them."""
-    return [_sent.decode(body) for body in _bodies(buffer)]
+def read_task(stream: BinaryIO) -> Task | None:
+    """Wait for a task. None at the end of the stream."""
+    length = stream.read(_length.size)
+    if len(length) < _length.size:
+        return None
+    size: int = _length.unpack(length)[0]
+    body = stream.read(size)
+    task: Task | None = _tasks.decode(body) if len(body) == size else None
+    return task
 
 
 def take_answers(buffer: bytearray) -> list[Answer]:
-    """Remove the whole messages from the front of a parent's `buffer` and return them."""
+    """Remove the complete messages from the front of `buffer` and return them."""
     return [_answers.decode(body) for body in _bodies(buffer)]
 
 

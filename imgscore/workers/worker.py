@@ -8,6 +8,7 @@ takes a decoder over gets no hold of the user's files, nor of the backups.
 import contextlib
 import os
 import resource
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,14 +22,10 @@ from imgscore.images.memory import NeedsMemoryError
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import messages, precompile
 from imgscore.workers.context import Context
-from imgscore.workers.task_reader import TaskReader
 
 
-def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:
-    """Run the handler of a task, which is imported now; it returns its answer or yields parts."""
-    if isinstance(task, messages.Cancel):
-        yield messages.Cancelled()
-        return
+def _answers(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
+    """Import and call the handler of a task, which returns its answer or yields parts of it."""
     module, function = task.handler.split(":")
     answer = getattr(import_module(f"imgscore.workers.{module}"), function)(context, task)
     if isinstance(answer, Iterator):
@@ -37,7 +34,7 @@ def _answers(context: Context, task: messages.Sent) -> Iterator[messages.Answer]
         yield answer
 
 
-def _attempt(context: Context, task: messages.Sent) -> Iterator[messages.Answer]:
+def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
     """A task's answers; what the user can mend is one of them, anything else is a crash."""
     try:
         for answer in _answers(context, task):
@@ -61,18 +58,18 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def serve(context: Context, file_seconds: int, *, looks: bool) -> None:
-    """Answer tasks until there are no more. With `looks`, time before the first is used."""
-    reader, stdout = TaskReader(sys.stdin.fileno()), sys.stdout.buffer
-    if looks and not reader.has_come():
+def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
+    """Answer tasks until the input ends. `prepares`: load the embedder if no task waits yet."""
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    if prepares and not select.select([stdin], [], [], 0)[0]:
         from imgscore.workers.index_file import prepare
 
         prepare(context)
     stdout.write(messages.frame(messages.Ready()))
     stdout.flush()
-    while (task := reader.next()) is not None:
+    while (task := messages.read_task(stdin)) is not None:
         if isinstance(task, messages.OfOneFile):
-            # The default action ends the process even inside a decoder's C code.
+            # The signal's default action ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)
         for answer in _attempt(context, task):
             stdout.write(messages.frame(answer))
@@ -118,7 +115,7 @@ def main() -> None:
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we
         memory.set_headroom(context.low_memory)
-        serve(context, int(file_seconds), looks=bool(int(most)))
+        serve(context, int(file_seconds), prepares=bool(int(most)))
     os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts
 
 

@@ -121,20 +121,6 @@ def test_huge_images_stall_nothing_and_memory_stays_bounded(pool: Pool, tmp_path
     assert peak_bytes(low_memory) < at_rest + 32 * DECODED_MEGAPIXEL < LOW_MEMORY_BYTES
 
 
-def test_what_waits_behind_a_long_one_is_lent_to_an_idle_worker(pool: Pool, tmp_path: Path) -> None:
-    first, _ = warm(pool, tmp_path)
-    long, *others = small_pngs(tmp_path, 4)
-    os.kill(first, signal.SIGSTOP)
-    for path in (long, *others):
-        assert pool.submit(IndexFile(path, "default", None))
-    assert len(pool.tasks(first)) == 2
-    found = until(pool, lambda: pool.busy == 1)
-    assert sorted(task.path for task, _ in found if isinstance(task, IndexFile)) == sorted(others)
-    os.kill(first, signal.SIGCONT)
-    found = until(pool, lambda: not pool.tasks(first))
-    assert [task.path for task, _ in found if isinstance(task, IndexFile)] == [long]
-
-
 @pytest.fixture
 def needs_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Three images too large for workers that are more modest than usual."""

@@ -1,0 +1,53 @@
+"""Framing of the messages between a pool and its workers."""
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pytest
+
+from imgscore.workers.messages import (
+    Answer,
+    Crashed,
+    IndexFile,
+    Ready,
+    Task,
+    Train,
+    frame,
+    read_task,
+    take_answers,
+)
+from imgscore.workers.queries import SuspectsQuery
+
+TASKS: list[Task] = [IndexFile(b"/\xff", "default", None), Train("a"), SuspectsQuery("b", 3)]
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "wb", buffering=0) as writer:
+        yield reader, writer
+
+
+def test_read_task_returns_tasks_in_order_then_none(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+    reader, writer = pipe
+    writer.write(b"".join(map(frame, TASKS)))
+    writer.close()
+    assert [read_task(reader) for _ in range(4)] == [*TASKS, None]
+
+
+def test_read_task_at_an_end_within_a_task_returns_none(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+    reader, writer = pipe
+    writer.write(frame(TASKS[0])[:-3])
+    writer.close()
+    assert read_task(reader) is None
+
+
+def test_take_answers_keeps_an_incomplete_answer_in_the_buffer() -> None:
+    answers: list[Answer] = [Ready(), Crashed("takes too long")]
+    data = b"".join(map(frame, answers))
+    buffer = bytearray(data[:-3])
+    assert take_answers(buffer) == answers[:1]
+    buffer += data[-3:]
+    assert take_answers(buffer) == answers[1:]
+    assert not buffer
