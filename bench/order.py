@@ -13,7 +13,7 @@ from imgscore.order.entries import NANOSECONDS, Entry, Member
 from imgscore.order.plan import Touch, plan
 from imgscore.order.spacing import space
 from imgscore.order.touch import Seen, touch
-from imgscore.reconcile.walk import look_at
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import sightings
 from imgscore.store.schema import DIGEST_SIZE, Sighting
 from imgscore.store.store import Store
@@ -117,7 +117,7 @@ def journalled_seconds(store_folder: Path, place: Path) -> tuple[float, float]:
     with Store(store_folder) as store:
         with store.write() as txn:
             for number, path in enumerate(sorted(place.glob("*.jpg"))):
-                seen = look_at(os.fsencode(path))
+                seen = fingerprint_of(os.fsencode(path))
                 assert seen is not None
                 digest = number.to_bytes(DIGEST_SIZE, "big")
                 sighting = Sighting(bytes(path), seen, digest, bytes(place), "inbox")

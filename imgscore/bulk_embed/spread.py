@@ -18,7 +18,7 @@ from imgscore.bulk_embed import job
 from imgscore.bulk_embed.job import Job
 from imgscore.errors import ImgscoreError
 from imgscore.messages import Message, Progress, Result
-from imgscore.reconcile.walk import Found, Unlisted, walk
+from imgscore.reconcile.walk import ImageFile, Unlisted, walk
 from imgscore.store.schema import Fingerprint
 from imgscore.verbs.base import Row, display_path
 from imgscore.verbs.score import why_not
@@ -90,7 +90,7 @@ class _Spread:
         self._client = client
         self._job = request
         self._ask = ask
-        self._entries: Iterator[Found | Unlisted] | None = walk(request.folder)
+        self._entries: Iterator[ImageFile | Unlisted] | None = walk(request.folder)
         self._lacking: deque[tuple[bytes, Fingerprint]] = deque()
         self._out: dict[Future, _Part] = {}
         self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
@@ -128,7 +128,7 @@ class _Spread:
             if not entries:
                 self._entries = None
                 break
-            found = [entry for entry in entries if isinstance(entry, Found)]
+            found = [entry for entry in entries if isinstance(entry, ImageFile)]
             for entry in entries:
                 if isinstance(entry, Unlisted):
                     yield self._failure(entry.path, f"cannot be listed: {entry.reason}")
@@ -136,7 +136,7 @@ class _Spread:
             if len(self._lacking) >= enough:
                 break
 
-    def _sort_out(self, found: list[Found]) -> Iterator[Message]:
+    def _sort_out(self, found: list[ImageFile]) -> Iterator[Message]:
         listed = [(display_path(one.path), msgspec.to_builtins(one.seen)) for one in found]
         answer = self._ask({"embedder": self._job.embedder, "listed": listed})
         self._files += len(found)

@@ -12,7 +12,7 @@ from imgscore.failpoints import step
 from imgscore.order.spacing import STEP
 from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
 from imgscore.reconcile import sidecars
-from imgscore.reconcile.walk import look_at
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import journal, originals, sightings
 from imgscore.store.schema import EARLIEST_NS, LATEST_NS, Original, Reason, Sighting, Touch
 from imgscore.store.store import Store
@@ -128,7 +128,7 @@ def _hold_original(txn: Txn, one: PlannedTouch) -> None:
 
 def _seen_again(txn: Txn, sighting: Sighting) -> None:
     """Our own touch changed ctime and mtime: without this, the file would be hashed again."""
-    known, seen = sightings.find(txn, sighting.path), look_at(sighting.path)
+    known, seen = sightings.find(txn, sighting.path), fingerprint_of(sighting.path)
     if known is None or known.digest != sighting.digest or seen is None:
         return  # a sidecar, one that nobody has seen there yet, or gone
     before = known.seen
@@ -153,7 +153,7 @@ def with_sidecars(
 
 def held_of(store: Store, path: bytes, *, dry_run: bool) -> tuple[bytes, Original] | None:
     """(digest, original) of a file without a sighting, known by its bytes; None: its own date."""
-    seen = look_at(path)
+    seen = fingerprint_of(path)
     # All dates of ours are whole seconds: most other files need not be read.
     if seen is None or seen.mtime_ns % 10**9:
         return None
@@ -188,7 +188,7 @@ def _restore_times(
     settled: list[tuple[bytes, bytes]] = []
     with store.read() as txn:
         for digest, original in wanted:
-            seen, sighting = look_at(original.path), sightings.find(txn, original.path)
+            seen, sighting = fingerprint_of(original.path), sightings.find(txn, original.path)
             if seen is None:
                 continue
             if sighting is not None and (sighting.seen.dev, sighting.seen.ino) != (

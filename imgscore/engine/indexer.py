@@ -14,8 +14,8 @@ from imgscore.engine.trash import TrashMonitor
 from imgscore.images.formats import is_image_name
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
-from imgscore.reconcile.scan import Slice, scan
-from imgscore.reconcile.walk import look_at
+from imgscore.reconcile.scan import ScanBatch, scan
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import failures, sightings
 from imgscore.store.schema import Failure, Fingerprint
 from imgscore.store.transaction import Txn
@@ -60,7 +60,7 @@ class Indexer:
         """whether a file is about to be looked at, once it has held still"""
         self.indexed = 0
         """files taken in since the start"""
-        self._scans: list[tuple[bytes, Iterator[Slice]]] = []
+        self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
         self._found: list[tuple[IndexFile, FileIndexed]] = []
         self._found_since = 0.0
         self.reembedding = Reembedding(ctx)
@@ -78,7 +78,7 @@ class Indexer:
         if is_image_name(os.path.split(path)[1]) and not self.ctx.watches.hides(path):
             self.hints.add(path, time.monotonic())
             if not self._expects and not self.ctx.pool.alive:
-                seen = look_at(path)
+                seen = fingerprint_of(path)
                 self._expects = seen is not None and self._is_news(path, seen)
 
     def hint_tree(self, root: bytes) -> None:
@@ -189,7 +189,7 @@ class Indexer:
 
     def _look_at_hints(self, now: float) -> None:
         gone: list[bytes] = []
-        for path, seen in self.hints.ready(now, time.time_ns(), look_at):
+        for path, seen in self.hints.ready(now, time.time_ns(), fingerprint_of):
             if path in self._out:
                 self._out[path] = True
             elif seen is None:
@@ -287,7 +287,7 @@ class Indexer:
             self.hints.add(task.path, time.monotonic())
 
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
-        seen = look_at(path) or Fingerprint(0, 0, 0, 0, 0)
+        seen = fingerprint_of(path) or Fingerprint(0, 0, 0, 0, 0)
         failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
         self.ctx.store.commit(lambda txn: failures.record(txn, failure))
         self.reembedding.done([path])

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from imgscore.engine import siblings
 from imgscore.reconcile.label_rules import Appearance, label_event
-from imgscore.reconcile.walk import look_at
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import (
     failures,
     heads,
@@ -193,7 +193,7 @@ class _Ingest:
         if not os.path.lexists(path):
             return folder is not None and not os.path.lexists(folder)
         # In the trash another file takes the name of one that was restored.
-        return not isinstance(known, TrashedFile) or _is_still(known.seen, look_at(path))
+        return not isinstance(known, TrashedFile) or _is_still(known.seen, fingerprint_of(path))
 
 
 def _same_file(one: Fingerprint, other: Fingerprint) -> bool:

@@ -17,7 +17,7 @@ from imgscore.engine.order_jobs import OrderJob, OrderState
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.order.timeline import Timeline
 from imgscore.order.touch import TouchError
-from imgscore.reconcile.walk import look_at
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import originals, settings
 from imgscore.store.schema import Fingerprint, Ties, path_key
 from imgscore.store.transaction import Txn
@@ -97,12 +97,12 @@ class OrderScheduler:
         self._refusals = {
             path: (seen, error)
             for path, (seen, error) in self._refusals.items()
-            if look_at(path) == seen
+            if fingerprint_of(path) == seen
         }
         return {path: error for path, (_, error) in self._refusals.items()}
 
     def _refused(self, path: bytes, error: TouchError) -> None:
-        seen = look_at(path)
+        seen = fingerprint_of(path)
         if seen is not None:
             self._refusals[path] = (seen, error)
 

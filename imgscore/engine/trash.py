@@ -18,7 +18,7 @@ from imgscore.errors import StoreError
 from imgscore.images.formats import is_image_name
 from imgscore.reconcile import sidecars, xdg_trash
 from imgscore.reconcile.label_rules import deletion_event
-from imgscore.reconcile.walk import Found, look_at, walk
+from imgscore.reconcile.walk import ImageFile, fingerprint_of, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
 from imgscore.store import labels, sightings, trashed_files
 from imgscore.store.schema import Fingerprint, Label, LabelEvent, TrashedFile, path_key
@@ -191,9 +191,9 @@ class TrashMonitor:
         if origin is None or self.ctx.watches.locate(origin) is None:
             return [], True
         if os.path.isdir(entry.path) and not os.path.islink(entry.path):
-            files = [one for one in walk(entry.path) if isinstance(one, Found)]
+            files = [one for one in walk(entry.path) if isinstance(one, ImageFile)]
             there = [(one.path, one.seen, origin + one.path[len(entry.path) :]) for one in files]
-        elif (seen := look_at(entry.path)) is not None:
+        elif (seen := fingerprint_of(entry.path)) is not None:
             there = [(entry.path, seen, origin)]
         else:
             return [], False  # its .trashinfo comes first
@@ -232,7 +232,9 @@ class TrashMonitor:
         return age_ns < 0 or age_ns >= self.ctx.config.daemon.settle * 1e9
 
     def _mark_gone(self) -> None:
-        self._failed = {path: seen for path, seen in self._failed.items() if look_at(path) == seen}
+        self._failed = {
+            path: seen for path, seen in self._failed.items() if fingerprint_of(path) == seen
+        }
         with self.ctx.store.read() as txn:
             gone = [
                 one.path
@@ -277,7 +279,7 @@ class TrashMonitor:
     def _copy_stays(self, txn: Txn, taste: str, digest: bytes) -> bool:
         """Whether the digest still stands in an inbox or a keep folder of the taste."""
         for sighting in sightings.of_digest(txn, digest):
-            place, seen = self.ctx.watches.locate(sighting.path), look_at(sighting.path)
+            place, seen = self.ctx.watches.locate(sighting.path), fingerprint_of(sighting.path)
             if place is None or place.role == "trash" or place.watch.taste != taste:
                 continue
             if seen is not None and _content(seen) == _content(sighting.seen):

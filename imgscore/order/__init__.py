@@ -1,1 +1,1 @@
-"""Score order, written as file dates: `plan` decides (pure), `touch` alone writes."""
+"""Score order as file dates: `plan` computes the dates (pure), only `touch` writes them."""

@@ -1,6 +1,6 @@
-"""What an order is made of: entries. Names of one inode, and RAW + JPEG + sidecar, are one entry.
+"""Groups files into entries: names of one inode, and RAW + JPEG + sidecar, are one entry.
 
-Pure: takes what was seen on disk, returns entries; reads nothing itself.
+Pure: takes files as they were seen on disk, and reads nothing.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ _JOINING = tuple(RAW_SUFFIXES | SIDECAR_SUFFIXES)
 
 
 class File(NamedTuple):
-    """One name as seen on disk. `score` is None where there is none (a sidecar, a broken image)."""
+    """A file name as seen on disk. `score`: None for a sidecar or an unreadable image."""
 
     path: bytes
     mtime_ns: int
@@ -30,17 +30,17 @@ class File(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One inode of an entry, under the first of its names."""
+    """An inode of an entry, with the first of its names."""
 
     path: bytes
     mtime_ns: int
 
 
 class Entry(NamedTuple):
-    """One place in the order. All members share one mtime, to the second.
+    """One position in the order. All members get the same mtime, to the second.
 
-    `score` is what is sorted by (any scale, not NaN), `deviation` its noise in the same units:
-    two entries whose score ± deviation overlap are a tie and keep the order they stand in.
+    score: the sort key, on any scale, not NaN. deviation: its noise, in the same units. Two
+    entries whose intervals score ± deviation overlap are a tie and keep their present order.
     """
 
     members: tuple[Member, ...]
@@ -49,12 +49,12 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> bytes:
-        """The name that decides where nothing else does."""
+        """The first name: orders entries of equal score and date."""
         return self.members[0].path
 
     @property
     def second(self) -> int:
-        """Where it stands: the second (floor) of most members, of those the newest."""
+        """Its present date in seconds (floor): that of most members, the newest if they tie."""
         if len(self.members) == 1:
             return self.members[0].mtime_ns // NANOSECONDS
         seconds = Counter(member.mtime_ns // NANOSECONDS for member in self.members)
@@ -62,9 +62,9 @@ class Entry(NamedTuple):
 
 
 def basename_key(path: bytes) -> tuple[bytes, bytes]:
-    """(folder, name without its image and sidecar suffixes): what siblings have in common.
+    """Return (folder, name without image and sidecar suffixes), which siblings share.
 
-    `a.jpg`, `a.CR2`, `a.xmp` and darktable's `a.CR2.xmp` all give `a`.
+    For `a.jpg`, `a.CR2`, `a.xmp` and darktable's `a.CR2.xmp`, the name is `a`.
     """
     folder, _, name = path.rpartition(b"/")
     if suffix(name) in SIDECAR_SUFFIXES:
@@ -75,17 +75,17 @@ def basename_key(path: bytes) -> tuple[bytes, bytes]:
 
 
 def suffix(path: bytes) -> bytes:
-    """`.jpg` of `a.JPG`; empty where there is none, or nothing before it."""
+    """Return the suffix in lower case: `.jpg` of `a.JPG`; empty for `a` and `.jpg`."""
     stem, dot, end = path.rpartition(b"/")[2].rpartition(b".")
     return (dot + end).lower() if stem else b""
 
 
 def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
-    """Join names of one inode, and (if `siblings`) files of one basename: RAW + JPEG + sidecar.
+    """Group the names of each inode and, if `siblings`, RAW + JPEG + sidecar of one basename.
 
-    Two plain images that only share a basename (`a.jpg`, `a.png`) stay apart. The score of an entry
-    is its best-scored JPEG's, else its best-scored member's; an entry without any score is left
-    out, so it keeps its date. A member is an inode: touching its first name touches all its names.
+    Two images that only share a basename (`a.jpg`, `a.png`) stay separate. The score of an entry
+    is that of its best JPEG, else of its best member; an entry without a score is left out, and
+    so keeps its date. A member is an inode: touching its first name touches all its names.
     """
     by_inode: dict[tuple[int, int], list[File]] = {}
     for file in sorted(files):
@@ -93,21 +93,27 @@ def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
     root = _families(by_inode) if siblings else {}
     groups: dict[tuple[int, int], list[File]] = {}
     for inode, names in by_inode.items():
-        groups.setdefault(root.get(inode, inode), []).append(_speaker(names))
+        groups.setdefault(root.get(inode, inode), []).append(_representative(names))
     entries = []
-    for members in groups.values():
-        path, mtime_ns, _, _, score, deviation = _speaker(members)
+    for files_of_entry in groups.values():
+        path, mtime_ns, _, _, score, deviation = _representative(files_of_entry)
         if score is None:
             continue
-        stand = [(path, mtime_ns)] if len(members) == 1 else [one[:2] for one in sorted(members)]
-        entries.append(Entry(tuple(Member(*one) for one in stand), score, deviation))
+        if len(files_of_entry) == 1:
+            members: tuple[Member, ...] = (Member(path, mtime_ns),)
+        else:
+            members = tuple(Member(file.path, file.mtime_ns) for file in sorted(files_of_entry))
+        entries.append(Entry(members, score, deviation))
     return entries
 
 
 def _families(
     by_inode: dict[tuple[int, int], list[File]],
 ) -> dict[tuple[int, int], tuple[int, int]]:
-    """One inode of its family for each inode that has siblings; it may have some in two folders."""
+    """Map each inode that has siblings to one inode of its family (union-find).
+
+    An inode with names in two folders can join the families of both.
+    """
     names = [file for names in by_inode.values() for file in names]
     keys = {basename_key(file.path) for file in names if file.path.lower().endswith(_JOINING)}
     by_basename: dict[tuple[bytes, bytes], list[tuple[int, int]]] = {}
@@ -127,8 +133,8 @@ def _families(
     return {inode: find(inode) for inode in root}
 
 
-def _speaker(files: list[File]) -> File:
-    """Whose score counts: a scored JPEG's before any other score, the best before the rest."""
+def _representative(files: list[File]) -> File:
+    """Return the file whose score counts: the best-scored JPEG, else the best-scored file."""
     if len(files) == 1:
         return files[0]
     return max(

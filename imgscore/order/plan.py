@@ -1,6 +1,6 @@
 """The plan: the fewest touches that put a folder into score order. Pure: no disk, no clock.
 
-Two questions, one after the other: in which order (agreement.py), and on which dates (spacing.py).
+Two steps: the order (stable_order.py), then the dates (spacing.py).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Direction = Literal["best-newest", "worst-newest"]
 
 
 class Touch(NamedTuple):
-    """One mtime to be changed, in ns since 1970. `after_ns` is a whole even second."""
+    """One mtime to change, in ns since 1970. `after_ns` is a whole even second."""
 
     path: bytes
     before_ns: int
@@ -26,12 +26,12 @@ class Touch(NamedTuple):
 def plan(
     entries: Sequence[Entry], now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch]:
-    """The touches after which `entries` are in order, newest first; empty if they are already.
+    """Return the touches that put `entries` in order, newest first; none if they are in order.
 
-    In order means: dates (floor of the second) rise by >= 2 s from entry to entry, all in
-    [1980-01-02, now]; and where two intervals score ± deviation do not overlap, the better entry is
-    the newer (`best-newest`). Entries whose intervals overlap, and equals, stay as they stand.
-    O(n log n). Raises ValueError for a score that is NaN.
+    In order means: the dates (floor of the second) rise by >= 2 s from entry to entry, all in
+    [1980-01-02, now]; and if two intervals score ± deviation do not overlap, the better entry is
+    newer (`best-newest`). Entries whose intervals overlap keep their present order. O(n log n).
+    Raises ValueError if a score is NaN.
     """
     return plan_with_timeline(entries, now_ns, direction)[0]
 
@@ -39,7 +39,7 @@ def plan(
 def plan_with_timeline(
     entries: Sequence[Entry], now_ns: int, direction: Direction
 ) -> tuple[list[Touch], Timeline]:
-    """The same, and how the entries stand after it, for `arrive`."""
+    """Return the touches of `plan`, and the resulting timeline for `insert_entry`."""
     now = now_ns // NANOSECONDS
     sign = 1.0 if direction == "best-newest" else -1.0
     items = [_item(entry, now_ns, sign) for entry in entries]
@@ -59,16 +59,16 @@ def plan_with_timeline(
 def insert_entry(
     timeline: Timeline, entry: Entry, now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch] | None:
-    """What `plan` would touch for one more entry of one member, if no other has to be.
+    """Return the touches that `plan` would make for one more entry, if it touches no other.
 
-    `lineup`, which `line_up` gave for the same direction, has it from then on. None: plan all.
-    O(log n), and the moving of some bytes.
+    `entry` has one member. `timeline` comes from `plan_with_timeline` with the same direction; the
+    entry is added to it. None: the caller must plan all entries. O(log n), plus one memmove.
     """
     (member,) = entry.members
     if isnan(entry.score):
         return None
     sign = 1.0 if direction == "best-newest" else -1.0
-    second = timeline.take(_item(entry, now_ns, sign), now_ns // NANOSECONDS)
+    second = timeline.insert(_item(entry, now_ns, sign), now_ns // NANOSECONDS)
     if second is None:
         return None
     if second == member.mtime_ns // NANOSECONDS:
@@ -77,14 +77,15 @@ def insert_entry(
 
 
 def _item(entry: Entry, now_ns: int, sign: float) -> OrderItem:
-    """Where an entry stands: its date may stay if it lies in [1980-01-02, now] and is agreed upon.
+    """Return an entry as an OrderItem: its date may stay if it is in [1980-01-02, now].
 
-    Members that do not agree are given the date of most: that one has to be even, as all we write.
+    Members with different dates all get the date of most; it may stay only if it is even, like
+    every date that we set.
     """
     members, score, deviation = entry
     path, mtime_ns = members[0]
     second = mtime_ns // NANOSECONDS
-    if len(members) == 1:  # nearly always, and this is done for every file of a folder
+    if len(members) == 1:  # a shortcut for nearly every entry
         keepable = second >= EARLIEST and mtime_ns <= now_ns
         return OrderItem(second, keepable, sign * score, deviation, path)
     second = entry.second

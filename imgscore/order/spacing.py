@@ -1,6 +1,6 @@
-"""When each entry of a known order is dated: what stands right stays, the rest goes into the gaps.
+"""Assigns dates to entries in a given order: as many as possible stay, the rest go into the gaps.
 
-A gap that is too small is opened by re-spacing the smallest neighbourhood that is sparse enough:
+A gap that is too small is widened by re-spacing the smallest neighbourhood that is sparse enough:
 list labelling (Itai, Konheim, Rodeh 1981) with the thresholds of Bender, Cole, Demaine,
 Farach-Colton, Zito, "Two simplified algorithms for maintaining order in a list" (2002).
 """
@@ -8,21 +8,21 @@ Farach-Colton, Zito, "Two simplified algorithms for maintaining order in a list"
 from bisect import bisect_right
 from collections.abc import Sequence
 
-EARLIEST = 315_619_200  # 1980-01-02 UTC: FAT knows nothing before 1980, in whatever time zone
-STEP = 2  # seconds between neighbours: FAT stores even seconds
-SPACING = 3_600  # seconds between neighbours where there is room: fine dates, room for 10 halvings
-REACH = 365 * 86_400  # seconds a fresh order reaches back at most: a large folder is spaced closer
-HEADROOM = 86_400  # seconds left free above a fresh order, for what will be better still
+EARLIEST = 315_619_200  # seconds: 1980-01-02 UTC; FAT dates begin in 1980, local time
+STEP = 2  # seconds, minimum between neighbours: FAT stores even seconds
+SPACING = 3_600  # seconds between neighbours in a new order: a gap can be halved 10 times
+REACH = 365 * 86_400  # seconds, maximum that a new order goes back: a large folder is denser
+HEADROOM = 86_400  # seconds left free after a new order, for better entries to come
 CROWDING = 1.3  # T of the paper: 2**i slots are sparse enough with at most (2/T)**i entries
 
 
 def space(seconds: Sequence[int | None], now: int) -> list[int]:
-    """Dates (seconds) for entries in the wanted order, oldest first; `None` has no place yet.
+    """Return a date (seconds) for each entry of an order; `None` marks one without a date.
 
-    Returns as many, rising by >= STEP, in [EARLIEST, now], the changed ones even. As many as can
-    be are returned as they came, where the gaps between these have room for the rest; where not,
-    only neighbours move too: O(log n) an insertion, on average over any sequence of insertions.
-    Raises ValueError if there are more entries than slots.
+    `seconds` and the result are oldest first. The result rises by at least STEP, lies in
+    [EARLIEST, now], and its changed dates are even. As many dates as possible stay; if the gaps
+    between these have no room for the rest, neighbours move too: O(log n) per insertion,
+    averaged over any sequence of insertions. Raises ValueError for more entries than slots.
     """
     if len(seconds) > (now - EARLIEST) // STEP + 1:
         raise ValueError(f"{len(seconds)} entries do not fit between 1980 and now")
@@ -41,10 +41,10 @@ def space(seconds: Sequence[int | None], now: int) -> list[int]:
 
 
 def keepable(seconds: Sequence[int | None], now: int) -> list[int]:
-    """Indices of as many dates in [EARLIEST, now] as can stay, rising by >= STEP.
+    """Return the indices of a largest set of dates in [EARLIEST, now] that rise by >= STEP.
 
-    Of equally many, those between which the others find room: dates less STEP for each place in the
-    order must not fall. Only where that would keep fewer is room to be made.
+    Prefers a set of that size whose gaps have room for all other entries: a set in which the dates,
+    less STEP for each position, never fall.
     """
     last = len(seconds) - 1
     within = [None if s is None or not EARLIEST <= s <= now else s for s in seconds]
@@ -54,12 +54,15 @@ def keepable(seconds: Sequence[int | None], now: int) -> list[int]:
         else s - STEP * i
         for i, s in enumerate(within)
     ]
-    with_room, most = longest_rising(roomy, 0), longest_rising(within, STEP)
-    return with_room if len(with_room) == len(most) else most
+    with_room, largest = longest_rising(roomy, 0), longest_rising(within, STEP)
+    return with_room if len(with_room) == len(largest) else largest
 
 
 def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
-    """Indices of a longest subsequence, `None` left out, rising by >= `rise`: patience sorting."""
+    """Return the indices of a longest subsequence that rises by >= `rise`; skips `None`.
+
+    Patience sorting.
+    """
     tails: list[int] = []
     ends: list[int] = []
     before = [-1] * len(values)
@@ -70,17 +73,17 @@ def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
         before[i] = ends[length - 1] if length else -1
         tails[length : length + 1] = [value]
         ends[length : length + 1] = [i]
-    found = []
+    indices = []
     i = ends[-1] if ends else -1
     while i >= 0:
-        found.append(i)
+        indices.append(i)
         i = before[i]
-    found.reverse()
-    return found
+    indices.reverse()
+    return indices
 
 
 def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
-    """Date what lies between left and right (-1, len: open ends); False if there is no room."""
+    """Date the entries between `left` and `right` (-1, len: open ends); False without room."""
     count = right - left - 1
     ceiling = _last_before(dates, right, now)
     spacing = SPACING
@@ -91,7 +94,7 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
     slots = (ceiling - floor) // STEP + 1
     if slots < count:
         return False
-    # At an open end a regular stride, so that what comes later finds room beyond; else evenly.
+    # At an open end a regular stride leaves room for later entries beyond it; else space evenly.
     stride = min(spacing // STEP, (slots + 1) // (count + 1))
     if left < 0:
         places = list(range(slots - stride * count, slots, stride))
@@ -104,10 +107,10 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
 
 
 def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
-    """Re-space the smallest aligned neighbourhood of a gap without room that is sparse enough.
+    """Re-space the smallest aligned neighbourhood of a crowded gap that is sparse enough.
 
-    Neighbourhoods are spans of 2**level slots of absolute time; what they hold, and what is still
-    undated between, is spread evenly. Everything before the gap is dated by now.
+    A neighbourhood is a span of 2**level slots of absolute time. Its dated and undated entries are
+    spaced evenly. All entries before the gap already have dates.
     """
     anchor = dates[left] if left >= 0 else dates[right]
     assert anchor is not None, "a gap with two open ends always has room"
@@ -132,17 +135,17 @@ def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
 
 
 def _evenly(count: int, slots: int) -> list[int]:
-    """`count` of the places 0..slots-1, with equal gaps between them and at both ends."""
+    """Return `count` of the slots 0..slots-1, with equal gaps between them and at both ends."""
     return [k * (slots + 1) // (count + 1) - 1 for k in range(1, count + 1)]
 
 
 def _first_after(dates: list[int | None], i: int) -> int:
-    """The first even second that is free after entry i; i = -1: since 1980."""
+    """Return the first free even second after entry i; EARLIEST if i = -1."""
     date = dates[i] if i >= 0 else None
     return EARLIEST if date is None else date + STEP + date % STEP
 
 
 def _last_before(dates: list[int | None], i: int, now: int) -> int:
-    """The last even second that is free before entry i; undated or past the end: now."""
+    """Return the last free even second before entry i; now if it is undated or past the end."""
     date = dates[i] if i < len(dates) else None
     return now - now % STEP if date is None else date - STEP - date % STEP

@@ -1,8 +1,8 @@
-"""Which order is wanted: by score, but scores within each other's noise stay as they stand.
+"""Computes the target order: by score, except that ties keep their present order.
 
-Scores with noise are intervals. One entry must come before another only where its whole interval
-lies below the other's: an interval order (Fishburn 1970), transitive, where "nearly equal" is not.
-Any order that respects it is right; the one chosen leaves the most entries as they stand.
+A score with noise is an interval. An entry must come before another only if its whole interval is
+below the other's: an interval order (Fishburn 1970), which is transitive; "nearly equal" is not.
+Of all orders that respect it, this module takes one in which the most entries keep their dates.
 """
 
 from bisect import bisect_right
@@ -14,7 +14,7 @@ from imgscore.order.spacing import STEP
 
 
 class OrderItem(NamedTuple):
-    """One entry as it stands. `keepable` is False where its date cannot stay in any order."""
+    """An entry with its present date. `keepable`: False if the date cannot stay in any order."""
 
     second: int
     keepable: bool
@@ -24,22 +24,22 @@ class OrderItem(NamedTuple):
 
 
 def wanted_order(items: Sequence[OrderItem]) -> list[int]:
-    """Indices from the lowest to the highest place, a linear extension of the interval order.
+    """Return the indices from the lowest to the highest position.
 
-    Entries of a longest agreeing subsequence keep their order in time; every other one goes by its
-    score among them, and equals by date and path. O(n log n).
+    The result is a linear extension of the interval order. The entries of `longest_stable` keep
+    their order; the others are inserted by score, then date, then path. O(n log n).
     """
     kept = longest_stable(items)
-    # Between the largest low so far and the least high to come lies a place for each kept entry
-    # that rises along the sequence; a score on either side of it breaks no interval's order.
+    # Each kept entry gets a value between the largest low before it and the smallest high after
+    # it. These values rise; an entry inserted by comparing its score with them breaks no order.
     lows = accumulate((items[i].score - items[i].deviation for i in kept), max)
     highs = accumulate((items[i].score + items[i].deviation for i in reversed(kept)), min)
     places = [(low + high) / 2 for low, high in zip(lows, reversed(list(highs)), strict=True)]
-    others = set(range(len(items))).difference(kept)
+    moved = set(range(len(items))).difference(kept)
     by_score = sorted(
         (score, second, path, i)
         for i, (second, _, score, _, path) in enumerate(items)
-        if i in others
+        if i in moved
     )
     order: list[int] = []
     done = 0
@@ -53,13 +53,14 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
 
 
 def longest_stable(items: Sequence[OrderItem]) -> list[int]:
-    """Indices of a longest subsequence in time, one a STEP, in which nothing is out of order.
+    """Return the indices of a longest subsequence in time that violates no interval order.
 
-    After Elmasry, "The longest almost-increasing subsequence" (2010), with a tolerance of each
-    entry's own: `tails[l]` is the least possible maximum of the lows over all agreeing subsequences
-    of length l + 1. An entry (low, high) extends those with tail <= low, which gives tail low, and
-    those with low < tail <= high, which keep theirs: it is inserted at its place and the first tail
-    > high drops out. With no deviation this is patience sorting.
+    It has at most one entry in each STEP of time. After Elmasry, "The longest almost-increasing
+    subsequence" (2010), with a tolerance for each entry. `tails[l]` is the smallest maximum of the
+    lows over all valid subsequences of length l + 1. An entry (low, high) extends those with
+    tail <= low, whose tail becomes low, and those with low < tail <= high, whose tail stays: its
+    low is inserted, and the first tail > high is removed. Without deviations this is patience
+    sorting.
     """
     in_time = sorted(
         (second // STEP, -score - deviation, score - deviation, i)
@@ -73,8 +74,8 @@ def longest_stable(items: Sequence[OrderItem]) -> list[int]:
         start = bisect_right(tails, low)
         stop = bisect_right(tails, -minus_high, start)
         if slot == current:
-            # None of a slot may extend another: they come with falling highs, so that all above
-            # `limit` is already as if this one had been tried on the tails before the slot.
+            # Entries of one slot must not extend each other. They come by falling high, so all
+            # tails above `limit` are already those that this entry would have made before the slot.
             if start > limit:
                 continue
             stop = min(stop, limit)

@@ -1,6 +1,6 @@
-"""An inbox in order, as far as one more entry needs it: where it goes is found by bisection.
+"""An ordered inbox in compact form, into which one more entry is inserted by bisection.
 
-Pure. The rules are a whole plan's (agreement.py, spacing.py), for the case of one newcomer.
+Pure. Applies the rules of a full plan (stable_order.py, spacing.py) to a single new entry.
 """
 
 from array import array
@@ -15,44 +15,44 @@ Packed = tuple[bytes, bytes, bytes]
 
 
 class Timeline:
-    """Entries in order, oldest first: 24 bytes each, so that the idle daemon can hold them.
+    """Entries in order, oldest first, in 24 bytes each, so that the idle daemon can store them.
 
-    One that has left, or stands elsewhere by now, may stay in it: where it stood is then not given
-    to another, and its score bounds what may stand beside it; no other harm is done.
+    An entry that was deleted or moved may remain in it. Its date is then not given to another, and
+    its score still limits its neighbours; nothing else goes wrong.
     """
 
     def __init__(self, seconds: "array[int]", lows: "array[float]", highs: "array[float]") -> None:
         self._seconds = seconds
         self._lows = lows
-        """the largest score - deviation up to here, which none that is newer may lie below"""
+        """largest score - deviation up to each entry; no newer interval may lie below it"""
         self._highs = highs
-        """the least score + deviation from here on, which none that is older may lie above"""
+        """smallest score + deviation from each entry on; no older interval may lie above it"""
 
     @classmethod
     def of(cls, seconds: Iterable[int], items: Sequence[OrderItem]) -> "Timeline":
-        """Of entries in order, and when each is dated; the newest scores highest."""
-        lows = accumulate((one.score - one.deviation for one in items), max)
-        highs = accumulate((one.score + one.deviation for one in reversed(items)), min)
+        """Create a timeline from ordered items, oldest and lowest score first, and their dates."""
+        lows = accumulate((item.score - item.deviation for item in items), max)
+        highs = accumulate((item.score + item.deviation for item in reversed(items)), min)
         return cls(array("q", seconds), array("d", lows), array("d", highs)[::-1])
 
     @classmethod
     def unpacked(cls, packed: Packed) -> "Timeline":
-        """From what `packed` gave, on the same machine."""
+        """Create a timeline from the result of `packed` on the same machine."""
         seconds, lows, highs = packed
         return cls(array("q", seconds), array("d", lows), array("d", highs))
 
     def packed(self) -> Packed:
-        """As bytes, to be sent."""
+        """Encode as bytes, for a message."""
         return self._seconds.tobytes(), self._lows.tobytes(), self._highs.tobytes()
 
     def __len__(self) -> int:
         return len(self._seconds)
 
-    def take(self, item: OrderItem, now: int) -> int | None:
-        """Let an entry in, and return the second it is to carry: its own, where that is right.
+    def insert(self, item: OrderItem, now: int) -> int | None:
+        """Insert an entry; return its date in seconds: the present one if that is in order.
 
-        None, and nothing has changed, where the gap has no room, or where its date is right but
-        for one at that very date, which may be the entry itself: that is for a whole plan.
+        Returns None, and changes nothing, if the gap has no room, or if the present date is in
+        order but less than STEP from another's, which may be the entry itself: plan all then.
         """
         low, high = item.score - item.deviation, item.score + item.deviation
         at = bisect_left(self._seconds, item.second)
@@ -73,7 +73,7 @@ class Timeline:
         return date
 
     def _middle(self, at: int) -> float:
-        """A score that agrees with everything on either side, as in `wanted_order`."""
+        """Return a score that is in order with all entries on either side, as in `wanted_order`."""
         return (self._lows[at] + self._highs[at]) / 2
 
     def _insert(self, at: int, second: int, low: float, high: float) -> None:

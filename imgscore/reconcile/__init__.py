@@ -1,1 +1,1 @@
-"""What is on disk against what the store knows. The disk is the truth; events are only hints."""
+"""Compares the disk with the store. The disk decides; an event is only a hint to check a path."""

@@ -1,7 +1,7 @@
-"""Compare a folder on disk with the store, a slice at a time.
+"""Compares a folder on disk with the store, in batches.
 
-A folder that is missing, or lies on another device than its files did, is offline: nothing is
-inferred from that.
+A watched folder that is missing, or is on another device than its files were, is offline: its
+files do not count as deleted.
 """
 
 import os
@@ -15,29 +15,29 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watches, within
 
-SCAN_BATCH = 2000
+SCAN_BATCH = 2000  # files; the daemon can answer requests between two batches
 
 
 @dataclass
-class Slice:
-    """What a part of a scan found."""
+class ScanBatch:
+    """The differences that a part of a scan found."""
 
     changed: list[bytes] = field(default_factory=list)
-    """paths whose file is not as it was last seen"""
+    """paths of files that are new or differ from their sighting"""
     gone: list[bytes] = field(default_factory=list)
-    """paths with a sighting or a failure, and no file"""
+    """paths that have a sighting or a failure, but no file"""
     unlisted: list[Unlisted] = field(default_factory=list)
     """folders that cannot be listed"""
     offline: bool = False
 
 
-def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[Slice]:
-    """Look at everything under `root`, and at everything known under it that is not there."""
+def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[ScanBatch]:
+    """Compare all files and all records under `root`; `decoder`: the version of image decoding."""
     if not os.path.isdir(root):
         place = watches.folder(root)
-        # A folder that was removed inside of a place is gone with its files; a place is offline.
+        # A missing subfolder was deleted with its files; a missing watched folder is offline.
         if place is None or place == root or not os.path.isdir(place):
-            yield Slice(offline=True)
+            yield ScanBatch(offline=True)
             return
     present: set[bytes] = set()
     part: list[Listing] = []
@@ -47,11 +47,11 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
             unlisted.append(entry)
             continue
         part.append(entry)
-        if sum(len(one.names) for one in part) >= SCAN_BATCH:
-            yield Slice(changed=_changed(store, watches, part, decoder, present))
+        if sum(len(listing.names) for listing in part) >= SCAN_BATCH:
+            yield ScanBatch(changed=_changed(store, watches, part, decoder, present))
             part = []
-    yield Slice(changed=_changed(store, watches, part, decoder, present), unlisted=unlisted)
-    yield _gone(store, root, present, [one.path for one in unlisted])
+    yield ScanBatch(changed=_changed(store, watches, part, decoder, present), unlisted=unlisted)
+    yield _gone(store, root, present, [folder.path for folder in unlisted])
 
 
 def _changed(
@@ -86,13 +86,13 @@ def _failed_keys(txn: Txn) -> set[bytes]:
 
 
 def _worth_retrying(txn: Txn, path: bytes, status: os.stat_result, decoder: int) -> bool:
-    """A file that failed is tried again when it, or what reads it, has changed."""
+    """Whether a file that failed has changed, or the decoder has."""
     failure, seen = failures.find(txn, path), Fingerprint.of_stat(status)
     return failure is None or failure.seen != seen or failure.decoder != decoder
 
 
-def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes]) -> Slice:
-    result = Slice()
+def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes]) -> ScanBatch:
+    batch = ScanBatch()
     try:
         device = os.stat(root).st_dev
     except OSError:
@@ -105,12 +105,12 @@ def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes])
             if any(within(sighting.path, folder) for folder in unlisted):
                 continue
             elsewhere += device is not None and sighting.seen.dev != device
-            result.gone.append(sighting.path)
+            batch.gone.append(sighting.path)
         for failure in failures.iter_all(txn):
             if path_key(failure.path) in present or not within(failure.path, root):
                 continue
             if not any(within(failure.path, folder) for folder in unlisted):
-                result.gone.append(failure.path)
-    if result.gone and not present and elsewhere == len(result.gone):
-        return Slice(offline=True)  # the mount point without its disk
-    return result
+                batch.gone.append(failure.path)
+    if batch.gone and not present and elsewhere == len(batch.gone):
+        return ScanBatch(offline=True)  # the mount point without its disk
+    return batch

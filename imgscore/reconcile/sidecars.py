@@ -1,6 +1,6 @@
-"""Files that share an image's name: a RAW, its JPEG, and sidecars (.xmp …).
+"""Finds the files that share an image's name: a RAW, its JPEG, and sidecars (.xmp …).
 
-A sidecar is no image and has no sighting: it is found by listing folders, when needed.
+A sidecar is no image and has no sighting: these functions list folders when sidecars are needed.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _ENDINGS = tuple(SIDECAR_SUFFIXES)
 
 
 def _spellings(suffixes: Iterable[bytes]) -> list[bytes]:
-    """`.xmp`, `.XMP` and `.Xmp`."""
+    """Return the usual spellings of suffixes: `.xmp`, `.XMP` and `.Xmp`."""
     return [
         spelling for ending in suffixes for spelling in (ending, ending.upper(), ending.title())
     ]
@@ -33,7 +33,7 @@ _SIDECAR_SPELLINGS = _spellings(SIDECAR_SUFFIXES)
 
 
 def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
-    """Paths of the sidecars beside these images; a folder that cannot be listed has none."""
+    """Return the paths of the sidecars beside these images; skips a folder it cannot list."""
     folders: dict[bytes, list[bytes]] = defaultdict(list)
     for image in images:
         folders[os.path.dirname(image)].append(image)
@@ -55,7 +55,7 @@ def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
 
 
 def digest_of(path: bytes) -> bytes | None:
-    """sha256 of a sidecar, or of a file outside every watch; None where it cannot be read."""
+    """Return the sha256 of a file that has no sighting; None if it cannot be read."""
     try:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").digest()
@@ -77,7 +77,7 @@ def shares_date(path: bytes) -> bool:
 
 
 def sibling_names(path: bytes) -> list[bytes]:
-    """The names that the RAW and JPEG files of an image can have, its own among them."""
+    """Return the paths that RAW and JPEG files of this name can have, `path` among them."""
     stem = path[: len(path) - len(suffix(path))]
     return [stem + spelling for spelling in _IMAGE_SPELLINGS]
 
@@ -88,6 +88,6 @@ def has_raw(paths: Iterable[bytes]) -> bool:
 
 
 def sibling_exists(path: bytes) -> bool:
-    """Whether a RAW or JPEG of the same name is on disk where an image was deleted."""
+    """Whether the other file of a RAW and JPEG pair is still on disk after one was deleted."""
     present = [name for name in sibling_names(path) if name != path and os.path.lexists(name)]
     return bool(present) and has_raw((path, *present))

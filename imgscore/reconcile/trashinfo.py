@@ -1,6 +1,6 @@
-"""What a .trashinfo file says of where a trashed file came from. Pure, on bytes.
+"""Reads from a .trashinfo file where a trashed file came from. Pure, on bytes.
 
-The format is the FreeDesktop trash specification's: a [Trash Info] group whose Path= is
+The format is that of the FreeDesktop trash specification: a [Trash Info] group whose Path= is
 percent-encoded, and on volumes relative to the top folder.
 """
 
@@ -8,14 +8,14 @@ import os
 from urllib.parse import unquote_to_bytes
 
 SUFFIX = b".trashinfo"
-# A path has at most 4,096 bytes, and each may take three.
+# A path has at most 4,096 bytes, and each can take three when percent-encoded.
 MAX_BYTES = 1 << 16
 
 
 def origin(text: bytes, base: bytes) -> bytes | None:
-    """The absolute path that a file was trashed from; None where the text does not say.
+    """Return the absolute path that a file was trashed from; None if the text is invalid.
 
-    `base`: the absolute folder that a relative path starts from.
+    `base`: the absolute folder of a relative path.
     """
     lines = iter(text.splitlines())
     if next(lines, b"").strip() != b"[Trash Info]":
@@ -24,7 +24,7 @@ def origin(text: bytes, base: bytes) -> bytes | None:
         key, equals, value = line.partition(b"=")
         if line.startswith(b"["):
             return None
-        if equals and key.strip() == b"Path":  # where there are two, the first counts
+        if equals and key.strip() == b"Path":  # of several, the first counts
             return _absolute(unquote_to_bytes(value.strip()), base)
     return None
 
@@ -32,5 +32,5 @@ def origin(text: bytes, base: bytes) -> bytes | None:
 def _absolute(path: bytes, base: bytes) -> bytes | None:
     if not path or b"\0" in path or b".." in path.split(b"/"):
         return None
-    # POSIX leaves two slashes at the front alone; here they mean one.
+    # normpath keeps two leading slashes, as POSIX demands; here they mean one.
     return b"/" + os.path.normpath(os.path.join(base, path)).lstrip(b"/")

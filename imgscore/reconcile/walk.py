@@ -1,4 +1,4 @@
-"""The image files under a folder, with their stat. Follows no link, opens no file."""
+"""Lists the image files under a folder, with their stat. Follows no link, opens no file."""
 
 import os
 import stat
@@ -9,11 +9,11 @@ from typing import NamedTuple
 from imgscore.images.formats import is_image_name
 from imgscore.store.schema import Fingerprint
 
-# As os.fsencode does, which costs a call a file.
+# Encodes as os.fsencode does, but saves a Python call for each file.
 _ENCODING = sys.getfilesystemencoding()
 
 
-class Found(NamedTuple):
+class ImageFile(NamedTuple):
     """A regular file with an image's name."""
 
     path: bytes
@@ -21,62 +21,62 @@ class Found(NamedTuple):
 
     @property
     def seen(self) -> Fingerprint:
-        """What tells it from a changed one."""
+        """Its fingerprint."""
         return Fingerprint.of_stat(self.status)
 
 
 class Unlisted(NamedTuple):
-    """A folder that cannot be listed, and why."""
+    """A folder that cannot be listed, and the reason."""
 
     path: bytes
     reason: str
 
 
 class Listing(NamedTuple):
-    """Image files of one folder: their names, and the stat of each."""
+    """Image files of one folder: the name and the stat of each."""
 
     folder: bytes
     names: list[bytes]
     stats: list[os.stat_result]
 
 
-def walk(root: bytes) -> Iterator[Found | Unlisted]:
-    """Every image file under `root`, folder by folder; hidden folders are left out.
+def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
+    """Yield the image files under `root`, folder by folder; skips hidden folders.
 
-    A file that vanishes meanwhile is passed over.
+    Skips a file that is deleted during the walk.
     """
     for part in listings(root):
         if isinstance(part, Unlisted):
             yield part
             continue
         for name, status in zip(part.names, part.stats, strict=True):
-            yield Found(os.path.join(part.folder, name), status)
+            yield ImageFile(os.path.join(part.folder, name), status)
 
 
-def listings(root: bytes, most: int = 1000) -> Iterator[Listing | Unlisted]:
-    """As `walk`, at most so many files of one folder at a time: the faster form."""
+def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
+    """Yield the files of `walk` in lists of at most `limit` files of one folder: faster."""
     folders = [root]
     while folders:
         folder = folders.pop()
         try:
-            # From the folder's descriptor, the kernel need not find the way to each file again.
+            # With the folder's descriptor, the kernel does not resolve the folder for each file.
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             yield Unlisted(folder, error.strerror or str(error))
             continue
         try:
             with os.scandir(descriptor) as entries:
-                yield from _listed(folder, entries, folders, most)
-        except OSError as error:  # a failing disk, in the middle of a folder
+                yield from _listings_of(folder, entries, folders, limit)
+        except OSError as error:  # the disk failed while the folder was listed
             yield Unlisted(folder, error.strerror or str(error))
         finally:
             os.close(descriptor)
 
 
-def _listed(
-    folder: bytes, entries: Iterator["os.DirEntry[str]"], folders: list[bytes], most: int
+def _listings_of(
+    folder: bytes, entries: Iterator["os.DirEntry[str]"], folders: list[bytes], limit: int
 ) -> Iterator[Listing]:
-    """What is in one folder; its own folders are added to `folders`. Raises OSError."""
+    """List one folder, and add its subfolders to `folders`. Raises OSError."""
     names: list[bytes] = []
     stats: list[os.stat_result] = []
     for entry in entries:
@@ -89,14 +89,14 @@ def _listed(
                 folders.append(os.path.join(folder, name))
         except OSError:
             continue
-        if len(names) == most:
+        if len(names) == limit:
             yield Listing(folder, names, stats)
             names, stats = [], []
     yield Listing(folder, names, stats)
 
 
-def look_at(path: bytes) -> Fingerprint | None:
-    """The fingerprint of a regular file; None for anything else, or nothing."""
+def fingerprint_of(path: bytes) -> Fingerprint | None:
+    """Return the fingerprint of a regular file; None if there is none."""
     try:
         status = os.lstat(path)
     except OSError:

@@ -1,6 +1,6 @@
-"""The desktop's trash on disk: which trash folders there are, and what lies in them.
+"""Reads the desktop's trash: its folders, and the files in them.
 
-Reads, and changes nothing: trash is emptied and restored by the user alone.
+Changes nothing: only the user empties the trash or restores a file.
 """
 
 import os
@@ -15,47 +15,47 @@ from imgscore.watches import within
 
 
 class Trash(NamedTuple):
-    """A trash folder, which holds `files` and `info`; relative paths in it start from `base`."""
+    """A trash folder with its `files` and `info`; relative paths in it start from `base`."""
 
     folder: bytes
     base: bytes
 
     @property
     def info(self) -> bytes:
-        """Where the .trashinfo files lie."""
+        """The folder of the .trashinfo files."""
         return os.path.join(self.folder, b"info")
 
 
 class Entry(NamedTuple):
-    """One trashed file or folder: its .trashinfo, whose stat tells it from a later one's."""
+    """A trashed file or folder: its .trashinfo, whose stat differs from that of a later one."""
 
     info: bytes
     status: os.stat_result
     path: bytes
-    """where the file or folder lies now"""
+    """the file or folder in the trash"""
 
 
 def trashes(home: bytes, folders: Iterable[bytes], mountinfo: bytes | None = None) -> list[Trash]:
-    """The trash folders that can hold what was deleted under `folders`, as far as they are there.
+    """Return the existing trash folders that can contain files deleted under `folders`.
 
-    `home`: the home trash. On volumes: $topdir/.Trash/$uid, where .Trash is sticky and no link,
-    and $topdir/.Trash-$uid.
+    `home`: the home trash. On other volumes these are $topdir/.Trash/$uid, if .Trash is sticky and
+    no link, and $topdir/.Trash-$uid.
     """
     uid = str(os.getuid()).encode()
-    found = [Trash(home, os.path.dirname(home))] if os.path.isdir(home) else []
+    trash_folders = [Trash(home, os.path.dirname(home))] if os.path.isdir(home) else []
     watched = list(folders)
     for top in mount_points(mountinfo):
         if any(within(folder, top) or within(top, folder) for folder in watched):
             shared, own = os.path.join(top, b".Trash"), os.path.join(top, b".Trash-" + uid)
             if _is_folder(shared, stat.S_ISVTX) and _is_folder(os.path.join(shared, uid)):
-                found.append(Trash(os.path.join(shared, uid), top))
+                trash_folders.append(Trash(os.path.join(shared, uid), top))
             if _is_folder(own):
-                found.append(Trash(own, top))
-    return found
+                trash_folders.append(Trash(own, top))
+    return trash_folders
 
 
 def _is_folder(path: bytes, mode: int = 0) -> bool:
-    """Whether a folder, and no link to one, is there with these permission bits."""
+    """Whether a path is a folder, and no link, with at least these permission bits."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -64,24 +64,27 @@ def _is_folder(path: bytes, mode: int = 0) -> bool:
 
 
 def entries(trash: Trash) -> Iterator[Entry]:
-    """What the trash folder's `info` lists; nothing where it cannot be listed."""
+    """Yield the entries of a trash folder; none if `info` cannot be listed."""
     try:
         listing = os.scandir(trash.info)
     except OSError:
         return
     with listing:
-        for one in listing:
-            if one.name.endswith(trashinfo.SUFFIX):
-                name = one.name.removesuffix(trashinfo.SUFFIX)
+        for info in listing:
+            if info.name.endswith(trashinfo.SUFFIX):
+                name = info.name.removesuffix(trashinfo.SUFFIX)
                 try:
-                    status = one.stat(follow_symlinks=False)
+                    status = info.stat(follow_symlinks=False)
                 except OSError:
-                    continue  # restored meanwhile
-                yield Entry(one.path, status, os.path.join(trash.folder, b"files", name))
+                    continue  # restored since the folder was listed
+                yield Entry(info.path, status, os.path.join(trash.folder, b"files", name))
 
 
 def origin(trash: Trash, entry: Entry) -> bytes | None:
-    """Where an entry came from, its folder free of links; None where its .trashinfo says not."""
+    """Return the path that an entry was deleted from, links in its folder resolved.
+
+    None if its .trashinfo cannot be read or is invalid.
+    """
     try:
         with open_regular(entry.info) as file:
             text = file.read(trashinfo.MAX_BYTES)

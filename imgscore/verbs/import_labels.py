@@ -12,7 +12,7 @@ from imgscore.engine.engine import Engine
 from imgscore.engine.tickets import IndexTicket
 from imgscore.errors import UsageError
 from imgscore.messages import Progress, Result
-from imgscore.reconcile.walk import Found, walk
+from imgscore.reconcile.walk import ImageFile, walk
 from imgscore.store.schema import LabelName
 from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, until_idle
 from imgscore.verbs.label import record
@@ -70,5 +70,5 @@ def _files(folders: list[str], label: LabelName) -> Iterator[tuple[bytes, LabelN
         if not os.path.isdir(root):
             raise UsageError(f"{display_path(root)} is not a folder", "check the name")
         for entry in walk(root):
-            if isinstance(entry, Found):
+            if isinstance(entry, ImageFile):
                 yield entry.path, label

@@ -11,7 +11,7 @@ from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
 from imgscore.messages import Result
-from imgscore.reconcile.walk import Found, walk
+from imgscore.reconcile.walk import ImageFile, walk
 from imgscore.store import originals, sightings
 from imgscore.store.schema import Original, Sighting
 from imgscore.store.store import Store
@@ -83,7 +83,7 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
 
 def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[tuple[bytes, Original]]:
     """Files with a date of ours that were moved to where nobody has seen them yet, or can."""
-    there = [one for one in walk(folder) if isinstance(one, Found)]
+    there = [one for one in walk(folder) if isinstance(one, ImageFile)]
     with store.read() as txn:
         paths = [one.path for one in there if not _is_known(sightings.find(txn, one.path), one)]
     found = [apply.held_of(store, path, dry_run=dry_run) for path in paths]
@@ -91,7 +91,7 @@ def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[tuple[bytes, Ori
     return [one for one in found if one is not None] + beside
 
 
-def _is_known(sighting: Sighting | None, found: Found) -> bool:
+def _is_known(sighting: Sighting | None, found: ImageFile) -> bool:
     return sighting is not None and (sighting.seen.dev, sighting.seen.ino) == (
         found.seen.dev,
         found.seen.ino,

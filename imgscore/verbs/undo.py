@@ -9,7 +9,7 @@ from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
 from imgscore.messages import Result
-from imgscore.reconcile.walk import look_at
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import journal, labels, originals, sightings
 from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
 from imgscore.store.transaction import Txn
@@ -71,7 +71,7 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
 
 def _back(txn: Txn, touch: Touch) -> PlannedTouch | None:
     """The touch that takes another back; None where the file has another date by now."""
-    sighting, seen = sightings.find(txn, touch.path), look_at(touch.path)
+    sighting, seen = sightings.find(txn, touch.path), fingerprint_of(touch.path)
     if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
         return None
     if sighting is not None and sighting.digest != touch.digest:

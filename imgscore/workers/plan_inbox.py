@@ -16,7 +16,7 @@ from imgscore.order.plan import insert_entry, plan_with_timeline
 from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.timeline import Timeline
 from imgscore.reconcile import sidecars
-from imgscore.reconcile.walk import look_at
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import scores, settings, sightings
 from imgscore.store.schema import Sighting, Ties
 from imgscore.store.store import Store
@@ -78,7 +78,7 @@ def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[byte
 
 
 def _is_file(path: bytes, device: int, inode: int) -> bool:
-    now = look_at(path)
+    now = fingerprint_of(path)
     return now is not None and (now.dev, now.ino) == (device, inode)
 
 
@@ -184,7 +184,7 @@ def _sidecars(
     """The sidecars of scored files; `found` gets a stand-in without digest for each."""
     files_beside: list[File] = []
     for path in sidecars.sidecars_of(file.path for file in files if file.score is not None):
-        seen = look_at(path)
+        seen = fingerprint_of(path)
         if seen is not None and path not in exclude:
             found[path] = Sighting(path, seen, b"", watch.inbox, "inbox")
             files_beside.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))

@@ -53,12 +53,12 @@ def restore(
 
 
 def _restore(folder: Path | None) -> Row:
-    from imgscore.reconcile.walk import look_at
+    from imgscore.reconcile.walk import fingerprint_of
     from imgscore.store import backups
     from imgscore.store.lock import StoreLock
 
     def mtime_ns(path: bytes) -> int | None:
-        seen = look_at(path)
+        seen = fingerprint_of(path)
         return None if seen is None else seen.mtime_ns
 
     with StoreLock(paths.data_folder()):

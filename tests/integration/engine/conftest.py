@@ -18,7 +18,7 @@ import pytest
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.engine.engine import Engine
 from imgscore.messages import Result
-from imgscore.reconcile.walk import look_at
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import heads, scores, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
@@ -72,7 +72,7 @@ class InlinePool:
 def _answer(task: Task) -> Answer:
     if not isinstance(task, IndexFile):
         return Refused("nothing is learned here", "")
-    seen = look_at(task.path)
+    seen = fingerprint_of(task.path)
     if seen is None:
         return Unstable()
     data = Path(os.fsdecode(task.path)).read_bytes()

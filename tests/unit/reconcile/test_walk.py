@@ -41,7 +41,7 @@ def test_a_large_folder_comes_in_parts_and_names_are_bytes(tmp_path: Path) -> No
     os.symlink(b"a.png", folder + b"/link.png")
     found = list(walk.walk(folder))
     assert sorted(one.path for one in found) == sorted(folder + b"/" + name for name in names)
-    parts = [part for part in walk.listings(folder, most=2) if isinstance(part, Listing)]
+    parts = [part for part in walk.listings(folder, limit=2) if isinstance(part, Listing)]
     assert [len(part.names) for part in parts if part.folder == folder] == [2, 1]
     sizes = {
         os.path.join(part.folder, name): status.st_size
