@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ from tests.support.processes import processes
 
 TIERS = ("unit", "integration", "e2e", "desktop")
 """Folders of tests/; each test has the mark of its folder."""
-MAY_SKIP: tuple[str, ...] = ()
-"""Beginnings of the reasons for which a test may be skipped under --no-skips."""
+MAY_SKIP = "cannot "
+"""How the reasons begin for which a test may be skipped under --no-skips: see support/needs.py."""
 CACHES = {".hypothesis", ".pytest_cache"}
 """Folders that pytest's plugins make in the working directory."""
 END_SECONDS = 30.0
@@ -53,22 +54,31 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     _left_out.update(_tier(item) for item in items)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the counts of a worker of pytest-xdist; each worker collects all tests."""
+    _left_out.update(Counter(node.workeroutput.get("left_out", {})) - _left_out)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List the tests that did not run: by tier, or by the reason to skip them."""
     reasons = _skip_reasons(terminalreporter)
     if _left_out or reasons:
         terminalreporter.section("not run")
     for tier, count in _left_out.items():
-        terminalreporter.line(f"{count:4} {tier}: `make test-all` runs them")
+        terminalreporter.line(f"{count:4} {tier}: not selected; `make test-all` runs all tests")
     for reason, count in reasons.most_common():
         terminalreporter.line(f"{count:4} skipped: {reason}")
     if reasons and terminalreporter.config.getoption("no_skips"):
-        terminalreporter.line(f"--no-skips allows only: {', '.join(MAY_SKIP) or 'none'}")
+        terminalreporter.line(f"--no-skips allows only reasons that begin with {MAY_SKIP!r}")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Under --no-skips, fail if a test was skipped for a reason that MAY_SKIP does not list."""
+    """Under --no-skips, fail if a test was skipped for another reason than MAY_SKIP."""
+    output = getattr(session.config, "workeroutput", None)  # in a worker of pytest-xdist
+    if output is not None:
+        output["left_out"] = dict(_left_out)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if exitstatus or reporter is None or not session.config.getoption("no_skips"):
         return

@@ -39,7 +39,7 @@ PAGE = 4096
 def _need(*programs: str) -> None:
     for program in programs:
         if shutil.which(program) is None:
-            raise SkippedError(f"{program} is not installed")
+            raise SkippedError(f"install {program}")
 
 
 def _learned(sandbox: Sandbox, **settings: float) -> dict[str, int]:
@@ -92,7 +92,7 @@ def _mounted(what: list[str | Path], point: Path) -> contextlib.AbstractContextM
     def block() -> Iterator[None]:
         _need("mount")
         if subprocess.run(["mount", *what, point], check=False, capture_output=True).returncode:
-            raise SkippedError("nothing may be mounted here")
+            raise SkippedError("cannot mount file systems here")
         try:
             yield
         finally:

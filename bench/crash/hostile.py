@@ -103,7 +103,7 @@ def no_files(sandbox: Sandbox) -> None:
         try:
             os.mknod(inbox / "device.png", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
         except OSError as error:
-            raise SkippedError("no device may be made here") from error
+            raise SkippedError("cannot make devices here") from error
         (inbox / "link.png").symlink_to(private)
         (inbox / "folder").symlink_to(outside)
         (inbox / "loop").symlink_to(inbox)

@@ -83,9 +83,9 @@ def watch_limit(sandbox: Sandbox) -> None:
     limit = 'echo 10 > /proc/sys/user/max_inotify_watches && exec "$@"'
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh")
     if shutil.which("unshare") is None:
-        raise SkippedError("unshare is not installed")
+        raise SkippedError("install util-linux")
     if subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
-        raise SkippedError("no user namespace may be made here")
+        raise SkippedError("cannot make user namespaces here")
     _begin(sandbox, prefix=prefix)
     for number in range(30):
         path = draw("sun", 100 + number, sandbox.folder)
@@ -142,7 +142,7 @@ def unmounted(sandbox: Sandbox, *, empty: bool) -> None:
     source = disk / "inbox" if empty else disk
     mount = ["mount", "--bind", source, sandbox.folder / "point"]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
-        raise SkippedError("nothing may be mounted here")
+        raise SkippedError("cannot mount file systems here")
     try:
         _begin(sandbox)
         before = _labels_of(sandbox)
@@ -190,7 +190,7 @@ def across_disks(sandbox: Sandbox) -> None:
     other.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", other]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
-        raise SkippedError("nothing may be mounted here")
+        raise SkippedError("cannot mount file systems here")
     try:
         _two_roots(sandbox, other)
     finally:

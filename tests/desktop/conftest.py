@@ -21,7 +21,7 @@ def browser() -> Iterator["Browser"]:
     """Chromium; skipped where it, or Playwright, is not installed."""
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if CHROMIUM is None:
-        pytest.skip("apt-get install chromium")
+        pytest.skip("apt install chromium")
     playwright.expect.set_options(timeout=60_000)  # the machine may be busy
     with playwright.sync_playwright() as driver:
         # Chromium's own sandbox refuses root, as which CI runs.

@@ -84,7 +84,9 @@ def copied(page: "Page") -> str:
 
 def serious(page: "Page") -> list[Any]:
     """What axe-core finds serious."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra dev")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
+    )
     found = axe.Axe().run(page).response["violations"]
     return [
         (one["id"], [node["html"][:200] for node in one["nodes"]][:3])

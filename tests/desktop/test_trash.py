@@ -19,8 +19,8 @@ def counts(keep: int, trash: int) -> Callable[[dict[str, object]], bool]:
     return lambda status: status["watches"][0]["labels"] == wanted  # type: ignore[index]
 
 
-@pytest.mark.skipif(shutil.which("gio") is None, reason="needs gio (Debian: libglib2.0-bin)")
-@pytest.mark.skipif(shutil.which("trash-restore") is None, reason="needs trash-cli")
+@pytest.mark.skipif(shutil.which("gio") is None, reason="apt install libglib2.0-bin")
+@pytest.mark.skipif(shutil.which("trash-restore") is None, reason="apt install trash-cli")
 def test_deleting_teaches(inbox: Path, start: Start) -> None:
     assert imgscore("init", inbox, "--xdg-trash").code == 0
     suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)

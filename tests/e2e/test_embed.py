@@ -24,7 +24,7 @@ from tests.conftest import put
 from tests.support.commands import BIN, Start, imgscore
 from tests.support.processes import processes
 
-pytest.importorskip("distributed", reason="pip install 'imgscore[dask]'")
+pytest.importorskip("distributed", reason="pip install distributed")
 
 SECONDS = 120.0
 WORKER = "imgscore.workers.worker"

@@ -10,7 +10,7 @@ from imgscore import paths
 from tests.conftest import put
 from tests.support.commands import imgscore
 
-parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'imgscore[parquet]'")
+parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
 
 ODD = b"odd\nname \xff\xfe.png"
 
@@ -28,7 +28,7 @@ def taught(inbox: Path) -> Path:
 
 def test_the_recipes_training_takes_what_is_labelled(taught: Path, tmp_path: Path) -> None:
     """A network trained on the table, as the recipe does it, scores here as it does in torch."""
-    torch = pytest.importorskip("torch", reason="torch is an extra: imgscore[torch]")
+    torch = pytest.importorskip("torch", reason="pip install torch")
     table, weights = tmp_path / "labelled.parquet", tmp_path / "model.pt"
     written = imgscore("export", table, "--labelled", "--json").row
     assert (written["rows"], written["labels"], written["left_out"]) == (12, 12, 0)
@@ -57,7 +57,7 @@ def test_the_recipes_training_takes_what_is_labelled(taught: Path, tmp_path: Pat
 
 def test_a_network_trained_on_unlabelled_rows_is_refused(taught: Path, tmp_path: Path) -> None:
     """Their val is empty, which becomes NaN in a frame and in everything that is made of it."""
-    torch = pytest.importorskip("torch", reason="torch is an extra: imgscore[torch]")
+    torch = pytest.importorskip("torch", reason="pip install torch")
     model = torch.nn.Linear(4, 1)
     model.weight.data[:] = float("nan")
     torch.save(model.state_dict(), tmp_path / "model.pt")

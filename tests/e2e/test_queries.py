@@ -74,7 +74,7 @@ def test_heads_are_kept_and_can_be_gone_back_to(taught: Path) -> None:
 
 
 def test_a_table_goes_out_and_comes_in(taught: Path, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
     table = tmp_path / "everything.parquet"
     assert imgscore("export", table, "--json").row["rows"] == 40
     columns = parquet.read_table(table)

@@ -18,7 +18,7 @@ from tests.support.commands import BIN, Start, imgscore
 
 needs_a_display = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("xterm") and shutil.which("import")),
-    reason="needs Xvfb, xterm and ImageMagick: apt-get install xvfb xterm imagemagick",
+    reason="apt install xvfb xterm imagemagick",
 )
 
 

@@ -1,7 +1,6 @@
 """The icon at login: written only when asked for, taken away whole, and right for any path."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from imgscore import paths
 from imgscore.system import installation, tray_autostart
+from tests.support import needs
 from tests.support.commands import BIN, imgscore
 
 
@@ -49,8 +49,7 @@ def test_what_is_written_is_valid(
     _valid("systemd-analyze", "--user", "verify", os.fspath(files.unit))
     _valid("desktop-file-validate", os.fspath(files.entry))
     # What a desktop makes of Exec. The program has our pipe for stdout, so it is waited for.
-    if shutil.which("gio") is None:
-        pytest.skip("apt install libglib2.0-bin")
+    needs.program("gio", "libglib2.0-bin")
     _valid("gio", "launch", os.fspath(files.entry))
     assert (tmp_path / "started").read_text() == "tray --wait 60\n"
 
@@ -63,7 +62,6 @@ def test_as_they_are_shipped() -> None:
 
 
 def _valid(*command: str) -> None:
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is missing: apt install systemd desktop-file-utils")
+    needs.program(command[0], "systemd desktop-file-utils")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not (done.stdout + done.stderr).strip(), done.stderr

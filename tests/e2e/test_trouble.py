@@ -12,6 +12,7 @@ import pytest
 
 from imgscore import paths
 from tests.conftest import put
+from tests.support import needs
 from tests.support.commands import Start, imgscore
 
 
@@ -61,9 +62,7 @@ def test_events_that_the_kernel_dropped(inbox: Path, start: Start) -> None:
 def small_disk(environment: Path) -> Iterator[Path]:
     """$XDG_DATA_HOME on a disk of 8 MB."""
     folder = environment / "data"
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs root and mount, to make a small disk")
+    needs.mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", folder)
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 

@@ -3,14 +3,12 @@
 A service answers in a thread of its own, on a connection of its own.
 """
 
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import pytest
 from jeepney import (
     DBusAddress,
     HeaderFields,
@@ -23,6 +21,8 @@ from jeepney import (
 from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import DBusConnection, prep_socket
 
+from tests.support import needs
+
 Answer = Callable[[str, tuple[Any, ...]], tuple[str, tuple[Any, ...]] | None]
 """(method, arguments) → (signature, body); None for no answer, ever"""
 
@@ -30,8 +30,7 @@ Answer = Callable[[str, tuple[Any, ...]], tuple[str, tuple[Any, ...]] | None]
 @contextmanager
 def bus() -> Iterator[str]:
     """The address of a message bus."""
-    if shutil.which("dbus-daemon") is None:
-        pytest.skip("needs dbus-daemon (Debian: dbus)")
+    needs.program("dbus-daemon", "dbus")
     with subprocess.Popen(
         ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address=1"],
         stdout=subprocess.PIPE, text=True,

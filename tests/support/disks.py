@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import needs
+
 
 @contextmanager
 def mounted(folder: Path, *make: str) -> Iterator[Path]:
@@ -16,10 +18,8 @@ def mounted(folder: Path, *make: str) -> Iterator[Path]:
 
     FAT is mounted by FUSE (fusefat) where the kernel has none.
     """
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount")
-    if shutil.which(make[0]) is None:
-        pytest.skip(f"{make[0]} is not installed")
+    needs.root("to mount a file system")
+    needs.program(make[0], "e2fsprogs dosfstools")
     image, point = folder / "disk.img", folder / "disk"
     point.mkdir()
     with image.open("wb") as file:
@@ -31,7 +31,7 @@ def mounted(folder: Path, *make: str) -> Iterator[Path]:
         command = ["fusefat", "-o", "rw+", image, point]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not os.path.ismount(point):
-        pytest.skip(f"cannot mount {make[0]}'s image here: {done.stderr.splitlines()[:1]}")
+        pytest.skip(f"cannot mount file systems here: {done.stderr.strip()}")
     try:
         yield point
     finally:

@@ -46,8 +46,8 @@ def make(folder: Path, *, seed: int = 0, dim: int = 32, quantised: bool = False)
 
     The ONNX encoders have UForm's two outputs; `quantised` ones have them as UForm publishes them.
     """
-    torch = pytest.importorskip("torch", reason="torch makes the test checkpoint")
-    pytest.importorskip("onnx", reason="onnx exports the test checkpoint")
+    torch = pytest.importorskip("torch", reason="pip install torch")
+    pytest.importorskip("onnx", reason="pip install onnx")
     from uform.torch_encoders import ImageEncoder, TextEncoder
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -178,10 +178,10 @@ def _only_child(pid: int) -> int:
 def _missing() -> str:
     """Why there can be no box here; "" where there can."""
     if os.getuid() != 0:
-        return "needs root, for namespaces of its own"
+        return "needs root, to make namespaces"
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
-        return f"{', '.join(missing)} missing: install systemd, dbus, dbus-user-session, util-linux"
+        return "apt install systemd libpam-systemd dbus dbus-user-session procps util-linux"
     probe = "mount -t tmpfs none /mnt && mount -t cgroup2 none /mnt && mount -t proc none /mnt"
     done = subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "--cgroup", "sh", "-c", probe],
@@ -189,7 +189,7 @@ def _missing() -> str:
         text=True,
         check=False,
     )
-    return f"no namespaces to be had: {done.stderr.strip()}" if done.returncode else ""
+    return f"cannot make namespaces here: {done.stderr.strip()}" if done.returncode else ""
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from imgscore.system import tray_backend as part
 from imgscore.testing import eventually
 from tests.support.commands import BIN
 
-Xdisplay = pytest.importorskip("Xlib.display", reason="pip install 'imgscore[tray]'")
-X = pytest.importorskip("Xlib.X")
+Xdisplay = pytest.importorskip("Xlib.display", reason="pip install pystray")
+X = pytest.importorskip("Xlib.X", reason="pip install pystray")
 
 PROGRAMS = {
     "Xvfb": "xvfb", "trayer": "trayer", "xdotool": "xdotool", "dbus-daemon": "dbus",

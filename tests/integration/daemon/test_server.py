@@ -127,7 +127,7 @@ def test_server_silent_clients_do_not_block_others(server: Path) -> None:
             one.close()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
 def test_server_other_user_is_refused(server: Path) -> None:
     for path in (server.parent, server):
         path.chmod(0o777)

@@ -17,6 +17,7 @@ from imgscore.store import labels, trashed_files
 from imgscore.store.schema import Label, TrashedFile
 from imgscore.workers.messages import Answer, IndexFile, Interrupted, Task, Unstable
 from tests.integration.engine.conftest import World, ask, until_idle
+from tests.support import needs
 from tests.support.disks import mounted
 
 GIO, CLI = ("gio", "trash"), ("trash-put",)
@@ -45,9 +46,7 @@ def restore(file: Path) -> None:
 
 
 def need(tool: str) -> None:
-    if shutil.which(tool) is None:
-        package = "libglib2.0-bin" if tool == "gio" else "trash-cli"
-        pytest.skip(f"needs {tool} (Debian: {package})")
+    needs.program(tool, "libglib2.0-bin" if tool == "gio" else "trash-cli")
 
 
 def label(world: World, content: bytes) -> Label | None:
@@ -347,9 +346,7 @@ def volume(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, in memory."""
     point = tmp_path / "volume"
     point.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", point]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs root and mount, to make a volume")
+    needs.mount("-t", "tmpfs", "-o", "size=4m", "tmpfs", point)
     yield point
     subprocess.run(["umount", "--lazy", point], check=True)
 

@@ -18,6 +18,7 @@ from imgscore.order.touch import (
     VanishedError,
     touch,
 )
+from tests.support import needs
 from tests.support.disks import mounted
 
 WHEN = 1_700_000_000 * 10**9
@@ -106,8 +107,7 @@ def test_a_missing_proc_is_not_mistaken_for_a_missing_file(
 
 
 def test_a_foreign_file_is_denied(picture: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to give a file away and then step down")
+    needs.root("to give a file away and then step down")
     # tmp_path is closed to others: reach it through a descriptor.
     descriptor = os.open(picture.parent, os.O_PATH)
     expect = seen(picture)
@@ -172,7 +172,7 @@ def test_an_immutable_file_is_denied_and_a_read_only_mount_says_so(
 def test_tmpfs_keeps_nanoseconds() -> None:
     shm = Path("/dev/shm")
     if not os.access(shm, os.W_OK):
-        pytest.skip("no tmpfs at /dev/shm to write to")
+        pytest.skip("cannot write to /dev/shm")
     path = shm / f"imgscore-test-{os.getpid()}"
     path.touch()
     try:

@@ -13,7 +13,7 @@ from imgscore.workers.messages import FileIndexed, IndexFile
 from imgscore.workers.pool import Pool, WorkerSettings
 from tests.conftest import draw
 
-needs_landlock = pytest.mark.skipif(not kernel_support(), reason="needs a kernel with Landlock")
+needs_landlock = pytest.mark.skipif(not kernel_support(), reason="cannot use Landlock here")
 INTRUDER = Path(__file__).parents[2] / "support/intruder"
 CONFINED = """
 import sys

@@ -47,7 +47,7 @@ def test_the_unit_as_it_is_shipped(tmp_path: Path) -> None:
 def verify(file: Path) -> None:
     """systemd-analyze --user verify has nothing to say."""
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is missing: install systemd")
+        pytest.skip("apt install systemd")
     done = subprocess.run(
         ["systemd-analyze", "--user", "verify", file], capture_output=True, text=True, check=False
     )

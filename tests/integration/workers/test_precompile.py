@@ -14,7 +14,7 @@ def test_what_no_installer_compiled_is_compiled_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not os.access(os.path.dirname(pytest.__file__), os.W_OK):
-        pytest.skip("needs packages that may be written, as in a venv of one's own")
+        pytest.skip("cannot write to site-packages")
     # Python looks there, and nowhere else, for what is compiled: as if nothing were.
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", os.fspath(tmp_path))
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

@@ -77,7 +77,7 @@ def test_model_int8_and_float32_give_the_shipped_vectors(shape: str, int8: bool)
 
 def test_model_weights_keep_16_bit_sums_in_range() -> None:
     """CPUs without VNNI add two products of bytes in 16 bits, with saturation."""
-    onnx = pytest.importorskip("onnx", reason="onnx reads the model's weights")
+    onnx = pytest.importorskip("onnx", reason="pip install onnx")
     graph = onnx.load(lite0_spec.MODEL).graph
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     weights = {node.output[0]: stored.get(node.input[0]) for node in graph.node}
@@ -181,7 +181,7 @@ def test_load_with_one_thread_starts_no_thread() -> None:
         return len(list(Path("/proc/self/task").iterdir()))
 
     if not Path("/proc/self/task").exists():
-        pytest.skip("counts threads in /proc")
+        pytest.skip("cannot count threads: no /proc")
     lite0.load().embed([picture(noise(64, 64))])  # so that the library has started its own threads
     before = (count(), threading.active_count())
     lite0.load(threads=1).embed([picture(noise(64, 64))])

@@ -86,7 +86,7 @@ def test_embed_equals_uforms_own_onnx_encoder(tiny: Path) -> None:
 
 
 def test_embed_pt_weights_equal_uforms_own_torch_encoder(tiny: Path, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install torch")
     from uform.torch_encoders import ImageEncoder
 
     for name in ("config.json", "tokenizer.json", "model.pt"):

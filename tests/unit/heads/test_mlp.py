@@ -10,7 +10,7 @@ from imgscore.heads import mlp
 from imgscore.heads.files import load, save
 from imgscore.heads.measures import Ranking
 
-torch = pytest.importorskip("torch", reason="torch is an extra: imgscore[torch]")
+torch = pytest.importorskip("torch", reason="pip install torch")
 
 
 def test_it_trains_and_comes_back_from_disk(made_up, tmp_path, monkeypatch):

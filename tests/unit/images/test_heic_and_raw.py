@@ -155,13 +155,13 @@ def test_decode_plain_tiff_is_not_raw(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_decode_broken_raw_raises_image_error() -> None:
-    pytest.importorskip("rawpy")
+    pytest.importorskip("rawpy", reason="pip install rawpy")
     with pytest.raises(ImageError, match="broken RAW"):
         decode(RAW_FILE)
 
 
 def test_decode_heic_gives_pixels_and_traits() -> None:
-    heif = pytest.importorskip("pillow_heif")
+    heif = pytest.importorskip("pillow_heif", reason="pip install pillow-heif")
     heif.register_heif_opener()
     exif = Image.Exif()
     exif[0x0110], exif[0x0112] = "Phone", 6

@@ -61,7 +61,7 @@ def test_every_event_has_a_row() -> None:
 
 
 def test_the_manual_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    pytest.importorskip("mkdocs", reason="pip install 'imgscore[docs]'")
+    pytest.importorskip("mkdocs", reason="pip install mkdocs mkdocs-material")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)

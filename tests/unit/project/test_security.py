@@ -68,14 +68,14 @@ def test_a_pickle_is_refused_wherever_a_file_is_taken(tmp_path: Path) -> None:
     marker.rmdir()
     with pytest.raises(ImgscoreError):
         files.load(bomb)
-    pytest.importorskip("pyarrow", reason="pyarrow reads tables")
+    pytest.importorskip("pyarrow", reason="pip install pyarrow")
     with pytest.raises(UsageError):
         list(read(bomb, embedder="x", dim=2))
     assert not marker.exists()
 
 
 def test_a_pickle_in_a_models_place_is_refused(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="torch reads .pt weights")
+    torch = pytest.importorskip("torch", reason="pip install torch")
     folder, marker = uform_checkpoint.make(tmp_path / "model"), tmp_path / "it ran"
     for file in folder.glob("*.onnx"):
         file.unlink()
@@ -124,8 +124,8 @@ def test_a_head_that_scores_nonsense_is_refused(tmp_path: Path) -> None:
 def test_a_table_of_another_form_is_refused(
     columns: dict[str, list[object]], tmp_path: Path
 ) -> None:
-    arrow = pytest.importorskip("pyarrow", reason="pyarrow reads tables")
-    parquet = pytest.importorskip("pyarrow.parquet")
+    arrow = pytest.importorskip("pyarrow", reason="pip install pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
     table = arrow.table(columns).replace_schema_metadata({b"imgscore.embedder": b"x"})
     parquet.write_table(table, tmp_path / "table.parquet")
     with pytest.raises(UsageError, match=r"table\.parquet"):

@@ -28,7 +28,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_pystray_is_missing(bare: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoDesktopError) as caught:
         tray_backend.find_backend()
-    assert caught.value.remedy == "pip install 'imgscore[tray]'" and caught.value.exit_code == 4
+    assert caught.value.remedy == "pip install pystray" and caught.value.exit_code == 4
 
 
 def test_pygobject_is_missing(bare: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_pygobject_is_missing(bare: pytest.MonkeyPatch) -> None:
 
 def test_appindicator_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("pystray") is None:  # to import it would need a display
-        pytest.skip("pip install 'imgscore[tray]'")
+        pytest.skip("pip install pystray")
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     monkeypatch.setattr(tray_backend, "import_gi", lambda: None)
     monkeypatch.setattr(tray_backend, "_has", lambda gi, name, version: name == "Gtk")
@@ -51,7 +51,7 @@ def test_appindicator_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_display_that_cannot_be_reached_has_no_tray(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("Xlib", reason="pip install 'imgscore[tray]'")
+    pytest.importorskip("Xlib", reason="pip install pystray")
     monkeypatch.setenv("DISPLAY", ":no-such-display")
     assert not tray_backend._has_x_host()
 
