@@ -22,7 +22,7 @@ from imgscore.embedders import lite0_spec
 from imgscore.heads.base import Examples
 from imgscore.heads.groups import near_duplicates
 from imgscore.heads.kernel import KernelRecipe
-from imgscore.heads.library import of_library
+from imgscore.heads.library import library_features
 from imgscore.heads.measures import Ranking, losses
 from imgscore.heads.mlp import MlpRecipe
 from imgscore.heads.next_labels import next_labels
@@ -230,7 +230,7 @@ def speed() -> None:
         keep = values[:, :20].sum(axis=1) > 10
         start, busy = time.perf_counter(), time.process_time()
         examples = Examples(values, keep, background, lite0_spec.SECTIONS)
-        features = of_library(examples)
+        features = library_features(examples)
         groups = near_duplicates(values, features)
         done = train(replace(examples, groups=groups, features=features))
         took, busy = time.perf_counter() - start, time.process_time() - busy

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from imgscore.heads.scorer import MAIN, MOST
+from imgscore.heads.scorer import MAIN_DIRECTIONS, MAX_ROW_CODE
 
 TARGET = Path(__file__).parent.parent / "imgscore/heads/data/kernel.onnx"
 OPSET = 17
@@ -23,7 +23,7 @@ INPUTS = {
     "rows": (TensorProto.UINT8, ["n", "w"]),
     "directions": (TensorProto.INT8, ["w", "r"]),
     "direction_scale": (TensorProto.FLOAT, ["r"]),
-    "near_main": (TensorProto.FLOAT, [MAIN, "l"]),
+    "near_main": (TensorProto.FLOAT, [MAIN_DIRECTIONS, "l"]),
     "near_rest": (TensorProto.INT8, ["rest", "l"]),
     "near_scale": (TensorProto.FLOAT, ["l"]),
     "near_sharpness": (TensorProto.FLOAT, []),
@@ -36,9 +36,9 @@ INPUTS = {
 CONSTANTS = {
     "middle": np.array(128, np.uint8),
     "one": np.array(1, np.float32),
-    "most": np.array(MOST, np.float32),
+    "most": np.array(MAX_ROW_CODE, np.float32),
     "start": np.array([0], np.int64),
-    "main_start": np.array([-MAIN], np.int64),
+    "main_start": np.array([-MAIN_DIRECTIONS], np.int64),
     "end": np.array([2**31], np.int64),
     "columns": np.array([1], np.int64),
     "least": np.array(1e-6, np.float32),

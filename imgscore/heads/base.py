@@ -1,6 +1,6 @@
-"""What every head is: examples in, a scorer out. Values and protocols only.
+"""The interface of every head: examples go in, a scorer comes out. Values and protocols only.
 
-Pure: no thread, no clock, no disk (see files.py), no printing.
+Pure: no threads, no clock, no disk (see `files.py`), no printing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from imgscore.heads.arrays import Bools, Floats, Half, Ints
 from imgscore.heads.features import Features
 
 MIN_LABELS = 2
-"""Labels of each kind below which no head is trained."""
+"""Labels of each kind that a head needs: cross-validation leaves out one of them at a time."""
 
 
 class Scores(NamedTuple):
-    """`score` float32 [n]: calibrated probability of keep, in [0, 1].
-    `deviation` float32 [n]: one standard deviation of the score's own noise, in score units."""
+    """Scores of n images.
+
+    score: float32 [n], calibrated probability of keep, in [0, 1]. deviation: float32 [n], standard
+    error of the score, in units of the score.
+    """
 
     score: Floats
     deviation: Floats
@@ -31,16 +34,16 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True)
 class Examples:
-    """What a head learns from. Rows of `embeddings`, `keep`, `groups` and `extras` belong together.
+    """The data that a head is trained on: n labelled images and m images of the library.
 
-    embeddings: float16 [n, d], labelled images.
-    keep: bool [n], True for keep, False for trash.
-    background: float16 [m, d], a sample of the whole library, labelled or not (m may be 0).
-    sections: what the d columns are; empty means one section.
-    embedder: the embedder's id, carried into the head and checked on load.
-    extras, background_extras: float32 [n, k], [m, k] or None: traits, NaN where unknown.
-    groups: int64 [n] or None: images with one number are near-duplicates (see groups.py).
-    features: those of the library (see library.of_library), where they are known already.
+    embeddings: float16 [n, d]. keep: bool [n], True for keep, False for trash.
+    background: float16 [m, d], a sample of the library, labelled or not; m may be 0.
+    sections: the parts of the d columns; empty means one section.
+    embedder: the embedder's id, stored with the head and compared on load.
+    extras, background_extras: float32 [n, k] and [m, k], numbers made of traits, NaN where unknown;
+    or None.
+    groups: int64 [n], equal for near-duplicates (see `groups.py`); or None.
+    features: those of the library if they have been computed already (see `library.py`).
     """
 
     embeddings: Half
@@ -57,7 +60,7 @@ class Examples:
         return len(self.keep)
 
     def take(self, rows: NDArray[Any]) -> Examples:
-        """The same examples with only `rows` (indices or mask) labelled."""
+        """Examples with only `rows` (indices or a mask) of the labelled images."""
         return replace(
             self,
             embeddings=self.embeddings[rows],
@@ -67,13 +70,15 @@ class Examples:
         )
 
     def check(self) -> None:
-        """Raise UsageError where shapes disagree or too few labels exist."""
+        """Raise UsageError if shapes disagree, or if there are fewer than MIN_LABELS of a kind."""
         width = self.embeddings.shape[1]
         if len(self.embeddings) != len(self.keep) or self.background.shape[1:] != (width,):
-            raise UsageError("embeddings, labels and background do not belong together")
+            raise UsageError(
+                f"{len(self.embeddings)} embeddings of {width} numbers do not fit "
+                f"{len(self.keep)} labels and a background of shape {self.background.shape}"
+            )
         keeps = int(np.count_nonzero(self.keep))
-        least = min(keeps, len(self.keep) - keeps)
-        if least < MIN_LABELS:
+        if min(keeps, len(self.keep) - keeps) < MIN_LABELS:
             raise UsageError(
                 f"{keeps} keep and {len(self.keep) - keeps} trash labels are too few to learn from",
                 f"label at least {MIN_LABELS} images of each kind",
@@ -81,11 +86,11 @@ class Examples:
 
 
 class Head(Protocol):
-    """A trained scorer. Immutable; the same arrays give the same scores."""
+    """A trained scorer. It is immutable and deterministic."""
 
     @property
     def kind(self) -> str:
-        """The recipe's name: "kernel", "mlp"."""
+        """The recipe's name: "kernel" or "mlp"."""
 
     @property
     def embedder(self) -> str:
@@ -93,23 +98,23 @@ class Head(Protocol):
 
     @property
     def dimensions(self) -> int:
-        """Width d of the embeddings it scores."""
+        """Width d of the embeddings that it scores."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The choices made in training, JSON-able; `Recipe.fit` accepts them again."""
+        """The settings it was trained with, JSON-able; `Recipe.fit` accepts them."""
 
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
-        """Scores of float16 [n, d], read in blocks: any n, also a memory map."""
+        """Scores of float16 [n, d], computed in blocks: n may be large, or a memory map."""
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """(arrays, JSON-able values) from which the recipe's `restore` makes the same head."""
 
 
 class Fitted(NamedTuple):
-    """A head trained on all labels, and what like heads said of each label without having seen it.
+    """A head trained on all labels, and the cross-validated scores of the labels.
 
-    held_out: scores [n]; row i comes from labels of other folds than i's, calibration included.
+    held_out: scores [n]; row i comes from training and calibration without the fold of row i.
     folds: int64 [n], the fold of each row; near-duplicates share one.
     """
 
@@ -127,8 +132,15 @@ class Recipe(Protocol):
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train. `folds` None: stratified, grouped, seeded. `settings` of another head fix the
-        choices that are otherwise made by cross-validation. UsageError below LEAST_LABELS."""
+        """Train a head.
+
+        folds: int64 [n]; None makes stratified, grouped folds with a fixed seed. settings: those of
+        another head; they replace the choice by cross-validation. Raises UsageError if
+        `examples.check` does.
+        """
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Head:
-        """The head that `Head.state` described; KeyError or ValueError where it does not fit."""
+        """The head from which `Head.state` made `arrays` and `values`.
+
+        Raises KeyError or ValueError if they do not fit.
+        """

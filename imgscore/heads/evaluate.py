@@ -1,4 +1,4 @@
-"""Held-out figures of a person's own labels, and what twice as many would bring."""
+"""Evaluate a recipe on a person's labels, and predict its AUC with twice as many."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
 
 DRAWS = 2
-"""Heads trained for each point. With few labels each asks the whole library, for seconds."""
-SMALLEST = 10
-POINTS = 4
-"""Points before the last: what lies farther back says little of what comes."""
-STEP = 2
-TESTED = 2000
-LARGEST = 2000
-"""Most labels of a point drawn by training anew; the last point is the cross-validation."""
-TINY = 1e-4
+"""Heads trained for each point: with few labels, training takes seconds."""
+MIN_POINT_LABELS = 10
+"""Labels of the smallest possible point; sizes are doubled from there on."""
+MAX_POINTS = 4
+"""Points before the last one; smaller ones say little about the trend at the end."""
+MAX_TESTED = 2000
+"""Labels on which a point's heads are tested."""
+MAX_POINT_LABELS = 2000
+"""Labels of a point for which heads are trained. The last point is the cross-validation."""
+MIN_ERROR = 1e-4
+"""1 - AUC that is assumed for a perfect point, whose logarithm would be infinite."""
 
 
 def evaluate(
@@ -32,67 +34,68 @@ def evaluate(
     kind: str = AUTO,
     settings: Mapping[str, Any] | None = None,
     fitted: Fitted | None = None,
-    enough: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
-    """Cross-validate all labels, and train on fewer to draw the learning curve.
+    """Cross-validate all labels, and train on fewer for the learning curve.
 
-    `fitted`: what `fit` made of these examples, where that is known. `enough` is asked after each
-    point, from the one with most labels down: once it says so, the others are left out.
+    fitted: the result of `Recipe.fit` on these examples, if there is one already. stop: called
+    after each point, from the largest on; the remaining points are left out once it returns True.
 
-    The curve's error follows a · n^-b (Cortes et al. 1993), fitted to the points and
-    carried on to 2n. Raises UsageError where labels are too few.
+    The prediction fits the power law 1 - AUC = a · n^-b (Cortes et al. 1993) to the curve. Raises
+    UsageError if there are too few labels.
     """
     fitted = fitted or recipe(kind).fit(examples, None, settings)
-    whole = quality(fitted.held_out.score, examples.keep, examples.groups)
-    width = whole.auc.high - whole.auc.low
-    curve = [Point(len(examples), whole.auc.value, width / 3.92)]
+    cross_validated = quality(fitted.held_out.score, examples.keep, examples.groups)
+    width = cross_validated.auc.high - cross_validated.auc.low
+    curve = [Point(len(examples), cross_validated.auc.value, width / 3.92)]
     sizes = [
         size
         for size in _sizes(len(examples))
         if _rarer(examples) * size >= MIN_LABELS * len(examples)
     ]
-    while sizes and not (len(curve) > 1 and enough()):
+    while sizes and not (len(curve) > 1 and stop()):
         curve.insert(0, _point(examples, sizes.pop(), kind, fitted.head.settings))
     doubled = _extrapolate(curve, 2 * len(examples))
-    return Evaluation(fitted.head.kind, whole, curve, doubled, len(sizes))
+    return Evaluation(fitted.head.kind, cross_validated, curve, doubled, len(sizes))
 
 
 def _rarer(examples: Examples) -> int:
+    """Number of labels of the rarer kind."""
     keeps = int(examples.keep.sum())
     return min(keeps, len(examples) - keeps)
 
 
 def _sizes(count: int) -> list[int]:
-    """Sizes of the curve's earlier points: POINTS doublings from SMALLEST, at most half of all."""
+    """Sizes of the points before the last one, for `count` labels: at most half of them."""
     sizes = []
-    size = SMALLEST
-    while size <= min(count // 2, LARGEST):
+    size = MIN_POINT_LABELS
+    while size <= min(count // 2, MAX_POINT_LABELS):
         sizes.append(size)
-        size *= STEP
-    return sizes[-POINTS:]
+        size *= 2
+    return sizes[-MAX_POINTS:]
 
 
 def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any]) -> Point:
-    """Train on `count` labels, rank those of other groups; a few times."""
+    """Train DRAWS heads on `count` labels each, and test them on labels of other groups."""
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
-    found = []
+    aucs = []
     for seed in range(DRAWS):
         order = np.random.default_rng(seed).permutation(len(examples))
         train = _with_both(examples, order, count)
-        rest = order[~np.isin(groups[order], groups[train])][:TESTED]
+        rest = order[~np.isin(groups[order], groups[train])][:MAX_TESTED]
         if len(np.unique(examples.keep[rest])) < 2:
             continue
         head = recipe(kind).fit(examples.take(train), None, settings).head
         extras = None if examples.extras is None else examples.extras[rest]
         score = head.score(examples.embeddings[rest], extras).score
-        found.append(Ranking(score, examples.keep[rest]).auc())
-    if not found:
-        raise UsageError("all labelled images are near-duplicates", "label some others")
-    return Point(count, float(np.mean(found)), float(np.std(found)))
+        aucs.append(Ranking(score, examples.keep[rest]).auc())
+    if not aucs:
+        raise UsageError("all labelled images are near-duplicates", "label other images, too")
+    return Point(count, float(np.mean(aucs)), float(np.std(aucs)))
 
 
 def _with_both(examples: Examples, order: Ints, count: int) -> Ints:
-    """The first `count` of `order`, with at least LEAST_LABELS of each kind brought forward."""
+    """The first `count` rows of `order`, after moving two of each kind to its beginning."""
     keep = examples.keep[order]
     first = np.concatenate([np.flatnonzero(keep)[:2], np.flatnonzero(~keep)[:2]])
     rest = np.setdiff1d(np.arange(len(order)), first)
@@ -101,11 +104,15 @@ def _with_both(examples: Examples, order: Ints, count: int) -> Ints:
 
 
 def _extrapolate(curve: list[Point], labels: int) -> float | None:
-    """The AUC at `labels` on the power law through the curve; never below its last point."""
+    """The AUC at `labels` by the power law of the curve, at least that of its last point.
+
+    None for fewer than three points.
+    """
     if len(curve) < 3:
         return None
-    size = np.log([one.labels for one in curve])
-    error = np.log([max(1 - one.auc, TINY) for one in curve])
-    # points with more labels are the better guide
-    slope, height = np.polyfit(size, error, 1, w=np.sqrt([one.labels for one in curve]))
-    return float(max(1 - np.exp(height + slope * np.log(labels)), curve[-1].auc))
+    size = np.log([point.labels for point in curve])
+    error = np.log([max(1 - point.auc, MIN_ERROR) for point in curve])
+    # Points with more labels have less noise, and get more weight.
+    weights = np.sqrt([point.labels for point in curve])
+    slope, intercept = np.polyfit(size, error, 1, w=weights)
+    return float(max(1 - np.exp(intercept + slope * np.log(labels)), curve[-1].auc))

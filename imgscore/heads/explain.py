@@ -1,4 +1,4 @@
-"""Why an image has its score: the labelled images that speak for and against it."""
+"""Explain a score: the most similar labelled images, and the traits that change it most."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from imgscore.heads.features import Features
 from imgscore.heads.results import TraitWeight
 
 
-class Witness(msgspec.Struct, frozen=True):
-    """row: of the examples. similarity: cosine of the features, in [-1, 1]."""
+class SimilarExample(msgspec.Struct, frozen=True):
+    """A labelled image. row: index in the examples. similarity: cosine of features, in [-1, 1]."""
 
     row: int
     similarity: float
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """score with its 95 % interval; the nearest keeps and trashes, nearest first; the traits that
-    matter, most first; head and embedder."""
+    """A score with its 95 % interval, and the reasons for it.
+
+    keeps, trashes: the most similar labelled images, most similar first. traits: largest change
+    first. kind: the head's.
+    """
 
     score: float
     low: float
     high: float
-    keeps: list[Witness]
-    trashes: list[Witness]
+    keeps: list[SimilarExample]
+    trashes: list[SimilarExample]
     traits: list[TraitWeight]
     kind: str
     embedder: str
@@ -40,30 +43,31 @@ def explain(
     *,
     extras: Floats | None = None,
     names: tuple[str, ...] = (),
-    most: int = 5,
+    limit: int = 5,
 ) -> Explanation:
-    """Explain the score of one embedding float16 [d] (extras float32 [k], columns called `names`).
+    """Explain the score of one embedding float16 [d].
 
-    The interval is score ± 1.96 deviations, kept within [0, 1].
+    extras: float32 [k], with the column names `names`. limit: similar images of each kind, and
+    traits. The interval is score ± 1.96 deviations, clipped to [0, 1].
     """
     row = embedding[None]
-    more = None if extras is None else extras[None]
-    found = head.score(row, more)
-    score, deviation = float(found.score[0]), float(found.deviation[0])
-    cosine = features(examples.embeddings, examples.extras) @ features(row, more)[0]
+    extras_row = None if extras is None else extras[None]
+    scores = head.score(row, extras_row)
+    score, deviation = float(scores.score[0]), float(scores.deviation[0])
+    cosine = features(examples.embeddings, examples.extras) @ features(row, extras_row)[0]
     order = np.argsort(-cosine, kind="stable")
 
-    def witnesses(kind: bool) -> list[Witness]:
-        rows = [int(one) for one in order if examples.keep[one] == kind][:most]
-        return [Witness(one, float(cosine[one])) for one in rows]
+    def most_similar(kind: bool) -> list[SimilarExample]:
+        rows = [int(index) for index in order if examples.keep[index] == kind][:limit]
+        return [SimilarExample(index, float(cosine[index])) for index in rows]
 
     return Explanation(
         score=score,
         low=max(0.0, score - 1.96 * deviation),
         high=min(1.0, score + 1.96 * deviation),
-        keeps=witnesses(True),
-        trashes=witnesses(False),
-        traits=_traits(head, row, extras, names, score)[:most],
+        keeps=most_similar(True),
+        trashes=most_similar(False),
+        traits=_traits(head, row, extras, names, score)[:limit],
         kind=head.kind,
         embedder=head.embedder,
     )
@@ -72,11 +76,14 @@ def explain(
 def _traits(
     head: Head, row: Half, extras: Floats | None, names: tuple[str, ...], score: float
 ) -> list[TraitWeight]:
-    """The change of the score when each trait in turn is unknown, and so average."""
+    """By how much each trait raises the score; an unknown trait counts as average."""
     if extras is None or not names:
         return []
     without = np.repeat(extras[None], len(names), axis=0)
     without[np.diag_indices(len(names))] = np.nan
     scores = head.score(np.repeat(row, len(names), axis=0), without).score
-    found = [TraitWeight(name, score - float(one)) for name, one in zip(names, scores, strict=True)]
-    return sorted(found, key=lambda one: -abs(one.change))
+    weights = [
+        TraitWeight(name, score - float(without_it))
+        for name, without_it in zip(names, scores, strict=True)
+    ]
+    return sorted(weights, key=lambda weight: -abs(weight.change))

@@ -1,4 +1,4 @@
-"""Traits of images as numbers a head can learn from, beside their embeddings."""
+"""Turn traits into numbers for a head, beside the embeddings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from imgscore.heads.arrays import Floats
 from imgscore.images.traits import Traits
 
-LOSSY = frozenset({"JPEG", "WEBP", "HEIF", "AVIF", "MPO"})
+LOSSY_FORMATS = frozenset({"JPEG", "WEBP", "HEIF", "AVIF", "MPO"})
 NAMES = (
     "width",
     "height",
@@ -26,45 +26,45 @@ NAMES = (
     "colourfulness",
     "sharpness",
 )
-"""The columns. Sizes, bytes and aspect are natural logarithms."""
+"""The columns. Width, height, aspect and the two of bytes are natural logarithms."""
 
 
 def extras_of(traits: Sequence[Traits | None]) -> Floats:
-    """float32 [n, len(NAMES)]; a row of NaN, which counts as average, where traits are unknown."""
-    found = np.full((len(traits), len(NAMES)), np.nan, np.float32)
-    for row, one in enumerate(traits):
-        if one is not None:
-            found[row] = _numbers(one)
-    return found
+    """Extras float32 [n, len(NAMES)]; NaN, which counts as average, where traits are None."""
+    extras = np.full((len(traits), len(NAMES)), np.nan, np.float32)
+    for row, image_traits in enumerate(traits):
+        if image_traits is not None:
+            extras[row] = _numbers(image_traits)
+    return extras
 
 
 def taken_of(traits: Sequence[Traits | None]) -> NDArray[np.float64]:
-    """float64 [n]: seconds of EXIF time, as if all clocks showed UTC; NaN where unknown."""
+    """EXIF times float64 [n] in seconds, with all clocks taken for UTC; NaN where unknown."""
     return np.array(
         [
-            datetime.fromisoformat(one.taken).replace(tzinfo=UTC).timestamp()
-            if one is not None and one.taken
+            datetime.fromisoformat(image_traits.taken).replace(tzinfo=UTC).timestamp()
+            if image_traits is not None and image_traits.taken
             else np.nan
-            for one in traits
+            for image_traits in traits
         ],
         np.float64,
     )
 
 
-def _numbers(one: Traits) -> tuple[float, ...]:
-    width, height = max(one.width, 1), max(one.height, 1)
-    density = max(one.bytes_per_pixel, 1e-6)
+def _numbers(traits: Traits) -> tuple[float, ...]:
+    width, height = max(traits.width, 1), max(traits.height, 1)
+    density = max(traits.bytes_per_pixel, 1e-6)
     return (
         float(np.log(width)),
         float(np.log(height)),
         float(np.log(width / height)),
         float(np.log(density)),
         float(np.log(density * width * height)),
-        float(one.format in LOSSY),
-        float(one.alpha),
-        float(one.animated),
-        one.brightness,
-        one.contrast,
-        one.colourfulness,
-        one.sharpness,
+        float(traits.format in LOSSY_FORMATS),
+        float(traits.alpha),
+        float(traits.animated),
+        traits.brightness,
+        traits.contrast,
+        traits.colourfulness,
+        traits.sharpness,
     )

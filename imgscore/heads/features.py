@@ -1,7 +1,7 @@
-"""Embeddings made comparable: each section centred on the library, scaled, brought to unit length.
+"""Map embeddings to comparable unit vectors: centre and scale each section, then project.
 
-What is common to all of a person's images says nothing about taste, so centre, scale and main
-directions come from the unlabelled background, not from the few labels.
+Centre, scale and directions are fitted to the library's images (see `library.py`) and not to the
+few labelled ones: properties that all images of a person share carry no information about taste.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.errors import UsageError
-from imgscore.heads.arrays import BLOCK, Floats, Half, unit, widen
+from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, unit, widen
 
-EXTRAS = 0.1
-"""Share of the extras in the squared length."""
-FARTHEST = 3.0
-"""Standard deviations at which an extra is clipped: one odd file must not fill its section."""
+EXTRAS_SHARE = 0.1
+"""Share of the extras in the squared length of a feature vector."""
+MAX_DEVIATIONS = 3.0
+"""Standard deviations to which an extra is clipped, so that no outlier dominates the extras."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """The map from an embedding (and extras) to a unit vector of `directions` numbers.
+    """The map from an embedding [d] and extras [k] to a unit vector [r].
 
-    spans: (start, stop) of each section. rooted: whether its square root is taken.
-    weights: each section's share of the squared length; with that of the extras they sum to 1.
-    centre, scale: float32 [d]; scale is not used where rooted. extras_centre, extras_scale:
-    float32 [k], k may be 0.
-    directions: float32 [d + k, r], orthonormal columns.
+    spans: (start, stop) of each section. rooted: whether a section's square root is taken.
+    weights: each section's share of the squared length; with EXTRAS_SHARE, if k > 0, they sum to 1.
+    centre, scale: float32 [d]; scale is not applied to rooted sections. extras_centre,
+    extras_scale: float32 [k]. directions: float32 [d + k, r], orthonormal columns, sorted by
+    variance: the main one is the last.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -43,43 +43,50 @@ class Features:
     directions: Floats
 
     def __call__(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Unit rows float32 [n, r] of float16 [n, d] and float32 [n, k], a block at a time.
+        """Unit rows float32 [n, r] of embeddings float16 [n, d] and extras float32 [n, k].
 
-        Extras that are NaN, or missing altogether, count as the library's mean.
+        Extras that are NaN or missing count as the library's mean. Raises UsageError if the
+        embeddings have another width.
         """
-        found = np.empty((len(embeddings), self.directions.shape[1]), np.float32)
-        for start in range(0, len(embeddings), BLOCK):
-            rows = slice(start, start + BLOCK)
+        features = np.empty((len(embeddings), self.directions.shape[1]), np.float32)
+        for start in range(0, len(embeddings), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
             block = self.scaled(embeddings[rows], None if extras is None else extras[rows])
-            found[rows] = block @ self.directions
-        return unit(found)
+            features[rows] = block @ self.directions
+        return unit(features)
 
     def scaled(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Unit rows float32 [n, d + k] before the projection. Holds all n: pass blocks."""
-        width, more = len(self.centre), len(self.extras_centre)
+        """Unit rows float32 [n, d + k] before the projection.
+
+        Allocates all n rows: pass at most BLOCK_ROWS at a time.
+        """
+        width, extras_width = len(self.centre), len(self.extras_centre)
         if embeddings.shape[1] != width:
-            raise UsageError(f"this head scores {width} numbers, not {embeddings.shape[1]}")
-        values = np.empty((len(embeddings), width + more), np.float32)
+            raise UsageError(
+                f"this head scores embeddings of {width} numbers, not {embeddings.shape[1]}",
+                "use the embedder that the head was trained with, or train again",
+            )
+        values = np.empty((len(embeddings), width + extras_width), np.float32)
         values[:, width:] = 0
         widen(embeddings, values[:, :width])
         for (start, stop), rooted in zip(self.spans, self.rooted, strict=True):
             if rooted:
-                part = values[:, start:stop]
-                np.sqrt(np.maximum(part, 0, out=part), out=part)
+                section = values[:, start:stop]
+                np.sqrt(np.maximum(section, 0, out=section), out=section)
         values[:, :width] -= self.centre
         for (start, stop), rooted, weight in zip(
             self.spans, self.rooted, self.weights, strict=True
         ):
-            part = values[:, start:stop]
+            section = values[:, start:stop]
             if not rooted:
-                part *= self.scale[start:stop]
-            unit(part, weight)
-        if extras is not None and more:
-            part = values[:, width:]
-            part += (extras - self.extras_centre) * self.extras_scale
-            part[np.isnan(part)] = 0
-            np.clip(part, -FARTHEST, FARTHEST, out=part)
-            unit(part, EXTRAS)
+                section *= self.scale[start:stop]
+            unit(section, weight)
+        if extras is not None and extras_width:
+            section = values[:, width:]
+            section += (extras - self.extras_centre) * self.extras_scale
+            section[np.isnan(section)] = 0
+            np.clip(section, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=section)
+            unit(section, EXTRAS_SHARE)
         return values
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -95,11 +102,11 @@ class Features:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Features:
-        """What `state` described."""
+        """The Features from which `state` made `arrays` and `values`."""
         return cls(
             tuple((int(start), int(stop)) for start, stop in values["spans"]),
-            tuple(bool(one) for one in values["rooted"]),
-            tuple(float(one) for one in values["weights"]),
+            tuple(bool(rooted) for rooted in values["rooted"]),
+            tuple(float(weight) for weight in values["weights"]),
             arrays["centre"],
             arrays["scale"],
             arrays["extras_centre"],

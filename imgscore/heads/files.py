@@ -1,6 +1,6 @@
-"""Heads on disk: one safetensors file, its choices as JSON in the header. Never pickle.
+"""Save and load heads: a safetensors file with JSON in its header, and never pickle.
 
-The only file of this house that touches a disk.
+The only module of this package that uses the disk.
 """
 
 from __future__ import annotations
@@ -20,15 +20,12 @@ from imgscore.heads.recipes import recipe
 
 FORMAT = "imgscore-head"
 VERSION = 1
-ENTRY = "imgscore"
-"""The header entry that holds the JSON; safetensors allows text there."""
+HEADER_KEY = "imgscore"
+"""Key of the safetensors header whose text is the JSON."""
 
 
 def save(head: Head, path: Path) -> None:
-    """Write `head` to `path`, whole or not at all: temporary file, fsync, rename.
-
-    Raises StoreError where the disk refuses.
-    """
+    """Write `head` to `path` atomically. Raises StoreError if that fails."""
     arrays, values = head.state()
     about = {
         "format": FORMAT,
@@ -39,26 +36,26 @@ def save(head: Head, path: Path) -> None:
         "values": values,
     }
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    data = serialise(contiguous, {ENTRY: json.dumps(about, allow_nan=False)})
+    data = serialise(contiguous, {HEADER_KEY: json.dumps(about, allow_nan=False)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data, mode=0o600)
     except OSError as error:
         raise StoreError(
             f"the head could not be written to {path}: {error.strerror}",
-            "free some space, or look at the folder's permissions",
+            "free some space, or check the folder's permissions",
         ) from error
 
 
 def load(path: Path, *, embedder: str | None = None, dimensions: int | None = None) -> Head:
-    """The head in `path`, checked against `embedder` and `dimensions` where given.
+    """Read the head in `path`.
 
-    Raises StoreError where the file is unreadable or damaged, UsageError where it is a head for
-    other embeddings.
+    Raises StoreError if the file is unreadable or damaged, and UsageError if it is no head, or one
+    for another embedder or another width than `embedder` and `dimensions`, if they are given.
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get(ENTRY, "{}"))
+            about = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError) as error:
         raise StoreError(f"{path} is not a readable head: {error}", "train again") from error
@@ -73,14 +70,17 @@ def _checked(
     dimensions: int | None,
 ) -> Head:
     if about.get("format") != FORMAT:
-        raise UsageError(f"{path} is a safetensors file, but no head of imgscore's")
+        raise UsageError(
+            f"{path} is a safetensors file, but not a head of imgscore",
+            "give a file that imgscore has written to its heads folder",
+        )
     if about.get("version") != VERSION:
         raise UsageError(
             f"{path} is a head of version {about.get('version')}; this imgscore reads {VERSION}",
             "update imgscore, or train again",
         )
     if not {"embedder", "dimensions", "kind", "values"} <= about.keys():
-        raise StoreError(f"{path} is damaged: it does not say what it is", "train again")
+        raise StoreError(f"{path} is damaged: its header is incomplete", "train again")
     if embedder is not None and about["embedder"] != embedder:
         raise UsageError(
             f"{path} was trained on {about['embedder']!r}, but the embedder is {embedder!r}",

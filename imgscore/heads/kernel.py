@@ -1,8 +1,8 @@
-"""The torch-free default: Gaussian processes on similarity and on the library's neighbourhoods.
+"""The default head, without torch: Gaussian processes on similarity and on a library graph.
 
-A few processes of different reach and noise are each solved in closed form, their answers without
-each fold included, and averaged by how well they foresaw held-out labels. Since all of them are
-sums over the same images, the average is again one sum: one set of coefficients.
+Several processes with different graph weights and noises are each solved in closed form, which also
+gives their held-out outputs. They are averaged with weights that follow from their held-out loss.
+All are sums over the same images, so that the average is one such sum, too.
 """
 
 from __future__ import annotations
@@ -11,54 +11,86 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.arrays import BLOCK, Bools, Floats, Half, Ints
+from imgscore.heads.arrays import BLOCK_ROWS, Bools, Floats, Half, Ints, inverse_of_lower
 from imgscore.heads.base import Examples, Fitted, Scores
 from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.features import Features
-from imgscore.heads.graph import NEARNESS, NEIGHBOURS, graph_kernel
+from imgscore.heads.graph import NEIGHBOURS, SOFTMAX_SHARPNESS, graph_kernel
 from imgscore.heads.groups import split
-from imgscore.heads.inverse import inverse_of_lower
-from imgscore.heads.library import of_library
+from imgscore.heads.library import library_features
 from imgscore.heads.scorer import Scorer
 
 KIND = "kernel"
 GAMMA = 1.0
-NODES = ((100, 7500), (300, 4500))
-"""Labels, and images of the graph up to so many: the labelled ones and a sample of the library.
-The fewer the labels, the more the library must tell, and the more time is left to ask it."""
-FEWEST_NODES = 2000
-TWIN = 0.9999
-"""Cosine from which an image of the library is the labelled one itself."""
-EXACT = 1500
-"""Labels up to which each is a landmark of its own and the graph is used; beyond, Nyström."""
-REACHES = (0.0, 1.0, 8.0)
-"""Weights of the graph's kernel against 1 of the similarity's."""
-HABIT = 1e-3
-"""Prior odds of a reach against the next longer one with ten labels: the graph is then the better
-bet, and held-out labels are too few to say so. With n labels: HABIT to the power of 10 / n."""
+"""Of the similarity exp(-gamma · |x - y|²); 0.5 and 2 are worse (bench/LEARNING.md)."""
+GRAPH_NODES = ((100, 7500), (300, 4500))
+"""(labels, nodes): the size of the graph up to that many labels. With fewer labels the graph
+matters more, and the labels themselves take less of the time."""
+MIN_GRAPH_NODES = 2000
+"""Size of the graph with more labels than that."""
+SAME_IMAGE_COSINE = 0.9999
+"""Cosine from which an image of the library is taken for the labelled image itself."""
+MAX_EXACT_LABELS = 1500
+"""Labels up to which each is a landmark and the graph is used. With more, this many labels are the
+landmarks of a Nyström approximation."""
+GRAPH_WEIGHTS = (0.0, 1.0, 8.0)
+"""Weights of the graph's kernel against 1 of the similarity's, stored as the setting "reaches"."""
+PRIOR_ODDS = 1e-3
+"""Prior odds of a graph weight against the next larger one, with ten labels. There the graph is
+usually better, and the held-out labels are too few to show it. With n labels the odds are
+PRIOR_ODDS to the power of 10 / n."""
 NOISES = (0.1, 1.0)
+"""Noise variances of a label, in units of the target ±1."""
 MIN_NOISE = 1e-3
-"""Of one label: far more than single precision leaves of a kernel's smallest variance."""
+"""Noise that keeps the covariance well conditioned in spite of float32 kernels."""
 JITTER = 1e-4
-CONSTANT = 9.0
-"""Prior variance of the constant term, in units of the target ±1."""
+"""Added to the landmarks' kernel for the same reason."""
+CONSTANT_VARIANCE = 9.0
+"""Prior variance of the constant term, in units of the target ±1; 3 and 30 do as well."""
 
 Matrix = NDArray[np.float64]
+
+
+class _Solution(NamedTuple):
+    """A head's coefficients before calibration.
+
+    near [L, 1 + folds], far [N, 1 + folds] or None, constant [1 + folds]: as in KernelHead.
+    held_out: outputs [n].
+    """
+
+    near: Matrix
+    far: Matrix | None
+    constant: Matrix
+    held_out: Matrix
+
+
+class _Process(NamedTuple):
+    """One Gaussian process, solved.
+
+    similarity_share: the similarity's share in its kernel; the rest is the graph's. loss: total
+    held-out log loss, in nats. weights: [n, 1 + folds]. held_out: outputs [n].
+    """
+
+    similarity_share: float
+    loss: float
+    weights: Matrix
+    held_out: Matrix
 
 
 @dataclass(frozen=True)
 class KernelHead:
     """P(keep) = sigmoid(f), f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + constant,
-    with rbf = exp(2 · gamma · (cosine - 1)) and neighbour = softmax(NEARNESS · cosine) over nodes.
+    with rbf = exp(2 · gamma · (cosine - 1)) and neighbour = softmax(SOFTMAX_SHARPNESS · cosine)
+    over the nodes.
 
-    nodes: float16 [N, r], the labelled landmarks first. near: float32 [L, 1 + folds],
-    far: [N, 1 + folds] or None, constant: [1 + folds]. Column 0 is the head itself,
-    the others are the heads without one fold, whose spread tells how far to trust it.
+    nodes: float16 [N, r], the L labelled landmarks first. near: float32 [L, 1 + folds].
+    far: float32 [N, 1 + folds], or None without a graph. constant: float32 [1 + folds]. Column 0 is
+    the head; column 1 + i is the head trained without fold i. Their spread gives the deviation.
     """
 
     embedder: str
@@ -72,19 +104,19 @@ class KernelHead:
 
     @property
     def dimensions(self) -> int:
-        """Width of the embeddings."""
+        """Width d of the embeddings."""
         return len(self.features.centre)
 
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
-        """Scores of float16 [n, d], read a block at a time.
+        """Scores of float16 [n, d] and float32 [n, k], computed in blocks.
 
-        The deviation is the delete-a-fold jackknife (Efron and Stein 1981) of the log-odds, taken
-        through the slope of the sigmoid.
+        The deviation is the delete-a-group jackknife (Efron and Stein 1981) of the log-odds, times
+        the slope of the sigmoid.
         """
         score = np.empty(len(embeddings), np.float32)
         deviation = np.empty(len(embeddings), np.float32)
-        for start in range(0, len(embeddings), BLOCK):
-            rows = slice(start, start + BLOCK)
+        for start in range(0, len(embeddings), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
             odds = self._scorer(embeddings[rows], None if extras is None else extras[rows])
             score[rows] = sigmoid(odds[:, 0])
             folds = odds.shape[1] - 1
@@ -96,7 +128,13 @@ class KernelHead:
     def _scorer(self) -> Scorer:
         sharpness = 2 * self.settings["gamma"]
         return Scorer(
-            self.features, self.nodes, self.near, self.far, self.constant, sharpness, NEARNESS
+            self.features,
+            self.nodes,
+            self.near,
+            self.far,
+            self.constant,
+            sharpness,
+            SOFTMAX_SHARPNESS,
         )
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -110,14 +148,14 @@ class KernelHead:
 
 
 def rbf(cosine: Floats, gamma: float) -> Floats:
-    """exp(-gamma · |x - y|²) of unit vectors x, y from their cosine."""
-    found: Floats = cosine - 1
-    found *= 2 * gamma
-    return np.asarray(np.exp(found, out=found))
+    """exp(-gamma · |x - y|²) of unit vectors x, y from their cosine: |x - y|² = 2 - 2 cosine."""
+    kernel: Floats = cosine - 1
+    kernel *= 2 * gamma
+    return np.asarray(np.exp(kernel, out=kernel))
 
 
 class KernelRecipe:
-    """See base.Recipe. Settings: gamma; reaches and noises, lists to choose from."""
+    """See base.Recipe. Settings: gamma; the lists reaches (graph weights) and noises."""
 
     kind = KIND
 
@@ -127,26 +165,31 @@ class KernelRecipe:
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train. Features, nodes and graph use no label, so that folds may share them."""
+        """Train. Features, nodes and graph depend on no label, so that all folds share them."""
         examples.check()
-        # lists, as JSON gives them back: equal settings of a head from disk must compare equal
-        chosen = {"gamma": GAMMA, "reaches": [*REACHES], "noises": [*NOISES], **(settings or {})}
+        # Lists, as JSON returns them: the settings of a head from disk must compare equal.
+        chosen = {
+            "gamma": GAMMA,
+            "reaches": [*GRAPH_WEIGHTS],
+            "noises": [*NOISES],
+            **(settings or {}),
+        }
         folds = split(examples.keep, examples.groups) if folds is None else folds
         _, folds = np.unique(folds, return_inverse=True)
-        library = _Library.of(examples, graph=max(chosen["reaches"]) > 0)
-        solve = _exact if len(examples) <= EXACT else _nystrom
-        near, far, constant, outputs = solve(library, examples.keep, folds, chosen)
+        inputs = _Inputs.of(examples, graph=max(chosen["reaches"]) > 0)
+        solve = _solve_exactly if len(examples) <= MAX_EXACT_LABELS else _solve_by_nystrom
+        near, far, constant, outputs = solve(inputs, examples.keep, folds, chosen)
         slope, offset = fit_platt(outputs, examples.keep)
         head = KernelHead(
             examples.embedder,
             chosen,
-            library.features,
-            library.nodes,
+            inputs.features,
+            inputs.nodes,
             (slope * near).astype(np.float32),
             None if far is None else (slope * far).astype(np.float32),
             (slope * constant + offset).astype(np.float32),
         )
-        return Fitted(head, _held_out(outputs, examples.keep, folds), folds)
+        return Fitted(head, _calibrated_by_fold(outputs, examples.keep, folds), folds)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> KernelHead:
         """See base.Recipe."""
@@ -162,8 +205,12 @@ class KernelRecipe:
 
 
 @dataclass(frozen=True)
-class _Library:
-    """What the unlabelled images say: features, nodes and the graph's kernel [N, n]."""
+class _Inputs:
+    """The inputs of training that depend on no label.
+
+    rows: float32 [n, r], features of the labelled images. nodes: float16 [N, r], as in KernelHead.
+    far: float32 [N, n], the graph's kernel; None without a graph.
+    """
 
     features: Features
     rows: Floats
@@ -171,149 +218,157 @@ class _Library:
     far: Floats | None
 
     @classmethod
-    def of(cls, examples: Examples, graph: bool) -> _Library:
-        features = examples.features or of_library(examples)
+    def of(cls, examples: Examples, graph: bool) -> _Inputs:
+        features = examples.features or library_features(examples)
         rows = features(examples.embeddings, examples.extras)
         generator = np.random.default_rng(0)
-        if len(examples) > EXACT:
-            chosen = np.sort(generator.permutation(len(examples))[:EXACT])
-            return cls(features, rows, rows[chosen].astype(np.float16), None)
-        room = next((nodes for most, nodes in NODES if len(examples) <= most), FEWEST_NODES)
-        kept = generator.permutation(len(examples.background))[: room - len(examples)]
-        more = features(
-            examples.background[kept],
+        if len(examples) > MAX_EXACT_LABELS:
+            landmarks = np.sort(generator.permutation(len(examples))[:MAX_EXACT_LABELS])
+            return cls(features, rows, rows[landmarks].astype(np.float16), None)
+        size = next(
+            (nodes for labels, nodes in GRAPH_NODES if len(examples) <= labels), MIN_GRAPH_NODES
+        )
+        sample = generator.permutation(len(examples.background))[: size - len(examples)]
+        background = features(
+            examples.background[sample],
             None
             if examples.extras is None or examples.background_extras is None
-            else examples.background_extras[kept],
+            else examples.background_extras[sample],
         )
-        # a labelled image is in the library too: twice in the graph, it would mind only itself
-        more = more[(more @ rows.T).max(axis=1, initial=-1) < TWIN]
-        # rounded as they are stored: the head from disk is the head that was tested
-        nodes = np.concatenate([rows, more]).astype(np.float16)
+        # Labelled images are in the library, too; a second copy in the graph would become the first
+        # one's nearest neighbour.
+        background = background[(background @ rows.T).max(axis=1, initial=-1) < SAME_IMAGE_COSINE]
+        # Rounded as they are stored, so that the head from disk is the one that was evaluated.
+        nodes = np.concatenate([rows, background]).astype(np.float16)
         if not graph or len(nodes) <= 2 * NEIGHBOURS:
             return cls(features, rows, nodes[: len(rows)], None)
         return cls(features, rows, nodes, graph_kernel(nodes.astype(np.float32), len(rows)))
 
 
-def _exact(
-    library: _Library, keep: Bools, folds: Ints, chosen: Mapping[str, Any]
-) -> tuple[Matrix, Matrix | None, Matrix, Matrix]:
-    """Average of the processes, each solved in the labels: (near, far, constant, held out).
+def _solve_exactly(
+    inputs: _Inputs, keep: Bools, folds: Ints, settings: Mapping[str, Any]
+) -> _Solution:
+    """Solve each process with all labels, and average them.
 
-    A process with covariance A of the observed labels and weights w = A⁻¹y has, without fold F,
-    the weights w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F], and its held-out outputs are y - (A⁻¹[F, F])⁻¹
-    w[F] (Rasmussen and Williams 2006, 5.12, for blocks). A⁻¹ = RᵀR, R the inverse of A's Cholesky
-    factor.
+    A process with covariance A of the labels and weights w = A⁻¹y has, without fold F, the weights
+    w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F] and the held-out outputs y[F] - (A⁻¹[F, F])⁻¹ w[F] (Rasmussen
+    and Williams 2006, 5.12, for blocks). A⁻¹ = RᵀR, with R the inverse of A's Cholesky factor.
     """
-    count, groups = len(keep), int(folds.max()) + 1
+    count, fold_count = len(keep), int(folds.max()) + 1
     target = np.where(keep, 1.0, -1.0)
-    noise_of = 1 / _balance(keep)
-    similar = rbf(library.rows @ library.rows.T, chosen["gamma"]).astype(np.float64)
-    linked = None if library.far is None else library.far[:count].astype(np.float64)
-    tried: list[tuple[float, float, Matrix, Matrix]] = []
-    for reach, noise in product(chosen["reaches"], chosen["noises"]):
-        if linked is None and reach > 0:
+    noise_factor = 1 / _balanced_weights(keep)
+    similarity = rbf(inputs.rows @ inputs.rows.T, settings["gamma"]).astype(np.float64)
+    graph = None if inputs.far is None else inputs.far[:count].astype(np.float64)
+    processes: list[_Process] = []
+    for graph_weight, noise in product(settings["reaches"], settings["noises"]):
+        if graph is None and graph_weight > 0:
             continue
-        share = 1 / (1 + reach)
+        share = 1 / (1 + graph_weight)
         kernel = (
-            similar if linked is None or reach == 0 else share * similar + reach * share * linked
+            similarity
+            if graph is None or graph_weight == 0
+            else share * similarity + graph_weight * share * graph
         )
-        noisy = np.diag(np.maximum(noise * noise_of, MIN_NOISE))
-        root = inverse_of_lower(np.linalg.cholesky(kernel + CONSTANT + noisy))
-        whole = root.T @ (root @ target)
-        excesses = np.zeros((count, groups))
+        noise_matrix = np.diag(np.maximum(noise * noise_factor, MIN_NOISE))
+        root = inverse_of_lower(np.linalg.cholesky(kernel + CONSTANT_VARIANCE + noise_matrix))
+        weights = root.T @ (root @ target)
+        excesses = np.zeros((count, fold_count))
         outputs = np.empty(count)
-        for fold in range(groups):
+        for fold in range(fold_count):
             held = np.flatnonzero(folds == fold)
-            part = root[:, held]
-            excess = np.linalg.solve(part.T @ part, whole[held])
+            columns = root[:, held]
+            excess = np.linalg.solve(columns.T @ columns, weights[held])
             outputs[held] = target[held] - excess
-            excesses[:, fold] = part @ excess
-        weights = np.column_stack([whole, whole[:, None] - root.T @ excesses])
-        doubt = _surprise(outputs, keep) * count
-        tried.append((share, doubt, weights, outputs))
-    return _average(library, tried)
+            excesses[:, fold] = columns @ excess
+        fold_weights = np.column_stack([weights, weights[:, None] - root.T @ excesses])
+        loss = _mean_log_loss(outputs, keep) * count
+        processes.append(_Process(share, loss, fold_weights, outputs))
+    return _average(inputs, processes)
 
 
-def _average(
-    library: _Library, tried: list[tuple[float, float, Matrix, Matrix]]
-) -> tuple[Matrix, Matrix | None, Matrix, Matrix]:
-    """Processes weighted by e^(-total held-out log loss): pseudo Bayesian model averaging."""
-    shares, doubts = (np.array(column) for column in zip(*[one[:2] for one in tried], strict=True))
-    labels = len(tried[0][3])
+def _average(inputs: _Inputs, processes: list[_Process]) -> _Solution:
+    """Average processes with weights e^-loss · prior: pseudo Bayesian model averaging."""
+    shares = np.array([process.similarity_share for process in processes])
+    losses = np.array([process.loss for process in processes])
+    labels = len(processes[0].held_out)
     rank = np.unique(-shares, return_inverse=True)[1]
-    logs = -doubts + 10 / labels * np.log(HABIT) * (rank.max() - rank)
-    trust = np.exp(logs - logs.max())
+    log_trust = -losses + 10 / labels * np.log(PRIOR_ODDS) * (rank.max() - rank)
+    trust = np.exp(log_trust - log_trust.max())
     trust /= trust.sum()
-    weights = np.stack([one[2] for one in tried])
+    weights = np.stack([process.weights for process in processes])
     near = np.einsum("t,tij->ij", trust * shares, weights)
-    whole = np.einsum("t,tij->ij", trust, weights)
-    outputs = trust @ np.stack([one[3] for one in tried])
-    far = None if library.far is None else library.far @ (whole - near).astype(np.float32)
-    return near, far, CONSTANT * whole.sum(axis=0), outputs
+    total = np.einsum("t,tij->ij", trust, weights)
+    outputs = trust @ np.stack([process.held_out for process in processes])
+    far = None if inputs.far is None else inputs.far @ (total - near).astype(np.float32)
+    return _Solution(near, far, CONSTANT_VARIANCE * total.sum(axis=0), outputs)
 
 
-def _nystrom(
-    library: _Library, keep: Bools, folds: Ints, chosen: Mapping[str, Any]
-) -> tuple[Matrix, Matrix | None, Matrix, Matrix]:
-    """The same process on similarity alone, for many labels: solved in EXACT landmarks."""
-    nodes = library.nodes.astype(np.float32)
-    between = rbf(nodes @ nodes.T, chosen["gamma"]).astype(np.float64)
-    lower = np.linalg.cholesky(between + JITTER * np.eye(len(nodes)))
+def _solve_by_nystrom(
+    inputs: _Inputs, keep: Bools, folds: Ints, settings: Mapping[str, Any]
+) -> _Solution:
+    """Solve the process on similarity alone in MAX_EXACT_LABELS landmarks, for many labels.
+
+    The Nyström approximation (Williams and Seeger 2001); the noise with the smallest held-out loss
+    is taken.
+    """
+    nodes = inputs.nodes.astype(np.float32)
+    landmark_kernel = rbf(nodes @ nodes.T, settings["gamma"]).astype(np.float64)
+    lower = np.linalg.cholesky(landmark_kernel + JITTER * np.eye(len(nodes)))
     root = inverse_of_lower(lower).T.astype(np.float32)
     size = root.shape[1] + 1
-    groups = int(folds.max()) + 1
-    balance = _balance(keep)
+    fold_count = int(folds.max()) + 1
+    balance = _balanced_weights(keep)
     target = np.where(keep, 1.0, -1.0)
     rows = np.empty((len(keep), size), np.float32)
-    for start in range(0, len(keep), BLOCK):
-        block = slice(start, start + BLOCK)
-        rows[block, :-1] = rbf(library.rows[block] @ nodes.T, chosen["gamma"]) @ root
-    rows[:, -1] = np.sqrt(CONSTANT)
-    grams = np.empty((groups, size, size), np.float32)
-    moments = np.empty((groups, size))
-    for fold in range(groups):
+    for start in range(0, len(keep), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        rows[block, :-1] = rbf(inputs.rows[block] @ nodes.T, settings["gamma"]) @ root
+    rows[:, -1] = np.sqrt(CONSTANT_VARIANCE)
+    grams = np.empty((fold_count, size, size), np.float32)
+    moments = np.empty((fold_count, size))
+    for fold in range(fold_count):
         held = folds == fold
         weighted = rows[held] * balance[held, None].astype(np.float32)
         grams[fold], moments[fold] = weighted.T @ rows[held], weighted.T @ target[held]
     gram, moment = grams.sum(axis=0, dtype=np.float64), moments.sum(axis=0)
     best: tuple[float, Matrix, Matrix] | None = None
-    for noise in chosen["noises"]:
+    for noise in settings["noises"]:
         ridge = noise * np.eye(size)
-        solved = np.stack(
+        coefficients = np.stack(
             [np.linalg.solve(gram + ridge, moment)]
             + [
                 np.linalg.solve(gram - grams[fold] + ridge, moment - moments[fold])
-                for fold in range(groups)
+                for fold in range(fold_count)
             ],
             axis=1,
         )
         outputs = np.empty(len(keep))
-        for fold in range(groups):
+        for fold in range(fold_count):
             held = folds == fold
-            outputs[held] = rows[held] @ solved[:, 1 + fold].astype(np.float32)
-        loss = _surprise(outputs, keep)
+            outputs[held] = rows[held] @ coefficients[:, 1 + fold].astype(np.float32)
+        loss = _mean_log_loss(outputs, keep)
         if best is None or loss < best[0]:
-            best = (loss, solved, outputs)
+            best = (loss, coefficients, outputs)
     assert best is not None
-    _, solved, outputs = best
-    return root @ solved[:-1], None, np.sqrt(CONSTANT) * solved[-1], outputs
+    _, coefficients, outputs = best
+    constant = np.sqrt(CONSTANT_VARIANCE) * coefficients[-1]
+    return _Solution(root @ coefficients[:-1], None, constant, outputs)
 
 
-def _balance(keep: Bools) -> Matrix:
-    """Weights that give both kinds the same say, 1 on average."""
+def _balanced_weights(keep: Bools) -> Matrix:
+    """Weights [n], 1 on average, with the same sum for both kinds of label."""
     share = keep.mean()
     return np.asarray(np.where(keep, 0.5 / share, 0.5 / (1 - share)))
 
 
-def _surprise(outputs: Matrix, keep: Bools) -> float:
-    """Mean log loss of held-out outputs, calibrated."""
+def _mean_log_loss(outputs: Matrix, keep: Bools) -> float:
+    """Mean log loss of held-out outputs after calibration, in nats."""
     slope, offset = fit_platt(outputs, keep)
     return float(np.logaddexp(0, -(slope * outputs + offset) * np.where(keep, 1, -1)).mean())
 
 
-def _held_out(outputs: Matrix, keep: Bools, folds: Ints) -> Scores:
-    """Each fold calibrated by the others."""
+def _calibrated_by_fold(outputs: Matrix, keep: Bools, folds: Ints) -> Scores:
+    """Held-out scores; each fold is calibrated with the others."""
     score = np.empty(len(outputs), np.float32)
     for fold in np.unique(folds):
         held = folds == fold

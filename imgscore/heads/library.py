@@ -1,4 +1,4 @@
-"""Fits Features to a library: centre, scale and main directions of a sample of its images."""
+"""Fit Features to a library: centre, scale and main directions of a sample of its images."""
 
 from __future__ import annotations
 
@@ -10,67 +10,72 @@ from numpy.typing import NDArray
 
 from imgscore.embedders.base import Section
 from imgscore.embedders.filename_spec import NAME_SECTION
-from imgscore.heads.arrays import TINY, Floats, Half, widen
+from imgscore.heads.arrays import EPSILON, Floats, Half, widen
 from imgscore.heads.base import Examples
-from imgscore.heads.features import EXTRAS, Features
+from imgscore.heads.features import EXTRAS_SHARE, Features
 
-DIRECTIONS = 384
-SAMPLE = 4500
-"""Images that centre and scale are taken from."""
-SPANNING = 1024
-"""Of them, those whose main directions are found."""
+MAX_DIRECTIONS = 384
+"""Directions to which embeddings are projected; 768 are no better (bench/LEARNING.md)."""
+MAX_SAMPLE = 4500
+"""Images from which centre and scale are computed."""
+MAX_DIRECTION_SAMPLE = 1024
+"""Images of the sample from which the directions are computed; 2,048 would take 1 s more."""
 NAME_SHARE = 0.1
-"""Share of the file's name in what the extras leave."""
-FAINTEST = 1e-5
-"""Least variance of a direction against the main one's; fainter ones are rounding."""
+"""Share of the file's name in the squared length that the extras leave."""
+MIN_VARIANCE_RATIO = 1e-5
+"""A direction's variance relative to the main one's; smaller ones are rounding errors."""
 
 
-def of_library(examples: Examples) -> Features:
-    """Features of the background, and of the labelled images where that is small. Asks no label."""
+def library_features(examples: Examples) -> Features:
+    """Features of the background, with labelled images added if it has fewer than MAX_SAMPLE.
+
+    They depend on no label.
+    """
     generator = np.random.default_rng(0)
     labelled = generator.permutation(len(examples))
-    others = generator.permutation(len(examples.background))
-    some, own = others[:SAMPLE], labelled[: max(SAMPLE - len(others), 0)]
-    sample = np.concatenate([examples.background[some], examples.embeddings[own]])
+    background = generator.permutation(len(examples.background))
+    background, labelled = background[:MAX_SAMPLE], labelled[: max(MAX_SAMPLE - len(background), 0)]
+    sample = np.concatenate([examples.background[background], examples.embeddings[labelled]])
     extras = None
     if examples.extras is not None and examples.background_extras is not None:
-        extras = np.concatenate([examples.background_extras[some], examples.extras[own]])
+        extras = np.concatenate([examples.background_extras[background], examples.extras[labelled]])
     return fit_features(sample, examples.sections, extras)
 
 
 def fit_features(
     sample: Half, sections: Sequence[Section] = (), extras: Floats | None = None
 ) -> Features:
-    """Features with centre, scale and main directions of `sample`, float16 [m, d].
+    """Fit Features to embeddings `sample` float16 [m, d] and extras float32 [m, k].
 
-    A first section without negative values (averages after a ReLU) is square-rooted, which tames
-    its long tail, and keeps its own scale: there small channels are noise. The others are
-    standardised. The first section weighs as much as all others together. Directions are those
-    of the first SPANNING rows: put the rows that matter most first.
+    If the first section has no negative value (as averages after a ReLU), its square root is taken,
+    which shortens its long tail. It is not scaled, because its channels with small values are
+    noise. The other sections are standardised. The first section has the same weight as the others
+    without the name together. Directions are computed from the first MAX_DIRECTION_SAMPLE rows.
     """
     width = sample.shape[1]
-    spans = tuple((one.start, one.stop) for one in sections) or ((0, width),)
-    more = 0 if extras is None else extras.shape[1]
-    weights = _weights([one.name for one in sections] or ["all"], bool(more))
+    spans = tuple((section.start, section.stop) for section in sections) or ((0, width),)
+    extras_width = 0 if extras is None else extras.shape[1]
+    weights = _weights([section.name for section in sections] or ["all"], bool(extras_width))
     centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
     rooted = []
     for start, stop in spans:
-        part = np.empty((len(sample), stop - start), np.float32)
-        widen(sample[:, start:stop], part)
-        root = bool((part >= 0).all()) and start == spans[0][0]
+        values = np.empty((len(sample), stop - start), np.float32)
+        widen(sample[:, start:stop], values)
+        root = bool((values >= 0).all()) and start == spans[0][0]
         if root:
-            np.sqrt(part, out=part)
-        centre[start:stop] = part.mean(axis=0)
+            np.sqrt(values, out=values)
+        centre[start:stop] = values.mean(axis=0)
         if not root:
-            scale[start:stop] = _inverse(part.std(axis=0))
+            scale[start:stop] = _inverse(values.std(axis=0))
         rooted.append(root)
-    extras_centre, extras_scale = np.zeros(more, np.float32), np.zeros(more, np.float32)
+    extras_centre = np.zeros(extras_width, np.float32)
+    extras_scale = np.zeros(extras_width, np.float32)
     if extras is not None:
         known = np.isfinite(extras)
         count = np.maximum(known.sum(axis=0), 1)
         extras_centre = (np.where(known, extras, 0).sum(axis=0) / count).astype(np.float32)
-        apart = np.where(known, extras - extras_centre, 0)
-        extras_scale = _inverse(np.sqrt((apart**2).sum(axis=0) / count))
+        centred = np.where(known, extras - extras_centre, 0)
+        extras_scale = _inverse(np.sqrt((centred**2).sum(axis=0) / count))
     features = Features(
         spans,
         tuple(rooted),
@@ -79,40 +84,44 @@ def fit_features(
         scale,
         extras_centre,
         extras_scale,
-        np.empty((width + more, 0), np.float32),
+        np.empty((width + extras_width, 0), np.float32),
     )
-    main = features.scaled(sample[:SPANNING], None if extras is None else extras[:SPANNING])
-    return replace(features, directions=_directions(main))
+    rows = features.scaled(
+        sample[:MAX_DIRECTION_SAMPLE], None if extras is None else extras[:MAX_DIRECTION_SAMPLE]
+    )
+    return replace(features, directions=_directions(rows))
 
 
 def _weights(names: Sequence[str], extras: bool) -> tuple[float, ...]:
-    """Each section's share of the squared length; what is missing to 1 is the extras'."""
+    """Each section's share of the squared length. With EXTRAS_SHARE, if `extras`, they sum to 1."""
     named = NAME_SECTION in names
-    left = (1 - EXTRAS * extras) * (1 - NAME_SHARE * named)
-    rest = len(names) - 1 - named
-    name_share = (1 - EXTRAS * extras) * NAME_SHARE
-    shares = {NAME_SECTION: name_share, names[0]: left / 2 if rest else left}
-    return tuple(shares.get(name, left / 2 / max(rest, 1)) for name in names)
+    image_share = (1 - EXTRAS_SHARE * extras) * (1 - NAME_SHARE * named)
+    further = len(names) - 1 - named
+    shares = {
+        NAME_SECTION: (1 - EXTRAS_SHARE * extras) * NAME_SHARE,
+        names[0]: image_share / 2 if further else image_share,
+    }
+    return tuple(shares.get(name, image_share / 2 / max(further, 1)) for name in names)
 
 
-def _inverse(spread: NDArray[np.floating]) -> Floats:
-    """1 / spread, 0 where a column is constant and so carries nothing."""
-    found: Floats = np.zeros(spread.shape, np.float32)
-    np.divide(1, spread, out=found, where=spread > TINY)
-    return found
+def _inverse(deviation: NDArray[np.floating]) -> Floats:
+    """1 / deviation, and 0 for a constant column, which carries no information."""
+    inverse: Floats = np.zeros(deviation.shape, np.float32)
+    np.divide(1, deviation, out=inverse, where=deviation > EPSILON)
+    return inverse
 
 
 def _directions(rows: Floats) -> Floats:
-    """The main directions of float32 [m, w] about the origin, the main one last.
+    """The main directions of rows float32 [m, w] about the origin: float32 [w, r], main one last.
 
-    Found on the shorter side: rows and columns have the same variances along them. At least one,
-    even if nothing varies: products over no direction at all are not defined everywhere.
+    Computed from the smaller of the two Gram matrices, which have the same eigenvalues. There is at
+    least one direction, even if all rows are equal: not every library multiplies empty matrices.
     """
     wide = rows.shape[1] > len(rows)
     values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
-    values = np.maximum(values, TINY)
-    kept = np.flatnonzero(values > FAINTEST * values[-1])[-DIRECTIONS:]
-    found: Floats = (
+    values = np.maximum(values, EPSILON)
+    kept = np.flatnonzero(values > MIN_VARIANCE_RATIO * values[-1])[-MAX_DIRECTIONS:]
+    directions: Floats = (
         rows.T @ (vectors[:, kept] / np.sqrt(values[kept])) if wide else vectors[:, kept]
     )
-    return found
+    return directions

@@ -1,6 +1,6 @@
-"""The original recipe, to the letter: an MLP trained by SGD on one image at a time, in torch.
+"""The original recipe, unchanged: an MLP trained in torch by SGD with batches of one image.
 
-Kept so that anyone can compare. Only training and reading a .pt file need torch; scoring is numpy.
+It is kept for comparison. Only training and reading a .pt file need torch; scoring uses numpy.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.errors import UsageError
-from imgscore.heads.arrays import BLOCK, Bools, Floats, Half, Ints
+from imgscore.heads.arrays import BLOCK_ROWS, Bools, Floats, Half, Ints
 from imgscore.heads.base import Examples, Fitted, Scores
 from imgscore.heads.calibration import sigmoid
 from imgscore.heads.groups import split
 
 KIND = "mlp"
-HIDDEN = (2048, 2048, 2048, 256)
-RATE = 3e-4
+# The recipe's own settings.
+HIDDEN_WIDTHS = (2048, 2048, 2048, 256)
+LEARNING_RATE = 3e-4
 EPOCHS = 15
 FOLDS = 3
+"""Folds of the cross-validation: each costs a whole training."""
 SEED = 0
 
 Layer = tuple[Floats, Floats]
@@ -32,10 +34,10 @@ Layer = tuple[Floats, Floats]
 
 @dataclass(frozen=True)
 class MlpHead:
-    """P(keep) = sigmoid of the network's output. Deviation 0: the recipe knows no doubt.
+    """P(keep) = sigmoid(the network's output). The recipe has no deviation: it is reported as 0.
 
-    layers: (weight [out, in], bias [out]) from input to output. Inputs are (x - centre) · scale;
-    the letter of the recipe is centre 0, scale 1.
+    layers: (weight [out, in], bias [out]) from input to output, with ReLU between them. Inputs are
+    (x - centre) · scale; the original recipe has centre 0 and scale 1.
     """
 
     embedder: str
@@ -47,14 +49,14 @@ class MlpHead:
 
     @property
     def dimensions(self) -> int:
-        """Width of the embeddings."""
+        """Width d of the embeddings."""
         return int(self.layers[0][0].shape[1])
 
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
-        """Scores of float16 [n, d], a block at a time."""
+        """Scores of float16 [n, d], computed in blocks. Extras are not used."""
         score = np.empty(len(embeddings), np.float32)
-        for start in range(0, len(embeddings), BLOCK):
-            rows = slice(start, start + BLOCK)
+        for start in range(0, len(embeddings), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
             values = (embeddings[rows].astype(np.float32) - self.centre) * self.scale
             for weight, bias in self.layers[:-1]:
                 values = np.maximum(values @ weight.T + bias, 0)
@@ -76,7 +78,7 @@ class MlpHead:
 
 
 class MlpRecipe:
-    """See base.Recipe. Setting `standardise`: scale each input by the background (default off)."""
+    """See base.Recipe. Setting standardise (default no): scale inputs by the background."""
 
     kind = KIND
 
@@ -86,7 +88,10 @@ class MlpRecipe:
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train once on all labels and once a fold (FOLDS unless given): about 0.2 s a label."""
+        """Train once on all labels and once for each fold; without `folds`, FOLDS are made.
+
+        Takes about 0.2 s a label. Raises UsageError if torch is not installed.
+        """
         examples.check()
         folds = split(examples.keep, examples.groups, FOLDS) if folds is None else folds
         chosen = {"standardise": bool((settings or {}).get("standardise", False))}
@@ -125,64 +130,74 @@ class MlpRecipe:
 
 
 def _train(inputs: Floats, keep: Bools) -> tuple[Layer, ...]:
-    """The recipe: BCEWithLogits, SGD, batch 1, shuffled each epoch, torch's own initial weights."""
+    """Train as the recipe does: BCEWithLogits, SGD, batch 1, shuffled, torch's initial weights."""
     torch = _torch()
     torch.manual_seed(SEED)
-    widths = (inputs.shape[1], *HIDDEN, 1)
-    linear = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(widths)]
-    parts = [part for layer in linear for part in (layer, torch.nn.ReLU())][:-1]
-    network = torch.nn.Sequential(*parts)
-    optimiser = torch.optim.SGD(network.parameters(), lr=RATE)
-    surprise = torch.nn.BCEWithLogitsLoss()
+    widths = (inputs.shape[1], *HIDDEN_WIDTHS, 1)
+    linear = [torch.nn.Linear(width, following) for width, following in itertools.pairwise(widths)]
+    modules = [module for layer in linear for module in (layer, torch.nn.ReLU())][:-1]
+    network = torch.nn.Sequential(*modules)
+    optimiser = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE)
+    loss = torch.nn.BCEWithLogitsLoss()
     rows = torch.from_numpy(inputs)
     target = torch.from_numpy(keep.astype(np.float32))[:, None]
     for _ in range(EPOCHS):
         for row in torch.randperm(len(rows)).tolist():
             optimiser.zero_grad()
-            surprise(network(rows[row : row + 1]), target[row : row + 1]).backward()
+            loss(network(rows[row : row + 1]), target[row : row + 1]).backward()
             optimiser.step()
-    return tuple((one.weight.detach().numpy(), one.bias.detach().numpy()) for one in linear)
+    return tuple((layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in linear)
 
 
 def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
-    """The head in a .pt state dict of the recipe's network (read with weights_only=True).
+    """Read a head from a .pt file with the state dict of the recipe's network.
 
-    Raises UsageError where it is no such state dict or is for other embeddings.
+    dimensions: width of the embeddings of `embedder`. The file is read with weights_only=True, so
+    that it cannot run code. Raises UsageError if it is not such a state dict, if a value is not
+    finite, or if it is for embeddings of another width.
     """
     torch = _torch()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        tensors = [np.asarray(one.detach().float().numpy()) for one in state.values()]
+        tensors = [np.asarray(tensor.detach().float().numpy()) for tensor in state.values()]
     except Exception as error:
         raise UsageError(
-            f"{path} is no readable state dict: {error}",
+            f"{path} is not a readable state dict: {error}",
             "save it with torch.save(model.state_dict(), file)",
         ) from error
     try:
         layers = _chained(tuple(zip(tensors[::2], tensors[1::2], strict=True)))
     except ValueError as error:
-        raise UsageError(f"{path} is not the recipe's network: {error}") from error
-    if not all(np.isfinite(one).all() for one in tensors):
         raise UsageError(
-            f"{path} has numbers that are not finite: it was trained on rows without a label",
-            "train it on what imgscore export --labelled writes",
+            f"{path} is not the recipe's network: {error}",
+            "save the state dict of a network of linear layers with ReLU between them",
+        ) from error
+    if not all(np.isfinite(tensor).all() for tensor in tensors):
+        raise UsageError(
+            f"{path} has numbers that are not finite: was it trained on rows without a label?",
+            "train it on the output of: imgscore export --labelled",
         )
     width = layers[0][0].shape[1]
     if width != dimensions:
-        raise UsageError(f"{path} takes {width} numbers, but {embedder!r} gives {dimensions}")
-    zero, one = np.zeros(width, np.float32), np.ones(width, np.float32)
-    return MlpHead(embedder, {"standardise": False}, layers, zero, one)
+        raise UsageError(
+            f"{path} takes {width} numbers, but {embedder!r} gives {dimensions}",
+            "train it on embeddings of this embedder, or switch with: imgscore model use",
+        )
+    centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
+    return MlpHead(embedder, {"standardise": False}, layers, centre, scale)
 
 
 def _chained(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The layers, if each takes what the one before gives and the last gives one number."""
+    """The layers, if their widths fit each other and the last has one output; else ValueError."""
     if not layers or layers[-1][0].shape[:1] != (1,):
         raise ValueError("the last layer does not give one number")
     for number, (weight, bias) in enumerate(layers):
         if weight.ndim != 2 or bias.shape != weight.shape[:1]:
-            raise ValueError(f"layer {number} is no linear layer")
+            raise ValueError(f"layer {number} is not a linear layer")
         if number and weight.shape[1] != layers[number - 1][0].shape[0]:
-            raise ValueError(f"layer {number} does not fit the one before")
+            raise ValueError(
+                f"the input of layer {number} does not fit the output of layer {number - 1}"
+            )
     return layers
 
 

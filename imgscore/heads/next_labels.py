@@ -1,21 +1,22 @@
-"""Which images to label next: those whose answer would teach the head most."""
+"""Choose the images to label next: those whose labels would improve the head most."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from imgscore.heads.arrays import BLOCK, Floats, Half, Ints
+from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, Ints
 from imgscore.heads.base import Examples, Head
 from imgscore.heads.features import Features
 from imgscore.heads.kernel import GAMMA, rbf
 
-ALIKE = 0.9
-"""Cosine to a chosen or labelled image from which another of its kind would teach little."""
-CANDIDATES = 2000
-"""Images compared with each other; of more, so many at random."""
-LABELLED = 1500
-"""Labelled images whose knowledge is taken off; of more, so many at random."""
-NOISE = 0.1
+SIMILAR_COSINE = 0.9
+"""Cosine to a chosen or labelled image from which an image is skipped: it would add little."""
+MAX_CANDIDATES = 2000
+"""Images among which is chosen, at random if there are more: time grows with the square."""
+MAX_LABELLED = 1500
+"""Labelled images that are taken into account, at random if there are more."""
+LABEL_NOISE = 0.1
+"""Noise variance of a label, in units of the target ±1."""
 
 
 def next_labels(
@@ -26,43 +27,47 @@ def next_labels(
     count: int,
     extras: Floats | None = None,
 ) -> Ints:
-    """Rows of `embeddings` float16 [m, d] to label next, most telling first, at most `count`.
+    """Rows of `embeddings` float16 [m, d] to label next, most useful first, at most `count`.
 
-    An image x is telling where the head is unsure, and where it stands for others of which the
-    head is unsure: it is worth H(x) · Σ H(z) cov(x, z)² / (var(x) + NOISE), H being a score's
-    entropy and the covariances those of the similarity's Gaussian process once all labels are
-    known: the transductive experimental design of Yu, Bi and Tresp (2006), weighted by entropy.
-    The best one counts as known, and so on; near-duplicates are left out.
+    The value of an image x is H(x) · Σ H(z) cov(x, z)² / (var(x) + LABEL_NOISE), summed over all
+    candidates z. H is the entropy of a score; the covariances are those of the similarity's
+    Gaussian process, given all labels. This is the transductive experimental design of Yu, Bi and
+    Tresp (2006), weighted by entropy. The best image is taken, then counts as labelled, and so on.
+    Images similar to a labelled one are skipped.
+
+    extras: float32 [m, k]; see Head.score.
     """
     generator = np.random.default_rng(0)
-    some = np.sort(generator.permutation(len(embeddings))[:CANDIDATES])
-    extras = None if extras is None else extras[some]
-    score = head.score(embeddings[some], extras).score.astype(np.float64)
+    candidates = np.sort(generator.permutation(len(embeddings))[:MAX_CANDIDATES])
+    extras = None if extras is None else extras[candidates]
+    score = head.score(embeddings[candidates], extras).score.astype(np.float64)
     score = np.clip(score, 1e-6, 1 - 1e-6)
-    unsure = (-score * np.log(score) - (1 - score) * np.log(1 - score)).astype(np.float32)
-    rows = features(embeddings[some], extras)
-    known = features(examples.embeddings, examples.extras)
+    entropy = (-score * np.log(score) - (1 - score) * np.log(1 - score)).astype(np.float32)
+    rows = features(embeddings[candidates], extras)
+    labelled = features(examples.embeddings, examples.extras)
     closest = np.full(len(rows), -1.0, np.float32)
-    for start in range(0, len(known), BLOCK):
-        np.maximum(closest, (rows @ known[start : start + BLOCK].T).max(axis=1), out=closest)
-    covariance = _unexplained(rows, known[generator.permutation(len(known))[:LABELLED]])
+    for start in range(0, len(labelled), BLOCK_ROWS):
+        np.maximum(
+            closest, (rows @ labelled[start : start + BLOCK_ROWS].T).max(axis=1), out=closest
+        )
+    covariance = _posterior(rows, labelled[generator.permutation(len(labelled))[:MAX_LABELLED]])
     chosen: list[int] = []
     for _ in range(min(count, len(rows))):
-        variance = covariance.diagonal() + NOISE
-        worth = unsure * ((covariance**2) @ unsure) / variance
-        worth[closest >= ALIKE] = -1
-        best = int(np.argmax(worth))
-        if worth[best] < 0:
+        variance = covariance.diagonal() + LABEL_NOISE
+        value = entropy * ((covariance**2) @ entropy) / variance
+        value[closest >= SIMILAR_COSINE] = -1
+        best = int(np.argmax(value))
+        if value[best] < 0:
             break
         chosen.append(best)
         np.maximum(closest, rows @ rows[best], out=closest)
         covariance -= np.outer(covariance[best], covariance[best] / variance[best])
-    return np.asarray(some[chosen], np.int64)
+    return np.asarray(candidates[chosen], np.int64)
 
 
-def _unexplained(rows: Floats, known: Floats) -> Floats:
-    """Covariance float32 [m, m] of unit `rows` once the labels of unit `known` are given."""
-    between = rbf(known @ known.T, GAMMA) + NOISE * np.eye(len(known))
-    across = rbf(rows @ known.T, GAMMA)
-    told = across @ np.linalg.solve(between, across.T)
-    return np.asarray(rbf(rows @ rows.T, GAMMA) - told, np.float32)
+def _posterior(rows: Floats, labelled: Floats) -> Floats:
+    """Covariance float32 [m, m] of unit `rows`, given the labels of the unit rows `labelled`."""
+    observed = rbf(labelled @ labelled.T, GAMMA) + LABEL_NOISE * np.eye(len(labelled))
+    cross = rbf(rows @ labelled.T, GAMMA)
+    explained = cross @ np.linalg.solve(observed, cross.T)
+    return np.asarray(rbf(rows @ rows.T, GAMMA) - explained, np.float32)

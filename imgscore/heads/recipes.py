@@ -1,4 +1,4 @@
-"""The recipes by name. Nothing heavy is imported until a recipe is used."""
+"""Find a recipe by name. Imports nothing heavy before a recipe is used."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ NAMES = (AUTO, "kernel", "mlp")
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe called `name`; "auto" is the kernel head, which itself weighs its parts by
-    held-out labels; it won in bench/LEARNING.md at every number of labels."""
+    """The recipe with this name. Raises UsageError if there is none.
+
+    "auto" is the kernel head, the best one at each number of labels (bench/LEARNING.md).
+    """
     if name in (AUTO, "kernel"):
         from imgscore.heads.kernel import KernelRecipe
 
@@ -20,4 +22,4 @@ def recipe(name: str) -> Recipe:
         from imgscore.heads.mlp import MlpRecipe
 
         return MlpRecipe()
-    raise UsageError(f"no head is called {name!r}", f"use one of {', '.join(NAMES)}")
+    raise UsageError(f"there is no kind of head called {name!r}", f"use one of {', '.join(NAMES)}")

@@ -1,10 +1,10 @@
-"""What is measured of heads, as plain structs: light, so that the daemon can pass them on."""
+"""Measurements of heads as plain structs. Imports nothing heavy: the daemon passes them on."""
 
 import msgspec
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure and the range that holds 95 % of its bootstrap draws."""
+    """A figure and its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -12,7 +12,10 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """Of `count` labels scored `score` on average, the share `keep` was kept."""
+    """One bin of a reliability diagram: `count` labels with the mean score `score`.
+
+    keep: the share of them that are keep.
+    """
 
     score: float
     keep: float
@@ -20,10 +23,10 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """Held-out figures of one set of scores.
+    """Figures of held-out scores.
 
-    auc: chance that a keep outranks a trash. average_precision: of keep. log_loss: in nats.
-    base_log_loss: what the share of keeps alone would give.
+    auc: probability that a keep outranks a trash. average_precision: of keep. log_loss: mean, in
+    nats. base_log_loss: that of a constant score, the share of keeps.
     """
 
     labels: int
@@ -36,7 +39,7 @@ class Quality(msgspec.Struct, frozen=True):
 
 
 class Point(msgspec.Struct, frozen=True):
-    """Mean held-out AUC with so many labels, and its standard deviation over draws."""
+    """A point of the learning curve: mean held-out AUC, and its standard deviation over draws."""
 
     labels: int
     auc: float
@@ -44,10 +47,12 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """quality: all labels, each scored by heads that saw neither it nor a near-duplicate.
-    curve: AUC by number of labels. doubled: the AUC that 2 × the labels would bring, None
-    where there are too few labels to tell. left_out: points of fewest labels that there was no
-    time for."""
+    """A recipe, evaluated on a person's labels.
+
+    quality: of cross-validated scores, with near-duplicates in one fold. curve: AUC by number of
+    labels. doubled: predicted AUC with twice the labels; None if there are too few to predict.
+    left_out: points that were skipped for lack of time, those with the fewest labels.
+    """
 
     kind: str
     quality: Quality
@@ -57,7 +62,7 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 class TraitWeight(msgspec.Struct, frozen=True):
-    """How far the score would move were this trait as the library's average."""
+    """By how much a trait raises the score above that with the trait's average value."""
 
     name: str
     change: float

@@ -1,4 +1,4 @@
-"""Labels that the rest of the library contradicts: most likely slips of the hand."""
+"""Find labels that the other labels contradict: they are probably mistakes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from imgscore.heads.measures import losses
 
 
 class Suspect(NamedTuple):
-    """row: of the examples. score: what the others would give it. twin: row of a near-duplicate
-    with the opposite label, -1 where none. evidence: -ln of the probability of its label."""
+    """A contradicted label.
+
+    row: index in the examples. score: held out. twin: row of a near-duplicate with the opposite
+    label, or -1. evidence: -ln of the held-out probability of its label.
+    """
 
     row: int
     score: float
@@ -21,27 +24,27 @@ class Suspect(NamedTuple):
     evidence: float
 
 
-def suspects(examples: Examples, fitted: Fitted, most: int | None = None) -> list[Suspect]:
-    """Contradicted labels, best evidence first.
+def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> list[Suspect]:
+    """At most `limit` contradicted labels: first the outvoted ones, each part by evidence.
 
-    First come labels whose near-duplicates (examples.groups) mostly say the opposite, then those
-    that heads trained without them give less than even odds.
+    A label is outvoted if most of its near-duplicates (examples.groups) have the opposite one.
+    Other labels are contradicted if their held-out probability is below 0.5.
     """
     score = fitted.held_out.score
     evidence = losses(score, examples.keep)
     twins = _twins(examples)
     outvoted = _outvoted(examples)
     order = np.lexsort((-evidence, ~outvoted))
-    found = [
+    contradicted = [
         Suspect(int(row), float(score[row]), int(twins[row]), float(evidence[row]))
         for row in order
         if outvoted[row] or evidence[row] > np.log(2)
     ]
-    return found[:most]
+    return contradicted[:limit]
 
 
 def _outvoted(examples: Examples) -> Bools:
-    """Rows whose group, without them, mostly carries the opposite label."""
+    """Rows bool [n] for which most of the rest of their group has the opposite label."""
     if examples.groups is None:
         return np.zeros(len(examples), bool)
     _, group = np.unique(examples.groups, return_inverse=True)
@@ -51,16 +54,16 @@ def _outvoted(examples: Examples) -> Bools:
 
 
 def _twins(examples: Examples) -> Ints:
-    """For each row one near-duplicate of the other kind, or -1."""
+    """For each row, the row of a near-duplicate with the opposite label, or -1: int64 [n]."""
     twins = np.full(len(examples), -1)
     if examples.groups is None:
         return twins
     for kind in (True, False):
         numbers, first = np.unique(examples.groups[examples.keep == kind], return_index=True)
         rows = np.flatnonzero(examples.keep == kind)[first]
-        others = np.flatnonzero(examples.keep != kind)
-        place = np.searchsorted(numbers, examples.groups[others])
-        place = np.minimum(place, len(numbers) - 1)
-        same = numbers[place] == examples.groups[others]
-        twins[others[same]] = rows[place[same]]
+        opposite = np.flatnonzero(examples.keep != kind)
+        position = np.searchsorted(numbers, examples.groups[opposite])
+        position = np.minimum(position, len(numbers) - 1)
+        same = numbers[position] == examples.groups[opposite]
+        twins[opposite[same]] = rows[position[same]]
     return twins

@@ -1,4 +1,4 @@
-"""Train a head, prove it on held-out labels, and say whether it may replace the previous one."""
+"""Train a head, evaluate it on held-out labels, and decide whether it replaces the previous one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Interval, Quality
 
 MIN_COMPARED = 10
-"""Labels of each kind below which a comparison tells nothing."""
+"""Labels of each kind that a comparison needs; with fewer, its interval is too wide to decide."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """New against previous head on the same held-out labels.
+    """The new and the previous head on the same held-out labels.
 
-    basis: "new labels" (those the previous head never saw) or "same folds" (the previous head's
-    settings, trained again without each fold). gain: AUC of the new less that of the previous.
+    basis: "new labels" (labels that the previous head was not trained on) or "same folds" (the
+    previous head's settings, trained again without each fold). labels: their number. gain: AUC of
+    the new head minus that of the previous one.
     """
 
     basis: str
@@ -32,7 +33,10 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What training found; JSON-able."""
+    """The result of training; JSON-able.
+
+    quality: cross-validated. comparison: None if there was nothing to compare with.
+    """
 
     kind: str
     embedder: str
@@ -46,14 +50,14 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Trained(NamedTuple):
-    """A head, its report, and whether it may take the previous head's place."""
+    """A head and its report."""
 
     head: Head
     report: Report
 
     @property
     def accepted(self) -> bool:
-        """Whether the head is not worse than the previous one."""
+        """Whether the head may replace the previous one."""
         return self.report.accepted
 
 
@@ -64,30 +68,30 @@ def train(
     previous: Head | None = None,
     seen: Bools | None = None,
 ) -> Trained:
-    """Train on all of `examples`, and compare with `previous` without fooling ourselves.
+    """Train on all of `examples`, and compare with `previous` on labels held out from both.
 
-    seen: bool [n], the labels that `previous` was trained on as they are now (None: none of
-    them). A head must not be tested on what it was taught, nor on a near-duplicate of it. Where
-    there are LEAST_COMPARED labels of each kind that `previous` never saw, both are judged on
-    those: the previous as it is, the new one out-of-fold. Otherwise, if the previous head's
-    settings differ, both settings are judged on the same folds of all labels, trained without the
-    fold they are judged on. Otherwise the two differ by labels only, and the new one is taken.
+    kind: the recipe's name. seen: bool [n], the labels that `previous` was trained on, with the
+    same value; None means none. The comparison is the first possible of these:
+    1. "new labels", if there are MIN_COMPARED of each kind that `previous` has not seen, not even a
+       near-duplicate. The previous head scores them as it is, the new one out of fold.
+    2. "same folds", if the settings differ: both are trained again without each fold of all labels.
+    3. None: the heads differ by their labels only, and the new one is accepted.
 
-    The new head is refused if the paired bootstrap over groups is 97.5 % sure that its AUC is
-    lower. Raises UsageError where labels are too few.
+    The new head is refused if its AUC is lower with 97.5 % confidence, by a paired bootstrap over
+    groups. Raises UsageError if there are too few labels.
     """
     fitted = recipe(kind).fit(examples)
     head = fitted.head
     comparison = None
     if previous is not None and previous.embedder == head.embedder:
-        fresh = _fresh(examples, seen)
-        if _enough(examples.keep[fresh]):
+        unseen = _unseen(examples, seen)
+        if _enough(examples.keep[unseen]):
             old = previous.score(
-                examples.embeddings[fresh],
-                None if examples.extras is None else examples.extras[fresh],
+                examples.embeddings[unseen],
+                None if examples.extras is None else examples.extras[unseen],
             ).score
             comparison = _compare(
-                "new labels", examples.take(fresh), fitted.held_out.score[fresh], old
+                "new labels", examples.take(unseen), fitted.held_out.score[unseen], old
             )
         elif _enough(examples.keep) and (
             previous.kind != head.kind or dict(previous.settings) != dict(head.settings)
@@ -111,8 +115,8 @@ def train(
     return Trained(head, report)
 
 
-def _fresh(examples: Examples, seen: Bools | None) -> Bools:
-    """Labels that the previous head saw neither themselves nor in a near-duplicate."""
+def _unseen(examples: Examples, seen: Bools | None) -> Bools:
+    """Labels bool [n] of groups from which the previous head has seen no image."""
     if seen is None:
         return np.ones(len(examples), bool)
     if examples.groups is None:
@@ -121,14 +125,15 @@ def _fresh(examples: Examples, seen: Bools | None) -> Bools:
 
 
 def _enough(keep: Bools) -> bool:
+    """Whether there are MIN_COMPARED labels of each kind."""
     return bool(min(keep.sum(), len(keep) - keep.sum()) >= MIN_COMPARED)
 
 
 def _compare(basis: str, examples: Examples, new: Floats, old: Floats) -> Comparison:
-    ours, theirs = Ranking(new, examples.keep), Ranking(old, examples.keep)
+    new_ranking, old_ranking = Ranking(new, examples.keep), Ranking(old, examples.keep)
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
-    gains = [ours.auc(one) - theirs.auc(one) for one in resample(groups)]
-    auc, previous_auc = ours.auc(), theirs.auc()
+    gains = [new_ranking.auc(draw) - old_ranking.auc(draw) for draw in resample(groups)]
+    auc, previous_auc = new_ranking.auc(), old_ranking.auc()
     return Comparison(basis, len(examples), auc, previous_auc, interval(auc - previous_auc, gains))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import write_atomic
 from imgscore.heads.evaluate import evaluate
-from imgscore.heads.groups import ALIKE, near_duplicates
+from imgscore.heads.groups import DUPLICATE_COSINE, near_duplicates
 from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
@@ -125,7 +125,7 @@ class Page:
             evaluation = None
         if figures and labelled and (evaluation is None or evaluation.get("left_out")):
             evaluation = msgspec.to_builtins(
-                evaluate(labelled.examples, fitted=fitted, enough=enough)
+                evaluate(labelled.examples, fitted=fitted, stop=enough)
             )
         evaluation = evaluation or self._as_trained()
         return {
@@ -234,7 +234,7 @@ class Page:
         """The images of a chain that are alike, in pairs with their best, and not only by links."""
         left = sorted(range(len(chain)), key=lambda one: self._worth(chain[one]), reverse=True)
         while len(left) > 1:
-            alike = rows[left] @ rows[left[0]] >= ALIKE
+            alike = rows[left] @ rows[left[0]] >= DUPLICATE_COSINE
             alike[0] = True
             if alike.sum() > 1:
                 yield [chain[one] for one, near in zip(left, alike, strict=True) if near]

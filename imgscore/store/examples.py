@@ -15,7 +15,7 @@ from imgscore.heads.base import Examples
 from imgscore.heads.extras import extras_of, taken_of
 from imgscore.heads.features import Features
 from imgscore.heads.groups import near_duplicates
-from imgscore.heads.library import of_library
+from imgscore.heads.library import library_features
 from imgscore.store import head_inputs, labels, traits, vectors
 from imgscore.store.schema import Label
 from imgscore.store.transaction import Txn
@@ -53,7 +53,7 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
         background_extras=extras(txn, background_digests),
     )
     examples.check()
-    features = of_library(examples)
+    features = library_features(examples)
     groups = near_duplicates(matrix, features, taken_of(image_traits))
     examples = replace(examples, groups=groups, features=features)
     return Labelled(digests, ordered, examples, features)

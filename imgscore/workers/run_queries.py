@@ -67,7 +67,7 @@ def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
     """Measure a recipe on held-out labels. Raises UsageError where labels are too few."""
     with context.store.read() as txn:
         examples = examples_of(txn, context.spec, query.taste).examples
-    measured = evaluation.evaluate(examples, kind=query.recipe, enough=after(CURVE_SECONDS))
+    measured = evaluation.evaluate(examples, kind=query.recipe, stop=after(CURVE_SECONDS))
     return QueryRows([Evaluated(measured)], last=True)
 
 
@@ -156,10 +156,10 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
         embedding,
         extras=traits,
         names=TRAIT_NAMES,
-        most=query.count,
+        limit=query.count,
     )
 
-    def similar(witnesses: list[explanation.Witness]) -> list[SimilarImage]:
+    def similar(witnesses: list[explanation.SimilarExample]) -> list[SimilarImage]:
         return [
             SimilarImage(labelled.digests[witness.row], witness.similarity) for witness in witnesses
         ]

@@ -75,6 +75,6 @@ def test_a_sample_takes_the_memory_of_what_it_returns(tmp_path: Path) -> None:
 
 def test_the_head_is_the_one_asked_for(context: Context, monkeypatch) -> None:
     pytest.importorskip("torch", reason="pip install torch")
-    monkeypatch.setattr(mlp, "HIDDEN", (8,))
+    monkeypatch.setattr(mlp, "HIDDEN_WIDTHS", (8,))
     assert train(context, Train("default", "mlp")).record.report["kind"] == "mlp"
     assert train(context, Train("default")).record.report["kind"] == "kernel"

@@ -1,4 +1,4 @@
-"""Made-up examples: vectors with a taste in their first columns."""
+"""Made-up examples: random vectors whose label depends on their first columns."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,10 @@ MakeUp = Callable[..., Examples]
 
 @pytest.fixture
 def made_up() -> MakeUp:
-    """made_up(count, width, seed, share): two overlapping kinds, at least two labels of each."""
+    """made_up(count, width, seed, share): Examples with at least two labels of each kind.
+
+    share: the part that is labelled keep.
+    """
 
     def make(count: int, width: int = 40, seed: int = 0, share: float = 0.5) -> Examples:
         generator = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Heads on disk."""
+"""Saving and loading heads."""
 
 import json
 import struct
@@ -12,19 +12,19 @@ from imgscore.heads.training import train
 
 
 @pytest.mark.parametrize("count", [4, 10, 200])
-def test_a_head_comes_back_the_same(made_up, tmp_path, count):
+def test_load_after_save_gives_the_same_scores(made_up, tmp_path, count):
     examples = made_up(count)
     head = train(examples).head
     save(head, tmp_path / "heads" / "1.safetensors")
-    again = load(tmp_path / "heads" / "1.safetensors", embedder="made-up", dimensions=40)
-    first, second = head.score(examples.background), again.score(examples.background)
+    loaded = load(tmp_path / "heads" / "1.safetensors", embedder="made-up", dimensions=40)
+    first, second = head.score(examples.background), loaded.score(examples.background)
     assert np.array_equal(first.score, second.score)
     assert np.array_equal(first.deviation, second.deviation)
-    assert again.settings == head.settings
-    assert [one.name for one in (tmp_path / "heads").iterdir()] == ["1.safetensors"]
+    assert loaded.settings == head.settings
+    assert [file.name for file in (tmp_path / "heads").iterdir()] == ["1.safetensors"]
 
 
-def test_a_head_for_other_embeddings_is_refused(made_up, tmp_path):
+def test_load_head_for_other_embeddings_raises(made_up, tmp_path):
     save(train(made_up(20)).head, tmp_path / "head")
     with pytest.raises(UsageError, match="made-up"):
         load(tmp_path / "head", embedder="other")
@@ -33,18 +33,18 @@ def test_a_head_for_other_embeddings_is_refused(made_up, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", struct.pack("<Q", 2**40) + b"{}"])
-def test_a_damaged_file_is_named(tmp_path, content):
+def test_load_damaged_file_raises_with_path(tmp_path, content):
     (tmp_path / "head").write_bytes(content)
     with pytest.raises(StoreError, match="head"):
         load(tmp_path / "head")
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_load_missing_file_raises_with_path(tmp_path):
     with pytest.raises(StoreError, match="nowhere"):
         load(tmp_path / "nowhere")
 
 
-def test_other_safetensors_and_later_versions_are_refused(made_up, tmp_path):
+def test_load_other_safetensors_or_version_raises(made_up, tmp_path):
     save(train(made_up(20)).head, tmp_path / "head")
     data = (tmp_path / "head").read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
@@ -63,7 +63,7 @@ def test_other_safetensors_and_later_versions_are_refused(made_up, tmp_path):
             load(tmp_path / "changed")
 
 
-def test_a_full_disk_leaves_the_old_head(made_up, tmp_path, monkeypatch):
+def test_save_on_full_disk_keeps_the_old_head(made_up, tmp_path, monkeypatch):
     path = tmp_path / "heads" / "head"
     save(train(made_up(20)).head, path)
     before = path.read_bytes()
@@ -75,4 +75,4 @@ def test_a_full_disk_leaves_the_old_head(made_up, tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="No space left"):
         save(train(made_up(30)).head, path)
     assert path.read_bytes() == before
-    assert [one.name for one in path.parent.iterdir()] == ["head"]
+    assert [file.name for file in path.parent.iterdir()] == ["head"]

@@ -1,17 +1,14 @@
 """Near-duplicates and folds."""
 
-from dataclasses import replace
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imgscore.heads.groups import near_duplicates, split
-from imgscore.heads.kernel import KernelRecipe
-from imgscore.heads.library import fit_features, of_library
+from imgscore.heads.library import fit_features
 
 
-def test_copies_with_noise_share_a_group():
+def test_near_duplicates_noisy_copies_share_a_group():
     generator = np.random.default_rng(0)
     values = generator.normal(size=(50, 60)).astype(np.float16)
     copies = values[:10] + generator.normal(size=(10, 60)).astype(np.float16) * np.float16(0.01)
@@ -20,10 +17,10 @@ def test_copies_with_noise_share_a_group():
     assert len(np.unique(groups)) == 50
 
 
-def test_a_burst_is_one_group_only_while_it_looks_alike():
+def test_near_duplicates_burst_must_be_similar_and_close_in_time():
     generator = np.random.default_rng(0)
     values = generator.normal(size=(40, 60)).astype(np.float16)
-    # 1 is like 0 (cosine about .9), 2 is not
+    # Row 1 is similar to row 0 (cosine about 0.9), row 2 is not.
     values[1] = values[0] + np.float16(0.45) * values[1]
     features = fit_features(values)
     taken = np.full(40, np.nan)
@@ -40,7 +37,7 @@ def test_a_burst_is_one_group_only_while_it_looks_alike():
     seed=st.integers(0, 50),
     folds=st.integers(2, 10),
 )
-def test_folds_never_part_a_group(groups, seed, folds):
+def test_split_keeps_each_group_in_one_fold(groups, seed, folds):
     keep = np.random.default_rng(seed).random(len(groups)) < 0.4
     keep[:4] = [True, True, False, False]
     fold = split(keep, np.array(groups), folds)
@@ -50,24 +47,15 @@ def test_folds_never_part_a_group(groups, seed, folds):
 
 
 @given(count=st.integers(4, 80), seed=st.integers(0, 50))
-def test_without_groups_every_fold_leaves_both_kinds_to_train_on(count, seed):
+def test_split_without_groups_leaves_both_kinds_outside_each_fold(count, seed):
     keep = np.random.default_rng(seed).random(count) < 0.3
     keep[:4] = [True, True, False, False]
     fold = split(keep)
-    for one in np.unique(fold):
-        assert len(np.unique(keep[fold != one])) == 2
+    for number in np.unique(fold):
+        assert len(np.unique(keep[fold != number])) == 2
 
 
-def test_a_clock_that_stands_still_joins_nothing_that_is_not_alike():
+def test_near_duplicates_equal_times_join_only_similar_images():
     values = np.random.default_rng(0).normal(size=(100, 60)).astype(np.float16)
     groups = near_duplicates(values, fit_features(values), np.zeros(100))
     assert len(np.unique(groups)) == 100
-
-
-def test_features_that_found_the_groups_are_the_heads_too(made_up):
-    examples = made_up(40)
-    features = of_library(examples)
-    head = KernelRecipe().fit(replace(examples, features=features)).head
-    assert head.features is features
-    alone = KernelRecipe().fit(examples).head
-    assert np.array_equal(alone.score(examples.background), head.score(examples.background))

@@ -1,4 +1,4 @@
-"""The original recipe; needs torch."""
+"""The original recipe, in torch."""
 
 import itertools
 
@@ -13,9 +13,9 @@ from imgscore.heads.measures import Ranking
 torch = pytest.importorskip("torch", reason="pip install torch")
 
 
-def test_it_trains_and_comes_back_from_disk(made_up, tmp_path, monkeypatch):
-    monkeypatch.setattr(mlp, "HIDDEN", (32, 16))
-    monkeypatch.setattr(mlp, "RATE", 0.05)
+def test_fit_learns_and_survives_save_and_load(made_up, tmp_path, monkeypatch):
+    monkeypatch.setattr(mlp, "HIDDEN_WIDTHS", (32, 16))
+    monkeypatch.setattr(mlp, "LEARNING_RATE", 0.05)
     examples = made_up(120)
     fitted = mlp.MlpRecipe().fit(examples, None, {"standardise": True})
     score = fitted.head.score(examples.embeddings).score
@@ -25,14 +25,14 @@ def test_it_trains_and_comes_back_from_disk(made_up, tmp_path, monkeypatch):
 
 
 def network(width):
-    widths = (width, *mlp.HIDDEN, 1)
+    widths = (width, *mlp.HIDDEN_WIDTHS, 1)
     layers = []
-    for one, other in itertools.pairwise(widths):
-        layers += [torch.nn.Linear(one, other), torch.nn.ReLU()]
+    for width, following in itertools.pairwise(widths):
+        layers += [torch.nn.Linear(width, following), torch.nn.ReLU()]
     return torch.nn.Sequential(*layers[:-1])
 
 
-def test_a_checkpoint_scores_as_in_torch(made_up, tmp_path):
+def test_read_checkpoint_scores_equal_torch(made_up, tmp_path):
     embeddings = made_up(20).embeddings
     model = network(40)
     torch.save(model.state_dict(), tmp_path / "model.pt")
@@ -42,7 +42,7 @@ def test_a_checkpoint_scores_as_in_torch(made_up, tmp_path):
     assert np.allclose(head.score(embeddings).score, expected.numpy(), atol=1e-5)
 
 
-def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
+def test_read_checkpoint_that_does_not_fit_raises(tmp_path):
     torch.save(network(40).state_dict(), tmp_path / "model.pt")
     with pytest.raises(UsageError, match="40"):
         mlp.read_checkpoint(tmp_path / "model.pt", "other", 41)

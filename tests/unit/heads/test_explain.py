@@ -1,0 +1,39 @@
+"""Explanations of a score."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from imgscore.heads.explain import explain
+from imgscore.heads.library import fit_features
+from imgscore.heads.training import train
+
+
+def test_explain_gives_most_similar_of_each_kind(made_up):
+    examples = made_up(40)
+    head = train(examples).head
+    features = fit_features(examples.background)
+    explanation = explain(head, features, examples, examples.embeddings[0], limit=3)
+    assert explanation.keeps[0].row == 0
+    assert explanation.keeps[0].similarity == pytest.approx(1, abs=1e-3)
+    assert len(explanation.trashes) == 3
+    assert 0 <= explanation.low <= explanation.score <= explanation.high <= 1
+
+
+def test_explain_orders_traits_by_change(made_up):
+    examples = made_up(200)
+    extras = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    extras[:, 0] += np.where(examples.keep, 2, -2)
+    examples = replace(examples, extras=extras, background_extras=extras)
+    head = train(examples).head
+    explanation = explain(
+        head,
+        head.features,
+        examples,
+        examples.embeddings[0],
+        extras=np.array([2, 0], np.float32),
+        names=("telling", "noise"),
+    )
+    assert [trait.name for trait in explanation.traits] == ["telling", "noise"]
+    assert explanation.traits[0].change > 0

@@ -1,0 +1,42 @@
+"""The graph kernel and its neighbours."""
+
+import numpy as np
+import pytest
+
+from imgscore.heads import graph
+from imgscore.heads.arrays import unit
+
+
+@pytest.mark.parametrize("count", [20, graph.MIN_NODES_FOR_SPANS + 70])
+def test_nearest_few_or_many_nodes_gives_largest_cosines(count):
+    nodes = unit(np.random.default_rng(0).normal(size=(count, 16)).astype(np.float32))
+    cosine = nodes[5:20] @ nodes.T
+    cosine[np.arange(15), 5 + np.arange(15)] = -np.inf
+    count_expected = min(graph.CANDIDATES, count - 1)
+    _, nearest = graph._nearest(nodes, slice(5, 20))
+    assert np.array_equal(np.sort(nearest, axis=1), np.sort(cosine, axis=1)[:, -count_expected:])
+
+
+def test_neighbours_loose_cluster_beside_dense_one_stays_connected():
+    noise = np.random.default_rng(0).normal(size=(40, 512)).astype(np.float32) / np.sqrt(512)
+    noise[:20] *= 0.1
+    noise[20:] *= 0.5
+    noise[:20, 0] += 1
+    noise[20:, :2] += (0.8, 0.33)
+    nodes = unit(noise)
+    # Each node of the loose cluster is nearer to the dense one than to its own.
+    cosine = nodes[20:] @ nodes.T
+    np.fill_diagonal(cosine[:, 20:], -1)
+    assert (np.argsort(cosine, axis=1)[:, -graph.NEIGHBOURS :] < 20).mean() > 0.9
+    neighbour, _ = graph.neighbours(nodes)
+    assert (neighbour[20:] >= 20).mean() > 0.9
+
+
+@pytest.mark.parametrize("columns", [3, 60])
+def test_graph_kernel_equals_scaled_inverse(columns):
+    nodes = unit(np.random.default_rng(0).normal(size=(800, 8)).astype(np.float32))
+    exact = np.linalg.inv(graph._links(nodes).dense())
+    size = np.sqrt(np.diag(exact))[:columns]
+    # The variances of the first columns are exact; only the others are estimated.
+    kernel = graph.graph_kernel(nodes, columns)[:columns]
+    assert kernel == pytest.approx(exact[:columns, :columns] / size[:, None] / size, abs=0.02)

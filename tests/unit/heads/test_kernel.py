@@ -1,0 +1,78 @@
+"""The kernel head."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgscore.heads.base import Examples
+from imgscore.heads.kernel import KernelRecipe
+from imgscore.heads.library import library_features
+from imgscore.heads.measures import Ranking
+
+
+@settings(max_examples=25)
+@given(
+    count=st.integers(4, 40),
+    width=st.integers(1, 12),
+    seed=st.integers(0, 99),
+    spoil=st.sampled_from(
+        ["nothing", "duplicates", "constant", "no background", "zeros", "extras"]
+    ),
+)
+def test_fit_any_vectors_give_probabilities(count, width, seed, spoil):
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(count, width)).astype(np.float16)
+    background = generator.normal(size=(50, width)).astype(np.float16)
+    extras = background_extras = None
+    if spoil == "duplicates":
+        values[:] = values[0]
+    elif spoil == "constant":
+        values[:, 0] = background[:, 0] = 3
+    elif spoil == "no background":
+        background = background[:0]
+    elif spoil == "zeros":
+        values[:], background[:] = 0, 0
+    elif spoil == "extras":
+        extras = generator.normal(size=(count, 3)).astype(np.float32)
+        extras[0], background_extras = np.nan, np.full((50, 3), np.nan, np.float32)
+    keep = generator.random(count) < 0.5
+    keep[:4] = [True, True, False, False]
+    examples = Examples(
+        values, keep, background, extras=extras, background_extras=background_extras
+    )
+    fitted = KernelRecipe().fit(examples)
+    for scores in (fitted.held_out, fitted.head.score(values, extras)):
+        assert np.isfinite(scores.score).all()
+        assert ((scores.score >= 0) & (scores.score <= 1)).all()
+        assert (scores.deviation >= 0).all()
+
+
+def test_fit_many_labels_uses_landmarks(made_up, monkeypatch):
+    monkeypatch.setattr("imgscore.heads.kernel.MAX_EXACT_LABELS", 100)
+    fitted = KernelRecipe().fit(made_up(400))
+    test = made_up(300, seed=1)
+    assert len(fitted.head.nodes) == 100
+    assert Ranking(fitted.head.score(test.embeddings).score, test.keep).auc() > 0.9
+
+
+def test_fit_held_out_scores_equal_training_without_the_fold(made_up):
+    examples = made_up(40)
+    folds = np.arange(40) % 4
+    fixed = {"noises": (0.1,), "reaches": (1.0,)}
+    all_labels = KernelRecipe().fit(examples, folds, fixed)
+    # The closed form ranks a fold like a head that is trained without it.
+    without_fold = KernelRecipe().fit(examples.take(folds != 0), None, fixed).head
+    held = folds == 0
+    score = without_fold.score(examples.embeddings[held]).score
+    assert np.corrcoef(all_labels.held_out.score[held], score)[0, 1] > 0.9
+
+
+def test_fit_with_features_uses_them(made_up):
+    examples = made_up(40)
+    features = library_features(examples)
+    head = KernelRecipe().fit(replace(examples, features=features)).head
+    assert head.features is features
+    alone = KernelRecipe().fit(examples).head
+    assert np.array_equal(alone.score(examples.background), head.score(examples.background))
