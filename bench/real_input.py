@@ -29,7 +29,7 @@ def ask(verb: str, **arguments: object) -> list[Row]:
     if connection is None:
         raise SystemExit("the daemon does not answer")
     with connection:
-        messages = client.call(connection, verb, arguments)
+        messages = client.exchange(connection, verb, arguments)
         return [one.row for one in messages if isinstance(one, Result)]
 
 

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from imgscore import protocol
 from imgscore.errors import NoDaemonError
-from imgscore.messages import Message, Progress, Result
+from imgscore.messages import BaseRequest, Message, Progress, R, Result
+from imgscore.verbs import registry
 
 STATUS_SECONDS = 10.0
 """A daemon that does not answer `status` within so many seconds is taken for hung."""
@@ -26,8 +29,24 @@ def connect(path: Path) -> socket.socket | None:
     return connection
 
 
-def call(connection: socket.socket, verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
-    """Send a request and yield the messages of its answer. Raises the error that it ends with."""
+def call(connection: socket.socket, request: BaseRequest[R]) -> Iterator[Message[R]]:
+    """Send a verb's request and yield the messages of its answer. Raises its error."""
+    arguments = msgspec.to_builtins(request)
+    for message in exchange(connection, registry.name_of(request), arguments):
+        match message:
+            case Result(values):
+                yield Result(registry.row_of(request, values))
+            case Progress():
+                yield message
+
+
+def exchange(
+    connection: socket.socket, verb: str, arguments: dict[str, Any]
+) -> Iterator[Message[dict[str, Any]]]:
+    """Send a request and yield the messages of its answer; rows as decoded JSON.
+
+    Besides the verbs, a daemon takes "stop" and "reload". Raises the error of the answer.
+    """
     try:
         connection.sendall(protocol.encode(protocol.request_line(verb, arguments)))
         with connection.makefile("rb") as lines:

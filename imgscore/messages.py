@@ -1,14 +1,22 @@
-"""The messages of a verb: results and progress. A verb yields them, and a client receives them."""
+"""What crosses the control socket: requests, results and progress, and how they are decoded."""
 
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import cache
+from typing import Any, Generic, NamedTuple, TypeVar, get_args
+
+import msgspec
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Result(NamedTuple, Generic[R]):
+class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omit_defaults=True):
+    """The base of every verb's Request. `R_co` is the type of the verb's rows: its Response."""
+
+
+class Result(NamedTuple, Generic[R_co]):
     """A row of the answer. A row whose `error` is not None makes the exit code 1."""
 
-    row: R
+    row: R_co
 
 
 class Progress(NamedTuple):
@@ -19,4 +27,20 @@ class Progress(NamedTuple):
     total: int
 
 
-Message = Result[Any] | Progress
+Message = Result[R_co] | Progress
+
+
+def decode_row(response: Any, values: dict[str, Any]) -> Any:
+    """A row of the type `response`, a Struct or a union of Structs, from decoded JSON.
+
+    The row is of the first type of the union whose required fields are all there. Fields that this
+    program lacks are ignored. Raises msgspec.ValidationError.
+    """
+    kinds = get_args(response) or (response,)
+    fitting = (kind for kind in kinds if _required(kind) <= values.keys())
+    return msgspec.convert(values, next(fitting, kinds[0]))
+
+
+@cache
+def _required(kind: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(field.encode_name for field in msgspec.structs.fields(kind) if field.required)

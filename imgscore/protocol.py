@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from imgscore import errors
 from imgscore.errors import ImgscoreError
 from imgscore.messages import Message, Progress, Result
@@ -36,11 +38,11 @@ def request_line(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"verb": verb, "arguments": arguments, "protocol": PROTOCOL}
 
 
-def message_line(message: Message) -> dict[str, Any]:
+def message_line(message: Message[Any]) -> dict[str, Any]:
     """A verb's message as a line of the protocol."""
     match message:
         case Result(row):
-            return {"result": row}
+            return {"result": msgspec.to_builtins(row)}
         case Progress(what, done, total):
             return {"progress": {"what": what, "done": done, "total": total}}
 

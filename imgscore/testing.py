@@ -281,10 +281,10 @@ class Sandbox:
 
         return eventually(attempt, seconds=START_SECONDS, what="the daemon listens")
 
-    def call(self, verb: str, **arguments: Any) -> Iterator[Message]:
+    def call(self, verb: str, **arguments: Any) -> Iterator[Message[Row]]:
         """A verb's messages, progress included. Raises NoDaemonError if the daemon has ended."""
         with self.connect() as connection:
-            yield from client.call(connection, verb, arguments)
+            yield from client.exchange(connection, verb, arguments)
 
     def ask(self, verb: str, **arguments: Any) -> list[Row]:
         """A verb's rows. Raises NoDaemonError if the daemon has ended."""

@@ -8,8 +8,9 @@ from imgscore import config, paths, protocol
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
-from imgscore.verbs.base import WORK_NOW, Steps, find
-from imgscore.verbs.status import status
+from imgscore.verbs import registry as verb_registry
+from imgscore.verbs import status as status_verb
+from imgscore.verbs.base import WORK_NOW, Steps
 from imgscore.watches import Watches
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Pending
 from imgscored.notifications import Notifications
@@ -45,7 +46,7 @@ class Loop:
         self._watcher = watcher
         self._schedule = schedule
         self._notifications = notifications
-        self._calls: list[tuple[Call, Steps]] = []
+        self._calls: list[tuple[Call, Steps[Any]]] = []
         self._published = (-1, -1)
         self._config_problem = ""
         self._saving = ""
@@ -54,7 +55,7 @@ class Loop:
         self.watchdog = ServiceWatchdog(engine.ctx.pool, silence)
         self.watchdog.follow("the watcher", watcher.is_alive)
         self.watchdog.follow("the schedule", schedule.is_alive)
-        self.snapshot: dict[str, Any] = {}
+        self.snapshot = status_verb.status(engine, running=True)
         self.publish()
 
     def run(self) -> bool:
@@ -140,7 +141,8 @@ class Loop:
                 _check_config()  # refuses an invalid one, so that the old one stays
                 self._mailbox.reload(call)  # the next loop answers it: the daemon listens then
                 return
-            run, request = find(call.verb, call.arguments)
+            request = verb_registry.parse(call.verb, call.arguments)
+            steps = verb_registry.run(self._engine, request)
         except ImgscoreError as error:
             _answer(call, error)
             return
@@ -148,7 +150,7 @@ class Loop:
             logger.exception("%s cannot be started", call.verb)
             _answer(call, _unexpected(call.verb, error))
             return
-        self._calls.append((call, run(self._engine, request)))
+        self._calls.append((call, steps))
 
     def _timeout(self) -> float | None:
         """Seconds until this loop has something to do; None: until something happens."""
@@ -161,7 +163,7 @@ class Loop:
 
     def _advance_calls(self) -> None:
         """Resume each verb until it has to wait."""
-        waiting: list[tuple[Call, Steps]] = []
+        waiting: list[tuple[Call, Steps[Any]]] = []
         # Followers come last, so that they receive the events of the other verbs.
         for call, steps in sorted(self._calls, key=lambda item: item[0].verb == FOLLOWS):
             if call.cancelled:
@@ -204,20 +206,21 @@ class Loop:
         """Replace the snapshot. If the system has no descriptor left, the old one stays."""
         published = self._state()
         try:
-            self.snapshot = status(self._engine, running=True)
+            status = status_verb.status(self._engine, running=True)
         except OSError as error:
             logger.warning("no new status: %s", error)
             return
         self._published = published
-        self.snapshot["troubles"] += [
+        status.troubles += [
             f"{root.decode(errors='replace')}: polled: {why}"
             for root, why in self._watcher.polled.items()
         ]
         if self._config_problem:
-            self.snapshot["troubles"].append(self._config_problem)
-        sd_notify(STATUS=summary(self.snapshot))
+            status.troubles.append(self._config_problem)
+        self.snapshot = status
+        sd_notify(STATUS=summary(status))
         if self._notifications is not None:
-            self._notifications.look(self.snapshot, self._problems())
+            self._notifications.look(status, self._problems())
 
     def _problems(self) -> dict[str, str]:
         """The present problems of the machine, the config and the training, by subject."""
@@ -250,16 +253,14 @@ def _check_config() -> None:
     devices.check(settings.device)
 
 
-def summary(snapshot: dict[str, Any]) -> str:
+def summary(status: status_verb.Response) -> str:
     """A status in one line, for the service manager."""
-    files = sum(watch["files"] for watch in snapshot["watches"])
-    pending = snapshot["pending"]
-    failed = len(snapshot["failed"])
+    files = sum(watch.files for watch in status.watches)
     return (
-        f"{snapshot['state']}: {files} images, {pending} pending"
-        + (f", waiting: {snapshot['waiting']}" if snapshot["waiting"] else "")
-        + (f", {failed} failed" if failed else "")
-        + "".join(f"; {problem}" for problem in snapshot["troubles"])
+        f"{status.state}: {files} images, {status.pending} pending"
+        + (f", waiting: {status.waiting}" if status.waiting else "")
+        + (f", {len(status.failed)} failed" if status.failed else "")
+        + "".join(f"; {problem}" for problem in status.troubles)
     )
 
 

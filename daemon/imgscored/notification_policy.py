@@ -6,7 +6,11 @@ together, after all files were indexed. Files that had failed before the start a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
+
+from imgscore import events
+from imgscore.events import Event
+from imgscore.verbs.status import Failure
 
 Level = Literal["off", "important", "all"]
 
@@ -30,10 +34,10 @@ class Moment(NamedTuple):
     """problems of the machine or the config, by subject"""
     missing: Sequence[str] = ()
     """inboxes that do not exist now"""
-    failed: Sequence[Mapping[str, Any]] = ()
-    """rows of path, reason, remedy"""
-    events: Sequence[Mapping[str, Any]] = ()
-    """rows of the event log since the last moment"""
+    failed: Sequence[Failure] = ()
+    """files that failed"""
+    events: Sequence[Event] = ()
+    """events since the last moment"""
     files: int = 0
     """number of images in the inboxes"""
     idle: bool = True
@@ -73,26 +77,26 @@ class NotificationPolicy:
         return now >= self._not_before.get(subject, now)
 
     def _failures(self, moment: Moment, now: float) -> list[Notice]:
-        rows = {row["path"]: row for row in moment.failed}
-        known = set(rows) if self._failed is None else self._failed & set(rows)
-        new = [row for path, row in rows.items() if path not in known]
+        failures = {failure.path: failure for failure in moment.failed}
+        known = set(failures) if self._failed is None else self._failed & set(failures)
+        new = [failure for path, failure in failures.items() if path not in known]
         self._failed = known
         if not new or not moment.idle or not self._may("failed", now):
             return []
-        self._failed |= set(rows)
+        self._failed |= set(failures)
         if len(new) > 1:
             title = f"{len(new)} images cannot be used"
             return [Notice("failed", title, "why, and what to do: imgscore status")]
-        body = f"{new[0]['path']}: {new[0]['reason']}"
+        body = f"{new[0].path}: {new[0].reason}"
         return [Notice("failed", "An image cannot be used", body)]
 
     def _learned(self, moment: Moment) -> list[Notice]:
         for event in moment.events:
-            if event["event"] == "trained" and event["used"]:
-                self._labels = event["labels"]
+            if isinstance(event, events.Trained) and event.used:
+                self._labels = event.labels
                 self._dates = 0
-            elif event["event"] == "ordered":
-                self._dates += event["files"]
+            elif isinstance(event, events.Ordered):
+                self._dates += event.files
         if self._labels is None or not moment.idle:
             return []
         labels, self._labels = self._labels, None

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from imgscore.engine.events import EventLog
-from imgscore.verbs.base import Row
+from imgscore.verbs import status as status_verb
 from imgscored.notification_policy import Level, Moment, Notice, NotificationPolicy
 
 if TYPE_CHECKING:
@@ -44,17 +44,16 @@ class Notifications:
         self._numbers: dict[str, int] = {}
         """subject → the server's id of the notification on the screen"""
 
-    def look(self, status: Row, problems: Mapping[str, str]) -> None:
+    def look(self, status: status_verb.Response, problems: Mapping[str, str]) -> None:
         """Send the notices for a new status and its problems by subject. Never waits."""
         self._last_event, events = self._event_log.since(self._last_event)
-        watches = status["watches"]
         moment = Moment(
             problems,
-            [watch["inbox"] for watch in watches if watch["state"] == "offline"],
-            status["failed"],
+            [watch.inbox for watch in status.watches if watch.state == "offline"],
+            status.failed,
             events,
-            sum(watch["files"] for watch in watches),
-            idle=status["pending"] == 0,
+            sum(watch.files for watch in status.watches),
+            idle=status.pending == 0,
         )
         self._send(self._notices.due(moment, time.monotonic()))
 

@@ -15,8 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from imgscore import protocol
 from imgscore.errors import ImgscoreError, UsageError
+from imgscore.messages import Result
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 
 logger = logging.getLogger(__name__)
@@ -35,7 +38,7 @@ class Server:
     """Listens from construction to close()."""
 
     def __init__(
-        self, path: Path, mailbox: Mailbox, snapshot: Callable[[], dict[str, Any]]
+        self, path: Path, mailbox: Mailbox, snapshot: Callable[[], msgspec.Struct]
     ) -> None:
         self._path = path
         self._mailbox = mailbox
@@ -85,7 +88,8 @@ class Server:
             client.settimeout(REQUEST_SECONDS)
             call = _request(client)
             if call.verb == "status":
-                client.sendall(protocol.encode({"result": self._snapshot()}))
+                line = protocol.message_line(Result(self._snapshot()))
+                client.sendall(protocol.encode(line))
                 client.sendall(protocol.encode({"done": True}))
                 return
             self._mailbox.call(call)

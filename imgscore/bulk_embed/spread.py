@@ -4,7 +4,6 @@ The store says what it lacks, so that a second run repeats nothing that the firs
 Only as many files are held as keep the workers busy.
 """
 
-import base64
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,12 +19,14 @@ from imgscore.errors import ImgscoreError
 from imgscore.messages import Message, Progress, Result
 from imgscore.reconcile.walk import ImageFile, Unlisted, walk
 from imgscore.store.schema import Fingerprint
-from imgscore.verbs.base import Row, display_path
-from imgscore.verbs.score import why_not
+from imgscore.verbs import embed
+from imgscore.verbs.base import display_path
+from imgscore.verbs.embed import EmbeddedFile
+from imgscore.verbs.score import problem_of
 from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable, take_answers
 
-Ask = Callable[[dict[str, Any]], Row]
-"""The verb `embed`, carried out by whoever writes the store."""
+Ask = Callable[[embed.Request], embed.Response]
+"""Carries out the verb `embed`, by the daemon or in this process."""
 
 # Files a part: enough to hide the network (a third of a second), few enough to lose with a worker.
 FILES_A_PART = 16
@@ -43,7 +44,34 @@ MAX_DEATHS = 3
 REMEDY_GO_ON = "run the same command again: it goes on from there"
 
 
-def embed_archive(client: Client, request: Job, ask: Ask) -> Iterator[Message]:
+class FailedFile(msgspec.Struct):
+    """A file that could not be embedded, or a folder that could not be listed."""
+
+    path: str
+    """the file or folder"""
+    error: str
+    """what is wrong, and what to do"""
+
+
+class ArchiveEmbedded(msgspec.Struct):
+    """The last row: what was done."""
+
+    files: int
+    """images in the folder"""
+    embedded: int
+    """images that were embedded now"""
+    known: int
+    """images that had an embedding before"""
+    failed: int
+    """files that failed; each has a row of its own"""
+    error: str | None = None
+    """always null"""
+
+
+Response = FailedFile | ArchiveEmbedded
+
+
+def embed_archive(client: Client, request: Job, ask: Ask) -> Iterator[Message[Response]]:
     """Embed what is lacking under `job.folder`: a row a failure, then one row of counts.
 
     Raises ImgscoreError where the cluster is not fit for it, or is gone.
@@ -96,7 +124,7 @@ class _Spread:
         self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         self._files = self._done = self._embedded = self._known = self._failed = 0
 
-    def run(self) -> Iterator[Message]:
+    def run(self) -> Iterator[Message[Response]]:
         while True:
             yield from self._look_ahead()
             self._hand_out()
@@ -105,13 +133,12 @@ class _Spread:
                 break
             yield from self._take_in(self._ready.next_batch())
         yield Result(
-            {
-                "files": self._files,
-                "embedded": self._embedded,
-                "known": self._known,
-                "failed": self._failed,
-                "error": None,
-            }
+            ArchiveEmbedded(
+                files=self._files,
+                embedded=self._embedded,
+                known=self._known,
+                failed=self._failed,
+            )
         )
 
     @property
@@ -120,7 +147,7 @@ class _Spread:
         threads: int = sum(self._client.nthreads().values())
         return PARTS_A_THREAD * max(1, threads)
 
-    def _look_ahead(self) -> Iterator[Message]:
+    def _look_ahead(self) -> Iterator[Message[Response]]:
         """Walk on, by a slice; further where the workers would wait for it."""
         enough = self._most_out * FILES_A_PART
         while self._entries is not None and len(self._lacking) < MAX_LACKING:
@@ -136,15 +163,16 @@ class _Spread:
             if len(self._lacking) >= enough:
                 break
 
-    def _sort_out(self, found: list[ImageFile]) -> Iterator[Message]:
-        listed = [(display_path(one.path), msgspec.to_builtins(one.seen)) for one in found]
-        answer = self._ask({"embedder": self._job.embedder, "listed": listed})
+    def _sort_out(self, found: list[ImageFile]) -> Iterator[Message[Response]]:
+        listed = tuple((display_path(file.path), file.seen) for file in found)
+        answer = self._ask(embed.Request(self._job.embedder, listed=listed))
         self._files += len(found)
-        self._done += len(found) - len(answer["lacking"])
-        self._known += len(found) - len(answer["lacking"]) - len(answer["failed"])
-        for position, reason, remedy in answer["failed"]:
-            yield self._failure(found[position].path, f"{reason}: {remedy}")
-        for position in answer["lacking"]:
+        self._done += len(found) - len(answer.lacking)
+        self._known += len(found) - len(answer.lacking) - len(answer.failed)
+        for failure in answer.failed:
+            path = found[failure.position].path
+            yield self._failure(path, f"{failure.reason}: {failure.remedy}")
+        for position in answer.lacking:
             self._lacking.append((found[position].path, found[position].seen))
 
     def _hand_out(self) -> None:
@@ -158,8 +186,8 @@ class _Spread:
         self._out[future] = one
         self._ready.add(future)
 
-    def _take_in(self, batch: list[tuple[Future, Any]]) -> Iterator[Message]:
-        found: list[Row] = []
+    def _take_in(self, batch: list[tuple[Future, Any]]) -> Iterator[Message[Response]]:
+        found: list[EmbeddedFile] = []
         for future, result in batch:
             one = self._out.pop(future)
             # Not by the future's status: with its worker, a result is lost that we have by now.
@@ -172,18 +200,18 @@ class _Spread:
             for (path, seen), answer in zip(one.files, answers, strict=True):
                 yield from self._count(path, answer)
                 if isinstance(answer, FileIndexed):
-                    found.append(_row(path, seen, answer))
+                    found.append(_embedded(path, seen, answer))
         while found:
             size, some = 0, 0
             while some < len(found) and size < BYTES_A_BATCH:
-                size += len(found[some]["vector"] or "")
+                size += len(found[some].vector or b"")
                 some += 1
-            self._ask({"embedder": self._job.embedder, "found": found[:some]})
+            self._ask(embed.Request(self._job.embedder, found=tuple(found[:some])))
             del found[:some]
 
-    def _count(self, path: bytes, answer: Answer) -> Iterator[Message]:
+    def _count(self, path: bytes, answer: Answer) -> Iterator[Message[Response]]:
         self._done += 1
-        problem = why_not(answer)
+        problem = problem_of(answer)
         if problem is None:
             self._embedded += 1
         else:
@@ -200,23 +228,18 @@ class _Spread:
             raise ImgscoreError("the workers keep dying", f"see their logs, then {REMEDY_GO_ON}")
         self._submit(one._replace(deaths=one.deaths + 1))
 
-    def _failure(self, path: bytes, error: str) -> Result[Row]:
+    def _failure(self, path: bytes, error: str) -> Result[Response]:
         self._failed += 1
-        return Result({"path": display_path(path), "error": error})
+        return Result(FailedFile(display_path(path), error))
 
 
-def _row(path: bytes, seen: Fingerprint, looked: FileIndexed) -> Row:
-    """A file as the verb takes it: JSON knows no bytes."""
-    return {
-        "path": display_path(path),
-        "seen": msgspec.to_builtins(seen),
-        "digest": _text(looked.digest),
-        "vector": None if looked.vector is None else _text(looked.vector),
-        "traits": msgspec.to_builtins(looked.traits),
-        "reason": looked.reason,
-        "remedy": looked.remedy,
-    }
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _embedded(path: bytes, seen: Fingerprint, answer: FileIndexed) -> EmbeddedFile:
+    return EmbeddedFile(
+        path=display_path(path),
+        seen=seen,
+        digest=answer.digest,
+        vector=answer.vector,
+        traits=answer.traits,
+        reason=answer.reason,
+        remedy=answer.remedy,
+    )

@@ -6,12 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from imgscore import client, config, paths
 from imgscore.config import Config
 from imgscore.errors import ConfigError, NoDaemonError
-from imgscore.messages import Message, Result
+from imgscore.messages import BaseRequest, Message, R, Result
 from imgscore.store.lock import BusyError, StoreLock
-from imgscore.verbs.base import Row, drive, find
+from imgscore.verbs import registry
+from imgscore.verbs.base import drive, rows_of
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -27,17 +30,19 @@ NEED_A_WATCH = frozenset({"scan", "order", "wait"})
 ASK_THE_STORE = frozenset({"status", "pause", "resume"})
 
 
-def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> Iterator[Message]:
+def call(
+    verb: str, arguments: dict[str, Any], *, daemon_only: bool = False
+) -> Iterator[Message[Any]]:
     """The messages of a verb. Raises ImgscoreError."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         connection = client.connect(paths.socket_path())
         if connection is not None:
             with connection:
-                yield from client.call(connection, verb, arguments)
+                yield from client.exchange(connection, verb, arguments)
             return
         if verb != "stop":
-            find(verb, arguments)  # a wrong request is refused before anything is opened
+            registry.parse(verb, arguments)  # a wrong request is refused before anything is opened
         try:
             lock = StoreLock(paths.data_folder())
         except BusyError:
@@ -55,7 +60,7 @@ def call(verb: str, arguments: dict[str, Any], *, daemon_only: bool = False) -> 
         return
 
 
-def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
+def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
     from imgscore.engine.engine import Engine
     from imgscore.store.store import Store
 
@@ -70,8 +75,17 @@ def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message]:
     ):
         if verb not in ASK_THE_STORE:
             engine.paused_until_ns = 0
-        run, request = find(verb, arguments)
-        yield from drive(engine, run(engine, request))
+        yield from drive_verb(engine, verb, arguments)
+
+
+def drive_verb(engine: "Engine", verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
+    """The messages of a verb on an engine; rows as decoded JSON."""
+    for message in drive(engine, registry.run(engine, registry.parse(verb, arguments))):
+        match message:
+            case Result(row):
+                yield Result(msgspec.to_builtins(row))
+            case _:
+                yield message
 
 
 def settings_in_force() -> Config:
@@ -91,7 +105,7 @@ class Writer:
         self._stack = ExitStack()
         self._engine: Engine | None = None
 
-    def ask(self, verb: str, arguments: dict[str, Any]) -> Row:
+    def ask(self, request: BaseRequest[R]) -> R:
         """The one row that a verb answers with. Raises ImgscoreError."""
         deadline = time.monotonic() + WRITER_PATIENCE_SECONDS
         while self._engine is None:
@@ -99,14 +113,13 @@ class Writer:
             try:
                 if connection is not None:
                     with connection:
-                        return _row(client.call(connection, verb, arguments))
+                        return _only_row(client.call(connection, request))
                 self._open()
             except (BusyError, NoDaemonError):  # it starts, ends, or reads its config again
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(0.05)
-        run, request = find(verb, arguments)
-        return _row(drive(self._engine, run(self._engine, request)))
+        return _only_row(drive(self._engine, registry.run(self._engine, request)))
 
     def _open(self) -> None:
         from imgscore.engine.engine import Engine
@@ -129,9 +142,8 @@ class Writer:
         self._stack.close()
 
 
-def _row(messages: Iterator[Message]) -> Row:
-    row: Row
-    (row,) = [message.row for message in messages if isinstance(message, Result)]
+def _only_row(messages: Iterator[Message[R]]) -> R:
+    (row,) = rows_of(messages)
     return row
 
 
@@ -142,7 +154,7 @@ def tell_daemon() -> None:
         connection = client.connect(paths.socket_path())
         if connection is not None:
             with connection:
-                list(client.call(connection, "reload", {}))
+                list(client.exchange(connection, "reload", {}))
             return
         try:
             StoreLock(paths.data_folder()).close()

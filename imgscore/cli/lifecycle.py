@@ -30,7 +30,7 @@ def running() -> Row | None:
     if connection is None:
         return None
     with connection:
-        (status,) = rows_of(client.call(connection, "status", {}))
+        (status,) = rows_of(client.exchange(connection, "status", {}))
     return status
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from imgscore.errors import ImgscoreError
 from imgscore.escape import printable
 from imgscore.messages import Message, Progress, Result
@@ -27,8 +29,8 @@ PLAIN_SECONDS = 5.0
 
 
 def show(
-    messages: Iterable[Message],
-    human: Callable[[Row], str | None],
+    messages: Iterable[Message[Any]],
+    human: Callable[[Any], str | None],
     *,
     as_json: bool,
     pictures: Callable[[Row], str] | None = None,
@@ -46,7 +48,7 @@ def show(
                 case Progress():
                     bar.show(message)
                 case Result(row):
-                    failed, empty = failed or row.get("error") is not None, False
+                    failed, empty = failed or _error(row) is not None, False
                     text = to_json(row) if as_json else human(row)
                     if text is not None:
                         bar.pause()
@@ -59,9 +61,13 @@ def show(
     return int(failed)
 
 
-def to_json(row: Row) -> str:
+def _error(row: Row | msgspec.Struct) -> object:
+    return row.get("error") if isinstance(row, dict) else getattr(row, "error", None)
+
+
+def to_json(row: Row | msgspec.Struct) -> str:
     """One line; a name that is no UTF-8 keeps its bytes as lone surrogates, escaped."""
-    return json.dumps(row, allow_nan=False)
+    return json.dumps(msgspec.to_builtins(row), allow_nan=False)
 
 
 def say(text: str) -> None:

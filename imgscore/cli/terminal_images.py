@@ -55,7 +55,7 @@ def run(
     nothing: str = "",
 ) -> None:
     """Carry out a verb as app.run does, with each row's images under it, a line for each list."""
-    messages: Iterable[Message] = dispatch.call(verb, arguments)
+    messages: Iterable[Message[Any]] = dispatch.call(verb, arguments)
     screen = _screen() if wanted and not as_json else None
     if screen is not None:
         messages = list(messages)

@@ -9,10 +9,11 @@ from datetime import datetime
 from imgscore import client, paths
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError, NoDesktopError, StoreError
-from imgscore.messages import Result
 from imgscore.store import journal
 from imgscore.store.store import Store
 from imgscore.system import tray_backend
+from imgscore.verbs.base import rows_of
+from imgscore.verbs.status import Request
 
 # 2026-01-01, in seconds since 1970: a correct clock shows a later time.
 EARLIEST = 1_767_225_600
@@ -54,20 +55,17 @@ def daemon() -> Iterator[Finding]:
     with connection:
         connection.settimeout(STATUS_SECONDS)
         try:
-            answer = [
-                one.row for one in client.call(connection, "status", {}) if isinstance(one, Result)
-            ]
+            (status,) = rows_of(client.call(connection, Request()))
         except ImgscoreError as error:
             detail = f"it does not answer: {error.message}"
             yield Finding("daemon", "problem", detail, "imgscore stop; imgscore start")
             return
-    for row in answer:
-        size = f"{row['rss_bytes'] / 1e6:.0f} MB"
-        detail = f"{row['state']}, process {row['pid']}, {size}, {row['pending']} pending"
-        if row["troubles"]:
-            yield Finding("daemon", "warning", row["troubles"][0], "see: imgscore status")
-        else:
-            yield Finding("daemon", "ok", detail)
+    size = f"{status.rss_bytes / 1e6:.0f} MB"
+    detail = f"{status.state}, process {status.pid}, {size}, {status.pending} pending"
+    if status.troubles:
+        yield Finding("daemon", "warning", status.troubles[0], "see: imgscore status")
+    else:
+        yield Finding("daemon", "ok", detail)
 
 
 def clock() -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import logging
 import time
 from pathlib import Path
 
+from imgscore import events
 from imgscore.config import Config
 from imgscore.embedders import devices, registry
 from imgscore.engine.backups import BackupJob
@@ -106,7 +107,7 @@ class Engine:
         self.paused_until_ns = until_ns
         if self.paused:
             self.order_scheduler.drop_unasked()
-        self.ctx.event_log.emit("paused" if self.paused else "resumed")
+        self.ctx.event_log.emit(events.Paused() if self.paused else events.Resumed())
         self.ctx.changed()
 
     def save_power(self, saving: str) -> None:
@@ -203,7 +204,7 @@ class Engine:
     def _back_off(self, problem: str, about: str) -> None:
         """Something outside is wrong: say so, keep what was found, try again later."""
         if self.ctx.problems.get(about) != problem:
-            self.ctx.event_log.emit("trouble", reason=problem)
+            self.ctx.event_log.emit(events.Problem(reason=problem))
         self.ctx.problems[about] = problem
         self._retry_at = time.monotonic() + RETRY_SECONDS
         self.ctx.changed()
@@ -249,7 +250,7 @@ class Engine:
         """Every worker finds the same out; the user hears it once."""
         if self.ctx.notes.get(note.about) != note.text:
             self.ctx.notes[note.about] = note.text
-            self.ctx.event_log.emit("trouble", reason=note.text)
+            self.ctx.event_log.emit(events.Problem(reason=note.text))
             logger.warning("%s", note.text)
 
     def close(self) -> None:

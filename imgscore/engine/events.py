@@ -1,13 +1,13 @@
-"""What has happened, as rows for whoever follows: labels and dates as the store's logs have them,
-the rest as workers answered it. The last few are kept in memory; nothing is written.
+"""The events that clients follow. Labels and dates are read from the store's logs, other events
+come from the answers of the workers. The last ones are kept in memory; nothing is written.
 """
 
 import os
-import time
 from collections import Counter, deque
 from itertools import takewhile
-from typing import Any, Literal
 
+from imgscore import events
+from imgscore.events import Event
 from imgscore.store import journal, labels, scores
 from imgscore.store.schema import Reason
 from imgscore.store.store import Store
@@ -27,45 +27,46 @@ from imgscore.workers.messages import (
 )
 
 KEPT = 256
-# An import logs thousands of labels at once: beyond this many they are told as one row.
+"""Events that are kept: a client that polls less often than that misses some."""
 MAX_EACH = 100
+"""An import logs thousands of labels at once: more labels than these become one event."""
 
-Event = Literal[
-    "failed", "following", "label", "labels", "ordered", "paused", "rescored", "restored",
-    "resumed", "scored", "trained", "trouble", "undone",
-]  # fmt: skip
-"""What is told; docs/guide.md says what each means."""
-
-_DATES: dict[Reason, Event] = {"order": "ordered", "restore": "restored", "undo": "undone"}
+_DATES: dict[Reason, type[events.Ordered | events.Restored | events.Undone]] = {
+    "order": events.Ordered,
+    "restore": events.Restored,
+    "undo": events.Undone,
+}
 
 
 class EventLog:
-    """Rows with a running number; each has "event" and "time_ns"."""
+    """The last events, with a running number."""
 
     def __init__(self, store: Store, txn: Txn) -> None:
         self._store = store
         self._label = labels.last_sequence(txn)
         self._touch = journal.last_number(txn)
         self._rescored: Counter[str] = Counter()
-        self._rows: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._events: deque[Event] = deque(maxlen=KEPT)
         self._number = 0
 
-    def emit(self, event: Event, **facts: Any) -> None:
-        """Something has happened now."""
-        self._add(event, time.time_ns(), facts)
+    def emit(self, event: Event) -> None:
+        """Append an event."""
+        self._number += 1
+        self._events.append(event)
 
     def answered(self, task: Task, answer: Answer) -> None:
-        """A worker has answered."""
+        """Append the event of a worker's answer, if there is one."""
         match task, answer:
             case (IndexFile(path), FileIndexed(reason="") as looked):
                 score = looked.score
                 self.emit(
-                    "scored",
-                    path=os.fsdecode(path),
-                    sha256=looked.digest.hex(),
-                    score=round(score[0], 6) if score else None,
-                    taste=task.taste,
-                    head=task.head or None,
+                    events.Scored(
+                        path=os.fsdecode(path),
+                        sha256=looked.digest.hex(),
+                        score=round(score[0], 6) if score else None,
+                        taste=task.taste,
+                        head=task.head or None,
+                    )
                 )
             case (
                 IndexFile(path),
@@ -73,30 +74,31 @@ class EventLog:
                 | Unreadable(reason, remedy)
                 | Refused(reason, remedy),
             ):
-                self.emit("failed", path=os.fsdecode(path), reason=reason, remedy=remedy)
+                self.emit(events.Failed(path=os.fsdecode(path), reason=reason, remedy=remedy))
             case IndexFile(path), Crashed(reason):
-                self.emit("failed", path=os.fsdecode(path), reason=reason, remedy="")
+                self.emit(events.Failed(path=os.fsdecode(path), reason=reason, remedy=""))
             case Train(taste), Trained(record):
                 self.emit(
-                    "trained",
-                    taste=taste,
-                    head=record.version,
-                    labels=record.labels,
-                    used=record.accepted,
+                    events.Trained(
+                        taste=taste,
+                        head=record.version,
+                        labels=record.labels,
+                        used=record.accepted,
+                    )
                 )
             case Train(taste) | Rescore(taste), Refused(reason, remedy):
-                self.emit("failed", path=None, reason=f"{taste}: {reason}", remedy=remedy)
+                self.emit(events.Failed(path=None, reason=f"{taste}: {reason}", remedy=remedy))
             case Rescore(taste, head), Scored(packed, last):
                 self._rescored[taste] += len(packed) // scores.PACKED_SIZE
                 if last:
                     count = self._rescored.pop(taste, 0)
-                    self.emit("rescored", taste=taste, head=head, files=count)
+                    self.emit(events.Rescored(taste=taste, head=head, files=count))
 
-    def since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
-        """The newest row's number, and the rows after `number` that are still kept."""
+    def since(self, number: int) -> tuple[int, list[Event]]:
+        """The number of the newest event, and the events after `number` that are still kept."""
         self._read_logs()
-        new = min(self._number - number, len(self._rows))
-        return self._number, list(self._rows)[len(self._rows) - new :]
+        new = min(self._number - number, len(self._events))
+        return self._number, list(self._events)[len(self._events) - new :]
 
     def _read_logs(self) -> None:
         with self._store.read() as txn:
@@ -108,33 +110,39 @@ class EventLog:
         self._label, self._touch = label, touch
 
     def _read_labels(self, txn: Txn) -> None:
-        events = [
-            event
-            for _, event in takewhile(lambda one: one[0] > self._label, labels.newest_first(txn))
+        logged = [
+            label
+            for _, label in takewhile(
+                lambda entry: entry[0] > self._label, labels.newest_first(txn)
+            )
         ]
-        if len(events) > MAX_EACH:
-            count: Counter[str] = Counter(event.label for event in events)
-            told = {name: count[name] for name in ("keep", "trash", "clear")}
-            self._add("labels", events[0].time_ns, told)
+        if len(logged) > MAX_EACH:
+            count: Counter[str] = Counter(label.label for label in logged)
+            self.emit(
+                events.ManyLabelled(
+                    time_ns=logged[0].time_ns,
+                    keep=count["keep"],
+                    trash=count["trash"],
+                    clear=count["clear"],
+                )
+            )
             return
-        for event in reversed(events):
-            facts = {
-                "path": os.fsdecode(event.path),
-                "sha256": event.digest.hex(),
-                "label": event.label,
-                "source": event.source,
-                "taste": event.taste,
-            }
-            self._add("label", event.time_ns, facts)
+        for label in reversed(logged):
+            self.emit(
+                events.Labelled(
+                    time_ns=label.time_ns,
+                    path=os.fsdecode(label.path),
+                    sha256=label.digest.hex(),
+                    label=label.label,
+                    source=label.source,
+                    taste=label.taste,
+                )
+            )
 
     def _read_touches(self, txn: Txn) -> None:
         runs: Counter[tuple[int, Reason, bytes]] = Counter()
-        for _, touch in takewhile(lambda one: one[0] > self._touch, journal.newest_first(txn)):
+        for _, touch in takewhile(lambda entry: entry[0] > self._touch, journal.newest_first(txn)):
             runs[touch.run, touch.reason, touch.inbox] += 1
         for (run, reason, inbox), count in sorted(runs.items()):
-            facts = {"inbox": os.fsdecode(inbox) or None, "files": count}
-            self._add(_DATES[reason], run, facts)
-
-    def _add(self, event: Event, time_ns: int, facts: dict[str, Any]) -> None:
-        self._number += 1
-        self._rows.append({"event": event, "time_ns": time_ns, **facts})
+            kind = _DATES[reason]
+            self.emit(kind(time_ns=run, inbox=os.fsdecode(inbox) or None, files=count))

@@ -1,49 +1,58 @@
-"""Measurements of heads as plain structs. Imports nothing heavy: the daemon passes them on."""
+"""Measurements of heads as plain structs. Imports nothing heavy: daemon and clients use them."""
 
 import msgspec
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure and its 95 % bootstrap interval."""
+    """A figure with its 95 % interval, by bootstrap."""
 
     value: float
+    """the figure"""
     low: float
+    """the low end of the interval"""
     high: float
+    """the high end of the interval"""
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """One bin of a reliability diagram: `count` labels with the mean score `score`.
-
-    keep: the share of them that are keep.
-    """
+    """Labels with about the same score."""
 
     score: float
+    """the mean score"""
     keep: float
+    """the share labelled keep; equal to the score if scores are honest"""
     count: int
+    """how many labels"""
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """Figures of held-out scores.
-
-    auc: probability that a keep outranks a trash. average_precision: of keep. log_loss: mean, in
-    nats. base_log_loss: that of a constant score, the share of keeps.
-    """
+    """Figures of scores that were given without the image's own label."""
 
     labels: int
+    """how many labels were scored"""
     keeps: int
+    """how many of them are keep"""
     auc: Interval
+    """the probability that an image labelled keep has a higher score than one labelled trash"""
     average_precision: Interval
+    """the mean precision over the images labelled keep"""
     log_loss: Interval
+    """the mean of −ln of the probability given to the label"""
     base_log_loss: float
+    """the log loss of always guessing the share of keep"""
     reliability: list[Bin]
+    """labels by score: whether scores are honest"""
 
 
 class Point(msgspec.Struct, frozen=True):
-    """A point of the learning curve: mean held-out AUC, and its standard deviation over draws."""
+    """A point of the learning curve."""
 
     labels: int
+    """the number of labels trained on"""
     auc: float
+    """the mean held-out AUC"""
     deviation: float
+    """its standard deviation over repeated draws"""
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -62,7 +71,25 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 class TraitWeight(msgspec.Struct, frozen=True):
-    """By how much a trait raises the score above that with the trait's average value."""
+    """A trait of an image, and its weight in the score."""
 
     name: str
+    """the trait"""
     change: float
+    """how far the score would move if the trait had its average value"""
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A new head against the one before it, on the same held-out labels."""
+
+    basis: str
+    """"new labels": labels that the head before was not trained on; "same folds": all labels, the
+    settings of the head before trained again without each fold"""
+    labels: int
+    """how many labels were compared"""
+    auc: float
+    """the AUC of the new head"""
+    previous_auc: float
+    """the AUC of the head before"""
+    gain: Interval
+    """the AUC of the new head less that of the head before"""

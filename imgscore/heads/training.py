@@ -11,25 +11,10 @@ from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.base import Examples, Head
 from imgscore.heads.measures import Ranking, interval, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
-from imgscore.heads.results import Interval, Quality
+from imgscore.heads.results import Comparison, Quality
 
 MIN_COMPARED = 10
 """Labels of each kind that a comparison needs; with fewer, its interval is too wide to decide."""
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """The new and the previous head on the same held-out labels.
-
-    basis: "new labels" (labels that the previous head was not trained on) or "same folds" (the
-    previous head's settings, trained again without each fold). labels: their number. gain: AUC of
-    the new head minus that of the previous one.
-    """
-
-    basis: str
-    labels: int
-    auc: float
-    previous_auc: float
-    gain: Interval
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
-"""The verbs, one file each: what a request may say, and a generator that carries it out.
+"""The verbs, one file each: its Request, its Response, and `run`, which carries it out.
 
-`run(engine, request)` yields messages, or None for "not yet: take a step". The CLI drives it on the
-store itself, the daemon between its own steps; the verb does not know which.
+`run(engine, request)` yields messages, and None where the engine has to take a step first. The CLI
+drives it on the store itself, and the daemon drives it between its own steps: a verb works the same
+in both.
 """

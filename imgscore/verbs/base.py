@@ -1,61 +1,38 @@
-"""What verbs are made of: messages, the registry, and the drive loop."""
+"""The parts of verbs: the drive loop, waiting for workers, and paths in requests."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from imgscore.errors import ImgscoreError, StoreError, UsageError
-from imgscore.messages import Message, Progress, Result
+from imgscore.messages import Message, Progress, R_co, Result
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.engine.tickets import IndexTicket, ThumbnailTicket
 
-# Verbs that ask for work now, which on battery would wait.
 WORK_NOW = frozenset({"heads", "scan", "train"})
-
-# Files that workers are asked about before the first of them is waited for.
+"""Verbs that embed or train at once, also on battery."""
 PREFETCH = 64
+"""Files that workers are given before the first of them is waited for: enough to keep them busy."""
 
-Asked = TypeVar("Asked", "IndexTicket", "ThumbnailTicket")
+Ticket = TypeVar("Ticket", "IndexTicket", "ThumbnailTicket")
 Row = dict[str, Any]
-"""One result, as `--json` prints it."""
+"""A row as decoded JSON."""
 
-NAMES = (
-    "db", "embed", "evaluate", "explain", "heads", "history", "import", "import-labels", "label",
-    "model", "next", "order", "pause", "report", "restore-times", "resume", "review", "scan",
-    "score", "status", "suspects", "thumbnails", "train", "undo", "wait", "watch-log",
-)  # fmt: skip
+Steps = Generator[Message[R_co] | None, None, None]
+"""What a verb's `run` returns: its messages, and None where the engine has to take a step."""
 
 
-Steps = Generator[Message | None, None, None]
-Run = Callable[["Engine", Any], Steps]
+def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
+    """Run a verb to its end on an engine that no daemon drives.
 
-
-def find(name: str, arguments: Row) -> tuple[Run, Any]:
-    """The verb `name` and its checked request. Raises UsageError."""
-    if name not in NAMES:
-        raise UsageError(f"there is no verb {name!r}", "see: imgscore --help")
-    file = "import_" if name == "import" else name.replace("-", "_")
-    module = importlib.import_module(f"imgscore.verbs.{file}")
-    try:
-        return module.run, msgspec.convert(arguments, module.Request)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{name}: {error}", f"see: imgscore {name} --help") from None
-
-
-def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
-    """Run a verb to its end on an engine that nobody else drives.
-
-    Raises ImgscoreError where a daemon would wait for better times, as on a full disk.
+    Raises ImgscoreError where a daemon would try again later, as on a full disk.
     """
     for message in steps:
         if message is None:
@@ -67,10 +44,10 @@ def drive(engine: Engine, steps: Steps) -> Iterator[Message]:
             yield message
 
 
-def a_step(engine: Engine) -> Steps:
-    """Let the work go on. Raises StoreError where the store takes nothing, as on a full disk."""
+def a_step(engine: Engine) -> Steps[Any]:
+    """Let the engine take a step. Raises StoreError while it cannot work, as on a full disk."""
     if engine.ctx.unavailable:
-        engine.retry()  # it may have been mended since
+        engine.retry()  # the cause may be gone by now
         yield None
         if problem := engine.ctx.unavailable:
             raise StoreError(problem, "try again then")
@@ -78,10 +55,10 @@ def a_step(engine: Engine) -> Steps:
     yield None
 
 
-def in_turn(tickets: Iterator[Asked]) -> Iterator[Asked | None]:
-    """Tickets in their order, each once it is answered; None means "take a step".
+def in_turn(tickets: Iterator[Ticket]) -> Iterator[Ticket | None]:
+    """Yield the tickets in their order, each when it has an answer; None: take a step.
 
-    `tickets` is read as far ahead as keeps the workers busy.
+    `tickets` is read PREFETCH ahead.
     """
     waiting = deque(islice(tickets, PREFETCH))
     while waiting:
@@ -93,9 +70,9 @@ def in_turn(tickets: Iterator[Asked]) -> Iterator[Asked | None]:
             yield answered
 
 
-def until_idle(engine: Engine, what: str) -> Steps:
+def until_idle(engine: Engine, what: str) -> Steps[Any]:
     """Yield progress until nothing is pending. Raises ImgscoreError during a pause."""
-    total, said = 0, -1
+    total, reported = 0, -1
     while not engine.idle:
         if engine.paused:
             raise ImgscoreError("the daemon is paused", "go on with: imgscore resume")
@@ -103,35 +80,35 @@ def until_idle(engine: Engine, what: str) -> Steps:
             raise ImgscoreError(f"waiting: {engine.saving}", "work now with: imgscore scan")
         pending = engine.pending
         total = max(total, pending)
-        if pending != said:
-            said = pending
+        if pending != reported:
+            reported = pending
             yield Progress(what, total - pending, total)
         yield None
 
 
-def rows_of(messages: Iterable[Message]) -> list[Row]:
+def rows_of(messages: Iterable[Message[R_co]]) -> list[R_co]:
     """The rows of a verb's messages."""
     return [message.row for message in messages if isinstance(message, Result)]
 
 
 def absolute_path(file: str) -> bytes:
-    """A whole path in bytes: links above the file are resolved, the file itself is not.
+    """An absolute path in bytes. Links in its folders are resolved; the file may be a link.
 
-    Raises UsageError for one that depends on a working folder: a daemon has its own.
+    Raises UsageError for a relative path: a daemon has a working folder of its own.
     """
     if not os.path.isabs(file):
-        raise UsageError(f"{file}: not a whole path", "give it from / on")
+        raise UsageError(f"{file}: not an absolute path", "write the path from / on")
     folder, name = os.path.split(os.path.abspath(os.fsencode(file)))
     return os.path.join(os.path.realpath(folder), name)
 
 
 def display_path(path: bytes) -> str:
-    """A path as text; bytes that are no UTF-8 survive as surrogates."""
+    """A path as text; bytes that are not UTF-8 become lone surrogates."""
     return os.fsdecode(path)
 
 
 class Deadline:
-    """Seconds from now; None never ends."""
+    """A time that is `seconds` from now; None: never."""
 
     def __init__(self, seconds: float | None) -> None:
         self._at = None if seconds is None else time.monotonic() + seconds

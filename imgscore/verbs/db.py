@@ -1,46 +1,75 @@
 """db: check the store, drop an embedder's vectors."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
-from imgscore.messages import Result
-from imgscore.store import checks, heads, name_vectors, scores, vectors
-from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Row, Steps
+from imgscore.messages import BaseRequest, Result
+from imgscore.verbs.base import Steps
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.transaction import Txn
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`embedder`: the id to drop."""
+class CheckedTable(msgspec.Struct):
+    """A table of the store that was checked."""
+
+    what: str
+    """what was checked"""
+    entries: int
+    """how many entries it has"""
+    error: str | None
+    """what is wrong; null if nothing is"""
+
+
+class DroppedEmbedder(msgspec.Struct):
+    """An embedder whose vectors were deleted."""
+
+    dropped: str
+    """the id of the embedder"""
+    vectors: int
+    """how many vectors were deleted"""
+    error: str | None = None
+    """always null"""
+
+
+Response = CheckedTable | DroppedEmbedder
+
+
+class Request(BaseRequest[Response]):
+    """`embedder`: the id of the embedder to drop."""
 
     action: Literal["check", "drop"]
     embedder: str | None = None
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """check: a row a table. drop: one row."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """check: yield a row for each table. drop: yield one row."""
     match request.action:
         case "check":
-            yield from (Result(row) for row in _check(engine))
+            yield from map(Result, _check(engine))
         case "drop":
             yield Result(_drop(engine, request.embedder or ""))
 
 
-def _check(engine: Engine) -> Iterator[Row]:
+def _check(engine: Engine) -> Iterator[CheckedTable]:
+    from imgscore.store import checks
+
     with engine.ctx.store.read() as txn:
         for finding in checks.iter_all(txn):
-            yield {
-                "what": finding.what,
-                "entries": finding.entries,
-                "error": "; ".join(finding.problems) or None,
-            }
+            error = "; ".join(finding.problems) or None
+            yield CheckedTable(finding.what, finding.entries, error)
 
 
-def _drop(engine: Engine, embedder: str) -> Row:
-    """Forget an embedder's vectors and what its heads said; labels, traits and heads stay."""
+def _drop(engine: Engine, embedder: str) -> DroppedEmbedder:
+    """Delete an embedder's vectors and its heads' scores; labels, traits and heads stay."""
+    from imgscore.store import heads, name_vectors, scores, vectors
+
     store = engine.ctx.store
     with store.read() as txn:
         known = vectors.embedders(txn)
@@ -65,4 +94,4 @@ def _drop(engine: Engine, embedder: str) -> Row:
 
     store.commit(drop)
     engine.ctx.changed()
-    return {"dropped": embedder, "vectors": known[embedder].count, "error": None}
+    return DroppedEmbedder(embedder, known[embedder].count)

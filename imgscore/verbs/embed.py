@@ -1,26 +1,31 @@
-"""embed: what the store still lacks of an archive's files, and what others have embedded of it.
+"""embed: which files of an archive the store has no embedding of, and what Dask workers embedded.
 
-The work itself is done by the command, with Dask; only what is written passes through here.
+The command `imgscore embed` does the work with Dask; this verb reads and writes the store for it.
 """
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.images.traits import Traits
 from imgscore.images.version import DECODER_VERSION
-from imgscore.messages import Result
+from imgscore.messages import BaseRequest, Result
 from imgscore.store import sightings, traits, unwatched_files, vectors
 from imgscore.store.schema import Fingerprint
-from imgscore.store.transaction import Txn
 from imgscore.store.unwatched_files import Archived
 from imgscore.verbs.base import Steps
 
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.transaction import Txn
 
-class Embedded(msgspec.Struct, forbid_unknown_fields=True):
-    """A file that was read elsewhere. `seen`: as it was before."""
+
+class EmbeddedFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A file that a Dask worker read. `seen`: its fingerprint before."""
 
     path: str
     seen: Fingerprint
@@ -31,54 +36,76 @@ class Embedded(msgspec.Struct, forbid_unknown_fields=True):
     remedy: str = ""
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`found`: to be written; `listed`: of which to say what is lacking. Bytes are in base64."""
+class KnownFailure(msgspec.Struct, array_like=True):
+    """A listed file that failed before, and has not changed since."""
+
+    position: int
+    """its position in `listed`"""
+    reason: str
+    """what is wrong with it"""
+    remedy: str
+    """what to do; may be empty"""
+
+
+class Response(msgspec.Struct):
+    """What the store knows of the listed files."""
+
+    lacking: list[int]
+    """positions in `listed` of files to embed"""
+    failed: list[KnownFailure]
+    """files that failed before"""
+    error: str | None = None
+    """always null"""
+
+
+class Request(BaseRequest[Response]):
+    """`found`: files to write. `listed`: files to look up. Bytes are in base64."""
 
     embedder: str
-    found: list[Embedded] = []
-    listed: list[tuple[str, Fingerprint]] = []
+    found: tuple[EmbeddedFile, ...] = ()
+    listed: tuple[tuple[str, Fingerprint], ...] = ()
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """One row: positions in `listed` to be embedded, and [position, reason, remedy] of failures."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield one row."""
     ctx = engine.ctx
     if request.embedder != ctx.embedder.image_embedder:
         raise ImgscoreError(
-            f"the store is embedded with {ctx.embedder.image_embedder} now, not {request.embedder}",
-            "run the command again: it takes the model of the config",
+            f"the model in use is {ctx.embedder.image_embedder} now, not {request.embedder}",
+            "run the command again: it uses the model of the config",
         )
     if request.found:
         if shortage := ctx.shortage:
             raise StoreError(shortage, "free some")
-        ctx.store.commit(lambda txn: _take(txn, request))
+        ctx.store.commit(lambda txn: _record(txn, request))
         ctx.changed()
     lacking: list[int] = []
-    failed: list[tuple[int, str, str]] = []
+    failed: list[KnownFailure] = []
     with ctx.store.read() as txn:
         for position, (name, seen) in enumerate(request.listed):
             known = _known(txn, os.fsencode(name), seen)
             if known is not None and known.reason:
-                failed.append((position, known.reason, known.remedy))
+                failed.append(KnownFailure(position, known.reason, known.remedy))
             elif known is None or not vectors.contains(txn, request.embedder, known.digest):
                 lacking.append(position)
-    yield Result({"lacking": lacking, "failed": failed, "error": None})
+    yield Result(Response(lacking, failed))
 
 
-def _take(txn: Txn, request: Request) -> None:
+def _record(txn: Txn, request: Request) -> None:
     new: list[tuple[bytes, bytes]] = []
-    for one in request.found:
-        decoder = DECODER_VERSION if one.reason else 0
-        archived = Archived(one.seen, one.digest, one.reason, one.remedy, decoder)
-        unwatched_files.record(txn, os.fsencode(one.path), archived)
-        if one.vector is not None:
-            new.append((one.digest, one.vector))
-        if one.traits is not None:
-            traits.record(txn, one.digest, one.traits)
+    for file in request.found:
+        decoder = DECODER_VERSION if file.reason else 0
+        archived = Archived(file.seen, file.digest, file.reason, file.remedy, decoder)
+        unwatched_files.record(txn, os.fsencode(file.path), archived)
+        if file.vector is not None:
+            new.append((file.digest, file.vector))
+        if file.traits is not None:
+            traits.record(txn, file.digest, file.traits)
     vectors.append(txn, request.embedder, new)
 
 
 def _known(txn: Txn, path: bytes, seen: Fingerprint) -> Archived | None:
-    """What was found in the file as it is now: by `embed`, or because it is watched."""
+    """What was found in the file as it is now, by `embed` or by a watch."""
     known = unwatched_files.find(txn, path)
     if known is not None and known.seen == seen and known.decoder in (0, DECODER_VERSION):
         return known

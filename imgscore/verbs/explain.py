@@ -1,73 +1,150 @@
 """explain: why a file has its score, or why it has none."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
-from imgscore.messages import Result
-from imgscore.store import traits, vectors
-from imgscore.verbs.base import Row, Steps, a_step, absolute_path, display_path
-from imgscore.verbs.queries import answer, with_paths
-from imgscore.verbs.score import problem, taste_of
-from imgscore.workers.messages import FileIndexed
-from imgscore.workers.queries import ExplainQuery, SimilarImage
+from imgscore.heads.results import TraitWeight
+from imgscore.images.traits import Traits
+from imgscore.messages import BaseRequest, Result
+from imgscore.verbs.base import Steps, a_step, absolute_path, display_path
+from imgscore.verbs.queries import answer, paths_of
+from imgscore.verbs.score import digest_of, problem, taste_of
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.workers.queries import SimilarImage
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`count`: at most so many images that speak for it, and against it."""
+class Witness(msgspec.Struct):
+    """A labelled image that is similar to the file."""
+
+    path: str | None
+    """the file; null if its path is not known"""
+    sha256: str
+    """the digest of the image"""
+    similarity: float
+    """how similar it is, from −1 to 1 = the same"""
+    error: str | None = None
+    """always null"""
+
+
+class Explained(msgspec.Struct):
+    """A file with a score."""
+
+    path: str
+    """the file"""
+    taste: str
+    """the taste that scored it"""
+    head: str | None
+    """the version of the head"""
+    embedder: str
+    """the id of the embedder"""
+    sha256: str
+    """the digest of the image"""
+    score: float
+    """the probability that you would keep it, from 0 to 1"""
+    low: float
+    """the low end of the score's 95 % interval"""
+    high: float
+    """the high end of the score's 95 % interval"""
+    keeps: list[Witness]
+    """the most similar images labelled keep"""
+    trashes: list[Witness]
+    """the most similar images labelled trash"""
+    traits_that_matter: list[TraitWeight]
+    """the traits that change the score most"""
+    kind: str
+    """the kind of head"""
+    traits: Traits | None
+    """facts about the image; null if there are none"""
+    error: str | None = None
+    """always null"""
+
+
+class Unexplained(msgspec.Struct):
+    """A file without a score."""
+
+    path: str
+    """the file"""
+    taste: str
+    """the taste that would score it"""
+    head: str | None
+    """the version of the head; null if there is none"""
+    embedder: str
+    """the id of the embedder"""
+    error: str | None
+    """why it has no score, and what to do"""
+    score: None = None
+    """always null"""
+
+
+Response = Explained | Unexplained
+
+
+class Request(BaseRequest[Response]):
+    """`count`: the largest number of similar images, for each label."""
 
     file: str
     taste: TasteName | None = None
     count: int = 5
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """One row: score, interval, the nearest keeps and trashes, versions; or the reason for none."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield one row."""
+    from imgscore.workers.queries import ExplainQuery
+
     ctx, path = engine.ctx, absolute_path(request.file)
     taste = taste_of(engine, path, request.taste)
     ticket = engine.indexer.ask(path, taste)
     while ticket.answer is None:
         yield from a_step(engine)
-    row = {
-        "path": display_path(path),
-        "taste": taste,
-        "head": ctx.head(taste) or None,
-        "embedder": ctx.embedder.id,
-    }
-    looked = ticket.answer
-    reason = problem(ticket)
-    if reason is None and not ctx.head(taste):
+    head, digest, reason = ctx.head(taste) or None, digest_of(ticket), problem(ticket)
+    if reason is None and head is None:
         state = engine.trainer.tastes.get(taste)
         reason = f"no head yet: {(state.missing if state else '') or 'training is under way'}"
-    if reason is not None or not isinstance(looked, FileIndexed):
-        yield Result({**row, "score": None, "error": reason})
+    if reason is not None or digest is None:
+        yield Result(Unexplained(display_path(path), taste, head, ctx.embedder.id, reason))
         return
-    while not _is_stored(engine, looked.digest):
+    while not _is_stored(engine, digest):
         yield from a_step(engine)
-    (found,) = yield from answer(engine, ExplainQuery(taste, looked.digest, request.count))
-    with ctx.store.read() as txn:
-        image_traits = traits.get(txn, looked.digest)
+    (explanation,) = yield from answer(engine, ExplainQuery(taste, digest, request.count))
     yield Result(
-        {
-            **row,
-            "sha256": looked.digest.hex(),
-            "score": found.score,
-            "low": found.low,
-            "high": found.high,
-            "keeps": with_paths(engine, taste, _rows(found.keeps)),
-            "trashes": with_paths(engine, taste, _rows(found.trashes)),
-            "traits_that_matter": msgspec.to_builtins(found.traits),
-            "kind": found.kind,
-            "traits": msgspec.to_builtins(image_traits) if image_traits is not None else None,
-            "error": None,
-        }
+        Explained(
+            path=display_path(path),
+            taste=taste,
+            head=head,
+            embedder=ctx.embedder.id,
+            sha256=digest.hex(),
+            score=explanation.score,
+            low=explanation.low,
+            high=explanation.high,
+            keeps=_witnesses(engine, taste, explanation.keeps),
+            trashes=_witnesses(engine, taste, explanation.trashes),
+            traits_that_matter=explanation.traits,
+            kind=explanation.kind,
+            traits=_traits(engine, digest),
+        )
     )
 
 
-def _rows(images: list[SimilarImage]) -> list[Row]:
-    return [{"sha256": image.digest.hex(), "similarity": image.similarity} for image in images]
+def _witnesses(engine: Engine, taste: str, images: list[SimilarImage]) -> list[Witness]:
+    paths = paths_of(engine, taste, [image.digest for image in images])
+    return [Witness(paths[image.digest], image.digest.hex(), image.similarity) for image in images]
+
+
+def _traits(engine: Engine, digest: bytes) -> Traits | None:
+    from imgscore.store import traits
+
+    with engine.ctx.store.read() as txn:
+        return traits.get(txn, digest)
 
 
 def _is_stored(engine: Engine, digest: bytes) -> bool:
+    from imgscore.store import vectors
+
     with engine.ctx.store.read() as txn:
         return vectors.contains(txn, engine.ctx.embedder.image_embedder, digest)

@@ -1,25 +1,75 @@
-"""heads: the trained heads of a taste, going back to one, and taking one from elsewhere."""
+"""heads: list the trained heads of a taste, use one of them, or import one."""
+
+from __future__ import annotations
 
 import os
 import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
-from imgscore.messages import Result
+from imgscore.heads.results import Comparison, Quality
+from imgscore.messages import BaseRequest, Result
 from imgscore.paths import head_file
-from imgscore.store import heads, labels
-from imgscore.store.schema import HeadRecord
-from imgscore.verbs.base import Row, Steps, until_idle
+from imgscore.verbs.base import Steps, until_idle
 from imgscore.verbs.queries import answer, taste_or_first
-from imgscore.workers.queries import ImportHeadQuery
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.schema import HeadRecord
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`version`: which head to use. `file`: an absolute path, to import from."""
+class HeadReport(msgspec.Struct):
+    """What was measured when a head was trained. An imported head has only `kind` and `reason`."""
+
+    kind: str
+    """the kind of head"""
+    reason: str
+    """why it was accepted or refused, or where it was imported from"""
+    embedder: str | UnsetType = UNSET
+    """the id of the embedder"""
+    labels: int | UnsetType = UNSET
+    """from how many labels it was trained"""
+    keeps: int | UnsetType = UNSET
+    """how many of these labels are keep"""
+    settings: dict[str, object] | UnsetType = UNSET
+    """the settings of the training"""
+    quality: Quality | UnsetType = UNSET
+    """held-out figures"""
+    comparison: Comparison | UnsetType | None = UNSET
+    """the head before, on the same labels; null if there was none to compare with"""
+    accepted: bool | UnsetType = UNSET
+    """whether it is at least as good as the head before"""
+
+
+class Response(msgspec.Struct):
+    """A head."""
+
+    head: str
+    """its version"""
+    taste: str
+    """its taste"""
+    in_use: bool
+    """whether it scores now"""
+    accepted: bool
+    """whether it was at least as good as the head before; false for an imported head"""
+    labels: int
+    """from how many labels it was trained"""
+    created_ns: int
+    """when it was trained, in nanoseconds since 1970"""
+    embedder: str
+    """the id of its embedder"""
+    report: HeadReport
+    """what was measured"""
+    error: str | None = None
+    """always null"""
+
+
+class Request(BaseRequest[Response]):
+    """`version`: of the head to use. `file`: an absolute path, of the head to import."""
 
     action: Literal["list", "use", "import"] = "list"
     version: str | None = None
@@ -27,8 +77,10 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     taste: TasteName | None = None
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row a head, oldest first; or the head that is now in use."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """list: yield a row for each head, oldest first. use and import: the head now in use."""
+    from imgscore.store import heads
+
     taste = taste_or_first(engine, request.taste)
     ctx = engine.ctx
     with ctx.store.read() as txn:
@@ -53,28 +105,33 @@ def run(engine: Engine, request: Request) -> Steps:
         )
     if not head_file(ctx.heads, taste, chosen.version).exists():
         raise ImgscoreError(
-            f"head {chosen.version} is too old: its file is gone", "use a later one, or train anew"
+            f"head {chosen.version} is too old: its file was deleted",
+            "use a later one, or train a new one with: imgscore train",
         )
     engine.trainer.use_head(taste, chosen.version)
     yield from until_idle(engine, "scoring")
     yield Result(_row(chosen, chosen.version))
 
 
-def _import(engine: Engine, taste: str, file: str) -> Steps:
-    """Take a head that was trained elsewhere into use; the next training may replace it."""
+def _import(engine: Engine, taste: str, file: str) -> Steps[Response]:
+    """Use a head that was trained elsewhere; the next training may replace it."""
+    from imgscore.store import heads, labels
+    from imgscore.store.schema import HeadRecord
+    from imgscore.workers.queries import ImportHeadQuery
+
     ctx, name = engine.ctx, os.fsencode(file).decode(errors="replace")
-    (found,) = yield from answer(engine, ImportHeadQuery(taste, os.fsencode(file)))
+    (imported,) = yield from answer(engine, ImportHeadQuery(taste, os.fsencode(file)))
     with ctx.store.read() as txn:
         newest = labels.last_sequence(txn)
     record = HeadRecord(
-        version=found.version,
+        version=imported.version,
         taste=taste,
         embedder=ctx.embedder.id,
         created_ns=time.time_ns(),
         labels=0,
         label_sequence=newest,
         accepted=False,
-        report={"kind": found.kind, "reason": f"imported from {name}"},
+        report={"kind": imported.kind, "reason": f"imported from {name}"},
     )
     ctx.store.commit(lambda txn: heads.record(txn, record))
     engine.trainer.use_head(taste, record.version)
@@ -82,15 +139,14 @@ def _import(engine: Engine, taste: str, file: str) -> Steps:
     yield Result(_row(record, record.version))
 
 
-def _row(head: HeadRecord, in_use: str | None) -> Row:
-    return {
-        "head": head.version,
-        "taste": head.taste,
-        "in_use": head.version == in_use,
-        "accepted": head.accepted,
-        "labels": head.labels,
-        "created_ns": head.created_ns,
-        "embedder": head.embedder,
-        "report": head.report,
-        "error": None,
-    }
+def _row(head: HeadRecord, in_use: str | None) -> Response:
+    return Response(
+        head=head.version,
+        taste=head.taste,
+        in_use=head.version == in_use,
+        accepted=head.accepted,
+        labels=head.labels,
+        created_ns=head.created_ns,
+        embedder=head.embedder,
+        report=msgspec.convert(head.report, HeadReport),
+    )

@@ -1,72 +1,137 @@
-"""history: what was touched and labelled, newest first."""
+"""history: touches and labels, newest first."""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import groupby, islice
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from imgscore.engine.engine import Engine
-from imgscore.messages import Result
+from imgscore.messages import BaseRequest, Result
 from imgscore.store import journal, labels
-from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Row, Steps, absolute_path, display_path
+from imgscore.verbs.base import Steps, absolute_path, display_path
 from imgscore.watches import within
 
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.transaction import Txn
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`folder`: only what lies under it. `limit`: at most so many rows. `together`: one ordering,
-    one row."""
+
+class TouchEntry(msgspec.Struct):
+    """A touch: imgscore set the date of a file."""
+
+    what: str
+    """order, restore or undo"""
+    time_ns: int
+    """when it happened, in nanoseconds since 1970"""
+    number: int
+    """its number in the journal"""
+    run: int
+    """what all touches of one ordering have in common"""
+    inbox: str
+    """the inbox of the file; may be empty"""
+    path: str
+    """the file"""
+    sha256: str
+    """the digest of the image"""
+    before_ns: int
+    """its mtime before, in nanoseconds since 1970"""
+    after_ns: int
+    """its mtime after, in nanoseconds since 1970"""
+    head: str | None
+    """the version of the head that ordered it; null if no head did"""
+    dates: int | UnsetType = UNSET
+    """only in rows that stand for a whole ordering: how many dates it changed"""
+
+
+class LabelEntry(msgspec.Struct):
+    """A label that was given or cleared."""
+
+    what: str
+    """label"""
+    time_ns: int
+    """when it happened, in nanoseconds since 1970"""
+    number: int
+    """its number in the log of labels"""
+    path: str
+    """where the image lay; may be empty"""
+    sha256: str
+    """the digest of the image"""
+    label: str
+    """keep, trash or clear"""
+    source: str
+    """where the label comes from: place, xdg_trash, cli, import or undo"""
+    taste: str
+    """the taste that learns from the label"""
+    dates: int | UnsetType = UNSET
+    """only with `together`: 1"""
+
+
+Response = TouchEntry | LabelEntry
+
+
+class Request(BaseRequest[Response]):
+    """`folder`: only files under it. `limit`: the largest number of rows. `together`: one row for
+    each ordering, instead of one for each touch."""
 
     folder: str | None = None
     limit: int = 50
     together: bool = False
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row an event; `together`, with `dates`: how many were set at once."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each touch and label."""
     folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
     with engine.ctx.store.read() as txn:
-        both = merge(_touches(txn), _labels(txn), key=lambda event: event[0], reverse=True)
+        both = merge(_touches(txn), _labels(txn), key=lambda entry: entry[0], reverse=True)
         wanted = (row for _, path, row in both if folder is None or within(path, folder))
         rows = list(islice(_together(wanted) if request.together else wanted, request.limit))
     yield from map(Result, rows)
 
 
-def _together(rows: Iterable[Row]) -> Iterator[Row]:
-    for _, same in groupby(rows, key=lambda row: (row["what"], row.get("run", row["number"]))):
-        newest, *others = same
-        yield {**newest, "dates": 1 + len(others)}
+def _together(rows: Iterable[Response]) -> Iterator[Response]:
+    for _, group in groupby(rows, key=_group):
+        newest, *others = group
+        newest.dates = 1 + len(others)
+        yield newest
 
 
-def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
+def _group(row: Response) -> tuple[str, int]:
+    """What the rows of one ordering have in common; a label is a group of its own."""
+    return row.what, row.run if isinstance(row, TouchEntry) else row.number
+
+
+def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
     for number, touch in journal.newest_first(txn):
-        row = {
-            "what": touch.reason,
-            "time_ns": touch.time_ns,
-            "number": number,
-            "run": touch.run,
-            "inbox": display_path(touch.inbox),
-            "path": display_path(touch.path),
-            "sha256": touch.digest.hex(),
-            "before_ns": touch.before_ns,
-            "after_ns": touch.after_ns,
-            "head": touch.head or None,
-        }
+        row = TouchEntry(
+            what=touch.reason,
+            time_ns=touch.time_ns,
+            number=number,
+            run=touch.run,
+            inbox=display_path(touch.inbox),
+            path=display_path(touch.path),
+            sha256=touch.digest.hex(),
+            before_ns=touch.before_ns,
+            after_ns=touch.after_ns,
+            head=touch.head or None,
+        )
         yield touch.time_ns, touch.path, row
 
 
-def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Row]]:
+def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
     for number, event in labels.newest_first(txn):
-        row = {
-            "what": "label",
-            "time_ns": event.time_ns,
-            "number": number,
-            "path": display_path(event.path),
-            "sha256": event.digest.hex(),
-            "label": event.label,
-            "source": event.source,
-            "taste": event.taste,
-        }
+        row = LabelEntry(
+            what="label",
+            time_ns=event.time_ns,
+            number=number,
+            path=display_path(event.path),
+            sha256=event.digest.hex(),
+            label=event.label,
+            source=event.source,
+            taste=event.taste,
+        )
         yield event.time_ns, event.path, row

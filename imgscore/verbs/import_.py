@@ -1,43 +1,65 @@
 """import: take labels, and embeddings of the embedder in use, from a Parquet file."""
 
+from __future__ import annotations
+
 import os
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
-from imgscore.messages import Progress, Result
-from imgscore.store import labels, vectors
-from imgscore.store.schema import LabelEvent
-from imgscore.store.transaction import Txn
+from imgscore.messages import BaseRequest, Progress, Result
 from imgscore.verbs.base import Steps, until_idle
 from imgscore.verbs.queries import taste_or_first
-from imgscore.workers.queries import ParquetRow, ReadParquetQuery
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.transaction import Txn
+    from imgscore.workers.queries import ParquetRow
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
+class Response(msgspec.Struct):
+    """What was imported."""
+
+    rows: int = 0
+    """rows in the file"""
+    labels: int = 0
+    """labels that the store lacked"""
+    embeddings: int = 0
+    """embeddings that the store lacked"""
+    taste: str = "default"
+    """the taste that learns from the labels"""
+    error: str | None = None
+    """always null"""
+
+
+class Request(BaseRequest[Response]):
     """`file`: an absolute path."""
 
     file: str
     taste: TasteName | None = None
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """One row of counts. Labels that are there already are not logged again."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield one row. Labels that the store has already are not logged again."""
+    from imgscore.workers.queries import ReadParquetQuery
+
     taste = taste_or_first(engine, request.taste)
     ticket = engine.trainer.query(ReadParquetQuery(taste, os.fsencode(request.file)))
-    now_ns = time.time_ns()  # one for all, and so one undo takes all back
-    counts = {"rows": 0, "labels": 0, "embeddings": 0}
+    now_ns = time.time_ns()  # the same for all labels, so that one undo undoes all of them
+    imported = Response(taste=taste)
     try:
         while True:
             rows, ticket.rows = ticket.rows, []
             if rows:
-                found = engine.ctx.store.commit(partial(_take, engine, taste, now_ns, rows))
-                for name, count in found.items():
-                    counts[name] += count
-                yield Progress("importing", counts["rows"], 0)
+                record = partial(_record, engine, taste, now_ns, rows)
+                new_labels, new_embeddings = engine.ctx.store.commit(record)
+                imported.rows += len(rows)
+                imported.labels += new_labels
+                imported.embeddings += new_embeddings
+                yield Progress("importing", imported.rows, 0)
             if ticket.error is not None:
                 raise ticket.error
             if ticket.done and not ticket.rows:
@@ -45,22 +67,26 @@ def run(engine: Engine, request: Request) -> Steps:
             yield None
     finally:
         ticket.wanted = False
-    if counts["labels"]:
+    if imported.labels:
         engine.trainer.relearn(taste, at_once=True)
         yield from until_idle(engine, "learning")
-    yield Result({**counts, "taste": taste, "error": None})
+    yield Result(imported)
 
 
-def _take(
+def _record(
     engine: Engine, taste: str, now_ns: int, rows: list[ParquetRow], txn: Txn
-) -> dict[str, int]:
+) -> tuple[int, int]:
+    """Write labels and embeddings that the store lacks; returns how many of each."""
+    from imgscore.store import labels, vectors
+    from imgscore.store.schema import LabelEvent
+
     pairs = [(row.digest, row.vector) for row in rows if row.vector is not None]
     added = vectors.append(txn, engine.ctx.embedder.image_embedder, pairs)
-    learned = 0
+    logged = 0
     for row in rows:
         current = labels.current(txn, taste, row.digest)
         if row.label is not None and (current is None or current.label != row.label):
             event = LabelEvent(now_ns, taste, row.digest, row.label, "import", b"")
             labels.append(txn, event)
-            learned += 1
-    return {"rows": len(rows), "labels": learned, "embeddings": added}
+            logged += 1
+    return logged, added

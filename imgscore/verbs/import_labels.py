@@ -1,70 +1,107 @@
 """import-labels: learn from folders that are sorted already. Their files stay where they are."""
 
+from __future__ import annotations
+
 import os
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
-from imgscore.engine.tickets import IndexTicket
 from imgscore.errors import UsageError
-from imgscore.messages import Progress, Result
-from imgscore.reconcile.walk import ImageFile, walk
-from imgscore.store.schema import LabelName
+from imgscore.messages import BaseRequest, Progress, Result
 from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, until_idle
 from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
 
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.engine.tickets import IndexTicket
+    from imgscore.store.schema import LabelName
+
 PREFETCH = 256
-# Labels are logged together: a commit waits for the disk.
+"""Files that workers are given before the first of them is waited for."""
 BATCH = 64
+"""Labels that one commit logs: a commit waits for the disk."""
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """Folders of images to be labelled keep, and of images to be labelled trash."""
+class FailedFile(msgspec.Struct):
+    """A file that was not labelled, or that cannot be embedded."""
 
-    keep: list[str] = []
-    trash: list[str] = []
+    path: str
+    """the file"""
+    error: str
+    """what is wrong, and what to do"""
+    label: None = None
+    """always null"""
+
+
+class Imported(msgspec.Struct):
+    """The last row: what was imported."""
+
+    keep: int
+    """images that were labelled keep"""
+    trash: int
+    """images that were labelled trash"""
+    failed: int
+    """files that failed; each has a row of its own"""
+    taste: str
+    """the taste that learns from the labels"""
+    error: str | None = None
+    """always null"""
+
+
+Response = FailedFile | Imported
+
+
+class Request(BaseRequest[Response]):
+    """`keep`: folders of images to label keep. `trash`: folders of images to label trash."""
+
+    keep: tuple[str, ...] = ()
+    trash: tuple[str, ...] = ()
     taste: TasteName | None = None
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row for each file that failed, then one row of counts.
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each file that failed, then one row of counts.
 
-    Run again after an interruption, it hashes what it had done and goes on from there.
+    Called again after an interruption, it goes on where it stopped: files that have an embedding
+    are only hashed.
     """
     taste = request.taste or next(iter(engine.trainer.tastes), "default")
     waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))
     total, done, failed = len(waiting), 0, 0
-    counts = {"keep": 0, "trash": 0}
+    counts: dict[LabelName, int] = {"keep": 0, "trash": 0}
     tickets: deque[tuple[IndexTicket, LabelName]] = deque()
     while waiting or tickets:
         while waiting and len(tickets) < PREFETCH:
             path, label = waiting.popleft()
             tickets.append((engine.indexer.ask(path, taste), label))
-        ready = [one for one in tickets if one[0].answer is not None]
+        ready = [(ticket, label) for ticket, label in tickets if ticket.answer is not None]
         if len(ready) < min(BATCH, len(tickets)):
             yield from a_step(engine)
             continue
-        tickets = deque(one for one in tickets if one[0].answer is None)
+        tickets = deque((ticket, label) for ticket, label in tickets if ticket.answer is None)
         record(engine, list(ready), "import")
         for ticket, label in ready:
             error = problem(ticket)
             counts[label] += error is None
             if error is not None:
                 failed += 1
-                yield Result({"path": display_path(ticket.path), "label": None, "error": error})
+                yield Result(FailedFile(display_path(ticket.path), error))
         done += len(ready)
         yield Progress("importing", done, total)
     engine.trainer.relearn(taste, at_once=True)
     yield from until_idle(engine, "learning")
-    yield Result({**counts, "failed": failed, "taste": taste, "error": None})
+    yield Result(Imported(counts["keep"], counts["trash"], failed, taste))
 
 
-def _files(folders: list[str], label: LabelName) -> Iterator[tuple[bytes, LabelName]]:
+def _files(folders: tuple[str, ...], label: LabelName) -> Iterator[tuple[bytes, LabelName]]:
+    from imgscore.reconcile.walk import ImageFile, walk
+
     for folder in folders:
         root = os.path.realpath(absolute_path(folder))
         if not os.path.isdir(root):

@@ -1,26 +1,47 @@
-"""next: the images whose label would teach most; no two of them alike."""
+"""next: the images whose labels would teach most, no two of them alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
-from imgscore.messages import Result
-from imgscore.verbs.base import Row, Steps
-from imgscore.verbs.queries import answer, inboxes_of, taste_or_first, with_paths
-from imgscore.workers.queries import NextQuery
+from imgscore.messages import BaseRequest, Result
+from imgscore.verbs.base import Steps
+from imgscore.verbs.queries import answer, inboxes_of, paths_of, taste_or_first
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`count`: at most so many."""
+class Response(msgspec.Struct):
+    """An image to label next."""
+
+    path: str | None
+    """the file; null if its path is not known"""
+    sha256: str
+    """the digest of the image"""
+    score: float
+    """the probability that you would keep it, from 0 to 1"""
+    error: str | None = None
+    """always null"""
+
+
+class Request(BaseRequest[Response]):
+    """`count`: the largest number of rows."""
 
     taste: TasteName | None = None
     count: int = 20
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row an image, the most telling first."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each image; the first would teach most."""
+    from imgscore.workers.queries import NextQuery
+
     taste = taste_or_first(engine, request.taste)
     inboxes = inboxes_of(engine, taste)
     images = yield from answer(engine, NextQuery(taste, inboxes, request.count))
-    rows: list[Row] = [{"sha256": image.digest.hex(), "score": image.score} for image in images]
-    yield from map(Result, with_paths(engine, taste, rows))
+    paths = paths_of(engine, taste, [image.digest for image in images])
+    for image in images:
+        yield Result(Response(paths[image.digest], image.digest.hex(), image.score))

@@ -1,30 +1,59 @@
-"""order: bring inboxes into score order now, or show which files would be touched."""
+"""order: bring inboxes into score order now, or show which dates would change."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from imgscore.engine.engine import Engine
-from imgscore.engine.order_jobs import OrderJob
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.messages import Result
-from imgscore.verbs.base import Row, Steps, absolute_path, display_path
-from imgscore.watches import Watch
+from imgscore.messages import BaseRequest, Result
+from imgscore.verbs.base import Steps, absolute_path, display_path
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.engine.order_jobs import OrderJob
+    from imgscore.watches import Watch
+    from imgscore.workers.messages import PlannedTouch
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
+class TouchedFile(msgspec.Struct):
+    """A file whose date was changed, or would be changed, or cannot be changed."""
+
+    path: str
+    """the file"""
+    before_ns: int | None
+    """its mtime before, in nanoseconds since 1970; null if an error is given"""
+    after_ns: int | None
+    """its mtime after, in nanoseconds since 1970; null if an error is given"""
+    dry_run: bool = False
+    """whether the date would be changed, but was not"""
+    error: str | None = None
+    """why the date cannot be changed, and what to do; null if it can"""
+
+    @classmethod
+    def planned(cls, touch: PlannedTouch) -> TouchedFile:
+        """A touch that was planned, but not done."""
+        sighting = touch.sighting
+        before_ns = sighting.seen.mtime_ns
+        return cls(display_path(sighting.path), before_ns, touch.after_ns, dry_run=True)
+
+
+Response = TouchedFile
+
+
+class Request(BaseRequest[Response]):
     """`folder`: only the inbox that holds it; None = every inbox."""
 
     folder: str | None = None
     dry_run: bool = False
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row a touch."""
-    for watch in chosen(engine, request.folder):
-        head = engine.ctx.head(watch.taste)
-        if not head:
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each touch."""
+    for watch in chosen_watches(engine, request.folder):
+        if not engine.ctx.head(watch.taste):
             missing = engine.trainer.tastes[watch.taste].missing
             raise ImgscoreError(
                 f"{display_path(watch.inbox)} has no order yet: {missing or 'no head is trained'}",
@@ -34,26 +63,26 @@ def run(engine: Engine, request: Request) -> Steps:
         if not dry_run:
             engine.order_scheduler.hold(watch.inbox, held=False)
         job = engine.order_scheduler.order(watch, dry_run=dry_run)
-        yield from rows(job)
-        for one in job.planned:
-            path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
-            yield Result(row(path, before_ns, one.after_ns, dry_run=True))
+        yield from touched_files(job)
+        for touch in job.planned:
+            yield Result(TouchedFile.planned(touch))
 
 
-def rows(job: OrderJob) -> Steps:
-    """The touches of an errand, as they are done."""
+def touched_files(job: OrderJob) -> Steps[Response]:
+    """Yield a row for each touch of a job, as they are done."""
     for outcome in parts(job):
         if outcome is None:
             yield None
             continue
         for touch in outcome.touched:
-            yield Result(row(touch.path, touch.before_ns, touch.after_ns))
+            yield Result(TouchedFile(display_path(touch.path), touch.before_ns, touch.after_ns))
         for error in outcome.refused:
-            yield Result(row(error.path, None, None, f"{error.message}: {error.remedy}"))
+            reason = f"{error.message}: {error.remedy}"
+            yield Result(TouchedFile(display_path(error.path), None, None, error=reason))
 
 
 def parts(job: OrderJob) -> Iterator[Any | None]:
-    """What has become of an errand's parts; None: a step is needed for more."""
+    """Yield the results of a job's parts; None: more steps are needed."""
     while True:
         done = job.done
         yield from job.take()
@@ -62,25 +91,7 @@ def parts(job: OrderJob) -> Iterator[Any | None]:
         yield None
 
 
-def row(
-    path: bytes,
-    before_ns: int | None,
-    after_ns: int | None,
-    error: str | None = None,
-    *,
-    dry_run: bool = False,
-) -> Row:
-    """A touch as `--json` prints it; `dry_run`: one that was not done."""
-    return {
-        "path": display_path(path),
-        "before_ns": before_ns,
-        "after_ns": after_ns,
-        "dry_run": dry_run,
-        "error": error,
-    }
-
-
-def chosen(engine: Engine, folder: str | None) -> list[Watch]:
+def chosen_watches(engine: Engine, folder: str | None) -> list[Watch]:
     """The watch whose inbox holds the folder, or all. Raises UsageError outside of every watch."""
     watches = engine.ctx.watches
     if folder is None:

@@ -1,25 +1,73 @@
-"""report: gather what the page of a taste shows, and make the thumbnails that it lacks."""
+"""report: write the data of a taste's page into a file, and make the thumbnails that it lacks."""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
-from imgscore.messages import Message, Progress, Result
-from imgscore.verbs import thumbnails
-from imgscore.verbs.base import Row, Steps, a_step, absolute_path, display_path, in_turn
+from imgscore.messages import BaseRequest, Message, Progress, Result
+from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, in_turn
 from imgscore.verbs.queries import answer, inboxes_of, taste_or_first
-from imgscore.watches import Watch
-from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
-from imgscore.workers.queries import MissingThumbnail, ReportCounts, ReportQuery
+from imgscore.verbs.thumbnails import thumbnails_folder
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.watches import Watch
+    from imgscore.workers.messages import MakeThumbnail
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`folder`: only what lies under it. `suspects`: at most so many. `figures`: measure anew."""
+class WatchFolders(msgspec.Struct):
+    """The folders of a watch."""
+
+    inbox: str
+    """the inbox"""
+    keep: str | None
+    """the first keep folder; null if there is none"""
+    trash: str | None
+    """the first trash folder; null if there is none"""
+
+
+class Response(msgspec.Struct):
+    """Where the data of the page is, and how much there is."""
+
+    taste: str
+    """the taste"""
+    folder: str | None
+    """the only folder on the page; null if it has all"""
+    data: str
+    """the file with the data of the page"""
+    thumbnails: str
+    """the folder of the thumbnails"""
+    watches: list[WatchFolders]
+    """the watches of the taste"""
+    images: int
+    """images on the page"""
+    unscored: int
+    """images without a score"""
+    suspects: int
+    """suspect labels"""
+    groups: int
+    """groups of near-duplicates"""
+    failures: int
+    """files that failed"""
+    drawn: int
+    """thumbnails that were made now"""
+    undrawn: int
+    """thumbnails that could not be made"""
+    error: str | None = None
+    """always null"""
+
+
+class Request(BaseRequest[Response]):
+    """`folder`: only images under it. `suspects`: the largest number of them.
+
+    `figures`: measure the learning curve again.
+    """
 
     folder: str | None = None
     taste: TasteName | None = None
@@ -27,8 +75,11 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     figures: bool = True
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """One row: where the page's data and thumbnails are, and how much there is."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield one row."""
+    from imgscore.workers.messages import MakeThumbnail
+    from imgscore.workers.queries import MissingThumbnail, ReportCounts, ReportQuery
+
     folder, taste = None, taste_or_first(engine, request.taste)
     if request.folder is not None:
         folder = os.path.realpath(absolute_path(request.folder))
@@ -40,7 +91,8 @@ def run(engine: Engine, request: Request) -> Steps:
             )
         taste = request.taste or place.watch.taste
     inboxes = inboxes_of(engine, taste)
-    data, made = _folders(taste)
+    thumbnails = thumbnails_folder()
+    data = thumbnails.with_name(f"{taste}.json")
     yield Progress("gathering", 0, 1)
     rows = yield from answer(
         engine,
@@ -50,54 +102,55 @@ def run(engine: Engine, request: Request) -> Steps:
             folder=folder,
             suspects=request.suspects,
             figures=request.figures,
-            file=data,
-            thumbnails=made,
+            file=os.fsencode(data),
+            thumbnails=os.fsencode(thumbnails),
         ),
     )
-    wanted = [
+    missing = [
         MakeThumbnail(row.path, row.digest, row.file)
         for row in rows
         if isinstance(row, MissingThumbnail)
     ]
     (counts,) = (row for row in rows if isinstance(row, ReportCounts))
-    drawn = yield from _draw(engine, wanted)
+    made = yield from _make_thumbnails(engine, missing)
     yield Result(
-        {
-            "taste": taste,
-            "folder": None if folder is None else display_path(folder),
-            "data": display_path(data),
-            "thumbnails": display_path(made),
-            "watches": [_watch(one) for one in engine.ctx.watches.all if one.taste == taste],
-            **msgspec.structs.asdict(counts),
-            "drawn": drawn,
-            "undrawn": len(wanted) - drawn,
-            "error": None,
-        }
+        Response(
+            taste=taste,
+            folder=None if folder is None else display_path(folder),
+            data=str(data),
+            thumbnails=str(thumbnails),
+            watches=[_folders(watch) for watch in engine.ctx.watches.all if watch.taste == taste],
+            images=counts.images,
+            unscored=counts.unscored,
+            suspects=counts.suspects,
+            groups=counts.groups,
+            failures=counts.failures,
+            drawn=made,
+            undrawn=len(missing) - made,
+        )
     )
 
 
-def _folders(taste: str) -> tuple[bytes, bytes]:
-    """The file for a taste's data, and the folder of the thumbnails, which is there now."""
-    made = thumbnails.folder()
-    return os.fsencode(made.with_name(f"{taste}.json")), os.fsencode(made)
+def _make_thumbnails(
+    engine: Engine, missing: list[MakeThumbnail]
+) -> Generator[Message[Any] | None, None, int]:
+    """Make thumbnails; returns how many. A file that changed or was deleted gets none."""
+    from imgscore.workers.messages import ThumbnailMade
 
-
-def _draw(engine: Engine, wanted: list[MakeThumbnail]) -> Generator[Message | None, Any, int]:
-    """Make thumbnails; returns how many there were. A file that has changed or gone has none."""
-    done = drawn = 0
-    for ticket in in_turn(map(engine.thumbnailer.ask, wanted)):
+    done = made = 0
+    for ticket in in_turn(map(engine.thumbnailer.ask, missing)):
         if ticket is None:
             yield from a_step(engine)
             continue
-        drawn += isinstance(ticket.answer, ThumbnailMade)
+        made += isinstance(ticket.answer, ThumbnailMade)
         done += 1
-        yield Progress("drawing thumbnails", done, len(wanted))
-    return drawn
+        yield Progress("making thumbnails", done, len(missing))
+    return made
 
 
-def _watch(watch: Watch) -> Row:
-    return {
-        "inbox": display_path(watch.inbox),
-        "keep": display_path(watch.keep[0]) if watch.keep else None,
-        "trash": display_path(watch.trash[0]) if watch.trash else None,
-    }
+def _folders(watch: Watch) -> WatchFolders:
+    return WatchFolders(
+        inbox=display_path(watch.inbox),
+        keep=display_path(watch.keep[0]) if watch.keep else None,
+        trash=display_path(watch.trash[0]) if watch.trash else None,
+    )

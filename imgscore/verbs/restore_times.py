@@ -3,32 +3,38 @@
 The inboxes concerned are then held: nothing orders them again until `imgscore order` is called.
 """
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from imgscore.engine import apply
-from imgscore.engine.engine import Engine
 from imgscore.errors import UsageError
-from imgscore.messages import Result
+from imgscore.messages import BaseRequest, Result
 from imgscore.reconcile.walk import ImageFile, walk
 from imgscore.store import originals, sightings
-from imgscore.store.schema import Original, Sighting
-from imgscore.store.store import Store
 from imgscore.verbs.base import Steps, absolute_path, display_path
-from imgscore.verbs.order import parts, row
+from imgscore.verbs.order import TouchedFile, parts
 from imgscore.watches import Watch, within
 
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.schema import Original, Sighting
+    from imgscore.store.store import Store
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`folder`: only what lies under it; it may be one that is not watched."""
+Response = TouchedFile
+
+
+class Request(BaseRequest[Response]):
+    """`folder`: only files under it; it need not be watched."""
 
     folder: str | None = None
     dry_run: bool = False
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row a file that got (or would get) its date back."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each file that got, or would get, its date back."""
+    from imgscore.engine import apply
+
     ctx = engine.ctx
     folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
     if folder is not None and not os.path.isdir(folder):
@@ -44,10 +50,10 @@ def run(engine: Engine, request: Request) -> Steps:
         if part is None:
             yield None
             continue
-        for entry, error in part:
+        for touch, error in part:
             problem = None if error is None else f"{error.message}: {error.remedy}"
-            before_ns, after_ns = entry.before_ns, entry.after_ns
-            yield Result(row(entry.path, before_ns, after_ns, problem, dry_run=dry_run))
+            path = display_path(touch.path)
+            yield Result(TouchedFile(path, touch.before_ns, touch.after_ns, dry_run, problem))
 
 
 def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
@@ -59,13 +65,15 @@ def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
 
 
 def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[bytes, Original]]:
-    """What is held for the files under a folder, where each of them lies now."""
+    """The original dates of the files under a folder, each with the file's path now."""
+    from imgscore.engine import apply
+
     store = engine.ctx.store
     with store.read() as txn:
         paths = [
-            one.path
-            for one in sightings.iter_all(txn)
-            if folder is None or within(one.path, folder)
+            sighting.path
+            for sighting in sightings.iter_all(txn)
+            if folder is None or within(sighting.path, folder)
         ]
     moved = apply.with_sidecars(store, paths, dry_run=dry_run)
     for root in engine.ctx.watches.roots() if folder is None else [folder]:
@@ -76,23 +84,27 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
             for digest, original in originals.iter_all(txn)
             if folder is None or within(original.path, folder)
         ]
-    there = {(digest, original.path) for digest, original in held}
-    held += [one for one in moved if (one[0], one[1].path) not in there]
-    return sorted(held, key=lambda one: one[1].path)
+    known = {(digest, original.path) for digest, original in held}
+    held += [
+        (digest, original) for digest, original in moved if (digest, original.path) not in known
+    ]
+    return sorted(held, key=lambda entry: entry[1].path)
 
 
 def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[tuple[bytes, Original]]:
-    """Files with a date of ours that were moved to where nobody has seen them yet, or can."""
-    there = [one for one in walk(folder) if isinstance(one, ImageFile)]
+    """Files whose date imgscore set, at paths that the store has no sighting of."""
+    from imgscore.engine import apply
+
+    files = [entry for entry in walk(folder) if isinstance(entry, ImageFile)]
     with store.read() as txn:
-        paths = [one.path for one in there if not _is_known(sightings.find(txn, one.path), one)]
-    found = [apply.held_of(store, path, dry_run=dry_run) for path in paths]
+        paths = [file.path for file in files if not _is_known(sightings.find(txn, file.path), file)]
+    held = [apply.held_of(store, path, dry_run=dry_run) for path in paths]
     beside = apply.with_sidecars(store, paths, dry_run=dry_run)
-    return [one for one in found if one is not None] + beside
+    return [original for original in held if original is not None] + beside
 
 
-def _is_known(sighting: Sighting | None, found: ImageFile) -> bool:
+def _is_known(sighting: Sighting | None, file: ImageFile) -> bool:
     return sighting is not None and (sighting.seen.dev, sighting.seen.ino) == (
-        found.seen.dev,
-        found.seen.ino,
+        file.seen.dev,
+        file.seen.ino,
     )

@@ -1,18 +1,33 @@
 """resume: end a pause."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from imgscore.engine.engine import Engine
-from imgscore.messages import Result
+from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps
 
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing to say."""
+
+class Response(msgspec.Struct):
+    """The state after the call."""
+
+    state: str
+    """running"""
+    error: str | None = None
+    """always null"""
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """One row."""
+class Request(BaseRequest[Response]):
+    """No arguments."""
+
+
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield one row."""
     engine.pause(0)
     engine.indexer.hint_all()
-    yield Result({"state": "running", "error": None})
+    yield Result(Response("running"))

@@ -1,30 +1,51 @@
-"""review: label the image that was shown, by its digest, or take such a label back.
+"""review: label an image of the review page by its digest, or undo such a label.
 
-Reads no image file: the label belongs to the digest that was shown, whatever lies at the path now.
+No image file is read: the label belongs to the digest on the page, whatever lies at the path now.
 """
+
+from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine import siblings
-from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.messages import Result
+from imgscore.messages import BaseRequest, Result
 from imgscore.store import labels
-from imgscore.store.schema import DIGEST_SIZE, LabelEvent, LabelName
-from imgscore.store.transaction import Txn
-from imgscore.verbs.base import Row, Steps, display_path
+from imgscore.store.schema import DIGEST_SIZE, LabelEvent
+from imgscore.verbs.base import Steps, display_path
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.schema import LabelName
+    from imgscore.store.transaction import Txn
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`path`: where the image lay when it was shown. Exactly one of these two is given:
+class Response(msgspec.Struct):
+    """The label of an image after the call."""
 
-    `label`, or `undo`: the number of a label to take back, unless another came after it.
+    path: str
+    """where the image lay when the page was made"""
+    sha256: str
+    """the digest of the image"""
+    label: str | None
+    """its label now, keep or trash; null if it has none"""
+    head: str | None
+    """the version of the head in use; null if there is none"""
+    error: str | None
+    """why nothing was undone; null if something was"""
+    number: int | None
+    """the number of the new label event, for `undo`; null if no event was logged"""
+
+
+class Request(BaseRequest[Response]):
+    """`path`: where the image lay when the page was made. Exactly one of these two is given:
+
+    `label`, or `undo`: the number of a label to undo, unless a later label replaced it.
     """
 
     sha256: str
@@ -34,11 +55,8 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     undo: int | None = None
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """Yields one row: the label that holds now.
-
-    `number`: the number of the label event, for `undo`; None where no event was logged.
-    """
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield one row."""
     try:
         digest = bytes.fromhex(request.sha256)
     except ValueError:
@@ -57,13 +75,23 @@ def run(engine: Engine, request: Request) -> Steps:
         place = engine.ctx.watches.locate(path)
         share = request.undo is None and place is not None and place.watch.siblings
         number = _log(engine, outcome, share=share)
-    yield Result(_row(engine, outcome, path) | {"number": number})
+    event = outcome.event
+    yield Result(
+        Response(
+            path=display_path(path),
+            sha256=event.digest.hex(),
+            label=None if event.label == "clear" else event.label,
+            head=engine.ctx.head(event.taste) or None,
+            error=outcome.error,
+            number=number,
+        )
+    )
 
 
 class _Outcome(NamedTuple):
-    """The event that holds now, whether it is to be logged, and why nothing was undone.
+    """The event that holds now, whether to log it, and why nothing was undone.
 
-    `siblings`: the events that give siblings back their own labels.
+    `siblings`: the events that restore the labels of siblings.
     """
 
     event: LabelEvent
@@ -84,9 +112,9 @@ def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
     """The event that restores the label before event `number`; no new one if another came since."""
     own = _log_of(engine, taste, digest)
     last = own[0][1]
-    undone = next((event for one, event in own if one == number), None)
+    undone = next((event for logged, event in own if logged == number), None)
     if undone is None or not _restates(last, undone):
-        error = f"{display_path(last.path)} was labelled since: see: imgscore history"
+        error = f"{display_path(last.path)} has a later label: see: imgscore history"
         return _Outcome(last, error, is_new=False)
     now_ns = time.time_ns()
     return _Outcome(
@@ -96,22 +124,22 @@ def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
 
 
 def _restates(event: LabelEvent, other: LabelEvent) -> bool:
-    """Whether two events differ in their time alone: what came in between was taken back."""
+    """Whether two events differ in their time alone: the events between them were undone."""
     return msgspec.structs.replace(event, time_ns=other.time_ns) == other
 
 
 def _before(
     own: list[tuple[int, LabelEvent]], number: int, undone: LabelEvent, now_ns: int
 ) -> LabelEvent:
-    """The event that restates what held of an image before event `number`."""
-    before = next((event for one, event in own if one < number), None)
+    """The event that restores the label of an image before event `number`."""
+    before = next((event for logged, event in own if logged < number), None)
     if before is None or before.label == "clear":
         return LabelEvent(now_ns, undone.taste, undone.digest, "clear", "cli", undone.path)
     return msgspec.structs.replace(before, time_ns=now_ns)
 
 
 def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterator[LabelEvent]:
-    """The events that take back the labels which siblings got with `undone` and still have."""
+    """The events that undo the labels which siblings got with `undone` and still have."""
     with engine.ctx.store.read() as txn:
         shared = [
             (number, event)
@@ -126,12 +154,12 @@ def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterato
 
 
 def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelEvent]]:
-    """The (number, event) of an image, newest first. Raises ImgscoreError without any."""
+    """The (number, event) pairs of an image, newest first. Raises ImgscoreError without any."""
     with engine.ctx.store.read() as txn:
         own = [
-            one
-            for one in labels.newest_first(txn)
-            if (one[1].taste, one[1].digest) == (taste, digest)
+            (number, event)
+            for number, event in labels.newest_first(txn)
+            if (event.taste, event.digest) == (taste, digest)
         ]
     if not own:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
@@ -140,6 +168,7 @@ def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelE
 
 def _log(engine: Engine, outcome: _Outcome, *, share: bool) -> int:
     """Log the events; `share`: siblings get the label too. Returns the label event's number."""
+    from imgscore.engine import siblings
 
     def append(txn: Txn) -> int:
         for event in outcome.siblings:
@@ -149,14 +178,3 @@ def _log(engine: Engine, outcome: _Outcome, *, share: bool) -> int:
     number = engine.ctx.store.commit(append)
     engine.trainer.relearn(outcome.event.taste)
     return number
-
-
-def _row(engine: Engine, outcome: _Outcome, path: bytes) -> Row:
-    event = outcome.event
-    return {
-        "path": display_path(path),
-        "sha256": event.digest.hex(),
-        "label": None if event.label == "clear" else event.label,
-        "head": engine.ctx.head(event.taste) or None,
-        "error": outcome.error,
-    }

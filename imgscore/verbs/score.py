@@ -1,39 +1,55 @@
-"""score: what the current head says of files, wherever they lie."""
+"""score: how likely the user would keep each file. The files may lie anywhere."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
-from imgscore.engine.tickets import IndexTicket
-from imgscore.messages import Progress, Result
-from imgscore.store import labels
-from imgscore.verbs.base import Row, Steps, a_step, absolute_path, display_path, in_turn
-from imgscore.workers.messages import (
-    Answer,
-    Crashed,
-    FileIndexed,
-    Interrupted,
-    ModelUnavailable,
-    Refused,
-    Unreadable,
-    Unstable,
-)
+from imgscore.messages import BaseRequest, Progress, Result
+from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, in_turn
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.engine.tickets import IndexTicket
+    from imgscore.workers.messages import Answer
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`taste`: which taste judges a file outside of the watches."""
+class Response(msgspec.Struct):
+    """A file and its score."""
+
+    path: str
+    """the file"""
+    sha256: str | None
+    """the digest of the image; null if it cannot be read"""
+    score: float | None
+    """the probability that you would keep it, from 0 to 1; null without a head"""
+    deviation: float | None
+    """the standard deviation of the score; null without a head"""
+    label: str | None
+    """its label, keep or trash; null if it has none"""
+    head: str | None
+    """the version of the head that scored it; null if there is none"""
+    embedder: str
+    """the id of the embedder in use"""
+    error: str | None
+    """why it has no score, and what to do; null if it has one"""
+
+
+class Request(BaseRequest[Response]):
+    """`taste`: the taste that scores files outside of the watches; None = the first watch's."""
 
     files: list[str]
     taste: TasteName | None = None
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row a file, in the order given."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each file, in the order given."""
     paths = map(absolute_path, request.files)
     done = 0
-    for ticket in in_turn(ask(engine, paths, request.taste)):
+    for ticket in in_turn(index(engine, paths, request.taste)):
         if ticket is None:
             yield from a_step(engine)
             continue
@@ -42,16 +58,16 @@ def run(engine: Engine, request: Request) -> Steps:
         yield Progress("scoring", done, len(request.files))
 
 
-def ask(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[IndexTicket]:
-    """Have workers look at files, each when its ticket is taken."""
+def index(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[IndexTicket]:
+    """Let workers embed files, each when its ticket is taken."""
     for path in paths:
         yield engine.indexer.ask(path, taste_of(engine, path, taste))
 
 
-def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
-    """The taste that judges a file: the one asked for, its watch's, or the first watch's."""
-    if asked is not None:
-        return asked
+def taste_of(engine: Engine, path: bytes, taste: str | None) -> str:
+    """The taste that scores a file: `taste` if given, else its watch's, else the first watch's."""
+    if taste is not None:
+        return taste
     place = engine.ctx.watches.locate(path)
     if place is not None:
         return place.watch.taste
@@ -59,53 +75,73 @@ def taste_of(engine: Engine, path: bytes, asked: str | None) -> str:
 
 
 def problem(ticket: IndexTicket) -> str | None:
-    """Why a file has no embedding, with the remedy; None where it has one."""
-    return why_not(ticket.answer)
+    """Why a file has no embedding, with the remedy; None if it has one."""
+    return problem_of(ticket.answer)
 
 
-def why_not(answer: Answer | None) -> str | None:
-    """As `problem`, of an answer that nobody had to wait for."""
+def problem_of(answer: Answer | None) -> str | None:
+    """Why a worker's answer holds no embedding, with the remedy; None if it holds one."""
+    from imgscore.workers.messages import (
+        Crashed,
+        FileIndexed,
+        Interrupted,
+        ModelUnavailable,
+        Refused,
+        Unreadable,
+        Unstable,
+    )
+
     match answer:
         case FileIndexed(reason="") | None:
             return None
         case Unstable():
             return "there is no such file, or it is changing: check the name, or try again"
-        case FileIndexed(reason=reason, remedy=remedy):
-            return f"{reason}: {remedy}" if remedy else reason
         case (
-            Unreadable(reason, remedy) | Refused(reason, remedy) | ModelUnavailable(reason, remedy)
+            FileIndexed(reason=reason, remedy=remedy)
+            | Unreadable(reason, remedy)
+            | Refused(reason, remedy)
+            | ModelUnavailable(reason, remedy)
         ):
             return f"{reason}: {remedy}" if remedy else reason
         case Crashed(reason):
             return reason
         case Interrupted():
-            return "the worker ended; try again"
+            return "the worker was ended: try again"
         case _:
-            return "no answer"
+            return "the worker gave no answer: try again"
 
 
-def _row(engine: Engine, ticket: IndexTicket) -> Row:
+def digest_of(ticket: IndexTicket) -> bytes | None:
+    """The digest of a file; None if it could not be read."""
+    from imgscore.workers.messages import FileIndexed
+
+    return ticket.answer.digest if isinstance(ticket.answer, FileIndexed) else None
+
+
+def _row(engine: Engine, ticket: IndexTicket) -> Response:
+    from imgscore.store import labels
+    from imgscore.workers.messages import FileIndexed
+
     error, answer = problem(ticket), ticket.answer
-    digest = answer.digest if isinstance(answer, FileIndexed) else None
+    digest = digest_of(ticket)
     score = answer.score if isinstance(answer, FileIndexed) else None
-    head = engine.ctx.head(ticket.taste)
     label = None
     if digest is not None:
         with engine.ctx.store.read() as txn:
-            found = labels.current(txn, ticket.taste, digest)
-        label = found.label if found else None
+            current = labels.current(txn, ticket.taste, digest)
+        label = current.label if current else None
     if error is None and score is None:
         state = engine.trainer.tastes.get(ticket.taste)
         missing = state.missing if state is not None else "labels"
         soon = f"training waits: {engine.saving}" if engine.saving else "training is under way"
         error = f"no head yet: label {missing}" if missing else f"no head yet: {soon}"
-    return {
-        "path": display_path(ticket.path),
-        "sha256": digest.hex() if digest else None,
-        "score": round(score[0], 6) if score else None,
-        "deviation": round(score[1], 6) if score else None,
-        "label": label,
-        "head": head or None,
-        "embedder": engine.ctx.embedder.id,
-        "error": error,
-    }
+    return Response(
+        path=display_path(ticket.path),
+        sha256=digest.hex() if digest else None,
+        score=round(score[0], 6) if score else None,
+        deviation=round(score[1], 6) if score else None,
+        label=label,
+        head=engine.ctx.head(ticket.taste) or None,
+        embedder=engine.ctx.embedder.id,
+        error=error,
+    )

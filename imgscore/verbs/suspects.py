@@ -1,34 +1,65 @@
-"""suspects: labels that the rest of the library contradicts, best evidence first."""
+"""suspects: labels that the other labels contradict, best evidence first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
-from imgscore.messages import Result
-from imgscore.verbs.base import Row, Steps
-from imgscore.verbs.queries import answer, taste_or_first, with_paths
-from imgscore.workers.queries import SuspectsQuery
+from imgscore.messages import BaseRequest, Result
+from imgscore.verbs.base import Steps
+from imgscore.verbs.queries import answer, paths_of, taste_or_first
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`count`: at most so many."""
+class Response(msgspec.Struct):
+    """A label that may be wrong."""
+
+    path: str | None
+    """the file; null if its path is not known"""
+    twin_path: str | None
+    """the file of the twin; null if there is no twin, or its path is not known"""
+    sha256: str
+    """the digest of the image"""
+    label: str
+    """its label, keep or trash"""
+    score: float
+    """its score from heads that were trained without its label"""
+    evidence: float
+    """how surprising the label is: −ln of the probability that these heads give it"""
+    twin: str | None
+    """the digest of a near-duplicate with the opposite label; null if there is none"""
+    error: str | None = None
+    """always null"""
+
+
+class Request(BaseRequest[Response]):
+    """`count`: the largest number of rows."""
 
     taste: TasteName | None = None
     count: int = 20
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row a label. `twin` is a near-duplicate with the opposite label, where there is one."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each label."""
+    from imgscore.workers.queries import SuspectsQuery
+
     taste = taste_or_first(engine, request.taste)
     suspects = yield from answer(engine, SuspectsQuery(taste, request.count))
-    rows: list[Row] = [
-        {
-            "sha256": suspect.digest.hex(),
-            "label": suspect.label,
-            "score": suspect.score,
-            "evidence": suspect.evidence,
-            "twin": suspect.twin.hex() if suspect.twin else None,
-        }
-        for suspect in suspects
-    ]
-    yield from map(Result, with_paths(engine, taste, rows, "twin"))
+    twins = [suspect.twin for suspect in suspects if suspect.twin]
+    paths = paths_of(engine, taste, [*twins, *(suspect.digest for suspect in suspects)])
+    for suspect in suspects:
+        yield Result(
+            Response(
+                path=paths[suspect.digest],
+                twin_path=paths[suspect.twin] if suspect.twin else None,
+                sha256=suspect.digest.hex(),
+                label=suspect.label,
+                score=suspect.score,
+                evidence=suspect.evidence,
+                twin=suspect.twin.hex() if suspect.twin else None,
+            )
+        )

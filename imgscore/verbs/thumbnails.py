@@ -1,57 +1,72 @@
-"""thumbnails: small pictures of images that another verb named: made by workers, then cached."""
+"""thumbnails: make small pictures of images that another verb named. They are cached."""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore import paths
-from imgscore.engine.engine import Engine
-from imgscore.engine.tickets import ThumbnailTicket
-from imgscore.errors import ImgscoreError
-from imgscore.messages import Result
+from imgscore.errors import ImgscoreError, UsageError
+from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps, a_step, absolute_path
-from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.engine.tickets import ThumbnailTicket
 
 
-class Image(msgspec.Struct, forbid_unknown_fields=True):
-    """Where an image lies, and what it is."""
+class Image(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The path and the digest of an image."""
 
     path: str
     sha256: str
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """At most some hundreds: all of them are asked for at once."""
+class Response(msgspec.Struct):
+    """An image and its thumbnail."""
+
+    sha256: str
+    """the digest of the image"""
+    file: str | None
+    """the thumbnail, a WebP file; null if it could not be made"""
+
+
+class Request(BaseRequest[Response]):
+    """`images`: at most some hundreds, because all thumbnails are requested at once."""
 
     images: list[Image]
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row an image; `file` is None where there is no thumbnail, for whatever reason."""
-    made = folder()
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each image."""
+    from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
+
+    made = thumbnails_folder()
     tickets: list[tuple[Image, bytes, ThumbnailTicket | None]] = []
     for image in request.images:
         digest = _digest(image.sha256)
         file = os.path.join(os.fsencode(made), paths.thumbnail(digest))
-        draw = MakeThumbnail(absolute_path(image.path), digest, file)
+        task = MakeThumbnail(absolute_path(image.path), digest, file)
         tickets.append(
-            (image, file, None if os.path.exists(file) else engine.thumbnailer.ask(draw))
+            (image, file, None if os.path.exists(file) else engine.thumbnailer.ask(task))
         )
     for image, file, ticket in tickets:
         while ticket is not None and ticket.answer is None:
             yield from a_step(engine)
-        drawn = ticket is None or isinstance(ticket.answer, ThumbnailMade)
-        yield Result({"sha256": image.sha256, "file": os.fsdecode(file) if drawn else None})
+        exists = ticket is None or isinstance(ticket.answer, ThumbnailMade)
+        yield Result(Response(image.sha256, os.fsdecode(file) if exists else None))
 
 
-def folder() -> Path:
-    """The folder of all thumbnails, which is there now. Raises ImgscoreError."""
+def thumbnails_folder() -> Path:
+    """The folder of all thumbnails; it is made if it is missing. Raises ImgscoreError."""
     thumbnails = paths.report_folder() / "thumbnails"
     try:
         thumbnails.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        # A daemon that confined itself may write into the folder that was there, and no new one.
+        # With Landlock, a daemon may write into folders that existed at its start, and no others.
         raise ImgscoreError(
             f"{thumbnails}: cannot be made: {error.strerror}",
             "check the permissions; if the cache was deleted: imgscore stop, then imgscore start",
@@ -63,4 +78,4 @@ def _digest(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise ImgscoreError(f"{text!r} is no sha256", "give it as `--json` prints it") from None
+        raise UsageError(f"{text!r} is not a sha256", "write it as `--json` prints it") from None

@@ -1,24 +1,49 @@
-"""train: learn from the labels now, instead of when they have been quiet for a while."""
+"""train: train a head from the labels now, instead of some time after the last label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.engine.engine import Engine
-from imgscore.engine.trainer import MIN_LABELS
 from imgscore.errors import ConfigError, ImgscoreError
-from imgscore.messages import Result
-from imgscore.store import heads
+from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps, until_idle
+from imgscore.verbs.heads import HeadReport
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
+class Response(msgspec.Struct):
+    """The head of a taste that was trained."""
+
+    taste: str
+    """the taste"""
+    head: str
+    """the version of the head"""
+    labels: int
+    """from how many labels it was trained"""
+    used: bool
+    """whether it is in use; a head that is worse than the one before is not"""
+    report: HeadReport
+    """what was measured, as `heads list` prints it"""
+    error: str | None
+    """why the last training failed, and what to do; null if it did not"""
+
+
+class Request(BaseRequest[Response]):
     """`taste`: only this one; None = all."""
 
     taste: TasteName | None = None
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row a taste. Raises ImgscoreError where there are too few labels."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each taste. Raises ImgscoreError if there are too few labels."""
+    from imgscore.engine.trainer import MIN_LABELS
+    from imgscore.store import heads
+
     tastes = [request.taste] if request.taste else sorted(engine.trainer.tastes)
     if not tastes:
         raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
@@ -27,7 +52,7 @@ def run(engine: Engine, request: Request) -> Steps:
         missing = engine.trainer.tastes[taste].missing
         if missing:
             raise ImgscoreError(
-                f"too few labels to learn {taste!r} from: {missing}",
+                f"taste {taste!r} has too few labels: {missing}",
                 f"move at least {MIN_LABELS} files into keep/ and {MIN_LABELS} into trash/",
             )
     yield from until_idle(engine, "training")
@@ -37,16 +62,16 @@ def run(engine: Engine, request: Request) -> Steps:
         problem = engine.trainer.tastes[taste].problem
         for head in trained:
             yield Result(
-                {
-                    "taste": taste,
-                    "head": head.version,
-                    "labels": head.labels,
-                    "used": head.accepted,
-                    "report": head.report,
-                    "error": problem or None,
-                }
+                Response(
+                    taste=taste,
+                    head=head.version,
+                    labels=head.labels,
+                    used=head.accepted,
+                    report=msgspec.convert(head.report, HeadReport),
+                    error=problem or None,
+                )
             )
         if not trained:
             raise ImgscoreError(
-                f"{taste!r} could not be trained: {problem}", "see: imgscore status"
+                f"taste {taste!r} could not be trained: {problem}", "see: imgscore status"
             )

@@ -1,64 +1,89 @@
-"""undo: take back the last ordering of an inbox, or the last label; again, the one before."""
+"""undo: undo the last ordering of an inbox, or the last label. Called again: the one before."""
+
+from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from imgscore.engine import apply
-from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError
-from imgscore.messages import Result
+from imgscore.messages import BaseRequest, Result
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import journal, labels, originals, sightings
 from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
-from imgscore.store.transaction import Txn
 from imgscore.verbs.base import Steps, display_path
-from imgscore.verbs.order import chosen, row, rows
-from imgscore.workers.messages import PlannedTouch
+from imgscore.verbs.order import TouchedFile, chosen_watches, touched_files
+
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
+    from imgscore.store.transaction import Txn
+    from imgscore.workers.messages import PlannedTouch
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """`what`: an ordering or a label. `folder`: of which inbox, for an ordering."""
+class RestoredLabel(msgspec.Struct):
+    """An image whose last label was undone."""
+
+    path: str
+    """where the image lay when it was labelled; may be empty"""
+    sha256: str
+    """the digest of the image"""
+    label: str | None
+    """its label now; null if it has none"""
+    was: str
+    """the label that was undone: keep, trash or clear"""
+    others: int
+    """how many other labels were undone with it: those of its siblings, or of one import"""
+    error: str | None = None
+    """always null"""
+
+
+Response = TouchedFile | RestoredLabel
+
+
+class Request(BaseRequest[Response]):
+    """`what`: an ordering or a label. `folder`: an ordering of this inbox only."""
 
     what: Literal["order", "label"]
     folder: str | None = None
     dry_run: bool = False
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A row a touch, or one row with the label that holds now."""
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield a row for each touch, or one row with the label that holds now."""
+    from imgscore.engine import apply
+
     if request.what == "label":
         yield Result(_undo_label(engine, request.dry_run))
         return
-    inboxes = {watch.inbox for watch in chosen(engine, request.folder)}
+    inboxes = {watch.inbox for watch in chosen_watches(engine, request.folder)}
     store = engine.ctx.store
     with store.read() as txn:
         touches = _last_ordering(txn, inboxes)
-        wanted = [one for one in (_back(txn, touch) for touch in touches) if one is not None]
+        planned = [_reversed(txn, touch) for touch in touches]
+    wanted = [touch for touch in planned if touch is not None]
     if not touches:
         raise ImgscoreError("there is no ordering to undo", "see: imgscore history")
     if request.dry_run or engine.ctx.config.dry_run:
-        for one in wanted:
-            path, before_ns = one.sighting.path, one.sighting.seen.mtime_ns
-            yield Result(row(path, before_ns, one.after_ns, dry_run=True))
+        for touch in wanted:
+            yield Result(TouchedFile.planned(touch))
         return
     for inbox in {touch.inbox for touch in touches}:
         engine.order_scheduler.hold(inbox, held=True)
-    back = apply.apply_plan(store, wanted, str(touches[0].run), "undo")
-    yield from rows(engine.order_scheduler.run(back))
+    undoing = apply.apply_plan(store, wanted, str(touches[0].run), "undo")
+    yield from touched_files(engine.order_scheduler.run(undoing))
 
 
 def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
     """The touches of the newest ordering that is not undone yet.
 
-    Between its parts others may lie: a file that left meanwhile was given its own date back.
+    Other touches may lie between them: a file that left the inbox got its own date back.
     """
     undone: set[str] = set()
     found: list[Touch] = []
     for _, touch in journal.newest_first(txn):
         if touch.reason == "undo":
-            undone.add(touch.head)  # an undo names the run that it takes back
+            undone.add(touch.head)  # the head of an undo is the run that it undid
         elif found:
             if touch.run == found[0].run:
                 found.append(touch)
@@ -69,59 +94,61 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
     return found
 
 
-def _back(txn: Txn, touch: Touch) -> PlannedTouch | None:
-    """The touch that takes another back; None where the file has another date by now."""
+def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
+    """The touch that undoes another; None if the file has another date by now."""
+    from imgscore.workers.messages import PlannedTouch
+
     sighting, seen = sightings.find(txn, touch.path), fingerprint_of(touch.path)
     if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
         return None
     if sighting is not None and sighting.digest != touch.digest:
-        return None  # without a sighting it is a sidecar, known by its date
+        return None  # a file without a sighting is a sidecar; its date identifies it
     role = sighting.role if sighting is not None else "inbox"
     now = Sighting(touch.path, seen, touch.digest, touch.inbox, role)
     return PlannedTouch(now, touch.before_ns)
 
 
-def _undo_label(engine: Engine, dry_run: bool) -> dict[str, object]:
+def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
     now_ns = time.time_ns()
     with engine.ctx.store.read() as txn:
         last = _last_labels(txn)
         before = _before(txn, last)
-        backs = [
+        undoing = [
             LabelEvent(
                 now_ns,
-                one.taste,
-                one.digest,
-                before.get((one.taste, one.digest), "clear"),
+                event.taste,
+                event.digest,
+                before.get((event.taste, event.digest), "clear"),
                 "undo",
-                one.path,
+                event.path,
             )
-            for _, one in last
+            for _, event in last
         ]
     if not last:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
     if not dry_run:
-        engine.ctx.store.commit(lambda txn: [labels.append(txn, one) for one in reversed(backs)])
-        engine.trainer.relearn(backs[0].taste)
-    first, back = last[-1][1], backs[-1]
-    return {
-        "path": display_path(first.path),
-        "sha256": first.digest.hex(),
-        "label": None if back.label == "clear" else back.label,
-        "was": first.label,
-        "others": len(last) - 1,
-        "error": None,
-    }
+        engine.ctx.store.commit(
+            lambda txn: [labels.append(txn, event) for event in reversed(undoing)]
+        )
+        engine.trainer.relearn(undoing[0].taste)
+    first, restored = last[-1][1], undoing[-1]
+    return RestoredLabel(
+        path=display_path(first.path),
+        sha256=first.digest.hex(),
+        label=None if restored.label == "clear" else restored.label,
+        was=first.label,
+        others=len(last) - 1,
+    )
 
 
 def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
-    """The newest label that is not undone yet, and those logged as one with it; newest first.
+    """The newest label that is not undone yet, and the labels logged with it; newest first.
 
-    Those are its siblings', or the others of a table.
-
-    An undo takes back as many events as it logs, so that many are passed over.
+    Labels logged together are those of siblings, or of one imported table. An undo logs as many
+    events as it undoes: for each of its events, one older event is passed over.
     """
     found: list[tuple[int, LabelEvent]] = []
-    taken_back = 0
+    undone = 0
     for number, event in labels.newest_first(txn):
         if found:
             last = found[0][1]
@@ -129,9 +156,9 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
                 break
             found.append((number, event))
         elif event.source == "undo":
-            taken_back += 1
-        elif taken_back:
-            taken_back -= 1
+            undone += 1
+        elif undone:
+            undone -= 1
         else:
             found.append((number, event))
     return found
@@ -139,7 +166,7 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
 
 def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:
     """(taste, digest) → its label before these events, where it had one."""
-    wanted = {(one.taste, one.digest): number for number, one in last}
+    wanted = {(event.taste, event.digest): number for number, event in last}
     found: dict[tuple[str, bytes], EventName] = {}
     for number, event in labels.newest_first(txn) if wanted else ():
         key = (event.taste, event.digest)

@@ -1,24 +1,30 @@
-"""watch-log: what happens, from now on, for as long as somebody listens."""
+"""watch-log: events from now on, for as long as a client reads them."""
 
-import time
+from __future__ import annotations
 
-import msgspec
+from typing import TYPE_CHECKING
 
-from imgscore.engine.engine import Engine
-from imgscore.messages import Result
+from imgscore import events
+from imgscore.events import Event
+from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps
 
+if TYPE_CHECKING:
+    from imgscore.engine.engine import Engine
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing to say."""
+Response = Event
 
 
-def run(engine: Engine, request: Request) -> Steps:
-    """A first row when it follows; then a row an event, without end."""
+class Request(BaseRequest[Response]):
+    """No arguments."""
+
+
+def run(engine: Engine, request: Request) -> Steps[Response]:
+    """Yield `following` at once, then a row for each event, without end."""
     event_log = engine.ctx.event_log
     number, _ = event_log.since(0)
-    yield Result({"event": "following", "time_ns": time.time_ns()})
+    yield Result(events.Following())
     while True:
-        number, rows = event_log.since(number)
-        yield from map(Result, rows)
+        number, new = event_log.since(number)
+        yield from map(Result, new)
         yield None

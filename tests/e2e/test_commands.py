@@ -269,7 +269,7 @@ def test_names_are_of_where_the_command_was_given(
     assert imgscore("history", "--json", "keep").rows
     assert imgscore("import-labels", "--keep", "keep").code == 0
     assert imgscore("scan", "--json", ".").row["failed"] == 0
-    with pytest.raises(UsageError, match="whole path"):
+    with pytest.raises(UsageError, match="absolute path"):
         daemon.ask("score", files=["sun-003.jpg"])
 
 

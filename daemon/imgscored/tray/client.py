@@ -2,31 +2,31 @@
 
 import subprocess
 import sys
-from typing import Any
 
 from imgscore import client, paths
 from imgscore.errors import ImgscoreError, NoDaemonError
-from imgscore.messages import Result
-from imgscore.verbs.base import Row
+from imgscore.messages import BaseRequest, R
+from imgscore.verbs import status as status_verb
+from imgscore.verbs.base import rows_of
 
 
-def status() -> Row | None:
+def status() -> status_verb.Response | None:
     """The daemon's status; None if no daemon answers in time."""
     try:
-        return ask("status", {}, seconds=client.STATUS_SECONDS)[0]
-    except (ImgscoreError, IndexError):
+        return ask(status_verb.Request(), seconds=client.STATUS_SECONDS)
+    except ImgscoreError:
         return None
 
 
-def ask(verb: str, arguments: dict[str, Any], seconds: float | None = None) -> list[Row]:
-    """The rows that the daemon answers. Raises ImgscoreError; `seconds`: how long it may think."""
+def ask(request: BaseRequest[R], seconds: float | None = None) -> R:
+    """The one row that the daemon answers within `seconds`. Raises ImgscoreError."""
     connection = client.connect(paths.socket_path())
     if connection is None:
         raise NoDaemonError("imgscore is not running", "start it with: imgscore start")
     with connection:
         connection.settimeout(seconds)
-        messages = client.call(connection, verb, arguments)
-        return [message.row for message in messages if isinstance(message, Result)]
+        (row,) = rows_of(client.call(connection, request))
+    return row
 
 
 def command(*arguments: str) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from imgscore.cli.output import printable
-from imgscore.verbs.base import Row
+from imgscore.verbs import status as status_verb
 
 Shape = Literal["idle", "working", "paused", "attention", "offline"]
 
@@ -39,30 +39,32 @@ class TrayState:
         return f"imgscore: {self.line}"
 
 
-def tray_state(status: Row | None, max_pending: int, result: str = "") -> TrayState:
+def tray_state(
+    status: status_verb.Response | None, max_pending: int, result: str = ""
+) -> TrayState:
     """The state for a status (None: no daemon answers).
 
     max_pending: the largest number of pending items since the daemon was last idle.
     """
     if status is None:
         return TrayState("offline", "not running", result=result)
-    inboxes = tuple(watch["inbox"] for watch in status["watches"])
-    failed = status["failed"]
-    failures = tuple((row["path"], _failure(row)) for row in failed[:MAX_FAILURES])
-    offline = [watch["inbox"] for watch in status["watches"] if watch["state"] == "offline"]
-    problems = [*status["troubles"], *(f"{inbox} is not there" for inbox in offline)]
-    pending = status["pending"]
+    inboxes = tuple(watch.inbox for watch in status.watches)
+    failed = status.failed
+    failures = tuple((failure.path, _failure(failure)) for failure in failed[:MAX_FAILURES])
+    offline = [watch.inbox for watch in status.watches if watch.state == "offline"]
+    problems = [*status.troubles, *(f"{inbox} is not there" for inbox in offline)]
+    pending = status.pending
     share = 0
     shape: Shape = "idle"
-    states = [watch["state"] for watch in status["watches"]]
+    states = [watch.state for watch in status.watches]
     line = next((state for state in states if state != "ok"), "all in order")
-    paused = status["state"] == "paused"
+    paused = status.state == "paused"
     if paused:
-        shape, line = "paused", _until(status["paused_until_ns"])
+        shape, line = "paused", _until(status.paused_until_ns)
     elif problems:
         shape, line = "attention", problems[0]
-    elif pending and status.get("waiting"):
-        shape, line = "paused", f"waiting, {status['waiting']}: {pending} pending"
+    elif pending and status.waiting:
+        shape, line = "paused", f"waiting, {status.waiting}: {pending} pending"
     elif pending:
         done, total = max(0, max_pending - pending), max(max_pending, pending)
         share = 100 * done // total // 5 * 5
@@ -78,8 +80,8 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 1]}…"
 
 
-def _failure(row: Row) -> str:
-    return shortened(f"{os.path.basename(row['path'])}: {row['reason']}")
+def _failure(failure: status_verb.Failure) -> str:
+    return shortened(f"{os.path.basename(failure.path)}: {failure.reason}")
 
 
 def _until(until_ns: int | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from imgscore.errors import ImgscoreError
 from imgscore.system.tray_backend import Backend
+from imgscore.verbs import pause, resume, train
 from imgscored.tray import client, icon, menu
 from imgscored.tray.drawing import draw
 from imgscored.tray.state import TrayState, shortened, tray_state
@@ -63,7 +64,7 @@ class Tray:
     def _update(self) -> None:
         """Request the status, and show what changed."""
         status = client.status()
-        pending = 0 if status is None else status["pending"]
+        pending = 0 if status is None else status.pending
         self._max_pending = max(self._max_pending, pending) if pending else 0
         before, self._state = self._state, tray_state(status, self._max_pending, self._result)
         if self._ending or self._state == before:
@@ -93,19 +94,19 @@ class Tray:
 
     def pause(self) -> None:
         """Pause the daemon for an hour."""
-        self._run_action(lambda: _discard(client.ask("pause", {"seconds": PAUSE_SECONDS})))
+        self._run_action(lambda: _discard(client.ask(pause.Request(PAUSE_SECONDS))))
 
     def resume(self) -> None:
         """End a pause."""
-        self._run_action(lambda: _discard(client.ask("resume", {})))
+        self._run_action(lambda: _discard(client.ask(resume.Request())))
 
     def train(self) -> None:
         """Train a head on the labels now."""
 
         def learn() -> str:
-            (row,) = client.ask("train", {"taste": None})
-            use = "in use" if row["used"] else "not used: the previous head is better"
-            return f"head {row['head']}, {row['labels']} labels: {use}"
+            head = client.ask(train.Request())
+            use = "in use" if head.used else "not used: the previous head is better"
+            return f"head {head.head}, {head.labels} labels: {use}"
 
         self._run_action(learn, "learning …")
 

@@ -4,7 +4,7 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -92,7 +92,7 @@ def compact(
     raise typer.Exit(show(_compact(drop_embedder), _compacted, as_json=as_json))
 
 
-def _compact(embedder: str | None) -> list[Message]:
+def _compact(embedder: str | None) -> list[Message[Any]]:
     dropped = 0
     if embedder is not None:
         arguments = {"action": "drop", "embedder": embedder}

@@ -46,7 +46,7 @@ def demo(
     raise typer.Exit(code)
 
 
-def _rows(sandbox: "DemoFolder", as_json: bool) -> Generator[Message, None, None]:
+def _rows(sandbox: "DemoFolder", as_json: bool) -> Generator[Message[Any], None, None]:
     from imgscore.demo.scenario import run
 
     outcome = yield from run(sandbox)

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,11 +15,13 @@ from imgscore.cli.output import printable
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import Message
-from imgscore.verbs.base import Row, absolute_path, display_path
+from imgscore.verbs.base import absolute_path, display_path
 from imgscore.workers.pool import cpus
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from imgscore.bulk_embed.spread import Response
 
 CONNECT_SECONDS = 5
 
@@ -54,7 +56,7 @@ def embed(
     raise typer.Exit(output.show(messages, _describe, as_json=as_json))
 
 
-def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Message]:
+def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Message[Any]]:
     try:
         from imgscore.bulk_embed.job import Job
         from imgscore.bulk_embed.spread import embed_archive
@@ -69,7 +71,7 @@ def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Mess
     seconds = settings.daemon.file_seconds
     job = Job(root, settings.model, settings.device, images, seconds)
     with dispatch.Writer() as writer, _cluster(scheduler, workers) as client:
-        yield from embed_archive(client, job, lambda request: writer.ask("embed", request))
+        yield from embed_archive(client, job, writer.ask)
 
 
 @contextlib.contextmanager
@@ -110,10 +112,12 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
         yield stack.enter_context(client)
 
 
-def _describe(row: Row) -> str:
-    if "path" in row:
-        return f"failed  {printable(row['path'])}: {printable(row['error'])}"
+def _describe(row: "Response") -> str:
+    from imgscore.bulk_embed.spread import FailedFile
+
+    if isinstance(row, FailedFile):
+        return f"failed  {printable(row.path)}: {printable(row.error)}"
     return (
-        f"{row['files']} images: {row['embedded']} embedded, {row['known']} known before, "
-        f"{row['failed']} failed"
+        f"{row.files} images: {row.embedded} embedded, {row.known} known before, "
+        f"{row.failed} failed"
     )

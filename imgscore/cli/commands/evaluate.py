@@ -1,7 +1,7 @@
 """evaluate: how good the scores are."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ def evaluate(
     """
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "name a file that ends in .svg")
-    messages: list[Message] = list(dispatch.call("evaluate", {"taste": taste}))
+    messages: list[Message[Any]] = list(dispatch.call("evaluate", {"taste": taste}))
     if plot is not None:
         heads = rows_of(dispatch.call("heads", {"taste": taste}))
         for row in rows_of(messages):

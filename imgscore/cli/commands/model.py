@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,7 +62,7 @@ def use(
     raise typer.Exit(show(_use(name), _used, as_json=as_json))
 
 
-def _download(name: str, revision: str | None) -> Iterator[Message]:
+def _download(name: str, revision: str | None) -> Iterator[Message[Any]]:
     from imgscore.embedders import manifest
     from imgscore.embedders.download import download as fetch
 
@@ -84,7 +84,7 @@ def _download(name: str, revision: str | None) -> Iterator[Message]:
     )
 
 
-def _use(name: str) -> Iterator[Message]:
+def _use(name: str) -> Iterator[Message[Any]]:
     known = name == registry.BUILT_IN or name in catalogue.UFORM
     if not known and Path(name).expanduser().is_dir():
         name = os.path.realpath(Path(name).expanduser())

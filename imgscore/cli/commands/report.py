@@ -60,7 +60,7 @@ def _refuse_watched(file: Path) -> None:
         )
 
 
-def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator[Message]:
+def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator[Message[Any]]:
     from imgscore.report import files
 
     for message in dispatch.call("report", arguments):

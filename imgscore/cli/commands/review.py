@@ -5,7 +5,7 @@ import signal
 import webbrowser
 from collections.abc import Iterator
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def review(
     servers[0].session.end()
 
 
-def _begun(arguments: Row, servers: list["ReviewServer"], port: int) -> Iterator[Message]:
+def _begun(arguments: Row, servers: list["ReviewServer"], port: int) -> Iterator[Message[Any]]:
     """The progress of gathering, and at last where to go."""
     from imgscore.cli.review_server import ReviewServer
     from imgscore.cli.review_session import Session

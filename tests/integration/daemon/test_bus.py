@@ -22,8 +22,9 @@ from imgscore.store.store import Store
 from imgscore.testing import eventually
 from tests.integration.daemon.test_power import next_word, patient
 from tests.support.buses import Service, bus
+from tests.support.statuses import make_status
 
-IDLE = {"pending": 0, "watches": [], "failed": []}
+IDLE = make_status()
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def test_loop_status_is_current_while_work_waits(
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
-        eventually(lambda: loop.snapshot["pending"] == 2)
+        eventually(lambda: loop.snapshot.pending == 2)
     finally:
         mailbox.call(Call("stop", {}))
         thread.join()
@@ -141,7 +141,7 @@ def test_loop_prune_job_prunes_when_due(
     loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "MAX_BYTES", 0)
-    old = thumbnails.folder() / "old.webp"
+    old = thumbnails.thumbnails_folder() / "old.webp"
     old.write_bytes(bytes(8192))
     loop._schedule._scheduler.modify_job("tidy", next_run_time=datetime.now(UTC))
     thread = threading.Thread(target=loop.run)

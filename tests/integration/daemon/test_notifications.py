@@ -12,12 +12,15 @@ import pytest
 from imgscored import bus as bus_module
 from imgscored.notifications import NAME, Notifications
 
+from imgscore import events
 from imgscore.engine.events import EventLog
 from imgscore.store.store import Store
+from imgscore.verbs.status import Failure
 from tests.integration.daemon.test_power import patient
 from tests.support.buses import Service, bus
+from tests.support.statuses import make_status, make_watch
 
-IDLE = {"pending": 0, "watches": [], "failed": []}
+IDLE = make_status()
 
 
 class Server:
@@ -77,22 +80,22 @@ def test_notifications_report_failed_images_and_missing_folders(
 ) -> None:
     server = Server(session)
     with closing(server.service), closing(Notifications("important", event_log)) as notifications:
-        watch = {"inbox": "/in", "state": "ok", "files": 3}
-        notifications.look(IDLE | {"watches": [watch]}, {})
-        failed = [{"path": "/in/a.jpg", "reason": "is damaged", "remedy": ""}]
-        notifications.look(IDLE | {"watches": [watch], "failed": failed}, {})
+        watch = make_watch(files=3)
+        notifications.look(make_status(watches=[watch]), {})
+        failed = [Failure("/in/a.jpg", "is damaged", "")]
+        notifications.look(make_status(watches=[watch], failed=failed), {})
         assert server.next()[4] == "/in/a.jpg: is damaged"
-        gone = watch | {"state": "offline"}
-        notifications.look(IDLE | {"watches": [gone], "failed": failed}, {})
+        gone = make_watch(state="offline")
+        notifications.look(make_status(watches=[gone], failed=failed), {})
         assert server.next()[4].startswith("/in: ")
 
 
 def test_notifications_report_a_new_head(session: str, event_log: EventLog) -> None:
     server = Server(session)
     with closing(server.service), closing(Notifications("all", event_log)) as notifications:
-        event_log.emit("trained", taste="default", head="1", labels=4, used=True)
-        event_log.emit("ordered", inbox="/in", files=7)
-        notifications.look(IDLE | {"watches": [{"inbox": "/in", "state": "ok", "files": 9}]}, {})
+        event_log.emit(events.Trained(taste="default", head="1", labels=4, used=True))
+        event_log.emit(events.Ordered(inbox="/in", files=7))
+        notifications.look(make_status(watches=[make_watch(files=9)]), {})
         assert server.next()[4] == "from 4 labels: 7 of 9 images have a new place"
 
 

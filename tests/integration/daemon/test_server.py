@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from imgscored import server as server_module
 from imgscored.mailbox import END, Call, Mailbox
@@ -23,6 +24,9 @@ from imgscore.errors import ImgscoreError, ModelError, NoDaemonError, StoreError
 from imgscore.messages import Message, Result
 from imgscore.store.lock import BusyError
 from imgscore.testing import eventually
+from tests.support.statuses import make_status
+
+STATUS = make_status()
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def server(tmp_path: Path) -> Iterator[Path]:
     """A server whose loop echoes: its path, longer than a socket address may be."""
     path = tmp_path / ("x" * 60) / ("y" * 60) / "control.sock"
     mailbox = Mailbox()
-    server = Server(path, mailbox, lambda: {"state": "running"})
+    server = Server(path, mailbox, lambda: STATUS)
     ended = threading.Event()
 
     def loop() -> None:
@@ -58,15 +62,15 @@ def connect(path: Path) -> socket.socket:
     return connection
 
 
-def rows(path: Path, verb: str, arguments: dict[str, Any]) -> list[Message]:
+def rows(path: Path, verb: str, arguments: dict[str, Any]) -> list[Message[Any]]:
     with connect(path) as connection:
-        return list(client.call(connection, verb, arguments))
+        return list(client.exchange(connection, verb, arguments))
 
 
 def test_server_request_is_answered(server: Path) -> None:
     assert stat.S_IMODE(server.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.parent.stat().st_mode) == 0o700
-    assert rows(server, "status", {}) == [Result({"state": "running"})]
+    assert rows(server, "status", {}) == [Result(msgspec.to_builtins(STATUS))]
     odd = "\ud8ff\n\x1b\U0001f600"
     assert rows(server, "echo", {"odd": odd}) == [Result({"verb": "echo", "odd": odd})]
 
@@ -121,7 +125,7 @@ def test_server_stop_works_across_versions(server: Path) -> None:
 def test_server_silent_clients_do_not_block_others(server: Path) -> None:
     silent = [connect(server) for _ in range(20)]
     try:
-        assert rows(server, "status", {}) == [Result({"state": "running"})]
+        assert rows(server, "status", {}) == [Result(msgspec.to_builtins(STATUS))]
     finally:
         for one in silent:
             one.close()
@@ -193,14 +197,14 @@ def test_server_client_that_disconnects_frees_its_place(
 ) -> None:
     monkeypatch.setattr(server_module, "GONE_SECONDS", 0.02)
     mailbox, path = Mailbox(), tmp_path / "control.sock"
-    with closing(mailbox), closing(Server(path, mailbox, lambda: {"state": "running"})):
+    with closing(mailbox), closing(Server(path, mailbox, lambda: STATUS)):
         for _ in range(server_module.MAX_CLIENTS):
             with connect(path) as client:
                 client.sendall(protocol.encode({"verb": "wait", "arguments": {}}))
 
         def answered() -> bool:
             try:
-                return rows(path, "status", {}) == [Result({"state": "running"})]
+                return rows(path, "status", {}) == [Result(msgspec.to_builtins(STATUS))]
             except NoDaemonError:
                 return False
 
@@ -220,7 +224,7 @@ def test_server_slow_reader_receives_a_long_answer(
 ) -> None:
     monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.1)
     mailbox, path = Mailbox(), tmp_path / "control.sock"
-    with closing(mailbox), closing(Server(path, mailbox, dict)), connect(path) as client:
+    with closing(mailbox), closing(Server(path, mailbox, make_status)), connect(path) as client:
         call = asked(mailbox, client, "history")
         for answer in (*([{"result": {"path": "x" * 1000}}] * 2000), {"done": True}, END):
             call.answers.put(answer)
@@ -234,7 +238,7 @@ def test_server_follower_that_does_not_read_is_disconnected(
 ) -> None:
     monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.1)
     mailbox, path = Mailbox(), tmp_path / "control.sock"
-    with closing(mailbox), closing(Server(path, mailbox, dict)), connect(path) as client:
+    with closing(mailbox), closing(Server(path, mailbox, make_status)), connect(path) as client:
         call = asked(mailbox, client, "watch-log")
 
         def cancelled() -> bool:
@@ -248,7 +252,7 @@ def test_server_follower_that_does_not_read_is_disconnected(
 
 def test_server_keeps_listening_without_descriptors(tmp_path: Path) -> None:
     mailbox, path = Mailbox(), tmp_path / "control.sock"
-    with closing(mailbox), closing(Server(path, mailbox, lambda: {"state": "running"})):
+    with closing(mailbox), closing(Server(path, mailbox, lambda: STATUS)):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         client = socket.socket(socket.AF_UNIX)
         resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, limit[1]))
@@ -283,4 +287,4 @@ def test_server_keeps_listening_without_threads(
         patch.setattr(threading.Thread, "start", none_left)
         with pytest.raises(NoDaemonError):
             rows(server, "status", {})
-    assert rows(server, "status", {}) == [Result({"state": "running"})]
+    assert rows(server, "status", {}) == [Result(msgspec.to_builtins(STATUS))]

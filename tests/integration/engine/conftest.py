@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from imgscore.config import Config, DaemonConfig, WatchConfig
@@ -23,7 +24,8 @@ from imgscore.store import heads, scores, sightings
 from imgscore.store.schema import HeadRecord
 from imgscore.store.store import Store
 from imgscore.testing import eventually
-from imgscore.verbs.base import drive, find
+from imgscore.verbs import registry
+from imgscore.verbs.base import drive
 from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Plan, Refused, Task, Unstable
 from imgscore.workers.plan_inbox import plan_messages
 
@@ -177,10 +179,9 @@ def until_idle(engine: Engine) -> None:
 
 
 def ask(engine: Engine, verb: str, **arguments: Any) -> list[dict[str, Any]]:
-    """The rows that a verb answers."""
-    run, request = find(verb, arguments)
-    messages = drive(engine, run(engine, request))
-    return [message.row for message in messages if isinstance(message, Result)]
+    """The rows that a verb answers, as `--json` prints them."""
+    messages = drive(engine, registry.run(engine, registry.parse(verb, arguments)))
+    return [msgspec.to_builtins(message.row) for message in messages if isinstance(message, Result)]
 
 
 def use_head(engine: Engine, version: str) -> None:

@@ -23,7 +23,7 @@ def test_order_and_restore(world: World, tmp_path: Path, make: tuple[str], coars
         with world.engine() as engine:
             world.settle(engine)
             assert world.order() == ["d", "c", "b", "a"]
-            assert ask(engine, "order") == [] and status(engine)["failed"] == []
+            assert ask(engine, "order") == [] and status(engine).failed == []
             if make[0] != "mkfs.vfat":  # to fusefat a rename is a change: the file is dated now
                 (world.inbox / "b.jpg").rename(world.inbox / "keep" / "b.jpg")
                 world.settle(engine)

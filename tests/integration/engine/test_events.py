@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from imgscore import events
 from imgscore.engine.events import KEPT, MAX_EACH, EventLog
+from imgscore.events import Event
 from imgscore.store import journal, labels, scores
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store
@@ -38,7 +39,7 @@ def touch(store: Store, run: int, count: int, inbox: bytes = b"/in") -> None:
             journal.append(txn, entry)
 
 
-def told(one: EventLog, since: int = 0) -> list[dict[str, Any]]:
+def told(one: EventLog, since: int = 0) -> list[Event]:
     return one.since(since)[1]
 
 
@@ -49,9 +50,11 @@ def test_only_what_is_new_is_told_and_once(store: Store) -> None:
     assert told(one) == []
     label(store, 2, "clear")
     number, rows = one.since(0)
-    assert [(row["event"], row["path"], row["label"]) for row in rows] == [
-        ("label", "/0", "clear"),
-        ("label", "/1", "clear"),
+    assert [
+        (type(row), row.path, row.label) for row in rows if isinstance(row, events.Labelled)
+    ] == [
+        (events.Labelled, "/0", "clear"),
+        (events.Labelled, "/1", "clear"),
     ]
     assert told(one, number) == []
 
@@ -60,7 +63,8 @@ def test_many_labels_are_one_row(store: Store) -> None:
     one = event_log(store)
     label(store, MAX_EACH + 1)
     (row,) = told(one)
-    assert (row["event"], row["keep"], row["trash"]) == ("labels", MAX_EACH + 1, 0)
+    assert isinstance(row, events.ManyLabelled)
+    assert (row.keep, row.trash) == (MAX_EACH + 1, 0)
 
 
 def test_dates_are_told_by_run_and_inbox(store: Store) -> None:
@@ -68,21 +72,21 @@ def test_dates_are_told_by_run_and_inbox(store: Store) -> None:
     touch(store, 1, 3)
     touch(store, 1, 2, b"/other")
     touch(store, 2, 4)
-    assert [(row["event"], row["inbox"], row["files"]) for row in told(one)] == [
-        ("ordered", "/in", 3),
-        ("ordered", "/other", 2),
-        ("ordered", "/in", 4),
+    assert told(one) == [
+        events.Ordered(time_ns=1, inbox="/in", files=3),
+        events.Ordered(time_ns=1, inbox="/other", files=2),
+        events.Ordered(time_ns=2, inbox="/in", files=4),
     ]
 
 
 def test_the_oldest_are_forgotten(store: Store) -> None:
     one = event_log(store)
     for _ in range(KEPT + 10):
-        one.emit("paused")
+        one.emit(events.Paused())
     number, rows = one.since(0)
     assert number == KEPT + 10 and len(rows) == KEPT
-    one.emit("resumed")
-    assert [row["event"] for row in told(one, number)] == ["resumed"]
+    one.emit(events.Resumed())
+    assert [type(row) for row in told(one, number)] == [events.Resumed]
 
 
 def test_answers(store: Store) -> None:
@@ -93,5 +97,5 @@ def test_answers(store: Store) -> None:
     one.answered(Rescore("default", "2"), Scored(packed * 3, last=False))
     one.answered(Rescore("default", "2"), Scored(packed, last=True))
     failed, rescored = told(one)
-    assert (failed["event"], failed["path"]) == ("failed", "/\udcff")
-    assert (rescored["event"], rescored["files"]) == ("rescored", 4)
+    assert isinstance(failed, events.Failed) and failed.path == "/\udcff"
+    assert isinstance(rescored, events.Rescored) and rescored.files == 4

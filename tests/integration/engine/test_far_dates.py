@@ -55,11 +55,11 @@ def test_a_date_that_no_record_holds_is_left_alone(
         world.settle(engine)
         assert world.order() == (["0", "0", "2", "1"] if year > 2000 else ["2", "1", "0", "0"])
         assert {path.stat().st_mtime_ns for path in odd} == {date}
-        failed = {row["path"]: row["reason"] for row in status(engine)["failed"]}
+        failed = {failure.path: failure.reason for failure in status(engine).failed}
         assert set(failed) == set(map(str, odd)) and "before 1677" in failed[str(odd[0])]
         for path in odd:
             os.utime(path)
         world.settle(engine)
-        assert status(engine)["failed"] == [] and world.order() == ["2", "1", "0", "0"]
+        assert status(engine).failed == [] and world.order() == ["2", "1", "0", "0"]
         ask(engine, "restore-times")
         assert ask(engine, "order", dry_run=True)

@@ -11,8 +11,10 @@ import pytest
 from imgscore.engine import apply, engine
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
+from imgscore.events import Problem
 from imgscore.store import failures, sightings
-from imgscore.verbs.base import Steps, find
+from imgscore.verbs import registry
+from imgscore.verbs.base import Steps
 from imgscore.workers.messages import Refused
 from tests.integration.engine.conftest import World, until
 
@@ -114,7 +116,7 @@ def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.Mon
         first = engine._retry_at
         until(engine, lambda: engine._retry_at > first)
         _, events = engine.ctx.event_log.since(0)
-        assert [one["event"] for one in events] == ["trouble"]
+        assert [type(event) for event in events] == [Problem]
 
 
 def disk_is_full(now: float) -> None:
@@ -128,7 +130,7 @@ def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
     """As in the daemon, which tries again by itself only after a while."""
     monkeypatch.setattr(engine, "RETRY_SECONDS", 3600.0)
     path = world.put("a.png", 1)
-    run, request = find("import-labels", {"keep": [os.fspath(path.parent)]})
+    request = registry.parse("import-labels", {"keep": [os.fspath(path.parent)]})
     with world.engine() as here:
         with monkeypatch.context() as full:
             if by_a_commit:
@@ -136,12 +138,12 @@ def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
             else:
                 full.setattr(type(here.ctx.store), "free_bytes", lambda _: -1)
             with pytest.raises(StoreError, match="free some"):
-                follow(here, run(here, request))
-        follow(here, run(here, request))
+                follow(here, registry.run(here, request))
+        follow(here, registry.run(here, request))
         assert not here.ctx.problems
 
 
-def follow(engine: Engine, steps: Steps) -> None:
+def follow(engine: Engine, steps: Steps[Any]) -> None:
     """Go on with a verb as the daemon does, which troubles alone do not end."""
     deadline = time.monotonic() + 60
     for message in steps:

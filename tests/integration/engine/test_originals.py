@@ -145,7 +145,7 @@ def test_restored_or_undone_the_inbox_is_held_until_ordered(ordered: World) -> N
             new = ordered.put("new.jpg", 1.0)
             ordered.settle(engine)
             assert ordered.dates() == ordered.originals
-            assert "imgscore order" in status(engine)["watches"][0]["state"]
+            assert "imgscore order" in status(engine).watches[0].state
         with ordered.engine() as engine:
             ordered.settle(engine)
             assert ordered.dates() == ordered.originals
@@ -153,7 +153,7 @@ def test_restored_or_undone_the_inbox_is_held_until_ordered(ordered: World) -> N
             assert ordered.dates() == ordered.originals
             assert [row["path"] for row in ask(engine, "order")] == [row["path"] for row in planned]
             assert ordered.order() == ["new", "d", "b", "c", "a"]
-            assert status(engine)["watches"][0]["state"].startswith("needs")  # no labels here
+            assert status(engine).watches[0].state.startswith("needs")  # no labels here
             new.unlink()
             del ordered.originals["new.jpg"]
             ordered.settle(engine)
@@ -205,9 +205,9 @@ def test_dry_run_in_the_config_touches_nothing_and_says_what_it_would(ordered: W
     ordered.dry_run = True
     with ordered.engine() as engine:
         ordered.settle(engine)
-        planned = status(engine)["watches"][0]["planned"]
-        assert planned["touches"] == 1
-        assert planned["examples"][0]["path"].endswith("new.jpg")
+        planned = status(engine).watches[0].planned
+        assert planned is not None and planned.touches == 1
+        assert planned.examples[0].path.endswith("new.jpg")
         for arguments in ({"verb": "order"}, {"verb": "restore-times"}):
             assert all(row["dry_run"] for row in ask(engine, **arguments))
         assert all(row["dry_run"] for row in ask(engine, "undo", what="order"))
@@ -231,8 +231,8 @@ def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
         world.put(f"{name}.jpg", score)
     with world.engine() as engine:
         world.settle(engine)
-        (failed,) = status(engine)["failed"]
-        assert (failed["reason"], failed["remedy"]) == (
+        (failed,) = status(engine).failed
+        assert (failed.reason, failed.remedy) == (
             "Operation not permitted",
             "chown it",
         )
@@ -245,7 +245,7 @@ def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
         (world.inbox / "c.jpg").chmod(0o640)  # as a chown would
         world.settle(engine)
         assert world.order() == ["e", "d", "c", "b", "a"]
-        assert status(engine)["failed"] == []
+        assert status(engine).failed == []
         ask(engine, "restore-times")
     assert world.dates() == world.originals
 
@@ -267,7 +267,7 @@ def test_a_disk_that_keeps_minutes_only_is_not_touched_for_ever(
             world.settle(engine)
             engine.order_scheduler.reorder(os.fsencode(world.inbox))
         assert len(tried) == len(set(tried)) == 3
-        assert "does not keep dates" in status(engine)["failed"][0]["reason"]
+        assert "does not keep dates" in status(engine).failed[0].reason
         monkeypatch.setattr(apply, "touch", real)
         ask(engine, "restore-times")
     assert world.dates() == world.originals

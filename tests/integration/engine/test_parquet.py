@@ -4,7 +4,7 @@ from imgscore.engine.engine import Engine
 from imgscore.messages import Progress
 from imgscore.store import labels
 from imgscore.store.schema import LabelEvent, LabelName
-from imgscore.verbs.base import find
+from imgscore.verbs import registry
 from imgscore.workers.queries import ParquetRow, QueryRows
 from tests.integration.engine.conftest import World, ask
 
@@ -12,9 +12,9 @@ PART = QueryRows([ParquetRow(b"x" * 32, None, "keep")], last=False)
 
 
 def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> None:
-    run, request = find("import", {"file": "/a/table.parquet"})
+    request = registry.parse("import", {"file": "/a/table.parquet"})
     with world.engine() as engine:
-        steps = run(engine, request)
+        steps = registry.run(engine, request)
         next(steps)
         (ticket,) = engine.trainer._queries
         engine.trainer.take_query(PART)
@@ -35,8 +35,8 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
 
     with world.engine() as engine:
         engine.ctx.store.commit(lambda txn: labels.append(txn, event))
-        run, request = find("import", {"file": "/a/table.parquet"})
-        steps = run(engine, request)
+        request = registry.parse("import", {"file": "/a/table.parquet"})
+        steps = registry.run(engine, request)
         next(steps)
         for rows in (((known, "keep"), (new, "keep"), (new, "trash")), ((new, "keep"),)):
             engine.trainer.take_query(part(*rows))

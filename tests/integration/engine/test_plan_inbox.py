@@ -147,7 +147,7 @@ def test_a_worker_that_dies_of_the_plan_is_said(
     engine.order_scheduler.reorder_taste("default")
     world.settle(engine)
     assert world.order() == list("dbca")
-    assert any("was killed" in one for one in status(engine)["troubles"])
+    assert any("was killed" in one for one in status(engine).troubles)
 
 
 def test_a_plan_crosses_the_pipe(world: World, engine: Engine) -> None:

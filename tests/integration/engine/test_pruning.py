@@ -157,7 +157,7 @@ def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
 def test_thumbnails_that_nobody_looks_at_go_first(
     tidied: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = thumbnails.folder()
+    folder = thumbnails.thumbnails_folder()
     for number in range(4):
         path = folder / f"{number}.webp"
         path.write_bytes(bytes(8192))

@@ -41,7 +41,7 @@ def test_a_family_moves_as_one_and_all_of_it_comes_back(shoot: World) -> None:
     assert [one for one in shoot.order() if one != "other"] == ["d", "b", "b", "b", "c", "a"]
     assert dates["other.xmp"] == shoot.originals["other.xmp"]
     with shoot.engine() as engine:
-        assert status(engine)["watches"][0]["files"] == 5  # sidecars are no images
+        assert status(engine).watches[0].files == 5  # sidecars are no images
         shoot.settle(engine)
         assert ask(engine, "order") == []
         assert {Path(row["path"]).name for row in ask(engine, "restore-times")} >= {"b.CR2.xmp"}

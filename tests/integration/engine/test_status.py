@@ -25,6 +25,6 @@ def test_it_counts_without_a_look_at_any_file(
             return table(txn, name)
 
         monkeypatch.setattr(Txn, "table", noted)
-        (watch,) = status(engine)["watches"]
-    assert (watch["files"], watch["scored"], watch["keep"], watch["trash"]) == (3, 3, 1, 0)
+        (watch,) = status(engine).watches
+    assert (watch.files, watch.scored, watch.keep, watch.trash) == (3, 3, 1, 0)
     assert "counts" in read and not {"sightings", "scores", "labels"} & {*read}

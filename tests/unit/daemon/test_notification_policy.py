@@ -1,12 +1,14 @@
 """What is said, and how often: one moment after the other."""
 
-from typing import Any
-
+import msgspec
 from imgscored.notification_policy import REPEAT_SECONDS, Moment, NotificationPolicy
 
+from imgscore import events
+from imgscore.verbs.status import Failure
 
-def broken(*names: str) -> list[dict[str, Any]]:
-    return [{"path": f"/in/{name}", "reason": "is damaged", "remedy": ""} for name in names]
+
+def broken(*names: str) -> list[Failure]:
+    return [Failure(f"/in/{name}", "is damaged", "") for name in names]
 
 
 def subjects(notices: NotificationPolicy, moment: Moment, now: float = 0.0) -> list[str]:
@@ -52,8 +54,8 @@ def test_due_failures_are_notified_together_when_idle() -> None:
 
 
 def test_due_new_head_reports_changed_dates() -> None:
-    trained = {"event": "trained", "used": True, "labels": 34, "taste": "default", "head": "2"}
-    ordered = {"event": "ordered", "inbox": "/in", "files": 12}
+    trained = events.Trained(used=True, labels=34, taste="default", head="2")
+    ordered = events.Ordered(inbox="/in", files=12)
     for level, said in (("all", 1), ("important", 0), ("off", 0)):
         notices = NotificationPolicy(level)  # type: ignore[arg-type]
         assert notices.due(Moment({}, events=[ordered]), 0) == []  # by an older head
@@ -63,7 +65,7 @@ def test_due_new_head_reports_changed_dates() -> None:
         for one in found:
             assert one.body == "from 34 labels: 12 of 300 images have a new place"
         assert notices.due(Moment({}, events=[ordered]), 2 * REPEAT_SECONDS) == []
-    unused = trained | {"used": False}
+    unused = msgspec.structs.replace(trained, used=False)
     assert NotificationPolicy("all").due(Moment({}, events=[unused, ordered]), 0) == []
 
 

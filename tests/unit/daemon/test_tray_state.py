@@ -7,41 +7,40 @@ import numpy as np
 import pytest
 from imgscored.tray.drawing import draw
 from imgscored.tray.state import MAX_LINE, Shape, TrayState, tray_state
+from msgspec.structs import replace
 
 from imgscore.verbs.pause import FOREVER_NS
+from imgscore.verbs.status import Failure
+from tests.support.statuses import make_status, make_watch
 
-WATCH = {"inbox": "/home/me/in\x1bbox", "state": "ok"}
-STATUS: dict[str, Any] = {
-    "state": "running",
-    "pending": 0,
-    "failed": [],
-    "troubles": [],
-    "watches": [WATCH],
-    "paused_until_ns": None,
-    "waiting": None,
-}
-FAILED = [{"path": f"/in/{n}.jpg", "reason": "no\nimage", "remedy": ""} for n in range(9)]
+INBOX = "/home/me/in\x1bbox"
+STATUS = make_status(watches=[make_watch(INBOX)])
+FAILED = [Failure(f"/in/{n}.jpg", "no\nimage", "") for n in range(9)]
 
 
 @pytest.mark.parametrize(
     ("change", "shape", "line"),
     [
         ({}, "idle", "all in order"),
-        ({"watches": [{**WATCH, "state": "needs 2 keeps"}]}, "idle", "needs 2 keeps"),
+        ({"watches": [make_watch(INBOX, state="needs 2 keeps")]}, "idle", "needs 2 keeps"),
         ({"pending": 3, "failed": FAILED}, "working", "working, 9 of 12"),
         ({"pending": 3, "waiting": "on battery"}, "paused", "waiting, on battery: 3 pending"),
         ({"waiting": "on battery"}, "idle", "all in order"),
         ({"failed": FAILED}, "attention", "9 files failed"),
         ({"failed": FAILED[:1]}, "attention", "1 file failed"),
         ({"pending": 3, "troubles": ["the disk is full"]}, "attention", "the disk is full"),
-        ({"watches": [{**WATCH, "state": "offline"}]}, "attention", "/home/me/in\\x1bbox is not"),
+        (
+            {"watches": [make_watch(INBOX, state="offline")]},
+            "attention",
+            "/home/me/in\\x1bbox is not",
+        ),
         ({"state": "paused", "paused_until_ns": FOREVER_NS, "pending": 3}, "paused", "paused"),
     ],
 )
 def test_tray_state_each_status_has_a_shape_and_line(
     change: dict[str, Any], shape: str, line: str
 ) -> None:
-    seen = tray_state({**STATUS, **change}, max_pending=12)
+    seen = tray_state(replace(STATUS, **change), max_pending=12)
     assert seen.shape == shape and seen.line.startswith(line)
     assert seen.tooltip.startswith("imgscore: ")
     assert seen.paused == (change.get("state") == "paused")
@@ -54,19 +53,19 @@ def test_tray_state_without_daemon_is_offline() -> None:
 def test_tray_state_pause_shows_its_end() -> None:
     for seconds, length in ((60, len("paused until 12:34")), (10 * 86_400, 29)):
         until = time.time_ns() + seconds * 10**9
-        line = tray_state({**STATUS, "state": "paused", "paused_until_ns": until}, 0).line
+        line = tray_state(replace(STATUS, state="paused", paused_until_ns=until), 0).line
         assert line.startswith("paused until ") and len(line) <= length
 
 
 def test_tray_state_lists_five_failures_in_short_lines() -> None:
-    failed = [{**one, "reason": "very long " * 20} for one in FAILED]
-    failures = tray_state({**STATUS, "failed": failed}, 0).failures
+    failed = [Failure(one.path, "very long " * 20, "") for one in FAILED]
+    failures = tray_state(replace(STATUS, failed=failed), 0).failures
     assert [path for path, _ in failures] == [f"/in/{n}.jpg" for n in range(5)]
     assert all(line.isprintable() and len(line) == MAX_LINE for _, line in failures)
 
 
 def test_tray_state_small_progress_keeps_the_state() -> None:
-    faces = [tray_state({**STATUS, "pending": 1000 - n}, 1000) for n in range(1000)]
+    faces = [tray_state(replace(STATUS, pending=1000 - n), 1000) for n in range(1000)]
     assert len({(one.shape, one.share) for one in faces}) <= 20
 
 

@@ -1,0 +1,83 @@
+"""The verbs, found by listing this package: each file that defines a Request is one.
+
+A file's Request and Response are imported by clients too, so a verb imports the engine and the
+store only inside its functions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import keyword
+import pkgutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from imgscore import verbs
+from imgscore.errors import ImgscoreError, UsageError
+from imgscore.messages import BaseRequest, R, decode_row
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from imgscore.engine.engine import Engine
+    from imgscore.verbs.base import Steps
+
+_NOT_VERBS = frozenset({"base", "queries", "registry"})
+_UPGRADED = "one was upgraded while the other ran: imgscore stop, then imgscore start"
+
+
+def names() -> list[str]:
+    """The names of all verbs, in alphabetical order."""
+    files = {module.name for module in pkgutil.iter_modules(verbs.__path__)}
+    return sorted(file.rstrip("_").replace("_", "-") for file in files - _NOT_VERBS)
+
+
+def find(name: str) -> ModuleType:
+    """The file of a verb. Raises UsageError if there is no such verb."""
+    if name not in names():
+        raise UsageError(
+            f"there is no verb {name!r}",
+            f"see imgscore --help; if this program or the daemon is newer, {_UPGRADED}",
+        )
+    file = name.replace("-", "_")
+    if keyword.iskeyword(file):
+        file += "_"
+    return importlib.import_module(f"{verbs.__name__}.{file}")
+
+
+def parse(name: str, arguments: dict[str, Any]) -> BaseRequest[Any]:
+    """The request of a verb from its name and decoded JSON. Raises UsageError."""
+    verb = find(name)
+    try:
+        request: BaseRequest[Any] = msgspec.convert(arguments, verb.Request)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{name}: {error}",
+            f"see imgscore {name} --help; if this program or the daemon is newer, {_UPGRADED}",
+        ) from None
+    return request
+
+
+def name_of(request: BaseRequest[Any]) -> str:
+    """The name of the verb that a request is for."""
+    return type(request).__module__.rpartition(".")[2].rstrip("_").replace("_", "-")
+
+
+def run(engine: Engine, request: BaseRequest[R]) -> Steps[R]:
+    """Begin the verb of a request on an engine."""
+    steps: Steps[R] = sys.modules[type(request).__module__].run(engine, request)
+    return steps
+
+
+def row_of(request: BaseRequest[R], values: dict[str, Any]) -> R:
+    """A row of the answer to a request, from decoded JSON. Raises ImgscoreError."""
+    response = sys.modules[type(request).__module__].Response
+    try:
+        row: R = decode_row(response, values)
+    except msgspec.ValidationError as error:
+        raise ImgscoreError(
+            f"the daemon's answer to {name_of(request)!r} cannot be read: {error}", _UPGRADED
+        ) from None
+    return row
