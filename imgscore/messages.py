@@ -33,10 +33,12 @@ Message = Result[R_co] | Progress
 def decode_row(response: Any, values: dict[str, Any]) -> Any:
     """A row of the type `response`, a Struct or a union of Structs, from decoded JSON.
 
-    The row is of the first type of the union whose required fields are all there. Fields that this
-    program lacks are ignored. Raises msgspec.ValidationError.
+    In a union without tags, the row is of the first type whose required fields are all present.
+    Fields that this program lacks are ignored. Raises msgspec.ValidationError.
     """
-    kinds = get_args(response) or (response,)
+    kinds = get_args(response)
+    if not kinds or kinds[0].__struct_config__.tag is not None:
+        return msgspec.convert(values, response)
     fitting = (kind for kind in kinds if _required(kind) <= values.keys())
     return msgspec.convert(values, next(fitting, kinds[0]))
 

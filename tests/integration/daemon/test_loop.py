@@ -67,6 +67,8 @@ def test_loop_invalid_requests_do_not_end_it(loop: Loop, mailbox: Mailbox, tmp_p
         Call("db", {"action": "drop", "embedder": "\0"}),
         Call("restore-times", {"folder": "a\0b"}),
         Call("history", {"limit": -1}),
+        Call("history", {"field-of-a-newer-version": 1}),
+        Call("verb-of-a-newer-version", {}),
     ]
     missing = Call("import", {"file": f"{tmp_path}/{name}.parquet"})
     for call in [*calls, missing]:
