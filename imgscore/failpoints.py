@@ -1,40 +1,36 @@
-"""Named steps at which a test ends the process as a power failure would. Nothing else happens here.
+"""Named points in the flow at which the crash tests end the process, as a power failure would.
 
-`IMGSCORE_STOP_AT="before commit:3"` is SIGKILL at the third "before commit" of a process. Read
-once; where it is not set, a step is one comparison.
+Only code that runs in the process can arm them. No setting, option or variable does.
 """
 
-import os
-import signal
+from collections.abc import Callable
+from typing import Literal
 
-STEPS = (
-    "after hash", "before commit", "after commit", "after journal", "between touches",
-    "after touches", "in training", "after training", "in switch", "after switch", "in migration",
+Name = Literal[
+    "after hash",
+    "before commit",
+    "after commit",
+    "after journal",
+    "between touches",
+    "after touches",
+    "in training",
+    "after training",
+    "in switch",
+    "after switch",
+    "in migration",
     "in backup",
-)  # fmt: skip
-"""Every name, in the order of the flow."""
+]
 
-_wanted, _, _number = os.environ.get("IMGSCORE_STOP_AT", "").partition(":")
-_left = int(_number) if _number.isdigit() else 1
-_first: int | None = None
+_on_step: Callable[[Name], None] | None = None
 
 
-def together_with(parent: int) -> None:
-    """This process is a worker: a power failure ends its parent as well, and first."""
-    global _first  # noqa: PLW0603
-    _first = parent
+def arm(on_step: Callable[[Name], None]) -> None:
+    """Call `on_step` at each failpoint of this process from now on. For tests."""
+    global _on_step  # noqa: PLW0603
+    _on_step = on_step
 
 
-def step(name: str) -> None:
-    """The process has come to a step."""
-    if name == _wanted:
-        _arrive()
-
-
-def _arrive() -> None:
-    global _left  # noqa: PLW0603
-    _left -= 1
-    if _left == 0:
-        for process in (_first, os.getpid()):
-            if process is not None:
-                os.kill(process, signal.SIGKILL)
+def step(name: Name) -> None:
+    """The process has reached a failpoint: does nothing unless a test has armed it."""
+    if _on_step is not None:
+        _on_step(name)

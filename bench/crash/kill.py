@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.crash.sandbox import LOSSES, Fault, LostError, Sandbox
 from bench.crash.scenario import Scenario, conclude
+from bench.crash.stop import stop_at
 from bench.crash.workload import Workload
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.store import backups
@@ -82,7 +83,7 @@ def _is_label(row: Row) -> bool:
     return bool(row["what"] == "label")
 
 
-def one_try(scenario: Scenario, seed: int, stop_at: str) -> bool:
+def one_try(scenario: Scenario, seed: int, name: str, count: int) -> bool:
     """A story, and a crash at a step of it; the story goes on while the daemon is down.
 
     False where the story never came to the step that often: then it was killed at its end.
@@ -90,7 +91,7 @@ def one_try(scenario: Scenario, seed: int, stop_at: str) -> bool:
     undisturbed = scenario.undisturbed(seed, ACTS)
     with scenario.fresh() as sandbox:
         workload, witness = Workload(sandbox, scenario.dates, seed), Witness(sandbox)
-        sandbox.launch(IMGSCORE_STOP_AT=stop_at)
+        sandbox.launch(**stop_at(name, count))
         for _ in workload.steps(ACTS):
             witness.listen()
         deadline = time.monotonic() + STEP_SECONDS
@@ -164,7 +165,7 @@ def _at_step(scenario: Scenario, step: str, most: int, tries: int) -> Fault:
     reached: list[int] = []
 
     def attempt(number: int) -> None:
-        if one_try(scenario, number % SEEDS, f"{step}:{counts[number]}"):
+        if one_try(scenario, number % SEEDS, step, counts[number]):
             reached.append(counts[number])
 
     fault = tried(f"SIGKILL {step}", tries, attempt)
@@ -231,9 +232,12 @@ def in_a_switch(scenario: Scenario, tries: int, model: Path) -> Iterator[Fault]:
         undisturbed = scenario.undisturbed(0, 0)
         with scenario.fresh() as sandbox:
             workload, witness = Workload(sandbox, scenario.dates, 0), Witness(sandbox)
-            for name, step in ((model, f"in switch:{1 + 7 * number}"), (LITE0, "after switch:1")):
+            for name, stop in (
+                (model, stop_at("in switch", 1 + 7 * number)),
+                (LITE0, stop_at("after switch")),
+            ):
                 sandbox.must("model", "use", name)
-                sandbox.launch(IMGSCORE_STOP_AT=step)
+                sandbox.launch(**stop)
                 while sandbox.running and not _at_rest(sandbox):
                     witness.listen()
                 witness.crashed()
@@ -255,7 +259,7 @@ def in_a_backup(scenario: Scenario, tries: int) -> Iterator[Fault]:
         with scenario.fresh() as sandbox:
             workload, witness = Workload(sandbox, scenario.dates, number % SEEDS), Witness(sandbox)
             sandbox.configure(backup=1)
-            sandbox.launch(IMGSCORE_STOP_AT=f"in backup:{1 + number}")
+            sandbox.launch(**stop_at("in backup", 1 + number))
             for _ in workload.steps(ACTS):
                 witness.listen()
             with contextlib.suppress(TimeoutError):  # the story may be too short for this step
@@ -288,7 +292,7 @@ with Store(Path(sys.argv[1])) as store:
 
 def in_migration(scenario: Scenario, tries: int) -> Iterator[Fault]:
     """Schemas to come, so the steps are made up; the transaction is the real one."""
-    steps = ("in migration:1", "in migration:3", "before commit:2")
+    stops = (stop_at("in migration", 1), stop_at("in migration", 3), stop_at("before commit", 2))
 
     def attempt(number: int) -> None:
         with scenario.fresh() as sandbox:
@@ -297,8 +301,8 @@ def in_migration(scenario: Scenario, tries: int) -> Iterator[Fault]:
                 [sys.executable, "-P", "-c", MIGRATION, sandbox.store_folder],
             )
             environment = sandbox.environment()
-            step = {"IMGSCORE_STOP_AT": steps[number % len(steps)]}
-            done = subprocess.run(command, env=environment | step, check=False, timeout=60)
+            stop = stops[number % len(stops)]
+            done = subprocess.run(command, env=environment | stop, check=False, timeout=60)
             if done.returncode != -signal.SIGKILL:
                 raise LostError(f"the migration was not killed: {done.returncode}")
             if sandbox.labels() != before:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from imgscore import failpoints, paths
+from imgscore import paths
 from imgscore.errors import ImgscoreError, ModelError, kind_of
 from imgscore.images import memory
 from imgscore.images.memory import NeedsMemoryError
@@ -92,7 +92,6 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
 def main() -> None:
     """`python -m imgscore.workers.worker`, with what `Pool` passes on its command line."""
     store, heads, model, device, file_seconds, most, embedder, names, low_memory = sys.argv[1:]
-    failpoints.together_with(os.getppid())
     # What libraries print must not mix with the answers.
     answers = os.dup(1)
     os.dup2(2, 1)

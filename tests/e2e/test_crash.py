@@ -51,9 +51,9 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     yield Scenario(tmp_path_factory.mktemp("scenario"))
 
 
-@pytest.mark.parametrize("step", ["after hash:3", "between touches:2"])
-def test_killed_at_a_step(scenario: Scenario, step: str) -> None:
-    assert kill.one_try(scenario, 0, step)
+@pytest.mark.parametrize(("step", "count"), [("after hash", 3), ("between touches", 2)])
+def test_killed_at_a_step(scenario: Scenario, step: str, count: int) -> None:
+    assert kill.one_try(scenario, 0, step, count)
 
 
 def test_killed_at_random(scenario: Scenario) -> None:
