@@ -1,10 +1,10 @@
-"""Text that is safe to show: file names are somebody else's, and terminals obey what is in them."""
+"""Escapes text for a terminal: a file name can contain control sequences."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Control characters, lone surrogates and what turns the writing's direction, escaped.
+    """Escape control characters, lone surrogates and characters that change the text direction.
 
-    `keep`: characters that stay as they are, such as "\\n" in a text of several lines.
+    `keep`: characters that are not escaped, such as "\\n" in a text of several lines.
     """
     return "".join(
         letter

@@ -1,6 +1,6 @@
-"""Where things live: the XDG folders of config, store, caches and the control socket.
+"""The paths of imgscore's own files, from the XDG variables: config, store, caches and socket.
 
-Read from the environment at each call, so that a test or a service can move all of it.
+Each call reads the environment, so that a test or a service can change all of them.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 def _base(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
-    # The XDG specification says to ignore relative paths.
+    # The XDG specification says that relative paths are ignored.
     return (Path(value) if value.startswith("/") else Path.home() / default) / "imgscore"
 
 
@@ -29,22 +29,22 @@ def store_folder() -> Path:
 
 
 def heads_folder() -> Path:
-    """Trained heads, one folder a taste."""
+    """Trained heads, in a folder for each taste."""
     return data_folder() / "heads"
 
 
 def backups_folder() -> Path:
-    """The automatic backups, a folder each."""
+    """The automatic backups, each in a folder."""
     return data_folder() / "backups"
 
 
 def head_file(heads: Path, taste: str, version: str) -> Path:
-    """Where a head lies under the heads' folder."""
+    """The file of a head in the folder `heads`."""
     return heads / taste / f"{version}.safetensors"
 
 
 def trash_folder() -> Path:
-    """`$XDG_DATA_HOME/Trash`: the desktop's home trash, which is not ours."""
+    """`$XDG_DATA_HOME/Trash`: the desktop's home trash, which imgscore only reads."""
     return data_folder().parent / "Trash"
 
 
@@ -54,7 +54,7 @@ def cache_folder() -> Path:
 
 
 def report_folder() -> Path:
-    """Pages of `report`, what they show, and their thumbnails."""
+    """Pages of `report`, their data and their thumbnails."""
     return cache_folder() / "report"
 
 
@@ -64,7 +64,7 @@ def thumbnail(digest: bytes) -> bytes:
 
 
 def runtime_folder() -> Path:
-    """`$XDG_RUNTIME_DIR/imgscore`, or a private folder beside the store where there is none."""
+    """`$XDG_RUNTIME_DIR/imgscore`, or `run` in the data folder if there is no runtime folder."""
     if os.environ.get("XDG_RUNTIME_DIR", "").startswith("/"):
         return Path(os.environ["XDG_RUNTIME_DIR"]) / "imgscore"
     by_user = Path(f"/run/user/{os.getuid()}")

@@ -1,4 +1,4 @@
-"""Which place a path lies in: the inbox, keep folder or trash folder of which watch. Pure."""
+"""Finds the watch and the folder (inbox, keep or trash) that a path belongs to. Pure."""
 
 import os
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ Role = Literal["inbox", "keep", "trash"]
 
 @dataclass(frozen=True)
 class Watch:
-    """One inbox and the folders that teach it; all paths absolute, in the file system's bytes."""
+    """An inbox with its keep and trash folders; absolute paths, as bytes."""
 
     inbox: bytes
     keep: tuple[bytes, ...]
@@ -21,12 +21,12 @@ class Watch:
     taste: str
     order: Direction
     siblings: bool = True
-    """whether RAW, JPEG and sidecar of one name are one image: in the order, and for labels"""
+    """whether RAW, JPEG and sidecar of one name are one image, for the order and for labels"""
     xdg_trash: bool = False
-    """whether what is deleted, into the desktop's trash, is labelled trash"""
+    """whether an image that is deleted into the desktop's trash is labelled trash"""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
-        """Every folder of the watch with its role, the inbox first."""
+        """Yield every folder of the watch with its role, the inbox first."""
         yield self.inbox, "inbox"
         for folder in self.keep:
             yield folder, "keep"
@@ -34,20 +34,20 @@ class Watch:
             yield folder, "trash"
 
     def roots(self) -> list[bytes]:
-        """The folders that must be walked to see all of the watch: none lies in another."""
+        """Return the folders to walk for the whole watch; none is inside another."""
         return outermost(folder for folder, _ in self.folders())
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a path lies."""
+    """A folder of a watch, by its role."""
 
     watch: Watch
     role: Role
 
 
 class Watches:
-    """All watches of a config. Raises ConfigError where two claim the same folder."""
+    """All watches of a config. Raises ConfigError if two have the same folder."""
 
     def __init__(self, watches: Iterable[Watch]) -> None:
         self.all = tuple(watches)
@@ -60,22 +60,22 @@ class Watches:
                         f"{os.fsdecode(folder)} is both the {other.role} folder of "
                         f"{os.fsdecode(other.watch.inbox)} and the {role} folder of "
                         f"{os.fsdecode(watch.inbox)}",
-                        "give each place a folder of its own",
+                        "use a different folder for each",
                     )
                 self._places[folder] = Place(watch, role)
 
     @classmethod
     def of(cls, config: Config) -> "Watches":
-        """The watches that a config describes."""
+        """Create the watches of a config."""
         return cls(_watch(watch) for watch in config.watch)
 
     def locate(self, path: bytes) -> Place | None:
-        """The innermost place that holds `path`; None outside of every watch."""
+        """Return the innermost place that contains `path`; None outside every watch."""
         folder = self.folder(path)
         return None if folder is None else self._places[folder]
 
     def folder(self, path: bytes) -> bytes | None:
-        """The inbox, keep or trash folder that `path` lies in."""
+        """Return the innermost inbox, keep or trash folder that contains `path`."""
         folder = path
         while folder not in self._places:
             parent = os.path.split(folder)[0]
@@ -85,16 +85,16 @@ class Watches:
         return folder
 
     def hides(self, path: bytes) -> bool:
-        """Whether the path lies outside of every place, or a folder on the way is hidden."""
+        """Whether a path is outside every watch, or in a hidden folder of one."""
         folder = self.folder(path)
         return folder is None or b"/." in path[len(folder) :]
 
     def with_trash(self) -> list[bytes]:
-        """The folders from which a deleted image is labelled trash."""
+        """Return the folders whose images are labelled trash when they are deleted."""
         return [folder for watch in self.all if watch.xdg_trash for folder, _ in watch.folders()]
 
     def roots(self) -> list[bytes]:
-        """The outermost folders over all watches."""
+        """Return the outermost folders of all watches."""
         return outermost(self._places)
 
 
@@ -102,18 +102,19 @@ def _watch(config: WatchConfig) -> Watch:
     inbox = expand(config.inbox)
     if within(os.fsencode(os.path.realpath(os.path.expanduser("~"))), inbox):
         raise ConfigError(
-            f"inbox = {config.inbox!r}: every picture of every program would be in it",
+            f"inbox = {config.inbox!r} would include the pictures of every program",
             "choose a folder in your home, for example ~/Pictures/inbox",
         )
     inside = os.fsdecode(inbox)
 
-    def several(value: str | list[str]) -> tuple[bytes, ...]:
-        return tuple(expand(one, inside) for one in ([value] if isinstance(value, str) else value))
+    def expanded(value: str | list[str]) -> tuple[bytes, ...]:
+        folders = [value] if isinstance(value, str) else value
+        return tuple(expand(folder, inside) for folder in folders)
 
     return Watch(
         inbox,
-        several(config.keep),
-        several(config.trash),
+        expanded(config.keep),
+        expanded(config.trash),
         config.taste,
         config.order,
         config.siblings,
@@ -122,14 +123,14 @@ def _watch(config: WatchConfig) -> Watch:
 
 
 def within(path: bytes, folder: bytes) -> bool:
-    """Whether `path` is `folder` or lies under it."""
+    """Whether `path` is `folder` or inside it."""
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:
-    """The folders that lie in none of the others, sorted."""
+    """Return the folders that are inside none of the others, sorted."""
     kept: list[bytes] = []
-    for folder in sorted(set(folders), key=lambda one: one.rstrip(b"/") + b"/"):
+    for folder in sorted(set(folders), key=lambda path: path.rstrip(b"/") + b"/"):
         if not (kept and within(folder, kept[-1])):
             kept.append(folder)
     return kept

@@ -1,1 +1,1 @@
-"""The operating system around imgscore: installation, systemd, Landlock, mounts and the tray."""
+"""The operating system: installed files, systemd, Landlock, mounts and the desktop's tray."""

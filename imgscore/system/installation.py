@@ -1,4 +1,4 @@
-"""Files and programs that came with this very imgscore, wherever it was installed."""
+"""Finds the files and programs of the imgscore that runs now, wherever it was installed."""
 
 import os
 import shutil
@@ -11,46 +11,49 @@ from imgscore.errors import ImgscoreError
 
 
 def program(name: str) -> Path:
-    """`imgscore` or `imgscored` of this installation: in a venv, from pipx, or --user."""
+    """Return the path of `imgscore` or `imgscored` of this installation (venv, pipx, --user)."""
     for folder in (Path(sys.argv[0]).absolute().parent, Path(sysconfig.get_path("scripts"))):
         if os.access(folder / name, os.X_OK):
             return folder / name
-    found = shutil.which(name)
-    if found is None:
-        raise ImgscoreError(f"{name} is not where imgscore is", "reinstall imgscore")
-    return Path(found)
+    path = shutil.which(name)
+    if path is None:
+        raise ImgscoreError(f"the program {name} is missing", "reinstall imgscore")
+    return Path(path)
 
 
 def quoted(text: str) -> str:
-    """A word as a unit takes it."""
+    """Quote a word for a systemd unit."""
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"'
 
 
 def exec_quoted(path: Path) -> str:
-    """A program as ExecStart takes it. systemd expands no $ in it, and starts none with a quote."""
+    """Quote a program for ExecStart, in which systemd expands no $.
+
+    Raises ImgscoreError for a path with a quote or backslash: systemd cannot start it.
+    """
     text = os.fspath(path)
     if any(letter in text for letter in "\"'\\"):
         raise ImgscoreError(
-            f"systemd starts no program with a quote or backslash in its path: {text}",
+            f"systemd cannot start a program with a quote or backslash in its path: {text}",
             "install imgscore elsewhere",
         )
     return quoted(text)
 
 
 def template(name: str) -> Path:
-    """A file of systemd/: of a checkout, or as it was installed with the package."""
-    checkout = Path(__file__).parents[1] / "systemd" / name
+    """Return the path of a file of systemd/: in the checkout, or installed with the package."""
+    checkout = Path(__file__).parents[2] / "systemd" / name
     if checkout.exists():
         return checkout
     for file in files("imgscore") or ():
-        found = Path(str(file.locate())).resolve()
-        if file.name == name and found.exists():
-            return found
+        installed = Path(str(file.locate())).resolve()
+        if file.name == name and installed.exists():
+            return installed
     raise ImgscoreError(f"{name} is missing", "reinstall imgscore")
 
 
 def user_config_folder() -> Path:
-    """`$XDG_CONFIG_HOME`: where units and autostart entries go."""
+    """Return `$XDG_CONFIG_HOME`: the folder of units and autostart entries."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     return Path(base) if base.startswith("/") else Path.home() / ".config"

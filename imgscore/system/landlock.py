@@ -1,7 +1,7 @@
-"""Landlock: from here on, this process and its children can write nowhere but where they were told.
+"""Landlock: lets this process and its children write only in the folders given.
 
-Reading and setting a file's date stay free: a date is no content, and all that is ours to change.
-Never looser than before, and without effect where the kernel lacks it. See landlock(7).
+Reading files and setting their dates stay allowed. A restriction cannot be lifted again, and has
+no effect if the kernel lacks Landlock. See landlock(7).
 """
 
 import ctypes
@@ -10,15 +10,15 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-# The same numbers on every architecture but alpha.
+# System call numbers; the same on every architecture but alpha.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _PATH_BENEATH, _PR_SET_NO_NEW_PRIVS = 1, 1, 38
 
 _WRITE_FILE = 1 << 1
-# Removing and making of every kind: REMOVE_DIR (4) to MAKE_SYM (12).
+# Every right to delete or create: REMOVE_DIR (bit 4) to MAKE_SYM (bit 12).
 _CHANGE_FOLDER = sum(1 << bit for bit in range(4, 13))
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
-_REFER_SINCE, _TRUNCATE_SINCE = 2, 3
+_REFER_SINCE, _TRUNCATE_SINCE = 2, 3  # versions of Landlock
 
 
 class _Ruleset(ctypes.Structure):
@@ -31,7 +31,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def kernel_support() -> int:
-    """Which version of Landlock the kernel has; 0 where it has none."""
+    """Return the kernel's version of Landlock; 0 if it has none."""
     try:
         return _system_call(_CREATE_RULESET, None, 0, _ASK_VERSION)
     except OSError:
@@ -39,9 +39,9 @@ def kernel_support() -> int:
 
 
 def confine_writes(allowed: Iterable[Path]) -> bool:
-    """Refuse every later write outside `allowed` (folders with all below them, or files).
+    """Refuse every later write outside `allowed`: files, or folders with all that is in them.
 
-    What is missing now cannot be allowed. Returns False where the kernel cannot do it.
+    Skips a path that does not exist yet. Returns False if the kernel lacks Landlock.
     """
     version = kernel_support()
     if not version:
@@ -54,9 +54,9 @@ def confine_writes(allowed: Iterable[Path]) -> bool:
     rules = _Ruleset(files | folders)
     ruleset = _system_call(_CREATE_RULESET, ctypes.byref(rules), ctypes.sizeof(rules), 0)
     try:
-        # Devices are written to: /dev/null, a GPU. None can be made.
-        for path, access in [(Path("/dev"), files), *((one, files | folders) for one in allowed)]:
-            _allow(ruleset, path, access, files)
+        _allow(ruleset, Path("/dev"), files, files)  # write to /dev/null or a GPU; create nothing
+        for path in allowed:
+            _allow(ruleset, path, files | folders, files)
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
             return False
         _system_call(_RESTRICT_SELF, ruleset, 0)
@@ -65,14 +65,14 @@ def confine_writes(allowed: Iterable[Path]) -> bool:
     return True
 
 
-def _allow(ruleset: int, path: Path, access: int, of_file: int) -> None:
+def _allow(ruleset: int, path: Path, access: int, file_access: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            access &= of_file
+            access &= file_access
         rule = _PathBeneath(access, descriptor)
         _system_call(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
     finally:
@@ -80,7 +80,7 @@ def _allow(ruleset: int, path: Path, access: int, of_file: int) -> None:
 
 
 def _system_call(number: int, *arguments: object) -> int:
-    """Raises OSError."""
+    """Call the kernel. Raises OSError."""
     library = ctypes.CDLL(None, use_errno=True)
     result = int(library.syscall(ctypes.c_long(number), *arguments))
     if result < 0:

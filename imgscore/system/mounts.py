@@ -1,4 +1,4 @@
-"""Which kind of file system a folder lies on, from /proc/self/mountinfo. Reads, changes nothing."""
+"""Reads /proc/self/mountinfo: the mount points, and the type of a folder's file system."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ESCAPE = re.compile(rb"\\(\d{3})")
-# The kernel sends no inotify events for changes made by others on these.
+# On these, inotify reports no change that another machine makes.
 NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "ncpfs", "glusterfs", "lustre",
      "virtiofs", "vboxsf", "prl_fs", "drvfs"}
@@ -14,23 +14,23 @@ NETWORK = frozenset(
 
 
 def kind(path: bytes, mountinfo: bytes | None = None) -> str:
-    """The type of the file system that holds `path` ("ext4", "fuse.sshfs", "" when unknown)."""
+    """Return the type of the file system of `path`: "ext4", "fuse.sshfs"; "" if unknown."""
     resolved = os.path.realpath(path).rstrip(b"/") + b"/"
-    longest, found = -1, b""
+    longest, innermost = -1, b""
     for mount, type_name in _mounts(mountinfo):
-        # Later lines are mounted over earlier ones.
+        # A later line with the same mount point is mounted over the earlier one.
         if resolved.startswith(mount.rstrip(b"/") + b"/") and len(mount) >= longest:
-            longest, found = len(mount), type_name
-    return found.decode()
+            longest, innermost = len(mount), type_name
+    return innermost.decode()
 
 
 def mount_points(mountinfo: bytes | None = None) -> list[bytes]:
-    """Where file systems are mounted, sorted, each once."""
+    """Return the mount points, sorted, each once."""
     return sorted({mount for mount, _ in _mounts(mountinfo)})
 
 
 def _mounts(mountinfo: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-    """(mount point, type) of each line; nothing where they cannot be read."""
+    """Yield (mount point, type) of each line; nothing if they cannot be read."""
     if mountinfo is None:
         try:
             mountinfo = Path("/proc/self/mountinfo").read_bytes()
@@ -44,6 +44,6 @@ def _mounts(mountinfo: bytes | None) -> Iterator[tuple[bytes, bytes]]:
 
 
 def is_remote(path: bytes) -> bool:
-    """Whether changes there can come from another machine, or reach us without events."""
-    found = kind(path)
-    return found in NETWORK or found.startswith("fuse")
+    """Whether a folder's files can change without an inotify event: a network or FUSE mount."""
+    file_system = kind(path)
+    return file_system in NETWORK or file_system.startswith("fuse")

@@ -1,6 +1,6 @@
-"""Signs that others watch the dates in a folder: sync clients and git, for `doctor` and `init`.
+"""Detects that a sync client or git also reads a folder's dates, for `doctor` and `init`.
 
-Reads names in the folder and in those above it, nothing else; it warns, it forbids nothing.
+Reads the names in the folder and in its parents. A marker causes a warning only.
 """
 
 from fnmatch import fnmatchcase
@@ -9,41 +9,41 @@ from typing import NamedTuple
 
 
 class Marker(NamedTuple):
-    """`kind`: who watches; `path`: the sign found; `sentence`: what a touch means there."""
+    """`kind`: the program; `path`: its file or folder; `sentence`: the effect of a new date."""
 
     kind: str
     path: Path
     sentence: str
 
 
-# Dropbox's sign is a file: a folder `.dropbox` is its settings, in every home that runs it.
+# Dropbox marks its folder with a file `.dropbox`; a folder of that name holds its settings.
 _SIGNS = (
     (
         "syncthing",
         (".stfolder",),
-        "Syncthing shares {folder}: each new date is looked at and sent to your other devices.",
+        "Syncthing shares {folder}: it sends each new date to your other devices.",
     ),
     (
         "nextcloud",
         ("._sync_*.db", ".sync_*.db", ".nextcloudsync.log"),
-        "Nextcloud syncs {folder}: a file with a new date may be uploaded again.",
+        "Nextcloud syncs {folder}: it may upload a file with a new date again.",
     ),
     (
         "dropbox",
         (".dropbox", ".dropbox.cache"),
-        "Dropbox syncs {folder}: each file with a new date is read and indexed again.",
+        "Dropbox syncs {folder}: it reads and indexes each file with a new date again.",
     ),
     (
         "git",
         (".git",),
-        "{folder} is a git work tree: git reads files with a new date again, and keeps no dates.",
+        "{folder} is a git work tree: git reads a file with a new date again, and stores no dates.",
     ),
 )
 
 
 def find_markers(folder: Path) -> list[Marker]:
-    """The first sign of each kind in `folder` or the nearest folder above; unreadable ones pass."""
-    found: dict[str, Marker] = {}
+    """Return the nearest marker of each kind, in `folder` or above; skips unreadable folders."""
+    markers: dict[str, Marker] = {}
     for place in (folder.absolute(), *folder.absolute().parents):
         try:
             names = sorted(path.name for path in place.iterdir() if path.name.startswith("."))
@@ -51,8 +51,8 @@ def find_markers(folder: Path) -> list[Marker]:
             continue
         for kind, patterns, sentence in _SIGNS:
             for name in names:
-                if kind not in found and any(fnmatchcase(name, pattern) for pattern in patterns):
+                if kind not in markers and any(fnmatchcase(name, pattern) for pattern in patterns):
                     sign = place / name
                     if name != ".dropbox" or sign.is_file():
-                        found[kind] = Marker(kind, sign, sentence.format(folder=place))
-    return list(found.values())
+                        markers[kind] = Marker(kind, sign, sentence.format(folder=place))
+    return list(markers.values())

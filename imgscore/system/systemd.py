@@ -1,6 +1,6 @@
-"""The daemon as a systemd user service: its unit, and what systemd says of it.
+"""The daemon as a systemd user service: installs, starts and stops its unit, and reads its state.
 
-Only `install` and `uninstall` write; every other call just looks. Raises ImgscoreError.
+Only `install` and `uninstall` write files. Functions raise ImgscoreError.
 """
 
 import os
@@ -15,53 +15,53 @@ from imgscore.errors import ImgscoreError
 from imgscore.system import installation
 
 NAME = "imgscored.service"
-# The unit as it is shipped can be used as it is where imgscored is on the manager's path.
+# The line of the shipped unit that `wanted` replaces. Unchanged, it finds imgscored in PATH.
 START = "ExecStart=/usr/bin/env imgscored\n"
-PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+FOLDER_VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
 
 
 class State(NamedTuple):
-    """What there is, and what runs. `pid` is 0 where nothing does."""
+    """The unit and the process. `pid`: 0 if none runs."""
 
     unit: Path
     executable: Path | None
-    """what the unit starts; None where it is not installed"""
+    """the program that the unit starts; None if the unit is not installed"""
     enabled: bool
     active: str
-    """as systemd says it: active, activating, inactive, failed …; "" where there is no manager"""
+    """systemd's ActiveState: active, activating, inactive, failed …; "" without a user manager"""
     pid: int
 
     @property
     def installed(self) -> bool:
-        """Whether there is a unit."""
+        """Whether the unit is installed."""
         return self.executable is not None
 
 
 def path() -> Path:
-    """Where the unit is installed to."""
+    """Return the path of the installed unit."""
     return installation.user_config_folder() / "systemd" / "user" / NAME
 
 
 def is_usable() -> bool:
-    """Whether the unit is installed, and a user manager is there to start it."""
+    """Whether the unit is installed and a user manager runs."""
     return path().exists() and has_manager()
 
 
 def has_manager() -> bool:
-    """Whether a systemd user manager answers."""
+    """Whether a systemd user manager runs."""
     return _ask("is-system-running") not in ("", "offline", "unknown")
 
 
 def state() -> State:
-    """What there is now."""
+    """Return the present state."""
     file = path()
     executable = _executable(file.read_text(encoding="utf-8")) if file.exists() else None
     if not has_manager():
         return State(file, executable, enabled=False, active="", pid=0)
-    shown = _ask("show", "--property=ActiveState,MainPID", NAME)
-    facts = dict(line.split("=", 1) for line in shown.splitlines())
+    output = _ask("show", "--property=ActiveState,MainPID", NAME)
+    properties = dict(line.split("=", 1) for line in output.splitlines())
     enabled = _ask("is-enabled", NAME) == "enabled"
-    return State(file, executable, enabled, facts["ActiveState"], int(facts["MainPID"]))
+    return State(file, executable, enabled, properties["ActiveState"], int(properties["MainPID"]))
 
 
 def lingers() -> bool:
@@ -70,7 +70,7 @@ def lingers() -> bool:
 
 
 def install() -> None:
-    """Write the unit for this very program, and let it run now and at every login."""
+    """Write the unit, start it, and enable it for every login."""
     _need_manager()
     file, text = path(), wanted()
     changed = not file.exists() or file.read_text(encoding="utf-8") != text
@@ -88,7 +88,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """End the service and remove its unit."""
+    """Stop the service and delete its unit."""
     if path().exists():
         _need_manager()
         _systemctl("disable", "--now", NAME)
@@ -97,21 +97,21 @@ def uninstall() -> None:
 
 
 def start() -> None:
-    """Start the service; returns when it is ready."""
+    """Start the service; return when it is ready."""
     _systemctl("start", NAME)
 
 
 def stop() -> None:
-    """End the service; returns when it has ended."""
+    """Stop the service; return when it has ended."""
     _systemctl("stop", NAME)
 
 
 def wanted() -> str:
-    """The unit that belongs to this very program: with its own path, and the places it uses."""
-    places = ((name, os.environ.get(name, "")) for name in PLACES)
+    """Return the text of the unit with the path of this installation, and its XDG folders."""
+    variables = ((name, os.environ.get(name, "")) for name in FOLDER_VARIABLES)
     lines = [
         f"Environment={installation.quoted(f'{name}={value}')}\n"
-        for name, value in places
+        for name, value in variables
         if value.startswith("/")
     ]
     lines.append(f"ExecStart={installation.exec_quoted(installation.program('imgscored'))}\n")
@@ -119,7 +119,7 @@ def wanted() -> str:
 
 
 def _executable(text: str) -> Path:
-    """What a unit starts: the inverse of `wanted`."""
+    """Return the program that a unit of `wanted` starts."""
     for line in text.splitlines():
         if line.startswith("ExecStart="):
             words = shlex.split(line.removeprefix("ExecStart="))
@@ -140,9 +140,9 @@ def _systemctl(*arguments: str) -> None:
         ["systemctl", "--user", *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = done.stderr.strip() or f"exit status {done.returncode}"
+        reason = done.stderr.strip() or f"exit status {done.returncode}"
         raise ImgscoreError(
-            f"systemctl --user {' '.join(arguments)}: {said}", "see: imgscore doctor"
+            f"systemctl --user {' '.join(arguments)}: {reason}", "see: imgscore doctor"
         )
 
 

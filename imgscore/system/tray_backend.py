@@ -1,6 +1,6 @@
-"""What this session has to show a tray icon on: a display, a tray host, and the parts to reach it.
+"""Detects how this session can show a tray icon: the display, the tray host and the libraries.
 
-Looks, and changes nothing. The parts are optional, so each is imported where it is asked for.
+Changes nothing. The libraries are optional, so they are imported inside functions.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from imgscore.errors import NoDesktopError
 
 Backend = Literal["appindicator", "gtk"]
-"""pystray's two backends with a menu: over D-Bus, and into an XEmbed tray on X11."""
+"""pystray's two backends that have a menu: by D-Bus, and by XEmbed on X11."""
 
 GTK = "apt install python3-gi gir1.2-gtk-3.0"
 INDICATOR = "apt install gir1.2-ayatanaappindicator3-0.1"
@@ -21,20 +21,21 @@ BUS_MILLISECONDS = 2000
 
 
 def find_display() -> str:
-    """The display's name (":0", "wayland-0"). Raises NoDesktopError where there is none."""
+    """Return the display's name (":0", "wayland-0"). Raises NoDesktopError if there is none."""
     for variable in ("WAYLAND_DISPLAY", "DISPLAY"):
         if os.environ.get(variable):
             return os.environ[variable]
     raise NoDesktopError(
-        "there is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set)",
-        "use it in a desktop session; elsewhere: imgscore status --watch",
+        "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)",
+        "run it in a desktop session; elsewhere, use: imgscore status --watch",
     )
 
 
 def find_backend() -> Backend:
-    """How a tray icon can be shown here. Raises NoDesktopError: what is missing, what to install.
+    """Return the backend that can show a tray icon in this session.
 
-    Imports PyGObject, and opens the display and the session bus for a moment.
+    Imports PyGObject, and connects to the display and the session bus for a moment. Raises
+    NoDesktopError, which names the missing part and how to install it.
     """
     display = find_display()
     if importlib.util.find_spec("pystray") is None:
@@ -43,13 +44,22 @@ def find_backend() -> Backend:
     has_indicator = any(_has(gi, name, "0.1") for name in ("AyatanaAppIndicator3", "AppIndicator3"))
     if not _has(gi, "Gtk", "3.0"):
         raise NoDesktopError("the tray needs GTK 3", GTK)
-    on_bus = _has_bus_host()
-    if on_bus and has_indicator:
+    bus_host = has_bus_host()
+    x_host = not (bus_host and has_indicator) and has_x_host()
+    return choose_backend(display, has_indicator, bus_host, x_host)
+
+
+def choose_backend(display: str, has_indicator: bool, bus_host: bool, x_host: bool) -> Backend:
+    """Return the backend for the libraries and tray hosts that are present. Pure.
+
+    Raises NoDesktopError.
+    """
+    if bus_host and has_indicator:
         return "appindicator"
-    if _has_x_host():
+    if x_host:
         return "gtk"
-    if on_bus:
-        raise NoDesktopError("this desktop's tray takes icons through AppIndicator", INDICATOR)
+    if bus_host:
+        raise NoDesktopError("the tray of this desktop needs AppIndicator", INDICATOR)
     raise NoDesktopError(
         f"no tray is running on display {display}",
         "GNOME: add the extension AppIndicator Support; window managers: start trayer or a bar",
@@ -57,16 +67,16 @@ def find_backend() -> Backend:
 
 
 def import_gi() -> Any:
-    """PyGObject. A distribution's own is found from a virtual environment of the same Python."""
+    """Import PyGObject, in a virtual environment also that of the distribution's same Python."""
     if importlib.util.find_spec("gi") is None:
-        here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        python = f"python{sys.version_info.major}.{sys.version_info.minor}"
         folders = [
             "/usr/lib/python3/dist-packages",
-            f"/usr/lib64/{here}/site-packages",
-            f"/usr/lib/{here}/site-packages",
+            f"/usr/lib64/{python}/site-packages",
+            f"/usr/lib/{python}/site-packages",
         ]
-        fitting = [folder for folder in folders if _fits(folder)]
-        spec = PathFinder.find_spec("gi", fitting) if fitting else None
+        compatible = [folder for folder in folders if is_compatible(folder)]
+        spec = PathFinder.find_spec("gi", compatible) if compatible else None
         if spec is None or spec.loader is None:
             raise NoDesktopError(
                 "the tray needs PyGObject for this Python", f"{GTK}, or: pip install PyGObject"
@@ -79,14 +89,14 @@ def import_gi() -> Any:
     return gi
 
 
-def _fits(folder: str) -> bool:
-    """Whether the PyGObject in a folder was built for this very Python."""
+def is_compatible(folder: str) -> bool:
+    """Whether the PyGObject in a folder was built for the Python that runs now."""
     return any(os.path.exists(f"{folder}/gi/_gi{suffix}") for suffix in _own_suffixes())
 
 
 def _own_suffixes() -> list[str]:
-    """The names that say which Python an extension module is for."""
-    return [one for one in EXTENSION_SUFFIXES if "cpython" in one]
+    """Return the suffixes that only this Python's extension modules have."""
+    return [suffix for suffix in EXTENSION_SUFFIXES if "cpython" in suffix]
 
 
 def _has(gi: Any, name: str, version: str) -> bool:
@@ -97,8 +107,8 @@ def _has(gi: Any, name: str, version: str) -> bool:
     return True
 
 
-def _has_bus_host() -> bool:
-    """Whether a StatusNotifier host, as of KDE, GNOME's extension or waybar, is on the bus."""
+def has_bus_host() -> bool:
+    """Whether a StatusNotifier host (KDE, GNOME's extension, waybar) is on the session bus."""
     from gi.repository import Gio, GLib
 
     def ask(name: str, path: str, method: str, signature: str, *arguments: str) -> Any:
@@ -124,8 +134,8 @@ def _has_bus_host() -> bool:
         return False
 
 
-def _has_x_host() -> bool:
-    """Whether a window holds the tray of the X display."""
+def has_x_host() -> bool:
+    """Whether a window owns the tray selection of the X display."""
     from Xlib import display, error
 
     try:

@@ -34,7 +34,7 @@ def test_it_starts_the_program_that_belongs_to_it(
 
 def test_a_path_that_systemd_refuses(tmp_path: Path) -> None:
     for letter in "\"'\\":
-        with pytest.raises(ImgscoreError, match="no program"):
+        with pytest.raises(ImgscoreError, match="cannot start a program"):
             installation.exec_quoted(tmp_path / letter / "imgscored")
 
 
