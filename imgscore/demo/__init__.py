@@ -1,1 +1,1 @@
-"""`imgscore demo`: pictures made on the spot, and the real daemon at work on them."""
+"""`imgscore demo`: draws pictures, and lets a real daemon put them in order."""

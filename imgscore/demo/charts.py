@@ -23,7 +23,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 class _Plot:
-    """A board with a title, and a frame to draw in."""
+    """A board with a title and a frame for the data."""
 
     def __init__(self, chance: Chance) -> None:
         self.chance = chance
@@ -40,7 +40,7 @@ class _Plot:
         self.right, self.bottom = width - 40.0, height - 84.0
 
     def axes(self, labels: tuple[str, ...], most: int) -> None:
-        """Both axes, a grid, and their labels."""
+        """Draw both axes, the grid and the labels."""
         board = self.board
         for step in range(6):
             y = self.bottom - (self.bottom - self.top) * step / 5
@@ -54,7 +54,7 @@ class _Plot:
         board.line(frame, self.ink, 2)
 
     def legend(self, count: int) -> None:
-        """Which colour is which series."""
+        """Draw the legend: the colour of each series."""
         x = self.left
         for index in range(count):
             y = self.bottom + 46
@@ -68,7 +68,7 @@ class _Plot:
 
 
 def chart(chance: Chance) -> Image.Image:
-    """One chart."""
+    """Draw one chart."""
     plot = _Plot(chance)
     kinds = (_bars, _bars, _lines, _lines, _pie, _scatter, _heat)
     kinds[int(chance.integers(len(kinds)))](plot)

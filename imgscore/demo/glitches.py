@@ -1,4 +1,4 @@
-"""Pictures gone wrong: noise, torn scan lines, half-grey files, lens caps, test bars."""
+"""Failed pictures: noise, torn scan lines, half-grey files, lens caps, test bars."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BARS = ("#bfbfbf", "#bfbf00", "#00bfbf", "#00bf00", "#bf00bf", "#bf0000", "#0000
 
 
 def glitch(chance: Chance) -> Image.Image:
-    """One picture that nobody wants."""
+    """Draw one failed picture."""
     kinds = (_snow, _torn, _half, _lens_cap, _bars)
     return kinds[int(chance.integers(len(kinds)))](chance)
 
@@ -35,7 +35,7 @@ def _torn(chance: Chance) -> Image.Image:
 
 
 def _half(chance: Chance) -> Image.Image:
-    """As a download that stopped, filled up with grey."""
+    """An interrupted download: the missing rows are grey."""
     canvas = np.asarray(landscape(chance)).copy()
     canvas[int(len(canvas) * chance.uniform(0.2, 0.45)) :] = 128
     return Image.fromarray(canvas)

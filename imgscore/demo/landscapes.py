@@ -37,7 +37,7 @@ MOODS = (  # sky from above, sun, far hills, near hills, clouds, stars
 
 
 def landscape(chance: Chance) -> Image.Image:
-    """One landscape."""
+    """Draw one landscape."""
     width, height = SIZES[int(chance.integers(len(SIZES)))]
     mood = MOODS[int(chance.integers(len(MOODS)))]
     shore = int(height * chance.uniform(0.62, 0.8)) if chance.random() < 0.55 else height
@@ -66,7 +66,7 @@ def _sky(
     light, radius = rgb(mood.sun), min(width, height) * chance.uniform(0.035, 0.06)
     blend(canvas, light, 0.75 * np.exp(-distance / (radius * 4)))
     cover = noise(chance, width, horizon, int(chance.integers(2, 5)), 5)
-    # Clouds flatten towards the horizon, and thin out there.
+    # Clouds become flatter and thinner towards the horizon.
     thickness = np.clip((cover - chance.uniform(0.48, 0.66)) * 3.2, 0, 1)
     thickness *= np.linspace(1, 0.35, horizon, dtype=np.float32)[:, None]
     sky = canvas[:horizon]
@@ -94,7 +94,7 @@ def _hills(chance: Chance, canvas: Canvas, mood: Mood, horizon: int, shore: int)
         inside[shore:] = 0
         colour = mix(far, near, depth**0.8)
         blend(canvas, colour, inside)
-        # Haze gathers at the foot of each range, and light plays on its slopes.
+        # Each range has haze at its foot and changing light on its slopes.
         foot = np.clip((rows - line[None]) / (height * 0.22), 0, 1)
         blend(canvas, rgb(mood.sky[-1]), inside * foot * 0.42 * (1 - depth))
         canvas += (texture[..., None] - 0.5) * inside[..., None] * (14 + 26 * depth)
@@ -103,7 +103,7 @@ def _hills(chance: Chance, canvas: Canvas, mood: Mood, horizon: int, shore: int)
 
 
 def _trees(chance: Chance, canvas: Canvas, line: Canvas, colour: Colour, scale: float) -> None:
-    """Firs along a skyline, in groups."""
+    """Draw groups of firs along a skyline."""
     height, width = canvas.shape[:2]
     mask = Image.new("L", (width, height))
     draw = ImageDraw.Draw(mask)
@@ -124,7 +124,7 @@ def _trees(chance: Chance, canvas: Canvas, line: Canvas, colour: Colour, scale: 
 
 
 def _water(chance: Chance, canvas: Canvas, shore: int, sun_x: float, light: Colour) -> None:
-    """What stands above the shore, mirrored, rippled and darker."""
+    """Mirror the scene above the shore, rippled and darker."""
     height, width = canvas.shape[:2]
     depth = np.arange(height - shore)
     source = np.clip(shore - 1 - (depth * 1.15).astype(int), 0, shore - 1)

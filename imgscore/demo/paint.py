@@ -1,4 +1,4 @@
-"""Brushes that the demo's kinds of picture share: colours, gradients, noise, text. Pure.
+"""Colours, gradients, noise, shapes and text, from which the demo's pictures are drawn. Pure.
 
 A canvas is a float32 array [height, width, 3] of values from 0 to 255; `Chance` is seeded.
 """
@@ -18,28 +18,28 @@ Chance = np.random.Generator
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 
-# Vector shapes are drawn this much larger and scaled down: Pillow's own edges are jagged.
 OVERSAMPLING = 2
+"""Shapes are drawn this many times larger and scaled down, because Pillow's edges are jagged."""
 
 
 def rgb(text: str) -> Colour:
-    """ "#rrggbb" as numbers."""
+    """The numbers of a colour "#rrggbb"."""
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
-def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """`share` of the other colour in the one."""
-    parts = [round(a + (b - a) * share) for a, b in zip(one, other, strict=True)]
+def mix(first: Colour, second: Colour, share: float) -> Colour:
+    """A mixture: `share` of the second colour, the rest of the first."""
+    parts = [round(a + (b - a) * share) for a, b in zip(first, second, strict=True)]
     return parts[0], parts[1], parts[2]
 
 
 def pick(chance: Chance, choices: Sequence[str]) -> Colour:
-    """One of these colours."""
+    """A random one of these colours."""
     return rgb(choices[int(chance.integers(len(choices)))])
 
 
 def gradient(width: int, height: int, stops: Sequence[Colour]) -> Canvas:
-    """Evenly spaced colours from top to bottom."""
+    """A canvas that fades from colour to colour, evenly spaced from top to bottom."""
     at = np.linspace(0, len(stops) - 1, height)
     colours = np.array(stops, np.float32)
     column = np.stack([np.interp(at, range(len(stops)), colours[:, i]) for i in range(3)], 1)
@@ -49,9 +49,9 @@ def gradient(width: int, height: int, stops: Sequence[Colour]) -> Canvas:
 def noise(
     chance: Chance, width: int, height: int, cells: int, octaves: int = 4, stretch: float = 1
 ) -> Canvas:
-    """Smooth fractal noise [height, width] from 0 to 1; `cells` waves across the coarsest one.
+    """Smooth fractal noise [height, width] from 0 to 1.
 
-    `stretch`: how many times wider than high its spots are.
+    `cells`: waves across the coarsest octave; `stretch`: width of a spot divided by its height.
     """
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
@@ -82,12 +82,12 @@ def ridge(chance: Chance, width: int, roughness: float, waves: float) -> Canvas:
 
 
 def blend(canvas: Canvas, colour: Colour, cover: NDArray[Any]) -> None:
-    """Lay a colour over the canvas, as opaque as `cover` [height, width] says (0 to 1)."""
+    """Paint a colour over the canvas; `cover`: its opacity [height, width], from 0 to 1."""
     canvas += (np.array(colour, np.float32) - canvas) * cover[..., None].astype(np.float32)
 
 
 def finish(canvas: Canvas, chance: Chance, grain: float = 3.0) -> Image.Image:
-    """A canvas as an image, with a vignette and a little grain as a camera has."""
+    """The canvas as an image, with the vignette and the grain of a camera."""
     height, width = canvas.shape[:2]
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     shade = 1 - 0.16 * (x * x + y * y).astype(np.float32) ** 1.5 / 2.8
@@ -96,20 +96,20 @@ def finish(canvas: Canvas, chance: Chance, grain: float = 3.0) -> Image.Image:
 
 
 def to_image(canvas: NDArray[Any]) -> Image.Image:
-    """A canvas as an image."""
+    """The canvas as an image."""
     return Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
 
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The font that Pillow carries, so that a machine without fonts can write."""
-    found = ImageFont.load_default(size)
-    assert isinstance(found, ImageFont.FreeTypeFont)
-    return found
+    """The font that Pillow contains: it exists on a machine without fonts, too."""
+    default = ImageFont.load_default(size)
+    assert isinstance(default, ImageFont.FreeTypeFont)
+    return default
 
 
 class Board:
-    """A drawing board: coordinates are the final image's pixels, edges come out smooth."""
+    """Draws shapes with smooth edges; coordinates are pixels of the final image."""
 
     def __init__(self, width: int, height: int, ground: Colour | Canvas) -> None:
         self.width, self.height = width, height
@@ -121,26 +121,26 @@ class Board:
         self._draw = ImageDraw.Draw(self._image)
 
     def image(self) -> Image.Image:
-        """What was drawn."""
+        """The final image."""
         return self._image.resize((self.width, self.height), Image.Resampling.BOX)
 
     def box(
         self, x: float, y: float, width: float, height: float, fill: Colour, corner: float = 0
     ) -> None:
-        """A rectangle, its corners rounded."""
+        """Draw a rectangle; `corner`: the radius of its corners."""
         if width > 0 and height > 0:
             area = _scaled((x, y, x + width, y + height))
             self._draw.rounded_rectangle(area, radius=corner * OVERSAMPLING, fill=fill)
 
     def disc(self, x: float, y: float, width: float, height: float, fill: Colour) -> None:
-        """An ellipse around (x, y), `width` and `height` from its centre."""
+        """Draw an ellipse around (x, y); `width` and `height` are its radii."""
         area = _scaled((x - width, y - height, x + width, y + height))
         self._draw.ellipse(area, fill=fill)
 
     def slice(
         self, x: float, y: float, radius: float, start: float, end: float, fill: Colour
     ) -> None:
-        """A piece of a pie; angles in degrees."""
+        """Draw a sector of a circle; angles in degrees."""
         area = _scaled((x - radius, y - radius, x + radius, y + radius))
         self._draw.pieslice(area, start, end, fill=fill)
 
@@ -148,16 +148,16 @@ class Board:
         self, x: float, y: float, width: float, height: float, start: float, end: float,
         fill: Colour, thick: float = 2,
     ) -> None:  # fmt: skip
-        """A part of an ellipse's line."""
+        """Draw a part of the outline of an ellipse; angles in degrees."""
         area = _scaled((x - width, y - height, x + width, y + height))
         self._draw.arc(area, start, end, fill=fill, width=round(thick * OVERSAMPLING))
 
     def area(self, points: Sequence[tuple[float, float]], fill: Colour) -> None:
-        """A polygon."""
+        """Draw a polygon."""
         self._draw.polygon([(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in points], fill=fill)
 
     def line(self, points: Sequence[tuple[float, float]], fill: Colour, thick: float = 2) -> None:
-        """A line through points."""
+        """Draw a line through the points."""
         scaled = [(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in points]
         self._draw.line(scaled, fill=fill, width=round(thick * OVERSAMPLING), joint="curve")
 
@@ -165,7 +165,7 @@ class Board:
         self, x: float, y: float, text: str, size: float, fill: Colour, anchor: str = "la",
         outline: float = 0,
     ) -> None:  # fmt: skip
-        """A line of text; `anchor` as Pillow's, `outline` is a black edge's width."""
+        """Write a line of text; `anchor`: as in Pillow; `outline`: width of a black edge."""
         self._draw.text(
             (x * OVERSAMPLING, y * OVERSAMPLING),
             text,

@@ -1,4 +1,4 @@
-"""The demo's collection: which pictures of which kind, under which name and date."""
+"""The demo's collection: the number, name and date of the pictures of each kind."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from imgscore.demo.people import portrait, poster
 from imgscore.demo.screens import screen
 
 SEED = 20
-# Dates spread over this long before now, as those of a folder that filled up by itself.
 SPREAD_SECONDS = 300 * 86_400
+"""The pictures' dates are spread over this time before now, as in a folder that grew slowly."""
 
 
 class Kind(NamedTuple):
-    """A kind of picture: how many there are, how one is drawn, the file's ending."""
+    """A kind of picture: its number in the collection, its drawing function, its file suffix."""
 
     name: str
     number: int
     draw: Callable[[Chance], Image.Image]
-    ending: str
+    suffix: str
 
 
 KINDS = (
@@ -43,15 +43,15 @@ COUNT = sum(kind.number for kind in KINDS)
 
 
 def kind_of(name: str) -> str:
-    """The kind of a picture by its file's name; "" for somebody else's."""
+    """The kind of a picture by its file name; "" if the demo did not draw it."""
     stem = name.partition("-")[0]
     return stem if any(kind.name == stem for kind in KINDS) else ""
 
 
 def draw_all(count: int = COUNT, seed: int = SEED) -> Iterator[tuple[str, Image.Image]]:
-    """(file name, image) of the collection, kinds mixed; the same for the same seed.
+    """(file name, image) in a mixed order; equal seeds give equal pictures.
 
-    `count`: how many; beyond the collection's own size it goes on with more of each kind.
+    If `count` exceeds the size of the collection, there are more pictures of each kind.
     """
     wanted = [
         (kind, number + 1)
@@ -62,11 +62,11 @@ def draw_all(count: int = COUNT, seed: int = SEED) -> Iterator[tuple[str, Image.
     for index in order[:count]:
         kind, number = wanted[index]
         chance = np.random.default_rng([seed, KINDS.index(kind), number])
-        yield f"{kind.name}-{number:02}{kind.ending}", kind.draw(chance)
+        yield f"{kind.name}-{number:02}{kind.suffix}", kind.draw(chance)
 
 
 def save(image: Image.Image, path: Path, date_ns: int) -> None:
-    """Write a picture under a date."""
+    """Save a picture and set its date."""
     if path.suffix == ".jpg":
         image.save(path, quality=88)
     else:
@@ -75,6 +75,6 @@ def save(image: Image.Image, path: Path, date_ns: int) -> None:
 
 
 def dates(now_ns: int, count: int, seed: int = SEED) -> list[int]:
-    """Dates (ns) for `count` pictures, in no order that has to do with what they show."""
+    """`count` dates (ns since 1970) in an order that does not depend on the kinds."""
     seconds = np.random.default_rng([seed, 1]).choice(SPREAD_SECONDS, count, replace=False)
-    return [now_ns - (int(one) + 3600) * 10**9 for one in seconds]
+    return [now_ns - (int(age) + 3600) * 10**9 for age in seconds]

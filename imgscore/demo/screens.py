@@ -25,7 +25,7 @@ SAYINGS = (
 
 
 def screen(chance: Chance) -> Image.Image:
-    """One text screen."""
+    """Draw one text screen."""
     kinds = (_terminal, _terminal, _article, _article, _chat, _chat, _editor, _table, _error)
     return kinds[int(chance.integers(len(kinds)))](chance)
 

@@ -1,4 +1,4 @@
-"""The contact sheet: the inbox by date before and after, and what was taught in between."""
+"""The contact sheet: the inbox by date before and after, and the labels that changed it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def contact_sheet(
     kept: Sequence[str],
     trashed: Sequence[str],
 ) -> Image.Image:
-    """One image: `before` and `after` (with scores), newest first; `files` finds each by name."""
+    """Draw the sheet. `before` and `after` are newest first; `files`: path by name."""
     rows = -(-len(before) // COLUMNS)
     panel = COLUMNS * (THUMB[0] + GAP) - GAP
     cell = THUMB[1] + LABEL + GAP
@@ -70,7 +70,7 @@ def _thumb(path: Path) -> Image.Image:
     with Image.open(path) as image:
         image.draft("RGB", (THUMB[0] * 2, THUMB[1] * 2))
         proportion = image.width / image.height
-        # A long screenshot is shown by its top: a sliver of all of it would tell nothing.
+        # Of a long screenshot, show the top: all of it would be a thin, unreadable strip.
         middle = (0.5, 0.5 if proportion > 0.7 else 0.0)
         return ImageOps.fit(image.convert("RGB"), THUMB, Image.Resampling.LANCZOS, 0, middle)
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.commands import inbox, start
+from tests.support.reviews import labelled_inbox
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-__all__ = ["browser", "inbox", "start"]
+__all__ = ["browser", "inbox", "labelled_inbox", "start"]
 
 CHROMIUM = shutil.which("chromium")
 

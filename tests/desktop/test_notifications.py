@@ -13,7 +13,7 @@ from tests.support.commands import Start
 
 
 @pytest.mark.parametrize("level", ["important", "all", "off"])
-def test_what_the_desktop_is_told(inbox: Path, start: Start, level: str) -> None:
+def test_notifications_problems_reach_the_desktop(inbox: Path, start: Start, level: str) -> None:
     text = config_edit.with_setting(paths.config_file().read_text(), "notifications", level)
     paths.config_file().write_text(text)
     with bus() as address, closing((server := Server(address)).service):

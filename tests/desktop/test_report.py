@@ -95,7 +95,7 @@ def serious(page: "Page") -> list[Any]:
     ]
 
 
-def test_the_page_in_a_browser(library: Path, tmp_path: Path, page: "Page") -> None:
+def test_report_page_in_a_browser_works(library: Path, tmp_path: Path, page: "Page") -> None:
     answer = imgscore("report", "--json")
     assert answer.code == 0, answer.err
     row = answer.row
@@ -247,7 +247,9 @@ def _looks(page: "Page") -> None:
             assert wide <= 0, (width, part)
 
 
-def test_a_machine_without_a_browser(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_without_a_browser_prints_the_path(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
@@ -255,7 +257,7 @@ def test_a_machine_without_a_browser(library: Path, monkeypatch: pytest.MonkeyPa
     assert made.code == 0 and "open the page yourself" in made.err, made.err
 
 
-def test_the_page_elsewhere(library: Path, tmp_path: Path) -> None:
+def test_report_copied_elsewhere_still_works(library: Path, tmp_path: Path) -> None:
     target = tmp_path / "out" / "mine.html"
     target.parent.mkdir()
     row = imgscore("report", library / "sub", "-o", target, "--quick", "--json").row
@@ -276,7 +278,7 @@ def test_the_page_elsewhere(library: Path, tmp_path: Path) -> None:
     assert len(ElementTree.parse(plot).getroot()) == 6  # a style, the paper, four plots
 
 
-def test_a_short_curve_is_better_than_none(library: Path) -> None:
+def test_report_quick_keeps_the_earlier_evaluation(library: Path) -> None:
     """What there was no time for is measured another time, and not by a quick report."""
     assert imgscore("report").code == 0
     (data,) = paths.cache_folder().rglob("default.json")
@@ -290,7 +292,7 @@ def test_a_short_curve_is_better_than_none(library: Path) -> None:
     assert json.loads(data.read_text())["evaluation"]["left_out"] == 0
 
 
-def test_before_anything_is_learned(inbox: Path, page: "Page") -> None:
+def test_report_without_a_head_shows_the_images(inbox: Path, page: "Page") -> None:
     put(inbox, "sun", 3)
     assert imgscore("scan").code == 0
     row = imgscore("report", "--json").row

@@ -21,7 +21,7 @@ def counts(keep: int, trash: int) -> Callable[[dict[str, object]], bool]:
 
 @pytest.mark.skipif(shutil.which("gio") is None, reason="apt install libglib2.0-bin")
 @pytest.mark.skipif(shutil.which("trash-restore") is None, reason="apt install trash-cli")
-def test_deleting_teaches(inbox: Path, start: Start) -> None:
+def test_xdg_trash_deleted_image_is_labelled_trash(inbox: Path, start: Start) -> None:
     assert imgscore("init", inbox, "--xdg-trash").code == 0
     suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)
     for path in suns[:3]:
@@ -42,7 +42,7 @@ def test_deleting_teaches(inbox: Path, start: Start) -> None:
     start().until(counts(3, 4))
 
 
-def test_init_writes_the_setting_into_the_right_watch(tmp_path: Path) -> None:
+def test_init_xdg_trash_option_changes_the_right_watch(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     assert imgscore("init", one).code == imgscore("init", two, "--taste", "other").code == 0
     assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
@@ -56,7 +56,7 @@ def test_init_writes_the_setting_into_the_right_watch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("answer", "on"), [(b"y\n", True), (b"\n", False)])
-def test_init_asks_a_person(tmp_path: Path, answer: bytes, on: bool) -> None:
+def test_init_in_a_terminal_asks_about_the_trash(tmp_path: Path, answer: bytes, on: bool) -> None:
     ours, theirs = pty.openpty()
     with open(ours, "r+b", buffering=0) as person, open(theirs, "r+b", buffering=0) as terminal:
         command = [BIN / "imgscore", "init", tmp_path / "inbox"]

@@ -27,7 +27,9 @@ ONCE: dict[str, Callable[[Sandbox], None]] = {
 
 
 @pytest.mark.parametrize("kind", ONCE.values(), ids=ONCE)
-def test_once(kind: Callable[[Sandbox], None], tmp_path: Path) -> None:
+def test_daemon_fault_of_each_kind_loses_nothing(
+    kind: Callable[[Sandbox], None], tmp_path: Path
+) -> None:
     with Sandbox(tmp_path / "sandbox") as sandbox:
         try:
             kind(sandbox)
@@ -36,12 +38,12 @@ def test_once(kind: Callable[[Sandbox], None], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [hostile.names, hostile.no_files, hostile.growing])
-def test_hostile_files(kind: Callable[[Sandbox], None], tmp_path: Path) -> None:
-    test_once(kind, tmp_path)
+def test_daemon_hostile_files_lose_nothing(kind: Callable[[Sandbox], None], tmp_path: Path) -> None:
+    test_daemon_fault_of_each_kind_loses_nothing(kind, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_mutations_in_a_process_of_its_own(kind: str) -> None:
+def test_decoder_mutated_files_never_crash_it(kind: str) -> None:
     fault = fuzz.run(kind, 2, 40)
     assert fault.tries == 40 and not fault.losses
 
@@ -52,20 +54,20 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
 
 
 @pytest.mark.parametrize(("step", "count"), [("after hash", 3), ("between touches", 2)])
-def test_killed_at_a_step(scenario: Scenario, step: str, count: int) -> None:
+def test_daemon_killed_at_a_step_loses_nothing(scenario: Scenario, step: str, count: int) -> None:
     assert kill.one_try(scenario, 0, step, count)
 
 
-def test_killed_at_random(scenario: Scenario) -> None:
+def test_daemon_killed_at_random_loses_nothing(scenario: Scenario) -> None:
     kill.many_crashes(scenario, 0, [0.4, 1.1])
 
 
-def test_killed_in_a_migration(scenario: Scenario) -> None:
+def test_migration_killed_loses_no_label(scenario: Scenario) -> None:
     (fault,) = kill.in_migration(scenario, 3)
     assert not fault.losses
 
 
-def test_a_loss_is_noticed(scenario: Scenario) -> None:
+def test_conclude_wrong_order_label_or_date_raises_lost_error(scenario: Scenario) -> None:
     """The judge itself: an order, a label and a date that are not what they should be."""
     with scenario.fresh() as sandbox:
         workload = Workload(sandbox, scenario.dates, 0)

@@ -25,7 +25,7 @@ def teach(inbox: Path, suns: list[Path], texts: list[Path]) -> None:
         path.rename(inbox / place / path.name)
 
 
-def test_dry_run_undo_history_and_restore_from_the_shell(inbox: Path, start: Start) -> None:
+def test_order_verbs_from_the_shell_change_and_restore_dates(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 7), put(inbox, "text", 7)
     config = paths.config_file().read_text()
     paths.config_file().write_text("dry_run = true\n" + config)
@@ -68,7 +68,9 @@ def test_dry_run_undo_history_and_restore_from_the_shell(inbox: Path, start: Sta
     assert dates(inbox) == originals
 
 
-def test_siblings_and_links(inbox: Path, start: Start, tmp_path: Path) -> None:
+def test_order_siblings_get_one_date_and_links_none(
+    inbox: Path, start: Start, tmp_path: Path
+) -> None:
     suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)
     family = [inbox / "sun-005.NEF", inbox / "sun-005.jpg", inbox / "sun-005.xmp"]
     draw("sun", 99).save(family[0], format="jpeg")
@@ -98,7 +100,7 @@ def test_siblings_and_links(inbox: Path, start: Start, tmp_path: Path) -> None:
     assert dates(inbox) | {outside.name: outside.stat().st_mtime_ns} == originals
 
 
-def test_killed_while_it_orders(inbox: Path, start: Start) -> None:
+def test_daemon_killed_while_it_orders_ends_in_order(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 4), put(inbox, "text", 4)
     for number in range(300):  # touched one by one: time enough to be killed between two
         shutil.copyfile(suns[3] if number % 2 else texts[3], inbox / f"{number}.png")
@@ -126,7 +128,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield point
 
 
-def test_what_cannot_be_dated_is_reported_and_not_tried_again(
+def test_order_immutable_file_is_reported_and_not_retried(
     disk: Path, start: Start, tmp_path: Path
 ) -> None:
     inbox, keep, trash = disk / "inbox", tmp_path / "keep", tmp_path / "trash"

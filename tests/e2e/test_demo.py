@@ -20,7 +20,7 @@ IMGSCORE = [sys.executable, "-m", "imgscore.cli.main"]
 MAX_SECONDS = 300
 
 
-def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Path) -> None:
+def test_demo_new_folder_is_sorted_and_loses_nothing(tmp_path: Path, environment: Path) -> None:
     folder = tmp_path / "demo"
     done = subprocess.run(
         [*IMGSCORE, "demo", str(folder), "--json"],
@@ -54,7 +54,7 @@ def test_demo_sorts_its_folder_and_loses_nothing(tmp_path: Path, environment: Pa
     assert demo.sheet.is_file()
 
 
-def test_ctrl_c_ends_the_daemon_and_the_folder_can_be_used_again(tmp_path: Path) -> None:
+def test_demo_interrupted_ends_its_daemon_and_can_be_repeated(tmp_path: Path) -> None:
     demo = DemoFolder(tmp_path / "demo")
     process = subprocess.Popen(
         [*IMGSCORE, "demo", str(demo.folder)],
@@ -78,7 +78,7 @@ def test_ctrl_c_ends_the_daemon_and_the_folder_can_be_used_again(tmp_path: Path)
     assert not any(file.is_file() for file in demo.inbox.rglob("*"))
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_demo_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     done = subprocess.run(
         [*IMGSCORE, "demo", str(tmp_path)],
@@ -90,7 +90,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "inbox").exists()
 
 
-def test_pictures_are_the_same_every_time() -> None:
+def test_draw_all_same_seed_gives_same_pictures() -> None:
     one, two = ([(name, image.tobytes()) for name, image in draw_all(4, seed=3)] for _ in range(2))
     assert one == two
     assert one != [(name, image.tobytes()) for name, image in draw_all(4, seed=4)]

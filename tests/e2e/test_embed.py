@@ -47,9 +47,8 @@ def archive(tmp_path: Path) -> Iterator[Path]:
         (folder / name).mkdir(parents=True)
         put(folder / name, kind, 70 if name != "b/c" else 60, first)
     yield folder
-    eventually(
-        lambda: not processes(os.fspath(tmp_path), what="imgscore"), "processes are left behind"
-    )
+    home = os.fspath(tmp_path)
+    eventually(lambda: not processes("imgscore", home), what="all processes end")
 
 
 def stored() -> int:
@@ -93,7 +92,7 @@ def result(process: "subprocess.Popen[str]") -> dict[str, int]:
     return counts
 
 
-def test_what_is_there_is_embedded_once(archive: Path) -> None:
+def test_embed_repeated_embeds_only_new_images(archive: Path) -> None:
     (archive / "notes.txt").write_text("not an image")
     (archive / "broken.png").write_bytes((archive / "a/sun-000.png").read_bytes()[:-200])
     first = imgscore("embed", archive, "--workers", "2", "--json")
@@ -128,7 +127,7 @@ def _rows(txn: object) -> Iterator[tuple[bytes, bytes]]:
             yield digests[row * 32 : row * 32 + 32], vector.tobytes()
 
 
-def test_nobody_else_can_have_something_run(archive: Path) -> None:
+def test_embed_dask_ports_answer_no_other_client(archive: Path) -> None:
     """Dask runs what anyone asks for who reaches a port of its own."""
     process = begin(archive, "--workers", "2")
     eventually(stored, what="vectors are stored")
@@ -143,7 +142,7 @@ def test_nobody_else_can_have_something_run(archive: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["nonsense", "foo://127.0.0.1:1", "tcp://127.0.0.1:1"])
-def test_where_no_scheduler_is(archive: Path, address: str) -> None:
+def test_embed_wrong_scheduler_address_is_an_error(archive: Path, address: str) -> None:
     refused = imgscore("embed", archive, "--scheduler", address)
     assert refused.code == 1 and f"no Dask scheduler answers at {address}" in refused.err
     assert "Traceback" not in refused.err
@@ -171,7 +170,7 @@ def listening(pid: int) -> list[tuple[str, int]]:
     return found
 
 
-def test_a_file_that_kills_its_decoder_costs_itself(archive: Path) -> None:
+def test_embed_file_that_kills_its_decoder_fails_alone(archive: Path) -> None:
     process, worker = begin_and_stop_a_worker(archive)
     os.kill(worker, signal.SIGSEGV)
     os.kill(worker, signal.SIGCONT)
@@ -184,7 +183,7 @@ def test_a_file_that_kills_its_decoder_costs_itself(archive: Path) -> None:
     assert (counts["embedded"], counts["known"]) == (1, 199)
 
 
-def test_the_command_itself_is_killed(archive: Path) -> None:
+def test_embed_killed_keeps_what_it_stored(archive: Path) -> None:
     process, _ = begin_and_stop_a_worker(archive)
     process.kill()
     process.communicate()
@@ -251,7 +250,7 @@ def cluster(tmp_path: Path, archive: Path) -> Iterator[Cluster]:
         made.close()
 
 
-def test_a_scheduler_and_workers_as_commands(
+def test_embed_cluster_of_commands_embeds_all(
     archive: Path, cluster: Cluster, inbox: Path, start: Start
 ) -> None:
     """The daemon writes; one worker is killed, another comes; then the daemon is killed too."""
@@ -273,7 +272,7 @@ def test_a_scheduler_and_workers_as_commands(
     assert result(again)["known"] == 200
 
 
-def test_a_scheduler_that_goes(archive: Path, cluster: Cluster) -> None:
+def test_embed_lost_scheduler_keeps_what_is_stored(archive: Path, cluster: Cluster) -> None:
     cluster.worker()
     process = begin(archive, "--scheduler", cluster.address)
     eventually(stored, what="vectors are stored")
@@ -286,7 +285,9 @@ def test_a_scheduler_that_goes(archive: Path, cluster: Cluster) -> None:
     assert (counts["known"], counts["embedded"]) == (before, 200 - before)
 
 
-def test_workers_that_are_not_ours(archive: Path, cluster: Cluster, tmp_path: Path) -> None:
+def test_embed_workers_with_another_embedder_are_refused(
+    archive: Path, cluster: Cluster, tmp_path: Path
+) -> None:
     other = tmp_path / "other.py"
     other.write_text(
         "from imgscore.embedders import lite0_spec\nlite0_spec.ID = 'another-embedder'\n"
@@ -298,7 +299,7 @@ def test_workers_that_are_not_ours(archive: Path, cluster: Cluster, tmp_path: Pa
     assert stored() == 0
 
 
-def test_no_cluster(archive: Path, tmp_path: Path) -> None:
+def test_embed_impossible_arguments_are_errors(archive: Path, tmp_path: Path) -> None:
     both = imgscore("embed", archive, "--scheduler", "tcp://here:1", "--workers", "2")
     assert both.code == 2
     assert imgscore("embed", tmp_path / "nothing").code == 2
@@ -306,7 +307,7 @@ def test_no_cluster(archive: Path, tmp_path: Path) -> None:
     assert nobody.code == 1 and "dask scheduler" in nobody.err
 
 
-def test_without_dask_it_says_what_to_install(
+def test_embed_without_dask_names_the_extra(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = tmp_path / "missing" / "distributed"

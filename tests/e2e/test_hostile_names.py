@@ -18,7 +18,7 @@ def is_text(answer: Completed) -> None:
     assert "Traceback" not in said, said
 
 
-def test_it_stays_text_in_every_verb(inbox: Path, tmp_path: Path) -> None:
+def test_verbs_hostile_file_name_is_printed_escaped(inbox: Path, tmp_path: Path) -> None:
     folder = os.fsdecode(os.fsencode(inbox) + b"/" + NAME)
     os.mkdir(folder)
     for kind, place in (("sun", "keep"), ("text", "trash")):
@@ -59,7 +59,7 @@ def test_it_stays_text_in_every_verb(inbox: Path, tmp_path: Path) -> None:
         is_text(imgscore(*verb))
 
 
-def test_it_stays_text_in_the_log(inbox: Path, start: Start) -> None:
+def test_daemon_hostile_folder_name_is_logged_escaped(inbox: Path, start: Start) -> None:
     paths.config_file().write_text('[[watch]]\ninbox = "/x\\u001b[2J"\n[[watch]]\ninbox="/y"\n')
     daemon = start()
     assert daemon.stop() == 0

@@ -27,7 +27,7 @@ def auc(names: list[str], good: str) -> float:
     return wins / pairs
 
 
-def test_drop_label_order(inbox: Path, start: Start) -> None:
+def test_daemon_dropped_and_labelled_files_come_into_order(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 14), put(inbox, "text", 14)
     contents = {path.name: path.read_bytes() for path in suns + texts}
     daemon = start()
@@ -78,7 +78,7 @@ def test_drop_label_order(inbox: Path, start: Start) -> None:
             assert path.stat().st_mtime_ns == before[path.name]
 
 
-def test_again_does_nothing_twice(inbox: Path, start: Start) -> None:
+def test_daemon_restarted_does_nothing_twice(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)
     daemon = start()
     move(suns[:2], inbox / "keep")
@@ -94,7 +94,7 @@ def test_again_does_nothing_twice(inbox: Path, start: Start) -> None:
     assert daemon.ask("history", limit=1000) == history
 
 
-def test_moves_while_the_daemon_is_down(inbox: Path, start: Start) -> None:
+def test_daemon_moves_while_it_is_down_are_labels(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 8), put(inbox, "text", 8)
     daemon = start()
     daemon.settle()
@@ -115,7 +115,7 @@ def test_moves_while_the_daemon_is_down(inbox: Path, start: Start) -> None:
     assert status["watches"][0]["trash"] == 2
 
 
-def test_copies_and_subfolders(inbox: Path, start: Start) -> None:
+def test_daemon_copies_and_subfolders_are_ordered(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 6), put(inbox, "text", 6)
     deep = inbox / "a" / "b"
     deep.mkdir(parents=True)
@@ -135,7 +135,7 @@ def test_copies_and_subfolders(inbox: Path, start: Start) -> None:
     assert not status["failed"]
 
 
-def test_odd_names_and_broken_files(inbox: Path, start: Start) -> None:
+def test_daemon_odd_names_work_and_broken_files_are_listed(inbox: Path, start: Start) -> None:
     put(inbox, "sun", 2)
     raw = os.fsencode(inbox)
     good = (inbox / "sun-000.png").read_bytes()
@@ -167,7 +167,7 @@ def test_odd_names_and_broken_files(inbox: Path, start: Start) -> None:
     assert {Path(one["path"]).name for one in status["failed"]} == {"text.jpg"}
 
 
-def test_kill_nine_in_the_middle(inbox: Path, start: Start) -> None:
+def test_daemon_killed_while_it_indexes_loses_nothing(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 30), put(inbox, "text", 30)
     originals = {path.name: path.stat().st_mtime_ns for path in suns + texts}
     daemon = start()

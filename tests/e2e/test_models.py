@@ -65,7 +65,9 @@ def check_scores(inbox: Path, model: str) -> None:
         assert not stored
 
 
-def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path) -> None:
+def test_model_use_under_the_daemon_switches_and_back(
+    inbox: Path, start: Start, tiny: Path
+) -> None:
     uform = use(tiny)["embedder"]
     suns, texts = put(inbox, "sun", 100), put(inbox, "text", 100)
     daemon = start()
@@ -117,7 +119,7 @@ def test_switch_and_back_under_the_daemon(inbox: Path, start: Start, tiny: Path)
     assert rows[LITE0]["in_use"] and rows[LITE0]["vectors"] == 210
 
 
-def test_kill_nine_while_embedding_anew(inbox: Path, start: Start, tiny: Path) -> None:
+def test_reembedding_killed_goes_on_where_it_was(inbox: Path, start: Start, tiny: Path) -> None:
     suns, texts = put(inbox, "sun", 40), put(inbox, "text", 40)
     move(suns[:5], inbox / "keep")
     move(texts[:5], inbox / "trash")
@@ -137,7 +139,7 @@ def test_kill_nine_while_embedding_anew(inbox: Path, start: Start, tiny: Path) -
     check_scores(inbox, str(tiny))
 
 
-def test_a_model_that_cannot_be_used_is_refused(inbox: Path, start: Start, tmp_path: Path) -> None:
+def test_model_use_unusable_model_is_refused(inbox: Path, start: Start, tmp_path: Path) -> None:
     daemon = start()
     before = daemon.settle()
     assert "imgscore model download uform3-small" in before["hint"]
@@ -156,7 +158,9 @@ def test_a_model_that_cannot_be_used_is_refused(inbox: Path, start: Start, tmp_p
     assert daemon.settle()["embedder"] == before["embedder"]
 
 
-def test_download_and_use(inbox: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_download_makes_the_model_usable(
+    inbox: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = catalogue.UFORM["uform3-small"]
     with serving(tiny, entry.repository, entry.revision) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
@@ -176,7 +180,7 @@ def test_download_and_use(inbox: Path, tiny: Path, monkeypatch: pytest.MonkeyPat
     assert imgscore("status", "--json").row["hint"] is None
 
 
-def test_a_damaged_model_is_no_files_fault(
+def test_daemon_damaged_model_fails_no_file(
     inbox: Path, start: Start, tiny: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
@@ -201,7 +205,7 @@ def test_a_damaged_model_is_no_files_fault(
     assert status["watches"][0]["files"] == 6 and not status["failed"] + status["troubles"]
 
 
-def test_a_missing_device_is_said_once(inbox: Path, start: Start) -> None:
+def test_daemon_missing_device_is_reported_once(inbox: Path, start: Start) -> None:
     config = paths.config_file()
     config.write_text('device = "directml"\n' + config.read_text())
     put(inbox, "sun", 6)
@@ -212,7 +216,7 @@ def test_a_missing_device_is_said_once(inbox: Path, start: Start) -> None:
     assert daemon.log_text.count("DmlExecutionProvider") == 1
 
 
-def test_dropping_an_embedder(inbox: Path, tiny: Path, tmp_path: Path) -> None:
+def test_db_compact_drops_an_unused_embedder(inbox: Path, tiny: Path, tmp_path: Path) -> None:
     put(inbox, "sun", 6)
     assert imgscore("scan").code == 0
     use(tiny)
@@ -242,14 +246,14 @@ def test_dropping_an_embedder(inbox: Path, tiny: Path, tmp_path: Path) -> None:
     assert rows[LITE0] == 6
 
 
-def test_compact_under_a_daemon_keeps_the_file(inbox: Path, start: Start) -> None:
+def test_db_compact_under_a_daemon_keeps_the_file(inbox: Path, start: Start) -> None:
     start()
     answer = imgscore("db", "compact", "--json")
     assert answer.code == 0 and "imgscore stop" in answer.err
     assert answer.row["before_bytes"] == answer.row["after_bytes"]
 
 
-def test_doctor_says_which_device_and_why(inbox: Path) -> None:
+def test_doctor_device_is_reported_with_its_reason(inbox: Path) -> None:
     (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
     assert row["state"] == "ok" and "CPU" in row["detail"]
     config = paths.config_file()
@@ -263,7 +267,7 @@ def test_doctor_says_which_device_and_why(inbox: Path) -> None:
 
 
 @pytest.mark.parametrize("uform", [False, True])
-def test_names_teach_where_they_are_asked_for(
+def test_use_filename_set_trains_on_names(
     inbox: Path, start: Start, tiny: Path, uform: bool
 ) -> None:
     """Pictures of one kind under two kinds of names; nothing is embedded twice for it."""
@@ -297,7 +301,7 @@ def test_names_teach_where_they_are_asked_for(
         assert {name: one.count for name, one in vectors.embedders(txn).items()} == {without: 60}
 
 
-def test_a_new_version_that_sees_otherwise_embeds_anew(
+def test_daemon_new_embedder_version_embeds_all_again(
     inbox: Path, start: Start, tmp_path: Path
 ) -> None:
     """As with a switch: another id, the old head until all is embedded, the labels as they were."""

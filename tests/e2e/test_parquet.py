@@ -26,7 +26,7 @@ def taught(inbox: Path) -> Path:
     return inbox
 
 
-def test_the_recipes_training_takes_what_is_labelled(taught: Path, tmp_path: Path) -> None:
+def test_export_table_trains_the_mlp_recipe(taught: Path, tmp_path: Path) -> None:
     """A network trained on the table, as the recipe does it, scores here as it does in torch."""
     torch = pytest.importorskip("torch", reason="pip install torch")
     table, weights = tmp_path / "labelled.parquet", tmp_path / "model.pt"
@@ -55,7 +55,7 @@ def test_the_recipes_training_takes_what_is_labelled(taught: Path, tmp_path: Pat
         assert row["score"] == pytest.approx(said[row["sha256"]], abs=1e-5)
 
 
-def test_a_network_trained_on_unlabelled_rows_is_refused(taught: Path, tmp_path: Path) -> None:
+def test_heads_import_nan_weights_are_refused(taught: Path, tmp_path: Path) -> None:
     """Their val is empty, which becomes NaN in a frame and in everything that is made of it."""
     torch = pytest.importorskip("torch", reason="pip install torch")
     model = torch.nn.Linear(4, 1)
@@ -65,7 +65,7 @@ def test_a_network_trained_on_unlabelled_rows_is_refused(taught: Path, tmp_path:
     assert refused.code == 2 and "--labelled" in refused.err
 
 
-def test_every_name_and_label_comes_back(taught: Path, tmp_path: Path) -> None:
+def test_import_exported_table_restores_names_and_labels(taught: Path, tmp_path: Path) -> None:
     table = tmp_path / os.fsdecode(b"t\xff\n.parquet")
     written = imgscore("export", table, "--json").row
     assert (written["rows"], written["labels"]) == (14, 12)
@@ -82,7 +82,7 @@ def test_every_name_and_label_comes_back(taught: Path, tmp_path: Path) -> None:
     assert (again["rows"], again["labels"], again["embeddings"]) == (14, 0, 0)
 
 
-def test_the_last_word_is_the_tables_until_it_is_undone(taught: Path, tmp_path: Path) -> None:
+def test_import_label_of_the_table_holds_until_undone(taught: Path, tmp_path: Path) -> None:
     table, sun = tmp_path / "all.parquet", taught / "keep" / "sun-000.png"
     imgscore("export", table)
     assert imgscore("label", "trash", sun).code == 0
@@ -92,7 +92,7 @@ def test_the_last_word_is_the_tables_until_it_is_undone(taught: Path, tmp_path: 
     assert imgscore("score", sun, "--json").row["label"] == "trash"
 
 
-def test_what_is_not_in_a_table_is_said(taught: Path, tmp_path: Path) -> None:
+def test_export_label_without_vector_is_reported(taught: Path, tmp_path: Path) -> None:
     broken = taught / "trash" / "broken.png"
     broken.write_bytes((taught / "trash" / "text-000.png").read_bytes()[:-300])
     imgscore("label", "trash", broken)
@@ -100,7 +100,7 @@ def test_what_is_not_in_a_table_is_said(taught: Path, tmp_path: Path) -> None:
     assert "12 of them labelled" in written.out and "1 labels left out" in written.out
 
 
-def test_a_table_without_labels(inbox: Path, tmp_path: Path) -> None:
+def test_import_table_without_labels_adds_no_label(inbox: Path, tmp_path: Path) -> None:
     put(inbox, "sun", 3)
     imgscore("scan")
     written = imgscore("export", tmp_path / "all.parquet", "--json").row
@@ -112,7 +112,7 @@ def test_a_table_without_labels(inbox: Path, tmp_path: Path) -> None:
         assert answer.code == 0 and answer.row["rows"] == rows and answer.row["labels"] == 0
 
 
-def test_names_are_in_the_table_and_images_come_back(taught: Path, tmp_path: Path) -> None:
+def test_export_with_use_filename_appends_name_vectors(taught: Path, tmp_path: Path) -> None:
     """With `use_filename` a row is what a head sees; another store takes the image's part of it."""
 
     def width(table: Path) -> int:
@@ -134,19 +134,19 @@ def test_names_are_in_the_table_and_images_come_back(taught: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["nothing.parquet", "config.toml"])
-def test_a_file_that_is_no_table_is_a_mistake_in_the_call(name: str, inbox: Path) -> None:
+def test_import_file_that_is_no_table_is_a_usage_error(name: str, inbox: Path) -> None:
     table = paths.config_file().with_name(name)
     refused = imgscore("import", table)
     assert refused.code == 2 and name in refused.err
 
 
-def test_nothing_stands_where_a_table_could_not_be_written(taught: Path, tmp_path: Path) -> None:
+def test_export_failed_leaves_no_file(taught: Path, tmp_path: Path) -> None:
     refused = imgscore("export", tmp_path / "no-folder" / "all.parquet")
     assert refused.code == 2 and "cannot be written" in refused.err
 
 
 @pytest.mark.parametrize("name", [".", "/", "in", "x" * 253, "x" * 300])
-def test_what_no_table_can_be_called(
+def test_export_unusable_name_is_refused(
     inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     put(inbox, "sun", 1)

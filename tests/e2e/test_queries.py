@@ -22,7 +22,7 @@ def taught(inbox: Path) -> Path:
     return inbox
 
 
-def test_questions(taught: Path, tmp_path: Path) -> None:
+def test_query_verbs_trained_taste_answer(taught: Path, tmp_path: Path) -> None:
     plot = tmp_path / "plot.svg"
     evaluated = imgscore("evaluate", "--plot", plot, "--json")
     assert evaluated.code == 0, evaluated.err
@@ -51,7 +51,7 @@ def test_questions(taught: Path, tmp_path: Path) -> None:
     assert missing.code == 1 and "no such file" in missing.out
 
 
-def test_heads_are_kept_and_can_be_gone_back_to(taught: Path) -> None:
+def test_heads_use_older_version_scores_by_it(taught: Path) -> None:
     (first,) = imgscore("heads", "list", "--json").rows
     assert first["in_use"] and first["labels"] == 32
     (taught / "trash" / "sun-000.png").rename(taught / "keep" / "sun-000.png")
@@ -73,7 +73,7 @@ def test_heads_are_kept_and_can_be_gone_back_to(taught: Path) -> None:
     assert refused.code == 2 and "not-a-head" in refused.err
 
 
-def test_a_table_goes_out_and_comes_in(taught: Path, tmp_path: Path) -> None:
+def test_export_then_import_restores_the_store(taught: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
     table = tmp_path / "everything.parquet"
     assert imgscore("export", table, "--json").row["rows"] == 40

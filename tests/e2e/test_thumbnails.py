@@ -50,7 +50,9 @@ def yellow(file: Path) -> int:
 
 
 @needs_a_display
-def test_xterm_shows_what_is_named(inbox: Path, start: Start, display: str, tmp_path: Path) -> None:
+def test_score_in_xterm_draws_the_image(
+    inbox: Path, start: Start, display: str, tmp_path: Path
+) -> None:
     taught(inbox)
     start().settle()
     files = [inbox / "sun-003.jpg", inbox / "sun-004.png"]
@@ -72,7 +74,7 @@ def _taken(display: str, file: Path) -> bool:
     return subprocess.run(command, check=False).returncode == 0
 
 
-def test_a_pipe_gets_text(inbox: Path) -> None:
+def test_verbs_into_a_pipe_print_text_only(inbox: Path) -> None:
     taught(inbox)
     assert imgscore("scan").code == 0
     for verb in (["next"], ["suspects"], ["score", inbox / "sun-003.jpg"]):
@@ -80,7 +82,7 @@ def test_a_pipe_gets_text(inbox: Path) -> None:
         assert answer.code == 0 and "\x1b" not in answer.out + answer.err
 
 
-def test_a_cache_that_was_deleted_under_the_daemon(inbox: Path, start: Start) -> None:
+def test_report_deleted_cache_is_made_again_or_names_the_remedy(inbox: Path, start: Start) -> None:
     """A confined daemon cannot make it anew: it says what helps, and that does."""
     taught(inbox)
     daemon = start()

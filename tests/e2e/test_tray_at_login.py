@@ -12,7 +12,7 @@ from tests.support import needs
 from tests.support.commands import BIN, imgscore
 
 
-def test_shown_at_login_or_not(environment: Path) -> None:
+def test_tray_at_login_option_writes_and_removes_files(environment: Path) -> None:
     folder = environment / "config"
     answer = imgscore("tray", "--install", "--json")
     assert answer.code == 0 and answer.row["installed"]
@@ -29,14 +29,14 @@ def test_shown_at_login_or_not(environment: Path) -> None:
     assert not paths.config_file().exists() and not paths.data_folder().exists()
 
 
-def test_a_folder_that_cannot_be_written(environment: Path) -> None:
+def test_tray_at_login_unwritable_folder_is_an_error(environment: Path) -> None:
     (environment / "config" / "autostart").write_text("a file")
     answer = imgscore("tray", "--install")
     assert answer.code == 1 and "autostart" in answer.err and "Traceback" not in answer.err
 
 
 @pytest.mark.parametrize("name", ["bin", "two  words", "of $HOME `x` é"])
-def test_what_is_written_is_valid(
+def test_tray_at_login_files_are_valid_and_start_the_tray(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / name / "imgscore"
@@ -54,7 +54,7 @@ def test_what_is_written_is_valid(
     assert (tmp_path / "started").read_text() == "tray --wait 60\n"
 
 
-def test_as_they_are_shipped() -> None:
+def test_tray_at_login_shipped_files_are_valid() -> None:
     _valid(
         "systemd-analyze", "--user", "verify", os.fspath(installation.template(tray_autostart.UNIT))
     )

@@ -46,7 +46,7 @@ def await_restart(box: Box, before: int) -> None:
     assert box.imgscore("status")["pid"] == int(box.show("MainPID"))
 
 
-def test_a_drop_is_ordered_under_the_sandbox(box: Box) -> None:
+def test_service_sandboxed_orders_dropped_files(box: Box) -> None:
     install(box)
     teach(box)
     box.imgscore("wait", "--timeout", "120")
@@ -61,7 +61,7 @@ def test_a_drop_is_ordered_under_the_sandbox(box: Box) -> None:
     assert newest_first(box.inbox) != names
 
 
-def test_ready_means_that_the_socket_answers(box: Box) -> None:
+def test_service_ready_only_when_the_socket_answers(box: Box) -> None:
     (box.home / "sitecustomize.py").write_text(GATE)
     os.mkfifo(box.folder / "gate")
     install(box)  # writes the unit
@@ -75,7 +75,7 @@ def test_ready_means_that_the_socket_answers(box: Box) -> None:
     assert box.imgscore("status")["state"] == "running"
 
 
-def test_a_kill_loses_nothing(box: Box) -> None:
+def test_service_killed_restarts_and_loses_nothing(box: Box) -> None:
     install(box)
     teach(box)
     paths = box.drop("sun", 3, first=20)
@@ -92,7 +92,7 @@ def test_a_kill_loses_nothing(box: Box) -> None:
     assert own == {path.name: path.stat().st_mtime_ns for path in paths}
 
 
-def test_a_hung_worker_is_a_restart(box: Box) -> None:
+def test_service_hung_worker_is_restarted(box: Box) -> None:
     box.change_unit("WatchdogSec=3")
     install(box)
     teach(box)
@@ -113,7 +113,7 @@ def children(box: Box, pid: int) -> list[int]:
     return [int(child) for child in box.run("pgrep", "--parent", str(pid), check=False).split()]
 
 
-def test_a_hung_loop_is_a_restart(box: Box) -> None:
+def test_service_hung_loop_is_restarted(box: Box) -> None:
     box.change_unit("WatchdogSec=1")
     install(box)
     pid = int(box.show("MainPID"))
@@ -123,7 +123,7 @@ def test_a_hung_loop_is_a_restart(box: Box) -> None:
     assert box.failures() == ["watchdog"]
 
 
-def test_a_write_outside_is_refused(box: Box) -> None:
+def test_service_write_outside_is_refused(box: Box) -> None:
     box.run("cp", INTRUDER / "sitecustomize.py", "/home/box/sitecustomize.py")
     box.change_unit("Environment=PYTHONPATH=/home/box")
     install(box)
@@ -141,7 +141,7 @@ def test_a_write_outside_is_refused(box: Box) -> None:
     assert sorted(path.name for path in box.inbox.iterdir()) == ["keep", "trash", "victim.png"]
 
 
-def test_it_ends_at_once_whatever_it_is_doing(box: Box) -> None:
+def test_service_stop_ends_busy_daemon_at_once(box: Box) -> None:
     install(box)
     teach(box)
     box.imgscore("wait", "--timeout", "120")
@@ -155,7 +155,7 @@ def test_it_ends_at_once_whatever_it_is_doing(box: Box) -> None:
     assert not box.workers()
 
 
-def test_what_is_logged_has_its_priority(box: Box) -> None:
+def test_service_log_lines_have_their_priority(box: Box) -> None:
     install(box)
     config = box.home / ".config/imgscore/config.toml"
     good = config.read_text()
@@ -170,7 +170,7 @@ def test_what_is_logged_has_its_priority(box: Box) -> None:
     assert not any(text.startswith("<") for _, text in logged)
 
 
-def test_start_and_stop_are_the_service_s(box: Box) -> None:
+def test_service_start_and_stop_control_the_unit(box: Box) -> None:
     started = box.imgscore("start")["pid"]  # no unit yet: a process of its own
     assert box.show("ActiveState") == "inactive"
     install(box)  # which makes way for the service
@@ -183,7 +183,7 @@ def test_start_and_stop_are_the_service_s(box: Box) -> None:
     assert "imgscored" not in box.systemctl("list-unit-files", "--no-legend")
 
 
-def test_nobody_else_is_slowed_down(box: Box) -> None:
+def test_service_runs_at_low_priority(box: Box) -> None:
     install(box)
     pid = box.show("MainPID")
     assert box.run("ps", "-o", "nice=", "-p", pid).strip() == "19"
@@ -195,7 +195,7 @@ def test_nobody_else_is_slowed_down(box: Box) -> None:
     assert (status["NoNewPrivs"], status["Seccomp"], status["Umask"]) == ("1", "2", "0077")
 
 
-def test_the_doctor_knows_the_service(box: Box) -> None:
+def test_doctor_service_state_is_reported(box: Box) -> None:
     def service() -> tuple[str, str, str]:
         lines = box.run("imgscore", "doctor", "--json", check=False).splitlines()
         (row,) = [row for row in map(json.loads, lines) if row["check"] == "service"]
@@ -224,7 +224,7 @@ def test_the_doctor_knows_the_service(box: Box) -> None:
     assert file.read_text() == text and service()[0] == "ok"
 
 
-def test_a_service_that_cannot_start_says_why(box: Box) -> None:
+def test_service_invalid_config_is_logged(box: Box) -> None:
     install(box)
     box.imgscore("stop")
     (box.home / ".config/imgscore/config.toml").write_text("nonsense = 1\n")

@@ -31,7 +31,9 @@ def without_desktop(**more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_day_with_the_icon(desktop: Desktop, inbox: Path, start: Start, tmp_path: Path) -> None:
+def test_tray_menu_controls_the_daemon(
+    desktop: Desktop, inbox: Path, start: Start, tmp_path: Path
+) -> None:
     opened = tmp_path / "opened"
     desktop.program("xdg-open", f"import sys; open({str(opened)!r}, 'w').write(sys.argv[1])")
     desktop.tray()
@@ -78,7 +80,7 @@ def test_a_day_with_the_icon(desktop: Desktop, inbox: Path, start: Start, tmp_pa
     assert daemon.settle()["state"] == "running"
 
 
-def test_on_a_panel_that_takes_icons_over_the_bus(
+def test_tray_status_notifier_panel_shows_the_icon(
     desktop: Desktop, inbox: Path, start: Start
 ) -> None:
     for program, apt in (("xfce4-panel", "xfce4-panel xfconf"), ("gdbus", "libglib2.0-bin")):
@@ -103,7 +105,7 @@ def test_on_a_panel_that_takes_icons_over_the_bus(
     assert icon.wait(timeout=60) == 0
 
 
-def test_work_is_counted(desktop: Desktop, inbox: Path, start: Start) -> None:
+def test_tray_title_counts_pending_work(desktop: Desktop, inbox: Path, start: Start) -> None:
     desktop.tray()
     desktop.icon()
     config = paths.config_file()  # all workers have to be stopped
@@ -128,7 +130,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
-def test_an_open_menu_stays_open(desktop: Desktop, inbox: Path, start: Start) -> None:
+def test_tray_open_menu_stays_open(desktop: Desktop, inbox: Path, start: Start) -> None:
     daemon = start()
     desktop.tray()
     desktop.icon()
@@ -141,7 +143,7 @@ def test_an_open_menu_stays_open(desktop: Desktop, inbox: Path, start: Start) ->
     eventually(lambda: settled_state(daemon) == "running")
 
 
-def test_one_icon_a_session(desktop: Desktop) -> None:
+def test_tray_second_icon_ends_at_once(desktop: Desktop) -> None:
     desktop.tray()
     first = desktop.icon()
     desktop.await_title("imgscore: not running")
@@ -151,7 +153,7 @@ def test_one_icon_a_session(desktop: Desktop) -> None:
     assert first.wait(timeout=60) == 0
 
 
-def test_at_login_the_tray_may_come_later(desktop: Desktop) -> None:
+def test_tray_at_login_waits_for_the_panel(desktop: Desktop) -> None:
     icon = desktop.icon("--wait", "60")
     with pytest.raises(subprocess.TimeoutExpired):
         icon.wait(timeout=0.5)
@@ -159,7 +161,7 @@ def test_at_login_the_tray_may_come_later(desktop: Desktop) -> None:
     desktop.await_title("imgscore: not running")
 
 
-def test_without_a_tray_it_says_so(desktop: Desktop) -> None:
+def test_tray_without_a_panel_is_an_error(desktop: Desktop) -> None:
     done = without_desktop(DISPLAY=desktop.display, DBUS_SESSION_BUS_ADDRESS=desktop.bus)
     assert done.returncode == 4 and done.stdout == ""
     first, second = done.stderr.splitlines()
@@ -167,7 +169,7 @@ def test_without_a_tray_it_says_so(desktop: Desktop) -> None:
     assert "trayer" in second
 
 
-def test_without_a_display_it_says_so(inbox: Path, start: Start) -> None:
+def test_tray_without_a_display_is_an_error(inbox: Path, start: Start) -> None:
     daemon = start()
     done = without_desktop()
     assert done.returncode == 4 and len(done.stderr.splitlines()) == 2
@@ -176,13 +178,13 @@ def test_without_a_display_it_says_so(inbox: Path, start: Start) -> None:
     assert "tray" not in daemon.log_text
 
 
-def test_on_wayland_what_is_missing_is_named(desktop: Desktop) -> None:
+def test_tray_on_wayland_without_a_panel_is_an_error(desktop: Desktop) -> None:
     done = without_desktop(WAYLAND_DISPLAY="wayland-9", DBUS_SESSION_BUS_ADDRESS=desktop.bus)
     assert done.returncode == 4 and len(done.stderr.splitlines()) == 2
     assert "no tray is running on display wayland-9" in done.stderr
 
 
-def test_the_doctor_says_whether_an_icon_can_be_shown(desktop: Desktop) -> None:
+def test_doctor_tray_support_is_reported(desktop: Desktop) -> None:
     def said() -> dict[str, str]:
         done = subprocess.run(
             [BIN / "imgscore", "doctor", "--json"],

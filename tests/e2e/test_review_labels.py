@@ -9,8 +9,8 @@ from imgscore.store import labels
 from imgscore.store.schema import LabelEvent, pack
 from imgscore.store.store import Store
 from tests.conftest import put
-from tests.desktop.review.conftest import asked, history
 from tests.support.commands import imgscore
+from tests.support.reviews import history, review
 
 
 class MovedLabelEvent(LabelEvent, array_like=True, frozen=True):
@@ -37,10 +37,12 @@ def append_label_with_move(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def test_undo_label_of_a_moved_file_clears_the_label_and_moves_no_file(taught: Path) -> None:
+def test_undo_label_of_a_moved_file_clears_the_label_and_moves_no_file(
+    labelled_inbox: Path,
+) -> None:
     assert imgscore("scan").code == 0
-    path = taught / "sun-005.jpg"
-    kept = path.rename(taught / "keep" / path.name)
+    path = labelled_inbox / "sun-005.jpg"
+    kept = path.rename(labelled_inbox / "keep" / path.name)
     append_label_with_move(path, kept)
     assert history()[0]["label"] == "keep" and history()[0]["path"] == str(kept)
     assert imgscore("score", kept, "--json").row["label"] == "keep"
@@ -51,12 +53,14 @@ def test_undo_label_of_a_moved_file_clears_the_label_and_moves_no_file(taught: P
     assert imgscore("db", "check").code == 0
 
 
-def test_review_undo_of_a_moved_file_clears_the_label_and_moves_no_file(taught: Path) -> None:
+def test_review_undo_of_a_moved_file_clears_the_label_and_moves_no_file(
+    labelled_inbox: Path,
+) -> None:
     assert imgscore("scan").code == 0
-    path = taught / "sun-005.jpg"
-    kept = path.rename(taught / "keep" / path.name)
+    path = labelled_inbox / "sun-005.jpg"
+    kept = path.rename(labelled_inbox / "keep" / path.name)
     sha256 = append_label_with_move(path, kept)
-    row = asked(sha256=sha256, path=str(kept), undo=history()[0]["number"])
+    row = review(sha256=sha256, path=str(kept), undo=history()[0]["number"])
     assert (row["label"], row["error"]) == (None, None)
     assert kept.exists() and not path.exists()
 
@@ -68,12 +72,12 @@ def test_review_undo_gives_a_sibling_its_own_label_back(inbox: Path) -> None:
     first.rename(raw)
     assert imgscore("scan").code in (0, 1)
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (raw, second)]
-    asked(sha256=digests[0], path=str(raw), label="trash")
+    review(sha256=digests[0], path=str(raw), label="trash")
     second.rename(jpeg)
     assert imgscore("scan").code in (0, 1)
-    row = asked(sha256=digests[1], path=str(jpeg), label="keep")
+    row = review(sha256=digests[1], path=str(jpeg), label="keep")
     assert labels_of(digests) == ["keep", "keep"]
-    asked(sha256=digests[1], path=str(jpeg), undo=row["number"])
+    review(sha256=digests[1], path=str(jpeg), undo=row["number"])
     assert labels_of(digests) == ["trash", None]
 
 

@@ -11,15 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from imgscore.cli.review_server import ReviewServer
-from tests.desktop.conftest import browser  # noqa: F401 - a fixture
-from tests.desktop.review.conftest import Visitor, held, history, reviewing
 from tests.support.commands import Start, imgscore
+from tests.support.reviews import Visitor, history, page_data, reviewing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-def test_who_is_let_in(taught: Path) -> None:
+def test_review_server_strangers_are_refused(labelled_inbox: Path) -> None:
     assert imgscore("scan").code == 0
     with reviewing() as url:
         stranger, owner = Visitor(url), Visitor(url)
@@ -46,7 +45,7 @@ def test_who_is_let_in(taught: Path) -> None:
         assert status == 200 and b"sun-003" in page
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
-        data = held(page)
+        data = page_data(page)
         images = {image[0]: image for image in data["images"]}
         number, digest = data["images"].index(images["sun-005.jpg"]), images["sun-005.jpg"][2]
         said = {"image": number, "sha256": digest, "label": "keep"}
@@ -69,7 +68,7 @@ def test_who_is_let_in(taught: Path) -> None:
         assert all(row["what"] != "label" or row["source"] == "place" for row in history())
 
         picture = owner.ask(f"{base}image/{number}/{digest}")
-        assert picture[2] == (taught / "sun-005.jpg").read_bytes()
+        assert picture[2] == (labelled_inbox / "sun-005.jpg").read_bytes()
         assert picture[1]["Content-Type"] == "image/jpeg"
         assert owner.ask(f"{base}thumbnails/{digest}.webp")[2][8:12] == b"WEBP"
         for path in (
@@ -77,18 +76,18 @@ def test_who_is_let_in(taught: Path) -> None:
             f"image/{number}/{'00' * 32}", "image/x/y", "image/0", "../", "label",
         ):  # fmt: skip
             assert owner.ask(base + path)[0] in (403, 404), path
-        (taught / "sun-005.jpg").unlink()
-        (taught / "sun-005.jpg").symlink_to("/etc/hostname")
+        (labelled_inbox / "sun-005.jpg").unlink()
+        (labelled_inbox / "sun-005.jpg").symlink_to("/etc/hostname")
         assert owner.ask(f"{base}image/{number}/{digest}")[0] in (403, 404)
         assert owner.ask(base + "label", said, Origin=origin)[0] == 200
         assert history()[0]["sha256"] == digest and history()[0]["source"] == "cli"
 
 
 @pytest.mark.parametrize("with_daemon", [False, True])
-def test_keys_label(
-    taught: Path,
+def test_review_page_keys_label_and_undo(
+    labelled_inbox: Path,
     start: Start,
-    browser: "Browser",  # noqa: F811
+    browser: "Browser",
     with_daemon: bool,
 ) -> None:
     from playwright.sync_api import expect
@@ -97,7 +96,7 @@ def test_keys_label(
         start().settle()
     else:
         assert imgscore("scan").code == 0
-    before = sorted(path.name for path in taught.rglob("*.*"))
+    before = sorted(path.name for path in labelled_inbox.rglob("*.*"))
     context = browser.new_context()
     page = context.new_page()
     with reviewing() as url:
@@ -110,7 +109,9 @@ def test_keys_label(
         expect(page.locator("#tile-1 .mark")).to_have_text("keep")
         page.keyboard.press("u")
         expect(page.locator("#said")).to_contain_text(f"Undone: {second}")
-        labels = {name: imgscore("score", taught / name, "--json").row for name in (first, second)}
+        labels = {
+            name: imgscore("score", labelled_inbox / name, "--json").row for name in (first, second)
+        }
         assert [labels[name]["label"] for name in (first, second)] == ["trash", None]
 
         page.click("#tabs [value=next]")
@@ -129,12 +130,14 @@ def test_keys_label(
             page.click("#anew", timeout=60_000)
             expect(page.locator("#said")).to_contain_text("The order is head")
     context.close()
-    assert sorted(path.name for path in taught.rglob("*.*")) == before  # and no file was moved
+    assert (
+        sorted(path.name for path in labelled_inbox.rglob("*.*")) == before
+    )  # and no file was moved
 
 
-def test_undo_takes_back_what_was_said_here_and_in_its_order(taught: Path) -> None:
+def test_review_undo_reverts_own_labels_last_first(labelled_inbox: Path) -> None:
     assert imgscore("scan").code == 0
-    known = taught / "keep" / "sun-000.png"
+    known = labelled_inbox / "keep" / "sun-000.png"
     with reviewing() as url:
         owner = Visitor(url)
         base, data = owner.begin(url)
@@ -159,14 +162,14 @@ def test_undo_takes_back_what_was_said_here_and_in_its_order(taught: Path) -> No
         assert say("undo", name)[0] == 409
 
         say("label", name, label="keep")
-        assert imgscore("label", "trash", taught / name).code == 0
+        assert imgscore("label", "trash", labelled_inbox / name).code == 0
         status, answer = say("undo", name)
-        assert (status, answer["label"]) == (200, "trash") and "since" in answer["error"]
-        assert imgscore("score", taught / name, "--json").row["label"] == "trash"
+        assert (status, answer["label"]) == (200, "trash") and "later label" in answer["error"]
+        assert imgscore("score", labelled_inbox / name, "--json").row["label"] == "trash"
 
 
-def test_it_answers_while_a_browser_holds_the_terminal(
-    taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_review_open_terminal_browser_is_served(
+    labelled_inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """webbrowser waits for browsers in a terminal to end."""
     assert imgscore("scan").code == 0
@@ -182,13 +185,13 @@ def test_it_answers_while_a_browser_holds_the_terminal(
         assert b"sun-005" in got.read_bytes()
 
 
-def test_it_asks_nobody_for_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_review_server_start_makes_no_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getfqdn", lambda name="": pytest.fail("the resolver is asked"))
     with ReviewServer(None) as server:  # type: ignore[arg-type]
         assert server.url.startswith("http://127.0.0.1:")
 
 
-def test_other_servers_cookies_do_not_lock_the_owner_out(taught: Path) -> None:
+def test_review_server_foreign_cookies_are_ignored(labelled_inbox: Path) -> None:
     """Cookies are shared by all ports of a machine, and not all of them are well formed."""
     assert imgscore("scan").code == 0
     with reviewing() as url:

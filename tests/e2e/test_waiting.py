@@ -38,7 +38,7 @@ def upower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upower]:
             yield upower
 
 
-def test_embedding_and_training_wait_for_the_power(
+def test_daemon_on_battery_postpones_embedding_and_training(
     inbox: Path, start: Start, upower: Upower
 ) -> None:
     paths.config_file().write_text(f'[[watch]]\ninbox = "{inbox}"\n{FAST_TOML}')
@@ -70,7 +70,7 @@ def test_embedding_and_training_wait_for_the_power(
     assert status["waiting"] is None and status["watches"][0]["scored"] == 6
 
 
-def test_a_pause_is_kept_over_a_restart(inbox: Path, start: Start) -> None:
+def test_daemon_restarted_stays_paused(inbox: Path, start: Start) -> None:
     daemon = start()
     assert imgscore("pause", "--for", "2h").code == 0
     until = daemon.status()["paused_until_ns"]

@@ -1,9 +1,8 @@
-"""Reviews under way: the folder they are about, and the command that serves the page."""
+"""`imgscore review` for tests: an inbox to label, the running command, and an HTTP client."""
 
 import http.client
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +21,8 @@ OLD_NS = 1_500_000_000_123_456_789
 
 
 @pytest.fixture
-def taught(inbox: Path) -> Path:
-    """Six suns and six texts to be labelled, after three of each were."""
+def labelled_inbox(inbox: Path) -> Path:
+    """An inbox with six pictures of each kind; three more of each are in keep/ and trash/."""
     for kind, folder in (("sun", "keep"), ("text", "trash")):
         for path in put(inbox, kind, 9):
             os.utime(path, ns=(OLD_NS, OLD_NS))
@@ -34,7 +33,7 @@ def taught(inbox: Path) -> Path:
 
 @contextmanager
 def reviewing(*options: str) -> Iterator[str]:
-    """A running `imgscore review`; gives the address that it prints."""
+    """Run `imgscore review`; gives the address that it prints."""
     shows = () if "--open" in options else ("--no-open",)
     command = [BIN / "imgscore", "review", "--json", *shows, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -44,13 +43,13 @@ def reviewing(*options: str) -> Iterator[str]:
             assert line, process.stderr.read()
             yield json.loads(line)["url"]
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             assert process.wait(timeout=60) == 0
             assert b"Traceback" not in process.stderr.read()
 
 
 class Visitor:
-    """Somebody who speaks HTTP, and says what he likes."""
+    """An HTTP client that can send any header."""
 
     def __init__(self, url: str) -> None:
         split = urlsplit(url)
@@ -60,44 +59,44 @@ class Visitor:
     def ask(
         self, path: str, body: Any = None, method: str = "", **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        """(status, headers, body) of an answer; a header named other_than_usual replaces."""
+        """Send a request; gives status, headers and body. `Content_Type=…` sets that header."""
         connection = http.client.HTTPConnection(self.host, timeout=60)
         sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             sent |= {"Content-Type": "application/json"} | sent
         text = None if body is None else json.dumps(body)
         connection.request(method or ("GET" if body is None else "POST"), path, text, sent)
-        answer = connection.getresponse()
-        found = answer.status, dict(answer.getheaders()), answer.read()
+        response = connection.getresponse()
+        content = response.read()
         connection.close()
-        return found
+        return response.status, dict(response.getheaders()), content
 
     def enter(self, url: str) -> str:
-        """Bring the token; gives the folder of the page."""
+        """Exchange the token of the address for a cookie; gives the page's path."""
         status, headers, _ = self.ask(url.split(self.host)[1])
         assert status == 303, status
         self.headers["Cookie"] = headers["Set-Cookie"].partition(";")[0]
         return headers["Location"]
 
     def begin(self, url: str) -> tuple[str, dict[str, Any]]:
-        """Enter as the owner's browser does; gives the folder of the page, and its data."""
+        """Enter as the owner's browser does; gives the page's path and its data."""
         base = self.enter(url)
         self.headers["Origin"] = f"http://{self.host}"
-        return base, held(self.ask(base)[2])
+        return base, page_data(self.ask(base)[2])
 
 
-def held(page: bytes) -> dict[str, Any]:
-    """The data in a page."""
-    found: dict[str, Any] = json.loads(page.decode().split('id="data">')[1].split("</script>")[0])
-    return found
+def page_data(page: bytes) -> dict[str, Any]:
+    """The JSON data in a page."""
+    data: dict[str, Any] = json.loads(page.decode().split('id="data">')[1].split("</script>")[0])
+    return data
 
 
 def history() -> list[dict[str, Any]]:
-    """What was done, newest first."""
+    """The rows of `imgscore history`, newest first."""
     return imgscore("history", "--json").rows
 
 
-def asked(**said: Any) -> dict[str, Any]:
-    """The row of the verb, as the command gets it."""
-    (row,) = rows_of(dispatch.call("review", {"taste": "default", **said}))
+def review(**arguments: Any) -> dict[str, Any]:
+    """The row that the verb `review` answers."""
+    (row,) = rows_of(dispatch.call("review", {"taste": "default", **arguments}))
     return row

@@ -16,7 +16,7 @@ from tests.support import needs
 from tests.support.commands import Start, imgscore
 
 
-def test_an_inbox_that_goes_and_comes_back(inbox: Path, start: Start) -> None:
+def test_daemon_inbox_gone_and_back_keeps_its_labels(inbox: Path, start: Start) -> None:
     for kind, folder in (("sun", "keep"), ("text", "trash")):
         for path in put(inbox, kind, 5)[:2]:
             path.rename(inbox / folder / path.name)
@@ -43,7 +43,7 @@ def test_an_inbox_that_goes_and_comes_back(inbox: Path, start: Start) -> None:
     assert status["watches"][0]["files"] == 7
 
 
-def test_events_that_the_kernel_dropped(inbox: Path, start: Start) -> None:
+def test_daemon_inotify_overflow_rescans(inbox: Path, start: Start) -> None:
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     (sun,) = put(inbox, "sun", 1)
     daemon = start()
@@ -67,7 +67,9 @@ def small_disk(environment: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_full_disk(small_disk: Path, inbox: Path, start: Start) -> None:
+def test_daemon_full_disk_goes_on_when_there_is_room(
+    small_disk: Path, inbox: Path, start: Start
+) -> None:
     with paths.config_file().open("a") as file:
         file.write("free_mb = 0\n")
     for kind, folder in (("sun", "keep"), ("text", "trash")):
@@ -87,7 +89,7 @@ def test_a_full_disk(small_disk: Path, inbox: Path, start: Start) -> None:
     assert not status["failed"]
 
 
-def test_little_free_space_is_a_pause(inbox: Path, start: Start) -> None:
+def test_daemon_below_free_mb_writes_nothing(inbox: Path, start: Start) -> None:
     free = shutil.disk_usage(paths.data_folder().parent).free
     with paths.config_file().open("a") as file:
         file.write(f"free_mb = {2 * free // 10**6}\n")
@@ -104,7 +106,7 @@ def test_little_free_space_is_a_pause(inbox: Path, start: Start) -> None:
         assert refused.code == 5 and "MB free" in refused.err, verb
 
 
-def test_files_that_may_not_be_read(inbox: Path, start: Start) -> None:
+def test_daemon_folder_named_as_an_image_is_ignored(inbox: Path, start: Start) -> None:
     (path,) = put(inbox, "sun", 1)
     daemon = start()
     daemon.settle()
@@ -118,7 +120,7 @@ def test_files_that_may_not_be_read(inbox: Path, start: Start) -> None:
     assert daemon.settle()["watches"][0]["files"] == 1
 
 
-def test_a_config_that_goes_wrong_while_the_daemon_runs(inbox: Path, start: Start) -> None:
+def test_daemon_invalid_config_on_reload_is_reported(inbox: Path, start: Start) -> None:
     daemon = start()
     good = paths.config_file().read_text()
     paths.config_file().write_text(good + "[[watch]]\ninbox = 3\n")
