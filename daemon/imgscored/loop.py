@@ -99,7 +99,7 @@ class Loop:
         for path in pending.files:
             indexer.hint(path)
         if "trash" in pending.jobs:
-            indexer.trash_monitor.hint()
+            self._engine.trash_monitor.hint()
         if pending.saving is not None:
             self._saving = pending.saving
         if "backup" in pending.jobs:
@@ -111,7 +111,7 @@ class Loop:
 
     def _watch(self) -> bool:
         """Watch the folders, and poll those without events. Returns whether they changed."""
-        trash = [trash.info for trash in self._engine.indexer.trash_monitor.trashes()]
+        trash = [trash.info for trash in self._engine.trash_monitor.trashes()]
         if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
             return False
         self._schedule.poll(self._watcher.polled)

@@ -10,7 +10,7 @@ import time
 from contextlib import closing, nullcontext, suppress
 
 from imgscore import __version__, client, config, paths
-from imgscore.engine.engine import Engine
+from imgscore.engine.engine import open_engine
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
@@ -48,7 +48,7 @@ def serve(mailbox: Mailbox, report: StartupReport) -> bool:
     mailbox.save_power("")  # the previous config may have had a Power that posted a reason
     with (
         Store(paths.store_folder()) as store,
-        Engine(store, settings, paths.heads_folder()) as engine,
+        open_engine(store, settings, paths.heads_folder()) as engine,
         closing(Watcher(mailbox)) as watcher,
         closing(Schedule(mailbox, settings.daemon)) as schedule,
         closing(Notifications(settings.notifications, engine.ctx.event_log)) as notifications,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from imgscore.workers.pool import Pool
+from imgscore.engine.context import WorkerPool
 from imgscored.sd_notify import sd_notify, watchdog_seconds
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 class ServiceWatchdog:
     """The loop calls `beat` on every round. Does nothing if the manager asked for no watchdog."""
 
-    def __init__(self, pool: Pool, silence: float) -> None:
+    def __init__(self, pool: WorkerPool, silence: float) -> None:
         self._pool = pool
         self._silence = silence
         self._interval = watchdog_seconds()

@@ -61,7 +61,7 @@ def call(
 
 
 def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
-    from imgscore.engine.engine import Engine
+    from imgscore.engine.engine import open_engine
     from imgscore.store.store import Store
 
     settings = settings_in_force()
@@ -71,7 +71,7 @@ def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
         )
     with (
         Store(paths.store_folder()) as store,
-        Engine(store, settings, paths.heads_folder()) as engine,
+        open_engine(store, settings, paths.heads_folder()) as engine,
     ):
         if verb not in ASK_THE_STORE:
             engine.paused_until_ns = 0
@@ -122,7 +122,7 @@ class Writer:
         return _only_row(drive(self._engine, registry.run(self._engine, request)))
 
     def _open(self) -> None:
-        from imgscore.engine.engine import Engine
+        from imgscore.engine.engine import open_engine
         from imgscore.store.store import Store
         from imgscore.store.verify import after_a_crash
 
@@ -131,7 +131,7 @@ class Writer:
             lock = stack.enter_context(StoreLock(paths.data_folder()))
             after_a_crash(lock, paths.store_folder())
             store = stack.enter_context(Store(paths.store_folder()))
-            engine = stack.enter_context(Engine(store, settings, paths.heads_folder()))
+            engine = stack.enter_context(open_engine(store, settings, paths.heads_folder()))
             self._stack = stack.pop_all()
         self._engine = engine
 

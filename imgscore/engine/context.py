@@ -1,15 +1,47 @@
-"""What the rooms of the flow share: the store, the watches, the embedder, the workers."""
+"""What the engine's stages share: the store, the watches, the embedder, the workers."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from imgscore.config import Config
 from imgscore.embedders.registry import Spec
 from imgscore.engine.events import EventLog
 from imgscore.store import heads
 from imgscore.store.store import Store
-from imgscore.watches import Watches
-from imgscore.workers.pool import Pool
+from imgscore.watches import Watches, within
+from imgscore.workers.messages import Answer, Task
+
+
+class WorkerPool(Protocol):
+    """What the engine and the daemon's watchdog ask of workers.pool.Pool, which documents it."""
+
+    @property
+    def alive(self) -> int: ...
+
+    @property
+    def busy(self) -> int: ...
+
+    @property
+    def trainer_busy(self) -> bool: ...
+
+    def pids(self) -> list[int]: ...
+
+    def tasks(self, pid: int) -> list[Task]: ...
+
+    def has_room(self) -> bool: ...
+
+    def submit(self, task: Task) -> bool: ...
+
+    def warm_up(self) -> None: ...
+
+    def answers(
+        self, timeout: float | None, wake: int | None = None
+    ) -> list[tuple[Task, Answer]]: ...
+
+    def reap_idle(self, now: float) -> float | None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -21,16 +53,22 @@ class EngineContext:
     heads: Path
     watches: Watches
     embedder: Spec
-    pool: Pool
+    pool: WorkerPool
     event_log: EventLog
     problems: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
-    """what the user should know of the machine, by subject; said once"""
+    """facts about the machine for the user, by subject; reported once"""
+    offline: set[bytes] = field(default_factory=set)
+    """watched roots that were missing at their last scan"""
     version: int = 0
 
     def changed(self) -> None:
-        """Something that a status shows is different now."""
+        """Count a change of something that a status shows."""
         self.version += 1
+
+    def is_online(self, folder: bytes) -> bool:
+        """Whether the last scan found the folder."""
+        return not any(within(folder, root) for root in self.offline)
 
     @property
     def unavailable(self) -> str:
@@ -44,17 +82,17 @@ class EngineContext:
         enough = self.store.free_bytes() >= free_mb * 10**6
         return "" if enough else f"less than {free_mb} MB free where the store lies"
 
-    def head(self, taste: str) -> str:
-        """The version of the head that scores a taste under this embedder; "" for none."""
+    def head(self, taste: str) -> str | None:
+        """The version of the head that scores a taste under this embedder."""
         with self.store.read() as txn:
             record = heads.current(txn, taste)
-        return record.version if record and record.embedder == self.embedder.id else ""
+        return record.version if record and record.embedder == self.embedder.id else None
 
-    def ordering_head(self, taste: str) -> str:
-        """The version of the head whose scores order a taste; "" for none.
+    def ordering_head(self, taste: str) -> str | None:
+        """The version of the head whose scores order a taste.
 
         After a switch of the embedder it is the old one's, which can score nothing new.
         """
         with self.store.read() as txn:
             record = heads.current(txn, taste)
-        return record.version if record else ""
+        return record.version if record else None

@@ -1,6 +1,6 @@
-"""The engine: the rooms of the flow in their order, one step at a time, on one thread.
+"""The engine: its stages in the order of the flow, one step at a time, on one thread.
 
-Whoever drives it (the daemon's loop, or a CLI verb) calls `step` until `idle`.
+The daemon's loop, or a CLI verb where no daemon runs, calls `step` until `idle`.
 """
 
 import logging
@@ -11,79 +11,76 @@ from imgscore import events
 from imgscore.config import Config
 from imgscore.embedders import devices, registry
 from imgscore.engine.backups import BackupJob
-from imgscore.engine.context import EngineContext
+from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
 from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.pruning import Pruner
+from imgscore.engine.queries import Queries
+from imgscore.engine.refusals import Refusals
+from imgscore.engine.stage import AnyStage, Conditions, Effects
 from imgscore.engine.thumbnails import Thumbnailer
+from imgscore.engine.time_restorer import TimeRestorer
 from imgscore.engine.trainer import Trainer
+from imgscore.engine.trash import TrashMonitor
 from imgscore.errors import StoreError
 from imgscore.store import settings
 from imgscore.store.store import Store
 from imgscore.watches import Watches
-from imgscore.workers.messages import (
-    Answer,
-    BackUp,
-    IndexFile,
-    MakeThumbnail,
-    ModelUnavailable,
-    Notice,
-    Plan,
-    Prune,
-    Rescore,
-    Task,
-    Train,
-)
+from imgscore.workers.messages import Answer, ModelUnavailable, Notice, Task
 from imgscore.workers.pool import Pool, WorkerSettings, cpus
-from imgscore.workers.queries import Query
 
 logger = logging.getLogger(__name__)
 
-# What failed for a reason of the machine's (a full disk) is tried again after this long.
+# Seconds until the next try after a failure of the machine, such as a full disk.
 RETRY_SECONDS = 30.0
-# The kernel's wait ends at 24 days (2**31 ms), and a pause may be for years.
+# Seconds of one wait at most: the kernel's ends at 24 days (2**31 ms), and a pause may be longer.
 MAX_SECONDS = 86_400.0
 
 
 class Engine:
-    """The flow over one store. Use as a context manager."""
+    """The flow over one store. Closes `pool` at its end. Use as a context manager."""
 
-    def __init__(self, store: Store, config: Config, heads: Path) -> None:
-        devices.check(config.device)
+    def __init__(self, store: Store, config: Config, heads_folder: Path, pool: WorkerPool) -> None:
         embedder = registry.spec(config.model, use_filename=config.use_filename)
-        worker_settings = WorkerSettings(
-            store.folder,
-            heads,
-            config.model,
-            config.device,
-            config.daemon.file_seconds,
-            embedder.id,
-            config.use_filename,
-        )
-        pool = Pool(worker_settings, config.daemon.workers or cpus(), config.daemon.worker_idle)
         with store.read() as txn:
             event_log = EventLog(store, txn)
             self.ctx = EngineContext(
-                store, config, heads, Watches.of(config), embedder, pool, event_log
+                store, config, heads_folder, Watches.of(config), embedder, pool, event_log
             )
+            refusals = Refusals()
             self.indexer = Indexer(self.ctx)
-            self.trainer = Trainer(self.ctx, txn)
+            self.trash_monitor = TrashMonitor(self.ctx, self.indexer.ask)
+            self.queries = Queries(self.ctx)
             self.thumbnailer = Thumbnailer(self.ctx)
             self.backup_job = BackupJob(self.ctx)
+            self.trainer = Trainer(self.ctx, txn)
+            self.time_restorer = TimeRestorer(self.ctx, refusals, txn)
+            self.order_scheduler = OrderScheduler(self.ctx, refusals, txn)
             self.pruner = Pruner(self.ctx)
-            self.order_scheduler = OrderScheduler(self.ctx, self.indexer, txn)
             until = settings.get(txn, "paused_until_ns")
+        self.stages: tuple[AnyStage, ...] = (
+            self.indexer,
+            self.trash_monitor,
+            self.queries,
+            self.thumbnailer,
+            self.backup_job,
+            self.trainer,
+            self.time_restorer,
+            self.order_scheduler,
+            self.pruner,
+        )
         self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
         self.saving = ""
-        """why embedding and training wait until someone asks, such as "on battery"; "" = not"""
-        self._retry_at = 0.0
+        """why embedding and training wait, such as "on battery"; "" where they need not"""
+        self.retry_at: float | None = None
+        """when work goes on after a failure of the machine, in monotonic seconds"""
 
     @property
     def pending(self) -> int:
-        """How many things are still to be done."""
-        return self.indexer.pending + self.trainer.pending + self.order_scheduler.pending
+        """How many pieces of work are due or under way."""
+        return sum(stage.pending for stage in self.stages)
 
     @property
     def idle(self) -> bool:
@@ -91,17 +88,12 @@ class Engine:
         return self.pending == 0
 
     @property
-    def _state(self) -> tuple[int, int]:
-        """What is different after every change that anybody would want to know of."""
-        return self.ctx.version, self.pending
-
-    @property
     def paused(self) -> bool:
-        """Whether the user asked for quiet."""
+        """Whether the user asked for a pause."""
         return self.paused_until_ns > time.time_ns()
 
     def pause(self, until_ns: int) -> None:
-        """Do nothing until then (ns since 1970; 0 = go on); kept over restarts."""
+        """Pause until `until_ns` since 1970 (0: go on now). Restarts do not end a pause."""
         text = str(until_ns) if until_ns else None
         self.ctx.store.commit(lambda txn: settings.put(txn, "paused_until_ns", text))
         self.paused_until_ns = until_ns
@@ -111,150 +103,120 @@ class Engine:
         self.ctx.changed()
 
     def save_power(self, saving: str) -> None:
-        """Leave embedding and training for later, and why; "" = go on."""
+        """Leave embedding and training for later, for the reason `saving`; "" ends that."""
         if saving != self.saving:
             self.saving = saving
             self.ctx.changed()
 
     def retry(self) -> None:
-        """What stood in the way is gone: go on at the next step."""
-        self._retry_at = 0.0
+        """Go on at the next step, without waiting for `retry_at`."""
+        self.retry_at = None
+
+    # ---- a step
 
     def step(self, timeout: float | None, wake: int | None = None) -> None:
-        """Do what can be done now; wait at most `timeout` seconds (None: for ever) for more.
+        """Do what can be done now; then wait at most `timeout` seconds (None: for ever) for more.
 
-        `wake`: a descriptor that ends the wait when it becomes readable.
+        `wake`: a descriptor that ends the wait when it becomes readable. Returns without a wait
+        where something has changed, so that clients who follow get it at once.
         """
         now = time.monotonic()
-        if now >= self._retry_at:
-            before = self._state
+        if self.retry_at is None or now >= self.retry_at:
+            before = self.ctx.version, self.pending
             try:
-                self._advance(now)
+                self._advance(now, idle=before[1] == 0)
             except (StoreError, OSError) as error:
-                self._back_off(_said(error), "store")
-                self.indexer.hint_all()  # what was under way is found again
-            if self._state != before or self._retry_at > now:
-                return  # whoever follows, or waits for the end of it, wants to know at once
+                self._back_off(_problem(error), "store")
+                self.indexer.hint_all()  # a scan finds again what was lost
+            if (self.ctx.version, self.pending) != before or self.retry_at is not None:
+                return
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
         until = min((at for at in times if at is not None), default=None)
         wait = None if until is None else min(max(0.0, until - time.monotonic()), MAX_SECONDS)
         for task, answer in self.ctx.pool.answers(wait, wake):
-            try:
-                self._take(task, answer)
-            except (StoreError, OSError) as error:
-                self._back_off(_said(error), "store")
-                self._take_again(task)
+            self._take(task, answer)
+
+    def _advance(self, now: float, *, idle: bool) -> None:
+        """Advance every stage once."""
+        self.retry_at = None
+        if any(stage.needs_space and stage.pending for stage in self.stages) and (
+            shortage := self.ctx.shortage
+        ):
+            self._back_off(f"{shortage}; free some", "disk")
+            return
+        for stage in self.stages:
+            # The stages before may have changed the conditions.
+            self._spread(stage, stage.advance(self._conditions(now, idle=idle)))
+        self.ctx.problems.clear()
+
+    def _conditions(self, now: float, *, idle: bool) -> Conditions:
+        return Conditions(
+            now,
+            paused=self.paused,
+            saving=bool(self.saving),
+            indexing=self.indexer.indexing,
+            teaching=self.indexer.teaching,
+            reembedded=self.indexer.reembedding.complete,
+            idle=idle,
+        )
+
+    def _spread(self, source: AnyStage, effects: Effects | None) -> None:
+        if effects is None or not effects:
+            return
+        logger.debug("%s: %s", type(source).__name__, effects)
+        for stage in self.stages:
+            stage.receive(effects)
 
     def _next_times(self) -> list[float | None]:
-        """When the rooms have something to do, in monotonic seconds."""
+        """When there is something to do, in monotonic seconds."""
         now = time.monotonic()
         before = self.ctx.pool.alive
         workers_end = self.ctx.pool.reap_idle(now)
         if self.ctx.pool.alive != before:
             self.ctx.changed()
-        if self._retry_at > now:
-            return [workers_end, self._retry_at]
-        if self.paused:
-            go_on = now + (self.paused_until_ns - time.time_ns()) / 1e9
-            return [workers_end, go_on, self.order_scheduler.next_time(now, asked_only=True)]
-        return [
-            workers_end,
-            self.indexer.next_time(now, saving=bool(self.saving)),
-            self.trainer.next_time(now, may_train=self._may_train),
-            self.order_scheduler.next_time(now),
-            self.pruner.next_time(now) if self.idle else None,
-        ]
+        if self.retry_at is not None:
+            return [workers_end, self.retry_at]
+        conditions = self._conditions(now, idle=self.idle)
+        pause_end = None
+        if conditions.paused:
+            pause_end = now + (self.paused_until_ns - time.time_ns()) / 1e9
+        return [workers_end, pause_end, *(stage.next_time(conditions) for stage in self.stages)]
 
-    @property
-    def _may_train(self) -> bool:
-        """Whether a head is wanted, all it would learn from is there, and nothing is against it.
-
-        Asked at every step: what teaches is looked for last.
-        """
-        wanted = self.trainer.wants_training and not self.saving
-        return wanted and self.indexer.reembedding.complete and not self.indexer.teaching
-
-    def _advance(self, now: float) -> None:
-        """One pass through the rooms, in the order of the flow."""
-        if self.indexer.pending and (shortage := self.ctx.shortage):
-            self._back_off(f"{shortage}; free some", "disk")
-            return
-        saving = bool(self.saving)
-        effects = self.indexer.advance(now, asked_only=self.paused, saving=saving)
-        self.ctx.problems.clear()
-        for inbox, paths in effects.new_files.items():
-            self.order_scheduler.add_files(inbox, paths)
-        for taste in effects.relearn:
-            self.trainer.relearn(taste)
-        for taste in effects.unscored:
-            self.trainer.rescore(taste)
-        self.order_scheduler.restore(effects.restore)
-        self.trainer.advance_queries()
-        self.thumbnailer.advance()
-        if not self.paused:
-            self.backup_job.advance()
-            if self.indexer.reembedding.complete:
-                for taste in self.trainer.come_back():
-                    self.order_scheduler.reorder_taste(taste)
-            self.trainer.advance(now, may_train=self._may_train)
-        self.order_scheduler.advance(now, asked_only=self.paused)
-        if self.idle and not self.paused:
-            self.pruner.advance()
-
-    def _back_off(self, problem: str, about: str) -> None:
-        """Something outside is wrong: say so, keep what was found, try again later."""
-        if self.ctx.problems.get(about) != problem:
-            self.ctx.event_log.emit(events.Problem(reason=problem))
-        self.ctx.problems[about] = problem
-        self._retry_at = time.monotonic() + RETRY_SECONDS
-        self.ctx.changed()
+    # ---- answers
 
     def _take(self, task: Task, answer: Answer) -> None:
+        """Pass an answer to its stage; where it cannot be stored, the stage tries again."""
         self.ctx.changed()
         if isinstance(answer, Notice):
             self._note(answer)
             return
-        self.ctx.event_log.answered(task, answer)
         if isinstance(answer, ModelUnavailable):
             self._back_off(f"{answer.reason}; {answer.remedy}", "model")
-        match task:
-            case IndexFile():
-                self.indexer.take(task, answer)
-            case Train():
-                self.trainer.take_training(task, answer)
-            case Query():
-                self.trainer.take_query(answer)
-            case MakeThumbnail():
-                self.thumbnailer.take(task, answer)
-            case BackUp():
-                self.backup_job.take(task, answer)
-            case Prune():
-                self.pruner.take(answer)
-            case Plan():
-                self.order_scheduler.take_plan(task, answer)
-            case Rescore():
-                if self.trainer.take_scores(task, answer):
-                    self.order_scheduler.reorder_taste(task.taste)
-
-    def _take_again(self, task: Task) -> None:
-        """The store could not take an answer, as on a full disk: what it said is asked again."""
-        match task:
-            case IndexFile():
-                self.indexer.hint(task.path)
-            case Train() | Rescore():
-                self.trainer.take_again(task)
-            case Query() | MakeThumbnail() | Plan() | BackUp() | Prune():
-                pass  # they write nothing into the store, or see to it themselves
+        stage = next(stage for stage in self.stages if isinstance(task, stage.handles))
+        try:
+            self._spread(stage, stage.take(task, answer))
+        except (StoreError, OSError) as error:
+            self._back_off(_problem(error), "store")
+            stage.retry(task)
 
     def _note(self, note: Notice) -> None:
-        """Every worker finds the same out; the user hears it once."""
+        """Report a fact about the machine once, although every worker finds it."""
         if self.ctx.notes.get(note.about) != note.text:
             self.ctx.notes[note.about] = note.text
             self.ctx.event_log.emit(events.Problem(reason=note.text))
             logger.warning("%s", note.text)
 
+    def _back_off(self, problem: str, about: str) -> None:
+        """Report a problem of the machine, and try again later."""
+        if self.ctx.problems.get(about) != problem:
+            self.ctx.event_log.emit(events.Problem(reason=problem))
+            logger.info("waiting %.0f s: %s", RETRY_SECONDS, problem)
+        self.ctx.problems[about] = problem
+        self.retry_at = time.monotonic() + RETRY_SECONDS
+        self.ctx.changed()
+
     def close(self) -> None:
-        """End the workers; what they hold is looked at again next time."""
+        """End the workers; a scan finds again what they hold."""
         self.ctx.pool.close()
 
     def __enter__(self) -> "Engine":
@@ -264,8 +226,28 @@ class Engine:
         self.close()
 
 
-def _said(error: StoreError | OSError) -> str:
-    """What is wrong outside, and what to do; an OSError is most often a want of descriptors."""
+def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
+    """An engine with worker processes. Raises ConfigError for a device or model of no use."""
+    devices.check(config.device)
+    embedder = registry.spec(config.model, use_filename=config.use_filename)
+    pool = Pool(
+        WorkerSettings(
+            store.folder,
+            heads_folder,
+            config.model,
+            config.device,
+            config.daemon.file_seconds,
+            embedder.id,
+            config.use_filename,
+        ),
+        config.daemon.workers or cpus(),
+        config.daemon.worker_idle,
+    )
+    return Engine(store, config, heads_folder, pool)
+
+
+def _problem(error: StoreError | OSError) -> str:
+    """The problem and its remedy; an OSError is most often a lack of descriptors."""
     if isinstance(error, StoreError):
         return f"{error.message}; {error.remedy}"
     return f"the system refuses: {error}; end other programs, or raise limits"

@@ -8,23 +8,10 @@ from itertools import takewhile
 
 from imgscore import events
 from imgscore.events import Event
-from imgscore.store import journal, labels, scores
+from imgscore.store import journal, labels
 from imgscore.store.schema import Reason
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.workers.messages import (
-    Answer,
-    Crashed,
-    FileIndexed,
-    IndexFile,
-    Refused,
-    Rescore,
-    Scored,
-    Task,
-    Train,
-    Trained,
-    Unreadable,
-)
 
 KEPT = 256
 """Events that are kept: a client that polls less often than that misses some."""
@@ -45,7 +32,6 @@ class EventLog:
         self._store = store
         self._label = labels.last_sequence(txn)
         self._touch = journal.last_number(txn)
-        self._rescored: Counter[str] = Counter()
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._number = 0
 
@@ -53,46 +39,6 @@ class EventLog:
         """Append an event."""
         self._number += 1
         self._events.append(event)
-
-    def answered(self, task: Task, answer: Answer) -> None:
-        """Append the event of a worker's answer, if there is one."""
-        match task, answer:
-            case (IndexFile(path), FileIndexed(reason="") as looked):
-                score = looked.score
-                self.emit(
-                    events.Scored(
-                        path=os.fsdecode(path),
-                        sha256=looked.digest.hex(),
-                        score=round(score[0], 6) if score else None,
-                        taste=task.taste,
-                        head=task.head or None,
-                    )
-                )
-            case (
-                IndexFile(path),
-                FileIndexed(reason=reason, remedy=remedy)
-                | Unreadable(reason, remedy)
-                | Refused(reason, remedy),
-            ):
-                self.emit(events.Failed(path=os.fsdecode(path), reason=reason, remedy=remedy))
-            case IndexFile(path), Crashed(reason):
-                self.emit(events.Failed(path=os.fsdecode(path), reason=reason, remedy=""))
-            case Train(taste), Trained(record):
-                self.emit(
-                    events.Trained(
-                        taste=taste,
-                        head=record.version,
-                        labels=record.labels,
-                        used=record.accepted,
-                    )
-                )
-            case Train(taste) | Rescore(taste), Refused(reason, remedy):
-                self.emit(events.Failed(path=None, reason=f"{taste}: {reason}", remedy=remedy))
-            case Rescore(taste, head), Scored(packed, last):
-                self._rescored[taste] += len(packed) // scores.PACKED_SIZE
-                if last:
-                    count = self._rescored.pop(taste, 0)
-                    self.emit(events.Rescored(taste=taste, head=head, files=count))
 
     def since(self, number: int) -> tuple[int, list[Event]]:
         """The number of the newest event, and the events after `number` that are still kept."""

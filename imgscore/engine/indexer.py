@@ -1,16 +1,17 @@
-"""From a hint to the store: scan, settle, queue, hand to a worker, take in what it found."""
+"""From a hint to the store: scan, let files settle, queue them, hand them to workers, ingest."""
 
 import logging
 import os
 import time
 from collections.abc import Iterator
 
+from imgscore import events
 from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
-from imgscore.engine.ingest import Effects
+from imgscore.engine.index_run import IndexRun
 from imgscore.engine.reembed import Reembedding
+from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.engine.tickets import IndexTicket
-from imgscore.engine.trash import TrashMonitor
 from imgscore.images.formats import is_image_name
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
@@ -33,38 +34,43 @@ from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
 
-# Looks are committed together: a commit waits for the disk.
+# Files per commit, and seconds that a smaller batch waits for more: a commit waits for the disk.
 BATCH = 64
 BATCH_SECONDS = 0.5
 
-# Each compares all that the store knows: beyond so many folders, as from an archive that is
-# unpacked, one look at everything costs less.
+# Scans queued at once. Each compares all that the store has under its folder: with more folders,
+# as from an archive that is unpacked, one scan of everything costs less.
 MAX_SCANS = 16
 
 CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
 
 
-class Indexer:
-    """Knows what is still to be looked at. Times are seconds of the monotonic clock."""
+class Indexer(Stage[IndexFile]):
+    """The files and folders that are still to be indexed."""
+
+    handles = (IndexFile,)
+    needs_space = True
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
         self.hints = Hints(ctx.config.daemon.settle)
-        self.offline: set[bytes] = set()
-        """roots that are not there"""
         self._queue = IndexQueue()
         self._out: dict[bytes, bool] = {}
-        """paths that a worker holds → whether to look again after its answer"""
+        """paths that a worker holds → whether to index them again after its answer"""
+        self._teaching: set[bytes] = set()
+        """labelled files that a worker holds, or that wait for the next commit"""
         self._asked: dict[bytes, list[IndexTicket]] = {}
         self._expects = False
-        """whether a file is about to be looked at, once it has held still"""
+        """whether a file will be handed out once it has settled"""
         self.indexed = 0
-        """files taken in since the start"""
+        """files indexed since the start"""
         self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
-        self._found: list[tuple[IndexFile, FileIndexed]] = []
-        self._found_since = 0.0
+        self._results: list[tuple[IndexFile, FileIndexed]] = []
+        """answers for the next commit"""
+        self._results_since = 0.0
+        self._trash_changed = False
+        self._run = IndexRun(ctx)
         self.reembedding = Reembedding(ctx)
-        self.trash_monitor = TrashMonitor(ctx, self.ask)
 
     # ---- hints
 
@@ -74,7 +80,7 @@ class Indexer:
             self._queue.add(path, "again")
 
     def hint(self, path: bytes) -> None:
-        """Something may have happened at `path`, a file or nothing."""
+        """Compare `path` with the store soon: it may have changed, come or gone."""
         if is_image_name(os.path.split(path)[1]) and not self.ctx.watches.hides(path):
             self.hints.add(path, time.monotonic())
             if not self._expects and not self.ctx.pool.alive:
@@ -82,13 +88,13 @@ class Indexer:
                 self._expects = seen is not None and self._is_news(path, seen)
 
     def hint_tree(self, root: bytes) -> None:
-        """Anything may have happened under `root`."""
+        """Compare everything under `root` with the store."""
         if self.ctx.watches.hides(root + b"/"):
             return
-        self.trash_monitor.hint()
-        if any(within(root, one) for one, _ in self._scans[1:]):
+        self._trash_changed = True
+        if any(within(root, queued) for queued, _ in self._scans[1:]):
             return  # none but the first has begun
-        self._scans = [(one, scan) for one, scan in self._scans if not within(one, root)]
+        self._scans = [(queued, scan) for queued, scan in self._scans if not within(queued, root)]
         if len(self._scans) >= MAX_SCANS and root not in self.ctx.watches.roots():
             self.hint_all()
             return
@@ -101,12 +107,21 @@ class Indexer:
             self.hint_tree(root)
 
     def ask(self, path: bytes, taste: str) -> IndexTicket:
-        """Look at a file now, wherever it lies; the same goes on as with a hint."""
+        """Index a file now, wherever it lies; its effects are those of a hint."""
         ticket = IndexTicket(path, taste)
         self._asked.setdefault(path, []).append(ticket)
         if path not in self._out:
             self._queue.add(path, "asked")
         return ticket
+
+    def receive(self, effects: Effects) -> None:
+        """Index what other stages found changed."""
+        for path in effects.changed:
+            self.hint(path)
+
+    def retry(self, task: IndexFile) -> None:
+        """Index the file again."""
+        self.hint(task.path)
 
     # ---- state
 
@@ -114,54 +129,56 @@ class Indexer:
     def pending(self) -> int:
         """How many files and scans are still to be done."""
         waiting = len(self.hints) + len(self._queue)
-        waiting += len(self._out) + len(self._scans) + len(self._found)
-        return waiting + self.trash_monitor.pending
+        return waiting + len(self._out) + len(self._scans) + len(self._results)
 
-    def is_online(self, folder: bytes) -> bool:
-        """Whether the last scan found the folder there."""
-        return not any(within(folder, root) for root in self.offline)
+    @property
+    def queued(self) -> int:
+        """How many files wait for a worker."""
+        return len(self._queue)
+
+    @property
+    def scans(self) -> int:
+        """How many folders are still to be compared with the store."""
+        return len(self._scans)
 
     @property
     def indexing(self) -> bool:
-        """Whether files are on their way through the workers."""
-        return bool(len(self._queue) or self._out or self._found)
+        """Whether files are queued for workers, held by them, or about to be stored."""
+        return bool(len(self._queue) or self._out or self._results)
 
     @property
     def teaching(self) -> bool:
-        """Whether files that teach are not in the store yet: training waits for them."""
-        if self._queue.waiting("teaches"):
-            return True
-        under_way = [*self._out, *(task.path for task, _ in self._found)]
-        return any(self._urgency(path) == "teaches" for path in under_way)
+        """Whether labelled files are among these."""
+        return bool(self._teaching or self._queue.waiting("teaches"))
 
-    def next_time(self, now: float, *, saving: bool = False) -> float | None:
-        """When `advance` has something to do."""
-        queued = self._queue.has("teaches" if saving else "again")
-        if self._scans or (queued and self.ctx.pool.has_room()):
+    def next_time(self, conditions: Conditions) -> float | None:
+        """When a hint or a batch is due; now, where there is a scan, or work for a free worker."""
+        now = conditions.now
+        if self._queue.has(_least_urgent(conditions)) and self.ctx.pool.has_room():
             return now
-        times = [self.hints.next_due(), self.trash_monitor.next_time(now, saving=saving)]
-        if self._found:
-            times.append(self._found_since + BATCH_SECONDS if self._out else now)
+        times: list[float | None] = []
+        if self._results:
+            times.append(self._results_since + BATCH_SECONDS if self._out else now)
+        if not conditions.paused:
+            if self._scans:
+                return now
+            times.append(self.hints.next_due())
         return min((time for time in times if time is not None), default=None)
 
     # ---- the work
 
-    def advance(self, now: float, *, asked_only: bool = False, saving: bool = False) -> Effects:
-        """Do what can be done without waiting; returns what follows from what was taken in.
-
-        With `asked_only` (a pause), only what someone waits for is looked at; `saving` power, what
-        teaches too: those are few, and get their own date back.
-        """
-        if not asked_only:
-            self._scan_slice(now)
-            self._look_at_hints(now)
-            if self._expects and not saving:
+    def advance(self, conditions: Conditions) -> Effects:
+        """Go on with a scan, hand files out, and store what workers answered."""
+        if not conditions.paused:
+            self._scan_slice(conditions.now)
+            self._compare_hints(conditions.now)
+            if self._expects and not conditions.saving:
                 self.ctx.pool.warm_up()
             self._expects = False
-        self._hand_out("asked" if asked_only else "teaches" if saving else "again")
-        effects = self._commit_found(now)
-        if not asked_only:
-            effects.relearn |= self.trash_monitor.advance(now, saving=saving)
+        self._hand_out(_least_urgent(conditions))
+        effects = self._commit_results(conditions.now)
+        effects.trash_changed, self._trash_changed = self._trash_changed, False
+        self._run.log_progress(conditions.now, self.pending)
         return effects
 
     def _scan_slice(self, now: float) -> None:
@@ -171,11 +188,12 @@ class Indexer:
         part = next(slices, None)
         if part is None:
             self._scans.pop(0)
+            logger.debug("scanned %s", os.fsdecode(root))
             return
         if part.offline:
-            self.offline.add(root)
-        elif root in self.offline:
-            self.offline.discard(root)
+            self.ctx.offline.add(root)
+        elif root in self.ctx.offline:
+            self.ctx.offline.discard(root)
             self.embed_missing()
         for path in part.changed:
             self.hints.add(path, now - self.hints.settle)
@@ -187,7 +205,7 @@ class Indexer:
             self._fail(folder.path, reason, "check the folder's permissions")
         self.ctx.changed()
 
-    def _look_at_hints(self, now: float) -> None:
+    def _compare_hints(self, now: float) -> None:
         gone: list[bytes] = []
         for path, seen in self.hints.ready(now, time.time_ns(), fingerprint_of):
             if path in self._out:
@@ -206,12 +224,12 @@ class Indexer:
                 ingest.mark_gone(txn, path)
 
         self.ctx.store.commit(mark)
-        self.trash_monitor.hint()
+        self._trash_changed = True
         self.reembedding.done(paths)
         self.ctx.changed()
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
-        """Whether the store does not know the file as it is now."""
+        """Whether the store lacks the file as it is now."""
         place = self.ctx.watches.locate(path)
         with self.ctx.store.read() as txn:
             failure = failures.find(txn, path)
@@ -241,42 +259,43 @@ class Indexer:
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
                 head = heads[taste] if taste in heads else self.ctx.head(taste)
                 try:
-                    self.ctx.pool.submit(IndexFile(path, taste, head or None))
+                    self.ctx.pool.submit(IndexFile(path, taste, head))
                 except NoWorkerError:
                     self._queue.add(path, self._urgency(path))
                     raise
                 self._out[path] = False
+                if place is not None and place.role != "inbox":
+                    self._teaching.add(path)
+                self._run.begin()
 
     def _urgency(self, path: bytes) -> Urgency:
-        """Why a path is to be looked at."""
+        """Why a path is to be indexed."""
         if path in self._asked:
             return "asked"
         place = self.ctx.watches.locate(path)
         return "inbox" if place is None or place.role == "inbox" else "teaches"
 
     def take(self, task: IndexFile, answer: Answer) -> None:
-        """A worker's answer: kept until the next commit."""
+        """Keep an answer until the next commit; record why a file cannot be indexed."""
+        self._emit(task, answer)
         again = self._out.pop(task.path, False)
-        asked = self._asked.pop(task.path, [])
-        for ticket in asked:
-            if ticket.taste == task.taste:
-                ticket.answer = answer
-        others = [ticket for ticket in asked if ticket.answer is None]
-        if others:  # the score is one taste's
-            self._asked[task.path] = others
-            self._queue.add(task.path, "asked")
+        self._give(task, answer)
+        if not isinstance(answer, FileIndexed):
+            self._teaching.discard(task.path)
+            self._run.count(failed=isinstance(answer, Unreadable | Refused | Crashed))
         match answer:
             case FileIndexed():
-                if not self._found:
-                    self._found_since = time.monotonic()
-                self._found.append((task, answer))
+                if not self._results:
+                    self._results_since = time.monotonic()
+                self._results.append((task, answer))
                 self.indexed += 1
+                self._run.count(failed=bool(answer.reason))
                 logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
             case ModelUnavailable():
                 if self.ctx.watches.locate(task.path) is not None:
                     self._queue.add(task.path, self._urgency(task.path))
             case _ if self.ctx.watches.locate(task.path) is None:
-                again = False  # not ours to follow: whoever asked has the answer
+                again = False  # not watched: its ticket has the answer
             case Unreadable(reason, remedy) | Refused(reason, remedy):
                 self._fail(task.path, reason, remedy)
             case Crashed(reason):
@@ -286,24 +305,69 @@ class Indexer:
         if again:
             self.hints.add(task.path, time.monotonic())
 
+    def _give(self, task: IndexFile, answer: Answer) -> None:
+        """Give the answer to the tickets that wait for it."""
+        asked = self._asked.pop(task.path, [])
+        for ticket in asked:
+            if ticket.taste == task.taste:
+                ticket.answer = answer
+        unanswered = [ticket for ticket in asked if ticket.answer is None]
+        if unanswered:  # a score is for one taste
+            self._asked[task.path] = unanswered
+            self._queue.add(task.path, "asked")
+
+    def _emit(self, task: IndexFile, answer: Answer) -> None:
+        emit, path = self.ctx.event_log.emit, os.fsdecode(task.path)
+        match answer:
+            case FileIndexed(reason="", digest=digest, score=score):
+                emit(
+                    events.Scored(
+                        path=path,
+                        sha256=digest.hex(),
+                        score=round(score[0], 6) if score else None,
+                        taste=task.taste,
+                        head=task.head,
+                    )
+                )
+            case (
+                FileIndexed(reason=reason, remedy=remedy)
+                | Unreadable(reason, remedy)
+                | Refused(reason, remedy)
+            ):
+                emit(events.Failed(path=path, reason=reason, remedy=remedy))
+            case Crashed(reason):
+                emit(events.Failed(path=path, reason=reason, remedy=""))
+
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
         seen = fingerprint_of(path) or Fingerprint(0, 0, 0, 0, 0)
         failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
         self.ctx.store.commit(lambda txn: failures.record(txn, failure))
         self.reembedding.done([path])
 
-    def _commit_found(self, now: float) -> Effects:
-        waited = now - self._found_since >= BATCH_SECONDS
-        more = bool(self._out)
-        if not self._found or (len(self._found) < BATCH and not waited and more):
+    def _commit_results(self, now: float) -> Effects:
+        waited = now - self._results_since >= BATCH_SECONDS
+        if not self._results or (len(self._results) < BATCH and not waited and self._out):
             return Effects()
-        ctx, batch = self.ctx, self._found
-        done = ctx.store.commit(
+        ctx, batch = self.ctx, self._results
+        effects = ctx.store.commit(
             lambda txn: ingest.ingest_batch(
                 txn, batch, ctx.watches, ctx.embedder.image_embedder, DECODER_VERSION
             )
         )
-        self._found = []
-        self.reembedding.done(task.path for task, _ in batch)
+        self._results = []
+        paths = {task.path for task, _ in batch}
+        self._teaching -= paths - self._out.keys()
+        self.reembedding.done(paths)
         ctx.changed()
-        return done
+        return effects
+
+
+def _least_urgent(conditions: Conditions) -> Urgency:
+    """Up to which urgency files are handed out.
+
+    While power is saved, files that teach are indexed too: they are few, and get their own date
+    back.
+    """
+    if conditions.paused:
+        return "asked"
+    return "teaches" if conditions.saving else "again"

@@ -7,11 +7,11 @@ never a fact.
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from msgspec import structs
 
 from imgscore.engine import siblings
+from imgscore.engine.stage import Effects, FileAt
 from imgscore.reconcile.label_rules import Appearance, label_event
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import (
@@ -40,20 +40,6 @@ from imgscore.watches import Place, Watches
 from imgscore.workers.messages import FileIndexed, IndexFile
 
 
-@dataclass
-class Effects:
-    """What has to happen after a batch is committed."""
-
-    new_files: dict[bytes, set[bytes]] = field(default_factory=dict)
-    """inboxes whose order may be off, and the files that came or changed there"""
-    relearn: set[str] = field(default_factory=set)
-    """tastes with a new label"""
-    unscored: set[str] = field(default_factory=set)
-    """tastes with a file that has no score under the current head"""
-    restore: set[tuple[bytes, bytes]] = field(default_factory=set)
-    """(digest, path) of files that left the inbox and get their own date back"""
-
-
 def ingest_batch(
     txn: Txn,
     batch: Iterable[tuple[IndexFile, FileIndexed]],
@@ -61,13 +47,13 @@ def ingest_batch(
     embedder: str,
     decoder: int,
 ) -> Effects:
-    """Record a batch of looks."""
-    intake = _Ingest(txn, watches, time.time_ns())
+    """Store a batch of answers; returns what follows from it."""
+    ingest = _Ingest(txn, watches, time.time_ns())
     new_vectors: list[tuple[bytes, bytes]] = []
     for task, looked in batch:
         place = watches.locate(task.path)
         if place is not None:
-            intake.head_input(task.path, looked, place)
+            ingest.head_input(task.path, looked, place)
             if looked.reason:
                 failure = Failure(
                     task.path, looked.seen, looked.digest, looked.reason, looked.remedy, decoder
@@ -81,9 +67,9 @@ def ingest_batch(
             name_vectors.put(txn, *looked.name)
         if looked.traits is not None:
             traits.record(txn, looked.digest, looked.traits)
-        intake.score(task, looked)
+        ingest.score(task, looked)
     vectors.append(txn, embedder, new_vectors)
-    return intake.done
+    return ingest.effects
 
 
 class _Ingest:
@@ -93,7 +79,7 @@ class _Ingest:
         self.txn = txn
         self.watches = watches
         self.now_ns = now_ns
-        self.done = Effects()
+        self.effects = Effects()
         self._known: dict[bytes, dict[bytes, Sighting]] = {}
 
     def _twins(self, digest: bytes) -> dict[bytes, Sighting]:
@@ -112,7 +98,7 @@ class _Ingest:
         if looked.reason:
             return  # no vector, no score
         if head is not None and (looked.score is None or head.version != task.head):
-            self.done.unscored.add(task.taste)
+            self.effects.unscored.add(task.taste)
 
     def head_input(self, path: bytes, looked: FileIndexed, place: Place) -> None:
         """Record where a digest is now, and what follows from the place."""
@@ -138,9 +124,9 @@ class _Ingest:
                 del twins[other.path]
                 failures.forget(txn, other.path)
         if place.role == "inbox":
-            self.done.new_files.setdefault(inbox, set()).add(path)
+            self.effects.new_files.setdefault(inbox, set()).add(path)
         elif originals.get(txn, digest, path) is not None:
-            self.done.restore.add((digest, path))
+            self.effects.restore.add(FileAt(digest, path))
 
     def _keep_original(self, path: bytes, looked: FileIndexed, before: Sighting | None) -> None:
         """Let the user's own mtime follow the file through moves, copies and edits that keep it."""
@@ -179,7 +165,7 @@ class _Ingest:
             logged = LabelEvent(self.now_ns, taste, looked.digest, event, "place", path)
             share = place.watch.siblings and siblings.shares_place(path, event, label)
             siblings.append_label(self.txn, logged, share=share)
-            self.done.relearn.add(taste)
+            self.effects.relearn.add(taste)
 
     def _where(self, label: Label, digest: bytes) -> Sighting | TrashedFile | None:
         """What was last seen of the file that gave a digest's label."""

@@ -1,4 +1,4 @@
-"""What the orderer keeps in mind: of each inbox, and of each change of dates that is under way."""
+"""The state of each inbox's order, and of each change of dates that is under way."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,7 +33,8 @@ class OrderJob:
     """each a part done, and what became of it; None: it is not planned, or by a worker"""
     order: Watch | None = None
     """the inbox to be brought into order, where that is the errand"""
-    head: str = ""
+    head: str | None = None
+    """the version of the head that orders it"""
     new_files: set[bytes] | None = None
     """what is to be brought into order, where the rest is"""
     asked: bool = False
@@ -45,6 +46,10 @@ class OrderJob:
     run: int = 0
     """when a worker was asked for the plan, for the journal; 0: none was"""
     results: list[Any] = field(default_factory=list)
+    began: float = 0.0
+    """monotonic seconds"""
+    touched: int = 0
+    """dates set so far"""
     done: bool = False
     error: ImgscoreError | None = None
 

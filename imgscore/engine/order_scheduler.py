@@ -1,50 +1,55 @@
-"""From scores to dates: which inbox's order is off, and which files get their own date back.
+"""From scores to dates: which inbox's order is off, and what brings it into order.
 
-Dates are changed a part a step, so that whoever drives the engine can listen in between. The order
-of a large library is planned by a worker, and its parts are done as they come. What comes into an
-inbox that is in order finds its place here, at a cost that does not grow with the inbox.
+Dates are set a part a step, so that clients are answered in between. A worker plans the order of a
+large library, and its parts are applied as they come. A file that comes into an inbox which is in
+order is inserted, at a cost that does not grow with the inbox.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any
 
 from imgscore.engine import apply
 from imgscore.engine.context import EngineContext
-from imgscore.engine.indexer import Indexer
+from imgscore.engine.log_text import counted, short_path
 from imgscore.engine.order_jobs import OrderJob, OrderState
+from imgscore.engine.refusals import Refusals
+from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.order.timeline import Timeline
 from imgscore.order.touch import TouchError
-from imgscore.reconcile.walk import fingerprint_of
-from imgscore.store import originals, settings
-from imgscore.store.schema import Fingerprint, Ties, path_key
+from imgscore.store import counts, settings
+from imgscore.store.schema import Ties, path_key
 from imgscore.store.transaction import Txn
-from imgscore.watches import Watch, Watches
+from imgscore.watches import Watch
 from imgscore.workers import plan_inbox
 from imgscore.workers.messages import Answer, Crashed, Plan, Planned, PlannedTouch, Refused
 
-# While much is still to be embedded, the order is brought up to date only this often.
+logger = logging.getLogger(__name__)
+
+# Seconds between two orders of an inbox while files are being indexed.
 ORDER_SECONDS = 10.0
-# Sightings in the store, from which on a worker plans: a second, and 100 MB, for 30,000.
+# Sightings in the store beyond which a worker plans: a plan of 30,000 takes 1 s and 100 MB.
 WORKER_PLAN_THRESHOLD = 5_000
-# More newcomers at once than this cost as much as to plan the whole inbox, in a worker.
+# New files at once beyond which inserting them costs as much as planning the whole inbox.
 INCREMENTAL_LIMIT = 64
-# Under which subject the user is told that an order could not be planned.
+# The subject of the note that an order could not be planned.
 NOTE_KEY = "order"
 
 
-class OrderScheduler:
-    """Knows every inbox's order. Times are seconds of the monotonic clock."""
+class OrderScheduler(Stage[Plan]):
+    """The order of every inbox, and the changes of dates that are under way."""
 
-    def __init__(self, ctx: EngineContext, indexer: Indexer, txn: Txn) -> None:
+    handles = (Plan,)
+
+    def __init__(self, ctx: EngineContext, refusals: Refusals, txn: Txn) -> None:
         self.ctx = ctx
-        self._looker = indexer
         self._states = {watch.inbox: OrderState(watch) for watch in ctx.watches.all}
-        self._restores = set(_left(txn, ctx.watches))
         self._jobs: list[OrderJob] = []
-        self._refusals: dict[bytes, tuple[Fingerprint, TouchError]] = {}
+        self._refusals = refusals
+        self._effects = Effects()
+        """for the end of this step"""
         self._held = {inbox for inbox in self._states if settings.get(txn, _hold(inbox))}
 
     # ---- what is off
@@ -68,9 +73,12 @@ class OrderScheduler:
             new_files = state.new_files | paths
             state.new_files = new_files if len(new_files) <= INCREMENTAL_LIMIT else None
 
-    def restore(self, files: set[tuple[bytes, bytes]]) -> None:
-        """These files, (digest, path), have left the inbox: give them their own date back."""
-        self._restores |= files
+    def receive(self, effects: Effects) -> None:
+        """Take note of new files, and of tastes with other scores."""
+        for inbox, paths in effects.new_files.items():
+            self.add_files(inbox, paths)
+        for taste in effects.reorder:
+            self.reorder_taste(taste)
 
     def held(self, inbox: bytes) -> bool:
         """Whether dates were put back by the user's wish, so that nothing is ordered by itself."""
@@ -93,20 +101,10 @@ class OrderScheduler:
         return self._states[inbox].planned
 
     def refusals(self) -> dict[bytes, TouchError]:
-        """Files whose date could not be set, and why: left alone until they change."""
-        self._refusals = {
-            path: (seen, error)
-            for path, (seen, error) in self._refusals.items()
-            if fingerprint_of(path) == seen
-        }
-        return {path: error for path, (_, error) in self._refusals.items()}
+        """Files whose date cannot be set, and why: left alone until they change."""
+        return self._refusals.current()
 
-    def _refused(self, path: bytes, error: TouchError) -> None:
-        seen = fingerprint_of(path)
-        if seen is not None:
-            self._refusals[path] = (seen, error)
-
-    # ---- errands
+    # ---- jobs
 
     def order(self, watch: Watch, *, dry_run: bool = False) -> OrderJob:
         """Bring an inbox into order now, because someone asked; refused files too."""
@@ -119,12 +117,13 @@ class OrderScheduler:
         return self._begin(OrderJob(parts, asked=True))
 
     def _begin(self, job: OrderJob) -> OrderJob:
+        job.began = time.monotonic()
         self._jobs.append(job)
         self.ctx.changed()
         return job
 
     def _end(self, job: OrderJob, error: ImgscoreError | None = None) -> None:
-        self._jobs = [one for one in self._jobs if one is not job]
+        self._jobs = [other for other in self._jobs if other is not job]
         job.done, job.error = True, error
         self.ctx.notes.pop(NOTE_KEY, None)
         if error is not None and not job.asked:
@@ -137,7 +136,7 @@ class OrderScheduler:
 
     def _drop(self, unwanted: Callable[[OrderJob], bool]) -> None:
         """Forget errands that nobody asked for; what they have not done is planned again."""
-        for job in [one for one in self._jobs if not one.asked and unwanted(one)]:
+        for job in [job for job in self._jobs if not job.asked and unwanted(job)]:
             self._end(job)
             if job.order is not None:
                 self.reorder(job.order.inbox)
@@ -146,33 +145,31 @@ class OrderScheduler:
 
     def _is_due(self, state: OrderState) -> bool:
         inbox = state.watch.inbox
-        if not state.due or inbox in self._held or not self._looker.is_online(inbox):
+        if not state.due or inbox in self._held or not self.ctx.is_online(inbox):
             return False
-        return bool(self.ctx.ordering_head(state.watch.taste))
+        return self._head(state.watch) is not None
 
     @property
     def pending(self) -> int:
         """How many orders and dates are due."""
         due = sum(self._is_due(state) for state in self._states.values())
-        return len(self._restores) + len(self._jobs) + due
+        return len(self._jobs) + due
 
-    def next_time(self, now: float, *, asked_only: bool = False) -> float | None:
-        """When `advance` has something to do."""
-        job = self._next_job(asked_only)
+    def next_time(self, conditions: Conditions) -> float | None:
+        """When an order is due; now, where a job is under way; None while a worker plans it."""
+        job = self._next_job(conditions)
         if job is not None and not self._waits(job):
-            return now
-        if asked_only:
+            return conditions.now
+        if conditions.paused:
             return None
-        if self._restores:
-            return now
-        due = [self._time(state, now) for state in self._states.values() if self._is_due(state)]
-        return min(due, default=None)
+        due = (self._time(state, conditions) for state in self._states.values())
+        return min((time for time in due if time is not None), default=None)
 
-    def _next_job(self, asked_only: bool) -> OrderJob | None:
-        return next((one for one in self._jobs if one.asked or not asked_only), None)
+    def _next_job(self, conditions: Conditions) -> OrderJob | None:
+        return next((job for job in self._jobs if job.asked or not conditions.paused), None)
 
     def _waits(self, job: OrderJob) -> bool:
-        """Whether an errand waits for a worker."""
+        """Whether a job waits for a worker."""
         return (
             job.parts is None
             and job.new_files is None
@@ -183,33 +180,43 @@ class OrderScheduler:
         with self.ctx.store.read() as txn:
             return len(txn.table("sightings")) > WORKER_PLAN_THRESHOLD
 
-    def _time(self, state: OrderState, now: float) -> float:
-        return max(now, state.done_at + ORDER_SECONDS) if self._looker.indexing else now
+    def _time(self, state: OrderState, conditions: Conditions) -> float | None:
+        """When an inbox is to be ordered; None where it need not or must not be."""
+        if not self._is_due(state):
+            return None
+        now = conditions.now
+        return max(now, state.done_at + ORDER_SECONDS) if conditions.indexing else now
 
     # ---- the work
 
-    def advance(self, now: float, *, asked_only: bool = False) -> None:
-        """Begin what is due, and do one part. `asked_only` (a pause): only what someone awaits."""
-        if not asked_only:
-            if self._restores:
-                self._restore_times()
-            for state in self._states.values():
-                if self._is_due(state) and self._time(state, now) <= now:
-                    head, dry_run = self._head(state.watch), self.ctx.config.dry_run
-                    self._begin(OrderJob(None, state.watch, head, state.new_files, dry_run=dry_run))
-                    state.due, state.new_files, state.done_at = False, set(), now
-        job = self._next_job(asked_only)
+    def advance(self, conditions: Conditions) -> Effects:
+        """Begin jobs for the orders that are due, and do one part of the first job."""
+        for state in self._states.values() if not conditions.paused else ():
+            due = self._time(state, conditions)
+            if due is not None and due <= conditions.now:
+                head, dry_run = self._head(state.watch), self.ctx.config.dry_run
+                self._begin(OrderJob(None, state.watch, head, state.new_files, dry_run=dry_run))
+                state.due, state.new_files, state.done_at = False, set(), conditions.now
+        job = self._next_job(conditions)
         if job is not None and not self._waits(job):
             try:
                 self._go_on(job)
             except (StoreError, OSError) as error:
                 self._back_off(job, error)
+        return self._take_effects()
 
-    def _head(self, watch: Watch) -> str:
+    def _take_effects(self) -> Effects:
+        effects, self._effects = self._effects, Effects()
+        return effects
+
+    def _head(self, watch: Watch) -> str | None:
         return self.ctx.ordering_head(watch.taste)
 
     def _back_off(self, job: OrderJob, error: StoreError | OSError) -> None:
-        """The store cannot take it, as on a full disk: it stays due; who asked for it is told."""
+        """End a job that the store refuses, as on a full disk. Its inbox stays due.
+
+        The error goes to the client that asked, else to the engine.
+        """
         if isinstance(error, OSError):  # a want of descriptors, most likely
             error = StoreError(str(error), "end other programs, or raise limits")
         self._end(job, error)
@@ -223,36 +230,40 @@ class OrderScheduler:
         if self._is_stale(job):
             self._drop(lambda one: one is job)
             return
-        if job.order is not None and job.new_files is not None:
-            job.parts = self._find_places(job.order, job.head, job.new_files)
-            job.new_files = None
-        if job.parts is None and job.order is not None:
-            if not job.dry_run:
-                self._states[job.order.inbox].current_order = None
-            if self._plan_is_long():
-                task = Plan(job.order, job.head, list(self.refusals()))
-                if self.ctx.pool.submit(task):
-                    job.run = time.time_ns()
+        watch, head = job.order, job.head
+        if watch is not None and head is not None:
+            if job.new_files is not None:
+                job.parts = self._insert_files(watch, head, job.new_files)
+                job.new_files = None
+            if job.parts is None and not self._plan(job, watch, head):
                 return
-            store, exclude = self.ctx.store, self.refusals()
-            planned = plan_inbox.plan_inbox(store, job.order, job.head, exclude)
-            touches, job.timeline = planned.touches, planned.timeline
-            self._record_ties(job.order, planned.ties if planned.fresh else None)
-            job.parts = iter(())
-            if job.dry_run:
-                job.planned = touches
-            else:
-                job.parts = apply.apply_plan(store, touches, job.head)
         result = next(job.parts or iter(()), None)
         if result is None:
             self._finish(job)
         else:
             self._did(job, result)
 
-    def _find_places(
+    def _plan(self, job: OrderJob, watch: Watch, head: str) -> bool:
+        """Plan an inbox; False where a worker does."""
+        if not job.dry_run:
+            self._states[watch.inbox].current_order = None
+        if self._plan_is_long():
+            if self.ctx.pool.submit(Plan(watch, head, list(self.refusals()))):
+                job.run = time.time_ns()
+            return False
+        planned = plan_inbox.plan_inbox(self.ctx.store, watch, head, self.refusals())
+        touches, job.timeline = planned.touches, planned.timeline
+        self._record_ties(watch, planned.ties if planned.fresh else None)
+        if job.dry_run:
+            job.planned, job.parts = touches, iter(())
+        else:
+            job.parts = apply.apply_plan(self.ctx.store, touches, head)
+        return True
+
+    def _insert_files(
         self, watch: Watch, head: str, new_files: set[bytes]
     ) -> Iterator[apply.Outcome] | None:
-        """Plan for newcomers only; None where all is to be planned."""
+        """Plan for new files only; None where the whole inbox is to be planned."""
         current_order = self._states[watch.inbox].current_order
         if current_order is None or current_order[0] != head:
             return None
@@ -261,7 +272,7 @@ class OrderScheduler:
         return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:
-        """Whether another head orders by now: the rest of the plan would only be in the way."""
+        """Whether another head orders by now, so that the rest of the plan is of no use."""
         if job.asked or job.order is None:
             return False
         return job.head != self._head(job.order)
@@ -271,12 +282,12 @@ class OrderScheduler:
             self.ctx.store.commit(lambda txn: settings.record_ties(txn, watch.inbox, ties))
 
     def _did(self, job: OrderJob, result: Any) -> None:
-        """A part was done: what was refused is left alone, what has changed is looked at again."""
+        """Take note of a part that was done: of changed files, and of refused ones."""
         if isinstance(result, apply.Outcome):
-            for path in result.look_again:
-                self._looker.hint(path)
+            self._effects.changed |= set(result.look_again)
             for error in result.refused:
-                self._refused(error.path, error)
+                self._refusals.add(error)
+            job.touched += len(result.touched)
         if job.asked:
             job.results.append(result)
         self.ctx.changed()
@@ -286,22 +297,36 @@ class OrderScheduler:
             state = self._states[job.order.inbox]
             if job.dry_run and not job.asked:
                 state.planned = job.planned
-            if job.timeline is not None and not job.dry_run:
+            if job.timeline is not None and job.head is not None and not job.dry_run:
                 state.current_order = job.head, job.timeline
+            self._log_order(job, state.watch)
         self._end(job)
 
-    def take_plan(self, task: Plan, answer: Answer) -> None:
-        """A part of a plan that a worker makes: it is done at once."""
-        job = next((one for one in self._jobs if one.run), None)
+    def _log_order(self, job: OrderJob, watch: Watch) -> None:
+        if not job.touched:
+            return
+        with self.ctx.store.read() as txn:
+            files = counts.files(txn, watch.inbox, "inbox")
+        logger.info(
+            "order of %s: %s of %s set in %.1f s",
+            short_path(watch.inbox),
+            f"{job.touched:,}",
+            counted(files, "date"),
+            time.monotonic() - job.began,
+        )
+
+    def take(self, task: Plan, answer: Answer) -> Effects | None:
+        """Apply a part of a plan that a worker makes."""
+        job = next((job for job in self._jobs if job.run), None)
         if job is None or job.order != task.watch:
-            return  # nobody wants it any more
+            return None  # the job was dropped
         match answer:
             case Planned(touches, ties, last, timeline):
                 try:
                     self._take_part(job, task, touches, ties)
                 except (StoreError, OSError) as error:
                     self._back_off(job, error)
-                    return
+                    return self._take_effects()
                 if last:
                     job.timeline = Timeline.unpacked(timeline) if timeline else None
                     self._finish(job)
@@ -310,7 +335,8 @@ class OrderScheduler:
             case Crashed(reason):
                 self._end(job, ImgscoreError(f"the worker that plans {reason}", "see the log"))
             case _:
-                job.run = 0  # it had not begun
+                job.run = 0  # hand it out again
+        return self._take_effects()
 
     def _take_part(
         self, job: OrderJob, task: Plan, touches: list[PlannedTouch], ties: Ties | None
@@ -320,39 +346,6 @@ class OrderScheduler:
             job.planned += touches
         elif touches and not self._is_stale(job):
             self._did(job, apply.apply_batch(self.ctx.store, touches, job.run, task.head))
-
-    # ---- dates given back
-
-    def _restore_times(self) -> None:
-        """A part of what is to have its own date back."""
-        files = set(islice(self._restores, apply.TOUCH_BATCH))
-        if not self.ctx.config.dry_run:
-            self._restore_batch(files)
-        self._restores -= files  # not before: a full disk leaves them due
-
-    def _restore_batch(self, files: set[tuple[bytes, bytes]]) -> None:
-        store = self.ctx.store
-        with store.read() as txn:
-            held = [(digest, originals.get(txn, digest, path)) for digest, path in files]
-        wanted = [(digest, original) for digest, original in held if original is not None]
-        wanted += apply.with_sidecars(store, [original.path for _, original in wanted])
-        for part in apply.restore_times(store, wanted):
-            for entry, error in part:
-                if error is not None:
-                    self._refused(entry.path, error)
-                    self._looker.hint(entry.path)
-
-
-def _left(txn: Txn, watches: Watches) -> Iterator[tuple[bytes, bytes]]:
-    """Files, (digest, path), with a date of ours in a keep or trash folder; asked at each start."""
-    teaches: dict[bytes, bool] = {}
-    for digest, path in originals.touched_files(txn):
-        folder = path.rpartition(b"/")[0]
-        if folder not in teaches:
-            place = watches.locate(path)
-            teaches[folder] = place is not None and place.role != "inbox"
-        if teaches[folder]:
-            yield digest, path
 
 
 def _hold(inbox: bytes) -> str:

@@ -1,25 +1,33 @@
-"""Once a day, when nothing else is to be done: what has had its time is dropped.
+"""Once a day, when nothing else is pending: delete what is past its retention.
 
-A worker finds it, and thins out the thumbnails; the store's part is forgotten here, in small parts.
+A worker deletes thumbnails and finds what the store may forget; that is forgotten here, in small
+parts.
 """
 
+import logging
 import os
 import time
 
 from imgscore import paths
 from imgscore.engine.context import EngineContext
+from imgscore.engine.log_text import counted
+from imgscore.engine.stage import Conditions, Stage
 from imgscore.store import retention
 from imgscore.store.retention import Expired
 from imgscore.workers.messages import Answer, Interrupted, Prune, Pruned
 
+logger = logging.getLogger(__name__)
+
 # Records forgotten by one commit: some ten milliseconds.
 PRUNE_BATCH = 1000
-# Thumbnails on the disk: about a hundred thousand.
+# Bytes of thumbnails on disk: about a hundred thousand of them.
 MAX_BYTES = 10**9
 
 
-class Pruner:
-    """Knows what is still to be dropped."""
+class Pruner(Stage[Prune]):
+    """The records that are still to be forgotten."""
+
+    handles = (Prune,)
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
@@ -27,15 +35,23 @@ class Pruner:
         self._left: Expired | None = None
 
     def due(self) -> None:
-        """It is time to tidy up."""
+        """Prune when nothing else is pending."""
         self._due = True
 
-    def next_time(self, now: float) -> float | None:
-        """When `advance` has something to do; None while it has not, or only a worker has."""
-        return now if self._left is not None else None
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is due, nor left to be forgotten."""
+        return not self._due and self._left is None
 
-    def advance(self) -> None:
-        """Drop a slice, or ask what is to be dropped."""
+    def next_time(self, conditions: Conditions) -> float | None:
+        """Now, while records are left to be forgotten."""
+        may_advance = conditions.idle and not conditions.paused
+        return conditions.now if may_advance and self._left is not None else None
+
+    def advance(self, conditions: Conditions) -> None:
+        """Forget a slice, or have a worker find what is past its retention."""
+        if conditions.paused or not conditions.idle:
+            return
         found, now_ns = self._left, time.time_ns()
         if found is not None:
             left = self.ctx.store.commit(
@@ -46,11 +62,22 @@ class Pruner:
             thumbnails = os.fsencode(paths.report_folder() / "thumbnails")
             self._due = not self.ctx.pool.submit(Prune(thumbnails, MAX_BYTES))
 
-    def take(self, answer: Answer) -> None:
-        """What a worker found. What went wrong is tried again tomorrow."""
+    def take(self, task: Prune, answer: Answer) -> None:
+        """Take what a worker found. After an error the next try is tomorrow's."""
         match answer:
             case Pruned(touches, sightings, trashed):
                 found = Expired(touches, sightings, trashed)
                 self._left = found if any(found) else None
+                self._log(touches, len(sightings), len(trashed))
             case Interrupted():
-                self._due = True  # it had not begun
+                self._due = True
+
+    def _log(self, touches: int, sightings: int, trashed: int) -> None:
+        """Log what is forgotten from here on. `touches`: the last number."""
+        parts = [
+            *([f"touches up to number {touches:,}"] if touches else []),
+            *([counted(sightings, "vanished file")] if sightings else []),
+            *([counted(trashed, "file") + " from the trash"] if trashed else []),
+        ]
+        if parts:
+            logger.info("pruned: %s", ", ".join(parts))

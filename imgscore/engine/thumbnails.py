@@ -1,14 +1,17 @@
-"""Thumbnails that someone asked for: handed to workers that have nothing more urgent to do."""
+"""Thumbnails that clients asked for: made by workers that have nothing more urgent to do."""
 
 from collections import deque
 
 from imgscore.engine.context import EngineContext
+from imgscore.engine.stage import Conditions, Stage
 from imgscore.engine.tickets import ThumbnailTicket
 from imgscore.workers.messages import Answer, MakeThumbnail
 
 
-class Thumbnailer:
-    """Knows which thumbnails are still to be made."""
+class Thumbnailer(Stage[MakeThumbnail]):
+    """The thumbnails that are still to be made. A pause does not stop them."""
+
+    handles = (MakeThumbnail,)
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
@@ -20,13 +23,13 @@ class Thumbnailer:
         self._waiting.append(ThumbnailTicket(task))
         return self._waiting[-1]
 
-    def advance(self) -> None:
-        """Hand out what workers have room for."""
+    def advance(self, conditions: Conditions) -> None:
+        """Hand out as many as workers have room for."""
         while self._waiting and self.ctx.pool.submit(self._waiting[0].task):
             self._out.append(self._waiting.popleft())
 
     def take(self, task: MakeThumbnail, answer: Answer) -> None:
-        """A worker's answer."""
-        ticket = next(one for one in self._out if one.task is task)
+        """Give a ticket its answer."""
+        ticket = next(ticket for ticket in self._out if ticket.task is task)
         self._out.remove(ticket)
         ticket.answer = answer

@@ -1,16 +1,19 @@
-"""From labels to scores: when a taste is due for training, and which files lack a score."""
+"""From labels to scores: train a taste when it is due, and score the files that lack a score."""
 
+import logging
 import time
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from imgscore import events
 from imgscore.engine.context import EngineContext
-from imgscore.engine.tickets import QueryTicket
-from imgscore.errors import ImgscoreError, of_kind
+from imgscore.engine.log_text import counted, of_taste
+from imgscore.engine.stage import Conditions, Effects, Stage
+from imgscore.engine.tastes import TasteState, patience
 from imgscore.failpoints import step
 from imgscore.paths import head_file
 from imgscore.store import counts, heads, labels, scores, sightings, vectors
+from imgscore.store.schema import HeadRecord
 from imgscore.store.transaction import Txn
 from imgscore.workers.messages import (
     Answer,
@@ -22,65 +25,29 @@ from imgscore.workers.messages import (
     Train,
     Trained,
 )
-from imgscore.workers.queries import Query, QueryRows, Row
 
-MIN_LABELS = 2
-# With many labels one more changes little: the wait grows with them, up to this many seconds.
-MAX_PATIENCE = 60.0
-# Heads whose files stay, so that `heads use` can go back to them; their figures stay for ever.
+logger = logging.getLogger(__name__)
+
+# Heads whose files are kept, so that `heads use` can go back to them; their figures are kept
+# for ever.
 KEPT_HEADS = 20
 
 
-def patience(count: int, train_after: float) -> float:
-    """Seconds of quiet before training on `count` labels."""
-    return min(train_after * (1 + count / 100), max(train_after, MAX_PATIENCE))
+class Trainer(Stage[Train | Rescore]):
+    """The state of every taste."""
 
-
-@dataclass
-class TasteState:
-    """What is known of a taste's labels and its training."""
-
-    keep: int = 0
-    trash: int = 0
-    due: float | None = None
-    """monotonic seconds"""
-    training: bool = False
-    scoring: bool = False
-    unscored: bool = False
-    foreign: bool = False
-    """its head is of another embedder"""
-    problem: str = ""
-
-    @property
-    def missing(self) -> str:
-        """Which labels are still needed before anything can be learned, in words; or ""."""
-        return " and ".join(
-            f"{MIN_LABELS - count} more {name}"
-            for name, count in (("keep", self.keep), ("trash", self.trash))
-            if count < MIN_LABELS
-        )
-
-    @property
-    def wants_training(self) -> bool:
-        """Whether training is due, now or soon."""
-        return self.due is not None and not self.missing and not self.training
-
-
-class Trainer:
-    """Knows every taste's state. Times are seconds of the monotonic clock."""
+    handles = (Train, Rescore)
 
     def __init__(self, ctx: EngineContext, txn: Txn) -> None:
         self.ctx = ctx
         self.tastes = {watch.taste: TasteState() for watch in ctx.watches.all}
-        self._queries: deque[QueryTicket[Any]] = deque()
-        self._querying = False
         for taste, state in self.tastes.items():
             self._count(txn, taste)
             head, embedder = heads.current(txn, taste), ctx.embedder.id
             state.foreign = head is not None and head.embedder != embedder
-            own = [one for one in heads.of_taste(txn, taste) if one.embedder == embedder]
+            own = [head for head in heads.of_taste(txn, taste) if head.embedder == embedder]
             newest = max((label.sequence for _, label in labels.iter_all(txn, taste)), default=0)
-            tried = max((one.label_sequence for one in own), default=0)
+            tried = max((head.label_sequence for head in own), default=0)
             if newest > tried:
                 state.due = time.monotonic()
             state.unscored = True
@@ -89,19 +56,101 @@ class Trainer:
         counts = labels.totals(txn, taste)
         self.tastes[taste].keep, self.tastes[taste].trash = counts["keep"], counts["trash"]
 
+    # ---- what is due
+
     def relearn(self, taste: str, *, at_once: bool = False) -> None:
-        """Labels have changed: train when they have been quiet for a while."""
+        """Train once labels, which have changed, have not changed again for a while."""
         state = self.tastes.setdefault(taste, TasteState())
         with self.ctx.store.read() as txn:
             self._count(txn, taste)
         after = self.ctx.config.daemon.train_after
-        wait = 0.0 if at_once else patience(state.keep + state.trash, after)
+        wait = 0.0 if at_once else patience(state.labels, after)
         state.due = time.monotonic() + wait
         self.ctx.changed()
 
-    def come_back(self) -> list[str]:
-        """Every file has its vector: take up the heads that this embedder had. Which tastes did."""
-        changed: list[str] = []
+    def rescore(self, taste: str) -> None:
+        """Score the files that lack a score; a taste of no watch has none."""
+        if taste in self.tastes:
+            self.tastes[taste].unscored = True
+
+    def use_head(self, taste: str, version: str) -> None:
+        """Score and order with another head of the same taste."""
+        before = self.ctx.head(taste)
+        self.ctx.store.commit(lambda txn: heads.use(txn, taste, version))
+        self._retire(taste, before)
+
+    def receive(self, effects: Effects) -> None:
+        """Take note of new labels, and of files without a score."""
+        for taste in effects.relearn:
+            self.relearn(taste)
+        for taste in effects.unscored:
+            self.rescore(taste)
+
+    def retry(self, task: Train | Rescore) -> None:
+        """Train or score again."""
+        state = self.tastes[task.taste]
+        if isinstance(task, Train):
+            state.due = time.monotonic()
+        else:
+            state.unscored = True
+
+    @property
+    def pending(self) -> int:
+        """How many trainings and scorings are due or under way."""
+        return sum(
+            (state.wants_training or state.training is not None)
+            + (state.scoring is not None or (state.unscored and bool(self.ctx.head(taste))))
+            for taste, state in self.tastes.items()
+        )
+
+    @property
+    def _busy(self) -> bool:
+        """Whether the training worker has work, of this stage or another."""
+        own = any(
+            state.training is not None or state.scoring is not None
+            for state in self.tastes.values()
+        )
+        return own or self.ctx.pool.trainer_busy
+
+    def next_time(self, conditions: Conditions) -> float | None:
+        """When a training or scoring is due; None while the training worker has work."""
+        if conditions.paused or self._busy:
+            return None
+        if any(state.unscored and self.ctx.head(taste) for taste, state in self.tastes.items()):
+            return conditions.now
+        wanting = [state for state in self.tastes.values() if state.wants_training]
+        if not wanting or not conditions.may_train:
+            return None
+        return min((state.due for state in wanting if state.due is not None), default=None)
+
+    # ---- the work
+
+    def advance(self, conditions: Conditions) -> Effects | None:
+        """Hand out trainings and scorings that are due."""
+        if conditions.paused:
+            return None
+        effects = Effects(reorder=self._take_up_heads()) if conditions.reembedded else None
+        for taste, state in self.tastes.items():
+            if self._may_train(state, conditions):
+                if self.ctx.pool.submit(Train(taste, self.ctx.config.head)):
+                    logger.debug(
+                        "training%s on %s", of_taste(taste), counted(state.labels, "label")
+                    )
+                    state.due, state.training = None, conditions.now
+            elif state.unscored and state.scoring is None:
+                self._score(taste, state, conditions.now)
+        return effects
+
+    def _may_train(self, state: TasteState, conditions: Conditions) -> bool:
+        due = state.due is not None and state.due <= conditions.now
+        return due and state.wants_training and conditions.may_train
+
+    def _take_up_heads(self) -> set[str]:
+        """After a switch of the embedder: use the last head that a taste had under this one.
+
+        Returns the tastes that had one.
+        """
+        changed: set[str] = set()
         for taste in [taste for taste, state in self.tastes.items() if state.foreign]:
             with self.ctx.store.read() as txn:
                 head = heads.last_under(txn, taste, self.ctx.embedder.id)
@@ -109,92 +158,17 @@ class Trainer:
             self.tastes[taste].foreign = False
             if head is not None:
                 self.use_head(taste, head.version)
-                changed.append(taste)
+                changed.add(taste)
         return changed
 
-    def query(self, query: Query[Row]) -> QueryTicket[Row]:
-        """Queue a query; the training worker answers when it is free."""
-        ticket = QueryTicket(query)
-        self._queries.append(ticket)
-        return ticket
-
-    def rescore(self, taste: str) -> None:
-        """Files may lack a score under the current head; a taste of no watch orders none."""
-        if taste in self.tastes:
-            self.tastes[taste].unscored = True
-
-    @property
-    def pending(self) -> int:
-        """How many trainings and scorings are due or under way."""
-        return sum(
-            (state.wants_training or state.training)
-            + (state.scoring or (state.unscored and bool(self.ctx.head(taste))))
-            for taste, state in self.tastes.items()
-        )
-
-    @property
-    def wants_training(self) -> bool:
-        """Whether any taste's training is due, now or soon."""
-        return any(state.wants_training for state in self.tastes.values())
-
-    @property
-    def _busy(self) -> bool:
-        """Whether the one training worker is at work, for us or for the orderer."""
-        own = self._querying or any(one.training or one.scoring for one in self.tastes.values())
-        return own or self.ctx.pool.trainer_busy
-
-    def next_time(self, now: float, *, may_train: bool) -> float | None:
-        """When `advance` has something to do; None while the one training worker is at work."""
-        if self._busy:
-            return None
-        if self._queries:
-            return now
-        if any(state.unscored and self.ctx.head(taste) for taste, state in self.tastes.items()):
-            return now
-        dues = [state.due for state in self.tastes.values() if state.wants_training and may_train]
-        return min((due for due in dues if due is not None), default=None)
-
-    def advance_queries(self) -> None:
-        """Hand out the next question."""
-        if self._queries and not self._querying:
-            self._querying = self.ctx.pool.submit(self._queries[0].task)
-
-    def take_query(self, answer: Answer) -> None:
-        """A part of the answer to the question that was handed out."""
-        ticket = self._queries[0]
-        match answer:
-            case QueryRows(rows, last):
-                if ticket.wanted:
-                    ticket.rows += rows
-                ticket.done = last
-            case Refused(reason, remedy, kind):
-                ticket.error = of_kind(kind, reason, remedy)
-            case Crashed(reason):
-                ticket.error = ImgscoreError(f"the worker {reason}", "see the log")
-            case Interrupted():
-                ticket.error = ImgscoreError("the worker was ended", "try again")
-            case _:
-                pass
-        if ticket.done or ticket.error:
-            self._queries.popleft()
-            self._querying = False
-
-    def advance(self, now: float, *, may_train: bool) -> None:
-        """Hand out trainings and scorings that are due."""
-        for taste, state in self.tastes.items():
-            if may_train and state.wants_training and state.due is not None and state.due <= now:
-                if self.ctx.pool.submit(Train(taste, self.ctx.config.head)):
-                    state.due, state.training = None, True
-            elif state.unscored and not state.scoring:
-                self._score(taste, state)
-
-    def _score(self, taste: str, state: TasteState) -> None:
+    def _score(self, taste: str, state: TasteState, now: float) -> None:
         head = self.ctx.head(taste)
-        if not head or self._busy:
+        if head is None or self._busy:
             return
         digests = self._unscored(taste, head)
         if not digests or self.ctx.pool.submit(Rescore(taste, head, digests)):
-            state.unscored, state.scoring = False, bool(digests)
+            state.unscored, state.scored = False, 0
+            state.scoring = now if digests else None
 
     def _unscored(self, taste: str, head: str) -> list[bytes]:
         """Digests in the inboxes of a taste that have a vector but no score under the head."""
@@ -204,7 +178,7 @@ class Trainer:
                 counts.scored(txn, inbox, taste, head) == counts.files(txn, inbox, "inbox")
                 for inbox in inboxes
             ):
-                return []  # and no file was looked at
+                return []  # and no sighting was read
             is_scored = scores.is_scored(txn, taste, head)
             has_vector = vectors.is_embedded(txn, self.ctx.embedder.image_embedder)
             return [
@@ -213,10 +187,21 @@ class Trainer:
                 if not is_scored(digest) and has_vector(digest)
             ]
 
-    def take_training(self, task: Train, answer: Answer) -> None:
-        """The end of a training."""
+    # ---- answers
+
+    def take(self, task: Train | Rescore, answer: Answer) -> Effects | None:
+        """Take a head, or a part of the scores."""
+        if isinstance(answer, Refused):
+            reason = f"{task.taste}: {answer.reason}"
+            self.ctx.event_log.emit(events.Failed(path=None, reason=reason, remedy=answer.remedy))
+        if isinstance(task, Train):
+            self._take_head(task, answer)
+            return None
+        return self._take_scores(task, answer)
+
+    def _take_head(self, task: Train, answer: Answer) -> None:
         state = self.tastes[task.taste]
-        state.training = False
+        began, state.training = state.training, None
         match answer:
             case Trained(record):
                 state.problem = ""
@@ -225,6 +210,7 @@ class Trainer:
                 if record.accepted:
                     self._retire(task.taste, before)
                 self._forget_old_heads(task.taste)
+                self._report_head(record, began)
             case Refused(reason, remedy):
                 state.problem = f"{reason}; {remedy}"
             case Interrupted():
@@ -234,46 +220,70 @@ class Trainer:
             case _:
                 pass
 
-    def _forget_old_heads(self, taste: str) -> None:
-        """A head is megabytes, and every training makes one: keep the last, and those in use."""
-        with self.ctx.store.read() as txn:
-            of_taste = heads.of_taste(txn, taste)
-            used = heads.in_use(txn, taste)
-        for one in of_taste[:-KEPT_HEADS]:
-            if one.version not in used:
-                head_file(self.ctx.heads, taste, one.version).unlink(missing_ok=True)
+    def _report_head(self, record: HeadRecord, began: float | None) -> None:
+        taste, version = record.taste, record.version
+        self.ctx.event_log.emit(
+            events.Trained(taste=taste, head=version, labels=record.labels, used=record.accepted)
+        )
+        logger.info(
+            "head %s%s trained on %s in %.1f s%s (%s)",
+            version,
+            of_taste(taste),
+            counted(record.labels, "label"),
+            time.monotonic() - began if began is not None else 0.0,
+            _auc(record.report),
+            "in use" if record.accepted else "not in use: it is worse than the head before",
+        )
 
-    def use_head(self, taste: str, version: str) -> None:
-        """Score and order with another head of the same taste."""
-        before = self.ctx.head(taste)
-        self.ctx.store.commit(lambda txn: heads.use(txn, taste, version))
-        self._retire(taste, before)
-
-    def _retire(self, taste: str, before: str) -> None:
-        """Scores of a head that is no longer used can be had again from the vectors."""
-        if before and before != self.ctx.head(taste):
+    def _retire(self, taste: str, before: str | None) -> None:
+        """Drop the scores of a head that is out of use: they can be computed from the vectors."""
+        if before is not None and before != self.ctx.head(taste):
             self.ctx.store.commit(lambda txn: scores.forget_unused(txn, taste))
         self.rescore(taste)
 
-    def take_again(self, task: Train | Rescore) -> None:
-        """The store could not take an answer: do the task again."""
-        state = self.tastes[task.taste]
-        if isinstance(task, Train):
-            state.due = time.monotonic()
-        else:
-            state.unscored = True
+    def _forget_old_heads(self, taste: str) -> None:
+        """Delete head files but the last ones and those in use: each has megabytes."""
+        with self.ctx.store.read() as txn:
+            of_taste = heads.of_taste(txn, taste)
+            used = heads.in_use(txn, taste)
+        for head in of_taste[:-KEPT_HEADS]:
+            if head.version not in used:
+                head_file(self.ctx.heads, taste, head.version).unlink(missing_ok=True)
 
-    def take_scores(self, task: Rescore, answer: Answer) -> bool:
-        """A part of a scoring; True when it is complete and the order may be off."""
-        state = self.tastes[task.taste]
+    def _take_scores(self, task: Rescore, answer: Answer) -> Effects | None:
+        """A part of a scoring; after the last, the order may be off."""
+        taste, state = task.taste, self.tastes[task.taste]
+        began = state.scoring
         match answer:
             case Scored(packed, last):
-                state.scoring = not last
-                self.ctx.store.commit(lambda txn: scores.record(txn, task.taste, task.head, packed))
-                return last
+                state.scored += len(packed) // scores.PACKED_SIZE
+                if last:
+                    state.scoring = None
+                self.ctx.store.commit(lambda txn: scores.record(txn, taste, task.head, packed))
+                if not last:
+                    return None
+                files, state.scored = state.scored, 0
+                self.ctx.event_log.emit(events.Rescored(taste=taste, head=task.head, files=files))
+                logger.info(
+                    "%s scored by head %s%s in %.1f s",
+                    counted(files, "image"),
+                    task.head,
+                    of_taste(taste),
+                    time.monotonic() - began if began is not None else 0.0,
+                )
+                return Effects(reorder={taste})
             case Refused(reason, remedy):
                 state.problem = f"{reason}; {remedy}"
             case _:
                 state.unscored = True
-        state.scoring = False
-        return False
+        state.scoring, state.scored = None, 0
+        return None
+
+
+def _auc(report: Mapping[str, Any]) -> str:
+    """`: AUC .91`, of the cross-validation that a head's report has; "" where there is none."""
+    try:
+        value = float(report["quality"]["auc"]["value"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return f": AUC {value:.2f}".replace("0.", ".")

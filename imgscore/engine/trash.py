@@ -4,6 +4,7 @@ The desktop's trash is read and never changed. What is new in it is hashed, by a
 store does not know the file, and labelled trash; what has left it is marked gone.
 """
 
+import logging
 import os
 import time
 from collections import deque
@@ -13,6 +14,8 @@ from typing import NamedTuple
 from imgscore import paths
 from imgscore.engine import siblings
 from imgscore.engine.context import EngineContext
+from imgscore.engine.log_text import counted
+from imgscore.engine.stage import AnyStage, Conditions, Effects
 from imgscore.engine.tickets import IndexTicket
 from imgscore.errors import StoreError
 from imgscore.images.formats import is_image_name
@@ -25,6 +28,8 @@ from imgscore.store.schema import Fingerprint, Label, LabelEvent, TrashedFile, p
 from imgscore.store.transaction import Txn
 from imgscore.watches import Place, within
 from imgscore.workers.messages import FileIndexed, Interrupted, ModelUnavailable, Unstable
+
+logger = logging.getLogger(__name__)
 
 # Entries of the trash that are looked at between two looks at the post.
 SCAN_BATCH = 200
@@ -42,11 +47,13 @@ class TrashEntry(NamedTuple):
     trash: bytes
 
 
-class TrashMonitor:
-    """Knows what lies in the trash. Times are seconds of the monotonic clock.
+class TrashMonitor(AnyStage):
+    """The state of the desktop's trash. Does nothing where no watch has `xdg_trash`.
 
-    `ask` has a worker look at a file. Without a watch that wants it, all of this does nothing.
+    `ask` has a file indexed: the answer comes with the ticket, not to `take`.
     """
+
+    needs_space = True
 
     def __init__(self, ctx: EngineContext, ask: Callable[[bytes, str], IndexTicket]) -> None:
         self.ctx = ctx
@@ -68,9 +75,14 @@ class TrashMonitor:
         """trash folders → entries that need no second look, by a hash of their name and stat"""
 
     def hint(self) -> None:
-        """Something may have come into the trash, or left it."""
+        """Read the trash soon: something may have come into it, or left it."""
         if self._watched:
             self._due = time.monotonic() + self.ctx.config.daemon.settle
+
+    def receive(self, effects: Effects) -> None:
+        """Read the trash once files have gone."""
+        if effects.trash_changed:
+            self.hint()
 
     def trashes(self) -> list[Trash]:
         """The trash folders that are there, and can hold what was deleted from the watches."""
@@ -79,35 +91,44 @@ class TrashMonitor:
         return xdg_trash.trashes(os.fsencode(paths.trash_folder()), self._watched)
 
     @property
+    def remembered(self) -> int:
+        """How many entries of the trash need not be read again."""
+        return sum(len(entries) for entries in self._settled.values())
+
+    @property
     def pending(self) -> int:
         """How many files and looks are still to be done."""
         looks = (self._due is not None) + (self._look is not None)
         return looks + len(self._unknown) + len(self._asked) + len(self._found)
 
-    def next_time(self, now: float, *, saving: bool = False) -> float | None:
-        """When `advance` has something to do; None while only workers have."""
-        may_ask = self._unknown and len(self._asked) < PREFETCH and not saving
-        return now if may_ask or self._look is not None else self._due
+    def next_time(self, conditions: Conditions) -> float | None:
+        """When the trash is to be read; now, while that is under way; None while workers are."""
+        if conditions.paused:
+            return None
+        may_ask = self._unknown and len(self._asked) < PREFETCH and not conditions.saving
+        return conditions.now if may_ask or self._look is not None else self._due
 
-    def advance(self, now: float, *, saving: bool = False) -> set[str]:
-        """Do what can be done without waiting; returns the tastes with a new label.
+    def advance(self, conditions: Conditions) -> Effects | None:
+        """Read a slice of the trash, have unknown files indexed, and store what is known.
 
-        `saving` power, what no worker has looked at before has to wait.
+        While power is saved, files that no worker has read have to wait.
         """
+        if conditions.paused:
+            return None
         try:
-            self._answered()
-            self._look_on(now)
-            while self._unknown and len(self._asked) < PREFETCH and not saving:
-                one = self._unknown.popleft()
-                self._asked.append((one, self._ask(one.path, one.place.watch.taste)))
-            whole = len(self._found) >= SCAN_BATCH or not (self._asked or self._look)
-            return self._take_in() if self._found and whole else set()
+            self._take_answers()
+            self._read_slice(conditions.now)
+            while self._unknown and len(self._asked) < PREFETCH and not conditions.saving:
+                entry = self._unknown.popleft()
+                self._asked.append((entry, self._ask(entry.path, entry.place.watch.taste)))
+            complete = len(self._found) >= SCAN_BATCH or not (self._asked or self._look)
+            return self._commit_found() if self._found and complete else None
         except (StoreError, OSError):
             self._look_again()
             raise
 
-    def _look_on(self, now: float) -> None:
-        """Take in a slice of the trash."""
+    def _read_slice(self, now: float) -> None:
+        """Read a slice of the trash."""
         if self._look is None and self._due is not None and self._due <= now:
             self._due, self._look = None, self._walk()
         if self._look is None:
@@ -131,7 +152,7 @@ class TrashMonitor:
         self._unchanged.clear()
         self.hint()
 
-    def _answered(self) -> None:
+    def _take_answers(self) -> None:
         """What workers found; what was cut short is asked again, what cannot be read is not."""
         answered = [(one, ticket) for one, ticket in self._asked if ticket.answer is not None]
         self._asked = [(one, ticket) for one, ticket in self._asked if ticket.answer is None]
@@ -251,17 +272,17 @@ class TrashMonitor:
 
     # ---- labels
 
-    def _take_in(self) -> set[str]:
+    def _commit_found(self) -> Effects:
         found, self._found = self._found, []
 
-        def record(txn: Txn) -> set[str]:
-            return {
-                one.place.watch.taste for one, digest in found if self._record(txn, one, digest)
-            }
+        def record(txn: Txn) -> list[TrashEntry]:
+            return [entry for entry, digest in found if self._record(txn, entry, digest)]
 
-        tastes = self.ctx.store.commit(record)
+        labelled = self.ctx.store.commit(record)
         self.ctx.changed()
-        return tastes
+        tastes = {entry.place.watch.taste for entry in labelled}
+        logger.info("trash: %s, %d labelled trash", counted(len(found), "new image"), len(labelled))
+        return Effects(relearn=tastes)
 
     def _record(self, txn: Txn, one: TrashEntry, digest: bytes) -> bool:
         """Write what lies in the trash, and its label; whether there is a new one."""

@@ -47,7 +47,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     from imgscore.workers.queries import ReadParquetQuery
 
     taste = taste_or_first(engine, request.taste)
-    ticket = engine.trainer.query(ReadParquetQuery(taste, os.fsencode(request.file)))
+    ticket = engine.queries.ask(ReadParquetQuery(taste, os.fsencode(request.file)))
     now_ns = time.time_ns()  # the same for all labels, so that one undo undoes all of them
     imported = Response(taste=taste)
     try:

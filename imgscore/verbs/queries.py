@@ -25,7 +25,7 @@ def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, 
 
     Raises the error that the worker reports.
     """
-    ticket = engine.trainer.query(query)
+    ticket = engine.queries.ask(query)
     while not ticket.done:
         if ticket.error is not None:
             raise ticket.error

@@ -187,19 +187,19 @@ def status(engine: Engine, *, running: bool = False) -> Response:
     )
 
 
-def _watch_status(engine: Engine, txn: Txn, watch: Watch, head: str) -> WatchStatus:
+def _watch_status(engine: Engine, txn: Txn, watch: Watch, head: str | None) -> WatchStatus:
     from imgscore.store import counts
 
     taste = engine.trainer.tastes[watch.taste]
     return WatchStatus(
         inbox=display_path(watch.inbox),
         files=counts.files(txn, watch.inbox, "inbox"),
-        scored=counts.scored(txn, watch.inbox, watch.taste, head),
+        scored=counts.scored(txn, watch.inbox, watch.taste, head) if head else 0,
         keep=counts.files(txn, watch.inbox, "keep"),
         trash=counts.files(txn, watch.inbox, "trash"),
         state=_watch_state(engine, watch.inbox, watch.taste),
         taste=watch.taste,
-        head=head or None,
+        head=head,
         labels=LabelCounts(taste.keep, taste.trash),
         planned=_planned(engine, watch) if engine.ctx.config.dry_run else None,
     )
@@ -214,7 +214,7 @@ def _planned(engine: Engine, watch: Watch) -> PlannedTouches:
 
 def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
     """In words: "ok", "offline", "held: …", or which labels are missing."""
-    if not engine.indexer.is_online(inbox) or not os.path.isdir(inbox):
+    if not engine.ctx.is_online(inbox) or not os.path.isdir(inbox):
         return "offline"
     if engine.order_scheduler.held(inbox):
         return "held: dates were put back; order again with: imgscore order"

@@ -41,7 +41,7 @@ class Request(BaseRequest[Response]):
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Yield a row for each taste. Raises ImgscoreError if there are too few labels."""
-    from imgscore.engine.trainer import MIN_LABELS
+    from imgscore.engine.tastes import MIN_LABELS
     from imgscore.store import heads
 
     tastes = [request.taste] if request.taste else sorted(engine.trainer.tastes)

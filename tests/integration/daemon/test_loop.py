@@ -18,7 +18,7 @@ from imgscored.watcher import Watcher
 
 from imgscore import config, paths
 from imgscore.engine import pruning
-from imgscore.engine.engine import Engine
+from imgscore.engine.engine import open_engine
 from imgscore.store.store import Store
 from imgscore.testing import eventually
 from imgscore.verbs import thumbnails
@@ -40,7 +40,7 @@ def loop(tmp_path: Path, mailbox: Mailbox) -> Iterator[Loop]:
     settings = config.load()
     with (
         Store(paths.store_folder()) as store,
-        Engine(store, settings, paths.heads_folder()) as engine,
+        open_engine(store, settings, paths.heads_folder()) as engine,
         closing(Watcher(mailbox)) as watcher,
         closing(Schedule(mailbox, settings.daemon)) as schedule,
     ):
@@ -121,7 +121,7 @@ def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:
     engine = loop._engine
     engine.save_power(loop._saving)
     engine.indexer.hint_all()
-    until(engine, lambda: engine.indexer._queue.waiting("inbox") == 2 == engine.pending)
+    until(engine, lambda: engine.indexer.queued == 2 == engine.pending)
 
 
 def test_loop_status_is_current_while_work_waits(

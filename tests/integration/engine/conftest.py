@@ -34,7 +34,7 @@ LONG_AGO = 1_400_000_000 * 10**9
 
 
 class InlinePool:
-    """Stands in for the worker processes."""
+    """A pool that does each task when it is submitted, in this process."""
 
     alive = busy = 0
     trainer_busy = False
@@ -42,21 +42,28 @@ class InlinePool:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._done: list[tuple[Task, Answer]] = []
+        self.results: list[tuple[Task, Answer]] = []
+        """what `answers` returns next"""
+
+    def pids(self) -> list[int]:
+        return []
+
+    def tasks(self, pid: int) -> list[Task]:
+        return []
 
     def has_room(self) -> bool:
         return True
 
     def submit(self, task: Task) -> bool:
         if isinstance(task, Plan):
-            self._done += [(task, answer) for answer in plan_messages(self._store, task)]
+            self.results += [(task, answer) for answer in plan_messages(self._store, task)]
         else:
-            self._done.append((task, _answer(task)))
+            self.results.append((task, _answer(task)))
         return True
 
     def answers(self, timeout: float | None, wake: int | None = None) -> list[tuple[Task, Answer]]:
-        parts = 1 if any(isinstance(task, Plan) for task, _ in self._done[:1]) else None
-        done, self._done = self._done[:parts], self._done[len(self._done[:parts]) :]
+        parts = 1 if any(isinstance(task, Plan) for task, _ in self.results[:1]) else None
+        done, self.results = self.results[:parts], self.results[len(self.results[:parts]) :]
         if not done and timeout:
             time.sleep(min(timeout, 0.005))
         return done
@@ -96,6 +103,8 @@ class World:
     dry_run: bool = False
     disk: Path | None = None
     """where the files lie, if not beside the store"""
+    pool: InlinePool = field(init=False)
+    """of the engine that was opened last"""
 
     @property
     def inbox(self) -> Path:
@@ -124,9 +133,8 @@ class World:
         for name in ("keep", "trash"):
             (self.inbox / name).mkdir(parents=True, exist_ok=True)
         with Store(self.folder / "store") as store:
-            engine = Engine(store, config, self.folder / "heads")
-            engine.ctx.pool.close()
-            engine.ctx.pool = InlinePool(store)  # type: ignore[assignment]
+            self.pool = InlinePool(store)
+            engine = Engine(store, config, self.folder / "heads", self.pool)
             if not engine.ctx.head("default"):
                 head = HeadRecord("1", "default", engine.ctx.embedder.id, 0, 0, 1 << 60, True, {})
                 store.commit(lambda txn: heads.record(txn, head))

@@ -12,6 +12,7 @@ from imgscore.store import journal, labels, scores
 from imgscore.store.schema import EventName, LabelEvent, Touch
 from imgscore.store.store import Store
 from imgscore.workers.messages import Crashed, IndexFile, Interrupted, Rescore, Scored
+from tests.integration.engine.conftest import World
 
 
 @pytest.fixture
@@ -89,13 +90,14 @@ def test_the_oldest_are_forgotten(store: Store) -> None:
     assert [type(row) for row in told(one, number)] == [events.Resumed]
 
 
-def test_answers(store: Store) -> None:
-    one = event_log(store)
-    one.answered(IndexFile(b"/a", "default", None), Interrupted())  # it is looked at again
-    one.answered(IndexFile(b"/\xff", "default", None), Crashed("took too long"))
-    packed = bytes(scores.PACKED_SIZE)
-    one.answered(Rescore("default", "2"), Scored(packed * 3, last=False))
-    one.answered(Rescore("default", "2"), Scored(packed, last=True))
-    failed, rescored = told(one)
+def test_event_log_worker_answers_are_one_row_each(world: World) -> None:
+    with world.engine() as engine:
+        take = engine.indexer.take
+        take(IndexFile(b"/a", "default", None), Interrupted())  # it is indexed again
+        take(IndexFile(b"/\xff", "default", None), Crashed("took too long"))
+        task, packed = Rescore("default", "2"), bytes(scores.PACKED_SIZE)
+        engine.trainer.take(task, Scored(packed * 3, last=False))
+        engine.trainer.take(task, Scored(packed, last=True))
+        failed, rescored = told(engine.ctx.event_log)
     assert isinstance(failed, events.Failed) and failed.path == "/\udcff"
     assert isinstance(rescored, events.Rescored) and rescored.files == 4

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgscore.engine import apply, engine
+from imgscore.engine import apply, engine, ingest
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.events import Problem
@@ -44,7 +44,7 @@ def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.Monke
         monkeypatch.setattr(
             pool, "answers", lambda *about: [(task, refused) for task, _ in answers(*about)]
         )
-        monkeypatch.setattr(engine.indexer, "_fail", failing_once(engine.indexer._fail))
+        monkeypatch.setattr(failures, "record", failing_once(failures.record))
         world.settle(engine)
         with engine.ctx.store.read() as txn:
             assert len(list(failures.iter_all(txn))) == 1
@@ -54,7 +54,7 @@ def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatc
     paths = [world.put(f"{number}.png", number) for number in range(3)]
     with world.engine() as engine:
         world.settle(engine)
-        monkeypatch.setattr(engine.indexer, "_gone", failing_once(engine.indexer._gone))
+        monkeypatch.setattr(ingest, "mark_gone", failing_once(ingest.mark_gone))
         paths[0].unlink()
         engine.indexer.hint(os.fsencode(paths[0]))
 
@@ -112,14 +112,14 @@ def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.Mon
     with world.engine() as engine:
         monkeypatch.setattr(type(engine.ctx.store), "free_bytes", lambda _: -1)
         engine.indexer.hint_all()
-        until(engine, lambda: engine._retry_at > 0)
-        first = engine._retry_at
-        until(engine, lambda: engine._retry_at > first)
+        until(engine, lambda: engine.retry_at is not None)
+        first = engine.retry_at
+        until(engine, lambda: engine.retry_at not in (None, first))
         _, events = engine.ctx.event_log.since(0)
         assert [type(event) for event in events] == [Problem]
 
 
-def disk_is_full(now: float) -> None:
+def disk_is_full(*_: object) -> None:
     raise StoreError("the disk is full", "free some space")
 
 
@@ -134,7 +134,7 @@ def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
     with world.engine() as here:
         with monkeypatch.context() as full:
             if by_a_commit:
-                full.setattr(here.indexer, "_commit_found", disk_is_full)
+                full.setattr(here.indexer, "advance", disk_is_full)
             else:
                 full.setattr(type(here.ctx.store), "free_bytes", lambda _: -1)
             with pytest.raises(StoreError, match="free some"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgscore.engine import apply
+from imgscore.engine.stage import Effects, FileAt
 from imgscore.order.touch import DeniedError, Seen
 from imgscore.store import journal
 from imgscore.verbs.status import status
@@ -187,7 +188,7 @@ def test_undo_takes_back_an_ordering_that_a_file_has_left(
             engine.step(0.05)
         with engine.ctx.store.read() as txn:
             _, first = next(journal.newest_first(txn))
-        engine.order_scheduler.restore({(first.digest, first.path)})  # as one that goes to keep
+        engine.time_restorer.receive(Effects(restore={FileAt(first.digest, first.path)}))
         until_idle(engine)
         assert len(ask(engine, "undo", what="order")) == 6
     assert world.dates() == world.originals

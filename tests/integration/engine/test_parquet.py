@@ -16,13 +16,13 @@ def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> 
     with world.engine() as engine:
         steps = registry.run(engine, request)
         next(steps)
-        (ticket,) = engine.trainer._queries
-        engine.trainer.take_query(PART)
+        (ticket,) = engine.queries.tickets
+        engine.queries.take(ticket.task, PART)
         assert ticket.rows
         next(steps)
         assert not ticket.rows
         steps.close()  # the client is gone; the worker reads on
-        engine.trainer.take_query(PART)
+        engine.queries.take(ticket.task, PART)
         assert not ticket.rows
 
 
@@ -38,8 +38,9 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
         request = registry.parse("import", {"file": "/a/table.parquet"})
         steps = registry.run(engine, request)
         next(steps)
+        (ticket,) = engine.queries.tickets
         for rows in (((known, "keep"), (new, "keep"), (new, "trash")), ((new, "keep"),)):
-            engine.trainer.take_query(part(*rows))
+            engine.queries.take(ticket.task, part(*rows))
             assert isinstance(next(steps), Progress)
             next(steps)
         steps.close()

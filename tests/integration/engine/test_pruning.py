@@ -9,7 +9,7 @@ import pytest
 from imgscore import paths
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine import pruning
-from imgscore.engine.engine import Engine
+from imgscore.engine.engine import open_engine
 from imgscore.store import checks, journal, labels, originals, retention, sightings, trashed_files
 from imgscore.store.schema import (
     Fingerprint,
@@ -61,10 +61,10 @@ def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def prune() -> None:
         config = Config(daemon=DaemonConfig(free_mb=0))
-        with Engine(store, config, paths.heads_folder()) as engine:
+        with open_engine(store, config, paths.heads_folder()) as engine:
             engine.pruner.due()
-            pruner, pool = engine.pruner, engine.ctx.pool
-            until(engine, lambda: not (pruner._due or pool.busy or pruner._left))
+            pool = engine.ctx.pool
+            until(engine, lambda: not pool.busy and engine.pruner.finished)
 
     return prune
 

@@ -12,7 +12,7 @@ def test_many_new_folders_are_one_look_at_everything(world: World) -> None:
     with world.engine() as engine:
         for folder in folders:
             engine.indexer.hint_tree(os.fsencode(folder))
-            assert len(engine.indexer._scans) <= indexer.MAX_SCANS
+            assert engine.indexer.scans <= indexer.MAX_SCANS
         world.settle(engine)
         with engine.ctx.store.read() as txn:
             assert len(txn.table("sightings")) == 100

@@ -65,7 +65,7 @@ def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
 
     def train(version: str) -> None:
         head = HeadRecord(version, "default", engine.ctx.embedder.id, 0, 0, 0, True, {})
-        engine.trainer.take_training(Train("default", "kernel"), Trained(head))
+        engine.trainer.take(Train("default", "kernel"), Trained(head))
         store.commit(lambda txn: scores.record(txn, "default", version, packed))
 
     with store.write() as txn:

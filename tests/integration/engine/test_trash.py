@@ -144,7 +144,7 @@ def test_a_look_that_was_cut_short_is_repeated(
         def cut_short(task: Task) -> bool:
             if not (answers and isinstance(task, IndexFile) and b"/Trash/" in task.path):
                 return bool(submit(task))
-            pool._done.append((task, answers.pop()))
+            pool.results.append((task, answers.pop()))
             return True
 
         monkeypatch.setattr(pool, "submit", cut_short)

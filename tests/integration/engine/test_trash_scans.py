@@ -11,7 +11,7 @@ from imgscore import paths
 from imgscore.engine import trash
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
-from imgscore.store import labels
+from imgscore.store import labels, trashed_files
 from imgscore.workers.messages import Answer, Crashed, IndexFile, Task, Unstable
 from tests.integration.engine.conftest import World
 
@@ -57,7 +57,7 @@ def answer_first(engine: Engine, name: str, *answers: Answer) -> list[Task]:
         asked.append(task)
         if not left:
             return bool(submit(task))
-        pool._done.append((task, left.pop()))
+        pool.results.append((task, left.pop()))
         return True
 
     pool.submit = answered
@@ -85,16 +85,15 @@ def test_what_a_full_disk_keeps_from_being_written_is_found_again(
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
     os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))
     with watched.engine() as engine:
-        room = engine.indexer.trash_monitor
-        record, full = room._record, [True]
+        record, full = trashed_files.record, [True]
 
-        def record_later(*arguments: Any) -> bool:
+        def record_later(*arguments: Any) -> None:
             if full:
                 full.clear()
                 raise StoreError("the disk is full", "")
-            return record(*arguments)
+            record(*arguments)
 
-        monkeypatch.setattr(room, "_record", record_later)
+        monkeypatch.setattr(trashed_files, "record", record_later)
         watched.settle(engine)
         assert not full
         assert [label(engine, content) for content in contents] == ["trash"] * 8
@@ -118,16 +117,15 @@ def test_what_cannot_be_read_is_asked_about_once(watched: World) -> None:
 
 def test_what_has_left_the_trash_is_forgotten(watched: World) -> None:
     with watched.engine() as engine:
-        room = engine.indexer.trash_monitor
         for number in range(3):
             lay(watched.inbox / f"{number}.jpg", f"0.{number}")
             watched.settle(engine)
             watched.settle(engine)
-            assert [len(one) for one in room._settled.values()] == [1]
+            assert engine.trash_monitor.remembered == 1
             for file in paths.trash_folder().glob("*/*"):
                 file.unlink()
         watched.settle(engine)
-        assert [len(one) for one in room._settled.values()] == [0]
+        assert engine.trash_monitor.remembered == 0
 
 
 @pytest.mark.parametrize("seen_first", [False, True])

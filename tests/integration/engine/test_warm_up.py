@@ -3,31 +3,32 @@
 import os
 import time
 
+from imgscore.engine.stage import Conditions
 from tests.integration.engine.conftest import World, until_idle
 
 
 def test_only_for_what_will_be_looked_at(world: World) -> None:
     known, deleted = world.put("a.jpg", 0.5), world.put("b.jpg", 0.6)
     with world.engine() as engine:
-        pool, indexer = engine.ctx.pool, engine.indexer
+        pool, indexer = world.pool, engine.indexer
         world.settle(engine)
-        before = pool.warmed  # type: ignore[attr-defined]
+        before = pool.warmed
         deleted.unlink()
         for path in (known, deleted, world.put("text.txt", 0.1)):
             indexer.hint(os.fsencode(path))
         until_idle(engine)
-        assert pool.warmed == before  # type: ignore[attr-defined]
+        assert pool.warmed == before
         indexer.hint(os.fsencode(world.put("new.jpg", 0.7)))
-        indexer.advance(time.monotonic(), asked_only=True)  # a pause
-        assert pool.warmed == before  # type: ignore[attr-defined]
-        indexer.advance(time.monotonic())
-        assert pool.warmed == before + 1 and not indexer.indexing  # type: ignore[attr-defined]
+        indexer.advance(Conditions(time.monotonic(), paused=True))
+        assert pool.warmed == before
+        indexer.advance(Conditions(time.monotonic()))
+        assert pool.warmed == before + 1 and not indexer.indexing
         until_idle(engine)
-        assert pool.warmed == before + 1  # type: ignore[attr-defined]
+        assert pool.warmed == before + 1
 
 
 def test_not_while_power_is_saved(world: World) -> None:
     with world.engine() as engine:
         engine.indexer.hint(os.fsencode(world.put("new.jpg", 0.7)))
-        engine.indexer.advance(time.monotonic(), saving=True)
-        assert not engine.ctx.pool.warmed  # type: ignore[attr-defined]
+        engine.indexer.advance(Conditions(time.monotonic(), saving=True))
+        assert not world.pool.warmed

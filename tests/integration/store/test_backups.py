@@ -13,7 +13,8 @@ from imgscored.schedule import AFTER_START, next_backup
 
 from imgscore import paths
 from imgscore.config import Config, DaemonConfig
-from imgscore.engine.engine import Engine
+from imgscore.engine.engine import Engine, open_engine
+from imgscore.engine.stage import Conditions
 from imgscore.errors import StoreError
 from imgscore.store import backups, checks, labels, originals, verify
 from imgscore.store import store as store_module
@@ -43,7 +44,7 @@ def label(txn: Txn, number: int) -> None:
 @pytest.fixture
 def engine(store: Store) -> Iterator[Engine]:
     config = Config(daemon=DaemonConfig(free_mb=0, backups_kept=2))
-    with Engine(store, config, paths.heads_folder()) as engine:
+    with open_engine(store, config, paths.heads_folder()) as engine:
         yield engine
 
 
@@ -75,7 +76,7 @@ def test_the_last_are_kept_and_nothing_is_copied_twice(
 def test_it_leaves_the_disk_its_free_space(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     floor = shutil.disk_usage(paths.data_folder()).free // 10**6 + 1000
     config = Config(daemon=DaemonConfig(free_mb=floor))
-    with Engine(store, config, paths.heads_folder()) as engine:
+    with open_engine(store, config, paths.heads_folder()) as engine:
         monkeypatch.setattr(engine.indexer, "hint_all", lambda: None)
         assert written(engine) == []
         assert "free" in engine.ctx.notes["backup"]
@@ -141,11 +142,11 @@ def test_what_was_not_written_is_due_still(
         context.setattr(engine.ctx.pool, "submit", submit)
         engine.backup_job.due()
         if ended:
-            engine.backup_job.advance()
+            engine.backup_job.advance(Conditions(0.0))
             engine.backup_job.take(BackUp(b"/x"), Interrupted())
         else:
             with pytest.raises(NoWorkerError):
-                engine.backup_job.advance()
+                engine.backup_job.advance(Conditions(0.0))
     for _ in range(400):
         engine.step(0.05)
         if backups.kept(paths.backups_folder(), datetime.now(UTC)):

@@ -1,0 +1,65 @@
+"""The log's lines about indexing: one at the end of a run, and one a minute during a long one."""
+
+import logging
+import os
+import time
+
+from imgscore.engine.context import EngineContext
+from imgscore.engine.log_text import counted, short_path
+from imgscore.engine.tastes import missing_labels
+from imgscore.store import labels
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two lines of a long run.
+PROGRESS_SECONDS = 60.0
+
+
+class IndexRun:
+    """A run lasts from the first file that is handed out until nothing is left to be indexed."""
+
+    def __init__(self, ctx: EngineContext) -> None:
+        self.ctx = ctx
+        self._indexed = self._failed = 0
+        self._began: float | None = None
+        self._last = self._logged = 0.0
+
+    def begin(self) -> None:
+        """A file is handed out."""
+        if self._began is None:
+            self._began = self._logged = time.monotonic()
+
+    def count(self, *, failed: bool) -> None:
+        """A worker has answered: the file is indexed, or cannot be."""
+        self._indexed += not failed
+        self._failed += failed
+        self._last = time.monotonic()
+
+    def log_progress(self, now: float, pending: int) -> None:
+        """Log the end of a run, or that it goes on."""
+        if self._began is None:
+            return
+        if not pending:
+            if self._indexed or self._failed:
+                logger.info("%s%s", self._summary(), self._next_step())
+            self._began, self._indexed, self._failed = None, 0, 0
+        elif now - self._logged >= PROGRESS_SECONDS:
+            self._logged = now
+            logger.info("%s; %s to go", self._summary(), f"{pending:,}")
+
+    def _summary(self) -> str:
+        seconds = self._last - (self._began or 0.0)
+        failed = f", {self._failed:,} not readable" if self._failed else ""
+        return f"{counted(self._indexed, 'image')} indexed in {seconds:.1f} s{failed}"
+
+    def _next_step(self) -> str:
+        """What the user has to do before there is an order; "" where nothing is missing."""
+        watches = [one for one in self.ctx.watches.all if not self.ctx.ordering_head(one.taste)]
+        steps: list[str] = []
+        with self.ctx.store.read() as txn:
+            for watch in watches:
+                folders = {"keep": watch.keep, "trash": watch.trash}
+                for name, count in missing_labels(labels.totals(txn, watch.taste)).items():
+                    folder = next(iter(folders[name]), os.fsencode(name))
+                    steps.append(f"{counted(count, 'more file')} into {short_path(folder)}")
+        return f"; move {' and '.join(steps)} to get an order" if steps else ""

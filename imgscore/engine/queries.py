@@ -1,0 +1,60 @@
+"""Queries: questions about a taste that the training worker answers, one after the other."""
+
+from collections import deque
+from typing import Any
+
+from imgscore.engine.context import EngineContext
+from imgscore.engine.stage import Conditions, Stage
+from imgscore.engine.tickets import QueryTicket
+from imgscore.errors import ImgscoreError, of_kind
+from imgscore.workers.messages import Answer, Crashed, Interrupted, Refused
+from imgscore.workers.queries import Query, QueryRows, Row
+
+
+class Queries(Stage[Query[Any]]):
+    """The queries that clients wait for. A pause does not stop them."""
+
+    handles = (Query,)
+
+    def __init__(self, ctx: EngineContext) -> None:
+        self.ctx = ctx
+        self.tickets: deque[QueryTicket[Any]] = deque()
+        """the queries in their order"""
+        self._running = False
+        """whether a worker has the first"""
+
+    def ask(self, query: Query[Row]) -> QueryTicket[Row]:
+        """Run a query as soon as the training worker is free."""
+        ticket = QueryTicket(query)
+        self.tickets.append(ticket)
+        return ticket
+
+    def advance(self, conditions: Conditions) -> None:
+        """Hand out the next query."""
+        if self.tickets and not self._running:
+            self._running = self.ctx.pool.submit(self.tickets[0].task)
+
+    def next_time(self, conditions: Conditions) -> float | None:
+        """Now, where a query waits and the training worker is free."""
+        waits = self.tickets and not self._running and not self.ctx.pool.trainer_busy
+        return conditions.now if waits else None
+
+    def take(self, task: Query[Any], answer: Answer) -> None:
+        """A part of the rows, or why there are none."""
+        ticket = self.tickets[0]
+        match answer:
+            case QueryRows(rows, last):
+                if ticket.wanted:
+                    ticket.rows += rows
+                ticket.done = last
+            case Refused(reason, remedy, kind):
+                ticket.error = of_kind(kind, reason, remedy)
+            case Crashed(reason):
+                ticket.error = ImgscoreError(f"the worker {reason}", "see the log")
+            case Interrupted():
+                ticket.error = ImgscoreError("the worker was ended", "try again")
+            case _:
+                pass
+        if ticket.done or ticket.error:
+            self.tickets.popleft()
+            self._running = False

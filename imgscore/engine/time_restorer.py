@@ -1,0 +1,76 @@
+"""Files that left the inbox get their own date back."""
+
+import logging
+from collections.abc import Iterator
+from itertools import islice
+
+from imgscore.engine import apply
+from imgscore.engine.context import EngineContext
+from imgscore.engine.log_text import counted
+from imgscore.engine.refusals import Refusals
+from imgscore.engine.stage import AnyStage, Conditions, Effects, FileAt
+from imgscore.store import originals
+from imgscore.store.transaction import Txn
+from imgscore.watches import Watches
+
+logger = logging.getLogger(__name__)
+
+
+class TimeRestorer(AnyStage):
+    """The files in keep and trash folders that still carry a date of the order."""
+
+    def __init__(self, ctx: EngineContext, refusals: Refusals, txn: Txn) -> None:
+        self.ctx = ctx
+        self._refusals = refusals
+        self._due = set(_left_over(txn, ctx.watches))
+
+    def receive(self, effects: Effects) -> None:
+        """Take note of files that left the inbox."""
+        self._due |= effects.restore
+
+    @property
+    def pending(self) -> int:
+        """How many files are due."""
+        return len(self._due)
+
+    def next_time(self, conditions: Conditions) -> float | None:
+        """Now, while files are due."""
+        return conditions.now if self._due and not conditions.paused else None
+
+    def advance(self, conditions: Conditions) -> Effects | None:
+        """Restore the dates of some files."""
+        if conditions.paused or not self._due:
+            return None
+        files = set(islice(self._due, apply.TOUCH_BATCH))
+        effects = None if self.ctx.config.dry_run else self._restore(files)
+        self._due -= files  # after the commit: on a full disk they stay due
+        return effects
+
+    def _restore(self, files: set[FileAt]) -> Effects:
+        store, effects, restored = self.ctx.store, Effects(), 0
+        with store.read() as txn:
+            held = [(file.digest, originals.get(txn, file.digest, file.path)) for file in files]
+        wanted = [(digest, original) for digest, original in held if original is not None]
+        wanted += apply.with_sidecars(store, [original.path for _, original in wanted])
+        for part in apply.restore_times(store, wanted):
+            for touch, error in part:
+                if error is None:
+                    restored += 1
+                else:
+                    self._refusals.add(error)
+                    effects.changed.add(touch.path)
+        if restored:
+            logger.info("%s got their own date back", counted(restored, "file"))
+        return effects
+
+
+def _left_over(txn: Txn, watches: Watches) -> Iterator[FileAt]:
+    """Files in keep and trash folders whose date an earlier run did not restore."""
+    teaches: dict[bytes, bool] = {}
+    for digest, path in originals.touched_files(txn):
+        folder = path.rpartition(b"/")[0]
+        if folder not in teaches:
+            place = watches.locate(path)
+            teaches[folder] = place is not None and place.role != "inbox"
+        if teaches[folder]:
+            yield FileAt(digest, path)
