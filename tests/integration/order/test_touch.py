@@ -1,4 +1,4 @@
-"""One file's mtime, on real file systems: exact, or refused with a reason."""
+"""Touching one file on real file systems: the exact date, or a typed error."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def test_mtime_is_set_and_read_back_and_atime_stays(picture: Path) -> None:
+def test_touch_sets_the_mtime_and_keeps_the_atime(picture: Path) -> None:
     os.utime(picture, ns=(1_234_567_890_123_456_789, 5))
     assert touch(bytes(picture), seen(picture), WHEN) == WHEN
     assert picture.stat().st_mtime_ns == WHEN
@@ -45,13 +45,13 @@ def test_mtime_is_set_and_read_back_and_atime_stays(picture: Path) -> None:
     assert touch(bytes(picture), seen(picture), exact) == exact, "restore-times: to the nanosecond"
 
 
-def test_any_bytes_are_a_name_and_no_permission_to_read_is_needed(tmp_path: Path) -> None:
+def test_touch_name_of_any_bytes_without_read_permission_works(tmp_path: Path) -> None:
     path = Path(os.fsdecode(bytes(tmp_path) + b"/\xff\xfe.jpg"))
     path.touch(mode=0o000)
     assert touch(os.fsencode(path), seen(path), WHEN) == WHEN
 
 
-def test_a_symlink_is_never_followed_nor_touched(picture: Path) -> None:
+def test_touch_symlink_is_refused(picture: Path) -> None:
     link = picture.with_name("link.jpg")
     link.symlink_to(picture)
     before = (seen(picture), seen(link))
@@ -62,7 +62,7 @@ def test_a_symlink_is_never_followed_nor_touched(picture: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_only_regular_files_are_touched(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_touch_no_regular_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
     other = tmp_path / "other"
     make(other)
     before = seen(other)
@@ -71,7 +71,7 @@ def test_only_regular_files_are_touched(tmp_path: Path, make: Callable[[Path], N
     assert seen(other) == before
 
 
-def test_another_mtime_or_another_file_under_the_name_is_refused(picture: Path) -> None:
+def test_touch_changed_mtime_or_inode_is_refused(picture: Path) -> None:
     expect = seen(picture)
     os.utime(picture, ns=(0, 77))
     with pytest.raises(ChangedError) as caught:
@@ -88,7 +88,7 @@ def test_another_mtime_or_another_file_under_the_name_is_refused(picture: Path) 
     assert picture.stat().st_mtime_ns == 77
 
 
-def test_a_file_that_is_gone_has_vanished(picture: Path) -> None:
+def test_touch_missing_file_raises_vanished(picture: Path) -> None:
     expect = seen(picture)
     with pytest.raises(VanishedError):
         touch(bytes(picture / "below"), expect, WHEN)
@@ -97,7 +97,7 @@ def test_a_file_that_is_gone_has_vanished(picture: Path) -> None:
         touch(bytes(picture), expect, WHEN)
 
 
-def test_a_missing_proc_is_not_mistaken_for_a_missing_file(
+def test_touch_without_proc_does_not_raise_vanished(
     picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(touch_module, "_by_descriptor", lambda _: "/nowhere/self/fd/3")
@@ -106,7 +106,7 @@ def test_a_missing_proc_is_not_mistaken_for_a_missing_file(
     assert type(caught.value) is TouchError
 
 
-def test_a_foreign_file_is_denied(picture: Path) -> None:
+def test_touch_file_of_another_user_is_denied(picture: Path) -> None:
     needs.root("to give a file away and then step down")
     # tmp_path is closed to others: reach it through a descriptor.
     descriptor = os.open(picture.parent, os.O_PATH)
@@ -129,13 +129,13 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         yield lambda *make: stack.enter_context(mounted(tmp_path, *make))
 
 
-def test_ext4_keeps_nanoseconds(disk: Callable[..., Path]) -> None:
+def test_touch_on_ext4_stores_nanoseconds(disk: Callable[..., Path]) -> None:
     path = disk("mkfs.ext4", "-q", "-I", "256") / "a.jpg"
     path.touch()
     assert touch(bytes(path), seen(path), WHEN + 123_456_789) == WHEN + 123_456_789
 
 
-def test_ext4_with_small_inodes_keeps_whole_seconds_and_says_so(
+def test_touch_on_ext4_with_small_inodes_returns_whole_seconds(
     disk: Callable[..., Path],
 ) -> None:
     path = disk("mkfs.ext4", "-q", "-I", "128") / "a.jpg"
@@ -145,14 +145,14 @@ def test_ext4_with_small_inodes_keeps_whole_seconds_and_says_so(
     assert touch(bytes(path), seen(path), WHEN + 10**9) == WHEN + 10**9
 
 
-def test_fat_keeps_even_seconds_and_says_so(disk: Callable[..., Path]) -> None:
+def test_touch_on_fat_returns_even_seconds(disk: Callable[..., Path]) -> None:
     path = disk("mkfs.vfat") / "a.jpg"
     path.touch()
     assert touch(bytes(path), seen(path), WHEN) == WHEN
     assert touch(bytes(path), seen(path), WHEN + 1_500_000_000) == WHEN
 
 
-def test_an_immutable_file_is_denied_and_a_read_only_mount_says_so(
+def test_touch_immutable_file_or_read_only_mount_raises_its_error(
     disk: Callable[..., Path],
 ) -> None:
     point = disk("mkfs.ext4", "-q")
@@ -169,7 +169,7 @@ def test_an_immutable_file_is_denied_and_a_read_only_mount_says_so(
     assert seen(path) == expect
 
 
-def test_tmpfs_keeps_nanoseconds() -> None:
+def test_touch_on_tmpfs_stores_nanoseconds() -> None:
     shm = Path("/dev/shm")
     if not os.access(shm, os.W_OK):
         pytest.skip("cannot write to /dev/shm")

@@ -1,4 +1,4 @@
-"""Backups: which are kept, when the next is due, and the way back; a store that is damaged."""
+"""Backups: which ones are kept, when the next is due, restoring one, and a damaged store."""
 
 import os
 import shutil
@@ -58,7 +58,7 @@ def written(engine: Engine) -> list[Path]:
     return backups.kept(paths.backups_folder(), datetime.now(UTC))
 
 
-def test_the_last_are_kept_and_nothing_is_copied_twice(
+def test_backup_job_keeps_the_newest_and_copies_no_commit_twice(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = engine.ctx.store
@@ -66,14 +66,16 @@ def test_the_last_are_kept_and_nothing_is_copied_twice(
     monkeypatch.setattr(backups, "name", lambda now: next(names))
     for number in range(3):
         store.commit(lambda txn, number=number: label(txn, number))
-        found = written(engine)
-    assert [one.name for one in found] == ["2026-11-21T00-00-00Z", "2026-11-22T00-00-00Z"]
-    assert written(engine) == found  # nothing has changed
-    assert read_all(found[-1]) > read_all(found[0])
+        kept = written(engine)
+    assert [backup.name for backup in kept] == ["2026-11-21T00-00-00Z", "2026-11-22T00-00-00Z"]
+    assert written(engine) == kept  # nothing has changed
+    assert read_all(kept[-1]) > read_all(kept[0])
     assert not list(paths.backups_folder().glob("*.partial"))
 
 
-def test_it_leaves_the_disk_its_free_space(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backup_job_with_little_free_space_writes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     floor = shutil.disk_usage(paths.data_folder()).free // 10**6 + 1000
     config = Config(daemon=DaemonConfig(free_mb=floor))
     with open_engine(store, config, paths.heads_folder()) as engine:
@@ -82,7 +84,7 @@ def test_it_leaves_the_disk_its_free_space(store: Store, monkeypatch: pytest.Mon
         assert "free" in engine.ctx.notes["backup"]
 
 
-def test_a_folder_that_takes_nothing_is_said(engine: Engine) -> None:
+def test_backup_job_with_an_unwritable_folder_reports_it(engine: Engine) -> None:
     paths.backups_folder().touch()  # a file in the folder's place
     assert written(engine) == []
     assert "backups" in engine.ctx.notes["backup"]
@@ -91,7 +93,7 @@ def test_a_folder_that_takes_nothing_is_said(engine: Engine) -> None:
     assert "backup" not in engine.ctx.notes
 
 
-def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
+def test_partial_unfinished_backup_is_ignored_and_deleted(store: Store) -> None:
     folder = paths.backups_folder()
     left = folder / "2026-11-21T00-00-00Z.partial"
     backups.write(store, paths.heads_folder(), left)
@@ -101,19 +103,21 @@ def test_a_partial_one_does_not_count_and_goes(store: Store) -> None:
     assert not left.exists()
 
 
-def test_two_of_one_second(store: Store) -> None:
+def test_partial_second_backup_in_one_second_gets_another_name(store: Store) -> None:
     folder = paths.backups_folder()
     for _ in range(2):
         written = backups.partial(folder, NOW)
         backups.write(store, paths.heads_folder(), written)
         backups.finish(written, 3)
-    assert [backups.moment(one) - NOW for one in backups.kept(folder, NOW + timedelta(days=1))] == [
+    assert [
+        backups.moment(backup) - NOW for backup in backups.kept(folder, NOW + timedelta(days=1))
+    ] == [
         timedelta(0),
         timedelta(seconds=1),
     ]
 
 
-def test_one_of_the_future_is_not_the_newest(store: Store) -> None:
+def test_kept_backup_from_the_future_counts_as_the_oldest(store: Store) -> None:
     """It was made before the clock was set back, and must not cost the ones that follow."""
     folder = paths.backups_folder()
     for moment in (NOW + timedelta(days=365), NOW, NOW + timedelta(days=1)):
@@ -127,7 +131,7 @@ def test_one_of_the_future_is_not_the_newest(store: Store) -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_what_was_not_written_is_due_still(
+def test_backup_job_after_a_failure_is_still_due(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
     """There was no worker to be had, or one that was ended from outside."""
@@ -154,7 +158,7 @@ def test_what_was_not_written_is_due_still(
     raise AssertionError("no backup")
 
 
-def test_when_the_next_is_due(store: Store) -> None:
+def test_backup_job_next_time_is_a_day_after_the_last(store: Store) -> None:
     day, soon = 86_400.0, NOW + timedelta(seconds=AFTER_START)
     assert next_backup(NOW, day) == soon
     for ago, wanted in (
@@ -168,7 +172,7 @@ def test_when_the_next_is_due(store: Store) -> None:
         shutil.rmtree(folder)
 
 
-def test_the_way_back(store: Store, tmp_path: Path) -> None:
+def test_restore_replaces_the_store_and_keeps_the_old_one(store: Store, tmp_path: Path) -> None:
     """Labels come back, and a date of ours from after the backup is no new original."""
     path = tmp_path / "a.jpg"
     path.touch()
@@ -187,12 +191,12 @@ def test_the_way_back(store: Store, tmp_path: Path) -> None:
     assert aside is not None and (aside / "data.mdb").is_file()
     with Store(paths.store_folder()) as again, again.read() as txn:
         assert labels.current(txn, "default", DIGEST) is not None
-        held = originals.get(txn, DIGEST, os.fsencode(path))
-    assert held is not None and held.original_ns == 5
-    assert originals.is_ours(held, EVEN) and originals.is_ours(held, EVEN + 4 * 10**9)
+        original = originals.get(txn, DIGEST, os.fsencode(path))
+    assert original is not None and original.original_ns == 5
+    assert originals.is_ours(original, EVEN) and originals.is_ours(original, EVEN + 4 * 10**9)
 
 
-def test_killed_on_the_way_back(
+def test_restore_killed_at_any_point_leaves_a_store(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After any of its renames there is a store: without one, a daemon would begin anew."""
@@ -222,7 +226,7 @@ def test_killed_on_the_way_back(
         assert labels.current(txn, "default", DIGEST) is not None
 
 
-def test_what_is_no_backup_changes_nothing(store: Store, tmp_path: Path) -> None:
+def test_restore_of_no_backup_changes_nothing(store: Store, tmp_path: Path) -> None:
     store.close()
     before = (paths.store_folder() / "data.mdb").read_bytes()
     (tmp_path / "broken").mkdir()
@@ -233,7 +237,7 @@ def test_what_is_no_backup_changes_nothing(store: Store, tmp_path: Path) -> None
     assert (paths.store_folder() / "data.mdb").read_bytes() == before
 
 
-def test_it_is_verified_only_after_a_crash(tmp_path: Path) -> None:
+def test_verify_runs_only_after_a_crash(tmp_path: Path) -> None:
     with Store(paths.store_folder()) as store:
         for number in range(400):
             store.commit(lambda txn, number=number: label(txn, number))
@@ -260,7 +264,7 @@ def test_it_is_verified_only_after_a_crash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tables", [TABLES[:15], TABLES[:3]], ids=["older", "killed at first"])
-def test_a_store_with_fewer_tables_is_whole(
+def test_verify_store_with_fewer_tables_succeeds(
     tables: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An older imgscore made it, whose lock never says that it was closed; or it was just begun."""
@@ -273,16 +277,22 @@ def test_a_store_with_fewer_tables_is_whole(
     with StoreLock(paths.data_folder()) as lock:
         after_a_crash(lock, folder)
         with Store(folder, readonly=True) as store, store.read() as txn:
-            for one in (txn.table("deletions"), txn.table("places")):
-                assert (one.get(b"x"), one.last(), one.last_under(b"x", 8)) == (None, None, None)
-                assert one.getter()(b"x", b"y") == b"y" and len(one) == 0
-                assert [*one.scan(), *one.keys(), *one.backwards()] == []
-            assert not any(one.problems for one in checks.iter_all(txn))
+            for table in (txn.table("deletions"), txn.table("places")):
+                assert (table.get(b"x"), table.last(), table.last_under(b"x", 8)) == (
+                    None,
+                    None,
+                    None,
+                )
+                assert table.getter()(b"x", b"y") == b"y" and len(table) == 0
+                assert [*table.scan(), *table.keys(), *table.backwards()] == []
+            assert not any(finding.problems for finding in checks.iter_all(txn))
         with Store(folder) as store, store.read() as txn:
             assert len(txn.table("deletions")) == 0
 
 
-def test_a_store_that_takes_too_long_to_verify_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_that_takes_too_long_warns_and_uses_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(verify, "MAX_SECONDS", 0.01)
     Store(paths.store_folder()).close()
     (paths.data_folder() / "lock").write_text("1234")

@@ -1,4 +1,4 @@
-"""db check finds a record that is damaged, whatever table it is in, and changes nothing."""
+"""`db check` finds a damaged record in any table, and changes nothing."""
 
 import os
 from collections.abc import Iterator
@@ -68,17 +68,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def problems(store: Store) -> dict[str, list[str]]:
     with store.read() as txn:
-        return {one.what: one.problems for one in checks.iter_all(txn) if one.problems}
+        return {
+            finding.what: finding.problems for finding in checks.iter_all(txn) if finding.problems
+        }
 
 
-def test_a_whole_store_has_none(store: Store) -> None:
+def test_checks_of_a_sound_store_find_no_problem(store: Store) -> None:
     assert problems(store) == {}
     with store.read() as txn:
-        assert all(one.entries for one in checks.iter_all(txn) if one.what != "settings")
+        assert all(
+            finding.entries for finding in checks.iter_all(txn) if finding.what != "settings"
+        )
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_damaged_record_is_found(store: Store, table: str) -> None:
+def test_checks_find_a_damaged_record(store: Store, table: str) -> None:
     def damage(txn: Txn) -> None:
         key, value = next(txn.table(table).scan())
         if value:
@@ -91,7 +95,7 @@ def test_a_damaged_record_is_found(store: Store, table: str) -> None:
 
 
 @pytest.mark.parametrize("table", ["places", "rows", "labels", "label_log", "vectors", "counts"])
-def test_a_record_that_is_missing_is_found(store: Store, table: str) -> None:
+def test_checks_find_a_missing_record(store: Store, table: str) -> None:
     def lose(txn: Txn) -> None:
         key, _ = next(txn.table(table).scan())
         txn.table(table).delete(key)

@@ -1,4 +1,4 @@
-"""What is counted by difference is what is there, whatever came in which order."""
+"""The counters equal a recount after any sequence of changes."""
 
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def change(txn: Txn, what: str, *how: Any) -> None:
 
 @settings(max_examples=300)
 @given(story=some.lists(changes, max_size=30))
-def test_they_are_what_a_look_at_everything_gives(
+def test_counters_after_any_changes_equal_a_recount(
     story: list[tuple[Any, ...]], tmp_path_factory: Any
 ) -> None:
     class UndoneError(Exception):
@@ -68,22 +68,22 @@ def test_they_are_what_a_look_at_everything_gives(
     with Store(tmp_path_factory.getbasetemp() / "counts") as store:
         try:
             with store.write() as txn:
-                for one in story:
-                    change(txn, *one)
+                for arguments in story:
+                    change(txn, *arguments)
                 assert counts.iter_all(txn) == migrations.recount(txn)
                 for inbox in INBOXES:
                     files = list(sightings.in_place(txn, inbox, "inbox"))
                     assert counts.files(txn, inbox, "inbox") == len(files)
                     for taste in TASTES:
                         done = scores.is_scored(txn, taste, "1")
-                        scored = sum(done(one.digest) for one in files)
+                        scored = sum(done(file.digest) for file in files)
                         assert counts.scored(txn, inbox, taste, "1") == scored
                 raise UndoneError
         except UndoneError:
             pass
 
 
-def test_a_store_from_before_they_were_kept_is_counted_when_it_is_opened(tmp_path: Path) -> None:
+def test_migrate_store_of_schema_1_gets_its_counters(tmp_path: Path) -> None:
     seen = Fingerprint(1, 2, 3, 4, 5)
 
     def fill(txn: Txn) -> None:
@@ -105,7 +105,7 @@ def test_a_store_from_before_they_were_kept_is_counted_when_it_is_opened(tmp_pat
         assert labels.totals(txn, "default") == {"keep": 1, "trash": 0}
 
 
-def test_digests_of_inboxes_are_read_off_the_bytes(tmp_path: Path) -> None:
+def test_sightings_digests_equal_the_decoded_ones(tmp_path: Path) -> None:
     inboxes = [b"/in", b"/other/in", b"/" + b"long" * 90]
 
     def know(txn: Txn) -> None:
@@ -119,10 +119,10 @@ def test_digests_of_inboxes_are_read_off_the_bytes(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
         store.commit(know)
         with store.read() as txn:
-            found = sorted(sightings.digests(txn, inboxes[1:]))
+            digests = sorted(sightings.digests(txn, inboxes[1:]))
             expected = sorted(
-                one.digest
-                for one in sightings.iter_all(txn)
-                if one.role == "inbox" and one.inbox in inboxes[1:]
+                sighting.digest
+                for sighting in sightings.iter_all(txn)
+                if sighting.role == "inbox" and sighting.inbox in inboxes[1:]
             )
-    assert found == expected and 80 < len(found) < 120
+    assert digests == expected and 80 < len(digests) < 120

@@ -83,7 +83,10 @@ def test_open_earlier_store_decodes_sightings(txn: Txn) -> None:
         Sighting(B_PATH, Fingerprint(1, 3, 4, 5, -(1 << 63) - 7), B, b"/inbox", "keep"),
         Sighting(b"/inbox/gone.jpg", SEEN, A, b"/inbox", "inbox", 99),
     }
-    assert {one.path for one in sightings.of_digest(txn, A)} == {A_PATH, b"/inbox/gone.jpg"}
+    assert {sighting.path for sighting in sightings.of_digest(txn, A)} == {
+        A_PATH,
+        b"/inbox/gone.jpg",
+    }
 
 
 def test_open_earlier_store_decodes_labels(txn: Txn) -> None:

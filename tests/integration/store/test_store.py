@@ -30,25 +30,30 @@ def digest(number: int) -> bytes:
     return number.to_bytes(32, "big")
 
 
-def test_sightings_follow_the_path(tmp_path: Path) -> None:
+def test_sightings_of_digest_follow_the_paths(tmp_path: Path) -> None:
     path = b"/some/\xff\nwhere/" + b"x" * 4000
     with Store(tmp_path / "store") as store:
         with store.write() as txn:
             sightings.record(txn, Sighting(path, SEEN, digest(1), b"/some", "inbox"))
             sightings.record(txn, Sighting(b"/other", SEEN, digest(1), b"/some", "keep"))
         with store.read() as txn:
-            assert {one.path for one in sightings.of_digest(txn, digest(1))} == {path, b"/other"}
-            found = sightings.find(txn, path)
-            assert found is not None and found.seen == SEEN
-        with store.write() as txn:  # the file at the path is another one now
+            assert {sighting.path for sighting in sightings.of_digest(txn, digest(1))} == {
+                path,
+                b"/other",
+            }
+            sighting = sightings.find(txn, path)
+            assert sighting is not None and sighting.seen == SEEN
+        with store.write() as txn:  # the file at the path is another sighting now
             sightings.record(txn, Sighting(path, SEEN, digest(2), b"/some", "inbox"))
         with store.read() as txn:
-            assert [one.path for one in sightings.of_digest(txn, digest(1))] == [b"/other"]
-            assert [one.path for one in sightings.of_digest(txn, digest(2))] == [path]
+            assert [sighting.path for sighting in sightings.of_digest(txn, digest(1))] == [
+                b"/other"
+            ]
+            assert [sighting.path for sighting in sightings.of_digest(txn, digest(2))] == [path]
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
-def test_vectors_come_back_by_digest_and_by_block(tmp_path: Path, count: int) -> None:
+def test_vectors_append_then_get_and_blocks_return_them(tmp_path: Path, count: int) -> None:
     pairs = [(digest(number), bytes([number % 256]) * 10) for number in range(count)]
     with Store(tmp_path / "store") as store:
         for start in range(0, count, 7):  # in dribs and drabs, and each twice
@@ -73,13 +78,15 @@ def test_vectors_come_back_by_digest_and_by_block(tmp_path: Path, count: int) ->
             assert vectors.get(txn, "b", digest(1)) == b"other"
 
 
-def test_several_vectors_are_read_a_block_once(tmp_path: Path, monkeypatch) -> None:
+def test_vectors_get_many_reads_each_block_once(tmp_path: Path, monkeypatch) -> None:
     pairs = [(digest(number), bytes([number % 256]) * 10) for number in range(200)]
     wanted = [name for name, _ in pairs[:100] + pairs[190:]] + [digest(999)]
     read: list[int] = []
     block = vectors._block
     monkeypatch.setattr(
-        vectors, "_block", lambda txn, record, one: read.append(one) or block(txn, record, one)
+        vectors,
+        "_block",
+        lambda txn, record, number: read.append(number) or block(txn, record, number),
     )
     with Store(tmp_path / "store") as store:
         with store.write() as txn:
@@ -94,7 +101,7 @@ def test_several_vectors_are_read_a_block_once(tmp_path: Path, monkeypatch) -> N
             assert list(vectors.digests(txn, "c")) == []
 
 
-def test_a_vector_of_another_length_is_refused(tmp_path: Path) -> None:
+def test_vectors_append_another_length_raises(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
         with store.write() as txn:
             vectors.append(txn, "a", [(digest(1), b"1234")])
@@ -104,7 +111,7 @@ def test_a_vector_of_another_length_is_refused(tmp_path: Path) -> None:
             assert vectors.count(txn, "a") == 1
 
 
-def test_the_last_word_of_the_log_is_the_label(tmp_path: Path) -> None:
+def test_labels_last_event_is_the_current_label(tmp_path: Path) -> None:
     def event(label: str, number: int = 1, taste: str = "default") -> LabelEvent:
         return LabelEvent(0, taste, digest(number), label, "cli", b"/x")  # type: ignore[arg-type]
 
@@ -126,7 +133,7 @@ def test_the_last_word_of_the_log_is_the_label(tmp_path: Path) -> None:
         ]
 
 
-def test_scores_belong_to_a_head(tmp_path: Path) -> None:
+def test_scores_of_two_heads_are_separate(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store, store.write() as txn:
         packed = scores.pack(digest(1), 0.5, 0.25) + scores.pack(digest(2), 1, 0)
         scores.record(txn, "default", "1", packed)
@@ -138,18 +145,18 @@ def test_scores_belong_to_a_head(tmp_path: Path) -> None:
         assert scores.get(txn, "default", "10", digest(2)) == (1, 0)
 
 
-def test_a_date_is_ours_or_the_users() -> None:
+def test_originals_belongs_distinguishes_our_dates_from_the_users() -> None:
     second = 10**9
-    held = Original(b"/x", 111_222_333, 111_222_333, 40 * second)
-    assert originals.is_ours(held, 40 * second)
-    assert originals.is_ours(held, 41 * second)  # rounded by FAT
-    assert not originals.is_ours(held, 111_222_333)
-    assert originals.belongs(held, 111_222_333)
-    assert not originals.belongs(held, 40 * second + 1)  # finer than any date of ours
-    assert not originals.belongs(held, 50 * second)
+    original = Original(b"/x", 111_222_333, 111_222_333, 40 * second)
+    assert originals.is_ours(original, 40 * second)
+    assert originals.is_ours(original, 41 * second)  # rounded by FAT
+    assert not originals.is_ours(original, 111_222_333)
+    assert originals.belongs(original, 111_222_333)
+    assert not originals.belongs(original, 40 * second + 1)  # finer than any date of ours
+    assert not originals.belongs(original, 50 * second)
 
 
-def test_an_aborted_transaction_leaves_nothing(tmp_path: Path) -> None:
+def test_write_aborted_by_an_exception_writes_nothing(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
         with pytest.raises(RuntimeError), store.write() as txn:
             labels.append(txn, LabelEvent(0, "default", digest(1), "keep", "cli", b"/x"))
@@ -158,7 +165,7 @@ def test_an_aborted_transaction_leaves_nothing(tmp_path: Path) -> None:
             assert labels.last_sequence(txn) == 0
 
 
-def test_a_full_map_grows(tmp_path: Path) -> None:
+def test_commit_with_a_full_map_doubles_it(tmp_path: Path) -> None:
     with Store(tmp_path / "store", map_size=2**20) as store:
         for number in range(40):
             pairs = [(digest(number * 64 + row), bytes(1000)) for row in range(64)]
@@ -167,7 +174,7 @@ def test_a_full_map_grows(tmp_path: Path) -> None:
             assert vectors.count(txn, "a") == 40 * 64
 
 
-def test_a_damaged_store_is_named_and_left_alone(tmp_path: Path) -> None:
+def test_open_damaged_store_raises_and_changes_nothing(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store, store.write() as txn:
         labels.append(txn, LabelEvent(0, "default", digest(1), "keep", "cli", b"/x"))
     data = tmp_path / "store" / "data.mdb"
@@ -179,7 +186,7 @@ def test_a_damaged_store_is_named_and_left_alone(tmp_path: Path) -> None:
     assert data.read_bytes() == damaged
 
 
-def test_a_backup_is_a_store(tmp_path: Path) -> None:
+def test_backup_can_be_opened_as_a_store(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
         with store.write() as txn:
             labels.append(txn, LabelEvent(0, "default", digest(1), "keep", "cli", b"/x"))
@@ -188,7 +195,7 @@ def test_a_backup_is_a_store(tmp_path: Path) -> None:
         assert labels.last_sequence(txn) == 1
 
 
-def test_migration_runs_each_step_once_and_all_or_nothing(tmp_path: Path) -> None:
+def test_migrate_runs_each_step_once_or_changes_nothing(tmp_path: Path) -> None:
     def step(txn: Txn) -> None:
         txn.table("meta").put(b"step", b"done")
 
@@ -208,14 +215,14 @@ def test_migration_runs_each_step_once_and_all_or_nothing(tmp_path: Path) -> Non
         Store(tmp_path / "store")  # it is of a newer version now
 
 
-def test_failures_are_kept_by_path(tmp_path: Path) -> None:
+def test_failures_record_and_forget_by_path(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store, store.write() as txn:
         failures.record(txn, Failure(b"/x", SEEN, b"", "why", "what", 1))
-        assert [one.reason for one in failures.iter_all(txn)] == ["why"]
+        assert [failure.reason for failure in failures.iter_all(txn)] == ["why"]
         assert failures.forget(txn, b"/x") and not failures.forget(txn, b"/x")
 
 
-def test_one_writer_and_the_kernel_lets_go_of_a_killed_one(tmp_path: Path) -> None:
+def test_lock_allows_one_writer_and_is_free_after_a_kill(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from imgscore.store.lock import StoreLock;"
         "lock = StoreLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
@@ -232,7 +239,7 @@ def test_one_writer_and_the_kernel_lets_go_of_a_killed_one(tmp_path: Path) -> No
             pass
 
 
-def test_path_keys_are_short_and_distinct() -> None:
+def test_path_key_is_short_and_distinct() -> None:
     paths = [os.fsencode(f"/a/{number}") for number in range(1000)]
     keys = {path_key(path) for path in paths}
     assert len(keys) == 1000 and {len(key) for key in keys} == {16}

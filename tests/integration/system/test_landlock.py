@@ -1,4 +1,4 @@
-"""What a worker cannot do to the user's files, even when an image has taken it over."""
+"""The limits of a worker, even when an image has taken it over."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ exec(sys.argv[2])
 
 
 @needs_landlock
-def test_an_image_that_takes_a_worker_over(
+def test_worker_taken_over_by_an_image_cannot_change_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.fspath(INTRUDER))
@@ -40,8 +40,8 @@ def test_an_image_that_takes_a_worker_over(
             assert pool.submit(IndexFile(os.fsencode(victim), "default", None))
             ((_, answer),) = until_answered(pool)
     assert isinstance(answer, FileIndexed) and answer.vector is not None
-    (said,) = (line for line in capfd.readouterr().err.splitlines() if "intruder" in line)
-    outcomes = dict(word.split("=") for word in said.split()[1:])
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if "intruder" in line)
+    outcomes = dict(word.split("=") for word in line.split()[1:])
     # What is left is for the service's own sandbox: tests/systemd.
     free = {"chmod", "attribute", "network", "date"} | (
         {"truncate"} if kernel_support() < 3 else set()
@@ -52,10 +52,10 @@ def test_an_image_that_takes_a_worker_over(
 
 
 def until_answered(pool: Pool) -> list[tuple[object, object]]:
-    found: list[tuple[object, object]] = []
-    while not found:
-        found += pool.answers(20)
-    return found
+    answers: list[tuple[object, object]] = []
+    while not answers:
+        answers += pool.answers(20)
+    return answers
 
 
 @needs_landlock
@@ -74,7 +74,7 @@ def until_answered(pool: Pool) -> list[tuple[object, object]]:
         ("import subprocess; subprocess.run(['touch', sys.argv[1] + '-new'], check=True)", False),
     ],
 )
-def test_what_a_confined_process_can_do(tmp_path: Path, code: str, possible: bool) -> None:
+def test_confine_writes_allows_only_its_folders(tmp_path: Path, code: str, possible: bool) -> None:
     allowed = tmp_path / "allowed"
     (allowed / "sub").mkdir(parents=True)
     (allowed / "mine").touch()

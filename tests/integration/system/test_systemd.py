@@ -1,4 +1,4 @@
-"""The unit as it is written: it starts this program, and systemd has nothing to say against it."""
+"""The unit starts the program of this installation, and systemd accepts it."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ NAMES = ["bin", "two  words", "100% of $HOME, ${x}; é"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_starts_the_program_that_belongs_to_it(
+def test_wanted_unit_starts_the_program_of_this_installation(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / name / "imgscored"
@@ -32,13 +32,13 @@ def test_it_starts_the_program_that_belongs_to_it(
     verify(systemd.path())
 
 
-def test_a_path_that_systemd_refuses(tmp_path: Path) -> None:
+def test_exec_quoted_with_quote_or_backslash_raises(tmp_path: Path) -> None:
     for letter in "\"'\\":
         with pytest.raises(ImgscoreError, match="cannot start a program"):
             installation.exec_quoted(tmp_path / letter / "imgscored")
 
 
-def test_the_unit_as_it_is_shipped(tmp_path: Path) -> None:
+def test_template_shipped_unit_is_valid(tmp_path: Path) -> None:
     template = installation.template(systemd.NAME)
     assert template.read_text().count(systemd.START) == 1
     verify(template)
@@ -54,7 +54,7 @@ def verify(file: Path) -> None:
     assert done.returncode == 0 and not (done.stdout + done.stderr).strip(), done.stderr
 
 
-def test_without_a_manager_nothing_is_written(environment: Path) -> None:
+def test_install_without_a_manager_writes_nothing(environment: Path) -> None:
     answer = imgscore("service", "install")
     assert answer.code == 1 and "imgscore start" in answer.err
     row = imgscore("service", "status", "--json").row

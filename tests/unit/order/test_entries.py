@@ -1,4 +1,4 @@
-"""Names of one inode and siblings of one basename are one entry."""
+"""Files of one inode, and siblings of one basename, form one entry."""
 
 import pytest
 
@@ -14,14 +14,14 @@ def paths(entries: list[Entry]) -> list[list[str]]:
     return [[member.path.decode() for member in entry.members] for entry in entries]
 
 
-def test_hardlinks_are_one_entry_under_their_first_name() -> None:
+def test_group_hard_links_become_one_entry_with_the_first_name() -> None:
     entries = group([file("/b.png", 7, 0.4), file("/a.png", 7, 0.4), file("/c.png", 8, 0.1)])
     assert paths(entries) == [["/a.png"], ["/c.png"]]
     elsewhere = file("/d.png", 7, 0.9)._replace(device=2)
     assert paths(group([file("/a.png", 7, 0.4), elsewhere])) == [["/a.png"], ["/d.png"]]
 
 
-def test_raw_jpeg_and_sidecars_move_as_one_and_the_jpeg_speaks() -> None:
+def test_group_raw_jpeg_and_sidecars_become_one_entry_with_the_jpeg_score() -> None:
     family = [
         file("/x/IMG_1.CR2", 1, 0.9),
         file("/x/IMG_1.JPG", 2, 0.3),
@@ -42,11 +42,11 @@ def test_raw_jpeg_and_sidecars_move_as_one_and_the_jpeg_speaks() -> None:
     assert len(set(touches.values())) == 2
 
 
-def test_plain_images_of_one_basename_stay_apart() -> None:
+def test_group_plain_images_of_one_basename_stay_separate() -> None:
     assert len(group([file("/a.jpg", 1, 0.1), file("/a.png", 2, 0.2)])) == 2
 
 
-def test_a_hardlink_joins_the_families_of_both_folders() -> None:
+def test_group_hard_link_in_two_folders_joins_both_families() -> None:
     entries = group(
         [
             file("/x/a.jpg", 1, 0.5),
@@ -58,7 +58,7 @@ def test_a_hardlink_joins_the_families_of_both_folders() -> None:
     assert paths(entries) == [["/x/a.jpg", "/x/a.nef", "/y/a.xmp"]]
 
 
-def test_without_a_jpeg_the_best_score_counts_and_without_any_the_date_stays() -> None:
+def test_group_without_jpeg_takes_the_best_score_and_without_score_leaves_out() -> None:
     (entry,) = group([file("/a.dng", 1, 0.2), file("/a.heic", 2, 0.6)])
     assert entry.score == 0.6
     assert group([file("/a.jpg", 1, None), file("/a.xmp", 2, None)]) == []
@@ -76,11 +76,13 @@ def test_without_a_jpeg_the_best_score_counts_and_without_any_the_date_stays() -
         (b"/x/\xff.jpg", (b"/x", b"\xff")),
     ],
 )
-def test_basenames(path: bytes, key: tuple[bytes, bytes]) -> None:
+def test_basename_key_strips_image_and_sidecar_suffixes(
+    path: bytes, key: tuple[bytes, bytes]
+) -> None:
     assert basename_key(path) == key
 
 
-def test_an_entry_stands_where_most_of_its_members_do() -> None:
+def test_entry_second_is_that_of_most_members() -> None:
     members = tuple(Member(b"%d" % i, s * 10**9 + 5) for i, s in enumerate((4, 9, 4, 7)))
     assert Entry(members, 0.5).second == 4
     assert Entry(members[1:3], 0.5).second == 9, "a draw goes to the newest"

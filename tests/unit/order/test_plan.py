@@ -80,7 +80,7 @@ directions = st.sampled_from(["best-newest", "worst-newest"])
 
 @given(folders(), directions)
 @settings(max_examples=400)
-def test_a_plan_puts_any_folder_in_order_and_is_then_empty(
+def test_plan_any_folder_becomes_ordered_and_the_next_plan_is_empty(
     entries: list[Entry], direction: Direction
 ) -> None:
     touches = plan(entries, NOW_NS, direction)
@@ -105,7 +105,9 @@ def test_a_plan_puts_any_folder_in_order_and_is_then_empty(
 
 @given(st.lists(st.tuples(st.integers(0, 13), scores, deviations), max_size=9))
 @settings(max_examples=400)
-def test_no_larger_agreeing_subsequence_exists(rows: list[tuple[int, float, float]]) -> None:
+def test_longest_stable_is_a_largest_valid_subsequence(
+    rows: list[tuple[int, float, float]],
+) -> None:
     items = [OrderItem(second, True, s, d, b"") for second, s, d in rows]
 
     def agrees(chosen: tuple[int, ...]) -> bool:
@@ -134,7 +136,7 @@ def longest_increasing(values: list[int]) -> int:
 
 
 @given(st.permutations(range(40)), st.integers(2, 50))
-def test_where_gaps_suffice_all_but_a_longest_increasing_subsequence_is_touched(
+def test_plan_with_large_gaps_touches_all_but_a_longest_increasing_subsequence(
     permutation: list[int], hours: int
 ) -> None:
     entries = [entry(i, NOW - 3600 * hours * (41 - i), k) for i, k in enumerate(permutation)]
@@ -143,7 +145,7 @@ def test_where_gaps_suffice_all_but_a_longest_increasing_subsequence_is_touched(
 
 @given(st.lists(st.one_of(st.none(), st.integers(-12, 0)), max_size=8), st.booleans())
 @settings(max_examples=400)
-def test_no_more_than_that_is_touched_if_any_longest_subsequence_leaves_room(
+def test_plan_touches_no_more_if_some_longest_subsequence_leaves_room(
     steps: list[int | None], spread: bool
 ) -> None:
     scale = STEP * 3 if spread else STEP
@@ -172,14 +174,14 @@ def test_no_more_than_that_is_touched_if_any_longest_subsequence_leaves_room(
         assert kept == most(0)
 
 
-def test_an_arrival_between_the_two_best_leaves_the_best_alone() -> None:
+def test_plan_new_file_between_the_two_best_does_not_touch_the_best() -> None:
     entries = [entry(i, 0, i) for i in range(50)]
     ordered = applied(entries, plan(entries, NOW_NS))
     arrival = entry(99, NOW, 48.5)
     assert [touch.path for touch in plan([*ordered, arrival], NOW_NS)] == [arrival.path]
 
 
-def test_one_arrival_into_an_ordered_folder_of_ten_thousand_is_one_touch() -> None:
+def test_plan_one_new_file_among_ten_thousand_is_one_touch() -> None:
     chance = random.Random(5)
     fresh = [entry(i, NOW - chance.randrange(10**8), chance.random(), 0.01) for i in range(10_000)]
     ordered = applied(fresh, plan(fresh, NOW_NS))
@@ -195,7 +197,7 @@ def test_one_arrival_into_an_ordered_folder_of_ten_thousand_is_one_touch() -> No
 
 
 @pytest.mark.parametrize("where", ["top", "middle", "bottom"])
-def test_insertions_at_one_point_cost_a_logarithm_each(where: str) -> None:
+def test_space_repeated_insertions_at_one_point_touch_few_neighbours(where: str) -> None:
     """The adversary's case: every arrival belongs to one spot, and the clock stands still."""
     fresh, arrivals = 100, 500
     dates = space([None] * fresh, NOW)
@@ -210,21 +212,21 @@ def test_insertions_at_one_point_cost_a_logarithm_each(where: str) -> None:
     assert touches / arrivals <= math.log2(fresh + arrivals)
 
 
-def test_a_fresh_folder_is_spaced_by_the_hour_with_a_day_of_room_above() -> None:
+def test_plan_new_folder_is_spaced_by_the_hour_and_ends_a_day_ago() -> None:
     entries = [entry(i, 0, i) for i in range(24)]  # 1970: nothing of that can stay
     item = [item.second for item in oldest_first(applied(entries, plan(entries, NOW_NS)))]
     assert {b - a for a, b in pairwise(item)} == {SPACING}
     assert HEADROOM <= NOW - item[-1] < HEADROOM + 2 * SPACING
 
 
-def test_a_hundred_thousand_fresh_files_stay_within_about_a_year() -> None:
+def test_plan_hundred_thousand_new_files_stay_within_a_year() -> None:
     entries = [entry(i, 0, i) for i in range(100_000)]
     touches = plan(entries, NOW_NS)
     assert len(touches) == 100_000
     assert min(touch.after_ns for touch in touches) > (NOW - 370 * 86_400) * NANOSECONDS
 
 
-def test_equal_scores_keep_the_order_they_stand_in_and_else_go_by_path() -> None:
+def test_plan_equal_scores_keep_their_order_or_are_sorted_by_path() -> None:
     item = [entry(9 - i, NOW - 1000 + 10 * i, 0.5) for i in range(9)]
     assert plan(item, NOW_NS) == []
     fresh = [entry(i, -5, 0.5) for i in (3, 1, 2)]
@@ -232,7 +234,7 @@ def test_equal_scores_keep_the_order_they_stand_in_and_else_go_by_path() -> None
     assert [item.path for item in by_date] == [b"000001", b"000002", b"000003"]
 
 
-def test_siblings_that_stand_apart_follow_the_majority() -> None:
+def test_plan_siblings_with_different_dates_take_that_of_most() -> None:
     raw, jpeg, sidecar = (
         Member(name, s * NANOSECONDS) for name, s in ((b"r", 8), (b"j", 8), (b"x", 4))
     )
@@ -240,12 +242,12 @@ def test_siblings_that_stand_apart_follow_the_majority() -> None:
     assert [t.path for t in plan([Entry(tuple(shifted), 0.5)], NOW_NS)] == [b"x"]
 
 
-def test_siblings_of_this_very_second_but_later_than_now_do_not_stay_in_the_future() -> None:
+def test_plan_siblings_later_than_now_in_the_same_second_are_touched() -> None:
     ahead = tuple(Member(name, NOW_NS + 1) for name in (b"r", b"j"))
     assert {t.path for t in plan([Entry(ahead, 0.5)], NOW_NS)} == {b"r", b"j"}
 
 
-def test_a_plan_does_not_depend_on_the_order_of_its_input() -> None:
+def test_plan_is_independent_of_the_order_of_its_input() -> None:
     chance = random.Random(2)
     entries = [entry(i, NOW - chance.randrange(500), chance.random(), 0.1) for i in range(200)]
     expected = plan(entries, NOW_NS)
@@ -254,7 +256,7 @@ def test_a_plan_does_not_depend_on_the_order_of_its_input() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 4, 5])
-def test_a_day_after_1980_is_used_to_its_last_slot(count: int) -> None:
+def test_space_just_after_1980_uses_every_slot(count: int) -> None:
     now = EARLIEST + 4 * STEP + 1
     dates = space([None] * count, now)
     assert all(b - a >= STEP for a, b in pairwise(dates))
@@ -265,14 +267,14 @@ def test_a_day_after_1980_is_used_to_its_last_slot(count: int) -> None:
     assert EARLIEST <= dates[0] <= dates[-1] <= now
 
 
-def test_what_cannot_be_ordered_is_refused() -> None:
+def test_plan_with_nan_or_too_many_entries_raises() -> None:
     with pytest.raises(ValueError, match="NaN"):
         plan([entry(1, NOW, math.nan)], NOW_NS)
     with pytest.raises(ValueError, match="do not fit"):
         plan([entry(i, 0, i) for i in range(5)], (EARLIEST + 7) * NANOSECONDS)
 
 
-def test_planning_needs_nothing_heavy() -> None:
+def test_plan_module_imports_nothing_heavy() -> None:
     code = "import sys, imgscore.order.plan, imgscore.order.touch; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""What ties may cost in rank correlation, and what they save in touches."""
+"""The cost of ties in rank correlation, and the touches that they save."""
 
 import random
 
@@ -21,7 +21,9 @@ def correlation_lost(order: npt.NDArray[np.int64]) -> float:
 
 @pytest.mark.parametrize("bunching", [1.0, 6.0])
 @pytest.mark.parametrize("most_shift", [0.0144, MAX_SHIFT])
-def test_no_order_and_no_noise_can_break_the_bound(bunching: float, most_shift: float) -> None:
+def test_tie_deviation_for_any_noise_keeps_the_correlation_bound(
+    bunching: float, most_shift: float
+) -> None:
     chance = random.Random(8)
     count = 3_000
     scores = sorted(chance.random() ** bunching for _ in range(count))
@@ -39,7 +41,7 @@ def test_no_order_and_no_noise_can_break_the_bound(bunching: float, most_shift: 
         assert correlation_lost(np.array(wanted_order(items))) <= 24 * most_shift**2
 
 
-def test_a_drifting_head_moves_fewer_files_and_costs_little() -> None:
+def test_tie_deviation_with_retrained_heads_saves_touches_at_little_cost() -> None:
     chance = np.random.default_rng(6)
     count = 1_000
     truth = np.sort(chance.random(count))
@@ -69,7 +71,7 @@ def test_a_drifting_head_moves_fewer_files_and_costs_little() -> None:
 
 
 @given(st.lists(st.floats(0, 1), max_size=300), st.floats(0, 1), st.floats(0, 1))
-def test_a_deviation_is_never_more_than_the_noise(
+def test_tie_deviation_is_at_most_the_noise(
     scores: list[float], score: float, noise: float
 ) -> None:
     assert 0 <= tie_deviation(score, noise, knots(scores)) <= noise

@@ -1,4 +1,4 @@
-"""One newcomer in an order that is known: the same as a whole plan would do, or left to it."""
+"""Inserting one entry into a timeline does what a full plan would do, or returns None."""
 
 import math
 
@@ -33,30 +33,30 @@ def entry(name: int, second: int, rest: int, score: float, deviation: float) -> 
 def applied(entries: list[Entry], touches: list[Touch]) -> list[Entry]:
     after = {touch.path: touch.after_ns for touch in touches}
     return [
-        one._replace(members=(Member(one.path, after.get(one.path, one.members[0].mtime_ns)),))
-        for one in entries
+        old._replace(members=(Member(old.path, after.get(old.path, old.members[0].mtime_ns)),))
+        for old in entries
     ]
 
 
 def in_order(
-    there: list[tuple[int, int, float, float]], direction: Direction
+    existing: list[tuple[int, int, float, float]], direction: Direction
 ) -> tuple[list[Entry], Timeline]:
     """Files after a whole plan, and how they stand."""
-    entries = [entry(i, *one) for i, one in enumerate(there)]
+    entries = [entry(i, *row) for i, row in enumerate(existing)]
     touches, timeline = plan_with_timeline(entries, NOW_NS, direction)
     return applied(entries, touches), timeline
 
 
 @given(st.lists(files, max_size=12), st.lists(files, max_size=12), directions)
 @settings(max_examples=400)
-def test_arrivals_touch_no_more_than_a_whole_plan_and_leave_it_nothing(
-    there: list[tuple[int, int, float, float]],
+def test_insert_entry_touches_no_more_than_a_plan_and_leaves_it_nothing(
+    existing: list[tuple[int, int, float, float]],
     coming: list[tuple[int, int, float, float]],
     direction: Direction,
 ) -> None:
-    entries, timeline = in_order(there, direction)
-    for i, one in enumerate(coming):
-        item = entry(1000 + i, *one)
+    entries, timeline = in_order(existing, direction)
+    for i, row in enumerate(coming):
+        item = entry(1000 + i, *row)
         entries.append(item)
         whole = plan(entries, NOW_NS, direction)
         before = timeline.packed()
@@ -64,9 +64,9 @@ def test_arrivals_touch_no_more_than_a_whole_plan_and_leave_it_nothing(
         if timeline.packed() == before:  # it was left to a whole plan
             touches, timeline = plan_with_timeline(entries, NOW_NS, direction)
         else:
-            assert len(touches) <= len(whole) and all(one.path == item.path for one in touches)
-            assert all(one.before_ns == item.members[0].mtime_ns for one in touches)
-            assert all(one.after_ns % (STEP * NANOSECONDS) == 0 for one in touches)
+            assert len(touches) <= len(whole) and all(touch.path == item.path for touch in touches)
+            assert all(touch.before_ns == item.members[0].mtime_ns for touch in touches)
+            assert all(touch.after_ns % (STEP * NANOSECONDS) == 0 for touch in touches)
         entries = applied(entries, touches)
         assert plan(entries, NOW_NS, direction) == []
         assert timeline.packed() == plan_with_timeline(entries, NOW_NS, direction)[1].packed()
@@ -77,13 +77,13 @@ steps = st.one_of(files, st.integers(0, 100))
 
 @given(st.lists(files, min_size=1, max_size=12), st.lists(steps, max_size=16), directions)
 @settings(max_examples=400)
-def test_what_left_or_moved_does_no_harm(
-    there: list[tuple[int, int, float, float]],
+def test_insert_entry_with_deleted_or_moved_entries_keeps_the_order(
+    existing: list[tuple[int, int, float, float]],
     happening: list[tuple[int, int, float, float] | int],
     direction: Direction,
 ) -> None:
     """A number: that file leaves, and comes again as it is, as one that is renamed does."""
-    entries, timeline = in_order(there, direction)
+    entries, timeline = in_order(existing, direction)
     for i, what in enumerate(happening):
         if not isinstance(what, int):
             item = entry(1000 + i, *what)
@@ -104,37 +104,37 @@ def test_what_left_or_moved_does_no_harm(
         assert plan(entries, NOW_NS, direction) == []
 
 
-def test_a_hundred_newcomers_need_no_whole_plan_and_one_touch_each() -> None:
-    there = [entry(i, NOW - i, 0, (i * 7 % 1000) / 1000, 0.001) for i in range(1000)]
-    _, timeline = plan_with_timeline(there, NOW_NS, "best-newest")
+def test_insert_entry_hundred_new_files_need_one_touch_each() -> None:
+    existing = [entry(i, NOW - i, 0, (i * 7 % 1000) / 1000, 0.001) for i in range(1000)]
+    _, timeline = plan_with_timeline(existing, NOW_NS, "best-newest")
     for i in range(100):
         item = entry(1000 + i, NOW, 0, (i * 37 % 99 + 0.5) / 100, 0.001)
         assert len(insert_entry(timeline, item, NOW_NS) or []) == 1
     assert len(timeline) == 1100
 
 
-def test_a_gap_without_room_is_for_a_whole_plan() -> None:
-    there = [entry(0, NOW - 4, 0, 0.1, 0.0), entry(1, NOW - 2, 0, 0.9, 0.0)]
-    touches, timeline = plan_with_timeline(there, NOW_NS, "best-newest")
+def test_insert_entry_into_a_full_gap_returns_none() -> None:
+    existing = [entry(0, NOW - 4, 0, 0.1, 0.0), entry(1, NOW - 2, 0, 0.9, 0.0)]
+    touches, timeline = plan_with_timeline(existing, NOW_NS, "best-newest")
     assert touches == []
     assert insert_entry(timeline, entry(2, NOW - 100, 0, 0.5, 0.0), NOW_NS) is None
     assert len(timeline) == 2
 
 
-def test_the_first_of_all() -> None:
+def test_insert_entry_into_an_empty_timeline_dates_it() -> None:
     timeline = plan_with_timeline([], NOW_NS, "best-newest")[1]
     (touch,) = insert_entry(timeline, entry(0, NOW + 9, 0, 0.5, 0.0), NOW_NS) or []
     assert touch.after_ns <= NOW_NS and len(timeline) == 1
 
 
-def test_a_score_that_is_none_is_for_a_whole_plan() -> None:
+def test_insert_entry_with_nan_score_returns_none() -> None:
     timeline = plan_with_timeline([], NOW_NS, "best-newest")[1]
     assert insert_entry(timeline, entry(0, NOW, 0, math.nan, 0.0), NOW_NS) is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
-def test_it_can_be_sent(count: int) -> None:
-    there = [entry(i, NOW - 2 * i, 0, i / 50, 0.01) for i in range(count)]
-    timeline = plan_with_timeline(there, NOW_NS, "worst-newest")[1]
+def test_timeline_packed_and_unpacked_is_equal(count: int) -> None:
+    existing = [entry(i, NOW - 2 * i, 0, i / 50, 0.01) for i in range(count)]
+    timeline = plan_with_timeline(existing, NOW_NS, "worst-newest")[1]
     sent = Timeline.unpacked(timeline.packed())
     assert len(sent) == count and sent.packed() == timeline.packed()

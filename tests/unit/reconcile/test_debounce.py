@@ -1,4 +1,4 @@
-"""Hints wait until a file holds still, and what teaches goes first."""
+"""Hints are due when a file is stable; the queue serves keep and trash folders first."""
 
 from imgscore.reconcile.debounce import Hints, IndexQueue
 from imgscore.store.schema import Fingerprint
@@ -10,7 +10,7 @@ def seen(ctime: float, size: int = 1) -> Fingerprint:
     return Fingerprint(1, 1, size, int(ctime * SECOND), 0)
 
 
-def test_the_last_hint_counts() -> None:
+def test_hints_repeated_hint_is_due_after_the_last() -> None:
     hints = Hints(settle=1)
     hints.add(b"/x", 0)
     hints.add(b"/x", 0.9)
@@ -20,7 +20,7 @@ def test_the_last_hint_counts() -> None:
     assert len(hints) == 0
 
 
-def test_a_growing_file_is_left_alone_until_it_holds_still() -> None:
+def test_hints_growing_file_is_ready_when_it_is_stable() -> None:
     hints = Hints(settle=1)
     hints.add(b"/x", 0)
     assert list(hints.ready(1, 100 * SECOND, lambda _: seen(99.5))) == []
@@ -29,7 +29,7 @@ def test_a_growing_file_is_left_alone_until_it_holds_still() -> None:
     assert list(hints.ready(3, 102 * SECOND, lambda _: still)) == [(b"/x", still)]
 
 
-def test_a_clock_that_was_set_back_does_not_hold_a_file_for_ever() -> None:
+def test_hints_with_a_clock_set_back_become_ready() -> None:
     hints = Hints(settle=1)
     hints.add(b"/x", 0)
     future = seen(5000)
@@ -37,7 +37,7 @@ def test_a_clock_that_was_set_back_does_not_hold_a_file_for_ever() -> None:
     assert list(hints.ready(2, SECOND, lambda _: future)) == [(b"/x", future)]
 
 
-def test_the_urgent_goes_first() -> None:
+def test_index_queue_returns_the_most_urgent_path_first() -> None:
     queue = IndexQueue()
     queue.add(b"/a", "inbox")
     queue.add(b"/b", "teaches")

@@ -1,4 +1,4 @@
-"""Where a trashed file came from, by the text of its .trashinfo."""
+"""The origin of a trashed file, from the text of its .trashinfo."""
 
 import os
 from urllib.parse import quote_from_bytes
@@ -23,14 +23,14 @@ def info(path: bytes) -> bytes:
 
 
 @given(PARTS, PARTS)
-def test_any_path_comes_back(above: list[bytes], below: list[bytes]) -> None:
+def test_origin_of_any_encoded_path_is_that_path(above: list[bytes], below: list[bytes]) -> None:
     base, relative = b"/" + b"/".join(above), b"/".join(below)
     assert origin(info(base), b"/elsewhere") == base
     assert origin(info(relative), base) == base + b"/" + relative
 
 
 @given(st.one_of(st.binary(), st.binary().map(lambda end: b"[Trash Info]\nPath=" + end)))
-def test_any_text_gives_a_plain_absolute_path_or_none(text: bytes) -> None:
+def test_origin_of_any_text_is_a_normal_absolute_path_or_none(text: bytes) -> None:
     path = origin(text, b"/base")
     if path is not None:
         assert path.startswith(b"/") and path == os.path.normpath(path) and b"\0" not in path
@@ -54,5 +54,7 @@ def test_any_text_gives_a_plain_absolute_path_or_none(text: bytes) -> None:
         ("", None),
     ],
 )
-def test_case_by_case(text: str, path: bytes | None) -> None:
+def test_origin_of_example_texts_is_as_the_specification_says(
+    text: str, path: bytes | None
+) -> None:
     assert origin(text.encode(), b"/base") == path

@@ -1,4 +1,4 @@
-"""What is listed, and folders that fail to be."""
+"""Listing folders, and folders that cannot be listed."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from imgscore.reconcile import walk
 from imgscore.reconcile.walk import Listing, Unlisted
 
 
-def test_a_disk_that_fails_in_the_middle_of_a_folder(
+def test_walk_disk_fails_in_a_folder_reports_it_as_unlisted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing:
@@ -30,7 +30,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_folder(
     assert list(walk.walk(folder)) == [Unlisted(folder, "Input/output error")]
 
 
-def test_a_large_folder_comes_in_parts_and_names_are_bytes(tmp_path: Path) -> None:
+def test_listings_large_folder_is_split_and_names_are_bytes(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path)
     names = [b"a.png", b"b.JPG", b"\xff\xfe.png", b"in/c.png"]
     os.mkdir(folder + b"/in")
@@ -39,8 +39,8 @@ def test_a_large_folder_comes_in_parts_and_names_are_bytes(tmp_path: Path) -> No
         with open(os.path.join(folder, name), "wb") as file:
             file.write(name)
     os.symlink(b"a.png", folder + b"/link.png")
-    found = list(walk.walk(folder))
-    assert sorted(one.path for one in found) == sorted(folder + b"/" + name for name in names)
+    files = list(walk.walk(folder))
+    assert sorted(file.path for file in files) == sorted(folder + b"/" + name for name in names)
     parts = [part for part in walk.listings(folder, limit=2) if isinstance(part, Listing)]
     assert [len(part.names) for part in parts if part.folder == folder] == [2, 1]
     sizes = {

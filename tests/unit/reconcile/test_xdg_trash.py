@@ -1,4 +1,4 @@
-"""Which trash folders count, as the FreeDesktop trash specification says."""
+"""The trash folders that the FreeDesktop trash specification allows."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ def top(tmp_path: Path) -> Path:
     return tmp_path / "disk"
 
 
-def found(top: Path) -> list[Trash]:
+def trashes_of(top: Path) -> list[Trash]:
     """The trash folders of what is watched on the volume; others are mounted, too."""
     lines = [
         f"36 35 98:0 / {point} rw - ext4 /dev/sda rw" for point in ("/", "/other-disk", str(top))
@@ -27,28 +27,28 @@ def found(top: Path) -> list[Trash]:
     )
 
 
-def test_the_home_trash(top: Path) -> None:
-    assert found(top) == []
+def test_trashes_includes_the_home_trash(top: Path) -> None:
+    assert trashes_of(top) == []
     (top.parent / "Trash").mkdir()
-    assert found(top) == [Trash(os.fsencode(top.parent / "Trash"), os.fsencode(top.parent))]
+    assert trashes_of(top) == [Trash(os.fsencode(top.parent / "Trash"), os.fsencode(top.parent))]
 
 
-def test_a_volume_has_one_of_its_own(top: Path) -> None:
+def test_trashes_of_a_volume_includes_its_own_trash(top: Path) -> None:
     own = top / f".Trash-{UID}"
     own.mkdir()
-    assert found(top) == [Trash(os.fsencode(own), os.fsencode(top))]
+    assert trashes_of(top) == [Trash(os.fsencode(own), os.fsencode(top))]
     own.rename(top / "kept")
     own.symlink_to(top / "kept")
-    assert found(top) == []
+    assert trashes_of(top) == []
 
 
-def test_a_shared_one_counts_where_it_is_sticky_and_no_link(top: Path) -> None:
+def test_trashes_shared_trash_must_be_sticky_and_no_link(top: Path) -> None:
     shared = top / ".Trash"
     (shared / UID).mkdir(parents=True)
     shared.chmod(0o777)
-    assert found(top) == []
+    assert trashes_of(top) == []
     shared.chmod(0o1777)
-    assert found(top) == [Trash(os.fsencode(shared / UID), os.fsencode(top))]
+    assert trashes_of(top) == [Trash(os.fsencode(shared / UID), os.fsencode(top))]
     shared.rename(top / "kept")
     shared.symlink_to(top / "kept")
-    assert found(top) == []
+    assert trashes_of(top) == []

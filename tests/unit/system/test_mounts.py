@@ -1,4 +1,4 @@
-"""The file system of a folder, from mountinfo."""
+"""The type of a folder's file system, from mountinfo."""
 
 from imgscore.system import mounts
 
@@ -11,12 +11,12 @@ MOUNTS = b"""\
 """
 
 
-def test_the_longest_and_last_mount_counts() -> None:
-    found = {
+def test_kind_takes_the_longest_and_last_mount() -> None:
+    kinds = {
         path: mounts.kind(path, MOUNTS)
         for path in (b"/home", b"/mnt/a", b"/mnt/with space/a", b"/mntx", b"/over/a")
     }
-    assert found == {
+    assert kinds == {
         b"/home": "ext4",
         b"/mnt/a": "nfs4",
         b"/mnt/with space/a": "fuse.sshfs",
