@@ -1,1 +1,2 @@
-"""The command line: the only room of the library that prints. One file a verb or two."""
+"""The command line, the only package of the library that prints. commands/ has a file for each
+command."""

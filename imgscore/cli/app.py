@@ -63,8 +63,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"imgscore {__version__}")
         raise typer.Exit
 
@@ -74,7 +74,7 @@ def imgscore(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
@@ -131,16 +131,16 @@ def run(
     daemon_only: bool = False,
     nothing: str = "",
 ) -> None:
-    """Carry out a verb, print its rows, and exit with its code."""
+    """Call a verb, print its rows, and exit with its exit code."""
     messages = dispatch.call(verb, arguments, daemon_only=daemon_only)
     raise typer.Exit(output.show(messages, human, as_json=as_json, nothing=nothing))
 
 
 def text_of(path: Path | None) -> str | None:
-    """A path as the verbs take it: whole, since a daemon has a working folder of its own."""
+    """The absolute path: a daemon has another working folder."""
     return None if path is None else str(path.absolute())
 
 
 def texts_of(paths: Iterable[Path] | None) -> list[str]:
-    """Paths as the verbs take them."""
+    """The absolute paths."""
     return [str(path.absolute()) for path in paths or ()]

@@ -1,9 +1,9 @@
-"""What the shell offers on TAB: inboxes, tastes, heads and models. Reads only, and never complains.
+"""Completions for the shell: inboxes, tastes, heads and models. Reads only, and reports no errors.
 
-Every verb imports this file, and few calls complete: what is read is imported then.
+Every command imports this file, and few calls complete: each function imports what it needs.
 
-A name that a shell would have to quote is left to the shell's own completion of files: completion
-scripts put what we say into a command line, or even evaluate it.
+Offers no name that the shell would have to quote: completion scripts paste a completion into the
+command line unquoted, or even evaluate it.
 """
 
 import os
@@ -24,48 +24,48 @@ _SAFE = re.compile(r"[A-Za-z0-9_@+,./-]+|~/[A-Za-z0-9_@+,./-]*")
 
 
 def inboxes(incomplete: str) -> list[str]:
-    """The watched inboxes, written as the user began to: from `~/` or from the root."""
+    """The watched inboxes. They start with `~/` if the user's text does."""
     from imgscore import config
 
     home = f"{Path.home()}/"
-    found = []
+    inboxes = []
     for watch in _watches():
         inbox = os.fsdecode(config.expand(watch.inbox))
         if incomplete.startswith("~/") and inbox.startswith(home):
             inbox = f"~/{inbox.removeprefix(home)}"
-        found.append(inbox)
-    return _beginning(found, incomplete)
+        inboxes.append(inbox)
+    return _beginning(inboxes, incomplete)
 
 
 def tastes(incomplete: str) -> list[str]:
-    """The tastes of the config, and those that have a head."""
-    known = {"default", *(watch.taste for watch in _watches())}
+    """The tastes of the config, and the tastes that have a head."""
+    names = {"default", *(watch.taste for watch in _watches())}
     if paths.heads_folder().is_dir():
-        known |= set(os.listdir(paths.heads_folder()))
-    return _beginning(known, incomplete)
+        names |= set(os.listdir(paths.heads_folder()))
+    return _beginning(names, incomplete)
 
 
 def heads(context: typer.Context, incomplete: str) -> list[str]:
-    """The versions of the heads of `--taste`, or of every taste, the newest first."""
+    """The versions of the heads of `--taste`, or of all tastes, newest first."""
     taste = context.params.get("taste")
-    found = {
+    versions = {
         file.stem
         for file in paths.heads_folder().glob("*/*.safetensors")
         if taste in (None, file.parent.name)
     }
-    newest_first = sorted(found, key=lambda version: (len(version), version), reverse=True)
-    return [one for one in newest_first if one in _beginning(found, incomplete)]
+    matching = _beginning(versions, incomplete)
+    return sorted(matching, key=lambda version: (len(version), version), reverse=True)
 
 
 def models(incomplete: str) -> list[str]:
-    """The models that have a name."""
+    """The names of the models."""
     from imgscore.embedders import catalogue, registry
 
     return _beginning([registry.BUILT_IN, *catalogue.UFORM], incomplete)
 
 
 def downloads(incomplete: str) -> list[str]:
-    """The models that can be downloaded."""
+    """The names of the models that can be downloaded."""
     from imgscore.embedders import catalogue
 
     return _beginning(catalogue.UFORM, incomplete)

@@ -1,4 +1,4 @@
-"""Carry out a verb: through the daemon where one runs, on the store itself where none does."""
+"""Calls a verb: in the daemon if one runs, otherwise here, on the store itself."""
 
 import time
 from collections.abc import Iterator
@@ -19,22 +19,24 @@ from imgscore.verbs.base import drive, rows_of
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
 
-# A daemon that starts holds the store before it listens; another CLI call lets go soon.
-PATIENCE_SECONDS = 5.0
-# What works for hours waits for longer: a daemon that reads its config again looks at every file.
-WRITER_PATIENCE_SECONDS = 60.0
+BUSY_SECONDS = 5.0
+"""How long a call waits for the store. A daemon that starts holds it before it listens, and most
+commands hold it for a few seconds."""
+WRITER_BUSY_SECONDS = 60.0
+"""How long a Writer waits: it works for hours, and a daemon that reloads its config scans first."""
+RETRY_SECONDS = 0.05
 
-# Verbs that need a folder to work on.
+# Verbs that need a watched folder.
 NEED_A_WATCH = frozenset({"scan", "order", "wait"})
-# Verbs about the pause itself; to any other, asked for now, a pause of the daemon's does not apply.
-ASK_THE_STORE = frozenset({"status", "pause", "resume"})
+# Verbs that read or set the pause. The others run here even if the daemon was paused.
+KEEP_THE_PAUSE = frozenset({"status", "pause", "resume"})
 
 
 def call(
     verb: str, arguments: dict[str, Any], *, daemon_only: bool = False
 ) -> Iterator[Message[Any]]:
-    """The messages of a verb. Raises ImgscoreError."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Call a verb and yield its messages. Raises ImgscoreError."""
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         connection = client.connect(paths.socket_path())
         if connection is not None:
@@ -42,13 +44,13 @@ def call(
                 yield from client.exchange(connection, verb, arguments)
             return
         if verb != "stop":
-            registry.parse(verb, arguments)  # a wrong request is refused before anything is opened
+            registry.parse(verb, arguments)  # refuse a wrong request before opening the store
         try:
             lock = StoreLock(paths.data_folder())
         except BusyError:
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(0.05)
+            time.sleep(RETRY_SECONDS)
             continue
         with lock:
             from imgscore.store.verify import after_a_crash
@@ -73,13 +75,13 @@ def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
         Store(paths.store_folder()) as store,
         open_engine(store, settings, paths.heads_folder()) as engine,
     ):
-        if verb not in ASK_THE_STORE:
+        if verb not in KEEP_THE_PAUSE:
             engine.paused_until_ns = 0
         yield from drive_verb(engine, verb, arguments)
 
 
 def drive_verb(engine: "Engine", verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
-    """The messages of a verb on an engine; rows as decoded JSON."""
+    """Run a verb on an engine and yield its messages, with rows as JSON objects."""
     for message in drive(engine, registry.run(engine, registry.parse(verb, arguments))):
         match message:
             case Result(row):
@@ -89,16 +91,17 @@ def drive_verb(engine: "Engine", verb: str, arguments: dict[str, Any]) -> Iterat
 
 
 def settings_in_force() -> Config:
-    """The config, or the defaults where there is none yet."""
+    """The config, or the defaults if there is no config file."""
     path: Path = paths.config_file()
     return config.load(path) if path.exists() else Config()
 
 
 class Writer:
-    """Who writes the store through many requests, each of which may be carried out twice.
+    """Sends many requests to the daemon while one runs, or else carries them out here.
 
-    The daemon, where one runs, for as long as it does; else this process, which then holds the
-    store to its end. Use as a context manager.
+    Once it has opened the store here, it holds the store until it is closed. A request is sent
+    again if the daemon ends before it answers, so requests must be repeatable. Use as a context
+    manager.
     """
 
     def __init__(self) -> None:
@@ -106,8 +109,8 @@ class Writer:
         self._engine: Engine | None = None
 
     def ask(self, request: BaseRequest[R]) -> R:
-        """The one row that a verb answers with. Raises ImgscoreError."""
-        deadline = time.monotonic() + WRITER_PATIENCE_SECONDS
+        """Call a verb that answers with one row, and return the row. Raises ImgscoreError."""
+        deadline = time.monotonic() + WRITER_BUSY_SECONDS
         while self._engine is None:
             connection = client.connect(paths.socket_path())
             try:
@@ -115,10 +118,10 @@ class Writer:
                     with connection:
                         return _only_row(client.call(connection, request))
                 self._open()
-            except (BusyError, NoDaemonError):  # it starts, ends, or reads its config again
+            except (BusyError, NoDaemonError):  # the daemon starts, ends or reloads
                 if time.monotonic() >= deadline:
                     raise
-                time.sleep(0.05)
+                time.sleep(RETRY_SECONDS)
         return _only_row(drive(self._engine, registry.run(self._engine, request)))
 
     def _open(self) -> None:
@@ -147,9 +150,10 @@ def _only_row(messages: Iterator[Message[R]]) -> R:
     return row
 
 
-def tell_daemon() -> None:
-    """Let a running daemon read the config again; one that starts may have read the old one."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def reload_daemon() -> None:
+    """Make a running daemon reload its config. Waits for a daemon that is about to listen: it may
+    have read the old config."""
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         connection = client.connect(paths.socket_path())
         if connection is not None:
@@ -160,6 +164,6 @@ def tell_daemon() -> None:
             StoreLock(paths.data_folder()).close()
         except BusyError:
             if time.monotonic() < deadline:
-                time.sleep(0.05)
+                time.sleep(RETRY_SECONDS)
                 continue
         return

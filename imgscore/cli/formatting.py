@@ -1,4 +1,4 @@
-"""Results as text, where several commands print the same: dates, scores, events, a status."""
+"""Text for results that several commands print: touches, scores, events, remarks of a status."""
 
 from datetime import datetime
 
@@ -52,7 +52,7 @@ def _event(row: Row) -> str:
         case {"event": "rescored"}:
             return f"{row['files']} images with head {row['head']}"
         case {"event": "trained"}:
-            verdict = "used" if row["used"] else "not used: the one before is better"
+            verdict = "used" if row["used"] else "not used: the head before it is better"
             return f"head {row['head']} on {row['labels']} labels, {verdict}"
         case {"event": "ordered" | "restored" | "undone"}:
             return f"{row['files']} dates" + (f" in {row['inbox']}" if row["inbox"] else "")
@@ -67,18 +67,18 @@ def _event(row: Row) -> str:
 
 
 def remarks(row: Row) -> list[str]:
-    """The lines of a status that a usual status does not have."""
+    """The lines about a pause for power, a dry run and a new model, if there are any."""
     lines = []
     if row["waiting"]:
         lines.append(f"waiting: {row['waiting']}; work now with: imgscore scan")
     if row["dry_run"]:
-        lines.append("dry run: dates are planned, not set")
-    anew = row["embedding_anew"]
-    if anew is not None:
-        left = anew["seconds_left"]
-        after = "" if left is None else f", about {left:.0f} s left"
+        lines.append("dry run: dates are planned, but not set")
+    again = row["embedding_anew"]
+    if again is not None:
+        seconds = again["seconds_left"]
+        left = "" if seconds is None else f", about {seconds:.0f} s left"
         lines.append(
-            f"embedding anew with {row['embedder']}: {anew['done']} of {anew['total']}{after}; "
-            "until then the order is the head's before"
+            f"embedding again with {row['embedder']}: {again['done']} of {again['total']}{left}; "
+            "until then the previous head gives the order"
         )
     return lines

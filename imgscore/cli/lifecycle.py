@@ -1,4 +1,4 @@
-"""The life of the daemon: whether it runs, how it starts, how it ends."""
+"""Starts and ends the daemon, and checks whether it runs."""
 
 import json
 import os
@@ -20,12 +20,14 @@ from imgscore.verbs.base import Row, rows_of
 
 DAEMON = (sys.executable, "-P", "-m", "imgscored.main")
 START_SECONDS = 60.0
-"""How long `start` waits. After a crash the daemon first checks the whole store."""
+"""How long `start` waits until the daemon is ready. After a crash the daemon first checks the whole
+store."""
 STOP_SECONDS = 30.0
+"""How long `stop` waits until the daemon has ended. It may have to finish a transaction."""
 
 
 def running() -> Row | None:
-    """The daemon's status; None where none answers."""
+    """The daemon's status; None if no daemon answers."""
     connection = client.connect(paths.socket_path())
     if connection is None:
         return None
@@ -35,19 +37,19 @@ def running() -> Row | None:
 
 
 def start_service() -> Row:
-    """Start the systemd service; returns its status."""
+    """Start the systemd service. Returns the daemon's status."""
     systemd.start()
     status = running()
     if status is None:
         raise ImgscoreError(
             f"the service runs, but does not answer on {paths.socket_path()}",
-            "let it use the same folders: imgscore service install",
+            "it uses other folders; install it again: imgscore service install",
         )
     return status
 
 
 def start_process() -> Row:
-    """Start a process that logs to a file; returns its status once it is ready."""
+    """Start a process that logs to a file. Returns its status once it is ready."""
     log = paths.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     report, descriptor = os.pipe()
@@ -83,7 +85,7 @@ def start_process() -> Row:
 
 
 def _read_line(pipe: RawIOBase, seconds: float) -> bytes | None:
-    """The line that is written into a pipe; b"" if it is closed first; None if the time is over."""
+    """Read one line; b"" if the pipe is closed first; None if the time is over."""
     deadline = time.monotonic() + seconds
     line = b""
     while not line.endswith(b"\n"):
@@ -101,7 +103,7 @@ def _exit_text(code: int) -> str:
 
 
 def end(pid: int) -> None:
-    """End the daemon; returns when it has ended."""
+    """End the daemon, and wait until it has ended."""
     if systemd.is_usable() and systemd.state().pid == pid:
         systemd.stop()
         return
@@ -114,7 +116,7 @@ def end(pid: int) -> None:
 
 
 def print_state(state: str, pid: int | None, *, as_json: bool) -> None:
-    """Print what `start` and `stop` have done."""
+    """Print the daemon's state, as `start` and `stop` do."""
     process = f" (process {pid})" if pid else ""
     row = {"state": state, "pid": pid, "error": None}
     typer.echo(to_json(row) if as_json else f"{state}{process}")

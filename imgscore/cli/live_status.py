@@ -1,4 +1,4 @@
-"""The live view of `status --watch`: what a status says, drawn anew as it changes."""
+"""The live view of `status --watch`, and its one-line form for a pipe."""
 
 import time
 from collections import deque
@@ -13,30 +13,27 @@ from imgscore.cli.formatting import event_line, remarks
 from imgscore.cli.output import printable
 from imgscore.verbs.base import Row
 
-# The rate is that of the last so many seconds.
 RATE_SECONDS = 10.0
+"""The rate is an average over this time: shorter ones flicker, longer ones lag."""
 MAX_FAILED = 5
 STATES = {"running": "bold green", "paused": "bold yellow", "offline": "bold red"}
 
 
 class Pace:
-    """How fast files are looked at, and how much of the queue is done, from one status to another.
-
-    `now`: seconds of the monotonic clock.
-    """
+    """The rate at which files are indexed, and the progress of the queue, from statuses."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
         self.total = 0
-        """the longest that the queue has been since it was last empty"""
+        """the longest queue since it was last empty"""
         self.pending = 0
 
-    def see(self, row: Row, now: float) -> None:
-        """Another status."""
-        looked = row["looked"]
-        if self._samples and looked < self._samples[-1][1]:
-            self._samples.clear()  # another daemon
-        self._samples.append((now, looked))
+    def add(self, row: Row, now: float) -> None:
+        """Add a status that was received at `now`, in seconds of the monotonic clock."""
+        indexed = row["looked"]
+        if self._samples and indexed < self._samples[-1][1]:
+            self._samples.clear()  # a restarted daemon counts from 0
+        self._samples.append((now, indexed))
         while self._samples[0][0] < now - RATE_SECONDS:
             self._samples.popleft()
         self.pending = row["pending"]
@@ -44,23 +41,23 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Files a second; 0 where nothing moves."""
+        """Files per second; 0 if the count does not change."""
         (begin, first), (end, last) = self._samples[0], self._samples[-1]
         return (last - first) / (end - begin) if end > begin else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the queue is empty at this rate; None where that cannot be said."""
+        """Seconds until the queue is empty at this rate; None if the queue or the rate is 0."""
         return self.pending / self.rate if self.pending and self.rate else None
 
 
 def live(console: Console) -> Live:
-    """A screen of its own, given back at the end; it follows the terminal's size."""
+    """A view on the terminal's alternate screen. The end of the view restores the main screen."""
     return Live(console=console, screen=True, refresh_per_second=4)
 
 
 def line(row: Row, pace: Pace) -> str:
-    """A status in one line, for a pipe."""
+    """A status as one line, for a pipe."""
     files = sum(watch["files"] for watch in row["watches"])
     parts = [f"{row['state']}", f"{files} images", *_queue(pace)]
     if row["waiting"]:
@@ -72,7 +69,7 @@ def line(row: Row, pace: Pace) -> str:
 
 
 def view(row: Row, pace: Pace) -> RenderableType:
-    """A status as a screen, the most urgent first."""
+    """A status as a screen."""
     parts: list[RenderableType] = [_title(row), _bar(pace), _folders(row), *_attention(row)]
     if row["events"]:
         parts += [Text("\nlast events, newest first", style="bold")]
@@ -80,7 +77,7 @@ def view(row: Row, pace: Pace) -> RenderableType:
             Text(event_line(_short(event, row)), no_wrap=True, overflow="ellipsis")
             for event in reversed(row["events"])
         ]
-    parts.append(Text("\nCtrl-C ends this view; the daemon goes on.", style="dim"))
+    parts.append(Text("\nCtrl-C ends this view. The daemon goes on.", style="dim"))
     return Group(*parts)
 
 
@@ -134,7 +131,7 @@ def _folders(row: Row) -> RenderableType:
 
 
 def _short(event: Row, row: Row) -> Row:
-    """An event that names its file as seen from the inbox: lines are cut at the right."""
+    """An event with the path relative to the inbox, because long lines are cut off on the right."""
     path = event.get("path")
     for watch in row["watches"]:
         inbox = watch["inbox"] + "/"
@@ -150,8 +147,8 @@ def _attention(row: Row) -> list[RenderableType]:
     ]
     failed = row["failed"]
     lines += [
-        Text(f"failed: {printable(one['path'])}: {printable(one['reason'])}", style="red")
-        for one in failed[:MAX_FAILED]
+        Text(f"failed: {printable(file['path'])}: {printable(file['reason'])}", style="red")
+        for file in failed[:MAX_FAILED]
     ]
     if len(failed) > MAX_FAILED:
         lines.append(Text(f"… and {len(failed) - MAX_FAILED} more: imgscore status", style="red"))

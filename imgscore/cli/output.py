@@ -1,6 +1,6 @@
-"""What verbs print: results on stdout, all else on stderr; JSON lines with `--json`.
+"""Prints results to stdout and everything else to stderr; with `--json`, as JSON lines.
 
-File names are somebody else's text: control characters in them never reach the terminal.
+File names may come from anybody, so control characters in them are escaped.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ("complain", "printable", "say", "show", "to_json")
 
-# On a pipe, progress is a plain line, at most this often.
 PLAIN_SECONDS = 5.0
+"""Time between two lines of progress if stderr is not a terminal."""
 
 
 def show(
@@ -33,13 +33,15 @@ def show(
     human: Callable[[Any], str | None],
     *,
     as_json: bool,
-    pictures: Callable[[Row], str] | None = None,
+    images: Callable[[Row], str] | None = None,
     nothing: str = "",
 ) -> int:
-    """Print a verb's messages; the exit code: 1 where a row has an error, else 0.
+    """Print a verb's messages. Returns the exit code: 1 if a row has an error, else 0.
 
-    `pictures`: what the terminal draws under a row's text; all else is text, and cannot draw.
-    `nothing`: what is said where there is no row.
+    human: makes a row's text, or None to print nothing.
+    images: makes the escape sequences that draw images below a row's text. They are the only text
+    that is not escaped.
+    nothing: the text to print if there are no rows.
     """
     failed, empty = False, True
     with _Bar() as bar:
@@ -53,8 +55,8 @@ def show(
                     if text is not None:
                         bar.pause()
                         sys.stdout.write(printable(text, keep="\n") + "\n")
-                    if pictures is not None:
-                        sys.stdout.write(pictures(row))
+                    if images is not None:
+                        sys.stdout.write(images(row))
     sys.stdout.flush()
     if empty and nothing and not as_json:
         say(nothing)
@@ -66,17 +68,17 @@ def _error(row: Row | msgspec.Struct) -> object:
 
 
 def to_json(row: Row | msgspec.Struct) -> str:
-    """One line; a name that is no UTF-8 keeps its bytes as lone surrogates, escaped."""
+    """One line of JSON. Bytes of a name that are not UTF-8 become escaped lone surrogates."""
     return json.dumps(msgspec.to_builtins(row), allow_nan=False)
 
 
 def say(text: str) -> None:
-    """A line for the user that is not a result."""
+    """Print a line that is not a result."""
     sys.stderr.write(printable(text, keep="\n") + "\n")
 
 
 def complain(error: ImgscoreError, *, as_json: bool) -> None:
-    """An error: what, and what to do."""
+    """Print an error and its remedy."""
     if as_json:
         say(to_json({"error": error.message, "remedy": error.remedy}))
         return
@@ -86,17 +88,17 @@ def complain(error: ImgscoreError, *, as_json: bool) -> None:
 
 
 class _Bar:
-    """A progress bar with rate and time left on a terminal; plain lines elsewhere."""
+    """A progress bar with rate and time left on a terminal, or plain lines."""
 
     def __init__(self) -> None:
         self._bar: rich.progress.Progress | None = None
         self._task: Any = None
-        self._said = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def show(self, progress: Progress) -> None:
         if not sys.stderr.isatty():
-            if time.monotonic() - self._said >= PLAIN_SECONDS:
-                self._said = time.monotonic()
+            if time.monotonic() - self._printed_at >= PLAIN_SECONDS:
+                self._printed_at = time.monotonic()
                 say(f"{progress.what}: {progress.done} of {progress.total}")
             return
         if self._bar is None:
@@ -111,7 +113,7 @@ class _Bar:
         )
 
     def pause(self) -> None:
-        """A result is about to be printed: leave the line to it."""
+        """Remove the bar, so that a result can be printed to the same terminal."""
         if self._bar is not None and sys.stdout.isatty():
             self._bar.stop()
             self._bar = None

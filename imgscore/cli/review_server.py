@@ -1,7 +1,7 @@
-"""Serves the page of `review` on a loopback port, to the one browser that brought the token.
+"""Serves the page of `review` on a loopback port, to the browser that brings the token.
 
-Another page, another user, another name for this machine (DNS rebinding) is refused: by the Host
-and Origin of a request, and by a cookie that only the token's bearer has.
+Refuses requests of other pages, of other users, and under other host names (DNS rebinding). It
+checks Host and Origin, and a cookie that only the browser with the token receives.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from imgscore.fsutil import open_regular
 
 LOOPBACK = "127.0.0.1"
 COOKIE = "imgscore"
-MAX_BYTES = 1 << 16
-"""Of a request's body."""
+MAX_BODY_BYTES = 1 << 16
+"""The longest body of a request. The page sends less than 200 bytes."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -37,7 +37,7 @@ HEADERS = {
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """Listens from construction on; `url` is good for one browser."""
+    """Listens from construction on. The first browser that opens `url` is served."""
 
     daemon_threads = True
     block_on_close = False
@@ -46,30 +46,30 @@ class ReviewServer(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
         self.session = session
         self.origin = f"http://{LOOPBACK}:{self.server_address[1]}"
-        # A folder of its own, so that the cookie is sent to no other server of this machine.
+        # A random path, so that the browser sends the cookie to no other server of this machine.
         self.base = f"/{secrets.token_urlsafe(6)}/"
         self.secret = secrets.token_urlsafe(24)
         self._token = secrets.token_urlsafe(24)
 
     def server_bind(self) -> None:
-        """As http.server's, which asks the resolver for a name of ours that nobody needs."""
+        """Bind without http.server's look-up of the host's name, which can be slow."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = LOOPBACK, self.server_address[1]
 
     @property
     def url(self) -> str:
-        """Where a browser begins."""
+        """The address to open in the browser."""
         return f"{self.origin}/?token={self._token}"
 
     def redeem(self, token: str) -> bool:
-        """Whether this is the token; it is good for once."""
-        right = bool(self._token) and hmac.compare_digest(token.encode(), self._token.encode())
-        if right:
+        """Whether this is the token. A token can be redeemed once."""
+        valid = bool(self._token) and hmac.compare_digest(token.encode(), self._token.encode())
+        if valid:
             self._token = ""
-        return right
+        return valid
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that turns away in the middle of an answer is no error."""
+        """Print nothing: a browser may close a connection in the middle of an answer."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -77,69 +77,73 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "imgscore"
     sys_version = ""
-    timeout = 60.0  # a connection with nothing to say ends, and its thread with it
+    timeout = 60.0  # seconds; closes an idle connection, which ends its thread
 
     def do_GET(self) -> None:
         split = urlsplit(self.path)
-        if not self._is_ours():
+        if not self._is_same_origin():
             return
         if split.path == "/":
             self._begin(parse_qs(split.query).get("token", [""])[0])
-        elif self._is_known():
+        elif self._has_cookie():
             self._show(split.path.removeprefix(self.server.base))
 
     def do_POST(self) -> None:
-        if not self._is_ours() or not self._is_known():
+        if not self._is_same_origin() or not self._has_cookie():
             return
         if self.headers.get("Origin") != self.server.origin:
-            self._refuse("this does not come from the review's own page")
+            self._refuse("the request does not come from the review's page")
             return
         if self.headers.get_content_type() != "application/json":
-            self._refuse("not JSON", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+            self._refuse("the request is not JSON", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
             return
         try:
             length = int(self.headers.get("Content-Length", ""))
-            if not 0 <= length <= MAX_BYTES:
+            if not 0 <= length <= MAX_BODY_BYTES:
                 raise ValueError
-            asked = json.loads(self.rfile.read(length))
-            act = self.server.session.acts[urlsplit(self.path).path.removeprefix(self.server.base)]
-            answer, status = act(asked), HTTPStatus.OK
+            body = json.loads(self.rfile.read(length))
+            action = self.server.session.actions[
+                urlsplit(self.path).path.removeprefix(self.server.base)
+            ]
+            answer, status = action(body), HTTPStatus.OK
         except ImgscoreError as error:
             answer, status = {"error": f"{error.message}: {error.remedy}"}, HTTPStatus.CONFLICT
         except (ValueError, KeyError, TypeError, IndexError, RecursionError):
             self.close_connection = True
-            answer, status = {"error": "the review does not understand"}, HTTPStatus.BAD_REQUEST
+            answer, status = {"error": "the request is not valid"}, HTTPStatus.BAD_REQUEST
         self._send(json.dumps(answer).encode(), "application/json", status)
 
-    def _is_ours(self) -> bool:
-        """Whether the request is for this server, and from no other page; else it is refused."""
+    def _is_same_origin(self) -> bool:
+        """Whether the request is for this host and not from another page; refuses it if not."""
         origin = self.headers.get("Origin", self.server.origin)
         site = self.headers.get("Sec-Fetch-Site", "none")
         host = self.server.origin.removeprefix("http://")
         if self.headers.get_all("Host") != [host] or origin != self.server.origin:
-            self._refuse("this is another server's business")
+            self._refuse("the address is not that of the review")
         elif site not in ("none", "same-origin"):
-            self._refuse("no other page may lead here: copy the address into the browser")
+            self._refuse(
+                "a link on another page cannot open the review: paste the address into the browser"
+            )
         else:
             return True
         return False
 
-    def _is_known(self) -> bool:
-        """Whether the request brings the cookie; else it is refused.
+    def _has_cookie(self) -> bool:
+        """Whether the request has the cookie; refuses it if not.
 
-        The machine's other servers, on whatever port, may have set cookies of any form beside it.
+        The browser may send more cookies: cookies are shared between all ports of a host.
         """
         wanted = f"{COOKIE}={self.server.secret}".encode()
-        given = [one.strip().encode() for one in self.headers.get("Cookie", "").split(";")]
-        right = [one for one in given if hmac.compare_digest(one, wanted)]
-        if right and self.path.startswith(self.server.base):
+        cookies = [text.strip().encode() for text in self.headers.get("Cookie", "").split(";")]
+        matching = [cookie for cookie in cookies if hmac.compare_digest(cookie, wanted)]
+        if matching and self.path.startswith(self.server.base):
             return True
-        self._refuse("this review belongs to another browser")
+        self._refuse("another browser has opened this review")
         return False
 
     def _begin(self, token: str) -> None:
         if not self.server.redeem(token):
-            self._refuse("this address was used already: call imgscore review again")
+            self._refuse("this address was already used: run imgscore review again")
             return
         cookie = (
             f"{COOKIE}={self.server.secret}; Path={self.server.base}; HttpOnly; SameSite=Strict"
@@ -149,11 +153,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Set-Cookie", cookie)
         self._end_headers(0)
 
-    def _show(self, what: str) -> None:
+    def _show(self, name: str) -> None:
         session = self.server.session
-        kind, _, rest = what.partition("/")
+        kind, _, rest = name.partition("/")
         try:
-            if not what:
+            if not name:
                 text, policy = session.page()
                 self._send(text.encode(), "text/html; charset=utf-8", policy=policy)
             elif kind == "thumbnails":
@@ -164,21 +168,21 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 raise KeyError
         except ConnectionError:
-            raise  # the browser has turned away
+            raise  # the browser closed the connection
         except (KeyError, ValueError, IndexError, FileNotFoundError):
-            self._refuse("there is nothing here", HTTPStatus.NOT_FOUND)
+            self._refuse("there is no such page", HTTPStatus.NOT_FOUND)
         except OSError as error:
-            self._refuse(f"cannot be read: {error.strerror}", HTTPStatus.FORBIDDEN)
+            self._refuse(f"the file cannot be read: {error.strerror}", HTTPStatus.FORBIDDEN)
 
     def _send_file(self, path: bytes, kind: str) -> None:
-        """An image's bytes. Never through a link, and only of a regular file."""
+        """Send an image's bytes. Follows no link, and reads regular files only."""
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             kind = kind if kind.startswith("image/") else "application/octet-stream"
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", kind)
             self._end_headers(size)
-            # Of a file that has shrunk meanwhile the browser gets the beginning, and no more.
+            # A file that has shrunk ends before the length in the header: close the connection.
             self.close_connection |= not _copy(file, self.wfile, size)
 
     def _send(
@@ -189,9 +193,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._end_headers(len(body), policy=policy)
         self.wfile.write(body)
 
-    def _refuse(self, why: str, status: HTTPStatus = HTTPStatus.FORBIDDEN) -> None:
+    def _refuse(self, reason: str, status: HTTPStatus = HTTPStatus.FORBIDDEN) -> None:
         self.close_connection = True
-        self._send(f"{why}\n".encode(), "text/plain; charset=utf-8", status)
+        self._send(f"{reason}\n".encode(), "text/plain; charset=utf-8", status)
 
     def _end_headers(self, length: int, *, policy: str = "") -> None:
         own = {"Content-Security-Policy": f"{policy}; frame-ancestors 'none'"} if policy else {}
@@ -202,11 +206,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """The terminal is for the user."""
+        """Print no log: the terminal belongs to the user."""
 
 
 def _copy(source: BinaryIO, target: BufferedIOBase, length: int) -> bool:
-    """At most `length` bytes, should the file grow meanwhile; whether there were so many."""
+    """Copy `length` bytes, even if the file has more. Returns whether it had that many."""
     chunk = 1 << 16
     while length > 0 and (data := source.read(min(chunk, length))):
         target.write(data)

@@ -1,4 +1,4 @@
-"""Which way of showing pictures the terminal has, found out by asking it; nothing is drawn here."""
+"""Asks the terminal which image protocol it supports. Draws nothing."""
 
 import fcntl
 import os
@@ -11,19 +11,19 @@ import tty
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-# A terminal answers in milliseconds, also over a slow line; one that does not answer shows text.
 ANSWER_SECONDS = 1.0
-# A picture of one pixel in kitty's protocol, to be checked and not shown; then "who are you",
-# which every terminal answers, so that nobody waits for an answer to the first that never comes.
+"""How long to wait for the answer. Terminals answer in milliseconds, even over a slow line."""
+# An image of one pixel in kitty's protocol, to be checked and not drawn, then a request for the
+# device attributes. Every terminal answers the second, so its answer ends the wait.
 _QUESTION = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 _ITERM = frozenset({"iTerm.app", "iTerm2", "WezTerm", "mintty"})
-# Where a terminal does not say how large a character is: a VT340's, which sixel was made for.
 _CELL = (10, 20)
+"""A character's pixels if the terminal reports none: a VT340's, for which sixel was made."""
 
 
 class Protocol(Enum):
-    """How a picture is sent."""
+    """How an image is sent to the terminal."""
 
     KITTY = "kitty"
     ITERM = "iTerm2"
@@ -31,12 +31,15 @@ class Protocol(Enum):
 
 
 def protocol(terminal: int, environment: Mapping[str, str]) -> Protocol | None:
-    """What a terminal can show; None for text only. `terminal`: an open, writable descriptor."""
+    """The image protocol of a terminal; None if it shows text only.
+
+    terminal: an open, writable descriptor.
+    """
     kind = environment.get("TERM", "dumb")
     if kind in ("dumb", "linux"):
         return None
     try:
-        answer = _ask(terminal, _QUESTION, lambda said: _ATTRIBUTES.search(said) is not None)
+        answer = _ask(terminal, _QUESTION, lambda text: _ATTRIBUTES.search(text) is not None)
     except (OSError, termios.error):
         return None
     if b"_Gi=31;OK" in answer:
@@ -46,8 +49,8 @@ def protocol(terminal: int, environment: Mapping[str, str]) -> Protocol | None:
         environment.get("LC_TERMINAL"),
     }:
         return Protocol.ITERM
-    found = _ATTRIBUTES.search(answer)
-    return Protocol.SIXEL if found and b"4" in found[1].split(b";") else None
+    attributes = _ATTRIBUTES.search(answer)
+    return Protocol.SIXEL if attributes and b"4" in attributes[1].split(b";") else None
 
 
 def cell(terminal: int) -> tuple[int, int]:
@@ -63,14 +66,14 @@ def cell(terminal: int) -> tuple[int, int]:
     return width // columns, height // lines
 
 
-def _ask(terminal: int, question: bytes, whole: Callable[[bytes], bool]) -> bytes:
-    """What the terminal answers, until that is whole or the time is over."""
+def _ask(terminal: int, question: bytes, is_complete: Callable[[bytes], bool]) -> bytes:
+    """Write a question and read the answer until it is complete or the time is over."""
     before = termios.tcgetattr(terminal)
     answer, deadline = b"", time.monotonic() + ANSWER_SECONDS
     try:
         tty.setcbreak(terminal, termios.TCSANOW)
         os.write(terminal, question)
-        while not whole(answer) and (left := deadline - time.monotonic()) > 0:
+        while not is_complete(answer) and (left := deadline - time.monotonic()) > 0:
             if select.select([terminal], [], [], left)[0]:
                 answer += os.read(terminal, 1024)
     finally:

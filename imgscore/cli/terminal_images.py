@@ -1,6 +1,6 @@
-"""Thumbnails between the lines of an answer, where the terminal can show them; nothing elsewhere.
+"""Draws thumbnails below the lines of an answer, if the terminal can show images.
 
-The pictures are workers' thumbnails: no file of the user's is decoded here.
+Decodes only the thumbnails that workers made, and never a file of the user.
 """
 
 import base64
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LINES = 6
-"""How many lines of text a picture is high."""
-# Beyond this many pictures nobody looks, and an answer is better had at once.
-MOST = 200
-# Kitty takes so much at a time.
+"""Height of an image, in lines of text."""
+MAX_IMAGES = 200
+"""An answer with more images is printed at once, without them."""
 PAYLOAD_BYTES = 4096
+"""The most that kitty's protocol allows in one escape sequence."""
 
 
 class ImageRef(NamedTuple):
-    """An image of a row."""
+    """An image that a row names."""
 
     path: str
     sha256: str
 
 
 def images_of(rows: Iterable[Row], path: str = "path", sha256: str = "sha256") -> list[ImageRef]:
-    """The images that rows name, as far as it is known where they lie."""
+    """The images that rows name, without those whose path is not known."""
     return [ImageRef(row[path], row[sha256]) for row in rows if row[path] and row[sha256]]
 
 
@@ -54,49 +54,49 @@ def run(
     wanted: bool,
     nothing: str = "",
 ) -> None:
-    """Carry out a verb as app.run does, with each row's images under it, a line for each list."""
+    """Call a verb as app.run does, and draw each row's images below it: each list is one line."""
     messages: Iterable[Message[Any]] = dispatch.call(verb, arguments)
     screen = _screen() if wanted and not as_json else None
     if screen is not None:
         messages = list(messages)
-        files = _thumbnails([one for row in rows_of(messages) for one in chain(*images(row))])
+        files = _thumbnails([image for row in rows_of(messages) for image in chain(*images(row))])
 
     def below(row: Row) -> str:
         if screen is None:
             return ""
-        found = ([files[one] for one in line if one in files] for line in images(row))
-        return "".join(screen.draw(line) for line in found)
+        lines = ([files[image] for image in line if image in files] for line in images(row))
+        return "".join(screen.draw(line) for line in lines)
 
-    raise typer.Exit(output.show(messages, human, as_json=as_json, pictures=below, nothing=nothing))
+    raise typer.Exit(output.show(messages, human, as_json=as_json, images=below, nothing=nothing))
 
 
 class _Screen(NamedTuple):
-    """A terminal that shows pictures: how, and its size in pixels."""
+    """A terminal that can show images. Sizes are in pixels."""
 
     protocol: Protocol
     width: int
     line_height: int
 
     def draw(self, files: list[str]) -> str:
-        """Pictures side by side, as many as there is room for."""
+        """The escape sequences that draw images side by side, as many as fit."""
         strip = _strip(files, self.width, LINES * self.line_height)
         return encode(strip, self.protocol) + "\n" if strip is not None else ""
 
 
 def _screen() -> _Screen | None:
-    """The terminal that we write to; None where it is none, or shows text only."""
+    """The terminal on stdout; None if stdout is not a terminal, or if it shows text only."""
     if not sys.stdout.isatty():
         return None
     terminal = sys.stdout.fileno()
-    found = protocol(terminal, os.environ) if _is_in_front(terminal) else None
-    if found is None:
+    kind = protocol(terminal, os.environ) if _is_in_foreground(terminal) else None
+    if kind is None:
         return None
     width, height = cell(terminal)
-    return _Screen(found, width * os.get_terminal_size(terminal).columns, height)
+    return _Screen(kind, width * os.get_terminal_size(terminal).columns, height)
 
 
-def _is_in_front(terminal: int) -> bool:
-    """Whether the terminal is ours to ask: it stops a job in the background that does."""
+def _is_in_foreground(terminal: int) -> bool:
+    """Whether this job may read from the terminal. The kernel stops a background job that does."""
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:
@@ -104,50 +104,54 @@ def _is_in_front(terminal: int) -> bool:
 
 
 def _thumbnails(images: list[ImageRef]) -> dict[ImageRef, str]:
-    """The files of the thumbnails. That there is none is no reason to say nothing."""
-    asked = list(dict.fromkeys(images))
-    if not asked or len(asked) > MOST:
+    """The files of the thumbnails. A missing thumbnail is not an error."""
+    distinct = list(dict.fromkeys(images))
+    if not distinct or len(distinct) > MAX_IMAGES:
         return {}
     try:
-        answers = list(dispatch.call("thumbnails", {"images": [one._asdict() for one in asked]}))
+        answers = list(
+            dispatch.call("thumbnails", {"images": [image._asdict() for image in distinct]})
+        )
     except ImgscoreError:
         return {}
     files = (row["file"] for row in rows_of(answers))
-    return {one: file for one, file in zip(asked, files, strict=True) if file is not None}
+    return {image: file for image, file in zip(distinct, files, strict=True) if file is not None}
 
 
 def _strip(files: list[str], room: int, height: int) -> "Image.Image | None":
-    """Pictures side by side, each `height` pixels high and at most half as wide again.
+    """Thumbnails side by side, each `height` pixels high and at most 1.5 times as wide.
 
-    None where there is none: the cache may be deleted or damaged at any time.
+    None if no file can be read: the cache may be deleted or damaged at any time.
     """
     from PIL import Image
 
     gap = height // 10
-    pictures: list[Image.Image] = []
+    thumbnails: list[Image.Image] = []
     for file in files:
         try:
             with Image.open(file, formats=("WEBP",)) as opened:
-                picture = opened.convert("RGB")
+                thumbnail = opened.convert("RGB")
         except OSError:
             continue
-        scale = min(height / picture.height, 1.5 * height / picture.width)
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        if pictures and sum(one.width + gap for one in pictures) + size[0] > room:
+        scale = min(height / thumbnail.height, 1.5 * height / thumbnail.width)
+        size = (max(1, round(thumbnail.width * scale)), max(1, round(thumbnail.height * scale)))
+        if thumbnails and sum(thumbnail.width + gap for thumbnail in thumbnails) + size[0] > room:
             break
-        pictures.append(picture.resize(size, Image.Resampling.LANCZOS))
-    if not pictures:
+        thumbnails.append(thumbnail.resize(size, Image.Resampling.LANCZOS))
+    if not thumbnails:
         return None
-    strip = Image.new("RGBA", (sum(one.width + gap for one in pictures) - gap, height))
+    strip = Image.new(
+        "RGBA", (sum(thumbnail.width + gap for thumbnail in thumbnails) - gap, height)
+    )
     left = 0
-    for picture in pictures:
-        strip.paste(picture, (left, 0))
-        left += picture.width + gap
+    for thumbnail in thumbnails:
+        strip.paste(thumbnail, (left, 0))
+        left += thumbnail.width + gap
     return strip
 
 
 def encode(image: "Image.Image", kind: Protocol) -> str:
-    """An image as the terminal wants it. https://sw.kovidgoyal.net/kitty/graphics-protocol/,
+    """An image in a terminal's protocol. See https://sw.kovidgoyal.net/kitty/graphics-protocol/,
     https://iterm2.com/documentation-images.html, and the VT340's manual for sixel."""
     if kind is Protocol.SIXEL:
         return _sixel(image)
@@ -166,7 +170,7 @@ def encode(image: "Image.Image", kind: Protocol) -> str:
 
 
 def _sixel(image: "Image.Image") -> str:
-    """255 colours; what is transparent is left as it is. Six rows of pixels make a band."""
+    """255 colours; transparent pixels are not drawn. A band is six rows of pixels."""
     import numpy as np
 
     flat = image.convert("RGB").quantize(255)
@@ -188,7 +192,7 @@ def _sixel(image: "Image.Image") -> str:
 
 
 def _run_lengths(bits: "NDArray[np.int64]") -> str:
-    """A band's row of one colour: `!count` before what is repeated."""
+    """One colour of a band, run-length encoded: `!count` before the repeated character."""
     import numpy as np
 
     starts = np.flatnonzero(np.diff(bits, prepend=-1))

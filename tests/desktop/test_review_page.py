@@ -152,7 +152,7 @@ def test_review_undo_reverts_own_labels_last_first(labelled_inbox: Path) -> None
         # A label from before, said again, is nothing that was said now.
         assert say("label", known.name, label="keep")[1]["number"] is None
         status, answer = say("undo", known.name)
-        assert status == 409 and "nothing was said" in answer["error"]
+        assert status == 409 and "has not labelled" in answer["error"]
         assert imgscore("score", known, "--json").row["label"] == "keep"
 
         name = "sun-005.jpg"

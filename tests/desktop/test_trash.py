@@ -48,7 +48,7 @@ def test_init_xdg_trash_option_changes_the_right_watch(tmp_path: Path) -> None:
     assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
     assert imgscore("init", one, "--xdg-trash", "--json").row["xdg_trash"] is True
     assert [watch.xdg_trash for watch in config.load().watch] == [True, False]
-    assert "teaches: trash" in imgscore("init", one).out  # what is said once stays
+    assert "get the label trash" in imgscore("init", one).out  # what is said once stays
     assert imgscore("init", one, "--no-xdg-trash").code == 0
     assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
     assert imgscore("init", tmp_path / "three", "--xdg-trash").code == 0

@@ -1,4 +1,4 @@
-"""config show and config check."""
+"""config: show and check the config."""
 
 import typer
 
@@ -23,7 +23,7 @@ def show(as_json: Json = False) -> None:
     if as_json:
         typer.echo(to_json({"file": str(path), **tree}))
         return
-    typer.echo(f"# {printable(str(path))}{'' if path.exists() else ' (not there yet)'}")
+    typer.echo(f"# {printable(str(path))}{'' if path.exists() else ' (does not exist yet)'}")
     for name, value in tree.items():
         if not isinstance(value, dict | list):
             typer.echo(f"{name} = {_toml(value)}")
@@ -47,7 +47,7 @@ def check(as_json: Json = False) -> None:
     devices.check(settings.device)
     registry.spec(settings.model)
     row = {"file": str(path), "watches": len(settings.watch), "error": None}
-    typer.echo(to_json(row) if as_json else f"{printable(str(path))} is right")
+    typer.echo(to_json(row) if as_json else f"{printable(str(path))} is valid")
 
 
 def _toml(value: object) -> str:

@@ -1,4 +1,4 @@
-"""db check, backup and compact: the store's own care."""
+"""db: check, back up, restore and shrink the store."""
 
 import os
 import shutil
@@ -58,18 +58,18 @@ def _restore(folder: Path | None) -> Row:
     from imgscore.store.lock import StoreLock
 
     def mtime_ns(path: bytes) -> int | None:
-        seen = fingerprint_of(path)
-        return None if seen is None else seen.mtime_ns
+        fingerprint = fingerprint_of(path)
+        return None if fingerprint is None else fingerprint.mtime_ns
 
     with StoreLock(paths.data_folder()):
         if folder is None:
-            kept = backups.kept(paths.backups_folder(), datetime.now(UTC))
-            if not kept:
+            existing = backups.kept(paths.backups_folder(), datetime.now(UTC))
+            if not existing:
                 raise UsageError(
                     f"there is no backup in {paths.backups_folder()}",
-                    "give the folder of one of yours: imgscore db restore DIR",
+                    "name the folder of a backup: imgscore db restore DIR",
                 )
-            folder = kept[-1]
+            folder = existing[-1]
         aside = backups.restore(folder, paths.store_folder(), paths.heads_folder(), mtime_ns)
     return {
         "restored": os.fspath(folder),
@@ -106,15 +106,18 @@ def _compact(embedder: str | None) -> list[Message[Any]]:
 
 
 def _shrink() -> tuple[int, int]:
-    """The store's size before and after. It is exchanged whole, so nobody else may hold it open."""
+    """Shrink the store. Returns its size in bytes before and after.
+
+    Replaces the whole file, so no other process may have it open.
+    """
     from imgscore.store.lock import StoreLock
     from imgscore.store.store import Store
 
     connection = client.connect(paths.socket_path())
     if connection is not None:
         connection.close()
-        say("imgscored is running: freed space is used again, but the file keeps its size")
-        say("  to shrink it: imgscore stop, then imgscore db compact, then imgscore start")
+        say("imgscored is running, so the file keeps its size; the store reuses the freed space")
+        say("  to shrink the file: imgscore stop, then imgscore db compact, then imgscore start")
         size = (paths.store_folder() / "data.mdb").stat().st_size
         return size, size
     with StoreLock(paths.data_folder()):
@@ -133,7 +136,7 @@ def _shrink() -> tuple[int, int]:
 
 
 def _checked(row: Row) -> str:
-    return f"{row['what']}: {row['entries']}, {printable(row['error'] or 'as it should be')}"
+    return f"{row['what']}: {row['entries']}, {printable(row['error'] or 'ok')}"
 
 
 def _backed_up(row: Row) -> str:
@@ -141,7 +144,7 @@ def _backed_up(row: Row) -> str:
 
 
 def _restored(row: Row) -> str:
-    aside = f"; what was there is now {printable(row['set_aside'])}" if row["set_aside"] else ""
+    aside = f"; the old store is now {printable(row['set_aside'])}" if row["set_aside"] else ""
     return f"restored from {printable(row['restored'])}{aside}"
 
 

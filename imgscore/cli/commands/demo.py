@@ -1,4 +1,4 @@
-"""demo: see it work on pictures made on the spot."""
+"""demo: show how imgscore works, on generated pictures."""
 
 import signal
 from collections.abc import Generator, Sequence
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from imgscore.demo.folder import DemoFolder
     from imgscore.demo.scenario import Line, Outcome
 
-SHOWN = 12
+LISTED_ROWS = 12
+"""How many lines of an order are printed at the top and at the bottom."""
 
 
 @app.command(rich_help_panel=Section.BEGIN)
@@ -35,12 +36,14 @@ def demo(
     from imgscore.demo.folder import DemoFolder
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # as on Ctrl-C: the daemon is ended
+        signal.signal(
+            number, signal.default_int_handler
+        )  # as on Ctrl-C, so that the daemon is ended
     sandbox = DemoFolder(folder)
     sandbox.prepare()
     if not as_json:
         say(f"drawing pictures into {printable(str(sandbox.inbox))}, with a daemon watching …")
-    # Closed whatever happens, Ctrl-C included: that is what ends the daemon.
+    # Closing the rows ends the daemon, also after Ctrl-C.
     with closing(_rows(sandbox, as_json)) as rows:
         code = show(rows, lambda row: row["text"], as_json=as_json)
     raise typer.Exit(code)
@@ -75,24 +78,24 @@ def _text(sandbox: "DemoFolder", outcome: "Outcome") -> str:
     return "\n".join(
         [
             "",
-            "BEFORE: the inbox by date, newest first. Nothing is known yet, nothing is touched.",
+            "BEFORE: the inbox by date, newest first. Without labels, no date was changed.",
             *_listing(outcome.before),
             "",
             f"Then {kept} landscapes were moved into keep/ and {trashed} screens and charts into",
             f"trash/, as you would in any file manager. {outcome.learning_seconds:.1f} s later:",
             "",
-            "AFTER: the inbox by date, newest first = best.",
+            "AFTER: the inbox by date, newest first, which is best first.",
             *_listing(outcome.after),
             "",
-            f"A landscape stands before a screen or chart in {outcome.auc:.1%} of all pairs.",
-            "Only dates changed: no file was renamed, rewritten or deleted. Portraits and posters",
-            "were in neither folder; they stand where their likeness puts them.",
+            f"In {outcome.auc:.1%} of all pairs, a landscape comes before a screen or chart.",
+            "Only dates changed: no file was renamed, rewritten or deleted. No portrait or poster",
+            "was labelled: each one is placed by the labelled pictures that it resembles.",
             "",
-            "See for yourself:",
+            "To see it:",
             f"  {printable(str(sandbox.sheet))}",
             f"  {inbox} (sort it by date, in any viewer)",
-            f"All of it lies in {printable(str(sandbox.folder))}; delete that, and it is gone.",
-            "Your own folder: imgscore init DIR, then imgscore start.",
+            f"To remove the demo, delete {printable(str(sandbox.folder))}.",
+            "For your own folder: imgscore init DIR, then imgscore start.",
         ]
     )
 
@@ -104,7 +107,7 @@ def _listing(lines: Sequence["Line"]) -> list[str]:
         f"{'  -  ' if line.score is None else f'{line.score:.3f}'}  {printable(line.name)}"
         for number, line in enumerate(lines, start=1)
     ]
-    if len(rows) <= 2 * SHOWN:
+    if len(rows) <= 2 * LISTED_ROWS:
         return rows
-    left_out = f"       … {len(rows) - 2 * SHOWN} more …"
-    return [*rows[:SHOWN], left_out, *rows[-SHOWN:]]
+    left_out = f"       … {len(rows) - 2 * LISTED_ROWS} more …"
+    return [*rows[:LISTED_ROWS], left_out, *rows[-LISTED_ROWS:]]

@@ -1,4 +1,4 @@
-"""doctor: every check a user would need, one line each, with its remedy."""
+"""doctor: print one line for each check, with its remedy."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""embed: embed an archive on several processes or machines, by Dask."""
+"""embed: embed an archive on several processes or machines, with Dask."""
 
 import contextlib
 import logging
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imgscore.bulk_embed.spread import Response
 
 CONNECT_SECONDS = 5
+"""How long to wait for a Dask scheduler. One that runs answers within a second."""
 
 
 @app.command(rich_help_panel=Section.STORE)
@@ -48,7 +49,7 @@ def embed(
     The folder need not be watched. Needs the extra `dask`.
     """
     if scheduler is not None and workers is not None:
-        raise UsageError("--scheduler and --workers", "give one of them")
+        raise UsageError("--scheduler and --workers exclude each other", "use one of them")
     root = os.path.realpath(absolute_path(str(folder.absolute())))
     if not os.path.isdir(root):
         raise UsageError(f"{display_path(root)} is not a folder", "check the name")
@@ -65,7 +66,7 @@ def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Mess
             "embed needs Dask, which is not installed", "pip install 'imgscore[dask]'"
         ) from None
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters, we say better
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its warnings repeat our errors
     settings = dispatch.settings_in_force()
     images = registry.spec(settings.model).image_embedder
     seconds = settings.daemon.file_seconds
@@ -76,9 +77,9 @@ def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Mess
 
 @contextlib.contextmanager
 def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
-    """The scheduler given, or threads of this process, each with a worker process of imgscore's.
+    """A client of the given scheduler, or of a cluster of threads, each with an imgscore worker.
 
-    Dask's own processes would listen on ports where any user of this machine may run what he likes.
+    Dask's own worker processes would listen on ports where any local user could run code.
     """
     import dask
     from distributed import Client, LocalCluster
@@ -87,7 +88,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             quiet: dict[str, list[dict[str, object]]] = {
-                f"distributed.{one}.http.routes": [] for one in ("scheduler", "worker")
+                f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")
             }
             stack.enter_context(dask.config.set(quiet))
             cluster = LocalCluster(
@@ -102,7 +103,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
             stack.enter_context(cluster)
             scheduler = cluster.scheduler_address
         try:
-            resolve_address(scheduler)  # a client of what is no address is never done with it
+            resolve_address(scheduler)  # Client never returns for an invalid address
             client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ImgscoreError(
@@ -118,6 +119,6 @@ def _describe(row: "Response") -> str:
     if isinstance(row, FailedFile):
         return f"failed  {printable(row.path)}: {printable(row.error)}"
     return (
-        f"{row.files} images: {row.embedded} embedded, {row.known} known before, "
+        f"{row.files} images: {row.embedded} embedded, {row.known} already embedded, "
         f"{row.failed} failed"
     )

@@ -29,7 +29,7 @@ def evaluate(
     labels.
     """
     if plot is not None and plot.suffix.lower() != ".svg":
-        raise UsageError(f"{plot}: plots are drawn as SVG only", "name a file that ends in .svg")
+        raise UsageError(f"{plot}: plots are drawn as SVG only", "use a name that ends in .svg")
     messages: list[Message[Any]] = list(dispatch.call("evaluate", {"taste": taste}))
     if plot is not None:
         heads = rows_of(dispatch.call("heads", {"taste": taste}))
@@ -61,13 +61,14 @@ def _describe(row: Row) -> str:
         figure("average precision", "average_precision"),
         figure("log loss", "log_loss") + f"; base rate alone {quality['base_log_loss']:.3f}",
         "learning curve        "
-        + ", ".join(f"{one['labels']}: {one['auc']:.3f}" for one in row["curve"])
-        + ("; no time for fewer labels" if row["left_out"] else ""),
+        + ", ".join(f"{point['labels']}: {point['auc']:.3f}" for point in row["curve"])
+        + ("; not measured for fewer labels: time was up" if row["left_out"] else ""),
     ]
     if row["doubled"] is not None:
         lines.append(f"with twice as many    {row['doubled']:.3f} (an estimate)")
     lines.append("score → share kept    ")
     lines[-1] += ", ".join(
-        f"{one['score']:.2f} → {one['keep']:.2f} ({one['count']})" for one in quality["reliability"]
+        f"{bucket['score']:.2f} → {bucket['keep']:.2f} ({bucket['count']})"
+        for bucket in quality["reliability"]
     )
     return "\n".join(lines)

@@ -43,13 +43,13 @@ def _describe(row: Row) -> str:
         f"head {row['head']} of taste {row['taste']}, embedder {row['embedder']}",
     ]
     for side in ("keeps", "trashes"):
-        lines.append(f"the most alike of your {side} (1 = the same):")
+        lines.append(f"the most similar of your {side} (1 = the same image):")
         lines += [
-            f"  {one['similarity']:+.3f}  {printable(one['path'] or one['sha256'])}"
-            for one in row[side]
+            f"  {similar['similarity']:+.3f}  {printable(similar['path'] or similar['sha256'])}"
+            for similar in row[side]
         ]
-    moved = [one for one in row["traits_that_matter"] if abs(one["change"]) >= 0.01]
-    if moved:
+    traits = [trait for trait in row["traits_that_matter"] if abs(trait["change"]) >= 0.01]
+    if traits:
         lines.append("traits that matter:")
-        lines += [f"  {one['change']:+.3f}  {one['name']}" for one in moved]
+        lines += [f"  {trait['change']:+.3f}  {trait['name']}" for trait in traits]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""export: everything as one Parquet file."""
+"""export: write embeddings and labels into a Parquet file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +34,7 @@ def export(
     chosen = taste or next((watch.taste for watch in settings.watch), "default")
     spec = registry.spec(settings.model, use_filename=settings.use_filename)
     if not (paths.store_folder() / "data.mdb").exists():
-        raise StoreError("there is nothing to export yet", "begin with: imgscore init INBOX")
+        raise StoreError("there is no store to export yet", "create it with: imgscore init INBOX")
     with Store(paths.store_folder(), readonly=True) as store:
         written = parquet.write(store, file, taste=chosen, spec=spec, labelled=labelled)
     row = {"file": str(file), **written._asdict(), "taste": chosen, "error": None}

@@ -1,4 +1,4 @@
-"""heads list, use and import."""
+"""heads: list, select and import heads."""
 
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +54,7 @@ def import_(
 def _describe(row: Row) -> str:
     when = time_text(row["created_ns"])
     auc = row["report"].get("quality", {}).get("auc", {}).get("value")
-    # no figures: it was trained elsewhere, and refused by nobody
+    # An imported head has no measured quality.
     other = "" if row["accepted"] else "refused: it was worse" if auc is not None else "imported"
     state = "in use" if row["in_use"] else other
     proof = f"AUC {auc:.3f}" if auc is not None else "AUC unknown"

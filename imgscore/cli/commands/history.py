@@ -1,4 +1,4 @@
-"""history: what was done."""
+"""history: list what was ordered, restored and labelled."""
 
 from typing import Annotated
 
@@ -25,7 +25,7 @@ def history(
     """List what was ordered, restored and labelled, newest first."""
     together = not (files or as_json)
     arguments = {"folder": text_of(folder), "limit": limit, "together": together}
-    run("history", arguments, _describe, as_json=as_json, nothing="nothing has been done yet")
+    run("history", arguments, _describe, as_json=as_json, nothing="there is no history yet")
 
 
 def _describe(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""import: labels and embeddings from a Parquet file."""
+"""import: read labels and embeddings from a Parquet file."""
 
 from pathlib import Path
 from typing import Annotated

@@ -16,8 +16,8 @@ from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watches
 
 QUESTION = (
-    "Shall deleting an image from this folder, into the desktop's trash, teach too?\n"
-    "The trash is read, and never changed. Delete = trash label"
+    "If you move an image from this folder to the desktop's trash, imgscore can label it trash.\n"
+    "It only reads the desktop's trash. Label these images"
 )
 
 
@@ -52,26 +52,27 @@ def init(
     before = config.read(path) or ""
     settings = config.parse(before, str(path))
     folder = config.expand(str(inbox), os.getcwd())
-    known = [watch for watch in Watches.of(settings).all if watch.inbox == folder]
-    if known:
+    existing = [watch for watch in Watches.of(settings).all if watch.inbox == folder]
+    if existing:
         text = before
-        if xdg_trash not in (None, known[0].xdg_trash):
-            number = Watches.of(settings).all.index(known[0])
+        if xdg_trash not in (None, existing[0].xdg_trash):
+            number = Watches.of(settings).all.index(existing[0])
             text = config_edit.with_watch_setting(text, number, "xdg_trash", bool(xdg_trash))
     else:
         if xdg_trash is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
             xdg_trash = typer.confirm(QUESTION, err=True)
         text = config_edit.with_watch(before, _entry(folder, taste, xdg_trash=bool(xdg_trash)))
-    (watch,) = (one for one in Watches.of(config.parse(text, str(path))).all if one.inbox == folder)
+    watches = Watches.of(config.parse(text, str(path))).all
+    (watch,) = (watch for watch in watches if watch.inbox == folder)
     _make(watch.inbox, *watch.keep, *watch.trash)
     if text != before:
         config_edit.write(path, text)
-    dispatch.tell_daemon()  # also of what was written into it by hand
+    dispatch.reload_daemon()  # also if only the user has edited the config
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
     row = {
         "inbox": os.fsdecode(watch.inbox),
-        "keep": [os.fsdecode(one) for one in watch.keep],
-        "trash": [os.fsdecode(one) for one in watch.trash],
+        "keep": [os.fsdecode(path) for path in watch.keep],
+        "trash": [os.fsdecode(path) for path in watch.trash],
         "xdg_trash": watch.xdg_trash,
         "config": str(path),
         "warnings": warnings,
@@ -84,10 +85,12 @@ def init(
         return
     typer.echo(f"watching {printable(os.fsdecode(watch.inbox))} (config: {printable(str(path))})")
     for name, folders in (("keep", watch.keep), ("trash", watch.trash)):
-        for one in folders:
-            typer.echo(f"  what you move to {printable(os.fsdecode(one))} teaches: {name}")
+        for labelling in folders:
+            typer.echo(
+                f"  files that you move to {printable(os.fsdecode(labelling))} get the label {name}"
+            )
     if watch.xdg_trash:
-        typer.echo("  what you delete into the desktop's trash teaches: trash")
+        typer.echo("  files that you move to the desktop's trash get the label trash")
 
 
 def _entry(folder: bytes, taste: str, *, xdg_trash: bool) -> dict[str, str | bool]:
@@ -95,8 +98,8 @@ def _entry(folder: bytes, taste: str, *, xdg_trash: bool) -> dict[str, str | boo
         text = folder.decode()
     except UnicodeDecodeError:
         raise UsageError(
-            f"{printable(os.fsdecode(folder))}: the folder's name is not UTF-8, as TOML must be",
-            "watch the folder above it, or rename it",
+            f"{printable(os.fsdecode(folder))}: the name is not UTF-8, and the config must be",
+            "rename the folder, or watch the folder above it",
         ) from None
     entry: dict[str, str | bool] = {"inbox": text}
     if taste != "default":
@@ -112,6 +115,6 @@ def _make(*folders: bytes) -> None:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise UsageError(
-                f"{os.fsdecode(folder)} cannot be made: {error.strerror}",
-                "choose a folder that you may write to",
+                f"{os.fsdecode(folder)} cannot be created: {error.strerror}",
+                "use a folder that you may write to",
             ) from None

@@ -10,7 +10,7 @@ from imgscore.cli.formatting import named
 
 
 class LabelValue(StrEnum):
-    """What a label can be."""
+    """The values of a label."""
 
     keep = "keep"
     trash = "trash"

@@ -1,4 +1,4 @@
-"""model list, download and use: which embedder looks at the images."""
+"""model: list, download and select models."""
 
 import os
 from collections.abc import Iterator
@@ -96,7 +96,7 @@ def _use(name: str) -> Iterator[Message[Any]]:
     changed = settings.model != name
     if changed:
         config_edit.write(path, config_edit.with_setting(before, "model", name))
-        dispatch.tell_daemon()
+        dispatch.reload_daemon()
     yield Result(
         {
             "name": name,
@@ -109,7 +109,7 @@ def _use(name: str) -> Iterator[Message[Any]]:
 
 
 def _try_out(name: str) -> str:
-    """The id of a model that has embedded a picture: a broken one is refused here, not in use."""
+    """Embed a picture with a model and return its id, so that a broken model is refused here."""
     import numpy as np
 
     from imgscore.images.decode import Picture
@@ -128,20 +128,20 @@ def _describe(row: Row) -> str:
         return f"{mark} {name}: {printable(row['error'])}"
     if row["name"] is None:
         return f"{mark} {name}: {row['vectors']} vectors"
-    here = f"here, {row['disk_bytes'] / 1e6:.0f} MB" if row["installed"] else "not downloaded"
-    if not row["installed"]:
-        here += f" (about {row['download_mb']} MB)"
-    return f"{mark} {name}: {row['dimension']} numbers; {here}; {row['vectors']} vectors"
+    state = f"not downloaded (about {row['download_mb']} MB)"
+    if row["installed"]:
+        state = f"installed, {row['disk_bytes'] / 1e6:.0f} MB"
+    return f"{mark} {name}: {row['dimension']} dimensions; {state}; {row['vectors']} vectors"
 
 
 def _downloaded(row: Row) -> str:
     say(f"use it with: imgscore model use {row['name']}")
-    done = "downloaded" if row["downloaded"] else "already here"
-    return f"{row['name']}: {done}, {printable(row['path'])}, revision {row['revision']}"
+    state = "downloaded" if row["downloaded"] else "already downloaded"
+    return f"{row['name']}: {state}, {printable(row['path'])}, revision {row['revision']}"
 
 
 def _used(row: Row) -> str:
     name = printable(row["name"])
     if not row["changed"]:
-        return f"{name} is in use already ({row['embedder']})"
-    return f"{name} is in use now ({row['embedder']}); see how far it is with: imgscore status"
+        return f"{name} is already in use ({row['embedder']})"
+    return f"{name} is in use now ({row['embedder']}); to see the progress: imgscore status"

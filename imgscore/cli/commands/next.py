@@ -1,4 +1,4 @@
-"""next: the images to label next."""
+"""next: list the images to label next."""
 
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app
@@ -21,5 +21,5 @@ def next_(
         lambda row: [images_of([row])],
         as_json=as_json,
         wanted=thumbnails,
-        nothing="every image of an inbox has a label",
+        nothing="every image in the inboxes has a label",
     )

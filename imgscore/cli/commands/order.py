@@ -11,4 +11,10 @@ def order(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False)
     Prints one line for each file whose date changes.
     """
     arguments = {"folder": text_of(folder), "dry_run": dry_run}
-    run("order", arguments, touched, as_json=as_json, nothing="in order: no date has to change")
+    run(
+        "order",
+        arguments,
+        touched,
+        as_json=as_json,
+        nothing="everything is in order: no date has to change",
+    )

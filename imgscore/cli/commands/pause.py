@@ -1,4 +1,4 @@
-"""pause: let the daemon rest."""
+"""pause: pause the daemon."""
 
 import re
 from typing import Annotated
@@ -34,5 +34,7 @@ def pause(
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None:
-        raise UsageError(f"--for {text!r} is not a length of time", "use for example 30m, 2h or 1d")
+        raise UsageError(
+            f"--for {text!r} is not a length of time", "write for example 30m, 2h or 1d"
+        )
     return float(match[1]) * UNIT_SECONDS[match[2] or "s"]

@@ -1,4 +1,4 @@
-"""report: one page that shows everything, to be looked at in a browser."""
+"""report: create a web page that shows everything."""
 
 import os
 import webbrowser
@@ -50,13 +50,13 @@ def report(
 
 
 def _refuse_watched(file: Path) -> None:
-    """A page's thumbnails are images: in a watched folder they would be looked at, and ordered."""
+    """Refuse a file in a watched folder: imgscore would index and order the page's thumbnails."""
     if not paths.config_file().exists():
         return
     folder = Watches.of(config.load()).folder(os.fsencode(file))
     if folder is not None:
         raise UsageError(
-            f"{file} lies in the watched folder {os.fsdecode(folder)}", "choose another place"
+            f"{file} is in the watched folder {os.fsdecode(folder)}", "use another folder"
         )
 
 
@@ -67,13 +67,13 @@ def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator
         if not isinstance(message, Result):
             yield message
             continue
-        told = message.row
-        target = file or paths.report_folder() / f"{told['taste']}.html"
-        thumbnails = files.write(told, target)
-        kept = {name: told[name] for name in told if name not in ("data", "watches")}
+        report = message.row
+        target = file or paths.report_folder() / f"{report['taste']}.html"
+        thumbnails = files.write(report, target)
+        kept = {name: report[name] for name in report if name not in ("data", "watches")}
         yield Result({"page": str(target), **kept, "thumbnails": str(thumbnails)})
         if show and not webbrowser.open(target.as_uri()):
-            say("no browser could be started here; open the page yourself")
+            say("no browser could be started; open the page yourself")
 
 
 def _describe(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""review: the report's page, served to your own browser, where keys label."""
+"""review: serve the report's page to the browser, where keys label images."""
 
 import contextlib
 import signal
@@ -37,22 +37,22 @@ def review(
     """
     arguments = {"folder": text_of(folder), "taste": taste, "figures": False}
     servers: list[ReviewServer] = []
-    messages = _begun(arguments, servers, port)
+    messages = _start(arguments, servers, port)
     output.show(messages, lambda row: row["url"], as_json=as_json)
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if show:  # beside the server: one in a terminal keeps its caller until it ends
+    if show:  # in a thread: a browser in a terminal blocks its caller until it ends
         Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     if not as_json:
-        say("labels are kept as you say them; no file is moved")
-        say("the address is good for one browser, once; Ctrl-C ends the review")
+        say("each label is stored at once; no file is moved")
+        say("the address works once, in one browser; Ctrl-C ends the review")
     with contextlib.suppress(KeyboardInterrupt), server:
         server.serve_forever()
     servers[0].session.end()
 
 
-def _begun(arguments: Row, servers: list["ReviewServer"], port: int) -> Iterator[Message[Any]]:
-    """The progress of gathering, and at last where to go."""
+def _start(arguments: Row, servers: list["ReviewServer"], port: int) -> Iterator[Message[Any]]:
+    """Gather the page's data and start the server. Yields progress, then the address."""
     from imgscore.cli.review_server import ReviewServer
     from imgscore.cli.review_session import Session
     from imgscore.errors import UsageError
@@ -61,17 +61,19 @@ def _begun(arguments: Row, servers: list["ReviewServer"], port: int) -> Iterator
         if not isinstance(message, Result):
             yield message
             continue
-        told = message.row
+        report = message.row
         try:
-            server = ReviewServer(Session(arguments, told), port)
+            server = ReviewServer(Session(arguments, report), port)
         except OSError as error:
-            raise UsageError(f"port {port}: {error.strerror}", "leave --port out") from None
+            raise UsageError(
+                f"port {port}: {error.strerror}", "use another port, or omit --port"
+            ) from None
         servers.append(server)
         yield Result(
             {
                 "url": server.url,
-                "taste": told["taste"],
-                "images": told["images"],
+                "taste": report["taste"],
+                "images": report["images"],
                 "error": None,
             }
         )

@@ -1,4 +1,4 @@
-"""scan: look at the disk now."""
+"""scan: find new and changed images now."""
 
 from imgscore.cli.app import DryRun, Folder, Json, Section, app, run, text_of
 from imgscore.cli.output import printable
@@ -19,6 +19,6 @@ def _describe(row: Row) -> str:
     if "is" in row:
         return f"{row['is']:<4}  {printable(row['path'])}"
     return (
-        f"{row['looked']} looked at; {row['files']} images in the inbox, {row['scored']} scored, "
+        f"{row['looked']} files read; {row['files']} images in the inbox, {row['scored']} scored, "
         f"{row['failed']} failed"
     )

@@ -1,4 +1,4 @@
-"""score: how much you would like a file."""
+"""score: print the scores of files."""
 
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Files, FileTaste, Json, Section, Thumbnails, app, texts_of

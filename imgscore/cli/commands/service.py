@@ -1,4 +1,4 @@
-"""service install, uninstall and status: the daemon as a systemd user unit."""
+"""service: run the daemon as a systemd user service."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""start: the daemon in the background, as a service where one is installed, else as a process."""
+"""start: start the daemon in the background."""
 
 from imgscore import config
 from imgscore.cli import lifecycle

@@ -1,4 +1,4 @@
-"""status: what goes on, once or as a live view."""
+"""status: print the status once, or as a live view."""
 
 import contextlib
 import signal
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from imgscore.cli.live_status import Pace
 
 WATCH_SECONDS = 1.0
+"""Time between two statuses of the live view."""
 MAX_FAILED = 10
+"""How many failed files are listed; the rest is counted."""
 
 
 @app.command(rich_help_panel=Section.DAEMON)
@@ -36,16 +38,18 @@ def status(
     if not watch:
         run("status", {}, describe, as_json=as_json)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # the terminal is given back
+        signal.signal(
+            number, signal.default_int_handler
+        )  # as on Ctrl-C, so that the terminal is restored
     with contextlib.suppress(KeyboardInterrupt):
         if sys.stdout.isatty() and not as_json:
-            _watch_here()
+            _watch_on_terminal()
         else:
-            _watch_elsewhere(as_json)
+            _watch_on_pipe(as_json)
 
 
-def _watch_here() -> None:
-    """The live view."""
+def _watch_on_terminal() -> None:
+    """Show the live view."""
     from rich.console import Console
 
     from imgscore.cli.live_status import live, view
@@ -55,8 +59,8 @@ def _watch_here() -> None:
             screen.update(view(row, pace))
 
 
-def _watch_elsewhere(as_json: bool) -> None:
-    """On a pipe: a line a status."""
+def _watch_on_pipe(as_json: bool) -> None:
+    """Print one line per status."""
     from imgscore.cli.live_status import line
 
     for row, pace in _statuses():
@@ -65,7 +69,7 @@ def _watch_elsewhere(as_json: bool) -> None:
 
 
 def _statuses() -> "Iterator[tuple[Row, Pace]]":
-    """Status after status. A daemon that comes or goes is no end of it."""
+    """Yield a status every second, also while daemons start and end."""
     from imgscore.cli.live_status import Pace
 
     pace = Pace()
@@ -73,12 +77,12 @@ def _statuses() -> "Iterator[tuple[Row, Pace]]":
         with contextlib.suppress(NoDaemonError, BusyError):
             for message in dispatch.call("status", {}):
                 if isinstance(message, Result):
-                    pace.see(message.row, time.monotonic())
+                    pace.add(message.row, time.monotonic())
                     yield message.row, pace
         time.sleep(WATCH_SECONDS)
 
 
-AWAY = "offline: not there; nothing is inferred from that, and it goes on when it is back"
+AWAY = "offline: the folder is not there; imgscore continues when it is back"
 
 
 def describe(row: Row) -> str:
@@ -95,16 +99,16 @@ def describe(row: Row) -> str:
         )
         if watch["planned"]:
             lines.append(f"  would change {watch['planned']['touches']} dates, newest first:")
-            lines += [f"    {touched(one)}" for one in watch["planned"]["examples"]]
+            lines += [f"    {touched(touch)}" for touch in watch["planned"]["examples"]]
     if not row["watches"]:
         lines.append("nothing is watched yet; begin with: imgscore init INBOX")
     if row["hint"]:
         lines.append(row["hint"])
     lines += [f"attention: {printable(problem)}" for problem in row["troubles"]]
     failed = row["failed"]
-    for one in failed[:MAX_FAILED]:
-        remedy = f" ({printable(one['remedy'])})" if one["remedy"] else ""
-        lines.append(f"failed: {printable(one['path'])}: {printable(one['reason'])}{remedy}")
+    for file in failed[:MAX_FAILED]:
+        remedy = f" ({printable(file['remedy'])})" if file["remedy"] else ""
+        lines.append(f"failed: {printable(file['path'])}: {printable(file['reason'])}{remedy}")
     if len(failed) > MAX_FAILED:
         lines.append(f"… and {len(failed) - MAX_FAILED} more failed; all with --json")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""stop: end the daemon."""
+"""stop: stop the daemon."""
 
 from imgscore.cli import lifecycle
 from imgscore.cli.app import Json, Section, app
@@ -17,7 +17,7 @@ def stop(as_json: Json = False) -> None:
     if pid is not None:
         lifecycle.end(pid)
     elif systemd.is_usable() and systemd.state().active == "activating":
-        systemd.stop()  # it fails to start, and systemd tries again and again
+        systemd.stop()  # the daemon cannot start, and systemd keeps trying
     else:
-        raise NoDaemonError("no daemon is running", "nothing to do")
+        raise NoDaemonError("no daemon is running", "there is nothing to stop")
     lifecycle.print_state("stopped", pid, as_json=as_json)

@@ -1,4 +1,4 @@
-"""suspects: labels that may be mistakes."""
+"""suspects: list labels that may be mistakes."""
 
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app
@@ -28,7 +28,7 @@ def suspects(
         images,
         as_json=as_json,
         wanted=thumbnails,
-        nothing="no label is suspect",
+        nothing="no label looks like a mistake",
     )
 
 

@@ -1,4 +1,4 @@
-"""train: learn now."""
+"""train: train a head now."""
 
 from typing import Annotated
 
@@ -28,5 +28,5 @@ def _describe(row: Row) -> str:
     proof = ""
     if auc.get("value") is not None:
         proof = f"; held-out AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
-    use = "in use" if row["used"] else "not used: the one before is better"
+    use = "in use" if row["used"] else "not used: the head before it is better"
     return f"head {row['head']} of taste {row['taste']}: {row['labels']} labels{proof}; {use}"

@@ -1,4 +1,4 @@
-"""tray: the icon (a process of the package imgscored), and whether it is shown at login."""
+"""tray: show the icon (a process of imgscored.tray), now or at every login."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def tray(
     open the inbox and the report.
     """
     if install and uninstall:
-        raise UsageError("--install and --uninstall are opposites", "give one of them")
+        raise UsageError("--install and --uninstall are opposites", "use one of them")
     if install:
         tray_autostart.install()
     elif uninstall:
@@ -50,7 +50,7 @@ def _print_files(as_json: bool) -> None:
     if as_json:
         typer.echo(to_json(row))
     elif installed:
-        typer.echo("the icon is shown from the next login on; now: imgscore tray &")
+        typer.echo("the icon is shown from the next login on; to show it now: imgscore tray &")
         for file in files:
             typer.echo(f"  {printable(str(file))}")
     else:

@@ -1,4 +1,4 @@
-"""undo: take back what was done."""
+"""undo: undo the last ordering or label."""
 
 from enum import StrEnum
 from typing import Annotated

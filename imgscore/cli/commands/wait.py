@@ -1,4 +1,4 @@
-"""wait: return when nothing is pending."""
+"""wait: wait until nothing is pending."""
 
 from typing import Annotated
 

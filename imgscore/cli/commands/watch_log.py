@@ -1,4 +1,4 @@
-"""watch-log: a line for everything that happens, as it happens."""
+"""watch-log: print events as they happen."""
 
 import contextlib
 import sys
@@ -14,9 +14,9 @@ from imgscore.errors import ImgscoreError
 from imgscore.messages import Result
 from imgscore.verbs.base import Row
 
-AGAIN_SECONDS = 0.1
-# A service manager starts a daemon again after a few seconds.
-COMES_BACK_SECONDS = 10.0
+RETRY_SECONDS = 0.1
+RESTART_SECONDS = 10.0
+"""How long to wait for a daemon that restarts. systemd restarts it after 5 s."""
 
 
 @app.command("watch-log", rich_help_panel=Section.DAEMON)
@@ -32,27 +32,27 @@ def watch_log(as_json: Json = False) -> None:
 
 
 def _rows() -> Iterator[Row]:
-    """Rows without end. A daemon that restarts, or reads its config again, is followed on."""
-    patient_until: float | None = 0.0
+    """Yield events without end, also over a restart of the daemon or a reload of its config."""
+    deadline: float | None = 0.0
     while True:
         try:
             for message in dispatch.call("watch-log", {}, daemon_only=True):
-                patient_until = None
+                deadline = None
                 if isinstance(message, Result):
                     yield message.row
         except ImgscoreError:
-            if patient_until is None:
-                patient_until = time.monotonic() + COMES_BACK_SECONDS
-                say("the connection was lost; what happens meanwhile: imgscore history")
-            if time.monotonic() >= patient_until:
+            if deadline is None:
+                deadline = time.monotonic() + RESTART_SECONDS
+                say("the connection was lost; to see the events until it is back: imgscore history")
+            if time.monotonic() >= deadline:
                 raise
-            _await_daemon(patient_until)
+            _await_daemon(deadline)
 
 
 def _await_daemon(deadline: float) -> None:
-    """Until one listens. Asking for its store would keep one that starts from having it."""
+    """Wait until a daemon listens. A call would lock the store, which the daemon needs to start."""
     while not _listens() and time.monotonic() < deadline:
-        time.sleep(AGAIN_SECONDS)
+        time.sleep(RETRY_SECONDS)
 
 
 def _listens() -> bool:

@@ -47,7 +47,7 @@ def status(looked: int, pending: int, **changes: Any) -> dict[str, Any]:
 def paced(*samples: tuple[float, dict[str, Any]]) -> tuple[dict[str, Any], Pace]:
     pace = Pace()
     for now, row in samples:
-        pace.see(row, now)
+        pace.add(row, now)
     return samples[-1][1], pace
 
 
