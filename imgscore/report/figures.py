@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from imgscore.verbs.base import Row
+from imgscore.report import Row
 
 Shape = Literal["line", "dashed", "dots", "hollow", "bars"]
 Tone = Literal["main", "keep", "trash", "faint"]

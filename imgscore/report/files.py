@@ -8,9 +8,9 @@ from pathlib import Path
 
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import write_atomic
+from imgscore.report import Row
 from imgscore.report.figures import Figure, figures
 from imgscore.report.page import content, page
-from imgscore.verbs.base import Row
 
 
 def read(told: Row) -> Row:

@@ -22,6 +22,7 @@ from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspects import suspects
 from imgscore.paths import thumbnail
+from imgscore.report import Row
 from imgscore.store import failures, heads, labels, scores, sightings, traits
 from imgscore.store.examples import BACKGROUND, Labelled, examples_of, rows_of, sample
 from imgscore.watches import within
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from imgscore.store.schema import Sighting
     from imgscore.store.transaction import Txn
 
-Row = dict[str, Any]
 COLUMNS = (
     "name", "folder", "sha256", "score", "deviation", "label", "place", "width", "height", "bytes",
 )  # fmt: skip

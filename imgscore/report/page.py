@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 
-from imgscore.report import svg
+from imgscore.report import Row, svg
 from imgscore.report.figures import Figure
-from imgscore.verbs.base import Row
 
 SCRIPTS = (
     "data.js", "elements.js", "gallery.js", "viewer.js", "views.js", "review.js", "page.js",
