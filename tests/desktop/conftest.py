@@ -1,4 +1,4 @@
-"""A real browser: Debian's Chromium, driven by Playwright."""
+"""Chromium of Debian, driven by Playwright."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ CHROMIUM = shutil.which("chromium")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Chromium; skipped where it, or Playwright, is not installed."""
+    """A running Chromium."""
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if CHROMIUM is None:
         pytest.skip("apt install chromium")
     playwright.expect.set_options(timeout=60_000)  # the machine may be busy
     with playwright.sync_playwright() as driver:
-        # Chromium's own sandbox refuses root, as which CI runs.
+        # CI runs as root, for whom Chromium's sandbox does not start.
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium
         chromium.close()

@@ -26,7 +26,7 @@ class Upower:
 
     def set(self, on_battery: bool) -> None:
         self.on_battery = on_battery
-        self.service.tell(UPOWER[1], UPOWER[2], OnBattery=("b", on_battery))
+        self.service.emit_changed(UPOWER[1], UPOWER[2], OnBattery=("b", on_battery))
 
 
 @pytest.fixture

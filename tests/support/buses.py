@@ -1,6 +1,6 @@
-"""Real message buses and services on them: dbus-daemon, private to a test, skipped where it is not.
+"""Message buses that belong to one test, and services on them.
 
-A service answers in a thread of its own, on a connection of its own.
+A service answers from its own thread, on its own connection.
 """
 
 import subprocess
@@ -24,12 +24,12 @@ from jeepney.io.blocking import DBusConnection, prep_socket
 from tests.support import needs
 
 Answer = Callable[[str, tuple[Any, ...]], tuple[str, tuple[Any, ...]] | None]
-"""(method, arguments) → (signature, body); None for no answer, ever"""
+"""(method, arguments) → (signature, body); None sends no answer"""
 
 
 @contextmanager
 def bus() -> Iterator[str]:
-    """The address of a message bus."""
+    """Run a dbus-daemon; gives its address."""
     needs.program("dbus-daemon", "dbus")
     with subprocess.Popen(
         ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address=1"],
@@ -54,7 +54,7 @@ class Service:
         self._thread.start()
 
     def _serve(self) -> None:
-        with suppress(OSError):  # it was closed
+        with suppress(OSError):  # the connection is closed
             while True:
                 message = self._connection.receive()
                 if message.header.message_type == MessageType.method_call:
@@ -69,7 +69,7 @@ class Service:
             return new_error(message, "org.freedesktop.DBus.Error.UnknownMethod")
         return None if answer is None else new_method_return(message, *answer)
 
-    def tell(self, path: str, interface: str, **changed: tuple[str, Any]) -> None:
+    def emit_changed(self, path: str, interface: str, **changed: tuple[str, Any]) -> None:
         """Signal that properties have changed."""
         where = DBusAddress(path, interface="org.freedesktop.DBus.Properties")
         body = (interface, changed, [])

@@ -1,4 +1,4 @@
-"""File systems of their own, in image files: mounted for one test, skipped where that cannot be."""
+"""File systems in image files, mounted for one test."""
 
 import os
 import shutil
@@ -14,9 +14,9 @@ from tests.support import needs
 
 @contextmanager
 def mounted(folder: Path, *make: str) -> Iterator[Path]:
-    """A new file system made by a mkfs command; its image and mount point lie in `folder`.
+    """Make a file system with a mkfs command and mount it; gives the mount point in `folder`.
 
-    FAT is mounted by FUSE (fusefat) where the kernel has none.
+    FUSE (fusefat) mounts FAT where the kernel does not support it.
     """
     needs.root("to mount a file system")
     needs.program(make[0], "e2fsprogs dosfstools")

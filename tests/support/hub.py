@@ -1,4 +1,4 @@
-"""A model hub on the loopback, in the layout of the real one, with faults that a test asks for."""
+"""A model hub on the loopback interface, with the layout of the real one and optional faults."""
 
 import hashlib
 import json
@@ -18,9 +18,9 @@ class Hub:
         self.repository = repository
         self.commit = commit
         self.cut_after: int | None = None
-        """close the connection after so many bytes of a weights file"""
+        """bytes of a weights file after which the connection is closed"""
         self.lie = False
-        """serve other bytes than the checksum says"""
+        """serve zeros instead of the weights"""
         self.ranges: list[str | None] = []
         """the Range of each GET of a weights file"""
         self.agents: set[str] = set()
@@ -30,14 +30,14 @@ class Hub:
 
 @contextmanager
 def serving(folder: Path, repository: str, commit: str) -> Iterator[Hub]:
-    """A hub that runs while the block does."""
+    """Run a hub during the block."""
     hub = Hub(folder, repository, commit)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def log_message(self, format: str, *args: object) -> None:
-            """Silent."""
+            """Log nothing."""
 
         def do_GET(self) -> None:
             hub.agents.add(self.headers.get("User-Agent", ""))
@@ -49,7 +49,7 @@ def serving(folder: Path, repository: str, commit: str) -> Iterator[Hub]:
                 self._file()
 
         def _described(self, file: Path) -> dict[str, Any]:
-            """As the hub describes a file: sha256 of large ones, git's blob sha1 of all."""
+            """The hub's description: git's blob sha1, and the sha256 of a large file."""
             data = file.read_bytes()
             size = len(data)
             about = {"rfilename": file.name, "size": size}

@@ -1,4 +1,4 @@
-"""Real worker processes over an empty store."""
+"""Worker processes with an empty store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from imgscore.workers.pool import Pool, WorkerSettings
 
 @contextmanager
 def real_pool(folder: Path, size: int, *, file_seconds: int, idle_seconds: float) -> Iterator[Pool]:
-    """A pool of up to `size` workers, with store and heads under `folder`."""
+    """A pool of at most `size` workers; store and heads are in `folder`."""
     with Store(folder / "store") as store:
         settings = WorkerSettings(
             store.folder, folder / "heads", "efficientnet-lite0", "cpu", file_seconds=file_seconds

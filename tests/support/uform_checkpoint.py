@@ -1,4 +1,4 @@
-"""A tiny UForm checkpoint: uform's own torch classes, random weights, exported as UForm exports."""
+"""A tiny UForm checkpoint: the torch classes of uform with random weights, exported to ONNX."""
 
 import json
 import warnings
@@ -11,7 +11,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def config(dim: int = 32, size: int = 32) -> dict[str, Any]:
-    """A config in UForm's layout; `dim` is the embedding's length, `size` an image's side."""
+    """A config in UForm's layout; `dim`: length of an embedding, `size`: side of an image."""
     return {
         "image_encoder": {
             "dim": 48,
@@ -42,9 +42,9 @@ def config(dim: int = 32, size: int = 32) -> dict[str, Any]:
 
 
 def make(folder: Path, *, seed: int = 0, dim: int = 32, quantised: bool = False) -> Path:
-    """Write a checkpoint: config, tokenizer, ONNX and torch weights. Skips where torch is missing.
+    """Write a checkpoint: config, tokenizer, ONNX and torch weights. Skips without torch.
 
-    The ONNX encoders have UForm's two outputs; `quantised` ones have them as UForm publishes them.
+    `quantised`: the ONNX encoders have 8-bit weights, as UForm publishes them.
     """
     torch = pytest.importorskip("torch", reason="pip install torch")
     pytest.importorskip("onnx", reason="pip install onnx")
@@ -60,9 +60,10 @@ def make(folder: Path, *, seed: int = 0, dim: int = 32, quantised: bool = False)
         fields = {key: value for key, value in whole[name].items() if key in kind.__annotations__}
         encoders[name] = encoder = kind(**fields).eval()
         for parameter in encoder.parameters():
-            # As they are made, the layer scales silence the blocks, and every image looks alike.
+            # With the initial layer scales, the blocks have no effect: all embeddings are equal.
             torch.nn.init.normal_(parameter, std=0.5)
-    torch.save({name: one.state_dict() for name, one in encoders.items()}, folder / "model.pt")
+    weights = {name: encoder.state_dict() for name, encoder in encoders.items()}
+    torch.save(weights, folder / "model.pt")
     size = whole["image_encoder"]["image_size"]
     pixels = torch.zeros(1, 3, size, size)
     tokens = torch.ones(1, 64, dtype=torch.int32)
@@ -101,7 +102,7 @@ def _export(
 
 
 def _quantise(model: Path) -> None:
-    """Eight-bit weights, and activations quantised by each batch's own range."""
+    """Quantise the weights to 8 bits; activations are quantised by the range of each batch."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     whole = model.with_suffix(".whole.onnx")
@@ -113,7 +114,7 @@ def _quantise(model: Path) -> None:
 
 
 def _write_tokenizer(file: Path) -> None:
-    """A real tokenizer: word pieces of single letters."""
+    """Write a WordPiece tokenizer whose pieces are single letters."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{x}" for x in LETTERS)]

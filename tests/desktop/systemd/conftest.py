@@ -1,4 +1,4 @@
-"""A real systemd user manager, and the service in it as an ordinary user has it."""
+"""A systemd in namespaces of its own, with a user whose service manager runs the daemon."""
 
 import json
 import os
@@ -42,7 +42,7 @@ file_seconds = 10
 
 
 class Box:
-    """A booted systemd. `home` is its user's home and `folder` is its /box, both as seen here."""
+    """A booted systemd. `home`: its user's home, and `folder`: its /box, as paths of the host."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,14 +58,14 @@ class Box:
         pipe = os.open(folder / "ready", os.O_RDWR)
         if not select.select([pipe], [], [], SECONDS)[0]:
             self._process.kill()
-            raise AssertionError(f"it does not boot:\n{(folder / 'log').read_text()}")
+            raise AssertionError(f"the box does not boot:\n{(folder / 'log').read_text()}")
         self.uid = int(os.read(pipe, 16))
         os.close(pipe)
         self._init = _only_child(_only_child(self._process.pid))  # box.sh → unshare → systemd
         self.home = Path(f"/proc/{self._init}/root/home/box")
 
     def run(self, *command: str | Path, check: bool = True) -> str:
-        """Run a command as the user; what it printed."""
+        """Run a command as the user; returns its output."""
         return self._enter("box", *command, check=check)
 
     def _enter(self, user: str, *command: str | Path, check: bool = True) -> str:
@@ -96,19 +96,19 @@ class Box:
         return self.run("systemctl", "--user", *arguments, check=check)
 
     def journal(self) -> list[tuple[int, str]]:
-        """(priority, message) of all that the service itself logged in this test.
+        """(priority, message) of each line that the service logged in this test.
 
-        systemd writes lines of its own about the unit; their text, number and order are its affair.
+        The lines of systemd itself are left out: their text, number and order may change.
         """
         rows = self._journal("SYSLOG_IDENTIFIER=imgscored")
         return [(int(row["PRIORITY"]), str(row["MESSAGE"])) for row in rows]
 
     def failures(self) -> list[str]:
-        """How the service failed in this test, as systemd recorded it: "watchdog", "timeout", …"""
+        """The failures of the service in this test, as systemd recorded them: "watchdog", …"""
         return [str(row["UNIT_RESULT"]) for row in self._journal() if "UNIT_RESULT" in row]
 
     def _journal(self, *matches: str) -> list[dict[str, Any]]:
-        self._enter("root", "journalctl", "--sync")  # or the last lines may be missing
+        self._enter("root", "journalctl", "--sync")  # otherwise the last lines may be missing
         text = self.run(
             *("journalctl", "--user", "-u", "imgscored", "-o", "json", "--no-pager"),
             *(f"--since=@{self.since}", *matches),
@@ -121,17 +121,17 @@ class Box:
         eventually(condition, seconds=SECONDS, what=status)
 
     def kill(self, pid: int, number: signal.Signals) -> None:
-        """Send a signal to a process of the box, by its pid there."""
+        """Send a signal to a process, by its pid inside the box."""
         self.run("kill", f"-{number.value}", str(pid))
 
     def workers(self) -> list[int]:
         """The pids of the daemon's workers."""
-        pattern = worker.__name__.replace(".", "[.]")  # which does not match itself
-        found = self.run("pgrep", "--full", pattern, check=False)
-        return [int(pid) for pid in found.split()]
+        pattern = worker.__name__.replace(".", "[.]")  # does not match pgrep itself
+        pids = self.run("pgrep", "--full", pattern, check=False)
+        return [int(pid) for pid in pids.split()]
 
     def change_unit(self, *lines: str) -> None:
-        """Settings of the service that hold for this test."""
+        """Override settings of the service for this test."""
         folder = f".config/systemd/user/{systemd.NAME}.d"
         self.run("mkdir", "--parents", folder)
         text = "\n".join(("[Service]", "RestartSec=100ms", *lines, ""))
@@ -139,7 +139,7 @@ class Box:
         self.systemctl("daemon-reload")
 
     def begin(self) -> None:
-        """A home as new, but for an inbox and a config for impatient people."""
+        """Give the user an inbox, and a config with which the daemon acts at once."""
         self.since = f"{time.time():.6f}"
         self.run("imgscore", "init", "/home/box/inbox")
         with (self.home / ".config/imgscore/config.toml").open("a") as file:
@@ -148,7 +148,7 @@ class Box:
         self.change_unit()
 
     def end(self) -> None:
-        """Nothing is left of a test."""
+        """Uninstall the service and empty the home."""
         self.run("imgscore", "service", "uninstall")
         self.systemctl("reset-failed", check=False)
         for path in self.home.iterdir():
@@ -156,16 +156,16 @@ class Box:
         self.systemctl("daemon-reload")
 
     def drop(self, kind: str, count: int, first: int = 0) -> list[Path]:
-        """New pictures in the inbox, the user's own from the first moment."""
-        made = self.home / "made"
-        made.mkdir(exist_ok=True)
-        paths = put(made, kind, count, first)
+        """Add pictures to the inbox; the user owns them before they appear there."""
+        staging = self.home / "staging"
+        staging.mkdir(exist_ok=True)
+        paths = put(staging, kind, count, first)
         for path in paths:
             os.chown(path, self.uid, self.uid)
         return [path.rename(self.inbox / path.name) for path in paths]
 
     def close(self) -> None:
-        """Ends every process of the box."""
+        """End all processes of the box."""
         os.kill(self._init, signal.SIGKILL)
         self._process.wait(timeout=SECONDS)
 
@@ -176,7 +176,7 @@ def _only_child(pid: int) -> int:
 
 
 def _missing() -> str:
-    """Why there can be no box here; "" where there can."""
+    """The reason why no box can run here, or ""."""
     if os.getuid() != 0:
         return "needs root, to make namespaces"
     missing = [name for name in NEEDED if shutil.which(name) is None]
@@ -194,7 +194,7 @@ def _missing() -> str:
 
 @pytest.fixture(scope="session")
 def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """One box for all tests."""
+    """The box of all tests."""
     if reason := _missing():
         pytest.skip(reason)
     box = Box(tmp_path_factory.mktemp("box"))
@@ -204,7 +204,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 @pytest.fixture
 def box(booted: Box) -> Iterator[Box]:
-    """A box in which nothing is installed."""
+    """The box, without a service or config of an earlier test."""
     booted.begin()
     yield booted
     booted.end()

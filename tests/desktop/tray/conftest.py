@@ -1,4 +1,4 @@
-"""A desktop of a test's own: an X server, a session bus, and a tray that embeds icons."""
+"""A desktop for one test: an X server, a session bus, and a panel with a tray."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ PANEL = """<?xml version="1.0"?>
 
 
 class Desktop:
-    """A running X server and bus; `tray()` starts the tray, `icon()` our icon."""
+    """A running X server and bus; `tray()` starts a tray, `icon()` starts `imgscore tray`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,12 +66,12 @@ class Desktop:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a program of this desktop is started with."""
+        """The environment of a program on this desktop."""
         return {
             **os.environ,
             "DISPLAY": self.display,
             "DBUS_SESSION_BUS_ADDRESS": self.bus,
-            "NO_AT_BRIDGE": "1",  # no accessibility bus, which would outlive the test
+            "NO_AT_BRIDGE": "1",  # an accessibility bus would outlive the test
             "GIO_USE_VFS": "local",
             "BROWSER": os.fspath(self._folder / "xdg-open"),
             "PATH": f"{self._folder}{os.pathsep}{os.environ['PATH']}",
@@ -85,13 +85,13 @@ class Desktop:
         return process
 
     def tray(self) -> None:
-        """Start a tray; it is there when this returns."""
+        """Start a tray that embeds icons; it is ready when this returns."""
         size = ("--widthtype", "request", "--height", "32")
         self._run("trayer", "--edge", "top", "--align", "right", *size, env=self.environment)
         eventually(self._has_tray)
 
     def panel(self) -> None:
-        """Start a panel whose tray takes icons over the bus, as KDE's and GNOME's do."""
+        """Start a panel whose tray takes icons over the bus, like those of KDE and GNOME."""
         file = Path(os.environ["XDG_CONFIG_HOME"]) / PANEL_FILE
         file.parent.mkdir(parents=True)
         file.write_text(PANEL)
@@ -101,13 +101,13 @@ class Desktop:
         self._at = (836, 16)
 
     def await_item(self) -> None:
-        """Until an icon is registered on the bus, and drawn."""
+        """Wait until an icon is registered on the bus and drawn."""
         eventually(lambda: "imgscore" in self._ask_watcher("RegisteredStatusNotifierItems"))
         x, y = self._at
         eventually(lambda: self._pixel(x, y) != self._pixel(x + 30, y))
 
     def await_item_changes(self) -> None:
-        """Until the icon is drawn differently."""
+        """Wait until the icon changes."""
         before = self._pixel(*self._at)
         eventually(lambda: self._pixel(*self._at) != before)
 
@@ -141,7 +141,7 @@ class Desktop:
         return self._run(BIN / "imgscore", "tray", *arguments, env=self.environment)
 
     def title(self) -> str:
-        """What the icon says, "" where there is none."""
+        """The title of the icon, or ""."""
         connection = Xdisplay.Display(self.display)
         try:
             return _title(connection.screen().root)
@@ -149,25 +149,25 @@ class Desktop:
             connection.close()
 
     def await_title(self, beginning: str) -> str:
-        """The icon's title, once it begins so."""
+        """Wait until the icon's title begins so; return it."""
         return eventually(
-            lambda: next((one for one in [self.title()] if one.startswith(beginning)), None),
+            lambda: (title := self.title()).startswith(beginning) and title,
             what=lambda: f"the icon's title begins with {beginning!r}: {self.title()!r}",
         )
 
     def xdotool(self, *arguments: str) -> None:
-        """Move, click, type."""
+        """Move the mouse, click, or type."""
         subprocess.run(["xdotool", *arguments], env=self.environment, check=True)
 
     def choose(self, *keys: str) -> None:
-        """Click the icon and go through its menu with these keys."""
+        """Open the menu of the icon and press these keys."""
         self.open_menu()
         for key in keys:
             self.xdotool("key", key)
         eventually(lambda: not self.menu_is_open(), what="the menu closes")
 
     def open_menu(self) -> None:
-        """Click the icon, if its menu is not open; it is when this returns."""
+        """Click the icon unless its menu is open; it is open when this returns."""
         if self.menu_is_open():
             return
         x, y = self._at
@@ -175,24 +175,24 @@ class Desktop:
         eventually(self.menu_is_open, what="a menu opens")
 
     def menu_is_open(self) -> bool:
-        """A menu is a window of its own, unmanaged and mapped, and larger than the tray."""
+        """Whether a mapped window is higher than the tray: that is the menu."""
         connection = Xdisplay.Display(self.display)
         try:
             windows = connection.screen().root.query_tree().children
-            seen = [one for one in windows if one.get_attributes().map_state == X.IsViewable]
-            return any(one.get_geometry().height > 100 for one in seen)
+            mapped = [w for w in windows if w.get_attributes().map_state == X.IsViewable]
+            return any(window.get_geometry().height > 100 for window in mapped)
         finally:
             connection.close()
 
     def program(self, name: str, text: str) -> Path:
-        """A program of this desktop's, in its PATH."""
+        """Write a Python program into the PATH of this desktop."""
         path = self._folder / name
         path.write_text(f"#!{sys.executable}\n{text}")
         path.chmod(0o755)
         return path
 
     def close(self) -> None:
-        """End all of it."""
+        """End all processes of the desktop."""
         for process in reversed(self._processes):
             process.terminate()
             process.wait(timeout=60)
@@ -202,7 +202,7 @@ def _title(window: "Xdisplay.Window") -> str:
     name = window.get_wm_name()
     if isinstance(name, str) and name.startswith("imgscore:"):
         return name
-    return next((text for one in window.query_tree().children if (text := _title(one))), "")
+    return next((text for child in window.query_tree().children if (text := _title(child))), "")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the daemon meets outside: a message bus that accepts, and never says a word."""
+"""A message bus that accepts connections and never answers."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def silent_bus(tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """Makes the address of one."""
+    """Starts such a bus; returns its address."""
     with socket.socket(socket.AF_UNIX) as listener:
 
         def listen() -> str:

@@ -76,7 +76,7 @@ class Properties:
 
     def set(self, **values: tuple[str, Any]) -> None:
         self._values.update(values)
-        self.service.tell(self._path, self._interface, **values)
+        self.service.emit_changed(self._path, self._interface, **values)
 
 
 def test_power_follows_upower_signals(mailbox: Mailbox, system: str) -> None:

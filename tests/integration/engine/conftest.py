@@ -1,6 +1,6 @@
-"""The real engine over real files, with workers that answer at once.
+"""The engine with real files, and with workers that answer in this process.
 
-A file holds its scores: the first number under head "1", the second under head "2".
+A file contains its scores: the first number is for head "1", the second for head "2".
 """
 
 import hashlib
@@ -95,28 +95,28 @@ def _score(data: bytes, head: str) -> float:
 
 @dataclass
 class World:
-    """An inbox, a store with a head, and what the dates were at first."""
+    """An inbox, a store with a head, and the original dates of all files."""
 
     folder: Path
     originals: dict[str, int] = field(default_factory=dict)
     watch: dict[str, Any] = field(default_factory=dict)
     dry_run: bool = False
     disk: Path | None = None
-    """where the files lie, if not beside the store"""
+    """the folder of the inbox, if it is not the one of the store"""
     pool: InlinePool = field(init=False)
-    """of the engine that was opened last"""
+    """the pool of the engine that was opened last"""
 
     @property
     def inbox(self) -> Path:
         return (self.disk or self.folder) / "inbox"
 
     def put(self, name: str, score: float | str, place: str = "inbox") -> Path:
-        """A file with a score and an odd date of its own."""
+        """Write a file with a score and a date that no plan would choose."""
         path = (self.disk or self.folder) / place / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{score} {name}")
         number = len(self.originals)
-        # The older, the better: everything stands wrong.
+        # By score, the older file comes first: every date is wrong.
         date = LONG_AGO + number * DAY + 123_456_789 + number
         os.utime(path, ns=(date, date))
         self.originals[name] = date
@@ -124,7 +124,7 @@ class World:
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
-        """A new process, as it were."""
+        """Open the store and an engine, as a new daemon process does."""
         config = Config(
             watch=[WatchConfig(inbox=os.fspath(self.inbox), **self.watch)],
             dry_run=self.dry_run,
@@ -142,31 +142,31 @@ class World:
                 yield engine
 
     def settle(self, engine: Engine) -> None:
-        """Look at the disk and go on until nothing is pending."""
+        """Scan the disk, and step the engine until nothing is pending."""
         engine.indexer.hint_all()
         until_idle(engine)
 
     def settled(self) -> None:
-        """A fresh engine, until nothing is pending."""
+        """Open an engine and step it until nothing is pending."""
         with self.engine() as engine:
             self.settle(engine)
 
     def files(self) -> list[Path]:
         everything = (self.disk or self.folder).rglob("*")
-        return [one for one in everything if one.name in self.originals]
+        return [path for path in everything if path.name in self.originals]
 
     def names(self, place: str = "inbox") -> list[str]:
-        """Files of a folder, newest first."""
+        """Names of the files in a folder, newest first."""
         everything = ((self.disk or self.folder) / place).iterdir()
-        files = [one for one in everything if one.is_file() and not one.is_symlink()]
-        return [one.name for one in sorted(files, key=lambda one: -one.stat().st_mtime_ns)]
+        files = [path for path in everything if path.is_file() and not path.is_symlink()]
+        return [path.name for path in sorted(files, key=lambda path: -path.stat().st_mtime_ns)]
 
     def order(self, place: str = "inbox") -> list[str]:
-        """The same without suffixes."""
+        """The same, without suffixes."""
         return [name.partition(".")[0] for name in self.names(place)]
 
     def dates(self) -> dict[str, int]:
-        return {one.name: one.stat().st_mtime_ns for one in self.files()}
+        return {path.name: path.stat().st_mtime_ns for path in self.files()}
 
 
 def until(engine: Engine, condition: Callable[[], bool], wait: float = 0.05) -> None:
@@ -193,14 +193,14 @@ def ask(engine: Engine, verb: str, **arguments: Any) -> list[dict[str, Any]]:
 
 
 def use_head(engine: Engine, version: str) -> None:
-    """Judge every file by a new head."""
+    """Put a new head into use, and score all files with it."""
     with engine.ctx.store.write() as txn:
         embedder = engine.ctx.embedder.id
         head = HeadRecord(version, "default", embedder, 0, 0, 1 << 60, True, {})
         heads.record(txn, head)
-        for one in sightings.iter_all(txn):
-            score = _score(Path(os.fsdecode(one.path)).read_bytes(), version)
-            packed = scores.pack(one.digest, score, 0.0)
+        for sighting in sightings.iter_all(txn):
+            score = _score(Path(os.fsdecode(sighting.path)).read_bytes(), version)
+            packed = scores.pack(sighting.digest, score, 0.0)
             scores.record(txn, "default", version, packed)
 
 
@@ -211,7 +211,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def worlds(tmp_path: Path) -> Iterator[Callable[[str], World]]:
-    """As many worlds as a test needs, in memory where that can be: nothing waits for a disk."""
+    """worlds(name): a new World; in memory if possible, because the disk would be slow."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield lambda name: World(Path(folder) / name)

@@ -1,6 +1,7 @@
-"""Stands for an image that takes a decoder over: as soon as one is read, it tries to do harm.
+"""Attacks from inside a worker, as a malicious image might: for tests of the confinement.
 
-On PYTHONPATH of a worker; says on stderr how each try ended.
+In a worker whose PYTHONPATH has this folder, it runs when victim.png is opened, and writes the
+result of each attempt to stderr.
 """
 
 import errno
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 
-def _tried(harm: Callable[[], object]) -> str:
+def _attempt(harm: Callable[[], object]) -> str:
     try:
         harm()
     except OSError as error:
@@ -34,16 +35,16 @@ def _intrude(victim: str) -> None:
         "network": lambda: socket.socket(socket.AF_INET).close(),
         "date": lambda: os.utime(victim, ns=(1, os.stat(victim).st_mtime_ns)),
     }
-    said = " ".join(f"{name}={_tried(harm)}" for name, harm in tries.items())
-    os.write(2, f"intruder: {said}\n".encode())
+    outcomes = " ".join(f"{name}={_attempt(harm)}" for name, harm in tries.items())
+    os.write(2, f"intruder: {outcomes}\n".encode())
 
 
 def _notice(event: str, arguments: tuple[object, ...]) -> None:
     name = arguments[0] if event == "open" else None
-    if isinstance(name, bytes) and name.endswith(b"/victim.png") and name not in _met:
-        _met.add(name)
+    if isinstance(name, bytes) and name.endswith(b"/victim.png") and name not in _victims:
+        _victims.add(name)
         _intrude(os.fsdecode(name))
 
 
-_met: set[bytes] = set()
+_victims: set[bytes] = set()
 sys.addaudithook(_notice)
