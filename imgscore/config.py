@@ -1,6 +1,6 @@
-"""config.toml: its schema, defaults, checks and errors. The schema is the one source of the docs.
+"""config.toml: its schema, defaults, checks and errors.
 
-Reading is pure but for the one file; nothing here creates folders.
+docs/config.md is generated from the schema. Nothing here writes a file or creates a folder.
 """
 
 import os
@@ -14,15 +14,15 @@ import msgspec
 from imgscore import paths
 from imgscore.errors import ConfigError
 
-# A year: nobody waits longer, and clocks and selectors overflow somewhere beyond.
 MAX_SECONDS = 31_536_000
+"""Largest time in seconds: a year. Some timers of the system overflow with larger values."""
 
 Direction = Literal["best-newest", "worst-newest"]
 TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One `[[watch]]`: an inbox that is kept in order, and the folders that teach."""
+    """One `[[watch]]`: an inbox that is kept in order, and the folders of its labelled images."""
 
     inbox: str
     """the folder to sort, with all its subfolders; all files in it have one common order"""
@@ -41,7 +41,7 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[daemon]`: how patient the background work is. Times are in seconds."""
+    """`[daemon]`: timing and limits of the background work. Times are in seconds."""
 
     settle: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.3
     """seconds for which a new file must stay unchanged before it is read"""
@@ -56,7 +56,7 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     train_after: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1.0
     """seconds without a new label before training starts; more labels make the wait longer"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
-    """seconds after which a file that is still being decoded or embedded is given up"""
+    """seconds after which decoding or embedding a file is stopped, and the file counts as failed"""
     on_battery: Literal["wait", "work"] = "wait"
     """whether embedding and training wait on battery, and while the power saver is on"""
     free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
@@ -78,7 +78,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     head: Literal["auto", "kernel", "mlp"] = "auto"
     """the kind of head: auto is the best one measured, now kernel; mlp needs imgscore[torch]"""
     use_filename: bool = False
-    """whether the name of a file counts too"""
+    """whether the names of files count, too"""
     dry_run: bool = False
     """whether to plan all changes of dates, but make none"""
     notifications: Literal["off", "important", "all"] = "important"
@@ -86,7 +86,6 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     daemon: DaemonConfig = msgspec.field(default_factory=DaemonConfig)
 
 
-# For what the schema alone does not say; the rest is written from its types and limits.
 REMEDIES = {
     "watch": "write [[watch]], with two brackets on each side, above each inbox",
     "daemon": "write [daemon], with one bracket on each side, above its settings",
@@ -95,10 +94,11 @@ REMEDIES = {
     "trash": "give a folder or a list of folders, or leave it out for INBOX/trash",
     "taste": "use letters, digits, '_', '-' and '.', at most 64",
 }
+"""Remedies for settings whose type does not say enough; the others are made from the type."""
 
 
 def load(path: Path | None = None) -> Config:
-    """Read and check config.toml (`path`, or the usual place). Raises ConfigError."""
+    """Read and check config.toml, or another file. Raises ConfigError, also if there is no file."""
     path = path or paths.config_file()
     text = read(path)
     if text is None:
@@ -107,21 +107,23 @@ def load(path: Path | None = None) -> Config:
 
 
 def read(path: Path) -> str | None:
-    """A config's text, unchecked; None where there is none. Raises ConfigError."""
+    """A config's text, unchecked; None if there is no file. Raises ConfigError on read errors."""
     try:
-        return path.read_bytes().decode("utf-8")  # line ends as they are
+        return path.read_bytes().decode("utf-8")  # read_text would convert line ends
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}", "mend or delete the file") from None
+        raise ConfigError(
+            f"{path}: cannot be read: {error}", "correct or delete the file"
+        ) from None
 
 
 def parse(text: str, source: str = "config.toml") -> Config:
-    """Check a config's text; an error names the key, its value and the remedy."""
+    """Check a config's text. Raises ConfigError, which names `source`, the key and its value."""
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: not valid TOML: {error}", "mend that line") from None
+        raise ConfigError(f"{source}: not valid TOML: {error}", "correct that line") from None
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError:
@@ -145,7 +147,10 @@ def parse(text: str, source: str = "config.toml") -> Config:
 def _problems(
     tree: dict[str, Any], kind: type[msgspec.Struct], where: str
 ) -> Iterator[ConfigError]:
-    """Every setting of a table that the schema refuses; `where` is the file and the table."""
+    """Errors of the settings of a table that do not fit its schema `kind`.
+
+    where: beginning of the messages, with the file and the table.
+    """
     for name in tree:
         if name not in kind.__struct_fields__:
             yield ConfigError(
@@ -159,7 +164,7 @@ def _problems(
             case _, None:
                 if field.required:
                     yield ConfigError(f"{where}{name} is missing", REMEDIES.get(name, "add it"))
-            case "watch", [{}, *_] as watches if all(isinstance(one, dict) for one in watches):
+            case "watch", [{}, *_] as watches if all(isinstance(watch, dict) for watch in watches):
                 for number, watch in enumerate(watches):
                     yield from _problems(watch, WatchConfig, f"{where}watch[{number}].")
             case "daemon", {} as daemon:
@@ -175,7 +180,7 @@ def _problems(
 
 
 def _allowed(kind: Any) -> str:
-    """The values that a type takes, in words."""
+    """The allowed values of a type, in words."""
     from msgspec import inspect as schema
 
     match schema.type_info(kind):
@@ -193,21 +198,26 @@ def _allowed(kind: Any) -> str:
 
 
 def _limits(low: float | None, high: float | None) -> str:
+    """A range in words, as the end of a sentence."""
     if low is None:
         return ""
     return f", at least {low:g}" if high is None else f", from {low:g} to {high:.12g}"
 
 
 def _nearest(name: str, names: tuple[str, ...]) -> str | None:
-    """What a name that is none was perhaps meant to be."""
+    """The remedy for a misspelled name: the most similar of `names`; None if none is similar."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]}?" if near else None
+    matches = get_close_matches(name, names, n=1)
+    return f"did you mean {matches[0]}?" if matches else None
 
 
 def expand(folder: str, inside: str | None = None) -> bytes:
-    """An absolute, symlink-free path in the file system's bytes; relative ones lie `inside`."""
+    """A folder of the config as an absolute path without symbolic links, in bytes.
+
+    inside: folder to which a relative path is relative; "/" if None. Raises ConfigError for an
+    unknown user (~name).
+    """
     try:
         path = Path(folder).expanduser()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Changes to config.toml that leave every other byte of it as the user wrote it."""
+"""Change config.toml and keep each other byte of the user's text."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from imgscore import config
 from imgscore.errors import ConfigError
 from imgscore.fsutil import write_atomic
 
-# tomlkit joins the [[watch]] tables that another table stands between: each is parsed alone.
+# Splits a text before each [[watch]]. The pieces are parsed one by one, because tomlkit moves
+# [[watch]] tables together that have another table between them.
 _WATCH = re.compile(r"^(?=[ \t]*\[\[[ \t]*watch[ \t]*\]\])", re.MULTILINE)
 
 Value = str | bool
 
 
 def with_setting(text: str, key: str, value: Value) -> str:
-    """The config's text with the top-level `key` set. Raises ConfigError."""
+    """The config's text with the top-level `key` set. Raises ConfigError if that is impossible."""
     return _edited(text, (key,), value)
 
 
 def with_watch_setting(text: str, number: int, key: str, value: Value) -> str:
-    """The config's text with `key` of its watch `number`, from 0, set. Raises ConfigError."""
+    """The config's text with `key` set in a watch; the first one has number 0.
+
+    Raises ConfigError if that is impossible.
+    """
     return _edited(text, ("watch", number, key), value)
 
 
 def with_watch(text: str, settings: dict[str, Value]) -> str:
-    """The config's text with one more `[[watch]]` at its end."""
+    """The config's text with another `[[watch]]` at its end."""
     import tomlkit
 
     lines = [
@@ -44,9 +48,9 @@ def with_watch(text: str, settings: dict[str, Value]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the file in one step: a reader sees the old config or the new one.
+    """Replace the config atomically and keep its permissions. Raises ConfigError.
 
-    A link stays, and the file that it names is replaced. Raises ConfigError.
+    If `path` is a symbolic link, its target is replaced and the link stays.
     """
     file = Path(os.path.realpath(path))
     try:
@@ -55,16 +59,19 @@ def write(path: Path, text: str) -> None:
         write_atomic(file, text.encode(), mode=mode)
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be written: {error.strerror}", "mend that folder's permissions"
+            f"{path}: cannot be written: {error.strerror}", "correct the folder's permissions"
         ) from None
 
 
 def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
-    """The text with the value at `path` set, checked against what a TOML parser reads in it."""
+    """The text with the value at `path` (keys and positions) set.
+
+    Parses the result, and raises ConfigError unless only this value has changed.
+    """
     import tomlkit
 
     config.parse(text)
-    wanted = _tree_with(text, path, value)
+    expected = _tree_with(text, path, value)
     pieces = _WATCH.split(text)
     number, inside = 0, path
     if len(path) > 1 and len(pieces) > 1:
@@ -72,26 +79,27 @@ def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
     pieces[number] = _piece_with(pieces[number], inside, value, _newline(text))
     changed = "".join(pieces)
     try:
-        exact = tomllib.loads(changed) == wanted
+        exact = tomllib.loads(changed) == expected
     except tomllib.TOMLDecodeError:
         exact = False
     if not exact:
         written = f"{path[-1]} = {tomlkit.item(value).as_string()}"
         raise ConfigError(
-            f"config.toml: {path[-1]} could not be set", f"write it yourself: {written}"
+            f"config.toml: {path[-1]} could not be set", f"write it into the file: {written}"
         )
     config.parse(changed)
     return changed
 
 
 def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: str) -> str:
+    """A piece of the text with the value at `path` set; unchanged if it cannot be parsed alone."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import InlineTable
 
     try:
         document = tomlkit.parse(text)
-    except TOMLKitError:  # the text was cut within a string: the caller refuses what is unchanged
+    except TOMLKitError:  # split within a string; the caller raises if nothing has changed
         return text
     if document.as_string() != text:
         return text
@@ -105,12 +113,13 @@ def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: s
         table[key] = value
     elif table is document:
         return line + text
-    else:  # beneath the table's header, above the comments that may stand at its end
+    else:  # directly below the table's header: comments at its end may belong to the next table
         table.trivia.trail += line
     return document.as_string()
 
 
 def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str, Any]:
+    """The parsed text with the value at `path` set."""
     tree: dict[str, Any] = tomllib.loads(text)
     *parents, key = path
     table: Any = tree
@@ -121,4 +130,5 @@ def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str
 
 
 def _newline(text: str) -> str:
+    """The line end that a text uses."""
     return "\r\n" if "\r\n" in text else "\n"

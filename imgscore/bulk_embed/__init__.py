@@ -1,5 +1,5 @@
-"""Embedding an archive on many processes or machines, by Dask.
+"""Embed the images of a large folder on many processes or machines, with Dask.
 
-part.py is what runs there, spread.py what hands out the work and takes it in. Only the `embed`
-command imports this: neither the daemon nor its workers know of Dask.
+`job.py` runs on the Dask workers; `spread.py` hands out the files and stores the results. Only the
+command `imgscore embed` imports this package: the daemon and its workers do not need Dask.
 """

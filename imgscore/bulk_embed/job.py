@@ -1,7 +1,7 @@
-"""On a Dask worker: a part of an archive, embedded by a worker process of imgscore's own.
+"""Runs on a Dask worker: embed some files in a worker process of imgscore.
 
-That process keeps its limits of time and memory, and dies alone of a file that kills its decoder:
-the Dask worker lives on. Nothing here knows of a store.
+That process has imgscore's limits of time and memory. If a file kills it, the Dask worker survives.
+Nothing here uses a store.
 """
 
 import os
@@ -27,12 +27,16 @@ from imgscore.workers.messages import (
 from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
-_resting: dict[WorkerSettings, list[Pool]] = {}
-"""pools of one process each, which no thread uses now"""
+_idle_pools: dict[WorkerSettings, list[Pool]] = {}
+"""Pools of one process each that no thread uses at present; guarded by _lock."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What all workers must agree on. `folder` has the same path on every machine."""
+    """The settings of one run, equal on all machines.
+
+    folder: its path, the same on each machine. embedder: id of the image embedder that `model` must
+    have. file_seconds: time limit for one file.
+    """
 
     folder: bytes
     model: str
@@ -41,35 +45,36 @@ class Job(msgspec.Struct, frozen=True):
     file_seconds: int
 
 
-def problem(request: Job) -> tuple[str, str] | None:
-    """(what, remedy) where this machine cannot do the job as the others do it."""
+def problem(job: Job) -> tuple[str, str] | None:
+    """(reason, remedy) if this machine cannot do the job, else None."""
     try:
-        found = registry.spec(request.model).image_embedder
+        embedder = registry.spec(job.model).image_embedder
     except ImgscoreError as error:
         return error.message, error.remedy
-    if found != request.embedder:
+    if embedder != job.embedder:
         return (
-            f"runs the embedder {found}, and not {request.embedder}",
+            f"runs the embedder {embedder}, and not {job.embedder}",
             "install the same imgscore and the same model on every machine",
         )
-    if not os.path.isdir(request.folder):
+    if not os.path.isdir(job.folder):
         return (
-            f"has no folder {os.fsdecode(request.folder)}",
-            "mount the archive under the same path on every machine",
+            f"has no folder {os.fsdecode(job.folder)}",
+            "mount the folder under the same path on every machine",
         )
     return None
 
 
-def embed(request: Job, paths: list[bytes]) -> bytes:
-    """Read, hash and embed files: a framed answer for each, in their order, or one Stuck.
+def embed(job: Job, paths: list[bytes]) -> bytes:
+    """Read, hash and embed files.
 
-    `tasks.take_answers` undoes the framing.
+    Returns a framed answer for each path, in the same order, or a single ModelUnavailable.
+    `workers.messages.take_answers` decodes it.
     """
     try:
-        found = problem(request)
-        if found is not None:
-            raise ImgscoreError(*found)
-        with _borrowed(request) as pool:
+        unfit = problem(job)
+        if unfit is not None:
+            raise ImgscoreError(*unfit)
+        with _pool(job) as pool:
             answers = _embed(pool, paths)
     except ImgscoreError as error:
         return frame(ModelUnavailable(f"{get_worker().address}: {error.message}", error.remedy))
@@ -77,11 +82,11 @@ def embed(request: Job, paths: list[bytes]) -> bytes:
 
 
 def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
-    waiting = deque(paths)
+    pending = deque(paths)
     answers: dict[bytes, Answer] = {}
     while len(answers) < len(paths):
-        while waiting and pool.has_room():
-            pool.submit(IndexFile(waiting.popleft(), "", None, stored=False))
+        while pending and pool.has_room():
+            pool.submit(IndexFile(pending.popleft(), "", None, stored=False))
         for task, answer in pool.answers(None):
             assert isinstance(task, IndexFile)
             match answer:
@@ -89,35 +94,33 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
                     pass
                 case ModelUnavailable(reason, remedy):
                     raise ImgscoreError(reason, remedy)
-                case Interrupted():  # of another file
-                    waiting.append(task.path)
+                case Interrupted():  # another file killed the process
+                    pending.append(task.path)
                 case _:
                     answers[task.path] = answer
     return answers
 
 
 @contextmanager
-def _borrowed(request: Job) -> Iterator[Pool]:
-    """A pool for one thread; closed where something went wrong, else kept for the next part."""
-    settings = WorkerSettings(
-        Path(), Path(), request.model, request.device, request.file_seconds, request.embedder
-    )
+def _pool(job: Job) -> Iterator[Pool]:
+    """A pool for this thread: kept for the next part after success, closed after an error."""
+    settings = WorkerSettings(Path(), Path(), job.model, job.device, job.file_seconds, job.embedder)
     with _lock:
-        resting = _resting.get(settings)
-        pool = resting.pop() if resting else Pool(settings, 1, idle_seconds=0.0)
+        idle = _idle_pools.get(settings)
+        pool = idle.pop() if idle else Pool(settings, 1, idle_seconds=0.0)
     try:
         yield pool
     except BaseException:
         pool.close()
         raise
     with _lock:
-        _resting.setdefault(settings, []).append(pool)
+        _idle_pools.setdefault(settings, []).append(pool)
 
 
-def let_go() -> None:
-    """End the processes that have nothing to do: a Dask worker may live for weeks."""
+def close_idle_pools() -> None:
+    """End the processes that have no work: a Dask worker may run for weeks."""
     with _lock:
-        pools = [pool for resting in _resting.values() for pool in resting]
-        _resting.clear()
+        pools = [pool for idle in _idle_pools.values() for pool in idle]
+        _idle_pools.clear()
     for pool in pools:
         pool.close()

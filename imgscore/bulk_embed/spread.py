@@ -1,7 +1,7 @@
-"""Hand out an archive's files to Dask workers in parts, and what they find to the one store.
+"""Hand out a folder's files to Dask workers in parts, and store the results.
 
-The store says what it lacks, so that a second run repeats nothing that the first has handed in.
-Only as many files are held as keep the workers busy.
+The store is asked which files have no embedding yet, so that a second run repeats none. Only as
+many files are handed out as keep the workers busy.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 from distributed import Client, Future, KilledWorker, as_completed
 
-from imgscore.bulk_embed import job
+from imgscore.bulk_embed import job as worker_side
 from imgscore.bulk_embed.job import Job
 from imgscore.errors import ImgscoreError
 from imgscore.messages import Message, Progress, Result
@@ -26,21 +26,23 @@ from imgscore.verbs.score import problem_of
 from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable, take_answers
 
 Ask = Callable[[embed.Request], embed.Response]
-"""Carries out the verb `embed`, by the daemon or in this process."""
+"""Runs the verb `embed`, in the daemon or in this process."""
 
-# Files a part: enough to hide the network (a third of a second), few enough to lose with a worker.
-FILES_A_PART = 16
-# Parts handed out for each thread of the cluster: one at work, and more so that it never waits.
-PARTS_A_THREAD = 3
-# Files of which the store is asked at a time: long paths, too, fit into a request of the daemon's.
-PATHS_BATCH = 500
-# Files known to be lacking before the walk pauses: 100 bytes each.
-MAX_LACKING = 200_000
-# Bytes of vectors handed in at a time; in base64 they fit well into a request of the daemon's.
-BYTES_A_BATCH = 2 * 2**20
+FILES_PER_PART = 16
+"""Files of one Dask task: about a third of a second of work, which hides the network's delay. If a
+worker dies, this many files are embedded again."""
+PARTS_PER_THREAD = 3
+"""Parts handed out for each thread of the cluster: one at work, the others to avoid waiting."""
+PATHS_PER_REQUEST = 500
+"""Files looked up in the store at once: even with long paths, a request then fits its limit."""
+MAX_MISSING = 200_000
+"""Files without an embedding that are held in memory, at 100 bytes each; the walk then pauses."""
+BYTES_PER_REQUEST = 2 * 2**20
+"""Bytes of vectors written at once: in base64, a request then fits its limit."""
 WAIT_SECONDS = 60
-# A part that has gone down with its workers so often is not handed out again.
+"""Time for a first worker to appear at the scheduler."""
 MAX_DEATHS = 3
+"""Times that a part's workers may die before the run ends."""
 REMEDY_GO_ON = "run the same command again: it goes on from there"
 
 
@@ -53,7 +55,7 @@ class FailedFile(msgspec.Struct):
     """what is wrong, and what to do"""
 
 
-class ArchiveEmbedded(msgspec.Struct):
+class FolderEmbedded(msgspec.Struct):
     """The last row: what was done."""
 
     files: int
@@ -68,24 +70,25 @@ class ArchiveEmbedded(msgspec.Struct):
     """always null"""
 
 
-Response = FailedFile | ArchiveEmbedded
+Response = FailedFile | FolderEmbedded
 
 
-def embed_archive(client: Client, request: Job, ask: Ask) -> Iterator[Message[Response]]:
-    """Embed what is lacking under `job.folder`: a row a failure, then one row of counts.
+def embed_folder(client: Client, job: Job, ask: Ask) -> Iterator[Message[Response]]:
+    """Embed the images under `job.folder` that have no embedding yet.
 
-    Raises ImgscoreError where the cluster is not fit for it, or is gone.
+    Yields a row for each failure, and a row of counts at the end. Raises ImgscoreError if a worker
+    of the cluster cannot do the job, or if the scheduler is gone.
     """
-    _check(client, request)
+    _check_cluster(client, job)
     try:
-        yield from _Spread(client, request, ask).run()
+        yield from _Run(client, job, ask).run()
     finally:
-        with contextlib.suppress(Exception):  # a cluster that is gone has let go
-            client.run(job.let_go)
+        with contextlib.suppress(Exception):  # without a scheduler there is nothing to close
+            client.run(worker_side.close_idle_pools)
 
 
-def _check(client: Client, request: Job) -> None:
-    """Raise ImgscoreError unless there are workers, and all embed as this machine does."""
+def _check_cluster(client: Client, job: Job) -> None:
+    """Raise ImgscoreError unless there are workers, and all can do the job."""
     try:
         client.wait_for_workers(1, timeout=WAIT_SECONDS)
     except TimeoutError:
@@ -93,47 +96,51 @@ def _check(client: Client, request: Job) -> None:
             "the scheduler has no workers",
             f"start some: dask worker {client.scheduler_info()['address']}",
         ) from None
-    for worker, found in client.run(job.problem, request, on_error="return").items():
-        if isinstance(found, BaseException):
-            raise _not_ours(f"{worker}: {found!r}")
-        if found is not None:
-            raise ImgscoreError(f"the worker {worker} {found[0]}", found[1])
+    for worker, unfit in client.run(worker_side.problem, job, on_error="return").items():
+        if isinstance(unfit, BaseException):
+            raise _other_version(f"{worker}: {unfit!r}")
+        if unfit is not None:
+            reason, remedy = unfit
+            raise ImgscoreError(f"the worker {worker} {reason}", remedy)
 
 
-def _not_ours(what: str) -> ImgscoreError:
-    return ImgscoreError(what, "install the same imgscore, with its extra dask, on every machine")
+def _other_version(reason: str) -> ImgscoreError:
+    return ImgscoreError(reason, "install the same imgscore, with its extra dask, on every machine")
 
 
 class _Part(NamedTuple):
-    """Files that are handed out together, and how often their workers were given up."""
+    """Files that are handed out together.
+
+    files: path and fingerprint. deaths: how often a worker died while it had the part.
+    """
 
     files: list[tuple[bytes, Fingerprint]]
     deaths: int = 0
 
 
-class _Spread:
-    """One run over one archive."""
+class _Run:
+    """One run over one folder."""
 
-    def __init__(self, client: Client, request: Job, ask: Ask) -> None:
+    def __init__(self, client: Client, job: Job, ask: Ask) -> None:
         self._client = client
-        self._job = request
+        self._job = job
         self._ask = ask
-        self._entries: Iterator[ImageFile | Unlisted] | None = walk(request.folder)
-        self._lacking: deque[tuple[bytes, Fingerprint]] = deque()
-        self._out: dict[Future, _Part] = {}
-        self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+        self._entries: Iterator[ImageFile | Unlisted] | None = walk(job.folder)
+        self._missing: deque[tuple[bytes, Fingerprint]] = deque()
+        self._running: dict[Future, _Part] = {}
+        self._completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         self._files = self._done = self._embedded = self._known = self._failed = 0
 
     def run(self) -> Iterator[Message[Response]]:
         while True:
-            yield from self._look_ahead()
+            yield from self._find_missing()
             self._hand_out()
             yield Progress("embedding", self._done, self._files)
-            if not self._out:
+            if not self._running:
                 break
-            yield from self._take_in(self._ready.next_batch())
+            yield from self._store_results(self._completed.next_batch())
         yield Result(
-            ArchiveEmbedded(
+            FolderEmbedded(
                 files=self._files,
                 embedded=self._embedded,
                 known=self._known,
@@ -142,72 +149,72 @@ class _Spread:
         )
 
     @property
-    def _most_out(self) -> int:
-        """Parts that the cluster, as it is now, can be busy with."""
+    def _max_running(self) -> int:
+        """Parts that keep the cluster busy at its present size."""
         threads: int = sum(self._client.nthreads().values())
-        return PARTS_A_THREAD * max(1, threads)
+        return PARTS_PER_THREAD * max(1, threads)
 
-    def _look_ahead(self) -> Iterator[Message[Response]]:
-        """Walk on, by a slice; further where the workers would wait for it."""
-        enough = self._most_out * FILES_A_PART
-        while self._entries is not None and len(self._lacking) < MAX_LACKING:
-            entries = list(islice(self._entries, PATHS_BATCH))
+    def _find_missing(self) -> Iterator[Message[Response]]:
+        """Continue the walk until there are files for the whole cluster, or no more files."""
+        enough = self._max_running * FILES_PER_PART
+        while self._entries is not None and len(self._missing) < MAX_MISSING:
+            entries = list(islice(self._entries, PATHS_PER_REQUEST))
             if not entries:
                 self._entries = None
                 break
-            found = [entry for entry in entries if isinstance(entry, ImageFile)]
             for entry in entries:
                 if isinstance(entry, Unlisted):
                     yield self._failure(entry.path, f"cannot be listed: {entry.reason}")
-            yield from self._sort_out(found)
-            if len(self._lacking) >= enough:
+            yield from self._look_up([file for file in entries if isinstance(file, ImageFile)])
+            if len(self._missing) >= enough:
                 break
 
-    def _sort_out(self, found: list[ImageFile]) -> Iterator[Message[Response]]:
-        listed = tuple((display_path(file.path), file.seen) for file in found)
+    def _look_up(self, files: list[ImageFile]) -> Iterator[Message[Response]]:
+        """Add those of `files` to `_missing` that have no embedding in the store."""
+        listed = tuple((display_path(file.path), file.seen) for file in files)
         answer = self._ask(embed.Request(self._job.embedder, listed=listed))
-        self._files += len(found)
-        self._done += len(found) - len(answer.lacking)
-        self._known += len(found) - len(answer.lacking) - len(answer.failed)
+        self._files += len(files)
+        self._done += len(files) - len(answer.lacking)
+        self._known += len(files) - len(answer.lacking) - len(answer.failed)
         for failure in answer.failed:
-            path = found[failure.position].path
+            path = files[failure.position].path
             yield self._failure(path, f"{failure.reason}: {failure.remedy}")
         for position in answer.lacking:
-            self._lacking.append((found[position].path, found[position].seen))
+            self._missing.append((files[position].path, files[position].seen))
 
     def _hand_out(self) -> None:
-        while self._lacking and len(self._out) < self._most_out:
-            count = min(FILES_A_PART, len(self._lacking))
-            self._submit(_Part([self._lacking.popleft() for _ in range(count)]))
+        while self._missing and len(self._running) < self._max_running:
+            count = min(FILES_PER_PART, len(self._missing))
+            self._submit(_Part([self._missing.popleft() for _ in range(count)]))
 
-    def _submit(self, one: _Part) -> None:
-        paths = [path for path, _ in one.files]
-        future = self._client.submit(job.embed, self._job, paths, pure=False)
-        self._out[future] = one
-        self._ready.add(future)
+    def _submit(self, part: _Part) -> None:
+        paths = [path for path, _ in part.files]
+        future = self._client.submit(worker_side.embed, self._job, paths, pure=False)
+        self._running[future] = part
+        self._completed.add(future)
 
-    def _take_in(self, batch: list[tuple[Future, Any]]) -> Iterator[Message[Response]]:
-        found: list[EmbeddedFile] = []
+    def _store_results(self, batch: list[tuple[Future, Any]]) -> Iterator[Message[Response]]:
+        embedded: list[EmbeddedFile] = []
         for future, result in batch:
-            one = self._out.pop(future)
-            # Not by the future's status: with its worker, a result is lost that we have by now.
+            part = self._running.pop(future)
+            # Not by the future's status: it is "lost" if the worker dies after the result arrived.
             if not isinstance(result, bytes):
-                self._mend(future, one)
+                self._hand_out_again(future, part)
                 continue
             answers = take_answers(bytearray(result))
             if isinstance(answers[0], ModelUnavailable):
                 raise ImgscoreError(f"the worker {answers[0].reason}", answers[0].remedy)
-            for (path, seen), answer in zip(one.files, answers, strict=True):
+            for (path, seen), answer in zip(part.files, answers, strict=True):
                 yield from self._count(path, answer)
                 if isinstance(answer, FileIndexed):
-                    found.append(_embedded(path, seen, answer))
-        while found:
-            size, some = 0, 0
-            while some < len(found) and size < BYTES_A_BATCH:
-                size += len(found[some].vector or b"")
-                some += 1
-            self._ask(embed.Request(self._job.embedder, found=tuple(found[:some])))
-            del found[:some]
+                    embedded.append(_embedded_file(path, seen, answer))
+        while embedded:
+            size = count = 0
+            while count < len(embedded) and size < BYTES_PER_REQUEST:
+                size += len(embedded[count].vector or b"")
+                count += 1
+            self._ask(embed.Request(self._job.embedder, found=tuple(embedded[:count])))
+            del embedded[:count]
 
     def _count(self, path: bytes, answer: Answer) -> Iterator[Message[Response]]:
         self._done += 1
@@ -217,23 +224,23 @@ class _Spread:
         else:
             yield self._failure(path, problem)
 
-    def _mend(self, future: Future, one: _Part) -> None:
-        """Hand a part out again that went down with several workers; else say what is wrong."""
+    def _hand_out_again(self, future: Future, part: _Part) -> None:
+        """Submit a part again whose workers died; raise ImgscoreError for any other error."""
         if future.status != "error":
             raise ImgscoreError("the scheduler is gone", REMEDY_GO_ON)
         error = future.exception()
         if not isinstance(error, KilledWorker):
-            raise _not_ours(f"a worker failed: {error!r}")
-        if one.deaths + 1 == MAX_DEATHS:
+            raise _other_version(f"a worker failed: {error!r}")
+        if part.deaths + 1 == MAX_DEATHS:
             raise ImgscoreError("the workers keep dying", f"see their logs, then {REMEDY_GO_ON}")
-        self._submit(one._replace(deaths=one.deaths + 1))
+        self._submit(part._replace(deaths=part.deaths + 1))
 
     def _failure(self, path: bytes, error: str) -> Result[Response]:
         self._failed += 1
         return Result(FailedFile(display_path(path), error))
 
 
-def _embedded(path: bytes, seen: Fingerprint, answer: FileIndexed) -> EmbeddedFile:
+def _embedded_file(path: bytes, seen: Fingerprint, answer: FileIndexed) -> EmbeddedFile:
     return EmbeddedFile(
         path=display_path(path),
         seen=seen,

@@ -11,7 +11,7 @@ from imgscore.store.schema import Fingerprint, pack, path_key
 from imgscore.store.transaction import Txn
 
 
-class Archived(msgspec.Struct, array_like=True, frozen=True):
+class UnwatchedFile(msgspec.Struct, array_like=True, frozen=True):
     """A file as it was read; `reason` and `remedy` are set if it could not be embedded."""
 
     seen: Fingerprint
@@ -21,20 +21,20 @@ class Archived(msgspec.Struct, array_like=True, frozen=True):
     decoder: int = 0
 
 
-_decoder = msgspec.msgpack.Decoder(Archived)
+_decoder = msgspec.msgpack.Decoder(UnwatchedFile)
 
 
-def find(txn: Txn, path: bytes) -> Archived | None:
+def find(txn: Txn, path: bytes) -> UnwatchedFile | None:
     """Return the record of the file at `path`."""
     value = txn.table("archive").get(path_key(path))
     return None if value is None else _decoder.decode(value)
 
 
-def record(txn: Txn, path: bytes, archived: Archived) -> None:
+def record(txn: Txn, path: bytes, file: UnwatchedFile) -> None:
     """Write the record of the file at `path`."""
-    txn.table("archive").put(path_key(path), pack(archived))
+    txn.table("archive").put(path_key(path), pack(file))
 
 
-def iter_all(txn: Txn) -> Iterator[Archived]:
+def iter_all(txn: Txn) -> Iterator[UnwatchedFile]:
     """Yield every record."""
     return (_decoder.decode(value) for _, value in txn.table("archive").scan())

@@ -16,7 +16,7 @@ from imgscore.images.version import DECODER_VERSION
 from imgscore.messages import BaseRequest, Result
 from imgscore.store import sightings, traits, unwatched_files, vectors
 from imgscore.store.schema import Fingerprint
-from imgscore.store.unwatched_files import Archived
+from imgscore.store.unwatched_files import UnwatchedFile
 from imgscore.verbs.base import Steps
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def _record(txn: Txn, request: Request) -> None:
     new: list[tuple[bytes, bytes]] = []
     for file in request.found:
         decoder = DECODER_VERSION if file.reason else 0
-        archived = Archived(file.seen, file.digest, file.reason, file.remedy, decoder)
-        unwatched_files.record(txn, os.fsencode(file.path), archived)
+        record = UnwatchedFile(file.seen, file.digest, file.reason, file.remedy, decoder)
+        unwatched_files.record(txn, os.fsencode(file.path), record)
         if file.vector is not None:
             new.append((file.digest, file.vector))
         if file.traits is not None:
@@ -104,12 +104,12 @@ def _record(txn: Txn, request: Request) -> None:
     vectors.append(txn, request.embedder, new)
 
 
-def _known(txn: Txn, path: bytes, seen: Fingerprint) -> Archived | None:
+def _known(txn: Txn, path: bytes, seen: Fingerprint) -> UnwatchedFile | None:
     """What was found in the file as it is now, by `embed` or by a watch."""
     known = unwatched_files.find(txn, path)
     if known is not None and known.seen == seen and known.decoder in (0, DECODER_VERSION):
         return known
     sighting = sightings.find(txn, path)
     if sighting is not None and sighting.seen == seen and not sighting.gone_ns:
-        return Archived(seen, sighting.digest)
+        return UnwatchedFile(seen, sighting.digest)
     return None

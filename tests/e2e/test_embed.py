@@ -1,4 +1,4 @@
-"""An archive over Dask: in one command, or a scheduler and workers started as commands."""
+"""`imgscore embed`: with workers of its own, or with a Dask scheduler and workers."""
 
 import contextlib
 import http.client
@@ -27,6 +27,7 @@ from tests.support.processes import processes
 pytest.importorskip("distributed", reason="pip install distributed")
 
 SECONDS = 120.0
+LISTENING = "0A"  # a state in /proc/net/tcp
 WORKER = "imgscore.workers.worker"
 STOP = """
 import os, signal, sys
@@ -40,9 +41,9 @@ sys.addaudithook(stop)
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Path]:
-    """200 images in three folders; when a test ends, no process of a cluster is left."""
-    folder = tmp_path / "archive"
+def image_folder(tmp_path: Path) -> Iterator[Path]:
+    """200 images in three folders. At the end of a test, no process of a cluster is left."""
+    folder = tmp_path / "images"
     for name, kind, first in (("a", "sun", 0), ("b", "text", 0), ("b/c", "sun", 100)):
         (folder / name).mkdir(parents=True)
         put(folder / name, kind, 70 if name != "b/c" else 60, first)
@@ -52,7 +53,7 @@ def archive(tmp_path: Path) -> Iterator[Path]:
 
 
 def stored() -> int:
-    """How many vectors are in the store."""
+    """Number of vectors in the store."""
     try:
         with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
             return vectors.count(txn, lite0_spec.ID)
@@ -60,23 +61,25 @@ def stored() -> int:
         return 0
 
 
-def begin_and_stop_a_worker(archive: Path) -> tuple["subprocess.Popen[str]", int]:
-    """`imgscore embed` that has stored some and cannot end, and the worker that stopped."""
-    (archive.parent / "sitecustomize.py").write_text(STOP)
-    process = begin(archive, "--workers", "2", PYTHONPATH=os.fspath(archive.parent))
-    eventually(lambda: stopped(archive) and stored(), what="a worker stops, and vectors are stored")
-    (worker,) = stopped(archive)
+def begin_and_stop_a_worker(image_folder: Path) -> tuple["subprocess.Popen[str]", int]:
+    """Start `imgscore embed` with a worker that stops; return when some vectors are stored."""
+    (image_folder.parent / "sitecustomize.py").write_text(STOP)
+    process = begin(image_folder, "--workers", "2", PYTHONPATH=os.fspath(image_folder.parent))
+    eventually(
+        lambda: stopped(image_folder) and stored(), what="a stopped worker, and stored vectors"
+    )
+    (worker,) = stopped(image_folder)
     return process, worker
 
 
-def stopped(archive: Path) -> list[int]:
-    """Workers that a signal has stopped."""
-    workers = processes(WORKER, os.fspath(archive.parent))
+def stopped(image_folder: Path) -> list[int]:
+    """Pids of workers that are stopped by a signal."""
+    workers = processes(WORKER, os.fspath(image_folder.parent))
     return [pid for pid in workers if "\nState:\tT" in Path(f"/proc/{pid}/status").read_text()]
 
 
 def begin(*arguments: str | Path, **environment: str) -> "subprocess.Popen[str]":
-    """`imgscore embed`, under way."""
+    """Start `imgscore embed`."""
     return subprocess.Popen(
         [BIN / "imgscore", "embed", "--json", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
@@ -85,36 +88,36 @@ def begin(*arguments: str | Path, **environment: str) -> "subprocess.Popen[str]"
 
 
 def result(process: "subprocess.Popen[str]") -> dict[str, int]:
-    """The counts at its end."""
+    """Wait for the end of `imgscore embed`, and return its counts."""
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, err
     counts: dict[str, int] = json.loads(out.splitlines()[-1])
     return counts
 
 
-def test_embed_repeated_embeds_only_new_images(archive: Path) -> None:
-    (archive / "notes.txt").write_text("not an image")
-    (archive / "broken.png").write_bytes((archive / "a/sun-000.png").read_bytes()[:-200])
-    first = imgscore("embed", archive, "--workers", "2", "--json")
+def test_embed_repeated_embeds_only_new_images(image_folder: Path) -> None:
+    (image_folder / "notes.txt").write_text("not an image")
+    (image_folder / "broken.png").write_bytes((image_folder / "a/sun-000.png").read_bytes()[:-200])
+    first = imgscore("embed", image_folder, "--workers", "2", "--json")
     assert first.code == 1, first.err
     failure, counts = first.rows
-    assert failure["path"] == os.fspath(archive / "broken.png")
+    assert failure["path"] == os.fspath(image_folder / "broken.png")
     assert failure["error"].startswith("incomplete")
     counts = {key: counts[key] for key in ("files", "embedded", "known", "failed")}
     assert counts == {"files": 201, "embedded": 200, "known": 0, "failed": 1}
 
-    image = archive / "b/c/sun-101.jpg"
+    image = image_folder / "b/c/sun-101.jpg"
     data = image.read_bytes()
     with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
-        found = dict(_rows(txn))
+        vector_of = dict(_rows(txn))
         expected = lite0.load().embed([decode(data)])[0].tobytes()
-    assert len(found) == 200
-    assert expected in found.values()
+    assert len(vector_of) == 200
+    assert expected in vector_of.values()
 
     image.write_bytes(data + b"changed")
-    os.rename(archive / "a", archive / "d")  # other paths: read again, and nothing new is stored
-    again = imgscore("embed", archive, "--workers", "1", "--json")
-    assert again.code == 1  # what is broken stays so, and is not read again
+    os.rename(image_folder / "a", image_folder / "d")  # new paths: read again, no new vector
+    again = imgscore("embed", image_folder, "--workers", "1", "--json")
+    assert again.code == 1  # the broken file is reported without reading it again
     assert again.rows[0]["error"] == failure["error"]
     assert (again.rows[1]["embedded"], again.rows[1]["known"]) == (71, 129)
     assert stored() == 201
@@ -127,9 +130,9 @@ def _rows(txn: object) -> Iterator[tuple[bytes, bytes]]:
             yield digests[row * 32 : row * 32 + 32], vector.tobytes()
 
 
-def test_embed_dask_ports_answer_no_other_client(archive: Path) -> None:
-    """Dask runs what anyone asks for who reaches a port of its own."""
-    process = begin(archive, "--workers", "2")
+def test_embed_dask_ports_answer_no_other_client(image_folder: Path) -> None:
+    """Dask runs the code of anyone who can connect to its ports."""
+    process = begin(image_folder, "--workers", "2")
     eventually(stored, what="vectors are stored")
     for address, port in listening(process.pid):
         assert address == "127.0.0.1"
@@ -142,8 +145,8 @@ def test_embed_dask_ports_answer_no_other_client(archive: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["nonsense", "foo://127.0.0.1:1", "tcp://127.0.0.1:1"])
-def test_embed_wrong_scheduler_address_is_an_error(archive: Path, address: str) -> None:
-    refused = imgscore("embed", archive, "--scheduler", address)
+def test_embed_wrong_scheduler_address_is_an_error(image_folder: Path, address: str) -> None:
+    refused = imgscore("embed", image_folder, "--scheduler", address)
     assert refused.code == 1 and f"no Dask scheduler answers at {address}" in refused.err
     assert "Traceback" not in refused.err
 
@@ -151,27 +154,23 @@ def test_embed_wrong_scheduler_address_is_an_error(archive: Path, address: str) 
 def listening(pid: int) -> list[tuple[str, int]]:
     """(address, port) of each TCP socket on which a process listens."""
     own = set()
-    for one in Path(f"/proc/{pid}/fd").iterdir():
+    for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
-            own.add(os.readlink(one).removeprefix("socket:[").removesuffix("]"))
-    found = []
+            own.add(os.readlink(link).removeprefix("socket:[").removesuffix("]"))
+    addresses = []
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            (
-                _,
-                local,
-                _,
-                state,
-                *_,
-            ) = fields = line.split()
-            if state == "0A" and fields[9] in own:
-                address, port = local.split(":")
-                found.append((socket.inet_ntoa(bytes.fromhex(address)[:4][::-1]), int(port, 16)))
-    return found
+            fields = line.split()
+            if fields[3] == LISTENING and fields[9] in own:
+                address, port = fields[1].split(":")
+                addresses.append(
+                    (socket.inet_ntoa(bytes.fromhex(address)[:4][::-1]), int(port, 16))
+                )
+    return addresses
 
 
-def test_embed_file_that_kills_its_decoder_fails_alone(archive: Path) -> None:
-    process, worker = begin_and_stop_a_worker(archive)
+def test_embed_file_that_kills_its_decoder_fails_alone(image_folder: Path) -> None:
+    process, worker = begin_and_stop_a_worker(image_folder)
     os.kill(worker, signal.SIGSEGV)
     os.kill(worker, signal.SIGCONT)
     out, err = process.communicate(timeout=SECONDS)
@@ -179,23 +178,23 @@ def test_embed_file_that_kills_its_decoder_fails_alone(archive: Path) -> None:
     failure, counts = (json.loads(line) for line in out.splitlines())
     assert failure["error"] == "crashes the decoder (SIGSEGV)"
     assert (counts["embedded"], counts["failed"]) == (199, 1)
-    counts = imgscore("embed", archive, "--json").row  # the machine may have been to blame
+    counts = imgscore("embed", image_folder, "--json").row  # a crash is tried again
     assert (counts["embedded"], counts["known"]) == (1, 199)
 
 
-def test_embed_killed_keeps_what_it_stored(archive: Path) -> None:
-    process, _ = begin_and_stop_a_worker(archive)
+def test_embed_killed_keeps_what_it_stored(image_folder: Path) -> None:
+    process, _ = begin_and_stop_a_worker(image_folder)
     process.kill()
     process.communicate()
     before = stored()
     assert 0 < before < 200
-    counts = imgscore("embed", archive, "--workers", "2", "--json").row
+    counts = imgscore("embed", image_folder, "--workers", "2", "--json").row
     assert (counts["known"], counts["embedded"]) == (before, 200 - before)
     assert stored() == 200
 
 
 class Cluster:
-    """A scheduler and workers, each a command of its own."""
+    """A scheduler and workers, each started as a command."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -207,7 +206,7 @@ class Cluster:
         """Start the scheduler."""
         self._run("scheduler", "--host", "127.0.0.1", "--port", "0")
         eventually(
-            lambda: self.file.exists() and self.file.read_text().endswith("}"), what="no scheduler"
+            lambda: self.file.exists() and self.file.read_text().endswith("}"), what="a scheduler"
         )
         self.address = json.loads(self.file.read_text())["address"]
 
@@ -221,14 +220,14 @@ class Cluster:
         return process
 
     def worker(self, *arguments: str | Path) -> "subprocess.Popen[bytes]":
-        """A worker that is the process itself, so that it can be killed."""
+        """Start a worker without a nanny process, so that it can be killed."""
         return self._run(
             "worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny",
             "--local-directory", self._folder, *arguments,
         )  # fmt: skip
 
     def close(self) -> None:
-        """End all of it."""
+        """End all processes."""
         for process in reversed(self._processes):
             process.terminate()
             try:
@@ -239,80 +238,80 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, archive: Path) -> Iterator[Cluster]:
+def cluster(tmp_path: Path, image_folder: Path) -> Iterator[Cluster]:
     folder = tmp_path / "cluster"
     folder.mkdir()
-    made = Cluster(folder)
+    running = Cluster(folder)
     try:
-        made.begin()
-        yield made
+        running.begin()
+        yield running
     finally:
-        made.close()
+        running.close()
 
 
 def test_embed_cluster_of_commands_embeds_all(
-    archive: Path, cluster: Cluster, inbox: Path, start: Start
+    image_folder: Path, cluster: Cluster, inbox: Path, start: Start
 ) -> None:
-    """The daemon writes; one worker is killed, another comes; then the daemon is killed too."""
+    """A worker is killed and replaced, then the daemon, which writes the store, is killed, too."""
     daemon = start()
     first, _ = cluster.worker(), cluster.worker()
-    process = begin(archive, "--scheduler", cluster.address)
+    process = begin(image_folder, "--scheduler", cluster.address)
     eventually(stored, what="vectors are stored")
     first.kill()
     cluster.worker()
-    daemon.kill()  # whoever wrote the store is gone: now the command does
+    daemon.kill()  # now the command writes the store itself
     counts = result(process)
     assert (counts["embedded"], counts["failed"]) == (200, 0)
     assert stored() == 200
     daemon = start()
-    put(inbox, "sun", 1)  # known already: the same bytes lie in the archive
+    put(inbox, "sun", 1)  # the image folder has the same bytes, so that the vector is known
     daemon.settle()
     assert stored() == 200
-    again = begin(archive, "--scheduler", cluster.address)
+    again = begin(image_folder, "--scheduler", cluster.address)
     assert result(again)["known"] == 200
 
 
-def test_embed_lost_scheduler_keeps_what_is_stored(archive: Path, cluster: Cluster) -> None:
+def test_embed_lost_scheduler_keeps_what_is_stored(image_folder: Path, cluster: Cluster) -> None:
     cluster.worker()
-    process = begin(archive, "--scheduler", cluster.address)
+    process = begin(image_folder, "--scheduler", cluster.address)
     eventually(stored, what="vectors are stored")
     cluster.close()
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert "goes on from there" in json.loads(err.splitlines()[-1])["remedy"]
     before = stored()
-    counts = imgscore("embed", archive, "--workers", "1", "--json").row
+    counts = imgscore("embed", image_folder, "--workers", "1", "--json").row
     assert (counts["known"], counts["embedded"]) == (before, 200 - before)
 
 
 def test_embed_workers_with_another_embedder_are_refused(
-    archive: Path, cluster: Cluster, tmp_path: Path
+    image_folder: Path, cluster: Cluster, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.py"
     other.write_text(
         "from imgscore.embedders import lite0_spec\nlite0_spec.ID = 'another-embedder'\n"
     )
     cluster.worker("--preload", other)
-    refused = imgscore("embed", archive, "--scheduler", cluster.address)
+    refused = imgscore("embed", image_folder, "--scheduler", cluster.address)
     assert refused.code == 1
     assert "another-embedder" in refused.err and "every machine" in refused.err
     assert stored() == 0
 
 
-def test_embed_impossible_arguments_are_errors(archive: Path, tmp_path: Path) -> None:
-    both = imgscore("embed", archive, "--scheduler", "tcp://here:1", "--workers", "2")
+def test_embed_impossible_arguments_are_errors(image_folder: Path, tmp_path: Path) -> None:
+    both = imgscore("embed", image_folder, "--scheduler", "tcp://here:1", "--workers", "2")
     assert both.code == 2
     assert imgscore("embed", tmp_path / "nothing").code == 2
-    nobody = imgscore("embed", archive, "--scheduler", "tcp://127.0.0.1:1")
-    assert nobody.code == 1 and "dask scheduler" in nobody.err
+    unreachable = imgscore("embed", image_folder, "--scheduler", "tcp://127.0.0.1:1")
+    assert unreachable.code == 1 and "dask scheduler" in unreachable.err
 
 
 def test_embed_without_dask_names_the_extra(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = tmp_path / "missing" / "distributed"
     missing.mkdir(parents=True)
     (missing / "__init__.py").write_text("raise ImportError")
     monkeypatch.setenv("PYTHONPATH", os.fspath(missing.parent))
-    answer = imgscore("embed", archive)
+    answer = imgscore("embed", image_folder)
     assert answer.code == 2 and "pip install 'imgscore[dask]'" in answer.err

@@ -1,4 +1,4 @@
-"""Models under the running daemon: UForm, the switch to another embedder and back, the verbs."""
+"""Models: switching to another embedder and back under the daemon, and the verbs for models."""
 
 import shutil
 from pathlib import Path
@@ -36,23 +36,23 @@ def use(model: str | Path) -> dict[str, Any]:
 
 
 def done(status: dict[str, Any]) -> int:
-    """How many of 80 files have a vector under the embedder in use."""
-    anew = status["embedding_anew"]
-    return 80 if anew is None else int(anew["done"])
+    """Number of 80 files that have a vector under the embedder in use."""
+    progress = status["embedding_anew"]
+    return 80 if progress is None else int(progress["done"])
 
 
 def check_scores(inbox: Path, model: str) -> None:
-    """Every inbox file has the current head's score, from its vector under this model."""
+    """Assert that each inbox file has the current head's score, from its vector of this model."""
     context = Context(paths.store_folder(), paths.heads_folder(), model, "cpu")
     with context.store, context.store.read() as txn:
         record = heads.current(txn, "default")
         assert record is not None and record.embedder == context.spec.id
-        digests = [one.digest for one in sightings.iter_all(txn) if one.role == "inbox"]
-        assert len(digests) == sum(one.is_file() for one in inbox.iterdir())
+        digests = [file.digest for file in sightings.iter_all(txn) if file.role == "inbox"]
+        assert len(digests) == sum(file.is_file() for file in inbox.iterdir())
         assert all(vectors.contains(txn, context.spec.image_embedder, digest) for digest in digests)
-        stored = {one: scores.get(txn, "default", record.version, one) for one in digests}
-        again = rescore(context, Rescore("default", record.version, digests))
-        packed_scores = b"".join(part.scores for part in again)
+        stored = {digest: scores.get(txn, "default", record.version, digest) for digest in digests}
+        answers = rescore(context, Rescore("default", record.version, digests))
+        packed_scores = b"".join(answer.scores for answer in answers)
         for at in range(0, len(packed_scores), 40):
             digest, score = packed_scores[at : at + 32], stored.pop(packed_scores[at : at + 32])
             assert score is not None, digest.hex()
@@ -79,9 +79,11 @@ def test_model_use_under_the_daemon_switches_and_back(
     check_scores(inbox, str(tiny))
     order = newest_first(inbox)
 
-    # The switch, with files and a label coming in.
+    # Switch, and then add files and labels.
     assert use(LITE0)["embedder"] == lite0_spec.ID
-    status = daemon.until(lambda one: one["embedding_anew"] and one["embedding_anew"]["done"])
+    status = daemon.until(
+        lambda status: status["embedding_anew"] and status["embedding_anew"]["done"]
+    )
     assert status["embedder"] == lite0_spec.ID
     assert status["head"] == "1" and status["watches"][0]["scored"] == 180
     assert status["embedding_anew"]["total"] == 200
@@ -97,7 +99,7 @@ def test_model_use_under_the_daemon_switches_and_back(
     assert auc(newest_first(inbox), "sun") > 0.95
     check_scores(inbox, LITE0)
 
-    # And back: only what came meanwhile is embedded, and the new labels are learned from.
+    # Switch back: only the new files are embedded, and training uses the new labels.
     use(tiny)
     status = daemon.settle()
     assert (status["embedder"], status["head"]) == (uform, "3")
@@ -105,12 +107,14 @@ def test_model_use_under_the_daemon_switches_and_back(
     assert status["watches"][0]["labels"] == {"keep": 12, "trash": 10}
     check_scores(inbox, str(tiny))
     with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
-        counts = {name: one.count for name, one in vectors.embedders(txn).items()}
+        counts = {name: usage.count for name, usage in vectors.embedders(txn).items()}
     assert counts == {uform: 210, lite0_spec.ID: 210}
 
-    # Nothing is new now: a switch is instant, with no worker started.
+    # All vectors exist now: the switch needs no worker.
     use(LITE0)
-    status = daemon.until(lambda one: one["embedder"] == lite0_spec.ID and not one["pending"])
+    status = daemon.until(
+        lambda status: status["embedder"] == lite0_spec.ID and not status["pending"]
+    )
     assert status["head"] == "2" and status["watches"][0]["scored"] == 188
     assert status["embedding_anew"] is None
     row = imgscore("score", inbox / "sun-500.png", "--json").row
@@ -128,7 +132,7 @@ def test_reembedding_killed_goes_on_where_it_was(inbox: Path, start: Start, tiny
     use(tiny)
     killed_at = [0]
     for _ in range(2):
-        status = daemon.until(lambda one: done(one) > killed_at[-1] or done(one) == 80)
+        status = daemon.until(lambda status: done(status) > killed_at[-1] or done(status) == 80)
         killed_at.append(done(status))
         daemon.kill()
         daemon = start()
@@ -168,7 +172,7 @@ def test_model_download_makes_the_model_usable(
     assert answer.code == 0, answer.err
     assert answer.row["downloaded"] and answer.row["revision"] == entry.revision
     assert hub.agents and not any("torch" in agent for agent in hub.agents)  # no telemetry
-    again = imgscore("model", "download", "uform3-small", "--json")  # and no hub is there
+    again = imgscore("model", "download", "uform3-small", "--json")  # without a hub
     assert again.code == 0 and not again.row["downloaded"]
     embedder = use("uform3-small")["embedder"]
     assert embedder.startswith("uform3-small-")
@@ -194,10 +198,10 @@ def test_daemon_damaged_model_fails_no_file(
     put(inbox, "sun", 6)
     answer = imgscore("scan")
     assert answer.code and "damaged" in answer.err
-    (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
+    (row,) = [row for row in imgscore("doctor", "--json").rows if row["check"] == "device"]
     assert row["state"] == "problem" and "damaged" in row["detail"]
     daemon = start()
-    status = daemon.until(lambda one: bool(one["troubles"]))
+    status = daemon.until(lambda status: bool(status["troubles"]))
     assert "damaged" in status["troubles"][0] and not status["failed"]
     weights.write_bytes(good)
     daemon.stop()
@@ -212,7 +216,7 @@ def test_daemon_missing_device_is_reported_once(inbox: Path, start: Start) -> No
     daemon = start()
     status = daemon.settle()
     assert status["watches"][0]["files"] == 6 and not status["failed"]
-    assert sum("DmlExecutionProvider" in one for one in status["troubles"]) == 1
+    assert sum("DmlExecutionProvider" in problem for problem in status["troubles"]) == 1
     assert daemon.log_text.count("DmlExecutionProvider") == 1
 
 
@@ -222,21 +226,21 @@ def test_db_compact_drops_an_unused_embedder(inbox: Path, tiny: Path, tmp_path: 
     use(tiny)
     assert imgscore("scan").code == 0
     answer = imgscore("db", "check", "--json")
-    found = {row["what"].split("-")[0]: row["entries"] for row in answer.rows}
+    vector_count = {row["what"].split("-")[0]: row["entries"] for row in answer.rows}
     assert answer.code == 0, answer.out
-    assert (found["vectors of efficientnet"], found["vectors of uform"]) == (6, 6)
+    assert (vector_count["vectors of efficientnet"], vector_count["vectors of uform"]) == (6, 6)
     assert all(row["error"] is None for row in answer.rows)
     backup = imgscore("db", "backup", tmp_path / "backup", "--json").row
     assert backup["bytes"] > 0 and (tmp_path / "backup" / "data.mdb").exists()
     assert imgscore("db", "backup", tmp_path / "backup").code == 2
-    for embedder, said in ((registry.spec(str(tiny)).id, "in use"), ("other", "no vectors of")):
+    for embedder, message in ((registry.spec(str(tiny)).id, "in use"), ("other", "no vectors of")):
         answer = imgscore("db", "compact", "--drop-embedder", embedder)
-        assert answer.code == 2 and said in answer.err
+        assert answer.code == 2 and message in answer.err
     answer = imgscore("db", "compact", "--drop-embedder", lite0_spec.ID, "--json")
     assert answer.code == 0, answer.err
     assert answer.row["dropped"] == 6
     assert answer.row["after_bytes"] < answer.row["before_bytes"]
-    # What is left is whole, and the way back embeds again.
+    # The rest is intact, and switching back embeds the images again.
     assert imgscore("db", "check").code == 0
     rows = {row["name"]: row["vectors"] for row in imgscore("model", "list", "--json").rows}
     assert rows[LITE0] == 0 and rows[str(tiny)] == 6
@@ -254,14 +258,14 @@ def test_db_compact_under_a_daemon_keeps_the_file(inbox: Path, start: Start) -> 
 
 
 def test_doctor_device_is_reported_with_its_reason(inbox: Path) -> None:
-    (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
+    (row,) = [row for row in imgscore("doctor", "--json").rows if row["check"] == "device"]
     assert row["state"] == "ok" and "CPU" in row["detail"]
     config = paths.config_file()
     config.write_text('device = "directml"\n' + config.read_text())
-    (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
+    (row,) = [row for row in imgscore("doctor", "--json").rows if row["check"] == "device"]
     assert row["state"] == "warning" and "onnxruntime-directml" in row["detail"]
     config.write_text('device = "abacus"\n' + config.read_text().partition("\n")[2])
-    (row,) = [one for one in imgscore("doctor", "--json").rows if one["check"] == "device"]
+    (row,) = [row for row in imgscore("doctor", "--json").rows if row["check"] == "device"]
     assert row["state"] == "problem"
     assert imgscore("scan").code == 3
 
@@ -270,41 +274,46 @@ def test_doctor_device_is_reported_with_its_reason(inbox: Path) -> None:
 def test_use_filename_set_trains_on_names(
     inbox: Path, start: Start, tiny: Path, uform: bool
 ) -> None:
-    """Pictures of one kind under two kinds of names; nothing is embedded twice for it."""
+    """Images of one kind have two kinds of names. No image is embedded twice."""
     config = paths.config_file()
     model = f'model = "{tiny}"\n' if uform else ""
     config.write_text(f"{model}use_filename = true\n{config.read_text()}")
     suns = put(inbox, "sun", 60)
-    said = ["beach holiday", "tax invoice"]
-    named = [one.rename(one.with_name(f"{said[n % 2]} {n}.png")) for n, one in enumerate(suns)]
+    names = ["beach holiday", "tax invoice"]
+    named = [
+        file.rename(file.with_name(f"{names[number % 2]} {number}.png"))
+        for number, file in enumerate(suns)
+    ]
     move(named[:20:2], inbox / "keep")
     move(named[1:20:2], inbox / "trash")
     daemon = start()
     status = daemon.settle()
     assert status["embedder"].endswith("+hashed-1") != uform
     assert status["head"] == "1" and status["watches"][0]["scored"] == 40
-    told_apart = auc(newest_first(inbox), "beach")
-    assert told_apart > (0.65 if uform else 0.9)  # the text encoder's weights are random
-    # A name belongs to a file: called otherwise, it is judged otherwise.
+    auc_with_names = auc(newest_first(inbox), "beach")
+    assert auc_with_names > (0.65 if uform else 0.9)  # the text encoder's weights are random
+    # A name belongs to a file: a renamed file gets another score.
     before = imgscore("score", inbox / "tax invoice 31.png", "--json").row["score"]
     (inbox / "tax invoice 31.png").rename(inbox / "beach holiday.png")
     daemon.settle()
     assert imgscore("score", inbox / "beach holiday.png", "--json").row["score"] > before
-    # Without names, on the same vectors: another head, and names are no longer told apart.
+    # Without names, on the same vectors: another head, for which names do not count.
     config.write_text(config.read_text().replace("use_filename = true", "use_filename = false"))
     daemon.ask("reload")
     without = status["embedder"].partition("+")[0]
-    status = daemon.until(lambda one: one["embedder"] == without and not one["pending"])
+    status = daemon.until(lambda status: status["embedder"] == without and not status["pending"])
     assert status["head"] == "2" and status["embedding_anew"] is None
-    assert auc(newest_first(inbox), "beach") < told_apart
+    assert auc(newest_first(inbox), "beach") < auc_with_names
     with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
-        assert {name: one.count for name, one in vectors.embedders(txn).items()} == {without: 60}
+        assert {name: usage.count for name, usage in vectors.embedders(txn).items()} == {
+            without: 60
+        }
 
 
 def test_daemon_new_embedder_version_embeds_all_again(
     inbox: Path, start: Start, tmp_path: Path
 ) -> None:
-    """As with a switch: another id, the old head until all is embedded, the labels as they were."""
+    """A new version has a new id. The old head stays until all is embedded; the labels stay."""
     older = tmp_path / "older"
     older.mkdir()
     (older / "sitecustomize.py").write_text(

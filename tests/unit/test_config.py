@@ -1,4 +1,4 @@
-"""config.toml: what is wrong is named, with its key, its value and the remedy."""
+"""config.toml: parsing, its errors, and the folders of the watches."""
 
 import os
 from pathlib import Path
@@ -55,9 +55,9 @@ def test_the_smallest_config(tmp_path: Path) -> None:
 def test_errors_name_key_value_and_remedy(text: str, named: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         config.parse(text, "/c/config.toml")
-    said = f"{caught.value.message} {caught.value.remedy}"
-    assert "/c/config.toml" in said and caught.value.remedy
-    assert all(name in said for name in named), said
+    message = f"{caught.value.message} {caught.value.remedy}"
+    assert "/c/config.toml" in message and caught.value.remedy
+    assert all(name in message for name in named), message
 
 
 @pytest.mark.parametrize("inbox", ["/", "~", "~/.."])

@@ -1,4 +1,4 @@
-"""Changes to config.toml keep what the user wrote."""
+"""Changes to config.toml keep the rest of the user's text."""
 
 import os
 import tomllib
@@ -66,15 +66,20 @@ def test_any_text_can_be_set(value: str) -> None:
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_a_switch_of_one_watch(before: str, after: str, newline: str) -> None:
     first, last = '[[watch]]\ninbox = "/x"\n\n', "# the daemon\n[daemon]\nsettle = 1\n"
-    for others in ("", '[[watch]]\ninbox = "/y"\nkeep = ["a",\n  "b"]\n'):  # after another table
+    for second_watch in (
+        "",
+        '[[watch]]\ninbox = "/y"\nkeep = ["a",\n  "b"]\n',
+    ):  # after another table
         head = "[[ watch ]] # mine\n"
-        text = (first + head + before + 'inbox = "/a"\n' + last + others).replace("\n", newline)
-        wanted = (first + head + after + last + others).replace("\n", newline)
-        assert with_watch_setting(text, 1, "xdg_trash", True) == wanted
-        off = with_watch_setting(wanted, 1, "xdg_trash", False)
+        text = (first + head + before + 'inbox = "/a"\n' + last + second_watch).replace(
+            "\n", newline
+        )
+        expected = (first + head + after + last + second_watch).replace("\n", newline)
+        assert with_watch_setting(text, 1, "xdg_trash", True) == expected
+        off = with_watch_setting(expected, 1, "xdg_trash", False)
         assert not any(watch.xdg_trash for watch in config.parse(off).watch)
         assert off.replace("xdg_trash = false", "xdg_trash = true").replace("=false", "=true") == (
-            wanted
+            expected
         )
 
 

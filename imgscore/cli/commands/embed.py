@@ -60,7 +60,7 @@ def embed(
 def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Message[Any]]:
     try:
         from imgscore.bulk_embed.job import Job
-        from imgscore.bulk_embed.spread import embed_archive
+        from imgscore.bulk_embed.spread import embed_folder
     except ImportError:
         raise UsageError(
             "embed needs Dask, which is not installed", "pip install 'imgscore[dask]'"
@@ -72,7 +72,7 @@ def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Mess
     seconds = settings.daemon.file_seconds
     job = Job(root, settings.model, settings.device, images, seconds)
     with dispatch.Writer() as writer, _cluster(scheduler, workers) as client:
-        yield from embed_archive(client, job, writer.ask)
+        yield from embed_folder(client, job, writer.ask)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ from imgscore.store.schema import (
 )
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.store.unwatched_files import Archived
+from imgscore.store.unwatched_files import UnwatchedFile
 
 DIGEST = bytes(range(32))
 SEEN = Fingerprint(1, 2, 3, 4, 5)
@@ -55,7 +55,7 @@ def fill(txn: Txn) -> None:
     journal.append(txn, Touch(1, 1, b"/inbox", path, DIGEST, 1, 2, "1", "order"))
     heads.record(txn, HeadRecord("1", "default", "x", 1, 1, 1, True, {}))
     scores.record(txn, "default", "1", scores.pack(DIGEST, 0.5, 0.1))
-    unwatched_files.record(txn, b"/elsewhere/c.png", Archived(SEEN, DIGEST))
+    unwatched_files.record(txn, b"/elsewhere/c.png", UnwatchedFile(SEEN, DIGEST))
     trashed_files.record(txn, TrashedFile(b"/trash/d.png", SEEN, DIGEST, path, b"/trash"))
 
 

@@ -42,7 +42,7 @@ from imgscore.store.schema import (
 )
 from imgscore.store.store import TABLES, Store
 from imgscore.store.transaction import Txn
-from imgscore.store.unwatched_files import Archived
+from imgscore.store.unwatched_files import UnwatchedFile
 
 TABLES_FILE = Path(__file__).with_name("store_929630e.json")
 A, B = bytes(range(32)), bytes(range(32, 64))
@@ -135,7 +135,7 @@ def test_open_earlier_store_decodes_heads_and_scores(txn: Txn) -> None:
 
 def test_open_earlier_store_decodes_the_rest(txn: Txn) -> None:
     assert settings.get(txn, "paused_until_ns") == "7"
-    assert unwatched_files.find(txn, b"/elsewhere/c.png") == Archived(
+    assert unwatched_files.find(txn, b"/elsewhere/c.png") == UnwatchedFile(
         SEEN, A, "why", "what to do", 2
     )
     assert list(trashed_files.iter_all(txn)) == [
