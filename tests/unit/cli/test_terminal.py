@@ -1,4 +1,4 @@
-"""Which pictures a terminal shows: asked over a real pseudo-terminal, answered as terminals do."""
+"""Which image protocol a terminal supports, asked over a pseudo-terminal."""
 
 import os
 import pty
@@ -17,13 +17,13 @@ SIXEL, PLAIN = b"\x1b[?62;4;22c", b"\x1b[?62;14;22c"
 
 
 def asked(answer: bytes, **environment: str) -> Protocol | None:
-    """What is found out about a terminal that answers so."""
+    """The protocol of a terminal that answers so."""
     mine, its = pty.openpty()
 
     def answering() -> None:
-        said = b""
-        while not said.endswith(b"\x1b[c") and select.select([mine], [], [], 10)[0]:
-            said += os.read(mine, 1024)
+        question = b""
+        while not question.endswith(b"\x1b[c") and select.select([mine], [], [], 10)[0]:
+            question += os.read(mine, 1024)
         os.write(mine, answer)
 
     thread = threading.Thread(target=answering)
@@ -37,7 +37,7 @@ def asked(answer: bytes, **environment: str) -> Protocol | None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "environment", "found"),
+    ("answer", "environment", "expected"),
     [
         (KITTY, {}, Protocol.KITTY),
         (KITTY_NO, {}, None),
@@ -49,10 +49,10 @@ def asked(answer: bytes, **environment: str) -> Protocol | None:
         (SIXEL, {"LC_TERMINAL": "iTerm2", "TERM": "screen"}, Protocol.SIXEL),
     ],
 )
-def test_the_best_that_it_has(
-    answer: bytes, environment: dict[str, str], found: Protocol | None
+def test_protocol_is_the_best_that_the_terminal_offers(
+    answer: bytes, environment: dict[str, str], expected: Protocol | None
 ) -> None:
-    assert asked(answer, **environment) is found
+    assert asked(answer, **environment) is expected
 
 
 @pytest.fixture
@@ -64,18 +64,20 @@ def silent() -> Iterator[int]:
     os.close(its)
 
 
-def test_one_that_does_not_answer_shows_text(silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_protocol_of_a_silent_terminal_is_none(
+    silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(terminal, "ANSWER_SECONDS", 0.05)
     assert protocol(silent, {"TERM": "xterm"}) is None
     assert protocol(silent, {"TERM": "dumb"}) is None
 
 
-def test_a_pipe_is_no_terminal() -> None:
+def test_protocol_of_a_pipe_is_none() -> None:
     read, write = os.pipe()
     assert protocol(write, {"TERM": "xterm"}) is None
     os.close(read)
     os.close(write)
 
 
-def test_one_without_a_size_has_the_usual_one(silent: int) -> None:
+def test_cell_of_a_terminal_without_size_is_the_default(silent: int) -> None:
     assert cell(silent) == (10, 20)

@@ -1,4 +1,4 @@
-"""Pictures as terminals take them: what is sent is the image."""
+"""The escape sequences that draw an image: decoded, they give the image again."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ def decoded(data: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-def test_kitty_gets_it_in_chunks(image: Image.Image) -> None:
+def test_encode_for_kitty_sends_the_image_in_chunks(image: Image.Image) -> None:
     parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", encode(image, Protocol.KITTY))
     assert len(parts) > 1 and all(len(data) <= PAYLOAD_BYTES for _, data in parts)
     assert [keys.endswith("m=1") for keys, _ in parts] == [True] * (len(parts) - 1) + [False]
@@ -31,7 +31,7 @@ def test_kitty_gets_it_in_chunks(image: Image.Image) -> None:
     assert sent.tobytes() == image.tobytes()
 
 
-def test_iterm_gets_it_whole(image: Image.Image) -> None:
+def test_encode_for_iterm_sends_the_image_at_once(image: Image.Image) -> None:
     (keys, data) = re.findall(
         r"\x1b\]1337;File=([^:]*):([^\x07]*)\x07", encode(image, Protocol.ITERM)
     )[0]
@@ -39,7 +39,7 @@ def test_iterm_gets_it_whole(image: Image.Image) -> None:
     assert decoded(data).tobytes() == image.tobytes()
 
 
-def test_sixel_gets_every_pixel(image: Image.Image) -> None:
+def test_encode_for_sixel_sends_every_opaque_pixel(image: Image.Image) -> None:
     image.paste((0, 0, 0, 0), (0, 0, 20, 7))
     sent = unsixel(encode(image, Protocol.SIXEL), image.size)
     for x in range(image.width):
@@ -53,7 +53,7 @@ def test_sixel_gets_every_pixel(image: Image.Image) -> None:
 
 
 def unsixel(text: str, size: tuple[int, int]) -> dict[tuple[int, int], tuple[int, ...]]:
-    """Pixels by place: what a VT340 would draw, with its colours in percent."""
+    """The colours of the pixels that a VT340 would draw. Sixel gives colours in percent."""
     body = re.fullmatch(rf'\x1bP0;1q"1;1;{size[0]};{size[1]}(.*)\x1b\\', text, re.DOTALL)
     assert body is not None
     colours: dict[str, tuple[int, ...]] = {}
@@ -78,7 +78,7 @@ def unsixel(text: str, size: tuple[int, int]) -> dict[tuple[int, int], tuple[int
     return pixels
 
 
-def test_pictures_stand_side_by_side_as_far_as_there_is_room(tmp_path: Path) -> None:
+def test_strip_holds_as_many_images_as_fit(tmp_path: Path) -> None:
     wide, high, damaged = (os.fspath(tmp_path / f"{name}.webp") for name in ("w", "h", "d"))
     Image.new("RGB", (300, 100), "red").save(wide)
     Image.new("RGB", (50, 100), "blue").save(high)
@@ -91,7 +91,7 @@ def test_pictures_stand_side_by_side_as_far_as_there_is_room(tmp_path: Path) -> 
     assert _strip([damaged, "/nothing"], 1000, 100) is None
 
 
-def test_no_other_decoder_opens_what_lies_in_the_cache(tmp_path: Path) -> None:
+def test_strip_of_a_file_that_is_not_webp_is_none(tmp_path: Path) -> None:
     planted = os.fspath(tmp_path / "planted.webp")
     Image.new("RGB", (50, 100), "red").save(planted, "TIFF")
     assert _strip([planted], 1000, 100) is None
