@@ -12,13 +12,15 @@ from imgscore.store.schema import HeadRecord
 from imgscore.workers.messages import Answer, FileIndexed, Task, Train, Trained
 from tests.integration.engine.conftest import World, ask
 
+REPORT: dict[str, object] = {"kind": "kernel", "reason": "the first head"}
+
 
 @pytest.fixture
 def engine(world: World) -> Iterator[Engine]:
     """An engine on one file, with a head of a taste that no watch has."""
     world.put("a.png", "1.0 0.25")
     with world.engine() as engine:
-        head = HeadRecord("2", "memes", engine.ctx.embedder.id, 0, 0, 0, True, {})
+        head = HeadRecord("2", "memes", engine.ctx.embedder.id, 0, 0, 0, True, REPORT)
         engine.ctx.store.commit(lambda txn: heads.record(txn, head))
         yield engine
 
@@ -64,7 +66,7 @@ def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
     packed, store = scores.pack(b"d" * 32, 0.5, 0.1), engine.ctx.store
 
     def train(version: str) -> None:
-        head = HeadRecord(version, "default", engine.ctx.embedder.id, 0, 0, 0, True, {})
+        head = HeadRecord(version, "default", engine.ctx.embedder.id, 0, 0, 0, True, REPORT)
         engine.trainer.take(Train("default", "kernel"), Trained(head))
         store.commit(lambda txn: scores.record(txn, "default", version, packed))
 
