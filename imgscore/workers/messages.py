@@ -75,7 +75,9 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
     file: bytes
 
 
-Task = IndexFile | Rescore | Train | Query[Any] | Plan | BackUp | Prune | MakeThumbnail
+OwnTask = IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail
+"""Every task but the queries, which are defined in workers/queries.py."""
+Task = OwnTask | Query[Any]
 OfOneFile = IndexFile | MakeThumbnail
 """Tasks that read one file: with any looking worker, under the limits of time and memory."""
 
@@ -217,9 +219,7 @@ Answer = (
 )
 
 _encoder = msgspec.msgpack.Encoder()
-_tasks: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
-    IndexFile | Rescore | Train | AnyQuery | Plan | BackUp | Prune | MakeThumbnail
-)
+_tasks: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(OwnTask | AnyQuery)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
