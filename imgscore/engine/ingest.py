@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from imgscore.engine import siblings
-from imgscore.engine.stage import Effects, FileAt
+from imgscore.engine.stage import Effects
 from imgscore.reconcile.label_rules import Appearance, label_event
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import (
@@ -28,6 +28,7 @@ from imgscore.store import (
 )
 from imgscore.store.schema import (
     Failure,
+    FileAt,
     Fingerprint,
     Label,
     LabelEvent,

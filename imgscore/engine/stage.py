@@ -7,16 +7,10 @@ stage's place in `Engine.stages`.
 from abc import ABC, abstractmethod
 from collections.abc import Sized
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
+from imgscore.store.schema import FileAt
 from imgscore.workers.messages import Answer
-
-
-class FileAt(NamedTuple):
-    """The bytes `digest` at `path`: one of the places where an image lies."""
-
-    digest: bytes
-    path: bytes
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from imgscore.engine import apply
 from imgscore.engine.context import EngineContext
 from imgscore.engine.log_text import counted
 from imgscore.engine.refusals import Refusals
-from imgscore.engine.stage import AnyStage, Conditions, Effects, FileAt
+from imgscore.engine.stage import AnyStage, Conditions, Effects
 from imgscore.store import originals
+from imgscore.store.schema import FileAt
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watches
 
@@ -67,10 +68,10 @@ class TimeRestorer(AnyStage):
 def _left_over(txn: Txn, watches: Watches) -> Iterator[FileAt]:
     """Files in keep and trash folders whose date an earlier run did not restore."""
     teaches: dict[bytes, bool] = {}
-    for digest, path in originals.touched_files(txn):
-        folder = path.rpartition(b"/")[0]
+    for file in originals.touched_files(txn):
+        folder = file.path.rpartition(b"/")[0]
         if folder not in teaches:
-            place = watches.locate(path)
+            place = watches.locate(file.path)
             teaches[folder] = place is not None and place.role != "inbox"
         if teaches[folder]:
-            yield FileAt(digest, path)
+            yield file

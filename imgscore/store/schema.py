@@ -6,7 +6,7 @@ Structs are encoded as arrays: a later version may only append fields, with a de
 import hashlib
 import os
 import struct
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -96,6 +96,13 @@ def packed_stat(status: os.stat_result) -> bytes:
         )
     except struct.error:
         return Fingerprint.of_stat(status).packed()
+
+
+class FileAt(NamedTuple):
+    """A file that had this digest when it was last seen at this path."""
+
+    digest: bytes
+    path: bytes
 
 
 class Sighting(msgspec.Struct, array_like=True, frozen=True):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from imgscore.engine import apply
-from imgscore.engine.stage import Effects, FileAt
+from imgscore.engine.stage import Effects
 from imgscore.order.touch import DeniedError, Seen
 from imgscore.store import journal
+from imgscore.store.schema import FileAt
 from imgscore.verbs.status import status
 from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle
 
