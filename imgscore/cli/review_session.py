@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from msgspec import convert, to_builtins
 
 from imgscore.cli import dispatch
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
-from imgscore.report.page import content, page, policy_of
+from imgscore.report.data import Image, PageData, ReportData, WatchFolders
+from imgscore.report.page import page, page_data, policy_of
 from imgscore.verbs.base import Row, rows_of
 
 NEXT_COUNT = 60
@@ -31,9 +35,9 @@ class Session:
         self._undoable: dict[str, list[int]] = {}
         """sha256 → the numbers of the labels that this review gave the image"""
         self._thumbnails = os.fsencode(report["thumbnails"])
-        gathered = files.read(report)
-        self._figures = files.drawings(gathered)
-        self._content = content(gathered, report, "thumbnails", review=True)
+        data = files.read(Path(report["data"]), report["folder"])
+        self._figures = files.figures_of(data)
+        self._content = _page_data(data, report)
         self.actions: dict[str, Callable[[Any], Row]] = {
             "label": self._label,
             "undo": self._undo,
@@ -62,12 +66,13 @@ class Session:
         number, _, digest = name.partition("/")
         with self._lock:
             image = self._image(int(number), digest)
-            return os.fsencode(os.path.join(self._content["folders"][image[1]], image[0]))
+            return os.fsencode(os.path.join(self._content.folders[image.folder], image.name))
 
-    def _image(self, number: int, digest: str) -> list[Any]:
+    def _image(self, number: int, digest: str) -> Image:
         """The row of an image. Raises ValueError if another image has this number now."""
-        image: list[Any] = self._content["images"][number] if number >= 0 else [0, 0, ""]
-        if image[2] != digest:
+        images = self._content.images
+        image = images[number] if 0 <= number < len(images) else None
+        if image is None or image.sha256 != digest:
             raise ValueError("the page shows an older order")
         return image
 
@@ -96,10 +101,10 @@ class Session:
     def _set_label(self, request: Row, action: Row) -> Row:
         """Label an image, or undo a label, and update the page's data."""
         image = self._image(request["image"], request["sha256"])
-        path = os.path.join(self._content["folders"][image[1]], image[0])
-        arguments = {"sha256": image[2], "path": path, "taste": self._taste, **action}
+        path = os.path.join(self._content.folders[image.folder], image.name)
+        arguments = {"sha256": image.sha256, "path": path, "taste": self._taste, **action}
         (row,) = self._ask("review", arguments)
-        image[5] = row["label"]
+        image.label = row["label"]
         return row
 
     def _next(self, request: Row) -> Row:
@@ -109,13 +114,19 @@ class Session:
             except ImgscoreError as error:
                 return {"numbers": [], "error": f"{error.message}: {error.remedy}"}
             numbers: dict[str, int] = {}
-            for number, image in enumerate(self._content["images"]):
-                numbers.setdefault(image[2], number)
+            for number, image in enumerate(self._content.images):
+                numbers.setdefault(image.sha256, number)
             image_numbers = [numbers[row["sha256"]] for row in rows if row["sha256"] in numbers]
             return {"numbers": image_numbers, "error": None}
 
     def _renew(self, request: Row) -> Row:
         with self._lock:
             (report,) = self._ask("report", self._arguments)
-            self._content = content(files.read(report), report, "thumbnails", review=True)
-            return {name: self._content[name] for name in RENEWED}
+            data = files.read(Path(report["data"]), report["folder"])
+            self._content = _page_data(data, report)
+            return {name: to_builtins(getattr(self._content, name)) for name in RENEWED}
+
+
+def _page_data(data: ReportData, report: Row) -> PageData:
+    watches = convert(report["watches"], list[WatchFolders])
+    return page_data(data, watches, "thumbnails", review=True)

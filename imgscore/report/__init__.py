@@ -1,6 +1,1 @@
-"""The page of `report` and `review`: its assets, and the function that makes one file of them."""
-
-from typing import Any
-
-Row = dict[str, Any]
-"""A JSON object of the page's data."""
+"""The page of `report` and `review`: its data, its figures and its assets."""

@@ -1,12 +1,13 @@
-"""What each plot shows, from the rows of `evaluate` and `heads list`. Pure: no drawing here."""
+"""The content of each plot, from an evaluation and the heads of a taste. Pure: svg.py draws."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from imgscore.report import Row
+from imgscore.heads.results import Bin, Evaluation, Quality
+from imgscore.report.data import TrainedHead
 
 Shape = Literal["line", "dashed", "dots", "hollow", "bars"]
 Tone = Literal["main", "keep", "trash", "faint"]
@@ -15,18 +16,18 @@ BINS = 10
 
 
 class Mark(NamedTuple):
-    """One point or bar. `low` and `high`: the ends of its error bar. `size`: 0 to 1, its weight."""
+    """A point or bar. `low` and `high`: the ends of its error bar. `size`: its weight, 0 to 1."""
 
     x: float
     y: float
-    says: str = ""
+    text: str = ""
     low: float | None = None
     high: float | None = None
     size: float = 0.3
 
 
 class Series(NamedTuple):
-    """Marks of one kind; lines join theirs. Bars of several series stand beside each other."""
+    """Marks of one kind; a line joins its marks, bars of several series stand side by side."""
 
     name: str
     shape: Shape
@@ -52,133 +53,121 @@ class Axis(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A plot. `says` is what a reader who cannot see it should know."""
+    """A plot. `text`: its content in words, for readers who cannot see it."""
 
     name: str
     title: str
-    says: str
+    text: str
     x: Axis
     y: Axis
     series: list[Series]
 
 
-def figures(evaluation: Row, heads: Sequence[Row] = ()) -> list[Figure]:
-    """The plots of a taste: a row of `evaluate`, and the rows of `heads list`, oldest first.
-
-    There is no learning curve where none was measured.
-    """
-    found = [learning_curve(evaluation)] if evaluation["curve"] else []
-    found += [histogram(evaluation), reliability(evaluation)]
-    measured = [head for head in heads if "quality" in head["report"]]
-    return [*found, history(measured)] if measured else found
+def figures(evaluation: Evaluation, heads: Sequence[TrainedHead] = ()) -> list[Figure]:
+    """The plots of a taste; `heads`: oldest first. No learning curve if none was measured."""
+    plots = [learning_curve(evaluation)] if evaluation.curve else []
+    plots += [histogram(evaluation), reliability(evaluation)]
+    measured = [(head, head.report.quality) for head in heads if head.report.quality]
+    return [*plots, history(measured)] if measured else plots
 
 
-def learning_curve(evaluation: Row) -> Figure:
-    """Held-out AUC by number of labels, and what twice as many would bring."""
-    curve = evaluation["curve"]
+def learning_curve(evaluation: Evaluation) -> Figure:
+    """Held-out AUC by number of labels, and the estimate for twice as many."""
     marks = [
         Mark(
-            one["labels"],
-            one["auc"],
-            f"{one['labels']} labels: {one['auc']:.3f} ± {one['deviation']:.3f}",
-            max(0.0, one["auc"] - one["deviation"]),
-            min(1.0, one["auc"] + one["deviation"]),
+            point.labels,
+            point.auc,
+            f"{point.labels} labels: {point.auc:.3f} ± {point.deviation:.3f}",
+            max(0.0, point.auc - point.deviation),
+            min(1.0, point.auc + point.deviation),
         )
-        for one in curve
+        for point in evaluation.curve
     ]
     last = marks[-1]
     series = [Series("measured", "line", "main", marks)]
-    says = f"With {last.x} labels the held-out AUC is {last.y:.3f}"
-    if evaluation["doubled"] is not None:
+    text = f"With {last.x} labels the held-out AUC is {last.y:.3f}"
+    if evaluation.doubled is not None:
         end = Mark(
             2 * last.x,
-            evaluation["doubled"],
-            f"{2 * last.x} labels: about {evaluation['doubled']:.3f}, an estimate",
+            evaluation.doubled,
+            f"{2 * last.x} labels: about {evaluation.doubled:.3f}, an estimate",
         )
         series.append(Series("estimate", "dashed", "main", [last._replace(size=0), end]))
-        says += f"; twice as many would bring about {end.y:.3f}"
-    if evaluation.get("left_out"):
-        says += "; there was no time to try with fewer labels"
+        text += f"; with twice as many it would be about {end.y:.3f}"
+    if evaluation.left_out:
+        text += "; there was no time to measure with fewer labels"
     counts = sorted({int(mark.x) for one in series for mark in one.marks})
     x = Axis("labels", counts[0] / 1.2, counts[-1] * 1.2, _counts(counts), log=True)
     lows = [mark.y if mark.low is None else mark.low for one in series for mark in one.marks]
-    return Figure("learning-curve", "Learning curve", says + ".", x, _auc(lows), series)
+    return Figure("learning-curve", "Learning curve", text + ".", x, _auc(lows), series)
 
 
-def histogram(evaluation: Row) -> Figure:
+def histogram(evaluation: Evaluation) -> Figure:
     """Held-out scores of the keeps and of the trashes."""
-    bins = {min(int(one["score"] * BINS), BINS - 1): one for one in _bins(evaluation)}
-    series = []
-    for name, tone in (("keep", "keep"), ("trash", "trash")):
-        marks = []
-        for number, one in sorted(bins.items()):
-            keeps = round(one["keep"] * one["count"])
-            count = keeps if name == "keep" else one["count"] - keeps
-            span = f"{number / BINS:.1f} to {(number + 1) / BINS:.1f}"
-            marks.append(Mark((number + 0.5) / BINS, count, f"{span}: {count} {name}"))
-        series.append(Series(name, "bars", "keep" if tone == "keep" else "trash", marks))
-    most = max((mark.y for one in series for mark in one.marks), default=1)
-    says = "How many labelled images got which score from heads that had not seen their label."
-    y = Axis("labels", 0, most * 1.08 or 1, _round_ticks(most))
-    return Figure("histogram", "Scores by label", says, _share("score"), y, series)
+    by_number: dict[int, Bin] = {
+        min(int(held.score * BINS), BINS - 1): held for held in evaluation.quality.reliability
+    }
+    keeps: list[Mark] = []
+    trashes: list[Mark] = []
+    for number, held in sorted(by_number.items()):
+        kept = round(held.keep * held.count)
+        span = f"{number / BINS:.1f} to {(number + 1) / BINS:.1f}"
+        x = (number + 0.5) / BINS
+        keeps.append(Mark(x, kept, f"{span}: {kept} keep"))
+        trashes.append(Mark(x, held.count - kept, f"{span}: {held.count - kept} trash"))
+    series = [Series("keep", "bars", "keep", keeps), Series("trash", "bars", "trash", trashes)]
+    highest = max((mark.y for mark in (*keeps, *trashes)), default=1)
+    text = "How many labelled images got which score from heads that had not seen their label."
+    y = Axis("labels", 0, highest * 1.08 or 1, _round_ticks(highest))
+    return Figure("histogram", "Scores by label", text, _share("score"), y, series)
 
 
-def reliability(evaluation: Row) -> Figure:
-    """Whether a score means what it says: of those scored p, the share p was kept."""
-    bins = _bins(evaluation)
-    most = max((one["count"] for one in bins), default=1)
+def reliability(evaluation: Evaluation) -> Figure:
+    """Whether scores are honest: of the images scored p, the share p was kept."""
+    bins = evaluation.quality.reliability
+    largest = max((held.count for held in bins), default=1)
     marks = [
         Mark(
-            one["score"],
-            one["keep"],
-            f"scored {one['score']:.2f}: {one['keep']:.0%} of {one['count']} kept",
-            size=math.sqrt(one["count"] / most),
+            held.score,
+            held.keep,
+            f"scored {held.score:.2f}: {held.keep:.0%} of {held.count} kept",
+            size=math.sqrt(held.count / largest),
         )
-        for one in bins
+        for held in bins
     ]
     ideal = Series("ideal", "line", "faint", [Mark(0, 0, size=0), Mark(1, 1, size=0)])
     series = [ideal, Series("labels", "dots", "main", marks)]
-    says = (
+    text = (
         "Of the images with a score, the share that was kept; on the diagonal, scores are honest."
     )
     return Figure(
-        "reliability", "Reliability", says, _share("score"), _share("share that was kept"), series
+        "reliability", "Reliability", text, _share("score"), _share("share that was kept"), series
     )
 
 
-def history(heads: Sequence[Row]) -> Figure:
-    """Held-out AUC of each head as it was trained."""
-
-    def marks(chosen: Iterable[tuple[int, Row]]) -> list[Mark]:
-        found = []
-        for number, head in chosen:
-            auc = head["report"]["quality"]["auc"]
-            state = "in use" if head["in_use"] else ("accepted" if head["accepted"] else "refused")
-            says = f"head {head['head']}: AUC {auc['value']:.3f}, {head['labels']} labels, {state}"
-            found.append(
-                Mark(
-                    number, auc["value"], says, auc["low"], auc["high"], 0.6 * head["in_use"] + 0.3
-                )
-            )
-        return found
-
-    numbered = list(enumerate(heads, start=1))
+def history(heads: Sequence[tuple[TrainedHead, Quality]]) -> Figure:
+    """Held-out AUC of each head when it was trained."""
+    accepted: list[Mark] = []
+    refused: list[Mark] = []
+    for number, (head, quality) in enumerate(heads, start=1):
+        auc = quality.auc
+        state = "in use" if head.in_use else ("accepted" if head.accepted else "refused")
+        text = f"head {head.head}: AUC {auc.value:.3f}, {head.labels} labels, {state}"
+        mark = Mark(number, auc.value, text, auc.low, auc.high, 0.6 * head.in_use + 0.3)
+        (accepted if head.accepted else refused).append(mark)
     series = [
-        Series("accepted", "line", "main", marks(one for one in numbered if one[1]["accepted"])),
-        Series("refused", "hollow", "trash", marks(o for o in numbered if not o[1]["accepted"])),
+        Series("accepted", "line", "main", accepted),
+        Series("refused", "hollow", "trash", refused),
     ]
     series = [one for one in series if one.marks]
     step = max(1, -(-len(heads) // 8))
-    ticks = [(float(number), str(head["head"])) for number, head in numbered[::step]]
+    ticks = [
+        (float(number), head.head) for number, (head, _) in list(enumerate(heads, start=1))[::step]
+    ]
     lows = [mark.low or 0.0 for one in series for mark in one.marks]
-    says = f"{len(heads)} heads, oldest first: how well each ranked labels that it had not seen."
+    text = f"{len(heads)} heads, oldest first: how well each ranked labels that it had not seen."
     x = Axis("head", 0.5, len(heads) + 0.5, ticks)
-    return Figure("heads", "History of heads", says, x, _auc(lows), series)
-
-
-def _bins(evaluation: Row) -> list[Row]:
-    bins: list[Row] = evaluation["quality"]["reliability"]
-    return bins
+    return Figure("heads", "History of heads", text, x, _auc(lows), series)
 
 
 def _share(name: str) -> Axis:

@@ -1,50 +1,50 @@
 """The files of a page: the page itself, written at once or not at all, and its thumbnails."""
 
-import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import write_atomic
-from imgscore.report import Row
+from imgscore.report.data import ReportData, WatchFolders, load
 from imgscore.report.figures import Figure, figures
-from imgscore.report.page import content, page
+from imgscore.report.page import page, page_data
 
 
-def read(told: Row) -> Row:
-    """What a worker gathered for the verb `report`, which `told` where it is."""
+def read(file: Path, folder: str | None) -> ReportData:
+    """Read the data that a worker wrote. Raises ImgscoreError if it is of another `folder`."""
     try:
-        gathered: Row = json.loads(Path(told["data"]).read_text(encoding="ascii"))
+        data = load(file.read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
-        raise ImgscoreError(f"{told['data']}: cannot be read: {error}", "try again") from None
-    if gathered["folder"] != told["folder"]:
-        raise ImgscoreError("a report of another folder was made meanwhile", "try again")
-    return gathered
+        raise ImgscoreError(f"{file}: cannot be read: {error}", "try again") from None
+    if data.folder != folder:
+        raise ImgscoreError("a report of another folder was made at the same time", "try again")
+    return data
 
 
-def drawings(gathered: Row) -> list[Figure]:
-    """The figures of what was gathered; none where nothing was measured."""
-    evaluation = gathered["evaluation"]
-    return figures(evaluation, gathered["heads"]) if evaluation else []
+def figures_of(data: ReportData) -> list[Figure]:
+    """The figures of a report; none if nothing was measured."""
+    return figures(data.evaluation, data.heads) if data.evaluation else []
 
 
-def write(told: Row, file: Path) -> Path:
-    """Make the page `file` of what the verb `told`; returns the folder of its thumbnails.
+def write(
+    data: ReportData, watches: Sequence[WatchFolders], thumbnails: Path, page_file: Path
+) -> Path:
+    """Write the page, and return the folder of its thumbnails.
 
-    A page outside of our own folder gets copies beside it (hard links, where the disk can).
+    Outside the folder of reports, the page gets copies of them beside it (hard links if possible).
     """
-    gathered, source = read(told), Path(told["thumbnails"])
-    beside = source if file.parent == source.parent else file.with_name(f"{file.stem}-files")
+    is_own = page_file.parent == thumbnails.parent
+    beside = thumbnails if is_own else page_file.with_name(f"{page_file.stem}-files")
     try:
-        if beside != source:
-            _copy((image[2] for image in gathered["images"]), source, beside)
-        text = page(content(gathered, told, beside.name, review=False), drawings(gathered))
-        write_atomic(file, text.encode(), durable=False)
+        if not is_own:
+            _copy((image.sha256 for image in data.images), thumbnails, beside)
+        text = page(page_data(data, watches, beside.name, review=False), figures_of(data))
+        write_atomic(page_file, text.encode(), durable=False)
     except OSError as error:
         raise ImgscoreError(
-            f"{file}: cannot be written: {error.strerror or error}",
+            f"{page_file}: cannot be written: {error.strerror or error}",
             "give another file, and check its folder's permissions and the space on its disk",
         ) from None
     return beside
@@ -52,8 +52,8 @@ def write(told: Row, file: Path) -> Path:
 
 def _copy(digests: Iterable[str], source: Path, target: Path) -> None:
     target.mkdir(exist_ok=True)
-    there = set(os.listdir(target))
-    for name in {f"{digest}.webp" for digest in digests} & set(os.listdir(source)) - there:
+    present = set(os.listdir(target))
+    for name in {f"{digest}.webp" for digest in digests} & set(os.listdir(source)) - present:
         try:
             os.link(source / name, target / name)
         except OSError:

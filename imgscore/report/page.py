@@ -1,19 +1,19 @@
-"""One HTML file from the assets beside this one, the data and the figures. Pure but for the assets.
+"""One HTML file, made of the assets beside this module, the data and the figures.
 
-The browser is told to run this script and no other, whatever a file name holds.
+The policy in the page lets the browser run its own script and no other, whatever a file name holds.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 
-from imgscore.report import Row, svg
+from imgscore.report import svg
+from imgscore.report.data import Contents, PageData, ReportData, WatchFolders, dump
 from imgscore.report.figures import Figure
 
 SCRIPTS = (
@@ -21,39 +21,37 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-def page(data: Row, figures: Sequence[Figure] = ()) -> str:
-    """The page as text. `data`: as `content` makes it."""
+def page(data: PageData, figures: Sequence[Figure] = ()) -> str:
+    """The page as text."""
     parts = {
-        "kind": "review" if data["review"] else "report",
+        "kind": "review" if data.review else "report",
         "policy": policy_of(data),
         "style": _style(),
-        "figures": "\n".join(svg.draw(one) for one in figures),
-        # Within a script element only "<" could mean anything but itself.
-        "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        "figures": "\n".join(map(svg.draw, figures)),
+        # Without "<", nothing in the data can end the script element.
+        "data": dump(data).replace("<", "\\u003c"),
         "script": _script(),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
 
 
-def content(gathered: Row, told: Row, thumbnails: str, *, review: bool) -> Row:
-    """What the page knows: `gathered` by a worker, and what the verb `told` of it.
-
-    thumbnails: their folder, relative to the page.
-    """
-    kept = {name: value for name, value in gathered.items() if name not in ("evaluation", "heads")}
-    return {
-        **kept,
-        "watches": told["watches"],
-        "thumbnails": thumbnails,
-        "review": review,
-        "about": _about(gathered),
-        "learned": _learned(gathered),
-    }
+def page_data(
+    data: ReportData, watches: Sequence[WatchFolders], thumbnails: str, *, review: bool
+) -> PageData:
+    """The data for the script of the page. `thumbnails`: their folder, relative to the page."""
+    return PageData(
+        **{name: getattr(data, name) for name in Contents.__struct_fields__},
+        watches=list(watches),
+        thumbnails=thumbnails,
+        review=review,
+        about=_about(data),
+        learned=_learned(data),
+    )
 
 
-def policy_of(data: Row) -> str:
-    """What the page may do: run its own script, show images, and, if served, talk to its server."""
-    images, server = ("'self'", "'self'") if data["review"] else ("'self' file:", "'none'")
+def policy_of(data: PageData) -> str:
+    """The Content-Security-Policy: the page's own script, images, and the server of a review."""
+    images, server = ("'self'", "'self'") if data.review else ("'self' file:", "'none'")
     return (
         f"default-src 'none'; script-src '{_hash(_script())}'; "
         f"style-src '{_hash(_style())}'; "
@@ -79,28 +77,27 @@ def _asset(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _about(gathered: Row) -> str:
-    head = gathered["head"]
+def _about(data: ReportData) -> str:
+    head = data.head
     if head is None:
-        return f"taste {gathered['taste']}, no head yet"
-    when = datetime.fromtimestamp(head["created_ns"] / 1e9)
+        return f"taste {data.taste}, no head yet"
+    when = datetime.fromtimestamp(head.created_ns / 1e9)
     return (
-        f"taste {gathered['taste']} · head {head['version']} of {when:%Y-%m-%d %H:%M}, "
-        f"{head['labels']} labels"
+        f"taste {data.taste} · head {head.version} of {when:%Y-%m-%d %H:%M}, {head.labels} labels"
     )
 
 
-def _learned(gathered: Row) -> str:
-    found = gathered["evaluation"]
-    if found is None:
+def _learned(data: ReportData) -> str:
+    evaluation = data.evaluation
+    if evaluation is None:
         return ""
-    quality = found["quality"]
-    auc = quality["auc"]
+    quality = evaluation.quality
+    auc = quality.auc
     text = (
-        f"{quality['labels']} labels, {quality['keeps']} of them keep. Of a keep and a trash that "
-        f"it has not seen, it ranks the keep first in {auc['value']:.1%} of all cases "
-        f"({auc['low']:.1%} to {auc['high']:.1%})."
+        f"{quality.labels} labels, {quality.keeps} of them keep. Of a keep and a trash that the "
+        f"head has not seen, it ranks the keep first in {auc.value:.1%} of all cases "
+        f"({auc.low:.1%} to {auc.high:.1%})."
     )
-    if found["doubled"] is not None:
-        text += f" Twice as many labels would make that about {found['doubled']:.1%}."
+    if evaluation.doubled is not None:
+        text += f" With twice as many labels it would be about {evaluation.doubled:.1%}."
     return text

@@ -43,7 +43,7 @@ def draw(figure: Figure) -> str:
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-labelledby="{key}-title {key}-says" xmlns="http://www.w3.org/2000/svg">',
         f'<title id="{key}-title">{escape(figure.title)}</title>',
-        f'<desc id="{key}-says">{escape(figure.says)}</desc>',
+        f'<desc id="{key}-says">{escape(figure.text)}</desc>',
         f'<text class="title" x="8" y="20">{escape(figure.title)}</text>',
         *_axes(figure),
     ]
@@ -119,7 +119,7 @@ def _bars(figure: Figure, series: Series, number: int, count: int) -> list[str]:
         top = _y(figure, mark.y)
         parts.append(
             f'<rect x="{left}" y="{top}" width="{wide:.1f}" height="{floor - top:.1f}" rx="1.5">'
-            f"<title>{escape(mark.says)}</title></rect>"
+            f"<title>{escape(mark.text)}</title></rect>"
         )
     return parts
 
@@ -141,7 +141,7 @@ def _point(figure: Figure, mark: Mark) -> list[str]:
         parts.append(f'<line class="error" x1="{x}" x2="{x}" y1="{low}" y2="{high}"/>')
     radius = THINNEST + (THICKEST - THINNEST) * mark.size
     parts.append(
-        f'<circle cx="{x}" cy="{y}" r="{radius:.1f}"><title>{escape(mark.says)}</title></circle>'
+        f'<circle cx="{x}" cy="{y}" r="{radius:.1f}"><title>{escape(mark.text)}</title></circle>'
     )
     return parts
 

@@ -205,23 +205,23 @@ def read_parquet(context: Context, query: ReadParquetQuery) -> Iterator[QueryRow
 def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
     """Write the data of a report. Raises ImgscoreError where the file cannot be written."""
     with context.store.read() as txn:
-        page = gather.Page(txn, context.spec, query.taste, set(query.inboxes), query.folder)
-        data = page.data(
+        gatherer = gather.Gatherer(txn, context.spec, query.taste, set(query.inboxes), query.folder)
+        data = gatherer.gather(
             gather.read_previous(query.file),
-            most_suspects=query.suspects,
+            max_suspects=query.suspects,
             figures=query.figures,
-            enough=after(CURVE_SECONDS),
+            stop=after(CURVE_SECONDS),
         )
-        missing = [MissingThumbnail(*row) for row in page.missing_thumbnails(query.thumbnails)]
+        missing = [MissingThumbnail(*row) for row in gatherer.missing_thumbnails(query.thumbnails)]
     gather.write(data, query.file)
     for start in range(0, len(missing), THUMBNAIL_BATCH):
         yield QueryRows([*missing[start : start + THUMBNAIL_BATCH]], last=False)
     counts = ReportCounts(
-        images=len(data["images"]),
-        unscored=sum(image[3] is None for image in data["images"]),
-        suspects=len(data["suspects"]),
-        groups=len(data["groups"]),
-        failures=len(data["failures"]),
+        images=len(data.images),
+        unscored=sum(image.score is None for image in data.images),
+        suspects=len(data.suspects),
+        groups=len(data.groups),
+        failures=len(data.failures),
     )
     yield QueryRows([counts], last=True)
 

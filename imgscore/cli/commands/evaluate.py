@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from msgspec import convert
 
 from imgscore.cli import dispatch, output
 from imgscore.cli.app import Json, Section, Taste, app
@@ -39,11 +40,14 @@ def evaluate(
 
 
 def _plot(evaluation: Row, heads: list[Row], file: Path) -> None:
+    from imgscore.heads.results import Evaluation
     from imgscore.report import svg
+    from imgscore.report.data import TrainedHead
     from imgscore.report.figures import figures
 
+    plots = figures(convert(evaluation, Evaluation), convert(heads, list[TrainedHead]))
     try:
-        file.write_text(svg.alone(figures(evaluation, heads)), encoding="utf-8")
+        file.write_text(svg.alone(plots), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", "choose another file") from None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from msgspec import convert
 
 from imgscore import config, paths
 from imgscore.cli import dispatch, output
@@ -62,6 +63,7 @@ def _refuse_watched(file: Path) -> None:
 
 def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator[Message[Any]]:
     from imgscore.report import files
+    from imgscore.report.data import WatchFolders
 
     for message in dispatch.call("report", arguments):
         if not isinstance(message, Result):
@@ -69,7 +71,9 @@ def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator
             continue
         report = message.row
         target = file or paths.report_folder() / f"{report['taste']}.html"
-        thumbnails = files.write(report, target)
+        data = files.read(Path(report["data"]), report["folder"])
+        watches = convert(report["watches"], list[WatchFolders])
+        thumbnails = files.write(data, watches, Path(report["thumbnails"]), target)
         kept = {name: report[name] for name in report if name not in ("data", "watches")}
         yield Result({"page": str(target), **kept, "thumbnails": str(thumbnails)})
         if show and not webbrowser.open(target.as_uri()):

@@ -1,18 +1,28 @@
-"""What a page is made of is what was asked for."""
+"""Reading and writing the files of a page."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
+from imgscore.report.data import dump
+from tests.unit.report.samples import report_data
+
+FOLDER = "/pictures/a\udcff"  # not UTF-8
 
 
-def test_another_folders_report_is_not_taken_for_this_one(tmp_path: Path) -> None:
-    """One file a taste: between its being written and read, somebody else may have asked."""
-    data = tmp_path / "default.json"
-    data.write_text(json.dumps({"folder": "/pictures/a\udcff", "images": []}))
-    assert files.read({"data": str(data), "folder": "/pictures/a\udcff"})["images"] == []
+def test_read_data_of_another_folder_raises(tmp_path: Path) -> None:
+    """A taste has one file: between its writing and its reading, somebody else may ask."""
+    file = tmp_path / "default.json"
+    file.write_text(dump(report_data(folder=FOLDER)), encoding="ascii")
+    assert files.read(file, FOLDER) == report_data(folder=FOLDER)
     with pytest.raises(ImgscoreError, match="another folder"):
-        files.read({"data": str(data), "folder": None})
+        files.read(file, None)
+
+
+def test_read_data_of_another_version_raises(tmp_path: Path) -> None:
+    file = tmp_path / "default.json"
+    file.write_text('{"folder": null, "images": []}')
+    with pytest.raises(ImgscoreError, match="cannot be read"):
+        files.read(file, None)
