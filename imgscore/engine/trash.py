@@ -20,7 +20,7 @@ from imgscore.engine.tickets import IndexTicket
 from imgscore.errors import StoreError
 from imgscore.images.formats import is_image_name
 from imgscore.reconcile import sidecars, xdg_trash
-from imgscore.reconcile.label_rules import deletion_event
+from imgscore.reconcile.label_rules import trashed_event
 from imgscore.reconcile.walk import ImageFile, fingerprint_of, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
 from imgscore.store import labels, sightings, trashed_files
@@ -290,7 +290,7 @@ class TrashMonitor(AnyStage):
         taste = one.place.watch.taste
         label = labels.current(txn, taste, digest)
         stays = self._copy_stays(txn, taste, digest) or self._sibling_stays(one, label)
-        event = deletion_event(label, copy_stays=stays)
+        event = trashed_event(label, copy_stays=stays)
         if event is None:
             return False
         logged = LabelEvent(time.time_ns(), taste, digest, event, "xdg_trash", one.path)

@@ -60,7 +60,7 @@ def label_event(seen: Appearance) -> EventName | None:
     return "clear" if moved_back else None
 
 
-def deletion_event(label: Label | None, *, copy_stays: bool) -> EventName | None:
+def trashed_event(label: Label | None, *, copy_stays: bool) -> EventName | None:
     """Return the event for an image that was deleted into the desktop's trash, or None.
 
     `copy_stays`: whether a copy is still in the watch. Deleting one of two copies is tidying up,

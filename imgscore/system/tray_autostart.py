@@ -26,7 +26,7 @@ class Files(NamedTuple):
 
 
 def files() -> Files:
-    """Where the files of this user lie."""
+    """Return the paths of these files for the present user."""
     folder = installation.user_config_folder()
     units = folder / "systemd" / "user"
     return Files(
@@ -69,12 +69,12 @@ def _write(path: Path, template: str, start: str, own_start: str) -> None:
 
 
 def _desktop_quoted(path: Path) -> str:
-    """A path for Exec of a desktop entry: quoted, then escaped as every value of an entry is."""
+    """Quote a path for Exec of a desktop entry, then escape it like every value of an entry."""
     text = re.sub(r'(["`$\\])', r"\\\1", os.fspath(path))
     return '"' + text.replace("\\", "\\\\").replace("%", "%%") + '"'
 
 
 def _reload_systemd() -> None:
-    """Make the user manager read its units again. Without a manager, the next login does."""
+    """Make the user manager reload its units. Without one, the next login loads them."""
     if shutil.which("systemctl") is not None:
         subprocess.run(["systemctl", "--user", "daemon-reload"], capture_output=True, check=False)

@@ -108,7 +108,7 @@ def test_touch_without_proc_does_not_raise_vanished(
 
 def test_touch_file_of_another_user_is_denied(picture: Path) -> None:
     needs.root("to give a file away and then step down")
-    # tmp_path is closed to others: reach it through a descriptor.
+    # Other users cannot enter tmp_path: open it through a descriptor.
     descriptor = os.open(picture.parent, os.O_PATH)
     expect = seen(picture)
     picture.chmod(0o644)

@@ -49,7 +49,7 @@ def engine(store: Store) -> Iterator[Engine]:
 
 
 def written(engine: Engine) -> list[Path]:
-    """An automatic backup is due; the backups that there are, once nobody is at work any more."""
+    """Let an automatic backup become due; return all backups when the engine is idle."""
     engine.backup_job.due()
     for _ in range(400):
         engine.step(0.05)
@@ -85,7 +85,7 @@ def test_backup_job_with_little_free_space_writes_nothing(
 
 
 def test_backup_job_with_an_unwritable_folder_reports_it(engine: Engine) -> None:
-    paths.backups_folder().touch()  # a file in the folder's place
+    paths.backups_folder().touch()  # a file instead of a folder
     assert written(engine) == []
     assert "backups" in engine.ctx.notes["backup"]
     paths.backups_folder().unlink()
@@ -97,7 +97,7 @@ def test_partial_unfinished_backup_is_ignored_and_deleted(store: Store) -> None:
     folder = paths.backups_folder()
     left = folder / "2026-11-21T00-00-00Z.partial"
     backups.write(store, paths.heads_folder(), left)
-    (folder / "2026-11-20T00-00-00Z").mkdir()  # and one without a store
+    (folder / "2026-11-20T00-00-00Z").mkdir()  # a backup without a store
     assert backups.kept(folder, NOW) == []
     backups.partial(folder, NOW)
     assert not left.exists()
@@ -118,14 +118,14 @@ def test_partial_second_backup_in_one_second_gets_another_name(store: Store) -> 
 
 
 def test_kept_backup_from_the_future_counts_as_the_oldest(store: Store) -> None:
-    """It was made before the clock was set back, and must not cost the ones that follow."""
+    """It was made before the clock was set back, and must not displace later ones."""
     folder = paths.backups_folder()
     for moment in (NOW + timedelta(days=365), NOW, NOW + timedelta(days=1)):
         written = backups.partial(folder, moment)
         backups.write(store, paths.heads_folder(), written)
         whole = backups.finish(written, 1)
         assert backups.kept(folder, moment) == [whole]
-    (folder / "2026-11-2Z").mkdir()  # no moment at all
+    (folder / "2026-11-2Z").mkdir()  # the name is no moment
     (folder / "2026-11-2Z/data.mdb").touch()
     assert backups.kept(folder, NOW + timedelta(days=2)) == [whole]
 
@@ -134,7 +134,7 @@ def test_kept_backup_from_the_future_counts_as_the_oldest(store: Store) -> None:
 def test_backup_job_after_a_failure_is_still_due(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
-    """There was no worker to be had, or one that was ended from outside."""
+    """No worker could be started, or another program ended it."""
     engine.ctx.store.commit(lambda txn: label(txn, 1))
     with monkeypatch.context() as context:
 
@@ -164,7 +164,7 @@ def test_backup_job_next_time_is_a_day_after_the_last(store: Store) -> None:
     for ago, wanted in (
         (timedelta(hours=1), NOW + timedelta(hours=23)),
         (timedelta(days=9), soon),
-        (timedelta(days=-365), soon),  # the clock was set back, and nobody knows by how much
+        (timedelta(days=-365), soon),  # the clock was set back by an unknown time
     ):
         folder = paths.backups_folder() / backups.name(NOW - ago)
         backups.write(store, paths.heads_folder(), folder)
@@ -173,7 +173,7 @@ def test_backup_job_next_time_is_a_day_after_the_last(store: Store) -> None:
 
 
 def test_restore_replaces_the_store_and_keeps_the_old_one(store: Store, tmp_path: Path) -> None:
-    """Labels come back, and a date of ours from after the backup is no new original."""
+    """Labels are restored, and a date that we set after the backup is no new original."""
     path = tmp_path / "a.jpg"
     path.touch()
 
@@ -199,7 +199,7 @@ def test_restore_replaces_the_store_and_keeps_the_old_one(store: Store, tmp_path
 def test_restore_killed_at_any_point_leaves_a_store(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After any of its renames there is a store: without one, a daemon would begin anew."""
+    """After each rename there is a store: without one, a daemon would create an empty one."""
     store.commit(lambda txn: label(txn, 1))
     backups.write(store, paths.heads_folder(), tmp_path / "backup")
     store.close()
@@ -260,14 +260,14 @@ def test_verify_runs_only_after_a_crash(tmp_path: Path) -> None:
         assert file.read_bytes() == damaged
         with StoreLock(paths.data_folder()) as lock:
             assert not lock.left_open
-            after_a_crash(lock, paths.store_folder())  # let go of well: nothing is read
+            after_a_crash(lock, paths.store_folder())  # closed properly: nothing is read
 
 
 @pytest.mark.parametrize("tables", [TABLES[:15], TABLES[:3]], ids=["older", "killed at first"])
 def test_verify_store_with_fewer_tables_succeeds(
     tables: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An older imgscore made it, whose lock never says that it was closed; or it was just begun."""
+    """An older imgscore wrote it, without marking its lock as closed; or it is being created."""
     folder = paths.store_folder()
     assert "deletions" not in tables
     with monkeypatch.context() as patch:

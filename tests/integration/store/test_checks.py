@@ -87,7 +87,7 @@ def test_checks_find_a_damaged_record(store: Store, table: str) -> None:
         key, value = next(txn.table(table).scan())
         if value:
             txn.table(table).put(key, b"\xc1" * (len(value) - 1))
-        else:  # a place says all in its key
+        else:  # an entry of `places` is only a key
             txn.table(table).put(key[:32] + os.urandom(16), value)
 
     store.commit(damage)

@@ -56,7 +56,7 @@ def test_sightings_of_digest_follow_the_paths(tmp_path: Path) -> None:
 def test_vectors_append_then_get_and_blocks_return_them(tmp_path: Path, count: int) -> None:
     pairs = [(digest(number), bytes([number % 256]) * 10) for number in range(count)]
     with Store(tmp_path / "store") as store:
-        for start in range(0, count, 7):  # in dribs and drabs, and each twice
+        for start in range(0, count, 7):  # in small parts, each twice
             with store.write() as txn:
                 assert vectors.append(txn, "a", pairs[start : start + 7]) == len(
                     pairs[start : start + 7]
@@ -152,7 +152,7 @@ def test_originals_belongs_distinguishes_our_dates_from_the_users() -> None:
     assert originals.is_ours(original, 41 * second)  # rounded by FAT
     assert not originals.is_ours(original, 111_222_333)
     assert originals.belongs(original, 111_222_333)
-    assert not originals.belongs(original, 40 * second + 1)  # finer than any date of ours
+    assert not originals.belongs(original, 40 * second + 1)  # finer than any date that we set
     assert not originals.belongs(original, 50 * second)
 
 
@@ -212,7 +212,7 @@ def test_migrate_runs_each_step_once_or_changes_nothing(tmp_path: Path) -> None:
         with store.read() as txn:
             assert txn.table("meta").get(b"step") == b"done"
     with pytest.raises(StoreError, match="schema"):
-        Store(tmp_path / "store")  # it is of a newer version now
+        Store(tmp_path / "store")  # a newer imgscore has migrated it
 
 
 def test_failures_record_and_forget_by_path(tmp_path: Path) -> None:

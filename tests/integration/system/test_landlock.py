@@ -42,7 +42,7 @@ def test_worker_taken_over_by_an_image_cannot_change_files(
     assert isinstance(answer, FileIndexed) and answer.vector is not None
     (line,) = (line for line in capfd.readouterr().err.splitlines() if "intruder" in line)
     outcomes = dict(word.split("=") for word in line.split()[1:])
-    # What is left is for the service's own sandbox: tests/systemd.
+    # The service's sandbox prevents these: tests/desktop/systemd.
     free = {"chmod", "attribute", "network", "date"} | (
         {"truncate"} if kernel_support() < 3 else set()
     )

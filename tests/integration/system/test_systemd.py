@@ -45,7 +45,7 @@ def test_template_shipped_unit_is_valid(tmp_path: Path) -> None:
 
 
 def verify(file: Path) -> None:
-    """systemd-analyze --user verify has nothing to say."""
+    """Assert that systemd-analyze --user verify reports nothing."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("apt install systemd")
     done = subprocess.run(

@@ -40,7 +40,7 @@ def oldest_first(entries: list[Entry]) -> list[Entry]:
 
 
 def in_order(low: Entry, high: Entry, sign: int = 1) -> bool:
-    """May `high` be the newer of two? Not if its whole interval lies on the wrong side."""
+    """Whether `high` may be newer than `low`: not if its interval is completely on the wrong side."""
     return (
         sign * low.score - low.deviation
         <= sign * high.score + high.deviation + 1e-9  # the sums are rounded
@@ -128,7 +128,7 @@ def test_longest_stable_is_a_largest_valid_subsequence(
 
 
 def longest_increasing(values: list[int]) -> int:
-    """The plain quadratic definition, as the yardstick."""
+    """The quadratic definition, to compare with."""
     best: list[int] = []
     for i, value in enumerate(values):
         best.append(1 + max((best[k] for k in range(i) if values[k] < value), default=0))
@@ -153,7 +153,7 @@ def test_plan_touches_no_more_if_some_longest_subsequence_leaves_room(
     last = len(dates) - 1
 
     def stays(chosen: tuple[int, ...], room: int) -> bool:
-        """Do these rise, with `room` seconds for each place between and above them?"""
+        """Whether these rise, with `room` seconds for each position between and above them."""
         item = [(i, date) for i in chosen if (date := dates[i]) is not None]
         return all(b - a >= max(STEP, room * (j - i)) for (i, a), (j, b) in pairwise(item)) and (
             all(NOW - NOW % STEP - date >= room * (last - i) for i, date in item)
@@ -177,8 +177,8 @@ def test_plan_touches_no_more_if_some_longest_subsequence_leaves_room(
 def test_plan_new_file_between_the_two_best_does_not_touch_the_best() -> None:
     entries = [entry(i, 0, i) for i in range(50)]
     ordered = applied(entries, plan(entries, NOW_NS))
-    arrival = entry(99, NOW, 48.5)
-    assert [touch.path for touch in plan([*ordered, arrival], NOW_NS)] == [arrival.path]
+    new_file = entry(99, NOW, 48.5)
+    assert [touch.path for touch in plan([*ordered, new_file], NOW_NS)] == [new_file.path]
 
 
 def test_plan_one_new_file_among_ten_thousand_is_one_touch() -> None:
@@ -187,9 +187,9 @@ def test_plan_one_new_file_among_ten_thousand_is_one_touch() -> None:
     ordered = applied(fresh, plan(fresh, NOW_NS))
     later = NOW_NS + 60 * NANOSECONDS
     for score in (0.5, 0.001, 0.999):
-        arrival = entry(10_000, NOW + 59.5, score, 0.01)
-        touches = plan([*ordered, arrival], later)
-        assert [touch.path for touch in touches] in ([arrival.path], [])
+        new_file = entry(10_000, NOW + 59.5, score, 0.01)
+        touches = plan([*ordered, new_file], later)
+        assert [touch.path for touch in touches] in ([new_file.path], [])
     worst = entry(10_000, NOW + 59.5, -1.0)
     assert [touch.path for touch in plan([*ordered, worst], later)] == [worst.path]
     best = entry(10_000, NOW + 59.5, 2.0)
@@ -198,22 +198,22 @@ def test_plan_one_new_file_among_ten_thousand_is_one_touch() -> None:
 
 @pytest.mark.parametrize("where", ["top", "middle", "bottom"])
 def test_space_repeated_insertions_at_one_point_touch_few_neighbours(where: str) -> None:
-    """The adversary's case: every arrival belongs to one spot, and the clock stands still."""
-    fresh, arrivals = 100, 500
+    """The worst case: every new file belongs at one position, and no time passes."""
+    fresh, insertions = 100, 500
     dates = space([None] * fresh, NOW)
     touches = 0
-    for _ in range(arrivals):
+    for _ in range(insertions):
         at = {"top": len(dates), "middle": fresh // 2, "bottom": 0}[where]
         before = [*dates[:at], None, *dates[at:]]
         dates = space(before, NOW)
         assert all(b - a >= STEP for a, b in pairwise(dates))
         assert EARLIEST <= dates[0] <= dates[-1] <= NOW
         touches += sum(old != new for old, new in zip(before, dates, strict=True))
-    assert touches / arrivals <= math.log2(fresh + arrivals)
+    assert touches / insertions <= math.log2(fresh + insertions)
 
 
 def test_plan_new_folder_is_spaced_by_the_hour_and_ends_a_day_ago() -> None:
-    entries = [entry(i, 0, i) for i in range(24)]  # 1970: nothing of that can stay
+    entries = [entry(i, 0, i) for i in range(24)]  # 1970: no date can stay
     item = [item.second for item in oldest_first(applied(entries, plan(entries, NOW_NS)))]
     assert {b - a for a, b in pairwise(item)} == {SPACING}
     assert HEADROOM <= NOW - item[-1] < HEADROOM + 2 * SPACING

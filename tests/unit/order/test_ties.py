@@ -20,25 +20,25 @@ def correlation_lost(order: npt.NDArray[np.int64]) -> float:
 
 
 @pytest.mark.parametrize("bunching", [1.0, 6.0])
-@pytest.mark.parametrize("most_shift", [0.0144, MAX_SHIFT])
+@pytest.mark.parametrize("max_shift", [0.0144, MAX_SHIFT])
 def test_tie_deviation_for_any_noise_keeps_the_correlation_bound(
-    bunching: float, most_shift: float
+    bunching: float, max_shift: float
 ) -> None:
     chance = random.Random(8)
     count = 3_000
     scores = sorted(chance.random() ** bunching for _ in range(count))
-    table = knots(scores, most_shift)
-    block = int(2 * most_shift * count)
+    table = knots(scores, max_shift)
+    block = int(2 * max_shift * count)
     for seconds in (
         chance.sample(range(count), count),
         range(count, 0, -1),
-        [i - i % block + block - i % block for i in range(count)],  # each block stands reversed
+        [i - i % block + block - i % block for i in range(count)],  # each block is reversed
     ):
         items = [
             OrderItem(2 * second, True, score, tie_deviation(score, 1e9, table), b"")
             for second, score in zip(seconds, scores, strict=True)
         ]
-        assert correlation_lost(np.array(wanted_order(items))) <= 24 * most_shift**2
+        assert correlation_lost(np.array(wanted_order(items))) <= 24 * max_shift**2
 
 
 def test_tie_deviation_with_retrained_heads_saves_touches_at_little_cost() -> None:

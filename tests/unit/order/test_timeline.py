@@ -17,7 +17,7 @@ NOW_NS = NOW * NANOSECONDS + 123_456_789
 directions = st.sampled_from(["best-newest", "worst-newest"])
 seconds = st.one_of(
     st.integers(NOW - 40, NOW + 5),  # crowded, some in the future
-    st.integers(NOW - HEADROOM - 5 * SPACING, NOW - HEADROOM),  # where a fresh order lies
+    st.integers(NOW - HEADROOM - 5 * SPACING, NOW - HEADROOM),  # the dates of a new order
     st.integers(EARLIEST - 10, EARLIEST + 10),
     st.integers(-100, NOW + 10**6),
 )
@@ -41,7 +41,7 @@ def applied(entries: list[Entry], touches: list[Touch]) -> list[Entry]:
 def in_order(
     existing: list[tuple[int, int, float, float]], direction: Direction
 ) -> tuple[list[Entry], Timeline]:
-    """Files after a whole plan, and how they stand."""
+    """Return files after a full plan, and their timeline."""
     entries = [entry(i, *row) for i, row in enumerate(existing)]
     touches, timeline = plan_with_timeline(entries, NOW_NS, direction)
     return applied(entries, touches), timeline
@@ -61,7 +61,7 @@ def test_insert_entry_touches_no_more_than_a_plan_and_leaves_it_nothing(
         whole = plan(entries, NOW_NS, direction)
         before = timeline.packed()
         touches = insert_entry(timeline, item, NOW_NS, direction) or []
-        if timeline.packed() == before:  # it was left to a whole plan
+        if timeline.packed() == before:  # it needs a full plan
             touches, timeline = plan_with_timeline(entries, NOW_NS, direction)
         else:
             assert len(touches) <= len(whole) and all(touch.path == item.path for touch in touches)
@@ -82,7 +82,7 @@ def test_insert_entry_with_deleted_or_moved_entries_keeps_the_order(
     happening: list[tuple[int, int, float, float] | int],
     direction: Direction,
 ) -> None:
-    """A number: that file leaves, and comes again as it is, as one that is renamed does."""
+    """A number: that file is deleted and appears again unchanged, like a renamed one."""
     entries, timeline = in_order(existing, direction)
     for i, what in enumerate(happening):
         if not isinstance(what, int):

@@ -18,7 +18,7 @@ def top(tmp_path: Path) -> Path:
 
 
 def trashes_of(top: Path) -> list[Trash]:
-    """The trash folders of what is watched on the volume; others are mounted, too."""
+    """Return the trash folders of a watch on the volume; two other disks are mounted, too."""
     lines = [
         f"36 35 98:0 / {point} rw - ext4 /dev/sda rw" for point in ("/", "/other-disk", str(top))
     ]
