@@ -282,7 +282,8 @@ class Indexer(Stage[IndexFile]):
         self._give(task, answer)
         if not isinstance(answer, FileIndexed):
             self._teaching.discard(task.path)
-            self._run.count(failed=isinstance(answer, Unreadable | Refused | Crashed))
+        if isinstance(answer, Unreadable | Refused | Crashed):
+            self._run.count(failed=True)
         match answer:
             case FileIndexed():
                 if not self._results:

@@ -1,0 +1,38 @@
+"""The log has one line for each piece of work, and none while nothing happens."""
+
+import logging
+
+import pytest
+
+from tests.integration.engine.conftest import World
+
+
+def test_log_of_many_files_has_one_line_for_all(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(100):
+        world.put(f"{number:02}.jpg", 1 - number / 100)
+    caplog.set_level(logging.INFO, "imgscore")
+    with world.engine() as engine:
+        world.settle(engine)
+        indexed, ordered = (record.getMessage() for record in caplog.records)
+        caplog.clear()
+        world.settle(engine)
+        assert not caplog.records
+    assert indexed.startswith("100 images indexed in ")
+    assert ordered.startswith(f"order of {world.inbox}: 99 of 100 dates set in ")
+
+
+def test_log_of_files_that_leave_the_inbox_counts_their_dates(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [world.put(f"{number}.jpg", 1 - number / 10) for number in range(4)]
+    with world.engine() as engine:
+        world.settle(engine)
+        caplog.set_level(logging.INFO, "imgscore")
+        for path in paths[1:3]:
+            path.rename(world.inbox / "keep" / path.name)
+        world.settle(engine)
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0].startswith("2 images indexed in ")
+    assert messages[1] == "2 files got their own date back"
