@@ -19,7 +19,7 @@ DRAWS = 2
 MIN_POINT_LABELS = 10
 """Labels of the smallest possible point; sizes are doubled from there on."""
 MAX_POINTS = 4
-"""Points before the last one; smaller ones say little about the trend at the end."""
+"""Points before the last one; still smaller ones say little about the trend at the end."""
 MAX_TESTED = 2000
 """Labels on which a point's heads are tested."""
 MAX_POINT_LABELS = 2000

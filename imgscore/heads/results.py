@@ -1,47 +1,47 @@
-"""Measurements of heads as plain structs. Imports nothing heavy: daemon and clients use them."""
+"""Measurements of heads as plain structs. Imports nothing heavy: daemon and clients use it."""
 
 import msgspec
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure with its 95 % interval, by bootstrap."""
+    """A figure with its 95 % bootstrap interval."""
 
     value: float
     """the figure"""
     low: float
-    """the low end of the interval"""
+    """the lower end of the interval"""
     high: float
-    """the high end of the interval"""
+    """the upper end of the interval"""
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """Labels with about the same score."""
+    """A bin of the reliability diagram: labels with about the same score."""
 
     score: float
     """the mean score"""
     keep: float
-    """the share labelled keep; equal to the score if scores are honest"""
+    """the share labelled keep; about the mean score if scores are well calibrated"""
     count: int
-    """how many labels"""
+    """the number of labels"""
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """Figures of scores that were given without the image's own label."""
+    """Figures of held-out scores: each is given by heads that were trained without its label."""
 
     labels: int
-    """how many labels were scored"""
+    """the number of labels"""
     keeps: int
-    """how many of them are keep"""
+    """the number of keep labels"""
     auc: Interval
     """the probability that an image labelled keep has a higher score than one labelled trash"""
     average_precision: Interval
     """the mean precision over the images labelled keep"""
     log_loss: Interval
-    """the mean of −ln of the probability given to the label"""
+    """the mean of −ln of the probability of the label"""
     base_log_loss: float
-    """the log loss of always guessing the share of keep"""
+    """the log loss of a constant score, the share of keep"""
     reliability: list[Bin]
-    """labels by score: whether scores are honest"""
+    """the reliability diagram: labels in bins of their score"""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -76,20 +76,20 @@ class TraitWeight(msgspec.Struct, frozen=True):
     name: str
     """the trait"""
     change: float
-    """how far the score would move if the trait had its average value"""
+    """the score minus the score with this trait at its average"""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """A new head against the one before it, on the same held-out labels."""
+    """A new head and the previous one, compared on the same held-out labels."""
 
     basis: str
-    """"new labels": labels that the head before was not trained on; "same folds": all labels, the
-    settings of the head before trained again without each fold"""
+    """"new labels": those that the previous head was not trained on; "same folds": all labels, with
+    the settings of the previous head trained again without each fold"""
     labels: int
-    """how many labels were compared"""
+    """the number of labels compared"""
     auc: float
     """the AUC of the new head"""
     previous_auc: float
-    """the AUC of the head before"""
+    """the AUC of the previous head"""
     gain: Interval
-    """the AUC of the new head less that of the head before"""
+    """the AUC of the new head minus that of the previous one"""

@@ -58,9 +58,11 @@ def train(
     kind: the recipe's name. seen: bool [n], the labels that `previous` was trained on, with the
     same value; None means none. The comparison is the first possible of these:
     1. "new labels", if there are MIN_COMPARED of each kind that `previous` has not seen, not even a
-       near-duplicate. The previous head scores them as it is, the new one out of fold.
+       near-duplicate. The previous head scores them, and the new head's held-out scores are taken.
     2. "same folds", if the settings differ: both are trained again without each fold of all labels.
-    3. None: the heads differ by their labels only, and the new one is accepted.
+    3. None, if the settings are equal: the heads differ by their labels only.
+
+    Without a comparison the new head is accepted.
 
     The new head is refused if its AUC is lower with 97.5 % confidence, by a paired bootstrap over
     groups. Raises UsageError if there are too few labels.

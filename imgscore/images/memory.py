@@ -65,14 +65,14 @@ def is_low_memory() -> bool:
     return soft != hard
 
 
-def check(needed: int, what: str) -> None:
-    """Raise NeedsMemoryError if `needed` bytes exceed the soft limit. `what` names their use."""
+def check(needed: int, subject: str) -> None:
+    """Raise NeedsMemoryError if `needed` bytes exceed the soft limit. `subject` needs them."""
     limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
     if needed <= UNCHECKED_BYTES or limit == resource.RLIM_INFINITY:
         return
     if needed + RESERVED_BYTES > limit - _used_bytes():
         raise NeedsMemoryError(
-            f"too large: {what} need {needed >> 20} MB to decode", REMEDY_TOO_LARGE
+            f"too large: {subject} need {needed >> 20} MB to decode", REMEDY_TOO_LARGE
         )
 
 
