@@ -40,7 +40,7 @@ def oldest_first(entries: list[Entry]) -> list[Entry]:
 
 
 def in_order(low: Entry, high: Entry, sign: int = 1) -> bool:
-    """Whether `high` may be newer than `low`: not if its interval is completely on the wrong side."""
+    """Whether `high` may be newer than `low`: not if its whole interval is lower."""
     return (
         sign * low.score - low.deviation
         <= sign * high.score + high.deviation + 1e-9  # the sums are rounded
