@@ -1,4 +1,4 @@
-"""The real images of shared/corpus as arrays, and tastes to learn from them.
+"""A corpus of real images as arrays, and tastes to learn from them.
 
 `python bench/learning_corpus.py CORPUS CACHE.npz [VIEW]` embeds them with the shipped embedder.
 With VIEW (flip, middle) each is seen a second time and pooled, to measure what that would bring.
