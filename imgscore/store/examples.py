@@ -1,4 +1,4 @@
-"""Load what a head learns from: the labelled images of a taste, and a sample of the library."""
+"""Loads the training data of a head: the labelled images of a taste, and a sample of all images."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from imgscore.store import head_inputs, labels, traits, vectors
 from imgscore.store.schema import Label
 from imgscore.store.transaction import Txn
 
-# Images of the library that a head learns from beside the labelled ones: the largest graph that a
-# head builds has as many nodes.
+# Images in the sample: the largest graph that a head builds has as many nodes.
 BACKGROUND = 7500
 
 
@@ -32,11 +31,11 @@ class Labelled(NamedTuple):
     labels: list[Label]
     examples: Examples
     features: Features
-    """fitted to the library; near-duplicates are found in them"""
+    """fitted to the sample; also used to find near-duplicates"""
 
 
 def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
-    """Load what a head of this taste learns from. Raises UsageError if there are too few labels."""
+    """Load the training data of a taste. Raises UsageError if there are too few labels."""
     label_of = dict(labels.iter_all(txn, taste))
     digests, matrix = rows_of(txn, spec, label_of)
     ordered = [label_of[digest] for digest in digests]
@@ -60,23 +59,23 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
 
 
 def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:
-    """The traits of images as a head's second input, [n, k]."""
+    """Return the traits of images as a head's second input, float32 [n, k]."""
     return extras_of([traits.get(txn, digest) for digest in digests])
 
 
-def sample(txn: Txn, spec: Spec, most: int) -> tuple[list[bytes], NDArray[np.float16]]:
-    """Pick at most `most` images, evenly spread over the store and the same ones on every call.
+def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.float16]]:
+    """Return the digests and vectors [n, dim] of at most `limit` images.
 
-    Returns their digests and vectors [n, dim].
+    The images are evenly spread over the store, and the same on every call.
     """
-    every = max(1, -(-vectors.count(txn, spec.image_embedder) // most))
-    return rows_of(txn, spec, islice(vectors.digests(txn, spec.image_embedder), None, None, every))
+    step = max(1, -(-vectors.count(txn, spec.image_embedder) // limit))
+    return rows_of(txn, spec, islice(vectors.digests(txn, spec.image_embedder), None, None, step))
 
 
 def rows_of(
     txn: Txn, spec: Spec, wanted: Iterable[bytes]
 ) -> tuple[list[bytes], NDArray[np.float16]]:
-    """The wanted digests that have a vector, and their rows [n, dim], in the store's order."""
+    """Return the wanted digests that have a vector, and their rows [n, dim], in store order."""
     digests: list[bytes] = []
     values = bytearray()
     for digest, row in head_inputs.get_many(txn, spec, wanted):
