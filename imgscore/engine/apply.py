@@ -1,12 +1,13 @@
-"""Change dates, and give them back: journal, touch, record. In that order.
+"""Set dates, and restore them: write the journal, touch the file, record the result. In that order.
 
-Each touch, and the user's own mtime, is on disk before the file is changed; a crash between the
-two is seen at the next look and costs nothing.
+Each touch, and the user's own mtime, is on disk before the file is changed. After a crash between
+the two, the next scan finds the file and nothing is lost.
 """
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from imgscore.failpoints import step
 from imgscore.order.spacing import STEP
@@ -14,88 +15,112 @@ from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, 
 from imgscore.reconcile import sidecars
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import journal, originals, sightings
-from imgscore.store.schema import EARLIEST_NS, LATEST_NS, Original, Reason, Sighting, Touch
+from imgscore.store.schema import (
+    EARLIEST_NS,
+    LATEST_NS,
+    Fingerprint,
+    Original,
+    Reason,
+    Sighting,
+    Touch,
+)
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.messages import PlannedTouch
 
-# Touches journalled by one commit: a commit waits for the disk, a touch does not.
+# Touches that one commit writes into the journal: a commit waits for the disk, a touch does not.
 TOUCH_BATCH = 512
 
-RestoreResult = tuple[Touch, TouchError | None]
-"""A date given back, or why it was not."""
+
+class HeldOriginal(NamedTuple):
+    """The user's own date of a file with the bytes `digest`, as the store holds it."""
+
+    digest: bytes
+    original: Original
+
+
+class RestoreResult(NamedTuple):
+    """A date that was restored, or why it was not."""
+
+    touch: Touch
+    error: TouchError | None
 
 
 @dataclass
 class Outcome:
-    """What became of a list of touches."""
+    """The results of a batch of touches."""
 
     touched: list[Touch] = field(default_factory=list)
-    look_again: list[bytes] = field(default_factory=list)
+    changed: list[bytes] = field(default_factory=list)
     """paths that are not as they were last seen"""
     refused: list[TouchError] = field(default_factory=list)
-    """files whose date may not be set, or does not hold; not tried again until they change"""
+    """files whose date cannot be set or does not hold; not tried again until they change"""
+
+
+# ---- order
 
 
 def apply_plan(
-    store: Store, wanted: Sequence[PlannedTouch], head: str, reason: Reason = "order"
+    store: Store, planned: Sequence[PlannedTouch], head: str, reason: Reason = "order"
 ) -> Iterator[Outcome]:
-    """Do the touches of a plan, CHUNK at a time. `head`: what they are due to, for the journal."""
+    """Do the touches of a plan, TOUCH_BATCH at a time. `head`: their cause, for the journal."""
     run = time.time_ns()
-    for start in range(0, len(wanted), TOUCH_BATCH):
-        yield apply_batch(store, wanted[start : start + TOUCH_BATCH], run, head, reason)
+    for start in range(0, len(planned), TOUCH_BATCH):
+        yield apply_batch(store, planned[start : start + TOUCH_BATCH], run, head, reason)
 
 
 def apply_batch(
-    store: Store, wanted: Sequence[PlannedTouch], run: int, head: str, reason: Reason = "order"
+    store: Store, planned: Sequence[PlannedTouch], run: int, head: str, reason: Reason = "order"
 ) -> Outcome:
-    """Do one part of a plan; `run` is what all of its parts have in common in the journal."""
+    """Do one batch of a plan. `run`: the number that all of its batches have in the journal."""
     outcome = Outcome()
-    planned: list[tuple[PlannedTouch, Touch]] = []
-    for one in wanted:
-        if EARLIEST_NS < one.sighting.seen.mtime_ns < LATEST_NS:
-            planned.append((one, _journalled(one, run, head, reason)))
+    due: list[tuple[PlannedTouch, Touch]] = []
+    for plan in planned:
+        if EARLIEST_NS < plan.sighting.seen.mtime_ns < LATEST_NS:
+            due.append((plan, _journal_entry(plan, run, head, reason)))
         else:
-            outcome.refused.append(_cannot_be_held(one.sighting.path))
+            outcome.refused.append(_out_of_range(plan.sighting.path))
 
     def prepare(txn: Txn) -> None:
-        for one, entry in planned:
-            _hold_original(txn, one)
+        for plan, entry in due:
+            _hold_original(txn, plan)
             journal.append(txn, entry)
 
     store.commit(prepare)
     step("after journal")
-    now_seen: list[tuple[PlannedTouch, int]] = []
-    for one, entry in planned:
-        seen = one.sighting.seen
+    done: list[tuple[PlannedTouch, int]] = []
+    for plan, entry in due:
+        seen = plan.sighting.seen
         try:
-            actual = touch(one.sighting.path, Seen(seen.dev, seen.ino, seen.mtime_ns), one.after_ns)
+            actual = touch(
+                plan.sighting.path, Seen(seen.dev, seen.ino, seen.mtime_ns), plan.after_ns
+            )
         except (ChangedError, VanishedError):
-            outcome.look_again.append(one.sighting.path)
+            outcome.changed.append(plan.sighting.path)
         except TouchError as error:
             outcome.refused.append(error)
         else:
             outcome.touched.append(entry)
-            now_seen.append((one, actual))
-            if abs(actual - one.after_ns) >= STEP * 10**9:
-                # Planned again, it would be wrong again, for ever.
-                outcome.refused.append(_does_not_hold(one.sighting.path))
+            done.append((plan, actual))
+            if abs(actual - plan.after_ns) >= STEP * 10**9:
+                # Exclude it from later plans, or it would be touched on every run.
+                outcome.refused.append(_does_not_hold(plan.sighting.path))
         step("between touches")
     step("after touches")
 
     def settle(txn: Txn) -> None:
-        for one, actual in now_seen:
-            _seen_again(txn, one.sighting)
-            held = originals.get(txn, one.sighting.digest, one.sighting.path)
-            if held is not None and actual != one.after_ns:
+        for plan, actual in done:
+            _record_own_change(txn, plan.sighting)
+            held = originals.get(txn, plan.sighting.digest, plan.sighting.path)
+            if held is not None and actual != plan.after_ns:
                 rounded = originals.touched(held, held.path, held.before_ns, actual)
-                originals.record(txn, one.sighting.digest, rounded)
+                originals.record(txn, plan.sighting.digest, rounded)
 
     store.commit(settle)
     return outcome
 
 
-def _cannot_be_held(path: bytes) -> TouchError:
+def _out_of_range(path: bytes) -> TouchError:
     return TouchError(
         path,
         "its own date lies before 1677 or after 2554, and could not be put back",
@@ -111,50 +136,57 @@ def _does_not_hold(path: bytes) -> TouchError:
     )
 
 
-def _journalled(one: PlannedTouch, run: int, head: str, reason: Reason) -> Touch:
-    seen = one.sighting
-    now_ns, before_ns = time.time_ns(), seen.seen.mtime_ns
+def _journal_entry(plan: PlannedTouch, run: int, head: str, reason: Reason) -> Touch:
+    file = plan.sighting
     return Touch(
-        now_ns, run, seen.inbox, seen.path, seen.digest, before_ns, one.after_ns, head, reason
+        time.time_ns(),
+        run,
+        file.inbox,
+        file.path,
+        file.digest,
+        file.seen.mtime_ns,
+        plan.after_ns,
+        head,
+        reason,
     )
 
 
-def _hold_original(txn: Txn, one: PlannedTouch) -> None:
-    """Write down the user's own date of a file, unless it is held already."""
-    path, digest, before_ns = one.sighting.path, one.sighting.digest, one.sighting.seen.mtime_ns
+def _hold_original(txn: Txn, plan: PlannedTouch) -> None:
+    """Store the user's own date of a file, unless the store holds it already."""
+    path, digest = plan.sighting.path, plan.sighting.digest
+    before_ns = plan.sighting.seen.mtime_ns
     held = originals.follow(txn, digest, path, before_ns)
-    originals.record(txn, digest, originals.touched(held, path, before_ns, one.after_ns))
+    originals.record(txn, digest, originals.touched(held, path, before_ns, plan.after_ns))
 
 
-def _seen_again(txn: Txn, sighting: Sighting) -> None:
-    """Our own touch changed ctime and mtime: without this, the file would be hashed again."""
+def _record_own_change(txn: Txn, sighting: Sighting) -> None:
+    """Record the ctime and mtime after a touch, or the next scan would hash the file again."""
     known, seen = sightings.find(txn, sighting.path), fingerprint_of(sighting.path)
     if known is None or known.digest != sighting.digest or seen is None:
-        return  # a sidecar, one that nobody has seen there yet, or gone
+        return  # a sidecar, a file that no scan has found there yet, or gone
     before = known.seen
     if (seen.dev, seen.ino, seen.size) == (before.dev, before.ino, before.size):
         sightings.record(txn, Sighting(known.path, seen, known.digest, known.inbox, known.role))
 
 
+# ---- restore
+
+
 def with_sidecars(
     store: Store, images: Sequence[bytes], *, dry_run: bool = False
-) -> list[tuple[bytes, Original]]:
-    """(digest, original) of the sidecars beside these images that carry a date of ours.
+) -> list[HeldOriginal]:
+    """The originals of the sidecars beside these images that carry a date of the order.
 
-    The originals follow the sidecars to where they are now, but in a dry run.
+    Except in a dry run, the originals follow the sidecars to where they are now.
     """
-    found: list[tuple[bytes, Original]] = []
-    for path in sidecars.sidecars_of(images):
-        held = held_of(store, path, dry_run=dry_run)
-        if held is not None:
-            found.append(held)
-    return found
+    held = (held_of(store, path, dry_run=dry_run) for path in sidecars.sidecars_of(images))
+    return [original for original in held if original is not None]
 
 
-def held_of(store: Store, path: bytes, *, dry_run: bool) -> tuple[bytes, Original] | None:
-    """(digest, original) of a file without a sighting, known by its bytes; None: its own date."""
+def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
+    """The original of a file without a sighting, found by its bytes; None where it has no other."""
     seen = fingerprint_of(path)
-    # All dates of ours are whole seconds: most other files need not be read.
+    # The order sets whole seconds, so that most other files need not be read.
     if seen is None or seen.mtime_ns % 10**9:
         return None
     digest = sidecars.digest_of(path)
@@ -165,75 +197,83 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> tuple[bytes, Origina
             held = originals.find(txn, digest, path, seen.mtime_ns)
     else:
         held = store.commit(lambda txn: originals.follow(txn, digest, path, seen.mtime_ns))
-    return None if held is None else (digest, held)
+    return None if held is None else HeldOriginal(digest, held)
 
 
 def restore_times(
-    store: Store, wanted: Sequence[tuple[bytes, Original]], *, dry_run: bool = False
+    store: Store, wanted: Sequence[HeldOriginal], *, dry_run: bool = False
 ) -> Iterator[list[RestoreResult]]:
-    """Give files their own mtime back, exact to the nanosecond where the disk can hold it.
+    """Restore the own mtimes of files, exact to the nanosecond where the disk can hold it.
 
-    wanted: (digest, original) pairs. Yields what was (or, in a dry run, would be) done, CHUNK files
-    at a time. A file that carries a date that is not ours is left alone: that date is the user's.
+    Yields what was (or, in a dry run, would be) done, TOUCH_BATCH files at a time. Skips a file
+    whose date neither the order nor an undo set: that date is the user's.
     """
     run = time.time_ns()
     for start in range(0, len(wanted), TOUCH_BATCH):
-        yield _restore_times(store, wanted[start : start + TOUCH_BATCH], run, dry_run)
+        yield _restore_batch(store, wanted[start : start + TOUCH_BATCH], run, dry_run)
 
 
-def _restore_times(
-    store: Store, wanted: Sequence[tuple[bytes, Original]], run: int, dry_run: bool
+def _restore_batch(
+    store: Store, wanted: Sequence[HeldOriginal], run: int, dry_run: bool
 ) -> list[RestoreResult]:
     due: list[tuple[Touch, Sighting]] = []
-    settled: list[tuple[bytes, bytes]] = []
+    settled: list[HeldOriginal] = []
     with store.read() as txn:
-        for digest, original in wanted:
-            seen, sighting = fingerprint_of(original.path), sightings.find(txn, original.path)
+        for held in wanted:
+            digest, original = held
+            seen = fingerprint_of(original.path)
             if seen is None:
                 continue
-            if sighting is not None and (sighting.seen.dev, sighting.seen.ino) != (
-                seen.dev,
-                seen.ino,
-            ):
-                sighting = None  # another file took the name: only its date says what it is
+            sighting = _sighting_of(txn, original.path, seen)
             if sighting is not None and sighting.digest != digest:
                 continue
-            if seen.mtime_ns == original.original_ns or not originals.is_ours(
-                original, seen.mtime_ns
-            ):
-                if sighting is not None:
-                    settled.append((digest, original.path))
-                continue
-            inbox, role = (sighting.inbox, sighting.role) if sighting else (b"", "inbox")
-            now = Sighting(original.path, seen, digest, inbox, role)
-            entry = _journalled(PlannedTouch(now, original.original_ns), run, "", "restore")
-            due.append((entry, now))
+            if _needs_restore(original, seen):
+                inbox, role = (sighting.inbox, sighting.role) if sighting else (b"", "inbox")
+                file = Sighting(original.path, seen, digest, inbox, role)
+                plan = PlannedTouch(file, original.original_ns)
+                due.append((_journal_entry(plan, run, "", "restore"), file))
+            elif sighting is not None:
+                settled.append(held)
     if dry_run:
-        return [(entry, None) for entry, _ in due]
+        return [RestoreResult(entry, None) for entry, _ in due]
 
     def prepare(txn: Txn) -> None:
-        for digest, path in settled:
-            originals.forget(txn, digest, path)
+        for digest, original in settled:
+            originals.forget(txn, digest, original.path)
         for entry, _ in due:
             journal.append(txn, entry)
 
     store.commit(prepare)
     results: list[RestoreResult] = []
     done: list[tuple[Touch, Sighting]] = []
-    for entry, sighting in due:
-        seen = sighting.seen
+    for entry, file in due:
         try:
-            touch(entry.path, Seen(seen.dev, seen.ino, seen.mtime_ns), entry.after_ns)
+            touch(
+                entry.path, Seen(file.seen.dev, file.seen.ino, file.seen.mtime_ns), entry.after_ns
+            )
         except TouchError as error:
-            results.append((entry, error))
+            results.append(RestoreResult(entry, error))
         else:
-            done.append((entry, sighting))
-            results.append((entry, None))
+            done.append((entry, file))
+            results.append(RestoreResult(entry, None))
 
     def settle(txn: Txn) -> None:
-        for entry, sighting in done:
+        for entry, file in done:
             originals.forget(txn, entry.digest, entry.path)
-            _seen_again(txn, sighting)
+            _record_own_change(txn, file)
 
     store.commit(settle)
     return results
+
+
+def _sighting_of(txn: Txn, path: bytes, seen: Fingerprint) -> Sighting | None:
+    """The sighting of the file at `path`; None where another file has taken the name."""
+    sighting = sightings.find(txn, path)
+    if sighting is None or (sighting.seen.dev, sighting.seen.ino) != (seen.dev, seen.ino):
+        return None
+    return sighting
+
+
+def _needs_restore(original: Original, seen: Fingerprint) -> bool:
+    """Whether a file carries a date of the order, and not its own."""
+    return seen.mtime_ns != original.original_ns and originals.is_ours(original, seen.mtime_ns)

@@ -284,7 +284,7 @@ class OrderScheduler(Stage[Plan]):
     def _did(self, job: OrderJob, result: Any) -> None:
         """Take note of a part that was done: of changed files, and of refused ones."""
         if isinstance(result, apply.Outcome):
-            self._effects.changed |= set(result.look_again)
+            self._effects.changed |= set(result.changed)
             for error in result.refused:
                 self._refusals.add(error)
             job.touched += len(result.touched)

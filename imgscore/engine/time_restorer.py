@@ -50,8 +50,11 @@ class TimeRestorer(AnyStage):
     def _restore(self, files: set[FileAt]) -> Effects:
         store, effects, restored = self.ctx.store, Effects(), 0
         with store.read() as txn:
-            held = [(file.digest, originals.get(txn, file.digest, file.path)) for file in files]
-        wanted = [(digest, original) for digest, original in held if original is not None]
+            wanted = [
+                apply.HeldOriginal(file.digest, original)
+                for file in files
+                if (original := originals.get(txn, file.digest, file.path)) is not None
+            ]
         wanted += apply.with_sidecars(store, [original.path for _, original in wanted])
         for part in apply.restore_times(store, wanted):
             for touch, error in part:

@@ -17,8 +17,9 @@ from imgscore.verbs.order import TouchedFile, parts
 from imgscore.watches import Watch, within
 
 if TYPE_CHECKING:
+    from imgscore.engine.apply import HeldOriginal
     from imgscore.engine.engine import Engine
-    from imgscore.store.schema import Original, Sighting
+    from imgscore.store.schema import Sighting
     from imgscore.store.store import Store
 
 Response = TouchedFile
@@ -64,7 +65,7 @@ def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
     return place is not None and place.watch == watch and place.role == "inbox"
 
 
-def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[bytes, Original]]:
+def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOriginal]:
     """The original dates of the files under a folder, each with the file's path now."""
     from imgscore.engine import apply
 
@@ -80,18 +81,16 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[tuple[b
         moved += _unseen(store, root, dry_run)
     with store.read() as txn:
         held = [
-            (digest, original)
+            apply.HeldOriginal(digest, original)
             for digest, original in originals.iter_all(txn)
             if folder is None or within(original.path, folder)
         ]
     known = {(digest, original.path) for digest, original in held}
-    held += [
-        (digest, original) for digest, original in moved if (digest, original.path) not in known
-    ]
-    return sorted(held, key=lambda entry: entry[1].path)
+    held += [file for file in moved if (file.digest, file.original.path) not in known]
+    return sorted(held, key=lambda file: file.original.path)
 
 
-def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[tuple[bytes, Original]]:
+def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[HeldOriginal]:
     """Files whose date imgscore set, at paths that the store has no sighting of."""
     from imgscore.engine import apply
 
