@@ -21,14 +21,16 @@ SCORE_KEYS = {"path", "sha256", "score", "label", "head", "embedder", "error"}
 
 
 def taught(inbox: Path) -> None:
-    """Suns are kept, texts are trash."""
+    """Suns in keep/, texts in trash/, and some of both in the inbox."""
     for kind, folder in (("sun", "keep"), ("text", "trash")):
         for path in put(inbox, kind, 9)[:3]:
             path.rename(inbox / folder / path.name)
 
 
 @pytest.mark.parametrize("with_daemon", [False, True])
-def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: bool) -> None:
+def test_verbs_with_and_without_a_daemon_give_the_same_results(
+    inbox: Path, start: Start, with_daemon: bool
+) -> None:
     taught(inbox)
     daemon = start() if with_daemon else None
     scan = imgscore("scan", "--json")
@@ -60,8 +62,8 @@ def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: b
     assert imgscore("order", "--dry-run", "--json").out == ""  # it is in order
     assert "in order" in imgscore("order").err
 
-    said = imgscore("label", "trash", inbox / names[0], "--json")
-    assert said.code == 0 and said.row["label"] == "trash"
+    labelled = imgscore("label", "trash", inbox / names[0], "--json")
+    assert labelled.code == 0 and labelled.row["label"] == "trash"
     assert imgscore("score", inbox / names[0], "--json").row["label"] == "trash"
     assert imgscore("undo", "label", "--json").row["label"] is None
     assert imgscore("label", "keep", inbox / names[-1]).code == 0
@@ -73,11 +75,11 @@ def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: b
     history = imgscore("history", "-n", "500", "--json").rows
     assert {"order", "label"} <= {row["what"] for row in history}
     runs = Counter(row["run"] for row in history if row["what"] == "order")
-    told = {f"order: {count} dates  {inbox}" for count in runs.values() if count > 1}
-    assert told and told <= {line[21:] for line in imgscore("history").out.splitlines()}
+    orderings = {f"order: {count} dates  {inbox}" for count in runs.values() if count > 1}
+    assert orderings and orderings <= {line[21:] for line in imgscore("history").out.splitlines()}
     assert len(imgscore("history", "-n", "500", "--files").out.splitlines()) == len(history)
     restored = imgscore("restore-times", "--dry-run", "--json").rows
-    assert 10 <= len(restored) <= 12  # a file that stands right is not touched
+    assert 10 <= len(restored) <= 12  # a file with the right date is not touched
     dates = {path.name: path.stat().st_mtime_ns for path in inbox.iterdir()}
     done = [row | {"dry_run": False} for row in restored]
     assert imgscore("restore-times", "--json").rows == done
@@ -95,17 +97,19 @@ def test_the_same_verb_the_same_result(inbox: Path, start: Start, with_daemon: b
         assert Path(row["path"]).stat().st_mtime_ns == row["after_ns"]
 
     assert imgscore("pause", "--for", "1h", "--json").row["state"] == "paused"
-    # For years, which is longer than the kernel can wait.
+    # A pause of years: longer than the timeout that the kernel allows.
     assert imgscore("pause", "--json").row["state"] == "paused"
     if daemon is not None:
         assert settled_state(daemon) == "paused"
         refused = imgscore("wait")
         assert refused.code == 1 and "resume" in refused.err
-        assert imgscore("score", inbox / names[0]).code == 0  # what is asked for is answered
+        assert (
+            imgscore("score", inbox / names[0]).code == 0
+        )  # a pause does not stop an explicit call
     assert imgscore("resume", "--json").row["state"] == "running"
 
 
-def test_import_labels_from_sorted_folders(inbox: Path, tmp_path: Path) -> None:
+def test_import_labels_sorted_folders_teach(inbox: Path, tmp_path: Path) -> None:
     for name in ("good", "bad"):
         (tmp_path / name).mkdir()
     put(tmp_path / "good", "sun", 5)
@@ -131,7 +135,7 @@ def test_import_labels_from_sorted_folders(inbox: Path, tmp_path: Path) -> None:
     assert [name[:3] for name in newest_first(inbox)] == ["sun"] * 3 + ["tex"] * 3
 
 
-def test_a_file_anywhere_can_be_scored(inbox: Path, tmp_path: Path) -> None:
+def test_score_file_outside_the_watches_gets_a_score(inbox: Path, tmp_path: Path) -> None:
     taught(inbox)
     (elsewhere,) = put(tmp_path, "sun", 1, first=70)
     answer = imgscore("score", elsewhere, tmp_path / "missing.png", "--json")
@@ -140,11 +144,11 @@ def test_a_file_anywhere_can_be_scored(inbox: Path, tmp_path: Path) -> None:
     assert "no such file" in answer.rows[1]["error"]
     imgscore("scan")
     assert imgscore("score", elsewhere, "--json").row["score"] > 0.5
-    # It is not ours to follow.
+    # A scored file is not watched.
     assert "sun-070" not in imgscore("scan", "--dry-run").out
 
 
-def test_names_of_any_bytes_survive_json(inbox: Path) -> None:
+def test_score_name_that_is_not_utf8_survives_json(inbox: Path) -> None:
     taught(inbox)
     name = b"odd\n\x1b[31m\xff.png"
     with open(os.fsencode(inbox) + b"/" + name, "wb") as file:
@@ -153,11 +157,11 @@ def test_names_of_any_bytes_survive_json(inbox: Path) -> None:
     path = os.fsdecode(os.fsencode(inbox) + b"/" + name)
     row = imgscore("score", path, "--json").row
     assert row["path"] == path and row["error"] is None
-    shown = imgscore("score", path).out
-    assert shown.count("\n") == 1 and "\x1b" not in shown
+    output = imgscore("score", path).out
+    assert output.count("\n") == 1 and "\x1b" not in output
 
 
-def test_exit_codes(tmp_path: Path) -> None:
+def test_verbs_wrong_use_config_or_store_gives_its_exit_code(tmp_path: Path) -> None:
     def complains(answer: Completed, code: int) -> None:
         assert answer.code == code, answer
         assert answer.out == "" and answer.err, answer
@@ -192,7 +196,7 @@ def test_exit_codes(tmp_path: Path) -> None:
     assert "`imgscore db restore DIR`" in started.err.splitlines()[1]  # and not only "see the log"
 
 
-def test_start_and_stop(inbox: Path) -> None:
+def test_start_and_stop_of_a_process_work_once(inbox: Path) -> None:
     first = imgscore("start", "--json")
     assert first.code == 0 and first.row["state"] == "running", first.err
     assert imgscore("start", "--json").row["pid"] == first.row["pid"]
@@ -203,7 +207,9 @@ def test_start_and_stop(inbox: Path) -> None:
     assert not paths.socket_path().exists()
 
 
-def test_init_twice_and_while_the_daemon_runs(inbox: Path, tmp_path: Path, start: Start) -> None:
+def test_init_repeated_or_beside_a_daemon_takes_effect(
+    inbox: Path, tmp_path: Path, start: Start
+) -> None:
     assert imgscore("init", inbox).code == 0
     assert paths.config_file().read_text().count("[[watch]]") == 1
     daemon = start()
@@ -219,7 +225,7 @@ def test_init_twice_and_while_the_daemon_runs(inbox: Path, tmp_path: Path, start
     assert daemon.settle()["watches"][1]["taste"] == "cats"
 
 
-def test_doctor_finds_what_is_wrong(inbox: Path) -> None:
+def test_doctor_missing_keep_folder_is_a_problem(inbox: Path) -> None:
     healthy = imgscore("doctor", "--json")
     assert healthy.code == 0, healthy.out
     (inbox / "keep").rmdir()
@@ -229,18 +235,18 @@ def test_doctor_finds_what_is_wrong(inbox: Path) -> None:
     assert problem["check"] == "keep" and "mkdir" in problem["remedy"]
 
 
-def test_doctor_knows_the_daemon_by_its_lock_and_socket(inbox: Path, start: Start) -> None:
+def test_doctor_running_daemon_is_found_by_lock_and_socket(inbox: Path, start: Start) -> None:
     daemon = start()
     answer = imgscore("doctor", "--json")
     assert answer.code == 0, answer.out
-    said = {row["check"]: row for row in answer.rows}
-    assert {said[name]["state"] for name in ("lock", "socket", "daemon")} == {"ok"}
-    assert f"(process {daemon.pid}) holds" in said["lock"]["detail"]
-    assert f"process {daemon.pid}," in said["daemon"]["detail"]
+    checks = {row["check"]: row for row in answer.rows}
+    assert {checks[name]["state"] for name in ("lock", "socket", "daemon")} == {"ok"}
+    assert f"(process {daemon.pid}) holds" in checks["lock"]["detail"]
+    assert f"process {daemon.pid}," in checks["daemon"]["detail"]
     assert imgscore("doctor").err.startswith("0 problems, ")
 
 
-def test_every_verb_has_help(tmp_path: Path) -> None:
+def test_help_of_every_verb_is_printed(tmp_path: Path) -> None:
     verbs = re.findall(r"^  ([a-z-]+)  ", imgscore("--help").out.partition("\nSet up:")[2], re.M)
     assert len(verbs) > 15
     for verb in verbs:
@@ -248,11 +254,11 @@ def test_every_verb_has_help(tmp_path: Path) -> None:
         assert answer.code == 0 and answer.out.startswith("Usage: imgscore"), verb
 
 
-def test_it_says_which_it_is() -> None:
+def test_version_is_printed() -> None:
     assert imgscore("--version").out == f"imgscore {version('imgscore')}\n"
 
 
-def test_names_are_of_where_the_command_was_given(
+def test_verbs_relative_paths_are_of_the_working_folder(
     inbox: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taught(inbox)
@@ -273,7 +279,7 @@ def test_names_are_of_where_the_command_was_given(
         daemon.ask("score", files=["sun-003.jpg"])
 
 
-def test_what_needs_a_folder_says_how_to_begin() -> None:
+def test_verbs_without_a_watch_name_init_as_remedy() -> None:
     for verb in ("next", "train", "order", "scan"):
         answer = imgscore(verb)
         assert answer.code == 3 and "imgscore init" in answer.err, answer

@@ -33,13 +33,13 @@ class Terminal:
             os.environ.update(TERM="dumb", PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}")
             os.execvp(START[shell][0], START[shell])
         self._text = ""
-        # The "" tells what `echo` prints from what was typed.
+        # The "" makes the output of `echo` differ from its echoed command line.
         self.type('imgscore --install-completion; echo it is"" installed\n')
         self._until("it is installed")
         self.type(f"{RESTART[shell]}\n")
         self.type(f'{READY[shell]}; echo it is"" set up\n')
         self._until("it is set up")
-        if shell == "zsh":  # Typer's file for zsh: the first TAB of a shell only loads it
+        if shell == "zsh":  # the first TAB of a shell only loads Typer's file for zsh
             self.completed("imgscore resu")
 
     def type(self, text: str) -> None:
@@ -48,14 +48,13 @@ class Terminal:
 
     def completed(self, line: str) -> str:
         """The line after a TAB at its end: it is echoed, not run."""
-        # The shell goes on reading once it has completed. What `echo` prints is told from what
-        # was typed by the "".
+        # Then an `echo` marks the end. Its "" makes its output differ from its command line.
         self.type(f'{line}\t\x01echo +""+ \x05 +""+\n')
         self._until("++ ")
         return self._until(" ++").removesuffix(" ++").strip()
 
     def _until(self, end: str) -> str:
-        """Read until something is printed; returns what was read since the last time."""
+        """Read until `end` is printed. Returns the text since the last call."""
         deadline = time.monotonic() + SECONDS
         while end not in self._text:
             assert time.monotonic() < deadline, self._text
@@ -81,13 +80,13 @@ def terminal() -> Iterator[Callable[[str], Terminal]]:
         return opened[-1]
 
     yield open_one
-    for one in opened:
-        one.close()
+    for shell in opened:
+        shell.close()
 
 
 @pytest.fixture
 def library(inbox: Path) -> Path:
-    """An inbox with a head, and a watch whose name no shell takes unquoted."""
+    """An inbox with a head, and a watch whose name must be quoted in a shell."""
     for kind, folder in (("sun", "keep"), ("text", "trash")):
         for path in put(inbox, kind, 4)[:2]:
             path.rename(inbox / folder / path.name)
@@ -98,7 +97,9 @@ def library(inbox: Path) -> Path:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_a_tab_completes(shell: str, library: Path, terminal: Callable[[str], Terminal]) -> None:
+def test_tab_in_a_shell_completes(
+    shell: str, library: Path, terminal: Callable[[str], Terminal]
+) -> None:
     here = terminal(shell)
     (head,) = paths.heads_folder().glob("default/*.safetensors")
     for line, whole in (
@@ -116,7 +117,7 @@ def test_a_tab_completes(shell: str, library: Path, terminal: Callable[[str], Te
     assert not list(Path.cwd().glob("ran")) and not list(library.parent.rglob("ran"))
 
 
-def test_fish_completes(library: Path) -> None:
+def test_tab_in_fish_completes(library: Path) -> None:
     script = 'imgscore --show-completion | source; complete -C"$LINE"'
     if shutil.which("fish") is None:
         pytest.skip("apt install fish")
@@ -137,16 +138,16 @@ def test_fish_completes(library: Path) -> None:
             text=True,
             check=True,
         )
-        assert [one.partition("\t")[0] for one in done.stdout.splitlines()] == [whole]
+        assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [whole]
 
 
-def test_a_wrong_config_offers_nothing_and_says_nothing(library: Path) -> None:
+def test_tab_with_a_wrong_config_prints_nothing(library: Path) -> None:
     paths.config_file().write_text("watch = 7")
-    _says_nothing("imgscore order ")
-    _says_nothing("imgscore heads use --taste /etc ")
+    _prints_nothing("imgscore order ")
+    _prints_nothing("imgscore heads use --taste /etc ")
 
 
-def _says_nothing(line: str) -> None:
+def _prints_nothing(line: str) -> None:
     words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
     done = subprocess.run(
         [BIN / "imgscore"],

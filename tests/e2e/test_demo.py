@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: real pictures, the real daemon, real moves."""
+"""`imgscore demo` with real pictures, a real daemon and real moves."""
 
 import hashlib
 import json
@@ -38,8 +38,10 @@ def test_demo_new_folder_is_sorted_and_loses_nothing(tmp_path: Path, environment
     assert order == row["after"]
     places = {kind: [i for i, name in enumerate(order) if kind_of(name) == kind]
               for kind in ("landscape", "screen")}  # fmt: skip
-    pairs = [(one, two) for one in places["landscape"] for two in places["screen"]]
-    right = sum(one < two for one, two in pairs) / len(pairs)
+    pairs = [
+        (landscape, screen) for landscape in places["landscape"] for screen in places["screen"]
+    ]
+    right = sum(landscape < screen for landscape, screen in pairs) / len(pairs)
     assert len(pairs) > 100
     assert right > 0.95, "landscapes come before text screens"
 
@@ -91,6 +93,8 @@ def test_demo_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_draw_all_same_seed_gives_same_pictures() -> None:
-    one, two = ([(name, image.tobytes()) for name, image in draw_all(4, seed=3)] for _ in range(2))
-    assert one == two
-    assert one != [(name, image.tobytes()) for name, image in draw_all(4, seed=4)]
+    first, second = (
+        [(name, image.tobytes()) for name, image in draw_all(4, seed=3)] for _ in range(2)
+    )
+    assert first == second
+    assert first != [(name, image.tobytes()) for name, image in draw_all(4, seed=4)]

@@ -24,7 +24,7 @@ def await_log_line(text: str) -> None:
         time.sleep(0.02)
 
 
-def test_start_while_a_command_holds_the_store_waits_for_it(inbox: Path) -> None:
+def test_start_busy_store_is_awaited(inbox: Path) -> None:
     with StoreLock(paths.data_folder()):
         start = subprocess.Popen([BIN / "imgscore", "start"], stdout=subprocess.PIPE, text=True)
         await_log_line(f"(process {os.getpid()}")
@@ -34,7 +34,7 @@ def test_start_while_a_command_holds_the_store_waits_for_it(inbox: Path) -> None
     assert imgscore("stop").code == 0
 
 
-def test_start_while_a_command_keeps_the_store_says_who_holds_it(inbox: Path) -> None:
+def test_start_store_that_stays_busy_names_its_holder(inbox: Path) -> None:
     code = (
         "import sys; from imgscore import paths; from imgscore.store.lock import StoreLock; "
         "lock = StoreLock(paths.data_folder()); print(flush=True); sys.stdin.read()"
@@ -52,7 +52,7 @@ def test_start_while_a_command_keeps_the_store_says_who_holds_it(inbox: Path) ->
         assert f"process {holder.pid}: imgscore train" in answer.err.splitlines()[0]
 
 
-def test_start_while_the_daemon_waits_for_the_store_can_be_stopped(inbox: Path) -> None:
+def test_daemon_stopped_while_it_awaits_the_store_exits_with_0(inbox: Path) -> None:
     with StoreLock(paths.data_folder()):
         daemon = subprocess.Popen(
             [BIN / "imgscored"], stderr=subprocess.PIPE, env=os.environ, text=True
@@ -64,7 +64,7 @@ def test_start_while_the_daemon_waits_for_the_store_can_be_stopped(inbox: Path) 
         daemon.stderr.close()
 
 
-def test_start_daemon_that_dies_at_its_start_names_the_log(inbox: Path) -> None:
+def test_start_daemon_that_crashes_names_the_log(inbox: Path) -> None:
     paths.socket_path().mkdir(parents=True)  # a folder in the socket's place
     answer = imgscore("start")
     assert answer.code == 1

@@ -19,20 +19,22 @@ ALTERNATE_SCREEN, BACK = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
 def read_until(terminal: int, wanted: bytes) -> bytes:
-    """What the terminal got, until it got that."""
-    seen, deadline = b"", time.monotonic() + 60
-    while wanted not in seen:
-        assert time.monotonic() < deadline, seen
+    """Read from a terminal until `wanted` is printed. Returns the output."""
+    output, deadline = b"", time.monotonic() + 60
+    while wanted not in output:
+        assert time.monotonic() < deadline, output
         if select.select([terminal], [], [], 1)[0]:
-            seen += os.read(terminal, 1 << 16)
-    return seen
+            output += os.read(terminal, 1 << 16)
+    return output
 
 
 def resize(terminal: int, columns: int, lines: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
 
 
-def test_a_live_view_that_ends_cleanly(inbox: Path, start: Start) -> None:
+def test_status_watch_on_a_terminal_shows_a_view_and_restores_the_screen(
+    inbox: Path, start: Start
+) -> None:
     daemon = start()
     put(inbox, "sun", 3)
     daemon.settle()
@@ -42,8 +44,8 @@ def test_a_live_view_that_ends_cleanly(inbox: Path, start: Start) -> None:
         [BIN / "imgscore", "status", "--watch"], stdin=its, stdout=its, stderr=its
     )
     os.close(its)
-    seen = read_until(mine, b"last events")
-    assert ALTERNATE_SCREEN in seen and b"running" in seen and b"needs 2 more keep" in seen
+    output = read_until(mine, b"last events")
+    assert ALTERNATE_SCREEN in output and b"running" in output and b"needs 2 more keep" in output
     resize(mine, 60, 16)
     put(inbox, "text", 1)
     read_until(mine, b"text-000")
@@ -54,7 +56,7 @@ def test_a_live_view_that_ends_cleanly(inbox: Path, start: Start) -> None:
     os.close(mine)
 
 
-def test_a_pipe_gets_lines(inbox: Path, start: Start) -> None:
+def test_status_watch_on_a_pipe_prints_lines(inbox: Path, start: Start) -> None:
     daemon = start()
     for options, check in (
         (["--json"], lambda line: json.loads(line)["state"] == "running"),

@@ -1,4 +1,4 @@
-"""Thumbnails in a real terminal: xterm, as a VT340, on a display of its own."""
+"""Thumbnails in a real terminal: xterm as a VT340, on a private display."""
 
 import json
 import os
@@ -24,7 +24,7 @@ needs_a_display = pytest.mark.skipif(
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    """An X server that nobody else has."""
+    """A private X server."""
     read, write = os.pipe()
     command = ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", "800x900x24"]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
@@ -43,7 +43,7 @@ def taught(inbox: Path) -> None:
 
 
 def yellow(file: Path) -> int:
-    """How many pixels of a screenshot are of a sun's colour."""
+    """The number of pixels of a screenshot that have a sun's colour."""
     with Image.open(file) as image:
         red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")), 2, 0)
     return int(((red > 200) & (green > 150) & (blue < 130)).sum())
@@ -83,7 +83,7 @@ def test_verbs_into_a_pipe_print_text_only(inbox: Path) -> None:
 
 
 def test_report_deleted_cache_is_made_again_or_names_the_remedy(inbox: Path, start: Start) -> None:
-    """A confined daemon cannot make it anew: it says what helps, and that does."""
+    """A confined daemon cannot create the cache folder, so its error names a remedy that works."""
     taught(inbox)
     daemon = start()
     daemon.settle()

@@ -1,4 +1,4 @@
-"""The icon at login: written only when asked for, taken away whole, and right for any path."""
+"""The icon at login: `tray --install` writes valid files, and `--uninstall` removes them."""
 
 import os
 import subprocess
@@ -48,7 +48,7 @@ def test_tray_at_login_files_are_valid_and_start_the_tray(
     tray_autostart.install()
     _valid("systemd-analyze", "--user", "verify", os.fspath(files.unit))
     _valid("desktop-file-validate", os.fspath(files.entry))
-    # What a desktop makes of Exec. The program has our pipe for stdout, so it is waited for.
+    # Start the entry as a desktop does. The program inherits our pipe, so this waits for its end.
     needs.program("gio", "libglib2.0-bin")
     _valid("gio", "launch", os.fspath(files.entry))
     assert (tmp_path / "started").read_text() == "tray --wait 60\n"

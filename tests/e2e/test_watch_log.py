@@ -1,4 +1,4 @@
-"""watch-log: whoever follows hears everything, at once; whoever does not read stops nobody."""
+"""`imgscore watch-log`: it prints every event at once, also over a restart of the daemon."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ Rows = Iterator[dict[str, Any]]
 
 @contextmanager
 def following(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """A running `imgscore watch-log`; it follows when this begins."""
+    """A running `imgscore watch-log` that has printed its first event."""
     command = [BIN / "imgscore", "watch-log", *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -32,43 +32,43 @@ def rows(process: subprocess.Popen[str]) -> Rows:
 
 
 def until(rows: Rows, event: str) -> list[dict[str, Any]]:
-    """Rows up to the first of an event, which is the last."""
-    found = []
+    """The rows up to and including the first one of an event."""
+    read = []
     for row in rows:
-        found.append(row)
+        read.append(row)
         if row["event"] == event:
-            return found
-    raise AssertionError(f"no {event} in {found}")
+            return read
+    raise AssertionError(f"no {event} in {read}")
 
 
-def test_it_tells_what_happens(inbox: Path, start: Start) -> None:
+def test_watch_log_json_prints_every_event(inbox: Path, start: Start) -> None:
     daemon = start()
     with following("--json") as process:
-        told = rows(process)
+        events = rows(process)
         for kind, folder in (("sun", "keep"), ("text", "trash")):
             for path in put(inbox, kind, 6)[:3]:
                 path.rename(inbox / folder / path.name)
         (inbox / "broken.png").write_bytes(b"no image")
-        heard = until(told, "ordered")
-        events = {row["event"] for row in heard}
-        assert {"scored", "label", "trained", "rescored", "failed"} <= events
-        labels = {row["path"]: row["label"] for row in heard if row["event"] == "label"}
+        received = until(events, "ordered")
+        kinds = {row["event"] for row in received}
+        assert {"scored", "label", "trained", "rescored", "failed"} <= kinds
+        labels = {row["path"]: row["label"] for row in received if row["event"] == "label"}
         assert sorted(labels.values()) == ["keep"] * 3 + ["trash"] * 3
         assert all(f"/{label}/" in path for path, label in labels.items())
-        (failed,) = [row for row in heard if row["event"] == "failed"]
+        (failed,) = [row for row in received if row["event"] == "failed"]
         assert failed["path"] == str(inbox / "broken.png") and failed["reason"]
-        assert heard[-1]["inbox"] == str(inbox) and heard[-1]["files"] > 0
+        assert received[-1]["inbox"] == str(inbox) and received[-1]["files"] > 0
 
         imgscore("label", "keep", inbox / "text-005.jpg")
-        assert until(told, "label")[-1]["source"] == "cli"
+        assert until(events, "label")[-1]["source"] == "cli"
         imgscore("pause")
-        until(told, "paused")
+        until(events, "paused")
         imgscore("resume")
-        until(told, "resumed")
+        until(events, "resumed")
     assert {"paused", "resumed"} <= {row["event"] for row in daemon.status()["events"]}
 
 
-def test_lines_are_for_people_and_names_are_harmless(inbox: Path, start: Start) -> None:
+def test_watch_log_hostile_name_is_printed_escaped(inbox: Path, start: Start) -> None:
     start()
     with following() as process:
         assert process.stdout is not None
@@ -77,16 +77,16 @@ def test_lines_are_for_people_and_names_are_harmless(inbox: Path, start: Start) 
     assert "\\n\\x1b[31m\\u202e.png" in line and "\x1b" not in line
 
 
-def test_a_restart_is_followed(inbox: Path, start: Start) -> None:
+def test_watch_log_restart_of_the_daemon_is_followed(inbox: Path, start: Start) -> None:
     daemon = start()
     with following("--json") as process:
         assert daemon.stop() == 0
         start()
-        told = rows(process)
-        until(told, "following")
+        events = rows(process)
+        until(events, "following")
         put(inbox, "sun", 1)
-        until(told, "scored")
+        until(events, "scored")
 
 
-def test_it_needs_a_daemon(inbox: Path) -> None:
+def test_watch_log_without_a_daemon_is_an_error(inbox: Path) -> None:
     assert imgscore("watch-log").code == 4
