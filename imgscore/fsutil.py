@@ -47,7 +47,8 @@ def replacing(
     descriptor = os.open(unfinished, _WRITE_FLAGS, 0o666 if mode is None else mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if mode is not None:
+            # Only where the umask took bits away: the service may not call fchmod.
+            if mode is not None and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
                 os.fchmod(descriptor, mode)
             yield file
             file.flush()

@@ -204,7 +204,7 @@ def test_doctor_service_state_is_reported(box: Box) -> None:
     assert service() == (
         "ok",
         "not installed",
-        "to have it at every login: imgscore service install",
+        "to start it at every login: imgscore service install",
     )
     install(box)
     assert service() == ("ok", "runs from boot to shutdown", "")
@@ -225,6 +225,7 @@ def test_doctor_service_state_is_reported(box: Box) -> None:
 
 
 def test_service_invalid_config_is_logged(box: Box) -> None:
+    box.change_unit("[Unit]", "StartLimitIntervalSec=0")  # systemd never gives up
     install(box)
     box.imgscore("stop")
     (box.home / ".config/imgscore/config.toml").write_text("nonsense = 1\n")
