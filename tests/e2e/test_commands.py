@@ -16,6 +16,8 @@ from imgscore.testing import Completed
 from tests.conftest import put
 from tests.support.commands import BIN, Start, imgscore, newest_first, settled_state
 
+pytestmark = pytest.mark.core
+
 STATUS_KEYS = {"state", "pid", "rss_bytes", "embedder", "head", "pending", "failed", "watches"}
 SCORE_KEYS = {"path", "sha256", "score", "label", "head", "embedder", "error"}
 

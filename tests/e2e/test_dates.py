@@ -14,6 +14,8 @@ from tests.conftest import draw, put
 from tests.support.commands import FAST_TOML, Start, imgscore, newest_first
 from tests.support.disks import mounted
 
+pytestmark = pytest.mark.core
+
 
 def dates(folder: Path) -> dict[str, int]:
     """Dates of the files under a folder; a link's own, not its target's."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.conftest import put
 from tests.support.commands import Start, imgscore, newest_first
 
+pytestmark = pytest.mark.core
+
 
 def move(paths: list[Path], folder: Path) -> None:
     for path in paths:
