@@ -67,6 +67,7 @@ def touch(path: bytes, expect: Seen, after_ns: int) -> int:
         raise _typed(path, error) from error
 
 
+DESCRIPTORS = "/proc/self/fd"
 # O_PATH needs no permission to read, sets no atime and causes no inotify event. Where it does not
 # exist (macOS), O_NONBLOCK opens a FIFO without waiting.
 _OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
@@ -74,7 +75,7 @@ _OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY |
 
 def _by_descriptor(descriptor: int) -> int | str:
     """Return what utime accepts: for an O_PATH descriptor its name in /proc, as it fails itself."""
-    return f"/proc/self/fd/{descriptor}" if hasattr(os, "O_PATH") else descriptor
+    return f"{DESCRIPTORS}/{descriptor}" if hasattr(os, "O_PATH") else descriptor
 
 
 def _typed(path: bytes, error: OSError) -> TouchError:

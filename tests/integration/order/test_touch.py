@@ -100,7 +100,7 @@ def test_touch_missing_file_raises_vanished(picture: Path) -> None:
 def test_touch_without_proc_does_not_raise_vanished(
     picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(touch_module, "_by_descriptor", lambda _: "/nowhere/self/fd/3")
+    monkeypatch.setattr(touch_module, "DESCRIPTORS", "/nowhere/self/fd")
     with pytest.raises(TouchError) as caught:
         touch(bytes(picture), seen(picture), WHEN)
     assert type(caught.value) is TouchError

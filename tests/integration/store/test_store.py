@@ -21,7 +21,7 @@ from imgscore.store.schema import (
     path_key,
 )
 from imgscore.store.store import Store
-from imgscore.store.transaction import Txn
+from imgscore.store.transaction import Table, Txn
 
 SEEN = Fingerprint(1, 2, 3, 4, 5)
 
@@ -81,21 +81,19 @@ def test_vectors_append_then_get_and_blocks_return_them(tmp_path: Path, count: i
 def test_vectors_get_many_reads_each_block_once(tmp_path: Path, monkeypatch) -> None:
     pairs = [(digest(number), bytes([number % 256]) * 10) for number in range(200)]
     wanted = [name for name, _ in pairs[:100] + pairs[190:]] + [digest(999)]
-    read: list[int] = []
-    block = vectors._block
-    monkeypatch.setattr(
-        vectors,
-        "_block",
-        lambda txn, record, number: read.append(number) or block(txn, record, number),
-    )
+    read: list[bytes] = []
+    get = Table.get
+    monkeypatch.setattr(Table, "get", lambda table, key: read.append(key) or get(table, key))
     with Store(tmp_path / "store") as store:
         with store.write() as txn:
             vectors.append(txn, "a", pairs)
             vectors.append(txn, "b", [(digest(1), b"other")])
         random.Random(0).shuffle(wanted)
         with store.read() as txn:
+            read.clear()
             assert list(vectors.get_many(txn, "a", wanted)) == pairs[:100] + pairs[190:]
-            assert read == [0, 1, 2, 3]
+            # After the embedder's record: two bytes for the embedder, four for the block.
+            assert [int.from_bytes(key[2:], "big") for key in read[1:]] == [0, 1, 2, 3]
             assert list(vectors.get_many(txn, "c", wanted)) == []
             assert set(vectors.digests(txn, "a")) == {name for name, _ in pairs}
             assert list(vectors.digests(txn, "c")) == []
