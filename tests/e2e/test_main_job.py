@@ -7,6 +7,8 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import put
 from tests.support.commands import Start, imgscore, newest_first
 
