@@ -47,7 +47,7 @@ def replacing(
     descriptor = os.open(unfinished, _WRITE_FLAGS, 0o666 if mode is None else mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            # Only where the umask took bits away: the service may not call fchmod.
+            # Called only if the umask cleared bits: the filter of the service refuses fchmod.
             if mode is not None and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
                 os.fchmod(descriptor, mode)
             yield file
