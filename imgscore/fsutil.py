@@ -1,4 +1,4 @@
-"""Opening files safely, replacing files in one step, and waiting until they are on disk."""
+"""Opens files safely, replaces files in one step, and waits until they are on disk."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEX
 
 
 def open_regular(path: AnyPath) -> FileIO:
-    """Open a regular file for reading, unbuffered; a link in its last component is not followed.
+    """Open a regular file for reading, unbuffered, unless the path is a symbolic link.
 
     Raises OSError: ELOOP for a link, EINVAL for a folder, a FIFO, a socket or a device.
     """
@@ -34,15 +34,15 @@ def open_regular(path: AnyPath) -> FileIO:
 def replacing(
     path: AnyPath, *, mode: int | None = None, durable: bool = True
 ) -> Iterator[BinaryIO]:
-    """Yield a new file that takes the place of `path` when the block ends.
+    """Yield a new file that replaces `path` when the block ends.
 
-    When the block raises, the new file is deleted and `path` stays as it was. `mode`: permission
-    bits of the new file, whatever the umask; None: what the umask leaves. `durable`: wait until
-    the file and its name are on disk; not needed for what can be made again.
+    If the block raises, the new file is deleted and `path` is unchanged. `mode`: the permission
+    bits of the new file; None: 0666 less the umask. `durable`: wait until the file and its name
+    are on disk; files that can be created again, such as caches, do without.
     """
     target = os.fsencode(path)
     folder = os.path.dirname(target) or b"."
-    # Not derived from the name of `path`, which may already be as long as a name can be.
+    # A short name of its own: that of `path` may already have the maximum length.
     unfinished = os.path.join(folder, b".imgscore-%s.part" % os.urandom(6).hex().encode())
     descriptor = os.open(unfinished, _WRITE_FLAGS, 0o666 if mode is None else mode)
     try:

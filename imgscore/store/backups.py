@@ -1,8 +1,7 @@
-"""Backups: a copy of the store and the heads while others write, and the way back from it.
+"""Backups: copies the store and the heads while the daemon writes, and restores such a copy.
 
-The daemon writes the automatic ones to its own folder. Only the command writes one where the user
-wants it. An automatic backup is a folder named by its moment (UTC); one that is not complete has
-another name and does not count.
+The daemon writes automatic backups to its own folder; `db backup` writes to any folder. An
+automatic backup is a folder named by its time (UTC). While it is incomplete, it has another name.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Migrates a store of an older schema, one step a version, in the transaction that opens it.
+"""Migrates a store of an older schema, one step for each version, when it is opened.
 
 A step that fails leaves the store unchanged.
 """

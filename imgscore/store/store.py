@@ -1,7 +1,7 @@
 """The LMDB environment: opening, transactions, growth and backup.
 
-One process writes (see lock.py); workers open the store read-only. LMDB allows one handle a
-process, and none that was inherited by fork: start child processes by spawn.
+One process writes (see lock.py); workers open the store read-only. LMDB allows one
+handle in each process, and none inherited by fork: start child processes by spawn.
 """
 
 import os

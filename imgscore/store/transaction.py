@@ -1,4 +1,4 @@
-"""Transactions and tables: what the store's modules read and write through."""
+"""Transactions and tables, with which the modules of the store read and write records."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
