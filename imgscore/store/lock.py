@@ -1,4 +1,4 @@
-"""A kernel lock that allows one writer for each store. The kernel frees it when the process ends."""
+"""A kernel lock: one writer for each store. The kernel frees it when the process ends."""
 
 import fcntl
 import os
