@@ -247,6 +247,6 @@ def _embedded_file(path: bytes, seen: Fingerprint, answer: FileIndexed) -> Embed
         digest=answer.digest,
         vector=answer.vector,
         traits=answer.traits,
-        reason=answer.reason,
-        remedy=answer.remedy,
+        reason=answer.failure.reason if answer.failure else "",
+        remedy=answer.failure.remedy if answer.failure else "",
     )

@@ -24,6 +24,7 @@ from imgscore.watches import within
 from imgscore.workers.messages import (
     Answer,
     Crashed,
+    FileFailure,
     FileIndexed,
     IndexFile,
     ModelUnavailable,
@@ -290,7 +291,7 @@ class Indexer(Stage[IndexFile]):
                     self._results_since = time.monotonic()
                 self._results.append((task, answer))
                 self.indexed += 1
-                self._run.count(failed=bool(answer.reason))
+                self._run.count(failed=answer.failure is not None)
                 logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
             case ModelUnavailable():
                 if self.ctx.watches.locate(task.path) is not None:
@@ -320,7 +321,7 @@ class Indexer(Stage[IndexFile]):
     def _emit(self, task: IndexFile, answer: Answer) -> None:
         emit, path = self.ctx.event_log.emit, os.fsdecode(task.path)
         match answer:
-            case FileIndexed(reason="", digest=digest, score=score):
+            case FileIndexed(failure=None, digest=digest, score=score):
                 emit(
                     events.Scored(
                         path=path,
@@ -331,7 +332,7 @@ class Indexer(Stage[IndexFile]):
                     )
                 )
             case (
-                FileIndexed(reason=reason, remedy=remedy)
+                FileIndexed(failure=FileFailure(reason, remedy))
                 | Unreadable(reason, remedy)
                 | Refused(reason, remedy)
             ):

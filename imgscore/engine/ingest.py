@@ -55,10 +55,9 @@ def ingest_batch(
         place = watches.locate(task.path)
         if place is not None:
             ingest.head_input(task.path, looked, place)
-            if looked.reason:
-                failure = Failure(
-                    task.path, looked.seen, looked.digest, looked.reason, looked.remedy, decoder
-                )
+            if looked.failure:
+                reason, remedy = looked.failure.reason, looked.failure.remedy
+                failure = Failure(task.path, looked.seen, looked.digest, reason, remedy, decoder)
                 failures.record(txn, failure)
             else:
                 failures.forget(txn, task.path)
@@ -96,7 +95,7 @@ class _Ingest:
             packed = scores.pack(looked.digest, *looked.score)
             scores.record(self.txn, task.taste, task.head, packed)
         head = heads.current(self.txn, task.taste)
-        if looked.reason:
+        if looked.failure:
             return  # no vector, no score
         if head is not None and (looked.score is None or head.version != task.head):
             self.effects.unscored.add(task.taste)

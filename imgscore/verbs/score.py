@@ -83,6 +83,7 @@ def problem_of(answer: Answer | None) -> str | None:
     """Why a worker's answer holds no embedding, with the remedy; None if it holds one."""
     from imgscore.workers.messages import (
         Crashed,
+        FileFailure,
         FileIndexed,
         Interrupted,
         ModelUnavailable,
@@ -92,12 +93,12 @@ def problem_of(answer: Answer | None) -> str | None:
     )
 
     match answer:
-        case FileIndexed(reason="") | None:
+        case FileIndexed(failure=None) | None:
             return None
         case Unstable():
             return "there is no such file, or it is changing: check the name, or try again"
         case (
-            FileIndexed(reason=reason, remedy=remedy)
+            FileIndexed(failure=FileFailure(reason, remedy))
             | Unreadable(reason, remedy)
             | Refused(reason, remedy)
             | ModelUnavailable(reason, remedy)

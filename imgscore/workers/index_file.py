@@ -21,7 +21,7 @@ from imgscore.images.decode import decode
 from imgscore.images.memory import NeedsMemoryError
 from imgscore.store import head_inputs, name_vectors, traits, vectors
 from imgscore.store.schema import Fingerprint
-from imgscore.workers.messages import FileIndexed, IndexFile, Unreadable, Unstable
+from imgscore.workers.messages import FileFailure, FileIndexed, IndexFile, Unreadable, Unstable
 
 if TYPE_CHECKING:
     from imgscore.images.traits import Traits
@@ -61,9 +61,8 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
         if vector is not None and stored_traits is not None:
             return _add_score(context, task, FileIndexed(seen, digest), vector, stored_traits)
     if len(data) > MAX_BYTES:
-        return FileIndexed(
-            seen, digest, reason=f"too large: {len(data) >> 20} MB", remedy="move it elsewhere"
-        )
+        failure = FileFailure(f"too large: {len(data) >> 20} MB", "move it elsewhere")
+        return FileIndexed(seen, digest, failure=failure)
     try:
         embedder = context.embedder
         picture = decode(data)
@@ -71,20 +70,17 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
     except ImageError as error:
         if isinstance(error, NeedsMemoryError) and context.low_memory:
             raise
-        return FileIndexed(seen, digest, reason=error.message, remedy=error.remedy)
+        return FileIndexed(seen, digest, failure=FileFailure(error.message, error.remedy))
     except MemoryError:
         if context.low_memory:
             raise
-        return FileIndexed(
-            seen, digest, reason="needs too much memory", remedy="shrink it or move it elsewhere"
-        )
+        failure = FileFailure("needs too much memory", "shrink it or move it elsewhere")
+        return FileIndexed(seen, digest, failure=failure)
     if not np.isfinite(embedding).all():  # its score would be NaN, which cannot be ordered
-        return FileIndexed(
-            seen,
-            digest,
-            reason="the model's numbers for it are not finite",
-            remedy="use another model: imgscore model list",
+        failure = FileFailure(
+            "the model's numbers for it are not finite", "use another model: imgscore model list"
         )
+        return FileIndexed(seen, digest, failure=failure)
     vector = embedding.tobytes()
     indexed = FileIndexed(seen, digest, vector, picture.traits)
     return _add_score(context, task, indexed, vector, picture.traits) if task.stored else indexed

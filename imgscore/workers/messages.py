@@ -86,18 +86,25 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     """The worker is up."""
 
 
+class FileFailure(msgspec.Struct, frozen=True):
+    """Why a file that was read has no embedding, and the remedy."""
+
+    reason: str
+    remedy: str
+
+
 class FileIndexed(msgspec.Struct, tag=True, frozen=True):
-    """A file was read. Where the store knows the digest, `vector` and `traits` stay out."""
+    """A file was read. Where the store has the digest, `vector` and `traits` are None."""
 
     seen: Fingerprint
     digest: bytes
     vector: bytes | None = None
     traits: Traits | None = None
     score: tuple[float, float] | None = None
-    reason: str = ""
-    remedy: str = ""
+    """(score, deviation)"""
     name: tuple[bytes, bytes] | None = None
     """(key, vector) of the file's name, where the store lacks it"""
+    failure: FileFailure | None = None
 
 
 class Unstable(msgspec.Struct, tag=True, frozen=True):

@@ -9,7 +9,7 @@ from imgscore.engine.engine import Engine
 from imgscore.paths import head_file
 from imgscore.store import counts, heads, scores
 from imgscore.store.schema import HeadRecord
-from imgscore.workers.messages import Answer, FileIndexed, Task, Train, Trained
+from imgscore.workers.messages import Answer, FileFailure, FileIndexed, Task, Train, Trained
 from tests.integration.engine.conftest import World, ask
 
 REPORT: dict[str, object] = {"kind": "kernel", "reason": "the first head"}
@@ -43,7 +43,7 @@ def test_a_broken_file_under_a_taste_of_no_watch(
 
     def broken(*about: float | int | None) -> list[tuple[Task, Answer]]:
         return [
-            (task, FileIndexed(answer.seen, answer.digest, reason="broken"))
+            (task, FileIndexed(answer.seen, answer.digest, failure=FileFailure("broken", "")))
             for task, answer in answers(*about)  # type: ignore[arg-type]
             if isinstance(answer, FileIndexed)
         ]

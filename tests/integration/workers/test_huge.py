@@ -112,7 +112,7 @@ def test_huge_images_stall_nothing_and_memory_stays_bounded(pool: Pool, tmp_path
     Path(os.fsdecode(huge[1])).write_bytes(Path(os.fsdecode(huge[0])).read_bytes() + b"another")
     small = small_pngs(tmp_path, 50)
     found = answered(pool, looks([*huge, *small]))
-    assert all(isinstance(answer, FileIndexed) and not answer.reason for _, answer in found)
+    assert all(isinstance(answer, FileIndexed) and not answer.failure for _, answer in found)
     order = [task.path for task, _ in found if isinstance(task, IndexFile)]
     assert sorted(order) == sorted([*huge, *small])  # each once
     assert order[-1] in huge  # two at once would have left nobody for the small ones
@@ -139,7 +139,7 @@ def test_what_needs_much_memory_survives_the_worker_that_may_take_it(
     assert pool.busy == 2 and len(pool.tasks(able)) == 2
     os.kill(able, signal.SIGKILL)
     (_, lost), (_, done) = until(pool, lambda: not pool.busy)
-    assert isinstance(lost, Crashed) and isinstance(done, FileIndexed) and not done.reason
+    assert isinstance(lost, Crashed) and isinstance(done, FileIndexed) and not done.failure
 
 
 def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path) -> None:
@@ -156,8 +156,9 @@ def test_what_is_broken_is_told_by_who_has_the_memory(pool: Pool, tmp_path: Path
     assert not until(pool, lambda: not pool.tasks(low_memory) and len(pool.tasks(able)) == 2)
     os.kill(able, signal.SIGCONT)
     (_, first), (task, second) = until(pool, lambda: not pool.busy)
-    assert isinstance(first, FileIndexed) and not first.reason
-    assert isinstance(second, FileIndexed) and second.reason.startswith("broken PNG")
+    assert isinstance(first, FileIndexed) and not first.failure
+    assert isinstance(second, FileIndexed) and second.failure is not None
+    assert second.failure.reason.startswith("broken PNG")
     assert task == IndexFile(broken, "default", None)
 
 
@@ -180,7 +181,7 @@ def test_a_file_is_read_once(pool: Pool, tmp_path: Path) -> None:
     os.truncate(path, size)
     before = bytes_read(pool)
     ((_, answer),) = answered(pool, looks([os.fsencode(path)]))
-    assert isinstance(answer, FileIndexed) and not answer.reason
+    assert isinstance(answer, FileIndexed) and not answer.failure
     assert size <= bytes_read(pool) - before < 1.01 * size
 
 

@@ -87,5 +87,5 @@ def test_index_file_with_overflowing_embedder_returns_reason(tmp_path: Path) -> 
         tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu"
     )
     answer = index_file(context, IndexFile(os.fsencode(image), TASTE, None))
-    assert isinstance(answer, FileIndexed)
-    assert "not finite" in answer.reason and answer.vector is None
+    assert isinstance(answer, FileIndexed) and answer.vector is None
+    assert answer.failure is not None and "not finite" in answer.failure.reason

@@ -90,7 +90,8 @@ def test_what_is_not_a_readable_file(pool: Pool, folder: Path) -> None:
     assert isinstance(kinds[b"link.png"], Unreadable)
     assert isinstance(kinds[b"missing.png"], Unstable)
     empty = kinds[b"empty.png"]
-    assert isinstance(empty, FileIndexed) and empty.reason == "empty file"
+    assert isinstance(empty, FileIndexed) and empty.failure is not None
+    assert empty.failure.reason == "empty file"
     assert isinstance(kinds[b"1.png"], FileIndexed)
 
 
