@@ -1,4 +1,4 @@
-"""Change config.toml and keep each other byte of the user's text."""
+"""Change config.toml, and keep all other bytes of the user's text."""
 
 from __future__ import annotations
 

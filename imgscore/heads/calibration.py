@@ -30,22 +30,22 @@ def fit_platt(outputs: NDArray[np.floating], keep: Bools) -> tuple[float, float]
     and 1/(n₋+2), by Newton's method in the form of Lin, Lin and Weng (2007). The slope is never
     negative: a head that ranks few held-out labels backwards is no evidence for the opposite order.
     """
-    x = np.asarray(outputs, np.float64)
-    deviation = max(float(x.std()), MIN_DEVIATION)
-    z = x / deviation
+    raw = np.asarray(outputs, np.float64)
+    deviation = max(float(raw.std()), MIN_DEVIATION)
+    scaled = raw / deviation
     keeps = int(keep.sum())
     trashes = len(keep) - keeps
     target = np.where(keep, (keeps + 1) / (keeps + 2), 1 / (trashes + 2))
     slope, offset = 1.0, float(np.log((keeps + 1) / (trashes + 1)))
     for _ in range(MAX_STEPS):
-        p = sigmoid(slope * z + offset)
-        residual = p - target
-        curvature = np.maximum(p * (1 - p), 1e-9)
-        gradient = np.array([residual @ z + SLOPE_PRECISION * (slope - 1), residual.sum()])
-        cross = curvature @ z
+        probability = sigmoid(slope * scaled + offset)
+        residual = probability - target
+        curvature = np.maximum(probability * (1 - probability), 1e-9)
+        gradient = np.array([residual @ scaled + SLOPE_PRECISION * (slope - 1), residual.sum()])
+        cross = curvature @ scaled
         hessian = np.array(
             [
-                [curvature @ (z * z) + SLOPE_PRECISION, cross],
+                [curvature @ (scaled * scaled) + SLOPE_PRECISION, cross],
                 [cross, curvature.sum() + 1e-9],
             ]
         )

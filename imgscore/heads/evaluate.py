@@ -25,7 +25,7 @@ MAX_TESTED = 2000
 MAX_POINT_LABELS = 2000
 """Labels of a point for which heads are trained. The last point is the cross-validation."""
 MIN_ERROR = 1e-4
-"""1 - AUC that is assumed for a perfect point, whose logarithm would be infinite."""
+"""1 - AUC assumed for a point with an AUC of 1, whose logarithm would be infinite."""
 
 
 def evaluate(

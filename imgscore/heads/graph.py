@@ -14,7 +14,7 @@ from imgscore.heads.arrays import Floats
 
 # Settings were chosen by held-out error (bench/LEARNING.md, "Which neighbours").
 NEIGHBOURS = 10
-"""Edges that each node starts; 8 and 12 do about as well."""
+"""Nodes to which each node gets an edge; 8 and 12 do about as well."""
 CANDIDATES = 32
 """Nearest nodes by cosine, among which the neighbours are chosen by closeness."""
 DAMPING = 0.998

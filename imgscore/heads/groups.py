@@ -14,11 +14,11 @@ from imgscore.heads.features import Features
 DUPLICATE_COSINE = 0.98
 """Cosine of two feature vectors from which two images are near-duplicates."""
 BURST_SECONDS = 2.0
-"""Time between two frames of one burst."""
+"""Seconds between two frames of one burst."""
 BURST_COSINE = 0.8
 """Cosine from which two frames of a burst are near-duplicates: a camera may turn within 2 s."""
 MAX_BURST_FRAMES = 30
-"""Earlier frames with which a frame is compared: with a stopped clock, all times are equal."""
+"""Earlier frames with which a frame is compared. With a stopped clock, all frames would be near."""
 SKETCH_DIRECTIONS = 96
 """Main directions that are compared first; they are the last columns of the features."""
 ROW_BLOCK = 256

@@ -44,8 +44,9 @@ class Ranking:
         keeps, trashes = self._totals(weights)
         if keeps[-1] == 0 or trashes[-1] == 0:
             return 0.5
-        x, y = np.append(0, trashes), np.append(0, keeps)
-        return float(np.sum(np.diff(x) * (y[1:] + y[:-1])) / (2 * x[-1] * y[-1]))
+        across, up = np.append(0, trashes), np.append(0, keeps)
+        doubled_area = np.sum(np.diff(across) * (up[1:] + up[:-1]))
+        return float(doubled_area / (2 * across[-1] * up[-1]))
 
     def average_precision(self, weights: Weights | None = None) -> float:
         """Mean precision at each keep, best first; 0 if there is none."""
@@ -60,8 +61,8 @@ class Ranking:
 
 def losses(score: Floats, keep: Bools) -> Weights:
     """Log loss of each label, -ln of its probability: float64 [n], in nats."""
-    p = np.clip(np.asarray(score, np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
-    return np.asarray(-np.log(np.where(keep, p, 1 - p)))
+    score = np.clip(np.asarray(score, np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    return np.asarray(-np.log(np.where(keep, score, 1 - score)))
 
 
 def resample(groups: Ints, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> Weights:

@@ -69,8 +69,8 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Pillow raises all that it logs, and the exception is reported.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 OVERSAMPLING = 1.4
-"""Working pixels for each pixel of a view, along each side: the final resize then loses nothing
-visible."""
+"""Working pixels for each pixel of a view, along each side. With 1.4, the cosine to the embedding
+of a full decode is .9996 at the median (bench/RESULTS.md)."""
 
 # TIFF tags that tell a camera raw file from a plain TIFF.
 _SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706

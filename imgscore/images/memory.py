@@ -18,7 +18,7 @@ Formats that are missing here allocate next to nothing."""
 RESERVED_BYTES = 64 << 20
 """Memory kept free for the steps after decoding: bands, views and the network."""
 UNCHECKED_BYTES = 64 << 20
-"""Images up to this size fit in any case. Most are smaller, and skip the read of /proc."""
+"""Memory that fits in any case. Most images need less, and skip the read of /proc."""
 
 REMEDY_TOO_LARGE = "scale it down, or save it as a baseline JPEG"
 
