@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -77,8 +77,16 @@ def address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def peer_uid(connection: socket.socket) -> int:
-    """The user id of the process at the other end, as the kernel reports it."""
+class Peer(NamedTuple):
+    """The process at the other end of a connection."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def peer(connection: socket.socket) -> Peer:
+    """The process at the other end, as the kernel reports it."""
     size = struct.calcsize("3i")
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    return int(struct.unpack("3i", credentials)[1])
+    return Peer(*struct.unpack("3i", credentials))

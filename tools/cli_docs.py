@@ -16,6 +16,7 @@ from imgscored.main import parser as daemon_parser
 
 from imgscore import __version__
 from imgscore.cli.main import load
+from tools import response_docs
 
 ROOT = Path(__file__).parent.parent
 SUMMARY = "learns your taste in images and sorts your folders by it, through the file date"
@@ -57,6 +58,8 @@ class Verb(NamedTuple):
     name: str
     help: str
     items: list[Item]
+    response: Any = None
+    """the type of the rows with --json"""
 
 
 def verbs() -> list[Verb]:
@@ -70,7 +73,8 @@ def _walk(command: Any, name: str) -> Iterator[Verb]:
         children = {child: command.commands[child] for child in command.list_commands(None)}
     if name != "imgscore":
         items = [] if children else [_item(one) for one in command.params if not one.hidden]
-        yield Verb(name, _joined(command.help or ""), items)
+        response = getattr(command.callback, "response", None)
+        yield Verb(name, _joined(command.help or ""), items, response)
     for child, one in children.items():
         if not one.hidden:
             yield from _walk(one, f"{name} {child}")
@@ -122,6 +126,8 @@ def markdown(all_of_them: list[Verb]) -> str:
         "|---|---|",
         *(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES),
     ]
+    responses = {verb.name: verb.response for verb in all_of_them if verb.response is not None}
+    shared = response_docs.shared_kinds(responses.values())
     for verb in all_of_them:
         depth = "##" if verb.name.count(" ") == 1 else "###"
         lines += ["", f"{depth} {verb.name}"]
@@ -131,6 +137,10 @@ def markdown(all_of_them: list[Verb]) -> str:
         if verb.items:
             lines += ["", "| argument | what it does |", "|---|---|"]
             lines += [f"| `{_cell(one.names)}` | {_cell(one.help)} |" for one in verb.items]
+        if verb.name in responses:
+            lines += response_docs.tables(verb.response, shared)
+    lines += ["", "## Objects in several results"]
+    lines += response_docs.shared_tables(responses.values())
     lines += ["", "## imgscored", f"    {_daemon_usage()}", "", _daemon_help()]
     lines += ["", "| argument | what it does |", "|---|---|"]
     lines += [f"| `{_cell(one.names)}` | {_cell(one.help)} |" for one in _daemon_items()]

@@ -71,7 +71,7 @@ class Server:
                 crowded = len(self._clients) >= MAX_CLIENTS
                 if not crowded:
                     self._clients.add(client)
-            if crowded or protocol.peer_uid(client) != os.getuid():
+            if crowded or protocol.peer(client).uid != os.getuid():
                 self._forget(client)
                 continue
             thread = threading.Thread(

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-import msgspec
 from distributed import Client, Future, KilledWorker, as_completed
 
 from imgscore.bulk_embed import job as worker_side
 from imgscore.bulk_embed.job import Job
+from imgscore.bulk_embed.rows import FailedFile, FolderEmbedded, Response
 from imgscore.errors import ImgscoreError
 from imgscore.messages import Message, Progress, Result
 from imgscore.reconcile.walk import ImageFile, Unlisted, walk
@@ -44,33 +44,6 @@ WAIT_SECONDS = 60
 MAX_DEATHS = 3
 """Times that a part's workers may die before the run ends."""
 REMEDY_GO_ON = "run the same command again: it goes on from there"
-
-
-class FailedFile(msgspec.Struct):
-    """A file that could not be embedded, or a folder that could not be listed."""
-
-    path: str
-    """the file or folder"""
-    error: str
-    """what is wrong, and what to do"""
-
-
-class FolderEmbedded(msgspec.Struct):
-    """The last row: what was done."""
-
-    files: int
-    """images in the folder"""
-    embedded: int
-    """images that were embedded now"""
-    known: int
-    """images that had an embedding before"""
-    failed: int
-    """files that failed; each has a row of its own"""
-    error: str | None = None
-    """always null"""
-
-
-Response = FailedFile | FolderEmbedded
 
 
 def embed_folder(client: Client, job: Job, ask: Ask) -> Iterator[Message[Response]]:

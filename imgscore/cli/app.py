@@ -1,15 +1,18 @@
 """The Typer application, and the options and helpers that command files share."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
 
 from imgscore import __version__
 from imgscore.cli import completions, dispatch, output
+from imgscore.messages import BaseRequest, R
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 
 class Section(StrEnum):
@@ -122,25 +125,39 @@ Folder = Annotated[
 ]
 
 
+def prints(response: Any) -> Callable[[Command], Command]:
+    """Name the type of the rows that a command prints, for the tables of docs/cli.md."""
+
+    def mark(command: Command) -> Command:
+        vars(command)["response"] = response
+        return command
+
+    return mark
+
+
 def run(
-    verb: str,
-    arguments: dict[str, Any],
-    human: Any,
+    request: BaseRequest[R],
+    human: Callable[[R], str | None],
     *,
     as_json: bool,
     daemon_only: bool = False,
     nothing: str = "",
 ) -> None:
     """Call a verb, print its rows, and exit with its exit code."""
-    messages = dispatch.call(verb, arguments, daemon_only=daemon_only)
+    messages = dispatch.call(request, daemon_only=daemon_only)
     raise typer.Exit(output.show(messages, human, as_json=as_json, nothing=nothing))
 
 
-def text_of(path: Path | None) -> str | None:
+def text_of(path: Path) -> str:
     """The absolute path: a daemon has another working folder."""
-    return None if path is None else str(path.absolute())
+    return str(path.absolute())
+
+
+def optional_text_of(path: Path | None) -> str | None:
+    """The absolute path; None without one."""
+    return None if path is None else text_of(path)
 
 
 def texts_of(paths: Iterable[Path] | None) -> list[str]:
     """The absolute paths."""
-    return [str(path.absolute()) for path in paths or ()]
+    return [text_of(path) for path in paths or ()]

@@ -4,19 +4,19 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from imgscore import client, config, paths
-from imgscore.config import Config
+from imgscore import client, paths
 from imgscore.errors import ConfigError, NoDaemonError
-from imgscore.messages import BaseRequest, Message, R, Result
+from imgscore.messages import BaseRequest, Message, R
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.verbs import registry
 from imgscore.verbs.base import drive, rows_of
 
 if TYPE_CHECKING:
+    from imgscore.config import Config
     from imgscore.engine.engine import Engine
 
 BUSY_SECONDS = 5.0
@@ -32,19 +32,17 @@ NEED_A_WATCH = frozenset({"scan", "order", "wait"})
 KEEP_THE_PAUSE = frozenset({"status", "pause", "resume"})
 
 
-def call(
-    verb: str, arguments: dict[str, Any], *, daemon_only: bool = False
-) -> Iterator[Message[Any]]:
+def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Message[R]]:
     """Call a verb and yield its messages. Raises ImgscoreError."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         connection = client.connect(paths.socket_path())
         if connection is not None:
             with connection:
-                yield from client.exchange(connection, verb, arguments)
+                yield from client.call(connection, request)
             return
-        if verb != "stop":
-            registry.parse(verb, arguments)  # refuse a wrong request before opening the store
+        # Check the values before the store is opened: constructing a struct checks only its fields.
+        checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
         try:
             lock = StoreLock(paths.data_folder())
         except BusyError:
@@ -58,15 +56,15 @@ def call(
             if daemon_only:
                 raise NoDaemonError("no daemon is running", "start it with: imgscore start")
             after_a_crash(lock, paths.store_folder())
-            yield from _here(verb, arguments)
+            yield from _here(checked)
         return
 
 
-def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
+def _here(request: BaseRequest[R]) -> Iterator[Message[R]]:
     from imgscore.engine.engine import open_engine
     from imgscore.store.store import Store
 
-    settings = settings_in_force()
+    verb, settings = registry.name_of(request), settings_in_force()
     if not settings.watch and verb in NEED_A_WATCH:
         raise ConfigError(
             f"{paths.config_file()}: nothing is watched yet", "begin with: imgscore init INBOX"
@@ -77,21 +75,14 @@ def _here(verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
     ):
         if verb not in KEEP_THE_PAUSE:
             engine.paused_until_ns = 0
-        yield from drive_verb(engine, verb, arguments)
+        yield from drive(engine, registry.run(engine, request))
 
 
-def drive_verb(engine: "Engine", verb: str, arguments: dict[str, Any]) -> Iterator[Message[Any]]:
-    """Run a verb on an engine and yield its messages, with rows as JSON objects."""
-    for message in drive(engine, registry.run(engine, registry.parse(verb, arguments))):
-        match message:
-            case Result(row):
-                yield Result(msgspec.to_builtins(row))
-            case _:
-                yield message
-
-
-def settings_in_force() -> Config:
+def settings_in_force() -> "Config":
     """The config, or the defaults if there is no config file."""
+    from imgscore import config
+    from imgscore.config import Config
+
     path: Path = paths.config_file()
     return config.load(path) if path.exists() else Config()
 

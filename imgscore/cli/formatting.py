@@ -1,27 +1,49 @@
 """Text for results that several commands print: touches, scores, events, remarks of a status."""
 
 from datetime import datetime
+from typing import Protocol
 
+from imgscore import events
 from imgscore.cli.output import printable
-from imgscore.verbs.base import Row
+from imgscore.events import Event
+from imgscore.verbs.order import TouchedFile
+from imgscore.verbs.status import Response as Status
 
 
-def named(row: Row, text: str) -> str:
+class _FileRow(Protocol):
+    """A row about a file."""
+
+    path: str
+
+    @property
+    def error(self) -> str | None:
+        """What is wrong with it."""
+
+
+class _ScoredRow(Protocol):
+    """A row about an image with a score."""
+
+    path: str | None
+    sha256: str
+    score: float
+
+
+def named(row: _FileRow, text: str) -> str:
     """A line about a file: the text, or the row's error, and the file's path."""
-    if row.get("error") is not None:
-        return f"failed  {printable(row['path'])}: {printable(row['error'])}"
-    return f"{text}  {printable(row['path'])}"
+    if row.error is not None:
+        return f"failed  {printable(row.path)}: {printable(row.error)}"
+    return f"{text}  {printable(row.path)}"
 
 
-def scored(row: Row) -> str:
+def scored(row: _ScoredRow) -> str:
     """A line about an image: its score and its path, or its digest where no path is known."""
-    return f"{row['score']:.3f}  {printable(row['path'] or row['sha256'])}"
+    return f"{row.score:.3f}  {printable(row.path or row.sha256)}"
 
 
-def touched(row: Row) -> str:
+def touched(row: TouchedFile) -> str:
     """A line about a touch: the date before and after."""
-    would = "would be " if row["dry_run"] else ""
-    return named(row, f"{would}{_date(row['before_ns'])} → {_date(row['after_ns'])}")
+    would = "would be " if row.dry_run else ""
+    return named(row, f"{would}{_date(row.before_ns)} → {_date(row.after_ns)}")
 
 
 def time_text(nanoseconds: int) -> str:
@@ -33,52 +55,54 @@ def _date(nanoseconds: int | None) -> str:
     return "-" if nanoseconds is None else time_text(nanoseconds)
 
 
-def event_line(row: Row) -> str:
+def event_line(event: Event) -> str:
     """An event as text: its time, its kind and its subject."""
-    when = datetime.fromtimestamp(row["time_ns"] / 1e9).strftime("%H:%M:%S")
-    return f"{when}  {row['event']:<9} {printable(_event(row))}"
+    when = datetime.fromtimestamp(event.time_ns / 1e9).strftime("%H:%M:%S")
+    return f"{when}  {event.__struct_config__.tag:<9} {printable(_subject(event))}"
 
 
-def _event(row: Row) -> str:
-    match row:
-        case {"event": "label"}:
-            return f"{row['label']}  {row['path']}"
-        case {"event": "labels"}:
-            return f"{row['keep']} keep, {row['trash']} trash, {row['clear']} cleared"
-        case {"event": "scored", "score": None}:
-            return f"no head yet  {row['path']}"
-        case {"event": "scored"}:
-            return f"{row['score']:.3f}  {row['path']}"
-        case {"event": "rescored"}:
-            return f"{row['files']} images with head {row['head']}"
-        case {"event": "trained"}:
-            verdict = "used" if row["used"] else "not used: the head before it is better"
-            return f"head {row['head']} on {row['labels']} labels, {verdict}"
-        case {"event": "ordered" | "restored" | "undone"}:
-            return f"{row['files']} dates" + (f" in {row['inbox']}" if row["inbox"] else "")
-        case {"event": "failed" | "trouble"}:
-            about = f"{row['path']}: " if row.get("path") else ""
-            remedy = f" ({row['remedy']})" if row.get("remedy") else ""
-            return f"{about}{row['reason']}{remedy}"
-        case {"event": "following"}:
+def _subject(event: Event) -> str:
+    match event:
+        case events.Labelled():
+            return f"{event.label}  {event.path}"
+        case events.ManyLabelled():
+            return f"{event.keep} keep, {event.trash} trash, {event.clear} cleared"
+        case events.Scored(score=None):
+            return f"no head yet  {event.path}"
+        case events.Scored():
+            return f"{event.score:.3f}  {event.path}"
+        case events.Rescored():
+            return f"{event.files} images with head {event.head}"
+        case events.Trained():
+            verdict = "used" if event.used else "not used: the head before it is better"
+            return f"head {event.head} on {event.labels} labels, {verdict}"
+        case events.Ordered() | events.Restored() | events.Undone():
+            return f"{event.files} dates" + (f" in {event.inbox}" if event.inbox else "")
+        case events.Failed():
+            about = f"{event.path}: " if event.path else ""
+            remedy = f" ({event.remedy})" if event.remedy else ""
+            return f"{about}{event.reason}{remedy}"
+        case events.Problem():
+            return event.reason
+        case events.Following():
             return "Ctrl-C ends"
-        case _:
+        case events.Paused() | events.Resumed():
             return ""
 
 
-def remarks(row: Row) -> list[str]:
+def remarks(row: Status) -> list[str]:
     """The lines about a pause for power, a dry run and a new model, if there are any."""
     lines = []
-    if row["waiting"]:
-        lines.append(f"waiting: {row['waiting']}; work now with: imgscore scan")
-    if row["dry_run"]:
+    if row.waiting:
+        lines.append(f"waiting: {row.waiting}; work now with: imgscore scan")
+    if row.dry_run:
         lines.append("dry run: dates are planned, but not set")
-    again = row["embedding_anew"]
+    again = row.embedding_anew
     if again is not None:
-        seconds = again["seconds_left"]
+        seconds = again.seconds_left
         left = "" if seconds is None else f", about {seconds:.0f} s left"
         lines.append(
-            f"embedding again with {row['embedder']}: {again['done']} of {again['total']}{left}; "
+            f"embedding again with {row.embedder}: {again.done} of {again.total}{left}; "
             "until then the previous head gives the order"
         )
     return lines

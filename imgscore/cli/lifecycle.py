@@ -9,14 +9,15 @@ import time
 from io import RawIOBase
 from pathlib import Path
 
+import msgspec
 import typer
 
 from imgscore import client, paths, protocol
-from imgscore.cli import dispatch
 from imgscore.cli.output import to_json
 from imgscore.errors import ImgscoreError
 from imgscore.system import systemd
-from imgscore.verbs.base import Row, rows_of
+from imgscore.verbs.base import rows_of
+from imgscore.verbs.status import Request, Response
 
 DAEMON = (sys.executable, "-P", "-m", "imgscored.main")
 START_SECONDS = 60.0
@@ -26,17 +27,28 @@ STOP_SECONDS = 30.0
 """How long `stop` waits until the daemon has ended. It may have to finish a transaction."""
 
 
-def running() -> Row | None:
+class DaemonState(msgspec.Struct):
+    """The state of the daemon after `start` or `stop`."""
+
+    state: str
+    """running, paused or stopped"""
+    pid: int | None
+    """the process id of the daemon; null if systemd had not started it yet"""
+    error: str | None = None
+    """always null"""
+
+
+def running() -> Response | None:
     """The daemon's status; None if no daemon answers."""
     connection = client.connect(paths.socket_path())
     if connection is None:
         return None
     with connection:
-        (status,) = rows_of(client.exchange(connection, "status", {}))
+        (status,) = rows_of(client.call(connection, Request()))
     return status
 
 
-def start_service() -> Row:
+def start_service() -> Response:
     """Start the systemd service. Returns the daemon's status."""
     systemd.start()
     status = running()
@@ -48,7 +60,7 @@ def start_service() -> Row:
     return status
 
 
-def start_process() -> Row:
+def start_process() -> Response:
     """Start a process that logs to a file. Returns its status once it is ready."""
     log = paths.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -102,12 +114,24 @@ def _exit_text(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
+def daemon_pid() -> int | None:
+    """The daemon's process id; None if no daemon answers. It may be of another version."""
+    connection = client.connect(paths.socket_path())
+    if connection is None:
+        return None
+    with connection:
+        return protocol.peer(connection).pid
+
+
 def end(pid: int) -> None:
     """End the daemon, and wait until it has ended."""
     if systemd.is_usable() and systemd.state().pid == pid:
         systemd.stop()
         return
-    list(dispatch.call("stop", {}, daemon_only=True))
+    connection = client.connect(paths.socket_path())
+    if connection is not None:
+        with connection:
+            list(client.exchange(connection, "stop", {}))
     deadline = time.monotonic() + STOP_SECONDS
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         if _is_zombie(pid):
@@ -118,8 +142,7 @@ def end(pid: int) -> None:
 def print_state(state: str, pid: int | None, *, as_json: bool) -> None:
     """Print the daemon's state, as `start` and `stop` do."""
     process = f" (process {pid})" if pid else ""
-    row = {"state": state, "pid": pid, "error": None}
-    typer.echo(to_json(row) if as_json else f"{state}{process}")
+    typer.echo(to_json(DaemonState(state, pid)) if as_json else f"{state}{process}")
 
 
 def _is_zombie(pid: int) -> bool:

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 
+import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -11,7 +12,8 @@ from rich.text import Text
 
 from imgscore.cli.formatting import event_line, remarks
 from imgscore.cli.output import printable
-from imgscore.verbs.base import Row
+from imgscore.events import Event
+from imgscore.verbs.status import Response as Status
 
 RATE_SECONDS = 10.0
 """The rate is an average over this time: shorter ones flicker, longer ones lag."""
@@ -28,15 +30,15 @@ class Pace:
         """the longest queue since it was last empty"""
         self.pending = 0
 
-    def add(self, row: Row, now: float) -> None:
+    def add(self, row: Status, now: float) -> None:
         """Add a status that was received at `now`, in seconds of the monotonic clock."""
-        indexed = row["looked"]
+        indexed = row.looked
         if self._samples and indexed < self._samples[-1][1]:
             self._samples.clear()  # a restarted daemon counts from 0
         self._samples.append((now, indexed))
         while self._samples[0][0] < now - RATE_SECONDS:
             self._samples.popleft()
-        self.pending = row["pending"]
+        self.pending = row.pending
         self.total = max(self.total, self.pending) if self.pending else 0
 
     @property
@@ -56,37 +58,37 @@ def live(console: Console) -> Live:
     return Live(console=console, screen=True, refresh_per_second=4)
 
 
-def line(row: Row, pace: Pace) -> str:
+def line(row: Status, pace: Pace) -> str:
     """A status as one line, for a pipe."""
-    files = sum(watch["files"] for watch in row["watches"])
-    parts = [f"{row['state']}", f"{files} images", *_queue(pace)]
-    if row["waiting"]:
-        parts.append(f"waiting: {row['waiting']}")
-    if row["failed"]:
-        parts.append(f"{len(row['failed'])} failed")
-    parts += [f"attention: {printable(problem)}" for problem in row["troubles"]]
+    files = sum(watch.files for watch in row.watches)
+    parts = [f"{row.state}", f"{files} images", *_queue(pace)]
+    if row.waiting:
+        parts.append(f"waiting: {row.waiting}")
+    if row.failed:
+        parts.append(f"{len(row.failed)} failed")
+    parts += [f"attention: {printable(problem)}" for problem in row.troubles]
     return f"{time.strftime('%H:%M:%S')}  {', '.join(parts)}"
 
 
-def view(row: Row, pace: Pace) -> RenderableType:
+def view(row: Status, pace: Pace) -> RenderableType:
     """A status as a screen."""
     parts: list[RenderableType] = [_title(row), _bar(pace), _folders(row), *_attention(row)]
-    if row["events"]:
+    if row.events:
         parts += [Text("\nlast events, newest first", style="bold")]
         parts += [
             Text(event_line(_short(event, row)), no_wrap=True, overflow="ellipsis")
-            for event in reversed(row["events"])
+            for event in reversed(row.events)
         ]
     parts.append(Text("\nCtrl-C ends this view. The daemon goes on.", style="dim"))
     return Group(*parts)
 
 
-def _title(row: Row) -> Text:
-    state = (row["state"], STATES[row["state"]])
-    facts = [f"head {row['head'] or 'none yet'}", row["embedder"]]
-    if row["pid"] is not None:
-        facts.append(f"{row['rss_bytes'] / 1e6:.0f} MB")
-        facts.append(f"{row['workers']} workers")
+def _title(row: Status) -> Text:
+    state = (row.state, STATES[row.state])
+    facts = [f"head {row.head or 'none yet'}", row.embedder]
+    if row.pid is not None:
+        facts.append(f"{row.rss_bytes / 1e6:.0f} MB")
+        facts.append(f"{row.workers} workers")
     return Text.assemble(("imgscore ", "bold"), state, f"  {' · '.join(facts)}\n")
 
 
@@ -116,38 +118,36 @@ def _bar(pace: Pace) -> RenderableType:
     return grid
 
 
-def _folders(row: Row) -> RenderableType:
-    if not row["watches"]:
+def _folders(row: Status) -> RenderableType:
+    if not row.watches:
         return Text("nothing is watched yet; begin with: imgscore init INBOX")
     table = Table(box=None, pad_edge=False)
     table.add_column("folder", overflow="fold")
     for name in ("images", "scored", "keep", "trash"):
         table.add_column(name, justify="right")
     table.add_column("state")
-    for watch in row["watches"]:
-        figures = (str(watch[key]) for key in ("files", "scored", "keep", "trash"))
-        table.add_row(Text(printable(watch["inbox"])), *figures, Text(printable(watch["state"])))
+    for watch in row.watches:
+        figures = map(str, (watch.files, watch.scored, watch.keep, watch.trash))
+        table.add_row(Text(printable(watch.inbox)), *figures, Text(printable(watch.state)))
     return table
 
 
-def _short(event: Row, row: Row) -> Row:
-    """An event with the path relative to the inbox, because long lines are cut off on the right."""
-    path = event.get("path")
-    for watch in row["watches"]:
-        inbox = watch["inbox"] + "/"
+def _short(event: Event, row: Status) -> Event:
+    """The event with a path relative to the inbox, because long lines are cut at the right."""
+    path = getattr(event, "path", None)
+    for watch in row.watches:
+        inbox = watch.inbox + "/"
         if path is not None and path.startswith(inbox):
-            return {**event, "path": path.removeprefix(inbox)}
+            return msgspec.structs.replace(event, path=path.removeprefix(inbox))
     return event
 
 
-def _attention(row: Row) -> list[RenderableType]:
+def _attention(row: Status) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(remark) for remark in remarks(row)]
+    lines += [Text(f"attention: {printable(problem)}", style="yellow") for problem in row.troubles]
+    failed = row.failed
     lines += [
-        Text(f"attention: {printable(problem)}", style="yellow") for problem in row["troubles"]
-    ]
-    failed = row["failed"]
-    lines += [
-        Text(f"failed: {printable(file['path'])}: {printable(file['reason'])}", style="red")
+        Text(f"failed: {printable(file.path)}: {printable(file.reason)}", style="red")
         for file in failed[:MAX_FAILED]
     ]
     if len(failed) > MAX_FAILED:

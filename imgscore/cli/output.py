@@ -16,8 +16,7 @@ import msgspec
 
 from imgscore.errors import ImgscoreError
 from imgscore.escape import printable
-from imgscore.messages import Message, Progress, Result
-from imgscore.verbs.base import Row
+from imgscore.messages import Message, Progress, R, Result
 
 if TYPE_CHECKING:
     import rich.progress
@@ -29,11 +28,11 @@ PLAIN_SECONDS = 5.0
 
 
 def show(
-    messages: Iterable[Message[Any]],
-    human: Callable[[Any], str | None],
+    messages: Iterable[Message[R]],
+    human: Callable[[R], str | None],
     *,
     as_json: bool,
-    images: Callable[[Row], str] | None = None,
+    images: Callable[[R], str] | None = None,
     nothing: str = "",
 ) -> int:
     """Print a verb's messages. Returns the exit code: 1 if a row has an error, else 0.
@@ -50,7 +49,7 @@ def show(
                 case Progress():
                     bar.show(message)
                 case Result(row):
-                    failed, empty = failed or _error(row) is not None, False
+                    failed, empty = failed or getattr(row, "error", None) is not None, False
                     text = to_json(row) if as_json else human(row)
                     if text is not None:
                         bar.pause()
@@ -63,11 +62,7 @@ def show(
     return int(failed)
 
 
-def _error(row: Row | msgspec.Struct) -> object:
-    return row.get("error") if isinstance(row, dict) else getattr(row, "error", None)
-
-
-def to_json(row: Row | msgspec.Struct) -> str:
+def to_json(row: object) -> str:
     """One line of JSON. Bytes of a name that are not UTF-8 become escaped lone surrogates."""
     return json.dumps(msgspec.to_builtins(row), allow_nan=False)
 

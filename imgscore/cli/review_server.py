@@ -18,6 +18,7 @@ from socketserver import TCPServer
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
+from imgscore.cli.output import to_json
 from imgscore.cli.review_session import Session
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import open_regular
@@ -111,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, IndexError, RecursionError):
             self.close_connection = True
             answer, status = {"error": "the request is not valid"}, HTTPStatus.BAD_REQUEST
-        self._send(json.dumps(answer).encode(), "application/json", status)
+        self._send(to_json(answer).encode(), "application/json", status)
 
     def _is_same_origin(self) -> bool:
         """Whether the request is for this host and not from another page; refuses it if not."""

@@ -6,16 +6,21 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import convert, to_builtins
+import msgspec
 
 from imgscore.cli import dispatch
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
-from imgscore.report.data import Image, PageData, ReportData, WatchFolders
+from imgscore.report.data import Image
 from imgscore.report.page import page, page_data, policy_of
-from imgscore.verbs.base import Row, rows_of
+from imgscore.verbs import next as next_images
+from imgscore.verbs import report, review
+from imgscore.verbs.base import rows_of
+
+if TYPE_CHECKING:
+    from imgscore.store.schema import LabelName
 
 NEXT_COUNT = 60
 """How many images the page's Next tab shows."""
@@ -25,20 +30,30 @@ RENEWED = (
 )  # fmt: skip
 
 
-class Session:
-    """The review of one taste. Thread-safe: a lock makes actions run one after the other."""
+class NextNumbers(msgspec.Struct):
+    """The images to label next, by their numbers on the page."""
 
-    def __init__(self, arguments: Row, report: Row) -> None:
-        self._arguments = arguments
-        self._taste = report["taste"]
+    numbers: list[int]
+    error: str | None = None
+
+
+class Session:
+    """The review of one taste. Thread-safe: a lock makes actions run one after the other.
+
+    An action takes the decoded JSON of the page's request.
+    """
+
+    def __init__(self, request: report.Request, source: report.Response) -> None:
+        self._request = request
+        self._taste = source.taste
         self._lock = threading.Lock()
         self._undoable: dict[str, list[int]] = {}
         """sha256 → the numbers of the labels that this review gave the image"""
-        self._thumbnails = os.fsencode(report["thumbnails"])
-        data = files.read(Path(report["data"]), report["folder"])
+        self._thumbnails = os.fsencode(source.thumbnails)
+        data = files.read(Path(source.data), source.folder)
         self._figures = files.figures_of(data)
-        self._content = _page_data(data, report)
-        self.actions: dict[str, Callable[[Any], Row]] = {
+        self._content = page_data(data, source.watches, "thumbnails", review=True)
+        self.actions: dict[str, Callable[[Any], object]] = {
             "label": self._label,
             "undo": self._undo,
             "next": self._next,
@@ -76,17 +91,14 @@ class Session:
             raise ValueError("the page shows an older order")
         return image
 
-    def _ask(self, verb: str, arguments: Row) -> list[Row]:
-        return rows_of(dispatch.call(verb, arguments))
-
-    def _label(self, request: Row) -> Row:
+    def _label(self, request: Any) -> review.Response:
         with self._lock:
-            row = self._set_label(request, {"label": request["label"]})
-            if row["number"] is not None:
-                self._undoable.setdefault(row["sha256"], []).append(row["number"])
+            row = self._set_label(request, label=request["label"])
+            if row.number is not None:
+                self._undoable.setdefault(row.sha256, []).append(row.number)
             return row
 
-    def _undo(self, request: Row) -> Row:
+    def _undo(self, request: Any) -> review.Response:
         """Undo the last label that this review gave an image. Older labels stay."""
         with self._lock:
             numbers = self._undoable.get(request["sha256"])
@@ -94,39 +106,37 @@ class Session:
                 raise ImgscoreError(
                     "this review has not labelled the image", "see: imgscore history"
                 )
-            row = self._set_label(request, {"undo": numbers[-1]})
+            row = self._set_label(request, undo=numbers[-1])
             numbers.pop()
             return row
 
-    def _set_label(self, request: Row, action: Row) -> Row:
+    def _set_label(
+        self, request: Any, *, label: LabelName | None = None, undo: int | None = None
+    ) -> review.Response:
         """Label an image, or undo a label, and update the page's data."""
         image = self._image(request["image"], request["sha256"])
         path = os.path.join(self._content.folders[image.folder], image.name)
-        arguments = {"sha256": image.sha256, "path": path, "taste": self._taste, **action}
-        (row,) = self._ask("review", arguments)
-        image.label = row["label"]
+        (row,) = rows_of(
+            dispatch.call(review.Request(image.sha256, path, self._taste, label=label, undo=undo))
+        )
+        image.label = row.label
         return row
 
-    def _next(self, request: Row) -> Row:
+    def _next(self, request: Any) -> NextNumbers:
         with self._lock:
             try:
-                rows = self._ask("next", {"taste": self._taste, "count": NEXT_COUNT})
+                rows = rows_of(dispatch.call(next_images.Request(self._taste, NEXT_COUNT)))
             except ImgscoreError as error:
-                return {"numbers": [], "error": f"{error.message}: {error.remedy}"}
+                return NextNumbers([], f"{error.message}: {error.remedy}")
             numbers: dict[str, int] = {}
             for number, image in enumerate(self._content.images):
                 numbers.setdefault(image.sha256, number)
-            image_numbers = [numbers[row["sha256"]] for row in rows if row["sha256"] in numbers]
-            return {"numbers": image_numbers, "error": None}
+            return NextNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
 
-    def _renew(self, request: Row) -> Row:
+    def _renew(self, request: Any) -> dict[str, object]:
+        """The parts of the page that a new order changes."""
         with self._lock:
-            (report,) = self._ask("report", self._arguments)
-            data = files.read(Path(report["data"]), report["folder"])
-            self._content = _page_data(data, report)
-            return {name: to_builtins(getattr(self._content, name)) for name in RENEWED}
-
-
-def _page_data(data: ReportData, report: Row) -> PageData:
-    watches = convert(report["watches"], list[WatchFolders])
-    return page_data(data, watches, "thumbnails", review=True)
+            (source,) = rows_of(dispatch.call(self._request))
+            data = files.read(Path(source.data), source.folder)
+            self._content = page_data(data, source.watches, "thumbnails", review=True)
+            return {name: msgspec.to_builtins(getattr(self._content, name)) for name in RENEWED}

@@ -9,15 +9,16 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from imgscore.cli import dispatch, output
 from imgscore.cli.terminal import Protocol, cell, protocol
 from imgscore.errors import ImgscoreError
-from imgscore.messages import Message
-from imgscore.verbs.base import Row, rows_of
+from imgscore.messages import BaseRequest, Message, R
+from imgscore.verbs import thumbnails
+from imgscore.verbs.base import rows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,29 +40,28 @@ class ImageRef(NamedTuple):
     sha256: str
 
 
-def images_of(rows: Iterable[Row], path: str = "path", sha256: str = "sha256") -> list[ImageRef]:
-    """The images that rows name, without those whose path is not known."""
-    return [ImageRef(row[path], row[sha256]) for row in rows if row[path] and row[sha256]]
+def images_of(*images: tuple[str | None, str | None]) -> list[ImageRef]:
+    """The images, (path, sha256), without those whose path or digest is not known."""
+    return [ImageRef(path, sha256) for path, sha256 in images if path and sha256]
 
 
 def run(
-    verb: str,
-    arguments: dict[str, Any],
-    human: Callable[[Row], str],
-    images: Callable[[Row], list[list[ImageRef]]],
+    request: BaseRequest[R],
+    human: Callable[[R], str],
+    images: Callable[[R], list[list[ImageRef]]],
     *,
     as_json: bool,
     wanted: bool,
     nothing: str = "",
 ) -> None:
     """Call a verb as app.run does, and draw each row's images below it: each list is one line."""
-    messages: Iterable[Message[Any]] = dispatch.call(verb, arguments)
+    messages: Iterable[Message[R]] = dispatch.call(request)
     screen = _screen() if wanted and not as_json else None
     if screen is not None:
         messages = list(messages)
         files = _thumbnails([image for row in rows_of(messages) for image in chain(*images(row))])
 
-    def below(row: Row) -> str:
+    def below(row: R) -> str:
         if screen is None:
             return ""
         lines = ([files[image] for image in line if image in files] for line in images(row))
@@ -109,12 +109,11 @@ def _thumbnails(images: list[ImageRef]) -> dict[ImageRef, str]:
     if not distinct or len(distinct) > MAX_IMAGES:
         return {}
     try:
-        answers = list(
-            dispatch.call("thumbnails", {"images": [image._asdict() for image in distinct]})
-        )
+        wanted = [thumbnails.Image(image.path, image.sha256) for image in distinct]
+        answers = rows_of(dispatch.call(thumbnails.Request(wanted)))
     except ImgscoreError:
         return {}
-    files = (row["file"] for row in rows_of(answers))
+    files = (row.file for row in answers)
     return {image: file for image, file in zip(distinct, files, strict=True) if file is not None}
 
 

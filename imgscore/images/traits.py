@@ -18,19 +18,33 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about one image. Width and height are those after EXIF rotation."""
 
     width: int
+    """pixels"""
     height: int
-    format: str  # as Pillow names it: JPEG, PNG, …; or HEIF or RAW
-    bytes_per_pixel: float  # size of the file / (width × height)
-    camera: str = ""  # EXIF make and model
-    software: str = ""  # EXIF software: written by screenshot tools and editors
-    taken: str = ""  # EXIF DateTimeOriginal as ISO text
-    located: bool = False  # whether EXIF has a GPS position; the position itself is not kept
-    alpha: bool = False  # whether a pixel is not opaque
+    """pixels"""
+    format: str
+    """the format as Pillow names it, such as JPEG or PNG; else HEIF or RAW"""
+    bytes_per_pixel: float
+    """size of the file / (width × height)"""
+    camera: str = ""
+    """make and model from EXIF"""
+    software: str = ""
+    """software from EXIF: screenshot tools and editors write it"""
+    taken: str = ""
+    """DateTimeOriginal from EXIF, as ISO text"""
+    located: bool = False
+    """whether EXIF has a GPS position; the position itself is not kept"""
+    alpha: bool = False
+    """whether a pixel is not opaque"""
     animated: bool = False
-    brightness: float = 0.0  # mean luma, 0…1
-    contrast: float = 0.0  # standard deviation of luma, 0…0.5
-    colourfulness: float = 0.0  # mean difference of a pixel's largest and smallest channel, 0…1
-    sharpness: float = 0.0  # mean luma step between neighbouring pixels of the working size, 0…1
+    """whether it has more than one frame"""
+    brightness: float = 0.0
+    """mean luma, from 0 to 1"""
+    contrast: float = 0.0
+    """standard deviation of luma, from 0 to 0.5"""
+    colourfulness: float = 0.0
+    """mean difference of a pixel's largest and smallest channel, from 0 to 1"""
+    sharpness: float = 0.0
+    """mean luma step between neighbouring pixels of the working size, from 0 to 1"""
 
 
 class Exif(NamedTuple):

@@ -83,8 +83,11 @@ class WatchFolders(msgspec.Struct):
     """The first folder of each kind of a watch."""
 
     inbox: str
+    """the inbox"""
     keep: str | None
+    """the first keep folder; null if there is none"""
     trash: str | None
+    """the first trash folder; null if there is none"""
 
 
 class Contents(msgspec.Struct, kw_only=True):

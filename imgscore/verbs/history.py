@@ -12,7 +12,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from imgscore.messages import BaseRequest, Result
-from imgscore.store import journal, labels
 from imgscore.verbs.base import Steps, absolute_path, display_path
 from imgscore.watches import within
 
@@ -106,6 +105,8 @@ def _group(row: Response) -> tuple[str, int]:
 
 
 def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
+    from imgscore.store import journal
+
     for number, touch in journal.newest_first(txn):
         row = TouchEntry(
             what=touch.reason,
@@ -123,6 +124,8 @@ def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
 
 
 def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
+    from imgscore.store import labels
+
     for number, event in labels.newest_first(txn):
         row = LabelEntry(
             what="label",

@@ -11,6 +11,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.errors import UsageError
 from imgscore.messages import BaseRequest, Message, Progress, Result
+from imgscore.report.data import WatchFolders
 from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, in_turn
 from imgscore.verbs.queries import answer, inboxes_of, taste_or_first
 from imgscore.verbs.thumbnails import thumbnails_folder
@@ -19,17 +20,6 @@ if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.watches import Watch
     from imgscore.workers.messages import MakeThumbnail
-
-
-class WatchFolders(msgspec.Struct):
-    """The folders of a watch."""
-
-    inbox: str
-    """the inbox"""
-    keep: str | None
-    """the first keep folder; null if there is none"""
-    trash: str | None
-    """the first trash folder; null if there is none"""
 
 
 class Response(msgspec.Struct):

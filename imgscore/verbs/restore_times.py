@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from imgscore.errors import UsageError
 from imgscore.messages import BaseRequest, Result
-from imgscore.reconcile.walk import ImageFile, walk
-from imgscore.store import originals, sightings
 from imgscore.verbs.base import Steps, absolute_path, display_path
 from imgscore.verbs.order import TouchedFile, parts
 from imgscore.watches import Watch, within
@@ -19,6 +17,7 @@ from imgscore.watches import Watch, within
 if TYPE_CHECKING:
     from imgscore.engine.apply import HeldOriginal
     from imgscore.engine.engine import Engine
+    from imgscore.reconcile.walk import ImageFile
     from imgscore.store.schema import Sighting
     from imgscore.store.store import Store
 
@@ -68,6 +67,7 @@ def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
 def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOriginal]:
     """The original dates of the files under a folder, each with the file's path now."""
     from imgscore.engine import apply
+    from imgscore.store import originals, sightings
 
     store = engine.ctx.store
     with store.read() as txn:
@@ -93,6 +93,8 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOri
 def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[HeldOriginal]:
     """Files whose date imgscore set, at paths that the store has no sighting of."""
     from imgscore.engine import apply
+    from imgscore.reconcile.walk import ImageFile, walk
+    from imgscore.store import sightings
 
     files = [entry for entry in walk(folder) if isinstance(entry, ImageFile)]
     with store.read() as txn:

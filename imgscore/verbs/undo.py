@@ -9,14 +9,12 @@ import msgspec
 
 from imgscore.errors import ImgscoreError
 from imgscore.messages import BaseRequest, Result
-from imgscore.reconcile.walk import fingerprint_of
-from imgscore.store import journal, labels, originals, sightings
-from imgscore.store.schema import EventName, LabelEvent, Sighting, Touch
 from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.order import TouchedFile, chosen_watches, touched_files
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
+    from imgscore.store.schema import EventName, LabelEvent, Touch
     from imgscore.store.transaction import Txn
     from imgscore.workers.messages import PlannedTouch
 
@@ -79,6 +77,8 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
 
     Other touches may lie between them: a file that left the inbox got its own date back.
     """
+    from imgscore.store import journal
+
     undone: set[str] = set()
     found: list[Touch] = []
     for _, touch in journal.newest_first(txn):
@@ -96,6 +96,9 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
 
 def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
     """The touch that undoes another; None if the file has another date by now."""
+    from imgscore.reconcile.walk import fingerprint_of
+    from imgscore.store import originals, sightings
+    from imgscore.store.schema import Sighting
     from imgscore.workers.messages import PlannedTouch
 
     sighting, seen = sightings.find(txn, touch.path), fingerprint_of(touch.path)
@@ -109,6 +112,9 @@ def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
 
 
 def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
+    from imgscore.store import labels
+    from imgscore.store.schema import LabelEvent
+
     now_ns = time.time_ns()
     with engine.ctx.store.read() as txn:
         last = _last_labels(txn)
@@ -147,6 +153,8 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
     Labels logged together are those of siblings, or of one imported table. An undo logs as many
     events as it undoes: for each of its events, one older event is passed over.
     """
+    from imgscore.store import labels
+
     found: list[tuple[int, LabelEvent]] = []
     undone = 0
     for number, event in labels.newest_first(txn):
@@ -166,6 +174,8 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
 
 def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:
     """(taste, digest) → its label before these events, where it had one."""
+    from imgscore.store import labels
+
     wanted = {(event.taste, event.digest): number for number, event in last}
     found: dict[tuple[str, bytes], EventName] = {}
     for number, event in labels.newest_first(txn) if wanted else ():

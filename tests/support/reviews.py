@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from imgscore.cli import dispatch
+from imgscore.verbs import registry
 from imgscore.verbs.base import rows_of
 from tests.conftest import put
 from tests.support.commands import BIN, imgscore
@@ -97,6 +99,8 @@ def history() -> list[dict[str, Any]]:
 
 
 def review(**arguments: Any) -> dict[str, Any]:
-    """The row that the verb `review` answers."""
-    (row,) = rows_of(dispatch.call("review", {"taste": "default", **arguments}))
-    return row
+    """The row that the verb `review` answers, as JSON."""
+    request = registry.parse("review", {"taste": "default", **arguments})
+    (row,) = rows_of(dispatch.call(request))
+    answer: dict[str, Any] = msgspec.to_builtins(row)
+    return answer

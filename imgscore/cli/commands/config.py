@@ -1,13 +1,26 @@
 """config: show and check the config."""
 
+import msgspec
 import typer
 
 from imgscore import config as configuration
 from imgscore import paths
-from imgscore.cli.app import Json, Section, group
+from imgscore.cli.app import Json, Section, group, prints
 from imgscore.cli.output import printable, to_json
 from imgscore.config import Config
 from imgscore.watches import Watches
+
+
+class CheckedConfig(msgspec.Struct):
+    """A config without errors."""
+
+    file: str
+    """the config file"""
+    watches: int
+    """how many watches it has"""
+    error: str | None = None
+    """always null"""
+
 
 commands = group("config", Section.BEGIN, "Show or check the config.")
 
@@ -15,8 +28,6 @@ commands = group("config", Section.BEGIN, "Show or check the config.")
 @commands.command()
 def show(as_json: Json = False) -> None:
     """Print every setting in force, including the defaults."""
-    import msgspec
-
     path = paths.config_file()
     settings = configuration.load(path) if path.exists() else Config()
     tree = msgspec.to_builtins(settings)
@@ -37,6 +48,7 @@ def show(as_json: Json = False) -> None:
 
 
 @commands.command()
+@prints(CheckedConfig)
 def check(as_json: Json = False) -> None:
     """Check the config. The exit code is 3 if it is wrong."""
     from imgscore.embedders import devices, registry
@@ -46,7 +58,7 @@ def check(as_json: Json = False) -> None:
     Watches.of(settings)
     devices.check(settings.device)
     registry.spec(settings.model)
-    row = {"file": str(path), "watches": len(settings.watch), "error": None}
+    row = CheckedConfig(str(path), len(settings.watch))
     typer.echo(to_json(row) if as_json else f"{printable(str(path))} is valid")
 
 

@@ -4,28 +4,68 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 import typer
 
 from imgscore import client, fsutil, paths
 from imgscore.cli import dispatch
-from imgscore.cli.app import Json, Section, group, run
+from imgscore.cli.app import Json, Section, group, prints, run
 from imgscore.cli.output import printable, say, show
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
-from imgscore.verbs.base import Row
+from imgscore.verbs import db as verb
+from imgscore.verbs.base import rows_of
+
+
+class BackedUp(msgspec.Struct):
+    """A backup that was made."""
+
+    folder: str
+    """the folder of the backup"""
+    bytes: int
+    """its size in bytes"""
+    error: str | None = None
+    """always null"""
+
+
+class Restored(msgspec.Struct):
+    """A backup that was restored."""
+
+    restored: str
+    """the folder of the backup"""
+    set_aside: str | None
+    """the folder that the old store was moved to; null if there was no store"""
+    error: str | None = None
+    """always null"""
+
+
+class Compacted(msgspec.Struct):
+    """The store's file after it was shrunk."""
+
+    dropped: int
+    """how many vectors were deleted"""
+    before_bytes: int
+    """its size before, in bytes"""
+    after_bytes: int
+    """its size after, in bytes; the same if a daemon runs"""
+    error: str | None = None
+    """always null"""
+
 
 commands = group("db", Section.STORE, "Check, back up, restore and shrink the store.")
 
 
 @commands.command()
+@prints(verb.CheckedTable)
 def check(as_json: Json = False) -> None:
     """Check the store for contradictions. The exit code is 1 if there are any."""
-    run("db", {"action": "check"}, _checked, as_json=as_json)
+    run(verb.Request("check"), _checked, as_json=as_json)
 
 
 @commands.command()
+@prints(BackedUp)
 def backup(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     as_json: Json = False,
@@ -34,11 +74,12 @@ def backup(
     from imgscore.store.backups import back_up
 
     path = Path(os.path.abspath(folder))
-    row = {"folder": os.fspath(path), "bytes": back_up(path), "error": None}
+    row = BackedUp(os.fspath(path), back_up(path))
     raise typer.Exit(show([Result(row)], _backed_up, as_json=as_json))
 
 
 @commands.command()
+@prints(Restored)
 def restore(
     folder: Annotated[
         Path | None,
@@ -52,7 +93,7 @@ def restore(
     raise typer.Exit(show([Result(_restore(folder))], _restored, as_json=as_json))
 
 
-def _restore(folder: Path | None) -> Row:
+def _restore(folder: Path | None) -> Restored:
     from imgscore.reconcile.walk import fingerprint_of
     from imgscore.store import backups
     from imgscore.store.lock import StoreLock
@@ -71,14 +112,11 @@ def _restore(folder: Path | None) -> Row:
                 )
             folder = existing[-1]
         aside = backups.restore(folder, paths.store_folder(), paths.heads_folder(), mtime_ns)
-    return {
-        "restored": os.fspath(folder),
-        "set_aside": None if aside is None else os.fspath(aside),
-        "error": None,
-    }
+    return Restored(os.fspath(folder), None if aside is None else os.fspath(aside))
 
 
 @commands.command()
+@prints(Compacted)
 def compact(
     drop_embedder: Annotated[
         str | None,
@@ -92,17 +130,14 @@ def compact(
     raise typer.Exit(show(_compact(drop_embedder), _compacted, as_json=as_json))
 
 
-def _compact(embedder: str | None) -> list[Message[Any]]:
+def _compact(embedder: str | None) -> list[Message[Compacted]]:
     dropped = 0
     if embedder is not None:
-        arguments = {"action": "drop", "embedder": embedder}
-        for message in dispatch.call("db", arguments):
-            if isinstance(message, Result):
-                dropped = message.row["vectors"]
+        for row in rows_of(dispatch.call(verb.Request("drop", embedder))):
+            if isinstance(row, verb.DroppedEmbedder):
+                dropped = row.vectors
     before, after = _shrink()
-    return [
-        Result({"dropped": dropped, "before_bytes": before, "after_bytes": after, "error": None})
-    ]
+    return [Result(Compacted(dropped, before, after))]
 
 
 def _shrink() -> tuple[int, int]:
@@ -135,19 +170,20 @@ def _shrink() -> tuple[int, int]:
     return before, after
 
 
-def _checked(row: Row) -> str:
-    return f"{row['what']}: {row['entries']}, {printable(row['error'] or 'ok')}"
+def _checked(row: verb.Response) -> str:
+    assert isinstance(row, verb.CheckedTable)
+    return f"{row.what}: {row.entries}, {printable(row.error or 'ok')}"
 
 
-def _backed_up(row: Row) -> str:
-    return f"{printable(row['folder'])}: {row['bytes'] / 1e6:.1f} MB"
+def _backed_up(row: BackedUp) -> str:
+    return f"{printable(row.folder)}: {row.bytes / 1e6:.1f} MB"
 
 
-def _restored(row: Row) -> str:
-    aside = f"; the old store is now {printable(row['set_aside'])}" if row["set_aside"] else ""
-    return f"restored from {printable(row['restored'])}{aside}"
+def _restored(row: Restored) -> str:
+    aside = f"; the old store is now {printable(row.set_aside)}" if row.set_aside else ""
+    return f"restored from {printable(row.restored)}{aside}"
 
 
-def _compacted(row: Row) -> str:
-    dropped = f"{row['dropped']} vectors dropped; " if row["dropped"] else ""
-    return f"{dropped}{row['before_bytes'] / 1e6:.1f} MB → {row['after_bytes'] / 1e6:.1f} MB"
+def _compacted(row: Compacted) -> str:
+    dropped = f"{row.dropped} vectors dropped; " if row.dropped else ""
+    return f"{dropped}{row.before_bytes / 1e6:.1f} MB → {row.after_bytes / 1e6:.1f} MB"

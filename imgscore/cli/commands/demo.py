@@ -5,11 +5,12 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from imgscore.cli.app import Json, Section, app
+from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import printable, say, show
 from imgscore.messages import Message, Result
 
@@ -21,7 +22,35 @@ LISTED_ROWS = 12
 """How many lines of an order are printed at the top and at the bottom."""
 
 
+class Response(msgspec.Struct):
+    """What the demo has shown."""
+
+    folder: str
+    """the folder of the demo"""
+    inbox: str
+    """the inbox in it"""
+    sheet: str
+    """an image of the order before and after"""
+    before: list[str]
+    """the files of the inbox before, newest first"""
+    after: list[str]
+    """the files of the inbox after, newest first"""
+    kept: list[str]
+    """the files that were moved into keep/"""
+    trashed: list[str]
+    """the files that were moved into trash/"""
+    auc: float
+    """the share of pairs in which the picture of the liked kind comes first"""
+    learning_seconds: float
+    """seconds from the last moved file to the new order"""
+    seconds: float
+    """seconds that the demo took"""
+    error: str | None = None
+    """always null"""
+
+
 @app.command(rich_help_panel=Section.BEGIN)
+@prints(Response)
 def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A new folder, or the folder of an earlier demo.")
@@ -43,33 +72,35 @@ def demo(
     sandbox.prepare()
     if not as_json:
         say(f"drawing pictures into {printable(str(sandbox.inbox))}, with a daemon watching …")
-    # Closing the rows ends the daemon, also after Ctrl-C.
-    with closing(_rows(sandbox, as_json)) as rows:
-        code = show(rows, lambda row: row["text"], as_json=as_json)
+    outcomes: list[Outcome] = []
+    # Closing the messages ends the daemon, also after Ctrl-C.
+    with closing(_messages(sandbox, outcomes)) as messages:
+        code = show(messages, lambda _: _text(sandbox, outcomes[0]), as_json=as_json)
     raise typer.Exit(code)
 
 
-def _rows(sandbox: "DemoFolder", as_json: bool) -> Generator[Message[Any], None, None]:
+def _messages(
+    sandbox: "DemoFolder", outcomes: "list[Outcome]"
+) -> Generator[Message[Response], None, None]:
+    """Run the demo. Yields its progress and its row, and appends its outcome."""
     from imgscore.demo.scenario import run
 
     outcome = yield from run(sandbox)
-    yield Result(_row(sandbox, outcome) if as_json else {"text": _text(sandbox, outcome)})
-
-
-def _row(sandbox: "DemoFolder", outcome: "Outcome") -> dict[str, Any]:
-    return {
-        "folder": str(sandbox.folder),
-        "inbox": str(sandbox.inbox),
-        "sheet": str(sandbox.sheet),
-        "before": [line.name for line in outcome.before],
-        "after": [line.name for line in outcome.after],
-        "kept": outcome.kept,
-        "trashed": outcome.trashed,
-        "auc": round(outcome.auc, 4),
-        "learning_seconds": round(outcome.learning_seconds, 2),
-        "seconds": round(outcome.seconds, 2),
-        "error": None,
-    }
+    outcomes.append(outcome)
+    yield Result(
+        Response(
+            folder=str(sandbox.folder),
+            inbox=str(sandbox.inbox),
+            sheet=str(sandbox.sheet),
+            before=[line.name for line in outcome.before],
+            after=[line.name for line in outcome.after],
+            kept=outcome.kept,
+            trashed=outcome.trashed,
+            auc=round(outcome.auc, 4),
+            learning_seconds=round(outcome.learning_seconds, 2),
+            seconds=round(outcome.seconds, 2),
+        )
+    )
 
 
 def _text(sandbox: "DemoFolder", outcome: "Outcome") -> str:

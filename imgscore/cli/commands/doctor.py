@@ -2,30 +2,40 @@
 
 from collections import Counter
 
+import msgspec
 import typer
 
-from imgscore.cli.app import Json, Section, app
+from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import printable, say, to_json
-from imgscore.doctor import examine
+
+
+class Response(msgspec.Struct):
+    """The result of one check."""
+
+    check: str
+    """the name of the check"""
+    state: str
+    """ok, warning or problem"""
+    detail: str
+    """what was found"""
+    remedy: str
+    """what to do; may be empty"""
 
 
 @app.command(rich_help_panel=Section.BEGIN)
+@prints(Response)
 def doctor(as_json: Json = False) -> None:
     """Check everything that imgscore needs.
 
     The exit code is 1 if there is a problem.
     """
+    from imgscore.doctor import examine
+
     count: Counter[str] = Counter()
     for finding in examine():
-        row = {
-            "check": finding.check,
-            "state": finding.state,
-            "detail": finding.detail,
-            "remedy": finding.remedy,
-        }
         count[finding.state] += 1
         if as_json:
-            typer.echo(to_json(row))
+            typer.echo(to_json(Response(*finding)))
             continue
         remedy = f" – {finding.remedy}" if finding.remedy else ""
         typer.echo(printable(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))

@@ -5,29 +5,27 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgscore.bulk_embed.rows import FailedFile, Response
 from imgscore.cli import dispatch, output
-from imgscore.cli.app import Json, Section, app
+from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import printable
-from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import Message
 from imgscore.verbs.base import absolute_path, display_path
-from imgscore.workers.pool import cpus
 
 if TYPE_CHECKING:
     from distributed import Client
-
-    from imgscore.bulk_embed.spread import Response
 
 CONNECT_SECONDS = 5
 """How long to wait for a Dask scheduler. One that runs answers within a second."""
 
 
 @app.command(rich_help_panel=Section.STORE)
+@prints(Response)
 def embed(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to embed.")],
     scheduler: Annotated[
@@ -53,11 +51,13 @@ def embed(
     root = os.path.realpath(absolute_path(str(folder.absolute())))
     if not os.path.isdir(root):
         raise UsageError(f"{display_path(root)} is not a folder", "check the name")
-    messages = _messages(root, scheduler, workers or cpus())
+    messages = _messages(root, scheduler, workers)
     raise typer.Exit(output.show(messages, _describe, as_json=as_json))
 
 
-def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Message[Any]]:
+def _messages(
+    root: bytes, scheduler: str | None, workers: int | None
+) -> Iterator[Message[Response]]:
     try:
         from imgscore.bulk_embed.job import Job
         from imgscore.bulk_embed.spread import embed_folder
@@ -66,12 +66,15 @@ def _messages(root: bytes, scheduler: str | None, workers: int) -> Iterator[Mess
             "embed needs Dask, which is not installed", "pip install 'imgscore[dask]'"
         ) from None
 
+    from imgscore.embedders import registry
+    from imgscore.workers.pool import cpus
+
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its warnings repeat our errors
     settings = dispatch.settings_in_force()
     images = registry.spec(settings.model).image_embedder
     seconds = settings.daemon.file_seconds
     job = Job(root, settings.model, settings.device, images, seconds)
-    with dispatch.Writer() as writer, _cluster(scheduler, workers) as client:
+    with dispatch.Writer() as writer, _cluster(scheduler, workers or cpus()) as client:
         yield from embed_folder(client, job, writer.ask)
 
 
@@ -113,9 +116,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
         yield stack.enter_context(client)
 
 
-def _describe(row: "Response") -> str:
-    from imgscore.bulk_embed.spread import FailedFile
-
+def _describe(row: Response) -> str:
     if isinstance(row, FailedFile):
         return f"failed  {printable(row.path)}: {printable(row.error)}"
     return (

@@ -1,19 +1,22 @@
 """evaluate: how good the scores are."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from msgspec import convert
 
 from imgscore.cli import dispatch, output
-from imgscore.cli.app import Json, Section, Taste, app
+from imgscore.cli.app import Json, Section, Taste, app, prints
 from imgscore.errors import UsageError
+from imgscore.heads.results import Evaluation, Interval
 from imgscore.messages import Message
-from imgscore.verbs.base import Row, rows_of
+from imgscore.verbs import heads
+from imgscore.verbs.base import rows_of
+from imgscore.verbs.evaluate import Request, Response
 
 
 @app.command(rich_help_panel=Section.TEACH)
+@prints(Response)
 def evaluate(
     taste: Taste = None,
     plot: Annotated[
@@ -31,48 +34,61 @@ def evaluate(
     """
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "use a name that ends in .svg")
-    messages: list[Message[Any]] = list(dispatch.call("evaluate", {"taste": taste}))
+    messages: list[Message[Response]] = list(dispatch.call(Request(taste)))
     if plot is not None:
-        heads = rows_of(dispatch.call("heads", {"taste": taste}))
+        all_heads = rows_of(dispatch.call(heads.Request(taste=taste)))
         for row in rows_of(messages):
-            _plot(row, heads, plot)
+            _plot(row, all_heads, plot)
     raise typer.Exit(output.show(messages, _describe, as_json=as_json))
 
 
-def _plot(evaluation: Row, heads: list[Row], file: Path) -> None:
-    from imgscore.heads.results import Evaluation
+def _plot(evaluation: Response, all_heads: list[heads.Response], file: Path) -> None:
     from imgscore.report import svg
-    from imgscore.report.data import TrainedHead
+    from imgscore.report.data import Measured, TrainedHead
     from imgscore.report.figures import figures
 
-    plots = figures(convert(evaluation, Evaluation), convert(heads, list[TrainedHead]))
+    measured = Evaluation(
+        evaluation.kind,
+        evaluation.quality,
+        evaluation.curve,
+        evaluation.doubled,
+        evaluation.left_out,
+    )
+    trained = [
+        TrainedHead(
+            head.head,
+            head.in_use,
+            head.accepted,
+            head.labels,
+            Measured(head.report.quality or None),
+        )
+        for head in all_heads
+    ]
     try:
-        file.write_text(svg.alone(plots), encoding="utf-8")
+        file.write_text(svg.alone(figures(measured, trained)), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", "choose another file") from None
 
 
-def _describe(row: Row) -> str:
-    quality = row["quality"]
+def _describe(row: Response) -> str:
+    quality = row.quality
 
-    def figure(name: str, key: str) -> str:
-        value = quality[key]
-        return f"{name:<22}{value['value']:.3f}  ({value['low']:.3f} to {value['high']:.3f})"
+    def figure(name: str, figure: Interval) -> str:
+        return f"{name:<22}{figure.value:.3f}  ({figure.low:.3f} to {figure.high:.3f})"
 
     lines = [
-        f"taste {row['taste']}: {quality['labels']} labels, {quality['keeps']} of them keep",
-        figure("AUC", "auc"),
-        figure("average precision", "average_precision"),
-        figure("log loss", "log_loss") + f"; base rate alone {quality['base_log_loss']:.3f}",
+        f"taste {row.taste}: {quality.labels} labels, {quality.keeps} of them keep",
+        figure("AUC", quality.auc),
+        figure("average precision", quality.average_precision),
+        figure("log loss", quality.log_loss) + f"; base rate alone {quality.base_log_loss:.3f}",
         "learning curve        "
-        + ", ".join(f"{point['labels']}: {point['auc']:.3f}" for point in row["curve"])
-        + ("; not measured for fewer labels: time was up" if row["left_out"] else ""),
+        + ", ".join(f"{point.labels}: {point.auc:.3f}" for point in row.curve)
+        + ("; not measured for fewer labels: time was up" if row.left_out else ""),
     ]
-    if row["doubled"] is not None:
-        lines.append(f"with twice as many    {row['doubled']:.3f} (an estimate)")
+    if row.doubled is not None:
+        lines.append(f"with twice as many    {row.doubled:.3f} (an estimate)")
     lines.append("score → share kept    ")
     lines[-1] += ", ".join(
-        f"{bucket['score']:.2f} → {bucket['keep']:.2f} ({bucket['count']})"
-        for bucket in quality["reliability"]
+        f"{bucket.score:.2f} → {bucket.keep:.2f} ({bucket.count})" for bucket in quality.reliability
     )
     return "\n".join(lines)

@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 
 from imgscore.cli import terminal_images
-from imgscore.cli.app import Count, FileTaste, Json, Section, Thumbnails, app, text_of
+from imgscore.cli.app import Count, FileTaste, Json, Section, Thumbnails, app, prints, text_of
 from imgscore.cli.formatting import named
 from imgscore.cli.output import printable
 from imgscore.cli.terminal_images import ImageRef, images_of
-from imgscore.verbs.base import Row
+from imgscore.verbs.explain import Explained, Request, Response
 
 
 @app.command(rich_help_panel=Section.ORDER)
+@prints(Response)
 def explain(
     file: Annotated[Path, typer.Argument(help="An image. It need not be in a watched folder.")],
     count: Count = 5,
@@ -25,31 +26,35 @@ def explain(
 
     Lists the most similar images that you kept and trashed, and the traits that matter.
     """
-    arguments = {"file": text_of(file), "taste": taste, "count": count}
+    request = Request(text_of(file), taste, count)
 
-    def images(row: Row) -> list[list[ImageRef]]:
-        if row["error"] is not None:
+    def images(row: Response) -> list[list[ImageRef]]:
+        if not isinstance(row, Explained):
             return []
-        return [images_of([row]), images_of(row["keeps"]), images_of(row["trashes"])]
+        return [
+            images_of((row.path, row.sha256)),
+            images_of(*((image.path, image.sha256) for image in row.keeps)),
+            images_of(*((image.path, image.sha256) for image in row.trashes)),
+        ]
 
-    terminal_images.run("explain", arguments, _describe, images, as_json=as_json, wanted=thumbnails)
+    terminal_images.run(request, _describe, images, as_json=as_json, wanted=thumbnails)
 
 
-def _describe(row: Row) -> str:
-    if row["error"] is not None:
+def _describe(row: Response) -> str:
+    if not isinstance(row, Explained):
         return named(row, "")
     lines = [
-        f"{row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {printable(row['path'])}",
-        f"head {row['head']} of taste {row['taste']}, embedder {row['embedder']}",
+        f"{row.score:.3f} ({row.low:.3f} to {row.high:.3f})  {printable(row.path)}",
+        f"head {row.head} of taste {row.taste}, embedder {row.embedder}",
     ]
-    for side in ("keeps", "trashes"):
+    for side, images in (("keeps", row.keeps), ("trashes", row.trashes)):
         lines.append(f"the most similar of your {side} (1 = the same image):")
         lines += [
-            f"  {similar['similarity']:+.3f}  {printable(similar['path'] or similar['sha256'])}"
-            for similar in row[side]
+            f"  {similar.similarity:+.3f}  {printable(similar.path or similar.sha256)}"
+            for similar in images
         ]
-    traits = [trait for trait in row["traits_that_matter"] if abs(trait["change"]) >= 0.01]
+    traits = [trait for trait in row.traits_that_matter if abs(trait.change) >= 0.01]
     if traits:
         lines.append("traits that matter:")
-        lines += [f"  {trait['change']:+.3f}  {trait['name']}" for trait in traits]
+        lines += [f"  {trait.change:+.3f}  {trait.name}" for trait in traits]
     return "\n".join(lines)

@@ -3,17 +3,35 @@
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from imgscore import config, paths
-from imgscore.cli.app import Json, Section, Taste, app
+from imgscore.cli.app import Json, Section, Taste, app, prints
 from imgscore.cli.output import printable, to_json
 from imgscore.config import Config
 from imgscore.errors import StoreError
-from imgscore.verbs.base import Row
+
+
+class Response(msgspec.Struct):
+    """The Parquet file that was written."""
+
+    file: str
+    """the file"""
+    rows: int
+    """images in the file"""
+    labels: int
+    """images in the file that have a label"""
+    left_out: int
+    """labels that are not in the file, because their images have no embedding"""
+    taste: str
+    """the taste whose labels were written"""
+    error: str | None = None
+    """always null"""
 
 
 @app.command(rich_help_panel=Section.STORE)
+@prints(Response)
 def export(
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
     labelled: Annotated[
@@ -37,12 +55,12 @@ def export(
         raise StoreError("there is no store to export yet", "create it with: imgscore init INBOX")
     with Store(paths.store_folder(), readonly=True) as store:
         written = parquet.write(store, file, taste=chosen, spec=spec, labelled=labelled)
-    row = {"file": str(file), **written._asdict(), "taste": chosen, "error": None}
+    row = Response(str(file), *written, taste=chosen)
     typer.echo(to_json(row) if as_json else _written(row))
 
 
-def _written(row: Row) -> str:
-    text = f"{row['rows']} images, {row['labels']} of them labelled, in {printable(row['file'])}"
-    if row["left_out"]:
-        text += f"; {row['left_out']} labels left out: their images have no embedding"
+def _written(row: Response) -> str:
+    text = f"{row.rows} images, {row.labels} of them labelled, in {printable(row.file)}"
+    if row.left_out:
+        text += f"; {row.left_out} labels left out: their images have no embedding"
     return text

@@ -6,20 +6,22 @@ from typing import Annotated
 import typer
 
 from imgscore.cli import completions
-from imgscore.cli.app import Json, Section, Taste, group, run, text_of
+from imgscore.cli.app import Json, Section, Taste, group, prints, run, text_of
 from imgscore.cli.formatting import time_text
-from imgscore.verbs.base import Row
+from imgscore.verbs.heads import Request, Response
 
 commands = group("heads", Section.TEACH, "List, select and import heads, the trained scorers.")
 
 
 @commands.command("list")
+@prints(Response)
 def list_(taste: Taste = None, as_json: Json = False) -> None:
     """List the heads of a taste with their measured quality, oldest first."""
-    run("heads", {"action": "list", "taste": taste}, _describe, as_json=as_json)
+    run(Request(taste=taste), _describe, as_json=as_json)
 
 
 @commands.command()
+@prints(Response)
 def use(
     head: Annotated[
         str,
@@ -31,11 +33,11 @@ def use(
     as_json: Json = False,
 ) -> None:
     """Use another head. The next training may replace it."""
-    arguments = {"action": "use", "version": head, "taste": taste}
-    run("heads", arguments, _describe, as_json=as_json)
+    run(Request("use", version=head, taste=taste), _describe, as_json=as_json)
 
 
 @commands.command("import")
+@prints(Response)
 def import_(
     file: Annotated[
         Path,
@@ -47,15 +49,15 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Use a head that was trained elsewhere, on embeddings of the model in use."""
-    arguments = {"action": "import", "file": text_of(file), "taste": taste}
-    run("heads", arguments, _describe, as_json=as_json)
+    run(Request("import", file=text_of(file), taste=taste), _describe, as_json=as_json)
 
 
-def _describe(row: Row) -> str:
-    when = time_text(row["created_ns"])
-    auc = row["report"].get("quality", {}).get("auc", {}).get("value")
+def _describe(row: Response) -> str:
+    when = time_text(row.created_ns)
+    quality = row.report.quality
+    auc = quality.auc.value if quality else None
     # An imported head has no measured quality.
-    other = "" if row["accepted"] else "refused: it was worse" if auc is not None else "imported"
-    state = "in use" if row["in_use"] else other
+    other = "" if row.accepted else "refused: it was worse" if auc is not None else "imported"
+    state = "in use" if row.in_use else other
     proof = f"AUC {auc:.3f}" if auc is not None else "AUC unknown"
-    return f"{row['head']:>4}  {when}  {row['labels']:>6} labels  {proof}  {state}".rstrip()
+    return f"{row.head:>4}  {when}  {row.labels:>6} labels  {proof}  {state}".rstrip()

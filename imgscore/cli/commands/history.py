@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Folder, Json, Section, app, run, text_of
+from imgscore.cli.app import Folder, Json, Section, app, optional_text_of, prints, run
 from imgscore.cli.formatting import time_text
 from imgscore.cli.output import printable
-from imgscore.verbs.base import Row
+from imgscore.verbs.history import LabelEntry, Request, Response
 
 
 @app.command(rich_help_panel=Section.ORDER)
+@prints(Response)
 def history(
     folder: Folder = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Print at most N lines.")] = 50,
@@ -24,17 +25,17 @@ def history(
 ) -> None:
     """List what was ordered, restored and labelled, newest first."""
     together = not (files or as_json)
-    arguments = {"folder": text_of(folder), "limit": limit, "together": together}
-    run("history", arguments, _describe, as_json=as_json, nothing="there is no history yet")
+    request = Request(optional_text_of(folder), limit, together)
+    run(request, _describe, as_json=as_json, nothing="there is no history yet")
 
 
-def _describe(row: Row) -> str:
-    when = time_text(row["time_ns"])
-    if row["what"] == "label":
-        what = f"label {row['label']} ({row['source']})"
-    elif row.get("dates", 1) > 1:
-        return f"{when}  {row['what']}: {row['dates']} dates  {printable(row['inbox'])}"
+def _describe(row: Response) -> str:
+    when = time_text(row.time_ns)
+    if isinstance(row, LabelEntry):
+        what = f"label {row.label} ({row.source})"
+    elif row.dates and row.dates > 1:
+        return f"{when}  {row.what}: {row.dates} dates  {printable(row.inbox)}"
     else:
-        before, after = time_text(row["before_ns"]), time_text(row["after_ns"])
-        what = f"{row['what']} {before} → {after}"
-    return f"{when}  {what}  {printable(row['path'])}"
+        before, after = time_text(row.before_ns), time_text(row.after_ns)
+        what = f"{row.what} {before} → {after}"
+    return f"{when}  {what}  {printable(row.path)}"

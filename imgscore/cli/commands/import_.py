@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Json, Section, Taste, app, run, text_of
-from imgscore.verbs.base import Row
+from imgscore.cli.app import Json, Section, Taste, app, prints, run, text_of
+from imgscore.verbs.import_ import Request, Response
 
 
 @app.command("import", rich_help_panel=Section.STORE)
+@prints(Response)
 def import_(
     file: Annotated[Path, typer.Argument(help="A Parquet file, as `export` writes it.")],
     taste: Taste = None,
@@ -19,12 +20,11 @@ def import_(
 
     Embeddings are read only if they are from the model in use.
     """
-    arguments = {"file": text_of(file), "taste": taste}
-    run("import", arguments, _describe, as_json=as_json)
+    run(Request(text_of(file), taste), _describe, as_json=as_json)
 
 
-def _describe(row: Row) -> str:
+def _describe(row: Response) -> str:
     return (
-        f"{row['rows']} rows: {row['labels']} new labels, {row['embeddings']} new embeddings "
-        f"for taste {row['taste']}"
+        f"{row.rows} rows: {row.labels} new labels, {row.embeddings} new embeddings "
+        f"for taste {row.taste}"
     )

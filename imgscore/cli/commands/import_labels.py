@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Json, Section, Taste, app, run, texts_of
+from imgscore.cli.app import Json, Section, Taste, app, prints, run, texts_of
 from imgscore.cli.formatting import named
-from imgscore.verbs.base import Row
+from imgscore.verbs.import_labels import FailedFile, Request, Response
 
 
 @app.command("import-labels", rich_help_panel=Section.TEACH)
+@prints(Response)
 def import_labels(
     keep: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="A folder of images to label keep.")
@@ -25,15 +26,11 @@ def import_labels(
 
     Their files are not changed.
     """
-    arguments = {
-        "keep": texts_of(keep),
-        "trash": texts_of(trash),
-        "taste": taste,
-    }
-    run("import-labels", arguments, _describe, as_json=as_json)
+    request = Request(tuple(texts_of(keep)), tuple(texts_of(trash)), taste)
+    run(request, _describe, as_json=as_json)
 
 
-def _describe(row: Row) -> str:
-    if "path" in row:
+def _describe(row: Response) -> str:
+    if isinstance(row, FailedFile):
         return named(row, "")
-    return f"{row['keep']} keep, {row['trash']} trash, {row['failed']} failed"
+    return f"{row.keep} keep, {row.trash} trash, {row.failed} failed"

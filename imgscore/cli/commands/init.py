@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch
-from imgscore.cli.app import Json, Section, app
+from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import printable, say, to_json
 from imgscore.errors import UsageError
 from imgscore.system.sync_markers import find_markers
@@ -21,7 +22,27 @@ QUESTION = (
 )
 
 
+class Response(msgspec.Struct):
+    """A watch."""
+
+    inbox: str
+    """the inbox"""
+    keep: list[str]
+    """the keep folders"""
+    trash: list[str]
+    """the trash folders"""
+    xdg_trash: bool
+    """whether moving an image to the desktop's trash labels it trash"""
+    config: str
+    """the config file"""
+    warnings: list[str]
+    """what may not work in this folder, such as a program that synchronizes it"""
+    error: str | None = None
+    """always null"""
+
+
 @app.command(rich_help_panel=Section.BEGIN)
+@prints(Response)
 def init(
     inbox: Annotated[
         Path,
@@ -69,15 +90,14 @@ def init(
         config_edit.write(path, text)
     dispatch.reload_daemon()  # also if only the user has edited the config
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
-    row = {
-        "inbox": os.fsdecode(watch.inbox),
-        "keep": [os.fsdecode(path) for path in watch.keep],
-        "trash": [os.fsdecode(path) for path in watch.trash],
-        "xdg_trash": watch.xdg_trash,
-        "config": str(path),
-        "warnings": warnings,
-        "error": None,
-    }
+    row = Response(
+        inbox=os.fsdecode(watch.inbox),
+        keep=[os.fsdecode(path) for path in watch.keep],
+        trash=[os.fsdecode(path) for path in watch.trash],
+        xdg_trash=watch.xdg_trash,
+        config=str(path),
+        warnings=warnings,
+    )
     for warning in warnings:
         say(f"note: {printable(warning)}")
     if as_json:

@@ -1,29 +1,25 @@
 """label: teach without moving files."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from imgscore.cli.app import Files, FileTaste, Json, Section, app, run, texts_of
+from imgscore.cli.app import Files, FileTaste, Json, Section, app, prints, run, texts_of
 from imgscore.cli.formatting import named
-
-
-class LabelValue(StrEnum):
-    """The values of a label."""
-
-    keep = "keep"
-    trash = "trash"
-    clear = "clear"
+from imgscore.verbs.label import Request, Response
 
 
 @app.command(rich_help_panel=Section.TEACH)
+@prints(Response)
 def label(
-    label: Annotated[LabelValue, typer.Argument(help="keep, trash, or clear to remove the label.")],
+    label: Annotated[
+        Literal["keep", "trash", "clear"],
+        typer.Argument(help="keep, trash, or clear to remove the label."),
+    ],
     files: Files,
     taste: FileTaste = None,
     as_json: Json = False,
 ) -> None:
     """Label files without moving them."""
-    arguments = {"label": label.value, "files": texts_of(files), "taste": taste}
-    run("label", arguments, lambda row: named(row, row["label"] or "clear"), as_json=as_json)
+    request = Request(label, texts_of(files), taste)
+    run(request, lambda row: named(row, row.label or "clear"), as_json=as_json)

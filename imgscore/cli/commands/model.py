@@ -3,28 +3,64 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 import typer
 
 from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch
-from imgscore.cli.app import Json, Section, group, run
+from imgscore.cli.app import Json, Section, group, prints, run
 from imgscore.cli.output import printable, say, show
 from imgscore.embedders import catalogue, registry
 from imgscore.messages import Message, Progress, Result
-from imgscore.verbs.base import Row
+from imgscore.verbs.model import Request, Response
+
+
+class DownloadedModel(msgspec.Struct):
+    """A model that was downloaded."""
+
+    name: str
+    """its name"""
+    path: str
+    """the folder of its files"""
+    embedder: str
+    """the id of its embedder"""
+    revision: str | None
+    """the commit that was downloaded; null if it is not recorded"""
+    downloaded: bool
+    """whether files were downloaded now"""
+    error: str | None = None
+    """always null"""
+
+
+class SelectedModel(msgspec.Struct):
+    """The model in use."""
+
+    name: str
+    """its name, or the folder of its files"""
+    embedder: str
+    """the id of its embedder"""
+    changed: bool
+    """whether another model was in use before"""
+    config: str
+    """the config file"""
+    error: str | None = None
+    """always null"""
+
 
 commands = group("model", Section.BEGIN, "List, download and select models.")
 
 
 @commands.command("list")
+@prints(Response)
 def list_models(as_json: Json = False) -> None:
     """List the models: which is in use, which are downloaded, how many vectors are stored."""
-    run("model", {}, _describe, as_json=as_json)
+    run(Request(), _describe, as_json=as_json)
 
 
 @commands.command()
+@prints(DownloadedModel)
 def download(
     name: Annotated[
         str,
@@ -46,6 +82,7 @@ def download(
 
 
 @commands.command()
+@prints(SelectedModel)
 def use(
     name: Annotated[
         str,
@@ -62,7 +99,7 @@ def use(
     raise typer.Exit(show(_use(name), _used, as_json=as_json))
 
 
-def _download(name: str, revision: str | None) -> Iterator[Message[Any]]:
+def _download(name: str, revision: str | None) -> Iterator[Message[DownloadedModel]]:
     from imgscore.embedders import manifest
     from imgscore.embedders.download import download as fetch
 
@@ -73,18 +110,17 @@ def _download(name: str, revision: str | None) -> Iterator[Message[Any]]:
     folder = registry.uform_folder(name)
     recorded = manifest.read(folder.path)
     yield Result(
-        {
-            "name": name,
-            "path": str(folder.path),
-            "embedder": folder.id,
-            "revision": recorded.revision if recorded else None,
-            "downloaded": fetched,
-            "error": None,
-        }
+        DownloadedModel(
+            name=name,
+            path=str(folder.path),
+            embedder=folder.id,
+            revision=recorded.revision if recorded else None,
+            downloaded=fetched,
+        )
     )
 
 
-def _use(name: str) -> Iterator[Message[Any]]:
+def _use(name: str) -> Iterator[Message[SelectedModel]]:
     known = name == registry.BUILT_IN or name in catalogue.UFORM
     if not known and Path(name).expanduser().is_dir():
         name = os.path.realpath(Path(name).expanduser())
@@ -97,15 +133,7 @@ def _use(name: str) -> Iterator[Message[Any]]:
     if changed:
         config_edit.write(path, config_edit.with_setting(before, "model", name))
         dispatch.reload_daemon()
-    yield Result(
-        {
-            "name": name,
-            "embedder": embedder,
-            "changed": changed,
-            "config": str(path),
-            "error": None,
-        }
-    )
+    yield Result(SelectedModel(name, embedder, changed, str(path)))
 
 
 def _try_out(name: str) -> str:
@@ -121,27 +149,27 @@ def _try_out(name: str) -> str:
     return model.id
 
 
-def _describe(row: Row) -> str:
-    mark = "*" if row["in_use"] else " "
-    name = printable(row["name"] or f"(only vectors) {row['embedder']}")
-    if row["error"]:
-        return f"{mark} {name}: {printable(row['error'])}"
-    if row["name"] is None:
-        return f"{mark} {name}: {row['vectors']} vectors"
-    state = f"not downloaded (about {row['download_mb']} MB)"
-    if row["installed"]:
-        state = f"installed, {row['disk_bytes'] / 1e6:.0f} MB"
-    return f"{mark} {name}: {row['dimension']} dimensions; {state}; {row['vectors']} vectors"
+def _describe(row: Response) -> str:
+    mark = "*" if row.in_use else " "
+    name = printable(row.name or f"(only vectors) {row.embedder}")
+    if row.error:
+        return f"{mark} {name}: {printable(row.error)}"
+    if row.name is None:
+        return f"{mark} {name}: {row.vectors} vectors"
+    state = f"not downloaded (about {row.download_mb} MB)"
+    if row.installed:
+        state = f"installed, {row.disk_bytes / 1e6:.0f} MB"
+    return f"{mark} {name}: {row.dimension} dimensions; {state}; {row.vectors} vectors"
 
 
-def _downloaded(row: Row) -> str:
-    say(f"use it with: imgscore model use {row['name']}")
-    state = "downloaded" if row["downloaded"] else "already downloaded"
-    return f"{row['name']}: {state}, {printable(row['path'])}, revision {row['revision']}"
+def _downloaded(row: DownloadedModel) -> str:
+    say(f"use it with: imgscore model use {row.name}")
+    state = "downloaded" if row.downloaded else "already downloaded"
+    return f"{row.name}: {state}, {printable(row.path)}, revision {row.revision}"
 
 
-def _used(row: Row) -> str:
-    name = printable(row["name"])
-    if not row["changed"]:
-        return f"{name} is already in use ({row['embedder']})"
-    return f"{name} is in use now ({row['embedder']}); to see the progress: imgscore status"
+def _used(row: SelectedModel) -> str:
+    name = printable(row.name)
+    if not row.changed:
+        return f"{name} is already in use ({row.embedder})"
+    return f"{name} is in use now ({row.embedder}); to see the progress: imgscore status"

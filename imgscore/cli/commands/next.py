@@ -1,12 +1,14 @@
 """next: list the images to label next."""
 
 from imgscore.cli import terminal_images
-from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app
+from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, prints
 from imgscore.cli.formatting import scored
 from imgscore.cli.terminal_images import images_of
+from imgscore.verbs.next import Request, Response
 
 
 @app.command("next", rich_help_panel=Section.TEACH)
+@prints(Response)
 def next_(
     count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
@@ -15,10 +17,9 @@ def next_(
     No two of them are alike.
     """
     terminal_images.run(
-        "next",
-        {"taste": taste, "count": count},
+        Request(taste, count),
         scored,
-        lambda row: [images_of([row])],
+        lambda row: [images_of((row.path, row.sha256))],
         as_json=as_json,
         wanted=thumbnails,
         nothing="every image in the inboxes has a label",

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Json, Section, app, run
+from imgscore.cli.app import Json, Section, app, prints, run
 from imgscore.errors import UsageError
+from imgscore.verbs.pause import Request, Response
 
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @app.command(rich_help_panel=Section.DAEMON)
+@prints(Response)
 def pause(
     for_: Annotated[
         str | None,
@@ -28,7 +30,7 @@ def pause(
     The pause stays in force if the daemon restarts.
     """
     seconds = None if for_ is None else _seconds(for_)
-    run("pause", {"seconds": seconds}, lambda row: row["state"], as_json=as_json)
+    run(Request(seconds), lambda row: row.state, as_json=as_json)
 
 
 def _seconds(text: str) -> float:

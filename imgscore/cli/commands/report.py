@@ -4,22 +4,52 @@ import os
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 import typer
-from msgspec import convert
 
 from imgscore import config, paths
 from imgscore.cli import dispatch, output
-from imgscore.cli.app import Folder, Json, Section, Taste, app, text_of
+from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
 from imgscore.cli.output import printable, say
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
-from imgscore.verbs.base import Row
+from imgscore.verbs import report as verb
 from imgscore.watches import Watches
 
 
+class Response(msgspec.Struct):
+    """The page that was written."""
+
+    page: str
+    """the file of the page"""
+    taste: str
+    """the taste"""
+    folder: str | None
+    """the only folder on the page; null if it has all"""
+    thumbnails: str
+    """the folder of the thumbnails"""
+    images: int
+    """images on the page"""
+    unscored: int
+    """images without a score"""
+    suspects: int
+    """suspect labels"""
+    groups: int
+    """groups of near-duplicates"""
+    failures: int
+    """files that failed"""
+    drawn: int
+    """thumbnails that were made now"""
+    undrawn: int
+    """thumbnails that could not be made"""
+    error: str | None = None
+    """always null"""
+
+
 @app.command(rich_help_panel=Section.ORDER)
+@prints(Response)
 def report(
     folder: Folder = None,
     file: Annotated[
@@ -46,8 +76,8 @@ def report(
     if file is not None:
         file = Path(os.path.realpath(file))
         _refuse_watched(file)
-    arguments = {"folder": text_of(folder), "taste": taste, "figures": not quick}
-    raise typer.Exit(output.show(_pages(arguments, file, show), _describe, as_json=as_json))
+    request = verb.Request(optional_text_of(folder), taste, figures=not quick)
+    raise typer.Exit(output.show(_write(request, file, show), _describe, as_json=as_json))
 
 
 def _refuse_watched(file: Path) -> None:
@@ -61,28 +91,39 @@ def _refuse_watched(file: Path) -> None:
         )
 
 
-def _pages(arguments: dict[str, Any], file: Path | None, show: bool) -> Iterator[Message[Any]]:
+def _write(request: verb.Request, file: Path | None, show: bool) -> Iterator[Message[Response]]:
     from imgscore.report import files
-    from imgscore.report.data import WatchFolders
 
-    for message in dispatch.call("report", arguments):
+    for message in dispatch.call(request):
         if not isinstance(message, Result):
             yield message
             continue
         report = message.row
-        target = file or paths.report_folder() / f"{report['taste']}.html"
-        data = files.read(Path(report["data"]), report["folder"])
-        watches = convert(report["watches"], list[WatchFolders])
-        thumbnails = files.write(data, watches, Path(report["thumbnails"]), target)
-        kept = {name: report[name] for name in report if name not in ("data", "watches")}
-        yield Result({"page": str(target), **kept, "thumbnails": str(thumbnails)})
+        target = file or paths.report_folder() / f"{report.taste}.html"
+        data = files.read(Path(report.data), report.folder)
+        thumbnails = files.write(data, report.watches, Path(report.thumbnails), target)
+        yield Result(
+            Response(
+                page=str(target),
+                taste=report.taste,
+                folder=report.folder,
+                thumbnails=str(thumbnails),
+                images=report.images,
+                unscored=report.unscored,
+                suspects=report.suspects,
+                groups=report.groups,
+                failures=report.failures,
+                drawn=report.drawn,
+                undrawn=report.undrawn,
+            )
+        )
         if show and not webbrowser.open(target.as_uri()):
             say("no browser could be started; open the page yourself")
 
 
-def _describe(row: Row) -> str:
+def _describe(row: Response) -> str:
     return (
-        f"{printable(row['page'])}\n  {row['images']} images, {row['suspects']} suspects, "
-        f"{row['groups']} groups of near-duplicates, {row['failures']} failures; "
-        f"{row['drawn']} new thumbnails in {printable(row['thumbnails'])}"
+        f"{printable(row.page)}\n  {row.images} images, {row.suspects} suspects, "
+        f"{row.groups} groups of near-duplicates, {row.failures} failures; "
+        f"{row.drawn} new thumbnails in {printable(row.thumbnails)}"
     )

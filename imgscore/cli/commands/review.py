@@ -5,21 +5,36 @@ import signal
 import webbrowser
 from collections.abc import Iterator
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from imgscore.cli import dispatch, output
-from imgscore.cli.app import Folder, Json, Section, Taste, app, text_of
+from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
 from imgscore.cli.output import say
 from imgscore.messages import Message, Result
-from imgscore.verbs.base import Row
+from imgscore.verbs import report
 
 if TYPE_CHECKING:
     from imgscore.cli.review_server import ReviewServer
 
 
+class Response(msgspec.Struct):
+    """The page that is served."""
+
+    url: str
+    """its address, which works once"""
+    taste: str
+    """the taste"""
+    images: int
+    """images on the page"""
+    error: str | None = None
+    """always null"""
+
+
 @app.command(rich_help_panel=Section.TEACH)
+@prints(Response)
 def review(
     folder: Folder = None,
     port: Annotated[
@@ -35,10 +50,10 @@ def review(
 
     Keys: k = keep, t = trash, u = undo. Press Ctrl-C in the terminal to end the review.
     """
-    arguments = {"folder": text_of(folder), "taste": taste, "figures": False}
+    request = report.Request(optional_text_of(folder), taste, figures=False)
     servers: list[ReviewServer] = []
-    messages = _start(arguments, servers, port)
-    output.show(messages, lambda row: row["url"], as_json=as_json)
+    messages = _start(request, servers, port)
+    output.show(messages, lambda row: row.url, as_json=as_json)
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if show:  # in a thread: a browser in a terminal blocks its caller until it ends
@@ -51,29 +66,24 @@ def review(
     servers[0].session.end()
 
 
-def _start(arguments: Row, servers: list["ReviewServer"], port: int) -> Iterator[Message[Any]]:
+def _start(
+    request: report.Request, servers: list["ReviewServer"], port: int
+) -> Iterator[Message[Response]]:
     """Gather the page's data and start the server. Yields progress, then the address."""
     from imgscore.cli.review_server import ReviewServer
     from imgscore.cli.review_session import Session
     from imgscore.errors import UsageError
 
-    for message in dispatch.call("report", arguments):
+    for message in dispatch.call(request):
         if not isinstance(message, Result):
             yield message
             continue
-        report = message.row
+        gathered = message.row
         try:
-            server = ReviewServer(Session(arguments, report), port)
+            server = ReviewServer(Session(request, gathered), port)
         except OSError as error:
             raise UsageError(
                 f"port {port}: {error.strerror}", "use another port, or omit --port"
             ) from None
         servers.append(server)
-        yield Result(
-            {
-                "url": server.url,
-                "taste": report["taste"],
-                "images": report["images"],
-                "error": None,
-            }
-        )
+        yield Result(Response(server.url, gathered.taste, gathered.images))

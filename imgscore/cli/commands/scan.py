@@ -1,24 +1,24 @@
 """scan: find new and changed images now."""
 
-from imgscore.cli.app import DryRun, Folder, Json, Section, app, run, text_of
+from imgscore.cli.app import DryRun, Folder, Json, Section, app, optional_text_of, prints, run
 from imgscore.cli.output import printable
-from imgscore.verbs.base import Row
+from imgscore.verbs.scan import ChangedFile, Request, Response
 
 
 @app.command(rich_help_panel=Section.ORDER)
+@prints(Response)
 def scan(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Find new and changed images, and process them.
 
     Embeds, labels, scores and orders them.
     """
-    arguments = {"folder": text_of(folder), "dry_run": dry_run}
-    run("scan", arguments, _describe, as_json=as_json)
+    run(Request(optional_text_of(folder), dry_run), _describe, as_json=as_json)
 
 
-def _describe(row: Row) -> str:
-    if "is" in row:
-        return f"{row['is']:<4}  {printable(row['path'])}"
+def _describe(row: Response) -> str:
+    if isinstance(row, ChangedFile):
+        return f"{row.is_:<4}  {printable(row.path)}"
     return (
-        f"{row['looked']} files read; {row['files']} images in the inbox, {row['scored']} scored, "
-        f"{row['failed']} failed"
+        f"{row.looked} files read; {row.files} images in the inbox, {row.scored} scored, "
+        f"{row.failed} failed"
     )

@@ -1,13 +1,14 @@
 """score: print the scores of files."""
 
 from imgscore.cli import terminal_images
-from imgscore.cli.app import Files, FileTaste, Json, Section, Thumbnails, app, texts_of
+from imgscore.cli.app import Files, FileTaste, Json, Section, Thumbnails, app, prints, texts_of
 from imgscore.cli.formatting import named
-from imgscore.cli.terminal_images import ImageRef
-from imgscore.verbs.base import Row
+from imgscore.cli.terminal_images import ImageRef, images_of
+from imgscore.verbs.score import Request, Response
 
 
 @app.command(rich_help_panel=Section.ORDER)
+@prints(Response)
 def score(
     files: Files, taste: FileTaste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
@@ -15,16 +16,14 @@ def score(
 
     The files need not be in a watched folder.
     """
-    arguments = {"files": texts_of(files), "taste": taste}
     terminal_images.run(
-        "score",
-        arguments,
-        lambda row: named(row, f"{row['score'] or 0:.3f}"),
+        Request(texts_of(files), taste),
+        lambda row: named(row, f"{row.score or 0:.3f}"),
         _images,
         as_json=as_json,
         wanted=thumbnails,
     )
 
 
-def _images(row: Row) -> list[list[ImageRef]]:
-    return [[ImageRef(row["path"], row["sha256"])]] if row["error"] is None else []
+def _images(row: Response) -> list[list[ImageRef]]:
+    return [images_of((row.path, row.sha256))] if row.error is None else []

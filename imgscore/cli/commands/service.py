@@ -1,29 +1,52 @@
 """service: run the daemon as a systemd user service."""
 
+import msgspec
 import typer
 
 from imgscore.cli import lifecycle
-from imgscore.cli.app import Json, Section, group
+from imgscore.cli.app import Json, Section, group, prints
 from imgscore.cli.output import printable, to_json
 from imgscore.system import systemd
+
+
+class ServiceState(msgspec.Struct):
+    """The systemd user service of the daemon."""
+
+    unit: str
+    """the file of the unit"""
+    installed: bool
+    """whether this file exists"""
+    enabled: bool
+    """whether the daemon starts at login"""
+    active: str
+    """the state in systemd, such as active or inactive; unknown without systemd"""
+    pid: int | None
+    """the process id of the daemon; null if it does not run"""
+    executable: str | None
+    """the program that the unit starts; null if it is not installed"""
+    error: str | None = None
+    """always null"""
+
 
 commands = group("service", Section.DAEMON, "Run the daemon as a systemd user service.")
 
 
 @commands.command()
+@prints(ServiceState)
 def install(as_json: Json = False) -> None:
     """Start the daemon now and at every login.
 
     The service replaces a daemon that already runs.
     """
-    status = lifecycle.running()
-    if status is not None and systemd.has_manager() and systemd.state().pid != status["pid"]:
-        lifecycle.end(status["pid"])
+    pid = lifecycle.daemon_pid()
+    if pid is not None and systemd.has_manager() and systemd.state().pid != pid:
+        lifecycle.end(pid)
     systemd.install()
     _say(systemd.state(), as_json)
 
 
 @commands.command()
+@prints(ServiceState)
 def uninstall(as_json: Json = False) -> None:
     """Stop the daemon, and remove the service."""
     systemd.uninstall()
@@ -31,6 +54,7 @@ def uninstall(as_json: Json = False) -> None:
 
 
 @commands.command()
+@prints(ServiceState)
 def status(as_json: Json = False) -> None:
     """Show whether the service is installed, and its state in systemd."""
     _say(systemd.state(), as_json)
@@ -39,15 +63,14 @@ def status(as_json: Json = False) -> None:
 def _say(state: systemd.State, as_json: bool) -> None:
     active = state.active or "unknown"
     if as_json:
-        row = {
-            "unit": str(state.unit),
-            "installed": state.installed,
-            "enabled": state.enabled,
-            "active": active,
-            "pid": state.pid or None,
-            "executable": str(state.executable) if state.installed else None,
-            "error": None,
-        }
+        row = ServiceState(
+            unit=str(state.unit),
+            installed=state.installed,
+            enabled=state.enabled,
+            active=active,
+            pid=state.pid or None,
+            executable=str(state.executable) if state.installed else None,
+        )
         typer.echo(to_json(row))
         return
     installed = f"installed in {printable(str(state.unit))}" if state.installed else "not installed"

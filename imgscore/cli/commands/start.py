@@ -2,12 +2,13 @@
 
 from imgscore import config
 from imgscore.cli import lifecycle
-from imgscore.cli.app import Json, Section, app
+from imgscore.cli.app import Json, Section, app, prints
 from imgscore.errors import ConfigError
 from imgscore.system import systemd
 
 
 @app.command(rich_help_panel=Section.DAEMON)
+@prints(lifecycle.DaemonState)
 def start(as_json: Json = False) -> None:
     """Start the daemon in the background.
 
@@ -18,4 +19,4 @@ def start(as_json: Json = False) -> None:
         if not config.load().watch:
             raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
         status = lifecycle.start_service() if systemd.is_usable() else lifecycle.start_process()
-    lifecycle.print_state(status["state"], status["pid"], as_json=as_json)
+    lifecycle.print_state(status.state, status.pid, as_json=as_json)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgscore.cli import dispatch
-from imgscore.cli.app import Json, Section, app, run
+from imgscore.cli.app import Json, Section, app, prints, run
 from imgscore.cli.formatting import remarks, touched
 from imgscore.cli.output import printable, to_json
 from imgscore.errors import NoDaemonError
 from imgscore.messages import Result
 from imgscore.store.lock import BusyError
-from imgscore.verbs.base import Row
+from imgscore.verbs.status import Request, Response
 
 if TYPE_CHECKING:
     from imgscore.cli.live_status import Pace
@@ -28,6 +28,7 @@ MAX_FAILED = 10
 
 
 @app.command(rich_help_panel=Section.DAEMON)
+@prints(Response)
 def status(
     as_json: Json = False,
     watch: Annotated[
@@ -36,7 +37,7 @@ def status(
 ) -> None:
     """Show what imgscore does, and what needs your attention."""
     if not watch:
-        run("status", {}, describe, as_json=as_json)
+        run(Request(), describe, as_json=as_json)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(
             number, signal.default_int_handler
@@ -68,14 +69,14 @@ def _watch_on_pipe(as_json: bool) -> None:
         sys.stdout.flush()
 
 
-def _statuses() -> "Iterator[tuple[Row, Pace]]":
+def _statuses() -> "Iterator[tuple[Response, Pace]]":
     """Yield a status every second, also while daemons start and end."""
     from imgscore.cli.live_status import Pace
 
     pace = Pace()
     while True:
         with contextlib.suppress(NoDaemonError, BusyError):
-            for message in dispatch.call("status", {}):
+            for message in dispatch.call(Request()):
                 if isinstance(message, Result):
                     pace.add(message.row, time.monotonic())
                     yield message.row, pace
@@ -85,30 +86,30 @@ def _statuses() -> "Iterator[tuple[Row, Pace]]":
 AWAY = "offline: the folder is not there; imgscore continues when it is back"
 
 
-def describe(row: Row) -> str:
+def describe(row: Response) -> str:
     """A status as text."""
-    lines = [f"{row['state']}, {row['pending']} pending, head {row['head'] or 'none yet'}"]
-    if row["state"] == "offline":
-        lines[0] = f"no daemon is running (imgscore start); head {row['head'] or 'none yet'}"
+    lines = [f"{row.state}, {row.pending} pending, head {row.head or 'none yet'}"]
+    if row.state == "offline":
+        lines[0] = f"no daemon is running (imgscore start); head {row.head or 'none yet'}"
     lines += remarks(row)
-    for watch in row["watches"]:
+    for watch in row.watches:
         lines.append(
-            f"{printable(watch['inbox'])}: {watch['files']} images, {watch['scored']} scored; "
-            f"{watch['keep']} in keep, {watch['trash']} in trash; "
-            f"{AWAY if watch['state'] == 'offline' else watch['state']}"
+            f"{printable(watch.inbox)}: {watch.files} images, {watch.scored} scored; "
+            f"{watch.keep} in keep, {watch.trash} in trash; "
+            f"{AWAY if watch.state == 'offline' else watch.state}"
         )
-        if watch["planned"]:
-            lines.append(f"  would change {watch['planned']['touches']} dates, newest first:")
-            lines += [f"    {touched(touch)}" for touch in watch["planned"]["examples"]]
-    if not row["watches"]:
+        if watch.planned:
+            lines.append(f"  would change {watch.planned.touches} dates, newest first:")
+            lines += [f"    {touched(touch)}" for touch in watch.planned.examples]
+    if not row.watches:
         lines.append("nothing is watched yet; begin with: imgscore init INBOX")
-    if row["hint"]:
-        lines.append(row["hint"])
-    lines += [f"attention: {printable(problem)}" for problem in row["troubles"]]
-    failed = row["failed"]
+    if row.hint:
+        lines.append(row.hint)
+    lines += [f"attention: {printable(problem)}" for problem in row.troubles]
+    failed = row.failed
     for file in failed[:MAX_FAILED]:
-        remedy = f" ({printable(file['remedy'])})" if file["remedy"] else ""
-        lines.append(f"failed: {printable(file['path'])}: {printable(file['reason'])}{remedy}")
+        remedy = f" ({printable(file.remedy)})" if file.remedy else ""
+        lines.append(f"failed: {printable(file.path)}: {printable(file.reason)}{remedy}")
     if len(failed) > MAX_FAILED:
         lines.append(f"… and {len(failed) - MAX_FAILED} more failed; all with --json")
     return "\n".join(lines)

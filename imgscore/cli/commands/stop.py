@@ -1,19 +1,19 @@
 """stop: stop the daemon."""
 
 from imgscore.cli import lifecycle
-from imgscore.cli.app import Json, Section, app
+from imgscore.cli.app import Json, Section, app, prints
 from imgscore.errors import NoDaemonError
 from imgscore.system import systemd
 
 
 @app.command(rich_help_panel=Section.DAEMON)
+@prints(lifecycle.DaemonState)
 def stop(as_json: Json = False) -> None:
     """Stop the daemon.
 
     The daemon first finishes what it is writing.
     """
-    status = lifecycle.running()
-    pid = None if status is None else status["pid"]
+    pid = lifecycle.daemon_pid()
     if pid is not None:
         lifecycle.end(pid)
     elif systemd.is_usable() and systemd.state().active == "activating":

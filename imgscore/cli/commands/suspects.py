@@ -1,14 +1,15 @@
 """suspects: list labels that may be mistakes."""
 
 from imgscore.cli import terminal_images
-from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app
+from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, prints
 from imgscore.cli.formatting import scored
 from imgscore.cli.output import printable
 from imgscore.cli.terminal_images import ImageRef, images_of
-from imgscore.verbs.base import Row
+from imgscore.verbs.suspects import Request, Response
 
 
 @app.command(rich_help_panel=Section.TEACH)
+@prints(Response)
 def suspects(
     count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
@@ -16,14 +17,12 @@ def suspects(
 
     Their images are similar to images with the other label.
     """
-    arguments = {"taste": taste, "count": count}
 
-    def images(row: Row) -> list[list[ImageRef]]:
-        return [[*images_of([row]), *images_of([row], "twin_path", "twin")]]
+    def images(row: Response) -> list[list[ImageRef]]:
+        return [images_of((row.path, row.sha256), (row.twin_path, row.twin))]
 
     terminal_images.run(
-        "suspects",
-        arguments,
+        Request(taste, count),
         _describe,
         images,
         as_json=as_json,
@@ -32,6 +31,6 @@ def suspects(
     )
 
 
-def _describe(row: Row) -> str:
-    twin = f"  (like {printable(row['twin_path'] or row['twin'])})" if row["twin"] else ""
-    return f"{row['label']:<5} but {scored(row)}{twin}"
+def _describe(row: Response) -> str:
+    twin = f"  (like {printable(row.twin_path or row.twin)})" if row.twin else ""
+    return f"{row.label:<5} but {scored(row)}{twin}"

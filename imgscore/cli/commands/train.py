@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from imgscore.cli import completions
-from imgscore.cli.app import Json, Section, app, run
-from imgscore.verbs.base import Row
+from imgscore.cli.app import Json, Section, app, prints, run
+from imgscore.verbs.train import Request, Response
 
 
 @app.command(rich_help_panel=Section.TEACH)
+@prints(Response)
 def train(
     taste: Annotated[
         str | None,
@@ -20,13 +21,13 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Learn from the labels now, and update the order."""
-    run("train", {"taste": taste}, _describe, as_json=as_json)
+    run(Request(taste), _describe, as_json=as_json)
 
 
-def _describe(row: Row) -> str:
-    auc = row["report"].get("quality", {}).get("auc", {})
-    proof = ""
-    if auc.get("value") is not None:
-        proof = f"; held-out AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
-    use = "in use" if row["used"] else "not used: the head before it is better"
-    return f"head {row['head']} of taste {row['taste']}: {row['labels']} labels{proof}; {use}"
+def _describe(row: Response) -> str:
+    proof, quality = "", row.report.quality
+    if quality:
+        auc = quality.auc
+        proof = f"; held-out AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
+    use = "in use" if row.used else "not used: the head before it is better"
+    return f"head {row.head} of taste {row.taste}: {row.labels} labels{proof}; {use}"

@@ -4,15 +4,28 @@ import os
 import sys
 from typing import Annotated
 
+import msgspec
 import typer
 
-from imgscore.cli.app import Json, Section, app
+from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import printable, to_json
 from imgscore.errors import UsageError
 from imgscore.system import tray_autostart
 
 
+class Response(msgspec.Struct):
+    """With --install or --uninstall: whether the icon is shown at login."""
+
+    installed: bool
+    """whether it is"""
+    files: list[str]
+    """the files that start the icon"""
+    error: str | None = None
+    """always null"""
+
+
 @app.command(rich_help_panel=Section.DAEMON)
+@prints(Response)
 def tray(
     install: Annotated[
         bool, typer.Option("--install", help="Show the icon at every login.")
@@ -46,7 +59,7 @@ def tray(
 def _print_files(as_json: bool) -> None:
     files = tray_autostart.files()
     installed = files.entry.exists()
-    row = {"installed": installed, "files": [str(file) for file in files], "error": None}
+    row = Response(installed, [str(file) for file in files])
     if as_json:
         typer.echo(to_json(row))
     elif installed:

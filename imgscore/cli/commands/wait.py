@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Json, Section, app, run
+from imgscore.cli.app import Json, Section, app, prints, run
+from imgscore.verbs.wait import Request, Response
 
 
 @app.command(rich_help_panel=Section.DAEMON)
+@prints(Response)
 def wait(
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Give up after N seconds, with exit code 1.")
@@ -18,4 +20,4 @@ def wait(
 
     Needs a running daemon.
     """
-    run("wait", {"timeout": timeout}, lambda row: None, as_json=as_json, daemon_only=True)
+    run(Request(timeout), lambda row: None, as_json=as_json, daemon_only=True)

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from imgscore import client, paths
 from imgscore.cli import dispatch
-from imgscore.cli.app import Json, Section, app
+from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import event_line
 from imgscore.cli.output import say, to_json
 from imgscore.errors import ImgscoreError
+from imgscore.events import Event
 from imgscore.messages import Result
-from imgscore.verbs.base import Row
+from imgscore.verbs.watch_log import Request, Response
 
 RETRY_SECONDS = 0.1
 RESTART_SECONDS = 10.0
@@ -20,6 +21,7 @@ RESTART_SECONDS = 10.0
 
 
 @app.command("watch-log", rich_help_panel=Section.DAEMON)
+@prints(Response)
 def watch_log(as_json: Json = False) -> None:
     """Print events as they happen, until you press Ctrl-C.
 
@@ -31,12 +33,12 @@ def watch_log(as_json: Json = False) -> None:
             sys.stdout.flush()
 
 
-def _rows() -> Iterator[Row]:
+def _rows() -> Iterator[Event]:
     """Yield events without end, also over a restart of the daemon or a reload of its config."""
     deadline: float | None = 0.0
     while True:
         try:
-            for message in dispatch.call("watch-log", {}, daemon_only=True):
+            for message in dispatch.call(Request(), daemon_only=True):
                 deadline = None
                 if isinstance(message, Result):
                     yield message.row

@@ -2,56 +2,33 @@
 
 from typing import Any
 
+import msgspec
 from rich.console import Console
 
 from imgscore.cli.live_status import Pace, line, view
+from imgscore.events import Failed
+from imgscore.verbs.status import Reembedding, Response
+from tests.support.statuses import make_status, make_watch
 
-EVENT = {
-    "event": "failed",
-    "time_ns": 0,
-    "path": "/in/[bold]:smile:/a/[red]\x1b.png",
-    "reason": "cut",
-    "remedy": "",
-}
+EVENT = Failed(time_ns=0, path="/in/[bold]:smile:/a/[red]\x1b.png", reason="cut", remedy="")
 
 
-def status(looked: int, pending: int, **changes: Any) -> dict[str, Any]:
-    watch = {
-        "inbox": "/in/[bold]:smile:",
-        "files": 40,
-        "scored": 30,
-        "keep": 3,
-        "trash": 4,
-        "state": "ok",
-    }
-    row = {
-        "state": "running",
-        "pid": 1,
-        "rss_bytes": 34_000_000,
-        "embedder": "lite0",
-        "head": "h1",
-        "pending": pending,
-        "failed": [],
-        "watches": [watch],
-        "workers": 2,
-        "looked": looked,
-        "events": [EVENT],
-        "dry_run": False,
-        "waiting": None,
-        "embedding_anew": None,
-        "troubles": [],
-    }
-    return {**row, **changes}
+def status(looked: int, pending: int, **changes: Any) -> Response:
+    watch = make_watch("/in/[bold]:smile:", files=40, scored=30, keep=3, trash=4)
+    row = make_status(
+        head="h1", looked=looked, pending=pending, watches=[watch], workers=2, events=[EVENT]
+    )
+    return msgspec.structs.replace(row, **changes)
 
 
-def paced(*samples: tuple[float, dict[str, Any]]) -> tuple[dict[str, Any], Pace]:
+def paced(*samples: tuple[float, Response]) -> tuple[Response, Pace]:
     pace = Pace()
     for now, row in samples:
         pace.add(row, now)
     return samples[-1][1], pace
 
 
-def rendered(row: dict[str, Any], pace: Pace, width: int = 100) -> str:
+def rendered(row: Response, pace: Pace, width: int = 100) -> str:
     console = Console(width=width, height=40, force_terminal=False)
     with console.capture() as capture:
         console.print(view(row, pace))
@@ -84,8 +61,8 @@ def test_view_with_markup_in_names_shows_it_as_text() -> None:
     assert "a [red]trouble[/red]" in text and "\x1b" not in text
 
 
-def test_view_with_remarks_shows_them() -> None:
-    anew = {"done": 3, "total": 9, "seconds_left": 60.0}
+def test_it_says_what_is_not_as_usual() -> None:
+    anew = Reembedding(done=3, total=9, seconds_left=60.0)
     row = status(0, 0, waiting="on battery", embedding_anew=anew, troubles=["disk full"])
     text = rendered(*paced((0, row)))
     assert "waiting: on battery" in text and "3 of 9" in text and "attention: disk full" in text

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tools import cli_docs
+from tools import cli_docs, response_docs
 
 MANUALS = [path for path in cli_docs.pages() if path.suffix == ".1"]
 
@@ -32,6 +33,31 @@ def test_every_verb_is_described() -> None:
     assert not [
         (verb.name, item.names) for verb in described for item in verb.items if not item.help
     ]
+
+
+def test_every_command_with_json_names_the_type_of_its_rows() -> None:
+    prints_json = [
+        verb for verb in cli_docs.verbs() if any("--json" in item.names for item in verb.items)
+    ]
+    without = [verb.name for verb in prints_json if verb.response is None]
+    assert without == ["imgscore config show"]  # its keys are those of the config
+
+
+def test_every_key_of_a_row_is_described() -> None:
+    responses = [verb.response for verb in cli_docs.verbs() if verb.response is not None]
+    kinds = {
+        kind
+        for response in responses
+        for top in response_docs.kinds_of(response)
+        for kind in (top, *response_docs.nested([top]))
+    }
+    missing = [
+        (kind.__name__, field.name)
+        for kind in kinds
+        for field in msgspec.structs.fields(kind)
+        if not response_docs.meanings(kind).get(field.name)
+    ]
+    assert len(kinds) > 40 and not missing
 
 
 @pytest.mark.parametrize("path", MANUALS, ids=lambda path: path.name)

@@ -1,0 +1,163 @@
+"""Tables of the keys that `--json` prints, from the structs of the rows and the strings below
+their fields. Part of docs/cli.md: see cli_docs.py.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UnsetType
+
+Kind = type[msgspec.Struct]
+
+WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null"}
+
+
+def kinds_of(response: Any) -> tuple[Kind, ...]:
+    """The structs of a response: itself, or the members of a union."""
+    return get_args(response) or (response,)
+
+
+def tables(response: Any, shared: frozenset[Kind]) -> Iterator[str]:
+    """The lines that describe a response; structs in `shared` are described elsewhere."""
+    kinds = kinds_of(response)
+    if kinds[0].__struct_config__.tag is not None:
+        yield from _tagged(kinds)
+        return
+    if len(kinds) > 1:
+        yield from ("", "With `--json`, each line is one of these objects:")
+    for kind in kinds:
+        if len(kinds) > 1:
+            yield from ("", f"*{_first_line(kind)}*")
+        else:
+            yield from ("", "With `--json`, each line has these keys:")
+        yield from _table(kind)
+    for kind in nested(kinds):
+        if kind not in shared:
+            yield from ("", f"`{_title(kind)}`: {_first_line(kind)}")
+            yield from _table(kind)
+
+
+def shared_tables(responses: Iterable[Any]) -> Iterator[str]:
+    """The lines that describe the structs which several responses contain."""
+    for kind in sorted(shared_kinds(responses), key=_title):
+        yield from ("", f"### {_title(kind)}", "", _first_line(kind))
+        yield from _table(kind)
+
+
+def shared_kinds(responses: Iterable[Any]) -> frozenset[Kind]:
+    """The structs that are inside more than one response."""
+    counts = Counter(kind for one in responses for kind in nested(kinds_of(one)))
+    return frozenset(kind for kind, count in counts.items() if count > 1)
+
+
+@cache
+def meanings(kind: Kind) -> dict[str, str]:
+    """The strings below the fields of a struct and of its bases, by the field's name."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if not issubclass(base, msgspec.Struct) or base is msgspec.Struct:
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, after in zip(definition.body, definition.body[1:], strict=False):
+            match field, after:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                    value=ast.Constant(value=str(text))
+                ):
+                    found[name] = _sentence(" ".join(text.split()))
+    return found
+
+
+def _table(kind: Kind) -> Iterator[str]:
+    yield from ("", "| key | value | meaning |", "|---|---|---|")
+    hints = get_type_hints(kind)
+    for field in msgspec.structs.fields(kind):
+        words, meaning = _words(hints[field.name]), meanings(kind).get(field.name, "")
+        yield f"| `{field.encode_name}` | {_cell(words)} | {_cell(meaning)} |"
+
+
+def _tagged(kinds: tuple[Kind, ...]) -> Iterator[str]:
+    """One row for each kind: they differ in the value of one key."""
+    key = kinds[0].__struct_config__.tag_field
+    common = set.intersection(*({f.name for f in msgspec.structs.fields(k)} for k in kinds))
+    yield from ("", "With `--json`, each line has these keys:", "")
+    yield from ("| key | meaning |", "|---|---|", f"| `{key}` | one of the values below |")
+    yield from (f"| `{name}` | {meanings(kinds[0])[name]} |" for name in sorted(common))
+    yield from ("", f"| `{key}` | meaning | other keys |", "|---|---|---|")
+    for kind in sorted(kinds, key=lambda one: str(one.__struct_config__.tag)):
+        keys = " ".join(
+            f"`{field.encode_name}`: {meanings(kind)[field.name]}"
+            for field in msgspec.structs.fields(kind)
+            if field.name not in common
+        )
+        yield f"| `{kind.__struct_config__.tag}` | {_first_line(kind)} | {_cell(keys)} |"
+
+
+def _words(hint: Any) -> str:
+    """A type in words."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in WORDS:
+        return WORDS[hint]
+    if origin is Annotated:
+        return _words(arguments[0])
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (list, tuple):
+        return f"list of {_words(arguments[0])}"
+    if origin is dict:
+        return "object"
+    if origin in (UnionType, Union):
+        members = [one for one in arguments if one is not UnsetType]
+        if all(_is_tagged(one) for one in members):
+            return "events"
+        words = " or ".join(_words(one) for one in members)
+        return words if len(members) == len(arguments) else f"{words}; may be missing"
+    return _title(hint)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _is_tagged(kind: Any) -> bool:
+    return isinstance(kind, type) and bool(
+        issubclass(kind, msgspec.Struct) and kind.__struct_config__.tag is not None
+    )
+
+
+def nested(kinds: Iterable[Kind]) -> list[Kind]:
+    """The structs inside others, in the order in which they come up; no tagged ones."""
+    found: dict[Kind, None] = {}
+    for kind in kinds:
+        for hint in get_type_hints(kind).values():
+            for inner in _structs_in(hint):
+                found |= {inner: None, **dict.fromkeys(nested([inner]))}
+    return list(found)
+
+
+def _structs_in(hint: Any) -> Iterator[Kind]:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        if not _is_tagged(hint):
+            yield hint
+        return
+    for argument in get_args(hint):
+        yield from _structs_in(argument)
+
+
+def _title(kind: Kind) -> str:
+    return kind.__name__
+
+
+def _first_line(kind: Kind) -> str:
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
