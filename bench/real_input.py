@@ -17,7 +17,7 @@ from pathlib import Path
 
 from imgscore import client, paths
 from imgscore.messages import Result
-from imgscore.verbs.base import Row
+from imgscore.testing import Row
 
 KEEP = ("wallpapers", "clipart/animals", "clipart/food")
 TRASH = ("screenshots", "clipart/shapes", "clipart/computer")

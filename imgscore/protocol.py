@@ -27,18 +27,22 @@ MAX_REQUEST_BYTES = 8 * 2**20
 """The longest request line, in bytes: 25,000 paths fit."""
 
 
-def encode(line: dict[str, Any]) -> bytes:
+Line = dict[str, Any]
+"""A line of the protocol, as JSON has it: rows of every verb, so it has no type of its own."""
+
+
+def encode(line: Line) -> bytes:
     """A line of the protocol. ASCII only, so that a file name that is not UTF-8 survives as lone
     surrogates."""
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def request_line(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def request_line(verb: str, arguments: dict[str, Any]) -> Line:
     """A request as a line of the protocol."""
     return {"verb": verb, "arguments": arguments, "protocol": PROTOCOL}
 
 
-def message_line(message: Message[Any]) -> dict[str, Any]:
+def message_line(message: Message[Any]) -> Line:
     """A verb's message as a line of the protocol."""
     match message:
         case Result(row):
@@ -47,7 +51,7 @@ def message_line(message: Message[Any]) -> dict[str, Any]:
             return {"progress": {"what": what, "done": done, "total": total}}
 
 
-def error_line(error: ImgscoreError) -> dict[str, Any]:
+def error_line(error: ImgscoreError) -> Line:
     """An error as the last line of an answer."""
     return {
         "error": error.message,
@@ -57,7 +61,7 @@ def error_line(error: ImgscoreError) -> dict[str, Any]:
     }
 
 
-def error_in(line: dict[str, Any]) -> ImgscoreError:
+def error_in(line: Line) -> ImgscoreError:
     """The error that a line reports. One of a kind that this program lacks keeps its exit code."""
     error = errors.of_kind(line.get("kind", ""), line["error"], line["remedy"])
     error.exit_code = line["exit"]

@@ -23,7 +23,10 @@ from typing import Any, NamedTuple, Self, TypeVar
 from imgscore import client, config_edit
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.messages import Message
-from imgscore.verbs.base import Row, rows_of
+from imgscore.verbs.base import rows_of
+
+Row = dict[str, Any]
+"""A row as decoded JSON: tests read the keys that `--json` prints."""
 
 T = TypeVar("T")
 IMGSCORE = (sys.executable, "-P", "-m", "imgscore.cli.main")

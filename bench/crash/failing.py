@@ -20,8 +20,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.store import name_vectors
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.testing import eventually
-from imgscore.verbs.base import Row
+from imgscore.testing import Row, eventually
 
 # Root without its powers is asked for permission like anybody else.
 POWERLESS = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()

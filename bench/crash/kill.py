@@ -21,8 +21,7 @@ from bench.crash.workload import Workload
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.store import backups
 from imgscore.store.verify import read_all
-from imgscore.testing import eventually
-from imgscore.verbs.base import Row
+from imgscore.testing import Row, eventually
 
 ACTS = 24
 SEEDS = 4

@@ -6,6 +6,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from imgscore.protocol import Line
+
 END = None
 """The last item in a call's `answers`."""
 FOLLOWS = "watch-log"
@@ -18,7 +20,7 @@ class Call:
 
     verb: str
     arguments: dict[str, Any]
-    answers: "queue.SimpleQueue[dict[str, Any] | None]" = field(default_factory=queue.SimpleQueue)
+    answers: "queue.SimpleQueue[Line | None]" = field(default_factory=queue.SimpleQueue)
     cancelled: bool = False
 
 

@@ -13,13 +13,13 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from imgscore import protocol
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import Result
+from imgscore.protocol import Line
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ def _request(client: socket.socket) -> Call:
     return Call(verb, arguments)
 
 
-def _next_answer(call: Call, client: socket.socket) -> dict[str, Any] | None:
+def _next_answer(call: Call, client: socket.socket) -> Line | None:
     """The next line for a client. Raises OSError if the client has disconnected."""
     poll = select.poll()
     poll.register(client, 0)  # POLLHUP needs no flag
@@ -168,7 +168,7 @@ def _next_answer(call: Call, client: socket.socket) -> dict[str, Any] | None:
                 raise ConnectionResetError("the client did not wait for the answer") from None
 
 
-def _try_to_say(client: socket.socket, line: dict[str, Any]) -> None:
+def _try_to_say(client: socket.socket, line: Line) -> None:
     try:
         client.sendall(protocol.encode(line))
     except OSError:

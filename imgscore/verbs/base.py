@@ -22,8 +22,6 @@ PREFETCH = 64
 """Files that workers are given before the first of them is waited for: enough to keep them busy."""
 
 Ticket = TypeVar("Ticket", "IndexTicket", "ThumbnailTicket")
-Row = dict[str, Any]
-"""A row as decoded JSON."""
 
 Steps = Generator[Message[R_co] | None, None, None]
 """What a verb's `run` returns: its messages, and None where the engine has to take a step."""

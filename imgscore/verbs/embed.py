@@ -48,7 +48,7 @@ class KnownFailure(msgspec.Struct, array_like=True):
 
 
 class Response(msgspec.Struct):
-    """What the store knows of the listed files."""
+    """Which of the listed files need an embedding, and which failed before."""
 
     lacking: list[int]
     """positions in `listed` of files to embed"""
@@ -105,7 +105,7 @@ def _record(txn: Txn, request: Request) -> None:
 
 
 def _known(txn: Txn, path: bytes, seen: Fingerprint) -> UnwatchedFile | None:
-    """What was found in the file as it is now, by `embed` or by a watch."""
+    """The record of an unchanged file, written by `embed` or by a watch; None if there is none."""
     known = unwatched_files.find(txn, path)
     if known is not None and known.seen == seen and known.decoder in (0, DECODER_VERSION):
         return known

@@ -33,7 +33,7 @@ class Response(msgspec.Struct):
 
 
 class Request(BaseRequest[Response]):
-    """`taste`: the taste that learns from files outside of the watches; None = the first one."""
+    """`taste`: it learns from files outside of the watches; None = the first watch's."""
 
     label: Literal["keep", "trash", "clear"]
     files: list[str]

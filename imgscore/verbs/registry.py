@@ -1,7 +1,7 @@
-"""The verbs, found by listing this package: each file that defines a Request is one.
+"""The verbs, found by listing the files of this package.
 
-A file's Request and Response are imported by clients too, so a verb imports the engine and the
-store only inside its functions.
+Clients import a verb's file for its Request and Response. So that they need not load the engine,
+a verb imports the engine, the workers and the store only inside its functions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgscore.verbs.base import Steps
 
 _NOT_VERBS = frozenset({"base", "queries", "registry"})
-_UPGRADED = "one was upgraded while the other ran: imgscore stop, then imgscore start"
+_RESTART = "imgscore stop, then imgscore start"
 
 
 def names() -> list[str]:
@@ -39,7 +39,7 @@ def find(name: str) -> ModuleType:
     if name not in names():
         raise UsageError(
             f"there is no verb {name!r}",
-            f"see imgscore --help; if this program or the daemon is newer, {_UPGRADED}",
+            f"see imgscore --help; if imgscore was upgraded, restart the daemon: {_RESTART}",
         )
     file = name.replace("-", "_")
     if keyword.iskeyword(file):
@@ -55,7 +55,7 @@ def parse(name: str, arguments: dict[str, Any]) -> BaseRequest[Any]:
     except msgspec.ValidationError as error:
         raise UsageError(
             f"{name}: {error}",
-            f"see imgscore {name} --help; if this program or the daemon is newer, {_UPGRADED}",
+            f"see imgscore {name} --help; if imgscore was upgraded, restart the daemon: {_RESTART}",
         ) from None
     return request
 
@@ -78,6 +78,7 @@ def row_of(request: BaseRequest[R], values: dict[str, Any]) -> R:
         row: R = decode_row(response, values)
     except msgspec.ValidationError as error:
         raise ImgscoreError(
-            f"the daemon's answer to {name_of(request)!r} cannot be read: {error}", _UPGRADED
+            f"the daemon's answer to {name_of(request)!r} cannot be read: {error}",
+            f"imgscore was upgraded while the daemon ran; restart it: {_RESTART}",
         ) from None
     return row

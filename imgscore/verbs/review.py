@@ -109,7 +109,10 @@ def _label(engine: Engine, taste: str, digest: bytes, path: bytes, label: LabelN
 
 
 def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
-    """The event that restores the label before event `number`; no new one if another came since."""
+    """The event that restores the label before event `number`.
+
+    No event is new if a later label replaced that one.
+    """
     own = _log_of(engine, taste, digest)
     last = own[0][1]
     undone = next((event for logged, event in own if logged == number), None)

@@ -151,7 +151,9 @@ def status(engine: Engine, *, running: bool = False) -> Response:
     with ctx.store.read() as txn:
         failed = [
             Failure(display_path(failure.path), failure.reason, failure.remedy)
-            for failure in sorted(failures.iter_all(txn), key=lambda one: -one.seen.ctime_ns)
+            for failure in sorted(
+                failures.iter_all(txn), key=lambda failure: -failure.seen.ctime_ns
+            )
         ]
         watches = [
             _watch_status(engine, txn, watch, heads[watch.taste]) for watch in ctx.watches.all

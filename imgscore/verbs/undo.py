@@ -1,4 +1,4 @@
-"""undo: undo the last ordering of an inbox, or the last label. Called again: the one before."""
+"""undo: undo the last ordering of an inbox, or the last label. Repeated, it undoes older ones."""
 
 from __future__ import annotations
 
@@ -80,18 +80,18 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
     from imgscore.store import journal
 
     undone: set[str] = set()
-    found: list[Touch] = []
+    ordering: list[Touch] = []
     for _, touch in journal.newest_first(txn):
         if touch.reason == "undo":
             undone.add(touch.head)  # the head of an undo is the run that it undid
-        elif found:
-            if touch.run == found[0].run:
-                found.append(touch)
-            elif touch.run < found[0].run:
+        elif ordering:
+            if touch.run == ordering[0].run:
+                ordering.append(touch)
+            elif touch.run < ordering[0].run:
                 break
         elif touch.reason == "order" and touch.inbox in inboxes and str(touch.run) not in undone:
-            found.append(touch)
-    return found
+            ordering.append(touch)
+    return ordering
 
 
 def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
@@ -150,39 +150,39 @@ def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
 def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
     """The newest label that is not undone yet, and the labels logged with it; newest first.
 
-    Labels logged together are those of siblings, or of one imported table. An undo logs as many
-    events as it undoes: for each of its events, one older event is passed over.
+    Labels logged together are those of siblings, or of one imported table. An undo logs one event
+    for each event that it undoes, so each "undo" event in the log skips one older event.
     """
     from imgscore.store import labels
 
-    found: list[tuple[int, LabelEvent]] = []
+    newest: list[tuple[int, LabelEvent]] = []
     undone = 0
     for number, event in labels.newest_first(txn):
-        if found:
-            last = found[0][1]
+        if newest:
+            last = newest[0][1]
             if (event.time_ns, event.taste, event.path) != (last.time_ns, last.taste, last.path):
                 break
-            found.append((number, event))
+            newest.append((number, event))
         elif event.source == "undo":
             undone += 1
         elif undone:
             undone -= 1
         else:
-            found.append((number, event))
-    return found
+            newest.append((number, event))
+    return newest
 
 
 def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:
-    """(taste, digest) → its label before these events, where it had one."""
+    """(taste, digest) → its label before these events, if it had one."""
     from imgscore.store import labels
 
     wanted = {(event.taste, event.digest): number for number, event in last}
-    found: dict[tuple[str, bytes], EventName] = {}
+    before: dict[tuple[str, bytes], EventName] = {}
     for number, event in labels.newest_first(txn) if wanted else ():
         key = (event.taste, event.digest)
         if key in wanted and number < wanted[key]:
-            found[key] = event.label
+            before[key] = event.label
             del wanted[key]
             if not wanted:
                 break
-    return found
+    return before
