@@ -1,6 +1,6 @@
-"""Builds imgscore/heads/data/kernel.onnx, the products of imgscore/heads/scorer.py.
+"""Build imgscore/heads/data/kernel.onnx, the graph that imgscore/heads/scorer.py runs.
 
-`python tools/make_kernel_scorer.py [OUTPUT]`; needs `onnx`. What a head has learned are its inputs.
+`python tools/make_kernel_scorer.py [OUTPUT]`; needs `onnx`. A head's parameters are inputs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from imgscore.heads.scorer import MAIN_DIRECTIONS, MAX_ROW_CODE
 TARGET = Path(__file__).parent.parent / "imgscore/heads/data/kernel.onnx"
 OPSET = 17
 IR_VERSION = 8
-# n rows of w numbers, r directions, l near nodes, m far nodes, one column a head.
+# Shapes: n rows of w numbers, r directions, l near nodes, m far nodes, a column for each head.
 INPUTS = {
     "rows": (TensorProto.UINT8, ["n", "w"]),
     "directions": (TensorProto.INT8, ["w", "r"]),
@@ -47,14 +47,14 @@ CONSTANTS = {
 
 
 def build() -> bytes:
-    """The graph, step by step; each line gives what its first word names."""
+    """The serialised graph. Each step() adds a node, and names its output first."""
     nodes = []
 
     def step(name: str, kind: str, *inputs: str, **attributes: Any) -> None:
         nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
 
     def product(rows: str, columns: str, scale: str) -> None:
-        """rows · columns in whole numbers, each row by its own largest."""
+        """rows · columns in int8, with each row scaled by its largest value."""
         step(f"{rows}_sizes", "Abs", rows)
         step(f"{rows}_largest", "ReduceMax", f"{rows}_sizes", axes=[1])
         step(f"{rows}_size", "Max", f"{rows}_largest", "least")
@@ -67,14 +67,14 @@ def build() -> bytes:
         step(f"{rows}_worth", "Mul", f"{rows}_size", scale)
         step(f"{rows}_product", "Mul", f"{rows}_numbers", f"{rows}_worth")
 
-    # unit rows along the main directions; sums of whole numbers are exact in any order
+    # Project to the directions, and scale to unit length. Integer sums are exact in any order.
     step("sums", "MatMulInteger", "rows", "directions", "middle")
     step("numbers", "Cast", "sums", to=TensorProto.FLOAT)
     step("along", "Mul", "numbers", "direction_scale")
     step("length", "ReduceL2", "along", axes=[1])
     step("some_length", "Max", "length", "least")
     step("unit", "Div", "along", "some_length")
-    # near · exp(sharpness · (cosine - 1)); only along the main directions is a number large
+    # near · exp(sharpness · (cosine - 1)); only values along the main directions are large.
     step("main", "Slice", "unit", "main_start", "end", "columns")
     step("rest", "Slice", "unit", "start", "main_start", "columns")
     product("rest", "near_rest", "near_scale")
@@ -84,7 +84,7 @@ def build() -> bytes:
     step("sharp", "Mul", "apart", "near_sharpness")
     step("likeness", "Exp", "sharp")
     step("near_odds", "MatMul", "likeness", "near")
-    # far · softmax(sharpness · cosine)
+    # far · softmax(sharpness · cosine).
     product("unit", "far_nodes", "far_scale")
     step("weight", "Softmax", "unit_product", axis=-1)
     step("far_odds", "MatMul", "weight", "far")
