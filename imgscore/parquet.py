@@ -1,9 +1,9 @@
 """Parquet files of images, names, embeddings and labels, in the original recipe's columns.
 
 `filename` (text), `sig` (sha256, hexadecimal), `uform_emb` (list of float32), `val` (float64, as
-pandas writes it: 1 keep, 0 trash, null unlabelled). The embedder's id stands in the file's
-metadata. Needs pyarrow (extra `imgscore[parquet]`); imported by workers and by `export`, never by
-the idle daemon.
+pandas writes it: 1 keep, 0 trash, null unlabelled). The metadata of the file has the id of the
+embedder. Needs pyarrow (extra `imgscore[parquet]`). Workers and `export` import this module; the
+daemon does not.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 COLUMNS = ("filename", "sig", "uform_emb", "val")
 EMBEDDER = b"imgscore.embedder"
-ROWS_AT_A_TIME = 1024
+ROW_BATCH = 1024
+"""Rows read at a time: at 5 kB each, 5 MB."""
 VALUES = {"keep": 1.0, "trash": 0.0}
 NEEDS = "pip install 'imgscore[parquet]'"
 
 
 class Row(NamedTuple):
-    """One image. `vector`: of the embedder in use, else None."""
+    """One image. `vector`: None if the file has another embedder's."""
 
     digest: bytes
     vector: bytes | None
@@ -41,9 +42,8 @@ class Row(NamedTuple):
 
 
 class Written(NamedTuple):
-    """How many rows a file has, with how many labels, and how many labels are not in it.
-
-    Those are of images that have no embedding.
+    """The number of rows, of labels in them, and of labels without a row: of images that have no
+    embedding.
     """
 
     rows: int
@@ -52,10 +52,10 @@ class Written(NamedTuple):
 
 
 def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = False) -> Written:
-    """Write every image that has an embedding, or only the `labelled`: what a head sees of each.
+    """Write the images that have an embedding, or only the `labelled` ones, as a head sees them.
 
-    The file is whole or not there. Raises UsageError without pyarrow, or where the file cannot be
-    written.
+    The file is complete or does not exist. Raises UsageError without pyarrow, or if the file cannot
+    be written.
     """
     arrow, parquet = _pyarrow()
     schema = arrow.schema(
@@ -69,7 +69,7 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
     )
     if not path.name or os.path.isdir(path):
         raise UsageError(f"{path} is a folder", "give the name of a file")
-    count = taught = 0
+    row_count = label_count = 0
     try:
         with (
             replacing(path) as file,  # pyarrow opens no name that is not UTF-8
@@ -79,42 +79,41 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
             for names, values in head_inputs.blocks(txn, spec):
                 matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim).astype(np.float32)
                 digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
-                found = [labels.current(txn, taste, digest) for digest in digests]
-                rows = [row for row, label in enumerate(found) if label or not labelled]
-                seen = [sightings.of_digest(txn, digests[row]) for row in rows]
+                current = [labels.current(txn, taste, digest) for digest in digests]
+                rows = [row for row, label in enumerate(current) if label or not labelled]
+                files = [sightings.of_digest(txn, digests[row]) for row in rows]
+                row_labels = [current[row] for row in rows]
                 columns = {
-                    "filename": [_name(one[0].path) if one else None for one in seen],
+                    "filename": [_name(same[0].path) if same else None for same in files],
                     "sig": [digests[row].hex() for row in rows],
                     "uform_emb": [matrix[row] for row in rows],
-                    "val": [
-                        VALUES[one.label] if one else None for one in (found[row] for row in rows)
-                    ],
+                    "val": [VALUES[label.label] if label else None for label in row_labels],
                 }
                 writer.write_table(arrow.table(columns, schema=schema))
-                count += len(rows)
-                taught += sum(one is not None for one in found)
-            left_out = sum(labels.totals(txn, taste).values()) - taught
+                row_count += len(rows)
+                label_count += sum(label is not None for label in current)
+            left_out = sum(labels.totals(txn, taste).values()) - label_count
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error}", "choose another place") from None
-    return Written(count, taught, left_out)
+    return Written(row_count, label_count, left_out)
 
 
 def _name(path: bytes) -> str:
-    """A path as the UTF-8 that Parquet wants; other bytes are escaped."""
+    """A path as UTF-8, which Parquet needs; other bytes are escaped."""
     return os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
 
 
 def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
-    """The rows of a file, in parts.
+    """Yield the rows of a file, in parts.
 
-    Vectors of another embedder of images than `embedder` are left out, because they must not mix;
-    labels come in all the same. What a row has beyond `dim` numbers is of its file's name, and left
-    out too. Raises UsageError for a file that is not of this form.
+    Vectors of another embedder than `embedder` are left out, because they must not mix; their
+    labels are not. Of each vector, the first `dim` numbers are taken: the others belong to the file
+    name. Raises UsageError for a file without this form.
     """
     arrow, parquet = _pyarrow()
     with contextlib.ExitStack() as stack:
         try:
-            opened = stack.enter_context(path.open("rb"))  # by a name of any bytes, as in write
+            opened = stack.enter_context(path.open("rb"))  # pyarrow opens no name that is not UTF-8
             file = parquet.ParquetFile(opened)
         except (OSError, arrow.ArrowInvalid) as error:
             message = f"{path} is not a Parquet file that can be read: {error}"
@@ -125,9 +124,9 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
                 f"{path} has no column {', '.join(sorted(missing))}",
                 f"it needs the columns {', '.join(COLUMNS)}",
             )
-        ours = (file.schema_arrow.metadata or {}).get(EMBEDDER) == embedder.encode()
+        same_embedder = (file.schema_arrow.metadata or {}).get(EMBEDDER) == embedder.encode()
         names = [name for name in COLUMNS[1:] if name in file.schema_arrow.names]
-        batches = file.iter_batches(ROWS_AT_A_TIME, columns=names)
+        batches = file.iter_batches(ROW_BATCH, columns=names)
         while True:
             try:
                 batch = next(batches, None)
@@ -135,7 +134,7 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
                 raise UsageError(f"{path} is damaged: {error}", "") from None
             if batch is None:
                 return
-            yield [_checked(path, row, dim if ours else None) for row in batch.to_pylist()]
+            yield [_checked(path, row, dim if same_embedder else None) for row in batch.to_pylist()]
 
 
 def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
@@ -143,7 +142,7 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
         digest = bytes.fromhex(row["sig"] or "")
     except (ValueError, TypeError):
         digest = b""
-    value = None if row["val"] != row["val"] else row["val"]  # some write NaN for nothing
+    value = None if row["val"] != row["val"] else row["val"]  # NaN: some programs write it for null
     if len(digest) != DIGEST_SIZE or value not in (None, 0, 1):
         raise UsageError(
             f"{path}: a row with sig {row['sig']!r} and val {value!r}",
@@ -158,7 +157,7 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
         if numbers.ndim != 1 or len(numbers) < dim or not np.isfinite(numbers).all():
             raise UsageError(
                 f"{path}: an embedding of {numbers.size} numbers, not {dim} finite ones",
-                "export it again from where it came",
+                "export it again",
             )
         vector = numbers[:dim].tobytes()
     label: LabelName | None = None if value is None else ("keep" if value == 1 else "trash")

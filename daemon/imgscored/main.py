@@ -112,7 +112,7 @@ def _another_daemon_runs() -> bool:
 
 def _confine() -> None:
     """Forbid this process, by Landlock, to write outside imgscore's own folders."""
-    precompile.keep()
+    precompile.compile_once()
     own = [paths.data_folder(), paths.cache_folder(), paths.runtime_folder()]
     for folder in own:
         with suppress(OSError):  # the first write there reports the reason

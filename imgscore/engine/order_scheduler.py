@@ -253,7 +253,7 @@ class OrderScheduler(Stage[Plan]):
             return False
         planned = plan_inbox.plan_inbox(self.ctx.store, watch, head, self.refusals())
         touches, job.timeline = planned.touches, planned.timeline
-        self._record_ties(watch, planned.ties if planned.fresh else None)
+        self._record_ties(watch, planned.ties if planned.store_ties else None)
         if job.dry_run:
             job.planned, job.parts = touches, iter(())
         else:

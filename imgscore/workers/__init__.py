@@ -1,4 +1,4 @@
-"""The heavy work, in processes of its own: embedding, scoring, training.
+"""Worker processes: they embed, score, train, plan and answer queries.
 
-pool.py is the parent's side and stays light; worker.py is the child, and only it loads the parts.
+pool.py is the parent's side and imports nothing heavy. worker.py is the child's side.
 """

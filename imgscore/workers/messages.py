@@ -1,4 +1,8 @@
-"""What a worker is asked, and what it answers: msgpack messages, length first. Pure."""
+"""The messages between a pool and its workers: tasks and answers, as msgpack. Light and pure.
+
+A task names its handler, MODULE:FUNCTION in imgscore.workers. It gets the context of the worker and
+the task, and returns the answer, or yields it in parts.
+"""
 
 import struct
 from typing import Any, BinaryIO, ClassVar
@@ -26,7 +30,7 @@ class IndexFile(msgspec.Struct, tag=True, frozen=True):
 
 
 class Rescore(msgspec.Struct, tag=True, frozen=True):
-    """Score what is in the store under one head; an empty `digests` means all of it."""
+    """Score images of the store under one head. Without `digests`: all images."""
 
     handler: ClassVar[str] = "training:rescore"
     taste: str
@@ -35,7 +39,7 @@ class Rescore(msgspec.Struct, tag=True, frozen=True):
 
 
 class Train(msgspec.Struct, tag=True, frozen=True):
-    """Learn a taste from the labels in the store. `recipe`: a name of heads.recipes."""
+    """Train a head on the labels in the store. `recipe`: a name of heads.recipes."""
 
     handler: ClassVar[str] = "training:train"
     taste: str
@@ -43,7 +47,7 @@ class Train(msgspec.Struct, tag=True, frozen=True):
 
 
 class Plan(msgspec.Struct, tag=True, frozen=True):
-    """Plan the order of an inbox under a head; the paths in `leave` keep their dates."""
+    """Plan the order of an inbox under a head. The paths in `exclude` keep their dates."""
 
     handler: ClassVar[str] = "plan_inbox:answer_plan"
     watch: Watch
@@ -59,15 +63,15 @@ class BackUp(msgspec.Struct, tag=True, frozen=True):
 
 
 class Prune(msgspec.Struct, tag=True, frozen=True):
-    """Thin out the thumbnails in a folder to so many bytes; find what the store may forget."""
+    """Prune the thumbnails to `max_bytes`, and find the records that the store may delete."""
 
     handler: ClassVar[str] = "pruning:prune"
     thumbnails: bytes
-    most_bytes: int
+    max_bytes: int
 
 
 class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
-    """Make a thumbnail of the image `digest`, which lies at `path`, into `file`."""
+    """Write the thumbnail of the image `digest`, which lies at `path`, into `file`."""
 
     handler: ClassVar[str] = "thumbnails:make_thumbnail"
     path: bytes
@@ -78,12 +82,12 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
 OwnTask = IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail
 """Every task but the queries, which are defined in workers/queries.py."""
 Task = OwnTask | Query[Any]
-OfOneFile = IndexFile | MakeThumbnail
-"""Tasks that read one file: with any looking worker, under the limits of time and memory."""
+FileTask = IndexFile | MakeThumbnail
+"""Tasks that read one file. File workers do them, with limits of time and memory."""
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
-    """The worker is up."""
+    """The worker has started."""
 
 
 class FileFailure(msgspec.Struct, frozen=True):
@@ -108,7 +112,7 @@ class FileIndexed(msgspec.Struct, tag=True, frozen=True):
 
 
 class Unstable(msgspec.Struct, tag=True, frozen=True):
-    """The file changed while it was read, or is gone: look again when it holds still."""
+    """The file changed while it was read, or is gone. Try again when it no longer changes."""
 
 
 class Unreadable(msgspec.Struct, tag=True, frozen=True):
@@ -119,11 +123,11 @@ class Unreadable(msgspec.Struct, tag=True, frozen=True):
 
 
 class ThumbnailMade(msgspec.Struct, tag=True, frozen=True):
-    """The thumbnail is there."""
+    """The thumbnail is written."""
 
 
 class NeedsMemory(msgspec.Struct, tag=True, frozen=True):
-    """The file needs more memory than this worker may take. Between it and the pool only."""
+    """The file needs more memory than this worker may take. The pool passes the task on."""
 
 
 class Scored(msgspec.Struct, tag=True, frozen=True):
@@ -134,22 +138,23 @@ class Scored(msgspec.Struct, tag=True, frozen=True):
 
 
 class Trained(msgspec.Struct, tag=True, frozen=True):
-    """A head was made; `record` says whether it is to be used."""
+    """A head was trained. `record.accepted`: whether to use it."""
 
     record: HeadRecord
 
 
 class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
-    """One touch to be done: which file, from which date to which."""
+    """A touch to make: the file with its present date, and its new date."""
 
     sighting: Sighting
     after_ns: int
 
 
 class Planned(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to Plan. `ties`: in the first part, where they are to be recorded.
+    """A part of the answer to Plan.
 
-    `lineup`: in the last, how the inbox stands when all is done.
+    `ties`: in the first part, if they are to be stored. `timeline`: in the last part, the order of
+    the inbox after the touches.
     """
 
     touches: list[PlannedTouch]
@@ -165,7 +170,7 @@ class BackedUp(msgspec.Struct, tag=True, frozen=True):
 
 
 class Pruned(msgspec.Struct, tag=True, frozen=True):
-    """What the store may forget: see store/retention.py."""
+    """The records that the store may delete: see store/retention.py."""
 
     touches: int
     sightings: list[bytes]
@@ -173,7 +178,7 @@ class Pruned(msgspec.Struct, tag=True, frozen=True):
 
 
 class Refused(msgspec.Struct, tag=True, frozen=True):
-    """The task could not be done, and the worker goes on."""
+    """The task cannot be done. The worker continues."""
 
     reason: str
     remedy: str
@@ -182,27 +187,27 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
 
 
 class Notice(msgspec.Struct, tag=True, frozen=True):
-    """Before an answer: what the user should know of the machine, such as a missing device."""
+    """Sent before an answer: a notice about this machine, such as a missing device."""
 
     about: str
     text: str
 
 
 class ModelUnavailable(msgspec.Struct, tag=True, frozen=True):
-    """The task could not be done for want of the model; no file is to blame."""
+    """The model cannot be loaded. The cause is no file."""
 
     reason: str
     remedy: str
 
 
 class Crashed(msgspec.Struct, tag=True, frozen=True):
-    """The worker died of the task. From the pool, not from the worker."""
+    """The task ended its worker. The pool answers this, not the worker."""
 
     reason: str
 
 
 class Interrupted(msgspec.Struct, tag=True, frozen=True):
-    """The worker ended for another reason before it had done the task. From the pool."""
+    """The worker ended for another reason before it had done the task. The pool answers this."""
 
 
 Answer = (
@@ -231,7 +236,7 @@ _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
 def frame(message: Task | Answer) -> bytes:
-    """A message with its length before it."""
+    """Encode a message, with its length before it."""
     body = _encoder.encode(message)
     return _length.pack(len(body)) + body
 

@@ -1,7 +1,7 @@
-"""Which touches would bring an inbox into order. Reads the store and the disk, writes neither.
+"""Plan the touches that bring an inbox into order. Reads the store and the disk, writes neither.
 
-The engine plans small libraries itself; a worker plans large ones, which takes seconds, and memory.
-Where an inbox is in order, the places of a few newcomers are found without looking at the rest.
+The engine plans small libraries itself. A worker plans large ones, because that takes seconds and
+memory. In an inbox that is in order, a few new files are inserted without a plan of the rest.
 """
 
 import gc
@@ -25,28 +25,29 @@ from imgscore.watches import Watch
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Plan, Planned, PlannedTouch
 
-# Touches a message: as many as one commit journals.
 MESSAGE_BATCH = 512
+"""Touches in one message: as many as one commit journals."""
 
 
 class InboxPlan(NamedTuple):
-    """The touches, what counted as a tie (`fresh`: that is to be recorded), and the order after."""
+    """The touches, the ties, and the order after the touches."""
 
     touches: list[PlannedTouch]
     ties: Ties
-    fresh: bool
+    store_ties: bool
+    """whether the ties are new and the engine has to store them"""
     timeline: Timeline
 
 
 def answer_plan(context: Context, task: Plan) -> Iterator[Planned]:
-    """Answer a Plan, in parts."""
+    """Answer a Plan, in parts of MESSAGE_BATCH touches."""
     return plan_messages(context.store, task)
 
 
 def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
     """The plan of an inbox, in parts of MESSAGE_BATCH touches."""
     planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
-    touches, ties = planned.touches, planned.ties if planned.fresh else None
+    touches, ties = planned.touches, planned.ties if planned.store_ties else None
     for start in range(0, len(touches), MESSAGE_BATCH):
         yield Planned(touches[start : start + MESSAGE_BATCH], ties, last=False)
         ties = None
@@ -54,43 +55,46 @@ def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
 
 
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
-    """The files of an inbox as they stand, with their scores, and their sightings by path.
+    """The files of an inbox with their scores, and their sightings by path.
 
-    An inode that has a name in a keep or trash folder, or in another inbox (the first by name
-    orders it), is left out: its names share one date.
+    Hard links share one date. So an inode that also has a name in a keep or trash folder is left
+    out, and one with names in several inboxes is in the first of them by name.
     """
-    found = {one.path: one for one in sightings.in_place(txn, watch.inbox, "inbox")}
-    inodes = {(one.seen.dev, one.seen.ino) for one in found.values()}
+    in_inbox = {s.path: s for s in sightings.in_place(txn, watch.inbox, "inbox")}
+    inodes = {(s.seen.dev, s.seen.ino) for s in in_inbox.values()}
     elsewhere = {
-        (one.seen.dev, one.seen.ino): one.path
-        for one in sightings.of_inodes(txn, inodes, exclude=(watch.inbox, "inbox"))
-        if one.role != "inbox" or one.inbox < watch.inbox
+        (s.seen.dev, s.seen.ino): s.path
+        for s in sightings.of_inodes(txn, inodes, exclude=(watch.inbox, "inbox"))
+        if s.role != "inbox" or s.inbox < watch.inbox
     }
     score_of = scores.getter(txn, watch.taste, head)
     files: list[File] = []
-    for path, sighting in found.items():
+    for path, sighting in in_inbox.items():
         seen = sighting.seen
         other = elsewhere.get((seen.dev, seen.ino))
-        if other is None or not _is_file(other, seen.dev, seen.ino):
-            value, deviation = score_of(sighting.digest) or (None, 0.0)
-            files.append(File(path, seen.mtime_ns, seen.dev, seen.ino, value, deviation))
-    return files, found
+        if other is None or not _is_inode(other, seen.dev, seen.ino):
+            score, deviation = score_of(sighting.digest) or (None, 0.0)
+            files.append(File(path, seen.mtime_ns, seen.dev, seen.ino, score, deviation))
+    return files, in_inbox
 
 
-def _is_file(path: bytes, device: int, inode: int) -> bool:
-    now = fingerprint_of(path)
-    return now is not None and (now.dev, now.ino) == (device, inode)
+def _is_inode(path: bytes, device: int, inode: int) -> bool:
+    fingerprint = fingerprint_of(path)
+    return fingerprint is not None and (fingerprint.dev, fingerprint.ino) == (device, inode)
 
 
 def plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes] = ()) -> InboxPlan:
-    """The touches that would bring an inbox into order; the paths in `leave` keep their dates."""
-    with _uncollected():
+    """Plan the touches that bring an inbox into order. Paths in `exclude` keep their dates."""
+    with _without_gc():
         return _plan_inbox(store, watch, head, exclude)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """A quarter of the time would go into looking for cycles among what has none."""
+def _without_gc() -> Iterator[None]:
+    """Disable the cyclic GC: planning allocates only acyclic objects, and it took 25 % of the time.
+
+    It is enabled again at the end.
+    """
     gc.disable()
     try:
         yield
@@ -100,14 +104,14 @@ def _uncollected() -> Iterator[None]:
 
 def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]) -> InboxPlan:
     with store.read() as txn:
-        files, found = load_files(txn, watch, head)
+        files, sighting_of = load_files(txn, watch, head)
         ties = settings.ties(txn, watch.inbox, head)
-    known = [file.score for file in files if file.score is not None]
-    # Made once for a head, and anew only when the inbox has doubled: a new arrival must not
-    # change what counts as a tie among the others.
-    fresh = ties is None or len(known) > 2 * ties.count
-    if ties is None or fresh:
-        ties = Ties(head, len(known), knots(known))
+    file_scores = [file.score for file in files if file.score is not None]
+    # Computed once for a head, and again only when the inbox has doubled: a new file must not
+    # change the ties of the others.
+    store_ties = ties is None or len(file_scores) > 2 * ties.count
+    if ties is None or store_ties:
+        ties = Ties(head, len(file_scores), knots(file_scores))
     capped = [
         file
         if file.score is None
@@ -116,17 +120,17 @@ def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]
         if file.path not in exclude
     ]
     if watch.siblings:
-        capped += _sidecars(watch, capped, found, exclude)
-    wanted: list[PlannedTouch] = []
+        capped += _sidecars(watch, capped, sighting_of, exclude)
+    planned: list[PlannedTouch] = []
     entries = group(capped, watch.siblings)
     touches, timeline = plan_with_timeline(entries, time.time_ns(), watch.order)
-    for one in touches:
-        sighting = found[one.path]
-        digest = sighting.digest or sidecars.digest_of(one.path)
+    for touch in touches:
+        sighting = sighting_of[touch.path]
+        digest = sighting.digest or sidecars.digest_of(touch.path)
         if digest is not None:
-            now = Sighting(one.path, sighting.seen, digest, sighting.inbox, sighting.role)
-            wanted.append(PlannedTouch(now, one.after_ns))
-    return InboxPlan(wanted, ties, fresh, timeline)
+            hashed = Sighting(touch.path, sighting.seen, digest, sighting.inbox, sighting.role)
+            planned.append(PlannedTouch(hashed, touch.after_ns))
+    return InboxPlan(planned, ties, store_ties, timeline)
 
 
 def insert_files(
@@ -137,55 +141,58 @@ def insert_files(
     paths: Iterable[bytes],
     exclude: Container[bytes] = (),
 ) -> list[PlannedTouch] | None:
-    """The touches that bring files which came into the places that are theirs.
+    """Plan the touches that bring new files to their places, and add them to `timeline`.
 
-    `lineup`, that of `intended` under the same head, has them from then on. None: only `intended`
-    can tell, and `lineup` is of no use any more.
+    `timeline`: from `plan_inbox` under the same head. None: plan the whole inbox instead; the
+    timeline is of no more use.
     """
-    wanted: list[PlannedTouch] = []
+    planned: list[PlannedTouch] = []
     with store.read() as txn:
         ties = settings.ties(txn, watch.inbox, head)
         for path in paths:
-            one = sightings.find(txn, path)
-            if one is None or one.gone_ns or (one.inbox, one.role) != (watch.inbox, "inbox"):
+            file = sightings.find(txn, path)
+            if file is None or file.gone_ns or (file.inbox, file.role) != (watch.inbox, "inbox"):
                 continue
-            scored = scores.get(txn, watch.taste, head, one.digest)
-            if ties is None or len(timeline) >= 2 * ties.count or not _is_alone(txn, watch, one):
+            scored = scores.get(txn, watch.taste, head, file.digest)
+            if ties is None or len(timeline) >= 2 * ties.count or _shares_date(txn, watch, file):
                 return None
             if scored is None or path in exclude:
                 continue
-            score, noise = scored
-            member = Member(path, one.seen.mtime_ns)
-            entry = Entry((member,), score, tie_deviation(score, noise, ties.knots))
+            score, deviation = scored
+            member = Member(path, file.seen.mtime_ns)
+            entry = Entry((member,), score, tie_deviation(score, deviation, ties.knots))
             touches = insert_entry(timeline, entry, time.time_ns(), watch.order)
             if touches is None:
                 return None
-            wanted += [PlannedTouch(one, touch.after_ns) for touch in touches]
-    return wanted
+            planned += [PlannedTouch(file, touch.after_ns) for touch in touches]
+    return planned
 
 
-def _is_alone(txn: Txn, watch: Watch, one: Sighting) -> bool:
-    """Whether a file shares its date with no other: neither an inode nor, if siblings, a name."""
+def _shares_date(txn: Txn, watch: Watch, file: Sighting) -> bool:
+    """Whether a file shares its date with another: a hard link, or with `siblings` a sibling."""
     try:
-        if os.lstat(one.path).st_nlink > 1:
-            return False
+        if os.lstat(file.path).st_nlink > 1:
+            return True
     except OSError:
-        return False
-    for other in sightings.of_digest(txn, one.digest):
-        same = (other.seen.dev, other.seen.ino) == (one.seen.dev, one.seen.ino)
-        if same and other.path != one.path and not other.gone_ns:
-            return False
-    return not (watch.siblings and sidecars.shares_date(one.path))
+        return True
+    for other in sightings.of_digest(txn, file.digest):
+        is_same_inode = (other.seen.dev, other.seen.ino) == (file.seen.dev, file.seen.ino)
+        if is_same_inode and other.path != file.path and not other.gone_ns:
+            return True
+    return watch.siblings and sidecars.shares_date(file.path)
 
 
 def _sidecars(
-    watch: Watch, files: Sequence[File], found: dict[bytes, Sighting], exclude: Container[bytes]
+    watch: Watch,
+    files: Sequence[File],
+    sighting_of: dict[bytes, Sighting],
+    exclude: Container[bytes],
 ) -> list[File]:
-    """The sidecars of scored files; `found` gets a stand-in without digest for each."""
-    files_beside: list[File] = []
+    """The sidecars of scored files. Adds a sighting without a digest for each to `sighting_of`."""
+    found: list[File] = []
     for path in sidecars.sidecars_of(file.path for file in files if file.score is not None):
         seen = fingerprint_of(path)
         if seen is not None and path not in exclude:
-            found[path] = Sighting(path, seen, b"", watch.inbox, "inbox")
-            files_beside.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))
-    return files_beside
+            sighting_of[path] = Sighting(path, seen, b"", watch.inbox, "inbox")
+            found.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))
+    return found

@@ -17,10 +17,10 @@ from imgscore.workers import process
 from imgscore.workers.messages import (
     Answer,
     Crashed,
+    FileTask,
     Interrupted,
     NeedsMemory,
     Notice,
-    OfOneFile,
     Plan,
     Planned,
     Ready,
@@ -88,7 +88,7 @@ class Pool:
         """Send a task to a worker, and start one if needed. False if every worker is full."""
         if isinstance(task, Plan):
             self._end_idle_trainer()
-        for_training = not isinstance(task, OfOneFile)
+        for_training = not isinstance(task, FileTask)
         workers = [w for w in self._workers.values() if w.for_training == for_training]
         free = [worker for worker in workers if worker.is_free(task)]
         idle = next((worker for worker in free if not worker.tasks), None)

@@ -1,6 +1,7 @@
-"""Python keeps what it compiles beside the sources, where a confined process may not write.
+"""Compile the modules that workers import, once.
 
-Some installers compile nothing: without this, every worker would compile numpy and onnxruntime.
+Python stores bytecode beside the sources, where a confined worker may not write. Some installers
+compile nothing: without this, each start of a worker would compile numpy and onnxruntime again.
 """
 
 import importlib.util
@@ -19,8 +20,8 @@ MODULES = (
 )
 
 
-def keep() -> None:
-    """Let Python compile what workers import, where that has never been done and can be."""
+def compile_once() -> None:
+    """Import MODULES in a process that may write, unless that was done or cannot be done."""
     spec = importlib.util.find_spec("onnxruntime")
     if spec is None or spec.origin is None or sys.dont_write_bytecode:
         return

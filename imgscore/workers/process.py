@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgscore.errors import StoreError
-from imgscore.workers.messages import OfOneFile, Task, frame
+from imgscore.workers.messages import FileTask, Task, frame
 
 QUEUE_DEPTH = 2
 """Files that a worker has at a time: the next one is there before it has answered the last."""
@@ -63,7 +63,7 @@ class Worker:
 
     def is_free(self, task: Task) -> bool:
         """Whether it takes a task now."""
-        if self.for_training or not isinstance(task, OfOneFile):
+        if self.for_training or not isinstance(task, FileTask):
             return not self.tasks
         return len(self.tasks) < QUEUE_DEPTH
 

@@ -1,4 +1,4 @@
-"""What has had its time: thumbnails beyond a size, and what the store need not keep."""
+"""Prune thumbnails, and find the records that the store may delete."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def prune(context: Context, task: Prune) -> Pruned:
-    """Delete the thumbnails that nobody has looked at for longest; name what may be forgotten."""
-    thin_out(task.thumbnails, task.most_bytes)
+    """Prune the thumbnails; return the records that the store may delete."""
+    delete_oldest(task.thumbnails, task.max_bytes)
     with context.store.read() as txn:
         return Pruned(*retention.find(txn, time.time_ns()))
 
 
-def thin_out(folder: bytes, most: int) -> None:
-    """Delete files, those first that were read or written least lately, until `most` bytes stay."""
+def delete_oldest(folder: bytes, max_bytes: int) -> None:
+    """Delete the files that have not been opened for longest, until `max_bytes` are left."""
     try:
         with os.scandir(folder) as entries:
-            stats = [(one.path, one.stat(follow_symlinks=False)) for one in entries]
+            files = [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
     except OSError:
-        return  # there is no report yet, or somebody else tidies
-    stats.sort(key=lambda one: max(one[1].st_atime_ns, one[1].st_mtime_ns))
-    size = sum(status.st_blocks * 512 for _, status in stats)
-    for path, status in stats:
-        if size <= most:
+        return  # there is no report yet, or another process deletes the folder
+    files.sort(key=lambda file: max(file[1].st_atime_ns, file[1].st_mtime_ns))
+    size = sum(status.st_blocks * 512 for _, status in files)
+    for path, status in files:
+        if size <= max_bytes:
             return
         try:
             os.unlink(path)

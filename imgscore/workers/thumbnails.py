@@ -1,4 +1,4 @@
-"""Thumbnails: one image, small enough for a page of ten thousand, named by its digest."""
+"""Make thumbnails, small enough for a page of ten thousand. Their names are digests."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from imgscore.workers.messages import MakeThumbnail
 
 SIDE = 360
-"""Pixels of the longer side: sharp at 180 on a screen with two to a point."""
+"""Pixels of the longer side: the page shows 180, and a high-resolution screen has 2 for each."""
 QUALITY = 72
+"""On WebP's scale of 0 to 100."""
 
 
 def make_thumbnail(context: Context, task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable:
-    """Decode the file as embedders see it, and save it small. Moving: it is another image now.
+    """Decode the file as for an embedder, and save it small.
 
-    Raises HeavyImageError where it needs more memory than this process may take.
+    The answer is Unstable if the file is another image now. Raises NeedsMemoryError if the image
+    needs more memory than this process may take.
     """
     try:
         data = _read(task.path)

@@ -1,4 +1,4 @@
-"""Training a taste, and scoring what is in the store. Reads the store; writes only head files."""
+"""Train a taste, and score the images of the store. Reads the store; writes head files only."""
 
 from __future__ import annotations
 
@@ -24,60 +24,60 @@ from imgscore.workers.messages import Rescore, Scored, Train, Trained
 if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
-# Vectors scored at a time: 4,096 of 5 kB are 20 MB.
-ROWS_AT_A_TIME = 4096
+SCORE_BATCH = 4096
+"""Vectors scored at a time: at 5 kB each, 20 MB."""
 
 
 def train(context: Context, task: Train) -> Trained:
-    """Learn `task.taste` from the labels in the store and save the head.
+    """Train a head on the labels in the store, and save it.
 
-    Raises ImgscoreError where too few labelled images have an embedding.
+    Raises ImgscoreError if too few labelled images have an embedding.
     """
-    model = context.spec
+    spec = context.spec
     with context.store.read() as txn:
         before = heads.current(txn, task.taste)
         newest = labels.last_sequence(txn)
         version = str(len(heads.of_taste(txn, task.taste)) + 1)
-        labelled = examples_of(txn, model, task.taste)
+        labelled = examples_of(txn, spec, task.taste)
     previous, seen = None, None
-    if before is not None and before.embedder == model.id:
+    if before is not None and before.embedder == spec.id:
         previous = files.load(head_file(context.heads_folder, task.taste, before.version))
-        seen = np.array([one.sequence <= before.label_sequence for one in labelled.labels])
+        seen = np.array([label.sequence <= before.label_sequence for label in labelled.labels])
     step("in training")
-    done = train_head(labelled.examples, kind=task.recipe, previous=previous, seen=seen)
-    files.save(done.head, head_file(context.heads_folder, task.taste, version))
+    trained = train_head(labelled.examples, kind=task.recipe, previous=previous, seen=seen)
+    files.save(trained.head, head_file(context.heads_folder, task.taste, version))
     step("after training")
     return Trained(
         HeadRecord(
             version=version,
             taste=task.taste,
-            embedder=model.id,
+            embedder=spec.id,
             created_ns=time.time_ns(),
             labels=len(labelled.labels),
             label_sequence=newest,
-            accepted=done.accepted,
-            report=msgspec.to_builtins(done.report),
+            accepted=trained.accepted,
+            report=msgspec.to_builtins(trained.report),
         )
     )
 
 
 def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
-    """Score the vectors of `task.digests`, or of the whole store, in parts."""
-    model = context.spec
+    """Score the images of `task.digests`, or all images of the store, in parts."""
+    spec = context.spec
     head = files.load(head_file(context.heads_folder, task.taste, task.head))
-    if head.embedder != model.id:
+    if head.embedder != spec.id:
         raise ImgscoreError(
-            f"head {task.head} was trained on {head.embedder}, not on {model.id}",
+            f"head {task.head} was trained on {head.embedder}, not on {spec.id}",
             "train a new one with: imgscore train",
         )
     with context.store.read() as txn:
         rows = head_inputs.get_many(
-            txn, model, task.digests or vectors.digests(txn, model.image_embedder)
+            txn, spec, task.digests or vectors.digests(txn, spec.image_embedder)
         )
-        while part := list(islice(rows, ROWS_AT_A_TIME)):
+        while part := list(islice(rows, SCORE_BATCH)):
             digests = [digest for digest, _ in part]
             values = b"".join(row for _, row in part)
-            matrix = np.frombuffer(values, np.float16).reshape(-1, model.dim)
+            matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
             head_scores = head.score(matrix, extras(txn, digests))
             yield Scored(_packed(digests, head_scores), last=False)
     yield Scored(b"", last=True)

@@ -1,8 +1,8 @@
-"""The worker process: reads tasks on stdin, answers on stdout, ends at the end of its input.
+"""The worker process: reads tasks from stdin, writes answers to stdout, ends with its input.
 
-Its limits are the kernel's: an alarm for a file that takes too long, a cap on memory; either ends
-the process, and the pool says of which file. It can write heads and caches, and nothing else: what
-takes a decoder over gets no hold of the user's files, nor of the backups.
+The kernel enforces its limits. An alarm ends it if a file takes too long, and RLIMIT_DATA caps its
+memory. Landlock lets it write heads and caches only, so that a hostile image that takes over a
+decoder can change neither the user's files nor the backups.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def _answers(context: Context, task: messages.Task) -> Iterator[messages.Answer]
 
 
 def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
-    """A task's answers; what the user can mend is one of them, anything else is a crash."""
+    """The answers to a task. An ImgscoreError is an answer; any other error ends the worker."""
     try:
         for answer in _answers(context, task):
             while context.notes:
@@ -54,7 +54,7 @@ def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]
 
 
 def _sendable(text: str) -> str:
-    """A message may hold a file name that is no UTF-8, and what is sent must be."""
+    """Escape what is not UTF-8, such as parts of a file name: messages are UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -68,7 +68,7 @@ def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
     stdout.write(messages.frame(messages.Ready()))
     stdout.flush()
     while (task := messages.read_task(stdin)) is not None:
-        if isinstance(task, messages.OfOneFile):
+        if isinstance(task, messages.FileTask):
             # The signal's default action ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)
         for answer in _attempt(context, task):
@@ -78,28 +78,28 @@ def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
 
 
 def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
-    precompile.keep()
+    precompile.compile_once()
     allowed = [heads, paths.cache_folder()]
     if not decodes:
         allowed.append(paths.backups_folder())
     for folder in allowed:
-        with contextlib.suppress(OSError):  # whoever writes there will say what is wrong
+        with contextlib.suppress(OSError):  # the first write there reports the error
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A reader of the store notes in its lock file which pages it reads.
+    # LMDB's readers register in the lock file.
     confine_writes([*allowed, store / "lock.mdb"])
 
 
 def main() -> None:
-    """`python -m imgscore.workers.worker`, with what `Pool` passes on its command line."""
-    store, heads, model, device, file_seconds, most, embedder, names, low_memory = sys.argv[1:]
-    # What libraries print must not mix with the answers.
+    """`python -m imgscore.workers.worker`, with the arguments that `process.start` passes."""
+    store, heads, model, device, file_seconds, max_bytes, embedder, names, low_memory = sys.argv[1:]
+    # Libraries print to stdout: send that to stderr, and keep stdout for the answers.
     answers = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(answers, "w")
-    if int(most):
-        memory.set_hard_limit(int(most))
+    if int(max_bytes):
+        memory.set_hard_limit(int(max_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _confine(Path(store), Path(heads), decodes=bool(int(most)))
+    _confine(Path(store), Path(heads), decodes=bool(int(max_bytes)))
     try:
         context = Context(
             Path(store),
@@ -112,10 +112,10 @@ def main() -> None:
         )
     except ImgscoreError as error:
         sys.exit(f"{error.message}: {error.remedy}")
-    with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so are we
+    with contextlib.suppress(BrokenPipeError):  # the parent has ended
         memory.set_headroom(context.low_memory)
-        serve(context, int(file_seconds), prepares=bool(int(most)))
-    os._exit(0)  # nothing to tidy: the store is read-only, and this saves unloading the parts
+        serve(context, int(file_seconds), prepares=bool(int(max_bytes)))
+    os._exit(0)  # nothing to clean up: the store is read-only, and unloading libraries takes time
 
 
 if __name__ == "__main__":

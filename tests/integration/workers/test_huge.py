@@ -16,9 +16,9 @@ from imgscore.workers.messages import (
     Answer,
     Crashed,
     FileIndexed,
+    FileTask,
     IndexFile,
     MakeThumbnail,
-    OfOneFile,
     Task,
     ThumbnailMade,
 )
@@ -80,7 +80,7 @@ def until(pool: Pool, condition: Callable[[], bool]) -> list[tuple[Task, Answer]
     return found
 
 
-def answered(pool: Pool, tasks: list[OfOneFile]) -> list[tuple[Task, Answer]]:
+def answered(pool: Pool, tasks: list[FileTask]) -> list[tuple[Task, Answer]]:
     """The answers to all of these, handed out in their order, as they come."""
     found: list[tuple[Task, Answer]] = []
     for task in tasks:
@@ -89,7 +89,7 @@ def answered(pool: Pool, tasks: list[OfOneFile]) -> list[tuple[Task, Answer]]:
     return found + until(pool, lambda: not pool.busy)
 
 
-def looks(paths: list[bytes]) -> list[OfOneFile]:
+def looks(paths: list[bytes]) -> list[FileTask]:
     return [IndexFile(path, "default", None) for path in paths]
 
 
@@ -166,7 +166,7 @@ def test_a_thumbnail_of_what_needs_much_memory(
     pool: Pool, tmp_path: Path, needs_memory: list[bytes]
 ) -> None:
     warm(pool, tmp_path)
-    tasks: list[OfOneFile] = []
+    tasks: list[FileTask] = []
     for number, path in enumerate(needs_memory):
         digest = hashlib.sha256(Path(os.fsdecode(path)).read_bytes()).digest()
         thumbnail = tmp_path / "heads" / f"{number}.webp"  # where workers may write

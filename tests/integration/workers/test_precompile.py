@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-KEEP = [sys.executable, "-c", "from imgscore.workers import precompile; precompile.keep()"]
+KEEP = [sys.executable, "-c", "from imgscore.workers import precompile; precompile.compile_once()"]
 
 
 def test_what_no_installer_compiled_is_compiled_once(

@@ -1,15 +1,18 @@
-"""Framing of the messages between a pool and its workers."""
+"""Framing of the messages between a pool and its workers, and the handlers of the tasks."""
 
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from importlib import import_module
+from typing import BinaryIO, get_args
 
 import pytest
 
+from imgscore.workers import queries
 from imgscore.workers.messages import (
     Answer,
     Crashed,
     IndexFile,
+    OwnTask,
     Ready,
     Task,
     Train,
@@ -20,6 +23,12 @@ from imgscore.workers.messages import (
 from imgscore.workers.queries import SuspectsQuery
 
 TASKS: list[Task] = [IndexFile(b"/\xff", "default", None), Train("a"), SuspectsQuery("b", 3)]
+
+
+@pytest.mark.parametrize("task", [*get_args(OwnTask), *get_args(queries.AnyQuery)])
+def test_handler_of_each_task_exists(task: type[Task]) -> None:
+    module, function = task.handler.split(":")
+    assert callable(getattr(import_module(f"imgscore.workers.{module}"), function))
 
 
 @pytest.fixture
