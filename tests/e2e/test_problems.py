@@ -30,7 +30,7 @@ def test_daemon_inbox_gone_and_back_keeps_its_labels(inbox: Path, start: Start) 
     status = daemon.settle()
     watch = status["watches"][0]
     assert watch["labels"] == {"keep": 2, "trash": 2} and watch["files"] == 6
-    assert "offline: not there" in imgscore("status").out
+    assert "offline: the folder is not there" in imgscore("status").out
     # An empty folder in its place is an empty inbox, and still no label is lost.
     inbox.mkdir()
     daemon.until(lambda status: status["watches"][0]["state"] == "ok")
