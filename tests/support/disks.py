@@ -29,7 +29,8 @@ def mounted(folder: Path, *make: str) -> Iterator[Path]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode and make[0] == "mkfs.vfat" and shutil.which("fusefat"):
         command = ["fusefat", "-o", "rw+", image, point]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        utc = {**os.environ, "TZ": "UTC"}  # otherwise its dates are off by the time zone
+        done = subprocess.run(command, env=utc, capture_output=True, text=True, check=False)
     if done.returncode or not os.path.ismount(point):
         pytest.skip(f"cannot mount file systems here: {done.stderr.strip()}")
     try:
