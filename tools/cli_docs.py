@@ -139,8 +139,8 @@ def markdown(all_of_them: list[Verb]) -> str:
             lines += [f"| `{_cell(one.names)}` | {_cell(one.help)} |" for one in verb.items]
         if verb.name in responses:
             lines += response_docs.tables(verb.response, shared)
-    lines += ["", "## Objects in several results"]
-    lines += response_docs.shared_tables(responses.values())
+    lines += ["", "## Objects in several results", "", "Several commands print these objects:"]
+    lines += response_docs.shared_tables(shared)
     lines += ["", "## imgscored", f"    {_daemon_usage()}", "", _daemon_help()]
     lines += ["", "| argument | what it does |", "|---|---|"]
     lines += [f"| `{_cell(one.names)}` | {_cell(one.help)} |" for one in _daemon_items()]

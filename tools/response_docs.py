@@ -37,18 +37,18 @@ def tables(response: Any, shared: frozenset[Kind]) -> Iterator[str]:
             yield from ("", f"*{_first_line(kind)}*")
         else:
             yield from ("", "With `--json`, each line has these keys:")
-        yield from _table(kind)
+        yield from _table(kind, shared)
     for kind in nested(kinds):
         if kind not in shared:
             yield from ("", f"`{_title(kind)}`: {_first_line(kind)}")
-            yield from _table(kind)
+            yield from _table(kind, shared)
 
 
-def shared_tables(responses: Iterable[Any]) -> Iterator[str]:
+def shared_tables(shared: frozenset[Kind]) -> Iterator[str]:
     """The lines that describe the structs which several responses contain."""
-    for kind in sorted(shared_kinds(responses), key=_title):
+    for kind in sorted(shared, key=_title):
         yield from ("", f"### {_title(kind)}", "", _first_line(kind))
-        yield from _table(kind)
+        yield from _table(kind, shared)
 
 
 def shared_kinds(responses: Iterable[Any]) -> frozenset[Kind]:
@@ -75,11 +75,11 @@ def meanings(kind: Kind) -> dict[str, str]:
     return found
 
 
-def _table(kind: Kind) -> Iterator[str]:
+def _table(kind: Kind, shared: frozenset[Kind]) -> Iterator[str]:
     yield from ("", "| key | value | meaning |", "|---|---|---|")
     hints = get_type_hints(kind)
     for field in msgspec.structs.fields(kind):
-        words, meaning = _words(hints[field.name]), meanings(kind).get(field.name, "")
+        words, meaning = _words(hints[field.name], shared), meanings(kind).get(field.name, "")
         yield f"| `{field.encode_name}` | {_cell(words)} | {_cell(meaning)} |"
 
 
@@ -100,26 +100,27 @@ def _tagged(kinds: tuple[Kind, ...]) -> Iterator[str]:
         yield f"| `{kind.__struct_config__.tag}` | {_first_line(kind)} | {_cell(keys)} |"
 
 
-def _words(hint: Any) -> str:
-    """A type in words."""
+def _words(hint: Any, shared: frozenset[Kind]) -> str:
+    """A type in words; a link to a struct in `shared`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in WORDS:
         return WORDS[hint]
     if origin is Annotated:
-        return _words(arguments[0])
+        return _words(arguments[0], shared)
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (list, tuple):
-        return f"list of {_words(arguments[0])}"
+        return f"list of {_words(arguments[0], shared)}"
     if origin is dict:
         return "object"
     if origin in (UnionType, Union):
         members = [one for one in arguments if one is not UnsetType]
         if all(_is_tagged(one) for one in members):
             return "events"
-        words = " or ".join(_words(one) for one in members)
+        words = " or ".join(_words(one, shared) for one in members)
         return words if len(members) == len(arguments) else f"{words}; may be missing"
-    return _title(hint)
+    title = _title(hint)
+    return f"[{title}](#{title.lower()})" if hint in shared else title
 
 
 def _sentence(text: str) -> str:
