@@ -145,7 +145,7 @@ def run(
 ) -> None:
     """Call a verb, print its rows, and exit with its exit code."""
     messages = dispatch.call(request, daemon_only=daemon_only)
-    raise typer.Exit(output.show(messages, human, as_json=as_json, nothing=nothing))
+    raise typer.Exit(output.print_messages(messages, human, as_json=as_json, nothing=nothing))
 
 
 def text_of(path: Path) -> str:

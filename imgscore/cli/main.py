@@ -38,7 +38,7 @@ def main() -> None:
     try:
         load("" if completing or len(sys.argv) == 1 else sys.argv[1])()
     except ImgscoreError as error:
-        output.complain(error, as_json=as_json)
+        output.print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # `imgscore … | head`: the reader has closed the pipe.

@@ -21,13 +21,13 @@ from imgscore.messages import Message, Progress, R, Result
 if TYPE_CHECKING:
     import rich.progress
 
-__all__ = ("complain", "printable", "say", "show", "to_json")
+__all__ = ("print_error", "print_messages", "print_note", "printable", "to_json")
 
 PLAIN_SECONDS = 5.0
 """Time between two lines of progress if stderr is not a terminal."""
 
 
-def show(
+def print_messages(
     messages: Iterable[Message[R]],
     human: Callable[[R], str | None],
     *,
@@ -58,7 +58,7 @@ def show(
                         sys.stdout.write(images(row))
     sys.stdout.flush()
     if empty and nothing and not as_json:
-        say(nothing)
+        print_note(nothing)
     return int(failed)
 
 
@@ -67,19 +67,19 @@ def to_json(row: object) -> str:
     return json.dumps(msgspec.to_builtins(row), allow_nan=False)
 
 
-def say(text: str) -> None:
+def print_note(text: str) -> None:
     """Print a line that is not a result."""
     sys.stderr.write(printable(text, keep="\n") + "\n")
 
 
-def complain(error: ImgscoreError, *, as_json: bool) -> None:
+def print_error(error: ImgscoreError, *, as_json: bool) -> None:
     """Print an error and its remedy."""
     if as_json:
-        say(to_json({"error": error.message, "remedy": error.remedy}))
+        print_note(to_json({"error": error.message, "remedy": error.remedy}))
         return
-    say(f"imgscore: {printable(error.message)}")
+    print_note(f"imgscore: {printable(error.message)}")
     if error.remedy:
-        say(f"  what to do: {printable(error.remedy)}")
+        print_note(f"  what to do: {printable(error.remedy)}")
 
 
 class _Bar:
@@ -94,7 +94,7 @@ class _Bar:
         if not sys.stderr.isatty():
             if time.monotonic() - self._printed_at >= PLAIN_SECONDS:
                 self._printed_at = time.monotonic()
-                say(f"{progress.what}: {progress.done} of {progress.total}")
+                print_note(f"{progress.what}: {progress.done} of {progress.total}")
             return
         if self._bar is None:
             self._bar = _rich_bar()

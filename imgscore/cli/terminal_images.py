@@ -67,7 +67,9 @@ def run(
         lines = ([files[image] for image in line if image in files] for line in images(row))
         return "".join(screen.draw(line) for line in lines)
 
-    raise typer.Exit(output.show(messages, human, as_json=as_json, images=below, nothing=nothing))
+    raise typer.Exit(
+        output.print_messages(messages, human, as_json=as_json, images=below, nothing=nothing)
+    )
 
 
 class _Screen(NamedTuple):

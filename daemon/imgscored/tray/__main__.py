@@ -5,7 +5,7 @@ import sys
 import time
 
 from imgscore import paths
-from imgscore.cli.output import complain
+from imgscore.cli.output import print_error
 from imgscore.errors import ImgscoreError, NoDesktopError
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.system import tray_backend
@@ -29,7 +29,7 @@ def main() -> None:
     except BusyError:
         sys.stderr.write("imgscore: the tray icon is shown already\n")
     except ImgscoreError as error:
-        complain(error, as_json=arguments.json)
+        print_error(error, as_json=arguments.json)
         sys.exit(error.exit_code)
 
 

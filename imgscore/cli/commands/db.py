@@ -12,7 +12,7 @@ import typer
 from imgscore import client, fsutil, paths
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, group, prints, run
-from imgscore.cli.output import printable, say, show
+from imgscore.cli.output import print_messages, print_note, printable
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
 from imgscore.verbs import db as verb
@@ -75,7 +75,7 @@ def backup(
 
     path = Path(os.path.abspath(folder))
     row = BackedUp(os.fspath(path), back_up(path))
-    raise typer.Exit(show([Result(row)], _backed_up, as_json=as_json))
+    raise typer.Exit(print_messages([Result(row)], _backed_up, as_json=as_json))
 
 
 @commands.command()
@@ -90,7 +90,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Replace the store with a backup. The old store is kept under another name."""
-    raise typer.Exit(show([Result(_restore(folder))], _restored, as_json=as_json))
+    raise typer.Exit(print_messages([Result(_restore(folder))], _restored, as_json=as_json))
 
 
 def _restore(folder: Path | None) -> Restored:
@@ -127,7 +127,7 @@ def compact(
     as_json: Json = False,
 ) -> None:
     """Shrink the store's file to the size of its contents."""
-    raise typer.Exit(show(_compact(drop_embedder), _compacted, as_json=as_json))
+    raise typer.Exit(print_messages(_compact(drop_embedder), _compacted, as_json=as_json))
 
 
 def _compact(embedder: str | None) -> list[Message[Compacted]]:
@@ -151,8 +151,12 @@ def _shrink() -> tuple[int, int]:
     connection = client.connect(paths.socket_path())
     if connection is not None:
         connection.close()
-        say("imgscored is running, so the file keeps its size; the store reuses the freed space")
-        say("  to shrink the file: imgscore stop, then imgscore db compact, then imgscore start")
+        print_note(
+            "imgscored is running, so the file keeps its size; the store reuses the freed space"
+        )
+        print_note(
+            "  to shrink the file: imgscore stop, then imgscore db compact, then imgscore start"
+        )
         size = (paths.store_folder() / "data.mdb").stat().st_size
         return size, size
     with StoreLock(paths.data_folder()):

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from imgscore.cli.app import Json, Section, app, prints
-from imgscore.cli.output import printable, say, show
+from imgscore.cli.output import print_messages, print_note, printable
 from imgscore.messages import Message, Result
 
 if TYPE_CHECKING:
@@ -71,11 +71,13 @@ def demo(
     sandbox = DemoFolder(folder)
     sandbox.prepare()
     if not as_json:
-        say(f"drawing pictures into {printable(str(sandbox.inbox))}, with a daemon watching …")
+        print_note(
+            f"drawing pictures into {printable(str(sandbox.inbox))}, with a daemon watching …"
+        )
     outcomes: list[Outcome] = []
     # Closing the messages ends the daemon, also after Ctrl-C.
     with closing(_messages(sandbox, outcomes)) as messages:
-        code = show(messages, lambda _: _text(sandbox, outcomes[0]), as_json=as_json)
+        code = print_messages(messages, lambda _: _text(sandbox, outcomes[0]), as_json=as_json)
     raise typer.Exit(code)
 
 

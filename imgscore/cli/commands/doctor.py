@@ -6,7 +6,7 @@ import msgspec
 import typer
 
 from imgscore.cli.app import Json, Section, app, prints
-from imgscore.cli.output import printable, say, to_json
+from imgscore.cli.output import print_note, printable, to_json
 
 
 class Response(msgspec.Struct):
@@ -40,5 +40,5 @@ def doctor(as_json: Json = False) -> None:
         remedy = f" – {finding.remedy}" if finding.remedy else ""
         typer.echo(printable(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))
     if not as_json:
-        say(f"{count['problem']} problems, {count['warning']} warnings")
+        print_note(f"{count['problem']} problems, {count['warning']} warnings")
     raise typer.Exit(int(count["problem"] > 0))

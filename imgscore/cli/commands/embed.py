@@ -52,7 +52,7 @@ def embed(
     if not os.path.isdir(root):
         raise UsageError(f"{display_path(root)} is not a folder", "check the name")
     messages = _messages(root, scheduler, workers)
-    raise typer.Exit(output.show(messages, _describe, as_json=as_json))
+    raise typer.Exit(output.print_messages(messages, _describe, as_json=as_json))
 
 
 def _messages(

@@ -39,7 +39,7 @@ def evaluate(
         all_heads = rows_of(dispatch.call(heads.Request(taste=taste)))
         for row in rows_of(messages):
             _plot(row, all_heads, plot)
-    raise typer.Exit(output.show(messages, _describe, as_json=as_json))
+    raise typer.Exit(output.print_messages(messages, _describe, as_json=as_json))
 
 
 def _plot(evaluation: Response, all_heads: list[heads.Response], file: Path) -> None:

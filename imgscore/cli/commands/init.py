@@ -11,7 +11,7 @@ import typer
 from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch
 from imgscore.cli.app import Json, Section, app, prints
-from imgscore.cli.output import printable, say, to_json
+from imgscore.cli.output import print_note, printable, to_json
 from imgscore.errors import UsageError
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watches
@@ -99,7 +99,7 @@ def init(
         warnings=warnings,
     )
     for warning in warnings:
-        say(f"note: {printable(warning)}")
+        print_note(f"note: {printable(warning)}")
     if as_json:
         typer.echo(to_json(row))
         return

@@ -11,7 +11,7 @@ import typer
 from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch
 from imgscore.cli.app import Json, Section, group, prints, run
-from imgscore.cli.output import printable, say, show
+from imgscore.cli.output import print_messages, print_note, printable
 from imgscore.embedders import catalogue, registry
 from imgscore.messages import Message, Progress, Result
 from imgscore.verbs.model import Request, Response
@@ -78,7 +78,7 @@ def download(
     If the download is interrupted, repeat the command to continue it.
     """
     messages = _download(name, revision)
-    raise typer.Exit(show(messages, _downloaded, as_json=as_json))
+    raise typer.Exit(print_messages(messages, _downloaded, as_json=as_json))
 
 
 @commands.command()
@@ -96,7 +96,7 @@ def use(
 
     The labels and the vectors of the old model are kept.
     """
-    raise typer.Exit(show(_use(name), _used, as_json=as_json))
+    raise typer.Exit(print_messages(_use(name), _used, as_json=as_json))
 
 
 def _download(name: str, revision: str | None) -> Iterator[Message[DownloadedModel]]:
@@ -163,7 +163,7 @@ def _describe(row: Response) -> str:
 
 
 def _downloaded(row: DownloadedModel) -> str:
-    say(f"use it with: imgscore model use {row.name}")
+    print_note(f"use it with: imgscore model use {row.name}")
     state = "downloaded" if row.downloaded else "already downloaded"
     return f"{row.name}: {state}, {printable(row.path)}, revision {row.revision}"
 

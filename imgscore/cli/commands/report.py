@@ -12,7 +12,7 @@ import typer
 from imgscore import config, paths
 from imgscore.cli import dispatch, output
 from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
-from imgscore.cli.output import printable, say
+from imgscore.cli.output import print_note, printable
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
 from imgscore.verbs import report as verb
@@ -77,7 +77,7 @@ def report(
         file = Path(os.path.realpath(file))
         _refuse_watched(file)
     request = verb.Request(optional_text_of(folder), taste, figures=not quick)
-    raise typer.Exit(output.show(_write(request, file, show), _describe, as_json=as_json))
+    raise typer.Exit(output.print_messages(_write(request, file, show), _describe, as_json=as_json))
 
 
 def _refuse_watched(file: Path) -> None:
@@ -118,7 +118,7 @@ def _write(request: verb.Request, file: Path | None, show: bool) -> Iterator[Mes
             )
         )
         if show and not webbrowser.open(target.as_uri()):
-            say("no browser could be started; open the page yourself")
+            print_note("no browser could be started; open the page yourself")
 
 
 def _describe(row: Response) -> str:

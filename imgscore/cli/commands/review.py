@@ -12,7 +12,7 @@ import typer
 
 from imgscore.cli import dispatch, output
 from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
-from imgscore.cli.output import say
+from imgscore.cli.output import print_note
 from imgscore.messages import Message, Result
 from imgscore.verbs import report
 
@@ -53,14 +53,14 @@ def review(
     request = report.Request(optional_text_of(folder), taste, figures=False)
     servers: list[ReviewServer] = []
     messages = _start(request, servers, port)
-    output.show(messages, lambda row: row.url, as_json=as_json)
+    output.print_messages(messages, lambda row: row.url, as_json=as_json)
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if show:  # in a thread: a browser in a terminal blocks its caller until it ends
         Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     if not as_json:
-        say("each label is stored at once; no file is moved")
-        say("the address works once, in one browser; Ctrl-C ends the review")
+        print_note("each label is stored at once; no file is moved")
+        print_note("the address works once, in one browser; Ctrl-C ends the review")
     with contextlib.suppress(KeyboardInterrupt), server:
         server.serve_forever()
     servers[0].session.end()

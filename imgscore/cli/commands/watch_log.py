@@ -9,7 +9,7 @@ from imgscore import client, paths
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import event_line
-from imgscore.cli.output import say, to_json
+from imgscore.cli.output import print_note, to_json
 from imgscore.errors import ImgscoreError
 from imgscore.events import Event
 from imgscore.messages import Result
@@ -45,7 +45,9 @@ def _rows() -> Iterator[Event]:
         except ImgscoreError:
             if deadline is None:
                 deadline = time.monotonic() + RESTART_SECONDS
-                say("the connection was lost; to see the events until it is back: imgscore history")
+                print_note(
+                    "the connection was lost; to see the events until it is back: imgscore history"
+                )
             if time.monotonic() >= deadline:
                 raise
             _await_daemon(deadline)
