@@ -1,7 +1,7 @@
 """What crosses the control socket: requests, results and progress, and how they are decoded."""
 
 from functools import cache
-from typing import Any, Generic, NamedTuple, TypeVar, get_args
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -11,6 +11,13 @@ R_co = TypeVar("R_co", covariant=True)
 
 class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omit_defaults=True):
     """The base of every verb's Request. `R_co` is the type of the verb's rows: its Response."""
+
+    needs_watch: ClassVar[bool] = False
+    """whether the verb is an error while no folder is watched"""
+    keeps_pause: ClassVar[bool] = False
+    """whether the verb reads or sets the pause; without a daemon, other verbs run despite it"""
+    works_on_battery: ClassVar[bool] = False
+    """whether the verb embeds or trains at once, also on battery"""
 
 
 class Result(NamedTuple, Generic[R_co]):

@@ -10,7 +10,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.verbs import registry as verb_registry
 from imgscore.verbs import status as status_verb
-from imgscore.verbs.base import WORK_NOW, Steps
+from imgscore.verbs.base import Steps
 from imgscore.watches import Watches
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Pending
 from imgscored.notifications import Notifications
@@ -76,7 +76,7 @@ class Loop:
             self._pass_on(pending)
             for call in pending.calls:
                 self._begin(call)
-            asked = any(call.verb in WORK_NOW for call, _ in self._calls)
+            asked = any(call.works_on_battery for call, _ in self._calls)
             self._engine.save_power("" if asked else self._saving)
             self._advance_calls()
             self._publish_if_due()
@@ -150,6 +150,7 @@ class Loop:
             logger.exception("%s cannot be started", call.verb)
             _answer(call, _unexpected(call.verb, error))
             return
+        call.works_on_battery = request.works_on_battery
         self._calls.append((call, steps))
 
     def _timeout(self) -> float | None:

@@ -22,6 +22,8 @@ class Call:
     arguments: dict[str, Any]
     answers: "queue.SimpleQueue[Line | None]" = field(default_factory=queue.SimpleQueue)
     cancelled: bool = False
+    works_on_battery: bool = False
+    """the request's, once the verb has begun"""
 
 
 @dataclass

@@ -26,11 +26,6 @@ WRITER_BUSY_SECONDS = 60.0
 """How long a Writer waits: it works for hours, and a daemon that reloads its config scans first."""
 RETRY_SECONDS = 0.05
 
-# Verbs that need a watched folder.
-NEED_A_WATCH = frozenset({"scan", "order", "wait"})
-# Verbs that read or set the pause. The others run here even if the daemon was paused.
-KEEP_THE_PAUSE = frozenset({"status", "pause", "resume"})
-
 
 def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Message[R]]:
     """Call a verb and yield its messages. Raises ImgscoreError."""
@@ -64,8 +59,8 @@ def _here(request: BaseRequest[R]) -> Iterator[Message[R]]:
     from imgscore.engine.engine import open_engine
     from imgscore.store.store import Store
 
-    verb, settings = registry.name_of(request), settings_in_force()
-    if not settings.watch and verb in NEED_A_WATCH:
+    settings = settings_in_force()
+    if not settings.watch and request.needs_watch:
         raise ConfigError(
             f"{paths.config_file()}: nothing is watched yet", "begin with: imgscore init INBOX"
         )
@@ -73,7 +68,7 @@ def _here(request: BaseRequest[R]) -> Iterator[Message[R]]:
         Store(paths.store_folder()) as store,
         open_engine(store, settings, paths.heads_folder()) as engine,
     ):
-        if verb not in KEEP_THE_PAUSE:
+        if not request.keeps_pause:
             engine.paused_until_ns = 0
         yield from drive(engine, registry.run(engine, request))
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.engine.tickets import IndexTicket, ThumbnailTicket
 
-WORK_NOW = frozenset({"heads", "scan", "train"})
-"""Verbs that embed or train at once, also on battery."""
 PREFETCH = 64
 """Files that workers are given before the first of them is waited for: enough to keep them busy."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -71,6 +71,7 @@ class Response(msgspec.Struct):
 class Request(BaseRequest[Response]):
     """`version`: of the head to use. `file`: an absolute path, of the head to import."""
 
+    works_on_battery: ClassVar[bool] = True
     action: Literal["list", "use", "import"] = "list"
     version: str | None = None
     file: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -46,6 +46,7 @@ Response = TouchedFile
 class Request(BaseRequest[Response]):
     """`folder`: only the inbox that holds it; None = every inbox."""
 
+    needs_watch: ClassVar[bool] = True
     folder: str | None = None
     dry_run: bool = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -31,6 +31,7 @@ class Response(msgspec.Struct):
 class Request(BaseRequest[Response]):
     """`seconds`: how long; None = until `resume`."""
 
+    keeps_pause: ClassVar[bool] = True
     seconds: float | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ class Response(msgspec.Struct):
 
 class Request(BaseRequest[Response]):
     """No arguments."""
+
+    keeps_pause: ClassVar[bool] = True
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

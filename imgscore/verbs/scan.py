@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -45,6 +45,8 @@ Response = ChangedFile | Scanned
 class Request(BaseRequest[Response]):
     """`folder`: only this one; None = every watch."""
 
+    works_on_battery: ClassVar[bool] = True
+    needs_watch: ClassVar[bool] = True
     folder: str | None = None
     dry_run: bool = False
 

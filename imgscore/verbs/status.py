@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -132,6 +132,8 @@ class Response(msgspec.Struct):
 
 class Request(BaseRequest[Response]):
     """No arguments."""
+
+    keeps_pause: ClassVar[bool] = True
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

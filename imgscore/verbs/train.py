@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -36,6 +36,7 @@ class Response(msgspec.Struct):
 class Request(BaseRequest[Response]):
     """`taste`: only this one; None = all."""
 
+    works_on_battery: ClassVar[bool] = True
     taste: TasteName | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ class Response(msgspec.Struct):
 class Request(BaseRequest[Response]):
     """`timeout`: seconds; None = no limit."""
 
+    needs_watch: ClassVar[bool] = True
     timeout: float | None = None
 
 
