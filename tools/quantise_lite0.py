@@ -1,8 +1,9 @@
-"""The shipped model, in int8: `python tools/quantise_lite0.py [OUTPUT] [--calibrate IMAGES]`.
+"""Make the shipped int8 model: `python tools/quantise_lite0.py [OUTPUT] [--calibrate IMAGES]`.
 
-Static and per channel. What activations range over is in lite0_ranges.json, so that the same
-packages give the same bytes without the images; --calibrate measures it anew, by the extremes on
-200 of them. Put the sha256 into lite0_spec.py. Needs what make_lite0.py needs; figures: LITE0.md.
+The quantisation is static and per channel. lite0_ranges.json has the ranges of activations, so that
+the same packages give the same bytes without the images. --calibrate measures the ranges again, as
+minimum and maximum on 200 images. Put the sha256 into lite0_spec.py. Needs the same packages as
+make_lite0.py. Figures: LITE0.md.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from imgscore.images.formats import is_image_name
 from imgscore.images.views import views
 
 RANGES = Path(__file__).parent / "lite0_ranges.json"
-# Without VNNI, processors add two products of an unsigned and a signed byte into 16 signed bits,
-# and hold what is too much. With weights that come to no more, there is never too much:
-# 255 × 128 < 2¹⁵.
-PAIR = 128
-COARSER = 1.0005
+MAX_PAIR_SUM = 128
+"""Sum of two neighbouring weight codes of one sign. Processors without VNNI add two products of an
+unsigned and a signed byte in 16 bits, with saturation; 255 × 128 < 2¹⁵ never saturates."""
+SCALE_STEP = 1.0005
+"""Factor by which a channel's scale grows until its pairs fit."""
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -40,7 +41,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 class Calibration(CalibrationDataReader):  # type: ignore[misc]
-    """The first view of some images, one at a time."""
+    """Yields the first view of each image."""
 
     def __init__(self, files: list[Path]) -> None:
         self.files = iter(files)
@@ -56,39 +57,42 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]
 
 
 def pair_sums(weights: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """The largest sum of one sign of two neighbours, [out], of weights [out, in, h, w].
+    """The largest sum of two neighbouring weights of one sign, [out], of weights [out, in, h, w].
 
-    Neighbours as the processor takes them: row by row, all inputs of a place together.
+    Neighbours are in the order of the processor's products: for each position, all inputs.
     """
     rows = weights.transpose(0, 2, 3, 1).reshape(len(weights), -1)
     pairs = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).reshape(len(rows), -1, 2)
-    above, below = (np.maximum(one, 0).sum(axis=2).max(axis=1) for one in (pairs, -pairs))
+    above, below = (np.maximum(signed, 0).sum(axis=2).max(axis=1) for signed in (pairs, -pairs))
     largest: NDArray[np.floating[Any]] = np.maximum(above, below)
     return largest
 
 
 def extents(weights: NDArray[np.floating[Any]], paired: bool) -> NDArray[np.float64]:
-    """What 127 stands for in each channel [out]: its largest weight, or more for PAIR's sake."""
+    """The weight that the code 127 stands for in each channel [out].
+
+    That is its largest weight, or more if `paired` and pairs would exceed MAX_PAIR_SUM.
+    """
     extent: NDArray[np.float64] = np.abs(weights).max(axis=(1, 2, 3)).astype(np.float64)
     coarse = np.flatnonzero(extent) if paired else np.empty(0, np.int64)
     while len(coarse):
         codes = np.rint(weights[coarse] / extent[coarse, None, None, None] * 127)
-        coarse = coarse[pair_sums(codes) > PAIR]
-        extent[coarse] *= COARSER
+        coarse = coarse[pair_sums(codes) > MAX_PAIR_SUM]
+        extent[coarse] *= SCALE_STEP
     return extent
 
 
 def overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
-    """The range of each channel of each convolution's weights.
+    """The range of each channel of each convolution's weights, by the name of the weights.
 
-    Depthwise ones, which are the most sensitive, are multiplied singly, into 32 bits.
+    Depthwise weights are not paired: the processor multiplies them one by one, into 32 bits.
     """
-    weights = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
-    found = {}
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    ranges = {}
     for node in model.graph.node:
         if node.op_type == "Conv":
-            paired = not any(one.name == "group" and one.i > 1 for one in node.attribute)
-            found[node.input[1]] = [
+            paired = not any(item.name == "group" and item.i > 1 for item in node.attribute)
+            ranges[node.input[1]] = [
                 {
                     "axis": 0,
                     "quant_type": QuantType.QInt8,
@@ -98,13 +102,13 @@ def overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
                 }
                 for extent in extents(weights[node.input[1]], paired)
             ]
-    return found
+    return ranges
 
 
 def quantised(files: list[Path] | None) -> bytes:
-    """The model in int8, calibrated on `files`, or by RANGES.
+    """The int8 model, calibrated on `files`, or with the stored RANGES.
 
-    Activations are unsigned: of signed ones, onnxruntime leaves 18 of 49 convolutions in float32.
+    Activations are unsigned: with signed ones, onnxruntime leaves 18 of 49 convolutions in float32.
     """
     if files is not None:
         RANGES.unlink(missing_ok=True)
@@ -127,7 +131,7 @@ def quantised(files: list[Path] | None) -> bytes:
 
 
 def main() -> None:
-    """Builds in float32, quantises, writes, and says the sha256."""
+    """Build in float32, quantise and write the model, and print its sha256."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", nargs="?", type=Path, default=lite0_spec.MODEL)
     parser.add_argument("--calibrate", type=Path, metavar="IMAGES")
