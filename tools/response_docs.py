@@ -53,14 +53,14 @@ def shared_tables(shared: frozenset[Kind]) -> Iterator[str]:
 
 def shared_kinds(responses: Iterable[Any]) -> frozenset[Kind]:
     """The structs that are inside more than one response."""
-    counts = Counter(kind for one in responses for kind in nested(kinds_of(one)))
+    counts = Counter(kind for response in responses for kind in nested(kinds_of(response)))
     return frozenset(kind for kind, count in counts.items() if count > 1)
 
 
 @cache
 def meanings(kind: Kind) -> dict[str, str]:
     """The strings below the fields of a struct and of its bases, by the field's name."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if not issubclass(base, msgspec.Struct) or base is msgspec.Struct:
             continue
@@ -71,8 +71,8 @@ def meanings(kind: Kind) -> dict[str, str]:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
                     value=ast.Constant(value=str(text))
                 ):
-                    found[name] = _sentence(" ".join(text.split()))
-    return found
+                    texts[name] = _sentence(" ".join(text.split()))
+    return texts
 
 
 def _table(kind: Kind, shared: frozenset[Kind]) -> Iterator[str]:
@@ -86,12 +86,14 @@ def _table(kind: Kind, shared: frozenset[Kind]) -> Iterator[str]:
 def _tagged(kinds: tuple[Kind, ...]) -> Iterator[str]:
     """One row for each kind: they differ in the value of one key."""
     key = kinds[0].__struct_config__.tag_field
-    common = set.intersection(*({f.name for f in msgspec.structs.fields(k)} for k in kinds))
+    common = set.intersection(
+        *({field.name for field in msgspec.structs.fields(kind)} for kind in kinds)
+    )
     yield from ("", "With `--json`, each line has these keys:", "")
     yield from ("| key | meaning |", "|---|---|", f"| `{key}` | one of the values below |")
     yield from (f"| `{name}` | {meanings(kinds[0])[name]} |" for name in sorted(common))
     yield from ("", f"| `{key}` | meaning | other keys |", "|---|---|---|")
-    for kind in sorted(kinds, key=lambda one: str(one.__struct_config__.tag)):
+    for kind in sorted(kinds, key=lambda kind: str(kind.__struct_config__.tag)):
         keys = " ".join(
             f"`{field.encode_name}`: {meanings(kind)[field.name]}"
             for field in msgspec.structs.fields(kind)
@@ -114,10 +116,10 @@ def _words(hint: Any, shared: frozenset[Kind]) -> str:
     if origin is dict:
         return "object"
     if origin in (UnionType, Union):
-        members = [one for one in arguments if one is not UnsetType]
-        if all(_is_tagged(one) for one in members):
+        members = [hint for hint in arguments if hint is not UnsetType]
+        if all(map(_is_tagged, members)):
             return "events"
-        words = " or ".join(_words(one, shared) for one in members)
+        words = " or ".join(_words(member, shared) for member in members)
         return words if len(members) == len(arguments) else f"{words}; may be missing"
     title = _title(hint)
     return f"[{title}](#{title.lower()})" if hint in shared else title
@@ -135,12 +137,12 @@ def _is_tagged(kind: Any) -> bool:
 
 def nested(kinds: Iterable[Kind]) -> list[Kind]:
     """The structs inside others, in the order in which they come up; no tagged ones."""
-    found: dict[Kind, None] = {}
+    kinds_inside: dict[Kind, None] = {}
     for kind in kinds:
         for hint in get_type_hints(kind).values():
             for inner in _structs_in(hint):
-                found |= {inner: None, **dict.fromkeys(nested([inner]))}
-    return list(found)
+                kinds_inside |= {inner: None, **dict.fromkeys(nested([inner]))}
+    return list(kinds_inside)
 
 
 def _structs_in(hint: Any) -> Iterator[Kind]:

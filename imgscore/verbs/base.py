@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from imgscore.engine.tickets import IndexTicket, ThumbnailTicket
 
 PREFETCH = 64
-"""Files that workers are given before the first of them is waited for: enough to keep them busy."""
+"""Files handed to workers before the verb waits for the first of them: enough to keep them busy."""
 
 Ticket = TypeVar("Ticket", "IndexTicket", "ThumbnailTicket")
 
 Steps = Generator[Message[R_co] | None, None, None]
-"""What a verb's `run` returns: its messages, and None where the engine has to take a step."""
+"""The messages that a verb's `run` yields; None means that the engine has to take a step first."""
 
 
 def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
@@ -35,7 +35,7 @@ def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
             engine.step(0.25)
             for about, problem in engine.ctx.problems.items():
                 kind = StoreError if about in ("store", "disk") else ImgscoreError
-                raise kind(problem, "try again then")
+                raise kind(problem, "try again when this is solved")
         else:
             yield message
 
@@ -46,7 +46,7 @@ def a_step(engine: Engine) -> Steps[Any]:
         engine.retry()  # the cause may be gone by now
         yield None
         if problem := engine.ctx.unavailable:
-            raise StoreError(problem, "try again then")
+            raise StoreError(problem, "try again when this is solved")
         return
     yield None
 
