@@ -33,9 +33,9 @@ class Labelled(_Event, tag="label"):
     sha256: str
     """the digest of the image"""
     label: str
-    """keep, trash or clear"""
+    """`keep`, `trash` or `clear`"""
     source: str
-    """where the label comes from: place, xdg_trash, cli, import or undo"""
+    """where the label comes from: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
     taste: str
     """the taste that learns from the label"""
 

@@ -31,7 +31,7 @@ class DaemonState(msgspec.Struct):
     """The state of the daemon after `start` or `stop`."""
 
     state: str
-    """running, paused or stopped"""
+    """`running`, `paused` or `stopped`"""
     pid: int | None
     """the process id of the daemon; null if systemd had not started it yet"""
     error: str | None = None

@@ -24,7 +24,7 @@ class TouchEntry(msgspec.Struct):
     """A touch: imgscore set the date of a file."""
 
     what: str
-    """order, restore or undo"""
+    """`order`, `restore` or `undo`"""
     time_ns: int
     """when it happened, in nanoseconds since 1970"""
     number: int
@@ -51,7 +51,7 @@ class LabelEntry(msgspec.Struct):
     """A label that was given or cleared."""
 
     what: str
-    """label"""
+    """`label`"""
     time_ns: int
     """when it happened, in nanoseconds since 1970"""
     number: int
@@ -61,9 +61,9 @@ class LabelEntry(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str
-    """keep, trash or clear"""
+    """`keep`, `trash` or `clear`"""
     source: str
-    """where the label comes from: place, xdg_trash, cli, import or undo"""
+    """where the label comes from: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
     taste: str
     """the taste that learns from the label"""
     dates: int | UnsetType = UNSET

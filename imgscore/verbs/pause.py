@@ -21,7 +21,7 @@ class Response(msgspec.Struct):
     """The state after the call."""
 
     state: str
-    """paused"""
+    """`paused`"""
     paused_until_ns: int
     """when the pause ends, in nanoseconds since 1970"""
     error: str | None = None

@@ -17,7 +17,7 @@ class Response(msgspec.Struct):
     """The state after the call."""
 
     state: str
-    """running"""
+    """`running`"""
     error: str | None = None
     """always null"""
 

@@ -33,7 +33,7 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str | None
-    """its label now, keep or trash; null if it has none"""
+    """its label now, `keep` or `trash`; null if it has none"""
     head: str | None
     """the version of the head in use; null if there is none"""
     error: str | None

@@ -21,7 +21,7 @@ class ChangedFile(msgspec.Struct):
     path: str
     """the file"""
     is_: str = msgspec.field(name="is")
-    """new (or changed), or gone"""
+    """`new` for a new or changed file, or `gone`"""
 
 
 class Scanned(msgspec.Struct):

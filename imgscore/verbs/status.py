@@ -69,7 +69,7 @@ class WatchStatus(msgspec.Struct):
     trash: int
     """images in the trash folders"""
     state: str
-    """ok, offline, held: …, or needs … if labels are missing"""
+    """`ok`, `offline`, `held: …`, or `needs …` if labels are missing"""
     taste: str
     """the taste of the watch"""
     head: str | None
@@ -95,7 +95,7 @@ class Response(msgspec.Struct):
     """The state of the daemon, or of the store if no daemon runs."""
 
     state: str
-    """running or paused; offline if no daemon runs"""
+    """`running` or `paused`; `offline` if no daemon runs"""
     pid: int | None
     """the process id of the daemon; null if no daemon runs"""
     rss_bytes: int

@@ -25,7 +25,7 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str
-    """its label, keep or trash"""
+    """its label, `keep` or `trash`"""
     score: float
     """its score from heads that were trained without its label"""
     evidence: float

@@ -29,7 +29,7 @@ class RestoredLabel(msgspec.Struct):
     label: str | None
     """its label now; null if it has none"""
     was: str
-    """the label that was undone: keep, trash or clear"""
+    """the label that was undone: `keep`, `trash` or `clear`"""
     others: int
     """how many other labels were undone with it: those of its siblings, or of one import"""
     error: str | None = None

@@ -1,4 +1,5 @@
-"""The commands, one file each. The file name is the command's name, with _ for - (import_: import).
+"""The commands, one file each, named after the command: restore_times.py is `restore-times`, and
+import_.py is `import`, which is a Python keyword.
 
 Importing a file adds its command to the application.
 """

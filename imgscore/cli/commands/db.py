@@ -20,7 +20,7 @@ from imgscore.verbs.base import rows_of
 
 
 class BackedUp(msgspec.Struct):
-    """A backup that was made."""
+    """A backup that was written."""
 
     folder: str
     """the folder of the backup"""

@@ -23,7 +23,7 @@ LISTED_ROWS = 12
 
 
 class Response(msgspec.Struct):
-    """What the demo has shown."""
+    """The result of the demo."""
 
     folder: str
     """the folder of the demo"""
@@ -72,7 +72,7 @@ def demo(
     sandbox.prepare()
     if not as_json:
         print_note(
-            f"drawing pictures into {printable(str(sandbox.inbox))}, with a daemon watching …"
+            f"drawing pictures into {printable(str(sandbox.inbox))}, which a daemon watches …"
         )
     outcomes: list[Outcome] = []
     # Closing the messages ends the daemon, also after Ctrl-C.

@@ -15,11 +15,11 @@ class Response(msgspec.Struct):
     check: str
     """the name of the check"""
     state: str
-    """ok, warning or problem"""
+    """`ok`, `warning` or `problem`"""
     detail: str
-    """what was found"""
+    """the result, in words"""
     remedy: str
-    """what to do; may be empty"""
+    """the remedy; may be empty"""
 
 
 @app.command(rich_help_panel=Section.BEGIN)

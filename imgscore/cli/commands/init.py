@@ -36,7 +36,7 @@ class Response(msgspec.Struct):
     config: str
     """the config file"""
     warnings: list[str]
-    """what may not work in this folder, such as a program that synchronizes it"""
+    """warnings, for example that a program synchronizes the folder"""
     error: str | None = None
     """always null"""
 

@@ -19,7 +19,7 @@ class ServiceState(msgspec.Struct):
     enabled: bool
     """whether the daemon starts at login"""
     active: str
-    """the state in systemd, such as active or inactive; unknown without systemd"""
+    """the state in systemd, such as `active` or `inactive`; `unknown` without systemd"""
     pid: int | None
     """the process id of the daemon; null if it does not run"""
     executable: str | None
