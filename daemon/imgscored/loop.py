@@ -77,7 +77,7 @@ class Loop:
             for call in pending.calls:
                 self._begin(call)
             asked = any(call.works_on_battery for call, _ in self._calls)
-            self._engine.save_power("" if asked else self._saving)
+            self._engine.save_power(None if asked else self._saving or None)
             self._advance_calls()
             self._publish_if_due()
             self._engine.step(self._timeout(), wake=self._mailbox.descriptor)

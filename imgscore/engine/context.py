@@ -71,16 +71,16 @@ class EngineContext:
         return not any(within(folder, root) for root in self.offline)
 
     @property
-    def unavailable(self) -> str:
-        """Why the store takes nothing until later, so that all work waits; "" where it does."""
-        return self.problems.get("disk") or self.problems.get("store", "")
+    def unavailable(self) -> str | None:
+        """Why the store accepts nothing for now, so that all work waits."""
+        return self.problems.get("disk") or self.problems.get("store")
 
     @property
-    def shortage(self) -> str:
-        """What is said where the store has less room than `free_mb`; "" where it has enough."""
+    def shortage(self) -> str | None:
+        """The problem, where the store's disk has less than `free_mb` free."""
         free_mb = self.config.daemon.free_mb
         enough = self.store.free_bytes() >= free_mb * 10**6
-        return "" if enough else f"less than {free_mb} MB free where the store lies"
+        return None if enough else f"less than {free_mb} MB free where the store lies"
 
     def head(self, taste: str) -> str | None:
         """The version of the head that scores a taste under this embedder."""
@@ -91,7 +91,7 @@ class EngineContext:
     def ordering_head(self, taste: str) -> str | None:
         """The version of the head whose scores order a taste.
 
-        After a switch of the embedder it is the old one's, which can score nothing new.
+        Until all is embedded under a new embedder, it is a head of the old one.
         """
         with self.store.read() as txn:
             record = heads.current(txn, taste)

@@ -72,8 +72,8 @@ class Engine:
         )
         self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
-        self.saving = ""
-        """why embedding and training wait, such as "on battery"; "" where they need not"""
+        self.saving: str | None = None
+        """why embedding and training wait, such as "on battery"; None: they need not"""
         self.retry_at: float | None = None
         """when work goes on after a failure of the machine, in monotonic seconds"""
 
@@ -102,8 +102,8 @@ class Engine:
         self.ctx.event_log.emit(events.Paused() if self.paused else events.Resumed())
         self.ctx.changed()
 
-    def save_power(self, saving: str) -> None:
-        """Leave embedding and training for later, for the reason `saving`; "" ends that."""
+    def save_power(self, saving: str | None) -> None:
+        """Leave embedding and training for later, for the reason `saving`; None ends that."""
         if saving != self.saving:
             self.saving = saving
             self.ctx.changed()

@@ -25,12 +25,12 @@ class IndexRun:
         self._last = self._logged = 0.0
 
     def begin(self) -> None:
-        """A file is handed out."""
+        """Note that a file is handed out."""
         if self._began is None:
             self._began = self._logged = time.monotonic()
 
     def count(self, *, failed: bool) -> None:
-        """A worker has answered: the file is indexed, or cannot be."""
+        """Count a file that is indexed, or cannot be."""
         self._indexed += not failed
         self._failed += failed
         self._last = time.monotonic()
@@ -53,8 +53,9 @@ class IndexRun:
         return f"{counted(self._indexed, 'image')} indexed in {seconds:.1f} s{failed}"
 
     def _next_step(self) -> str:
-        """What the user has to do before there is an order; "" where nothing is missing."""
-        watches = [one for one in self.ctx.watches.all if not self.ctx.ordering_head(one.taste)]
+        """The labels that are missing for an order, in words; "" where none are."""
+        ordered = self.ctx.ordering_head
+        watches = [watch for watch in self.ctx.watches.all if not ordered(watch.taste)]
         steps: list[str] = []
         with self.ctx.store.read() as txn:
             for watch in watches:

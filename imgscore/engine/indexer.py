@@ -68,6 +68,8 @@ class Indexer(Stage[IndexFile]):
         self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
         self._results: list[tuple[IndexFile, FileIndexed]] = []
         """answers for the next commit"""
+        self._uncommitted: dict[bytes, Fingerprint] = {}
+        """their paths, and the files as they were read"""
         self._results_since = 0.0
         self._trash_changed = False
         self._run = IndexRun(ctx)
@@ -213,6 +215,8 @@ class Indexer(Stage[IndexFile]):
                 self._out[path] = True
             elif seen is None:
                 gone.append(path)
+            elif self._uncommitted.get(path) == seen:
+                continue  # the next commit stores it
             elif self._is_news(path, seen):
                 self._queue.add(path, self._urgency(path))
                 self.ctx.changed()
@@ -290,6 +294,7 @@ class Indexer(Stage[IndexFile]):
                 if not self._results:
                     self._results_since = time.monotonic()
                 self._results.append((task, answer))
+                self._uncommitted[task.path] = answer.seen
                 self.indexed += 1
                 self._run.count(failed=answer.failure is not None)
                 logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
@@ -356,8 +361,7 @@ class Indexer(Stage[IndexFile]):
                 txn, batch, ctx.watches, ctx.embedder.image_embedder, DECODER_VERSION
             )
         )
-        self._results = []
-        paths = {task.path for task, _ in batch}
+        paths, self._results, self._uncommitted = self._uncommitted.keys(), [], {}
         self._teaching -= paths - self._out.keys()
         self.reembedding.done(paths)
         ctx.changed()

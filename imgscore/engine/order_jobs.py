@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from imgscore.errors import ImgscoreError
 from imgscore.order.timeline import Timeline
@@ -10,41 +10,50 @@ from imgscore.watches import Watch
 from imgscore.workers.messages import PlannedTouch
 
 
+class CurrentOrder(NamedTuple):
+    """An inbox is in the order `timeline` under the head `head`."""
+
+    head: str
+    timeline: Timeline
+
+
 @dataclass
 class OrderState:
-    """What is known of one inbox's order."""
+    """The order of one inbox."""
 
     watch: Watch
     due: bool = True
     new_files: set[bytes] | None = None
-    """what came since it was in order; None: anything may be off"""
-    current_order: tuple[str, Timeline] | None = None
-    """under which head it is in order, and how; None: that is not known"""
+    """files that came since it was in order; None: any file may be out of order"""
+    current_order: CurrentOrder | None = None
+    """None: not known"""
     done_at: float = float("-inf")
+    """when the last job began, in monotonic seconds"""
     planned: list[PlannedTouch] = field(default_factory=list)
-    """in a dry run: what would be touched"""
+    """in a dry run: the touches that it would take"""
 
 
 @dataclass
 class OrderJob:
-    """Dates to be changed, a part a step. Who asked for it takes what has become of each part."""
+    """Dates to be changed, a part a step. A client that asked takes the result of each part."""
 
     parts: Iterator[Any] | None = None
-    """each a part done, and what became of it; None: it is not planned, or by a worker"""
+    """does a part, and yields its result; None: not planned yet, or planned by a worker"""
     order: Watch | None = None
-    """the inbox to be brought into order, where that is the errand"""
+    """the inbox to be brought into order, if that is the job"""
     head: str | None = None
     """the version of the head that orders it"""
     new_files: set[bytes] | None = None
-    """what is to be brought into order, where the rest is"""
+    """files to be inserted into an inbox that is in order"""
     asked: bool = False
+    """whether a client asked for it"""
     dry_run: bool = False
     planned: list[PlannedTouch] = field(default_factory=list)
-    """in a dry run: what would be touched"""
+    """in a dry run: the touches that it would take"""
     timeline: Timeline | None = None
-    """how the inbox stands when all parts are done"""
+    """the order of the inbox once all parts are done"""
     run: int = 0
-    """when a worker was asked for the plan, for the journal; 0: none was"""
+    """the time at which a worker got the plan to make, as the journal's number; 0: none has"""
     results: list[Any] = field(default_factory=list)
     began: float = 0.0
     """monotonic seconds"""
@@ -54,7 +63,7 @@ class OrderJob:
     error: ImgscoreError | None = None
 
     def take(self) -> list[Any]:
-        """What has become of the parts that were done since the last call. Raises its error."""
+        """The results of the parts that were done since the last call. Raises the job's error."""
         if self.error is not None:
             raise self.error
         results, self.results = self.results, []

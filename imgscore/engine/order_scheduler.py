@@ -1,8 +1,8 @@
-"""From scores to dates: which inbox's order is off, and what brings it into order.
+"""From scores to dates: finds inboxes that are out of order, and sets the dates that order them.
 
-Dates are set a part a step, so that clients are answered in between. A worker plans the order of a
-large library, and its parts are applied as they come. A file that comes into an inbox which is in
-order is inserted, at a cost that does not grow with the inbox.
+A step sets the dates of one part, so that clients are answered in between. A worker plans the order
+of a large library, and its parts are applied as they come. A new file in an inbox that is in order
+is inserted, at a cost that does not grow with the inbox.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 from imgscore.engine import apply
 from imgscore.engine.context import EngineContext
 from imgscore.engine.log_text import counted, short_path
-from imgscore.engine.order_jobs import OrderJob, OrderState
+from imgscore.engine.order_jobs import CurrentOrder, OrderJob, OrderState
 from imgscore.engine.refusals import Refusals
 from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.errors import ImgscoreError, StoreError
@@ -52,21 +52,21 @@ class OrderScheduler(Stage[Plan]):
         """for the end of this step"""
         self._held = {inbox for inbox in self._states if settings.get(txn, _hold(inbox))}
 
-    # ---- what is off
+    # ---- what is due
 
     def reorder(self, inbox: bytes) -> None:
-        """The order of an inbox may be off."""
+        """Order an inbox: any file of it may be out of order."""
         state = self._states[inbox]
         state.due, state.new_files = True, None
 
     def reorder_taste(self, taste: str) -> None:
-        """The order of every inbox of a taste may be off."""
+        """Order every inbox of a taste."""
         for inbox, state in self._states.items():
             if state.watch.taste == taste:
                 self.reorder(inbox)
 
     def add_files(self, inbox: bytes, paths: set[bytes]) -> None:
-        """These files of an inbox came, or are others than they were."""
+        """Order an inbox in which these files are new or changed."""
         state = self._states[inbox]
         state.due = True
         if state.new_files is not None:
@@ -81,11 +81,11 @@ class OrderScheduler(Stage[Plan]):
             self.reorder_taste(taste)
 
     def held(self, inbox: bytes) -> bool:
-        """Whether dates were put back by the user's wish, so that nothing is ordered by itself."""
+        """Whether an inbox is ordered only when asked, because the user restored its dates."""
         return inbox in self._held
 
     def hold(self, inbox: bytes, *, held: bool) -> None:
-        """Order an inbox only when asked to, or by itself again. Kept over restarts."""
+        """Order an inbox only when a client asks, or by itself again. Kept over restarts."""
         if held:
             self._drop(lambda job: job.order is not None and job.order.inbox == inbox)
             self._states[inbox].current_order = None
@@ -97,7 +97,7 @@ class OrderScheduler(Stage[Plan]):
         self.ctx.changed()
 
     def planned(self, inbox: bytes) -> list[PlannedTouch]:
-        """In a dry run: the touches that would put an inbox in order."""
+        """In a dry run: the touches that would bring an inbox into order."""
         return self._states[inbox].planned
 
     def refusals(self) -> dict[bytes, TouchError]:
@@ -107,13 +107,13 @@ class OrderScheduler(Stage[Plan]):
     # ---- jobs
 
     def order(self, watch: Watch, *, dry_run: bool = False) -> OrderJob:
-        """Bring an inbox into order now, because someone asked; refused files too."""
+        """Bring an inbox into order now, for a client; refused files are tried again."""
         self._refusals.clear()
         head = self._head(watch)
         return self._begin(OrderJob(order=watch, head=head, asked=True, dry_run=dry_run))
 
     def run(self, parts: Iterator[Any]) -> OrderJob:
-        """Do something else with dates, a part a step, because someone asked."""
+        """Change dates in another way, a part a step, for a client."""
         return self._begin(OrderJob(parts, asked=True))
 
     def _begin(self, job: OrderJob) -> OrderJob:
@@ -131,11 +131,11 @@ class OrderScheduler(Stage[Plan]):
         self.ctx.changed()
 
     def drop_unasked(self) -> None:
-        """A pause begins: what nobody asked for is planned again after it."""
+        """At the start of a pause, drop the jobs that no client asked for; they are due again."""
         self._drop(lambda job: job.order is not None)
 
     def _drop(self, unwanted: Callable[[OrderJob], bool]) -> None:
-        """Forget errands that nobody asked for; what they have not done is planned again."""
+        """Drop jobs that no client asked for; their inboxes become due again."""
         for job in [job for job in self._jobs if not job.asked and unwanted(job)]:
             self._end(job)
             if job.order is not None:
@@ -228,7 +228,7 @@ class OrderScheduler(Stage[Plan]):
     def _go_on(self, job: OrderJob) -> None:
         """Plan it, if that is not done, and do the next part."""
         if self._is_stale(job):
-            self._drop(lambda one: one is job)
+            self._drop(lambda other: other is job)
             return
         watch, head = job.order, job.head
         if watch is not None and head is not None:
@@ -265,9 +265,9 @@ class OrderScheduler(Stage[Plan]):
     ) -> Iterator[apply.Outcome] | None:
         """Plan for new files only; None where the whole inbox is to be planned."""
         current_order = self._states[watch.inbox].current_order
-        if current_order is None or current_order[0] != head:
+        if current_order is None or current_order.head != head:
             return None
-        store, timeline, exclude = self.ctx.store, current_order[1], self.refusals()
+        store, timeline, exclude = self.ctx.store, current_order.timeline, self.refusals()
         touches = plan_inbox.insert_files(store, watch, head, timeline, sorted(new_files), exclude)
         return None if touches is None else apply.apply_plan(store, touches, head)
 
@@ -298,7 +298,7 @@ class OrderScheduler(Stage[Plan]):
             if job.dry_run and not job.asked:
                 state.planned = job.planned
             if job.timeline is not None and job.head is not None and not job.dry_run:
-                state.current_order = job.head, job.timeline
+                state.current_order = CurrentOrder(job.head, job.timeline)
             self._log_order(job, state.watch)
         self._end(job)
 

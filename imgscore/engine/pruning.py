@@ -52,10 +52,10 @@ class Pruner(Stage[Prune]):
         """Forget a slice, or have a worker find what is past its retention."""
         if conditions.paused or not conditions.idle:
             return
-        found, now_ns = self._left, time.time_ns()
-        if found is not None:
+        expired, now_ns = self._left, time.time_ns()
+        if expired is not None:
             left = self.ctx.store.commit(
-                lambda txn: retention.forget(txn, found, now_ns, PRUNE_BATCH)
+                lambda txn: retention.forget(txn, expired, now_ns, PRUNE_BATCH)
             )
             self._left = left if any(left) else None
         elif self._due and not self.ctx.pool.trainer_busy:
@@ -63,11 +63,11 @@ class Pruner(Stage[Prune]):
             self._due = not self.ctx.pool.submit(Prune(thumbnails, MAX_BYTES))
 
     def take(self, task: Prune, answer: Answer) -> None:
-        """Take what a worker found. After an error the next try is tomorrow's."""
+        """Take the records to forget. After an error, try again tomorrow."""
         match answer:
             case Pruned(touches, sightings, trashed):
-                found = Expired(touches, sightings, trashed)
-                self._left = found if any(found) else None
+                expired = Expired(touches, sightings, trashed)
+                self._left = expired if any(expired) else None
                 self._log(touches, len(sightings), len(trashed))
             case Interrupted():
                 self._due = True

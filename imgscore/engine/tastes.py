@@ -38,7 +38,8 @@ class TasteState:
     unscored: bool = False
     foreign: bool = False
     """whether its head is of another embedder"""
-    problem: str = ""
+    problem: str | None = None
+    """why the last training or scoring failed, and what to do"""
 
     @property
     def labels(self) -> int:

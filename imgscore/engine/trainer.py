@@ -204,7 +204,7 @@ class Trainer(Stage[Train | Rescore]):
         began, state.training = state.training, None
         match answer:
             case Trained(record):
-                state.problem = ""
+                state.problem = None
                 before = self.ctx.head(task.taste)
                 self.ctx.store.commit(lambda txn: heads.record(txn, record))
                 if record.accepted:

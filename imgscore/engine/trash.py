@@ -1,7 +1,7 @@
-"""Delete is a label too: what the user deleted from the watched folders, and where it is now.
+"""Deleting is labelling: reads the desktop's trash for images deleted from watched folders.
 
-The desktop's trash is read and never changed. What is new in it is hashed, by a worker where the
-store does not know the file, and labelled trash; what has left it is marked gone.
+The trash itself is never changed. A new image in it is labelled trash; a worker hashes it where the
+store does not have its digest. An entry that has left the trash is marked gone.
 """
 
 import logging
@@ -31,19 +31,21 @@ from imgscore.workers.messages import FileIndexed, Interrupted, ModelUnavailable
 
 logger = logging.getLogger(__name__)
 
-# Entries of the trash that are looked at between two looks at the post.
+# Entries of the trash that one step reads.
 SCAN_BATCH = 200
-# Files that workers are asked about at once, so that what is dropped meanwhile waits for few.
+# Files that are handed to workers at once, so that a file dropped meanwhile waits for few.
 PREFETCH = 4
 
 
 class TrashEntry(NamedTuple):
-    """An image in the trash that the store does not know there."""
+    """An image in the trash that the store does not have there."""
 
     path: bytes
     seen: Fingerprint
     origin: bytes
+    """where it was deleted"""
     place: Place
+    """the watched place of `origin`"""
     trash: bytes
 
 
@@ -60,19 +62,19 @@ class TrashMonitor(AnyStage):
         self._ask = ask
         self._watched = ctx.watches.with_trash()
         self._due: float | None = None
-        self._look: Iterator[list[TrashEntry]] | None = None
+        self._scan: Iterator[list[TrashEntry]] | None = None
         self._unknown: deque[TrashEntry] = deque()
         self._asked: list[tuple[TrashEntry, IndexTicket]] = []
         self._under_way: set[bytes] = set()
         """paths of the unknown and the asked"""
         self._failed: dict[bytes, Fingerprint] = {}
         """files that no worker can read, as they were: not tried again until the next start"""
-        self._found: list[tuple[TrashEntry, bytes]] = []
-        """images in the trash with their digests, for the next commit"""
+        self._results: list[tuple[TrashEntry, bytes]] = []
+        """entries with their digests, for the next commit"""
         self._unchanged: dict[bytes, int] = {}
-        """trash folders that were seen whole → the mtime of their listing"""
+        """trash folders that were read completely → the mtime of their listing"""
         self._settled: dict[bytes, set[bytes]] = {}
-        """trash folders → entries that need no second look, by a hash of their name and stat"""
+        """trash folders → entries that need not be read again, by a hash of their name and stat"""
 
     def hint(self) -> None:
         """Read the trash soon: something may have come into it, or left it."""
@@ -85,7 +87,7 @@ class TrashMonitor(AnyStage):
             self.hint()
 
     def trashes(self) -> list[Trash]:
-        """The trash folders that are there, and can hold what was deleted from the watches."""
+        """The trash folders that exist, and can hold what was deleted from the watches."""
         if not self._watched:
             return []
         return xdg_trash.trashes(os.fsencode(paths.trash_folder()), self._watched)
@@ -97,16 +99,16 @@ class TrashMonitor(AnyStage):
 
     @property
     def pending(self) -> int:
-        """How many files and looks are still to be done."""
-        looks = (self._due is not None) + (self._look is not None)
-        return looks + len(self._unknown) + len(self._asked) + len(self._found)
+        """How many files and scans are still to be done."""
+        scans = (self._due is not None) + (self._scan is not None)
+        return scans + len(self._unknown) + len(self._asked) + len(self._results)
 
     def next_time(self, conditions: Conditions) -> float | None:
         """When the trash is to be read; now, while that is under way; None while workers are."""
         if conditions.paused:
             return None
         may_ask = self._unknown and len(self._asked) < PREFETCH and not conditions.saving
-        return conditions.now if may_ask or self._look is not None else self._due
+        return conditions.now if may_ask or self._scan is not None else self._due
 
     def advance(self, conditions: Conditions) -> Effects | None:
         """Read a slice of the trash, have unknown files indexed, and store what is known.
@@ -121,126 +123,128 @@ class TrashMonitor(AnyStage):
             while self._unknown and len(self._asked) < PREFETCH and not conditions.saving:
                 entry = self._unknown.popleft()
                 self._asked.append((entry, self._ask(entry.path, entry.place.watch.taste)))
-            complete = len(self._found) >= SCAN_BATCH or not (self._asked or self._look)
-            return self._commit_found() if self._found and complete else None
+            complete = len(self._results) >= SCAN_BATCH or not (self._asked or self._scan)
+            return self._commit_results() if self._results and complete else None
         except (StoreError, OSError):
-            self._look_again()
+            self._read_again()
             raise
 
     def _read_slice(self, now: float) -> None:
-        """Read a slice of the trash."""
-        if self._look is None and self._due is not None and self._due <= now:
-            self._due, self._look = None, self._walk()
-        if self._look is None:
+        if self._scan is None and self._due is not None and self._due <= now:
+            self._due, self._scan = None, self._walk()
+        if self._scan is None:
             return
-        part = next(self._look, None)
+        part = next(self._scan, None)
         if part is None:
-            self._look = None
-        for one in part or []:
-            if one.path in self._under_way:
+            self._scan = None
+        for entry in part or []:
+            if entry.path in self._under_way:
                 continue
-            digest = self._known(one)
+            digest = self._known_digest(entry)
             if digest is None:
-                self._unknown.append(one)
-                self._under_way.add(one.path)
+                self._unknown.append(entry)
+                self._under_way.add(entry.path)
             else:
-                self._found.append((one, digest))
+                self._results.append((entry, digest))
 
-    def _look_again(self) -> None:
-        """Something was cut short, and a look finds it: one that has begun may be past it."""
-        self._look = None
+    def _read_again(self) -> None:
+        """Read all of the trash: an entry was lost, and the present scan may be past it."""
+        self._scan = None
         self._unchanged.clear()
         self.hint()
 
     def _take_answers(self) -> None:
-        """What workers found; what was cut short is asked again, what cannot be read is not."""
-        answered = [(one, ticket) for one, ticket in self._asked if ticket.answer is not None]
-        self._asked = [(one, ticket) for one, ticket in self._asked if ticket.answer is None]
-        for one, ticket in answered:
-            self._under_way.discard(one.path)
+        """Take the answers of tickets. An interrupted file is tried again, a broken one is not."""
+        answered = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is not None]
+        self._asked = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is None]
+        for entry, ticket in answered:
+            self._under_way.discard(entry.path)
             match ticket.answer:
                 case FileIndexed(seen, digest):
-                    self._found.append((one._replace(seen=seen), digest))
+                    self._results.append((entry._replace(seen=seen), digest))
                 case Unstable() | ModelUnavailable() | Interrupted():
-                    self._look_again()
+                    self._read_again()
                 case _:
-                    self._failed[one.path] = one.seen
+                    self._failed[entry.path] = entry.seen
 
-    def _known(self, one: TrashEntry) -> bytes | None:
-        """The digest where the file was seen before it was deleted, and only moved since."""
+    def _known_digest(self, entry: TrashEntry) -> bytes | None:
+        """The digest of a file that the store had before it was deleted, and that only moved."""
         with self.ctx.store.read() as txn:
-            sighting = sightings.find(txn, one.origin)
-        if sighting is None or _content(sighting.seen) != _content(one.seen):
+            sighting = sightings.find(txn, entry.origin)
+        if sighting is None or _content(sighting.seen) != _content(entry.seen):
             return None
         return sighting.digest
 
     # ---- the trash against the store
 
     def _walk(self) -> Iterator[list[TrashEntry]]:
-        """What is new in the trash, a slice at a time; at last, what has left it is marked."""
+        """Yield the new entries of the trash in slices; at last, mark those that have left it."""
         for trash in self.trashes():
-            listed = _mtime_ns(trash.info)
-            if self._unchanged.pop(trash.folder, None) == listed:
-                self._unchanged[trash.folder] = listed
+            listed_ns = _mtime_ns(trash.info)
+            if self._unchanged.pop(trash.folder, None) == listed_ns:
+                self._unchanged[trash.folder] = listed_ns
                 continue
             before, settled = self._settled.get(trash.folder, set()), set[bytes]()
-            whole = True
-            found: list[TrashEntry] = []
+            complete = True
+            new: list[TrashEntry] = []
             for number, entry in enumerate(xdg_trash.entries(trash), 1):
                 key = path_key(entry.info + b"\0%d" % entry.status.st_ctime_ns)
                 if key in before:
                     settled.add(key)
                 else:
-                    changes, is_whole = self._changes(trash, entry)
-                    found += changes
-                    whole &= is_whole
-                    if is_whole and not changes:
+                    images, is_complete = self._new_images(trash, entry)
+                    new += images
+                    complete &= is_complete
+                    if is_complete and not images:
                         settled.add(key)
-                if number % SCAN_BATCH == 0 or len(found) >= SCAN_BATCH:
-                    yield found
-                    found = []
-            yield found
-            # What is added in the tick of the clock in which we looked leaves the mtime as it is.
-            if whole and time.time_ns() - listed > 10**9:
-                self._unchanged[trash.folder] = listed
+                if number % SCAN_BATCH == 0 or len(new) >= SCAN_BATCH:
+                    yield new
+                    new = []
+            yield new
+            # An entry that is added within the tick of the file system's clock in which the
+            # listing was read leaves the mtime as it is.
+            if complete and time.time_ns() - listed_ns > 10**9:
+                self._unchanged[trash.folder] = listed_ns
             self._settled[trash.folder] = settled
         self._mark_gone()
 
-    def _changes(self, trash: Trash, entry: Entry) -> tuple[list[TrashEntry], bool]:
-        """The new images of an entry, and whether nothing of it is still on its way."""
+    def _new_images(self, trash: Trash, entry: Entry) -> tuple[list[TrashEntry], bool]:
+        """The new images of an entry, and whether the entry is complete."""
         origin = xdg_trash.origin(trash, entry)
         if origin is None or self.ctx.watches.locate(origin) is None:
             return [], True
         if os.path.isdir(entry.path) and not os.path.islink(entry.path):
-            files = [one for one in walk(entry.path) if isinstance(one, ImageFile)]
-            there = [(one.path, one.seen, origin + one.path[len(entry.path) :]) for one in files]
+            found = [file for file in walk(entry.path) if isinstance(file, ImageFile)]
+            files = [
+                (file.path, file.seen, origin + file.path[len(entry.path) :]) for file in found
+            ]
         elif (seen := fingerprint_of(entry.path)) is not None:
-            there = [(entry.path, seen, origin)]
+            files = [(entry.path, seen, origin)]
         else:
-            return [], False  # its .trashinfo comes first
-        changes = [
-            TrashEntry(path, seen, at, place, trash.folder)
-            for path, seen, at in there
-            if is_image_name(os.path.basename(at))
+            return [], False  # a desktop writes the .trashinfo first, then moves the file
+        images = [
+            TrashEntry(path, seen, file_origin, place, trash.folder)
+            for path, seen, file_origin in files
+            if is_image_name(os.path.basename(file_origin))
             and self._failed.get(path) != seen
-            and (place := self._place(at, origin))
+            and (place := self._place(file_origin, origin))
         ]
         with self.ctx.store.read() as txn:
-            known = [trashed_files.find(txn, one.path) for one in changes]
-        changes = [
-            one
-            for one, record in zip(changes, known, strict=True)
-            if record is None or record.gone_ns or record.seen != one.seen
+            known = [trashed_files.find(txn, image.path) for image in images]
+        images = [
+            image
+            for image, record in zip(images, known, strict=True)
+            if record is None or record.gone_ns or record.seen != image.seen
         ]
-        still = [one for one in changes if self._holds_still(one.seen)]
-        if len(still) < len(changes):
+        settled = [image for image in images if self._has_settled(image.seen)]
+        if len(settled) < len(images):
             self.hint()
-        return still, len(still) == len(changes)
+        return settled, len(settled) == len(images)
 
     def _place(self, path: bytes, deleted: bytes) -> Place | None:
-        """The place that an image was deleted from, if that says something about the image.
+        """The place that an image was deleted from; None where deleting it is no judgement.
 
-        Who deletes such a place as a whole has had enough of it, and not of each image.
+        Deleting an inbox or a keep folder as a whole says nothing about each image in it.
         """
         watches = self.ctx.watches
         place, folder = watches.locate(path), watches.folder(path)
@@ -248,7 +252,7 @@ class TrashMonitor(AnyStage):
             return None
         return place if place.watch.xdg_trash else None
 
-    def _holds_still(self, seen: Fingerprint) -> bool:
+    def _has_settled(self, seen: Fingerprint) -> bool:
         age_ns = time.time_ns() - seen.ctime_ns
         return age_ns < 0 or age_ns >= self.ctx.config.daemon.settle * 1e9
 
@@ -258,9 +262,9 @@ class TrashMonitor(AnyStage):
         }
         with self.ctx.store.read() as txn:
             gone = [
-                one.path
-                for one in trashed_files.present(txn)
-                if os.path.isdir(one.trash) and not os.path.lexists(one.path)
+                file.path
+                for file in trashed_files.present(txn)
+                if os.path.isdir(file.trash) and not os.path.lexists(file.path)
             ]
         if gone:
 
@@ -272,33 +276,34 @@ class TrashMonitor(AnyStage):
 
     # ---- labels
 
-    def _commit_found(self) -> Effects:
-        found, self._found = self._found, []
+    def _commit_results(self) -> Effects:
+        results, self._results = self._results, []
 
         def record(txn: Txn) -> list[TrashEntry]:
-            return [entry for entry, digest in found if self._record(txn, entry, digest)]
+            return [entry for entry, digest in results if self._record(txn, entry, digest)]
 
         labelled = self.ctx.store.commit(record)
         self.ctx.changed()
-        tastes = {entry.place.watch.taste for entry in labelled}
-        logger.info("trash: %s, %d labelled trash", counted(len(found), "new image"), len(labelled))
-        return Effects(relearn=tastes)
+        images = counted(len(results), "new image")
+        logger.info("trash: %s, %d labelled trash", images, len(labelled))
+        return Effects(relearn={entry.place.watch.taste for entry in labelled})
 
-    def _record(self, txn: Txn, one: TrashEntry, digest: bytes) -> bool:
-        """Write what lies in the trash, and its label; whether there is a new one."""
-        trashed_files.record(txn, TrashedFile(one.path, one.seen, digest, one.origin, one.trash))
-        taste = one.place.watch.taste
+    def _record(self, txn: Txn, entry: TrashEntry, digest: bytes) -> bool:
+        """Store an entry and its label; returns whether the label is new."""
+        file = TrashedFile(entry.path, entry.seen, digest, entry.origin, entry.trash)
+        trashed_files.record(txn, file)
+        taste = entry.place.watch.taste
         label = labels.current(txn, taste, digest)
-        stays = self._copy_stays(txn, taste, digest) or self._sibling_stays(one, label)
+        stays = self._copy_stays(txn, taste, digest) or self._sibling_stays(entry, label)
         event = trashed_event(label, copy_stays=stays)
         if event is None:
             return False
-        logged = LabelEvent(time.time_ns(), taste, digest, event, "xdg_trash", one.path)
-        siblings.append_label(txn, logged, share=one.place.watch.siblings)
+        logged = LabelEvent(time.time_ns(), taste, digest, event, "xdg_trash", entry.path)
+        siblings.append_label(txn, logged, share=entry.place.watch.siblings)
         return True
 
     def _copy_stays(self, txn: Txn, taste: str, digest: bytes) -> bool:
-        """Whether the digest still stands in an inbox or a keep folder of the taste."""
+        """Whether the digest is still in an inbox or a keep folder of the taste."""
         for sighting in sightings.of_digest(txn, digest):
             place, seen = self.ctx.watches.locate(sighting.path), fingerprint_of(sighting.path)
             if place is None or place.role == "trash" or place.watch.taste != taste:
@@ -307,11 +312,11 @@ class TrashMonitor(AnyStage):
                 return True
         return False
 
-    def _sibling_stays(self, one: TrashEntry, label: Label | None) -> bool:
+    def _sibling_stays(self, entry: TrashEntry, label: Label | None) -> bool:
         """Whether the RAW or JPEG of the same name stays: beside it, or where it was kept."""
-        if not one.place.watch.siblings or one.place.role == "trash":
+        if not entry.place.watch.siblings or entry.place.role == "trash":
             return False
-        if sidecars.sibling_exists(one.origin):
+        if sidecars.sibling_exists(entry.origin):
             return True
         if label is None or label.label != "keep":
             return False
@@ -320,7 +325,7 @@ class TrashMonitor(AnyStage):
 
 
 def _content(seen: Fingerprint) -> tuple[int, int, int, int]:
-    """What stays the same when a file is moved within its disk."""
+    """The part of a fingerprint that a move within a disk does not change."""
     return seen.dev, seen.ino, seen.size, seen.mtime_ns
 
 
