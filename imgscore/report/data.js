@@ -1,5 +1,5 @@
 "use strict";
-// What the page knows, and how names become text, addresses and shell words. Touches no element.
+// The data of the page, and names as text, addresses and shell words. Changes no element.
 
 const page = JSON.parse(document.getElementById("data").textContent);
 let images = [];
@@ -7,7 +7,7 @@ let images = [];
 function readImages() {
   images = page.images.map((row, number) => {
     const image = Object.fromEntries(page.columns.map((name, at) => [name, row[at]]));
-    return Object.assign(image, { number, before: [] });
+    return Object.assign(image, { number });
   });
 }
 readImages();
@@ -18,7 +18,7 @@ const isUnsure = (image) =>
   image.score !== null && Math.abs(image.score - 0.5) <= image.deviation;
 const scoreText = (score) => (score === null ? "no score" : score.toFixed(2));
 
-// The bytes of a name: those that were no UTF-8 came as lone surrogates.
+// The bytes of a name. Bytes that are not UTF-8 are lone surrogates in the data.
 function bytesOf(text) {
   const bytes = [];
   for (const letter of text) {
@@ -30,15 +30,15 @@ function bytesOf(text) {
 }
 
 const hex = (byte) => byte.toString(16).padStart(2, "0");
-// Control, direction-changing and unpaired characters: they would lie about what a name is.
+// Control characters, changes of direction and lone surrogates: they could disguise a name.
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 const escaped = (letter) => bytesOf(letter).map((byte) => `\\x${hex(byte)}`).join("");
 
-// A name as text that is safe to look at.
+// A name as text that is safe to show.
 const printable = (text) => text.replace(UNPRINTABLE, escaped);
 
-// A name as one word of bash or zsh, whatever is in it.
+// A name as one word of bash or zsh, whatever characters it has.
 function shellWord(text) {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
   if (text.search(UNPRINTABLE) < 0) return `'${text.replaceAll("'", "'\\''")}'`;
@@ -48,10 +48,10 @@ function shellWord(text) {
 const moveCommand = (list, folder) =>
   `mv -n -- ${list.map((image) => shellWord(pathOf(image))).join(" ")} ${shellWord(`${folder}/`)}`;
 
-// The watch a path lies in: the one with the innermost inbox.
+// The watch of a path: of those that contain it, the one with the innermost inbox.
 function watchAt(path) {
-  const inside = page.watches.filter((one) => `${path}/`.startsWith(`${one.inbox}/`));
-  return inside.sort((one, other) => other.inbox.length - one.inbox.length)[0] || page.watches[0];
+  const inside = page.watches.filter((watch) => `${path}/`.startsWith(`${watch.inbox}/`));
+  return inside.sort((a, b) => b.inbox.length - a.inbox.length)[0] || page.watches[0];
 }
 const watchOf = (image) => watchAt(pathOf(image));
 
@@ -68,25 +68,25 @@ function sizeText(bytes) {
   return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)}\u00a0kB` : `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 }
 
-// ---- which images are shown, and in which order
+// ---- filters and sorting
 
 const SORTS = {
-  best: (one, other) => (other.score ?? -1) - (one.score ?? -1),
-  worst: (one, other) => (one.score ?? 2) - (other.score ?? 2),
-  unsure: (one, other) => Math.abs((one.score ?? 9) - 0.5) - Math.abs((other.score ?? 9) - 0.5),
-  name: (one, other) => (one.name < other.name ? -1 : Number(one.name > other.name)),
+  best: (a, b) => (b.score ?? -1) - (a.score ?? -1),
+  worst: (a, b) => (a.score ?? 2) - (b.score ?? 2),
+  unsure: (a, b) => Math.abs((a.score ?? 9) - 0.5) - Math.abs((b.score ?? 9) - 0.5),
+  name: (a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)),
 };
 
-function fits(image, wanted) {
-  if (wanted.place && image.place !== wanted.place) return false;
-  if (wanted.label === "unsure" ? !isUnsure(image) : wanted.label === "none" ? image.label
-    : wanted.label && image.label !== wanted.label) return false;
+function matches(image, filters) {
+  if (filters.place && image.place !== filters.place) return false;
+  if (filters.label === "unsure" ? !isUnsure(image) : filters.label === "none" ? image.label
+    : filters.label && image.label !== filters.label) return false;
   const folder = folderOf(image);
-  if (wanted.folder && folder !== wanted.folder && !folder.startsWith(`${wanted.folder}/`)) return false;
-  if (wanted.name && !image.name.toLowerCase().includes(wanted.name.toLowerCase())) return false;
-  const all = wanted.low <= 0 && wanted.high >= 1;
-  return all || (image.score !== null && image.score >= wanted.low && image.score <= wanted.high);
+  if (filters.folder && folder !== filters.folder && !folder.startsWith(`${filters.folder}/`)) return false;
+  if (filters.name && !image.name.toLowerCase().includes(filters.name.toLowerCase())) return false;
+  const isAnyScore = filters.low <= 0 && filters.high >= 1;
+  return isAnyScore || (image.score !== null && image.score >= filters.low && image.score <= filters.high);
 }
 
-const chosenImages = (wanted) =>
-  images.filter((image) => fits(image, wanted)).sort(SORTS[wanted.sort]);
+const filteredImages = (filters) =>
+  images.filter((image) => matches(image, filters)).sort(SORTS[filters.sort]);

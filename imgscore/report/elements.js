@@ -1,4 +1,4 @@
-// Making elements. Text is always text: nothing here, or anywhere on the page, parses HTML.
+// Functions that make elements. No function of the page parses HTML: text stays text.
 
 const $ = (id) => document.getElementById(id);
 
@@ -19,7 +19,7 @@ function thumbnail(image) {
   return picture;
 }
 
-const spoken = (image) =>
+const spokenName = (image) =>
   [printable(image.name), image.score === null ? "no score" : `score ${scoreText(image.score)}`,
     image.label ? `labelled ${image.label}` : ""].filter(Boolean).join(", ");
 
@@ -27,25 +27,26 @@ function scoreChip(image) {
   return make("span", { class: isUnsure(image) ? "score unsure" : "score" }, scoreText(image.score));
 }
 
-// A picture that opens in the viewer, among `list`.
-function shot(image, list, extra = "") {
+// A button with a thumbnail. It opens the image in the viewer, which walks through `list`.
+function imageButton(image, list, extra = "") {
   const open = () => viewer.open(list, list.indexOf(image));
   const button = make("button", {
-    type: "button", class: `shot ${extra}`, "aria-label": `Open ${spoken(image)}`, onclick: open,
+    type: "button", class: `shot ${extra}`, "aria-label": `Open ${spokenName(image)}`, onclick: open,
   }, thumbnail(image));
   if (image.score !== null) button.append(scoreChip(image));
   if (image.label) button.append(make("span", { class: `mark ${image.label}` }, image.label));
   return button;
 }
 
-let silence = 0;
+let clearing = 0;
 
-function say(text) {
-  const said = $("said");
-  (document.querySelector("dialog[open]") || document.body).append(said);
-  said.textContent = text;
-  clearTimeout(silence);
-  silence = setTimeout(() => { said.textContent = ""; }, 4000);
+// Show a message for 4 s. A screen reader reads it out.
+function announce(text) {
+  const status = $("status");
+  (document.querySelector("dialog[open]") || document.body).append(status);
+  status.textContent = text;
+  clearTimeout(clearing);
+  clearing = setTimeout(() => { status.textContent = ""; }, 4000);
 }
 
 async function copy(text) {
@@ -56,11 +57,11 @@ async function copy(text) {
     (document.querySelector("dialog[open]") || document.body).append(field);
     field.value = text;
     field.select();
-    const done = document.execCommand("copy");
+    const copied = document.execCommand("copy");
     field.remove();
-    if (!done) return say(`The browser refuses to copy. Here it is: ${text}`);
+    if (!copied) return announce(`The browser does not allow copying. Copy it by hand: ${text}`);
   }
-  return say(`Copied: ${text}`);
+  return announce(`Copied: ${text}`);
 }
 
 const copyPath = (image) => copy(shellWord(pathOf(image)));

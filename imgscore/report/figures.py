@@ -96,9 +96,9 @@ def learning_curve(evaluation: Evaluation) -> Figure:
         text += f"; with twice as many it would be about {end.y:.3f}"
     if evaluation.left_out:
         text += "; there was no time to measure with fewer labels"
-    counts = sorted({int(mark.x) for one in series for mark in one.marks})
+    counts = sorted({int(mark.x) for line in series for mark in line.marks})
     x = Axis("labels", counts[0] / 1.2, counts[-1] * 1.2, _counts(counts), log=True)
-    lows = [mark.y if mark.low is None else mark.low for one in series for mark in one.marks]
+    lows = [mark.y if mark.low is None else mark.low for line in series for mark in line.marks]
     return Figure("learning-curve", "Learning curve", text + ".", x, _auc(lows), series)
 
 
@@ -159,12 +159,12 @@ def history(heads: Sequence[tuple[TrainedHead, Quality]]) -> Figure:
         Series("accepted", "line", "main", accepted),
         Series("refused", "hollow", "trash", refused),
     ]
-    series = [one for one in series if one.marks]
+    series = [line for line in series if line.marks]
     step = max(1, -(-len(heads) // 8))
     ticks = [
         (float(number), head.head) for number, (head, _) in list(enumerate(heads, start=1))[::step]
     ]
-    lows = [mark.low or 0.0 for one in series for mark in one.marks]
+    lows = [mark.low or 0.0 for line in series for mark in line.marks]
     text = f"{len(heads)} heads, oldest first: how well each ranked labels that it had not seen."
     x = Axis("head", 0.5, len(heads) + 0.5, ticks)
     return Figure("heads", "History of heads", text, x, _auc(lows), series)
@@ -175,7 +175,7 @@ def _share(name: str) -> Axis:
 
 
 def _auc(lows: Sequence[float]) -> Axis:
-    """From a round value beneath everything that is shown, up to 1."""
+    """An axis from a round value below all marks up to 1."""
     low = max(0.0, math.floor(min(lows) * 10 - 0.2) / 10)
     step = 0.1 if low < 0.75 else 0.05
     count = round((1 - low) / step)
@@ -184,12 +184,12 @@ def _auc(lows: Sequence[float]) -> Axis:
 
 
 def _counts(counts: Sequence[int]) -> list[tuple[float, str]]:
-    """Ticks on a log axis: the counts themselves, but none too near to the one after it."""
+    """Ticks of a log axis: the counts, without those too close to the next one."""
     kept = [counts[-1]]
     for count in reversed(counts[:-1]):
         if kept[-1] / count >= 1.6:
             kept.append(count)
-    return [(float(one), f"{one:,}") for one in reversed(kept)]
+    return [(float(count), f"{count:,}") for count in reversed(kept)]
 
 
 def _round_ticks(most: float) -> list[tuple[float, str]]:

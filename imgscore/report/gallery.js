@@ -1,74 +1,73 @@
-// The images in rows of one height, as wide as the window; only those near the window exist.
+// The images, in rows as wide as the window. Only tiles near the visible part exist.
 
 const gallery = {
   list: [],
   rows: [],
   at: 0,
   tiles: new Map(),
-  border: null,
+  divider: null,
 
-  show(list, divided) {
-    const here = this.list[this.at];
+  // `isByScore`: whether to draw the divider between keep and trash.
+  show(list, isByScore) {
+    const selected = this.list[this.at];
     this.list = list;
-    this.divided = divided;
-    const again = list.indexOf(here);
-    this.at = again < 0 ? 0 : again;
+    this.isByScore = isByScore;
+    this.at = Math.max(0, list.indexOf(selected));
     this.layOut();
   },
 
   layOut() {
     const width = $("list").clientWidth, tall = Number($("size").value), gap = 6;
-    const border = this.divided ? this.borderAt() : -1;
+    const divider = this.isByScore ? this.dividerAt() : -1;
     this.rows = [];
-    let row = [], across = 0, top = 0;
+    let row = [], ratios = 0, top = 0;
     const close = (height) => {
       this.rows.push({ top, height, first: row[0].at, boxes: row });
       for (const box of row) box.width *= height;
       top += height + gap;
       row = [];
-      across = 0;
+      ratios = 0;
     };
-    this.border = null;
+    this.divider = null;
     this.list.forEach((image, at) => {
-      if (at === border) {
-        if (row.length) close(Math.min(tall, (width - gap * (row.length - 1)) / across));
-        this.border = { top: top + 8, at };
+      if (at === divider) {
+        if (row.length) close(Math.min(tall, (width - gap * (row.length - 1)) / ratios));
+        this.divider = { top: top + 8, at };
         top += 56;
       }
       const shape = image.width && image.height ? image.width / image.height : 1;
       const ratio = Math.min(2.6, Math.max(0.55, shape));
       row.push({ at, width: ratio });
-      across += ratio;
-      const height = (width - gap * (row.length - 1)) / across;
+      ratios += ratio;
+      const height = (width - gap * (row.length - 1)) / ratios;
       if (height <= tall) close(height);
     });
-    if (row.length) close(Math.min(tall, (width - gap * (row.length - 1)) / across));
+    if (row.length) close(Math.min(tall, (width - gap * (row.length - 1)) / ratios));
     $("list").style.height = `${top}px`;
     $("list").hidden = !this.list.length;
     $("nothing").hidden = Boolean(this.list.length);
     for (const tile of this.tiles.values()) tile.remove();
     this.tiles.clear();
-    this.drawBorder();
+    this.drawDivider();
     this.draw();
   },
 
-  // The first image that the head would rather see gone, in a list that goes by score.
-  borderAt() {
-    const above = this.list[0]?.score >= 0.5;
-    return this.list.findIndex((image) => image.score !== null && image.score >= 0.5 !== above);
+  // The first image on the other side of 0.5, in a list that is sorted by score.
+  dividerAt() {
+    const isFirstKeep = this.list[0]?.score >= 0.5;
+    return this.list.findIndex((image) => image.score !== null && image.score >= 0.5 !== isFirstKeep);
   },
 
-  drawBorder() {
-    document.querySelector("#gallery .border")?.remove();
-    $("border").hidden = !this.border;
-    if (!this.border) return;
+  drawDivider() {
+    document.querySelector("#gallery .divider")?.remove();
+    $("undecided").hidden = !this.divider;
+    if (!this.divider) return;
     const keeps = this.list.filter((image) => image.score >= 0.5).length;
     const unsure = this.list.filter(isUnsure).length;
-    const line = make("div", { class: "border" }, make("span", {},
-      `${keeps.toLocaleString("en")} above would rather be kept · `,
-      make("strong", {}, "the border"),
-      ` · ${unsure.toLocaleString("en")} near it are too close to call (±)`));
-    line.style.top = `${this.border.top}px`;
+    const line = make("div", { class: "divider" }, make("span", {},
+      `${keeps.toLocaleString("en")} more likely keep · `,
+      make("strong", {}, `${unsure.toLocaleString("en")} undecided`), " (score within ± of 0.5)"));
+    line.style.top = `${this.divider.top}px`;
     $("gallery").append(line);
   },
 
@@ -85,20 +84,20 @@ const gallery = {
   draw() {
     if ($("order").hidden || !this.rows.length) return;
     const top = -$("list").getBoundingClientRect().top - 900, bottom = top + innerHeight + 1800;
-    const wanted = new Set();
+    const visible = new Set();
     let from = this.rows.findIndex((row) => row.top + row.height >= top);
     for (; from >= 0 && from < this.rows.length && this.rows[from].top <= bottom; from += 1) {
       let left = 0;
       for (const box of this.rows[from].boxes) {
-        wanted.add(box.at);
+        visible.add(box.at);
         if (!this.tiles.has(box.at)) this.add(box, left, this.rows[from]);
         left += box.width + 6;
       }
     }
-    // The chosen one stays, so that a screen reader does not lose it.
-    if (this.list.length) wanted.add(this.at);
+    // The selected tile always exists: a screen reader needs it.
+    if (this.list.length) visible.add(this.at);
     for (const [at, tile] of this.tiles) {
-      if (!wanted.has(at)) {
+      if (!visible.has(at)) {
         tile.remove();
         this.tiles.delete(at);
       }
@@ -119,11 +118,11 @@ const gallery = {
   add(box, left, row) {
     const image = this.list[box.at];
     const tile = make("div", {
-      id: `tile-${box.at}`, role: "option", class: `tile ${image.label || ""}`, "aria-label": spoken(image),
+      id: `tile-${box.at}`, role: "option", class: `tile ${image.label || ""}`, "aria-label": spokenName(image),
       "aria-selected": "false", "aria-setsize": this.list.length, "aria-posinset": box.at + 1,
     });
     const picture = make("img", { src: thumbnailOf(image), alt: "", decoding: "async" });
-    picture.addEventListener("error", () => { picture.remove(); tile.classList.add("lost"); });
+    picture.addEventListener("error", () => { picture.remove(); tile.classList.add("no-thumbnail"); });
     tile.append(picture, make("span", { class: "name", dir: "auto" }, printable(image.name)), scoreChip(image));
     if (image.label) tile.append(make("span", { class: `mark ${image.label}` }, image.label));
     Object.assign(tile.style, {
@@ -143,7 +142,7 @@ const gallery = {
 
   mark() {
     for (const [at, tile] of this.tiles) {
-      tile.classList.toggle("on", at === this.at);
+      tile.classList.toggle("selected", at === this.at);
       tile.setAttribute("aria-selected", String(at === this.at));
     }
     if (this.list.length) $("list").setAttribute("aria-activedescendant", `tile-${this.at}`);
@@ -162,10 +161,10 @@ const gallery = {
     this.draw();
   },
 
-  // Up and down: the image of the neighbouring row that lies under the middle of this one.
+  // Go up or down by rows, to the image nearest to the middle of the selected one.
   step(rows) {
-    const here = this.rowOf(this.at);
-    const there = Math.min(this.rows.length - 1, Math.max(0, here + rows));
+    const from = this.rowOf(this.at);
+    const to = Math.min(this.rows.length - 1, Math.max(0, from + rows));
     const middle = (row, at) => {
       let left = 0;
       for (const box of row.boxes) {
@@ -174,15 +173,15 @@ const gallery = {
       }
       return 0;
     };
-    const wanted = middle(this.rows[here], this.at);
-    const near = this.rows[there].boxes.map((box) => [Math.abs(middle(this.rows[there], box.at) - wanted), box.at]);
-    this.go(near.sort((one, other) => one[0] - other[0])[0][1]);
+    const start = middle(this.rows[from], this.at);
+    const distances = this.rows[to].boxes.map((box) => [Math.abs(middle(this.rows[to], box.at) - start), box.at]);
+    this.go(distances.sort((a, b) => a[0] - b[0])[0][1]);
   },
 
-  goToBorder() {
-    if (!this.border) return;
-    this.go(this.border.at);
-    scrollBy(0, this.tiles.get(this.border.at).getBoundingClientRect().top - innerHeight / 2);
+  jumpToUndecided() {
+    if (!this.divider) return;
+    this.go(this.divider.at);
+    scrollBy(0, this.tiles.get(this.divider.at).getBoundingClientRect().top - innerHeight / 2);
     this.draw();
   },
 
@@ -194,7 +193,7 @@ const gallery = {
       PageDown: () => this.step(page), PageUp: () => this.step(-page),
       Home: () => this.go(0), End: () => this.go(this.list.length - 1),
       Enter: () => viewer.open(this.list, this.at), " ": () => viewer.open(this.list, this.at),
-      b: () => this.goToBorder(),
+      b: () => this.jumpToUndecided(),
       "+": () => resize(20), "=": () => resize(20), "-": () => resize(-20),
     };
     if (!moves[event.key] || !this.list.length) return false;

@@ -1,4 +1,4 @@
-// Start: the tabs, the filters, the keys.
+// Start the page: tabs, filters and keys.
 
 const TABS = [
   ["order", "Order", () => images.filter((image) => image.place === "inbox").length, null],
@@ -9,19 +9,19 @@ const TABS = [
   ["learning", "Learning", () => null, showLearning],
 ].filter((tab) => page.review || tab[0] !== "next");
 const KEYS = [
-  ["← → ↑ ↓", "from image to image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"],
-  ["b", "to the border"], ["c", "copy the path"], ["m, d", "copy the mv command to keep, to trash"],
-  ["/", "search a name"], ["1 … 6", "the parts of the page"], ["?", "these keys"],
+  ["← → ↑ ↓", "select another image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"],
+  ["b", "jump to the undecided ones"], ["c", "copy the path"], ["m, d", "copy the mv command to keep/, to trash/"],
+  ["/", "search for a name"], ["1 … 6", "switch the tab"], ["?", "show these keys"],
 ];
-let filled = new Set();
+let built = new Set();
 
-const wanted = () => ({
+const filters = () => ({
   name: $("name").value, folder: $("folder").value, place: $("place").value, label: $("label").value,
   sort: $("sort").value, low: Number($("low").value), high: Number($("high").value),
 });
 
 function filter() {
-  const now = wanted(), list = chosenImages(now);
+  const now = filters(), list = filteredImages(now);
   gallery.show(list, now.sort === "best" || now.sort === "worst");
   $("count").textContent = `${list.length.toLocaleString("en")} of ${images.length.toLocaleString("en")} images`;
   [...$("bars").children].forEach((bar, at, all) =>
@@ -65,8 +65,8 @@ function show(name) {
     else tab.removeAttribute("aria-current");
   }
   const build = TABS.find((tab) => tab[0] === name)[3];
-  if (build && !filled.has(name)) {
-    filled.add(name);
+  if (build && !built.has(name)) {
+    built.add(name);
     build();
   }
   scrollTo(0, 0);
@@ -75,7 +75,7 @@ function show(name) {
 
 function fill() {
   const shown = TABS.find(([id]) => !$(id).hidden)[0];
-  filled = new Set();
+  built = new Set();
   $("tabs").replaceChildren(...TABS.map(([id, title, count]) => {
     const number = count();
     return make("button", { type: "button", value: id, onclick: () => show(id) }, title,
@@ -98,7 +98,7 @@ function remembered() {
   try {
     return localStorage.getItem("imgscore-theme");
   } catch {
-    return null; // a browser that keeps nothing for files
+    return null; // some browsers store nothing for file: pages
   }
 }
 
@@ -118,20 +118,20 @@ $("help-button").onclick = help;
 if (page.review) KEYS.splice(3, 0, ["k, t", "label keep, trash"], ["u", "undo"]);
 $("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]));
 $("labelling").hidden = !page.review;
-$("say-keep").onclick = () => reviewKey({ key: "k" });
-$("say-trash").onclick = () => reviewKey({ key: "t" });
-$("say-undo").onclick = () => reviewKey({ key: "u" });
+$("label-keep").onclick = () => reviewKey({ key: "k" });
+$("label-trash").onclick = () => reviewKey({ key: "t" });
+$("undo").onclick = () => reviewKey({ key: "u" });
 
 function key(event) {
   const typing = event.target.closest?.("input:not([type=range]), select, textarea");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
-  const pressing = event.target.closest?.("button, summary, input");
-  if (pressing && [" ", "Enter"].includes(event.key)) return;
+  const control = event.target.closest?.("button, summary, input");
+  if (control && [" ", "Enter"].includes(event.key)) return;
   if (event.target.matches?.("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
   const open = $("viewer").open, inOrder = !open && !$("order").hidden;
   const image = open ? viewer.image : inOrder ? gallery.list[gallery.at] : null;
   const tab = !open && TABS[Number(event.key) - 1];
-  const done = (page.review && reviewKey(event))
+  const handled = (page.review && reviewKey(event))
     || (open ? viewer.key(event) : inOrder && gallery.key(event))
     || (tab && (show(tab[0]), true))
     || (image && event.key === "c" && (copyPath(image), true))
@@ -139,14 +139,14 @@ function key(event) {
     || (image && event.key === "d" && watchOf(image).trash && (copyMove(image, "trash"), true))
     || (event.key === "/" && inOrder && ($("more").open = true, $("name").focus(), true))
     || (event.key === "?" && (help(), true));
-  if (done) event.preventDefault();
+  if (handled) event.preventDefault();
 }
 
-let waiting = 0;
-const soon = (act) => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(act); };
+let frame = 0;
+const nextFrame = (action) => { cancelAnimationFrame(frame); frame = requestAnimationFrame(action); };
 document.addEventListener("keydown", key);
 addEventListener("scroll", () => gallery.draw(), { passive: true });
-new ResizeObserver(() => soon(() => gallery.layOut())).observe($("gallery"));
+new ResizeObserver(() => nextFrame(() => gallery.layOut())).observe($("gallery"));
 $("filters").addEventListener("input", (event) => {
   if (event.target === $("size")) return gallery.layOut();
   if (event.target === $("low")) $("high").value = Math.max($("low").value, $("high").value);
@@ -155,7 +155,7 @@ $("filters").addEventListener("input", (event) => {
 });
 $("filters").addEventListener("reset", () => setTimeout(filter));
 $("filters").addEventListener("submit", (event) => event.preventDefault());
-$("border").onclick = () => gallery.goToBorder();
+$("undecided").onclick = () => gallery.jumpToUndecided();
 if (innerWidth < 720) $("more").open = false;
 viewer.listen();
 fill();

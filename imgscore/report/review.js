@@ -1,54 +1,54 @@
-// Labels, said at once and kept by whoever served the page. Only in a review.
+// Labels: shown at once, and stored by the server of the review. Used in a review only.
 
-let talk = Promise.resolve();
+let lastRequest = Promise.resolve();
 
-// One after the other: labels arrive in the order in which they were said.
+// Requests run one after the other: the server gets labels in the order of the keys.
 function post(what, body) {
-  const answer = talk.then(async () => {
-    const found = await fetch(what, {
+  const answer = lastRequest.then(async () => {
+    const response = await fetch(what, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
     });
-    const row = await found.json().catch(() => ({ error: `the review answers with ${found.status}` }));
-    if (!found.ok) throw new Error(row.error);
+    const row = await response.json().catch(() => ({ error: `the server of the review answered ${response.status}` }));
+    if (!response.ok) throw new Error(row.error);
     return row;
   });
-  talk = answer.catch(() => {});
+  lastRequest = answer.catch(() => {});
   return answer;
 }
 
 const undoable = [];
 
-function setLabel(image, said) {
-  image.label = said;
+function setLabel(image, value) {
+  image.label = value;
   gallery.refresh(image);
-  if ($("viewer").open) viewer.tell();
+  if ($("viewer").open) viewer.update();
 }
 
-async function label(image, said) {
+async function label(image, value) {
   const before = image.label;
-  setLabel(image, said);
+  setLabel(image, value);
   try {
-    const row = await post("label", { image: image.number, sha256: image.sha256, label: said });
+    const row = await post("label", { image: image.number, sha256: image.sha256, label: value });
     take(image, row);
-    // What was said before is no label of now, and nothing to take back.
+    // Without a number, the image had this label already: there is nothing to undo.
     if (row.number !== null) undoable.push(image);
   } catch (error) {
     setLabel(image, before);
-    say(`Not labelled: ${error.message}. Is the review still running?`);
+    announce(`Not labelled: ${error.message}. Is the review still running?`);
   }
 }
 
 async function undoLast() {
-  await talk;
+  await lastRequest;
   const image = undoable.pop();
-  if (!image) return say("There is nothing to undo here.");
+  if (!image) return announce("There is nothing to undo.");
   try {
     const row = await post("undo", { image: image.number, sha256: image.sha256 });
     take(image, row);
-    if (!row.error) say(`Undone: ${printable(image.name)}`);
+    if (!row.error) announce(`Undone: ${printable(image.name)}`);
   } catch (error) {
     undoable.push(image);
-    say(`Not undone: ${error.message}`);
+    announce(`Not undone: ${error.message}`);
   }
   return null;
 }
@@ -56,55 +56,54 @@ async function undoLast() {
 // Show the label that the store holds now.
 function take(image, row) {
   setLabel(image, row.label);
-  if (row.error) say(row.error);
-  if (row.head && page.head && row.head !== page.head.version && !$("anew")) {
-    document.querySelector(".tools").prepend(make("button", { id: "anew", type: "button", onclick: renew },
-      `Head ${row.head} has learned: show its order`));
+  if (row.error) announce(row.error);
+  if (row.head && page.head && row.head !== page.head.version && !$("renew")) {
+    document.querySelector(".tools").prepend(make("button", { id: "renew", type: "button", onclick: renew },
+      `Show the order of the new head ${row.head}`));
   }
 }
 
 async function renew() {
-  say("Asking for the new order …");
+  announce("Loading the new order …");
   try {
-    const found = await post("renew", {});
-    Object.assign(page, found);
+    Object.assign(page, await post("renew", {}));
     readImages();
     undoable.length = 0;
-    $("anew")?.remove();
+    $("renew")?.remove();
     fill();
-    say(`The order is head ${page.head.version}'s.`);
+    announce(`This is the order of head ${page.head.version}.`);
   } catch (error) {
-    say(`Not renewed: ${error.message}`);
+    announce(`Not updated: ${error.message}`);
   }
 }
 
 async function showNext() {
   const section = $("next");
-  head(section, "Next", "Asking which labels would teach most …");
+  head(section, "Next", "Choosing images …");
   try {
     const { numbers, error } = await post("next", {});
     const list = numbers.map((number) => images[number]);
     head(section, "Next", error || (list.length
-      ? "The images whose label would teach most, the most telling first. Open the first, then k or t for each."
+      ? "The images whose labels would improve the order most, best first. Open the first, then press k or t for each."
       : "Every image has a label."));
     if (!list.length) return;
     section.append(make("div", { class: "acts" },
-      make("button", { type: "button", id: "begin", onclick: () => viewer.open(list, 0) }, "Begin"),
-      make("button", { type: "button", onclick: showNext }, "Others")),
-    make("div", { class: "row group" }, ...list.map((image) => shot(image, list))));
+      make("button", { type: "button", id: "begin", onclick: () => viewer.open(list, 0) }, "Start"),
+      make("button", { type: "button", onclick: showNext }, "Other images")),
+    make("div", { class: "row group" }, ...list.map((image) => imageButton(image, list))));
   } catch (error) {
     head(section, "Next", error.message);
   }
 }
 
-// The image that a key is about: the open one, or the chosen one of the gallery.
+// Handle a key of the review. It acts on the open image, or on the selected one of the gallery.
 function reviewKey(event) {
   const open = $("viewer").open;
   if (event.key === "u") return undoLast(), true;
-  const said = { k: "keep", t: "trash" }[event.key];
+  const value = { k: "keep", t: "trash" }[event.key];
   const image = open ? viewer.image : $("order").hidden ? null : gallery.list[gallery.at];
-  if (!said || !image) return false;
-  label(image, said);
+  if (!value || !image) return false;
+  label(image, value);
   if (open && viewer.at < viewer.list.length - 1) viewer.show(viewer.at + 1);
   else if (!open) gallery.go(gallery.at + 1);
   return true;

@@ -1,4 +1,4 @@
-"""A figure as SVG text. It carries classes, and no colours, so that a page can theme it."""
+"""Draw a figure as SVG. It has classes and no colours, so that the page can set them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ THINNEST, THICKEST = 2.5, 9.0
 BAR_SHARE = 0.8
 LETTER = 7.4
 
-# For a file that stands alone. A page gives its own.
+# Colours for a file of its own. The page has its own.
 STYLE = """
 :root { --ink: #23262d; --faint: #6b7079; --line: #d9dbe0; --paper: #ffffff;
   --main: #2f6db5; --keep: #1f8a55; --trash: #c8442f; }
@@ -47,7 +47,7 @@ def draw(figure: Figure) -> str:
         f'<text class="title" x="8" y="20">{escape(figure.title)}</text>',
         *_axes(figure),
     ]
-    bars = [one for one in figure.series if one.shape == "bars"]
+    bars = [series for series in figure.series if series.shape == "bars"]
     for series in figure.series:
         parts.append(f'<g class="{series.shape} {series.tone}">')
         parts += (
@@ -60,11 +60,11 @@ def draw(figure: Figure) -> str:
 
 
 def alone(figures: list[Figure]) -> str:
-    """A whole SVG file: the figures beneath each other, light or dark as the reader's system is."""
+    """An SVG file: the figures below each other, light or dark like the reader's system."""
     height = HEIGHT * len(figures)
     placed = [
-        draw(one).replace("<svg ", f'<svg y="{HEIGHT * number}" height="{HEIGHT}" ', 1)
-        for number, one in enumerate(figures)
+        draw(figure).replace("<svg ", f'<svg y="{HEIGHT * number}" height="{HEIGHT}" ', 1)
+        for number, figure in enumerate(figures)
     ]
     return "\n".join(
         [
@@ -127,7 +127,7 @@ def _bars(figure: Figure, series: Series, number: int, count: int) -> list[str]:
 def _points(figure: Figure, series: Series) -> list[str]:
     parts = []
     if series.shape in ("line", "dashed"):
-        joined = " L".join(f"{_x(figure, one.x)} {_y(figure, one.y)}" for one in series.marks)
+        joined = " L".join(f"{_x(figure, mark.x)} {_y(figure, mark.y)}" for mark in series.marks)
         parts.append(f'<path d="M{joined}"/>')
     return parts + [part for mark in series.marks for part in _point(figure, mark)]
 
@@ -147,7 +147,7 @@ def _point(figure: Figure, mark: Mark) -> list[str]:
 
 
 def _legend(figure: Figure) -> list[str]:
-    """The names of the series, at the top right; a single one needs none."""
+    """The names of the series, at the top right; none for a single series."""
     if len(figure.series) < 2:
         return []
     parts, right = [], float(WIDTH - RIGHT)

@@ -1,4 +1,4 @@
-// One image, large: what is known of it, what can be copied, and, in a review, its label.
+// One image, large, with its facts, buttons that copy, and in a review buttons that label.
 
 const viewer = {
   list: [],
@@ -9,7 +9,7 @@ const viewer = {
     this.list = list;
     if (!$("viewer").open) {
       $("viewer").showModal();
-      $("viewer").focus(); // on no button: the keys are about the image
+      $("viewer").focus(); // not a button: keys act on the image
     }
     this.show(at);
   },
@@ -24,20 +24,21 @@ const viewer = {
     const image = this.image, large = $("large");
     large.src = thumbnailOf(image);
     large.alt = printable(image.name);
-    const whole = new Image();
-    whole.addEventListener("load", () => { if (this.image === image) large.src = whole.src; });
-    whole.src = originalOf(image);
-    this.tell();
+    const original = new Image();
+    original.addEventListener("load", () => { if (this.image === image) large.src = original.src; });
+    original.src = originalOf(image);
+    this.update();
   },
 
-  tell() {
+  // Show the facts and the label of the image.
+  update() {
     const image = this.image;
-    $("where").textContent = `${this.at + 1} of ${this.list.length}`;
-    $("called").textContent = printable(image.name);
-    $("scored").replaceChildren(...this.score(image));
+    $("position").textContent = `${this.at + 1} of ${this.list.length}`;
+    $("image-name").textContent = printable(image.name);
+    $("image-score").replaceChildren(...this.score(image));
     const facts = {
       Folder: printable(folderOf(image)), Label: image.label || "none",
-      Where: { inbox: "inbox", keep: "keep folder", trash: "trash folder" }[image.place] || "elsewhere",
+      Place: { inbox: "inbox", keep: "keep folder", trash: "trash folder" }[image.place] || "elsewhere",
       Pixels: image.width ? `${image.width} × ${image.height}` : "", Size: sizeText(image.bytes),
     };
     $("details").replaceChildren(...Object.entries(facts).filter((fact) => fact[1]).flatMap(
@@ -45,10 +46,10 @@ const viewer = {
     const watch = watchOf(image);
     $("copy-keep").hidden = !watch.keep;
     $("copy-trash").hidden = !watch.trash;
-    $("back").disabled = this.at === 0;
-    $("on").disabled = this.at === this.list.length - 1;
-    $("say-keep").setAttribute("aria-pressed", String(image.label === "keep"));
-    $("say-trash").setAttribute("aria-pressed", String(image.label === "trash"));
+    $("previous").disabled = this.at === 0;
+    $("next-image").disabled = this.at === this.list.length - 1;
+    $("label-keep").setAttribute("aria-pressed", String(image.label === "keep"));
+    $("label-trash").setAttribute("aria-pressed", String(image.label === "trash"));
   },
 
   score(image) {
@@ -59,8 +60,8 @@ const viewer = {
     meter.children[0].style.left = `${100 * low}%`;
     meter.children[0].style.width = `${100 * (high - low)}%`;
     meter.children[1].style.left = `${100 * image.score}%`;
-    const opinion = isUnsure(image) ? "the head is unsure" : image.score >= 0.5 ? "would rather be kept" : "would rather go";
-    return [make("b", {}, scoreText(image.score)), ` ± ${image.deviation.toFixed(2)} · ${opinion}`, meter];
+    const likely = isUnsure(image) ? "undecided" : image.score >= 0.5 ? "more likely keep" : "more likely trash";
+    return [make("b", {}, scoreText(image.score)), ` ± ${image.deviation.toFixed(2)} · ${likely}`, meter];
   },
 
   setZoom(scale, x, y) {
@@ -80,20 +81,20 @@ const viewer = {
   },
 
   key(event) {
-    const acts = {
+    const actions = {
       ArrowRight: () => this.show(this.at + 1), ArrowLeft: () => this.show(this.at - 1),
       Home: () => this.show(0), End: () => this.show(this.list.length - 1),
       "+": () => this.zoomBy(1.4), "=": () => this.zoomBy(1.4), "-": () => this.zoomBy(1 / 1.4),
       0: () => this.setZoom(1, 0, 0),
     };
-    if (!acts[event.key]) return false;
-    acts[event.key]();
+    if (!actions[event.key]) return false;
+    actions[event.key]();
     return true;
   },
 
   listen() {
-    $("back").onclick = () => this.show(this.at - 1);
-    $("on").onclick = () => this.show(this.at + 1);
+    $("previous").onclick = () => this.show(this.at - 1);
+    $("next-image").onclick = () => this.show(this.at + 1);
     $("close").onclick = () => this.close();
     $("copy-path").onclick = () => copyPath(this.image);
     $("copy-keep").onclick = () => copyMove(this.image, "keep");
@@ -102,28 +103,28 @@ const viewer = {
     $("zoom-out").onclick = () => this.zoomBy(1 / 1.4);
     $("zoom-fit").onclick = () => this.setZoom(1, 0, 0);
     $("viewer").addEventListener("close", () => {
-      document.body.append($("said"));
+      document.body.append($("status"));
       const at = gallery.list.indexOf(this.image);
       if (!$("order").hidden && at >= 0) gallery.go(at);
     });
     const stage = $("stage");
-    let held = null;
+    let drag = null;
     stage.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15);
     }, { passive: false });
     stage.addEventListener("dblclick", () => (this.zoom.scale > 1 ? this.setZoom(1, 0, 0) : this.zoomBy(3)));
     stage.addEventListener("pointerdown", (event) => {
-      held = { x: event.clientX - this.zoom.x, y: event.clientY - this.zoom.y, from: event.clientX };
+      drag = { x: event.clientX - this.zoom.x, y: event.clientY - this.zoom.y, from: event.clientX };
       stage.setPointerCapture(event.pointerId);
     });
     stage.addEventListener("pointermove", (event) => {
-      if (held && this.zoom.scale > 1) this.setZoom(this.zoom.scale, event.clientX - held.x, event.clientY - held.y);
+      if (drag && this.zoom.scale > 1) this.setZoom(this.zoom.scale, event.clientX - drag.x, event.clientY - drag.y);
     });
     stage.addEventListener("pointerup", (event) => {
-      const swept = held && this.zoom.scale === 1 ? event.clientX - held.from : 0;
-      held = null;
-      if (Math.abs(swept) > 60) this.show(this.at + (swept < 0 ? 1 : -1));
+      const swipe = drag && this.zoom.scale === 1 ? event.clientX - drag.from : 0;
+      drag = null;
+      if (Math.abs(swipe) > 60) this.show(this.at + (swipe < 0 ? 1 : -1));
     });
   },
 };

@@ -1,18 +1,19 @@
-// The other parts: suspects, near-duplicates, failures, and how well it has learned.
+// The other tabs: suspects, near-duplicates, failures, and the quality of the head.
 
-const PART = 40;
+// Items added at a time: more than fit on a screen.
+const ITEM_BATCH = 40;
 
-// Make the children of a long list as they are scrolled to.
+// Add the items of a long list when the user scrolls to them.
 function grow(section, items, build) {
   let done = 0;
   const end = make("div");
   section.append(end);
   const more = () => {
-    for (const item of items.slice(done, done + PART)) end.before(build(item));
-    done += PART;
+    for (const item of items.slice(done, done + ITEM_BATCH)) end.before(build(item));
+    done += ITEM_BATCH;
     if (done >= items.length) watcher.disconnect();
   };
-  const watcher = new IntersectionObserver((seen) => { if (seen[0].isIntersecting) more(); }, { rootMargin: "1200px" });
+  const watcher = new IntersectionObserver((entries) => { if (entries[0].isIntersecting) more(); }, { rootMargin: "1200px" });
   more();
   watcher.observe(end);
 }
@@ -24,71 +25,72 @@ function head(section, title, lead) {
 function showSuspects() {
   const section = $("suspects");
   head(section, "Suspects", page.suspects.length
-    ? "Labels that the rest of your library contradicts, the best evidence first: perhaps slips of the hand. Beside each, the images with the other label that are most like it."
-    : page.unlearned || "No label is contradicted by the others.");
+    ? "Labels that your other labels contradict, strongest evidence first. Some may be mistakes. Beside each are the most similar images with the other label."
+    : page.unlearned || "Your other labels contradict no label.");
   grow(section, page.suspects, suspectCard);
 }
 
 function suspectCard(suspect) {
   const image = images[suspect.image], other = suspect.label === "keep" ? "trash" : "keep";
-  const near = suspect.neighbours.map((one) => images[one.image]), list = [image, ...near];
+  const near = suspect.neighbours.map((neighbour) => images[neighbour.image]), list = [image, ...near];
   const card = make("article", { class: "card pair" },
-    shot(image, list, "doubt"),
+    imageButton(image, list, "doubt"),
     make("div", {},
       make("h3", {}, printable(image.name)),
-      make("p", { class: "why" }, "labelled ", make("span", { class: `said-${suspect.label}` }, suspect.label),
-        `; judged by all other labels, a score of ${scoreText(suspect.score)}. Like it, but `,
-        make("span", { class: `said-${other}` }, other), ":"),
-      make("div", { class: "row" }, ...near.map((one, at) => make("figure", {}, shot(one, list),
-        make("figcaption", {}, `${Math.round(100 * suspect.neighbours[at].similarity)} % alike`)))),
+      make("p", { class: "why" }, "labelled ", make("span", { class: `label-${suspect.label}` }, suspect.label),
+        `; its score from all other labels is ${scoreText(suspect.score)}. Similar images labelled `,
+        make("span", { class: `label-${other}` }, other), ":"),
+      make("div", { class: "row" }, ...near.map((other, at) => make("figure", {}, imageButton(other, list),
+        make("figcaption", {}, `${Math.round(100 * suspect.neighbours[at].similarity)} % similar`)))),
       make("div", { class: "acts" },
         make("button", { type: "button", onclick: () => copyPath(image) }, "Copy the path"),
         watchOf(image)[other] && make("button", { type: "button", onclick: () => copyMove(image, other) },
           "Copy ", make("code", {}, "mv"), ` to ${other}`) || "",
-        page.review ? make("button", { type: "button", class: other, onclick: () => label(image, other) }, `It is ${other}`) : "")));
+        page.review ? make("button", { type: "button", class: other, onclick: () => label(image, other) }, `Label ${other}`) : "")));
   return card;
 }
 
 function showGroups() {
   const section = $("groups");
   head(section, "Near-duplicates", page.groups.length
-    ? `Images that are nearly the same, the best of each group first: by score, then by pixels and bytes.${page.compared < images.length && page.compared >= 20000 ? ` Sought among the best ${page.compared}.` : ""}`
-    : "No two images here are nearly the same.");
+    ? `Images that are nearly the same. The best image of each group is first: by score, then by pixels and bytes.${page.compared < images.length && page.compared >= 20000 ? ` Only the ${page.compared} images with the highest scores were compared.` : ""}`
+    : "No two images are nearly the same.");
   grow(section, page.groups, groupCard);
 }
 
-const GROUP_SHOWN = 12;
+// Images of a group that are shown at first.
+const MAX_GROUP = 12;
 
 function groupCard(group) {
-  const list = group.map((number) => images[number]), rest = list.slice(1).filter((one) => one.place === "inbox");
-  const figure = (image, at) => make("figure", {}, shot(image, list, at ? "" : "best"),
+  const list = group.map((number) => images[number]), rest = list.slice(1).filter((image) => image.place === "inbox");
+  const figure = (image, at) => make("figure", {}, imageButton(image, list, at ? "" : "best"),
     make("figcaption", {}, at ? "" : "best · ", [image.width && `${image.width} × ${image.height}`, sizeText(image.bytes)].filter(Boolean).join(", ")));
   const trash = watchOf(list[0]).trash;
-  const row = make("div", { class: "row" }, ...list.slice(0, GROUP_SHOWN).map(figure));
-  if (list.length > GROUP_SHOWN) {
-    row.append(make("button", { type: "button", onclick: (event) => event.target.replaceWith(...list.slice(GROUP_SHOWN).map((one) => figure(one, 1))) },
-      `${list.length - GROUP_SHOWN} more`));
+  const row = make("div", { class: "row" }, ...list.slice(0, MAX_GROUP).map(figure));
+  if (list.length > MAX_GROUP) {
+    row.append(make("button", { type: "button", onclick: (event) => event.target.replaceWith(...list.slice(MAX_GROUP).map((image) => figure(image, 1))) },
+      `${list.length - MAX_GROUP} more`));
   }
   return make("article", { class: "card group" },
-    make("h3", {}, `${list.length} alike: ${printable(list[0].name)}`), row,
+    make("h3", {}, `${list.length} near-duplicates: ${printable(list[0].name)}`), row,
     make("div", { class: "acts" },
-      make("button", { type: "button", onclick: () => copy(list.slice(1).map((one) => shellWord(pathOf(one))).join(" ")) }, "Copy the paths of the others"),
+      make("button", { type: "button", onclick: () => copy(list.slice(1).map((image) => shellWord(pathOf(image))).join(" ")) }, "Copy the paths of the others"),
       rest.length && trash ? make("button", { type: "button", onclick: () => copy(moveCommand(rest, trash)) }, "Copy ", make("code", {}, "mv"), " of the others to trash") : ""));
 }
 
 function showFailures() {
   const section = $("failures");
-  head(section, "Failures", page.failures.length ? "Files that could not be looked at. Each is tried again when it changes." : "Every file could be looked at.");
+  head(section, "Failures", page.failures.length ? "Files that could not be read. imgscore tries each again when it changes." : "Every file could be read.");
   if (!page.failures.length) return;
-  const names = ["File", "Why", "What to do"];
+  const names = ["File", "Reason", "What to do"];
   section.append(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Files" }, make("table", {},
     make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)))),
-    make("tbody", {}, ...page.failures.map((one) => make("tr", {},
-      make("td", {}, printable(one.path)), make("td", {}, printable(one.reason)), make("td", {}, printable(one.remedy))))))));
+    make("tbody", {}, ...page.failures.map((failure) => make("tr", {},
+      make("td", {}, printable(failure.path)), make("td", {}, printable(failure.reason)), make("td", {}, printable(failure.remedy))))))));
 }
 
 function showLearning() {
   const measured = document.querySelector(".figures").children.length > 0;
-  $("learned").textContent = measured ? page.learned : page.unlearned || "Nothing was measured yet.";
+  $("learned").textContent = measured ? page.learned : page.unlearned || "Nothing has been measured yet.";
   $("learned").className = "lead";
 }

@@ -112,7 +112,7 @@ def test_report_page_in_a_browser_works(library: Path, tmp_path: Path, page: "Pa
     page.evaluate(
         "Promise.all([...document.querySelectorAll('.tile img')].map((one) => one.decode()))"
     )
-    assert "the border" in page.inner_text(".border")
+    assert "undecided" in page.inner_text(".divider")
     _hostile_names_are_text(page, every, library)
     _filters(page, every)
     _keys(page, every, library)
@@ -126,9 +126,9 @@ def _hostile_names_are_text(page: "Page", every: list[str], library: Path) -> No
     for name, text in zip(HOSTILE, shown, strict=True):
         page.fill("#name", name[:3].decode())
         page.locator("#list .tile", has_text=text).click()
-        assert page.inner_text("#called") == text
+        assert page.inner_text("#image-name") == text
         page.click("#copy-keep")
-        _expect(page.locator("#said")).to_contain_text("Copied")
+        _expect(page.locator("#status")).to_contain_text("Copied")
         # Not carried out: only read by a shell, and given back by it as the arguments of mv.
         script = f'mv() {{ printf "%s\\0" "$@"; }}\n{copied(page)}'
         done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, cwd=library)
@@ -172,7 +172,7 @@ def _filters(page: "Page", every: list[str]) -> None:
 
 def _keys(page: "Page", every: list[str], library: Path) -> None:
     def chosen() -> str:
-        return page.locator("#list .tile.on .name").text_content() or ""
+        return page.locator("#list .tile.selected .name").text_content() or ""
 
     page.locator("#list").focus()
     page.keyboard.press("Home")
@@ -185,21 +185,21 @@ def _keys(page: "Page", every: list[str], library: Path) -> None:
     page.keyboard.press("End")
     assert chosen() == every[-1]
     page.keyboard.press("Enter")
-    assert page.is_visible("#viewer") and page.inner_text("#called") == every[-1]
+    assert page.is_visible("#viewer") and page.inner_text("#image-name") == every[-1]
     page.keyboard.press("ArrowLeft")
-    assert page.inner_text("#called") == every[-2]
+    assert page.inner_text("#image-name") == every[-2]
     _expect(page.locator("#large")).to_have_attribute("src", re.compile("^file:"))
     page.keyboard.press("+")
     assert "scale(1.4)" in (page.get_attribute("#large", "style") or "")
     page.keyboard.press("0")
     assert "scale(1)" in (page.get_attribute("#large", "style") or "")
     page.keyboard.press("c")
-    _expect(page.locator("#said")).to_contain_text("Copied")
+    _expect(page.locator("#status")).to_contain_text("Copied")
     assert copied(page) == str(next(library.rglob(every[-2])))
     page.keyboard.press("Escape")
     assert page.is_hidden("#viewer")
     page.keyboard.press("b")
-    assert page.locator(".border").is_visible()
+    assert page.locator(".divider").is_visible()
     page.keyboard.press("/")
     page.keyboard.type("bc?")  # text, and no keys
     assert page.input_value("#name") == "bc?" and page.is_hidden("#help")
@@ -217,7 +217,7 @@ def _parts(page: "Page", library: Path) -> None:
     _expect(first).to_contain_text("labelled keep")
     assert first.locator("figure").count() == 4
     page.click("#tabs [value=groups]")
-    _expect(page.locator("#groups")).to_contain_text("2 alike")
+    _expect(page.locator("#groups")).to_contain_text("2 near-duplicates")
     page.click("#tabs [value=failures]")
     _expect(page.locator("#failures")).to_contain_text(str(library / "broken.jpg"))
     page.click("#tabs [value=learning]")
@@ -298,6 +298,6 @@ def test_report_without_a_head_shows_the_images(inbox: Path, page: "Page") -> No
     row = imgscore("report", "--json").row
     assert (row["images"], row["unscored"], row["suspects"]) == (3, 3, 0)
     page.goto(Path(row["page"]).as_uri())
-    assert len(names(page)) == 3 and page.is_hidden("#border")
+    assert len(names(page)) == 3 and page.is_hidden("#undecided")
     page.click("#tabs [value=learning]")
     assert "too few" in page.inner_text("#learned")

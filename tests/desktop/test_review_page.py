@@ -108,7 +108,7 @@ def test_review_page_keys_label_and_undo(
         expect(page.locator("#tile-0 .mark")).to_have_text("trash")
         expect(page.locator("#tile-1 .mark")).to_have_text("keep")
         page.keyboard.press("u")
-        expect(page.locator("#said")).to_contain_text(f"Undone: {second}")
+        expect(page.locator("#status")).to_contain_text(f"Undone: {second}")
         labels = {
             name: imgscore("score", labelled_inbox / name, "--json").row for name in (first, second)
         }
@@ -116,19 +116,19 @@ def test_review_page_keys_label_and_undo(
 
         page.click("#tabs [value=next]")
         page.click("#begin")
-        called = page.inner_text("#called")
+        called = page.inner_text("#image-name")
         page.keyboard.press("k")
-        expect(page.locator("#called")).not_to_have_text(called)
+        expect(page.locator("#image-name")).not_to_have_text(called)
         page.keyboard.press("u")
-        expect(page.locator("#said")).to_contain_text(f"Undone: {called}")
+        expect(page.locator("#status")).to_contain_text(f"Undone: {called}")
         page.keyboard.press("Escape")
         if with_daemon:  # which learns from them meanwhile
             page.click("#tabs [value=order]")
             page.keyboard.press("k")
             imgscore("wait", "--timeout", "120")
             page.keyboard.press("t")
-            page.click("#anew", timeout=60_000)
-            expect(page.locator("#said")).to_contain_text("The order is head")
+            page.click("#renew", timeout=60_000)
+            expect(page.locator("#status")).to_contain_text("This is the order of head")
     context.close()
     assert (
         sorted(path.name for path in labelled_inbox.rglob("*.*")) == before
