@@ -23,14 +23,14 @@ class Spec(NamedTuple):
 
     id, dim, sections: of the whole input. With file names, the id contains the name encoder's and
     the last section is the name's. image_embedder: id under which image vectors are stored.
-    name_encoder: id of the name encoder, "" where names do not count.
+    name_encoder: id of the name encoder; None if names do not count.
     """
 
     id: str
     dim: int
     sections: tuple[Section, ...]
     image_embedder: str
-    name_encoder: str = ""
+    name_encoder: str | None = None
 
     @property
     def image_dim(self) -> int:

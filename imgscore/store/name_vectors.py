@@ -12,12 +12,12 @@ from imgscore.store.transaction import Txn
 _PREFIX = 8  # bytes of a key that stand for the embedder
 
 
-def key(embedder: str, encoder: str, path: bytes) -> bytes | None:
+def key(embedder: str, encoder: str | None, path: bytes) -> bytes | None:
     """Return the 24-byte key of a file's name under an image embedder and its name encoder.
 
     None if no encoder is set, or if its vectors are not stored.
     """
-    if encoder in ("", HASHED_ENCODER):
+    if encoder in (None, HASHED_ENCODER):
         return None
     text = words(os.path.basename(path))
     rest = hashlib.blake2b(f"{encoder}\0{text}".encode(), digest_size=16).digest()
