@@ -1,4 +1,4 @@
-"""Killed at every step of an ordering, an undo and a restore: no original is ever lost."""
+"""A crash at any step of an order, an undo or a restore loses no original."""
 
 import os
 import warnings
@@ -41,7 +41,7 @@ class Steps:
 
 
 def killed_at(world: World, fatal: int, work: Callable[[Engine], object]) -> bool:
-    """Do some work in a process of its own that ends at a step; False where it got to the end."""
+    """Do some work in a process that is killed at a step; False where the work was done before."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests' libraries
         child = os.fork()
@@ -74,7 +74,7 @@ def restore(engine: Engine) -> object:
 
 @pytest.mark.parametrize("look_first", [True, False])
 @pytest.mark.parametrize("work", [order, undo, restore])
-def test_killed_at_every_step(
+def test_apply_killed_at_every_step_loses_no_original(
     worlds: Callable[[str], World], work: Callable[[Engine], object], look_first: bool
 ) -> None:
     for fatal in count():
@@ -87,7 +87,7 @@ def test_killed_at_every_step(
             use_head(engine, "2")
         killed = killed_at(world, fatal, work)
         if not look_first:
-            # A command on the store as the crash left it, before anything looked at the disk.
+            # A command uses the store as the crash left it, before a scan.
             with world.engine() as engine:
                 use_head(engine, "3")
                 ask(engine, "order")

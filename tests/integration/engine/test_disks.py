@@ -1,4 +1,4 @@
-"""A whole ordering on file systems that keep less than nanoseconds, and one that keeps all."""
+"""Order and restore on file systems with coarse and with fine timestamps."""
 
 import os
 from pathlib import Path
@@ -14,17 +14,19 @@ from tests.support.disks import mounted
     ("make", "coarse"),
     [(("mkfs.vfat",), 2 * 10**9), (("mkfs.ext4", "-q", "-I", "128"), 10**9), (("mkfs.ext4",), 1)],
 )
-def test_order_and_restore(world: World, tmp_path: Path, make: tuple[str], coarse: int) -> None:
+def test_order_on_any_file_system_can_be_restored(
+    world: World, tmp_path: Path, make: tuple[str], coarse: int
+) -> None:
     with mounted(tmp_path, *make) as world.disk:
         for name, score in {"d": 0.9, "c": 0.3, "b": 0.2, "a": 0.1}.items():
             world.put(f"{name}.jpg", score)
-        kept = world.dates()  # what the disk made of them
+        kept = world.dates()  # rounded by the file system
         assert all(0 <= world.originals[name] - date < coarse for name, date in kept.items())
         with world.engine() as engine:
             world.settle(engine)
             assert world.order() == ["d", "c", "b", "a"]
             assert ask(engine, "order") == [] and status(engine).failed == []
-            if make[0] != "mkfs.vfat":  # to fusefat a rename is a change: the file is dated now
+            if make[0] != "mkfs.vfat":  # fusefat sets the mtime on a rename
                 (world.inbox / "b.jpg").rename(world.inbox / "keep" / "b.jpg")
                 world.settle(engine)
                 assert world.dates()["b.jpg"] == kept["b.jpg"]
@@ -35,7 +37,9 @@ def test_order_and_restore(world: World, tmp_path: Path, make: tuple[str], coars
         assert world.dates() == kept
 
 
-def test_from_a_fine_disk_to_a_coarse_one(world: World, tmp_path: Path) -> None:
+def test_restore_times_after_a_move_to_a_coarse_disk_restores_the_rounded_date(
+    world: World, tmp_path: Path
+) -> None:
     with mounted(tmp_path, "mkfs.vfat") as disk:
         for name, score in {"d": 0.9, "c": 0.3, "a": 0.1}.items():
             world.put(f"{name}.jpg", score)

@@ -1,4 +1,4 @@
-"""What is told: the store's logs from where they stood, in rows that stay few."""
+"""The event log: the labels and touches since its start, in few events."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,57 +40,57 @@ def touch(store: Store, run: int, count: int, inbox: bytes = b"/in") -> None:
             journal.append(txn, entry)
 
 
-def told(one: EventLog, since: int = 0) -> list[Event]:
-    return one.since(since)[1]
+def emitted(log: EventLog, since: int = 0) -> list[Event]:
+    return log.since(since)[1]
 
 
-def test_only_what_is_new_is_told_and_once(store: Store) -> None:
+def test_event_log_emits_new_labels_once(store: Store) -> None:
     label(store, 2)
     touch(store, 1, 2)
-    one = event_log(store)
-    assert told(one) == []
+    log = event_log(store)
+    assert emitted(log) == []
     label(store, 2, "clear")
-    number, rows = one.since(0)
+    number, rows = log.since(0)
     assert [
         (type(row), row.path, row.label) for row in rows if isinstance(row, events.Labelled)
     ] == [
         (events.Labelled, "/0", "clear"),
         (events.Labelled, "/1", "clear"),
     ]
-    assert told(one, number) == []
+    assert emitted(log, number) == []
 
 
-def test_many_labels_are_one_row(store: Store) -> None:
-    one = event_log(store)
+def test_event_log_many_labels_are_one_event(store: Store) -> None:
+    log = event_log(store)
     label(store, MAX_EACH + 1)
-    (row,) = told(one)
+    (row,) = emitted(log)
     assert isinstance(row, events.ManyLabelled)
     assert (row.keep, row.trash) == (MAX_EACH + 1, 0)
 
 
-def test_dates_are_told_by_run_and_inbox(store: Store) -> None:
-    one = event_log(store)
+def test_event_log_touches_are_one_event_per_run_and_inbox(store: Store) -> None:
+    log = event_log(store)
     touch(store, 1, 3)
     touch(store, 1, 2, b"/other")
     touch(store, 2, 4)
-    assert told(one) == [
+    assert emitted(log) == [
         events.Ordered(time_ns=1, inbox="/in", files=3),
         events.Ordered(time_ns=1, inbox="/other", files=2),
         events.Ordered(time_ns=2, inbox="/in", files=4),
     ]
 
 
-def test_the_oldest_are_forgotten(store: Store) -> None:
-    one = event_log(store)
+def test_event_log_forgets_the_oldest(store: Store) -> None:
+    log = event_log(store)
     for _ in range(KEPT + 10):
-        one.emit(events.Paused())
-    number, rows = one.since(0)
+        log.emit(events.Paused())
+    number, rows = log.since(0)
     assert number == KEPT + 10 and len(rows) == KEPT
-    one.emit(events.Resumed())
-    assert [type(row) for row in told(one, number)] == [events.Resumed]
+    log.emit(events.Resumed())
+    assert [type(row) for row in emitted(log, number)] == [events.Resumed]
 
 
-def test_event_log_worker_answers_are_one_row_each(world: World) -> None:
+def test_event_log_worker_answers_are_one_event_each(world: World) -> None:
     with world.engine() as engine:
         take = engine.indexer.take
         take(IndexFile(b"/a", "default", None), Interrupted())  # it is indexed again
@@ -98,6 +98,6 @@ def test_event_log_worker_answers_are_one_row_each(world: World) -> None:
         task, packed = Rescore("default", "2"), bytes(scores.PACKED_SIZE)
         engine.trainer.take(task, Scored(packed * 3, last=False))
         engine.trainer.take(task, Scored(packed, last=True))
-        failed, rescored = told(engine.ctx.event_log)
+        failed, rescored = emitted(engine.ctx.event_log)
     assert isinstance(failed, events.Failed) and failed.path == "/\udcff"
     assert isinstance(rescored, events.Rescored) and rescored.files == 4

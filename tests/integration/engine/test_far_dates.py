@@ -1,7 +1,4 @@
-"""A date beyond 64 bits of nanoseconds, as a wrong clock or tool leaves it, is one like others.
-
-But for those that no record can hold: such a file is left alone.
-"""
+"""Dates beyond 64 bits of nanoseconds are ordered like others, unless no record can hold them."""
 
 import os
 from collections.abc import Callable
@@ -16,12 +13,12 @@ FAR = 15_000_000_000 * 10**9 + 7  # in 2445: ext4 goes no farther
 
 
 @pytest.mark.parametrize("date", [0, -1, 2**63 - 1, -(2**63), 2**63, -(2**63) - 1, FAR, -FAR])
-def test_a_fingerprint_holds_it(date: int) -> None:
+def test_fingerprint_of_a_far_date_is_packs_and_unpacks(date: int) -> None:
     seen = Fingerprint(1, 2, 12345, 1_795_343_836_054_786_291, date)
     assert Fingerprint.unpacked(seen.packed() + b"rest") == seen
 
 
-def test_it_is_ordered_and_put_back(world: World) -> None:
+def test_order_of_a_far_date_can_be_restored(world: World) -> None:
     for number in range(3):
         world.put(f"{number}.png", number)
     os.utime(world.inbox / "0.png", ns=(0, FAR))
@@ -37,9 +34,7 @@ def test_it_is_ordered_and_put_back(world: World) -> None:
 
 
 @pytest.mark.parametrize("year", [1500, 2600])
-def test_a_date_that_no_record_holds_is_left_alone(
-    worlds: Callable[[str], World], year: int
-) -> None:
+def test_order_date_out_of_range_is_left_alone(worlds: Callable[[str], World], year: int) -> None:
     """tmpfs has such dates."""
     world = worlds("far")
     for number in range(3):

@@ -1,4 +1,4 @@
-"""A store that takes nothing for a while, as on a full disk: all is done when it takes again."""
+"""While the store accepts nothing, as on a full disk, work waits; then all of it is done."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failing_once(work: Callable[..., Any]) -> Callable[..., Any]:
-    """`work`, which finds the disk full the first time."""
+    """`work`, which raises StoreError the first time."""
     left = [StoreError("the disk is full", "free some space")]
 
     def attempt(*arguments: Any) -> Any:
@@ -36,7 +36,9 @@ def failing_once(work: Callable[..., Any]) -> Callable[..., Any]:
     return attempt
 
 
-def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_indexer_full_disk_stores_the_failure_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.put("a.png", 1)
     with world.engine() as engine:
         pool = engine.ctx.pool
@@ -50,7 +52,9 @@ def test_a_failure_is_written_in_the_end(world: World, monkeypatch: pytest.Monke
             assert len(list(failures.iter_all(txn))) == 1
 
 
-def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_indexer_full_disk_marks_gone_files_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = [world.put(f"{number}.png", number) for number in range(3)]
     with world.engine() as engine:
         world.settle(engine)
@@ -65,7 +69,9 @@ def test_what_is_gone_is_found_gone(world: World, monkeypatch: pytest.MonkeyPatc
         until(engine, found)
 
 
-def test_a_date_is_given_back_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_restorer_full_disk_restores_the_date_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(4):
         world.put(f"{number}.png", 4 - number)
     with world.engine() as engine:
@@ -79,7 +85,9 @@ def test_a_date_is_given_back_in_the_end(world: World, monkeypatch: pytest.Monke
         until(engine, lambda: moved.stat().st_mtime_ns == world.originals[name])
 
 
-def test_an_order_is_made_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_scheduler_full_disk_orders_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(4):
         world.put(f"{number}.png", 4 - number)
     with world.engine() as engine:
@@ -88,7 +96,9 @@ def test_an_order_is_made_in_the_end(world: World, monkeypatch: pytest.MonkeyPat
         assert world.order() == ["0", "1", "2", "3"]
 
 
-def test_a_want_of_descriptors_passes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_lack_of_descriptors_is_a_problem_until_it_passes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.put("a.png", 1)
     with world.engine() as engine:
         left = [OSError(errno.EMFILE, "Too many open files")] * 2
@@ -102,12 +112,12 @@ def test_a_want_of_descriptors_passes(world: World, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(engine.indexer, "advance", advance)
         engine.indexer.hint_all()
         engine.step(0.0)
-        assert any("Too many open files" in one for one in engine.ctx.problems.values())
+        assert any("Too many open files" in problem for problem in engine.ctx.problems.values())
         world.settle(engine)
         assert not left and not engine.ctx.problems
 
 
-def test_a_trouble_that_stays_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_lasting_problem_is_one_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("a.png", 1)
     with world.engine() as engine:
         monkeypatch.setattr(type(engine.ctx.store), "free_bytes", lambda _: -1)
@@ -124,10 +134,10 @@ def disk_is_full(*_: object) -> None:
 
 
 @pytest.mark.parametrize("by_a_commit", [False, True])
-def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
+def test_verb_full_disk_raises_and_the_next_call_retries_at_once(
     by_a_commit: bool, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in the daemon, which tries again by itself only after a while."""
+    """The daemon tries again by itself only after a while."""
     monkeypatch.setattr(engine, "RETRY_SECONDS", 3600.0)
     path = world.put("a.png", 1)
     request = registry.parse("import-labels", {"keep": [os.fspath(path.parent)]})
@@ -144,7 +154,7 @@ def test_who_asks_hears_of_it_and_once_there_is_room_does_not_wait(
 
 
 def follow(engine: Engine, steps: Steps[Any]) -> None:
-    """Go on with a verb as the daemon does, which troubles alone do not end."""
+    """Run a verb as the daemon does, which goes on while there are problems."""
     deadline = time.monotonic() + 60
     for message in steps:
         assert time.monotonic() < deadline

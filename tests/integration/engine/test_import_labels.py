@@ -1,4 +1,4 @@
-"""Folders that are sorted already: a commit waits for the disk, so labels are logged together."""
+"""import-labels commits many labels together, because a commit waits for the disk."""
 
 import os
 from typing import Any
@@ -12,17 +12,19 @@ from imgscore.verbs import import_labels
 from tests.integration.engine.conftest import World, ask
 
 
-def test_labels_are_logged_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_labels_many_files_are_few_commits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(100):
         world.put(f"{number}.png", number, place="liked")
     together: list[int] = []
     record = import_labels.record
 
     def counted(
-        engine: Engine, said: list[tuple[IndexTicket, EventName]], source: Source
+        engine: Engine, labels: list[tuple[IndexTicket, EventName]], source: Source
     ) -> object:
-        together.append(len(said))
-        return record(engine, said, source)
+        together.append(len(labels))
+        return record(engine, labels, source)
 
     monkeypatch.setattr(import_labels, "record", counted)
     with world.engine() as engine:
@@ -30,7 +32,7 @@ def test_labels_are_logged_together(world: World, monkeypatch: pytest.MonkeyPatc
         answers = engine.ctx.pool.answers
 
         def one_by_one(*about: Any) -> list[Any]:
-            """As workers answer."""
+            """The answers, a few at a time, as workers give them."""
             answered.extend(answers(*about))
             return [answered.pop()] if answered else []
 

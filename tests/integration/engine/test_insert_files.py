@@ -1,4 +1,4 @@
-"""What comes into an inbox that is in order finds its place without the inbox being planned."""
+"""A new file in an inbox that is in order is inserted without planning the inbox."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ def fill(world: World) -> None:
 
 @pytest.fixture
 def engine(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """In order, and so large that a worker plans."""
+    """An engine on an inbox in order; a worker makes its plans."""
     monkeypatch.setattr(order_scheduler, "WORKER_PLAN_THRESHOLD", 0)
     fill(world)
     with world.engine() as engine:
@@ -36,7 +36,7 @@ def engine(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 @pytest.fixture
 def plans(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
-    """The plans that workers are asked for from here on."""
+    """The plans that are handed to workers from now on."""
     found: list[Plan] = []
     submit = engine.ctx.pool.submit
 
@@ -50,13 +50,13 @@ def plans(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 
 
 def drop(world: World, engine: Engine, name: str, score: float | str) -> None:
-    """A file comes, and is all that is looked at."""
+    """Put a file into the inbox, and hint at it only."""
     path = world.put(name, score)
     engine.indexer.hint(os.fsencode(path))
     until_idle(engine)
 
 
-def test_newcomers_start_no_plan(world: World, engine: Engine, plans: list[Plan]) -> None:
+def test_insert_new_files_starts_no_plan(world: World, engine: Engine, plans: list[Plan]) -> None:
     dates = world.dates()
     for name, score in (("07a.jpg", 0.075), ("03a.jpg", 0.035), ("z.jpg", 0.5), ("03b.jpg", 0.037)):
         drop(world, engine, name, score)
@@ -68,7 +68,7 @@ def test_newcomers_start_no_plan(world: World, engine: Engine, plans: list[Plan]
     assert world.dates() == world.originals
 
 
-def test_each_is_journalled_and_can_be_undone(
+def test_insert_is_journalled_and_can_be_undone(
     world: World, engine: Engine, plans: list[Plan]
 ) -> None:
     drop(world, engine, "07a.jpg", 0.075)
@@ -81,7 +81,7 @@ def test_each_is_journalled_and_can_be_undone(
     assert world.dates()["07a.jpg"] == world.originals["07a.jpg"] and plans == []
 
 
-def test_one_whose_own_date_is_right_keeps_it(
+def test_insert_file_with_a_fitting_date_keeps_it(
     world: World, engine: Engine, plans: list[Plan]
 ) -> None:
     drop(world, engine, "best.jpg", 1.0)  # the newest of all
@@ -89,7 +89,7 @@ def test_one_whose_own_date_is_right_keeps_it(
     assert plans == []
 
 
-def test_what_leaves_or_is_judged_starts_none(
+def test_order_files_that_leave_start_no_plan(
     world: World, engine: Engine, plans: list[Plan]
 ) -> None:
     for name, place in (("03.jpg", "keep"), ("04.jpg", "trash")):
@@ -106,7 +106,7 @@ def test_what_leaves_or_is_judged_starts_none(
     assert world.order() == sorted([*NAMES[:3], *NAMES[6:], "04a"], reverse=True)
 
 
-def test_a_name_that_changes_costs_no_touch(world: World, engine: Engine) -> None:
+def test_order_renamed_file_costs_no_touch(world: World, engine: Engine) -> None:
     dates = world.dates()
     os.rename(world.inbox / "03.jpg", world.inbox / "x.jpg")
     dates["x.jpg"] = dates.pop("03.jpg")
@@ -115,7 +115,7 @@ def test_a_name_that_changes_costs_no_touch(world: World, engine: Engine) -> Non
     assert world.dates() == dates
 
 
-def test_a_date_that_somebody_sets_is_set_right(
+def test_insert_file_with_a_new_date_is_put_in_order(
     world: World, engine: Engine, plans: list[Plan]
 ) -> None:
     path, date = world.inbox / "03.jpg", LONG_AGO + 99 * DAY
@@ -127,7 +127,7 @@ def test_a_date_that_somebody_sets_is_set_right(
 
 
 @pytest.mark.parametrize("what", ["03a.xmp", "03a.Xmp", "03a.jpg.XMP", "03a.CR2", "another name"])
-def test_a_file_that_shares_its_date_is_for_a_plan(
+def test_insert_file_that_shares_its_date_starts_a_plan(
     world: World, engine: Engine, plans: list[Plan], what: str
 ) -> None:
     path = world.put("03a.jpg", 0.035)
@@ -137,12 +137,12 @@ def test_a_file_that_shares_its_date_is_for_a_plan(
         world.put(what, 0.9)
     world.settle(engine)
     assert len(plans) == 1
-    together = {one.stat().st_mtime_ns // 10**9 for one in world.inbox.glob("03a.*")}
+    together = {path.stat().st_mtime_ns // 10**9 for path in world.inbox.glob("03a.*")}
     assert len(together) == 1
-    assert [one for one in world.order() if one in NAMES] == NAMES[::-1]
+    assert [name for name in world.order() if name in NAMES] == NAMES[::-1]
 
 
-def test_a_new_head_is_for_a_plan_and_what_comes_then_for_none(
+def test_insert_after_the_plan_of_a_new_head_starts_no_plan(
     world: World, engine: Engine, plans: list[Plan]
 ) -> None:
     use_head(engine, "2")
@@ -153,16 +153,16 @@ def test_a_new_head_is_for_a_plan_and_what_comes_then_for_none(
     assert world.order() == sorted([*NAMES, "03a", "05a"])
 
 
-def test_what_is_known_under_an_old_head_is_of_no_use(
+def test_insert_under_a_new_head_starts_a_plan(
     world: World, engine: Engine, plans: list[Plan]
 ) -> None:
     use_head(engine, "2")
-    ask(engine, "order", dry_run=True)  # says what is a tie under it
+    ask(engine, "order", dry_run=True)  # stores the ties under the head
     drop(world, engine, "03a.jpg", "0.035 0.965")
     assert world.order() == sorted([*NAMES, "03a"]) and len(plans) == 2
 
 
-def test_many_at_once_are_for_a_plan(
+def test_insert_many_files_starts_one_plan(
     world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(order_scheduler, "INCREMENTAL_LIMIT", 2)
@@ -173,7 +173,9 @@ def test_many_at_once_are_for_a_plan(
     assert world.order() == sorted([*NAMES, "00a", "01a", "02a"], reverse=True)
 
 
-def test_a_gap_that_is_full_is_for_a_plan(world: World, engine: Engine, plans: list[Plan]) -> None:
+def test_insert_into_a_full_gap_starts_a_plan(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
     for number in range(12):
         drop(world, engine, f"03{chr(97 + number)}.jpg", 0.03 + number / 10_000)
     names = [f"03{chr(97 + number)}" for number in range(12)]
@@ -181,7 +183,7 @@ def test_a_gap_that_is_full_is_for_a_plan(world: World, engine: Engine, plans: l
     assert 0 < len(plans) < 6
 
 
-def test_an_inbox_whose_dates_were_put_back_waits(
+def test_insert_into_a_held_inbox_waits_for_an_order(
     world: World, engine: Engine, plans: list[Plan]
 ) -> None:
     ask(engine, "restore-times")
@@ -192,7 +194,7 @@ def test_an_inbox_whose_dates_were_put_back_waits(
     assert world.order() == sorted([*NAMES, "03a", "05a"], reverse=True)
 
 
-def test_a_dry_run_touches_nothing(world: World) -> None:
+def test_insert_in_a_dry_run_touches_nothing(world: World) -> None:
     fill(world)
     world.dry_run = True
     with world.engine() as engine:
@@ -203,7 +205,7 @@ def test_a_dry_run_touches_nothing(world: World) -> None:
         assert len(planned) == len(NAMES) - 1
 
 
-def test_killed_at_every_step(worlds: Callable[[str], World]) -> None:
+def test_insert_killed_at_every_step_loses_no_original(worlds: Callable[[str], World]) -> None:
     def work(world: World) -> Callable[[Engine], object]:
         def arrive(engine: Engine) -> Any:
             world.settle(engine)

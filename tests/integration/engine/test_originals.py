@@ -1,4 +1,4 @@
-"""The user's own dates: held before the first touch, following the file, given back exactly."""
+"""The user's own dates are held before the first touch, follow the file, and are restored."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def ordered(world: World) -> World:
     """Four files in order, best first: d, b, c, a."""
     for name, score in {"a": 0.1, "c": 0.2, "b": 0.4, "d": 0.9}.items():
         world.put(f"{name}.jpg", score)
-    world.originals = {name: one + 10 * DAY for name, one in world.originals.items()}
+    world.originals = {name: date + 10 * DAY for name, date in world.originals.items()}
     for path in world.files():
         # The best is the oldest.
         set_date(path, 2 * LONG_AGO - world.originals[path.name])
@@ -41,7 +41,7 @@ def ordered(world: World) -> World:
     return world
 
 
-def test_a_foreign_date_is_the_new_original_and_the_file_is_ordered_again(ordered: World) -> None:
+def test_originals_foreign_date_is_the_new_original(ordered: World) -> None:
     set_date(ordered.inbox / "a.jpg", NEW)
     ordered.settled()
     assert ordered.order() == ["d", "b", "c", "a"]
@@ -50,7 +50,7 @@ def test_a_foreign_date_is_the_new_original_and_the_file_is_ordered_again(ordere
     assert ordered.dates() == ordered.originals | {"a.jpg": NEW}
 
 
-def test_the_original_comes_back_at_once_on_leaving_and_order_on_return(ordered: World) -> None:
+def test_originals_file_that_leaves_is_restored_and_ordered_on_return(ordered: World) -> None:
     for place in ("keep", "trash"):
         with ordered.engine() as engine:
             (ordered.inbox / "b.jpg").rename(ordered.inbox / place / "b.jpg")
@@ -64,7 +64,7 @@ def test_the_original_comes_back_at_once_on_leaving_and_order_on_return(ordered:
     assert ordered.dates() == ordered.originals
 
 
-def test_moves_copies_and_edits_that_keep_the_date_keep_the_original(ordered: World) -> None:
+def test_originals_follow_moves_copies_and_edits(ordered: World) -> None:
     inbox = ordered.inbox
     (inbox / "sub").mkdir()
     (inbox / "c.jpg").rename(inbox / "sub" / "renamed.jpg")
@@ -81,7 +81,7 @@ def test_moves_copies_and_edits_that_keep_the_date_keep_the_original(ordered: Wo
     assert date(inbox / "a.jpg") == originals["a.jpg"]
 
 
-def test_a_copy_moved_over_its_twin_keeps_its_own_original(ordered: World) -> None:
+def test_originals_copy_moved_over_its_twin_keeps_its_own(ordered: World) -> None:
     twin = ordered.inbox / "twin.jpg"
     shutil.copy(ordered.inbox / "b.jpg", twin)
     set_date(twin, NEW)
@@ -94,7 +94,7 @@ def test_a_copy_moved_over_its_twin_keeps_its_own_original(ordered: World) -> No
     assert date(ordered.inbox / "b.jpg") == NEW
 
 
-def test_out_of_the_watch_and_back(ordered: World) -> None:
+def test_originals_file_out_of_the_watch_and_back_keeps_its_own(ordered: World) -> None:
     outside = ordered.folder / "outside"
     outside.mkdir()
     (ordered.inbox / "b.jpg").rename(outside / "b.jpg")
@@ -113,7 +113,7 @@ def test_out_of_the_watch_and_back(ordered: World) -> None:
     assert date(ordered.inbox / "c2.jpg") == ordered.originals["c.jpg"]
 
 
-def test_a_file_that_was_moved_while_nobody_looked_is_restored_where_it_is(ordered: World) -> None:
+def test_restore_times_file_moved_offline_is_restored_where_it_is(ordered: World) -> None:
     (ordered.inbox / "b.jpg").rename(ordered.inbox / "renamed.jpg")
     (ordered.inbox / "c.jpg").rename(ordered.inbox / "keep" / "c.jpg")
     (ordered.inbox / "d.jpg").rename(ordered.inbox / "swap")
@@ -125,7 +125,7 @@ def test_a_file_that_was_moved_while_nobody_looked_is_restored_where_it_is(order
         assert date(ordered.inbox / f"{here}.jpg") == ordered.originals[f"{name}.jpg"]
 
 
-def test_a_backup_with_an_older_date_of_ours_is_no_foreign_date(ordered: World) -> None:
+def test_originals_backup_with_an_earlier_touch_is_not_foreign(ordered: World) -> None:
     old = date(ordered.inbox / "d.jpg")
     for name in ("e", "f"):
         ordered.put(f"{name}.jpg", 0.95)
@@ -138,7 +138,7 @@ def test_a_backup_with_an_older_date_of_ours_is_no_foreign_date(ordered: World) 
     assert date(ordered.inbox / "d.jpg") == ordered.originals["d.jpg"]
 
 
-def test_restored_or_undone_the_inbox_is_held_until_ordered(ordered: World) -> None:
+def test_restore_or_undo_holds_the_inbox_until_ordered(ordered: World) -> None:
     for verb in ({"verb": "restore-times"}, {"verb": "undo", "what": "order"}):
         with ordered.engine() as engine:
             would = ask(engine, **verb, dry_run=True)
@@ -161,7 +161,7 @@ def test_restored_or_undone_the_inbox_is_held_until_ordered(ordered: World) -> N
             ordered.settle(engine)
 
 
-def test_undo_takes_back_one_ordering_after_the_other(ordered: World) -> None:
+def test_undo_repeated_undoes_one_order_after_the_other(ordered: World) -> None:
     first = ordered.dates()
     ordered.put("e.jpg", 1.0)
     set_date(ordered.inbox / "e.jpg", LONG_AGO - 90 * DAY)
@@ -177,7 +177,7 @@ def test_undo_takes_back_one_ordering_after_the_other(ordered: World) -> None:
             ask(engine, "undo", what="order")
 
 
-def test_undo_takes_back_an_ordering_that_a_file_has_left(
+def test_undo_order_that_a_file_has_left_undoes_the_rest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apply, "TOUCH_BATCH", 2)
@@ -195,13 +195,13 @@ def test_undo_takes_back_an_ordering_that_a_file_has_left(
     assert world.dates() == world.originals
 
 
-def test_restoring_what_lies_in_keep_holds_no_inbox(ordered: World) -> None:
+def test_restore_times_of_a_keep_folder_holds_no_inbox(ordered: World) -> None:
     with ordered.engine() as engine:
         ask(engine, "restore-times", folder=str(ordered.inbox / "keep"))
         assert not engine.order_scheduler.held(os.fsencode(ordered.inbox))
 
 
-def test_dry_run_in_the_config_touches_nothing_and_says_what_it_would(ordered: World) -> None:
+def test_order_dry_run_in_the_config_plans_and_touches_nothing(ordered: World) -> None:
     ordered.put("new.jpg", 0.0)
     before = ordered.dates()
     ordered.dry_run = True
@@ -217,7 +217,7 @@ def test_dry_run_in_the_config_touches_nothing_and_says_what_it_would(ordered: W
     assert ordered.dates() == before
 
 
-def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
+def test_order_refused_file_is_reported_and_left_alone_until_it_changes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, tried = apply.touch, []
@@ -244,7 +244,7 @@ def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
         assert tried.count(b"c.jpg") == 1
         assert [name for name in world.order() if name != "c"] == ["e", "d", "b", "a"]
         monkeypatch.setattr(apply, "touch", real)
-        (world.inbox / "c.jpg").chmod(0o640)  # as a chown would
+        (world.inbox / "c.jpg").chmod(0o640)  # changes the ctime, as chown does
         world.settle(engine)
         assert world.order() == ["e", "d", "c", "b", "a"]
         assert status(engine).failed == []
@@ -252,7 +252,7 @@ def test_a_file_that_refuses_is_reported_and_left_alone_until_it_changes(
     assert world.dates() == world.originals
 
 
-def test_a_disk_that_keeps_minutes_only_is_not_touched_for_ever(
+def test_order_disk_with_coarse_dates_is_touched_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, tried = apply.touch, []
@@ -275,7 +275,7 @@ def test_a_disk_that_keeps_minutes_only_is_not_touched_for_ever(
     assert world.dates() == world.originals
 
 
-def test_names_of_one_inode_are_one_and_a_name_in_keep_leaves_it_alone(world: World) -> None:
+def test_order_hard_links_share_a_date_and_a_kept_name_excludes_it(world: World) -> None:
     for name, score in {"d": 0.9, "c": 0.3, "b": 0.2, "a": 0.1}.items():
         world.put(f"{name}.jpg", score)
     os.link(world.inbox / "c.jpg", world.inbox / "c2.jpg")
@@ -288,12 +288,12 @@ def test_names_of_one_inode_are_one_and_a_name_in_keep_leaves_it_alone(world: Wo
         touched = [Path(row["path"]).name for row in ask(engine, "history", limit=99)
                    if row["what"] != "label"]  # fmt: skip
         assert len(touched) == 2 and "b.jpg" not in touched
-        assert [one for one in world.order() if one in "dca"] == ["d", "c", "a"]
+        assert [name for name in world.order() if name in "dca"] == ["d", "c", "a"]
         ask(engine, "restore-times")
     assert world.dates() == world.originals
 
 
-def test_links_are_never_touched_through(world: World) -> None:
+def test_order_symlink_is_never_followed(world: World) -> None:
     for name, score in {"d": 0.9, "c": 0.3, "a": 0.1}.items():
         world.put(f"{name}.jpg", score)
     outside = world.put("outside.jpg", 0.95, place="elsewhere")

@@ -1,4 +1,4 @@
-"""A table that comes in: what nobody waits for any longer is not kept; all of it is one undo."""
+"""Import of a table: an abandoned import keeps nothing in memory, and one undo undoes all."""
 
 from imgscore.engine.engine import Engine
 from imgscore.messages import Progress
@@ -11,7 +11,7 @@ from tests.integration.engine.conftest import World, ask
 PART = QueryRows([ParquetRow(b"x" * 32, None, "keep")], last=False)
 
 
-def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> None:
+def test_import_abandoned_keeps_no_rows(world: World) -> None:
     request = registry.parse("import", {"file": "/a/table.parquet"})
     with world.engine() as engine:
         steps = registry.run(engine, request)
@@ -26,7 +26,7 @@ def test_whoever_breaks_an_import_off_leaves_nothing_in_memory(world: World) -> 
         assert not ticket.rows
 
 
-def test_one_undo_takes_a_table_back(world: World) -> None:
+def test_import_is_undone_by_one_undo(world: World) -> None:
     known, new = [number.to_bytes(32, "big") for number in range(2)]
     event = LabelEvent(0, "default", known, "trash", "cli", b"/a.png")
 
@@ -44,13 +44,13 @@ def test_one_undo_takes_a_table_back(world: World) -> None:
             assert isinstance(next(steps), Progress)
             next(steps)
         steps.close()
-        assert said(engine) == {known: "keep", new: "keep"}
+        assert current_labels(engine) == {known: "keep", new: "keep"}
         (undone,) = ask(engine, "undo", what="label")
-        assert undone["others"] == 3 and said(engine) == {known: "trash"}
+        assert undone["others"] == 3 and current_labels(engine) == {known: "trash"}
         ask(engine, "undo", what="label")
-        assert said(engine) == {}
+        assert current_labels(engine) == {}
 
 
-def said(engine: Engine) -> dict[bytes, str]:
+def current_labels(engine: Engine) -> dict[bytes, str]:
     with engine.ctx.store.read() as txn:
-        return {digest: one.label for digest, one in labels.iter_all(txn, "default")}
+        return {digest: label.label for digest, label in labels.iter_all(txn, "default")}

@@ -1,4 +1,4 @@
-"""The order of a large library: planned by a worker, a part a step, dropped when it is stale."""
+"""A worker plans the order of a large library; parts are applied step by step."""
 
 import errno
 import io
@@ -20,7 +20,7 @@ SCORES = {"d": "0.9 0.1", "b": "0.4 0.2", "c": "0.2 0.5", "a": "0.1 0.9"}
 
 @pytest.fixture(params=["here", "by a worker"], autouse=True)
 def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways; parts of one touch."""
+    """Planned by the engine, and by a worker; each part has one touch."""
     monkeypatch.setattr(
         order_scheduler, "WORKER_PLAN_THRESHOLD", 0 if request.param == "by a worker" else 1000
     )
@@ -36,7 +36,7 @@ def engine(world: World) -> Iterator[Engine]:
         yield engine
 
 
-def test_it_comes_into_order_a_part_a_step(world: World, engine: Engine) -> None:
+def test_plan_by_a_worker_is_applied_a_part_a_step(world: World, engine: Engine) -> None:
     seen = set()
     engine.indexer.hint_all()
     while not engine.idle:
@@ -48,7 +48,7 @@ def test_it_comes_into_order_a_part_a_step(world: World, engine: Engine) -> None
         assert settings.ties(txn, engine.ctx.watches.all[0].inbox, "1") is not None
 
 
-def test_verbs_get_every_part(world: World, engine: Engine) -> None:
+def test_plan_for_a_verb_yields_every_part(world: World, engine: Engine) -> None:
     world.settle(engine)
     use_head(engine, "2")
     planned = ask(engine, "order", dry_run=True)
@@ -62,7 +62,7 @@ def test_verbs_get_every_part(world: World, engine: Engine) -> None:
     assert world.dates() == world.originals
 
 
-def test_an_order_stops_where_dates_are_put_back(world: World, engine: Engine) -> None:
+def test_plan_restore_times_drops_the_rest(world: World, engine: Engine) -> None:
     engine.indexer.hint_all()
     until(engine, lambda: world.dates() != world.originals)
     assert not engine.idle
@@ -71,7 +71,7 @@ def test_an_order_stops_where_dates_are_put_back(world: World, engine: Engine) -
     assert world.dates() == world.originals
 
 
-def test_a_new_head_ends_the_old_ones_order(world: World, engine: Engine) -> None:
+def test_plan_new_head_drops_the_rest(world: World, engine: Engine) -> None:
     engine.indexer.hint_all()
     until(engine, lambda: world.dates() != world.originals)
     use_head(engine, "2")
@@ -80,7 +80,7 @@ def test_a_new_head_ends_the_old_ones_order(world: World, engine: Engine) -> Non
     assert world.order() == list("acbd")
 
 
-def test_a_pause_lets_only_what_is_asked_for_through(world: World, engine: Engine) -> None:
+def test_plan_in_a_pause_runs_only_for_a_client(world: World, engine: Engine) -> None:
     world.settle(engine)
     use_head(engine, "2")
     engine.order_scheduler.reorder_taste("default")
@@ -92,7 +92,7 @@ def test_a_pause_lets_only_what_is_asked_for_through(world: World, engine: Engin
     assert world.order() == list("acbd")
 
 
-def test_a_pause_in_the_middle_is_one_at_once(world: World, engine: Engine) -> None:
+def test_plan_pause_in_the_middle_drops_the_rest(world: World, engine: Engine) -> None:
     engine.indexer.hint_all()
     until(engine, lambda: world.dates() != world.originals)
     engine.pause(1 << 62)
@@ -108,7 +108,7 @@ def test_a_pause_in_the_middle_is_one_at_once(world: World, engine: Engine) -> N
 @pytest.mark.parametrize(
     "error", [StoreError("the disk is full", "free some"), OSError(errno.EMFILE, "too full")]
 )
-def test_a_full_disk_in_the_middle(
+def test_plan_full_disk_in_the_middle_is_planned_again(
     world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     world.settle(engine)
@@ -132,7 +132,7 @@ def test_a_full_disk_in_the_middle(
         ask(engine, "order")
 
 
-def test_a_worker_that_dies_of_the_plan_is_said(
+def test_plan_crashed_worker_is_reported(
     world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.settle(engine)
@@ -147,10 +147,10 @@ def test_a_worker_that_dies_of_the_plan_is_said(
     engine.order_scheduler.reorder_taste("default")
     world.settle(engine)
     assert world.order() == list("dbca")
-    assert any("was killed" in one for one in status(engine).troubles)
+    assert any("was killed" in problem for problem in status(engine).troubles)
 
 
-def test_a_plan_crosses_the_pipe(world: World, engine: Engine) -> None:
+def test_plan_messages_survive_encoding(world: World, engine: Engine) -> None:
     world.settle(engine)
     use_head(engine, "2")
     task = Plan(engine.ctx.watches.all[0], "2", [b"\xff"])

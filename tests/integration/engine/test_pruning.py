@@ -1,4 +1,4 @@
-"""What has had its time is dropped, and nothing that a promise needs."""
+"""Pruning deletes what is past its retention, and nothing that is needed."""
 
 import os
 import time
@@ -38,7 +38,7 @@ def gone(number: int, at_ns: int) -> Sighting:
 
 
 def touches(txn: Txn, runs: str) -> None:
-    """A touch for each letter, which names its run."""
+    """Write a touch for each letter, which names its run."""
     for number, run in enumerate(runs):
         touch = Touch(0, ord(run), b"/inbox", b"/inbox/%d" % number, digest(1), 0, 1, "1", "order")
         journal.append(txn, touch)
@@ -56,7 +56,7 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture
 def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Tidies up, with a real worker, in slices of two."""
+    """Prunes with a real worker, two records a commit."""
     monkeypatch.setattr(pruning, "PRUNE_BATCH", 2)
 
     def prune() -> None:
@@ -69,7 +69,7 @@ def tidied(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return prune
 
 
-def test_what_is_gone_for_long_is_forgotten(store: Store, tidied: Callable[[], None]) -> None:
+def test_pruner_forgets_files_gone_for_long(store: Store, tidied: Callable[[], None]) -> None:
     with store.write() as txn:
         for number in range(5):
             sightings.record(txn, gone(number, LONG_AGO))
@@ -83,22 +83,22 @@ def test_what_is_gone_for_long_is_forgotten(store: Store, tidied: Callable[[], N
             trashed_files.record(txn, TrashedFile(path, SEEN, digest(9), b"/x", b"/trash", gone_ns))
     tidied()
     with store.read() as txn:
-        left = {one.path for one in sightings.iter_all(txn, gone=True)}
+        left = {file.path for file in sightings.iter_all(txn, gone=True)}
         assert left == {b"/inbox/5.png", b"/inbox/6.png", b"/inbox/7.png"}
-        assert {one.path for one in trashed_files.iter_all(txn)} == {
+        assert {file.path for file in trashed_files.iter_all(txn)} == {
             b"/trash/1.png",
             b"/trash/2.png",
         }
         assert originals.get(txn, digest(0), b"/inbox/0.png") is not None
         assert labels.current(txn, "other", digest(7)) is not None
-        assert not any(one.problems for one in checks.iter_all(txn))
+        assert not any(check.problems for check in checks.iter_all(txn))
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [("aabbbcc", "bbbcc"), ("aabb", "aabb"), ("aabbcccc", "cccc"), ("ccccc", "ccccc")],
 )
-def test_orderings_go_as_a_whole(
+def test_retention_forgets_whole_runs(
     store: Store,
     before: str,
     after: str,
@@ -115,7 +115,7 @@ def test_orderings_go_as_a_whole(
         assert journal.last_number(txn) == len(before) + 1
 
 
-def test_what_came_back_meanwhile_stays(store: Store) -> None:
+def test_retention_keeps_files_that_came_back(store: Store) -> None:
     now_ns = time.time_ns()
     with store.write() as txn:
         sightings.record(txn, gone(1, LONG_AGO))
@@ -128,7 +128,7 @@ def test_what_came_back_meanwhile_stays(store: Store) -> None:
         assert sightings.find(txn, b"/inbox/1.png") and trashed_files.find(txn, b"/t/1")
 
 
-def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
+def test_restore_times_works_without_touch_and_sighting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "MAX_TOUCHES", 0)
@@ -154,7 +154,7 @@ def test_dates_can_be_put_back_when_touch_and_file_are_forgotten(
     assert dates == {name: world.originals[name] for name in dates}
 
 
-def test_thumbnails_that_nobody_looks_at_go_first(
+def test_pruner_deletes_least_recently_used_thumbnails_first(
     tidied: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = thumbnails.thumbnails_folder()
@@ -162,7 +162,7 @@ def test_thumbnails_that_nobody_looks_at_go_first(
         path = folder / f"{number}.webp"
         path.write_bytes(bytes(8192))
         os.utime(path, ns=(number, number))
-    os.utime(folder / "0.webp", ns=(9, 0))  # it was looked at
+    os.utime(folder / "0.webp", ns=(9, 0))  # it was read last
     for most, left in ((4, ["0", "1", "2", "3"]), (2, ["0", "3"]), (0, [])):
         monkeypatch.setattr(pruning, "MAX_BYTES", most * 8192)
         tidied()

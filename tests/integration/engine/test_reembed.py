@@ -1,4 +1,4 @@
-"""Which files lack a vector after a switch of the embedder."""
+"""The files that lack a vector after a switch of the embedder."""
 
 import os
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def _digest(number: int) -> bytes:
 
 
 def reembedding(store: Store, spec: Spec) -> tuple[Reembedding, set[bytes]]:
-    pool = None  # nothing here hands out work
+    pool = None  # no task is handed out
     watches = Watches([Watch(os.fsencode(store.folder.parent), (), (), "default", "best-newest")])
     with store.read() as txn:
         event_log = EventLog(store, txn)
@@ -60,13 +60,13 @@ def complete(store: Store) -> str | None:
         return settings.get(txn, COMPLETE)
 
 
-def test_the_same_embedder_lacks_nothing(store: Store, paths: list[bytes]) -> None:
+def test_reembedding_same_embedder_lacks_nothing(store: Store, paths: list[bytes]) -> None:
     made, missing = reembedding(store, OLD)
     assert not missing and made.complete and made.progress() is None
     assert complete(store) == "old"
 
 
-def test_a_switch_and_a_restart_in_the_middle(store: Store, paths: list[bytes]) -> None:
+def test_reembedding_restart_in_the_middle_continues(store: Store, paths: list[bytes]) -> None:
     reembedding(store, OLD)
     made, missing = reembedding(store, NEW)
     assert missing == set(paths) and not made.complete and complete(store) is None
@@ -81,25 +81,25 @@ def test_a_switch_and_a_restart_in_the_middle(store: Store, paths: list[bytes]) 
     assert missing == set(paths[1:]) and paths[1] in made and paths[0] not in made
     made.done(missing)
     assert made.complete and complete(store) == "new"
-    # And back, before the new one is known to be whole again: what came meanwhile is found.
+    # And back, before the new embedder is complete: files that came meanwhile are found.
     made, missing = reembedding(store, OLD)
     assert not missing and complete(store) == "old"
 
 
-def test_what_lies_on_an_unplugged_disk_waits(store: Store, paths: list[bytes]) -> None:
+def test_reembedding_unplugged_disk_is_incomplete(store: Store, paths: list[bytes]) -> None:
     path = Path(os.fsdecode(paths[2]))
     path.unlink()
     made, missing = reembedding(store, NEW)
     made.done(missing)
     assert missing == set(paths[:2]) and made.complete
-    assert complete(store) is None  # so that it is looked for again
+    assert complete(store) is None  # so that the next start collects it
     with store.write() as txn:
         vectors.append(txn, "new", [(_digest(number), VECTOR) for number in range(2)])
     path.touch()
     assert set(made.collect()) == {paths[2]} and not made.complete
 
 
-def test_names_that_have_no_vector_yet(store: Store, paths: list[bytes]) -> None:
+def test_reembedding_names_without_a_vector_are_missing(store: Store, paths: list[bytes]) -> None:
     with store.write() as txn:
         vectors.append(txn, "new", [(_digest(number), VECTOR) for number in range(3)])
     assert not reembedding(store, NEW)[1]
@@ -109,7 +109,7 @@ def test_names_that_have_no_vector_yet(store: Store, paths: list[bytes]) -> None
     assert key is not None
     with store.write() as txn:
         name_vectors.put(txn, key, VECTOR)
-    # All three are called a number, so one vector is all of theirs.
+    # The names are numbers, so that the three share one vector.
     assert not reembedding(store, NAMED)[1]
     with store.write() as txn:
         name_vectors.drop(txn, "new")
@@ -117,7 +117,7 @@ def test_names_that_have_no_vector_yet(store: Store, paths: list[bytes]) -> None
     assert name_vectors.key("new", "hashed-1", paths[0]) is None
 
 
-def test_what_is_no_longer_watched_keeps_nobody_waiting(store: Store, paths: list[bytes]) -> None:
+def test_reembedding_unwatched_file_does_not_block(store: Store, paths: list[bytes]) -> None:
     elsewhere = Path("/dev/null")
     with store.write() as txn:
         seen = Fingerprint(0, 9, 0, 0, 0)
@@ -126,5 +126,5 @@ def test_what_is_no_longer_watched_keeps_nobody_waiting(store: Store, paths: lis
     made, missing = reembedding(store, NEW)
     assert missing == set(paths)
     made.done(missing)
-    # Watched again, it is found: nothing says that all is there.
+    # When it is watched again it is collected, because the embedder is not complete.
     assert made.complete and complete(store) is None

@@ -1,4 +1,4 @@
-"""A file that failed is tried again when it, or what reads it, has changed; and not before."""
+"""A failed file is tried again when it or the decoder changes, and not before."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.integration.engine.conftest import World
 
 @pytest.fixture
 def tried(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """A fresh engine looks at everything, and its workers fail: names of what they got."""
+    """Scans everything with a new engine whose workers fail; returns the names of their files."""
 
     def look() -> list[str]:
         names = []
@@ -42,7 +42,7 @@ def _through(
     monkeypatch.setattr(engine.ctx.pool, "answers", lambda *about: change(real(*about)))
 
 
-def test_only_what_has_changed(
+def test_indexer_failed_file_is_retried_only_after_a_change(
     world: World, tried: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = world.put("a.png", 1), world.put("b.png", 2)

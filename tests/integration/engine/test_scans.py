@@ -1,4 +1,4 @@
-"""Which folders are compared with the store when many hints come at once."""
+"""Scans when many hints come at once."""
 
 import os
 
@@ -7,7 +7,7 @@ from imgscore.store import sightings
 from tests.integration.engine.conftest import World, until_idle
 
 
-def test_many_new_folders_are_one_look_at_everything(world: World) -> None:
+def test_indexer_many_new_folders_are_one_scan(world: World) -> None:
     folders = [world.put("a.jpg", 0.5, f"inbox/{number}").parent for number in range(100)]
     with world.engine() as engine:
         for folder in folders:
@@ -18,7 +18,7 @@ def test_many_new_folders_are_one_look_at_everything(world: World) -> None:
             assert len(txn.table("sightings")) == 100
 
 
-def test_a_file_whose_name_a_folder_takes_is_gone(world: World) -> None:
+def test_indexer_file_replaced_by_a_folder_is_gone(world: World) -> None:
     file = world.put("a.jpg", 0.5)
     with world.engine() as engine:
         world.settle(engine)
@@ -27,4 +27,4 @@ def test_a_file_whose_name_a_folder_takes_is_gone(world: World) -> None:
         engine.indexer.hint_tree(os.fsencode(file))
         until_idle(engine)
         with engine.ctx.store.read() as txn:
-            assert [one.path for one in sightings.iter_all(txn)] == [os.fsencode(inside)]
+            assert [file.path for file in sightings.iter_all(txn)] == [os.fsencode(inside)]

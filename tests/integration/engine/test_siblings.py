@@ -1,4 +1,4 @@
-"""RAW + JPEG + sidecar of one name: one place in the order, one label, every original held."""
+"""RAW, JPEG and sidecar of one name have one place in the order and one label."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ FAMILY = ("b.CR2", "b.jpg", "b.CR2.xmp")
 
 @pytest.fixture
 def shoot(world: World) -> World:
-    """A family of three between plain files; the RAW alone would come last, the JPEG second."""
+    """RAW, JPEG and sidecar among other files; by score, the RAW is last and the JPEG second."""
     world.put("d.jpg", 0.9)
     world.put("b.CR2", 0.05)
     world.put("b.jpg", 0.5)
@@ -28,17 +28,17 @@ def shoot(world: World) -> World:
 
 def label_of(world: World, *names: str) -> list[str | None]:
     """The current labels of files, by their bytes, wherever they are."""
-    digests = {one.name: digest_of(os.fsencode(one)) for one in world.folder.rglob("*")}
+    digests = {path.name: digest_of(os.fsencode(path)) for path in world.folder.rglob("*")}
     with world.engine() as engine, engine.ctx.store.read() as txn:
         found = [labels.current(txn, "default", digests[name] or b"") for name in names]
-    return [one.label if one else None for one in found]
+    return [label.label if label else None for label in found]
 
 
-def test_a_family_moves_as_one_and_all_of_it_comes_back(shoot: World) -> None:
+def test_siblings_share_a_date_and_are_all_restored(shoot: World) -> None:
     shoot.settled()
     dates = shoot.dates()
     assert len({dates[name] for name in FAMILY}) == 1
-    assert [one for one in shoot.order() if one != "other"] == ["d", "b", "b", "b", "c", "a"]
+    assert [name for name in shoot.order() if name != "other"] == ["d", "b", "b", "b", "c", "a"]
     assert dates["other.xmp"] == shoot.originals["other.xmp"]
     with shoot.engine() as engine:
         assert status(engine).watches[0].files == 5  # sidecars are no images
@@ -48,14 +48,14 @@ def test_a_family_moves_as_one_and_all_of_it_comes_back(shoot: World) -> None:
     assert shoot.dates() == shoot.originals
 
 
-def test_undo_takes_sidecars_back_too(shoot: World) -> None:
+def test_undo_restores_sidecars_too(shoot: World) -> None:
     shoot.settled()
     with shoot.engine() as engine:
         ask(engine, "undo", what="order")
     assert shoot.dates() == shoot.originals
 
 
-def test_a_family_that_leaves_gets_its_dates_back_and_is_ordered_again_on_return(
+def test_siblings_that_leave_are_restored_and_ordered_on_return(
     shoot: World,
 ) -> None:
     with shoot.engine() as engine:
@@ -79,7 +79,7 @@ def test_a_family_that_leaves_gets_its_dates_back_and_is_ordered_again_on_return
     assert shoot.dates() == shoot.originals
 
 
-def test_a_family_out_of_the_watch_is_restored_there(shoot: World) -> None:
+def test_restore_times_of_siblings_out_of_the_watch(shoot: World) -> None:
     outside = shoot.folder / "outside"
     outside.mkdir()
     shoot.settled()
@@ -94,7 +94,7 @@ def test_a_family_out_of_the_watch_is_restored_there(shoot: World) -> None:
     assert shoot.dates() == shoot.originals
 
 
-def test_an_edited_sidecar_has_a_new_date_of_its_own(shoot: World) -> None:
+def test_originals_edited_sidecar_has_a_new_original(shoot: World) -> None:
     shoot.settled()
     sidecar = shoot.inbox / "b.CR2.xmp"
     sidecar.write_text("new settings")
@@ -107,7 +107,7 @@ def test_an_edited_sidecar_has_a_new_date_of_its_own(shoot: World) -> None:
     assert shoot.dates() == shoot.originals | {"b.CR2.xmp": 1_500_000_000_000_000_077}
 
 
-def test_a_label_on_one_is_a_label_on_all(shoot: World) -> None:
+def test_label_of_a_sibling_is_shared(shoot: World) -> None:
     shoot.settled()
     (shoot.inbox / "b.jpg").rename(shoot.inbox / "keep" / "b.jpg")
     (shoot.inbox / "a.jpg").rename(shoot.inbox / "trash" / "a.jpg")
@@ -124,7 +124,7 @@ def test_a_label_on_one_is_a_label_on_all(shoot: World) -> None:
     assert label_of(shoot, "b.jpg", "b.CR2") == [None, None]
 
 
-def test_a_raw_that_is_sorted_out_says_nothing_of_its_jpeg(shoot: World) -> None:
+def test_label_trash_of_a_raw_is_not_shared(shoot: World) -> None:
     shoot.settled()
     (shoot.inbox / "b.CR2").rename(shoot.inbox / "trash" / "b.CR2")
     shoot.settled()
@@ -140,7 +140,7 @@ def test_a_raw_that_is_sorted_out_says_nothing_of_its_jpeg(shoot: World) -> None
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_parted_siblings_are_labelled_by_their_places(shoot: World, at_once: bool) -> None:
+def test_label_of_separated_siblings_follows_the_place(shoot: World, at_once: bool) -> None:
     shoot.settled()
     (shoot.inbox / "b.jpg").rename(shoot.inbox / "keep" / "b.jpg")
     if not at_once:
@@ -150,13 +150,13 @@ def test_parted_siblings_are_labelled_by_their_places(shoot: World, at_once: boo
     assert label_of(shoot, "b.jpg", "b.CR2") == ["keep", "trash"]
 
 
-def test_siblings_can_be_told_apart(shoot: World) -> None:
+def test_siblings_disabled_are_independent(shoot: World) -> None:
     shoot.watch = {"siblings": False}
     shoot.settled()
     (shoot.inbox / "b.jpg").rename(shoot.inbox / "keep" / "b.jpg")
     shoot.settled()
     assert label_of(shoot, "b.jpg", "b.CR2") == ["keep", None]
-    assert [one for one in shoot.names() if not one.endswith("xmp")] == [
+    assert [name for name in shoot.names() if not name.endswith("xmp")] == [
         "d.jpg", "c.jpg", "a.jpg", "b.CR2"
     ]  # fmt: skip
     assert shoot.dates()["b.CR2.xmp"] == shoot.originals["b.CR2.xmp"]

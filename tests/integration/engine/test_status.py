@@ -1,4 +1,4 @@
-"""What a status costs does not grow with the number of files."""
+"""The cost of a status does not grow with the number of files."""
 
 import pytest
 
@@ -7,9 +7,7 @@ from imgscore.verbs.status import status
 from tests.integration.engine.conftest import World
 
 
-def test_it_counts_without_a_look_at_any_file(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_reads_no_table_of_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = world.put("kept", 0.9, "inbox/keep")
     kept.rename(kept.with_suffix(".png"))
     for number in range(3):

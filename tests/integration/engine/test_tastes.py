@@ -1,4 +1,4 @@
-"""Several tastes, and one that no watch has."""
+"""Several tastes, among them a taste of no watch."""
 
 import os
 from collections.abc import Iterator
@@ -25,18 +25,18 @@ def engine(world: World) -> Iterator[Engine]:
         yield engine
 
 
-def test_one_file_asked_about_by_two_tastes(world: World, engine: Engine) -> None:
+def test_indexer_two_tastes_ask_for_a_file_both_are_answered(world: World, engine: Engine) -> None:
     path = os.fsencode(world.inbox / "a.png")
     tickets = [engine.indexer.ask(path, taste) for taste in ("default", "memes")]
     world.settle(engine)
     answers = [ticket.answer for ticket in tickets]
-    assert [one.score for one in answers if isinstance(one, FileIndexed)] == [
+    assert [answer.score for answer in answers if isinstance(answer, FileIndexed)] == [
         (1.0, 0.0),
         (0.25, 0.0),
     ]
 
 
-def test_a_broken_file_under_a_taste_of_no_watch(
+def test_score_broken_file_under_a_taste_of_no_watch_reports_it(
     world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = engine.ctx.pool.answers
@@ -54,7 +54,7 @@ def test_a_broken_file_under_a_taste_of_no_watch(
     world.settle(engine)
 
 
-def test_a_head_of_a_taste_of_no_watch_is_taken_into_use(engine: Engine) -> None:
+def test_heads_use_of_a_taste_of_no_watch_works(engine: Engine) -> None:
     file = head_file(engine.ctx.heads, "memes", "2")
     file.parent.mkdir(parents=True)
     file.touch()
@@ -62,7 +62,7 @@ def test_a_head_of_a_taste_of_no_watch_is_taken_into_use(engine: Engine) -> None
     assert row["in_use"]
 
 
-def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
+def test_trainer_head_out_of_use_keeps_no_scores(engine: Engine) -> None:
     packed, store = scores.pack(b"d" * 32, 0.5, 0.1), engine.ctx.store
 
     def train(version: str) -> None:
@@ -74,7 +74,7 @@ def test_no_head_that_is_out_of_use_keeps_scores(engine: Engine) -> None:
         scores.record(txn, "memes", "2", packed)
         scores.record(txn, "default", "1", packed)
     train("2")
-    # A worker that was asked under the head before answers now.
+    # A worker that got its task under the previous head answers now.
     store.commit(lambda txn: scores.record(txn, "default", "1", packed))
     train("3")
     with store.read() as txn:

@@ -7,7 +7,7 @@ from imgscore.workers.messages import Answer, IndexFile, Task, Train
 from tests.integration.engine.conftest import World
 
 
-def test_nothing_is_learned_while_a_worker_looks_at_what_teaches(
+def test_trainer_waits_while_labelled_files_are_indexed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -17,7 +17,7 @@ def test_nothing_is_learned_while_a_worker_looks_at_what_teaches(
         world.put(f"gone-{number}", 0.1, "inbox/trash").rename(
             world.inbox / "trash" / f"gone-{number}.png"
         )
-    monkeypatch.setattr(indexer, "BATCH_SECONDS", 0.0)  # each is a batch of its own
+    monkeypatch.setattr(indexer, "BATCH_SECONDS", 0.0)  # each answer is a batch
     with world.engine() as engine:
         pool = engine.ctx.pool
         submit, answers = pool.submit, pool.answers
@@ -28,7 +28,7 @@ def test_nothing_is_learned_while_a_worker_looks_at_what_teaches(
         def submitted(task: Task) -> bool:
             under_way.append(task)
             if isinstance(task, Train):
-                at_training.append([one for one in under_way if isinstance(one, IndexFile)])
+                at_training.append([task for task in under_way if isinstance(task, IndexFile)])
             return submit(task)
 
         def one_at_a_time(

@@ -1,4 +1,4 @@
-"""Delete is a label too: real trash tools put files into a real trash, and take them out again."""
+"""Deleting is labelling: real trash tools put files into a real trash, and take them out."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def trash(tool: tuple[str, ...], *files: Path) -> None:
 
 
 def restore(file: Path) -> None:
-    """With trash-cli: what lies in the trash once, under that very path."""
+    """Restore the only file in the trash that was deleted at that path, with trash-cli."""
     need("trash-restore")
     subprocess.run(["trash-restore", file], input=b"0\n", check=True, timeout=60)
     assert file.exists()
@@ -62,15 +62,17 @@ def digest(file: Path) -> bytes:
 
 
 def snapshot(folder: Path) -> dict[Path, tuple[int, int, int]]:
-    """What a change of anything in a folder would change."""
+    """Inodes and times of everything in a folder."""
     return {
-        one: (one.lstat().st_ino, one.lstat().st_mtime_ns, one.lstat().st_ctime_ns)
-        for one in folder.rglob("*")
+        path: (path.lstat().st_ino, path.lstat().st_mtime_ns, path.lstat().st_ctime_ns)
+        for path in folder.rglob("*")
     }
 
 
 @pytest.mark.parametrize("tool", [GIO, CLI], ids=["gio", "trash-put"])
-def test_deleted_is_trash_and_restored_is_cleared(watched: World, tool: tuple[str, ...]) -> None:
+def test_trash_deleted_file_is_labelled_and_restored_one_cleared(
+    watched: World, tool: tuple[str, ...]
+) -> None:
     file, kept = watched.inbox / "a.jpg", watched.inbox / "keep" / "k.jpg"
     of_file, of_kept = digest(file), digest(kept)
     with watched.engine() as engine:
@@ -80,10 +82,10 @@ def test_deleted_is_trash_and_restored_is_cleared(watched: World, tool: tuple[st
         assert len(before) >= 6
         watched.settle(engine)
         with engine.ctx.store.read() as txn:
-            for one in (of_file, of_kept):
-                found = labels.current(txn, "default", one)
+            for file_digest in (of_file, of_kept):
+                found = labels.current(txn, "default", file_digest)
                 assert found is not None and (found.label, found.source) == ("trash", "xdg_trash")
-        assert snapshot(paths.trash_folder()) == before  # read only
+        assert snapshot(paths.trash_folder()) == before  # it only reads
         restore(file)
         watched.settle(engine)
         with engine.ctx.store.read() as txn:
@@ -94,12 +96,12 @@ def test_deleted_is_trash_and_restored_is_cleared(watched: World, tool: tuple[st
     assert file.stat().st_mtime_ns == watched.originals["a.jpg"]
 
 
-def test_the_event_of_the_file_that_goes_is_enough(watched: World) -> None:
+def test_trash_is_read_after_a_file_has_gone(watched: World) -> None:
     file = watched.inbox / "a.jpg"
     of_file = digest(file)
     with watched.engine() as engine:
         watched.settle(engine)
-        trash(CLI, file)  # there was no trash to be watched before
+        trash(CLI, file)  # before that there was no trash to watch
         engine.indexer.hint(os.fsencode(file))
         until_idle(engine)
         with engine.ctx.store.read() as txn:
@@ -107,7 +109,7 @@ def test_the_event_of_the_file_that_goes_is_enough(watched: World) -> None:
 
 
 @pytest.mark.parametrize("tool", [GIO, CLI], ids=["gio", "trash-put"])
-def test_all_of_it_while_nothing_runs(watched: World, tool: tuple[str, ...]) -> None:
+def test_trash_changes_while_offline_are_found(watched: World, tool: tuple[str, ...]) -> None:
     """No engine has ever seen the files before they are deleted."""
     names = [
         b"with space %41.jpg",
@@ -124,14 +126,16 @@ def test_all_of_it_while_nothing_runs(watched: World, tool: tuple[str, ...]) -> 
     trash(tool, *(file for file in files if b"\xff" not in os.fsencode(file)))
     trash(GIO, *(file for file in files if file.exists()))  # trash-put takes UTF-8 only
     watched.settled()
-    assert [one.label if (one := label(watched, at)) else None for at in digests] == ["trash"] * 4
+    assert [found.label if (found := label(watched, at)) else None for at in digests] == [
+        "trash"
+    ] * 4
     files[1].parent.mkdir(exist_ok=True)
     restore(files[1])
     watched.settled()
     assert label(watched, digests[1]) is None and label(watched, digests[0]) is not None
 
 
-def test_a_look_that_was_cut_short_is_repeated(
+def test_trash_interrupted_answers_are_retried(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[Answer] = [Unstable(), Interrupted()]
@@ -150,10 +154,10 @@ def test_a_look_that_was_cut_short_is_repeated(
         monkeypatch.setattr(pool, "submit", cut_short)
         watched.settle(engine)
     assert not answers and len(of_files) == 3
-    assert all(label(watched, one) is not None for one in of_files)
+    assert all(label(watched, file_digest) is not None for file_digest in of_files)
 
 
-def test_a_folder_that_is_deleted_with_images_in_it(watched: World) -> None:
+def test_trash_deleted_folder_labels_its_images(watched: World) -> None:
     inside = watched.put("deep.jpg", 0.3, "inbox/year/month")
     of_hidden = [
         digest(watched.put("hidden.jpg", 0.4, "inbox/year/.thumbs")),
@@ -166,13 +170,13 @@ def test_a_folder_that_is_deleted_with_images_in_it(watched: World) -> None:
         watched.settle(engine)
     found = label(watched, of_inside)
     assert found is not None and found.label == "trash"
-    assert [label(watched, one) for one in of_hidden] == [None, None]
+    assert [label(watched, file_digest) for file_digest in of_hidden] == [None, None]
     restore(watched.inbox / "year")
     watched.settled()
     assert label(watched, of_inside) is None
 
 
-def test_an_inbox_or_keep_folder_deleted_as_a_whole_says_nothing(watched: World) -> None:
+def test_trash_deleted_inbox_or_keep_folder_labels_nothing(watched: World) -> None:
     of_file, of_kept = digest(watched.inbox / "a.jpg"), digest(watched.inbox / "keep" / "k.jpg")
     watched.settled()
     trash(CLI, watched.inbox / "keep")
@@ -183,7 +187,7 @@ def test_an_inbox_or_keep_folder_deleted_as_a_whole_says_nothing(watched: World)
     assert found is not None and found.label == "keep"
 
 
-def test_a_label_that_was_given_elsewhere_stays(watched: World) -> None:
+def test_trash_keeps_a_label_from_another_place(watched: World) -> None:
     file = watched.inbox / "a.jpg"
     of_file = digest(file)
     with watched.engine() as engine:
@@ -201,7 +205,7 @@ def test_a_label_that_was_given_elsewhere_stays(watched: World) -> None:
     assert found is not None and (found.label, found.source) == ("keep", "cli")
 
 
-def test_an_undone_deletion_is_not_said_again(watched: World) -> None:
+def test_trash_undone_label_is_not_logged_again(watched: World) -> None:
     of_file = digest(watched.inbox / "a.jpg")
     with watched.engine() as engine:
         watched.settle(engine)
@@ -213,7 +217,7 @@ def test_an_undone_deletion_is_not_said_again(watched: World) -> None:
     assert label(watched, of_file) is None
 
 
-def test_one_of_two_copies_tidied_away_is_no_verdict(watched: World) -> None:
+def test_trash_copy_of_a_file_that_stays_labels_nothing(watched: World) -> None:
     file = watched.inbox / "a.jpg"
     of_file = digest(file)
     shutil.copyfile(file, watched.inbox / "copy.jpg")
@@ -230,9 +234,9 @@ def test_one_of_two_copies_tidied_away_is_no_verdict(watched: World) -> None:
 
 
 def label_names(world: World, files: dict[str, bytes]) -> dict[str, str | None]:
-    """What the labels are, by name."""
+    """The labels, by name."""
     found = {name: label(world, content) for name, content in files.items()}
-    return {name: one.label if one else None for name, one in found.items()}
+    return {name: label.label if label else None for name, label in found.items()}
 
 
 @pytest.fixture
@@ -242,7 +246,7 @@ def pair(watched: World) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("first", ["p.NEF", "p.jpg"])
-def test_one_of_a_pair_deleted_is_no_verdict(
+def test_trash_sibling_of_a_file_that_stays_labels_nothing(
     watched: World, pair: dict[str, bytes], first: str
 ) -> None:
     (other,) = set(pair) - {first}
@@ -255,20 +259,20 @@ def test_one_of_a_pair_deleted_is_no_verdict(
     assert label_names(watched, pair) == {first: None, other: "trash"}
 
 
-def test_a_pair_deleted_is_two_labels(watched: World, pair: dict[str, bytes]) -> None:
+def test_trash_deleted_pair_is_two_labels(watched: World, pair: dict[str, bytes]) -> None:
     watched.settled()
     trash(CLI, *(watched.inbox / name for name in pair))
     watched.settled()
     assert set(label_names(watched, pair).values()) == {"trash"}
 
 
-def test_a_sibling_that_was_never_looked_at_counts(watched: World, pair: dict[str, bytes]) -> None:
+def test_trash_sibling_without_a_sighting_counts(watched: World, pair: dict[str, bytes]) -> None:
     trash(CLI, watched.inbox / "p.NEF")
     watched.settled()
     assert set(label_names(watched, pair).values()) == {None}
 
 
-def test_a_pair_whose_jpeg_is_kept_stays_kept(watched: World, pair: dict[str, bytes]) -> None:
+def test_trash_pair_whose_jpeg_is_kept_stays_kept(watched: World, pair: dict[str, bytes]) -> None:
     watched.settled()
     (watched.inbox / "p.jpg").rename(watched.inbox / "keep" / "p.jpg")
     watched.settled()
@@ -277,7 +281,7 @@ def test_a_pair_whose_jpeg_is_kept_stays_kept(watched: World, pair: dict[str, by
     assert set(label_names(watched, pair).values()) == {"keep"}
 
 
-def test_without_siblings_each_is_for_itself(watched: World, pair: dict[str, bytes]) -> None:
+def test_trash_siblings_disabled_are_independent(watched: World, pair: dict[str, bytes]) -> None:
     watched.watch["siblings"] = False
     watched.settled()
     trash(CLI, watched.inbox / "p.NEF")
@@ -285,7 +289,7 @@ def test_without_siblings_each_is_for_itself(watched: World, pair: dict[str, byt
     assert label_names(watched, pair) == {"p.NEF": "trash", "p.jpg": None}
 
 
-def test_an_emptied_trash_keeps_its_labels(watched: World) -> None:
+def test_trash_emptied_keeps_labels(watched: World) -> None:
     file = watched.inbox / "a.jpg"
     of_file, file_content = digest(file), file.read_bytes()
     with watched.engine() as engine:
@@ -303,7 +307,7 @@ def test_an_emptied_trash_keeps_its_labels(watched: World) -> None:
                 for _, value in txn.table("deletions").scan()
             ]
         assert gone.gone_ns
-        # The same image, long after: it was brought anew.
+        # Long after, the same image comes again.
         long_ago = msgspec.structs.replace(gone, gone_ns=gone.gone_ns - MOVE_WINDOW_NS)
         store.commit(lambda txn: trashed_files.record(txn, long_ago))
         anew.rename(file)
@@ -312,20 +316,20 @@ def test_an_emptied_trash_keeps_its_labels(watched: World) -> None:
     assert found is not None and found.label == "trash"
 
 
-def test_without_the_setting_nothing_is_learned(watched: World) -> None:
+def test_trash_setting_off_labels_nothing(watched: World) -> None:
     of_file = digest(watched.inbox / "a.jpg")
     watched.watch = {}
     watched.settled()
     trash(CLI, watched.inbox / "a.jpg")
     watched.settled()
     assert label(watched, of_file) is None
-    watched.watch = {"xdg_trash": True}  # what lies in the trash counts, as in any trash folder
+    watched.watch = {"xdg_trash": True}  # files that are in the trash already count, too
     watched.settled()
     found = label(watched, of_file)
     assert found is not None and found.label == "trash"
 
 
-def test_what_came_from_elsewhere_is_none_of_ours(watched: World) -> None:
+def test_trash_file_from_elsewhere_is_ignored(watched: World) -> None:
     other = watched.folder / "other"
     other.mkdir()
     foreign = other / "x.jpg"
@@ -343,7 +347,7 @@ def test_what_came_from_elsewhere_is_none_of_ours(watched: World) -> None:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, in memory."""
+    """A mounted file system in memory."""
     point = tmp_path / "volume"
     point.mkdir()
     needs.mount("-t", "tmpfs", "-o", "size=4m", "tmpfs", point)
@@ -352,7 +356,7 @@ def volume(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_the_trash_of_a_volume(world: World, volume: Path, shared: bool) -> None:
+def test_trash_of_a_volume_is_read(world: World, volume: Path, shared: bool) -> None:
     world.watch, world.disk = {"xdg_trash": True}, volume
     if shared:
         (volume / ".Trash").mkdir()
@@ -374,7 +378,7 @@ def test_the_trash_of_a_volume(world: World, volume: Path, shared: bool) -> None
     assert label(world, of_file) is None
 
 
-def test_a_volume_that_is_unplugged_clears_nothing(world: World, tmp_path: Path) -> None:
+def test_trash_unplugged_volume_clears_nothing(world: World, tmp_path: Path) -> None:
     world.watch = {"xdg_trash": True, "keep": str(tmp_path / "disk" / "keep")}
     with mounted(tmp_path, "mkfs.ext4", "-q") as disk:
         file = disk / "keep" / "a.jpg"

@@ -1,4 +1,4 @@
-"""Which files of the desktop's trash are asked about, and when again. The trash is laid by hand."""
+"""Which entries of the desktop's trash are read again. The tests write the trash themselves."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ LONG_AGO = 1_400_000_000
 
 @pytest.fixture
 def watched(world: World) -> World:
-    """A world whose deletions count, with a trash that is empty."""
+    """A world whose deletions count, with an empty trash."""
     world.watch = {"xdg_trash": True}
     world.inbox.mkdir(parents=True)
     for name in ("files", "info"):
@@ -29,7 +29,7 @@ def watched(world: World) -> World:
 
 
 def lay(origin: Path, content: str | None = None) -> str:
-    """Into the trash: a file that is there, or, with `content`, that no engine ever saw."""
+    """Put a file into the trash: an existing one, or with `content` one that was never scanned."""
     lying = paths.trash_folder() / "files" / origin.name
     if content is None:
         origin.rename(lying)
@@ -47,7 +47,7 @@ def label(engine: Engine, content: str) -> str | None:
 
 
 def answer_first(engine: Engine, name: str, *answers: Answer) -> list[Task]:
-    """Let a worker answer so when it is first asked about the file; returns what is asked."""
+    """Give these answers to the first tasks about a file; returns all tasks about it."""
     pool: Any = engine.ctx.pool
     submit, left, asked = pool.submit, list(answers), list[Task]()
 
@@ -64,12 +64,14 @@ def answer_first(engine: Engine, name: str, *answers: Answer) -> list[Task]:
     return asked
 
 
-def test_what_is_cut_short_while_the_look_goes_on_is_repeated(
+def test_trash_entry_interrupted_during_a_scan_is_read_again(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trash, "SCAN_BATCH", 1)
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
-    os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))  # a listing that stays
+    os.utime(
+        paths.trash_folder() / "info", (LONG_AGO, LONG_AGO)
+    )  # an old listing, so that its mtime counts
     with watched.engine() as engine:
         for number in range(1, 9):
             answer_first(engine, f"{number}.jpg", Unstable())
@@ -77,7 +79,7 @@ def test_what_is_cut_short_while_the_look_goes_on_is_repeated(
         assert [label(engine, content) for content in contents] == ["trash"] * 8
 
 
-def test_what_a_full_disk_keeps_from_being_written_is_found_again(
+def test_trash_entry_lost_to_a_full_disk_is_read_again(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trash, "SCAN_BATCH", 1)
@@ -99,7 +101,7 @@ def test_what_a_full_disk_keeps_from_being_written_is_found_again(
         assert [label(engine, content) for content in contents] == ["trash"] * 8
 
 
-def test_what_cannot_be_read_is_asked_about_once(watched: World) -> None:
+def test_trash_unreadable_file_is_tried_once(watched: World) -> None:
     bad = watched.inbox / "bad.jpg"
     lay(bad, "0.1 bad")
     with watched.engine() as engine:
@@ -115,7 +117,7 @@ def test_what_cannot_be_read_is_asked_about_once(watched: World) -> None:
         assert label(engine, changed) == "trash"
 
 
-def test_what_has_left_the_trash_is_forgotten(watched: World) -> None:
+def test_trash_entry_that_left_is_forgotten(watched: World) -> None:
     with watched.engine() as engine:
         for number in range(3):
             lay(watched.inbox / f"{number}.jpg", f"0.{number}")
@@ -129,7 +131,9 @@ def test_what_has_left_the_trash_is_forgotten(watched: World) -> None:
 
 
 @pytest.mark.parametrize("seen_first", [False, True])
-def test_restored_while_another_takes_its_name(watched: World, seen_first: bool) -> None:
+def test_trash_restored_file_whose_name_is_reused_is_cleared(
+    watched: World, seen_first: bool
+) -> None:
     file = watched.put("a.jpg", 0.5)
     watched.settled()
     content = lay(file)

@@ -1,4 +1,4 @@
-"""A worker loads what it needs while a new file still has to hold still."""
+"""A worker loads the model while a new file settles."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from imgscore.engine.stage import Conditions
 from tests.integration.engine.conftest import World, until_idle
 
 
-def test_only_for_what_will_be_looked_at(world: World) -> None:
+def test_indexer_warms_up_only_for_files_to_be_indexed(world: World) -> None:
     known, deleted = world.put("a.jpg", 0.5), world.put("b.jpg", 0.6)
     with world.engine() as engine:
         pool, indexer = world.pool, engine.indexer
@@ -27,7 +27,7 @@ def test_only_for_what_will_be_looked_at(world: World) -> None:
         assert pool.warmed == before + 1
 
 
-def test_not_while_power_is_saved(world: World) -> None:
+def test_indexer_saving_power_does_not_warm_up(world: World) -> None:
     with world.engine() as engine:
         engine.indexer.hint(os.fsencode(world.put("new.jpg", 0.7)))
         engine.indexer.advance(Conditions(time.monotonic(), saving=True))
