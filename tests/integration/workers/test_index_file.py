@@ -1,4 +1,4 @@
-"""One file, looked at under one head after another."""
+"""Indexing one file."""
 
 import gc
 import os
@@ -25,7 +25,7 @@ from imgscore.workers.messages import FileIndexed, IndexFile, Train
 from imgscore.workers.training import train
 from tests.conftest import draw
 
-TASTE = "one of this test"
+TASTE = "cats"
 
 
 class OverflowingEmbedder:
@@ -38,8 +38,8 @@ class OverflowingEmbedder:
         return np.full((len(pictures), lite0_spec.DIM), np.inf, np.float16)
 
 
-def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
-    """Many come in a long scan, and a modest worker's memory is for images."""
+def test_index_file_under_many_heads_keeps_one_a_taste(tmp_path: Path) -> None:
+    """A long scan sees many heads of 15 MB each, and a low-memory worker needs room for images."""
     values = np.random.default_rng(0).random((8, lite0_spec.DIM), np.float32).astype(np.float16)
 
     def fill(txn: Txn) -> None:
@@ -58,7 +58,7 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
     context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
     first = head_file(context.heads_folder, TASTE, train(context, Train(TASTE)).record.version)
     gc.collect()
-    before = sum(type(one) is KernelHead for one in gc.get_objects())
+    before = sum(type(item) is KernelHead for item in gc.get_objects())
     for version in ("1", "2", "3"):
         file = head_file(context.heads_folder, TASTE, version)
         if file != first:
@@ -66,7 +66,7 @@ def test_a_worker_holds_one_head_a_taste(tmp_path: Path) -> None:
         answer = index_file(context, IndexFile(os.fsencode(image), TASTE, version))
         assert isinstance(answer, FileIndexed) and answer.score is not None
     gc.collect()
-    assert sum(type(one) is KernelHead for one in gc.get_objects()) == before + 1
+    assert sum(type(item) is KernelHead for item in gc.get_objects()) == before + 1
     context.store.close()
 
 

@@ -1,7 +1,8 @@
-"""Real worker processes: what kills one costs one file."""
+"""A pool of real worker processes."""
 
 import os
 import resource
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,30 +46,32 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 
 
 def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
-    """Look at every path; the answers."""
+    """Index every path; return the answers by path."""
     waiting = [IndexFile(path, "default", None) for path in paths]
-    found: dict[bytes, Answer] = {}
+    answers: dict[bytes, Answer] = {}
 
     def answered() -> bool:
         while waiting and pool.submit(waiting[-1]):
             waiting.pop()
         for task, answer in pool.answers(1.0):
             assert isinstance(task, IndexFile)
-            found[task.path] = answer
-        return len(found) == len(paths)
+            answers[task.path] = answer
+        return len(answers) == len(paths)
 
-    eventually(answered, what=lambda: f"answers to all files: {found}", pause=0.0)
-    return found
+    eventually(answered, what=lambda: f"answers to all files: {answers}", pause=0.0)
+    return answers
 
 
-def test_many_files_over_few_workers(pool: Pool, folder: Path) -> None:
+def test_pool_many_files_are_answered_and_workers_end(pool: Pool, folder: Path) -> None:
     paths = [os.fsencode(path) for path in folder.iterdir()]
-    found = run(pool, paths)
+    answers = run(pool, paths)
     assert all(
-        isinstance(one, FileIndexed) and one.vector is not None and one.traits is not None
-        for one in found.values()
+        isinstance(answer, FileIndexed) and answer.vector is not None and answer.traits is not None
+        for answer in answers.values()
     )
-    assert len({one.digest for one in found.values() if isinstance(one, FileIndexed)}) == 6
+    assert (
+        len({answer.digest for answer in answers.values() if isinstance(answer, FileIndexed)}) == 6
+    )
     assert pool.alive == 2 and pool.busy == 0
 
     def ended() -> bool:
@@ -79,13 +82,13 @@ def test_many_files_over_few_workers(pool: Pool, folder: Path) -> None:
     eventually(ended, what="idle workers end")
 
 
-def test_what_is_not_a_readable_file(pool: Pool, folder: Path) -> None:
+def test_pool_unreadable_files_are_answered_by_kind(pool: Pool, folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     (folder / "link.png").symlink_to(folder / "0.png")
     (folder / "empty.png").touch()
     names = [b"pipe.png", b"link.png", b"missing.png", b"empty.png", b"1.png"]
-    found = run(pool, [os.fsencode(folder) + b"/" + name for name in names])
-    kinds = {os.path.split(path)[1]: answer for path, answer in found.items()}
+    answers = run(pool, [os.fsencode(folder) + b"/" + name for name in names])
+    kinds = {os.path.split(path)[1]: answer for path, answer in answers.items()}
     assert isinstance(kinds[b"pipe.png"], Unreadable)
     assert isinstance(kinds[b"link.png"], Unreadable)
     assert isinstance(kinds[b"missing.png"], Unstable)
@@ -95,81 +98,80 @@ def test_what_is_not_a_readable_file(pool: Pool, folder: Path) -> None:
     assert isinstance(kinds[b"1.png"], FileIndexed)
 
 
-def test_a_killed_worker_costs_one_file(pool: Pool, folder: Path) -> None:
+def test_pool_killed_worker_costs_one_file(pool: Pool, folder: Path) -> None:
     paths = [os.fsencode(path) for path in sorted(folder.iterdir())]
     run(pool, paths[:1])
     (victim,) = pool.pids()
-    # While it is stopped it can answer nothing, so that the first of its two files is lost.
-    os.kill(victim, 19)
+    # A stopped worker answers nothing, so that it dies with two files.
+    os.kill(victim, signal.SIGSTOP)
     for path in paths[1:3]:
         assert pool.submit(IndexFile(path, "default", None))
     first = [task for task in pool.tasks(victim) if isinstance(task, IndexFile)]
-    os.kill(victim, 9)
-    found: dict[bytes, Answer] = {}
-    while len(found) < 2:
+    os.kill(victim, signal.SIGKILL)
+    answers: dict[bytes, Answer] = {}
+    while len(answers) < 2:
         for task, answer in pool.answers(5.0):
             assert isinstance(task, IndexFile)
-            found[task.path] = answer
-    lost = [path for path, answer in found.items() if isinstance(answer, Crashed)]
+            answers[task.path] = answer
+    lost = [path for path, answer in answers.items() if isinstance(answer, Crashed)]
     assert lost == [first[0].path]
-    assert all(isinstance(found[path], FileIndexed) for path in found if path not in lost)
+    assert all(isinstance(answers[path], FileIndexed) for path in answers if path not in lost)
 
 
-def test_a_worker_that_is_ended_from_outside_blames_no_file(pool: Pool, folder: Path) -> None:
+def test_pool_terminated_worker_answers_interrupted(pool: Pool, folder: Path) -> None:
     run(pool, [os.fsencode(folder / "0.png")])
     (victim,) = pool.pids()
-    os.kill(victim, 19)
+    os.kill(victim, signal.SIGSTOP)
     assert pool.submit(IndexFile(os.fsencode(folder / "1.png"), "default", None))
-    os.kill(victim, 15)  # as a session that ends does to all in it
-    os.kill(victim, 18)
-    (found,) = pool.answers(60.0)
-    assert found[1] == Interrupted()
+    os.kill(victim, signal.SIGTERM)  # as at a logout
+    os.kill(victim, signal.SIGCONT)
+    ((_, answer),) = pool.answers(60.0)
+    assert answer == Interrupted()
 
 
-def test_a_file_that_takes_too_long(pool: Pool, folder: Path) -> None:
+def test_pool_file_that_takes_too_long_answers_crashed(pool: Pool, folder: Path) -> None:
     run(pool, [os.fsencode(folder / "0.png")])
     (worker,) = pool.pids()
-    # A decoder that hangs looks like this from outside: the alarm is pending, nothing else happens.
-    os.kill(worker, 19)
+    # Like a decoder that hangs: nothing happens until the alarm.
+    os.kill(worker, signal.SIGSTOP)
     assert pool.submit(IndexFile(os.fsencode(folder / "1.png"), "default", None))
-    os.kill(worker, 14)
-    os.kill(worker, 18)
-    (found,) = pool.answers(60.0)
-    assert isinstance(found[1], Crashed) and "takes longer than 60 s" in found[1].reason
+    os.kill(worker, signal.SIGALRM)
+    os.kill(worker, signal.SIGCONT)
+    ((_, answer),) = pool.answers(60.0)
+    assert isinstance(answer, Crashed) and "takes longer than 60 s" in answer.reason
 
 
-def test_too_few_labels_is_an_answer(pool: Pool, monkeypatch) -> None:
+def test_pool_training_with_too_few_labels_answers_refused(pool: Pool, monkeypatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert pool.submit(Train("default"))
     (pid,) = pool.pids()
-    found: list[tuple[object, Answer]] = []
-    while not found:
-        found += pool.answers(60.0)
-    assert isinstance(found[0][1], Refused)
-    # by now it is surely no copy of ours that has yet to become a worker;
-    # numpy's threads wait by spinning, and torch has its own
-    told = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    assert b"OPENBLAS_NUM_THREADS=1" in told and b"OMP_NUM_THREADS=1" not in told
+    answers: list[tuple[object, Answer]] = []
+    while not answers:
+        answers += pool.answers(60.0)
+    assert isinstance(answers[0][1], Refused)
+    # It has answered, so it is the worker and not still the fork of this process.
+    environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    assert b"OPENBLAS_NUM_THREADS=1" in environment and b"OMP_NUM_THREADS=1" not in environment
     pool.reap_idle(time.monotonic())
-    assert pool.alive == 0  # a training worker does not linger
+    assert pool.alive == 0  # the trainer ends at once
 
 
-def test_a_plan_is_not_made_where_was_learned(pool: Pool) -> None:
-    """What both take together would be too much: see bench/retrain.py."""
+def test_pool_plan_gets_a_worker_that_has_not_trained(pool: Pool) -> None:
+    """Training and planning in one process take too much memory: see bench/retrain.py."""
     before: list[int] = []
     watch = Watch(b"/inbox", (), (), "default", "best-newest")
     for task in (Train("default"), Plan(watch, "1", [])):
         assert pool.submit(task)
         assert pool.pids() != before
         before = pool.pids()
-        found: list[tuple[object, Answer]] = []
-        while not found:
-            found += pool.answers(60.0)
-        assert found[0][0] == task
-    assert isinstance(found[0][1], Planned) and pool.alive == 1
+        answers: list[tuple[object, Answer]] = []
+        while not answers:
+            answers += pool.answers(60.0)
+        assert answers[0][0] == task
+    assert isinstance(answers[0][1], Planned) and pool.alive == 1
 
 
-def test_no_worker_to_be_had(pool: Pool, folder: Path) -> None:
+def test_submit_without_descriptors_raises(pool: Pool, folder: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), hard))
     try:
@@ -180,31 +182,31 @@ def test_no_worker_to_be_had(pool: Pool, folder: Path) -> None:
     assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], FileIndexed)
 
 
-def test_a_worker_dies_and_no_other_is_to_be_had(pool: Pool, folder: Path) -> None:
+def test_pool_dead_worker_without_replacement_answers_for_its_files(
+    pool: Pool, folder: Path
+) -> None:
     run(pool, [os.fsencode(folder / "0.png")])
     (victim,) = pool.pids()
-    os.kill(victim, 19)
+    os.kill(victim, signal.SIGSTOP)
     for name in ("1.png", "2.png", "3.png"):  # the third starts a second worker
         assert pool.submit(IndexFile(os.fsencode(folder / name), "default", None))
     held = [task.path for task in pool.tasks(victim) if isinstance(task, IndexFile)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
     try:
-        os.kill(victim, 9)
-        found: dict[bytes, Answer] = {}
-        while not set(held) <= set(found):
+        os.kill(victim, signal.SIGKILL)
+        answers: dict[bytes, Answer] = {}
+        while not set(held) <= set(answers):
             for task, answer in pool.answers(5.0):
                 assert isinstance(task, IndexFile)
-                found[task.path] = answer
+                answers[task.path] = answer
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    first, second = (found[path] for path in held)
+    first, second = (answers[path] for path in held)
     assert isinstance(first, Crashed) and isinstance(second, Interrupted)
 
 
-def test_a_worker_that_is_warmed_up_loads_the_model_before_it_has_a_file(
-    pool: Pool, folder: Path
-) -> None:
+def test_warm_up_loads_the_model_before_the_first_file(pool: Pool, folder: Path) -> None:
     pool.warm_up()
     pool.warm_up()
     (worker,) = pool.pids()

@@ -1,4 +1,4 @@
-"""Learning from a store: what a head is given, and which head it is."""
+"""Training on a store: the examples, and the kind of head."""
 
 import tracemalloc
 from pathlib import Path
@@ -23,7 +23,7 @@ COUNT = 40
 
 @pytest.fixture
 def context(tmp_path: Path):
-    """A worker's context: 40 labelled vectors, of which 0 and 1 are frames of one burst."""
+    """The context of a worker, with 40 labelled vectors. The images 0 and 1 are of one burst."""
     values = np.random.default_rng(0).random((COUNT, lite0_spec.DIM), np.float32)
     values[1] = 0.8 * values[0] + 0.2 * values[1]
     digests = [number.to_bytes(32, "big") for number in range(COUNT)]
@@ -34,7 +34,7 @@ def context(tmp_path: Path):
         for number, digest in enumerate(digests):
             name = "keep" if number % 2 else "trash"
             labels.append(txn, LabelEvent(number + 1, "default", digest, name, "import", b"/a"))
-            # the first two within a second, the others a year apart
+            # the first two within a second, the others years apart
             year, second = (2024, number) if number < 2 else (2010 + number, 0)
             taken = f"{year}-05-06T12:00:0{second}"
             image_traits = Traits(
@@ -44,12 +44,12 @@ def context(tmp_path: Path):
 
     with Store(tmp_path / "store") as store:
         store.commit(fill)
-    made = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
-    yield made
-    made.store.close()
+    context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
+    yield context
+    context.store.close()
 
 
-def test_frames_of_a_burst_are_one_group(context: Context) -> None:
+def test_examples_of_a_burst_share_a_group(context: Context) -> None:
     with context.store.read() as txn:
         labelled = examples_of(txn, context.spec, "default")
     group = dict(zip(labelled.digests, labelled.examples.groups.tolist(), strict=True))
@@ -58,7 +58,7 @@ def test_frames_of_a_burst_are_one_group(context: Context) -> None:
     assert len({first, *others}) == COUNT - 1
 
 
-def test_a_sample_takes_the_memory_of_what_it_returns(tmp_path: Path) -> None:
+def test_sample_of_a_large_store_allocates_only_its_result(tmp_path: Path) -> None:
     values = np.arange(1280, dtype=np.float16)[:, None] * np.ones(lite0_spec.DIM, np.float16)
     pairs = [(number.to_bytes(32, "big"), row.tobytes()) for number, row in enumerate(values)]
     with Store(tmp_path / "store") as store:
@@ -73,7 +73,7 @@ def test_a_sample_takes_the_memory_of_what_it_returns(tmp_path: Path) -> None:
     assert peak < values.nbytes / 5  # a block of 64, twice, and the index
 
 
-def test_the_head_is_the_one_asked_for(context: Context, monkeypatch) -> None:
+def test_train_recipe_decides_the_kind_of_head(context: Context, monkeypatch) -> None:
     pytest.importorskip("torch", reason="pip install torch")
     monkeypatch.setattr(mlp, "HIDDEN_WIDTHS", (8,))
     assert train(context, Train("default", "mlp")).record.report["kind"] == "mlp"
