@@ -1,4 +1,4 @@
-"""A real daemon tells a real notification server what is worth it, and no more."""
+"""Desktop notifications: a daemon sends the important ones to a notification server."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The report's page in a real browser, on a real library: as a person sees it and types in it."""
+"""The page of `imgscore report` in a browser: what it shows, its keys, and accessibility."""
 
 import json
 import os
@@ -29,7 +29,7 @@ HOSTILE = [os.fsencode(name) for name in (MARKUP, SHELL, CONTROL)] + [BYTES]
 
 @pytest.fixture
 def library(inbox: Path) -> Path:
-    """Suns are kept and texts are not, but for one slip; hostile names, a copy, a broken file."""
+    """An inbox with labels, one of them wrong, hostile names, a copy, and a broken file."""
     suns, texts = put(inbox, "sun", 26), put(inbox, "text", 26)
     for path in [*suns[1:9], texts[0]]:
         path.rename(inbox / "keep" / path.name)
@@ -49,7 +49,7 @@ def library(inbox: Path) -> Path:
 
 @pytest.fixture
 def page(browser: "Browser") -> Iterator["Page"]:  # noqa: F811 - the fixture
-    """A page of a browser that has nothing in memory; what goes wrong in it fails the test."""
+    """A page in a new browser context; an error in the page fails the test."""
     context = browser.new_context(viewport={"width": 1200, "height": 800}, color_scheme="light")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
@@ -62,14 +62,14 @@ def page(browser: "Browser") -> Iterator["Page"]:  # noqa: F811 - the fixture
 
 
 def _expect(locator: "Locator") -> "LocatorAssertions":
-    """Waits until what follows is so. The page's policy lets Playwright evaluate no predicates."""
+    """Playwright's `expect`. The page's policy forbids Playwright to evaluate predicates."""
     from playwright.sync_api import expect
 
     return expect(locator)
 
 
 def names(page: "Page") -> list[str]:
-    """What the gallery's tiles are called, in their order."""
+    """The names of the gallery's tiles, in their order."""
     tiles = page.locator("#list .tile")
     found = [(int(tile.get_attribute("aria-posinset") or 0), tile) for tile in tiles.all()]
     ordered = [tile for _, tile in sorted(found, key=lambda one: one[0])]
@@ -77,13 +77,13 @@ def names(page: "Page") -> list[str]:
 
 
 def copied(page: "Page") -> str:
-    """What lies in the clipboard."""
+    """The text in the clipboard."""
     text: str = page.evaluate("navigator.clipboard.readText()")
     return text
 
 
 def serious(page: "Page") -> list[Any]:
-    """What axe-core finds serious."""
+    """The serious findings of axe-core."""
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
     )
@@ -129,7 +129,7 @@ def _hostile_names_are_text(page: "Page", every: list[str], library: Path) -> No
         assert page.inner_text("#image-name") == text
         page.click("#copy-keep")
         _expect(page.locator("#status")).to_contain_text("Copied")
-        # Not carried out: only read by a shell, and given back by it as the arguments of mv.
+        # The shell does not run mv: it only splits the line into the arguments of mv.
         script = f'mv() {{ printf "%s\\0" "$@"; }}\n{copied(page)}'
         done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, cwd=library)
         path = os.path.join(os.fsencode(library), name)
@@ -201,7 +201,7 @@ def _keys(page: "Page", every: list[str], library: Path) -> None:
     page.keyboard.press("b")
     assert page.locator(".divider").is_visible()
     page.keyboard.press("/")
-    page.keyboard.type("bc?")  # text, and no keys
+    page.keyboard.type("bc?")  # text of a field: these are no shortcuts
     assert page.input_value("#name") == "bc?" and page.is_hidden("#help")
     page.fill("#name", "")
     page.locator("#list").focus()
@@ -226,7 +226,7 @@ def _parts(page: "Page", library: Path) -> None:
 
 
 def _looks(page: "Page") -> None:
-    """No serious finding, light and dark, in each part; no sideways scrolling on a phone."""
+    """Assert: no serious finding in each part, light and dark; no sideways scrolling on a phone."""
     for theme in ("light", "dark"):
         for part in ("suspects", "groups", "failures", "learning", "order"):
             page.click(f"#tabs [value={part}]")
@@ -279,7 +279,7 @@ def test_report_copied_elsewhere_still_works(library: Path, tmp_path: Path) -> N
 
 
 def test_report_quick_keeps_the_earlier_evaluation(library: Path) -> None:
-    """What there was no time for is measured another time, and not by a quick report."""
+    """A quick report measures nothing; the next full one measures what was left out."""
     assert imgscore("report").code == 0
     (data,) = paths.cache_folder().rglob("default.json")
     known = json.loads(data.read_text())

@@ -1,4 +1,4 @@
-"""review: who is let in, labels by keys in a real browser, and what is taken back."""
+"""`imgscore review`: access to the server, labels by keys in a browser, and undo."""
 
 import json
 import os
@@ -35,9 +35,9 @@ def test_review_server_strangers_are_refused(labelled_inbox: Path) -> None:
             {"Sec_Fetch_Site": "cross-site"},
             {"Sec_Fetch_Site": "same-site"},
         ):
-            assert stranger.ask(token, **wrong)[0] == 403, wrong  # and the token is still good
+            assert stranger.ask(token, **wrong)[0] == 403, wrong  # the token stays valid
         base = owner.enter(url)
-        assert stranger.ask(token)[0] == 403  # it was good once
+        assert stranger.ask(token)[0] == 403  # a token is valid once
         assert stranger.ask(base)[0] == 403
         assert stranger.ask(base, Cookie="imgscore=guess")[0] == 403
 
@@ -122,7 +122,7 @@ def test_review_page_keys_label_and_undo(
         page.keyboard.press("u")
         expect(page.locator("#status")).to_contain_text(f"Undone: {called}")
         page.keyboard.press("Escape")
-        if with_daemon:  # which learns from them meanwhile
+        if with_daemon:  # it trains on the labels
             page.click("#tabs [value=order]")
             page.keyboard.press("k")
             imgscore("wait", "--timeout", "120")
@@ -130,9 +130,7 @@ def test_review_page_keys_label_and_undo(
             page.click("#renew", timeout=60_000)
             expect(page.locator("#status")).to_contain_text("This is the order of head")
     context.close()
-    assert (
-        sorted(path.name for path in labelled_inbox.rglob("*.*")) == before
-    )  # and no file was moved
+    assert sorted(path.name for path in labelled_inbox.rglob("*.*")) == before  # no file was moved
 
 
 def test_review_undo_reverts_own_labels_last_first(labelled_inbox: Path) -> None:
@@ -149,7 +147,7 @@ def test_review_undo_reverts_own_labels_last_first(labelled_inbox: Path) -> None
             status, _, body = owner.ask(base + what, said)
             return status, json.loads(body)
 
-        # A label from before, said again, is nothing that was said now.
+        # To repeat an earlier label is no new label.
         assert say("label", known.name, label="keep")[1]["number"] is None
         status, answer = say("undo", known.name)
         assert status == 409 and "has not labelled" in answer["error"]
@@ -171,7 +169,7 @@ def test_review_undo_reverts_own_labels_last_first(labelled_inbox: Path) -> None
 def test_review_open_terminal_browser_is_served(
     labelled_inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """webbrowser waits for browsers in a terminal to end."""
+    """The module webbrowser waits until a browser in the terminal ends."""
     assert imgscore("scan").code == 0
     script, got = tmp_path / "browser.py", tmp_path / "got"
     script.write_text(
@@ -192,7 +190,7 @@ def test_review_server_start_makes_no_name_lookup(monkeypatch: pytest.MonkeyPatc
 
 
 def test_review_server_foreign_cookies_are_ignored(labelled_inbox: Path) -> None:
-    """Cookies are shared by all ports of a machine, and not all of them are well formed."""
+    """A browser sends the cookies of all servers on the machine, malformed ones too."""
     assert imgscore("scan").code == 0
     with reviewing() as url:
         owner = Visitor(url)

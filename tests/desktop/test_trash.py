@@ -1,4 +1,4 @@
-"""Delete is a label too: a real daemon, a real trash, and what `init` writes."""
+"""Deleting as a label: a daemon, the desktop's trash, and the option of `init`."""
 
 import pty
 import shutil
@@ -14,7 +14,7 @@ from tests.support.commands import BIN, Start, imgscore
 
 
 def counts(keep: int, trash: int) -> Callable[[dict[str, object]], bool]:
-    """Whether a status says so."""
+    """A condition: the status has these counts."""
     wanted = {"keep": keep, "trash": trash}
     return lambda status: status["watches"][0]["labels"] == wanted  # type: ignore[index]
 
@@ -28,7 +28,7 @@ def test_xdg_trash_deleted_image_is_labelled_trash(inbox: Path, start: Start) ->
         path.rename(inbox / "keep" / path.name)
     daemon = start()
     assert daemon.settle()["watches"][0]["labels"] == {"keep": 3, "trash": 0}
-    for path in texts[:3]:  # nobody asks: the daemon sees it
+    for path in texts[:3]:  # the daemon finds it without a request
         subprocess.run(["gio", "trash", path], check=True)
     daemon.until(counts(3, 3))
     status = daemon.settle()
@@ -38,7 +38,7 @@ def test_xdg_trash_deleted_image_is_labelled_trash(inbox: Path, start: Start) ->
     assert "label trash (xdg_trash)" in imgscore("history").out
     assert daemon.stop() == 0
     (never_seen,) = put(inbox, "text", 1, first=30)
-    subprocess.run(["gio", "trash", texts[0], never_seen], check=True)  # nobody runs
+    subprocess.run(["gio", "trash", texts[0], never_seen], check=True)  # no daemon runs
     start().until(counts(3, 4))
 
 
@@ -48,7 +48,7 @@ def test_init_xdg_trash_option_changes_the_right_watch(tmp_path: Path) -> None:
     assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
     assert imgscore("init", one, "--xdg-trash", "--json").row["xdg_trash"] is True
     assert [watch.xdg_trash for watch in config.load().watch] == [True, False]
-    assert "get the label trash" in imgscore("init", one).out  # what is said once stays
+    assert "get the label trash" in imgscore("init", one).out  # the setting stays
     assert imgscore("init", one, "--no-xdg-trash").code == 0
     assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
     assert imgscore("init", tmp_path / "three", "--xdg-trash").code == 0

@@ -1,4 +1,4 @@
-"""`make crash` at a small size: each kind of violence once, and nothing is lost."""
+"""`make crash` at a small size: each kind of fault once. Nothing may be lost."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_migration_killed_loses_no_label(scenario: Scenario) -> None:
 
 
 def test_conclude_wrong_order_label_or_date_raises_lost_error(scenario: Scenario) -> None:
-    """The judge itself: an order, a label and a date that are not what they should be."""
+    """The final check itself: it must notice a wrong order, a wrong label and a wrong date."""
     with scenario.fresh() as sandbox:
         workload = Workload(sandbox, scenario.dates, 0)
         sandbox.start()

@@ -1,4 +1,4 @@
-"""The user's dates with a real daemon: dry runs, undo, siblings, links, crashes, other disks."""
+"""Dates under a daemon: dry runs, undo, siblings, links, crashes, other file systems."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.core
 
 
 def dates(folder: Path) -> dict[str, int]:
-    """Dates of the files under a folder; a link's own, not its target's."""
+    """Dates of the files under a folder; of a link, the date of the link itself."""
     return {one.name: one.lstat().st_mtime_ns for one in folder.rglob("*.*") if not one.is_dir()}
 
 
@@ -104,7 +104,7 @@ def test_order_siblings_get_one_date_and_links_none(
 
 def test_daemon_killed_while_it_orders_ends_in_order(inbox: Path, start: Start) -> None:
     suns, texts = put(inbox, "sun", 4), put(inbox, "text", 4)
-    for number in range(300):  # touched one by one: time enough to be killed between two
+    for number in range(300):  # so many touches that the daemon is killed between two
         shutil.copyfile(suns[3] if number % 2 else texts[3], inbox / f"{number}.png")
         with (inbox / f"{number}.png").open("ab") as file:
             file.write(b"%d" % number)
@@ -125,7 +125,7 @@ def test_daemon_killed_while_it_orders_ends_in_order(inbox: Path, start: Start) 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A mounted ext4 file system of its own."""
+    """The mount point of a new ext4 file system."""
     with mounted(tmp_path, "mkfs.ext4", "-q") as point:
         yield point
 
@@ -141,7 +141,9 @@ def test_order_immutable_file_is_reported_and_not_retried(
         f'[[watch]]\ninbox = "{inbox}"\nkeep = "{keep}"\ntrash = "{trash}"\n{FAST_TOML}'
     )
     texts, suns = put(inbox, "text", 6), put(inbox, "sun", 6)
-    for number, path in enumerate([*suns, *texts]):  # the best is the oldest
+    for number, path in enumerate(
+        [*suns, *texts]
+    ):  # the best is the oldest: all wrong
         os.utime(path, ns=(0, 1_500_000_000_123_456_789 + number * 10**12))
     originals = dates(inbox)
     subprocess.run(["chattr", "+i", suns[5]], check=True)

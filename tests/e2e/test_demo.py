@@ -1,4 +1,4 @@
-"""`imgscore demo` with real pictures, a real daemon and real moves."""
+"""`imgscore demo`, run to its end or interrupted."""
 
 import hashlib
 import json

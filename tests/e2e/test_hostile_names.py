@@ -1,4 +1,4 @@
-"""A file's name is somebody else's text: no verb lets it reach the terminal as more than text."""
+"""Hostile file names: every verb escapes control characters that a terminal would obey."""
 
 import os
 import shutil

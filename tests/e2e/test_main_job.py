@@ -1,4 +1,4 @@
-"""Drop, sort, label: what the program is for, with a real daemon."""
+"""The main job with a daemon: files are dropped, labelled, and come into order."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def test_daemon_dropped_and_labelled_files_come_into_order(inbox: Path, start: S
     status = daemon.settle()
     assert status["watches"][0]["files"] == 28
     assert "2 more keep and 2 more trash" in status["watches"][0]["state"]
-    # Too few labels: the order is left alone.
+    # Too few labels: no date changes.
     assert {path.name: path.stat().st_mtime_ns for path in suns + texts} == before
 
     move(suns[:4], inbox / "keep")
@@ -52,13 +52,13 @@ def test_daemon_dropped_and_labelled_files_come_into_order(inbox: Path, start: S
     dates = sorted(path.stat().st_mtime_ns for path in inbox.iterdir() if path.is_file())
     assert dates[-1] <= time.time_ns()
     assert all(later - earlier >= 2 * 10**9 for earlier, later in pairwise(dates))
-    # Nothing but dates was changed, and what left the inbox has its own date back.
+    # Only dates changed, and files that left the inbox have their original dates.
     everywhere = {path.name: path for path in inbox.rglob("*") if path.is_file()}
     assert {name: path.read_bytes() for name, path in everywhere.items()} == contents
     for path in [*(inbox / "keep").iterdir(), *(inbox / "trash").iterdir()]:
         assert path.stat().st_mtime_ns == before[path.name]
 
-    # New files find their place, and a change of mind changes the order.
+    # New files are ordered too, and a changed label changes the order.
     put(inbox, "sun", 2, first=50)
     put(inbox, "text", 2, first=50)
     daemon.settle()
@@ -70,7 +70,7 @@ def test_daemon_dropped_and_labelled_files_come_into_order(inbox: Path, start: S
     daemon.settle()
     assert auc(newest_first(inbox), "text") > 0.9
 
-    # Idle is invisible: whatever it did, the daemon itself loaded none of the heavy parts.
+    # The daemon process itself has loaded no heavy library.
     maps = Path(f"/proc/{daemon.pid}/maps").read_text()
     assert not re.search(r"numpy|onnxruntime|PIL/|torch", maps)
 
@@ -109,7 +109,7 @@ def test_daemon_moves_while_it_is_down_are_labels(inbox: Path, start: Start) -> 
     status = daemon.settle()
     assert status["watches"][0]["labels"] == {"keep": 3, "trash": 3}
     daemon.stop()
-    # Moved back: cleared. Deleted: the label stays.
+    # Moved back: the label is cleared. Deleted: it stays.
     back = inbox / "keep" / suns[0].name
     back.rename(inbox / suns[0].name)
     (inbox / "trash" / texts[0].name).unlink()
@@ -132,7 +132,7 @@ def test_daemon_copies_and_subfolders_are_ordered(inbox: Path, start: Start) -> 
     everything = [path for path in inbox.rglob("*.*") if path.parent.name not in ("keep", "trash")]
     dates = {int(path.stat().st_mtime) for path in everything}
     assert len(dates) == len(everything) == 9
-    # A whole folder moves: one order, dates go along.
+    # A folder moves with its files: the order stays.
     (inbox / "a").rename(inbox / "elsewhere")
     status = daemon.settle()
     assert status["watches"][0]["files"] == 9
@@ -164,7 +164,7 @@ def test_daemon_odd_names_work_and_broken_files_are_listed(inbox: Path, start: S
     answer = imgscore("status")
     assert answer.code == 0 and "half.png" in answer.out
     assert "new\nline" not in answer.out
-    # The half file is finished, the empty one deleted.
+    # Complete the half file, and delete the empty one.
     (inbox / "half.png").write_bytes(good + b"finished")
     (inbox / "empty.jpg").unlink()
     status = daemon.settle()

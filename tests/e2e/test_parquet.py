@@ -1,4 +1,4 @@
-"""Tables against the recipe's own training, odd names, other labels, and names as vectors."""
+"""`export` and `import`: training on a table, odd names, labels, and name vectors."""
 
 import itertools
 import os
@@ -17,7 +17,7 @@ ODD = b"odd\nname \xff\xfe.png"
 
 @pytest.fixture
 def taught(inbox: Path) -> Path:
-    """Six suns kept, six texts in the trash, two suns without a label, one of an odd name."""
+    """Six suns in keep/, six texts in trash/, two suns without a label, one with an odd name."""
     put(inbox / "keep", "sun", 6)
     put(inbox / "trash", "text", 6)
     left = put(inbox, "sun", 2, first=6)
@@ -27,7 +27,7 @@ def taught(inbox: Path) -> Path:
 
 
 def test_export_table_trains_the_mlp_recipe(taught: Path, tmp_path: Path) -> None:
-    """A network trained on the table, as the recipe does it, scores here as it does in torch."""
+    """A network trained on the table as in the MLP recipe has the same scores here as in torch."""
     torch = pytest.importorskip("torch", reason="pip install torch")
     table, weights = tmp_path / "labelled.parquet", tmp_path / "model.pt"
     written = imgscore("export", table, "--labelled", "--json").row
@@ -56,7 +56,7 @@ def test_export_table_trains_the_mlp_recipe(taught: Path, tmp_path: Path) -> Non
 
 
 def test_heads_import_nan_weights_are_refused(taught: Path, tmp_path: Path) -> None:
-    """Their val is empty, which becomes NaN in a frame and in everything that is made of it."""
+    """Rows without a label have an empty val, which makes the weights NaN."""
     torch = pytest.importorskip("torch", reason="pip install torch")
     model = torch.nn.Linear(4, 1)
     model.weight.data[:] = float("nan")
@@ -75,7 +75,7 @@ def test_import_exported_table_restores_names_and_labels(taught: Path, tmp_path:
     assert odd.endswith("odd\nname \\udcff\\udcfe.png")
     assert {type(one) for one in columns["val"]} == {float, type(None)}
     paths.store_folder().rename(tmp_path / "the-old-store")
-    (taught / "keep").rename(tmp_path / "away")  # so that only the table says what is liked
+    (taught / "keep").rename(tmp_path / "away")  # so that only the table has the labels
     first = imgscore("import", table, "--json").row
     again = imgscore("import", table, "--json").row
     assert (first["labels"], first["embeddings"]) == (12, 14)
@@ -113,7 +113,7 @@ def test_import_table_without_labels_adds_no_label(inbox: Path, tmp_path: Path) 
 
 
 def test_export_with_use_filename_appends_name_vectors(taught: Path, tmp_path: Path) -> None:
-    """With `use_filename` a row is what a head sees; another store takes the image's part of it."""
+    """With `use_filename` a row includes the name's vector; an import takes the image's part."""
 
     def width(table: Path) -> int:
         return len(parquet.read_table(table)["uform_emb"][0])

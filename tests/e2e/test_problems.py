@@ -1,4 +1,4 @@
-"""What goes wrong outside: folders that vanish, disks that fill, events that are lost."""
+"""Problems outside the program: missing folders, full disks, lost events."""
 
 import contextlib
 import os
@@ -31,13 +31,13 @@ def test_daemon_inbox_gone_and_back_keeps_its_labels(inbox: Path, start: Start) 
     watch = status["watches"][0]
     assert watch["labels"] == {"keep": 2, "trash": 2} and watch["files"] == 6
     assert "offline: the folder is not there" in imgscore("status").out
-    # An empty folder in its place is an empty inbox, and still no label is lost.
+    # An empty folder in its place is an empty inbox; the labels stay.
     inbox.mkdir()
     daemon.until(lambda status: status["watches"][0]["state"] == "ok")
     inbox.rmdir()
     away.rename(inbox)
     daemon.until(lambda status: status["watches"][0]["files"] == 6)
-    put(inbox, "sun", 1, first=30)  # it is watched again, not only scanned
+    put(inbox, "sun", 1, first=30)  # the daemon watches the inbox again
     status = daemon.settle()
     assert status["watches"][0]["labels"] == {"keep": 2, "trash": 2}
     assert status["watches"][0]["files"] == 7
@@ -60,7 +60,7 @@ def test_daemon_inotify_overflow_rescans(inbox: Path, start: Start) -> None:
 
 @pytest.fixture
 def small_disk(environment: Path) -> Iterator[Path]:
-    """$XDG_DATA_HOME on a disk of 8 MB."""
+    """Mount 8 MB on $XDG_DATA_HOME."""
     folder = environment / "data"
     needs.mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", folder)
     yield folder
@@ -110,7 +110,7 @@ def test_daemon_folder_named_as_an_image_is_ignored(inbox: Path, start: Start) -
     (path,) = put(inbox, "sun", 1)
     daemon = start()
     daemon.settle()
-    # A folder in an image's place, then an image in a file's.
+    # A folder replaces the image, then an image replaces the folder.
     path.unlink()
     path.mkdir()
     status = daemon.settle()

@@ -1,4 +1,4 @@
-"""Questions about a taste: how good, what is wrong, what next, why; heads; tables."""
+"""Queries about a taste (evaluate, suspects, next, explain), heads, and tables."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.commands import imgscore
 
 @pytest.fixture
 def taught(inbox: Path) -> Path:
-    """16 suns kept, one of them in the trash; 16 texts in the trash."""
+    """16 suns, 15 of them in keep/ and one in trash/; 16 texts in trash/."""
     suns, texts = put(inbox, "sun", 20), put(inbox, "text", 20)
     for path in [*suns[1:16]]:
         path.rename(inbox / "keep" / path.name)

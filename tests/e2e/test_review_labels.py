@@ -1,4 +1,4 @@
-"""review: labels of siblings, and labels that an older version stored together with a move."""
+"""`imgscore review`: labels of siblings, and labels of an older version with a move."""
 
 import hashlib
 import time
@@ -66,7 +66,7 @@ def test_review_undo_of_a_moved_file_clears_the_label_and_moves_no_file(
 
 
 def test_review_undo_gives_a_sibling_its_own_label_back(inbox: Path) -> None:
-    """The sibling had another label before both got this one."""
+    """Both files get one label; before it, the sibling had another."""
     raw, jpeg = inbox / "pair.nef", inbox / "pair.jpg"
     first, second = put(inbox, "sun", 2)
     first.rename(raw)
@@ -82,7 +82,7 @@ def test_review_undo_gives_a_sibling_its_own_label_back(inbox: Path) -> None:
 
 
 def labels_of(digests: list[str]) -> list[str | None]:
-    """The labels that hold."""
+    """The current labels."""
     with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
-        found = [labels.current(txn, "default", bytes.fromhex(one)) for one in digests]
-    return [one.label if one else None for one in found]
+        events = [labels.current(txn, "default", bytes.fromhex(digest)) for digest in digests]
+    return [event.label if event else None for event in events]

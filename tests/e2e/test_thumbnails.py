@@ -1,4 +1,4 @@
-"""Thumbnails in a real terminal: xterm as a VT340, on a private display."""
+"""Thumbnails in a terminal: xterm as a VT340, on a private display."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""On battery what can wait does, and what is asked for does not: a real daemon on a real bus."""
+"""Waiting: on battery the daemon postpones its own work, and serves requests at once."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -48,7 +48,7 @@ def test_daemon_on_battery_postpones_embedding_and_training(
     for kind, folder in ((suns, "keep"), (texts, "trash")):
         for path in kind[:2]:
             path.rename(inbox / folder / path.name)
-    # What teaches is seen; the rest, and training, waits.
+    # Labels are stored at once; embedding and training wait.
     status = daemon.until(
         lambda status: (
             status["watches"][0]["labels"] == {"keep": 2, "trash": 2} and status["pending"] == 5
@@ -58,7 +58,7 @@ def test_daemon_on_battery_postpones_embedding_and_training(
     refused = imgscore("wait")
     assert refused.code == 1 and "on battery" in refused.err and "imgscore scan" in refused.err
     assert "waiting: on battery" in imgscore("status").out
-    # What is asked for does not wait.
+    # Requests do not wait.
     assert imgscore("label", "keep", suns[2]).code == 0
     assert imgscore("scan", "--json").row["files"] == 4
     status = daemon.until(lambda status: status["waiting"] == "on battery")

@@ -1,4 +1,4 @@
-"""The service under a real user manager, as an ordinary user: what the unit promises."""
+"""The systemd service, run by the service manager of an ordinary user."""
 
 import errno
 import json
@@ -28,7 +28,7 @@ def install(box: Box) -> None:
 
 
 def teach(box: Box, count: int = 6) -> None:
-    """Pictures of two kinds, half of them labelled by moving them."""
+    """Drop pictures of two kinds, and label half of them by moving them."""
     for kind, folder in (("sun", "keep"), ("text", "trash")):
         for path in box.drop(kind, count)[: count // 2]:
             path.rename(box.inbox / folder / path.name)
@@ -40,7 +40,7 @@ def newest_first(folder: Path) -> list[str]:
 
 
 def await_restart(box: Box, before: int) -> None:
-    """Another daemon runs, and answers."""
+    """Wait until another daemon runs and answers."""
     box.await_(lambda: int(box.show("MainPID")) not in (0, before))
     box.systemctl("start", "imgscored")
     assert box.imgscore("status")["pid"] == int(box.show("MainPID"))
@@ -68,7 +68,7 @@ def test_service_ready_only_when_the_socket_answers(box: Box) -> None:
     box.systemctl("stop", "imgscored")
     box.change_unit("Environment=PYTHONPATH=/home/box")
     box.systemctl("start", "--no-block", "imgscored")
-    with (box.folder / "gate").open("w") as gate:  # opens when the daemon stands at the gate
+    with (box.folder / "gate").open("w") as gate:  # the daemon waits until this is open
         assert box.show("ActiveState") == "activating"
         gate.write("go on")
     box.systemctl("start", "imgscored")
@@ -100,12 +100,12 @@ def test_service_hung_worker_is_restarted(box: Box) -> None:
     before = box.imgscore("status")
     for worker in box.workers():
         box.kill(worker, signal.SIGSTOP)
-    box.drop("sun", 2, first=20)  # more than one worker holds at a time
+    box.drop("sun", 2, first=20)  # more than a worker takes at a time
     await_restart(box, before["pid"])
     box.imgscore("wait", "--timeout", "120")
     assert box.imgscore("status")["watches"][0]["scored"] == 8
-    said = [text for priority, text in box.journal() if priority == 3]
-    assert any("worker" in text and "no sign of life" in text for text in said), said
+    errors = [text for priority, text in box.journal() if priority == 3]
+    assert any("worker" in text and "no sign of life" in text for text in errors), errors
     assert not set(box.workers()) - set(children(box, int(box.show("MainPID"))))
 
 
@@ -132,11 +132,13 @@ def test_service_write_outside_is_refused(box: Box) -> None:
     content = victim.read_bytes()
     box.imgscore("wait", "--timeout", "120")
     assert box.imgscore("status")["watches"][0]["files"] == 1
-    (said,) = [text for _, text in box.journal() if text.startswith("intruder: ")]
-    outcomes = dict(word.split("=") for word in said.split()[1:])
-    refusals = {errno.errorcode[one] for one in (errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT)}
+    (line,) = [text for _, text in box.journal() if text.startswith("intruder: ")]
+    outcomes = dict(word.split("=") for word in line.split()[1:])
+    refusals = {
+        errno.errorcode[number] for number in (errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT)
+    }
     assert {name for name, outcome in outcomes.items() if outcome not in refusals} == {"date"}
-    assert outcomes["date"] == "done"  # which is all that a user's file may suffer
+    assert outcomes["date"] == "done"  # a worker may change dates, and nothing else
     assert victim.read_bytes() == content
     assert sorted(path.name for path in box.inbox.iterdir()) == ["keep", "trash", "victim.png"]
 
@@ -145,7 +147,7 @@ def test_service_stop_ends_busy_daemon_at_once(box: Box) -> None:
     install(box)
     teach(box)
     box.imgscore("wait", "--timeout", "120")
-    for worker in box.workers():  # what one does now never ends: to wait for it is a timeout
+    for worker in box.workers():  # its task never ends: waiting for it would be a timeout
         box.kill(worker, signal.SIGSTOP)
     box.drop("text", 10, first=20)
     box.await_(lambda: box.imgscore("status")["pending"] > 0)
@@ -173,7 +175,7 @@ def test_service_log_lines_have_their_priority(box: Box) -> None:
 def test_service_start_and_stop_control_the_unit(box: Box) -> None:
     started = box.imgscore("start")["pid"]  # no unit yet: a process of its own
     assert box.show("ActiveState") == "inactive"
-    install(box)  # which makes way for the service
+    install(box)  # stops that process
     assert box.imgscore("status")["pid"] != started
     stopped = box.imgscore("stop")
     assert stopped["state"] == "stopped" and box.show("ActiveState") == "inactive"
@@ -213,7 +215,7 @@ def test_doctor_service_state_is_reported(box: Box) -> None:
     box.systemctl("disable", "imgscored")
     box.systemctl("start", "imgscored")
     assert service()[0] == "warning"
-    # As after a reinstallation elsewhere.
+    # Now the program of the unit file does not exist.
     file = box.home / ".config/systemd/user" / systemd.NAME
     text = file.read_text()
     file.write_text(text.replace(str(BIN), "/home/box/gone"))

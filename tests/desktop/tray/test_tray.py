@@ -1,4 +1,4 @@
-"""The icon on a real display, in a real tray, clicked; with real daemons behind it."""
+"""The tray icon on an X display: its title, its menu, and its effect on a daemon."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.support.commands import BIN, Start, settled_state
 
 
 def without_desktop(**more: str) -> subprocess.CompletedProcess[str]:
-    """`imgscore tray` where there is no display, but for `more`."""
+    """Run `imgscore tray` without a display; `more`: variables of its environment."""
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS")
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
     return subprocess.run(
@@ -71,7 +71,7 @@ def test_tray_menu_controls_the_daemon(
     (inbox / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
     desktop.await_title("imgscore: 1 file failed")
     opened.unlink()
-    desktop.choose("Up", "Up", "Right", "Return")  # the failure's folder
+    desktop.choose("Up", "Up", "Right", "Return")  # opens the folder of the failed file
     eventually(opened.exists)
 
     desktop.choose("Up", "Return")
@@ -98,9 +98,9 @@ def test_tray_status_notifier_panel_shows_the_icon(
     daemon.ask("pause")
     desktop.await_item_changes()
     assert desktop.menu_is_open()
-    desktop.choose("Down", "Return")  # what can be chosen first is Resume now
+    desktop.choose("Down", "Return")  # the first entry is Resume now
     eventually(lambda: settled_state(daemon) == "running")
-    assert desktop.title() == ""  # no window of its own: it is the panel's
+    assert desktop.title() == ""  # the icon has no window: the panel draws it
     desktop.choose("Up", "Return")
     assert icon.wait(timeout=60) == 0
 
@@ -108,7 +108,7 @@ def test_tray_status_notifier_panel_shows_the_icon(
 def test_tray_title_counts_pending_work(desktop: Desktop, inbox: Path, start: Start) -> None:
     desktop.tray()
     desktop.icon()
-    config = paths.config_file()  # all workers have to be stopped
+    config = paths.config_file()  # the test stops all workers
     config.write_text(config.read_text().replace("workers = 2", "workers = 1"))
     daemon = start()
     put(inbox, "sun", 12)
@@ -139,7 +139,7 @@ def test_tray_open_menu_stays_open(desktop: Desktop, inbox: Path, start: Start) 
     daemon.ask("pause")
     desktop.await_title("imgscore: paused")
     assert desktop.menu_is_open()
-    desktop.choose("Down", "Return")  # what can be chosen first is Resume now
+    desktop.choose("Down", "Return")  # the first entry is Resume now
     eventually(lambda: settled_state(daemon) == "running")
 
 
