@@ -1,4 +1,4 @@
-"""Set dates, and restore them: write the journal, touch the file, record the result. In that order.
+"""Set and restore dates, always in this order: write the journal, touch the file, store the result.
 
 Each touch, and the user's own mtime, is on disk before the file is changed. After a crash between
 the two, the next scan finds the file and nothing is lost.
@@ -28,7 +28,7 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.messages import PlannedTouch
 
-# Touches that one commit writes into the journal: a commit waits for the disk, a touch does not.
+# Touches per commit of the journal: many, because a commit waits for the disk.
 TOUCH_BATCH = 512
 
 
@@ -63,7 +63,7 @@ class Outcome:
 def apply_plan(
     store: Store, planned: Sequence[PlannedTouch], head: str, reason: Reason = "order"
 ) -> Iterator[Outcome]:
-    """Do the touches of a plan, TOUCH_BATCH at a time. `head`: their cause, for the journal."""
+    """Do the touches of a plan, TOUCH_BATCH at a time. `head`: what the journal gives as cause."""
     run = time.time_ns()
     for start in range(0, len(planned), TOUCH_BATCH):
         yield apply_batch(store, planned[start : start + TOUCH_BATCH], run, head, reason)
@@ -72,7 +72,7 @@ def apply_plan(
 def apply_batch(
     store: Store, planned: Sequence[PlannedTouch], run: int, head: str, reason: Reason = "order"
 ) -> Outcome:
-    """Do one batch of a plan. `run`: the number that all of its batches have in the journal."""
+    """Do one batch of a plan. `run`: the journal's number for all batches of the plan."""
     outcome = Outcome()
     due: list[tuple[PlannedTouch, Touch]] = []
     for plan in planned:
@@ -163,7 +163,7 @@ def _record_own_change(txn: Txn, sighting: Sighting) -> None:
     """Record the ctime and mtime after a touch, or the next scan would hash the file again."""
     known, seen = sightings.find(txn, sighting.path), fingerprint_of(sighting.path)
     if known is None or known.digest != sighting.digest or seen is None:
-        return  # a sidecar, a file that no scan has found there yet, or gone
+        return  # a sidecar, a file without a sighting, or gone
     before = known.seen
     if (seen.dev, seen.ino, seen.size) == (before.dev, before.ino, before.size):
         sightings.record(txn, Sighting(known.path, seen, known.digest, known.inbox, known.role))
@@ -184,7 +184,7 @@ def with_sidecars(
 
 
 def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
-    """The original of a file without a sighting, found by its bytes; None where it has no other."""
+    """The original of a file without a sighting, found by its bytes; None if there is none."""
     seen = fingerprint_of(path)
     # The order sets whole seconds, so that most other files need not be read.
     if seen is None or seen.mtime_ns % 10**9:
@@ -203,7 +203,7 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
 def restore_times(
     store: Store, wanted: Sequence[HeldOriginal], *, dry_run: bool = False
 ) -> Iterator[list[RestoreResult]]:
-    """Restore the own mtimes of files, exact to the nanosecond where the disk can hold it.
+    """Give files their own mtime back, exact to the nanosecond if the disk can hold it.
 
     Yields what was (or, in a dry run, would be) done, TOUCH_BATCH files at a time. Skips a file
     whose date neither the order nor an undo set: that date is the user's.

@@ -1,4 +1,4 @@
-"""Automatic backups: a worker writes them, because copying a large store takes long.
+"""Automatic backups. A worker writes them, because copying a large store takes long.
 
 They never take the space that the daemon leaves free; `backups_kept` of them are kept.
 """
@@ -30,11 +30,11 @@ class BackupJob(Stage[BackUp]):
         self.ctx = ctx
         self._due = False
         self._saved = self._copied = 0
-        """the store's last transaction that is in a backup, and in the one that is being written"""
+        """the last transactions in the newest backup, and in the backup that is being written"""
         self._began = 0.0
 
     def due(self) -> None:
-        """Write a backup, unless the last one has all that the store has."""
+        """Write a backup soon, unless the store has not changed since the last."""
         self._due = True
 
     def advance(self, conditions: Conditions) -> None:

@@ -1,4 +1,4 @@
-"""What the engine's stages share: the store, the watches, the embedder, the workers."""
+"""The state that all stages share: the store, the watches, the embedder, the workers."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from imgscore.workers.messages import Answer, Task
 
 
 class WorkerPool(Protocol):
-    """What the engine and the daemon's watchdog ask of workers.pool.Pool, which documents it."""
+    """The part of workers.pool.Pool that the engine and the watchdog use; see there."""
 
     @property
     def alive(self) -> int: ...
@@ -63,7 +63,7 @@ class EngineContext:
     version: int = 0
 
     def changed(self) -> None:
-        """Count a change of something that a status shows."""
+        """Call this after any change that a status shows."""
         self.version += 1
 
     def is_online(self, folder: bytes) -> bool:
@@ -72,7 +72,7 @@ class EngineContext:
 
     @property
     def unavailable(self) -> str | None:
-        """Why the store accepts nothing for now, so that all work waits."""
+        """The problem because of which the store accepts nothing, so that all work waits."""
         return self.problems.get("disk") or self.problems.get("store")
 
     @property

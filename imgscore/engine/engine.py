@@ -84,7 +84,7 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether nothing is pending."""
         return self.pending == 0
 
     @property
@@ -115,7 +115,7 @@ class Engine:
     # ---- a step
 
     def step(self, timeout: float | None, wake: int | None = None) -> None:
-        """Do what can be done now; then wait at most `timeout` seconds (None: for ever) for more.
+        """Advance every stage, then wait at most `timeout` seconds (None: for ever) for answers.
 
         `wake`: a descriptor that ends the wait when it becomes readable. Returns without a wait
         where something has changed, so that clients who follow get it at once.
@@ -145,7 +145,7 @@ class Engine:
             self._back_off(f"{shortage}; free some", "disk")
             return
         for stage in self.stages:
-            # The stages before may have changed the conditions.
+            # Made anew for each stage, because the stages before may change them.
             self._spread(stage, stage.advance(self._conditions(now, idle=idle)))
         self.ctx.problems.clear()
 
@@ -168,7 +168,7 @@ class Engine:
             stage.receive(effects)
 
     def _next_times(self) -> list[float | None]:
-        """When there is something to do, in monotonic seconds."""
+        """The times at which something is to be done, in monotonic seconds."""
         now = time.monotonic()
         before = self.ctx.pool.alive
         workers_end = self.ctx.pool.reap_idle(now)
@@ -185,7 +185,7 @@ class Engine:
     # ---- answers
 
     def _take(self, task: Task, answer: Answer) -> None:
-        """Pass an answer to its stage; where it cannot be stored, the stage tries again."""
+        """Pass an answer to its stage. If it cannot be stored, the stage repeats the task."""
         self.ctx.changed()
         if isinstance(answer, Notice):
             self._note(answer)
@@ -200,7 +200,7 @@ class Engine:
             stage.retry(task)
 
     def _note(self, note: Notice) -> None:
-        """Report a fact about the machine once, although every worker finds it."""
+        """Report a fact about the machine once, although every worker reports it."""
         if self.ctx.notes.get(note.about) != note.text:
             self.ctx.notes[note.about] = note.text
             self.ctx.event_log.emit(events.Problem(reason=note.text))
@@ -227,7 +227,7 @@ class Engine:
 
 
 def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
-    """An engine with worker processes. Raises ConfigError for a device or model of no use."""
+    """An engine with worker processes. Raises ConfigError if it cannot use the device or model."""
     devices.check(config.device)
     embedder = registry.spec(config.model, use_filename=config.use_filename)
     pool = Pool(

@@ -1,4 +1,4 @@
-"""The log's lines about indexing: one at the end of a run, and one a minute during a long one."""
+"""Logs the progress of indexing: a line at the end of a run, and a line a minute before."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ PROGRESS_SECONDS = 60.0
 
 
 class IndexRun:
-    """A run lasts from the first file that is handed out until nothing is left to be indexed."""
+    """The images indexed since a file was handed out while nothing else was pending."""
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
@@ -36,7 +36,7 @@ class IndexRun:
         self._last = time.monotonic()
 
     def log_progress(self, now: float, pending: int) -> None:
-        """Log the end of a run, or that it goes on."""
+        """Log the end of a run, or every minute how far it is."""
         if self._began is None:
             return
         if not pending:

@@ -35,12 +35,12 @@ from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
 
-# Files per commit, and seconds that a smaller batch waits for more: a commit waits for the disk.
+# Files per commit, and seconds after which fewer are committed: each commit waits for the disk.
 BATCH = 64
 BATCH_SECONDS = 0.5
 
-# Scans queued at once. Each compares all that the store has under its folder: with more folders,
-# as from an archive that is unpacked, one scan of everything costs less.
+# Scans queued at once. With more, as while an archive is unpacked, one scan of everything costs
+# less, because each scan reads all sightings under its folder.
 MAX_SCANS = 16
 
 CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
@@ -78,7 +78,7 @@ class Indexer(Stage[IndexFile]):
     # ---- hints
 
     def embed_missing(self) -> None:
-        """Embed what lacks a vector under the embedder in use, after all that is more urgent."""
+        """Queue the files that lack a vector under the embedder in use, as the least urgent."""
         for path in self.reembedding.collect():
             self._queue.add(path, "again")
 
@@ -96,7 +96,7 @@ class Indexer(Stage[IndexFile]):
             return
         self._trash_changed = True
         if any(within(root, queued) for queued, _ in self._scans[1:]):
-            return  # none but the first has begun
+            return  # a scan that has not begun covers it
         self._scans = [(queued, scan) for queued, scan in self._scans if not within(queued, root)]
         if len(self._scans) >= MAX_SCANS and root not in self.ctx.watches.roots():
             self.hint_all()
@@ -118,7 +118,7 @@ class Indexer(Stage[IndexFile]):
         return ticket
 
     def receive(self, effects: Effects) -> None:
-        """Index what other stages found changed."""
+        """Index files that changed while another stage used them."""
         for path in effects.changed:
             self.hint(path)
 
@@ -155,7 +155,7 @@ class Indexer(Stage[IndexFile]):
         return bool(self._teaching or self._queue.waiting("teaches"))
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """When a hint or a batch is due; now, where there is a scan, or work for a free worker."""
+        """Now, if there is a scan or work for a free worker; else when a hint or batch is due."""
         now = conditions.now
         if self._queue.has(_least_urgent(conditions)) and self.ctx.pool.has_room():
             return now
@@ -171,7 +171,7 @@ class Indexer(Stage[IndexFile]):
     # ---- the work
 
     def advance(self, conditions: Conditions) -> Effects:
-        """Go on with a scan, hand files out, and store what workers answered."""
+        """Continue a scan, hand files out, and store answers."""
         if not conditions.paused:
             self._scan_slice(conditions.now)
             self._compare_hints(conditions.now)
@@ -319,7 +319,7 @@ class Indexer(Stage[IndexFile]):
             if ticket.taste == task.taste:
                 ticket.answer = answer
         unanswered = [ticket for ticket in asked if ticket.answer is None]
-        if unanswered:  # a score is for one taste
+        if unanswered:  # they want the score of another taste
             self._asked[task.path] = unanswered
             self._queue.add(task.path, "asked")
 
@@ -369,10 +369,10 @@ class Indexer(Stage[IndexFile]):
 
 
 def _least_urgent(conditions: Conditions) -> Urgency:
-    """Up to which urgency files are handed out.
+    """The lowest urgency at which files are handed out.
 
-    While power is saved, files that teach are indexed too: they are few, and get their own date
-    back.
+    While power is saved, labelled files are indexed too: they are few, and their own dates have to
+    be restored.
     """
     if conditions.paused:
         return "asked"

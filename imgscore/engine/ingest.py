@@ -48,7 +48,7 @@ def ingest_batch(
     embedder: str,
     decoder: int,
 ) -> Effects:
-    """Store a batch of answers; returns what follows from it."""
+    """Store a batch of answers; returns the effects on other stages."""
     ingest = _Ingest(txn, watches, time.time_ns())
     new_vectors: list[tuple[bytes, bytes]] = []
     for task, answer in batch:

@@ -38,7 +38,7 @@ class OrderJob:
     """Dates to be changed, a part a step. A client that asked takes the result of each part."""
 
     parts: Iterator[Any] | None = None
-    """does a part, and yields its result; None: not planned yet, or planned by a worker"""
+    """doing a part yields its result; None: not planned yet, or planned by a worker"""
     order: Watch | None = None
     """the inbox to be brought into order, if that is the job"""
     head: str | None = None
@@ -53,7 +53,7 @@ class OrderJob:
     timeline: Timeline | None = None
     """the order of the inbox once all parts are done"""
     run: int = 0
-    """the time at which a worker got the plan to make, as the journal's number; 0: none has"""
+    """the journal's number of a plan that a worker makes; 0: no worker does"""
     results: list[Any] = field(default_factory=list)
     began: float = 0.0
     """monotonic seconds"""

@@ -49,7 +49,7 @@ class OrderScheduler(Stage[Plan]):
         self._jobs: list[OrderJob] = []
         self._refusals = refusals
         self._effects = Effects()
-        """for the end of this step"""
+        """effects that the next `advance` or `take` returns"""
         self._held = {inbox for inbox in self._states if settings.get(txn, _hold(inbox))}
 
     # ---- what is due
@@ -74,7 +74,7 @@ class OrderScheduler(Stage[Plan]):
             state.new_files = new_files if len(new_files) <= INCREMENTAL_LIMIT else None
 
     def receive(self, effects: Effects) -> None:
-        """Take note of new files, and of tastes with other scores."""
+        """Order inboxes with new files, and inboxes of tastes with new scores."""
         for inbox, paths in effects.new_files.items():
             self.add_files(inbox, paths)
         for taste in effects.reorder:
@@ -156,7 +156,7 @@ class OrderScheduler(Stage[Plan]):
         return len(self._jobs) + due
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """When an order is due; now, where a job is under way; None while a worker plans it."""
+        """Now, if a job can continue; else when an order is due. None while a worker plans."""
         job = self._next_job(conditions)
         if job is not None and not self._waits(job):
             return conditions.now
@@ -181,7 +181,7 @@ class OrderScheduler(Stage[Plan]):
             return len(txn.table("sightings")) > WORKER_PLAN_THRESHOLD
 
     def _time(self, state: OrderState, conditions: Conditions) -> float | None:
-        """When an inbox is to be ordered; None where it need not or must not be."""
+        """When to order an inbox; None if it need not or must not be ordered."""
         if not self._is_due(state):
             return None
         now = conditions.now
@@ -217,7 +217,7 @@ class OrderScheduler(Stage[Plan]):
 
         The error goes to the client that asked, else to the engine.
         """
-        if isinstance(error, OSError):  # a want of descriptors, most likely
+        if isinstance(error, OSError):  # most likely a lack of descriptors
             error = StoreError(str(error), "end other programs, or raise limits")
         self._end(job, error)
         if job.order is not None:
@@ -226,7 +226,7 @@ class OrderScheduler(Stage[Plan]):
             raise error
 
     def _go_on(self, job: OrderJob) -> None:
-        """Plan it, if that is not done, and do the next part."""
+        """Plan the job, unless that is done, and do its next part."""
         if self._is_stale(job):
             self._drop(lambda other: other is job)
             return
@@ -244,7 +244,7 @@ class OrderScheduler(Stage[Plan]):
             self._did(job, result)
 
     def _plan(self, job: OrderJob, watch: Watch, head: str) -> bool:
-        """Plan an inbox; False where a worker does."""
+        """Plan an inbox. Returns False if a worker plans it instead."""
         if not job.dry_run:
             self._states[watch.inbox].current_order = None
         if self._plan_is_long():
@@ -282,7 +282,7 @@ class OrderScheduler(Stage[Plan]):
             self.ctx.store.commit(lambda txn: settings.record_ties(txn, watch.inbox, ties))
 
     def _did(self, job: OrderJob, result: Any) -> None:
-        """Take note of a part that was done: of changed files, and of refused ones."""
+        """Take the result of a part: index changed files again, leave refused files alone."""
         if isinstance(result, apply.Outcome):
             self._effects.changed |= set(result.changed)
             for error in result.refused:

@@ -49,7 +49,7 @@ class Pruner(Stage[Prune]):
         return conditions.now if may_advance and self._left is not None else None
 
     def advance(self, conditions: Conditions) -> None:
-        """Forget a slice, or have a worker find what is past its retention."""
+        """Forget some records, or have a worker find records that are past their retention."""
         if conditions.paused or not conditions.idle:
             return
         expired, now_ns = self._left, time.time_ns()
@@ -73,7 +73,7 @@ class Pruner(Stage[Prune]):
                 self._due = True
 
     def _log(self, touches: int, sightings: int, trashed: int) -> None:
-        """Log what is forgotten from here on. `touches`: the last number."""
+        """Log how many records are forgotten. `touches`: the number of the last."""
         parts = [
             *([f"touches up to number {touches:,}"] if touches else []),
             *([counted(sightings, "vanished file")] if sightings else []),

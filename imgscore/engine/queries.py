@@ -35,12 +35,12 @@ class Queries(Stage[Query[Any]]):
             self._running = self.ctx.pool.submit(self.tickets[0].task)
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Now, where a query waits and the training worker is free."""
+        """Now, if a query waits and the training worker is free."""
         waits = self.tickets and not self._running and not self.ctx.pool.trainer_busy
         return conditions.now if waits else None
 
     def take(self, task: Query[Any], answer: Answer) -> None:
-        """A part of the rows, or why there are none."""
+        """Take a part of the rows, or an error."""
         ticket = self.tickets[0]
         match answer:
             case QueryRows(rows, last):

@@ -6,7 +6,7 @@ from imgscore.store.schema import Fingerprint
 
 
 class Refusals:
-    """Why each of them was refused, by path."""
+    """Their errors, by path."""
 
     def __init__(self) -> None:
         self._errors: dict[bytes, tuple[Fingerprint, TouchError]] = {}

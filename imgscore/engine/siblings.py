@@ -1,4 +1,4 @@
-"""RAW and JPEG of one name: which of them share a label."""
+"""Labels that RAW and JPEG files of one name share."""
 
 import msgspec
 

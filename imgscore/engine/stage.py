@@ -1,4 +1,4 @@
-"""What the engine's stages have in common. A stage knows no other: it returns effects instead.
+"""The protocol of the engine's stages. A stage does not call another: it returns effects.
 
 To add a task for the workers: its message and handler in imgscore/workers, its stage here, and the
 stage's place in `Engine.stages`.
@@ -15,13 +15,13 @@ from imgscore.workers.messages import Answer
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a stage may do in this step. `now`: seconds of the monotonic clock, as all times."""
+    """The conditions of a step. `now`, like all times, is in seconds of the monotonic clock."""
 
     now: float
     paused: bool = False
     """do only what a client asked for"""
     saving: bool = False
-    """save power: index only files that teach, and do not train"""
+    """save power: index labelled files only, and do not train"""
     indexing: bool = False
     """whether files are queued for workers, or held by them"""
     teaching: bool = False
@@ -33,13 +33,13 @@ class Conditions:
 
     @property
     def may_train(self) -> bool:
-        """Whether all that training would read is in the store, and power may be spent."""
+        """Whether the store has everything that training reads, and power need not be saved."""
         return self.reembedded and not self.teaching and not self.saving
 
 
 @dataclass
 class Effects:
-    """What follows from a stage's work for other stages; each takes its part in `receive`."""
+    """Results of a stage that concern other stages, which take them in `receive`."""
 
     changed: set[bytes] = field(default_factory=set)
     """paths that are not as the store has them: index them again"""
@@ -73,12 +73,12 @@ AnyTask = TypeVar("AnyTask")
 
 
 class Stage(ABC, Generic[AnyTask]):
-    """One stage of the flow. No method waits: `Engine.step` does, for answers or the next time."""
+    """One stage of the flow. Its methods do not wait; `Engine.step` waits for answers and times."""
 
     handles: ClassVar[tuple[type, ...]] = ()
-    """the tasks whose answers it takes"""
+    """the types of tasks whose answers it takes"""
     needs_space: ClassVar[bool] = False
-    """whether its pending work stops the engine while the store's disk is short of space"""
+    """whether the engine waits if this stage has work and the store's disk is short of space"""
 
     @abstractmethod
     def advance(self, conditions: Conditions) -> Effects | None:
@@ -92,18 +92,18 @@ class Stage(ABC, Generic[AnyTask]):
         return None
 
     def retry(self, task: AnyTask) -> None:
-        """The answer could not be stored, as on a full disk: have the task done again."""
+        """Repeat a task whose answer could not be stored, as on a full disk."""
 
     def receive(self, effects: Effects) -> None:
-        """Take what concerns this stage of another's effects."""
+        """Take the effects of another stage that concern this one."""
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """When `advance` has something to do; None while it waits for an answer or a request."""
+        """When to call `advance` next; None: after an answer or a request."""
         return None
 
     @property
     def pending(self) -> int:
-        """How many pieces of work are due or under way. `imgscore wait` waits until it is 0."""
+        """How many pieces of work are due or under way; `imgscore wait` waits for them."""
         return 0
 
 

@@ -12,7 +12,7 @@ MAX_PATIENCE = 60.0
 
 
 def patience(count: int, train_after: float) -> float:
-    """Seconds of quiet before training on `count` labels: with many, one more changes little."""
+    """Seconds without a new label before training: longer with more labels, up to a limit."""
     return min(train_after * (1 + count / 100), max(train_after, MAX_PATIENCE))
 
 
@@ -48,7 +48,7 @@ class TasteState:
 
     @property
     def missing(self) -> str:
-        """Which labels are still needed before a head can be trained, in words; or ""."""
+        """The labels that are still needed before a head can be trained, in words; "" for none."""
         missing = missing_labels({"keep": self.keep, "trash": self.trash})
         return " and ".join(f"{count} more {name}" for name, count in missing.items())
 

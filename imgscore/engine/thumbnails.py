@@ -24,7 +24,7 @@ class Thumbnailer(Stage[MakeThumbnail]):
         return self._waiting[-1]
 
     def advance(self, conditions: Conditions) -> None:
-        """Hand out as many as workers have room for."""
+        """Hand out thumbnails until all workers are busy."""
         while self._waiting and self.ctx.pool.submit(self._waiting[0].task):
             self._out.append(self._waiting.popleft())
 

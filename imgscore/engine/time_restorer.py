@@ -1,4 +1,4 @@
-"""Files that left the inbox get their own date back."""
+"""Restores the own dates of files that left the inbox."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class TimeRestorer(AnyStage):
         self._due = set(_left_over(txn, ctx.watches))
 
     def receive(self, effects: Effects) -> None:
-        """Take note of files that left the inbox."""
+        """Add files that left the inbox."""
         self._due |= effects.restore
 
     @property

@@ -59,7 +59,7 @@ class Trainer(Stage[Train | Rescore]):
     # ---- what is due
 
     def relearn(self, taste: str, *, at_once: bool = False) -> None:
-        """Train once labels, which have changed, have not changed again for a while."""
+        """Train on changed labels, after some seconds without another change."""
         state = self.tastes.setdefault(taste, TasteState())
         with self.ctx.store.read() as txn:
             self._count(txn, taste)
@@ -80,7 +80,7 @@ class Trainer(Stage[Train | Rescore]):
         self._retire(taste, before)
 
     def receive(self, effects: Effects) -> None:
-        """Take note of new labels, and of files without a score."""
+        """Train tastes with new labels, and score files without a score."""
         for taste in effects.relearn:
             self.relearn(taste)
         for taste in effects.unscored:
@@ -113,7 +113,7 @@ class Trainer(Stage[Train | Rescore]):
         return own or self.ctx.pool.trainer_busy
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """When a training or scoring is due; None while the training worker has work."""
+        """When a training or scoring is due; None while the training worker is busy."""
         if conditions.paused or self._busy:
             return None
         if any(state.unscored and self.ctx.head(taste) for taste, state in self.tastes.items()):
@@ -178,7 +178,7 @@ class Trainer(Stage[Train | Rescore]):
                 counts.scored(txn, inbox, taste, head) == counts.files(txn, inbox, "inbox")
                 for inbox in inboxes
             ):
-                return []  # and no sighting was read
+                return []  # found by counters, without reading sightings
             is_scored = scores.is_scored(txn, taste, head)
             has_vector = vectors.is_embedded(txn, self.ctx.embedder.image_embedder)
             return [
@@ -190,7 +190,7 @@ class Trainer(Stage[Train | Rescore]):
     # ---- answers
 
     def take(self, task: Train | Rescore, answer: Answer) -> Effects | None:
-        """Take a head, or a part of the scores."""
+        """Store a head, or a part of the scores."""
         if isinstance(answer, Refused):
             reason = f"{task.taste}: {answer.reason}"
             self.ctx.event_log.emit(events.Failed(path=None, reason=reason, remedy=answer.remedy))
@@ -236,13 +236,13 @@ class Trainer(Stage[Train | Rescore]):
         )
 
     def _retire(self, taste: str, before: str | None) -> None:
-        """Drop the scores of a head that is out of use: they can be computed from the vectors."""
+        """Drop the scores of a head that is out of use; the vectors are enough to score again."""
         if before is not None and before != self.ctx.head(taste):
             self.ctx.store.commit(lambda txn: scores.forget_unused(txn, taste))
         self.rescore(taste)
 
     def _forget_old_heads(self, taste: str) -> None:
-        """Delete head files but the last ones and those in use: each has megabytes."""
+        """Delete the files of old heads, unless they are in use: each has megabytes."""
         with self.ctx.store.read() as txn:
             of_taste = heads.of_taste(txn, taste)
             used = heads.in_use(txn, taste)
@@ -251,7 +251,7 @@ class Trainer(Stage[Train | Rescore]):
                 head_file(self.ctx.heads, taste, head.version).unlink(missing_ok=True)
 
     def _take_scores(self, task: Rescore, answer: Answer) -> Effects | None:
-        """A part of a scoring; after the last, the order may be off."""
+        """Store a part of the scores; after the last part, the taste is ordered again."""
         taste, state = task.taste, self.tastes[task.taste]
         began = state.scoring
         match answer:
@@ -281,7 +281,7 @@ class Trainer(Stage[Train | Rescore]):
 
 
 def _auc(report: Mapping[str, Any]) -> str:
-    """`: AUC .91`, of the cross-validation that a head's report has; "" where there is none."""
+    """`: AUC .91`, from the report of a head; "" if the report has none."""
     try:
         value = float(report["quality"]["auc"]["value"])
     except (KeyError, TypeError, ValueError):

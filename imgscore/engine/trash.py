@@ -1,4 +1,4 @@
-"""Deleting is labelling: reads the desktop's trash for images deleted from watched folders.
+"""Deleting an image labels it: finds images in the desktop's trash that came from watched folders.
 
 The trash itself is never changed. A new image in it is labelled trash; a worker hashes it where the
 store does not have its digest. An entry that has left the trash is marked gone.
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 # Entries of the trash that one step reads.
 SCAN_BATCH = 200
-# Files that are handed to workers at once, so that a file dropped meanwhile waits for few.
+# Files handed to workers at once: few, so that a newly dropped file is not delayed.
 PREFETCH = 4
 
 
@@ -68,7 +68,7 @@ class TrashMonitor(AnyStage):
         self._under_way: set[bytes] = set()
         """paths of the unknown and the asked"""
         self._failed: dict[bytes, Fingerprint] = {}
-        """files that no worker can read, as they were: not tried again until the next start"""
+        """unreadable files: not tried again until they change, or the next start"""
         self._results: list[tuple[TrashEntry, bytes]] = []
         """entries with their digests, for the next commit"""
         self._unchanged: dict[bytes, int] = {}
@@ -104,14 +104,14 @@ class TrashMonitor(AnyStage):
         return scans + len(self._unknown) + len(self._asked) + len(self._results)
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """When the trash is to be read; now, while that is under way; None while workers are."""
+        """Now, while the trash is being read; else when it is to be read next, if ever."""
         if conditions.paused:
             return None
         may_ask = self._unknown and len(self._asked) < PREFETCH and not conditions.saving
         return conditions.now if may_ask or self._scan is not None else self._due
 
     def advance(self, conditions: Conditions) -> Effects | None:
-        """Read a slice of the trash, have unknown files indexed, and store what is known.
+        """Read a slice of the trash, have unknown files indexed, and store the results.
 
         While power is saved, files that no worker has read have to wait.
         """
@@ -148,13 +148,13 @@ class TrashMonitor(AnyStage):
                 self._results.append((entry, digest))
 
     def _read_again(self) -> None:
-        """Read all of the trash: an entry was lost, and the present scan may be past it."""
+        """Read all of the trash again: an entry was lost, and the present scan may be past it."""
         self._scan = None
         self._unchanged.clear()
         self.hint()
 
     def _take_answers(self) -> None:
-        """Take the answers of tickets. An interrupted file is tried again, a broken one is not."""
+        """Take the answers of tickets. Interrupted files are tried again, unreadable files are not."""
         answered = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is not None]
         self._asked = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is None]
         for entry, ticket in answered:
@@ -168,7 +168,7 @@ class TrashMonitor(AnyStage):
                     self._failed[entry.path] = entry.seen
 
     def _known_digest(self, entry: TrashEntry) -> bytes | None:
-        """The digest of a file that the store had before it was deleted, and that only moved."""
+        """The digest of a file that the store has under its origin, unchanged; else None."""
         with self.ctx.store.read() as txn:
             sighting = sightings.find(txn, entry.origin)
         if sighting is None or _content(sighting.seen) != _content(entry.seen):
@@ -242,7 +242,7 @@ class TrashMonitor(AnyStage):
         return settled, len(settled) == len(images)
 
     def _place(self, path: bytes, deleted: bytes) -> Place | None:
-        """The place that an image was deleted from; None where deleting it is no judgement.
+        """The place that an image was deleted from; None if its deletion is no label.
 
         Deleting an inbox or a keep folder as a whole says nothing about each image in it.
         """
