@@ -154,7 +154,7 @@ class TrashMonitor(AnyStage):
         self.hint()
 
     def _take_answers(self) -> None:
-        """Take the answers of tickets. Interrupted files are tried again, unreadable files are not."""
+        """Take the answers of tickets. Interrupted files are tried again, unreadable ones not."""
         answered = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is not None]
         self._asked = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is None]
         for entry, ticket in answered:
