@@ -192,8 +192,8 @@ def _counts(counts: Sequence[int]) -> list[tuple[float, str]]:
     return [(float(count), f"{count:,}") for count in reversed(kept)]
 
 
-def _round_ticks(most: float) -> list[tuple[float, str]]:
-    step = 10 ** math.floor(math.log10(max(most, 1)))
-    step = next(step * part for part in (0.2, 0.5, 1, 2) if most / (step * part) <= 5)
+def _round_ticks(highest: float) -> list[tuple[float, str]]:
+    step = 10 ** math.floor(math.log10(max(highest, 1)))
+    step = next(step * part for part in (0.2, 0.5, 1, 2) if highest / (step * part) <= 5)
     step = max(1, round(step))
-    return [(float(tick), f"{tick:,}") for tick in range(0, int(most) + 1, int(step))]
+    return [(float(tick), f"{tick:,}") for tick in range(0, int(highest) + 1, int(step))]

@@ -1,6 +1,6 @@
 """One HTML file, made of the assets beside this module, the data and the figures.
 
-The policy in the page lets the browser run its own script and no other, whatever a file name holds.
+The policy in the page lets the browser run this script and no other, whatever a file name holds.
 """
 
 from __future__ import annotations

@@ -277,7 +277,7 @@ def _end_of(status: int, seconds: int) -> Crashed | Interrupted:
     if status == -signal.SIGALRM:
         return Crashed(f"takes longer than {seconds} s")
     if status == -signal.SIGKILL:
-        return Crashed("was killed, most likely for want of memory")
+        return Crashed("was killed, probably because memory ran out")
     if status < 0:
         return Crashed(f"crashes the decoder ({signal.Signals(-status).name})")
     return Crashed(f"ends the worker (exit status {status}; the log says more)")

@@ -12,7 +12,7 @@ from imgscore.errors import StoreError
 from imgscore.workers.messages import FileTask, Task, frame
 
 QUEUE_DEPTH = 2
-"""Files that a worker has at a time: the next one is there before it has answered the last."""
+"""Files that a worker has at a time: the next one waits there while it works on the first."""
 MAX_BYTES = 3 * 2**30
 """Bytes of memory that a worker may take. A WebP of 100 megapixels takes 1.7 GB of them."""
 LOW_MEMORY_BYTES = 3 * 2**27

@@ -77,7 +77,7 @@ class ParquetRow(msgspec.Struct, tag=True, frozen=True):
 
 
 class MissingThumbnail(msgspec.Struct, tag=True, frozen=True):
-    """The image `digest`, which lies at `path`, has no thumbnail yet; it belongs into `file`."""
+    """The image `digest`, which lies at `path`, has no thumbnail yet; write it into `file`."""
 
     path: bytes
     digest: bytes
