@@ -1,1 +1,1 @@
-"""Measurements: `python -m bench`, one file a bench, results kept in RESULTS.md."""
+"""Benchmarks: `python -m bench` runs them and writes RESULTS.md. Each module is one benchmark."""

@@ -1,8 +1,8 @@
-"""`python -m bench.check`: has anything become slower than in an earlier commit?
+"""`python -m bench.check`: compares the CPU time of this working tree with an earlier commit's.
 
-The code of that commit and the working tree run by turns, each in a process of its own, and each
-pair of CPU times gives a ratio. A probe is a loss where a sign test is 99 % sure that its median
-ratio is above the limit. No figure of another machine or another day is used.
+Both versions run alternately, each in its own process, and each pair of CPU times gives a ratio.
+A probe counts as slower if a sign test shows with 99 % confidence that its median ratio exceeds
+MAX_RATIO. The check uses no stored figures, so other machines and other days have no influence.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import NamedTuple, Protocol
 from bench.trees import ROOT, NoSuchCommitError, ProbeError, Runner, reference, unpack
 
 MAX_RATIO = 1.15
-"""a loss is more than this ratio; below it lies what another layout in memory can cost"""
+"""new / old CPU time that is tolerated; a different memory layout alone can cost up to this"""
 ERROR = 0.01
-"""the chance, in one test, that a median ratio of exactly MAX_RATIO passes for more"""
+"""probability that one test reports a loss at a true median ratio of exactly MAX_RATIO"""
 MIN_SECONDS = 0.05
-"""of CPU time for one measurement: the run is repeated until it lasts as long as this"""
+"""s of CPU time: a measurement repeats a shorter probe until it takes this long"""
 MIN_ROUNDS, MAX_ROUNDS = 3, 10
-"""A round has new processes: one can be a fifth slower from start to end, by where its memory lies.
-What is undecided after MIN_ROUNDS is measured in more."""
+"""Each round starts new processes, because the memory layout of a process can slow it down by a
+fifth until it ends. Probes that are undecided after MIN_ROUNDS get more rounds."""
 QUICK_PAIRS, PAIRS = 3, 7
-"""in each round; a sign test needs seven in all to be sure at ERROR"""
+"""pairs of measurements in each round; the sign test needs seven in all to decide at ERROR"""
 
 
-class Measured(Protocol):
-    """Measures probes by name."""
+class Version(Protocol):
+    """A version of the code, whose probes can be measured by name."""
 
     def seconds(self, name: str, count: int) -> float:
         """CPU seconds of `count` runs."""
@@ -40,7 +40,7 @@ class Measured(Protocol):
 
 
 class Pair(NamedTuple):
-    """CPU seconds of the same work in both versions, measured one after the other."""
+    """CPU seconds of the same work in both versions, measured in succession."""
 
     before: float
     now: float
@@ -50,16 +50,16 @@ Pairs = dict[str, list[Pair]]
 
 
 def ratios(pairs: Iterable[Pair]) -> list[float]:
-    """1.2 = the working tree takes a fifth longer."""
+    """New time / old time of each pair: 1.2 means that the working tree takes a fifth longer."""
     return [pair.now / pair.before for pair in pairs]
 
 
 def lower_bound(values: Sequence[float], error: float = ERROR) -> float:
-    """The true median is no smaller, with a confidence of 1 - `error`; 0.0 for too few values.
+    """A lower confidence bound of the median, at a confidence of 1 - `error`; 0.0: too few values.
 
-    The sign test's one-sided bound (Conover, Practical Nonparametric Statistics, 3.2): at most k of
-    n values lie below the median with the probability of at most k heads in n tosses. It assumes no
-    distribution, so that bursts of noise count once each.
+    This is the one-sided bound of the sign test (Conover, Practical Nonparametric Statistics, 3.2):
+    the probability that at most k of n values lie below the median is that of at most k heads in n
+    tosses. It assumes no distribution, so one burst of noise affects one value only.
     """
     tail, rank = 0.0, 0
     while rank < len(values):
@@ -71,37 +71,40 @@ def lower_bound(values: Sequence[float], error: float = ERROR) -> float:
 
 
 def is_loss(pairs: Sequence[Pair]) -> bool:
-    """Whether noise does not explain that the working tree is slower by more than the limit."""
+    """Whether the working tree is slower by more than MAX_RATIO, with confidence 1 - ERROR."""
     return lower_bound(ratios(pairs)) > MAX_RATIO
 
 
 def is_undecided(pairs: Sequence[Pair]) -> bool:
-    """Whether it looks slower by more than the limit, but noise may explain that."""
+    """Whether the median exceeds MAX_RATIO, but too few pairs exclude that noise is the cause."""
     return statistics.median(ratios(pairs)) > MAX_RATIO and not is_loss(pairs)
 
 
-def measure(before: Measured, now: Measured, name: str, count: int) -> list[Pair]:
-    """So many pairs of one probe. Which version runs first changes from pair to pair."""
+def measure(before: Version, now: Version, name: str, count: int) -> list[Pair]:
+    """Measure `count` pairs of one probe. The version that runs first alternates."""
     for version in (before, now):
         version.seconds(name, 1)  # fills caches, imports, compiles
     once = min(before.seconds(name, 1), now.seconds(name, 1))
     runs = max(1, math.ceil(MIN_SECONDS / once)) if once else 1
-    found = []
+    pairs = []
     for number in range(count):
         if number % 2:
             new = now.seconds(name, runs)
-            found.append(Pair(before.seconds(name, runs), new))
+            pairs.append(Pair(before.seconds(name, runs), new))
         else:
             old = before.seconds(name, runs)
-            found.append(Pair(old, now.seconds(name, runs)))
-    return found
+            pairs.append(Pair(old, now.seconds(name, runs)))
+    return pairs
 
 
 def compare(reference_tree: Path, tree: Path, scratch: Path, count: int) -> tuple[Pairs, list[str]]:
-    """Measure the probes of both trees, `count` pairs a round; returns notes on the others too."""
+    """Measure the probes that both trees have, `count` pairs a round.
+
+    Returns the pairs by probe, and a note on each probe that cannot be compared.
+    """
     pairs: Pairs = {}
     notes: list[str] = []
-    left: list[str] | None = None  # all
+    names: list[str] | None = None  # not listed yet
     for number in range(MAX_ROUNDS):
         folders = [scratch / f"{number}-{version}" for version in ("before", "now")]
         for folder in folders:
@@ -109,47 +112,48 @@ def compare(reference_tree: Path, tree: Path, scratch: Path, count: int) -> tupl
         with Runner(reference_tree, folders[0]) as before, Runner(tree, folders[1]) as now:
             if now.error:
                 raise ProbeError(now.error)
-            if left is None:
-                notes += _strangers(before, now)
-                left = [name for name in now.names if name in before.names]
-            for name in left:
+            if names is None:
+                notes += _list_uncompared(before, now)
+                names = [name for name in now.names if name in before.names]
+            for name in names:
                 pairs.setdefault(name, []).extend(measure(before, now, name, count))
         if number + 1 >= MIN_ROUNDS:
-            left = [name for name in left if is_undecided(pairs[name])]
-        if not left:
+            names = [name for name in names if is_undecided(pairs[name])]
+        if not names:
             break
     return pairs, notes
 
 
-def _strangers(before: Runner, now: Runner) -> Iterator[str]:
+def _list_uncompared(before: Runner, now: Runner) -> Iterator[str]:
     if before.error:
-        yield f"the earlier code ends its probes early: {before.error}"
-    for names, others, what in (
-        (now.names, before.names, "new, so not compared"),
-        (before.names, now.names, "gone, so not compared"),
-    ):
-        yield from (f"{name}: {what}" for name in names if name not in others)
+        yield f"the earlier code stops before its last probe: {before.error}"
+    yield from (f"{name}: new, not compared" for name in now.names if name not in before.names)
+    yield from (f"{name}: removed, not compared" for name in before.names if name not in now.names)
 
 
-def report(pairs: Mapping[str, Sequence[Pair]]) -> Iterator[str]:
-    """A table; one line a probe."""
-    yield f"{'CPU time':<28} {'before':>9} {'now':>9} {'ratio':>6} {'at least':>8}"
-    for name, found in pairs.items():
-        middle, least = statistics.median(ratios(found)), lower_bound(ratios(found))
-        before, now = (statistics.median(values) for values in zip(*found, strict=True))
-        verdict = "  LOST" if is_loss(found) else "  unclear" if is_undecided(found) else ""
+def format_report(pairs: Mapping[str, Sequence[Pair]]) -> Iterator[str]:
+    """The lines of a table with one row for each probe."""
+    yield f"{'CPU time':<28} {'before':>9} {'now':>9} {'ratio':>6} {'minimum':>8}"
+    for name, measured in pairs.items():
+        median, minimum = statistics.median(ratios(measured)), lower_bound(ratios(measured))
+        before, now = (statistics.median(values) for values in zip(*measured, strict=True))
+        verdict = "  LOST" if is_loss(measured) else "  unclear" if is_undecided(measured) else ""
         yield (
-            f"{name:<28} {before * 1e3:>6.1f} ms {now * 1e3:>6.1f} ms {middle:>6.2f} {least:>8.2f}"
-            f"{verdict}"
+            f"{name:<28} {before * 1e3:>6.1f} ms {now * 1e3:>6.1f} ms {median:>6.2f} "
+            f"{minimum:>8.2f}{verdict}"
         )
 
 
 def main() -> int:
-    """Exit code 1 on a loss, or where a probe of the working tree fails."""
+    """Compare; returns the exit code, which is 1 if a probe is slower or fails in this tree."""
     parser = argparse.ArgumentParser(prog="python -m bench.check", description=__doc__)
-    parser.add_argument("--against", metavar="REV", help="default: the one in bench/REFERENCE")
-    parser.add_argument("--quick", action="store_true", help="fewer pairs")
-    parser.add_argument("--scratch", type=Path, help="where to work; default: a temporary folder")
+    parser.add_argument(
+        "--against", metavar="REV", help="the commit to compare with; default: see bench/REFERENCE"
+    )
+    parser.add_argument("--quick", action="store_true", help="measure fewer pairs")
+    parser.add_argument(
+        "--scratch", type=Path, help="where to write; default: the system's temporary folder"
+    )
     options = parser.parse_args()
     commit = options.against or reference()
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
@@ -170,9 +174,9 @@ def main() -> int:
         except ProbeError as error:
             print(f"a probe fails: {error}", file=sys.stderr)
             return 1
-    for line in (*report(pairs), *notes):
+    for line in (*format_report(pairs), *notes):
         print(line)
-    return int(any(is_loss(found) for found in pairs.values()))
+    return int(any(is_loss(measured) for measured in pairs.values()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What decoding less than the whole costs and saves: vectors against those of a full decode."""
+"""Reduced decoding against full decoding: CPU time, and the cosine of the resulting vectors."""
 
 from __future__ import annotations
 
@@ -19,50 +19,55 @@ from imgscore.images import decode as decoding
 from imgscore.images.decode import Picture, decode
 
 MIN_MEDIAN, MIN_FIRST = 0.99, 0.97
-WHOLE = 10_000.0  # more pixels for each that a view needs than any image has: nothing is reduced
-MEGAPIXELS, HUGE_MEGAPIXELS = 2, 40  # of what is cropped
-MAX_MEGAPIXELS = 5  # of a crop
-SHAPES = (4 / 3, 3 / 2, 3 / 4, 2 / 3)  # cameras' width to height
+"""targets: the median and the first percentile of the cosines"""
+FULL = 10_000.0
+"""an oversampling so large that no image is reduced"""
+MIN_MEGAPIXELS, MAX_MEGAPIXELS = 2, 40
+"""of the images that are cropped"""
+MAX_CROP_MEGAPIXELS = 5
+SHAPES = (4 / 3, 3 / 2, 3 / 4, 2 / 3)
+"""width / height of common cameras"""
 QUALITIES = (85, 90, 95)
+"""JPEG qualities of common cameras"""
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """The corpus as it is, and JPEGs like a camera's made of its large pictures."""
-    count = setting.either(60, 1000)
-    found = setting.images(count)
-    yield _compared("images as they are", (path.read_bytes() for path in found))
+    """Compare on the images of the corpus, and on camera-like JPEGs made from its large images."""
+    count = setting.choose(60, 1000)
+    yield _compare("images as they are", (path.read_bytes() for path in setting.images(count)))
     large = [path for path in setting.images(10**6) if _is_large(path)]
     if large:
-        name = f"JPEGs of up to {MAX_MEGAPIXELS} megapixels, crops of {len(large)} pictures,"
-        yield _compared(name, _photographs(large, count))
+        name = f"JPEGs of up to {MAX_CROP_MEGAPIXELS} megapixels, crops of {len(large)} images,"
+        yield _compare(name, _make_crops(large, count))
 
 
-def _compared(name: str, files: Iterable[bytes]) -> Figure:
+def _compare(name: str, files: Iterable[bytes]) -> Figure:
     embedder = lite0.load()
     cosines: list[float] = []
     ratios: list[float] = []
     for data in files:
         try:
-            decode(data)  # whatever is cold is met by neither
-            (picture, seconds), (whole, whole_seconds) = _timed(data), _timed(data, WHOLE)
+            decode(data)  # loads the libraries and fills the caches before both measurements
+            (reduced, seconds), (full, full_seconds) = _time_decode(data), _time_decode(data, FULL)
         except ImageError:
             continue
-        one, other = embedder.embed([picture, whole]).astype(np.float64)
-        cosines.append(float(one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
-        ratios.append(seconds / whole_seconds)
+        embedding, expected = embedder.embed([reduced, full]).astype(np.float64)
+        norms = np.linalg.norm(embedding) * np.linalg.norm(expected)
+        cosines.append(float(embedding @ expected / norms))
+        ratios.append(seconds / full_seconds)
     median, first = statistics.median(cosines), percentile(cosines, 0.01)
     return Figure(
-        f"cosine of {len(cosines)} {name} to themselves decoded in full: median, first percentile",
-        f"{median:.4f}, {first:.4f}; least {min(cosines):.4f}",
-        "1, with the median of the decoding's CPU time as ratio",
+        f"cosine of {len(cosines)} {name} to the full decode: median, first percentile",
+        f"{median:.4f}, {first:.4f}; minimum {min(cosines):.4f}",
+        "1; the ratio is that of the CPU times of decoding (median)",
         statistics.median(ratios),
         f"≥ {MIN_MEDIAN}, ≥ {MIN_FIRST}",
         median >= MIN_MEDIAN and first >= MIN_FIRST,
     )
 
 
-def _timed(data: bytes, oversampling: float = decoding.OVERSAMPLING) -> tuple[Picture, float]:
-    """The picture, and the CPU seconds it took."""
+def _time_decode(data: bytes, oversampling: float = decoding.OVERSAMPLING) -> tuple[Picture, float]:
+    """Decode an image; returns it and the CPU seconds."""
     shipped = decoding.OVERSAMPLING
     decoding.OVERSAMPLING = oversampling
     try:
@@ -72,8 +77,8 @@ def _timed(data: bytes, oversampling: float = decoding.OVERSAMPLING) -> tuple[Pi
         decoding.OVERSAMPLING = shipped
 
 
-def _photographs(sources: Sequence[Path], count: int) -> Iterator[bytes]:
-    """Crops of any proportion, and of cameras', at their own scale or reduced, as JPEGs."""
+def _make_crops(sources: Sequence[Path], count: int) -> Iterator[bytes]:
+    """JPEGs of random crops, half of them with a camera's proportions, reduced if too large."""
     pick = random.Random(5)
     for number, path in enumerate(sources):
         with Image.open(path) as image:
@@ -92,7 +97,7 @@ def _crop(source: Image.Image, pick: random.Random) -> Image.Image:
         height = width / shape
     left, top = pick.uniform(0, source.width - width), pick.uniform(0, source.height - height)
     crop = source.crop((int(left), int(top), int(left + width), int(top + height)))
-    scale = (MAX_MEGAPIXELS * 1e6 / (crop.width * crop.height)) ** 0.5
+    scale = (MAX_CROP_MEGAPIXELS * 1e6 / (crop.width * crop.height)) ** 0.5
     if scale >= 1:
         return crop
     size = (int(crop.width * scale), int(crop.height * scale))
@@ -102,6 +107,6 @@ def _crop(source: Image.Image, pick: random.Random) -> Image.Image:
 def _is_large(path: Path) -> bool:
     try:
         with Image.open(path) as image:
-            return MEGAPIXELS <= image.width * image.height / 1e6 <= HUGE_MEGAPIXELS
+            return MIN_MEGAPIXELS <= image.width * image.height / 1e6 <= MAX_MEGAPIXELS
     except (OSError, Image.DecompressionBombError):
         return False

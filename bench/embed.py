@@ -1,6 +1,7 @@
-"""How fast real images are embedded, against the ideal of the parts, and against the old recipe.
+"""The rate of `imgscore scan` on real images, against an ideal rate and against the old recipe.
 
-The parts are reading with hashing, decoding, and inference: each timed alone, in CPU seconds.
+The ideal rate follows from the CPU seconds of reading with hashing, decoding, and inference, each
+measured alone.
 """
 
 from __future__ import annotations
@@ -14,52 +15,58 @@ from pathlib import Path
 from PIL import Image
 
 from bench.figures import Figure, Setting, cores
-from bench.parts import apart, old_recipe_rate
-from bench.sandbox import Run, fill, imgscore, new_sandbox
+from bench.parts import measure_parts, old_recipe_rate
+from bench.sandbox import Run, copy_images, new_sandbox, run_imgscore
 
 MIN_OF_IDEAL = 0.9
+"""target: rate / ideal rate"""
 MIN_OF_OLD = 10.0
-# The old recipe takes a quarter of a second an image: its rate is known after a few hundred.
+"""target: rate / rate of the old recipe"""
 MAX_FOR_OLD = 300
-MEGAPIXELS = 2
-SOURCES = 20
-PHOTOGRAPHS = frozenset({".jpg", ".jpeg"})
-SMALL_BYTES = 1 << 17
+"""images for the old recipe, which takes a quarter of a second for each"""
+LARGE_MEGAPIXELS = 2
+CAMERA_SOURCES = 20
+"""images that are scaled to 12 megapixels"""
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
+MAX_SMALL_BYTES = 1 << 17
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """A mixed sample of the corpus, small PNGs, large JPEGs, and those as cameras make them."""
-    yield from _compare(setting, "mixed images", setting.images(setting.either(200, 2000)))
+    """Measure a mixed sample of the corpus, small PNGs, large JPEGs, and camera-like JPEGs."""
+    yield from _compare(setting, "mixed images", setting.images(setting.choose(200, 2000)))
     pngs = setting.images(10**6, suffixes=frozenset({".png"}))
-    small = [path for path in pngs if path.stat().st_size < SMALL_BYTES]
-    yield from _compare(setting, "small PNGs", small[: setting.either(200, 2000)])
-    large = [path for path in setting.images(10**6, suffixes=PHOTOGRAPHS) if _is_large(path)]
+    small = [path for path in pngs if path.stat().st_size < MAX_SMALL_BYTES]
+    yield from _compare(setting, "small PNGs", small[: setting.choose(200, 2000)])
+    large = [path for path in setting.images(10**6, suffixes=JPEG_SUFFIXES) if _is_large(path)]
     if not large:
         return
-    count = setting.either(60, 800)
+    count = setting.choose(60, 800)
     folder = setting.scratch / "photographs"
     folder.mkdir(parents=True)
-    found = _repeated(large, folder, count)
-    yield from _compare(setting, f"JPEGs of at least {MEGAPIXELS} megapixels", found)
-    camera = [_as_a_camera(path, folder / f"camera-{path.stem}.jpg") for path in large[:SOURCES]]
-    found = _repeated(camera, setting.scratch / "photographs", count)
-    yield from _compare(setting, "12-megapixel baseline JPEGs, as cameras make them", found)
+    copies = _copy_repeatedly(large, folder, count)
+    yield from _compare(setting, f"JPEGs of at least {LARGE_MEGAPIXELS} megapixels", copies)
+    camera = [
+        _write_camera_jpeg(path, folder / f"camera-{path.stem}.jpg")
+        for path in large[:CAMERA_SOURCES]
+    ]
+    copies = _copy_repeatedly(camera, folder, count)
+    yield from _compare(setting, "12-megapixel baseline JPEGs, as cameras make them", copies)
 
 
-def _repeated(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
-    """Files repeated to `count`, each ending in bytes of its own, which no decoder reads.
+def _copy_repeatedly(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Write `count` copies of the files in turn, each with a number after the end of its image.
 
-    Other content, the same work.
+    The decoders ignore the number; it makes the digests distinct.
     """
-    found = []
+    copies = []
     for number, path in zip(range(count), cycle(files), strict=False):
-        found.append(folder / f"{number:04d}.jpg")
-        found[-1].write_bytes(path.read_bytes() + number.to_bytes(8, "big"))
-    return found
+        copies.append(folder / f"{number:04d}.jpg")
+        copies[-1].write_bytes(path.read_bytes() + number.to_bytes(8, "big"))
+    return copies
 
 
-def _as_a_camera(path: Path, target: Path) -> Path:
-    """A picture of the corpus at 4000 × 3000, as a baseline JPEG of quality 92."""
+def _write_camera_jpeg(path: Path, target: Path) -> Path:
+    """Write an image at 4000 × 3000 as a baseline JPEG of quality 92."""
     with Image.open(path) as image:
         image.convert("RGB").resize((4000, 3000)).save(target, quality=92)
     return target
@@ -67,25 +74,25 @@ def _as_a_camera(path: Path, target: Path) -> Path:
 
 def _is_large(path: Path) -> bool:
     with Image.open(path) as image:
-        return image.width * image.height >= MEGAPIXELS * 10**6
+        return image.width * image.height >= LARGE_MEGAPIXELS * 10**6
 
 
 def _compare(setting: Setting, name: str, files: Sequence[Path]) -> Iterator[Figure]:
-    repeats = setting.either(1, 3)
+    repeats = setting.choose(1, 3)
     runs, ideals = [], []
     for _ in range(repeats):
-        # By turns, so that a change of the machine's mood meets both alike.
-        parts = apart(files)
+        # Alternate, so that a change of the machine's load affects both.
+        parts = measure_parts(files)
         ideals.append(parts)
         runs.append(_scan(setting, files))
     seconds = statistics.median(run.seconds for run in runs)
     cpu = statistics.median(run.cpu_seconds for run in runs)
     rate = parts.images / seconds
-    ideal = statistics.median(one.ideal_rate() for one in ideals)
+    ideal = statistics.median(parts.ideal_rate() for parts in ideals)
     read, decode, infer = (
         statistics.median(seconds) / parts.images * 1000
         for seconds in zip(
-            *((one.read_seconds, one.decode_seconds, one.infer_seconds) for one in ideals),
+            *((parts.read_seconds, parts.decode_seconds, parts.infer_seconds) for parts in ideals),
             strict=True,
         )
     )
@@ -101,10 +108,10 @@ def _compare(setting: Setting, name: str, files: Sequence[Path]) -> Iterator[Fig
     )
     old = old_recipe_rate(files[:MAX_FOR_OLD])
     if old is None:
-        yield Figure(f"the recipe it replaces, {name}", "skipped: no torch or no weights")
+        yield Figure(f"the old recipe, {name}", "skipped: torch or the weights are not installed")
         return
     yield Figure(
-        f"`imgscore scan` of {name} against the recipe it replaces",
+        f"`imgscore scan` of {name} against the old recipe",
         f"{rate:.1f}/s",
         f"{old:.1f}/s, full decode, one at a time in torch",
         rate / old,
@@ -115,7 +122,7 @@ def _compare(setting: Setting, name: str, files: Sequence[Path]) -> Iterator[Fig
 
 def _scan(setting: Setting, files: Sequence[Path]) -> Run:
     sandbox = new_sandbox(setting.scratch / "sandbox")
-    fill(sandbox.inbox, files)
-    run = imgscore(sandbox, "scan")
+    copy_images(sandbox.inbox, files)
+    run = run_imgscore(sandbox, "scan")
     shutil.rmtree(sandbox.folder)
     return run

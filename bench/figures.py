@@ -1,4 +1,4 @@
-"""What a bench gives, the table that keeps it, and what every bench needs to make it."""
+"""The figures that a benchmark returns, the table in RESULTS.md, and helpers of all benchmarks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-NOTES = "<!-- Notes: what stands below this line is written by hand, and a rerun keeps it. -->"
-HEADER = """| what | figure | floor | ratio | target | met | command | when |
+NOTES = "<!-- Notes: a rerun keeps everything below this line. -->"
+HEADER = """| measurement | figure | baseline | ratio | target | met | command | when |
 |---|---|---|---|---|---|---|---|
 """
 Value = TypeVar("Value")
@@ -25,77 +25,78 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", 
 
 
 class Figure(NamedTuple):
-    """One measured figure beside the floor that was measured in the same run.
+    """One measured figure, and a baseline that was measured in the same run."""
 
-    `met`: whether it reaches its target; None where it has none.
-    """
-
-    what: str
+    name: str
+    """what was measured, for the table"""
     figure: str
-    floor: str = ""
+    """with its unit"""
+    baseline: str = ""
+    """the figure of the least work that any program must do, or of an earlier program"""
     ratio: float | None = None
+    """figure / baseline"""
     target: str = ""
     met: bool | None = None
+    """whether the figure reaches the target; None: no target"""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How to measure: with which images, how long, and where to write.
-
-    `scratch` is an empty folder on a real disk, deleted after the bench.
-    """
+    """The images, the size and the folder of one run of a benchmark."""
 
     corpus: tuple[Path, ...]
     quick: bool
+    """a smaller run"""
     scratch: Path
+    """an empty folder on a real disk; it is deleted after the run"""
 
     def images(self, count: int, seed: int = 1, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
-        """At most `count` files of the corpus, chosen by chance; the same for the same seed."""
-        fitting = [path for path in self.corpus if path.suffix.lower() in suffixes]
-        return random.Random(seed).sample(fitting, min(count, len(fitting)))
+        """At most `count` random files of the corpus; the same files for the same seed."""
+        paths = [path for path in self.corpus if path.suffix.lower() in suffixes]
+        return random.Random(seed).sample(paths, min(count, len(paths)))
 
-    def either(self, quick: Value, full: Value) -> Value:
-        """The one value in a quick run, the other in a full one."""
+    def choose(self, quick: Value, full: Value) -> Value:
+        """`quick` in a quick run, `full` in a full run."""
         return quick if self.quick else full
 
 
-def corpus_of(folder: Path) -> tuple[Path, ...]:
-    """Every image under a folder, hidden ones apart, in a fixed order."""
-    found = [
+def list_images(folder: Path) -> tuple[Path, ...]:
+    """All images under a folder, sorted, without hidden files and folders."""
+    paths = [
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     ]
-    return tuple(sorted(found))
+    return tuple(sorted(paths))
 
 
 def cores() -> int:
-    """How many CPUs this process may use."""
+    """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
+def time_call(work: Callable[[], object]) -> float:
+    """Seconds of wall time that one call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def median_seconds(work: Callable[[], object], repeats: int) -> float:
-    """The median of the wall seconds of some calls."""
-    return statistics.median(seconds_of(work) for _ in range(repeats))
+    """The median wall time of `repeats` calls, in seconds."""
+    return statistics.median(time_call(work) for _ in range(repeats))
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The smallest value that at least `share` (0 to 1) of the values do not exceed."""
+    """The smallest of the values such that at least `share` (0 to 1) of them are not larger."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
 
 
-def machine() -> str:
-    """The machine in a line: CPU, cores, memory, system, Python and the parts' versions."""
+def describe_machine() -> str:
+    """CPU, cores, memory, system, and versions of Python and the main packages, on one line."""
     model = "unknown CPU"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -104,41 +105,43 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     from importlib.metadata import version
 
-    parts = ", ".join(
+    packages = ", ".join(
         f"{name} {version(name)}" for name in ("numpy", "onnxruntime", "Pillow", "lmdb", "watchdog")
     )
     return (
         f"{model}, {cores()} cores, {memory:.0f} GB; {platform.system()} {platform.release()}; "
-        f"Python {platform.python_version()}; {parts}"
+        f"Python {platform.python_version()}; {packages}"
     )
 
 
-def commit() -> str:
-    """The commit that was measured, with a + where the tree has changes."""
-    here = RESULTS.parent
-    found = subprocess.run(
+def describe_commit() -> str:
+    """The id of the measured commit, with a + if the working tree has changes."""
+    done = subprocess.run(
         ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-        cwd=here, capture_output=True, text=True, check=False,
+        cwd=RESULTS.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return found.stdout.strip() or "unknown commit"
+    return done.stdout.strip() or "unknown commit"
 
 
-def row(bench: str, figure: Figure, when: str) -> str:
-    """A figure as a line of the table."""
+def format_row(bench: str, figure: Figure, when: str) -> str:
+    """A row of the table."""
     ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
     met = {True: "yes", False: "**no**", None: ""}[figure.met]
-    cells = (figure.what, figure.figure, figure.floor, ratio, figure.target, met)
+    cells = (figure.name, figure.figure, figure.baseline, ratio, figure.target, met)
     return f"| {' | '.join(cells)} | `python -m bench {bench}` | {when} |"
 
 
-def merged(before: str, rows: dict[str, list[str]], head: str, order: Iterable[str]) -> str:
-    """The results' text with the rows of some benches replaced; other rows and the notes stay."""
+def merge_rows(before: str, rows: dict[str, list[str]], head: str, order: Iterable[str]) -> str:
+    """The text of RESULTS.md with the given rows replaced; other rows and the notes stay.
+
+    `rows`: name of a benchmark → its rows. `order`: the names of all benchmarks.
+    """
     table, _, notes = before.partition(NOTES)
-    kept: dict[str, list[str]] = {}
+    merged: dict[str, list[str]] = {}
     for line in table.splitlines():
-        named = re.search(r"\| `python -m bench (\w+)` \|", line)
-        if named:
-            kept.setdefault(named[1], []).append(line)
-    kept |= rows
-    lines = [line for name in order for line in kept.get(name, [])]
+        name = re.search(r"\| `python -m bench (\w+)` \|", line)
+        if name:
+            merged.setdefault(name[1], []).append(line)
+    merged |= rows
+    lines = [line for name in order for line in merged.get(name, [])]
     return f"{head}\n\n{HEADER}" + "\n".join(lines) + f"\n\n{NOTES}{notes or chr(10)}"

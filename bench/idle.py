@@ -1,4 +1,4 @@
-"""What the daemon costs when there is nothing to do: memory, CPU time, wake-ups."""
+"""The cost of an idle daemon: memory, CPU time, wake-ups."""
 
 from __future__ import annotations
 
@@ -14,40 +14,44 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.figures import Figure, Setting
-from bench.sandbox import fill, new_sandbox, workers
+from bench.sandbox import copy_images, count_workers, new_sandbox
 from imgscore.testing import eventually
 
 MAX_MB = 50
 MAX_CPU_PERCENT = 0.1
 MAX_WAKEUPS = 1.0
 LABELS = 20
+"""labels before the measurement: enough for a head"""
 STRACE_SECONDS = 20
 CPU_CLOCK = 2
-"""Of clock_getcpuclockid(3): the CPU time of a process, threads that have ended included."""
+"""as in clock_getcpuclockid(3): the clock of a process's CPU time, ended threads included"""
 
 
 class Usage(NamedTuple):
-    """A process at a moment."""
+    """The resources that a process uses."""
 
     cpu_ns: int
     switches: int
+    """voluntary context switches of the running threads"""
     rss: int
     """resident bytes, file pages included"""
     anonymous: int
+    """resident bytes without file pages"""
 
 
-def usage(pid: int) -> Usage:
-    """All threads of a process together; the switches of those that still run."""
+def read_usage(pid: int) -> Usage:
+    """Read the usage of a process, all of its threads together."""
     cpu = time.clock_gettime_ns(~pid << 3 | CPU_CLOCK)
     switches = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
-            switches += _field(task / "status", "voluntary_ctxt_switches")
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            switches += _read_field(task / "status", "voluntary_ctxt_switches")
     status = Path(f"/proc/{pid}/status")
-    return Usage(cpu, switches, _field(status, "VmRSS") * 1024, _field(status, "RssAnon") * 1024)
+    rss, anonymous = (_read_field(status, name) * 1024 for name in ("VmRSS", "RssAnon"))
+    return Usage(cpu, switches, rss, anonymous)
 
 
-def _field(status: Path, name: str) -> int:
+def _read_field(status: Path, name: str) -> int:
     for line in status.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1])
@@ -55,10 +59,10 @@ def _field(status: Path, name: str) -> int:
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """An inbox in order, a head, and workers that have ended."""
-    count, seconds = setting.either((60, 30), (300, 300))
+    """Measure a daemon with an ordered inbox and a head, after its workers have ended."""
+    count, seconds = setting.choose((60, 30), (300, 300))
     sandbox = new_sandbox(setting.scratch / "sandbox", worker_idle=0.5)
-    fill(sandbox.inbox, setting.images(count))
+    copy_images(sandbox.inbox, setting.images(count))
     with sandbox:
         sandbox.start()
         pid = sandbox.pid
@@ -66,37 +70,37 @@ def measure(setting: Setting) -> Iterator[Figure]:
         for number, file in enumerate(sorted(sandbox.inbox.glob("*.*"))[:LABELS]):
             os.rename(file, (sandbox.keep, sandbox.trash)[number % 2] / file.name)
         sandbox.ask("wait")
-        eventually(lambda: workers(pid) == 0)
+        eventually(lambda: count_workers(pid) == 0)
         time.sleep(2)
-        before, start = usage(pid), time.monotonic()
+        before, start = read_usage(pid), time.monotonic()
         time.sleep(seconds)
-        after, spent = usage(pid), time.monotonic() - start
-        calls = _system_calls(pid, setting)
+        after, duration = read_usage(pid), time.monotonic() - start
+        calls = _count_system_calls(pid, setting)
         threads = len(os.listdir(f"/proc/{pid}/task"))
     shutil.rmtree(sandbox.folder)
-    yield from _figures(before, after, spent, calls, threads)
+    yield from _make_figures(before, after, duration, calls, threads)
 
 
-def _figures(
-    before: Usage, after: Usage, spent: float, calls: float | None, threads: int
+def _make_figures(
+    before: Usage, after: Usage, duration: float, calls: float | None, threads: int
 ) -> Iterator[Figure]:
-    bare = _bare_python()
+    bare = _measure_bare_python()
     rss = after.rss / 2**20
     yield Figure(
-        f"idle daemon, resident memory ({after.anonymous / 2**20:.0f} MB of it its own, "
+        f"idle daemon, resident memory ({after.anonymous / 2**20:.0f} MB of it private, "
         f"{threads} threads)",
         f"{rss:.1f} MB",
-        f"{bare.rss / 2**20:.1f} MB, a Python that waits",
+        f"{bare.rss / 2**20:.1f} MB, a Python process that waits",
         after.rss / bare.rss,
         f"≤ {MAX_MB} MB",
         rss <= MAX_MB,
     )
-    share = (after.cpu_ns - before.cpu_ns) / spent / 1e7
+    share = (after.cpu_ns - before.cpu_ns) / duration / 1e7
     yield Figure(
-        f"idle daemon, CPU over {spent:.0f} s", f"{share:.4f} % of a core", "0", None,
+        f"idle daemon, CPU over {duration:.0f} s", f"{share:.4f} % of a core", "0", None,
         f"≤ {MAX_CPU_PERCENT} %", share <= MAX_CPU_PERCENT,
     )  # fmt: skip
-    wakeups = (after.switches - before.switches) / spent
+    wakeups = (after.switches - before.switches) / duration
     traced = "no strace" if calls is None else f"{calls:.2f} system calls a second by strace"
     yield Figure(
         f"idle daemon, wake-ups a second ({traced})", f"{wakeups:.3f}/s", "0", None,
@@ -104,21 +108,21 @@ def _figures(
     )  # fmt: skip
 
 
-def _bare_python() -> Usage:
+def _measure_bare_python() -> Usage:
     command = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        found = usage(process.pid)
+        usage = read_usage(process.pid)
         process.kill()
-    return found
+    return usage
 
 
-def _system_calls(pid: int, setting: Setting) -> float | None:
-    """System calls a second of all threads; None without strace, or where it may not look."""
+def _count_system_calls(pid: int, setting: Setting) -> float | None:
+    """System calls a second of all threads; None if strace is missing or may not attach."""
     if shutil.which("strace") is None:
         return None
-    seconds, report = setting.either(5, STRACE_SECONDS), setting.scratch / "strace"
+    seconds, report = setting.choose(5, STRACE_SECONDS), setting.scratch / "strace"
     tracer = subprocess.Popen(
         ["strace", "-f", "-qq", "-o", os.fspath(report), "-p", str(pid)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -128,6 +132,6 @@ def _system_calls(pid: int, setting: Setting) -> float | None:
         return None
     tracer.send_signal(signal.SIGINT)
     tracer.wait()
-    # Each thread's call that was under way when strace came, and when it left, is a line too.
-    lines = [one for one in report.read_text().splitlines() if "resumed" not in one]
+    # strace also writes a line for the call in which each thread was when it attached.
+    lines = [line for line in report.read_text().splitlines() if "resumed" not in line]
     return max(0, len(lines) - len(os.listdir(f"/proc/{pid}/task"))) / seconds

@@ -1,7 +1,7 @@
-"""A corpus of real images as arrays, and tastes to learn from them.
+"""The embeddings of a corpus of real images, and tastes that bench/learning.py learns from them.
 
-`python bench/learning_corpus.py CORPUS CACHE.npz [VIEW]` embeds them with the shipped embedder.
-With VIEW (flip, middle) each is seen a second time and pooled, to measure what that would bring.
+`python bench/learning_corpus.py CORPUS CACHE.npz [VIEW]` embeds the images of CORPUS. With VIEW
+(flip, middle), it pools the embedding of each image with that of a second view of it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ OFFICIAL = ("photos", "nature", "food", "signs", "mixed")
 
 @dataclass(frozen=True)
 class Corpus:
-    """embeddings float16 [n, d], extras float32 [n, k], category of each image."""
+    """The images of a corpus as arrays."""
 
     embeddings: np.ndarray
+    """float16 [n, d]"""
     extras: np.ndarray
+    """float32 [n, k]"""
     category: np.ndarray
+    """str [n]: the name of the folder"""
     sections: tuple[Section, ...]
 
     def examples(self, rows: np.ndarray, keep: np.ndarray, extras: bool = True) -> Examples:
@@ -44,24 +47,26 @@ class Corpus:
         )
 
     def features(self, extras: bool = True) -> Features:
-        """Features of the whole corpus; it lies by source, and main directions want a mixture."""
+        """Features of the whole corpus, shuffled: fit_features samples its first rows only."""
         mixed = np.random.default_rng(0).permutation(len(self.embeddings))
         more = self.extras[mixed] if extras else None
         return fit_features(self.embeddings[mixed], self.sections, more)
 
 
 def read(cache: Path) -> Corpus:
-    """What `main` wrote."""
-    with np.load(cache) as found:
-        if str(found["embedder"]) != lite0_spec.ID:
-            raise SystemExit(f"{cache} is of {found['embedder']}: embed the corpus again")
-        names, stops = found["sections"].tolist(), found["stops"].tolist()
+    """Read a cache that `main` wrote."""
+    with np.load(cache) as arrays:
+        if str(arrays["embedder"]) != lite0_spec.ID:
+            raise SystemExit(
+                f"{cache} was made by the embedder {arrays['embedder']}: embed the corpus again"
+            )
+        names, stops = arrays["sections"].tolist(), arrays["stops"].tolist()
         sections = tuple(map(Section, names, [0, *stops[:-1]], stops))
-        return Corpus(found["embeddings"], found["extras"], found["category"], sections)
+        return Corpus(arrays["embeddings"], arrays["extras"], arrays["category"], sections)
 
 
 def tastes(corpus: Corpus) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """name -> (keep bool [n], eligible bool [n]). Those named own/ are ours, for validation."""
+    """name → (keep bool [n], eligible bool [n]). Tastes named own/… are for validation."""
     kind = corpus.category
 
     def of(*names: str) -> np.ndarray:
@@ -97,20 +102,23 @@ def tastes(corpus: Corpus) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def draw(
     keep: np.ndarray, eligible: np.ndarray, count: int, seed: int, share: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(labelled rows, the rest). Share of keeps as in the task, within 20 % to 80 %."""
+    """Draw `count` rows to label; returns them and the other eligible rows.
+
+    `share`: the share of keeps; None: as among the eligible rows, limited to 20 % … 80 %.
+    """
     generator = np.random.default_rng(1000 * seed + count)
     rows = np.flatnonzero(eligible)
     share = float(np.clip(keep[rows].mean(), 0.2, 0.8)) if share is None else share
     keeps = generator.permutation(rows[keep[rows]])
     trashes = generator.permutation(rows[~keep[rows]])
-    # at least half of the rarer kind is left to be ranked
+    # Leave at least half of each kind to be ranked.
     wanted = min(max(round(count * share), 2), count - 2, len(keeps) // 2)
     labelled = np.concatenate([keeps[:wanted], trashes[: min(count - wanted, len(trashes) // 2)]])
     return labelled, np.setdiff1d(rows, labelled)
 
 
 def main(folder: Path, cache: Path, second: str = "") -> None:
-    """Embed every image of `folder` that can be decoded, with a `second` view if named."""
+    """Embed all decodable images of `folder` and write `cache`; `second` names a second view."""
     from imgscore.embedders import lite0
     from imgscore.errors import ImageError
     from imgscore.heads.extras import extras_of
@@ -119,7 +127,7 @@ def main(folder: Path, cache: Path, second: str = "") -> None:
     embedder = lite0.load()
     vectors, traits, category = [], [], []
     for part in ("wallpapers", "screenshots", "clipart"):
-        for path in sorted(one for one in (folder / part).rglob("*") if one.is_file()):
+        for path in sorted(path for path in (folder / part).rglob("*") if path.is_file()):
             try:
                 picture = decode(path.read_bytes())
             except ImageError as error:
@@ -127,8 +135,9 @@ def main(folder: Path, cache: Path, second: str = "") -> None:
                 continue
             vector = embedder.embed([picture])[0]
             if second:
-                other = embedder.embed([replace(picture, pixels=VIEWS[second](picture.pixels))])
-                vector = lite0.pool_tiles(np.stack([vector, other[0]]).astype(np.float32))
+                view = replace(picture, pixels=VIEWS[second](picture.pixels))
+                pair = np.stack([vector, embedder.embed([view])[0]])
+                vector = lite0.pool_tiles(pair.astype(np.float32))
             vectors.append(vector.astype(np.float16))
             traits.append(picture.traits)
             category.append(path.parent.name)
@@ -138,21 +147,21 @@ def main(folder: Path, cache: Path, second: str = "") -> None:
         extras=extras_of(traits),
         category=np.array(category),
         embedder=embedder.id,
-        sections=np.array([one.name for one in embedder.sections]),
-        stops=np.array([one.stop for one in embedder.sections]),
+        sections=np.array([section.name for section in embedder.sections]),
+        stops=np.array([section.stop for section in embedder.sections]),
     )
 
 
-def _middle(pixels: np.ndarray) -> np.ndarray:
-    """Two thirds of the width and of the height."""
-    high, wide = pixels.shape[:2]
-    top, left = high // 6, wide // 6
-    return np.ascontiguousarray(pixels[top : high - top, left : wide - left])
+def _crop_middle(pixels: np.ndarray) -> np.ndarray:
+    """The middle two thirds of the width and of the height."""
+    height, width = pixels.shape[:2]
+    top, left = height // 6, width // 6
+    return np.ascontiguousarray(pixels[top : height - top, left : width - left])
 
 
 VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flip": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
-    "middle": _middle,
+    "middle": _crop_middle,
 }
 
 if __name__ == "__main__":

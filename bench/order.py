@@ -1,4 +1,4 @@
-"""What an order costs: time to plan and to apply it, and dates changed for each arrival."""
+"""The cost of an order: time to plan and to apply it, and dates changed for each new file."""
 
 import os
 import random
@@ -25,51 +25,51 @@ MAX_SECONDS = 1.0
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """Planning, touching, arrivals one at a time, and the worst that arrivals can do."""
-    count = setting.either(10_000, 100_000)
-    fresh, noisy = folder(count), folder(count, deviation=0.005)
+    """Measure plans, touches, single new files, and sequences of new files at one place."""
+    count = setting.choose(10_000, 100_000)
+    fresh, noisy = make_entries(count), make_entries(count, deviation=0.005)
     ordered = applied(noisy, plan(noisy, NOW_NS))
     for name, entries in (("unsorted", fresh), ("with noise", noisy), ("in order", ordered)):
-        cpu, wall = least_seconds(lambda entries=entries: plan(entries, NOW_NS))
+        cpu, wall = measure_min(lambda entries=entries: plan(entries, NOW_NS))
         yield Figure(
             f"plan {count} files, {name}",
             f"{cpu:.2f} s CPU, {wall:.2f} s wall",
             target=f"≤ {MAX_SECONDS:g} s CPU",
             met=cpu <= MAX_SECONDS,
         )
-    ours, bare = apply_seconds(setting.scratch, setting.either(1_000, 10_000))
+    checked, bare = measure_touches(setting.scratch, setting.choose(1_000, 10_000))
     yield Figure(
-        "touch: checked, never through a link, read back",
-        f"{ours * 1e6:.1f} µs CPU a file",
+        "touch of a file, with checks before and after it",
+        f"{checked * 1e6:.1f} µs CPU a file",
         f"{bare * 1e6:.1f} µs, os.utime",
-        ours / bare,
+        checked / bare,
     )
-    cpu, wall = journalled_seconds(setting.scratch / "store", setting.scratch)
+    cpu, wall = measure_apply(setting.scratch / "store", setting.scratch)
     yield Figure(
         "the same with the journal, originals and sightings on disk",
         f"{cpu * 1e6:.0f} µs CPU, {wall * 1e6:.0f} µs wall a file",
         f"{bare * 1e6:.1f} µs, os.utime",
         cpu / bare,
     )
-    costs = insert_files(setting.either(1_000, 10_000))
+    costs = count_touches(setting.choose(1_000, 10_000))
     yield Figure(
-        "dates changed for one arrival in an ordered folder: mean, most",
+        "dates changed for one new file in an ordered folder: mean, maximum",
         f"{sum(costs) / len(costs):.2f}, {max(costs)}",
         target="≤ 1",
         met=max(costs) <= 1,
     )
-    for name, place in (("best", -1), ("middle", 250), ("worst", 0)):
-        touches, entries = adversary(place)
+    for name, position in (("best", -1), ("middle", 250), ("worst", 0)):
+        touches, entries = insert_repeatedly(position)
         yield Figure(
-            f"dates changed for one of 1,500 arrivals at one moment, all {name} so far",
+            f"dates changed for each of 1,500 new files of the same second, each {name} so far",
             f"{touches:.1f}",
             f"{log2(entries):.1f}, log2 of the files",
             touches / log2(entries),
         )
 
 
-def folder(count: int, deviation: float = 0.0, seed: int = 1) -> list[Entry]:
-    """`count` files with random scores and dates of the last five years: nothing is in order."""
+def make_entries(count: int, deviation: float = 0.0, seed: int = 1) -> list[Entry]:
+    """`count` files with random scores and random dates of the last five years."""
     chance = random.Random(seed)
     return [
         Entry(
@@ -82,7 +82,7 @@ def folder(count: int, deviation: float = 0.0, seed: int = 1) -> list[Entry]:
 
 
 def applied(entries: Sequence[Entry], touches: Sequence[Touch]) -> list[Entry]:
-    """The entries after the touches, without a disk."""
+    """The entries with the dates of the touches."""
     after = {item.path: item.after_ns for item in touches}
     return [
         entry._replace(
@@ -92,44 +92,44 @@ def applied(entries: Sequence[Entry], touches: Sequence[Touch]) -> list[Entry]:
     ]
 
 
-def apply_seconds(place: Path, count: int) -> tuple[float, float]:
-    """CPU seconds a file: `touch` with its checks and read-back, and os.utime alone."""
-    paths = [os.fsencode(place / f"{i}.jpg") for i in range(count)]
+def measure_touches(folder: Path, count: int) -> tuple[float, float]:
+    """CPU seconds a file of `touch` with its checks, and of os.utime alone."""
+    paths = [os.fsencode(folder / f"{i}.jpg") for i in range(count)]
     for path in paths:
         Path(os.fsdecode(path)).touch()
     seen = [os.lstat(path) for path in paths]
 
-    def bare() -> None:
+    def touch_unchecked() -> None:
         for path, status in zip(paths, seen, strict=True):
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    def checked() -> None:
+    def touch_checked() -> None:
         for path, status in zip(paths, seen, strict=True):
             expect = Seen(status.st_dev, status.st_ino, status.st_mtime_ns)
             touch(path, expect, status.st_mtime_ns)
 
-    return least_seconds(checked)[0] / count, least_seconds(bare)[0] / count
+    return measure_min(touch_checked)[0] / count, measure_min(touch_unchecked)[0] / count
 
 
-def journalled_seconds(store_folder: Path, place: Path) -> tuple[float, float]:
-    """CPU and wall seconds a file to carry out a plan for all the files in a folder."""
-    wanted = []
+def measure_apply(store_folder: Path, folder: Path) -> tuple[float, float]:
+    """CPU and wall seconds a file to apply a plan that touches all files of a folder."""
+    touches = []
     with Store(store_folder) as store:
         with store.write() as txn:
-            for number, path in enumerate(sorted(place.glob("*.jpg"))):
+            for number, path in enumerate(sorted(folder.glob("*.jpg"))):
                 seen = fingerprint_of(os.fsencode(path))
                 assert seen is not None
                 digest = number.to_bytes(DIGEST_SIZE, "big")
-                sighting = Sighting(bytes(path), seen, digest, bytes(place), "inbox")
+                sighting = Sighting(bytes(path), seen, digest, bytes(folder), "inbox")
                 sightings.record(txn, sighting)
-                wanted.append(PlannedTouch(sighting, (NOW - 2 * number) * NANOSECONDS))
-        cpu, wall = least_seconds(lambda: list(apply_plan(store, wanted, "1")), runs=1)
-    return cpu / len(wanted), wall / len(wanted)
+                touches.append(PlannedTouch(sighting, (NOW - 2 * number) * NANOSECONDS))
+        cpu, wall = measure_min(lambda: list(apply_plan(store, touches, "1")), runs=1)
+    return cpu / len(touches), wall / len(touches)
 
 
-def insert_files(count: int, trials: int = 50) -> list[int]:
-    """Touches for one new file, dated now, in an ordered folder of `count`."""
-    fresh = folder(count, deviation=0.005)
+def count_touches(count: int, trials: int = 50) -> list[int]:
+    """Touches of each trial: one new file, dated now, in an ordered folder of `count`."""
+    fresh = make_entries(count, deviation=0.005)
     ordered = applied(fresh, plan(fresh, NOW_NS))
     chance = random.Random(3)
     return [
@@ -138,19 +138,22 @@ def insert_files(count: int, trials: int = 50) -> list[int]:
     ]
 
 
-def adversary(place: int, fresh: int = 500, count: int = 1_500) -> tuple[float, int]:
-    """(touches an insertion, entries): all at one place (-1: the top), while the clock stands."""
+def insert_repeatedly(position: int, fresh: int = 500, count: int = 1_500) -> tuple[float, int]:
+    """Insert `count` files at one position (-1: the top) in the same second, the worst case.
+
+    Returns the touches for each insertion, and the number of entries at the end.
+    """
     dates, touches = space([None] * fresh, NOW), 0
     for _ in range(count):
-        at = len(dates) if place < 0 else place
+        at = len(dates) if position < 0 else position
         before = [*dates[:at], None, *dates[at:]]
         dates = space(before, NOW)
         touches += sum(old != new for old, new in zip(before, dates, strict=True))
     return touches / count, fresh + count
 
 
-def least_seconds(work: Callable[[], object], runs: int = 3) -> tuple[float, float]:
-    """(CPU, wall) seconds, the least of some runs: the machine may have other work to do."""
+def measure_min(work: Callable[[], object], runs: int = 3) -> tuple[float, float]:
+    """The minimum of the (CPU, wall) seconds of some runs, which excludes most other load."""
     cpu, wall = [], []
     for _ in range(runs):
         start = time.process_time(), time.perf_counter()

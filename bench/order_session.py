@@ -1,7 +1,7 @@
-"""Touches a retrain with the real head: 300 labels on 2,000 real images, with ties and without.
+"""Touches after each training with the real head: 300 labels, 2,000 images, with and without ties.
 
-It runs what the daemon runs (learning.train, learning.rescore, plan_inbox) on a store of its
-own; only the files are not there, and dates are set in the store alone.
+It calls the functions of the workers (train, rescore, plan_inbox) on a store without files: the
+dates are set in the store only.
 """
 
 import random
@@ -26,136 +26,144 @@ from imgscore.workers.context import Context
 from imgscore.workers.messages import Rescore, Train
 from imgscore.workers.plan_inbox import plan_inbox
 
-EVERY = 10
-MAX_LOST = 0.005
-NOW = time.time_ns()
-LIKED = ("wallpapers", "animals", "food")
+TRAIN_EVERY = 10
+"""labels between two trainings"""
+MAX_LOSS = 0.005
+"""target: the rank correlation that ties may cost"""
+NOW_NS = time.time_ns()
+KEEP_CATEGORIES = ("wallpapers", "animals", "food")
 Vectors = npt.NDArray[np.float16]
 TIES = Watch(b"/ties", (), (), "ties", "best-newest", siblings=False)
 EXACT = Watch(b"/exact", (), (), "exact", "best-newest", siblings=False)
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """Two tastes: some kinds of picture with whims, where the corpus has them; a hidden one."""
-    count, labels_ = setting.either(300, 2_000), setting.either(60, 300)
+    """Measure two tastes: by category, where the corpus has categories, and by the embeddings."""
+    count, label_count = setting.choose(300, 2_000), setting.choose(60, 300)
     matrix, files = embed(setting.images(2 * count), count)
     tastes = {
-        "some kinds, 5 % whims": likes_kinds(files),
-        "a hidden direction": likes_hidden(matrix),
+        "categories, 5 % random": label_by_category(files),
+        "a hidden direction": label_by_direction(matrix),
     }
-    for taste, liked in tastes.items():
-        if not 10 < sum(liked) < len(liked) - 10:
+    for taste, keep in tastes.items():
+        if not 10 < sum(keep) < len(keep) - 10:
             continue
         folder = setting.scratch / taste.replace(" ", "-")
         folder.mkdir()
-        ties, exact = session(matrix, liked, labels_, folder)
+        ties, exact = run_session(matrix, keep, label_count, folder)
         yield Figure(
-            f"dates changed a retrain, {labels_} labels on {len(matrix)} images ({taste})",
+            f"dates changed a training, {label_count} labels on {len(matrix)} images ({taste})",
             f"{ties.touches:.0f}; {ties.later:.0f} in the second half",
             f"{exact.touches:.0f}; {exact.later:.0f}, without ties",
             ties.touches / exact.touches,
         )
         yield Figure(
-            f"rank correlation that ties cost ({taste}): mean, most",
-            f"{ties.lost:.4f}, {ties.most_lost:.4f}",
-            f"{exact.lost:.4f}, without ties",
+            f"rank correlation that ties cost ({taste}): mean, maximum",
+            f"{ties.loss:.4f}, {ties.max_loss:.4f}",
+            f"{exact.loss:.4f}, without ties",
             None,
-            f"≤ {MAX_LOST}",
-            ties.most_lost <= MAX_LOST,
+            f"≤ {MAX_LOSS}",
+            ties.max_loss <= MAX_LOSS,
         )
 
 
-def embed(files: list[Path], most: int) -> tuple[Vectors, list[Path]]:
-    """Embeddings of at most so many files, those that cannot be decoded left out."""
+def embed(files: list[Path], count: int) -> tuple[Vectors, list[Path]]:
+    """Embed the first `count` files that can be decoded; returns their embeddings and paths."""
     embedder = lite0.load()
     rows: list[npt.NDArray[np.float16]] = []
-    done: list[Path] = []
+    embedded: list[Path] = []
     for path in files:
         try:
             rows.append(embedder.embed([decode(path.read_bytes())])[0])
         except ImageError:
             continue
-        done.append(path)
-        if len(rows) == most:
+        embedded.append(path)
+        if len(rows) == count:
             break
-    return np.array(rows), done
+    return np.array(rows), embedded
 
 
-def likes_kinds(files: list[Path]) -> list[bool]:
-    """What a person would keep who likes some kinds of picture, and has whims."""
+def label_by_category(files: list[Path]) -> list[bool]:
+    """True (keep) for some categories, with 5 % of the labels flipped."""
     chance = np.random.default_rng(6)
-    return [any(one in path.parts for one in LIKED) != (chance.random() < 0.05) for path in files]
+    return [
+        any(name in path.parts for name in KEEP_CATEGORIES) != (chance.random() < 0.05)
+        for path in files
+    ]
 
 
-def likes_hidden(matrix: Vectors) -> list[bool]:
-    """What a person would keep whose taste is a direction among the main ones, and noise."""
+def label_by_direction(matrix: Vectors) -> list[bool]:
+    """True (keep) by a random direction among the 32 main ones, with noise."""
     chance = np.random.default_rng(6)
     centred = matrix.astype(np.float64) - matrix.mean(axis=0, dtype=np.float64)
     left = np.linalg.svd(centred, full_matrices=False)[0][:, :32]
     hidden = left @ chance.normal(size=left.shape[1])
     noisy = hidden / hidden.std() + chance.normal(scale=0.3, size=len(matrix))
-    return [bool(one) for one in noisy > 0]
+    return [bool(keep) for keep in noisy > 0]
 
 
 class Session(NamedTuple):
-    """Touches a retrain (mean after the first; mean of the second half), correlation lost."""
+    """The results of one inbox."""
 
     touches: float
+    """for each training: the mean after the first"""
     later: float
-    lost: float
-    most_lost: float
+    """the mean of the second half"""
+    loss: float
+    """1 - rank correlation of dates and scores: the mean over all orders"""
+    max_loss: float
 
 
-def session(
-    vectors_: Vectors, liked: list[bool], count: int, folder: Path
+def run_session(
+    vectors_: Vectors, keep: list[bool], count: int, folder: Path
 ) -> tuple[Session, Session]:
-    """Label EVERY images at a time, retrain, order both inboxes: with ties, and without."""
+    """Label TRAIN_EVERY images at a time, train, and order two inboxes: with and without ties."""
     digests = [n.to_bytes(DIGEST_SIZE, "big") for n in range(len(vectors_))]
     chance = random.Random(7)
     queue = chance.sample(range(len(digests)), count)
     touches: dict[Watch, list[int]] = {TIES: [], EXACT: []}
-    lost: dict[Watch, list[float]] = {TIES: [], EXACT: []}
+    losses: dict[Watch, list[float]] = {TIES: [], EXACT: []}
     with Store(folder / "store") as store:
         context = Context(folder / "store", folder / "heads", "efficientnet-lite0", "cpu")
         context._store = store  # one handle a process
-        pairs = [(one, row.tobytes()) for one, row in zip(digests, vectors_, strict=True)]
+        pairs = [(digest, row.tobytes()) for digest, row in zip(digests, vectors_, strict=True)]
         store.commit(lambda txn: vectors.append(txn, lite0_spec.ID, pairs))
         for n in range(len(digests)):
-            date = NOW - chance.randrange(1, 157_000_000) * 10**9
+            date = NOW_NS - chance.randrange(1, 157_000_000) * 10**9
             for watch in (TIES, EXACT):
-                _see(store, watch, n, date, digests[n])
-        for start in range(0, count, EVERY):
-            for n in queue[start : start + EVERY]:
-                _label(store, n, digests[n], liked[n])
+                _record_sighting(store, watch, n, date, digests[n])
+        for start in range(0, count, TRAIN_EVERY):
+            for n in queue[start : start + TRAIN_EVERY]:
+                _record_label(store, n, digests[n], keep[n])
             record = training.train(context, Train("ties")).record
             store.commit(lambda txn, record=record: heads.record(txn, record))
             if record.accepted:
                 _score(store, context, record.version)
                 for watch in (TIES, EXACT):
                     touches[watch].append(_order(store, watch, record.version))
-                    lost[watch].append(1 - _spearman(store, watch, record.version))
-    done = [
+                    losses[watch].append(1 - _spearman(store, watch, record.version))
+    results = [
         Session(
             float(np.mean(touches[watch][1:])),
             float(np.mean(touches[watch][len(touches[watch]) // 2 :])),
-            float(np.mean(lost[watch])),
-            max(lost[watch]),
+            float(np.mean(losses[watch])),
+            max(losses[watch]),
         )
         for watch in (TIES, EXACT)
     ]
-    return done[0], done[1]
+    return results[0], results[1]
 
 
-def _see(store: Store, watch: Watch, n: int, date_ns: int, digest: bytes) -> None:
+def _record_sighting(store: Store, watch: Watch, n: int, date_ns: int, digest: bytes) -> None:
     path = watch.inbox + b"/%06d.jpg" % n
     seen = Fingerprint(len(watch.inbox), n, 1, 1, date_ns)
     sighting = Sighting(path, seen, digest, watch.inbox, "inbox")
     store.commit(lambda txn: sightings.record(txn, sighting))
 
 
-def _label(store: Store, n: int, digest: bytes, keep: bool) -> None:
-    """What is labelled leaves the inbox."""
-    event = LabelEvent(NOW, "ties", digest, "keep" if keep else "trash", "cli", b"%d" % n)
+def _record_label(store: Store, n: int, digest: bytes, keep: bool) -> None:
+    """Record a label and remove the image from both inboxes."""
+    event = LabelEvent(NOW_NS, "ties", digest, "keep" if keep else "trash", "cli", b"%d" % n)
     with store.write() as txn:
         labels.append(txn, event)
         for sighting in sightings.of_digest(txn, digest):
@@ -163,7 +171,7 @@ def _label(store: Store, n: int, digest: bytes, keep: bool) -> None:
 
 
 def _score(store: Store, context: Context, head: str) -> None:
-    """The head's scores for one inbox, and the same without their noise for the other."""
+    """Record the head's scores for one inbox, and for the other the same with a noise of zero."""
     for part in list(training.rescore(context, Rescore("ties", head))):
         step = DIGEST_SIZE + 8
         exact = b"".join(
@@ -179,9 +187,9 @@ def _order(store: Store, watch: Watch, head: str) -> int:
     planned = plan_inbox(store, watch, head)
     with store.write() as txn:
         settings.record_ties(txn, watch.inbox, planned.ties)
-        for one in planned.touches:
-            before = one.sighting
-            seen = Fingerprint(before.seen.dev, before.seen.ino, 1, 1, one.after_ns)
+        for touch in planned.touches:
+            before = touch.sighting
+            seen = Fingerprint(before.seen.dev, before.seen.ino, 1, 1, touch.after_ns)
             sightings.record(
                 txn, Sighting(before.path, seen, before.digest, before.inbox, before.role)
             )
@@ -191,14 +199,11 @@ def _order(store: Store, watch: Watch, head: str) -> int:
 def _spearman(store: Store, watch: Watch, head: str) -> float:
     """Spearman's correlation of dates and scores; equal scores share their mean rank."""
     with store.read() as txn:
-        seen = [one for one in sightings.iter_all(txn) if one.inbox == watch.inbox]
-        pairs = [scores.get(txn, watch.taste, head, one.digest) for one in seen]
-    return float(
-        np.corrcoef(
-            _ranks(np.array([one.seen.mtime_ns for one in seen], np.float64)),
-            _ranks(np.array([one[0] for one in pairs if one is not None])),
-        )[0, 1]
-    )
+        files = [file for file in sightings.iter_all(txn) if file.inbox == watch.inbox]
+        pairs = [scores.get(txn, watch.taste, head, file.digest) for file in files]
+    dates = np.array([file.seen.mtime_ns for file in files], np.float64)
+    values = np.array([pair[0] for pair in pairs if pair is not None])
+    return float(np.corrcoef(_ranks(dates), _ranks(values))[0, 1])
 
 
 def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

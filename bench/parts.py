@@ -1,4 +1,4 @@
-"""The parts alone, on all cores: reading with hashing, decoding, inference; and the old recipe."""
+"""CPU time of reading with hashing, decoding and inference, each alone, and of the old recipe."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from imgscore.images.decode import Picture
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Pictures held decoded at a time: the parts are timed apart, chunk by chunk.
-CHUNK = 32
+BATCH = 32
+"""images whose parts are measured in succession: decoded images of a batch are in memory"""
 
 
 class Parts(NamedTuple):
-    """CPU seconds over all images, and the vectors."""
+    """CPU seconds of each part for all images, and the vectors."""
 
     images: int
     read_seconds: float
@@ -40,14 +40,14 @@ class Parts(NamedTuple):
     vectors: NDArray[np.float16]
 
     def ideal_rate(self) -> float:
-        """Images a second with all parts perfectly overlapped on all cores."""
+        """Images a second if all cores did nothing but these parts."""
         seconds = self.read_seconds + self.decode_seconds + self.infer_seconds
         return self.images / (seconds / cores())
 
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Children that start inside of this compute on one thread, as workers do."""
+    """Child processes that start within the block compute on one thread, as workers do."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     try:
@@ -60,25 +60,26 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def apart(files: Sequence[Path]) -> Parts:
-    """Decode and embed the files on all cores at once, each part timed by its CPU time."""
+def measure_parts(files: Sequence[Path]) -> Parts:
+    """Decode and embed the files on all cores, and measure the CPU time of each part."""
     processes = cores()
-    shares = [[os.fspath(file) for file in files[one::processes]] for one in range(processes)]
+    shares = [[os.fspath(file) for file in files[n::processes]] for n in range(processes)]
     with (
         _one_thread_each(),
         ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
     ):
-        found = list(pool.map(_share, shares))
+        results = list(pool.map(_measure_share, shares))
     return Parts(
-        sum(one.images for one in found),
-        sum(one.read_seconds for one in found),
-        sum(one.decode_seconds for one in found),
-        sum(one.infer_seconds for one in found),
-        np.concatenate([one.vectors for one in found]),
+        sum(parts.images for parts in results),
+        sum(parts.read_seconds for parts in results),
+        sum(parts.decode_seconds for parts in results),
+        sum(parts.infer_seconds for parts in results),
+        np.concatenate([parts.vectors for parts in results]),
     )
 
 
-def _share(files: Sequence[str]) -> Parts:
+def _measure_share(files: Sequence[str]) -> Parts:
+    """Measure the files of one process; images that cannot be decoded are not counted."""
     from imgscore.embedders import lite0
     from imgscore.images.decode import decode
 
@@ -86,36 +87,36 @@ def _share(files: Sequence[str]) -> Parts:
     embedder.embed([decode(Path(file).read_bytes()) for file in files[:1]])
     reading = decoding = inference = 0.0
     vectors: list[NDArray[np.float16]] = []
-    for start in range(0, len(files), CHUNK):
-        first = time.process_time()
-        data = [_read(file) for file in files[start : start + CHUNK]]
+    for start in range(0, len(files), BATCH):
+        read_start = time.process_time()
+        contents = [_read(file) for file in files[start : start + BATCH]]
         pictures: list[Picture] = []
-        began = time.process_time()
-        for one in data:
+        decode_start = time.process_time()
+        for content in contents:
             try:
-                pictures.append(decode(one))
+                pictures.append(decode(content))
             except ImageError:
-                continue  # counted as an image by neither side
-        middle = time.process_time()
+                continue
+        infer_start = time.process_time()
         vectors += [embedder.embed([picture])[0] for picture in pictures]
-        reading += began - first
-        decoding += middle - began
-        inference += time.process_time() - middle
+        reading += decode_start - read_start
+        decoding += infer_start - decode_start
+        inference += time.process_time() - infer_start
     return Parts(len(vectors), reading, decoding, inference, np.array(vectors))
 
 
 def _read(file: str) -> bytes:
-    """The bytes, hashed as well."""
+    """Read and hash a file; returns its bytes."""
     data = Path(file).read_bytes()
     hashlib.sha256(data).digest()
     return data
 
 
 def old_recipe_rate(files: Sequence[Path]) -> float | None:
-    """Images a second of the recipe this replaces; None where torch or the weights are missing.
+    """Images a second of the old recipe; None if torch or the weights are not installed.
 
-    Full decode, resize to 224 × 224, one image at a time through the same network in torch, with
-    as many threads as torch likes.
+    The recipe decodes each image in full, resizes it to 224 × 224, and runs the same network in
+    torch on one image at a time, with torch's default number of threads.
     """
     sys.path.insert(0, os.fspath(Path(__file__).parent.parent / "tools"))
     try:
@@ -137,7 +138,7 @@ def old_recipe_rate(files: Sequence[Path]) -> float | None:
             network.maps(pixels)[-1].mean((2, 3)).numpy()
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the old recipe does not mind what Pillow warns of
+        warnings.simplefilter("ignore")  # the old recipe ignored Pillow's warnings, too
         embed(files[0])
         start = time.perf_counter()
         for file in files:

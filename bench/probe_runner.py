@@ -1,10 +1,10 @@
-"""Runs in a process of its own: measures the probes of whatever tree its `sys.path` begins with.
+"""The child process of bench.check: measures the probes of the tree that is first in `sys.path`.
 
-bench.check starts it for the working tree and for an earlier commit. Of either it uses only
-`bench.probes.probes(scratch)` and each probe's `name` and `seconds()`, and nothing of its own tree.
+bench.check runs this file for the working tree and for an earlier commit. From a tree it uses only
+`bench.probes.probes(scratch)`, and the `name` and `seconds()` of each probe.
 
-It first writes {"names": […], "error": …}. Each line [name, count] that it reads it answers with
-{"seconds": …}, the CPU time of `count` runs, or {"error": …}.
+Protocol, one JSON value a line: it writes {"names": […], "error": …} first. For each request
+[name, count] on stdin it writes {"seconds": …}, the CPU time of `count` runs, or {"error": …}.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any, TextIO
 
 
 def main() -> None:
-    """`probe_runner.py SCRATCH`, an empty folder."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # probes may print
+    """Serve requests until stdin ends. The argument is an empty folder for the probes' files."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # text that probes print goes to stderr
     probes: dict[str, Any] = {}
     error = ""
     try:
@@ -25,22 +25,22 @@ def main() -> None:
 
         for probe in all_probes(Path(sys.argv[1])):
             probes[probe.name] = probe
-    except Exception as problem:  # noqa: BLE001 - another tree's code, whose error is reported
+    except Exception as problem:  # noqa: BLE001 - the tree's own code, whose errors are reported
         error = f"{type(problem).__name__}: {problem}"
-    _write(answers, {"names": list(probes), "error": error})
+    _write(output, {"names": list(probes), "error": error})
     for line in sys.stdin:
         name, count = json.loads(line)
         try:
             seconds = sum(probes[name].seconds() for _ in range(count))
         except Exception as problem:  # noqa: BLE001
-            _write(answers, {"error": f"{type(problem).__name__}: {problem}"})
+            _write(output, {"error": f"{type(problem).__name__}: {problem}"})
         else:
-            _write(answers, {"seconds": seconds})
+            _write(output, {"seconds": seconds})
 
 
-def _write(answers: TextIO, row: dict[str, Any]) -> None:
-    answers.write(json.dumps(row) + "\n")
-    answers.flush()
+def _write(output: TextIO, row: dict[str, Any]) -> None:
+    output.write(json.dumps(row) + "\n")
+    output.flush()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What bench.check measures: parts of imgscore, each repeatable, in CPU time.
+"""The probes of bench.check: repeatable pieces of imgscore's work, measured in CPU time.
 
-bench.probe_runner calls these in processes of two versions, each with its own. So the names
-`probes(scratch)`, `name` and `seconds()` must stay, and a probe with other work needs another name.
+bench.probe_runner runs the probes of two versions and compares those with equal names. So
+`probes(scratch)`, `name` and `seconds()` must keep their names, and a probe that changes its work
+must change its name.
 """
 
 from __future__ import annotations
@@ -24,20 +25,23 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FILES = 4000
+"""files of the scan"""
 ENTRIES = 5000
+"""files of the plan"""
 ROWS = 1000
-PLACES = ("CONFIG_HOME", "DATA_HOME", "CACHE_HOME", "RUNTIME_DIR")
+"""vectors that are scored or written"""
+XDG_NAMES = ("CONFIG_HOME", "DATA_HOME", "CACHE_HOME", "RUNTIME_DIR")
 
 
 class Probe(NamedTuple):
-    """A piece of work; `seconds()` does it once and returns the CPU seconds that it took."""
+    """A piece of work; `seconds()` runs it once and returns its CPU seconds."""
 
     name: str
     seconds: Callable[[], float]
 
 
 def probes(scratch: Path) -> Iterator[Probe]:
-    """Every probe, ready to be measured; `scratch` is an empty folder."""
+    """All probes, prepared; `scratch` is an empty folder for their files."""
     yield from _pixels()
     yield from _vectors()
     yield from _files(scratch)
@@ -45,8 +49,8 @@ def probes(scratch: Path) -> Iterator[Probe]:
     yield from _commands(scratch)
 
 
-def _own(work: Callable[[], object]) -> float:
-    """Without the garbage collector, whose work depends on what else the process holds."""
+def _measure(work: Callable[[], object]) -> float:
+    """CPU seconds of a call with the cyclic GC off: its cost depends on unrelated live objects."""
     gc.disable()
     start = time.process_time()
     try:
@@ -62,17 +66,17 @@ def _pixels() -> Iterator[Probe]:
     from imgscore.images.decode import decode
 
     drawn = [image.convert("RGB") for _, image in draw_all(8)]
-    small = [_file(image, "PNG") for image in drawn]
-    camera = _file(drawn[0].resize((4000, 3000)), "JPEG", quality=92)
+    small = [_encode(image, "PNG") for image in drawn]
+    camera = _encode(drawn[0].resize((4000, 3000)), "JPEG", quality=92)
 
-    yield Probe("decode a 12-megapixel JPEG", partial(_own, lambda: decode(camera)))
-    yield Probe("decode small PNGs", partial(_own, lambda: [decode(data) for data in small]))
+    yield Probe("decode a 12-megapixel JPEG", partial(_measure, lambda: decode(camera)))
+    yield Probe("decode small PNGs", partial(_measure, lambda: [decode(data) for data in small]))
     embedder = lite0.load()
     pictures = [decode(data) for data in small]
-    yield Probe("embed", partial(_own, lambda: embedder.embed(pictures)))
+    yield Probe("embed", partial(_measure, lambda: embedder.embed(pictures)))
 
 
-def _file(image: Image, kind: str, **options: int) -> bytes:
+def _encode(image: Image, kind: str, **options: int) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
@@ -81,18 +85,18 @@ def _file(image: Image, kind: str, **options: int) -> bytes:
 def _vectors() -> Iterator[Probe]:
     import numpy as np
 
-    from bench.sandbox import liked
+    from bench.sandbox import make_taste
     from imgscore.embedders import lite0_spec
     from imgscore.heads.base import Examples
     from imgscore.heads.recipes import AUTO, recipe
 
     chance = np.random.default_rng(1)
     values = np.abs(chance.standard_normal((ROWS, lite0_spec.DIM))).astype(np.float16)
-    keep = liked(values)[:200]
+    keep = make_taste(values)[:200]
     examples = Examples(values[:200], keep, values[200:], lite0_spec.SECTIONS, lite0_spec.ID)
-    yield Probe("train on 200 labels", partial(_own, lambda: recipe(AUTO).fit(examples)))
+    yield Probe("train on 200 labels", partial(_measure, lambda: recipe(AUTO).fit(examples)))
     head = recipe(AUTO).fit(examples).head
-    yield Probe("score 1,000 vectors", partial(_own, lambda: head.score(values)))
+    yield Probe("score 1,000 vectors", partial(_measure, lambda: head.score(values)))
 
 
 def _files(scratch: Path) -> Iterator[Probe]:
@@ -114,52 +118,52 @@ def _files(scratch: Path) -> Iterator[Probe]:
         (folder / f"{number:05}.png").write_bytes(b"")
     store = Store(scratch / "store")
 
-    def know(txn: Txn) -> None:
+    def record_files(txn: Txn) -> None:
         for entry in os.scandir(inbox):
             seen, digest = Fingerprint.of_stat(entry.stat()), os.urandom(32)
             sightings.record(txn, Sighting(entry.path, seen, digest, inbox, "inbox"))
 
-    store.commit(know)
+    store.commit(record_files)
     watches = Watches([Watch(inbox, (), (), "default", "best-newest")])
 
-    def again() -> None:
+    def rescan() -> None:
         parts = list(scan(store, watches, inbox, DECODER_VERSION))
         assert not any(part.changed or part.gone for part in parts)
 
-    yield Probe("scan of unchanged files", partial(_own, again))
+    yield Probe("scan of unchanged files", partial(_measure, rescan))
     rows = np.random.default_rng(1).bytes(ROWS * lite0_spec.DIM * 2)
     size = lite0_spec.DIM * 2
 
     def write() -> None:
         digests = [random.randbytes(32) for _ in range(ROWS)]
-        pairs = ((one, rows[at * size : (at + 1) * size]) for at, one in enumerate(digests))
+        pairs = ((digest, rows[n * size : (n + 1) * size]) for n, digest in enumerate(digests))
         store.commit(lambda txn: vectors.append(txn, lite0_spec.ID, pairs))
         store.commit(lambda txn: vectors.drop(txn, lite0_spec.ID))
 
-    yield Probe("write 1,000 vectors", partial(_own, write))
+    yield Probe("write 1,000 vectors", partial(_measure, write))
 
 
 def _order() -> Iterator[Probe]:
-    from bench.order import NOW_NS, folder
+    from bench.order import NOW_NS, make_entries
     from imgscore.order.plan import plan
 
-    entries = folder(ENTRIES, deviation=0.005)
-    yield Probe("plan an order", partial(_own, lambda: plan(entries, NOW_NS)))
+    entries = make_entries(ENTRIES, deviation=0.005)
+    yield Probe("plan an order", partial(_measure, lambda: plan(entries, NOW_NS)))
 
 
 def _commands(scratch: Path) -> Iterator[Probe]:
     home = scratch / "home"
     home.mkdir()
-    environment = os.environ | {f"XDG_{place}": os.fspath(home) for place in PLACES}
+    environment = os.environ | {f"XDG_{name}": os.fspath(home) for name in XDG_NAMES}
     imgscore = shutil.which("imgscore", path=os.path.dirname(sys.executable)) or "imgscore"
 
-    def child(*command: str) -> float:
+    def run_command(*command: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    yield Probe("imgscore --help", partial(child, imgscore, "--help"))
-    yield Probe("imgscore status", partial(child, imgscore, "status"))
+    yield Probe("imgscore --help", partial(run_command, imgscore, "--help"))
+    yield Probe("imgscore status", partial(run_command, imgscore, "status"))
     daemon = "import imgscored.main"
-    yield Probe("load the daemon", partial(child, sys.executable, "-c", daemon))
+    yield Probe("load the daemon", partial(run_command, sys.executable, "-c", daemon))

@@ -1,4 +1,4 @@
-"""Scoring 100,000 embeddings, bare and from the store, against a bare numpy product."""
+"""Scoring 100,000 embeddings, from memory and from the store, against one numpy product."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.figures import Figure, Setting, median_seconds
-from bench.parts import apart
-from bench.sandbox import liked, resampled, store_examples
+from bench.parts import measure_parts
+from bench.sandbox import make_taste, resample, store_examples
 from imgscore.embedders import registry
 from imgscore.heads import files
 from imgscore.paths import head_file
@@ -22,44 +22,44 @@ BLOCK = 4096
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """Heads of few and of many labels."""
-    count, repeats = setting.either((20_000, 1), (100_000, 3))
+    """Measure heads trained on few and on many labels."""
+    count, repeats = setting.choose((20_000, 1), (100_000, 3))
     model = registry.spec(MODEL)
-    real = apart(setting.images(setting.either(80, 400))).vectors
-    values = resampled(real, count)
-    keep = liked(values)
+    real = measure_parts(setting.images(setting.choose(80, 400))).vectors
+    values = resample(real, count)
+    keep = make_taste(values)
     weights = np.random.default_rng(1).standard_normal(model.dim).astype(np.float32)
 
-    def bare() -> None:
+    def multiply() -> None:
         for start in range(0, count, BLOCK):
             values[start : start + BLOCK].astype(np.float32) @ weights
 
-    for labelled in setting.either((300,), (300, 5_000)):
+    for labelled in setting.choose((300,), (300, 5_000)):
         folder, heads = setting.scratch / f"store{labelled}", setting.scratch / f"heads{labelled}"
         with Store(folder) as store:
             store_examples(store, model.id, values, keep[:labelled])
         context = Context(folder, heads, MODEL, "cpu")
         train(context, Train("default"))
         head = files.load(head_file(heads, "default", "1"))
-        floor = median_seconds(bare, repeats)
+        product_seconds = median_seconds(multiply, repeats)
         seconds = median_seconds(lambda head=head: head.score(values), repeats)  # type: ignore[misc]
-        said = f"{floor:.2f} s, one product with a vector, float16 → float32 included"
+        baseline = f"{product_seconds:.2f} s, one product with a vector, float16 → float32 included"
         yield Figure(
             f"scoring {count} embeddings × {model.dim}, a head of {labelled} labels",
             f"{seconds:.2f} s",
-            said,
-            seconds / floor,
+            baseline,
+            seconds / product_seconds,
         )
 
-        def whole(context: Context = context) -> None:
+        def rescore_all(context: Context = context) -> None:
             for _ in rescore(context, Rescore("default", "1")):
                 pass
 
-        seconds = median_seconds(whole, repeats)
+        seconds = median_seconds(rescore_all, repeats)
         yield Figure(
-            "the same from the store, with their digests, as a worker does",
+            "the same from the store, with the digests, as a worker does it",
             f"{seconds:.2f} s",
-            said,
-            seconds / floor,
+            baseline,
+            seconds / product_seconds,
         )
         context.store.close()

@@ -1,4 +1,4 @@
-"""How large a base install is: a fresh virtual environment without extras."""
+"""The size of a base install: a new virtual environment without extras."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bench.figures import Figure, Setting
 
 MAX_MB = 300
 REPOSITORY = Path(__file__).parent.parent
-# What comes with every virtual environment, and is not ours.
-NOT_OURS = ("pip", "setuptools", "wheel", "_distutils_hack", "pkg_resources")
-# What inference needs in any case: the floor.
-NEEDED = ("numpy", "onnxruntime", "numpy.libs")
+PREINSTALLED = ("pip", "setuptools", "wheel", "_distutils_hack", "pkg_resources")
+"""packages of every virtual environment; not counted"""
+BASELINE = ("numpy", "onnxruntime", "numpy.libs")
+"""packages that any inference by onnxruntime needs"""
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """One install, by the package manager that every Python has."""
+    """Install imgscore by pip into a new virtual environment and measure the packages."""
     folder = setting.scratch / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
@@ -33,10 +33,10 @@ def measure(setting: Setting) -> Iterator[Figure]:
     parts = {
         part.name: _bytes(part) / 1e6
         for part in site.iterdir()
-        if not part.name.startswith(NOT_OURS)
+        if not part.name.startswith(PREINSTALLED)
     }
     total = sum(parts.values())
-    needed = sum(parts.get(name, 0.0) for name in NEEDED)
+    needed = sum(parts.get(name, 0.0) for name in BASELINE)
     largest = sorted(parts, key=lambda name: -parts[name])[:6]
     listing = ", ".join(f"{name} {parts[name]:.0f}" for name in largest)
     yield Figure(
@@ -50,6 +50,6 @@ def measure(setting: Setting) -> Iterator[Figure]:
 
 
 def _bytes(path: Path) -> int:
-    """Disk blocks of a file or of all files under a folder, as du counts them."""
+    """The disk space of a file or of all files under a folder, in bytes, as du counts it."""
     files = path.rglob("*") if path.is_dir() else (path,)
     return sum(file.lstat().st_blocks * 512 for file in files)

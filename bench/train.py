@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, Setting
-from bench.parts import apart
-from bench.sandbox import liked, resampled, store_examples
+from bench.parts import measure_parts
+from bench.sandbox import make_taste, resample, store_examples
 from imgscore.embedders import registry
 from imgscore.store.store import Store
 
@@ -20,7 +20,7 @@ MAX_SECONDS = 15.0
 MODEL = "efficientnet-lite0"
 REAL = 400
 
-# What a training worker does with its task, in a process of its own so that its peak is its own.
+# A training worker's task, in its own process, so that the peak of its memory can be measured.
 WORKER = """
 import json, resource, sys, time
 from pathlib import Path
@@ -34,8 +34,8 @@ print(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_ti
                   "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                   "report": done.record.report}))
 """
-# The least that any training does: read all vectors, and multiply each feature with each.
-FLOOR = """
+# The least work of any training: read all vectors, and compute the product of the features.
+BASELINE = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
@@ -52,33 +52,33 @@ print(json.dumps({"seconds": time.perf_counter() - start}))
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """Realistic vectors: real ones, mixed and with noise; a taste that is not quite linear."""
-    count = setting.either(5_000, 25_000)
+    """Train on mixtures of real vectors with noise, and on labels that are not quite linear."""
+    count = setting.choose(5_000, 25_000)
     model = registry.spec(MODEL)
-    real = apart(setting.images(setting.either(80, REAL))).vectors
-    values = resampled(real, count)
+    real = measure_parts(setting.images(setting.choose(80, REAL))).vectors
+    values = resample(real, count)
     folder, heads = setting.scratch / "store", setting.scratch / "heads"
     with Store(folder) as store:
-        store_examples(store, model.id, values, liked(values))
-    floor = _run(FLOOR, os.fspath(folder), model.id, str(model.dim))
-    found = _run(WORKER, os.fspath(folder), os.fspath(heads))
-    seconds, size = found["seconds"], sum(map(_size, heads.rglob("*")))
-    quality = found["report"].get("quality", {}).get("auc", {}).get("value")
+        store_examples(store, model.id, values, make_taste(values))
+    baseline = _run(BASELINE, os.fspath(folder), model.id, str(model.dim))
+    result = _run(WORKER, os.fspath(folder), os.fspath(heads))
+    seconds, size = result["seconds"], sum(map(_size, heads.rglob("*")))
+    quality = result["report"].get("quality", {}).get("auc", {}).get("value")
     yield Figure(
         f"training on {count} labels × {model.dim}, store to head file "
-        f"({found['cpu']:.1f} s CPU, held-out AUC {quality:.3f}, head {size / 1e6:.1f} MB)",
+        f"({result['cpu']:.1f} s CPU, held-out AUC {quality:.3f}, head {size / 1e6:.1f} MB)",
         f"{seconds:.1f} s",
-        f"{floor['seconds']:.2f} s, reading the vectors and one XᵀX",
-        seconds / floor["seconds"],
+        f"{baseline['seconds']:.2f} s, reading the vectors and one XᵀX",
+        seconds / baseline["seconds"],
         f"≤ {MAX_SECONDS:.0f} s",
         seconds <= MAX_SECONDS,
     )
     raw = values.nbytes * 2
     yield Figure(
         f"peak memory of that training (the vectors are {values.nbytes / 1e6:.0f} MB in float16)",
-        f"{found['peak'] / 1e6:.0f} MB",
+        f"{result['peak'] / 1e6:.0f} MB",
         f"{raw / 1e6:.0f} MB, the vectors in float32",
-        found["peak"] / raw,
+        result["peak"] / raw,
     )
 
 
@@ -87,8 +87,8 @@ def _run(program: str, *arguments: str) -> dict[str, Any]:
         [sys.executable, "-P", "-c", program, *arguments],
         stdout=subprocess.PIPE, check=True, text=True,
     )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
 
 
 def _size(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""Two versions of the code in one run: a commit's tree, and a process that runs a tree's probes."""
+"""The tree of a commit, and a process that runs the probes of a tree: used by bench.check."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ sys.exit({function}())
 
 
 class NoSuchCommitError(Exception):
-    """The clone lacks the commit, as a shallow one does, or there is no git."""
+    """The clone does not have the commit (it may be shallow), or git is not installed."""
 
 
 class ProbeError(Exception):
-    """A probe, or the process that runs it, failed."""
+    """A probe failed, or the process that runs it."""
 
 
 def reference() -> str:
-    """The commit that the file REFERENCE names."""
+    """The id of the commit in the file REFERENCE."""
     lines = REFERENCE.read_text(encoding="utf-8").splitlines()
     (commit,) = (line.strip() for line in lines if line.strip() and not line.startswith("#"))
     return commit
 
 
 def unpack(commit: str, folder: Path, repository: Path = ROOT) -> Path:
-    """Write the tree of a commit into a new folder, as `git archive` has it."""
-    # A checkout may belong to another user than the one who runs this, as in a container.
+    """Write the tree of a commit into a new folder by `git archive`; returns the folder."""
+    # In a container, the checkout may belong to another user; git refuses it without this setting.
     git = ["git", "-c", f"safe.directory={repository}", "-C", repository]
     command = [*git, "archive", "--format=tar", f"{commit}^{{tree}}"]
     try:
@@ -53,40 +53,40 @@ def unpack(commit: str, folder: Path, repository: Path = ROOT) -> Path:
 
 
 class Runner:
-    """A process that runs the probes of one tree; `folder` is for its files, and new.
+    """A process that runs the probes of one tree and writes its files into `folder`, an empty one.
 
-    It has a virtual environment of its own: the tree's code and commands, and the packages of the
-    environment that this process runs in. Both versions start alike.
+    It uses its own virtual environment, with the tree's code and commands and the packages of the
+    current environment. So both versions start in the same way.
     """
 
     def __init__(self, tree: Path, folder: Path) -> None:
-        python = _environment(tree, folder / "venv")
+        python = _create_environment(tree, folder / "venv")
         scratch = folder / "scratch"
         scratch.mkdir()
-        dropped = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
-        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-        kept = {key: value for key, value in os.environ.items() if key not in dropped}
+        removed = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+        inherited = {key: value for key, value in os.environ.items() if key not in removed}
+        added = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
             [python, "-P", RUNNER, scratch],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=folder,
-            env=kept | one_thread,
+            env=inherited | added,
         )
         first = self._read()
         self.names: list[str] = first["names"]
         self.error: str = first["error"]
-        """why there are no more probes; "" where these are all"""
+        """the exception that prevented more probes; "" if the list is complete"""
 
     def seconds(self, name: str, count: int) -> float:
-        """CPU seconds of so many runs of a probe."""
+        """CPU seconds of `count` runs of a probe."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps([name, count]) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise ProbeError("its process ended") from None
+            raise ProbeError("the process of the probes ended") from None
         row = self._read()
         if "error" in row:
             raise ProbeError(row["error"])
@@ -96,7 +96,9 @@ class Runner:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise ProbeError(f"its process ended with exit status {self._process.wait()}")
+            raise ProbeError(
+                f"the process of the probes ended with exit status {self._process.wait()}"
+            )
         return dict(json.loads(line))
 
     def close(self) -> None:
@@ -111,14 +113,15 @@ class Runner:
         self.close()
 
 
-def _environment(tree: Path, folder: Path) -> Path:
-    """Make a virtual environment in which this tree is installed; returns its Python."""
+def _create_environment(tree: Path, folder: Path) -> Path:
+    """Create a virtual environment with this tree installed; returns its Python."""
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     (packages,) = folder.glob("lib/python*/site-packages")
-    # A folder that a .pth file names has its own .pth files ignored: no other tree gets in by them.
-    found = [os.fspath(tree), os.fspath(tree / "daemon"), sysconfig.get_path("purelib")]
-    (packages / "tree.pth").write_text("\n".join(found) + "\n", encoding="utf-8")
+    # Python ignores .pth files in a folder that a .pth file adds. So an editable install of this
+    # repository in the current environment has no effect.
+    folders = [os.fspath(tree), os.fspath(tree / "daemon"), sysconfig.get_path("purelib")]
+    (packages / "tree.pth").write_text("\n".join(folders) + "\n", encoding="utf-8")
     project = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
     for name, target in project["project"]["scripts"].items():
         module, _, function = target.partition(":")

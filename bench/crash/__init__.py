@@ -1,1 +1,4 @@
-"""Real daemons, killed, starved, lied to and overrun; what is lost is counted. See CRASH.md."""
+"""Crash tests: real daemons that are killed, lack resources, get bad files or miss events.
+
+Each test counts the data that imgscore lost. CRASH.md has the results.
+"""

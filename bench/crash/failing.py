@@ -1,4 +1,7 @@
-"""Disks that are full, broken or locked, a damaged store, a clock set back, no descriptor left."""
+"""Failures of the system: full, broken or read-only disks, a damaged store, a wrong clock, limits.
+
+The daemon must report each failure, and lose no label and no date.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from bench.crash.kill import tried
-from bench.crash.missed import SOON, SkippedError
+from bench.crash.kill import repeat
+from bench.crash.missed import SHORT_INTERVALS, SkippedError
 from bench.crash.sandbox import Fault, LostError, Sandbox
-from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
+from bench.crash.workload import HOUR_NS, PAST_NS, draw_image, hash_file
 from imgscore.errors import ImgscoreError
 from imgscore.store import name_vectors
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.testing import Row, eventually
 
-# Root without its powers is asked for permission like anybody else.
-POWERLESS = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
+NO_CAPABILITIES = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
+"""command prefix: without capabilities, file permissions apply to root, too"""
 CLOCK = """
 import os, time
 back = int(os.environ["CLOCK_SET_BACK"])
@@ -32,197 +35,198 @@ time.time_ns = lambda: real_ns() - back * 10**9
 time.time = lambda: real() - back
 """
 STORE_ERROR = 5
+"""exit code of the daemon when it cannot use the store"""
 PAGE = 4096
+"""bytes of a page of LMDB, which is the page size of the system"""
 
 
-def _need(*programs: str) -> None:
+def _require(*programs: str) -> None:
     for program in programs:
         if shutil.which(program) is None:
             raise SkippedError(f"install {program}")
 
 
-def _learned(sandbox: Sandbox, **settings: float) -> dict[str, int]:
-    """Ten pictures of each kind, three of each labelled, in order, the daemon at rest.
+def _start(sandbox: Sandbox, **settings: float) -> dict[str, int]:
+    """Start a daemon with ten images of each kind, label three of each, wait for the order.
 
-    digest → the user's own mtime.
+    Returns digest → the original mtime in ns.
     """
-    sandbox.configure(**{**SOON, **settings})
-    dates, found = {}, []
+    sandbox.configure(**{**SHORT_INTERVALS, **settings})
+    dates, paths = {}, []
     for number in range(20):
-        path = draw(("sun", "text")[number % 2], number, sandbox.inbox)
-        date = LONG_AGO + number * HOUR + 77
+        path = draw_image(("sun", "text")[number % 2], number, sandbox.inbox)
+        date = PAST_NS + number * HOUR_NS + 77
         os.utime(path, ns=(date, date))
-        dates[digest_of(path)] = date
-        found.append(path)
+        dates[hash_file(path)] = date
+        paths.append(path)
     sandbox.start()
     sandbox.settle()
-    for number in range(6):
-        found[number].rename(sandbox.inbox / ("keep", "trash")[number % 2] / found[number].name)
+    for number, path in enumerate(paths[:6]):
+        path.rename(sandbox.inbox / ("keep", "trash")[number % 2] / path.name)
     sandbox.settle()
     return dates
 
 
-def _whole(sandbox: Sandbox, dates: dict[str, int], labels: int = 6) -> None:
-    """Labels, dates and the store itself are as they should be."""
+def _check_nothing_lost(sandbox: Sandbox, dates: dict[str, int], labels: int = 6) -> None:
+    """Check the store, restore all dates and compare them, count the labels."""
     sandbox.settle()
     problems = [row for row in sandbox.ask("db", action="check") if row["error"]]
     if problems:
         raise LostError(f"db check: {problems}")
     sandbox.ask("restore-times")
     for path in sandbox.files():
-        own = dates.get(digest_of(path))
-        if own is not None and path.stat().st_mtime_ns != own:
-            raise LostError(f"{path.name} did not get its own date back")
+        original = dates.get(hash_file(path))
+        if original is not None and path.stat().st_mtime_ns != original:
+            raise LostError(f"restore-times did not restore the date of {path.name}")
     sandbox.stop()
-    found = len(sandbox.labels())
-    if found != labels:
-        raise LostError(f"{found} labels, and not {labels}")
+    count = len(sandbox.labels())
+    if count != labels:
+        raise LostError(f"{count} labels instead of {labels}")
 
 
-def _refused(status: Row, why: str, *paths: str) -> None:
-    """These files cannot be used, for that reason, and no others."""
+def _check_failed(status: Row, expected_reason: str, *names: str) -> None:
+    """Check that exactly these files failed, each for the expected reason."""
     reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
-    if set(reasons) != set(paths) or not all(why in reason for reason in reasons.values()):
+    if set(reasons) != set(names) or not all(
+        expected_reason in reason for reason in reasons.values()
+    ):
         raise LostError(f"failed: {reasons}")
 
 
-def _mounted(what: list[str | Path], point: Path) -> contextlib.AbstractContextManager[None]:
-    @contextlib.contextmanager
-    def block() -> Iterator[None]:
-        _need("mount")
-        if subprocess.run(["mount", *what, point], check=False, capture_output=True).returncode:
-            raise SkippedError("cannot mount file systems here")
-        try:
-            yield
-        finally:
-            subprocess.run(["umount", "--lazy", point], check=False)
-
-    return block()
+@contextlib.contextmanager
+def _mount(arguments: list[str | Path], point: Path) -> Iterator[None]:
+    """Mount a file system for the block. Raises SkippedError where that is not allowed."""
+    _require("mount")
+    if subprocess.run(["mount", *arguments, point], check=False, capture_output=True).returncode:
+        raise SkippedError("cannot mount file systems here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", point], check=False)
 
 
-def full_disk(sandbox: Sandbox) -> None:
-    """The store's disk fills up under the daemon, and gets room again."""
+def fill_disk(sandbox: Sandbox) -> None:
+    """Fill the store's disk while the daemon runs, then free it."""
     data = sandbox.home / "data"
     data.mkdir(parents=True)
-    with _mounted(["-t", "tmpfs", "-o", "size=8m", "tmpfs"], data):
-        dates = _learned(sandbox)
+    with _mount(["-t", "tmpfs", "-o", "size=8m", "tmpfs"], data):
+        dates = _start(sandbox)
         ballast = data / "ballast"
         with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(bytes(4096)) == 4096:
                 pass
         for number in range(40):
-            draw("sun", 200 + number, sandbox.inbox)
-        sandbox.until(lambda one: bool(one["troubles"]), "a full disk is said")
+            draw_image("sun", 200 + number, sandbox.inbox)
+        sandbox.until(lambda status: bool(status["troubles"]), "status reports the full disk")
         ballast.unlink()
-        sandbox.until(lambda one: one["watches"][0]["scored"] == 54, "all is taken in")
-        _whole(sandbox, dates)
+        sandbox.until(lambda status: status["watches"][0]["scored"] == 54, "all images are scored")
+        _check_nothing_lost(sandbox, dates)
 
 
-def unreadable(sandbox: Sandbox) -> None:
-    """EIO from the disk: it is said of that file, and the rest goes on."""
-    dates = _learned(sandbox)
+def break_disk(sandbox: Sandbox) -> None:
+    """Let a disk return EIO for one file: status must report it, and the other files go on."""
+    dates = _start(sandbox)
     sandbox.stop()
     disk, image = sandbox.inbox / "disk", sandbox.folder / "disk.img"
     disk.mkdir()
     with image.open("wb") as file:
         file.truncate(8 << 20)
-    _need("mkfs.ext4")
+    _require("mkfs.ext4")
     subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
-    with _mounted(["-o", "loop", image], disk):
+    with _mount(["-o", "loop", image], disk):
         (disk / "bad.png").write_bytes(os.urandom(3 << 20))
-    with _mounted(["-o", "loop", image], disk):
-        os.truncate(image, 2 << 20)  # the disk's end, where the file lies, breaks off
+    with _mount(["-o", "loop", image], disk):
+        os.truncate(image, 2 << 20)  # cuts off the blocks of the file
         sandbox.start()
-        draw("sun", 300, sandbox.inbox)
+        draw_image("sun", 300, sandbox.inbox)
         status = sandbox.settle()
-        _refused(status, "Input/output", "bad.png")
+        _check_failed(status, "Input/output", "bad.png")
         if status["watches"][0]["scored"] != 15:
-            raise LostError(f"the others wait: {status['watches']}")
+            raise LostError(f"the other files are not scored: {status['watches']}")
         sandbox.stop()
     disk.rmdir()
     sandbox.start()
-    _whole(sandbox, dates)
+    _check_nothing_lost(sandbox, dates)
 
 
-def locked_files(sandbox: Sandbox) -> None:
-    """EACCES for want of permission: a file, and a folder; seen again once they may be read."""
-    _need(*POWERLESS[:1])
-    dates = _learned(sandbox)
+def deny_read(sandbox: Sandbox) -> None:
+    """Take away the permission to read a file and a folder, then give it back."""
+    _require(*NO_CAPABILITIES[:1])
+    dates = _start(sandbox)
     sandbox.stop()
     folder = sandbox.inbox / "private"
     folder.mkdir()
-    file = draw("sun", 300, sandbox.inbox)
-    draw("sun", 301, folder)
+    file = draw_image("sun", 300, sandbox.inbox)
+    draw_image("sun", 301, folder)
     paths = [file, folder]
     for path in paths:
         path.chmod(0)
-    sandbox.start(prefix=POWERLESS)
+    sandbox.start(prefix=NO_CAPABILITIES)
     status = sandbox.settle()
-    _refused(status, "ermission", file.name, folder.name)
+    _check_failed(status, "ermission", file.name, folder.name)
     file.chmod(0o600)
     folder.chmod(0o700)
-    sandbox.until(lambda one: not one["failed"], "files that may be read again")
+    sandbox.until(lambda status: not status["failed"], "the files are read")
     sandbox.stop()
     sandbox.start()
-    _whole(sandbox, dates)
+    _check_nothing_lost(sandbox, dates)
 
 
-def locked_store(sandbox: Sandbox) -> None:
-    """A store that may not be written: a clear error, and all of it there afterwards."""
-    _need(*POWERLESS[:1])
-    dates = _learned(sandbox)
+def deny_store_write(sandbox: Sandbox) -> None:
+    """Take away the permission to write the store: the daemon must end with a clear error."""
+    _require(*NO_CAPABILITIES[:1])
+    dates = _start(sandbox)
     sandbox.stop()
     paths = [sandbox.data_folder, sandbox.store_folder, *(sandbox.store_folder).iterdir()]
     for path in paths:
         path.chmod(0o500 if path.is_dir() else 0o400)
-    sandbox.launch(prefix=POWERLESS)
+    sandbox.launch(prefix=NO_CAPABILITIES)
     assert sandbox.process is not None
     code = sandbox.process.wait(timeout=60)
-    said = sandbox.log_tail(2)
+    error = sandbox.log_tail(2)
     for path in paths:
         path.chmod(0o700 if path.is_dir() else 0o600)
-    if code != STORE_ERROR or "permission" not in said.lower():
-        raise LostError(f"exit code {code}: {said}")
+    if code != STORE_ERROR or "permission" not in error.lower():
+        raise LostError(f"exit code {code}: {error}")
     sandbox.start()
-    _whole(sandbox, dates)
+    _check_nothing_lost(sandbox, dates)
 
 
-def damaged_store(sandbox: Sandbox, hurt: Callable[[bytes], bytes]) -> None:
-    """A store that is damaged while nobody looks; then the printed way back, word by word."""
-    dates = _learned(sandbox, backup=1)
+def damage_store(sandbox: Sandbox, damage: Callable[[bytes], bytes]) -> None:
+    """Damage the store while no daemon runs; then run the command that the error message names."""
+    dates = _start(sandbox, backup=1)
     backups = sandbox.data_folder / "backups"
     eventually(
         lambda: any((backup / "data.mdb").exists() for backup in backups.glob("*Z")),
-        what="an automatic backup is made",
+        what="the daemon makes a backup",
     )
     sandbox.settle()
-    time.sleep(4)  # so that the newest backup has the last touch
+    time.sleep(4)  # until the newest backup contains the last touch
     sandbox.kill()
     file = sandbox.store_folder / "data.mdb"
-    damaged = hurt(file.read_bytes())
+    damaged = damage(file.read_bytes())
     file.write_bytes(damaged)
     sandbox.launch()
     assert sandbox.process is not None
-    code, said = sandbox.process.wait(timeout=60), sandbox.log_tail(2)
-    if code != STORE_ERROR or "damaged" not in said:
-        raise LostError(f"exit code {code}: {said}")
+    code, error = sandbox.process.wait(timeout=60), sandbox.log_tail(2)
+    if code != STORE_ERROR or "damaged" not in error:
+        raise LostError(f"exit code {code}: {error}")
     if file.read_bytes() != damaged:
-        raise LostError("the damaged file was changed")
-    remedy = said.partition("`")[2].partition("`")[0]
+        raise LostError("the daemon changed the damaged file")
+    remedy = error.partition("`")[2].partition("`")[0]
     if remedy != "imgscore db restore":
-        raise LostError(f"the way back is {remedy!r}")
-    sandbox.must(*remedy.split()[1:])
+        raise LostError(f"the error message names the command {remedy!r}")
+    sandbox.run_checked(*remedy.split()[1:])
     copies = sandbox.data_folder.glob("store.*/data.mdb")
-    kept = [file for file in copies if file.read_bytes() == damaged]
-    if not kept:
-        raise LostError("the damaged file was not kept")
+    if not any(copy.read_bytes() == damaged for copy in copies):
+        raise LostError("db restore did not keep the damaged file")
     sandbox.start()
-    _whole(sandbox, dates)
+    _check_nothing_lost(sandbox, dates)
 
 
-def rotten_store(sandbox: Sandbox, seed: int, pages: int) -> None:
-    """Pages of the store are overwritten: it is said, by the daemon or by db check, or harmless."""
-    _learned(sandbox)
+def overwrite_pages(sandbox: Sandbox, seed: int, pages: int) -> None:
+    """Overwrite random pages of the store: an error message, or no effect; never a traceback."""
+    _start(sandbox)
     sandbox.kill()
     file, chance = sandbox.store_folder / "data.mdb", random.Random(seed)
     content = bytearray(file.read_bytes())
@@ -242,94 +246,92 @@ def rotten_store(sandbox: Sandbox, seed: int, pages: int) -> None:
         raise LostError(f"exit code {code}: {sandbox.log_tail(3)}")
 
 
-def full_map(sandbox: Sandbox) -> None:
-    """MAP_FULL in the middle of a commit: the map grows, and the commit is done."""
+def fill_map(sandbox: Sandbox) -> None:
+    """Cause MAP_FULL in a commit: the store must enlarge the map and repeat the commit."""
     with Store(sandbox.folder / "store", map_size=1 << 20) as store:
         for number in range(200):
-            store.commit(lambda txn, number=number: _fill_up(txn, number))
+            store.commit(lambda txn, number=number: _write_20_kb(txn, number))
         with store.read() as txn:
-            found = len(txn.table("names"))
-        if found != 200 or store.environment.info()["map_size"] <= 1 << 20:
-            raise LostError(f"{found} of 200 commits are there")
+            count = len(txn.table("names"))
+        if count != 200 or store.environment.info()["map_size"] <= 1 << 20:
+            raise LostError(f"the store has {count} of 200 commits")
 
 
-def _fill_up(txn: Txn, number: int) -> None:
+def _write_20_kb(txn: Txn, number: int) -> None:
     name_vectors.put(txn, number.to_bytes(8, "big"), bytes(20_000))
 
 
-def clock_set_back(sandbox: Sandbox) -> None:
-    """By a day, with files that are newer than now."""
-    dates = _learned(sandbox)
+def set_clock_back(sandbox: Sandbox) -> None:
+    """Set the daemon's clock back by a day, so that existing files have dates in the future."""
+    dates = _start(sandbox)
     sandbox.stop()
     folder = sandbox.folder / "clock"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(CLOCK)
-    places = [os.fspath(folder), os.environ.get("PYTHONPATH", "")]
-    setting = f"PYTHONPATH={os.pathsep.join(filter(None, places))}"
+    folders = [os.fspath(folder), os.environ.get("PYTHONPATH", "")]
+    setting = f"PYTHONPATH={os.pathsep.join(filter(None, folders))}"
     sandbox.start(prefix=("env", setting, "CLOCK_SET_BACK=86400"))
     for number in range(5):
-        path = draw("sun", 400 + number, sandbox.inbox)
-        dates[digest_of(path)] = path.stat().st_mtime_ns
+        path = draw_image("sun", 400 + number, sandbox.inbox)
+        dates[hash_file(path)] = path.stat().st_mtime_ns
     moved = sorted(sandbox.inbox.glob("sun*"))[0]
     moved.rename(sandbox.inbox / "keep" / moved.name)
     status = sandbox.settle()
     if status["watches"][0]["scored"] != 18 or sandbox.ask("order"):
         raise LostError(f"not in order with the clock set back: {status['watches']}")
     if any(path.stat().st_mtime > time.time() - 86_400 for path in sandbox.inbox.glob("*.*")):
-        raise LostError("a file is dated into what is the future for the daemon")
-    _whole(sandbox, dates, labels=7)
+        raise LostError("the daemon set a date that is in the future by its clock")
+    _check_nothing_lost(sandbox, dates, labels=7)
 
 
-def few_descriptors(sandbox: Sandbox) -> None:
-    """Hardly any more descriptors than the daemon itself has open."""
-    _need("prlimit")
-    dates = _learned(sandbox)
+def limit_descriptors(sandbox: Sandbox) -> None:
+    """Allow 32 file descriptors, few more than the daemon needs, and open 20 connections."""
+    _require("prlimit")
+    dates = _start(sandbox)
     sandbox.stop()
     sandbox.start(prefix=("prlimit", "--nofile=32:32"))
     for number in range(30):
-        draw("text", 500 + number, sandbox.inbox)
-    connections = []
-    for _ in range(20):
-        connections.append(sandbox.connect())
+        draw_image("text", 500 + number, sandbox.inbox)
+    connections = [sandbox.connect() for _ in range(20)]
     time.sleep(1)
-    for one in connections:
-        one.close()
-    sandbox.until(lambda one: one["watches"][0]["scored"] == 44, "all is taken in", 90)
-    _whole(sandbox, dates)
+    for connection in connections:
+        connection.close()
+    sandbox.until(lambda status: status["watches"][0]["scored"] == 44, "all images are scored", 90)
+    _check_nothing_lost(sandbox, dates)
 
 
-HURTS: dict[str, Callable[[bytes], bytes]] = {
-    "cut off": lambda content: content[: len(content) // 2],
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda content: content[: len(content) // 2],
     "zeroed from page 2": lambda content: content[:8192] + bytes(len(content) - 8192),
     "overwritten": lambda content: b"\xa5" * len(content),
 }
 
 
-def all_of(folder: Path, tries: int) -> Iterator[Fault]:
-    """Every one of them."""
-    kinds: list[tuple[str, Callable[[Sandbox], None]]] = [
-        ("ENOSPC: the store's disk full, and free again", full_disk),
-        ("EIO when an image is read", unreadable),
-        ("EACCES: a file and a folder", locked_files),
-        ("a store that may not be written", locked_store),
+def run_all(folder: Path, tries: int) -> Iterator[Fault]:
+    """Run each case `tries` times, and ten times as often the random damage."""
+    cases: list[tuple[str, Callable[[Sandbox], None]]] = [
+        ("ENOSPC: the store's disk full, then free again", fill_disk),
+        ("EIO while an image is read", break_disk),
+        ("EACCES: a file and a folder", deny_read),
+        ("EACCES: the store", deny_store_write),
         *(
-            (f"the store {name}, then the printed way back", partial(damaged_store, hurt=hurt))
-            for name, hurt in HURTS.items()
+            (f"the store {name}, then `db restore`", partial(damage_store, damage=damage))
+            for name, damage in DAMAGES.items()
         ),
-        ("MAP_FULL", full_map),
-        ("the clock set back by a day", clock_set_back),
-        ("descriptor limit 32", few_descriptors),
+        ("MAP_FULL", fill_map),
+        ("the clock set back by a day", set_clock_back),
+        ("descriptor limit 32", limit_descriptors),
     ]
-    for name, kind in kinds:
+    for name, case in cases:
 
-        def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
+        def attempt(number: int, case: Callable[[Sandbox], None] = case) -> None:
             with Sandbox(folder / "failing") as sandbox:
-                kind(sandbox)
+                case(sandbox)
 
-        yield tried(name, tries, attempt)
+        yield repeat(name, tries, attempt)
 
-    def rot(number: int) -> None:
-        with Sandbox(folder / "rotten") as sandbox:
-            rotten_store(sandbox, number, 1 + number % 3)
+    def overwrite(number: int) -> None:
+        with Sandbox(folder / "overwritten") as sandbox:
+            overwrite_pages(sandbox, number, 1 + number % 3)
 
-    yield tried("pages of the store overwritten at random", 10 * tries, rot)
+    yield repeat("random pages of the store overwritten", 10 * tries, overwrite)

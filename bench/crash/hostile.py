@@ -1,6 +1,6 @@
-"""Files that mean harm: what they are called, what they are, what they become while they are read.
+"""Hostile files: their names, their types, their size, and changes while the daemon reads them.
 
-What is in them is tests/unit/images/test_hostile.py's and bench/crash/fuzz.py's affair.
+tests/unit/images/test_hostile.py and bench/crash/fuzz.py test hostile content.
 """
 
 from __future__ import annotations
@@ -9,23 +9,22 @@ import os
 import socket
 import stat
 import struct
-import subprocess
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.crash.kill import tried
-from bench.crash.missed import SOON, SkippedError
+from bench.crash.kill import repeat
+from bench.crash.missed import SHORT_INTERVALS, SkippedError
 from bench.crash.sandbox import Fault, LostError, Sandbox
-from bench.crash.workload import draw
+from bench.crash.workload import draw_image, hash_file
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def png_bomb(side: int) -> bytes:
+def make_png_bomb(side: int) -> bytes:
     """A PNG of side × side grey pixels in a few kilobytes."""
     rows = zlib.compressobj(9)
     row = bytes(1 + side)
@@ -35,23 +34,24 @@ def png_bomb(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
 
 
-def gif_of(frames: int) -> bytes:
-    """A GIF of so many frames of one pixel."""
+def make_gif(frames: int) -> bytes:
+    """A GIF with `frames` frames of one pixel."""
     frame = b"!\xf9\x04\0\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0"
     return b"GIF89a\1\0\1\0\x80\0\0\xff\xff\xff\0\0\0" + frame * frames + b";"
 
 
-def _begin(sandbox: Sandbox, **settings: float) -> bytes:
-    sandbox.configure(**{**SOON, **settings})
-    content = draw("sun", 1, sandbox.inbox).read_bytes()
+def _start(sandbox: Sandbox, **settings: float) -> bytes:
+    """Start a daemon with one image in the inbox; returns the content of that image."""
+    sandbox.configure(**{**SHORT_INTERVALS, **settings})
+    content = draw_image("sun", 1, sandbox.inbox).read_bytes()
     sandbox.start()
     sandbox.settle()
     return content
 
 
-def names(sandbox: Sandbox) -> None:
-    """Names with newlines, escapes, no UTF-8, of 255 bytes, and a path of more than 4,000."""
-    content = _begin(sandbox)
+def use_hostile_names(sandbox: Sandbox) -> None:
+    """Use names with newlines, escapes, no UTF-8, of 255 bytes, and a path of over 4,000 bytes."""
+    content = _start(sandbox)
     inbox = os.fsencode(sandbox.inbox)
     odd = [
         b"new\nline.png", b"not-\xff\xfe-utf8.png", b"x" * 251 + b".png", b"-rf.png", b" .png",
@@ -76,19 +76,16 @@ def names(sandbox: Sandbox) -> None:
     status = sandbox.settle()
     if status["failed"] or status["watches"][0]["files"] != len(odd) + 2:
         raise LostError(f"{status['watches'][0]['files']} files, failed: {status['failed']}")
-    for arguments in (("status",), ("history",), ("score", *map(os.fsdecode, _paths(inbox, odd)))):
-        answer = sandbox.run(*arguments)
-        if "\x1b" in answer.out or "\x07" in answer.out or "\nline" in answer.out:
-            raise LostError(f"imgscore {arguments[0]} prints what a name says to the terminal")
+    paths = [os.fsdecode(inbox + b"/" + name) for name in odd]
+    for arguments in (("status",), ("history",), ("score", *paths)):
+        output = sandbox.run(*arguments).out
+        if "\x1b" in output or "\x07" in output or "\nline" in output:
+            raise LostError(f"imgscore {arguments[0]} prints control characters of a name")
 
 
-def _paths(folder: bytes, found: list[bytes]) -> list[bytes]:
-    return [folder + b"/" + name for name in found]
-
-
-def no_files(sandbox: Sandbox) -> None:
-    """A FIFO, a socket, a device and links with images' names are neither opened nor touched."""
-    content = _begin(sandbox)
+def create_special_files(sandbox: Sandbox) -> None:
+    """Create a FIFO, a socket, a device and links named like images: imgscore must ignore them."""
+    content = _start(sandbox)
     inbox, outside = sandbox.inbox, sandbox.folder / "outside"
     outside.mkdir()
     private = outside / "private.png"
@@ -114,15 +111,15 @@ def no_files(sandbox: Sandbox) -> None:
             raise LostError(f"{watch['files']} files, failed: {status['failed']}")
         after = private.stat()
         if (before.st_mtime_ns, before.st_atime_ns) != (after.st_mtime_ns, after.st_atime_ns):
-            raise LostError("a link was followed out of the inbox")
+            raise LostError("imgscore followed a link out of the inbox")
 
 
-def bombs(sandbox: Sandbox) -> None:
-    """Small files that become huge ones, and files without end: each is said, and costs itself."""
-    content = _begin(sandbox, file_seconds=10)
+def add_bombs(sandbox: Sandbox) -> None:
+    """Add decompression bombs, a truncated and a sparse file: only these may fail, each once."""
+    content = _start(sandbox, file_seconds=10)
     inbox = sandbox.inbox
-    (inbox / "bomb.png").write_bytes(png_bomb(50_000))
-    (inbox / "frames.gif").write_bytes(gif_of(100_000))
+    (inbox / "bomb.png").write_bytes(make_png_bomb(50_000))
+    (inbox / "frames.gif").write_bytes(make_gif(100_000))
     (inbox / "lies.jpg").write_bytes(content)
     (inbox / "half.png").write_bytes(content[: len(content) // 2])
     with (inbox / "sparse.png").open("wb") as file:
@@ -135,53 +132,49 @@ def bombs(sandbox: Sandbox) -> None:
     sandbox.start()
     status = sandbox.settle()
     if status["workers"] or len(status["failed"]) != len(reasons):
-        raise LostError("broken files are tried again, though neither they nor the decoder changed")
-    (inbox / "half.png").write_bytes(content + b"whole")
+        raise LostError("the daemon decodes unchanged broken files again after a restart")
+    (inbox / "half.png").write_bytes(content + b"complete")
     if len(sandbox.settle()["failed"]) != len(reasons) - 1:
-        raise LostError("a file that was mended is not tried again")
+        raise LostError("the daemon does not decode a repaired file again")
 
 
-def growing(sandbox: Sandbox, seconds: float = 3.0) -> None:
-    """A file that grows for a minute is not read before it is whole; one that is replaced is."""
-    content = _begin(sandbox)
+def grow_file(sandbox: Sandbox, seconds: float = 3.0) -> None:
+    """Write one file slowly and replace another: the daemon must store only the final contents."""
+    content = _start(sandbox)
     slow, replaced = sandbox.inbox / "slow.png", sandbox.inbox / "replaced.png"
     step = seconds / 50
     with slow.open("wb") as file:
         for number in range(50):
             file.write(content[len(content) * number // 50 : len(content) * (number + 1) // 50])
             file.flush()
-            other = sandbox.folder / "other.png"
-            other.write_bytes(content + b"%d" % number)
-            other.rename(replaced)
+            new = sandbox.folder / "new.png"
+            new.write_bytes(content + b"%d" % number)
+            new.rename(replaced)
             time.sleep(step)
     status = sandbox.settle()
     if status["failed"] or status["watches"][0]["files"] != 3:
         raise LostError(f"{status['watches'][0]['files']} files, failed: {status['failed']}")
     (row,) = sandbox.ask("score", files=[os.fspath(replaced)])
-    if row["sha256"] != _sha256(replaced):
-        raise LostError("a file that was replaced is known by what it was")
+    if row["sha256"] != hash_file(replaced):
+        raise LostError("the store has the old content of a replaced file")
 
 
-def _sha256(path: Path) -> str:
-    return subprocess.run(["sha256sum", path], capture_output=True, check=True).stdout[:64].decode()
-
-
-def all_of(folder: Path, tries: int, seconds: float) -> Iterator[Fault]:
-    """Every one of them; `seconds`: how long a file grows."""
-    kinds: list[tuple[str, Callable[[Sandbox], None], int]] = [
-        ("hostile names and paths", names, tries),
-        ("FIFO, socket, device, links and loops", no_files, tries),
-        ("bombs, halves, and a file of 40 GB", bombs, tries),
+def run_all(folder: Path, tries: int, seconds: float) -> Iterator[Fault]:
+    """Run each case; `seconds`: how long one file grows."""
+    cases: list[tuple[str, Callable[[Sandbox], None], int]] = [
+        ("hostile names and paths", use_hostile_names, tries),
+        ("FIFO, socket, device, links and loops", create_special_files, tries),
+        ("decompression bombs, a truncated file, a sparse file of 40 GB", add_bombs, tries),
         (
-            f"a file that grows for {seconds:g} s, one replaced",
-            lambda one: growing(one, seconds),
+            f"a file that grows for {seconds:g} s, and one that is replaced",
+            lambda sandbox: grow_file(sandbox, seconds),
             1,
         ),
     ]
-    for name, kind, most in kinds:
+    for name, case, case_tries in cases:
 
-        def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
+        def attempt(number: int, case: Callable[[Sandbox], None] = case) -> None:
             with Sandbox(folder / "hostile") as sandbox:
-                kind(sandbox)
+                case(sandbox)
 
-        yield tried(name, most, attempt)
+        yield repeat(name, case_tries, attempt)

@@ -1,4 +1,8 @@
-"""SIGKILL at each named step and at random moments, under a running story; then the judgement."""
+"""SIGKILL at each failpoint and at random moments while a workload runs, then checks.
+
+After each kill, the restarted daemon must have every label that it reported before, and must not
+embed again what it had committed. At the end, the order must equal that of an undisturbed run.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.crash.sandbox import LOSSES, Fault, LostError, Sandbox
-from bench.crash.scenario import Scenario, conclude
+from bench.crash.scenario import Scenario, check_end_state
 from bench.crash.stop import stop_at
 from bench.crash.workload import Workload
 from imgscore.errors import ImgscoreError, NoDaemonError
@@ -23,56 +27,61 @@ from imgscore.store import backups
 from imgscore.store.verify import read_all
 from imgscore.testing import Row, eventually
 
-ACTS = 24
+ACTIONS = 24
+"""actions of a workload: enough to reach each failpoint, in about 15 s"""
 SEEDS = 4
+"""different workloads; the expected order of each is computed once"""
 MOMENTS = 4
+"""pairs of kills at random moments during one workload"""
 STEP_SECONDS = 60.0
+"""s: the longest wait for a failpoint, more than a workload takes on a loaded machine"""
 LITE0 = "efficientnet-lite0"
-# How often a story comes to each step, at most.
-FLOW = {
+FAILPOINTS = {
     "after hash": 12, "before commit": 25, "after commit": 25, "after journal": 3,
     "between touches": 40, "after touches": 3, "in training": 2, "after training": 2,
 }  # fmt: skip
+"""failpoint → how often a workload reaches it, at most"""
 
 
-class Witness:
-    """Remembers at each crash what must have survived it, and asks for that after the restart."""
+class DurabilityCheck:
+    """Records what the daemon reported and committed, and checks it after each crash."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self._labels: dict[int, Row] = {}
+        """event number → `history` row"""
         self._embedded: set[str] = set()
-        self._mark = 0
+        self._log_offset = 0
 
-    def listen(self) -> None:
-        """Note every label that the daemon says it knows; nothing, where it is gone."""
+    def record_labels(self) -> None:
+        """Record every label that the daemon reports; do nothing if it does not respond."""
         try:
             rows = self.sandbox.ask("history", limit=100_000)
         except (NoDaemonError, ImgscoreError):
             return
         self._labels |= {row["number"]: row for row in rows if _is_label(row)}
 
-    def crashed(self) -> None:
-        """The daemon is dead. Raises LostError where something was embedded twice."""
+    def after_crash(self) -> None:
+        """Kill the daemon if it still runs, and record the committed vectors. Raises LostError."""
         self.sandbox.kill()
-        self.compare()
-        self._embedded = self.sandbox.embedded()
-        self._mark = self.sandbox.log.stat().st_size
+        self.check_embeddings()
+        self._embedded = self.sandbox.embedded_digests()
+        self._log_offset = self.sandbox.log.stat().st_size
 
-    def compare(self) -> None:
-        """What has been embedded since the last crash. Raises LostError."""
-        log = self.sandbox.log.read_bytes()[self._mark :].decode(errors="replace")
-        again = self._embedded & set(re.findall(r"embedded ([0-9a-f]{64})", log))
-        if again:
-            raise LostError(f"embedded twice: {sorted(again)}")
+    def check_embeddings(self) -> None:
+        """Raises LostError if the log since the last crash shows a second embedding of an image."""
+        log = self.sandbox.log.read_bytes()[self._log_offset :].decode(errors="replace")
+        repeated = self._embedded & set(re.findall(r"embedded ([0-9a-f]{64})", log))
+        if repeated:
+            raise LostError(f"embedded twice: {sorted(repeated)}")
 
-    def restarted(self) -> None:
-        """It is up again. Raises LostError where a label that was reported is not there."""
+    def after_restart(self) -> None:
+        """Raises LostError if a reported label is missing, or if `db check` finds a problem."""
         rows = self.sandbox.ask("history", limit=100_000)
-        found = {row["number"]: row for row in rows if _is_label(row)}
+        stored = {row["number"]: row for row in rows if _is_label(row)}
         for number, row in self._labels.items():
-            if found.get(number) != row:
-                raise LostError(f"a label that was reported is not there: {row}")
+            if stored.get(number) != row:
+                raise LostError(f"a reported label is missing: {row}")
         problems = [row for row in self.sandbox.ask("db", action="check") if row["error"]]
         if problems:
             raise LostError(f"db check: {problems}")
@@ -82,67 +91,73 @@ def _is_label(row: Row) -> bool:
     return bool(row["what"] == "label")
 
 
-def one_try(scenario: Scenario, seed: int, name: str, count: int) -> bool:
-    """A story, and a crash at a step of it; the story goes on while the daemon is down.
+def kill_at_step(scenario: Scenario, seed: int, failpoint: str, count: int) -> bool:
+    """Run a workload and kill the daemon when it reaches `failpoint` for the `count`th time.
 
-    False where the story never came to the step that often: then it was killed at its end.
+    The workload continues without the daemon. Returns False if the daemon did not reach the
+    failpoint that often; then the kill was at the end of the workload.
     """
-    undisturbed = scenario.undisturbed(seed, ACTS)
-    with scenario.fresh() as sandbox:
-        workload, witness = Workload(sandbox, scenario.dates, seed), Witness(sandbox)
-        sandbox.launch(**stop_at(name, count))
-        for _ in workload.steps(ACTS):
-            witness.listen()
+    expected = scenario.expected_order(seed, ACTIONS)
+    with scenario.copy() as sandbox:
+        workload, durability = Workload(sandbox, scenario.dates, seed), DurabilityCheck(sandbox)
+        sandbox.launch(**stop_at(failpoint, count))
+        for _ in workload.steps(ACTIONS):
+            durability.record_labels()
         deadline = time.monotonic() + STEP_SECONDS
-        while sandbox.running and not _at_rest(sandbox) and time.monotonic() < deadline:
-            witness.listen()
+        while sandbox.running and not _is_idle(sandbox) and time.monotonic() < deadline:
+            durability.record_labels()
         reached = not sandbox.running
-        witness.crashed()
+        durability.after_crash()
         sandbox.start()
-        witness.restarted()
-        _judge(sandbox, workload, witness, undisturbed)
+        durability.after_restart()
+        _check_end(sandbox, workload, durability, expected)
         return reached
 
 
-def many_crashes(scenario: Scenario, seed: int, moments: Sequence[float]) -> None:
-    """A story that goes on through several crashes, each so many seconds after the start."""
-    undisturbed = scenario.undisturbed(seed, ACTS)
-    with scenario.fresh() as sandbox:
-        workload, witness = Workload(sandbox, scenario.dates, seed), Witness(sandbox)
-        acts = workload.steps(ACTS)
+def kill_repeatedly(scenario: Scenario, seed: int, moments: Sequence[float]) -> None:
+    """Run a workload through two kills for each of `moments`, in seconds after a start.
+
+    The second kill of each pair comes right after the restart.
+    """
+    expected = scenario.expected_order(seed, ACTIONS)
+    with scenario.copy() as sandbox:
+        workload, durability = Workload(sandbox, scenario.dates, seed), DurabilityCheck(sandbox)
+        steps = workload.steps(ACTIONS)
         for moment in moments:
             sandbox.launch()
             deadline = time.monotonic() + moment
             while time.monotonic() < deadline:
-                next(acts, None)
-                witness.listen()
-            witness.crashed()
-            next(acts, None)
+                next(steps, None)
+                durability.record_labels()
+            durability.after_crash()
+            next(steps, None)
             sandbox.start()
-            witness.restarted()
-            witness.crashed()
+            durability.after_restart()
+            durability.after_crash()
         sandbox.start()
-        for _ in acts:
-            witness.listen()
-        _judge(sandbox, workload, witness, undisturbed)
+        for _ in steps:
+            durability.record_labels()
+        _check_end(sandbox, workload, durability, expected)
 
 
-def _judge(sandbox: Sandbox, workload: Workload, witness: Witness, undisturbed: list[str]) -> None:
-    end = conclude(sandbox, workload)
-    witness.compare()
-    if end != undisturbed:
-        raise LostError(f"the order is not that of an undisturbed run: {end} {undisturbed}")
+def _check_end(
+    sandbox: Sandbox, workload: Workload, durability: DurabilityCheck, expected: list[str]
+) -> None:
+    order = check_end_state(sandbox, workload)
+    durability.check_embeddings()
+    if order != expected:
+        raise LostError(f"the order differs from an undisturbed run's: {order} {expected}")
 
 
-def _at_rest(sandbox: Sandbox) -> bool:
+def _is_idle(sandbox: Sandbox) -> bool:
     try:
         return not sandbox.status()["pending"]
     except (NoDaemonError, ImgscoreError):
         return False
 
 
-def tried(name: str, tries: int, attempt: Callable[[int], object], note: str = "") -> Fault:
-    """Repeat an attempt; a broken promise is a loss."""
+def repeat(name: str, tries: int, attempt: Callable[[int], object], note: str = "") -> Fault:
+    """Call `attempt` with 0 … tries - 1; each exception of LOSSES counts as a loss."""
     losses: list[str] = []
     for number in range(tries):
         try:
@@ -152,65 +167,66 @@ def tried(name: str, tries: int, attempt: Callable[[int], object], note: str = "
     return Fault(name, tries, losses, note)
 
 
-def at_steps(scenario: Scenario, tries: int) -> Iterator[Fault]:
-    """Each step of the flow, early and late."""
-    for step, most in FLOW.items():
-        yield _at_step(scenario, step, most, tries)
+def kill_at_steps(scenario: Scenario, tries: int) -> Iterator[Fault]:
+    """Kill at each failpoint: the first time that it is reached, and random later times."""
+    for step, max_count in FAILPOINTS.items():
+        yield _kill_at_step(scenario, step, max_count, tries)
 
 
-def _at_step(scenario: Scenario, step: str, most: int, tries: int) -> Fault:
+def _kill_at_step(scenario: Scenario, step: str, max_count: int, tries: int) -> Fault:
     chance = random.Random(step)
-    counts = [1, *(chance.randrange(2, most + 1) for _ in range(tries - 1))]
+    counts = [1, *(chance.randrange(2, max_count + 1) for _ in range(tries - 1))]
     reached: list[int] = []
 
     def attempt(number: int) -> None:
-        if one_try(scenario, number % SEEDS, step, counts[number]):
+        if kill_at_step(scenario, number % SEEDS, step, counts[number]):
             reached.append(counts[number])
 
-    fault = tried(f"SIGKILL {step}", tries, attempt)
-    times = ", ".join(map(str, sorted(reached)))
-    return fault._replace(note=f"when it came to it for time number {times}")
+    fault = repeat(f"SIGKILL {step}", tries, attempt)
+    return fault._replace(note=f"at occurrence {', '.join(map(str, sorted(reached)))}")
 
 
-def at_random(scenario: Scenario, tries: int) -> Iterator[Fault]:
-    """Any moment: two crashes for each of MOMENTS, one of them right after the start."""
+def kill_at_random(scenario: Scenario, tries: int) -> Iterator[Fault]:
+    """Kill at random moments; `tries` is rounded up to whole workloads of 2 × MOMENTS kills."""
     chance = random.Random(2)
 
     def attempt(number: int) -> None:
-        many_crashes(scenario, number % SEEDS, [chance.uniform(0.0, 4.0) for _ in range(MOMENTS)])
+        moments = [chance.uniform(0.0, 4.0) for _ in range(MOMENTS)]
+        kill_repeatedly(scenario, number % SEEDS, moments)
 
-    stories = -(-tries // (2 * MOMENTS))
-    fault = tried("SIGKILL at a random moment", stories, attempt)
-    yield fault._replace(tries=stories * 2 * MOMENTS)
+    workloads = -(-tries // (2 * MOMENTS))
+    fault = repeat("SIGKILL at a random moment", workloads, attempt)
+    yield fault._replace(tries=workloads * 2 * MOMENTS)
 
 
-def of_the_trainer(scenario: Scenario, tries: int) -> Iterator[Fault]:
-    """The worker that trains, and nobody else."""
+def kill_training_worker(scenario: Scenario, tries: int) -> Iterator[Fault]:
+    """Kill the training worker only; the daemon must survive."""
 
     def attempt(number: int) -> None:
-        undisturbed = scenario.undisturbed(number % SEEDS, ACTS)
-        with scenario.fresh() as sandbox:
-            workload, witness = Workload(sandbox, scenario.dates, number % SEEDS), Witness(sandbox)
+        seed = number % SEEDS
+        expected = scenario.expected_order(seed, ACTIONS)
+        with scenario.copy() as sandbox:
+            workload, durability = Workload(sandbox, scenario.dates, seed), DurabilityCheck(sandbox)
             sandbox.start()
-            for _ in workload.steps(ACTS):
-                witness.listen()
+            for _ in workload.steps(ACTIONS):
+                durability.record_labels()
             sandbox.settle()
             train = subprocess.Popen(
                 [sys.executable, "-P", "-m", "imgscore.cli.main", "train"],
                 env=sandbox.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-            killed = _kill_trainer(sandbox)
+            killed = _find_and_kill_trainer(sandbox)
             train.wait(timeout=120)
             if not killed:
-                raise LostError("no training worker was seen")
-            sandbox.must("train")
-            _judge(sandbox, workload, witness, undisturbed)
+                raise LostError("no training worker appeared")
+            sandbox.run_checked("train")
+            _check_end(sandbox, workload, durability, expected)
 
-    yield tried("SIGKILL of the worker that trains, alone", tries, attempt)
+    yield repeat("SIGKILL of the training worker only", tries, attempt)
 
 
-def _kill_trainer(sandbox: Sandbox) -> bool:
-    """The worker without a cap on memory is the one that trains."""
+def _find_and_kill_trainer(sandbox: Sandbox) -> bool:
+    """Kill the training worker: the only worker without a memory limit. False: none in 30 s."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         children = Path(f"/proc/{sandbox.pid}/task/{sandbox.pid}/children").read_text().split()
@@ -224,56 +240,57 @@ def _kill_trainer(sandbox: Sandbox) -> bool:
     return False
 
 
-def in_a_switch(scenario: Scenario, tries: int, model: Path) -> Iterator[Fault]:
-    """To another embedder and back; the way back must cost no embedding."""
+def kill_during_switch(scenario: Scenario, tries: int, model: Path) -> Iterator[Fault]:
+    """Kill during a switch to another embedder and back, which must not embed anything again."""
 
     def attempt(number: int) -> None:
-        undisturbed = scenario.undisturbed(0, 0)
-        with scenario.fresh() as sandbox:
-            workload, witness = Workload(sandbox, scenario.dates, 0), Witness(sandbox)
+        expected = scenario.expected_order(0, 0)
+        with scenario.copy() as sandbox:
+            workload, durability = Workload(sandbox, scenario.dates, 0), DurabilityCheck(sandbox)
             for name, stop in (
                 (model, stop_at("in switch", 1 + 7 * number)),
                 (LITE0, stop_at("after switch")),
             ):
-                sandbox.must("model", "use", name)
+                sandbox.run_checked("model", "use", name)
                 sandbox.launch(**stop)
-                while sandbox.running and not _at_rest(sandbox):
-                    witness.listen()
-                witness.crashed()
+                while sandbox.running and not _is_idle(sandbox):
+                    durability.record_labels()
+                durability.after_crash()
                 sandbox.start()
-                witness.restarted()
+                durability.after_restart()
                 sandbox.settle()
                 sandbox.stop()
             sandbox.start()
-            _judge(sandbox, workload, witness, undisturbed)
+            _check_end(sandbox, workload, durability, expected)
 
-    yield tried("SIGKILL in a switch of the model, and on the way back", tries, attempt)
+    yield repeat("SIGKILL during a switch of the model, and during the switch back", tries, attempt)
 
 
-def in_a_backup(scenario: Scenario, tries: int) -> Iterator[Fault]:
-    """A backup that is not whole must not count, and is gone after the next."""
+def kill_during_backup(scenario: Scenario, tries: int) -> Iterator[Fault]:
+    """Kill during a backup: imgscore must not list the partial backup, and must delete it."""
 
     def attempt(number: int) -> None:
-        undisturbed = scenario.undisturbed(number % SEEDS, ACTS)
-        with scenario.fresh() as sandbox:
-            workload, witness = Workload(sandbox, scenario.dates, number % SEEDS), Witness(sandbox)
+        seed = number % SEEDS
+        expected = scenario.expected_order(seed, ACTIONS)
+        with scenario.copy() as sandbox:
+            workload, durability = Workload(sandbox, scenario.dates, seed), DurabilityCheck(sandbox)
             sandbox.configure(backup=1)
             sandbox.launch(**stop_at("in backup", 1 + number))
-            for _ in workload.steps(ACTS):
-                witness.listen()
-            with contextlib.suppress(TimeoutError):  # the story may be too short for this step
+            for _ in workload.steps(ACTIONS):
+                durability.record_labels()
+            with contextlib.suppress(TimeoutError):  # the workload may not reach this failpoint
                 eventually(lambda sandbox=sandbox: not sandbox.running, seconds=STEP_SECONDS)
-            witness.crashed()
+            durability.after_crash()
             for backup in backups.kept(sandbox.data_folder / "backups", datetime.now(UTC)):
                 read_all(backup)
             sandbox.start()
-            witness.restarted()
-            _judge(sandbox, workload, witness, undisturbed)
-            left = [*(sandbox.data_folder / "backups").glob("*.partial")]
-            if left or not backups.kept(sandbox.data_folder / "backups", datetime.now(UTC)):
+            durability.after_restart()
+            _check_end(sandbox, workload, durability, expected)
+            partial = [*(sandbox.data_folder / "backups").glob("*.partial")]
+            if partial or not backups.kept(sandbox.data_folder / "backups", datetime.now(UTC)):
                 raise LostError(f"backups: {[*(sandbox.data_folder / 'backups').iterdir()]}")
 
-    yield tried("SIGKILL in a backup", tries, attempt)
+    yield repeat("SIGKILL in a backup", tries, attempt)
 
 
 MIGRATION = """
@@ -289,24 +306,22 @@ with Store(Path(sys.argv[1])) as store:
 """
 
 
-def in_migration(scenario: Scenario, tries: int) -> Iterator[Fault]:
-    """Schemas to come, so the steps are made up; the transaction is the real one."""
+def kill_during_migration(scenario: Scenario, tries: int) -> Iterator[Fault]:
+    """Kill during a migration by three invented steps to future schemas, in a real transaction."""
     stops = (stop_at("in migration", 1), stop_at("in migration", 3), stop_at("before commit", 2))
 
     def attempt(number: int) -> None:
-        with scenario.fresh() as sandbox:
-            before, command = (
-                sandbox.labels(),
-                [sys.executable, "-P", "-c", MIGRATION, sandbox.store_folder],
-            )
+        with scenario.copy() as sandbox:
+            before = sandbox.labels()
+            command = [sys.executable, "-P", "-c", MIGRATION, sandbox.store_folder]
             environment = sandbox.environment()
             stop = stops[number % len(stops)]
             done = subprocess.run(command, env=environment | stop, check=False, timeout=60)
             if done.returncode != -signal.SIGKILL:
                 raise LostError(f"the migration was not killed: {done.returncode}")
             if sandbox.labels() != before:
-                raise LostError("labels were lost in a migration")
-            sandbox.must("db", "check")
+                raise LostError("the migration lost labels")
+            sandbox.run_checked("db", "check")
             subprocess.run(command, env=environment, check=True, timeout=60)
 
-    yield tried("SIGKILL in a migration of the store", tries, attempt)
+    yield repeat("SIGKILL in a migration of the store", tries, attempt)

@@ -1,4 +1,7 @@
-"""Much at once, and much for long: what a status takes meanwhile, and what memory does."""
+"""Load: many files, many inboxes, a steady stream of files.
+
+A monitor measures the response time of `status` and the daemon's memory while the daemon works.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ import numpy as np
 from PIL import Image
 
 from bench.crash.sandbox import LOSSES, Fault, LostError, Sandbox
-from bench.crash.workload import HOUR, LONG_AGO, draw
-from bench.figures import percentile, seconds_of
+from bench.crash.workload import HOUR_NS, PAST_NS, draw_image
+from bench.figures import percentile, time_call
 from imgscore.embedders import lite0_spec
 from imgscore.errors import ImgscoreError
 from imgscore.images.decode import decode
@@ -29,14 +32,17 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 
 STATUS_SECONDS = 0.1
+"""s: the notes count the `status` calls that take longer"""
 LABELS = 30
-PATIENCE = {"worker_idle": 5, "train_after": 0.5, "settle": 0.1, "backup": 0}
-# Vectors that are written by one commit.
-PART = 2000
+"""labels of each kind before the first order: enough for a useful head"""
+SETTINGS = {"worker_idle": 5, "train_after": 0.5, "settle": 0.1, "backup": 0}
+"""s: shorter than the defaults, so that a run takes less time"""
+COMMIT_BATCH = 2000
+"""vectors written by one commit: 10 MB"""
 
 
-# Beside it, what the machine alone takes: a server with nothing to do, that says as much.
-ECHO = """
+# An idle server whose responses have the size of a status: it measures the machine's own delays.
+IDLE_SERVER = """
 import socket, sys
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
@@ -50,69 +56,69 @@ while True:
 
 
 @dataclass
-class Watchman:
-    """Asks for the status again and again, and notes what it takes and how large the daemon is."""
+class StatusMonitor:
+    """Calls `status` repeatedly; records the response time and the daemon's memory."""
 
     sandbox: Sandbox
     seconds: list[float] = field(default_factory=list)
-    echo: list[float] = field(default_factory=list)
-    """the same of a server that has nothing to do: what the machine is to blame for"""
+    idle_seconds: list[float] = field(default_factory=list)
+    """response times of the idle server"""
     memory: list[tuple[float, int]] = field(default_factory=list)
     """(seconds since the start, bytes)"""
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Ask every few hundredths of a second, from a thread."""
+    def running(self) -> Iterator[None]:
+        """Call `status` every 50 ms in a thread until the block ends."""
         ended = threading.Event()
-        path = self.sandbox.folder / "echo"
-        echo = subprocess.Popen([sys.executable, "-c", ECHO, path])
+        path = self.sandbox.folder / "idle-server"
+        server = subprocess.Popen([sys.executable, "-c", IDLE_SERVER, path])
         while not path.exists():
             time.sleep(0.01)
 
-        def ask() -> None:
+        def poll() -> None:
             start = time.monotonic()
             while not ended.wait(0.05):
-                self.echo.append(seconds_of(lambda: _hear(path)))
+                self.idle_seconds.append(time_call(lambda: _call_idle_server(path)))
                 try:
-                    self.seconds.append(seconds_of(self.sandbox.status))
+                    self.seconds.append(time_call(self.sandbox.status))
                 except ImgscoreError:
                     return
-                self.memory.append((time.monotonic() - start, _own_memory(self.sandbox.pid)))
+                self.memory.append((time.monotonic() - start, _private_bytes(self.sandbox.pid)))
 
-        thread = threading.Thread(target=ask)
+        thread = threading.Thread(target=poll)
         thread.start()
         try:
             yield
         finally:
             ended.set()
             thread.join()
-            echo.kill()
-            echo.wait()
+            server.kill()
+            server.wait()
 
-    def said(self) -> str:
-        """The figures in words."""
+    def summary(self) -> str:
+        """The measurements in a sentence."""
         peak = max(size for _, size in self.memory)
-        slow = sum(one > STATUS_SECONDS for one in self.seconds)
+        slow = sum(seconds > STATUS_SECONDS for seconds in self.seconds)
         return (
-            f"status took {_times(self.seconds)}, {slow} of {len(self.seconds)} over 100 ms (an "
-            f"idle server beside it: {_times(self.echo)}); the daemon had {peak / 1e6:.0f} MB of "
-            "its own at most"
+            f"status: {_format_times(self.seconds)}, {slow} of {len(self.seconds)} over 100 ms "
+            f"(an idle server at the same time: {_format_times(self.idle_seconds)}); private "
+            f"memory of the daemon: at most {peak / 1e6:.0f} MB"
         )
 
-    def slope(self, since: float) -> float:
+    def memory_slope(self, since: float) -> float:
         """MB a minute, by least squares over the samples after `since` seconds."""
-        late = [(at, size) for at, size in self.memory if at >= since]
-        at, size = np.array(late, np.float64).T
+        samples = [(at, size) for at, size in self.memory if at >= since]
+        at, size = np.array(samples, np.float64).T
         return float(np.polyfit(at / 60, size / 1e6, 1)[0])
 
 
-def _times(seconds: list[float]) -> str:
-    """Median, 99th percentile and maximum in words."""
-    shares = [percentile(seconds, share) * 1000 for share in (0.5, 0.99, 1.0)]
-    return "{:.0f} ms at the median, {:.0f} ms at p99, {:.0f} ms at most".format(*shares)
+def _format_times(seconds: list[float]) -> str:
+    """The median, the 99th percentile and the maximum."""
+    times = [percentile(seconds, share) * 1000 for share in (0.5, 0.99, 1.0)]
+    return "median {:.0f} ms, p99 {:.0f} ms, maximum {:.0f} ms".format(*times)
 
 
-def _hear(path: Path) -> None:
+def _call_idle_server(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(os.fspath(path))
         client.sendall(b"x")
@@ -120,8 +126,8 @@ def _hear(path: Path) -> None:
             pass
 
 
-def _own_memory(pid: int) -> int:
-    """Bytes of its own: the pages of the store, which the kernel lends it, are not."""
+def _private_bytes(pid: int) -> int:
+    """Anonymous resident bytes of a process: without the mapped pages of the store."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
@@ -129,129 +135,132 @@ def _own_memory(pid: int) -> int:
 
 
 def _fill(sandbox: Sandbox, folders: list[Path], each: int) -> None:
-    """Tiny files, each another image, whose vectors are in the store already: no embedding."""
+    """Write `each` tiny, distinct images into each folder, and their vectors into the store.
+
+    So the daemon has nothing to embed.
+    """
     stream = io.BytesIO()
     Image.new("RGB", (8, 8), "teal").save(stream, "PNG")
-    picture = stream.getvalue()
-    picture_traits = decode(picture).traits
+    image = stream.getvalue()
+    image_traits = decode(image).traits
     chance = np.random.default_rng(1)
     mixing = chance.standard_normal((8, lite0_spec.DIM)).astype(np.float32)
     digests: list[bytes] = []
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(each):
-            content = picture + b"%s %d" % (os.fsencode(folder), number)
+            content = image + b"%s %d" % (os.fsencode(folder), number)
             digests.append(hashlib.sha256(content).digest())
             path = folder / f"{number:06}.png"
             path.write_bytes(content)
-            date = LONG_AGO + len(digests) * 10**9
+            date = PAST_NS + len(digests) * 10**9
             os.utime(path, ns=(date, date))
     with Store(sandbox.store_folder) as store:
-        for start in range(0, len(digests), PART):
-            part = digests[start : start + PART]
-            inner = chance.standard_normal((len(part), 8)).astype(np.float32)
+        for start in range(0, len(digests), COMMIT_BATCH):
+            batch = digests[start : start + COMMIT_BATCH]
+            inner = chance.standard_normal((len(batch), 8)).astype(np.float32)
             rows = np.maximum(inner @ mixing, 0).astype(np.float16)
 
-            def add(txn: Txn, part: list[bytes] = part, rows: object = rows) -> None:
-                pairs = zip(part, (row.tobytes() for row in rows), strict=True)  # type: ignore
+            def add(txn: Txn, batch: list[bytes] = batch, rows: object = rows) -> None:
+                pairs = zip(batch, (row.tobytes() for row in rows), strict=True)  # type: ignore
                 vectors.append(txn, lite0_spec.ID, pairs)
-                for digest in part:
-                    traits.record(txn, digest, picture_traits)
+                for digest in batch:
+                    traits.record(txn, digest, image_traits)
 
             store.commit(add)
 
 
-def _teach(inbox: Path, count: int, first: int = 0) -> None:
-    """Moves every other one of some files into keep/, the rest into trash/."""
-    for number, path in enumerate(sorted(inbox.glob("*.png"))[first : first + 2 * count]):
+def _label_files(inbox: Path, count: int) -> None:
+    """Move the first `count` pairs of files: one file of each pair into keep/, one into trash/."""
+    for number, path in enumerate(sorted(inbox.glob("*.png"))[: 2 * count]):
         path.rename(inbox / ("keep", "trash")[number % 2] / path.name)
 
 
-def many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
-    """Scanned, scored, taught, ordered, and ordered anew after more labels."""
+def order_many_files(folder: Path, inboxes: int, each: int) -> Iterator[Fault]:
+    """Scan and score `each` files in each inbox, order them, and order again after more labels."""
     name = (
         f"{each} files in each of {inboxes} inboxes"
         if inboxes > 1
         else f"{each} files in one inbox"
     )
     with Sandbox(folder / f"many-{inboxes}") as sandbox:
-        places = [sandbox.folder / f"inbox-{number:03}" for number in range(inboxes)]
-        sandbox.configure(*places, **PATIENCE)
-        _fill(sandbox, places, each)
-        watchman, losses, spent = Watchman(sandbox), [], []
+        paths = [sandbox.folder / f"inbox-{number:03}" for number in range(inboxes)]
+        sandbox.configure(*paths, **SETTINGS)
+        _fill(sandbox, paths, each)
+        monitor, losses, durations = StatusMonitor(sandbox), [], []
         sandbox.start()
         try:
-            with watchman.watching():
-                for what in (
+            with monitor.running():
+                for action in (
                     lambda: None,
-                    lambda: _teach(places[0], LABELS),
-                    lambda: _teach(places[-1], LABELS),
+                    lambda: _label_files(paths[0], LABELS),
+                    lambda: _label_files(paths[-1], LABELS),
                 ):
                     start = time.monotonic()
-                    what()
-                    _rest(sandbox)
-                    spent.append(f"{time.monotonic() - start:.0f} s")
-            losses += _unordered(sandbox, inboxes * each - 4 * LABELS)
+                    action()
+                    _wait_until_idle(sandbox)
+                    durations.append(f"{time.monotonic() - start:.0f} s")
+            losses += _find_losses(sandbox, inboxes * each - 4 * LABELS)
         except LOSSES as error:
             losses.append(str(error))
         note = (
-            f"{watchman.said()}; read and scored, ordered, and ordered anew in {', '.join(spent)}"
+            f"{monitor.summary()}; reading and scoring, first order, order after more labels: "
+            f"{', '.join(durations)}"
         )
         yield Fault(name, 1, losses, note)
 
 
-def _rest(sandbox: Sandbox) -> None:
-    """Nothing is pending; asked for by the hint that `wait` begins with, and by status."""
+def _wait_until_idle(sandbox: Sandbox) -> None:
+    """Raises LostError if the daemon has pending work after 50 minutes."""
     rows = sandbox.ask("wait", timeout=3000)
     if not rows:
-        raise LostError("it does not come to rest")
+        raise LostError("the daemon still has pending work after 50 minutes")
 
 
-def _unordered(sandbox: Sandbox, count: int) -> list[str]:
+def _find_losses(sandbox: Sandbox, count: int) -> list[str]:
+    """The losses of an idle daemon that should have `count` scored and ordered files."""
     status = sandbox.status()
     files = sum(watch["files"] for watch in status["watches"])
     scored = sum(watch["scored"] for watch in status["watches"])
-    found = []
+    losses = []
     if (files, scored) != (count, count) or status["failed"]:
-        found.append(f"{count} files, of which {files} are known and {scored} scored")
+        losses.append(f"of {count} files, {files} are in the store and {scored} are scored")
     if sandbox.ask("order", dry_run=True):
-        found.append("it rests, and is not in order")
-    return found
+        losses.append("nothing is pending, but the files are not in order")
+    return losses
 
 
-def steadily(folder: Path, rate: float, seconds: float) -> Iterator[Fault]:
-    """Pictures that have to be embedded, so many a second for so long."""
+def add_files_steadily(folder: Path, rate: float, seconds: float) -> Iterator[Fault]:
+    """Add `rate` files a second, each of which must be embedded, for `seconds`."""
     with Sandbox(folder / "steadily") as sandbox:
-        sandbox.configure(**{**PATIENCE, "worker_idle": 60})
+        sandbox.configure(**{**SETTINGS, "worker_idle": 60})
         staging = sandbox.folder / "staging"
         staging.mkdir()
-        drawn = [draw(("sun", "text")[n % 2], n, sandbox.inbox) for n in range(4 * LABELS)]
-        for number, path in enumerate(drawn):
-            os.utime(path, ns=(LONG_AGO + number * HOUR,) * 2)
-        kinds = [path.read_bytes() for path in drawn]
-        watchman, losses = Watchman(sandbox), []
+        paths = [draw_image(("sun", "text")[n % 2], n, sandbox.inbox) for n in range(4 * LABELS)]
+        for number, path in enumerate(paths):
+            os.utime(path, ns=(PAST_NS + number * HOUR_NS,) * 2)
+        images = [path.read_bytes() for path in paths]
+        monitor, losses = StatusMonitor(sandbox), []
         sandbox.start()
         sandbox.settle()
-        for number, path in enumerate(drawn[: 2 * LABELS]):
+        for number, path in enumerate(paths[: 2 * LABELS]):
             path.rename(sandbox.inbox / ("keep", "trash")[number % 2] / path.name)
         sandbox.settle()
-        late, begin = 0.0, time.monotonic()
+        start = time.monotonic()
         count = int(rate * seconds)
-        with watchman.watching():
+        with monitor.running():
             for number in range(count):
-                due = begin + number / rate
-                late = max(late, time.monotonic() - due)
-                time.sleep(max(0.0, due - time.monotonic()))
-                path = staging / f"{number:06}{drawn[number % len(drawn)].suffix}"
-                path.write_bytes(kinds[number % len(kinds)] + b"%d" % number)
+                time.sleep(max(0.0, start + number / rate - time.monotonic()))
+                path = staging / f"{number:06}{paths[number % len(paths)].suffix}"
+                path.write_bytes(images[number % len(images)] + b"%d" % number)
                 path.rename(sandbox.inbox / path.name)
-            fed = sandbox.status()["pending"]
-            _rest(sandbox)
-        losses += _unordered(sandbox, count + 2 * LABELS)
-        after = time.monotonic() - begin - seconds
-        slope = watchman.slope(min(seconds / 5, 120))
+            pending = sandbox.status()["pending"]
+            _wait_until_idle(sandbox)
+        losses += _find_losses(sandbox, count + 2 * LABELS)
+        delay = time.monotonic() - start - seconds
+        slope = monitor.memory_slope(min(seconds / 5, 120))
         note = (
-            f"{watchman.said()}; memory {slope:+.2f} MB a minute; {fed} pending after the last "
-            f"file, all in order {after:.0f} s later"
+            f"{monitor.summary()}; memory {slope:+.2f} MB a minute; {pending} pending after the "
+            f"last file, all in order {delay:.0f} s later"
         )
         yield Fault(f"{rate:g} files a second for {seconds:g} s", 1, losses, note)

@@ -1,4 +1,7 @@
-"""Events that never come: overflow, limits, folders and disks that go and come, moves unseen."""
+"""Changes without file events: queue overflow, watch limit, unmounted disks, a stopped daemon.
+
+After each of them the store must list the files that are on disk, and keep all labels.
+"""
 
 from __future__ import annotations
 
@@ -9,43 +12,44 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from bench.crash.kill import tried
+from bench.crash.kill import repeat
 from bench.crash.sandbox import Fault, LostError, Sandbox
-from bench.crash.workload import HOUR, LONG_AGO, digest_of, draw
+from bench.crash.workload import HOUR_NS, PAST_NS, draw_image, hash_file
 from imgscore.images.formats import is_image_name
 from imgscore.store import sightings
 from imgscore.store.store import Store
 
-SOON = {"poll": 1, "rescan": 10, "backup": 0}
-START = 6
+SHORT_INTERVALS = {"poll": 1, "rescan": 10, "backup": 0}
+"""s: settings with which the daemon finds a missed change within a few seconds"""
+IMAGES = 6
+"""images of each kind at the start"""
 
 
 class SkippedError(LostError):
-    """The machine cannot do this to anybody; it counts as a loss, so that nobody overlooks it."""
+    """This machine cannot inject the fault. It counts as a loss, so that the report shows it."""
 
 
-def _begin(sandbox: Sandbox, *inboxes: Path, prefix: tuple[str, ...] = ()) -> list[Path]:
-    """Six pictures of each kind, two of each labelled, at rest."""
-    sandbox.configure(*inboxes, **SOON)
-    found = []
-    for number in range(2 * START):
-        path = draw(("sun", "text")[number % 2], number, sandbox.inbox)
-        os.utime(path, ns=(LONG_AGO + number * HOUR,) * 2)
-        found.append(path)
+def _start(sandbox: Sandbox, *inboxes: Path, prefix: tuple[str, ...] = ()) -> list[Path]:
+    """Start a daemon with six images of each kind, label two of each, wait until it is idle."""
+    sandbox.configure(*inboxes, **SHORT_INTERVALS)
+    paths = []
+    for number in range(2 * IMAGES):
+        path = draw_image(("sun", "text")[number % 2], number, sandbox.inbox)
+        os.utime(path, ns=(PAST_NS + number * HOUR_NS,) * 2)
+        paths.append(path)
     sandbox.start(prefix=prefix)
     sandbox.settle()
-    for number in range(4):
-        found[number] = found[number].rename(
-            sandbox.inbox / ("keep", "trash")[number % 2] / found[number].name
-        )
+    for number, path in enumerate(paths[:4]):
+        paths[number] = path.rename(sandbox.inbox / ("keep", "trash")[number % 2] / path.name)
     sandbox.settle()
-    return found
+    return paths
 
 
-def _known_as_on_disk(sandbox: Sandbox, *roots: Path, labels: dict[str, int] | None = None) -> None:
-    """The store's present sightings are the files on disk, and the labels as many as they were."""
+def _check_store(sandbox: Sandbox, *roots: Path, labels: dict[str, int] | None = None) -> None:
+    """Check that the store lists the files on disk, and the given number of labels (2 of each)."""
     sandbox.settle()
     sandbox.stop()
     on_disk = {
@@ -55,29 +59,29 @@ def _known_as_on_disk(sandbox: Sandbox, *roots: Path, labels: dict[str, int] | N
         if path.is_file() and not path.is_symlink() and is_image_name(os.fsencode(path.name))
     }
     with Store(sandbox.store_folder, readonly=True) as store, store.read() as txn:
-        known = {one.path: one.digest for one in sightings.iter_all(txn)}
-    if known != on_disk:
-        different = {*known.items()} ^ {*on_disk.items()}
-        raise LostError(f"{len(different)} sightings are not what is on disk: {[*different][:3]}")
-    found = list(sandbox.labels().values())
-    counts = {name: found.count(name) for name in ("keep", "trash")}
+        stored = {sighting.path: sighting.digest for sighting in sightings.iter_all(txn)}
+    if stored != on_disk:
+        different = {*stored.items()} ^ {*on_disk.items()}
+        raise LostError(f"{len(different)} sightings differ from the disk: {[*different][:3]}")
+    names = list(sandbox.labels().values())
+    counts = {name: names.count(name) for name in ("keep", "trash")}
     if counts != (labels or {"keep": 2, "trash": 2}):
-        raise LostError(f"labels: {counts}, and not {labels}")
+        raise LostError(f"labels: {counts} instead of {labels}")
 
 
-def overflow(sandbox: Sandbox, count: int) -> None:
-    """Files come while the daemon is stopped, more than the kernel queues events for."""
-    found = _begin(sandbox)
-    content = found[4].read_bytes()
+def overflow_event_queue(sandbox: Sandbox, count: int) -> None:
+    """Create files while SIGSTOP holds the daemon: more than the kernel queues events for."""
+    paths = _start(sandbox)
+    content = paths[4].read_bytes()
     os.kill(sandbox.pid, signal.SIGSTOP)
     for number in range(count):
         (sandbox.inbox / f"copy-{number:06}.png").write_bytes(content + b"%d" % (number % 500))
     os.kill(sandbox.pid, signal.SIGCONT)
-    _known_as_on_disk(sandbox)
+    _check_store(sandbox)
 
 
-def watch_limit(sandbox: Sandbox) -> None:
-    """The kernel watches ten folders for this user, and there are thirty."""
+def exceed_watch_limit(sandbox: Sandbox) -> None:
+    """Use thirty folders where the kernel allows this user ten inotify watches."""
     for number in range(30):
         (sandbox.inbox / f"{number:02}").mkdir(parents=True)
     limit = 'echo 10 > /proc/sys/user/max_inotify_watches && exec "$@"'
@@ -86,54 +90,55 @@ def watch_limit(sandbox: Sandbox) -> None:
         raise SkippedError("install util-linux")
     if subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
         raise SkippedError("cannot make user namespaces here")
-    _begin(sandbox, prefix=prefix)
+    _start(sandbox, prefix=prefix)
     for number in range(30):
-        path = draw("sun", 100 + number, sandbox.folder)
+        path = draw_image("sun", 100 + number, sandbox.folder)
         path.rename(sandbox.inbox / f"{number:02}" / path.name)
-    sandbox.until(lambda one: one["watches"][0]["files"] == 38, "files in unwatched folders")
-    if not any("max_user_watches" in one for one in sandbox.status()["troubles"]):
-        raise LostError(f"status does not say that it polls: {sandbox.status()['troubles']}")
-    _known_as_on_disk(sandbox)
+    sandbox.until(lambda status: status["watches"][0]["files"] == 38, "files in unwatched folders")
+    problems = sandbox.status()["troubles"]
+    if not any("max_user_watches" in problem for problem in problems):
+        raise LostError(f"status does not report that the daemon polls: {problems}")
+    _check_store(sandbox)
 
 
-def folders_in_and_out(sandbox: Sandbox) -> None:
-    """A folder of pictures comes in by a move, grows, goes out, grows there, and comes back."""
-    _begin(sandbox)
+def move_folder_in_and_out(sandbox: Sandbox) -> None:
+    """Move a folder into the inbox, out and in again, and add files to it at each place."""
+    _start(sandbox)
     outside = sandbox.folder / "outside"
     outside.mkdir()
-    draw("sun", 50, outside)
+    draw_image("sun", 50, outside)
     inside = sandbox.inbox / "deep" / "inside"
     inside.parent.mkdir()
     outside.rename(inside)
     for number in range(3):
-        draw("text", 60 + number, inside)
+        draw_image("text", 60 + number, inside)
         time.sleep(0.1)
     sandbox.settle()
     inside.rename(outside)
-    draw("sun", 70, outside)
+    draw_image("sun", 70, outside)
     sandbox.settle()
     if sandbox.status()["watches"][0]["files"] != 8:
-        raise LostError("a folder that was moved out is still counted")
+        raise LostError("status still counts the files of a folder that was moved out")
     outside.rename(sandbox.inbox / "back")
-    _known_as_on_disk(sandbox)
+    _check_store(sandbox)
 
 
-def root_made_anew(sandbox: Sandbox) -> None:
-    """The inbox is deleted with all that is in it, and made anew, and gets new pictures."""
-    _begin(sandbox)
+def recreate_inbox(sandbox: Sandbox) -> None:
+    """Delete the inbox with its files, create it again, and add new files."""
+    _start(sandbox)
     aside = sandbox.folder / "aside"
     sandbox.inbox.rename(aside)
-    sandbox.until(lambda one: one["watches"][0]["state"] == "offline", "the inbox is gone")
+    sandbox.until(lambda status: status["watches"][0]["state"] == "offline", "the inbox is offline")
     sandbox.inbox.mkdir()
     for number in range(3):
-        draw("sun", 80 + number, sandbox.inbox)
-    sandbox.until(lambda one: one["watches"][0]["files"] == 3, "new files in the new inbox")
+        draw_image("sun", 80 + number, sandbox.inbox)
+    sandbox.until(lambda status: status["watches"][0]["files"] == 3, "new files in the new inbox")
     shutil.rmtree(aside)
-    _known_as_on_disk(sandbox)
+    _check_store(sandbox)
 
 
-def unmounted(sandbox: Sandbox, *, empty: bool) -> None:
-    """The disk with the inbox goes, leaving a missing or an empty folder, and comes back."""
+def unmount_inbox(sandbox: Sandbox, *, empty: bool) -> None:
+    """Unmount the inbox's disk, which leaves an empty or no folder, and mount it again."""
     disk = sandbox.folder / "disk"
     disk.mkdir(parents=True)
     (disk / "inbox").mkdir()
@@ -144,100 +149,106 @@ def unmounted(sandbox: Sandbox, *, empty: bool) -> None:
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         raise SkippedError("cannot mount file systems here")
     try:
-        _begin(sandbox)
-        before = _labels_of(sandbox)
+        _start(sandbox)
+        before = _count_labels(sandbox)
         files = sandbox.status()["watches"][0]["files"]
         subprocess.run(["umount", "--lazy", sandbox.folder / "point"], check=True)
         sandbox.settle()
         time.sleep(3)  # two polls
-        draw("sun", 90, source if empty else source / "inbox")
-        if _labels_of(sandbox) != before:
-            raise LostError("labels went with the disk")
+        draw_image("sun", 90, source if empty else source / "inbox")
+        if _count_labels(sandbox) != before:
+            raise LostError("labels were lost with the disk")
         subprocess.run(mount, check=True)
-        sandbox.until(lambda one: one["watches"][0]["files"] == files + 1, "the disk is back")
-        _known_as_on_disk(sandbox)
+        sandbox.until(
+            lambda status: status["watches"][0]["files"] == files + 1, "the disk is mounted again"
+        )
+        _check_store(sandbox)
     finally:
         subprocess.run(["umount", "--lazy", sandbox.folder / "point"], check=False)
 
 
-def _labels_of(sandbox: Sandbox) -> object:
+def _count_labels(sandbox: Sandbox) -> object:
     return sandbox.status()["watches"][0]["labels"]
 
 
-def _two_roots(sandbox: Sandbox, other: Path) -> None:
-    """A file taught in one watch goes to the other's inbox, and files cross both ways."""
-    found = _begin(sandbox, sandbox.inbox, other)
-    dates = {digest_of(path): path.stat().st_mtime_ns for path in found[:4]}
-    shutil.move(found[5], other / found[5].name)
-    shutil.move(found[6], other / "keep" / found[6].name)
-    shutil.move(found[1], other / "trash" / found[1].name)
+def _move_between(sandbox: Sandbox, second: Path) -> None:
+    """Move labelled and unlabelled files between two watched folders, in both directions."""
+    paths = _start(sandbox, sandbox.inbox, second)
+    dates = {hash_file(path): path.stat().st_mtime_ns for path in paths[:4]}
+    shutil.move(paths[5], second / paths[5].name)
+    shutil.move(paths[6], second / "keep" / paths[6].name)
+    shutil.move(paths[1], second / "trash" / paths[1].name)
     sandbox.settle()
-    shutil.move(other / found[5].name, sandbox.inbox / found[5].name)
-    for path in (found[0], other / "trash" / found[1].name):
-        if path.stat().st_mtime_ns != dates[digest_of(path)]:
-            raise LostError(f"{path} lost its own date on the way")
-    _known_as_on_disk(sandbox, other, labels={"keep": 3, "trash": 2})
+    shutil.move(second / paths[5].name, sandbox.inbox / paths[5].name)
+    for path in (paths[0], second / "trash" / paths[1].name):
+        if path.stat().st_mtime_ns != dates[hash_file(path)]:
+            raise LostError(f"{path} lost its original date")
+    _check_store(sandbox, second, labels={"keep": 3, "trash": 2})
 
 
-def across_roots(sandbox: Sandbox) -> None:
-    """Between two watched folders of one disk."""
-    _two_roots(sandbox, sandbox.folder / "other")
+def move_across_roots(sandbox: Sandbox) -> None:
+    """Move files between two watched folders of one disk."""
+    _move_between(sandbox, sandbox.folder / "second")
 
 
-def across_disks(sandbox: Sandbox) -> None:
-    """Between two watched folders on two file systems: a copy and a deletion."""
-    other = sandbox.folder / "tmpfs"
-    other.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", other]
+def move_across_disks(sandbox: Sandbox) -> None:
+    """Move files between two file systems, which is a copy and a deletion."""
+    second = sandbox.folder / "tmpfs"
+    second.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", second]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         raise SkippedError("cannot mount file systems here")
     try:
-        _two_roots(sandbox, other)
+        _move_between(sandbox, second)
     finally:
         sandbox.kill()
-        subprocess.run(["umount", "--lazy", other], check=False)
+        subprocess.run(["umount", "--lazy", second], check=False)
 
 
-def while_down(sandbox: Sandbox) -> None:
-    """Everything happens while no daemon runs."""
-    found = _begin(sandbox)
+def change_while_stopped(sandbox: Sandbox) -> None:
+    """Label, correct, unlabel, delete, move and add files while no daemon runs."""
+    paths = _start(sandbox)
     sandbox.stop()
-    found[4].rename(sandbox.inbox / "keep" / found[4].name)
-    found[1].rename(sandbox.inbox / "keep" / found[1].name)
-    found[0].rename(sandbox.inbox / found[0].name)
-    found[3].unlink()
+    paths[4].rename(sandbox.inbox / "keep" / paths[4].name)
+    paths[1].rename(sandbox.inbox / "keep" / paths[1].name)
+    paths[0].rename(sandbox.inbox / paths[0].name)
+    paths[3].unlink()
     (sandbox.inbox / "sub").mkdir()
-    found[7].rename(sandbox.inbox / "sub" / found[7].name)
-    draw("text", 99, sandbox.inbox)
+    paths[7].rename(sandbox.inbox / "sub" / paths[7].name)
+    draw_image("text", 99, sandbox.inbox)
     sandbox.start()
-    _known_as_on_disk(sandbox, labels={"keep": 3, "trash": 1})
+    _check_store(sandbox, labels={"keep": 3, "trash": 1})
 
 
-def all_of(folder: Path, tries: int, count: int) -> Iterator[Fault]:
-    """Every one of them; `count`: how many files overflow the kernel's queue."""
-    kinds: list[tuple[str, Callable[[Sandbox], None], int]] = [
-        (f"inotify overflow: {count} files while stopped", lambda one: overflow(one, count), 1),
-        ("inotify watch limit reached", watch_limit, tries),
-        ("folders moved in, out and in", folders_in_and_out, tries),
-        ("watched root gone and made anew", root_made_anew, tries),
-        ("disk unmounted and mounted: the folder is missing", _missing, tries),
-        ("disk unmounted and mounted: the folder is empty", _empty, tries),
-        ("moves across two watched roots", across_roots, tries),
-        ("moves across file systems", across_disks, tries),
-        ("moves while the daemon is down", while_down, tries),
+def run_all(folder: Path, tries: int, count: int) -> Iterator[Fault]:
+    """Run each case; `count` is the number of files that overflow the kernel's event queue."""
+    cases: list[tuple[str, Callable[[Sandbox], None], int]] = [
+        (
+            f"inotify overflow: {count} files while stopped",
+            lambda sandbox: overflow_event_queue(sandbox, count),
+            1,
+        ),
+        ("inotify watch limit reached", exceed_watch_limit, tries),
+        ("folders moved in, out and in", move_folder_in_and_out, tries),
+        ("watched root deleted and created again", recreate_inbox, tries),
+        (
+            "disk unmounted and mounted: the folder is missing",
+            partial(unmount_inbox, empty=False),
+            tries,
+        ),
+        (
+            "disk unmounted and mounted: the folder is empty",
+            partial(unmount_inbox, empty=True),
+            tries,
+        ),
+        ("moves between two watched roots", move_across_roots, tries),
+        ("moves between file systems", move_across_disks, tries),
+        ("changes while no daemon runs", change_while_stopped, tries),
     ]
-    for name, kind, most in kinds:
+    for name, case, case_tries in cases:
 
-        def attempt(number: int, kind: Callable[[Sandbox], None] = kind) -> None:
+        def attempt(number: int, case: Callable[[Sandbox], None] = case) -> None:
             with Sandbox(folder / "missed") as sandbox:
-                kind(sandbox)
+                case(sandbox)
 
-        yield tried(name, most, attempt)
-
-
-def _missing(sandbox: Sandbox) -> None:
-    unmounted(sandbox, empty=False)
-
-
-def _empty(sandbox: Sandbox) -> None:
-    unmounted(sandbox, empty=True)
+        yield repeat(name, case_tries, attempt)

@@ -1,4 +1,4 @@
-"""A sandbox whose daemon is killed and started again, and the reads that judge it afterwards."""
+"""A sandbox for crash tests, with reads of the store and of the files that check the result."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from imgscore.testing import FAST, Completed
 
 
 class Fault(NamedTuple):
-    """One kind of fault: how often it was tried, and what was lost. An empty list is a pass."""
+    """The result of one kind of fault. No losses: the test passed."""
 
     name: str
     tries: int
     losses: list[str]
+    """one message a loss"""
     note: str = ""
 
 
 class LostError(Exception):
-    """imgscore lost something, or broke another promise."""
+    """imgscore lost data, or did not do what the documentation promises."""
 
 
 LOSSES = (LostError, ImgscoreError, AssertionError, TimeoutError, subprocess.TimeoutExpired)
-"""Errors of a try that count as a loss: an unexpected one, and a wait without an end, too."""
+"""Exceptions that count as a loss; unexpected errors and timeouts are among them."""
 
 
 class Sandbox(testing.Sandbox):
-    """`with sandbox:` kills the daemon and deletes the folder."""
+    """A sandbox that kills its daemon and deletes its folder at the end of a `with` block."""
 
     def __exit__(
         self,
@@ -44,22 +45,22 @@ class Sandbox(testing.Sandbox):
         self.remove()
 
     def configure(self, *inboxes: Path, **daemon: float | str) -> None:
-        """Make all folders and write config.toml; `daemon` overrides FAST."""
+        """Create all folders and write config.toml; `daemon` overrides FAST."""
         super().configure(*inboxes, **{**FAST, "free_mb": 0, **daemon})
 
     def launch(self, *options: str, prefix: Sequence[str] = (), **environment: str) -> None:
-        """Start a daemon that logs each file it embeds, and return before it listens."""
+        """Start a daemon that logs each file it embeds; return before its socket exists."""
         super().launch("--verbose", *options, prefix=prefix, **environment)
 
-    def must(self, *arguments: str | Path) -> Completed:
+    def run_checked(self, *arguments: str | Path) -> Completed:
         """Run `imgscore`. Raises LostError unless it exits with 0."""
         done = self.run(*arguments)
         if done.code:
             raise LostError(f"imgscore {' '.join(map(str, arguments))}: {done.code}: {done.err}")
         return done
 
-    def embedded(self) -> set[str]:
-        """Digests that have a committed vector under each embedder; only while no daemon runs."""
+    def embedded_digests(self) -> set[str]:
+        """Digests with a committed vector of every embedder; call it only while no daemon runs."""
         digests: list[set[str]] = []
         with Store(self.store_folder, readonly=True) as store, store.read() as txn:
             for embedder in vectors.embedders(txn):
@@ -68,16 +69,16 @@ class Sandbox(testing.Sandbox):
         return set.intersection(*digests) if digests else set()
 
     def labels(self) -> dict[str, str]:
-        """digest → label; only while no daemon runs."""
+        """digest → label; call it only while no daemon runs."""
         with Store(self.store_folder, readonly=True) as store, store.read() as txn:
             rows = labels.iter_all(txn, "default")
             return {digest.hex(): label.label for digest, label in rows}
 
     def files(self) -> list[Path]:
-        """All files of the inbox and of the folders in it."""
+        """All files under the inbox, keep/ and trash/ included."""
         return sorted(path for path in self.inbox.rglob("*") if path.is_file())
 
     def newest_first(self) -> list[str]:
-        """Names of the files that are ordered, as an image viewer lists them."""
+        """Names of the unlabelled files, in the order in which an image viewer lists them."""
         ordered = [path for path in self.files() if path.parent.name not in ("keep", "trash")]
         return [path.name for path in sorted(ordered, key=lambda path: -path.stat().st_mtime_ns)]

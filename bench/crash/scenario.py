@@ -1,4 +1,7 @@
-"""Where each crash begins, and the judgement at the end: nothing may be other than undisturbed."""
+"""The initial state of each crash test, and the checks of its end state.
+
+A run with crashes must end like a run without them.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.crash.sandbox import LostError, Sandbox
-from bench.crash.workload import HOUR, LONG_AGO, Workload, digest_of, draw
+from bench.crash.workload import HOUR_NS, PAST_NS, Workload, draw_image, hash_file
 
-BEGINNING = 56
+FILES = 56
+"""images in the inbox before the workload"""
 LABELS = 8
-# Trained before the story, so that every end can be judged by the same.
+"""labels of each kind before the first training: enough for the first head"""
 HEADS = ("1", "2")
+"""versions of the heads that exist before the workload; the checks order by the first"""
 
 
 class Scenario:
-    """A yard that has learned and come to rest; each try begins with a copy, at the same place."""
+    """A sandbox with labels, two heads and no pending work.
+
+    Each try begins with a copy of it, at the same absolute path.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sandbox = Sandbox(folder / "sandbox")
         self.sandbox.configure()
         self.dates: dict[str, int] = {}
-        files = [draw(("sun", "text")[n % 2], n, self.sandbox.inbox) for n in range(BEGINNING)]
+        files = [draw_image(("sun", "text")[n % 2], n, self.sandbox.inbox) for n in range(FILES)]
         for number, path in enumerate(files):
-            date = LONG_AGO + number * HOUR + 12_345 + number
+            date = PAST_NS + number * HOUR_NS + 12_345 + number
             os.utime(path, ns=(date, date))
-            self.dates[digest_of(path)] = date
+            self.dates[hash_file(path)] = date
         with self._daemon():
             self.sandbox.settle()
             for number, path in enumerate(files[: 2 * LABELS]):
@@ -40,7 +48,7 @@ class Scenario:
             self.sandbox.settle()
             heads = [row["head"] for row in self.sandbox.ask("heads", action="list")]
         assert set(heads) >= set(HEADS), heads
-        self._ends: dict[tuple[int, int], list[str]] = {}
+        self._orders: dict[tuple[int, int], list[str]] = {}
         self.sandbox.log.unlink()
         self.pristine = self.sandbox.folder.rename(folder / "pristine")
 
@@ -53,27 +61,28 @@ class Scenario:
         finally:
             self.sandbox.kill()
 
-    def fresh(self) -> Sandbox:
-        """The yard for one try; there is one at a time."""
+    def copy(self) -> Sandbox:
+        """Copy the initial state for one try; only one copy can exist at a time."""
         shutil.copytree(self.pristine, self.sandbox.folder, symlinks=True)
         return Sandbox(self.sandbox.folder)
 
-    def undisturbed(self, seed: int, acts: int) -> list[str]:
-        """The order in which a story ends that nothing disturbs."""
-        if (seed, acts) not in self._ends:
-            with self.fresh() as sandbox:
+    def expected_order(self, seed: int, actions: int) -> list[str]:
+        """The final order of a workload during which the daemon is not disturbed."""
+        if (seed, actions) not in self._orders:
+            with self.copy() as sandbox:
                 sandbox.start()
                 workload = Workload(sandbox, self.dates, seed)
-                for _ in workload.steps(acts):
+                for _ in workload.steps(actions):
                     pass
-                self._ends[seed, acts] = conclude(sandbox, workload)
-        return self._ends[seed, acts]
+                self._orders[seed, actions] = check_end_state(sandbox, workload)
+        return self._orders[seed, actions]
 
 
-def conclude(sandbox: Sandbox, workload: Workload) -> list[str]:
-    """Settle, give all dates back, order once more from them; the order. Raises LostError.
+def check_end_state(sandbox: Sandbox, workload: Workload) -> list[str]:
+    """Restore all dates, check dates, labels and store, order again; returns the order.
 
-    Under the first head, for when and of what the later ones were made is the clock's affair.
+    It orders by the first head: which labels the later heads were trained on depends on timing.
+    Raises LostError.
     """
     sandbox.settle()
     for head in reversed(HEADS):
@@ -86,22 +95,24 @@ def conclude(sandbox: Sandbox, workload: Workload) -> list[str]:
     if refused:
         raise LostError(f"restore-times: {refused[:3]}")
     for path in sandbox.files():
-        own, found = workload.dates[digest_of(path)], path.stat().st_mtime_ns
-        if own != found:
-            raise LostError(f"{path.name}: its date was {own}, and restore-times made it {found}")
+        original, restored = workload.dates[hash_file(path)], path.stat().st_mtime_ns
+        if original != restored:
+            raise LostError(
+                f"{path.name}: restore-times set the date {restored} instead of {original}"
+            )
     sandbox.ask("order")
     status = sandbox.settle()
     if status["failed"] or status["troubles"]:
-        raise LostError(f"troubles at the end: {status['failed']} {status['troubles']}")
+        raise LostError(f"problems at the end: {status['failed']} {status['troubles']}")
     if sandbox.ask("order"):
-        raise LostError("ordered, and not in order")
+        raise LostError("a second `order` changed dates again")
     sandbox.stop()
     labels = sandbox.labels()
     if labels != workload.wanted:
         wrong = {
-            one
-            for one in {*labels, *workload.wanted}
-            if labels.get(one) != workload.wanted.get(one)
+            digest
+            for digest in {*labels, *workload.wanted}
+            if labels.get(digest) != workload.wanted.get(digest)
         }
-        raise LostError(f"{len(wrong)} labels are not what the story made them: {wrong}")
+        raise LostError(f"{len(wrong)} labels differ from the workload's: {wrong}")
     return sandbox.newest_first()

@@ -1,4 +1,4 @@
-"""The environment in which a process is killed at one of imgscore's failpoints."""
+"""Environment variables that kill a Python process at one of imgscore's failpoints."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What a person does to an inbox, the same for the same seed, and what has to be known afterwards.
+"""A seeded sequence of a person's actions in an inbox, and the labels and dates they must lead to.
 
-Nothing in it depends on how far the daemon is: each file's label at the end follows from what was
-done to it, and no file goes before it was embedded. So two runs must end alike.
+The final state does not depend on the daemon's progress: the label of a file follows from the
+actions alone, and no file leaves before it was embedded. So two runs of a seed must end alike.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from PIL import Image, ImageDraw
 
 from bench.crash.sandbox import Sandbox
 
-LONG_AGO = 1_500_000_000 * 10**9
-HOUR = 3600 * 10**9
+PAST_NS = 1_500_000_000 * 10**9
+"""ns since 1970 (July 2017): a date that is older than every test run"""
+HOUR_NS = 3600 * 10**9
+"""ns: the interval between the dates of the images"""
 
 
-def draw(kind: str, number: int, folder: Path) -> Path:
-    """A small picture: warm discs ("sun") or lines of text ("text"); each number another."""
+def draw_image(kind: str, number: int, folder: Path) -> Path:
+    """Write a small image: a warm disc ("sun") or lines of text ("text"), different per number."""
     chance = random.Random(f"{kind} {number}")
     width, height = chance.randrange(160, 320), chance.randrange(160, 320)
     if kind == "sun":
@@ -48,83 +50,86 @@ def draw(kind: str, number: int, folder: Path) -> Path:
     return path
 
 
-def digest_of(path: Path) -> str:
-    """sha256 of a file, in hex."""
+def hash_file(path: Path) -> str:
+    """The sha256 of a file, in hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Workload:
-    """Begins on a settled yard with labels; `steps` is done one by one."""
+    """Actions in a sandbox that has labels and whose daemon has no pending work."""
 
     def __init__(self, sandbox: Sandbox, dates: dict[str, int], seed: int) -> None:
-        """`dates`: digest → the user's own mtime, of what is there already."""
+        """`dates`: digest → the original mtime in ns, of the files that exist already."""
         self.sandbox = sandbox
         self.dates = dict(dates)
         self.wanted: dict[str, str] = {}
-        """digest → label, as it has to be at the end"""
+        """digest → the label that it must have at the end"""
         self._chance = random.Random(seed)
         self._number = 1000 * (1 + seed)
         self._staging = sandbox.folder / "staging"
         self._staging.mkdir(exist_ok=True)
-        self._known = [path for path in sandbox.files() if path.parent == sandbox.inbox]
-        self._seen_in_trash = sorted((sandbox.inbox / "trash").iterdir())
+        self._unlabelled = [path for path in sandbox.files() if path.parent == sandbox.inbox]
+        self._initial_trash = sorted((sandbox.inbox / "trash").iterdir())
         for name in ("keep", "trash"):
             for path in (sandbox.inbox / name).iterdir():
-                self.wanted[digest_of(path)] = name
+                self.wanted[hash_file(path)] = name
 
     def steps(self, count: int) -> Iterator[None]:
-        """Do `count` things, a little apart; the caller looks at the daemon in between."""
-        kinds = ("drop", "drop", "drop", "teach", "teach", "correct", "back", "delete")
+        """Perform `count` random actions with short pauses; yields after each of them."""
+        actions = (
+            self._add_files, self._add_files, self._add_files, self._label, self._label,
+            self._correct_label, self._remove_label, self._delete_file,
+        )  # fmt: skip
         for _ in range(count):
-            getattr(self, f"_{self._chance.choice(kinds)}")()
+            self._chance.choice(actions)()
             yield
             time.sleep(self._chance.choice((0.0, 0.0, 0.05, 0.2)))
 
-    def _drop(self) -> None:
+    def _add_files(self) -> None:
         for _ in range(self._chance.randrange(1, 4)):
             self._number += 1
             kind = self._chance.choice(("sun", "text"))
-            ready = draw(kind, self._number, self._staging)
-            date = LONG_AGO + self._number * HOUR + self._chance.randrange(10**9)
+            ready = draw_image(kind, self._number, self._staging)
+            date = PAST_NS + self._number * HOUR_NS + self._chance.randrange(10**9)
             os.utime(ready, ns=(date, date))
-            self.dates[digest_of(ready)] = date
+            self.dates[hash_file(ready)] = date
             ready.rename(self.sandbox.inbox / ready.name)
 
-    def _take_known(self) -> Path | None:
-        """A file of the beginning that nothing was done to yet."""
-        if not self._known:
+    def _take_unlabelled(self) -> Path | None:
+        """An initial file that no action has used yet."""
+        if not self._unlabelled:
             return None
-        return self._known.pop(self._chance.randrange(len(self._known)))
+        return self._unlabelled.pop(self._chance.randrange(len(self._unlabelled)))
 
-    def _teach(self) -> None:
-        path = self._take_known()
+    def _label(self) -> None:
+        path = self._take_unlabelled()
         if path is not None:
             label = "keep" if path.name.startswith("sun") else "trash"
-            self.wanted[digest_of(path)] = label
+            self.wanted[hash_file(path)] = label
             path.rename(self.sandbox.inbox / label / path.name)
 
-    def _labelled(self, label: str) -> Path | None:
-        found = sorted((self.sandbox.inbox / label).iterdir())
-        return found[self._chance.randrange(len(found))] if len(found) > 3 else None
+    def _choose_labelled(self, label: str) -> Path | None:
+        paths = sorted((self.sandbox.inbox / label).iterdir())
+        return paths[self._chance.randrange(len(paths))] if len(paths) > 3 else None
 
-    def _correct(self) -> None:
-        path = self._labelled("trash")
+    def _correct_label(self) -> None:
+        path = self._choose_labelled("trash")
         if path is not None:
-            self.wanted[digest_of(path)] = "keep"
+            self.wanted[hash_file(path)] = "keep"
             path.rename(self.sandbox.inbox / "keep" / path.name)
 
-    def _back(self) -> None:
-        path = self._labelled("keep")
+    def _remove_label(self) -> None:
+        path = self._choose_labelled("keep")
         if path is not None:
-            del self.wanted[digest_of(path)]
+            del self.wanted[hash_file(path)]
             path.rename(self.sandbox.inbox / path.name)
 
-    def _delete(self) -> None:
-        """The label of a file that is deleted stays."""
-        path = self._take_known() if self._chance.random() < 0.5 else None
+    def _delete_file(self) -> None:
+        """Delete a file; the store keeps its label."""
+        path = self._take_unlabelled() if self._chance.random() < 0.5 else None
         if path is None:
-            # One that was seen there before: what comes and goes unseen is nobody's label.
-            there = [one for one in self._seen_in_trash if one.exists()]
-            path = self._chance.choice(there) if len(there) > 2 else None
+            # Choose an initial file: the daemon stores no label of a file it never scanned.
+            paths = [path for path in self._initial_trash if path.exists()]
+            path = self._chance.choice(paths) if len(paths) > 2 else None
         if path is not None:
             path.unlink()

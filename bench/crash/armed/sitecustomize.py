@@ -1,7 +1,7 @@
-"""Arm one failpoint in each Python process that has this folder on PYTHONPATH.
+"""Arms one failpoint in each Python process that has this folder on PYTHONPATH.
 
-`STOP_AT="before commit:3"` is SIGKILL at the third "before commit" of a process. Python imports a
-module of this name before anything else, so that imgscore itself needs no switch.
+With `STOP_AT="before commit:3"`, a process gets SIGKILL when it reaches "before commit" for the
+third time. Python imports sitecustomize at its start, so imgscore itself needs no switch.
 """
 
 import os
@@ -12,7 +12,7 @@ from imgscore import failpoints
 
 
 class Stop:
-    """SIGKILL when `name` is reached for the `number`th time."""
+    """Sends SIGKILL when the process reaches `name` for the `number`th time."""
 
     def __init__(self, name: str, number: int) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""Two trees with probes of their own, in real processes; a commit of a real repository."""
+"""bench.trees and bench.check with two small trees in real processes, and a real repository."""
 
 import shutil
 import subprocess
@@ -31,34 +31,34 @@ def probes(scratch):
     yield Probe("command", command)
     {end}
 """
-SCRIPTS = '[project.scripts]\nsay-seconds = "told.main:main"\n'
+SCRIPTS = '[project.scripts]\nsay-seconds = "example.main:main"\n'
 
 
 def tree(folder: Path, seconds: dict[str, float], command: float, end: str = "") -> Path:
-    """A version whose probes take so long, or so they say, and a command that it installs."""
-    for name in ("bench", "daemon/told"):
+    """Write a tree whose probes return the given seconds, and a command that prints `command`."""
+    for name in ("bench", "daemon/example"):
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").touch()
     text = PROBES.replace("{seconds}", repr(seconds)).replace("{end}", end)
     (folder / "bench/probes.py").write_text(text)
-    (folder / "daemon/told/main.py").write_text(f"def main():\n    print({command})\n")
+    (folder / "daemon/example/main.py").write_text(f"def main():\n    print({command})\n")
     (folder / "pyproject.toml").write_text(SCRIPTS)
     return folder
 
 
-def test_compare_runs_each_version_and_measures_what_is_slower_again(tmp_path: Path) -> None:
+def test_compare_of_two_versions_measures_undecided_probes_in_more_rounds(tmp_path: Path) -> None:
     before = tree(tmp_path / "1", {"same": 1.0, "slower": 1.0, "old": 1.0}, 1.0)
     now = tree(tmp_path / "2", {"same": 1.0, "slower": 1.25, "new": 1.0}, 0.5)
     (tmp_path / "scratch").mkdir()
     pairs, notes = compare(before, now, tmp_path / "scratch", 2)
-    assert [name for name, found in pairs.items() if is_loss(found)] == ["slower"]
+    assert [name for name, measured in pairs.items() if is_loss(measured)] == ["slower"]
     assert set(ratios(pairs["slower"])) == {1.25} and len(pairs["slower"]) == 8
     assert ratios(pairs["same"]) == [1.0] * 6
-    assert ratios(pairs["command"]) == [0.5] * 6  # each ran its own
-    assert notes == ["new: new, so not compared", "old: gone, so not compared"]
+    assert ratios(pairs["command"]) == [0.5] * 6  # each tree ran its own command
+    assert notes == ["new: new, not compared", "old: removed, not compared"]
 
 
-def test_compare_with_a_version_whose_probes_end_early_says_so(tmp_path: Path) -> None:
+def test_compare_with_a_version_whose_probes_fail_returns_a_note(tmp_path: Path) -> None:
     before = tree(tmp_path / "1", {"same": 1.0}, 1.0, "import no_such_module")
     now = tree(tmp_path / "2", {"same": 1.0}, 1.0)
     (tmp_path / "scratch").mkdir()
@@ -70,7 +70,7 @@ def test_compare_with_a_version_whose_probes_end_early_says_so(tmp_path: Path) -
         compare(now, before, tmp_path / "other", 1)
 
 
-def test_a_runner_whose_probe_fails_or_kills_it_says_so(tmp_path: Path) -> None:
+def test_runner_whose_probe_fails_or_exits_raises_probe_error(tmp_path: Path) -> None:
     folder = tree(tmp_path / "1", {"good": 1.0}, 1.0)
     with (folder / "bench/probes.py").open("a") as file:
         file.write('    yield Probe("bad", lambda: 1 / 0)\n    import os\n')
@@ -85,7 +85,7 @@ def test_a_runner_whose_probe_fails_or_kills_it_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_unpack_writes_the_tree_of_a_commit_and_nothing_newer(tmp_path: Path) -> None:
+def test_unpack_of_a_commit_writes_its_files_only(tmp_path: Path) -> None:
     repository = tmp_path / "repository"
 
     def git(*arguments: str) -> None:
@@ -99,9 +99,9 @@ def test_unpack_writes_the_tree_of_a_commit_and_nothing_newer(tmp_path: Path) ->
     git("commit", "--quiet", "--message=first")
     (repository / "file").write_text("new")
     (repository / "untracked").touch()
-    found = unpack("HEAD", tmp_path / "found", repository)
-    assert [path.name for path in found.iterdir()] == ["file"]
-    assert (found / "file").read_text() == "old"
-    for place, commit in ((repository, "0" * 40), (tmp_path, "HEAD")):
+    folder = unpack("HEAD", tmp_path / "unpacked", repository)
+    assert [path.name for path in folder.iterdir()] == ["file"]
+    assert (folder / "file").read_text() == "old"
+    for clone, commit in ((repository, "0" * 40), (tmp_path, "HEAD")):
         with pytest.raises(NoSuchCommitError):
-            unpack(commit, tmp_path / "none", place)
+            unpack(commit, tmp_path / "none", clone)

@@ -1,4 +1,4 @@
-"""The judgement of bench.check on made-up figures, and that its probes can be measured."""
+"""bench.check's decisions about given pairs of times; each of its probes runs once."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.check import MAX_RATIO, Pair, is_loss, is_undecided, lower_bound, measure, report
+from bench.check import MAX_RATIO, Pair, format_report, is_loss, is_undecided, lower_bound, measure
 from bench.probes import probes
 from bench.trees import reference
 
@@ -43,7 +43,7 @@ def test_is_undecided_goes_by_the_median_until_a_loss_is_sure() -> None:
 
 
 class Version:
-    """Takes as long as it is told to, and notes when it was measured."""
+    """Returns given times and records each call."""
 
     def __init__(self, name: str, times: Iterator[float], calls: list[tuple[str, int]]) -> None:
         self._name, self._times, self._calls = name, times, calls
@@ -53,7 +53,7 @@ class Version:
         return next(self._times)
 
 
-def test_measure_takes_turns_and_repeats_what_is_short() -> None:
+def test_measure_of_a_short_probe_repeats_it_and_alternates_versions() -> None:
     calls: list[tuple[str, int]] = []
     before = Version("before", iter([9.0, 0.01, 1.0, 2.0, 3.0]), calls)
     now = Version("now", iter([8.0, 0.02, 4.0, 5.0, 6.0]), calls)
@@ -63,9 +63,9 @@ def test_measure_takes_turns_and_repeats_what_is_short() -> None:
     assert [count for _, count in calls] == [1] * 4 + [5] * 6
 
 
-def test_report_says_what_is_lost_and_what_is_unclear() -> None:
-    found = {"a": pairs(*[1.25] * 7), "b": pairs(1.3, 1.3, 1.0), "c": pairs(1.0)}
-    _, lost, unclear, good = report(found)
+def test_format_report_marks_lost_and_unclear_probes() -> None:
+    measured = {"a": pairs(*[1.25] * 7), "b": pairs(1.3, 1.3, 1.0), "c": pairs(1.0)}
+    _, lost, unclear, good = format_report(measured)
     assert lost.endswith("LOST") and unclear.endswith("unclear") and good.endswith("0.00")
 
 
@@ -73,10 +73,10 @@ def test_reference_is_a_full_commit_id() -> None:
     assert re.fullmatch("[0-9a-f]{40}", reference())
 
 
-def test_every_probe_can_be_measured(tmp_path: Path) -> None:
+def test_probes_each_return_cpu_seconds(tmp_path: Path) -> None:
     folder = tmp_path / "probes"
     folder.mkdir()
-    found = list(probes(folder))
-    assert len({probe.name for probe in found}) == len(found) > 5
-    for probe in found:
+    all_probes = list(probes(folder))
+    assert len({probe.name for probe in all_probes}) == len(all_probes) > 5
+    for probe in all_probes:
         assert probe.seconds() >= 0, probe.name
