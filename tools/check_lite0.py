@@ -64,7 +64,7 @@ def main() -> None:
         for path in arguments.folder.rglob("*")
         if path.suffix in {".jpg", ".png", ".webp", ".jpeg"}
     )
-    cosines, behind, seconds = [], [], {"torch": 0.0, "onnx": 0.0}
+    cosines, logit_gaps, seconds = [], [], {"torch": 0.0, "onnx": 0.0}
     for file in random.Random(0).sample(files, min(arguments.images, len(files))):
         picture = decode(file.read_bytes())
         for view in views(picture.pixels, (picture.traits.width, picture.traits.height)):
@@ -76,12 +76,12 @@ def main() -> None:
             seconds["onnx"] += time.perf_counter() - between
             cosines.append(actual @ expected / np.linalg.norm(actual) / np.linalg.norm(expected))
             chosen = (weight @ actual[: weight.shape[1]] + bias).argmax()
-            behind.append(float(logits.max() - logits[chosen]))
+            logit_gaps.append(float(logits.max() - logits[chosen]))
     print(f"{len(cosines)} views: cosine min {min(cosines):.6f}, mean {np.mean(cosines):.6f}")
-    same = np.mean(np.array(behind) == 0)
-    print(f"same most likely class: {same:.2%}; else torch has it {max(behind):.4f} logits behind")
-    for name, spent in seconds.items():
-        print(f"{name}, one thread: {1000 * spent / len(cosines):.1f} ms a view")
+    same = np.mean(np.array(logit_gaps) == 0)
+    print(f"same most likely class: {same:.2%}; largest gap in logits {max(logit_gaps):.4f}")
+    for name, total in seconds.items():
+        print(f"{name}, one thread: {1000 * total / len(cosines):.1f} ms a view")
     if arguments.golden:
         golden: dict[str, Any] = {}
         for height, width in SHAPES:

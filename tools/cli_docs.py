@@ -1,7 +1,7 @@
-"""Writes docs/cli.md and the man pages from the command line itself: `make docs`, or
-`python tools/cli_docs.py`. A test compares; nothing is written by hand in those files.
+"""Generates docs/cli.md and the man pages from the CLI: `make docs`, or `python tools/cli_docs.py`.
 
-Needs the Typer that is installed with the dev extra: its objects are read as they are.
+A test checks that the files are up to date, so never edit them by hand. The tool reads Typer's
+internal objects and needs the version of the dev extra.
 """
 
 import argparse
@@ -46,14 +46,14 @@ class Item(NamedTuple):
     """An argument or an option."""
 
     usage: str
-    """as it stands in the usage line"""
+    """for the usage line"""
     names: str
-    """as it stands in the list"""
+    """for the list of arguments"""
     help: str
 
 
 class Verb(NamedTuple):
-    """A verb, or a group of them (then without items)."""
+    """A verb, or a group of verbs; a group has no items."""
 
     name: str
     help: str
@@ -63,7 +63,7 @@ class Verb(NamedTuple):
 
 
 def verbs() -> list[Verb]:
-    """Every verb in the order of --help, groups before what is in them."""
+    """All verbs in the order of --help; a group comes before its verbs."""
     return list(_walk(typer.main.get_command(load()), "imgscore"))
 
 
@@ -72,49 +72,51 @@ def _walk(command: Any, name: str) -> Iterator[Verb]:
     if hasattr(command, "commands"):
         children = {child: command.commands[child] for child in command.list_commands(None)}
     if name != "imgscore":
-        items = [] if children else [_item(one) for one in command.params if not one.hidden]
+        params = [] if children else [param for param in command.params if not param.hidden]
         response = getattr(command.callback, "response", None)
-        yield Verb(name, _joined(command.help or ""), items, response)
-    for child, one in children.items():
-        if not one.hidden:
-            yield from _walk(one, f"{name} {child}")
+        items = [_make_item(param) for param in params]
+        yield Verb(name, _join_lines(command.help or ""), items, response)
+    for child_name, child in children.items():
+        if not child.hidden:
+            yield from _walk(child, f"{name} {child_name}")
 
 
-def _joined(text: str) -> str:
-    """Paragraphs, each on one line."""
+def _join_lines(text: str) -> str:
+    """The text with each paragraph on one line."""
     return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))
 
 
-def _item(one: Any) -> Item:
-    several = "…" if one.nargs == -1 or one.multiple else ""
-    default = "" if one.default in (None, False, "", []) else f" [default: {_shown(one.default)}]"
-    text = " ".join((one.help or "").split()) + default
-    if one.param_type_name == "argument":
-        name = _choices(one) or (one.metavar or one.name.rstrip("_").upper()).strip("[]")
-        usage = name + several
-        return Item(usage if one.required else f"[{usage}]", usage, text)
-    long = one.opts[-1]
-    value = "" if one.is_flag else f" {_choices(one) or one.metavar or _value(one)}"
-    both = "/".join([long, *one.secondary_opts])
-    usage = f"[{both}{value}]{several}" if not one.required else f"{long}{value}"
-    return Item(usage, ", ".join([*one.opts, *one.secondary_opts]) + value, text)
+def _make_item(param: Any) -> Item:
+    repeated = "…" if param.nargs == -1 or param.multiple else ""
+    default = param.default
+    suffix = "" if default in (None, False, "", []) else f" [default: {_format_default(default)}]"
+    text = " ".join((param.help or "").split()) + suffix
+    if param.param_type_name == "argument":
+        name = _choices(param) or (param.metavar or param.name.rstrip("_").upper()).strip("[]")
+        usage = name + repeated
+        return Item(usage if param.required else f"[{usage}]", usage, text)
+    long = param.opts[-1]
+    value = "" if param.is_flag else f" {_choices(param) or param.metavar or _placeholder(param)}"
+    names = "/".join([long, *param.secondary_opts])
+    usage = f"[{names}{value}]{repeated}" if not param.required else f"{long}{value}"
+    return Item(usage, ", ".join([*param.opts, *param.secondary_opts]) + value, text)
 
 
-def _shown(default: Any) -> str:
+def _format_default(default: Any) -> str:
     return "yes" if default is True else str(default)
 
 
-def _choices(one: Any) -> str:
-    return "|".join(getattr(one.type, "choices", ()))
+def _choices(param: Any) -> str:
+    return "|".join(getattr(param.type, "choices", ()))
 
 
-def _value(one: Any) -> str:
-    is_number = one.type.name.startswith(("int", "float"))
-    return "N" if is_number else one.opts[-1].lstrip("-").replace("-", "_").upper()
+def _placeholder(param: Any) -> str:
+    is_number = param.type.name.startswith(("int", "float"))
+    return "N" if is_number else param.opts[-1].lstrip("-").replace("-", "_").upper()
 
 
-def markdown(all_of_them: list[Verb]) -> str:
-    """docs/cli.md."""
+def format_markdown(all_verbs: list[Verb]) -> str:
+    """The text of docs/cli.md."""
     lines = [
         "# The command line",
         "`make docs` generates this page from the program. The man pages `imgscore(1)` and",
@@ -126,9 +128,9 @@ def markdown(all_of_them: list[Verb]) -> str:
         "|---|---|",
         *(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES),
     ]
-    responses = {verb.name: verb.response for verb in all_of_them if verb.response is not None}
+    responses = {verb.name: verb.response for verb in all_verbs if verb.response is not None}
     shared = response_docs.shared_kinds(responses.values())
-    for verb in all_of_them:
+    for verb in all_verbs:
         depth = "##" if verb.name.count(" ") == 1 else "###"
         lines += ["", f"{depth} {verb.name}"]
         if verb.items:
@@ -136,103 +138,106 @@ def markdown(all_of_them: list[Verb]) -> str:
         lines.append(verb.help)
         if verb.items:
             lines += ["", "| argument | what it does |", "|---|---|"]
-            lines += [f"| `{_cell(one.names)}` | {_cell(one.help)} |" for one in verb.items]
+            lines += _table_rows(verb.items)
         if verb.name in responses:
             lines += response_docs.tables(verb.response, shared)
     lines += ["", "## Objects in several results", "", "Several commands print these objects:"]
     lines += response_docs.shared_tables(shared)
     lines += ["", "## imgscored", f"    {_daemon_usage()}", "", _daemon_help()]
-    lines += ["", "| argument | what it does |", "|---|---|"]
-    lines += [f"| `{_cell(one.names)}` | {_cell(one.help)} |" for one in _daemon_items()]
+    lines += ["", "| argument | what it does |", "|---|---|", *_table_rows(_daemon_items())]
     return "\n".join(lines) + "\n"
 
 
-def _cell(text: str) -> str:
+def _table_rows(items: list[Item]) -> list[str]:
+    return [f"| `{_escape_cell(item.names)}` | {_escape_cell(item.help)} |" for item in items]
+
+
+def _escape_cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
 def _usage(verb: Verb) -> str:
-    return " ".join([verb.name, *(one.usage for one in verb.items)])
+    return " ".join([verb.name, *(item.usage for item in verb.items)])
 
 
-def manual(all_of_them: list[Verb]) -> str:
-    """man/imgscore.1."""
+def format_manual(all_verbs: list[Verb]) -> str:
+    """The text of man/imgscore.1."""
     lines = [
-        *_head("imgscore", SUMMARY),
+        *_header("imgscore", SUMMARY),
         ".SH SYNOPSIS",
         ".B imgscore",
         ".I VERB",
-        _roff("[argument…]"),
+        _escape_roff("[argument…]"),
         ".SH DESCRIPTION",
-        _roff(
+        _escape_roff(
             "imgscore learns which images you like from the files that you move into keep/ and "
             "trash/. It sets the dates of the other files, so that a viewer that sorts by date "
             "shows first what you would keep."
         ),
     ]
     for note in NOTES:
-        lines += [".PP", _roff(note)]
+        lines += [".PP", _escape_roff(note)]
     lines.append(".SH VERBS")
-    for verb in all_of_them:
-        lines += [f".SS {_roff(verb.name)}"]
+    for verb in all_verbs:
+        lines += [f".SS {_escape_roff(verb.name)}"]
         if verb.items:
-            lines += [f".B {_roff(_usage(verb))}", ".PP"]
+            lines += [f".B {_escape_roff(_usage(verb))}", ".PP"]
         lines += _paragraphs(verb.help)
-        lines += _listed((one.names, one.help) for one in verb.items)
-    lines += [".SH EXIT STATUS", *_listed(EXIT_CODES), ".SH FILES", *_listed(FILES)]
+        lines += _definitions((item.names, item.help) for item in verb.items)
+    lines += [".SH EXIT STATUS", *_definitions(EXIT_CODES), ".SH FILES", *_definitions(FILES)]
     return "\n".join([*lines, ".SH SEE ALSO", ".BR imgscored (1)"]) + "\n"
 
 
-def daemon_manual() -> str:
-    """man/imgscored.1."""
+def format_daemon_manual() -> str:
+    """The text of man/imgscored.1."""
     lines = [
-        *_head("imgscored", "the daemon of imgscore"),
+        *_header("imgscored", "the daemon of imgscore"),
         ".SH SYNOPSIS",
-        f".B {_roff(_daemon_usage())}",
+        f".B {_escape_roff(_daemon_usage())}",
         ".SH DESCRIPTION",
-        _roff(_daemon_help()),
+        _escape_roff(_daemon_help()),
         ".PP",
-        _roff(
+        _escape_roff(
             "It runs in the foreground and logs to stderr. Only one instance can use a store. "
             "SIGTERM and SIGINT end it after the current transaction. SIGHUP makes it read the "
             "config again. `imgscore start` runs it in the background, and `imgscore service "
             "install` runs it as a systemd user service."
         ),
         ".SH OPTIONS",
-        *_listed((one.names, one.help) for one in _daemon_items()),
+        *_definitions((item.names, item.help) for item in _daemon_items()),
         ".SH EXIT STATUS",
-        *_listed(code for code in EXIT_CODES if code[0] in "035"),
+        *_definitions(code for code in EXIT_CODES if code[0] in "035"),
         ".SH FILES",
-        *_listed(FILES),
+        *_definitions(FILES),
     ]
     return "\n".join([*lines, ".SH SEE ALSO", ".BR imgscore (1)"]) + "\n"
 
 
-def _head(name: str, summary: str) -> list[str]:
+def _header(name: str, summary: str) -> list[str]:
     return [
         '.\\" Made from the program by `make docs`.',
         f'.TH {name.upper()} 1 "" "imgscore {__version__}"',
         ".SH NAME",
-        f"{name} \\- {_roff(summary)}",
+        f"{name} \\- {_escape_roff(summary)}",
     ]
 
 
-def _listed(rows: Iterable[tuple[str, str]]) -> list[str]:
+def _definitions(rows: Iterable[tuple[str, str]]) -> list[str]:
     lines = []
     for name, text in rows:
-        lines += [".TP", f".B {_roff(name)}", _roff(text)]
+        lines += [".TP", f".B {_escape_roff(name)}", _escape_roff(text)]
     return lines
 
 
 def _paragraphs(text: str) -> list[str]:
     lines: list[str] = []
     for part in text.split("\n\n"):
-        lines += [*([".PP"] if lines else []), _roff(part)]
+        lines += [*([".PP"] if lines else []), _escape_roff(part)]
     return lines
 
 
-def _roff(text: str) -> str:
-    """Text as it is: no escapes, no requests, and a hyphen that can be copied."""
+def _escape_roff(text: str) -> str:
+    """Escape text for roff, so that it prints unchanged and hyphens can be copied."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga")
     text = text.replace('"', "\\(dq").replace("'", "\\(aq").replace("~", "\\(ti")
     text = text.replace("^", "\\(ha")
@@ -256,17 +261,17 @@ def _daemon_items() -> list[Item]:
 
 
 def pages() -> dict[Path, str]:
-    """Every generated file and what belongs in it."""
-    found = verbs()
+    """The path and the text of each generated file."""
+    all_verbs = verbs()
     return {
-        ROOT / "docs" / "cli.md": markdown(found),
-        ROOT / "man" / "imgscore.1": manual(found),
-        ROOT / "man" / "imgscored.1": daemon_manual(),
+        ROOT / "docs" / "cli.md": format_markdown(all_verbs),
+        ROOT / "man" / "imgscore.1": format_manual(all_verbs),
+        ROOT / "man" / "imgscored.1": format_daemon_manual(),
     }
 
 
 def main() -> None:
-    """Write what is not as it should be, or, with --check, only say so."""
+    """Write the files that are out of date; with --check, only list them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     check = parser.parse_args().check

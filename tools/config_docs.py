@@ -1,6 +1,6 @@
-"""Writes the list of settings in docs/config.md from the schema: `make docs`. A test compares.
+"""Generates the list of settings in docs/config.md from the schema: `make docs`.
 
-What stands outside of its two marks is written by hand.
+A test checks that the list is up to date. The text outside the two markers is written by hand.
 """
 
 import ast
@@ -21,7 +21,7 @@ EXAMPLES = {"inbox": "~/Pictures/inbox"}
 
 
 def settings() -> str:
-    """A whole config.toml: every setting with what it means, its limits and its default."""
+    """A complete config.toml: each setting with its meaning, its limits and its default."""
     tables = (("", Config), ("[[watch]]", WatchConfig), ("[daemon]", DaemonConfig))
     return "\n\n".join("\n".join(_table(name, kind)) for name, kind in tables)
 
@@ -29,52 +29,52 @@ def settings() -> str:
 def _table(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
     if name:
         yield name
-    described = _descriptions(kind)
+    descriptions = _descriptions(kind)
     info = schema.type_info(kind)
     assert isinstance(info, schema.StructType)
     for field in info.fields:
         if isinstance(field.type, schema.StructType | schema.ListType):
-            continue  # a table of its own
+            continue  # another table
         default = EXAMPLES[field.name] if field.required else field.default
         limits = _limits(field.type)
-        yield f"# {described[field.name]}{f' ({limits})' if limits else ''}"
-        yield f"{field.name} = {_toml(default)}"
+        yield f"# {descriptions[field.name]}{f' ({limits})' if limits else ''}"
+        yield f"{field.name} = {_format_toml(default)}"
 
 
 def _descriptions(kind: type) -> dict[str, str]:
-    """The strings under the fields of a class."""
-    (made,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(made, ast.ClassDef)
-    found = {}
-    for field, after in zip(made.body, made.body[1:], strict=False):
+    """field → the string below it in the source of a class."""
+    (tree,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(tree, ast.ClassDef)
+    descriptions = {}
+    for field, after in zip(tree.body, tree.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr):
             assert isinstance(field.target, ast.Name) and isinstance(after.value, ast.Constant)
-            found[field.target.id] = " ".join(str(after.value.value).split())
-    return found
+            descriptions[field.target.id] = " ".join(str(after.value.value).split())
+    return descriptions
 
 
 def _limits(kind: Any) -> str:
     match kind:
         case schema.LiteralType(values):
             return " or ".join(json.dumps(value) for value in values)
-        case schema.IntType(ge=least, le=most) | schema.FloatType(ge=least, le=most):
-            if most in (None, MAX_SECONDS):
-                return f"at least {least}" if least else ""
-            return f"{least} to {most}"
+        case schema.IntType(ge=low, le=high) | schema.FloatType(ge=low, le=high):
+            if high in (None, MAX_SECONDS):
+                return f"at least {low}" if low else ""
+            return f"{low} to {high}"
         case _:
             return ""
 
 
-def _toml(value: Any) -> str:
+def _format_toml(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else json.dumps(value)
 
 
-def page(text: str) -> str:
-    """The page with its settings as they are now."""
+def update_page(text: str) -> str:
+    """The text of docs/config.md with the current list of settings."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n```toml\n{settings()}\n```\n{END}{after}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(update_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

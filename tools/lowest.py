@@ -9,11 +9,11 @@ BOUND = re.compile(r"([\w.-]+)>=([\d.]+)")
 
 
 def constraints(project: dict[str, object]) -> list[str]:
-    """`name==version` for each dependency with a lower bound, those of the extras included."""
+    """`name==version` for each dependency with a lower bound, extras included."""
     match project:
         case {"dependencies": [*base], "optional-dependencies": {**extras}}:
-            found = [BOUND.match(line) for lines in (base, *extras.values()) for line in lines]
-            return sorted({f"{bound[1]}=={bound[2]}" for bound in found if bound})
+            bounds = [BOUND.match(line) for lines in (base, *extras.values()) for line in lines]
+            return sorted({f"{bound[1]}=={bound[2]}" for bound in bounds if bound})
     raise SystemExit("pyproject.toml lists no dependencies")
 
 

@@ -1,7 +1,7 @@
-"""mkdocs hook: adds the documents at the root to the manual, and adapts links to and from them.
+"""mkdocs hook: adds the documents at the repository's root to the manual, and adapts the links.
 
-The links are right in the source tree, where a forge shows them; the manual has all pages in one
-folder.
+Links in the documents fit the source tree, where a forge renders them; the manual has all pages in
+one folder.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ def on_files(files: Files, /, *, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, /, *, page: Any, **_: Any) -> str:
-    """Links as they are in the manual."""
+    """Change the links of a page to those of the manual."""
     if page.file.src_uri in ROOT_PAGES:
         return markdown.replace("](docs/", "](")
     for name in ROOT_PAGES:

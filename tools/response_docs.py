@@ -1,5 +1,6 @@
-"""Tables of the keys that `--json` prints, from the structs of the rows and the strings below
-their fields. Part of docs/cli.md: see cli_docs.py.
+"""Generates the tables in docs/cli.md of the keys that `--json` prints; cli_docs.py uses it.
+
+The keys are the fields of the responses' structs; the meanings are the strings below the fields.
 """
 
 import ast
@@ -84,7 +85,7 @@ def _table(kind: Kind, shared: frozenset[Kind]) -> Iterator[str]:
 
 
 def _tagged(kinds: tuple[Kind, ...]) -> Iterator[str]:
-    """One row for each kind: they differ in the value of one key."""
+    """The table of a tagged union: one row for each value of the tag."""
     key = kinds[0].__struct_config__.tag_field
     common = set.intersection(
         *({field.name for field in msgspec.structs.fields(kind)} for kind in kinds)
@@ -136,7 +137,7 @@ def _is_tagged(kind: Any) -> bool:
 
 
 def nested(kinds: Iterable[Kind]) -> list[Kind]:
-    """The structs inside others, in the order in which they come up; no tagged ones."""
+    """The structs inside others, in order of appearance, without tagged structs."""
     kinds_inside: dict[Kind, None] = {}
     for kind in kinds:
         for hint in get_type_hints(kind).values():

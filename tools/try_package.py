@@ -1,6 +1,7 @@
-"""Builds sdist and wheel, and tries the wheel as a user would: `make package`.
+"""Builds sdist and wheel, and tests the wheel like a user: `make package`.
 
-An empty environment, a home of its own, the demo from the installed command. Needs `build`.
+It installs the wheel into an empty environment and runs the demo with a new home folder. Needs
+`build`.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
-IN_THE_WHEEL = (
+WHEEL_FILES = (
     "imgscore/py.typed",
     "imgscore/embedders/data/efficientnet-lite0.onnx",
     "imgscore/report/page.html",
@@ -29,12 +30,13 @@ IN_THE_WHEEL = (
     "licenses/LICENSE",
     "licenses/NOTICE",
 )
-NOT_IN_THE_WHEEL = re.compile(r"(^|/)(tests|bench|tools|docs)/|__pycache__")
+EXCLUDED = re.compile(r"(^|/)(tests|bench|tools|docs)/|__pycache__")
 MIN_AUC = 0.9
+"""of the demo's order"""
 
 
 def build() -> tuple[Path, Path]:
-    """The sdist, and the wheel that was built from it."""
+    """Build the sdist, and the wheel from it; returns their paths."""
     for old in DIST.glob("imgscore-*"):
         old.unlink()
     subprocess.run([sys.executable, "-m", "build", "--outdir", DIST, ROOT], check=True)
@@ -43,7 +45,7 @@ def build() -> tuple[Path, Path]:
 
 
 def check_sdist(sdist: Path) -> None:
-    """Every file and picture that the README links to lies where the link says."""
+    """Check that the sdist contains every file that the README links to."""
     with tarfile.open(sdist) as archive:
         names = {PurePosixPath(name) for name in archive.getnames()}
         top = min(names, key=lambda name: len(name.parts)).parts[0]
@@ -52,35 +54,37 @@ def check_sdist(sdist: Path) -> None:
         text = readme.read().decode()
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     missing = [link for link in links if PurePosixPath(top) / link not in names]
-    assert links and not missing, f"the README links to what the sdist lacks: {missing}"
+    assert links and not missing, f"the README links to files that the sdist lacks: {missing}"
 
 
 def check_wheel(wheel: Path) -> None:
-    """What has to be in it is, what has not is not, and the README is its description."""
+    """Check the files and the description of the wheel; print its size."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
-        described = message_from_bytes(archive.read(metadata))
-    missing = [one for one in IN_THE_WHEEL if not any(name.endswith(one) for name in names)]
+        description = message_from_bytes(archive.read(metadata))
+    missing = [file for file in WHEEL_FILES if not any(name.endswith(file) for name in names)]
     assert not missing, f"the wheel lacks {missing}"
-    extra = [name for name in names if NOT_IN_THE_WHEEL.search(name)]
-    assert not extra, f"the wheel has {extra}"
-    assert described["Description-Content-Type"] == "text/markdown"
+    extra = [name for name in names if EXCLUDED.search(name)]
+    assert not extra, f"the wheel contains {extra}"
+    assert description["Description-Content-Type"] == "text/markdown"
     print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, {len(names)} files")
 
 
 def try_wheel(wheel: Path, folder: Path) -> None:
-    """Install it where nothing is, and play the demo with nothing of ours on the way."""
+    """Install the wheel into a new environment and run the demo, without this environment."""
     venv.create(folder / "venv", with_pip=True)
     python, home = folder / "venv/bin/python", folder / "home"
     home.mkdir()
-    kept = {key: os.environ[key] for key in os.environ if not key.startswith(("XDG_", "PYTHON"))}
-    environment = {**kept, "HOME": os.fspath(home)}
+    inherited = {
+        key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "PYTHON"))
+    }
+    environment = {**inherited, "HOME": os.fspath(home)}
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([python, *pip, wheel], check=True, cwd=folder, env=environment)
-    answer = _run(folder, environment, "demo", "demo", "--json")
-    assert answer["auc"] >= MIN_AUC, f"the demo's order is wrong: {answer}"
-    print(f"demo: AUC {answer['auc']}, {answer['seconds']} s")
+    result = _run(folder, environment, "demo", "demo", "--json")
+    assert result["auc"] >= MIN_AUC, f"the demo's order is wrong: {result}"
+    print(f"demo: AUC {result['auc']}, {result['seconds']} s")
     for page in ("imgscore.1", "imgscored.1"):
         assert (folder / "venv/share/man/man1" / page).stat().st_size > 0
 
@@ -98,7 +102,7 @@ def _run(folder: Path, environment: dict[str, str], *arguments: str) -> Any:
 
 
 def main() -> None:
-    """All of it."""
+    """Build and check both packages."""
     sdist, wheel = build()
     check_sdist(sdist)
     check_wheel(wheel)

@@ -95,7 +95,7 @@ def test_odd_text_reaches_the_reader_as_it_is(tmp_path: Path) -> None:
     text = """.so /etc/passwd 'quoted' "twice" back\\slash ~/home `code` a-b ^"""
     page = tmp_path / "odd.1"
     item = cli_docs.Item("", "'-x", text)
-    page.write_text(cli_docs.manual([cli_docs.Verb("imgscore odd", text, [item])]))
+    page.write_text(cli_docs.format_manual([cli_docs.Verb("imgscore odd", text, [item])]))
     shown = subprocess.run(
         ["man", "--warnings", "-l", page],
         env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "1000"},
