@@ -141,9 +141,7 @@ def test_order_immutable_file_is_reported_and_not_retried(
         f'[[watch]]\ninbox = "{inbox}"\nkeep = "{keep}"\ntrash = "{trash}"\n{FAST_TOML}'
     )
     texts, suns = put(inbox, "text", 6), put(inbox, "sun", 6)
-    for number, path in enumerate(
-        [*suns, *texts]
-    ):  # the best is the oldest: all wrong
+    for number, path in enumerate([*suns, *texts]):  # the best is the oldest: all wrong
         os.utime(path, ns=(0, 1_500_000_000_123_456_789 + number * 10**12))
     originals = dates(inbox)
     subprocess.run(["chattr", "+i", suns[5]], check=True)
