@@ -220,7 +220,7 @@ def test_doctor_service_state_is_reported(box: Box) -> None:
     text = file.read_text()
     file.write_text(text.replace(str(BIN), "/home/box/gone"))
     state, detail, remedy = service()
-    assert state == "problem" and "/home/box/gone/imgscored, which is gone" in detail
+    assert state == "problem" and "/home/box/gone/imgscored, which does not exist" in detail
     assert remedy == "imgscore service install"
     install(box)
     assert file.read_text() == text and service()[0] == "ok"
