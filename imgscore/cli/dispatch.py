@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
 
 BUSY_SECONDS = 5.0
-"""How long a call waits for the store. A daemon that starts holds it before it listens, and most
+"""Longest wait of a call for the store. A daemon that starts holds it before it listens, and most
 commands hold it for a few seconds."""
 WRITER_BUSY_SECONDS = 60.0
-"""How long a Writer waits: it works for hours, and a daemon that reloads its config scans first."""
+"""Longest wait of a Writer. It works for hours, and a daemon that reloads its config scans first."""
 RETRY_SECONDS = 0.05
 
 

@@ -21,10 +21,9 @@ from imgscore.verbs.status import Request, Response
 
 DAEMON = (sys.executable, "-P", "-m", "imgscored.main")
 START_SECONDS = 60.0
-"""How long `start` waits until the daemon is ready. After a crash the daemon first checks the whole
-store."""
+"""Longest wait for the daemon to be ready. After a crash it first checks the whole store."""
 STOP_SECONDS = 30.0
-"""How long `stop` waits until the daemon has ended. It may have to finish a transaction."""
+"""Longest wait for the daemon to end. It may have to finish a transaction."""
 
 
 class DaemonState(msgspec.Struct):

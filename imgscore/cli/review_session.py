@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imgscore.store.schema import LabelName
 
 NEXT_COUNT = 60
-"""How many images the page's Next tab shows."""
+"""Images that the page's Next tab shows: a few screens full."""
 # The parts of the page that change with a new order.
 RENEWED = (
     "images", "folders", "suspects", "groups", "compared", "failures", "head", "about",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 ANSWER_SECONDS = 1.0
-"""How long to wait for the answer. Terminals answer in milliseconds, even over a slow line."""
+"""Longest wait for the answer. Terminals answer in milliseconds, even over a slow line."""
 # An image of one pixel in kitty's protocol, to be checked and not drawn, then a request for the
 # device attributes. Every terminal answers the second, so its answer ends the wait.
 _QUESTION = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
@@ -23,7 +23,7 @@ _CELL = (10, 20)
 
 
 class Protocol(Enum):
-    """How an image is sent to the terminal."""
+    """The protocol in which images are sent to the terminal."""
 
     KITTY = "kitty"
     ITERM = "iTerm2"

@@ -119,7 +119,7 @@ def _thumbnails(images: list[ImageRef]) -> dict[ImageRef, str]:
     return {image: file for image, file in zip(distinct, files, strict=True) if file is not None}
 
 
-def _strip(files: list[str], room: int, height: int) -> "Image.Image | None":
+def _strip(files: list[str], width: int, height: int) -> "Image.Image | None":
     """Thumbnails side by side, each `height` pixels high and at most 1.5 times as wide.
 
     None if no file can be read: the cache may be deleted or damaged at any time.
@@ -136,7 +136,7 @@ def _strip(files: list[str], room: int, height: int) -> "Image.Image | None":
             continue
         scale = min(height / thumbnail.height, 1.5 * height / thumbnail.width)
         size = (max(1, round(thumbnail.width * scale)), max(1, round(thumbnail.height * scale)))
-        if thumbnails and sum(thumbnail.width + gap for thumbnail in thumbnails) + size[0] > room:
+        if thumbnails and sum(thumbnail.width + gap for thumbnail in thumbnails) + size[0] > width:
             break
         thumbnails.append(thumbnail.resize(size, Image.Resampling.LANCZOS))
     if not thumbnails:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imgscore.demo.scenario import Line, Outcome
 
 LISTED_ROWS = 12
-"""How many lines of an order are printed at the top and at the bottom."""
+"""Lines that are printed from the top and from the bottom of an order."""
 
 
 class Response(msgspec.Struct):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 5
-"""How long to wait for a Dask scheduler. One that runs answers within a second."""
+"""Longest wait for a Dask scheduler. One that runs answers within a second."""
 
 
 @app.command(rich_help_panel=Section.STORE)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 1.0
 """Time between two statuses of the live view."""
 MAX_FAILED = 10
-"""How many failed files are listed; the rest is counted."""
+"""Failed files that are listed; the rest is counted."""
 
 
 @app.command(rich_help_panel=Section.DAEMON)

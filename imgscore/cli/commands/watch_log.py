@@ -17,7 +17,7 @@ from imgscore.verbs.watch_log import Request, Response
 
 RETRY_SECONDS = 0.1
 RESTART_SECONDS = 10.0
-"""How long to wait for a daemon that restarts. systemd restarts it after 5 s."""
+"""Longest wait for a daemon that restarts. systemd restarts it after 5 s."""
 
 
 @app.command("watch-log", rich_help_panel=Section.DAEMON)
