@@ -23,7 +23,7 @@ BUSY_SECONDS = 5.0
 """Longest wait of a call for the store. A daemon that starts holds it before it listens, and most
 commands hold it for a few seconds."""
 WRITER_BUSY_SECONDS = 60.0
-"""Longest wait of a Writer. It works for hours, and a daemon that reloads its config scans first."""
+"""Longest wait of a Writer. It works for hours, and a daemon that reloads its config scans."""
 RETRY_SECONDS = 0.05
 
 

@@ -17,7 +17,7 @@ class _FileRow(Protocol):
 
     @property
     def error(self) -> str | None:
-        """What is wrong with it."""
+        """The error; None without one."""
 
 
 class _ScoredRow(Protocol):
