@@ -1,6 +1,6 @@
 """Named points in the flow at which the crash tests end the process, as a power failure would.
 
-Only code that runs in the process can arm them. No setting, option or variable does.
+Only code inside the process can arm them: no setting, option or environment variable does.
 """
 
 from collections.abc import Callable
@@ -31,6 +31,6 @@ def arm(on_step: Callable[[Name], None]) -> None:
 
 
 def step(name: Name) -> None:
-    """The process has reached a failpoint: does nothing unless a test has armed it."""
+    """Mark a failpoint. Does nothing unless a test has armed it."""
     if _on_step is not None:
         _on_step(name)

@@ -1,7 +1,6 @@
 """The data of a report, as plain structs. A worker writes it; the command reads it. Light.
 
-Texts may hold lone surrogates, for names that are not UTF-8. JSON escapes them, so the file is
-ASCII.
+Names that are not UTF-8 hold lone surrogates. JSON escapes them, so the file is ASCII.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import msgspec
 from imgscore.heads.results import Evaluation, Quality
 
 ELSEWHERE = "elsewhere"
-"""The place of a labelled image that lies in no watch, or nowhere any more."""
+"""The place of a labelled image that is in no watch, or has been deleted."""
 
 
 class Image(msgspec.Struct, array_like=True):
@@ -64,7 +63,7 @@ class Head(msgspec.Struct):
 
 
 class Measured(msgspec.Struct):
-    """The part of a head's report that a figure shows; an imported head has none."""
+    """The part of a head's report that a figure shows. An imported head has no quality."""
 
     quality: Quality | None = None
 
@@ -91,7 +90,7 @@ class WatchFolders(msgspec.Struct):
 
 
 class Contents(msgspec.Struct, kw_only=True):
-    """What the page shows. Images are named by their index in `images`."""
+    """The contents of the page. An image is referred to by its index in `images`."""
 
     taste: str
     folder: str | None
@@ -112,16 +111,17 @@ class Contents(msgspec.Struct, kw_only=True):
 
 
 class ReportData(Contents, kw_only=True):
-    """What the worker gathers: the contents, and what the figures show."""
+    """The data that the worker gathers: the contents, and the data of the figures."""
 
     evaluation: Evaluation | None
     heads: list[TrainedHead]
     learned_of: tuple[str, int]
-    """(embedder, number of the last label) of `evaluation`: with the same, it is still valid"""
+    """(embedder, number of the last label) when `evaluation` was measured: it is valid
+    until either changes"""
 
 
 class PageData(Contents, kw_only=True):
-    """What the script of the page reads."""
+    """The data that the script of the page reads."""
 
     watches: list[WatchFolders]
     thumbnails: str
@@ -137,5 +137,5 @@ def dump(data: msgspec.Struct) -> str:
 
 
 def load(text: str) -> ReportData:
-    """Decode what a worker wrote. Raises ValueError for anything else."""
+    """Decode the data that a worker wrote. Raises ValueError for other text."""
     return msgspec.convert(json.loads(text), ReportData)

@@ -1,4 +1,4 @@
-"""The files of a page: the page itself, written at once or not at all, and its thumbnails."""
+"""The files of a page: the page itself, written atomically, and its thumbnails."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def write(
 ) -> Path:
     """Write the page, and return the folder of its thumbnails.
 
-    Outside the folder of reports, the page gets copies of them beside it (hard links if possible).
+    A page outside the folder of reports gets copies of the thumbnails, as hard links if possible.
     """
     is_own = page_file.parent == thumbnails.parent
     beside = thumbnails if is_own else page_file.with_name(f"{page_file.stem}-files")

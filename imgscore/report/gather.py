@@ -54,7 +54,7 @@ MAX_COMPARED = 20_000
 
 
 class Gatherer:
-    """Gathers the images of one taste, in one transaction. A number is an index of `_images`."""
+    """Gathers the data of one taste, in one transaction. A number is an index of `_images`."""
 
     def __init__(
         self, txn: Txn, spec: Spec, taste: str, inboxes: set[bytes], folder: bytes | None
@@ -84,7 +84,7 @@ class Gatherer:
         return self._folder is None or within(path, self._folder)
 
     def _add(self, digest: bytes, path: bytes | None, sighting: Sighting | None) -> int:
-        """Add an image. Without a sighting it lies in no watch, or nowhere any more."""
+        """Add an image. Without a sighting, it is in no watch or deleted."""
         folder, name = os.path.split(path or b"")
         image_traits = traits.get(self._txn, digest)
         version = self._head.version if self._head else ""
@@ -110,7 +110,7 @@ class Gatherer:
         return number
 
     def _number(self, digest: bytes) -> int:
-        """The number of a labelled image, which is added if it is not on the page yet."""
+        """Return the number of a labelled image; add it if it is not on the page yet."""
         number = self._numbers.get(digest)
         if number is not None:
             return number
@@ -137,7 +137,7 @@ class Gatherer:
         except ImgscoreError as error:
             labelled, unlearned = None, f"{error.message}: {error.remedy}"
         fitted = recipe(AUTO).fit(labelled.examples) if labelled else None
-        # Before the images are listed: it may add neighbours that lie outside the watches.
+        # Before the images are listed: this can add images from outside the watches.
         suspect_labels = (
             self._suspects(labelled, fitted, max_suspects) if labelled and fitted else []
         )
@@ -168,7 +168,7 @@ class Gatherer:
         )
 
     def _evaluation_as_trained(self) -> Evaluation | None:
-        """The quality that was measured when the current head was trained, without a curve."""
+        """Return the quality measured when the current head was trained, without a curve."""
         quality = _quality(self._head) if self._head else None
         if self._head is None or quality is None:
             return None
@@ -192,7 +192,7 @@ class Gatherer:
         ]
 
     def _suspects(self, labelled: Labelled, fitted: Fitted, limit: int) -> list[Suspect]:
-        """Suspect labels, each with the most similar images of the other label."""
+        """Find suspect labels, each with the most similar images of the other label."""
         examples = labelled.examples
         rows = labelled.features(examples.embeddings)
         found: list[Suspect] = []
@@ -218,7 +218,7 @@ class Gatherer:
         return found
 
     def _groups(self, features: Features | None) -> list[list[int]]:
-        """Near-duplicates: the best group first, and in each group the best image first."""
+        """Find near-duplicates: the best group first, and in each group the best image first."""
         numbers = sorted(range(self._present), key=lambda n: -(self._images[n].score or 0))
         numbers = sorted(numbers[:MAX_COMPARED])
         wanted = {self._digests[number] for number in numbers}
@@ -245,9 +245,9 @@ class Gatherer:
         return sorted(groups, key=lambda group: self._rank(group[0]), reverse=True)
 
     def _split(self, chain: list[int], rows: Floats) -> Iterator[list[int]]:
-        """Groups of a chain whose images each resemble the best of their group.
+        """Split a chain into groups in which each image resembles the best one.
 
-        In a chain, the first and the last image may resemble each other little.
+        In a chain, each image resembles the next, but the first may differ from the last.
         """
         left = sorted(range(len(chain)), key=lambda at: self._rank(chain[at]), reverse=True)
         while len(left) > 1:
@@ -258,7 +258,7 @@ class Gatherer:
             left = [at for at, near in zip(left, alike, strict=True) if not near]
 
     def _rank(self, number: int) -> tuple[float, int, int]:
-        """Near-duplicates are ranked by score, then by pixels and bytes."""
+        """Return the rank among near-duplicates: by score, then by pixels and bytes."""
         image = self._images[number]
         return round(image.score or 0, 2), image.width * image.height, image.bytes
 
@@ -279,7 +279,7 @@ def _quality(head: HeadRecord) -> Quality | None:
 
 
 def read_previous(file: bytes) -> ReportData | None:
-    """The data that an earlier report wrote; None where it is gone, or of another version."""
+    """The data that an earlier report wrote; None if it is gone, or of another version."""
     try:
         return load(Path(os.fsdecode(file)).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -287,7 +287,7 @@ def read_previous(file: bytes) -> ReportData | None:
 
 
 def write(data: ReportData, file: bytes) -> None:
-    """Write the data. Raises ImgscoreError where that fails."""
+    """Write the data. Raises ImgscoreError if that fails."""
     try:
         write_atomic(file, dump(data).encode("ascii"), mode=0o600, durable=False)
     except OSError as error:

@@ -1,6 +1,6 @@
 """One HTML file, made of the assets beside this module, the data and the figures.
 
-The policy in the page lets the browser run this script and no other, whatever a file name holds.
+Its policy lets the browser run this script only. Markup in a file name runs nothing.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ THINNEST, THICKEST = 2.5, 9.0
 BAR_SHARE = 0.8
 LETTER = 7.4
 
-# Colours for a file of its own. The page has its own.
+# Colours for a separate SVG file. The page sets its own.
 STYLE = """
 :root { --ink: #23262d; --faint: #6b7079; --line: #d9dbe0; --paper: #ffffff;
   --main: #2f6db5; --keep: #1f8a55; --trash: #c8442f; }

@@ -10,7 +10,7 @@ from imgscore.workers.messages import BackedUp, BackUp
 
 
 def back_up(context: Context, task: BackUp) -> BackedUp:
-    """Write the backup; returns its size."""
+    """Write the backup and return its size in bytes."""
     size = backups.write(context.store, context.heads_folder, Path(os.fsdecode(task.folder)))
     failpoints.step("in backup")
     return BackedUp(size)

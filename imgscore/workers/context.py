@@ -33,8 +33,8 @@ class Context:
     ) -> None:
         """Raises ImgscoreError if the id of `model` is not `embedder`: its files have changed.
 
-        `low_memory`: the bytes that an image may take here because another worker may take more;
-        0 where there is no such limit.
+        `low_memory`: bytes that an image may take in this worker; 0 for no limit. With a limit, a
+        larger image is left to the worker without one.
         """
         self.store_folder = store
         self.heads_folder = heads

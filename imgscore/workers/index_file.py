@@ -1,7 +1,4 @@
-"""Index one file: hash it, and embed and score it where the store lacks that.
-
-The file is read once.
-"""
+"""Index one file: read it once, hash it, and embed and score it if the store has no embedding."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ _READ_BYTES = 1 << 22
 
 
 def prepare(context: Context) -> None:
-    """Load the embedder before the first file comes. The first file reports a failure."""
+    """Load the embedder before the first file comes. If that fails, the first file reports it."""
     with contextlib.suppress(ImgscoreError):
         _ = context.embedder
 
@@ -43,7 +40,8 @@ def prepare(context: Context) -> None:
 def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Unreadable:
     """Read, hash, decode, embed and score the file at `task.path`.
 
-    Raises NeedsMemoryError or MemoryError where another worker may take more memory.
+    Raises NeedsMemoryError or MemoryError if the image needs more memory than a low-memory worker
+    may take.
     """
     try:
         seen, digest, data = _read(task.path)
@@ -87,7 +85,7 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
 
 
 def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
-    """(fingerprint, digest, bytes). The bytes are None if the file changed during the read."""
+    """Return (fingerprint, digest, bytes); no bytes if the file changed during the read."""
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
         data = file.read(min(before.st_size, MAX_BYTES) + 1)
@@ -124,7 +122,7 @@ def _add_score(
 
 
 def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | None:
-    """(key, vector) of a file's name; None where names are not used or the store has it."""
+    """Return (key, vector) of a file's name; None if names are not used or the store has it."""
     key = name_vectors.key(context.spec.image_embedder, context.spec.name_encoder, path)
     if key is None or name_vectors.get(txn, key) is not None:
         return None
@@ -134,7 +132,7 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
 def _score(
     context: Context, task: IndexFile, row: bytes, image_traits: Traits
 ) -> tuple[float, float] | None:
-    """(score, deviation) under the head of the task. `row`: the head's input."""
+    """Return (score, deviation) under the head of the task. `row`: the head's input."""
     if task.head is None:
         return None
     from imgscore.heads.extras import extras_of

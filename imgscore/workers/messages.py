@@ -1,7 +1,7 @@
 """The messages between a pool and its workers: tasks and answers, as msgpack. Light and pure.
 
-A task names its handler, MODULE:FUNCTION in imgscore.workers. It gets the context of the worker and
-the task, and returns the answer, or yields it in parts.
+A task names its handler: MODULE:FUNCTION in imgscore.workers. The handler gets the context of the
+worker and the task. It returns the answer, or yields it in parts.
 """
 
 import struct
@@ -98,7 +98,7 @@ class FileFailure(msgspec.Struct, frozen=True):
 
 
 class FileIndexed(msgspec.Struct, tag=True, frozen=True):
-    """A file was read. Where the store has the digest, `vector` and `traits` are None."""
+    """A file was read. If the store has the digest, `vector` and `traits` are None."""
 
     seen: Fingerprint
     digest: bytes
@@ -107,7 +107,7 @@ class FileIndexed(msgspec.Struct, tag=True, frozen=True):
     score: tuple[float, float] | None = None
     """(score, deviation)"""
     name: tuple[bytes, bytes] | None = None
-    """(key, vector) of the file's name, where the store lacks it"""
+    """(key, vector) of the file's name; None if the store has it"""
     failure: FileFailure | None = None
 
 
@@ -144,7 +144,7 @@ class Trained(msgspec.Struct, tag=True, frozen=True):
 
 
 class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
-    """A touch to make: the file with its present date, and its new date."""
+    """A touch to make: the file with its current date, and its new date."""
 
     sighting: Sighting
     after_ns: int
@@ -187,27 +187,27 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
 
 
 class Notice(msgspec.Struct, tag=True, frozen=True):
-    """Sent before an answer: a notice about this machine, such as a missing device."""
+    """A notice about this machine, such as a missing device. It comes before an answer."""
 
     about: str
     text: str
 
 
 class ModelUnavailable(msgspec.Struct, tag=True, frozen=True):
-    """The model cannot be loaded. The cause is no file."""
+    """The model cannot be loaded. The file of the task is not the cause."""
 
     reason: str
     remedy: str
 
 
 class Crashed(msgspec.Struct, tag=True, frozen=True):
-    """The task ended its worker. The pool answers this, not the worker."""
+    """The worker died during the task. The pool creates this answer."""
 
     reason: str
 
 
 class Interrupted(msgspec.Struct, tag=True, frozen=True):
-    """The worker ended for another reason before it had done the task. The pool answers this."""
+    """The worker was ended from outside, as at a logout. The pool creates this answer."""
 
 
 Answer = (
@@ -242,7 +242,7 @@ def frame(message: Task | Answer) -> bytes:
 
 
 def read_task(stream: BinaryIO) -> Task | None:
-    """Wait for a task. None at the end of the stream."""
+    """Wait for a task and return it; None at the end of the stream."""
     length = stream.read(_length.size)
     if len(length) < _length.size:
         return None

@@ -45,7 +45,7 @@ def answer_plan(context: Context, task: Plan) -> Iterator[Planned]:
 
 
 def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
-    """The plan of an inbox, in parts of MESSAGE_BATCH touches."""
+    """Plan an inbox; yield the plan in parts of MESSAGE_BATCH touches."""
     planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
     touches, ties = planned.touches, planned.ties if planned.store_ties else None
     for start in range(0, len(touches), MESSAGE_BATCH):
@@ -55,10 +55,10 @@ def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
 
 
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
-    """The files of an inbox with their scores, and their sightings by path.
+    """Load the files of an inbox with their scores, and their sightings by path.
 
-    Hard links share one date. So an inode that also has a name in a keep or trash folder is left
-    out, and one with names in several inboxes is in the first of them by name.
+    Hard links share one date. An inode with a second name in a keep or trash folder is left out.
+    An inode with names in several inboxes belongs to the first of these inboxes by name.
     """
     in_inbox = {s.path: s for s in sightings.in_place(txn, watch.inbox, "inbox")}
     inodes = {(s.seen.dev, s.seen.ino) for s in in_inbox.values()}
@@ -91,10 +91,7 @@ def plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes] 
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Disable the cyclic GC: planning allocates only acyclic objects, and it took 25 % of the time.
-
-    It is enabled again at the end.
-    """
+    """Disable the cyclic GC: planning allocates only acyclic objects; GC took 25 % of the time."""
     gc.disable()
     try:
         yield
@@ -143,8 +140,8 @@ def insert_files(
 ) -> list[PlannedTouch] | None:
     """Plan the touches that bring new files to their places, and add them to `timeline`.
 
-    `timeline`: from `plan_inbox` under the same head. None: plan the whole inbox instead; the
-    timeline is of no more use.
+    `timeline`: from `plan_inbox` under the same head. Returns None if the whole inbox must be
+    planned again; the timeline is then invalid.
     """
     planned: list[PlannedTouch] = []
     with store.read() as txn:
@@ -169,7 +166,7 @@ def insert_files(
 
 
 def _shares_date(txn: Txn, watch: Watch, file: Sighting) -> bool:
-    """Whether a file shares its date with another: a hard link, or with `siblings` a sibling."""
+    """Whether a file shares its date with a hard link, or with a sibling if the watch has them."""
     try:
         if os.lstat(file.path).st_nlink > 1:
             return True
@@ -188,7 +185,7 @@ def _sidecars(
     sighting_of: dict[bytes, Sighting],
     exclude: Container[bytes],
 ) -> list[File]:
-    """The sidecars of scored files. Adds a sighting without a digest for each to `sighting_of`."""
+    """Find the sidecars of scored files. Add their sightings, without digests."""
     found: list[File] = []
     for path in sidecars.sidecars_of(file.path for file in files if file.score is not None):
         seen = fingerprint_of(path)

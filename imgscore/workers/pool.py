@@ -1,7 +1,7 @@
-"""The parent's side of the workers: starts them when there is work, and ends them when idle.
+"""The parent's side of the workers: it starts them when there is work, and ends them when idle.
 
-A worker that dies costs the one file that it was working on. There is no thread: the caller waits
-in `answers`, which also wakes for a descriptor of the caller's.
+If a worker dies, only the file that it was working on fails. The pool has no thread: the caller
+waits in `answers`, which also returns when a descriptor of the caller becomes readable.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from imgscore.workers.process import QUEUE_DEPTH, NoWorkerError, Worker, WorkerS
 from imgscore.workers.queries import QueryRows
 
 MAX_FAILED_STARTS = 3
-"""Workers in a row that may die before they are ready; one more shows a lasting cause."""
+"""Failed starts in a row after which the pool gives up: the cause is a lasting one."""
 MAX_READ = 1 << 18
 """Bytes of answers read at a time: the caller stores them before it reads more."""
 
@@ -101,15 +101,15 @@ class Pool:
         return True
 
     def _end_idle_trainer(self) -> None:
-        """A plan takes much memory, and uses nothing of what the trainer has loaded."""
+        """End the trainer before a plan: both together would take too much memory."""
         for worker in list(self._workers.values()):
             if worker.for_training and worker.ready and not worker.tasks:
                 self._end(worker)
 
     def warm_up(self) -> None:
-        """Start a worker if there is none: a file will come soon, and the model takes time."""
+        """Start a worker if there is none, so that the model is loaded when a file comes."""
         if not self._file_workers():
-            with contextlib.suppress(NoWorkerError):  # `submit` will raise it
+            with contextlib.suppress(NoWorkerError):  # `submit` raises it later
                 self._start(for_training=False)
 
     def _start(self, for_training: bool) -> Worker:
@@ -139,7 +139,7 @@ class Pool:
         return answers + self._escalate()
 
     def _escalate(self) -> list[tuple[Task, Answer]]:
-        """Send tasks that need memory to the worker without a low limit; start it if needed.
+        """Send tasks that need memory to the worker without the low limit; start it if needed.
 
         Returns the tasks that cannot be sent because no worker can be started.
         """
@@ -217,7 +217,7 @@ class Pool:
     def reap_idle(self, now: float) -> float | None:
         """End workers that have been idle too long; return when the next one will be, or None.
 
-        The trainer ends as soon as it is idle: its memory is worth more than its next start.
+        The trainer ends as soon as it is idle, because it holds much memory.
         """
         ends: list[float] = []
         for worker in list(self._workers.values()):
@@ -241,7 +241,7 @@ class Pool:
         self._remove(worker)
 
     def close(self) -> None:
-        """Kill every worker. The next start of the daemon finds their files again."""
+        """Kill every worker. The next scan finds their files again."""
         for worker in list(self._workers.values()):
             worker.process.kill()
             self._remove(worker)
@@ -255,7 +255,7 @@ class Pool:
 
 
 def _is_last(answer: Answer) -> bool:
-    """Whether this answer ends its task; long answers come in parts."""
+    """Whether this is the last part of an answer."""
     match answer:
         case Notice():
             return False

@@ -21,7 +21,7 @@ MODULES = (
 
 
 def compile_once() -> None:
-    """Import MODULES in a process that may write, unless that was done or cannot be done."""
+    """Import MODULES in a process that may write bytecode, unless they are compiled already."""
     spec = importlib.util.find_spec("onnxruntime")
     if spec is None or spec.origin is None or sys.dont_write_bytecode:
         return

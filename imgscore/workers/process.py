@@ -57,7 +57,7 @@ class Worker:
         """Send it a task."""
         self.tasks.append(task)
         assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has died; the end of its output shows that
+        with contextlib.suppress(BrokenPipeError):  # it has died, and its output ends
             self.process.stdin.write(frame(task))
             self.process.stdin.flush()
 

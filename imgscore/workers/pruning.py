@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def prune(context: Context, task: Prune) -> Pruned:
-    """Prune the thumbnails; return the records that the store may delete."""
+    """Prune the thumbnails, and return the records that the store may delete."""
     delete_oldest(task.thumbnails, task.max_bytes)
     with context.store.read() as txn:
         return Pruned(*retention.find(txn, time.time_ns()))

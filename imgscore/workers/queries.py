@@ -1,6 +1,6 @@
 """Queries about a taste, one message type each, and the rows that answer them. Light and pure.
 
-The functions that answer them are in run_queries.py.
+run_queries.py answers them.
 """
 
 from typing import ClassVar, Generic, TypeVar
@@ -22,8 +22,8 @@ class Evaluated(msgspec.Struct, tag=True, frozen=True):
 class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
     """A label that others contradict. `twin`: a near-duplicate with the opposite label.
 
-    `score`: what heads give the image that were trained without it. `evidence`: -ln of the
-    probability that they give its label.
+    `score`: from heads that were trained without this image. `evidence`: -ln of the probability
+    that these heads give its label.
     """
 
     digest: bytes
@@ -48,8 +48,10 @@ class SimilarImage(msgspec.Struct, frozen=True):
 
 
 class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
-    """A score with its 95 % interval, the most similar labelled images, most similar first, and
-    the traits that change the score most. `kind`: of the head.
+    """A score with its 95 % interval, and its reasons.
+
+    `keeps`, `trashes`: the most similar labelled images, most similar first. `traits`: those that
+    change the score most. `kind`: of the head.
     """
 
     score: float
@@ -69,7 +71,7 @@ class HeadImported(msgspec.Struct, tag=True, frozen=True):
 
 
 class ParquetRow(msgspec.Struct, tag=True, frozen=True):
-    """A row of a Parquet file. `vector` is None where the file has another embedder's."""
+    """A row of a Parquet file. `vector` is None if it is of another embedder."""
 
     digest: bytes
     vector: bytes | None
@@ -77,7 +79,7 @@ class ParquetRow(msgspec.Struct, tag=True, frozen=True):
 
 
 class MissingThumbnail(msgspec.Struct, tag=True, frozen=True):
-    """The image `digest`, which lies at `path`, has no thumbnail yet; write it into `file`."""
+    """The image `digest`, which lies at `path`, has no thumbnail. It belongs at `file`."""
 
     path: bytes
     digest: bytes
@@ -164,7 +166,7 @@ class ReadParquetQuery(Query[ParquetRow], frozen=True):
 class ReportQuery(Query[MissingThumbnail | ReportCounts], frozen=True):
     """Write the data of a report into `file`.
 
-    The rows are the thumbnails that `thumbnails` lacks, and at the end one ReportCounts.
+    Rows: the thumbnails that the folder `thumbnails` lacks, then one ReportCounts.
     """
 
     handler: ClassVar[str] = "run_queries:report"

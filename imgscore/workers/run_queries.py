@@ -64,7 +64,7 @@ THUMBNAIL_BATCH = 1000
 
 
 def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
-    """Measure a recipe on held-out labels. Raises UsageError where labels are too few."""
+    """Measure a recipe on held-out labels. Raises UsageError if there are too few labels."""
     with context.store.read() as txn:
         examples = examples_of(txn, context.spec, query.taste).examples
     measured = evaluation.evaluate(examples, kind=query.recipe, stop=after(CURVE_SECONDS))
@@ -72,13 +72,13 @@ def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
 
 
 def after(seconds: float) -> Callable[[], bool]:
-    """A function that returns whether so many seconds have passed from now."""
+    """Return a function that returns whether so many seconds have passed since now."""
     end = time.monotonic() + seconds
     return lambda: time.monotonic() >= end
 
 
 def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
-    """List labels that the others contradict. Raises UsageError where labels are too few."""
+    """List labels that the others contradict. Raises UsageError if there are too few labels."""
     with context.store.read() as txn:
         labelled = examples_of(txn, context.spec, query.taste)
     fitted = recipe(AUTO).fit(labelled.examples)
@@ -98,7 +98,7 @@ def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
 
 
 def next_images(context: Context, query: NextQuery) -> QueryRows:
-    """Choose the images to label next. Raises ImgscoreError where the taste has no head."""
+    """Choose the images to label next. Raises ImgscoreError if the taste has no head."""
     spec = context.spec
     with context.store.read() as txn:
         labelled = examples_of(txn, spec, query.taste)
@@ -120,7 +120,7 @@ def next_images(context: Context, query: NextQuery) -> QueryRows:
 def _candidates(
     context: Context, txn: Txn, query: NextQuery
 ) -> tuple[list[bytes], NDArray[np.float16]]:
-    """Unlabelled images of the inboxes, at most MAX_CANDIDATES, evenly spread over all of them."""
+    """Return at most MAX_CANDIDATES unlabelled images, spread evenly over the inboxes."""
     labelled = {digest for digest, _ in labels.iter_all(txn, query.taste)}
     inboxes = set(query.inboxes)
     digests = {
@@ -138,7 +138,7 @@ def _candidates(
 
 
 def explain(context: Context, query: ExplainQuery) -> QueryRows:
-    """Explain a score. Raises ImgscoreError where the image has no embedding."""
+    """Explain a score. Raises ImgscoreError if the image has no embedding."""
     with context.store.read() as txn:
         labelled = examples_of(txn, context.spec, query.taste)
         vector = head_inputs.get(txn, context.spec, query.digest)
@@ -177,7 +177,7 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
 
 
 def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
-    """Copy a head that was trained elsewhere beside our own. Raises UsageError for another file."""
+    """Copy a head that was trained elsewhere beside our own. Raises UsageError if it is no head."""
     path, spec = Path(os.fsdecode(query.file)), context.spec
     if path.suffix in (".pt", ".pth"):
         from imgscore.heads.mlp import read_checkpoint
@@ -186,7 +186,7 @@ def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
     else:
         try:
             head = files.load(path, embedder=spec.id, dimensions=spec.dim)
-        except StoreError as error:  # the file does not lie in the store
+        except StoreError as error:  # the remedy of StoreError is for the store's own heads
             raise UsageError(error.message, "give the file of a head of imgscore's") from None
     with context.store.read() as txn:
         version = str(len(heads.of_taste(txn, query.taste)) + 1)
@@ -203,7 +203,7 @@ def read_parquet(context: Context, query: ReadParquetQuery) -> Iterator[QueryRow
 
 
 def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
-    """Write the data of a report. Raises ImgscoreError where the file cannot be written."""
+    """Write the data of a report. Raises ImgscoreError if the file cannot be written."""
     with context.store.read() as txn:
         gatherer = gather.Gatherer(txn, context.spec, query.taste, set(query.inboxes), query.folder)
         data = gatherer.gather(

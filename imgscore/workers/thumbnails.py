@@ -1,4 +1,4 @@
-"""Make thumbnails, small enough for a page of ten thousand. Their names are digests."""
+"""Make thumbnails, named by digest. A page shows ten thousand of them, so they are small."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The worker process: reads tasks from stdin, writes answers to stdout, ends with its input.
 
-The kernel enforces its limits. An alarm ends it if a file takes too long, and RLIMIT_DATA caps its
-memory. Landlock lets it write heads and caches only, so that a hostile image that takes over a
-decoder can change neither the user's files nor the backups.
+The kernel enforces its limits: an alarm ends it if a file takes too long, and RLIMIT_DATA limits
+its memory. Landlock lets it write heads and caches only. A hostile image that takes over a decoder
+can change neither the user's files nor the backups.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]
 
 
 def _sendable(text: str) -> str:
-    """Escape what is not UTF-8, such as parts of a file name: messages are UTF-8."""
+    """Escape bytes that are not UTF-8, as in file names: messages are UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
