@@ -1,4 +1,4 @@
-"""docs/cli.md and the man pages are as the command line is, and groff has nothing to say."""
+"""docs/cli.md and the man pages are up to date, complete, and valid for groff."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tools import cli_docs, response_docs
 MANUALS = [path for path in cli_docs.pages() if path.suffix == ".1"]
 
 
-def test_what_is_made_from_the_program_is_current() -> None:
+def test_generated_pages_are_current() -> None:
     done = subprocess.run(
         [sys.executable, "tools/cli_docs.py", "--check"],
         cwd=cli_docs.ROOT,
@@ -26,16 +26,16 @@ def test_what_is_made_from_the_program_is_current() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_verb_is_described() -> None:
-    described = cli_docs.verbs()
-    assert len(described) > 30
-    assert not [verb.name for verb in described if not verb.help]
+def test_verbs_all_have_help_texts() -> None:
+    all_verbs = cli_docs.verbs()
+    assert len(all_verbs) > 30
+    assert not [verb.name for verb in all_verbs if not verb.help]
     assert not [
-        (verb.name, item.names) for verb in described for item in verb.items if not item.help
+        (verb.name, item.names) for verb in all_verbs for item in verb.items if not item.help
     ]
 
 
-def test_every_command_with_json_names_the_type_of_its_rows() -> None:
+def test_commands_with_json_name_the_type_of_their_rows() -> None:
     prints_json = [
         verb for verb in cli_docs.verbs() if any("--json" in item.names for item in verb.items)
     ]
@@ -43,7 +43,7 @@ def test_every_command_with_json_names_the_type_of_its_rows() -> None:
     assert without == ["imgscore config show"]  # its keys are those of the config
 
 
-def test_every_key_of_a_row_is_described() -> None:
+def test_row_keys_all_have_a_meaning() -> None:
     responses = [verb.response for verb in cli_docs.verbs() if verb.response is not None]
     kinds = {
         kind
@@ -61,7 +61,7 @@ def test_every_key_of_a_row_is_described() -> None:
 
 
 @pytest.mark.parametrize("path", MANUALS, ids=lambda path: path.name)
-def test_groff_has_nothing_to_say(path: Path) -> None:
+def test_man_page_formatted_by_groff_gives_no_warning(path: Path) -> None:
     if shutil.which("man") is None:
         pytest.skip("apt install man-db")
     done = subprocess.run(
@@ -74,35 +74,35 @@ def test_groff_has_nothing_to_say(path: Path) -> None:
     assert done.returncode == 0 and done.stderr == ""
 
 
-def test_a_man_page_says_what_help_says() -> None:
+def test_man_page_contains_the_help_of_each_verb() -> None:
     if shutil.which("man") is None:
         pytest.skip("apt install man-db")
-    shown = subprocess.run(
+    output = subprocess.run(
         ["man", "-l", cli_docs.ROOT / "man" / "imgscore.1"],
         env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "1000", "MAN_KEEP_FORMATTING": ""},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    words = " ".join(re.sub(".\b", "", shown).split())
+    words = " ".join(re.sub(".\b", "", output).split())
     for verb in cli_docs.verbs():
         assert " ".join(verb.help.split()) in words, verb.name
 
 
-def test_odd_text_reaches_the_reader_as_it_is(tmp_path: Path) -> None:
+def test_format_manual_with_odd_text_prints_it_unchanged(tmp_path: Path) -> None:
     if shutil.which("man") is None:
         pytest.skip("apt install man-db")
     text = """.so /etc/passwd 'quoted' "twice" back\\slash ~/home `code` a-b ^"""
     page = tmp_path / "odd.1"
     item = cli_docs.Item("", "'-x", text)
     page.write_text(cli_docs.format_manual([cli_docs.Verb("imgscore odd", text, [item])]))
-    shown = subprocess.run(
+    output = subprocess.run(
         ["man", "--warnings", "-l", page],
         env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "1000"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert shown.stderr == ""
-    words = " ".join(re.sub(".\b", "", shown.stdout).split())
+    assert output.stderr == ""
+    words = " ".join(re.sub(".\b", "", output.stdout).split())
     assert words.count(text) == 2 and "'-x" in words

@@ -1,4 +1,4 @@
-"""What the documents say is true: examples parse, links lead somewhere, verbs exist."""
+"""The documents are correct: examples parse, links have targets, named modules exist."""
 
 import os
 import re
@@ -22,17 +22,17 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_config_example_is_right(page: Path) -> None:
+def test_config_examples_in_docs_are_valid(page: Path) -> None:
     for example in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
         assert config.parse(example).watch
 
 
-def test_the_config_page_is_current() -> None:
+def test_config_page_is_current() -> None:
     text = config_docs.PAGE.read_text()
     assert config_docs.update_page(text) == text, "run: make docs"
 
 
-def test_the_config_page_names_every_setting_with_its_default() -> None:
+def test_config_page_names_every_setting_with_its_default() -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/config.md").read_text(), re.DOTALL)
     names = [
         field.name
@@ -45,23 +45,23 @@ def test_the_config_page_names_every_setting_with_its_default() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_links_in_docs_lead_to_existing_targets(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
 
 
-def test_every_check_of_the_doctor_has_an_entry() -> None:
+def test_doctor_checks_all_have_an_entry_in_docs() -> None:
     page = (ROOT / "docs/troubleshooting.md").read_text()
     assert tuple(re.findall(r"^### (.*)$", page, re.MULTILINE)) == CHECKS
 
 
-def test_every_event_has_a_row() -> None:
+def test_events_all_have_a_row_in_docs() -> None:
     rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/guide.md").read_text(), re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert {kind.__struct_config__.tag for kind in get_args(Event)} == named
 
 
-def test_the_manual_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_manual_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="pip install mkdocs mkdocs-material")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
@@ -116,7 +116,7 @@ def test_contributing_names_files_that_exist() -> None:
     assert not [name for name in named if not (ROOT / name).exists()]
 
 
-def test_every_verb_is_in_the_readme_or_the_guide() -> None:
+def test_verbs_are_all_in_the_readme_or_the_guide() -> None:
     text = (ROOT / "README.md").read_text() + (ROOT / "docs/guide.md").read_text()
     missing = [name for name in registry.names() if not re.search(rf"\b{name}\b", text)]
     assert not missing

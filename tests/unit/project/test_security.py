@@ -1,4 +1,4 @@
-"""SECURITY.md names a test for each thing it says; those without a better place are here."""
+"""SECURITY.md names a test for each of its statements; tests without another place are here."""
 
 import ast
 import os
@@ -24,7 +24,7 @@ READ_PICKLES = {"pickle", "cPickle", "dill", "shelve", "joblib", "marshal", "clo
 
 
 class Bomb:
-    """Unpickled, it makes a folder."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -33,7 +33,7 @@ class Bomb:
         return os.mkdir, (os.fspath(self.marker),)
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_security_page_names_existing_tests() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 20
     missing = [
@@ -44,27 +44,27 @@ def test_every_test_that_is_named_exists() -> None:
     assert not missing
 
 
-def test_no_module_reads_pickles() -> None:
+def test_modules_contain_no_reader_of_pickles() -> None:
     for file in [*(ROOT / "imgscore").rglob("*.py"), *(ROOT / "daemon").rglob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             names: list[str] = []
             if isinstance(node, ast.Import):
-                names = [one.name for one in node.names]
+                names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                options = {one.arg: ast.unparse(one.value) for one in node.keywords}
+                options = {word.arg: ast.unparse(word.value) for word in node.keywords}
                 assert called != "torch.load" or options.get("weights_only") == "True", file
                 assert options.get("allow_pickle", "False") == "False", file
             assert not {name.partition(".")[0] for name in names} & READ_PICKLES, file
 
 
-def test_a_pickle_is_refused_wherever_a_file_is_taken(tmp_path: Path) -> None:
+def test_files_with_a_pickle_inside_are_refused(tmp_path: Path) -> None:
     marker, bomb = tmp_path / "it ran", tmp_path / "bomb"
     bomb.write_bytes(pickle.dumps(Bomb(marker)))
     pickle.loads(bomb.read_bytes())
-    assert marker.is_dir()  # it works
+    assert marker.is_dir()  # the pickle runs code
     marker.rmdir()
     with pytest.raises(ImgscoreError):
         files.load(bomb)
@@ -74,7 +74,7 @@ def test_a_pickle_is_refused_wherever_a_file_is_taken(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-def test_a_pickle_in_a_models_place_is_refused(tmp_path: Path) -> None:
+def test_model_folder_with_a_pickle_is_refused(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="pip install torch")
     folder, marker = uform_checkpoint.make(tmp_path / "model"), tmp_path / "it ran"
     for file in folder.glob("*.onnx"):
@@ -85,7 +85,7 @@ def test_a_pickle_in_a_models_place_is_refused(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-def test_a_head_that_scores_nonsense_is_refused(tmp_path: Path) -> None:
+def test_head_with_wrong_numbers_is_refused(tmp_path: Path) -> None:
     chance = np.random.default_rng(1)
     rows = chance.normal(size=(40, 6)).astype(np.float16)
     keep = rows[:, 0] > 0
@@ -121,9 +121,7 @@ def test_a_head_that_scores_nonsense_is_refused(tmp_path: Path) -> None:
         {"sig": ["00" * 32], "val": [1], "uform_emb": [["a", "b"]]},
     ],
 )
-def test_a_table_of_another_form_is_refused(
-    columns: dict[str, list[object]], tmp_path: Path
-) -> None:
+def test_table_of_another_form_is_refused(columns: dict[str, list[object]], tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow", reason="pip install pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
     table = arrow.table(columns).replace_schema_metadata({b"imgscore.embedder": b"x"})
