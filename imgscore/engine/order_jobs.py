@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from imgscore.engine.apply import Outcome, RestoreResult
 from imgscore.errors import ImgscoreError
 from imgscore.order.timeline import Timeline
 from imgscore.watches import Watch
 from imgscore.workers.messages import PlannedTouch
+
+PartResult = Outcome | list[RestoreResult]
+"""The result of a part of a job: of touches, or of restored dates."""
 
 
 class CurrentOrder(NamedTuple):
@@ -37,7 +41,7 @@ class OrderState:
 class OrderJob:
     """Dates to be changed, a part a step. A client that asked takes the result of each part."""
 
-    parts: Iterator[Any] | None = None
+    parts: Iterator[PartResult] | None = None
     """doing a part yields its result; None: not planned yet, or planned by a worker"""
     order: Watch | None = None
     """the inbox to be brought into order, if that is the job"""
@@ -54,7 +58,7 @@ class OrderJob:
     """the order of the inbox once all parts are done"""
     run: int = 0
     """the journal's number of a plan that a worker makes; 0: no worker does"""
-    results: list[Any] = field(default_factory=list)
+    results: list[PartResult] = field(default_factory=list)
     began: float = 0.0
     """monotonic seconds"""
     touched: int = 0
@@ -62,7 +66,7 @@ class OrderJob:
     done: bool = False
     error: ImgscoreError | None = None
 
-    def take(self) -> list[Any]:
+    def take(self) -> list[PartResult]:
         """The results of the parts that were done since the last call. Raises the job's error."""
         if self.error is not None:
             raise self.error

@@ -8,12 +8,11 @@ is inserted, at a cost that does not grow with the inbox.
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from imgscore.engine import apply
 from imgscore.engine.context import EngineContext
 from imgscore.engine.log_text import counted, short_path
-from imgscore.engine.order_jobs import CurrentOrder, OrderJob, OrderState
+from imgscore.engine.order_jobs import CurrentOrder, OrderJob, OrderState, PartResult
 from imgscore.engine.refusals import Refusals
 from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.errors import ImgscoreError, StoreError
@@ -112,9 +111,9 @@ class OrderScheduler(Stage[Plan]):
         head = self._head(watch)
         return self._begin(OrderJob(order=watch, head=head, asked=True, dry_run=dry_run))
 
-    def run(self, parts: Iterator[Any]) -> OrderJob:
+    def run(self, parts: Iterator[PartResult], *, dry_run: bool = False) -> OrderJob:
         """Change dates in another way, a part a step, for a client."""
-        return self._begin(OrderJob(parts, asked=True))
+        return self._begin(OrderJob(parts, asked=True, dry_run=dry_run))
 
     def _begin(self, job: OrderJob) -> OrderJob:
         job.began = time.monotonic()
@@ -281,13 +280,15 @@ class OrderScheduler(Stage[Plan]):
         if ties is not None:
             self.ctx.store.commit(lambda txn: settings.record_ties(txn, watch.inbox, ties))
 
-    def _did(self, job: OrderJob, result: Any) -> None:
+    def _did(self, job: OrderJob, result: PartResult) -> None:
         """Take the result of a part: index changed files again, leave refused files alone."""
         if isinstance(result, apply.Outcome):
             self._effects.changed |= set(result.changed)
             for error in result.refused:
                 self._refusals.add(error)
             job.touched += len(result.touched)
+        elif not job.dry_run:
+            job.touched += sum(restored.error is None for restored in result)
         if job.asked:
             job.results.append(result)
         self.ctx.changed()
@@ -299,20 +300,18 @@ class OrderScheduler(Stage[Plan]):
                 state.planned = job.planned
             if job.timeline is not None and job.head is not None and not job.dry_run:
                 state.current_order = CurrentOrder(job.head, job.timeline)
-            self._log_order(job, state.watch)
+        if job.touched:
+            logger.info("%s set in %.1f s", self._touched(job), time.monotonic() - job.began)
         self._end(job)
 
-    def _log_order(self, job: OrderJob, watch: Watch) -> None:
-        if not job.touched:
-            return
+    def _touched(self, job: OrderJob) -> str:
+        """How many dates a job has set, for the log."""
+        if job.order is None:
+            return counted(job.touched, "earlier date")
         with self.ctx.store.read() as txn:
-            files = counts.files(txn, watch.inbox, "inbox")
-        logger.info(
-            "order of %s: %s of %s set in %.1f s",
-            short_path(watch.inbox),
-            f"{job.touched:,}",
-            counted(files, "date"),
-            time.monotonic() - job.began,
+            files = counts.files(txn, job.order.inbox, "inbox")
+        return (
+            f"order of {short_path(job.order.inbox)}: {job.touched:,} of {counted(files, 'date')}"
         )
 
     def take(self, task: Plan, answer: Answer) -> Effects | None:

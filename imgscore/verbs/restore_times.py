@@ -45,7 +45,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             if _concerns(engine, watch, folder):
                 engine.order_scheduler.hold(watch.inbox, held=True)
     wanted = _wanted(engine, folder, dry_run)
-    job = engine.order_scheduler.run(apply.restore_times(ctx.store, wanted, dry_run=dry_run))
+    restoring = apply.restore_times(ctx.store, wanted, dry_run=dry_run)
+    job = engine.order_scheduler.run(restoring, dry_run=dry_run)
     for part in parts(job):
         if part is None:
             yield None

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tests.integration.engine.conftest import World
+from tests.integration.engine.conftest import World, ask
 
 
 def test_log_of_many_files_has_one_line_for_all(
@@ -36,3 +36,18 @@ def test_log_of_files_that_leave_the_inbox_counts_their_dates(
     messages = [record.getMessage() for record in caplog.records]
     assert messages[0].startswith("2 images indexed in ")
     assert messages[1] == "2 files got their own date back"
+
+
+def test_log_of_restored_dates_counts_them_but_not_in_a_dry_run(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(4):
+        world.put(f"{number}.jpg", 1 - number / 10)
+    with world.engine() as engine:
+        world.settle(engine)
+        caplog.set_level(logging.INFO, "imgscore")
+        assert len(ask(engine, "restore-times", dry_run=True)) == 3
+        assert not caplog.records
+        ask(engine, "restore-times")
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith("3 earlier dates set in ")

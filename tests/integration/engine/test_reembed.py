@@ -16,6 +16,7 @@ from imgscore.store import name_vectors, settings, sightings, vectors
 from imgscore.store.schema import Fingerprint, Sighting
 from imgscore.store.store import Store
 from imgscore.watches import Watch, Watches
+from tests.integration.engine.conftest import InlinePool
 
 OLD, NEW = (Spec(name, 2, sections_of(("embedding", 2)), name) for name in ("old", "new"))
 NAMED = Spec("new+text-1", 4, sections_of(("embedding", 2), ("name", 2)), "new", "text-1")
@@ -46,11 +47,10 @@ def _digest(number: int) -> bytes:
 
 
 def reembedding(store: Store, spec: Spec) -> tuple[Reembedding, set[bytes]]:
-    pool = None  # no task is handed out
     watches = Watches([Watch(os.fsencode(store.folder.parent), (), (), "default", "best-newest")])
     with store.read() as txn:
         event_log = EventLog(store, txn)
-    ctx = EngineContext(store, Config(), Path(), watches, spec, pool, event_log)  # type: ignore[arg-type]
+    ctx = EngineContext(store, Config(), Path(), watches, spec, InlinePool(store), event_log)
     made = Reembedding(ctx)
     return made, set(made.collect())
 
