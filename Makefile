@@ -64,7 +64,7 @@ model: .venv/installed-dev
 	$(BIN)/python tools/quantise_lite0.py
 	$(BIN)/python tools/make_kernel_scorer.py
 
-# An hour or two: real daemons killed, starved and overrun; what is lost is in bench/CRASH.md.
+# Crash tests of real daemons, an hour or two. bench/CRASH.md has the results.
 crash: .venv/installed-dev
 	$(BIN)/python -m bench.crash
 
