@@ -1,4 +1,5 @@
-"""The flow, in one direction: hint → scan → digest → embed → label → train → score → order.
+"""The engine: all stages of the work, from a file event to a file date.
 
-The daemon and the CLI run it one step at a time, on one thread. It prints nothing.
+The stages run in one direction: hint → scan → digest → embed → label → train → score → order. The
+daemon or the CLI runs the engine on one thread, one step at a time. The engine prints nothing.
 """

@@ -1,7 +1,7 @@
-"""Set and restore dates, always in this order: write the journal, touch the file, store the result.
+"""Set and restore file dates, always in three steps: write the journal, touch, store the result.
 
-Each touch, and the user's own mtime, is on disk before the file is changed. After a crash between
-the two, the next scan finds the file and nothing is lost.
+The journal entry and the user's own mtime are on disk before a file is changed. If the process
+crashes after a touch, the next scan finds the changed file, and no date is lost.
 """
 
 import time
@@ -28,19 +28,23 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.messages import PlannedTouch
 
-# Touches per commit of the journal: many, because a commit waits for the disk.
+# The number of touches in one commit of the journal. It is large, because each commit waits for the
+# disk.
 TOUCH_BATCH = 512
 
 
 class HeldOriginal(NamedTuple):
-    """The user's own date of a file with the bytes `digest`, as the store holds it."""
+    """The stored original date of a file: the date that the file had before imgscore changed it.
+
+    `digest`: the sha256 of the file's bytes.
+    """
 
     digest: bytes
     original: Original
 
 
 class RestoreResult(NamedTuple):
-    """A date that was restored, or why it was not."""
+    """The result of one attempt to restore a date. `error` is None if the date was restored."""
 
     touch: Touch
     error: TouchError | None
@@ -48,22 +52,26 @@ class RestoreResult(NamedTuple):
 
 @dataclass
 class Outcome:
-    """The results of a batch of touches."""
+    """The results of one batch of touches."""
 
     touched: list[Touch] = field(default_factory=list)
     changed: list[bytes] = field(default_factory=list)
-    """paths that are not as they were last seen"""
+    """the paths of files that changed after their last scan"""
     refused: list[TouchError] = field(default_factory=list)
-    """files whose date cannot be set or does not hold; not tried again until they change"""
+    """the errors of files whose date cannot be set, or whose file system does not store it exactly.
+    These files are not tried again until they change."""
 
 
-# ---- order
+# ---- set the dates of an order
 
 
 def apply_plan(
     store: Store, planned: Sequence[PlannedTouch], head: str, reason: Reason = "order"
 ) -> Iterator[Outcome]:
-    """Do the touches of a plan, TOUCH_BATCH at a time. `head`: what the journal gives as cause."""
+    """Apply the touches of a plan, TOUCH_BATCH at a time, and yield the outcome of each batch.
+
+    `head`: the head version that the journal stores as the cause of the touches.
+    """
     run = time.time_ns()
     for start in range(0, len(planned), TOUCH_BATCH):
         yield apply_batch(store, planned[start : start + TOUCH_BATCH], run, head, reason)
@@ -72,7 +80,10 @@ def apply_plan(
 def apply_batch(
     store: Store, planned: Sequence[PlannedTouch], run: int, head: str, reason: Reason = "order"
 ) -> Outcome:
-    """Do one batch of a plan. `run`: the journal's number for all batches of the plan."""
+    """Apply one batch of a plan and return its outcome.
+
+    `run`: the number that all journal entries of the plan have in common.
+    """
     outcome = Outcome()
     due: list[tuple[PlannedTouch, Touch]] = []
     for plan in planned:
@@ -103,7 +114,8 @@ def apply_batch(
             outcome.touched.append(entry)
             done.append((plan, actual))
             if abs(actual - plan.after_ns) >= STEP * 10**9:
-                # Exclude it from later plans, or it would be touched on every run.
+                # Exclude the file from later plans. Otherwise every plan would touch the file
+                # again.
                 outcome.refused.append(_does_not_hold(plan.sighting.path))
         step("between touches")
     step("after touches")
@@ -152,7 +164,7 @@ def _journal_entry(plan: PlannedTouch, run: int, head: str, reason: Reason) -> T
 
 
 def _hold_original(txn: Txn, plan: PlannedTouch) -> None:
-    """Store the user's own date of a file, unless the store holds it already."""
+    """Store the user's own date of a file, if the store does not contain it yet."""
     path, digest = plan.sighting.path, plan.sighting.digest
     before_ns = plan.sighting.seen.mtime_ns
     held = originals.follow(txn, digest, path, before_ns)
@@ -160,33 +172,41 @@ def _hold_original(txn: Txn, plan: PlannedTouch) -> None:
 
 
 def _record_own_change(txn: Txn, sighting: Sighting) -> None:
-    """Record the ctime and mtime after a touch, or the next scan would hash the file again."""
+    """Record the ctime and mtime of a file after a touch.
+
+    Without this record, the next scan would hash the file again.
+    """
     known, seen = sightings.find(txn, sighting.path), fingerprint_of(sighting.path)
     if known is None or known.digest != sighting.digest or seen is None:
-        return  # a sidecar, a file without a sighting, or gone
+        return  # The file is a sidecar, has no sighting, or was deleted.
     before = known.seen
     if (seen.dev, seen.ino, seen.size) == (before.dev, before.ino, before.size):
         sightings.record(txn, Sighting(known.path, seen, known.digest, known.inbox, known.role))
 
 
-# ---- restore
+# ---- restore the own dates of files
 
 
 def with_sidecars(
     store: Store, images: Sequence[bytes], *, dry_run: bool = False
 ) -> list[HeldOriginal]:
-    """The originals of the sidecars beside these images that carry a date of the order.
+    """Return the originals of the sidecars of these images.
 
-    Except in a dry run, the originals follow the sidecars to where they are now.
+    Only sidecars whose date was set by an order are included. If `dry_run` is false, the store also
+    records the present paths of these sidecars.
     """
     held = (held_of(store, path, dry_run=dry_run) for path in sidecars.sidecars_of(images))
     return [original for original in held if original is not None]
 
 
 def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
-    """The original of a file without a sighting, found by its bytes; None if there is none."""
+    """Return the original of a file that has no sighting, or None if there is no original.
+
+    The original is found by the sha256 of the file.
+    """
     seen = fingerprint_of(path)
-    # The order sets whole seconds, so that most other files need not be read.
+    # An order sets dates in whole seconds. A file whose date has a fraction of a second was not
+    # ordered, and need not be read.
     if seen is None or seen.mtime_ns % 10**9:
         return None
     digest = sidecars.digest_of(path)
@@ -203,10 +223,11 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
 def restore_times(
     store: Store, wanted: Sequence[HeldOriginal], *, dry_run: bool = False
 ) -> Iterator[list[RestoreResult]]:
-    """Give files their own mtime back, exact to the nanosecond if the disk can hold it.
+    """Restore the files' own mtimes, exact to the nanosecond if the file system supports that.
 
-    Yields what was (or, in a dry run, would be) done, TOUCH_BATCH files at a time. Skips a file
-    whose date neither the order nor an undo set: that date is the user's.
+    Yield the results of TOUCH_BATCH files at a time. In a dry run, change nothing and yield the
+    results that a real run would have. Skip a file whose present date was set by the user, not by
+    an order or an undo.
     """
     run = time.time_ns()
     for start in range(0, len(wanted), TOUCH_BATCH):
@@ -267,7 +288,7 @@ def _restore_batch(
 
 
 def _sighting_of(txn: Txn, path: bytes, seen: Fingerprint) -> Sighting | None:
-    """The sighting of the file at `path`; None where another file has taken the name."""
+    """Return the sighting of the file at `path`. Return None if another file has this path now."""
     sighting = sightings.find(txn, path)
     if sighting is None or (sighting.seen.dev, sighting.seen.ino) != (seen.dev, seen.ino):
         return None
@@ -275,5 +296,5 @@ def _sighting_of(txn: Txn, path: bytes, seen: Fingerprint) -> Sighting | None:
 
 
 def _needs_restore(original: Original, seen: Fingerprint) -> bool:
-    """Whether a file carries a date of the order, and not its own."""
+    """Return whether the file's date was set by imgscore and differs from the file's own date."""
     return seen.mtime_ns != original.original_ns and originals.is_ours(original, seen.mtime_ns)

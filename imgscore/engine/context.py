@@ -1,4 +1,4 @@
-"""The state that all stages share: the store, the watches, the embedder, the workers."""
+"""The state that all stages share: the store, the watches, the embedder and the worker pool."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,10 @@ from imgscore.workers.messages import Answer, Task
 
 
 class WorkerPool(Protocol):
-    """The part of workers.pool.Pool that the engine and the watchdog use; see there."""
+    """The part of `workers.pool.Pool` that the engine and the watchdog use.
+
+    The class `Pool` documents these methods.
+    """
 
     @property
     def alive(self) -> int: ...
@@ -46,7 +49,10 @@ class WorkerPool(Protocol):
 
 @dataclass
 class EngineContext:
-    """One store, one config, one pool. `version` rises with every change that a status shows."""
+    """The store, the config and the worker pool of one engine.
+
+    `version` increases with every change that affects the status of the daemon.
+    """
 
     store: Store
     config: Config
@@ -57,41 +63,45 @@ class EngineContext:
     event_log: EventLog
     problems: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
-    """facts about the machine for the user, by subject; reported once"""
+    """facts about the machine for the user, by subject. Each fact is reported once."""
     offline: set[bytes] = field(default_factory=set)
-    """watched roots that were missing at their last scan"""
+    """the watched folders that did not exist at their last scan"""
     version: int = 0
 
     def changed(self) -> None:
-        """Call this after any change that a status shows."""
+        """Increase `version`. Call this after any change that affects the status of the daemon."""
         self.version += 1
 
     def is_online(self, folder: bytes) -> bool:
-        """Whether the last scan found the folder."""
+        """Return whether `folder` existed at the last scan of its watched folder."""
         return not any(within(folder, root) for root in self.offline)
 
     @property
     def unavailable(self) -> str | None:
-        """The problem because of which the store accepts nothing, so that all work waits."""
+        """The problem that stops all work because the store accepts no writes, or None."""
         return self.problems.get("disk") or self.problems.get("store")
 
     @property
     def shortage(self) -> str | None:
-        """The problem, where the store's disk has less than `free_mb` free."""
+        """The problem text if the store's disk has less than `free_mb` MB free, else None."""
         free_mb = self.config.daemon.free_mb
         enough = self.store.free_bytes() >= free_mb * 10**6
         return None if enough else f"less than {free_mb} MB free where the store lies"
 
     def head(self, taste: str) -> str | None:
-        """The version of the head that scores a taste under this embedder."""
+        """Return the version of the head that scores a taste under the embedder in use.
+
+        Return None if the taste has no such head.
+        """
         with self.store.read() as txn:
             record = heads.current(txn, taste)
         return record.version if record and record.embedder == self.embedder.id else None
 
     def ordering_head(self, taste: str) -> str | None:
-        """The version of the head whose scores order a taste.
+        """Return the version of the head whose scores order a taste, or None if there is no head.
 
-        Until all is embedded under a new embedder, it is a head of the old one.
+        After a switch of the embedder, the old embedder's head still orders the taste until all
+        files have a vector under the new embedder.
         """
         with self.store.read() as txn:
             record = heads.current(txn, taste)

@@ -1,6 +1,7 @@
-"""The engine: its stages in the order of the flow, one step at a time, on one thread.
+"""The engine: it runs its stages in a fixed order, one step at a time, on one thread.
 
-The daemon's loop, or a CLI verb where no daemon runs, calls `step` until `idle`.
+The daemon's loop calls `step` again and again. If no daemon runs, a CLI verb calls `step` until
+`idle` is true.
 """
 
 import logging
@@ -32,14 +33,15 @@ from imgscore.workers.pool import Pool, WorkerSettings, cpus
 
 logger = logging.getLogger(__name__)
 
-# Seconds until the next try after a failure of the machine, such as a full disk.
+# Seconds between a failure of the machine, such as a full disk, and the next try.
 RETRY_SECONDS = 30.0
-# Seconds of one wait at most: the kernel's ends at 24 days (2**31 ms), and a pause may be longer.
+# The largest number of seconds of one wait. The kernel limits a wait to 24 days (2**31 ms), but a
+# pause may be longer.
 MAX_SECONDS = 86_400.0
 
 
 class Engine:
-    """The flow over one store. Closes `pool` at its end. Use as a context manager."""
+    """All stages of the work on one store. Use it as a context manager: its exit closes `pool`."""
 
     def __init__(self, store: Store, config: Config, heads_folder: Path, pool: WorkerPool) -> None:
         embedder = registry.spec(config.model, use_filename=config.use_filename)
@@ -73,27 +75,32 @@ class Engine:
         self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
         self.saving: str | None = None
-        """why embedding and training wait, such as "on battery"; None: they need not"""
+        """the reason why embedding and training wait, such as "on battery". None means that they
+        need not wait."""
         self.retry_at: float | None = None
-        """when work goes on after a failure of the machine, in monotonic seconds"""
+        """the time at which work continues after a failure of the machine, in monotonic seconds.
+        None means that there was no failure."""
 
     @property
     def pending(self) -> int:
-        """How many pieces of work are due or under way."""
+        """The number of pieces of work that are due or have begun."""
         return sum(stage.pending for stage in self.stages)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is pending."""
+        """Whether no work is pending."""
         return self.pending == 0
 
     @property
     def paused(self) -> bool:
-        """Whether the user asked for a pause."""
+        """Whether a pause of the user is running now."""
         return self.paused_until_ns > time.time_ns()
 
     def pause(self, until_ns: int) -> None:
-        """Pause until `until_ns` since 1970 (0: go on now). Restarts do not end a pause."""
+        """Pause until `until_ns`, in nanoseconds since 1970. 0 ends the pause.
+
+        The pause continues after a restart of the daemon.
+        """
         text = str(until_ns) if until_ns else None
         self.ctx.store.commit(lambda txn: settings.put(txn, "paused_until_ns", text))
         self.paused_until_ns = until_ns
@@ -103,22 +110,23 @@ class Engine:
         self.ctx.changed()
 
     def save_power(self, saving: str | None) -> None:
-        """Leave embedding and training for later, for the reason `saving`; None ends that."""
+        """Postpone embedding and training for the reason `saving`. None ends the postponement."""
         if saving != self.saving:
             self.saving = saving
             self.ctx.changed()
 
     def retry(self) -> None:
-        """Go on at the next step, without waiting for `retry_at`."""
+        """Continue the work at the next step. Do not wait until `retry_at`."""
         self.retry_at = None
 
-    # ---- a step
+    # ---- one step of all stages
 
     def step(self, timeout: float | None, wake: int | None = None) -> None:
-        """Advance every stage, then wait at most `timeout` seconds (None: for ever) for answers.
+        """Advance every stage once, then wait for answers of workers.
 
-        `wake`: a descriptor that ends the wait when it becomes readable. Returns without a wait
-        where something has changed, so that clients who follow get it at once.
+        `timeout`: the largest number of seconds to wait. None means no limit. `wake`: a file
+        descriptor that ends the wait when it becomes readable. If a stage changed something, return
+        without a wait: clients then receive the change at once.
         """
         now = time.monotonic()
         if self.retry_at is None or now >= self.retry_at:
@@ -127,7 +135,7 @@ class Engine:
                 self._advance(now, idle=before[1] == 0)
             except (StoreError, OSError) as error:
                 self._back_off(_problem(error), "store")
-                self.indexer.hint_all()  # a scan finds again what was lost
+                self.indexer.hint_all()  # A scan finds the lost work again.
             if (self.ctx.version, self.pending) != before or self.retry_at is not None:
                 return
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
@@ -137,7 +145,7 @@ class Engine:
             self._take(task, answer)
 
     def _advance(self, now: float, *, idle: bool) -> None:
-        """Advance every stage once."""
+        """Advance every stage once. If the disk is nearly full, do no work and retry later."""
         self.retry_at = None
         if any(stage.needs_space and stage.pending for stage in self.stages) and (
             shortage := self.ctx.shortage
@@ -145,7 +153,8 @@ class Engine:
             self._back_off(f"{shortage}; free some", "disk")
             return
         for stage in self.stages:
-            # Made anew for each stage, because the stages before may change them.
+            # Compute the conditions again for each stage, because an earlier stage may have changed
+            # them.
             self._spread(stage, stage.advance(self._conditions(now, idle=idle)))
         self.ctx.problems.clear()
 
@@ -168,7 +177,7 @@ class Engine:
             stage.receive(effects)
 
     def _next_times(self) -> list[float | None]:
-        """The times at which something is to be done, in monotonic seconds."""
+        """Return the times at which some work is due, in monotonic seconds."""
         now = time.monotonic()
         before = self.ctx.pool.alive
         workers_end = self.ctx.pool.reap_idle(now)
@@ -182,10 +191,10 @@ class Engine:
             pause_end = now + (self.paused_until_ns - time.time_ns()) / 1e9
         return [workers_end, pause_end, *(stage.next_time(conditions) for stage in self.stages)]
 
-    # ---- answers
+    # ---- answers of workers
 
     def _take(self, task: Task, answer: Answer) -> None:
-        """Pass an answer to its stage. If it cannot be stored, the stage repeats the task."""
+        """Pass an answer to the stage of its task. If the store cannot save it, repeat the task."""
         self.ctx.changed()
         if isinstance(answer, Notice):
             self._note(answer)
@@ -200,14 +209,14 @@ class Engine:
             stage.retry(task)
 
     def _note(self, note: Notice) -> None:
-        """Report a fact about the machine once, although every worker reports it."""
+        """Report a fact about the machine only once, although every worker sends it."""
         if self.ctx.notes.get(note.about) != note.text:
             self.ctx.notes[note.about] = note.text
             self.ctx.event_log.emit(events.Problem(reason=note.text))
             logger.warning("%s", note.text)
 
     def _back_off(self, problem: str, about: str) -> None:
-        """Report a problem of the machine, and try again later."""
+        """Report a problem of the machine, and try again after RETRY_SECONDS."""
         if self.ctx.problems.get(about) != problem:
             self.ctx.event_log.emit(events.Problem(reason=problem))
             logger.info("waiting %.0f s: %s", RETRY_SECONDS, problem)
@@ -216,7 +225,7 @@ class Engine:
         self.ctx.changed()
 
     def close(self) -> None:
-        """End the workers; a scan finds again what they hold."""
+        """End the workers. The next scan finds their unfinished files again."""
         self.ctx.pool.close()
 
     def __enter__(self) -> "Engine":
@@ -227,7 +236,10 @@ class Engine:
 
 
 def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
-    """An engine with worker processes. Raises ConfigError if it cannot use the device or model."""
+    """Return an engine with worker processes.
+
+    Raises ConfigError if the device or the model cannot be used.
+    """
     devices.check(config.device)
     embedder = registry.spec(config.model, use_filename=config.use_filename)
     pool = Pool(
@@ -247,7 +259,10 @@ def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
 
 
 def _problem(error: StoreError | OSError) -> str:
-    """The problem and its remedy; an OSError is most often a lack of descriptors."""
+    """Return the problem and its remedy as one text.
+
+    The usual cause of an OSError is a lack of file descriptors.
+    """
     if isinstance(error, StoreError):
         return f"{error.message}; {error.remedy}"
     return f"the system refuses: {error}; end other programs, or raise limits"
