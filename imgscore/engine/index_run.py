@@ -1,4 +1,4 @@
-"""Logs the progress of indexing: a line at the end of a run, and a line a minute before."""
+"""The log of a run of indexing: one line every minute, and one line at the end."""
 
 import logging
 import os
@@ -11,12 +11,15 @@ from imgscore.store import labels
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two lines of a long run.
+# Seconds between two log lines of a long run.
 PROGRESS_SECONDS = 60.0
 
 
 class IndexRun:
-    """The images indexed since a file was handed out while nothing else was pending."""
+    """One run of indexing, with the numbers of its images.
+
+    A run begins with the first file that is sent to a worker. It ends when no work is pending.
+    """
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
@@ -25,18 +28,18 @@ class IndexRun:
         self._last = self._logged = 0.0
 
     def begin(self) -> None:
-        """Note that a file is handed out."""
+        """Begin a run if none has begun. Call this for each file that is sent to a worker."""
         if self._began is None:
             self._began = self._logged = time.monotonic()
 
     def count(self, *, failed: bool) -> None:
-        """Count a file that is indexed, or cannot be."""
+        """Count a file that was indexed, or that could not be indexed."""
         self._indexed += not failed
         self._failed += failed
         self._last = time.monotonic()
 
     def log_progress(self, now: float, pending: int) -> None:
-        """Log the end of a run, or every minute how far it is."""
+        """Log the progress of a run once a minute. Log the result at the end of the run."""
         if self._began is None:
             return
         if not pending:
@@ -53,7 +56,7 @@ class IndexRun:
         return f"{counted(self._indexed, 'image')} indexed in {seconds:.1f} s{failed}"
 
     def _next_step(self) -> str:
-        """The labels that are missing for an order, in words; "" where none are."""
+        """Return a text about the labels that are missing for an order, or "" if none is."""
         ordered = self.ctx.ordering_head
         watches = [watch for watch in self.ctx.watches.all if not ordered(watch.taste)]
         steps: list[str] = []

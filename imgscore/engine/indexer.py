@@ -1,4 +1,8 @@
-"""From a hint to the store: scan, let files settle, queue them, hand them to workers, ingest."""
+"""The way of a file into the store: scan, wait until it is unchanged, hash and embed it, store it.
+
+Workers hash and embed the files. This module queues the files for the workers and stores the
+answers.
+"""
 
 import logging
 import os
@@ -35,19 +39,20 @@ from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
 
-# Files per commit, and seconds after which fewer are committed: each commit waits for the disk.
+# The number of files in one commit, and the seconds after which a smaller batch is committed. Each
+# commit waits for the disk, so a commit for each file would be slow.
 BATCH = 64
 BATCH_SECONDS = 0.5
 
-# Scans queued at once. With more, as while an archive is unpacked, one scan of everything costs
-# less, because each scan reads all sightings under its folder.
+# The largest number of queued scans. Each scan reads all sightings under its folder. If more scans
+# are due, for example while an archive is unpacked, one scan of all watched folders is cheaper.
 MAX_SCANS = 16
 
 CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
 
 
 class Indexer(Stage[IndexFile]):
-    """The files and folders that are still to be indexed."""
+    """The files and folders that still have to be indexed."""
 
     handles = (IndexFile,)
     needs_space = True
@@ -57,19 +62,21 @@ class Indexer(Stage[IndexFile]):
         self.hints = Hints(ctx.config.daemon.settle)
         self._queue = IndexQueue()
         self._out: dict[bytes, bool] = {}
-        """paths that a worker holds → whether to index them again after its answer"""
+        """a map from the paths that workers process now to a flag: whether to index the path again
+        after the answer"""
         self._teaching: set[bytes] = set()
-        """labelled files that a worker holds, or that wait for the next commit"""
+        """the labelled files that a worker processes, or whose answers wait for the next commit"""
         self._asked: dict[bytes, list[IndexTicket]] = {}
         self._expects = False
-        """whether a file will be handed out once it has settled"""
+        """whether a file will be sent to a worker after its settle time"""
         self.indexed = 0
-        """files indexed since the start"""
+        """the number of files indexed since the start"""
         self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
         self._results: list[tuple[IndexFile, FileIndexed]] = []
-        """answers for the next commit"""
+        """the answers of workers that the next commit stores"""
         self._uncommitted: dict[bytes, Fingerprint] = {}
-        """their paths, and the files as they were read"""
+        """a map from the paths in `_results` to the fingerprint of the file when the worker read
+        it"""
         self._results_since = 0.0
         self._trash_changed = False
         self._run = IndexRun(ctx)
@@ -78,12 +85,12 @@ class Indexer(Stage[IndexFile]):
     # ---- hints
 
     def embed_missing(self) -> None:
-        """Queue the files that lack a vector under the embedder in use, as the least urgent."""
+        """Queue the files without a vector under the embedder in use, with the lowest urgency."""
         for path in self.reembedding.collect():
             self._queue.add(path, "again")
 
     def hint(self, path: bytes) -> None:
-        """Compare `path` with the store soon: it may have changed, come or gone."""
+        """Compare `path` with the store soon. Its file may be new, changed or deleted."""
         if is_image_name(os.path.split(path)[1]) and not self.ctx.watches.hides(path):
             self.hints.add(path, time.monotonic())
             if not self._expects and not self.ctx.pool.alive:
@@ -91,12 +98,12 @@ class Indexer(Stage[IndexFile]):
                 self._expects = seen is not None and self._is_news(path, seen)
 
     def hint_tree(self, root: bytes) -> None:
-        """Compare everything under `root` with the store."""
+        """Compare all files under the folder `root` with the store."""
         if self.ctx.watches.hides(root + b"/"):
             return
         self._trash_changed = True
         if any(within(root, queued) for queued, _ in self._scans[1:]):
-            return  # a scan that has not begun covers it
+            return  # A queued scan that has not begun will also cover `root`.
         self._scans = [(queued, scan) for queued, scan in self._scans if not within(queued, root)]
         if len(self._scans) >= MAX_SCANS and root not in self.ctx.watches.roots():
             self.hint_all()
@@ -105,12 +112,15 @@ class Indexer(Stage[IndexFile]):
         self._scans.append((root, slices))
 
     def hint_all(self) -> None:
-        """Compare everything watched with the store."""
+        """Compare all watched folders with the store."""
         for root in self.ctx.watches.roots():
             self.hint_tree(root)
 
     def ask(self, path: bytes, taste: str) -> IndexTicket:
-        """Index a file now, wherever it lies; its effects are those of a hint."""
+        """Index a file now, in any folder. The ticket receives the answer.
+
+        The answer also has all effects that the answer to a hint has.
+        """
         ticket = IndexTicket(path, taste)
         self._asked.setdefault(path, []).append(ticket)
         if path not in self._out:
@@ -118,44 +128,47 @@ class Indexer(Stage[IndexFile]):
         return ticket
 
     def receive(self, effects: Effects) -> None:
-        """Index files that changed while another stage used them."""
+        """Index the files that changed while another stage used them."""
         for path in effects.changed:
             self.hint(path)
 
     def retry(self, task: IndexFile) -> None:
-        """Index the file again."""
+        """Index the file again, because its answer could not be stored."""
         self.hint(task.path)
 
     # ---- state
 
     @property
     def pending(self) -> int:
-        """How many files and scans are still to be done."""
+        """The number of files and scans that are not finished."""
         waiting = len(self.hints) + len(self._queue)
         return waiting + len(self._out) + len(self._scans) + len(self._results)
 
     @property
     def queued(self) -> int:
-        """How many files wait for a worker."""
+        """The number of files that wait for a worker."""
         return len(self._queue)
 
     @property
     def scans(self) -> int:
-        """How many folders are still to be compared with the store."""
+        """The number of folders that still have to be compared with the store."""
         return len(self._scans)
 
     @property
     def indexing(self) -> bool:
-        """Whether files are queued for workers, held by them, or about to be stored."""
+        """Return whether files wait for a worker, are with a worker, or wait to be stored."""
         return bool(len(self._queue) or self._out or self._results)
 
     @property
     def teaching(self) -> bool:
-        """Whether labelled files are among these."""
+        """Return whether labelled files are among the files of `indexing`."""
         return bool(self._teaching or self._queue.waiting("teaches"))
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Now, if there is a scan or work for a free worker; else when a hint or batch is due."""
+        """Return the present time if a scan is due, or if a file and a worker are ready.
+
+        Otherwise return the time at which the next hint or batch is due, or None if no work waits.
+        """
         now = conditions.now
         if self._queue.has(_least_urgent(conditions)) and self.ctx.pool.has_room():
             return now
@@ -171,7 +184,7 @@ class Indexer(Stage[IndexFile]):
     # ---- the work
 
     def advance(self, conditions: Conditions) -> Effects:
-        """Continue a scan, hand files out, and store answers."""
+        """Continue a scan, send files to workers, and store the answers of workers."""
         if not conditions.paused:
             self._scan_slice(conditions.now)
             self._compare_hints(conditions.now)
@@ -216,7 +229,8 @@ class Indexer(Stage[IndexFile]):
             elif seen is None:
                 gone.append(path)
             elif self._uncommitted.get(path) == seen:
-                continue  # the next commit stores it
+                # The worker has read this version of the file. The next commit stores the answer.
+                continue
             elif self._is_news(path, seen):
                 self._queue.add(path, self._urgency(path))
                 self.ctx.changed()
@@ -234,7 +248,7 @@ class Indexer(Stage[IndexFile]):
         self.ctx.changed()
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
-        """Whether the store lacks the file as it is now."""
+        """Return whether the store lacks the file at `path` in its present state `seen`."""
         place = self.ctx.watches.locate(path)
         with self.ctx.store.read() as txn:
             failure = failures.find(txn, path)
@@ -274,14 +288,17 @@ class Indexer(Stage[IndexFile]):
                 self._run.begin()
 
     def _urgency(self, path: bytes) -> Urgency:
-        """Why a path is to be indexed."""
+        """Return the urgency with which the file at `path` is indexed."""
         if path in self._asked:
             return "asked"
         place = self.ctx.watches.locate(path)
         return "inbox" if place is None or place.role == "inbox" else "teaches"
 
     def take(self, task: IndexFile, answer: Answer) -> None:
-        """Keep an answer until the next commit; record why a file cannot be indexed."""
+        """Keep an answer until the next commit.
+
+        If the file cannot be indexed, record the reason at once.
+        """
         self._emit(task, answer)
         again = self._out.pop(task.path, False)
         self._give(task, answer)
@@ -302,7 +319,8 @@ class Indexer(Stage[IndexFile]):
                 if self.ctx.watches.locate(task.path) is not None:
                     self._queue.add(task.path, self._urgency(task.path))
             case _ if self.ctx.watches.locate(task.path) is None:
-                again = False  # not watched: its ticket has the answer
+                # The file is not in a watched folder. Only its ticket needs the answer.
+                again = False
             case Unreadable(reason, remedy) | Refused(reason, remedy):
                 self._fail(task.path, reason, remedy)
             case Crashed(reason):
@@ -313,13 +331,13 @@ class Indexer(Stage[IndexFile]):
             self.hints.add(task.path, time.monotonic())
 
     def _give(self, task: IndexFile, answer: Answer) -> None:
-        """Give the answer to the tickets that wait for it."""
+        """Store the answer in the tickets that wait for it."""
         asked = self._asked.pop(task.path, [])
         for ticket in asked:
             if ticket.taste == task.taste:
                 ticket.answer = answer
         unanswered = [ticket for ticket in asked if ticket.answer is None]
-        if unanswered:  # they want the score of another taste
+        if unanswered:  # These tickets wait for the score of another taste.
             self._asked[task.path] = unanswered
             self._queue.add(task.path, "asked")
 
@@ -369,10 +387,10 @@ class Indexer(Stage[IndexFile]):
 
 
 def _least_urgent(conditions: Conditions) -> Urgency:
-    """The lowest urgency at which files are handed out.
+    """Return the lowest urgency of the files that are sent to workers now.
 
-    While power is saved, labelled files are indexed too: they are few, and their own dates have to
-    be restored.
+    While the machine saves power, only urgent and labelled files are indexed. Labelled files are
+    few, and their own dates have to be restored.
     """
     if conditions.paused:
         return "asked"

@@ -1,7 +1,7 @@
-"""Store the answers of workers: sighting, vector, traits, score, label, original.
+"""Store the answers of workers: the sighting, vector, traits, score, label and original of a file.
 
-One transaction stores a batch. Storing it twice is safe: a crash before the commit loses work, but
-no label.
+One transaction stores a batch. The same batch can be stored twice without harm. A crash before the
+commit loses only work: the next scan finds the files again, and no label is lost.
 """
 
 import os
@@ -48,7 +48,7 @@ def ingest_batch(
     embedder: str,
     decoder: int,
 ) -> Effects:
-    """Store a batch of answers; returns the effects on other stages."""
+    """Store a batch of answers. Return the effects on other stages."""
     ingest = _Ingest(txn, watches, time.time_ns())
     new_vectors: list[tuple[bytes, bytes]] = []
     for task, answer in batch:
@@ -73,7 +73,7 @@ def ingest_batch(
 
 
 class _Ingest:
-    """The ingestion of one batch, in one transaction and at one moment."""
+    """The storage of one batch: one transaction with one time for all its records."""
 
     def __init__(self, txn: Txn, watches: Watches, now_ns: int) -> None:
         self.txn = txn
@@ -83,25 +83,31 @@ class _Ingest:
         self._sightings: dict[bytes, dict[bytes, Sighting]] = {}
 
     def _sightings_of(self, digest: bytes) -> dict[bytes, Sighting]:
-        """Every sighting of a digest, by path. There may be thousands: read once a batch."""
+        """Return all sightings of a digest, by path.
+
+        A digest may have thousands of sightings, so they are read only once for each batch.
+        """
         if digest not in self._sightings:
             copies = sightings.of_digest(self.txn, digest)
             self._sightings[digest] = {copy.path: copy for copy in copies}
         return self._sightings[digest]
 
     def score(self, task: IndexFile, answer: FileIndexed) -> None:
-        """Record the worker's score, and note a taste whose current head did not give it."""
+        """Record the worker's score.
+
+        If the taste's present head did not compute this score, add the taste to the unscored ones.
+        """
         if answer.score is not None and task.head is not None:
             packed = scores.pack(answer.digest, *answer.score)
             scores.record(self.txn, task.taste, task.head, packed)
         head = heads.current(self.txn, task.taste)
         if answer.failure:
-            return  # the file has no vector, and can have no score
+            return  # The file has no vector, so it cannot have a score.
         if head is not None and (answer.score is None or head.version != task.head):
             self.effects.unscored.add(task.taste)
 
     def sighting(self, path: bytes, answer: FileIndexed, place: Place) -> None:
-        """Record where a digest is now, and the label that follows from the place."""
+        """Record where a digest is now, and log the label that follows from this folder."""
         txn, digest, inbox = self.txn, answer.digest, place.watch.inbox
         before = sightings.find(txn, path)
         same_digest = self._sightings_of(digest)
@@ -120,7 +126,7 @@ class _Ingest:
         sightings.record(txn, same_digest[path])
         for copy in copies:
             if _same_file(copy.seen, answer.seen) and not os.path.lexists(copy.path):
-                sightings.forget(txn, copy)  # it was moved here
+                sightings.forget(txn, copy)  # The file was moved from `copy.path` to `path`.
                 del same_digest[copy.path]
                 failures.forget(txn, copy.path)
         if place.role == "inbox":
@@ -129,7 +135,7 @@ class _Ingest:
             self.effects.restore.add(FileAt(digest, path))
 
     def _keep_original(self, path: bytes, answer: FileIndexed, before: Sighting | None) -> None:
-        """Let the original follow the file through moves, copies, and edits that keep the mtime."""
+        """Keep the original of a file after a move, a copy, or an edit that keeps the mtime."""
         txn, digest, mtime_ns = self.txn, answer.digest, answer.seen.mtime_ns
         if originals.follow(txn, digest, path, mtime_ns) is not None:
             return
@@ -143,7 +149,7 @@ class _Ingest:
     def _label(
         self, path: bytes, answer: FileIndexed, place: Place, copies: list[Sighting]
     ) -> None:
-        """Log the label event that the label rules give for this appearance, if any."""
+        """Log the label event that the label rules return for this file, if they return one."""
         taste = place.watch.taste
         label = labels.current(self.txn, taste, answer.digest)
         source = None if label is None else self._label_file(label, answer.digest)
@@ -168,17 +174,20 @@ class _Ingest:
             self.effects.relearn.add(taste)
 
     def _label_file(self, label: Label, digest: bytes) -> Sighting | TrashedFile | None:
-        """The last record of the file that gave a digest its label."""
+        """Return the last record of the file that gave a digest its label."""
         if label.source == "xdg_trash":
             return trashed_files.find(self.txn, label.path, digest)
         return sightings.find(self.txn, label.path)
 
     def _may_exist(self, path: bytes, known: Sighting | TrashedFile | None = None) -> bool:
-        """Whether a file exists, or its watched folder is missing, as with an unplugged disk."""
+        """Return whether a file exists or may exist on a disk that is unplugged now.
+
+        An unplugged disk is assumed if the file's watched folder does not exist.
+        """
         folder = known.trash if isinstance(known, TrashedFile) else self.watches.folder(path)
         if not os.path.lexists(path):
             return folder is not None and not os.path.lexists(folder)
-        # In the trash, another file can take the name of a restored one.
+        # In the trash, another file can receive the name of a restored file.
         return not isinstance(known, TrashedFile) or _is_still(known.seen, fingerprint_of(path))
 
 
@@ -187,12 +196,12 @@ def _same_file(first: Fingerprint, second: Fingerprint) -> bool:
 
 
 def _is_still(seen: Fingerprint, now: Fingerprint | None) -> bool:
-    """Whether the file is unchanged, also on a disk whose inode numbers change."""
+    """Return whether size and mtime are unchanged. Some disks change their inode numbers."""
     return now is not None and (seen.size, seen.mtime_ns) == (now.size, now.mtime_ns)
 
 
 def mark_gone(txn: Txn, path: bytes) -> None:
-    """Record that nothing is at `path` now. Labels and originals stay."""
+    """Record that no file is at `path` now. The file's labels and originals stay in the store."""
     failures.forget(txn, path)
     sighting = sightings.find(txn, path)
     if sighting is not None and not sighting.gone_ns:

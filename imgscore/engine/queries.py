@@ -1,4 +1,4 @@
-"""Queries: questions about a taste that the training worker answers, one after the other."""
+"""Queries about a taste. The training worker answers them one after the other."""
 
 from collections import deque
 from typing import Any
@@ -12,35 +12,35 @@ from imgscore.workers.queries import Query, QueryRows, Row
 
 
 class Queries(Stage[Query[Any]]):
-    """The queries that clients wait for. A pause does not stop them."""
+    """The queries that clients wait for. A pause does not stop this work."""
 
     handles = (Query,)
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
         self.tickets: deque[QueryTicket[Any]] = deque()
-        """the queries in their order"""
+        """the queries in the order of their arrival"""
         self._running = False
-        """whether a worker has the first"""
+        """whether a worker runs the first query now"""
 
     def ask(self, query: Query[Row]) -> QueryTicket[Row]:
-        """Run a query as soon as the training worker is free."""
+        """Queue a query. It runs as soon as the training worker is free."""
         ticket = QueryTicket(query)
         self.tickets.append(ticket)
         return ticket
 
     def advance(self, conditions: Conditions) -> None:
-        """Hand out the next query."""
+        """Send the next query to the training worker, if no query runs now."""
         if self.tickets and not self._running:
             self._running = self.ctx.pool.submit(self.tickets[0].task)
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Now, if a query waits and the training worker is free."""
+        """Return the present time if a query waits and the training worker is free, else None."""
         waits = self.tickets and not self._running and not self.ctx.pool.trainer_busy
         return conditions.now if waits else None
 
     def take(self, task: Query[Any], answer: Answer) -> None:
-        """Take a part of the rows, or an error."""
+        """Add a part of the rows to the ticket of the query, or store the error in it."""
         ticket = self.tickets[0]
         match answer:
             case QueryRows(rows, last):

@@ -1,8 +1,8 @@
-"""After a switch of the embedder: the files that lack a vector under the new one.
+"""The files that have no vector under the new embedder after a switch of the embedder.
 
-Until none is left, the head of the old embedder orders, and nothing is trained. A restart continues
-where it stopped, because every new vector is in the store. Old vectors stay, so that switching back
-costs nothing.
+Until every file has such a vector, the head of the old embedder orders the files, and no head is
+trained. Every new vector is stored at once, so a restarted daemon continues the work. Old vectors
+stay in the store, so a switch back needs no work.
 """
 
 import os
@@ -15,12 +15,17 @@ from imgscore.store import name_vectors, settings, sightings, vectors
 from imgscore.store.schema import FileAt
 from imgscore.store.transaction import Txn
 
-# The setting that names the embedder under which every sighting has a vector or a failure.
+# The name of a setting. Its value is the id of an embedder under which every sighting has a vector
+# or a failure.
 COMPLETE = "complete_embedder"
 
 
 class Reembedding:
-    """The files to embed again. Call `collect` before use, and when a root is online again."""
+    """The files that must be embedded again.
+
+    Call `collect` before the first use. Call it again when a watched folder is back, for example
+    after its disk was plugged in.
+    """
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
@@ -31,7 +36,10 @@ class Reembedding:
         self._began = 0.0
 
     def collect(self) -> Iterable[bytes]:
-        """Paths that exist and lack a vector. Costs nothing where the embedder is the same."""
+        """Return the paths of existing files that have no vector.
+
+        If nothing changed, this is cheap.
+        """
         embedder, locate = self.ctx.embedder.id, self.ctx.watches.locate
         with self.ctx.store.read() as txn:
             if settings.get(txn, COMPLETE) == embedder:
@@ -39,8 +47,8 @@ class Reembedding:
             present = [FileAt(file.digest, file.path) for file in sightings.iter_all(txn)]
             lacking = [file.path for file in present if self._lacks(txn, file)]
         self._missing = {path for path in lacking if os.path.lexists(path) and locate(path)}
-        # On an unplugged disk, or in a folder that is no longer watched, a file cannot be embedded
-        # now: the embedder is not complete without it.
+        # A file on an unplugged disk cannot be embedded now. A file in a folder that is no longer
+        # watched cannot either. While such files exist, the embedder is not recorded as complete.
         self._unreachable = len(self._missing) < len(lacking)
         self._known, self._done, self._began = len(present), 0, time.monotonic()
         self._mark()
@@ -58,11 +66,11 @@ class Reembedding:
 
     @property
     def complete(self) -> bool:
-        """Whether every file that can be reached has its vector."""
+        """Return whether every file that can be reached has its vector."""
         return not self._missing
 
     def done(self, paths: Iterable[bytes]) -> None:
-        """Take out files that have a vector or a failure now, or are gone."""
+        """Remove files that now have a vector or a failure, or that were deleted."""
         if self._missing:
             before = len(self._missing)
             self._missing.difference_update(paths)
@@ -72,14 +80,17 @@ class Reembedding:
                 self._mark()
 
     def _mark(self) -> None:
-        """Store whether this embedder is complete."""
+        """Store whether every file has a vector or a failure under the embedder in use."""
         complete = not self._missing and not self._unreachable
         value = self.ctx.embedder.id if complete else None
         self.ctx.store.commit(lambda txn: settings.put(txn, COMPLETE, value))
         self.ctx.changed()
 
     def progress(self) -> dict[str, int | float | None] | None:
-        """Files done, files in all and seconds left; None where nothing is missing."""
+        """Return the numbers of finished and of all files, and the seconds left.
+
+        Return None if no file is missing.
+        """
         if not self._missing:
             return None
         left = len(self._missing)

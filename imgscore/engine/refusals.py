@@ -1,4 +1,4 @@
-"""Files whose date cannot be set. They are left alone until they change."""
+"""Files whose date cannot be set. The order skips each of them until the file changes."""
 
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import fingerprint_of
@@ -6,23 +6,23 @@ from imgscore.store.schema import Fingerprint
 
 
 class Refusals:
-    """Their errors, by path."""
+    """The errors of files whose date cannot be set, by path."""
 
     def __init__(self) -> None:
         self._errors: dict[bytes, tuple[Fingerprint, TouchError]] = {}
 
     def add(self, error: TouchError) -> None:
-        """Leave the file of `error` alone from now on."""
+        """Skip the file of `error` from now on."""
         seen = fingerprint_of(error.path)
         if seen is not None:
             self._errors[error.path] = (seen, error)
 
     def clear(self) -> None:
-        """Try all of them again."""
+        """Try all files again."""
         self._errors.clear()
 
     def current(self) -> dict[bytes, TouchError]:
-        """The errors of the files that have not changed since."""
+        """Return the errors of the files that have not changed since their error was added."""
         self._errors = {
             path: (seen, error)
             for path, (seen, error) in self._errors.items()

@@ -1,4 +1,4 @@
-"""Labels that RAW and JPEG files of one name share."""
+"""Labels that RAW and JPEG files of the same name share."""
 
 import msgspec
 
@@ -10,9 +10,10 @@ from imgscore.store.transaction import Txn
 
 
 def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:
-    """Log a label; with `share`, also for the RAW or JPEG of the same name, wherever it was.
+    """Append a label event to the log and return the event's number.
 
-    Returns the event's number.
+    If `share` is true, also append the label for the RAW or JPEG files with the same name. These
+    files are looked up beside every known copy of the image.
     """
     number = labels.append(txn, event)
     if not share:
@@ -27,16 +28,20 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:
 
 
 def shares_place(path: bytes, event: EventName, before: Label | None) -> bool:
-    """Whether a label by place, or clearing one, holds for RAW and JPEG alike.
+    """Return whether a label that came from the file's folder also applies to its RAW or JPEG file.
 
-    Trashing a RAW does not trash its JPEG.
+    The rule also applies if such a label is cleared. One label is not shared: a RAW file in a trash
+    folder does not make its JPEG trash.
     """
     label = before.label if before and event == "clear" else event
     return label != "trash" or suffix(path) not in RAW_SUFFIXES
 
 
 def _present_siblings(txn: Txn, path: bytes) -> list[Sighting]:
-    """The RAW and JPEG files of one name in one folder, if there is a RAW among them."""
+    """Return the present RAW and JPEG files with the name and the folder of `path`.
+
+    The list is empty if no RAW file is among these files and `path`.
+    """
     seen = [sightings.find(txn, name) for name in sibling_names(path)]
     present = [sighting for sighting in seen if sighting is not None and not sighting.gone_ns]
     return present if has_raw((path, *(sighting.path for sighting in present))) else []

@@ -1,7 +1,7 @@
-"""The protocol of the engine's stages. A stage does not call another: it returns effects.
+"""The protocol of the engine's stages. Stages do not call each other: they return effects.
 
-To add a task for the workers: its message and handler in imgscore/workers, its stage here, and the
-stage's place in `Engine.stages`.
+To add a new kind of task for the workers, write its message and its handler in imgscore/workers.
+Then write its stage in this folder, and add the stage to `Engine.stages`.
 """
 
 from abc import ABC, abstractmethod
@@ -15,53 +15,59 @@ from imgscore.workers.messages import Answer
 
 @dataclass(frozen=True)
 class Conditions:
-    """The conditions of a step. `now`, like all times, is in seconds of the monotonic clock."""
+    """The conditions of one step of the engine.
+
+    All times, including `now`, are in seconds of the monotonic clock.
+    """
 
     now: float
     paused: bool = False
-    """do only what a client asked for"""
+    """whether only work that a client asked for may be done"""
     saving: bool = False
-    """save power: index labelled files only, and do not train"""
+    """whether to save power: only labelled files are indexed, and no head is trained"""
     indexing: bool = False
-    """whether files are queued for workers, or held by them"""
+    """whether files wait for a worker, are with a worker, or wait to be stored"""
     teaching: bool = False
-    """whether labelled files are among these"""
+    """whether labelled files are among the files of `indexing`"""
     reembedded: bool = True
     """whether every file that can be reached has a vector under the embedder in use"""
     idle: bool = False
-    """whether nothing is pending"""
+    """whether no work is pending"""
 
     @property
     def may_train(self) -> bool:
-        """Whether the store has everything that training reads, and power need not be saved."""
+        """Return whether training may begin now.
+
+        Training waits until all its data is in the store. It also waits while power is saved.
+        """
         return self.reembedded and not self.teaching and not self.saving
 
 
 @dataclass
 class Effects:
-    """Results of a stage that concern other stages, which take them in `receive`."""
+    """The results of a stage that concern other stages. The method `receive` accepts them."""
 
     changed: set[bytes] = field(default_factory=set)
-    """paths that are not as the store has them: index them again"""
+    """the paths of files that differ from their record in the store, and must be indexed again"""
     trash_changed: bool = False
-    """files have gone, perhaps into the desktop's trash"""
+    """whether files have disappeared. They may be in the desktop's trash."""
     new_files: dict[bytes, set[bytes]] = field(default_factory=dict)
-    """inboxes whose order may be off, and the files that came or changed there"""
+    """a map from each inbox that may be out of order to its new or changed files"""
     relearn: set[str] = field(default_factory=set)
-    """tastes with a new label"""
+    """the tastes with a new label"""
     unscored: set[str] = field(default_factory=set)
-    """tastes with a file that has no score under the current head"""
+    """the tastes with a file that has no score under the present head"""
     reorder: set[str] = field(default_factory=set)
-    """tastes whose files have other scores now"""
+    """the tastes whose files have new scores"""
     restore: set[FileAt] = field(default_factory=set)
-    """files that left the inbox and get their own date back"""
+    """the files that left the inbox and need their own date again"""
 
     def __bool__(self) -> bool:
-        """Whether anything follows."""
+        """Return whether there is any effect."""
         return any(vars(self).values())
 
     def __str__(self) -> str:
-        """The counts, for the log."""
+        """Return the names and sizes of the effects, for the log."""
         parts = ((name, value) for name, value in vars(self).items() if value)
         return ", ".join(
             f"{name} {len(value) if isinstance(value, Sized) else ''}".rstrip()
@@ -73,37 +79,44 @@ AnyTask = TypeVar("AnyTask")
 
 
 class Stage(ABC, Generic[AnyTask]):
-    """One stage of the flow. Its methods do not wait; `Engine.step` waits for answers and times."""
+    """One stage of the work. Its methods do not wait: only `Engine.step` waits."""
 
     handles: ClassVar[tuple[type, ...]] = ()
-    """the types of tasks whose answers it takes"""
+    """the types of the tasks whose answers are passed to this stage"""
     needs_space: ClassVar[bool] = False
-    """whether the engine waits if this stage has work and the store's disk is short of space"""
+    """whether a shortage of disk space stops the engine while this stage has work"""
 
     @abstractmethod
     def advance(self, conditions: Conditions) -> Effects | None:
-        """Do what can be done without waiting, and hand out tasks. Keep it short: some ms.
+        """Do the work that needs no waiting, and send tasks to workers. Return after a few ms.
 
-        Raises StoreError or OSError where the machine fails; it is called again later.
+        Raises StoreError or OSError if the machine fails. The engine then calls `advance` again
+        later.
         """
 
     def take(self, task: AnyTask, answer: Answer) -> Effects | None:
-        """Take a worker's answer, or a part of it."""
+        """Process a worker's answer, or a part of an answer."""
         return None
 
     def retry(self, task: AnyTask) -> None:
-        """Repeat a task whose answer could not be stored, as on a full disk."""
+        """Repeat a task whose answer could not be stored, for example because the disk is full."""
 
     def receive(self, effects: Effects) -> None:
-        """Take the effects of another stage that concern this one."""
+        """Process those effects of another stage that concern this stage."""
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """When to call `advance` next; None: after an answer or a request."""
+        """Return the time of the next call of `advance`.
+
+        None means that `advance` is called only after an answer or a request.
+        """
         return None
 
     @property
     def pending(self) -> int:
-        """How many pieces of work are due or under way; `imgscore wait` waits for them."""
+        """The number of pieces of work that are due or have begun.
+
+        `imgscore wait` waits until all stages have none.
+        """
         return 0
 
 

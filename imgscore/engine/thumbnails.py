@@ -1,4 +1,4 @@
-"""Thumbnails that clients asked for: made by workers that have nothing more urgent to do."""
+"""Thumbnails for clients. A worker makes one when no more urgent task waits."""
 
 from collections import deque
 
@@ -9,7 +9,7 @@ from imgscore.workers.messages import Answer, MakeThumbnail
 
 
 class Thumbnailer(Stage[MakeThumbnail]):
-    """The thumbnails that are still to be made. A pause does not stop them."""
+    """The thumbnails that still have to be made. A pause does not stop this work."""
 
     handles = (MakeThumbnail,)
 
@@ -19,17 +19,17 @@ class Thumbnailer(Stage[MakeThumbnail]):
         self._out: list[ThumbnailTicket] = []
 
     def ask(self, task: MakeThumbnail) -> ThumbnailTicket:
-        """Make a thumbnail as soon as there is a worker for it."""
+        """Queue a thumbnail. A worker makes it as soon as one is free."""
         self._waiting.append(ThumbnailTicket(task))
         return self._waiting[-1]
 
     def advance(self, conditions: Conditions) -> None:
-        """Hand out thumbnails until all workers are busy."""
+        """Send thumbnail tasks to the workers until all workers are busy."""
         while self._waiting and self.ctx.pool.submit(self._waiting[0].task):
             self._out.append(self._waiting.popleft())
 
     def take(self, task: MakeThumbnail, answer: Answer) -> None:
-        """Give a ticket its answer."""
+        """Store the worker's answer in the ticket of its task."""
         ticket = next(ticket for ticket in self._out if ticket.task is task)
         self._out.remove(ticket)
         ticket.answer = answer

@@ -1,4 +1,4 @@
-"""Tickets: requests to workers whose answers come with the engine's later steps."""
+"""Tickets: requests to workers. A later step of the engine stores the answer in the ticket."""
 
 from dataclasses import dataclass, field
 from typing import Generic
@@ -10,7 +10,7 @@ from imgscore.workers.queries import Query, Row
 
 @dataclass
 class IndexTicket:
-    """A file to index now, wherever it lies."""
+    """A request to index a file now. The file may be in any folder."""
 
     path: bytes
     taste: str
@@ -19,7 +19,7 @@ class IndexTicket:
 
 @dataclass
 class ThumbnailTicket:
-    """A thumbnail to make."""
+    """A request to make a thumbnail."""
 
     task: MakeThumbnail
     answer: Answer | None = None
@@ -27,11 +27,12 @@ class ThumbnailTicket:
 
 @dataclass
 class QueryTicket(Generic[Row]):
-    """A query to run; its rows come in parts."""
+    """A request to run a query. Its rows arrive in parts."""
 
     task: Query[Row]
     rows: list[Row] = field(default_factory=list)
     done: bool = False
     error: ImgscoreError | None = None
     wanted: bool = True
-    """set it to False to discard further rows, of which there may be gigabytes"""
+    """whether the client still needs the rows. Set it to False to discard further rows, which may
+    have gigabytes."""
