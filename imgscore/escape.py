@@ -1,10 +1,10 @@
-"""Escapes text for a terminal: a file name can contain control sequences."""
+"""This module escapes text for a terminal, because a file name can contain control sequences."""
 
 
 def printable(text: str, keep: str = "") -> str:
     """Escape control characters, lone surrogates and characters that change the text direction.
 
-    `keep`: characters that are not escaped, such as "\\n" in a text of several lines.
+    `keep`: the characters that are not escaped, such as "\\n" in a text of several lines.
     """
     return "".join(
         letter

@@ -1,4 +1,7 @@
-"""Opens files safely, replaces files in one step, and waits until they are on disk."""
+"""This module opens files safely and replaces files in one step.
+
+It can also wait until a file is on disk.
+"""
 
 import errno
 import os
@@ -10,15 +13,16 @@ from typing import BinaryIO
 
 AnyPath = str | bytes | os.PathLike[str]
 
-# O_NONBLOCK: opening a FIFO returns at once instead of waiting for a writer.
+# With O_NONBLOCK, opening a FIFO returns at once. Without O_NONBLOCK, it would wait for a writer.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def open_regular(path: AnyPath) -> FileIO:
-    """Open a regular file for reading, unbuffered, unless the path is a symbolic link.
+    """Open a regular file for reading, without a buffer. Symbolic links are not followed.
 
-    Raises OSError: ELOOP for a link, EINVAL for a folder, a FIFO, a socket or a device.
+    Raises OSError with ELOOP if `path` is a symbolic link. Raises OSError with EINVAL if `path` is
+    a folder, a FIFO, a socket or a device.
     """
     descriptor = os.open(path, _READ_FLAGS)
     try:
@@ -36,18 +40,22 @@ def replacing(
 ) -> Iterator[BinaryIO]:
     """Yield a new file that replaces `path` when the block ends.
 
-    If the block raises, the new file is deleted and `path` is unchanged. `mode`: the permission
-    bits of the new file; None: 0666 less the umask. `durable`: wait until the file and its name
-    are on disk; files that can be created again, such as caches, do without.
+    If the block raises an error, the new file is deleted and `path` does not change.
+
+    `mode`: the permission bits of the new file. None means 0666 without the bits of the umask.
+    `durable`: whether to wait until the file and its name are on disk. Callers pass False for files
+    that can be created again, such as caches.
     """
     target = os.fsencode(path)
     folder = os.path.dirname(target) or b"."
-    # A short name of its own: that of `path` may already have the maximum length.
+    # The new file gets a short random name. A longer form of the name of `path` could be too long
+    # for the file system.
     unfinished = os.path.join(folder, b".imgscore-%s.part" % os.urandom(6).hex().encode())
     descriptor = os.open(unfinished, _WRITE_FLAGS, 0o666 if mode is None else mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            # Called only if the umask cleared bits: the filter of the service refuses fchmod.
+            # Call fchmod only if the umask cleared bits of `mode`: the system call filter of the
+            # daemon's systemd service blocks fchmod.
             if mode is not None and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
                 os.fchmod(descriptor, mode)
             yield file
@@ -66,18 +74,25 @@ def replacing(
 def write_atomic(
     path: AnyPath, data: bytes, *, mode: int | None = None, durable: bool = True
 ) -> None:
-    """Replace the content of `path` in one step; the arguments are those of `replacing`."""
+    """Replace the content of `path` by `data` in one step.
+
+    `mode` and `durable` have the meaning that they have in `replacing`.
+    """
     with replacing(path, mode=mode, durable=durable) as file:
         file.write(data)
 
 
 def sync(path: AnyPath) -> None:
-    """Wait until a file's content, or the names in a folder, are on disk."""
+    """Wait until the content of a file is on disk.
+
+    If `path` is a folder, wait until the names in the folder are on disk.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # the file system cannot sync a folder (vboxsf)
+        if error.errno != errno.EINVAL:
+            # The error EINVAL means that this file system cannot sync a folder (vboxsf).
             raise
     finally:
         os.close(descriptor)

@@ -1,6 +1,7 @@
-"""The paths of imgscore's own files, from the XDG variables: config, store, caches and socket.
+"""The paths of imgscore's own files: config, store, caches and socket.
 
-Each call reads the environment, so that a test or a service can change all of them.
+The paths depend on the XDG environment variables. Each call reads these variables again. A test or
+a service can therefore change every path.
 """
 
 import os
@@ -9,62 +10,69 @@ from pathlib import Path
 
 def _base(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
-    # The XDG specification says that relative paths are ignored.
+    # The XDG specification says that programs must ignore a relative path in these variables.
     return (Path(value) if value.startswith("/") else Path.home() / default) / "imgscore"
 
 
 def config_file() -> Path:
-    """`$XDG_CONFIG_HOME/imgscore/config.toml`."""
+    """Return the path of imgscore's config: `$XDG_CONFIG_HOME/imgscore/config.toml`."""
     return _base("XDG_CONFIG_HOME", ".config") / "config.toml"
 
 
 def data_folder() -> Path:
-    """`$XDG_DATA_HOME/imgscore`: the store and the heads; nothing in it can be recomputed."""
+    """Return `$XDG_DATA_HOME/imgscore`, the folder of the store and the heads.
+
+    The data in this folder cannot be computed again.
+    """
     return _base("XDG_DATA_HOME", ".local/share")
 
 
 def store_folder() -> Path:
-    """The LMDB environment."""
+    """Return the folder of the store, which is an LMDB environment."""
     return data_folder() / "store"
 
 
 def heads_folder() -> Path:
-    """Trained heads, in a folder for each taste."""
+    """Return the folder of the trained heads. Each taste has a subfolder."""
     return data_folder() / "heads"
 
 
 def backups_folder() -> Path:
-    """The automatic backups, each in a folder."""
+    """Return the folder of the automatic backups. Each backup has a subfolder."""
     return data_folder() / "backups"
 
 
 def head_file(heads: Path, taste: str, version: str) -> Path:
-    """The file of a head in the folder `heads`."""
+    """Return the path of the file of a head. `heads` is the folder of all heads."""
     return heads / taste / f"{version}.safetensors"
 
 
 def trash_folder() -> Path:
-    """`$XDG_DATA_HOME/Trash`: the desktop's home trash, which imgscore only reads."""
+    """Return `$XDG_DATA_HOME/Trash`, the desktop's home trash. imgscore only reads this folder."""
     return data_folder().parent / "Trash"
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/imgscore`: may be deleted at any time."""
+    """Return `$XDG_CACHE_HOME/imgscore`. The user may delete this folder at any time."""
     return _base("XDG_CACHE_HOME", ".cache")
 
 
 def report_folder() -> Path:
-    """Pages of `report`, their data and their thumbnails."""
+    """Return the folder of the pages of `report`, with their data and thumbnails."""
     return cache_folder() / "report"
 
 
 def thumbnail(digest: bytes) -> bytes:
-    """The name of a digest's thumbnail."""
+    """Return the file name of the thumbnail of an image, from the image's digest."""
     return digest.hex().encode() + b".webp"
 
 
 def runtime_folder() -> Path:
-    """`$XDG_RUNTIME_DIR/imgscore`, or `run` in the data folder if there is no runtime folder."""
+    """Return the folder of the daemon's socket, `$XDG_RUNTIME_DIR/imgscore`.
+
+    If that variable is not set, return `/run/user/UID/imgscore`. If `/run/user/UID` is not
+    writable, return `run` in the data folder.
+    """
     if os.environ.get("XDG_RUNTIME_DIR", "").startswith("/"):
         return Path(os.environ["XDG_RUNTIME_DIR"]) / "imgscore"
     by_user = Path(f"/run/user/{os.getuid()}")
@@ -72,5 +80,5 @@ def runtime_folder() -> Path:
 
 
 def socket_path() -> Path:
-    """The daemon's control socket."""
+    """Return the path of the daemon's control socket."""
     return runtime_folder() / "control.sock"

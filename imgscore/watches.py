@@ -1,4 +1,7 @@
-"""Finds the watch and the folder (inbox, keep or trash) that a path belongs to. Pure."""
+"""This module finds the watch and the folder (inbox, keep or trash) that contain a path.
+
+It reads no files.
+"""
 
 import os
 from collections.abc import Iterable
@@ -13,7 +16,7 @@ Role = Literal["inbox", "keep", "trash"]
 
 @dataclass(frozen=True)
 class Watch:
-    """An inbox with its keep and trash folders; absolute paths, as bytes."""
+    """An inbox with its keep and trash folders. The folders are absolute paths, as bytes."""
 
     inbox: bytes
     keep: tuple[bytes, ...]
@@ -21,9 +24,12 @@ class Watch:
     taste: str
     order: Direction
     siblings: bool = True
-    """whether RAW, JPEG and sidecar of one name are one image, for the order and for labels"""
+    """Whether a RAW, a JPEG and a sidecar with a common name are one image.
+
+    This applies to the order and to labels.
+    """
     xdg_trash: bool = False
-    """whether an image that is deleted into the desktop's trash is labelled trash"""
+    """Whether an image gets the label trash if the user deletes it into the desktop's trash."""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
         """Yield every folder of the watch with its role, the inbox first."""
@@ -34,20 +40,23 @@ class Watch:
             yield folder, "trash"
 
     def roots(self) -> list[bytes]:
-        """Return the folders to walk for the whole watch; none is inside another."""
+        """Return the folders that a walk of the whole watch must start from.
+
+        No folder in the list is inside another folder of the list.
+        """
         return outermost(folder for folder, _ in self.folders())
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of a watch, by its role."""
+    """A folder of a watch, with its role: inbox, keep or trash."""
 
     watch: Watch
     role: Role
 
 
 class Watches:
-    """All watches of a config. Raises ConfigError if two have the same folder."""
+    """All watches of a config. The constructor raises ConfigError if a folder is used twice."""
 
     def __init__(self, watches: Iterable[Watch]) -> None:
         self.all = tuple(watches)
@@ -66,16 +75,22 @@ class Watches:
 
     @classmethod
     def of(cls, config: Config) -> "Watches":
-        """Create the watches of a config."""
+        """Create the Watches object of a config."""
         return cls(_watch(watch) for watch in config.watch)
 
     def locate(self, path: bytes) -> Place | None:
-        """Return the innermost place that contains `path`; None outside every watch."""
+        """Return the innermost Place whose folder contains `path`.
+
+        None means that no watch contains `path`.
+        """
         folder = self.folder(path)
         return None if folder is None else self._places[folder]
 
     def folder(self, path: bytes) -> bytes | None:
-        """Return the innermost inbox, keep or trash folder that contains `path`."""
+        """Return the innermost inbox, keep or trash folder that contains `path`.
+
+        None means that no watch contains `path`.
+        """
         folder = path
         while folder not in self._places:
             parent = os.path.split(folder)[0]
@@ -85,12 +100,15 @@ class Watches:
         return folder
 
     def hides(self, path: bytes) -> bool:
-        """Whether a path is outside every watch, or in a hidden folder of one."""
+        """Return whether `path` is outside all watches or in a hidden folder of a watch."""
         folder = self.folder(path)
         return folder is None or b"/." in path[len(folder) :]
 
     def with_trash(self) -> list[bytes]:
-        """Return the folders whose images are labelled trash when they are deleted."""
+        """Return the folders of all watches with `xdg_trash`.
+
+        Deleting an image in such a folder gives the image the label trash.
+        """
         return [folder for watch in self.all if watch.xdg_trash for folder, _ in watch.folders()]
 
     def roots(self) -> list[bytes]:
@@ -123,12 +141,12 @@ def _watch(config: WatchConfig) -> Watch:
 
 
 def within(path: bytes, folder: bytes) -> bool:
-    """Whether `path` is `folder` or inside it."""
+    """Return whether `path` is `folder` itself or is inside `folder`."""
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:
-    """Return the folders that are inside none of the others, sorted."""
+    """Return, sorted, the folders that are not inside another folder of `folders`."""
     kept: list[bytes] = []
     for folder in sorted(set(folders), key=lambda path: path.rstrip(b"/") + b"/"):
         if not (kept and within(folder, kept[-1])):

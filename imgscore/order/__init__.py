@@ -1,1 +1,4 @@
-"""Score order as file dates: `plan` computes the dates (pure), only `touch` writes them."""
+"""The order by score, written as file dates.
+
+`plan` computes the dates, and only `touch` writes dates to files.
+"""

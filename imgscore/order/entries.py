@@ -1,6 +1,7 @@
-"""Groups files into entries: names of one inode, and RAW + JPEG + sidecar, are one entry.
+"""This module groups files into entries. One entry is one position in the order.
 
-Pure: takes files as they were seen on disk, and reads nothing.
+All names of one inode are in one entry. A RAW, its JPEG and its sidecars are also in one entry. The
+functions get a list of files, and read nothing from the disk.
 """
 
 from collections import Counter
@@ -19,7 +20,10 @@ _JOINING = tuple(RAW_SUFFIXES | SIDECAR_SUFFIXES)
 
 
 class File(NamedTuple):
-    """A file name as seen on disk. `score`: None for a sidecar or an unreadable image."""
+    """One name of a file on disk, with the file's date, inode and score.
+
+    `score`: None for a sidecar or an unreadable image.
+    """
 
     path: bytes
     mtime_ns: int
@@ -30,17 +34,19 @@ class File(NamedTuple):
 
 
 class Member(NamedTuple):
-    """An inode of an entry, with the first of its names."""
+    """One inode of an entry, with the first of its names."""
 
     path: bytes
     mtime_ns: int
 
 
 class Entry(NamedTuple):
-    """One position in the order. All members get the same mtime, to the second.
+    """One position in the order. All members of an entry get one common mtime, to the second.
 
-    score: the sort key, on any scale, not NaN. deviation: its noise, in the same units. Two
-    entries whose intervals score ± deviation overlap are a tie and keep their present order.
+    `score`: the sort key, on any scale. It is not NaN.
+    `deviation`: the noise of the score, in the unit of the score.
+    If the intervals score ± deviation of two entries overlap, the entries are a tie. Tied entries
+    keep their present order.
     """
 
     members: tuple[Member, ...]
@@ -49,12 +55,16 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> bytes:
-        """The first name: orders entries of equal score and date."""
+        """The path of the first member. It orders entries with equal score and date."""
         return self.members[0].path
 
     @property
     def second(self) -> int:
-        """Its present date in seconds (floor): that of most members, the newest if they tie."""
+        """The present date of the entry, in seconds since 1970, rounded down.
+
+        It is the date that most members have. If several dates are equally frequent, it is the
+        newest of these dates.
+        """
         if len(self.members) == 1:
             return self.members[0].mtime_ns // NANOSECONDS
         seconds = Counter(member.mtime_ns // NANOSECONDS for member in self.members)
@@ -62,7 +72,7 @@ class Entry(NamedTuple):
 
 
 def basename_key(path: bytes) -> tuple[bytes, bytes]:
-    """Return (folder, name without image and sidecar suffixes), which siblings share.
+    """Return (folder, name without image and sidecar suffixes). Siblings have equal keys.
 
     For `a.jpg`, `a.CR2`, `a.xmp` and darktable's `a.CR2.xmp`, the name is `a`.
     """
@@ -75,17 +85,26 @@ def basename_key(path: bytes) -> tuple[bytes, bytes]:
 
 
 def suffix(path: bytes) -> bytes:
-    """Return the suffix in lower case: `.jpg` of `a.JPG`; empty for `a` and `.jpg`."""
+    """Return the suffix of `path` in lower case.
+
+    The suffix of `a.JPG` is `.jpg`; `a` and `.jpg` have an empty suffix.
+    """
     stem, dot, end = path.rpartition(b"/")[2].rpartition(b".")
     return (dot + end).lower() if stem else b""
 
 
 def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
-    """Group the names of each inode and, if `siblings`, RAW + JPEG + sidecar of one basename.
+    """Group files into entries: the names of each inode are one entry.
 
-    Two images that only share a basename (`a.jpg`, `a.png`) stay separate. The score of an entry
-    is that of its best JPEG, else of its best member; an entry without a score is left out, and
-    so keeps its date. A member is an inode: touching its first name touches all its names.
+    If `siblings` is true, a RAW, a JPEG and sidecars with a common basename are also one entry. Two
+    other images with a common basename (`a.jpg`, `a.png`) stay in separate entries.
+
+    The score of an entry is the score of its best JPEG. If no JPEG has a score, it is the score of
+    the best member. An entry without a score is left out of the result, so its date does not
+    change.
+
+    A member of an entry is an inode. Touching the first name of an inode changes the date of all
+    its names.
     """
     by_inode: dict[tuple[int, int], list[File]] = {}
     for file in sorted(files):
@@ -110,9 +129,9 @@ def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
 def _families(
     by_inode: dict[tuple[int, int], list[File]],
 ) -> dict[tuple[int, int], tuple[int, int]]:
-    """Map each inode that has siblings to one inode of its family (union-find).
+    """Map each inode that may have siblings to one inode of its family (by union-find).
 
-    An inode with names in two folders can join the families of both.
+    If an inode has names in two folders, it can join the families of both folders.
     """
     names = [file for names in by_inode.values() for file in names]
     keys = {basename_key(file.path) for file in names if file.path.lower().endswith(_JOINING)}
@@ -134,7 +153,10 @@ def _families(
 
 
 def _representative(files: list[File]) -> File:
-    """Return the file whose score counts: the best-scored JPEG, else the best-scored file."""
+    """Return the file whose score is the score of the entry.
+
+    This is the best-scored JPEG, or the best-scored file if no JPEG has a score.
+    """
     if len(files) == 1:
         return files[0]
     return max(

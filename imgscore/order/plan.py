@@ -1,6 +1,7 @@
-"""The plan: the fewest touches that put a folder into score order. Pure: no disk, no clock.
+"""The plan: the fewest touches that put a folder into score order.
 
-Two steps: the order (stable_order.py), then the dates (spacing.py).
+The functions read neither the disk nor the clock. A plan has two steps. First stable_order.py
+computes the order, then spacing.py computes the dates.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ Direction = Literal["best-newest", "worst-newest"]
 
 
 class Touch(NamedTuple):
-    """One mtime to change, in ns since 1970. `after_ns` is a whole even second."""
+    """One mtime to change, in ns since 1970. `after_ns` is a whole, even number of seconds."""
 
     path: bytes
     before_ns: int
@@ -26,12 +27,17 @@ class Touch(NamedTuple):
 def plan(
     entries: Sequence[Entry], now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch]:
-    """Return the touches that put `entries` in order, newest first; none if they are in order.
+    """Return the touches that put `entries` in order, newest entry first.
 
-    In order means: the dates (floor of the second) rise by >= 2 s from entry to entry, all in
-    [1980-01-02, now]; and if two intervals score ± deviation do not overlap, the better entry is
-    newer (`best-newest`). Entries whose intervals overlap keep their present order. O(n log n).
-    Raises ValueError if a score is NaN.
+    The list is empty if the entries are in order already. Entries are in order if three conditions
+    are met:
+    - The dates (rounded down to seconds) rise by at least 2 s from entry to entry.
+    - All dates are in [1980-01-02, now].
+    - If the intervals score ± deviation of two entries do not overlap, the better entry is newer
+    (`best-newest`) or older (`worst-newest`).
+
+    Entries whose intervals overlap keep their present order. The plan takes O(n log n) time. Raises
+    ValueError if a score is NaN.
     """
     return plan_with_timeline(entries, now_ns, direction)[0]
 
@@ -59,10 +65,12 @@ def plan_with_timeline(
 def insert_entry(
     timeline: Timeline, entry: Entry, now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch] | None:
-    """Return the touches that `plan` would make for one more entry, if it touches no other.
+    """Return the touches of one more entry, if no other entry needs a touch.
 
-    `entry` has one member. `timeline` comes from `plan_with_timeline` with the same direction; the
-    entry is added to it. None: the caller must plan all entries. O(log n), plus one memmove.
+    `entry`: the new entry, with exactly one member.
+    `timeline`: a result of `plan_with_timeline` with an equal `direction`. The function adds the
+    entry to the timeline.
+    None means that the caller must plan all entries. The time is O(log n), plus one memmove.
     """
     (member,) = entry.members
     if isnan(entry.score):
@@ -77,15 +85,17 @@ def insert_entry(
 
 
 def _item(entry: Entry, now_ns: int, sign: float) -> OrderItem:
-    """Return an entry as an OrderItem: its date may stay if it is in [1980-01-02, now].
+    """Return an entry as an OrderItem. Its date may stay if it is in [1980-01-02, now].
 
-    Members with different dates all get the date of most; it may stay only if it is even, like
-    every date that we set.
+    If the members have different dates, all members get the date that most members have. In this
+    case the date may stay only if it is an even number of seconds, like every date that imgscore
+    sets.
     """
     members, score, deviation = entry
     path, mtime_ns = members[0]
     second = mtime_ns // NANOSECONDS
-    if len(members) == 1:  # a shortcut for nearly every entry
+    # A shortcut: nearly every entry has one member.
+    if len(members) == 1:
         keepable = second >= EARLIEST and mtime_ns <= now_ns
         return OrderItem(second, keepable, sign * score, deviation, path)
     second = entry.second

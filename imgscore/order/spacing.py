@@ -1,28 +1,47 @@
-"""Assigns dates to entries in a given order: as many as possible stay, the rest go into the gaps.
+"""This module assigns dates to the entries of a given order.
 
-A gap that is too small is widened by re-spacing the smallest neighbourhood that is sparse enough:
-list labelling (Itai, Konheim, Rodeh 1981) with the thresholds of Bender, Cole, Demaine,
-Farach-Colton, Zito, "Two simplified algorithms for maintaining order in a list" (2002).
+As many dates as possible do not change. The other entries get dates in the gaps between these
+dates. If a gap is too small, the module finds the smallest neighbourhood of the gap that is sparse
+enough. All entries in this neighbourhood get new dates.
+
+The method is list labelling (Itai, Konheim, Rodeh 1981). The thresholds are those of Bender, Cole,
+Demaine, Farach-Colton, Zito, "Two simplified algorithms for maintaining order in a list" (2002).
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
 
-EARLIEST = 315_619_200  # seconds: 1980-01-02 UTC; FAT dates begin in 1980, local time
-STEP = 2  # seconds, minimum between neighbours: FAT stores even seconds
-SPACING = 3_600  # seconds between neighbours in a new order: a gap can be halved 10 times
-REACH = 365 * 86_400  # seconds, maximum that a new order goes back: a large folder is denser
-HEADROOM = 86_400  # seconds left free after a new order, for better entries to come
-CROWDING = 1.3  # T of the paper: 2**i slots are sparse enough with at most (2/T)**i entries
+# The earliest date that is assigned, in seconds: 1980-01-02 UTC. FAT dates begin in 1980, in local
+# time.
+EARLIEST = 315_619_200
+# The smallest distance of two neighbours, in seconds. FAT stores only even numbers of seconds.
+STEP = 2
+# The distance of two neighbours in a new order, in seconds. Such a gap can be halved 10 times.
+SPACING = 3_600
+# The longest time span of a new order, in seconds. In a large folder, the dates are closer than
+# SPACING.
+REACH = 365 * 86_400
+# The time left free between a new order and now, in seconds. Better entries can get dates in it
+# later.
+HEADROOM = 86_400
+# The parameter T of the paper: 2**i slots are sparse enough if they have at most (2/T)**i entries.
+CROWDING = 1.3
 
 
 def space(seconds: Sequence[int | None], now: int) -> list[int]:
-    """Return a date (seconds) for each entry of an order; `None` marks one without a date.
+    """Return a date (in seconds) for each entry of an order.
 
-    `seconds` and the result are oldest first. The result rises by at least STEP, lies in
-    [EARLIEST, now], and its changed dates are even. As many dates as possible stay; if the gaps
-    between these have no room for the rest, neighbours move too: O(log n) per insertion,
-    averaged over any sequence of insertions. Raises ValueError for more entries than slots.
+    `seconds`: the present dates, oldest first. None means that an entry has no date to keep. `now`:
+    the present time, in seconds.
+
+    The result is also oldest first, and it rises by at least STEP. All its dates lie in [EARLIEST,
+    now]. The changed dates are even numbers.
+
+    As many dates as possible do not change. If the gaps between the kept dates have too little
+    room, some kept dates change as well. This costs O(log n) changes per insertion, averaged over
+    any sequence of insertions.
+
+    Raises ValueError if there are more entries than slots.
     """
     if len(seconds) > (now - EARLIEST) // STEP + 1:
         raise ValueError(f"{len(seconds)} entries do not fit between 1980 and now")
@@ -43,8 +62,9 @@ def space(seconds: Sequence[int | None], now: int) -> list[int]:
 def keepable(seconds: Sequence[int | None], now: int) -> list[int]:
     """Return the indices of a largest set of dates in [EARLIEST, now] that rise by >= STEP.
 
-    Prefers a set of that size whose gaps have room for all other entries: a set in which the dates,
-    less STEP for each position, never fall.
+    If there are several largest sets, the function prefers one whose gaps have room for all other
+    entries. To find such a set, it subtracts STEP times the index from each date. In a set with
+    room, the resulting values never fall.
     """
     last = len(seconds) - 1
     within = [None if s is None or not EARLIEST <= s <= now else s for s in seconds]
@@ -59,9 +79,9 @@ def keepable(seconds: Sequence[int | None], now: int) -> list[int]:
 
 
 def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
-    """Return the indices of a longest subsequence that rises by >= `rise`; skips `None`.
+    """Return the indices of a longest subsequence that rises by at least `rise`.
 
-    Patience sorting.
+    Values that are None are skipped. The algorithm is patience sorting.
     """
     tails: list[int] = []
     ends: list[int] = []
@@ -83,7 +103,11 @@ def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
 
 
 def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
-    """Date the entries between `left` and `right` (-1, len: open ends); False without room."""
+    """Assign dates to the entries between the indices `left` and `right`.
+
+    `left` is -1 if the gap has no older entry. `right` is the number of entries if the gap has no
+    newer entry. Returns False and changes nothing if the gap has too little room.
+    """
     count = right - left - 1
     ceiling = _last_before(dates, right, now)
     spacing = SPACING
@@ -94,7 +118,8 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
     slots = (ceiling - floor) // STEP + 1
     if slots < count:
         return False
-    # At an open end a regular stride leaves room for later entries beyond it; else space evenly.
+    # If the gap has entries on only one side, use a regular stride: room for later entries then
+    # remains on the other side. If the gap has entries on both sides, space the new dates evenly.
     stride = min(spacing // STEP, (slots + 1) // (count + 1))
     if left < 0:
         places = list(range(slots - stride * count, slots, stride))
@@ -107,10 +132,11 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
 
 
 def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
-    """Re-space the smallest aligned neighbourhood of a crowded gap that is sparse enough.
+    """Assign new dates in the smallest neighbourhood of a full gap that is sparse enough.
 
-    A neighbourhood is a span of 2**level slots of absolute time. Its dated and undated entries are
-    spaced evenly. All entries before the gap already have dates.
+    A neighbourhood is a span of 2**level slots of absolute time, with an aligned start. All its
+    entries get evenly spaced dates, whether or not they had a date. The caller has already assigned
+    dates to all entries before the gap.
     """
     anchor = dates[left] if left >= 0 else dates[right]
     assert anchor is not None, "a gap with two open ends always has room"
@@ -135,17 +161,26 @@ def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
 
 
 def _evenly(count: int, slots: int) -> list[int]:
-    """Return `count` of the slots 0..slots-1, with equal gaps between them and at both ends."""
+    """Return `count` of the slots 0..slots-1.
+
+    The gaps between the slots and at both ends are equal.
+    """
     return [k * (slots + 1) // (count + 1) - 1 for k in range(1, count + 1)]
 
 
 def _first_after(dates: list[int | None], i: int) -> int:
-    """Return the first free even second after entry i; EARLIEST if i = -1."""
+    """Return the earliest free date after entry `i` that is an even number of seconds.
+
+    If `i` is -1, return EARLIEST.
+    """
     date = dates[i] if i >= 0 else None
     return EARLIEST if date is None else date + STEP + date % STEP
 
 
 def _last_before(dates: list[int | None], i: int, now: int) -> int:
-    """Return the last free even second before entry i; now if it is undated or past the end."""
+    """Return the latest free date before entry `i` that is an even number of seconds.
+
+    If entry `i` has no date or does not exist, return `now` rounded down to an even number.
+    """
     date = dates[i] if i < len(dates) else None
     return now - now % STEP if date is None else date - STEP - date % STEP

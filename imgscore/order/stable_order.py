@@ -1,8 +1,9 @@
-"""Computes the target order: by score, except that ties keep their present order.
+"""This module computes the target order: by score, but ties keep their present order.
 
-A score with noise is an interval. An entry must come before another only if its whole interval is
-below the other's: an interval order (Fishburn 1970), which is transitive; "nearly equal" is not.
-Of all orders that respect it, this module takes one in which the most entries keep their dates.
+A score with noise is an interval. An entry must be before another entry only if its whole interval
+is below the interval of the other entry. This relation is an interval order (Fishburn 1970), which
+is transitive. The relation "nearly equal" is not transitive. Many orders respect the interval
+order. This module returns one in which the most entries keep their dates.
 """
 
 from bisect import bisect_right
@@ -14,7 +15,10 @@ from imgscore.order.spacing import STEP
 
 
 class OrderItem(NamedTuple):
-    """An entry with its present date. `keepable`: False if the date cannot stay in any order."""
+    """An entry with its present date in seconds.
+
+    `keepable`: False if the date cannot stay, whatever the order is.
+    """
 
     second: int
     keepable: bool
@@ -24,14 +28,16 @@ class OrderItem(NamedTuple):
 
 
 def wanted_order(items: Sequence[OrderItem]) -> list[int]:
-    """Return the indices from the lowest to the highest position.
+    """Return the indices of `items` from the lowest to the highest position.
 
     The result is a linear extension of the interval order. The entries of `longest_stable` keep
-    their order; the others are inserted by score, then date, then path. O(n log n).
+    their order. The other entries are inserted by score, then by date, then by path. The time is
+    O(n log n).
     """
     kept = longest_stable(items)
-    # Each kept entry gets a value between the largest low before it and the smallest high after
-    # it. These values rise; an entry inserted by comparing its score with them breaks no order.
+    # Give each kept entry a value between two limits: the largest low up to the entry, and the
+    # smallest high from the entry on. These values rise. Each moved entry is inserted by comparing
+    # its score with these values, so it violates no interval order.
     lows = accumulate((items[i].score - items[i].deviation for i in kept), max)
     highs = accumulate((items[i].score + items[i].deviation for i in reversed(kept)), min)
     places = [(low + high) / 2 for low, high in zip(lows, reversed(list(highs)), strict=True)]
@@ -55,12 +61,14 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
 def longest_stable(items: Sequence[OrderItem]) -> list[int]:
     """Return the indices of a longest subsequence in time that violates no interval order.
 
-    It has at most one entry in each STEP of time. After Elmasry, "The longest almost-increasing
-    subsequence" (2010), with a tolerance for each entry. `tails[l]` is the smallest maximum of the
-    lows over all valid subsequences of length l + 1. An entry (low, high) extends those with
-    tail <= low, whose tail becomes low, and those with low < tail <= high, whose tail stays: its
-    low is inserted, and the first tail > high is removed. Without deviations this is patience
-    sorting.
+    The subsequence has at most one entry in each STEP of time. The algorithm is that of Elmasry,
+    "The longest almost-increasing subsequence" (2010), with a separate tolerance for each entry.
+
+    Each valid subsequence has a maximum of its lows. `tails[l]` is the smallest such maximum over
+    all valid subsequences of length l + 1. A new entry (low, high) can extend two groups of
+    subsequences. If tail <= low, the tail of the longer subsequence is low. If low < tail <= high,
+    the tail of the longer subsequence is the old tail. The code therefore inserts low into `tails`
+    and removes the first tail > high. Without deviations the algorithm is patience sorting.
     """
     in_time = sorted(
         (second // STEP, -score - deviation, score - deviation, i)
@@ -68,14 +76,16 @@ def longest_stable(items: Sequence[OrderItem]) -> list[int]:
         if keepable
     )
     tails: list[float] = []
-    steps: list[tuple[int, int, int, int]] = []  # slot, first and last tail changed, index
+    # Each step is (slot, first changed tail, last changed tail, index of the entry).
+    steps: list[tuple[int, int, int, int]] = []
     current, limit = -1, 0
     for slot, minus_high, low, i in in_time:
         start = bisect_right(tails, low)
         stop = bisect_right(tails, -minus_high, start)
         if slot == current:
-            # Entries of one slot must not extend each other. They come by falling high, so all
-            # tails above `limit` are already those that this entry would have made before the slot.
+            # An entry must not extend a subsequence that ends with another entry of its slot.
+            # Entries of one slot are sorted by falling high. All tails above `limit` therefore
+            # already have the values that this entry alone would cause.
             if start > limit:
                 continue
             stop = min(stop, limit)

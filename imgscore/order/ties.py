@@ -1,22 +1,24 @@
-"""Limits the deviation with which scores count as ties, so that the order keeps its meaning.
+"""This module limits the deviation within which two scores are a tie.
 
-The limit is in ranks, because scores are dense near 0 and 1 and sparse between.
+Without a limit, too many entries would be ties, and the order would mean little. The limit is a
+number of ranks, because scores are dense near 0 and 1 and sparse between 0 and 1.
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from math import inf
 
-# Share of all entries. In sessions of 30 retrains (bench/order_session.py) it cost 0.002 to 0.004
-# of rank correlation, where 0.005 is allowed, and saved about two thirds of the touches.
+# The largest share of all entries that a tie may span on either side. In sessions of 30 retrains
+# (bench/order_session.py) this value reduced the rank correlation by 0.002 to 0.004 (0.005 is
+# allowed). It avoided about two thirds of the touches.
 MAX_SHIFT = 0.06
 
 
 def knots(scores: Sequence[float], max_shift: float = MAX_SHIFT) -> list[float]:
-    """Return the quantiles of `scores` at distances of half `max_shift`.
+    """Return the quantiles of `scores` at distances of half of `max_shift`.
 
-    Computed once for each head, and stored: with the current ranks, each new file would change the
-    ties of others.
+    The caller computes the quantiles once for each head and stores them. If the limit used the
+    current ranks instead, each new file would change the ties of other files.
     """
     ordered = sorted(scores)
     count = int(2 / max_shift)
@@ -24,12 +26,13 @@ def knots(scores: Sequence[float], max_shift: float = MAX_SHIFT) -> list[float]:
 
 
 def tie_deviation(score: float, noise: float, knots: Sequence[float]) -> float:
-    """Return the deviation to plan with, in units of score: `noise`, limited by the knots.
+    """Return the deviation that the plan uses: `noise`, limited by the knots.
 
-    The interval then covers at most a share m = `max_shift` of the ranks on either side. Two that
-    overlap are at most 2 m apart, which bounds each displacement d and so Spearman's correlation,
-    1 - 6 sum d**2 / (n (n**2 - 1)) >= 1 - 24 m**2, for the scores of the knots. This is the worst
-    case; orders after retraining lose far less.
+    `score`, `noise` and the result have one common unit. The interval score ± deviation then covers
+    at most a share m = `max_shift` of the ranks on either side of the score. Two entries whose
+    intervals overlap are at most 2 m apart. This bounds each displacement d, and Spearman's
+    correlation for the scores of the knots: 1 - 6 sum d**2 / (n (n**2 - 1)) >= 1 - 24 m**2. This
+    bound is the worst case. In practice, retraining reduces the correlation much less.
     """
     k = bisect_right(knots, score)
     below = score - knots[k - 2] if k >= 2 else inf

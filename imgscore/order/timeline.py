@@ -1,6 +1,7 @@
-"""An ordered inbox in compact form, into which one more entry is inserted by bisection.
+"""An ordered inbox in compact form. One more entry can be inserted by bisection.
 
-Pure. Applies the rules of a full plan (stable_order.py, spacing.py) to a single new entry.
+The module reads no files and no clock. It applies the rules of a full plan (stable_order.py,
+spacing.py) to a single new entry.
 """
 
 from array import array
@@ -15,44 +16,59 @@ Packed = tuple[bytes, bytes, bytes]
 
 
 class Timeline:
-    """Entries in order, oldest first, in 24 bytes each, so that the idle daemon can store them.
+    """The entries of an inbox in order, oldest first.
 
-    An entry that was deleted or moved may remain in it. Its date is then not given to another, and
-    its score still limits its neighbours; nothing else goes wrong.
+    Each entry takes 24 bytes, so the idle daemon can keep the timeline in memory. A deleted or
+    moved entry may remain in the timeline. In this case, no other entry gets its date, and its
+    score still limits the positions of new entries. This has no other effect.
     """
 
     def __init__(self, seconds: "array[int]", lows: "array[float]", highs: "array[float]") -> None:
         self._seconds = seconds
         self._lows = lows
-        """largest score - deviation up to each entry; no newer interval may lie below it"""
+        """The largest score - deviation of all entries up to each entry.
+
+        No newer interval may lie below this value.
+        """
         self._highs = highs
-        """smallest score + deviation from each entry on; no older interval may lie above it"""
+        """The smallest score + deviation from each entry to the end.
+
+        No older interval may lie above this value.
+        """
 
     @classmethod
     def of(cls, seconds: Iterable[int], items: Sequence[OrderItem]) -> "Timeline":
-        """Create a timeline from ordered items, oldest and lowest score first, and their dates."""
+        """Create a timeline from `items` in order and their dates.
+
+        The oldest item with the lowest score is the first.
+        """
         lows = accumulate((item.score - item.deviation for item in items), max)
         highs = accumulate((item.score + item.deviation for item in reversed(items)), min)
         return cls(array("q", seconds), array("d", lows), array("d", highs)[::-1])
 
     @classmethod
     def unpacked(cls, packed: Packed) -> "Timeline":
-        """Create a timeline from the result of `packed` on the same machine."""
+        """Create a timeline from bytes that `packed` returned on this machine."""
         seconds, lows, highs = packed
         return cls(array("q", seconds), array("d", lows), array("d", highs))
 
     def packed(self) -> Packed:
-        """Encode as bytes, for a message."""
+        """Return the timeline encoded as bytes, for a message."""
         return self._seconds.tobytes(), self._lows.tobytes(), self._highs.tobytes()
 
     def __len__(self) -> int:
         return len(self._seconds)
 
     def insert(self, item: OrderItem, now: int) -> int | None:
-        """Insert an entry; return its date in seconds: the present one if that is in order.
+        """Insert an entry and return its date in seconds.
 
-        Returns None, and changes nothing, if the gap has no room, or if the present date is in
-        order but less than STEP from another's, which may be the entry itself: plan all then.
+        If the present date of the entry is already in order, the entry keeps this date. Otherwise
+        the function chooses a new date.
+
+        The function returns None and changes nothing in two cases. In the first case, the gap has
+        no room for a new date. In the second case, the present date is in order, but it is less
+        than STEP from a date in the timeline. That date may be an older date of this entry. If the
+        result is None, the caller must plan the whole inbox again.
         """
         low, high = item.score - item.deviation, item.score + item.deviation
         at = bisect_left(self._seconds, item.second)
@@ -73,7 +89,10 @@ class Timeline:
         return date
 
     def _middle(self, at: int) -> float:
-        """Return a score that is in order with all entries on either side, as in `wanted_order`."""
+        """Return a score that is in order with all entries on both sides of the position `at`.
+
+        `wanted_order` uses such values as well.
+        """
         return (self._lows[at] + self._highs[at]) / 2
 
     def _insert(self, at: int, second: int, low: float, high: float) -> None:

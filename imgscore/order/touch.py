@@ -1,6 +1,8 @@
-"""Sets the mtime of one regular file: the only change that the daemon makes to a user's file.
+"""This module sets the mtime of one regular file.
 
-Writes no journal (the engine does, before) and does not retry: each failure is a typed error.
+This is the only change that the daemon makes to a user's file. The module writes no journal,
+because the engine writes the journal before each touch. It does not retry. Each failure is a typed
+error.
 """
 
 import errno
@@ -12,7 +14,10 @@ from imgscore.errors import ImgscoreError
 
 
 class Seen(NamedTuple):
-    """The file that the caller expects at a path; `touch` refuses any other."""
+    """The device, inode and mtime that the caller expects at a path.
+
+    `touch` raises ChangedError if the file has others.
+    """
 
     device: int
     inode: int
@@ -20,7 +25,7 @@ class Seen(NamedTuple):
 
 
 class TouchError(ImgscoreError):
-    """The mtime could not be set; nothing was changed."""
+    """The error raised if the mtime could not be set. Nothing was changed."""
 
     def __init__(self, path: bytes, what: str, remedy: str) -> None:
         super().__init__(f"{os.fsdecode(path)}: {what}", remedy)
@@ -29,27 +34,33 @@ class TouchError(ImgscoreError):
 
 
 class ChangedError(TouchError):
-    """The path has another inode, another mtime, or no regular file: plan again."""
+    """The error raised if the path has another inode or mtime, or has no regular file.
+
+    The caller must plan again.
+    """
 
 
 class VanishedError(TouchError):
-    """The path no longer exists."""
+    """The error raised if the path no longer exists."""
 
 
 class DeniedError(TouchError):
-    """EPERM, EACCES: another user owns the file, or it is immutable."""
+    """The error for EPERM and EACCES: another user owns the file, or the file is immutable."""
 
 
 class ReadOnlyError(TouchError):
-    """EROFS: the file system is read-only."""
+    """The error for EROFS: the file system is read-only."""
 
 
 def touch(path: bytes, expect: Seen, after_ns: int) -> int:
-    """Set the mtime of `path` to `after_ns`; return the mtime (ns) that the file system stored.
+    """Set the mtime of `path` to `after_ns`. Return the mtime (ns) that the file system stored.
 
-    The atime stays, and symlinks are not followed. Checks and sets the same open inode, so that no
-    other file can take the name in between. A coarse file system (FAT: 2 s) stores a rounded date.
-    Raises ChangedError, VanishedError, DeniedError, ReadOnlyError; TouchError for other failures.
+    The atime does not change. Symbolic links are not followed. The function opens the inode once,
+    then checks and sets this open inode. No other file can therefore replace the checked file
+    before the date is set. A coarse file system (FAT: 2 s) stores a rounded date.
+
+    Raises ChangedError, VanishedError, DeniedError or ReadOnlyError. Raises TouchError for every
+    other failure.
     """
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
@@ -68,20 +79,24 @@ def touch(path: bytes, expect: Seen, after_ns: int) -> int:
 
 
 DESCRIPTORS = "/proc/self/fd"
-# O_PATH needs no permission to read, sets no atime and causes no inotify event. Where it does not
-# exist (macOS), O_NONBLOCK opens a FIFO without waiting.
+# O_PATH needs no read permission, sets no atime and causes no inotify event. macOS has no O_PATH.
+# There, O_NONBLOCK is used, so that opening a FIFO does not wait.
 _OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
 
 
 def _by_descriptor(descriptor: int) -> int | str:
-    """Return what utime accepts: for an O_PATH descriptor its name in /proc, as it fails itself."""
+    """Return what os.utime accepts for an open file.
+
+    os.utime rejects an O_PATH descriptor. For such a descriptor, return its name in /proc.
+    """
     return f"{DESCRIPTORS}/{descriptor}" if hasattr(os, "O_PATH") else descriptor
 
 
 def _typed(path: bytes, error: OSError) -> TouchError:
     what = error.strerror or str(error)
     match error.errno:
-        case errno.ENOENT | errno.ENOTDIR if error.filename == path:  # not the name in /proc
+        case errno.ENOENT | errno.ENOTDIR if error.filename == path:
+            # The path itself is missing, not the name in /proc.
             return VanishedError(path, what, "nothing to do: it was deleted or moved")
         case errno.ELOOP:
             return ChangedError(path, "is a symbolic link", "it is not touched")

@@ -1,1 +1,5 @@
-"""Compares the disk with the store. The disk decides; an event is only a hint to check a path."""
+"""This package compares the files on the disk with the store.
+
+If they differ, the store is changed to match the disk. An event is only a hint: the path is then
+checked on the disk.
+"""

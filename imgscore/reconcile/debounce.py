@@ -1,7 +1,8 @@
-"""Hints: which paths to check, and when; and the queue of paths to index. Pure.
+"""Two collections of paths: hints (which paths to check, and when) and the index queue.
 
-A hint says only that a path may have changed. A file is checked when it is stable: its ctime is at
-least `settle` old, or two stats at least `settle` apart are equal.
+This module reads no files and no clock. A hint means only that a path may have changed. A file is
+checked when it is stable. It is stable if its ctime is at least `settle` seconds old, or if two
+stats at least `settle` seconds apart are equal.
 """
 
 from collections import OrderedDict
@@ -19,7 +20,7 @@ class _Hint:
 
 
 class Hints:
-    """Paths to check. Times are seconds of one monotonic clock."""
+    """The paths to check. All times are seconds of one monotonic clock."""
 
     def __init__(self, settle: float) -> None:
         self.settle = settle
@@ -29,11 +30,14 @@ class Hints:
         return len(self._hints)
 
     def add(self, path: bytes, now: float) -> None:
-        """Note that `path` may have changed: it is due `settle` after its last hint."""
+        """Add the hint that `path` may have changed.
+
+        The path is due `settle` seconds after its last hint.
+        """
         self._hints[path] = _Hint(now + self.settle)
 
     def next_due(self) -> float | None:
-        """Return when the next path is due; None without hints."""
+        """Return the time at which the next path is due. None means that there are no hints."""
         return min((hint.due for hint in self._hints.values()), default=None)
 
     def ready(
@@ -41,7 +45,8 @@ class Hints:
     ) -> Iterator[tuple[bytes, Fingerprint | None]]:
         """Remove and yield the due paths that are stable, each with its present fingerprint.
 
-        None: there is no file. `clock_ns`: the present time on the clock of ctimes.
+        A fingerprint of None means that there is no file at the path. `clock_ns`: the present time
+        in ns, on the clock of ctimes.
         """
         for path in [path for path, hint in self._hints.items() if hint.due <= now]:
             hint, seen = self._hints[path], stat(path)
@@ -57,15 +62,22 @@ class Hints:
 
 
 Urgency = Literal["asked", "teaches", "inbox", "again"]
-"""Why a path is indexed: a client waits for it; it is in a keep or trash folder; it is in an inbox;
-or it lacks a vector of a new embedder."""
+"""The reason why a path is indexed.
+
+"asked": a client waits for the path. "teaches": the path is in a keep or trash folder. "inbox": the
+path is in an inbox. "again": the image lacks a vector of a new embedder.
+"""
 
 
 class IndexQueue:
-    """Paths that wait for a worker, the most urgent first, each at most once for each urgency."""
+    """The paths that wait for a worker, most urgent first.
+
+    A path is in the queue at most once for each urgency.
+    """
 
     def __init__(self) -> None:
-        # A plain dict is slow here: finding its first key skips all keys deleted before it.
+        # A plain dict is slow here. To find its first key, Python skips all keys that were deleted
+        # before that key.
         self._paths: dict[Urgency, OrderedDict[bytes, None]] = {
             "asked": OrderedDict(),
             "teaches": OrderedDict(),
@@ -77,19 +89,23 @@ class IndexQueue:
         return sum(len(paths) for paths in self._paths.values())
 
     def waiting(self, urgency: Urgency) -> int:
-        """Return the number of paths of this urgency."""
+        """Return the number of waiting paths that have this urgency."""
         return len(self._paths[urgency])
 
     def add(self, path: bytes, urgency: Urgency) -> None:
-        """Queue a path."""
+        """Add a path to the queue, unless the path is already there with this urgency."""
         self._paths[urgency][path] = None
 
     def has(self, last: Urgency = "again") -> bool:
-        """Whether a path is waiting that is at least as urgent as `last`."""
+        """Return whether a path is waiting that is at least as urgent as `last`."""
         return any(self._paths[urgency] for urgency in self._up_to(last))
 
     def take(self, last: Urgency = "again") -> bytes | None:
-        """Remove and return the first path of the highest urgency, down to `last`."""
+        """Remove and return the first path of the highest urgency.
+
+        Paths that are less urgent than `last` stay in the queue. None means that no path was
+        removed.
+        """
         for urgency in self._up_to(last):
             if self._paths[urgency]:
                 return self._paths[urgency].popitem(last=False)[0]

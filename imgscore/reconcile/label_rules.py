@@ -1,7 +1,8 @@
-"""The label rules: which label a digest gets from the folder that its file is in. Pure.
+"""The label rules: which label a digest gets from the folder of its file.
 
-In a keep folder: keep. In a trash folder: trash. Moved back to the inbox: the label is cleared.
-Deleted, or moved out of the watch: the label stays.
+This module reads no files. A file in a keep folder gets the label keep, and a file in a trash
+folder gets the label trash. If the file is moved back to the inbox, its label is cleared. If the
+file is deleted or moved out of the watch, its label stays.
 """
 
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 from imgscore.store.schema import EventName, Label, Source
 from imgscore.watches import Role
 
-# Sources of labels that come from a file's folder. A move clears only such a label; one that the
-# user gave by a command or an import stays.
+# The sources of labels that result from a file's folder. A move clears only a label with such a
+# source. A label that the user set by a command or an import stays.
 FROM_FOLDER: frozenset[Source] = frozenset({"place", "xdg_trash"})
-# Nanoseconds. A file that reappears within this time was moved; later, it is a new copy.
+# The longest duration of a move, in nanoseconds. A file that reappears within this time was moved.
+# A file that reappears later is a new copy.
 MOVE_WINDOW_NS = 60 * 10**9
 
 
@@ -20,12 +22,15 @@ MOVE_WINDOW_NS = 60 * 10**9
 class Appearance:
     """A digest that was just seen at a path of a watch.
 
-    label: its present label; the "label's file" below is the file at `label.path`.
-    label_file_known: whether a file was ever seen at the label's path.
-    label_file_exists: whether the label's file is still at its path.
-    label_file_missed_ns: how long the label's file has been missing; 0 if no scan missed it.
-    same_file: whether the label's file and this one have the same inode.
-    taught_elsewhere: whether a copy of the digest is in a keep or trash folder.
+    In this text, "the label's file" is the file at `label.path`.
+
+    label: the present label of the digest, or None.
+    label_file_known: whether a file was ever seen at `label.path`.
+    label_file_exists: whether the label's file is still at `label.path`.
+    label_file_missed_ns: the nanoseconds for which the label's file has been missing. 0 means that
+    no scan found it missing.
+    same_file: whether the label's file and the file at `path` have the same inode.
+    taught_elsewhere: whether a keep or trash folder contains a copy of the digest.
     """
 
     path: bytes
@@ -39,13 +44,13 @@ class Appearance:
 
 
 def label_event(seen: Appearance) -> EventName | None:
-    """Return the event to append to the label log, or None."""
+    """Return the event to append to the label log. None means that the label does not change."""
     label = seen.label
     if seen.role != "inbox":
         if label is None or label.label != seen.role:
             return seen.role
-        # The label's file was moved to another folder of the same label: log its new path, by
-        # which a later move back to the inbox is recognised.
+        # The label's file was moved to another folder with the same label. Log the new path. Later,
+        # the new path is needed to recognise a move back to the inbox.
         moved = (
             label.source in FROM_FOLDER and label.path != seen.path and not seen.label_file_exists
         )
@@ -54,16 +59,18 @@ def label_event(seen: Appearance) -> EventName | None:
         return None
     if seen.label_file_exists or seen.taught_elsewhere:
         return None
-    if not seen.label_file_known:  # the log of an earlier version has a move that failed
+    if not seen.label_file_known:
+        # The log of an earlier version of imgscore contains a move that failed.
         return None
     moved_back = seen.same_file or seen.label_file_missed_ns < MOVE_WINDOW_NS
     return "clear" if moved_back else None
 
 
 def trashed_event(label: Label | None, *, copy_stays: bool) -> EventName | None:
-    """Return the event for an image that was deleted into the desktop's trash, or None.
+    """Return the event for an image that was deleted into the desktop's trash.
 
-    `copy_stays`: whether a copy is still in the watch. Deleting one of two copies is tidying up,
-    and labels nothing; so is deleting the RAW or the JPEG of a pair.
+    `copy_stays`: whether a copy is still in the watch. If a user deletes one of two copies, the
+    user is only tidying up, so the result is None. The result is also None if the user deletes only
+    the RAW or only the JPEG of a pair.
     """
     return None if copy_stays or (label is not None and label.label == "trash") else "trash"

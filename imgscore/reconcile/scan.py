@@ -1,7 +1,7 @@
-"""Compares a folder on disk with the store, in batches.
+"""This module compares a folder on disk with the store, in batches.
 
-A watched folder that is missing, or is on another device than its files were, is offline: its
-files do not count as deleted.
+A watched folder is offline if it is missing, or if it is on another device than before. The files
+of an offline folder are not marked as deleted.
 """
 
 import os
@@ -15,27 +15,34 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watches, within
 
-SCAN_BATCH = 2000  # files; the daemon can answer requests between two batches
+# The number of files in a batch. The daemon can answer requests between two batches.
+SCAN_BATCH = 2000
 
 
 @dataclass
 class ScanBatch:
-    """The differences that a part of a scan found."""
+    """The differences between disk and store that a part of a scan found."""
 
     changed: list[bytes] = field(default_factory=list)
-    """paths of files that are new or differ from their sighting"""
+    """The paths of files that are new or that differ from their sighting."""
     gone: list[bytes] = field(default_factory=list)
-    """paths that have a sighting or a failure, but no file"""
+    """The paths that have a sighting or a failure in the store, but no file on the disk."""
     unlisted: list[Unlisted] = field(default_factory=list)
-    """folders that cannot be listed"""
+    """The folders that cannot be listed."""
     offline: bool = False
 
 
 def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[ScanBatch]:
-    """Compare all files and all records under `root`; `decoder`: the version of image decoding."""
+    """Compare all files under `root` with all records under `root`.
+
+    Yield the differences in batches.
+
+    `decoder`: the version of the image decoding. A file that failed with another version is in
+    `changed`.
+    """
     if not os.path.isdir(root):
         place = watches.folder(root)
-        # A missing subfolder was deleted with its files; a missing watched folder is offline.
+        # A missing subfolder was deleted with its files. A missing watched folder is offline.
         if place is None or place == root or not os.path.isdir(place):
             yield ScanBatch(offline=True)
             return
@@ -86,7 +93,10 @@ def _failed_keys(txn: Txn) -> set[bytes]:
 
 
 def _worth_retrying(txn: Txn, path: bytes, status: os.stat_result, decoder: int) -> bool:
-    """Whether a file that failed has changed, or the decoder has."""
+    """Return whether a failed file must be read again.
+
+    This is the case if the file or the version of the decoder has changed since the failure.
+    """
     failure, seen = failures.find(txn, path), Fingerprint.of_stat(status)
     return failure is None or failure.seen != seen or failure.decoder != decoder
 
@@ -112,5 +122,6 @@ def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes])
             if not any(within(failure.path, folder) for folder in unlisted):
                 batch.gone.append(failure.path)
     if batch.gone and not present and elsewhere == len(batch.gone):
-        return ScanBatch(offline=True)  # the mount point without its disk
+        # This is the empty mount point of a disk that is not mounted.
+        return ScanBatch(offline=True)
     return batch

@@ -1,6 +1,7 @@
-"""Finds the files that share an image's name: a RAW, its JPEG, and sidecars (.xmp …).
+"""This module finds the files that share an image's name: a RAW, its JPEG and sidecars (.xmp …).
 
-A sidecar is no image and has no sighting: these functions list folders when sidecars are needed.
+A sidecar is not an image and has no sighting. These functions therefore list the folder whenever
+its sidecars are needed.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ _ENDINGS = tuple(SIDECAR_SUFFIXES)
 
 
 def _spellings(suffixes: Iterable[bytes]) -> list[bytes]:
-    """Return the usual spellings of suffixes: `.xmp`, `.XMP` and `.Xmp`."""
+    """Return the usual spellings of each suffix, for example `.xmp`, `.XMP` and `.Xmp`."""
     return [
         spelling for ending in suffixes for spelling in (ending, ending.upper(), ending.title())
     ]
@@ -33,7 +34,7 @@ _SIDECAR_SPELLINGS = _spellings(SIDECAR_SUFFIXES)
 
 
 def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
-    """Return the paths of the sidecars beside these images; skips a folder it cannot list."""
+    """Return the paths of the sidecars beside these images. Skip a folder that cannot be listed."""
     folders: dict[bytes, list[bytes]] = defaultdict(list)
     for image in images:
         folders[os.path.dirname(image)].append(image)
@@ -55,7 +56,7 @@ def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
 
 
 def digest_of(path: bytes) -> bytes | None:
-    """Return the sha256 of a file that has no sighting; None if it cannot be read."""
+    """Return the sha256 of a file that has no sighting. Return None if the file cannot be read."""
     try:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").digest()
@@ -64,9 +65,10 @@ def digest_of(path: bytes) -> bytes | None:
 
 
 def shares_date(path: bytes) -> bool:
-    """Whether an image is a RAW, or has a RAW or a sidecar of its name beside it.
+    """Return whether other files may have to keep the date of an image.
 
-    Checks the usual spellings of the names, so that a large folder need not be listed.
+    This is the case if the image is a RAW, or if a RAW or a sidecar with its name is beside it. The
+    function checks the usual spellings of the names, because listing a large folder is slow.
     """
     if suffix(path) in RAW_SUFFIXES:
         return True
@@ -77,17 +79,23 @@ def shares_date(path: bytes) -> bool:
 
 
 def sibling_names(path: bytes) -> list[bytes]:
-    """Return the paths that RAW and JPEG files of this name can have, `path` among them."""
+    """Return all paths that a RAW or JPEG with the name of `path` can have.
+
+    `path` itself is one of them.
+    """
     stem = path[: len(path) - len(suffix(path))]
     return [stem + spelling for spelling in _IMAGE_SPELLINGS]
 
 
 def has_raw(paths: Iterable[bytes]) -> bool:
-    """Whether there is a RAW among files of one name."""
+    """Return whether these files, which share a name, include a RAW."""
     return not RAW_SUFFIXES.isdisjoint(map(suffix, paths))
 
 
 def sibling_exists(path: bytes) -> bool:
-    """Whether the other file of a RAW and JPEG pair is still on disk after one was deleted."""
+    """Return whether the other file of a RAW and JPEG pair is still on disk.
+
+    `path`: the file of the pair that was deleted.
+    """
     present = [name for name in sibling_names(path) if name != path and os.path.lexists(name)]
     return bool(present) and has_raw((path, *present))

@@ -1,21 +1,24 @@
-"""Reads from a .trashinfo file where a trashed file came from. Pure, on bytes.
+"""This module reads a .trashinfo file: the path that a file in the desktop's trash had before.
 
-The format is that of the FreeDesktop trash specification: a [Trash Info] group whose Path= is
-percent-encoded, and on volumes relative to the top folder.
+It works on bytes and reads no files. The FreeDesktop trash specification defines the format. A
+[Trash Info] group contains a line Path= with a percent-encoded path. On volumes, this path is
+relative to the top folder of the volume.
 """
 
 import os
 from urllib.parse import unquote_to_bytes
 
 SUFFIX = b".trashinfo"
-# A path has at most 4,096 bytes, and each can take three when percent-encoded.
+# The largest number of bytes that are read. A path has at most 4,096 bytes, and a percent-encoded
+# byte has three characters.
 MAX_BYTES = 1 << 16
 
 
 def origin(text: bytes, base: bytes) -> bytes | None:
-    """Return the absolute path that a file was trashed from; None if the text is invalid.
+    """Return the absolute path that a file had before it was trashed.
 
-    `base`: the absolute folder of a relative path.
+    `text`: the content of the .trashinfo file. `base`: the absolute folder from which a relative
+    path starts. Returns None if the text is invalid.
     """
     lines = iter(text.splitlines())
     if next(lines, b"").strip() != b"[Trash Info]":
@@ -24,7 +27,8 @@ def origin(text: bytes, base: bytes) -> bytes | None:
         key, equals, value = line.partition(b"=")
         if line.startswith(b"["):
             return None
-        if equals and key.strip() == b"Path":  # of several, the first counts
+        if equals and key.strip() == b"Path":
+            # If there are several lines with Path=, use the first.
             return _absolute(unquote_to_bytes(value.strip()), base)
     return None
 
@@ -32,5 +36,6 @@ def origin(text: bytes, base: bytes) -> bytes | None:
 def _absolute(path: bytes, base: bytes) -> bytes | None:
     if not path or b"\0" in path or b".." in path.split(b"/"):
         return None
-    # normpath keeps two leading slashes, as POSIX demands; here they mean one.
+    # normpath keeps two leading slashes, because POSIX requires it. In a .trashinfo file, two
+    # leading slashes mean one slash.
     return b"/" + os.path.normpath(os.path.join(base, path)).lstrip(b"/")

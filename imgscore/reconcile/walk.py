@@ -1,4 +1,7 @@
-"""Lists the image files under a folder, with their stat. Follows no link, opens no file."""
+"""This module lists the image files under a folder, with their stat.
+
+It follows no links and opens no files.
+"""
 
 import os
 import stat
@@ -9,31 +12,32 @@ from typing import NamedTuple
 from imgscore.images.formats import is_image_name
 from imgscore.store.schema import Fingerprint
 
-# Encodes as os.fsencode does, but saves a Python call for each file.
+# The encoding of file names. With it, `str.encode` has the result of os.fsencode, but needs one
+# Python call less for each file.
 _ENCODING = sys.getfilesystemencoding()
 
 
 class ImageFile(NamedTuple):
-    """A regular file with an image's name."""
+    """A regular file whose name has the suffix of an image format."""
 
     path: bytes
     status: os.stat_result
 
     @property
     def seen(self) -> Fingerprint:
-        """Its fingerprint."""
+        """The fingerprint of the file, computed from `status`."""
         return Fingerprint.of_stat(self.status)
 
 
 class Unlisted(NamedTuple):
-    """A folder that cannot be listed, and the reason."""
+    """A folder that cannot be listed, with the reason."""
 
     path: bytes
     reason: str
 
 
 class Listing(NamedTuple):
-    """Image files of one folder: the name and the stat of each."""
+    """Image files of one folder. `names` and `stats` have the same order and length."""
 
     folder: bytes
     names: list[bytes]
@@ -41,9 +45,9 @@ class Listing(NamedTuple):
 
 
 def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
-    """Yield the image files under `root`, folder by folder; skips hidden folders.
+    """Yield the image files under `root`, folder by folder. Skip hidden folders.
 
-    Skips a file that is deleted during the walk.
+    A file that is deleted during the walk is also skipped.
     """
     for part in listings(root):
         if isinstance(part, Unlisted):
@@ -54,12 +58,16 @@ def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
 
 
 def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
-    """Yield the files of `walk` in lists of at most `limit` files of one folder: faster."""
+    """Yield the files of `walk` in lists, which is faster than one file at a time.
+
+    Each list contains at most `limit` files of one folder.
+    """
     folders = [root]
     while folders:
         folder = folders.pop()
         try:
-            # With the folder's descriptor, the kernel does not resolve the folder for each file.
+            # With a descriptor of the folder, the kernel does not resolve the path of the folder
+            # for each file.
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             yield Unlisted(folder, error.strerror or str(error))
@@ -67,7 +75,8 @@ def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
         try:
             with os.scandir(descriptor) as entries:
                 yield from _listings_of(folder, entries, folders, limit)
-        except OSError as error:  # the disk failed while the folder was listed
+        except OSError as error:
+            # The disk failed while the folder was listed.
             yield Unlisted(folder, error.strerror or str(error))
         finally:
             os.close(descriptor)
@@ -76,7 +85,7 @@ def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
 def _listings_of(
     folder: bytes, entries: Iterator["os.DirEntry[str]"], folders: list[bytes], limit: int
 ) -> Iterator[Listing]:
-    """List one folder, and add its subfolders to `folders`. Raises OSError."""
+    """Yield the image files of one folder, and add its subfolders to `folders`. Raises OSError."""
     names: list[bytes] = []
     stats: list[os.stat_result] = []
     for entry in entries:
@@ -96,7 +105,10 @@ def _listings_of(
 
 
 def fingerprint_of(path: bytes) -> Fingerprint | None:
-    """Return the fingerprint of a regular file; None if there is none."""
+    """Return the fingerprint of the regular file at `path`.
+
+    Return None if there is no regular file at `path`.
+    """
     try:
         status = os.lstat(path)
     except OSError:

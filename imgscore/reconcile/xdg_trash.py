@@ -1,6 +1,6 @@
-"""Reads the desktop's trash: its folders, and the files in them.
+"""This module reads the desktop's trash: the trash folders and the files in them.
 
-Changes nothing: only the user empties the trash or restores a file.
+It changes nothing in the trash. Only the user empties the trash or restores a file.
 """
 
 import os
@@ -15,31 +15,38 @@ from imgscore.watches import within
 
 
 class Trash(NamedTuple):
-    """A trash folder with its `files` and `info`; relative paths in it start from `base`."""
+    """A trash folder, which contains the folders `files` and `info`.
+
+    `base`: the folder from which the relative paths in the .trashinfo files start.
+    """
 
     folder: bytes
     base: bytes
 
     @property
     def info(self) -> bytes:
-        """The folder of the .trashinfo files."""
+        """The path of the folder of the .trashinfo files."""
         return os.path.join(self.folder, b"info")
 
 
 class Entry(NamedTuple):
-    """A trashed file or folder: its .trashinfo, whose stat differs from that of a later one."""
+    """A file or folder in the trash, with its .trashinfo file.
+
+    `info`: the path of the .trashinfo file. `status`: its stat, which differs if another file gets
+    this name in the trash later.
+    """
 
     info: bytes
     status: os.stat_result
     path: bytes
-    """the file or folder in the trash"""
+    """The path of the file or folder in the trash."""
 
 
 def trashes(home: bytes, folders: Iterable[bytes], mountinfo: bytes | None = None) -> list[Trash]:
     """Return the existing trash folders that can contain files deleted under `folders`.
 
-    `home`: the home trash. On other volumes these are $topdir/.Trash/$uid, if .Trash is sticky and
-    no link, and $topdir/.Trash-$uid.
+    `home`: the home trash. A volume can have two other trash folders: $topdir/.Trash/$uid and
+    $topdir/.Trash-$uid. The first is used only if .Trash has the sticky bit and is not a link.
     """
     uid = str(os.getuid()).encode()
     trash_folders = [Trash(home, os.path.dirname(home))] if os.path.isdir(home) else []
@@ -55,7 +62,10 @@ def trashes(home: bytes, folders: Iterable[bytes], mountinfo: bytes | None = Non
 
 
 def _is_folder(path: bytes, mode: int = 0) -> bool:
-    """Whether a path is a folder, and no link, with at least these permission bits."""
+    """Return whether a path is a folder that has all permission bits of `mode`.
+
+    Returns False for a symbolic link to a folder.
+    """
     try:
         status = os.lstat(path)
     except OSError:
@@ -64,7 +74,7 @@ def _is_folder(path: bytes, mode: int = 0) -> bool:
 
 
 def entries(trash: Trash) -> Iterator[Entry]:
-    """Yield the entries of a trash folder; none if `info` cannot be listed."""
+    """Yield the entries of a trash folder. Yield nothing if its `info` folder cannot be listed."""
     try:
         listing = os.scandir(trash.info)
     except OSError:
@@ -76,14 +86,17 @@ def entries(trash: Trash) -> Iterator[Entry]:
                 try:
                     status = info.stat(follow_symlinks=False)
                 except OSError:
-                    continue  # restored since the folder was listed
+                    # The entry was restored after the folder was listed.
+                    continue
                 yield Entry(info.path, status, os.path.join(trash.folder, b"files", name))
 
 
 def origin(trash: Trash, entry: Entry) -> bytes | None:
-    """Return the path that an entry was deleted from, links in its folder resolved.
+    """Return the path from which an entry was deleted.
 
-    None if its .trashinfo cannot be read or is invalid.
+    Links in the folder of this path are resolved.
+
+    Return None if the .trashinfo file cannot be read or is invalid.
     """
     try:
         with open_regular(entry.info) as file:

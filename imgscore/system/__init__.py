@@ -1,1 +1,1 @@
-"""The operating system: installed files, systemd, Landlock, mounts and the desktop's tray."""
+"""Modules for the operating system: installation, systemd, Landlock, mounts and the tray."""

@@ -1,4 +1,4 @@
-"""Finds the files and programs of the imgscore that runs now, wherever it was installed."""
+"""This module finds the files and programs of the installation of imgscore that is running now."""
 
 import os
 import shutil
@@ -11,7 +11,11 @@ from imgscore.errors import ImgscoreError
 
 
 def program(name: str) -> Path:
-    """Return the path of `imgscore` or `imgscored` of this installation (venv, pipx, --user)."""
+    """Return the path of the program `imgscore` or `imgscored` of this installation.
+
+    The installation may be a virtual environment, pipx or `pip install --user`. Raises
+    ImgscoreError if the program is missing.
+    """
     for folder in (Path(sys.argv[0]).absolute().parent, Path(sysconfig.get_path("scripts"))):
         if os.access(folder / name, os.X_OK):
             return folder / name
@@ -22,15 +26,16 @@ def program(name: str) -> Path:
 
 
 def quoted(text: str) -> str:
-    """Quote a word for a systemd unit."""
+    """Return `text` quoted as one word of a systemd unit."""
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"'
 
 
 def exec_quoted(path: Path) -> str:
-    """Quote a program for ExecStart, in which systemd expands no $.
+    """Return the path of a program, quoted for ExecStart.
 
-    Raises ImgscoreError for a path with a quote or backslash: systemd cannot start it.
+    systemd does not expand $ in the path of the program, so $ is not escaped. Raises ImgscoreError
+    if the path contains a quote or a backslash, because systemd cannot start such a program.
     """
     text = os.fspath(path)
     if any(letter in text for letter in "\"'\\"):
@@ -42,7 +47,11 @@ def exec_quoted(path: Path) -> str:
 
 
 def template(name: str) -> Path:
-    """Return the path of a file of systemd/: in the checkout, or installed with the package."""
+    """Return the path of a file that the project ships in its folder systemd/.
+
+    The file is in the checkout, or it was installed with the package. Raises ImgscoreError if the
+    file is missing.
+    """
     checkout = Path(__file__).parents[2] / "systemd" / name
     if checkout.exists():
         return checkout
@@ -54,6 +63,9 @@ def template(name: str) -> Path:
 
 
 def user_config_folder() -> Path:
-    """Return `$XDG_CONFIG_HOME`: the folder of units and autostart entries."""
+    """Return `$XDG_CONFIG_HOME`, or `~/.config` if that variable is not set.
+
+    The folder contains the systemd units and the autostart entries of the user.
+    """
     base = os.environ.get("XDG_CONFIG_HOME", "")
     return Path(base) if base.startswith("/") else Path.home() / ".config"

@@ -1,7 +1,7 @@
-"""Landlock: lets this process and its children write only in the folders given.
+"""This module uses Landlock to limit where this process and its child processes can write.
 
-Reading files and setting their dates stay allowed. A restriction cannot be lifted again, and has
-no effect if the kernel lacks Landlock. See landlock(7).
+Reading files and setting file dates stay allowed. A restriction cannot be removed later. It has no
+effect if the kernel lacks Landlock. See landlock(7).
 """
 
 import ctypes
@@ -10,15 +10,16 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-# System call numbers; the same on every architecture but alpha.
+# The numbers of the three system calls. They are equal on every architecture except alpha.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _PATH_BENEATH, _PR_SET_NO_NEW_PRIVS = 1, 1, 38
 
 _WRITE_FILE = 1 << 1
-# Every right to delete or create: REMOVE_DIR (bit 4) to MAKE_SYM (bit 12).
+# The rights to delete or create entries of a folder: REMOVE_DIR (bit 4) to MAKE_SYM (bit 12).
 _CHANGE_FOLDER = sum(1 << bit for bit in range(4, 13))
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
-_REFER_SINCE, _TRUNCATE_SINCE = 2, 3  # versions of Landlock
+# The first versions of Landlock that have these two rights.
+_REFER_SINCE, _TRUNCATE_SINCE = 2, 3
 
 
 class _Ruleset(ctypes.Structure):
@@ -31,7 +32,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def kernel_support() -> int:
-    """Return the kernel's version of Landlock; 0 if it has none."""
+    """Return the version of Landlock in the kernel. Return 0 if the kernel lacks Landlock."""
     try:
         return _system_call(_CREATE_RULESET, None, 0, _ASK_VERSION)
     except OSError:
@@ -39,9 +40,10 @@ def kernel_support() -> int:
 
 
 def confine_writes(allowed: Iterable[Path]) -> bool:
-    """Refuse every later write outside `allowed`: files, or folders with all that is in them.
+    """Block every later write outside of `allowed`, for this process and its child processes.
 
-    Skips a path that does not exist yet. Returns False if the kernel lacks Landlock.
+    `allowed`: files, and folders with all their contents. A path that does not exist yet is
+    skipped. Returns False if the kernel lacks Landlock, and then nothing is blocked.
     """
     version = kernel_support()
     if not version:
@@ -54,7 +56,9 @@ def confine_writes(allowed: Iterable[Path]) -> bool:
     rules = _Ruleset(files | folders)
     ruleset = _system_call(_CREATE_RULESET, ctypes.byref(rules), ctypes.sizeof(rules), 0)
     try:
-        _allow(ruleset, Path("/dev"), files, files)  # write to /dev/null or a GPU; create nothing
+        # Allow writing to existing devices, such as /dev/null or a GPU, but not creating files in
+        # /dev.
+        _allow(ruleset, Path("/dev"), files, files)
         for path in allowed:
             _allow(ruleset, path, files | folders, files)
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
@@ -80,7 +84,7 @@ def _allow(ruleset: int, path: Path, access: int, file_access: int) -> None:
 
 
 def _system_call(number: int, *arguments: object) -> int:
-    """Call the kernel. Raises OSError."""
+    """Call the kernel and return the result. Raises OSError if the call fails."""
     library = ctypes.CDLL(None, use_errno=True)
     result = int(library.syscall(ctypes.c_long(number), *arguments))
     if result < 0:

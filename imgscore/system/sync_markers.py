@@ -1,6 +1,7 @@
-"""Detects that a sync client or git also reads a folder's dates, for `doctor` and `init`.
+"""This module detects whether a sync client or git also uses the dates of the files in a folder.
 
-Reads the names in the folder and in its parents. A marker causes a warning only.
+`doctor` and `init` call it. It reads only the names of the files in the folder and in the folder's
+parents. A marker only causes a warning.
 """
 
 from fnmatch import fnmatchcase
@@ -9,14 +10,19 @@ from typing import NamedTuple
 
 
 class Marker(NamedTuple):
-    """`kind`: the program; `path`: its file or folder; `sentence`: the effect of a new date."""
+    """A sign that a sync client or git uses a folder.
+
+    `kind`: the program. `path`: the file or folder that the program created. `sentence`: a
+    description of the effect of a new file date.
+    """
 
     kind: str
     path: Path
     sentence: str
 
 
-# Dropbox marks its folder with a file `.dropbox`; a folder of that name holds its settings.
+# Dropbox marks its folder with a file `.dropbox`. If `.dropbox` is a folder, it contains the
+# settings of Dropbox and is not a marker.
 _SIGNS = (
     (
         "syncthing",
@@ -42,7 +48,10 @@ _SIGNS = (
 
 
 def find_markers(folder: Path) -> list[Marker]:
-    """Return the nearest marker of each kind, in `folder` or above; skips unreadable folders."""
+    """Return the nearest marker of each kind, in `folder` or in one of its parents.
+
+    Folders that cannot be read are skipped.
+    """
     markers: dict[str, Marker] = {}
     for place in (folder.absolute(), *folder.absolute().parents):
         try:

@@ -1,6 +1,7 @@
-"""The daemon as a systemd user service: installs, starts and stops its unit, and reads its state.
+"""The daemon as a systemd user service.
 
-Only `install` and `uninstall` write files. Functions raise ImgscoreError.
+This module installs, starts and stops the unit of the service, and reads its state. Only `install`
+and `uninstall` write files. The functions raise ImgscoreError.
 """
 
 import os
@@ -15,20 +16,24 @@ from imgscore.errors import ImgscoreError
 from imgscore.system import installation
 
 NAME = "imgscored.service"
-# The line of the shipped unit that `wanted` replaces. Unchanged, it finds imgscored in PATH.
+# The line of the shipped unit that `wanted` replaces. The original line lets `env` find imgscored
+# in PATH.
 START = "ExecStart=/usr/bin/env imgscored\n"
 FOLDER_VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
 
 
 class State(NamedTuple):
-    """The unit and the process. `pid`: 0 if none runs."""
+    """The state of the unit and of its process. A `pid` of 0 means that no process is running."""
 
     unit: Path
     executable: Path | None
-    """the program that the unit starts; None if the unit is not installed"""
+    """The path of the program that the unit starts; None if the unit is not installed."""
     enabled: bool
     active: str
-    """systemd's ActiveState: active, activating, inactive, failed …; "" without a user manager"""
+    """The ActiveState of systemd: active, activating, inactive, failed …
+
+    It is "" if no user manager is running.
+    """
     pid: int
 
     @property
@@ -38,22 +43,22 @@ class State(NamedTuple):
 
 
 def path() -> Path:
-    """Return the path of the installed unit."""
+    """Return the path of the installed unit, whether or not the file exists."""
     return installation.user_config_folder() / "systemd" / "user" / NAME
 
 
 def is_usable() -> bool:
-    """Whether the unit is installed and a user manager runs."""
+    """Return whether the unit is installed and a user manager is running."""
     return path().exists() and has_manager()
 
 
 def has_manager() -> bool:
-    """Whether a systemd user manager runs."""
+    """Return whether a systemd user manager is running."""
     return _ask("is-system-running") not in ("", "offline", "unknown")
 
 
 def state() -> State:
-    """Return the present state."""
+    """Return the present state of the unit and of its process."""
     file = path()
     executable = _executable(file.read_text(encoding="utf-8")) if file.exists() else None
     if not has_manager():
@@ -65,12 +70,15 @@ def state() -> State:
 
 
 def lingers() -> bool:
-    """Whether the user's services run from boot to shutdown, and not only while logged in."""
+    """Return whether the user's services run from boot to shutdown.
+
+    If not, they run only while the user is logged in.
+    """
     return Path("/var/lib/systemd/linger", pwd.getpwuid(os.getuid()).pw_name).exists()
 
 
 def install() -> None:
-    """Write the unit, start it, and enable it for every login."""
+    """Write the unit, start the service, and enable the service for every login."""
     _need_manager()
     file, text = path(), wanted()
     changed = not file.exists() or file.read_text(encoding="utf-8") != text
@@ -97,17 +105,20 @@ def uninstall() -> None:
 
 
 def start() -> None:
-    """Start the service; return when it is ready."""
+    """Start the service. Return when the service is ready."""
     _systemctl("start", NAME)
 
 
 def stop() -> None:
-    """Stop the service; return when it has ended."""
+    """Stop the service. Return when the service has ended."""
     _systemctl("stop", NAME)
 
 
 def wanted() -> str:
-    """Return the text of the unit with the path of this installation, and its XDG folders."""
+    """Return the text that the unit must have.
+
+    The text contains the program path and the XDG folders of this installation.
+    """
     variables = ((name, os.environ.get(name, "")) for name in FOLDER_VARIABLES)
     lines = [
         f"Environment={installation.quoted(f'{name}={value}')}\n"
@@ -119,7 +130,7 @@ def wanted() -> str:
 
 
 def _executable(text: str) -> Path:
-    """Return the program that a unit of `wanted` starts."""
+    """Return the path of the program that a unit starts. `text`: a unit in the form of `wanted`."""
     for line in text.splitlines():
         if line.startswith("ExecStart="):
             words = shlex.split(line.removeprefix("ExecStart="))

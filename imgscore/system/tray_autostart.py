@@ -1,6 +1,7 @@
-"""The tray icon at login: an autostart entry for the desktop, and a systemd unit.
+"""This module makes the tray icon start at login.
 
-A desktop whose session systemd runs starts the unit and skips the entry.
+It installs an autostart entry of the desktop and a systemd unit. If systemd runs the session of a
+desktop, the desktop starts the unit and skips the entry.
 """
 
 import os
@@ -18,7 +19,10 @@ ENTRY = "imgscore-tray.desktop"
 
 
 class Files(NamedTuple):
-    """The files that make a desktop show the icon. `link` enables the unit."""
+    """The files that make a desktop show the icon.
+
+    `link`: the symbolic link that enables the unit.
+    """
 
     entry: Path
     unit: Path
@@ -26,7 +30,7 @@ class Files(NamedTuple):
 
 
 def files() -> Files:
-    """Return the paths of these files for the present user."""
+    """Return the paths of the autostart files for the present user."""
     folder = installation.user_config_folder()
     units = folder / "systemd" / "user"
     return Files(
@@ -37,7 +41,7 @@ def files() -> Files:
 
 
 def install() -> None:
-    """Write the files, for the program that runs now. Raises ImgscoreError."""
+    """Write the files, with the path of the program that is running now. Raises ImgscoreError."""
     program = installation.program("imgscore")
     entry, unit, link = files()
     try:
@@ -55,26 +59,36 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Delete the files."""
+    """Delete the autostart files, if they exist."""
     for file in files():
         file.unlink(missing_ok=True)
     _reload_systemd()
 
 
 def _write(path: Path, template: str, start: str, own_start: str) -> None:
-    """Write a shipped file, with `own_start` in place of its line's beginning `start`."""
+    """Write a shipped file to `path`, with one change.
+
+    `template`: the name of the shipped file. In its text, `start`, the beginning of a line, is
+    replaced by `own_start`.
+    """
     text = installation.template(template).read_text(encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.replace(start, own_start), encoding="utf-8")
 
 
 def _desktop_quoted(path: Path) -> str:
-    """Quote a path for Exec of a desktop entry, then escape it like every value of an entry."""
+    """Quote a path for the Exec line of a desktop entry.
+
+    The quoted path is then escaped, because every value of a desktop entry must be escaped.
+    """
     text = re.sub(r'(["`$\\])', r"\\\1", os.fspath(path))
     return '"' + text.replace("\\", "\\\\").replace("%", "%%") + '"'
 
 
 def _reload_systemd() -> None:
-    """Make the user manager reload its units. Without one, the next login loads them."""
+    """Make the user manager reload its units.
+
+    If no user manager is running, the units are loaded at the next login.
+    """
     if shutil.which("systemctl") is not None:
         subprocess.run(["systemctl", "--user", "daemon-reload"], capture_output=True, check=False)

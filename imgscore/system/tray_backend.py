@@ -1,6 +1,7 @@
-"""Detects how this session can show a tray icon: the display, the tray host and the libraries.
+"""This module detects how this session can show a tray icon.
 
-Changes nothing. The libraries are optional, so they are imported inside functions.
+It checks the display, the tray host and the libraries, and changes nothing. The libraries are
+optional, so they are imported inside functions.
 """
 
 import importlib.util
@@ -12,7 +13,10 @@ from typing import Any, Literal
 from imgscore.errors import NoDesktopError
 
 Backend = Literal["appindicator", "gtk"]
-"""pystray's two backends that have a menu: by D-Bus, and by XEmbed on X11."""
+"""The two backends of pystray that have a menu.
+
+"appindicator" uses D-Bus, and "gtk" uses XEmbed on X11.
+"""
 
 GTK = "apt install python3-gi gir1.2-gtk-3.0"
 INDICATOR = "apt install gir1.2-ayatanaappindicator3-0.1"
@@ -21,7 +25,10 @@ BUS_MILLISECONDS = 2000
 
 
 def find_display() -> str:
-    """Return the display's name (":0", "wayland-0"). Raises NoDesktopError if there is none."""
+    """Return the name of the display, such as ":0" or "wayland-0".
+
+    Raises NoDesktopError if there is no display.
+    """
     for variable in ("WAYLAND_DISPLAY", "DISPLAY"):
         if os.environ.get(variable):
             return os.environ[variable]
@@ -34,8 +41,8 @@ def find_display() -> str:
 def find_backend() -> Backend:
     """Return the backend that can show a tray icon in this session.
 
-    Imports PyGObject, and connects to the display and the session bus for a moment. Raises
-    NoDesktopError, which names the missing part and how to install it.
+    The function imports PyGObject, and connects to the display and the session bus for a moment.
+    Raises NoDesktopError if a part is missing. The error names this part and the way to install it.
     """
     display = find_display()
     if importlib.util.find_spec("pystray") is None:
@@ -50,9 +57,9 @@ def find_backend() -> Backend:
 
 
 def choose_backend(display: str, has_indicator: bool, bus_host: bool, x_host: bool) -> Backend:
-    """Return the backend for the libraries and tray hosts that are present. Pure.
+    """Return the backend for the libraries and tray hosts that are present.
 
-    Raises NoDesktopError.
+    The function uses only its parameters. Raises NoDesktopError if no backend can work.
     """
     if bus_host and has_indicator:
         return "appindicator"
@@ -67,7 +74,11 @@ def choose_backend(display: str, has_indicator: bool, bus_host: bool, x_host: bo
 
 
 def import_gi() -> Any:
-    """Import PyGObject, in a virtual environment also that of the distribution's same Python."""
+    """Import PyGObject and return its module.
+
+    In a virtual environment without PyGObject, import the distribution's PyGObject, if it was built
+    for this version of Python. Raises NoDesktopError if no usable PyGObject is found.
+    """
     if importlib.util.find_spec("gi") is None:
         python = f"python{sys.version_info.major}.{sys.version_info.minor}"
         folders = [
@@ -90,12 +101,12 @@ def import_gi() -> Any:
 
 
 def is_compatible(folder: str) -> bool:
-    """Whether the PyGObject in a folder was built for the Python that runs now."""
+    """Return whether the PyGObject in a folder was built for the Python that is running now."""
     return any(os.path.exists(f"{folder}/gi/_gi{suffix}") for suffix in _own_suffixes())
 
 
 def _own_suffixes() -> list[str]:
-    """Return the suffixes that only this Python's extension modules have."""
+    """Return the file suffixes that only extension modules of this Python version have."""
     return [suffix for suffix in EXTENSION_SUFFIXES if "cpython" in suffix]
 
 
@@ -108,7 +119,10 @@ def _has(gi: Any, name: str, version: str) -> bool:
 
 
 def has_bus_host() -> bool:
-    """Whether a StatusNotifier host (KDE, GNOME's extension, waybar) is on the session bus."""
+    """Return whether a StatusNotifier host is on the session bus.
+
+    Examples of such hosts are KDE, GNOME's extension and waybar.
+    """
     from gi.repository import Gio, GLib
 
     def ask(name: str, path: str, method: str, signature: str, *arguments: str) -> Any:
@@ -135,7 +149,10 @@ def has_bus_host() -> bool:
 
 
 def has_x_host() -> bool:
-    """Whether a window owns the tray selection of the X display."""
+    """Return whether a tray host is running on the X display.
+
+    A tray host has a window that owns the tray selection.
+    """
     from Xlib import display, error
 
     try:
