@@ -59,12 +59,12 @@ def measure(setting: Setting) -> Iterator[Figure]:
         met=max(costs) <= 1,
     )
     for name, position in (("best", -1), ("middle", 250), ("worst", 0)):
-        touches, entries = insert_repeatedly(position)
+        touches, total = insert_repeatedly(position)
         yield Figure(
             f"dates changed for each of 1,500 new files of the same second, each {name} so far",
             f"{touches:.1f}",
-            f"{log2(entries):.1f}, log2 of the files",
-            touches / log2(entries),
+            f"{log2(total):.1f}, log2 of the files",
+            touches / log2(total),
         )
 
 
