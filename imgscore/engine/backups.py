@@ -1,6 +1,7 @@
 """Automatic backups. A worker writes them, because copying a large store takes long.
 
-They never take the space that the daemon leaves free; `backups_kept` of them are kept.
+A backup is written only if `free_mb` of disk space stay free after it. The newest `backups_kept`
+backups are kept.
 """
 
 import logging
@@ -17,12 +18,12 @@ from imgscore.workers.messages import Answer, BackedUp, BackUp, Crashed, Refused
 
 logger = logging.getLogger(__name__)
 
-# The subject of the note that there is no new backup.
+# The subject of the note that is shown if a backup could not be written.
 NOTE_KEY = "backup"
 
 
 class BackupJob(Stage[BackUp]):
-    """The backup that is due, or being written."""
+    """The backup that is due or is being written."""
 
     handles = (BackUp,)
 
@@ -30,15 +31,16 @@ class BackupJob(Stage[BackUp]):
         self.ctx = ctx
         self._due = False
         self._saved = self._copied = 0
-        """the last transactions in the newest backup, and in the backup that is being written"""
+        """the numbers of the last transactions in the newest backup, and in the backup that is
+        being written"""
         self._began = 0.0
 
     def due(self) -> None:
-        """Write a backup soon, unless the store has not changed since the last."""
+        """Request a backup. None is written if the store has not changed since the last backup."""
         self._due = True
 
     def advance(self, conditions: Conditions) -> None:
-        """Hand out a backup that is due, once the training worker is free."""
+        """Send the task of a due backup to the training worker, once this worker is free."""
         store, daemon = self.ctx.store, self.ctx.config.daemon
         if conditions.paused or not self._due or self.ctx.pool.trainer_busy:
             return
@@ -60,7 +62,7 @@ class BackupJob(Stage[BackUp]):
         self._due = not self.ctx.pool.submit(BackUp(os.fsencode(written)))
 
     def take(self, task: BackUp, answer: Answer) -> None:
-        """Finish a backup, or note why there is none."""
+        """Finish a backup, or note the reason why it failed."""
         match answer:
             case BackedUp(size):
                 self._finish(Path(os.fsdecode(task.folder)), size)
@@ -83,7 +85,7 @@ class BackupJob(Stage[BackUp]):
         logger.info("backup of %.1f MB written to %s in %.1f s", size / 1e6, whole, seconds)
 
     def _missed(self, why: str) -> None:
-        """Note why there is no backup, and log it once; the next may succeed."""
+        """Note the reason why a backup failed. Log each reason only once."""
         self._due = False
         text = f"no backup of the store: {why}"
         if self.ctx.notes.get(NOTE_KEY) != text:

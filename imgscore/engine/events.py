@@ -1,5 +1,7 @@
-"""The events that clients follow. Labels and dates are read from the store's logs, other events
-come from the answers of the workers. The last ones are kept in memory; nothing is written.
+"""The events that clients receive. The newest events are kept in memory and are not stored.
+
+Events about labels and dates are read from the store's logs. The other events come from the answers
+of the workers.
 """
 
 import os
@@ -14,9 +16,10 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 
 KEPT = 256
-"""Events that are kept: a client that polls less often than that misses some."""
+"""The number of events that are kept. A client that asks too rarely misses some events."""
 MAX_EACH = 100
-"""An import logs thousands of labels at once: more labels than these become one event."""
+"""The largest number of label events at once. An import logs thousands of labels: more labels than
+this become one event."""
 
 _DATES: dict[Reason, type[events.Ordered | events.Restored | events.Undone]] = {
     "order": events.Ordered,
@@ -26,7 +29,7 @@ _DATES: dict[Reason, type[events.Ordered | events.Restored | events.Undone]] = {
 
 
 class EventLog:
-    """The last events, with a running number."""
+    """The newest events. Each event has a number that increases by one."""
 
     def __init__(self, store: Store, txn: Txn) -> None:
         self._store = store
@@ -41,7 +44,7 @@ class EventLog:
         self._events.append(event)
 
     def since(self, number: int) -> tuple[int, list[Event]]:
-        """The number of the newest event, and the events after `number` that are still kept."""
+        """Return the number of the newest event, and the kept events after `number`."""
         self._read_logs()
         new = min(self._number - number, len(self._events))
         return self._number, list(self._events)[len(self._events) - new :]

@@ -1,4 +1,4 @@
-"""The state of each inbox's order, and of each change of dates that is under way."""
+"""The state of each inbox's order, and the jobs that change file dates."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from imgscore.watches import Watch
 from imgscore.workers.messages import PlannedTouch
 
 PartResult = Outcome | list[RestoreResult]
-"""The result of a part of a job: of touches, or of restored dates."""
+"""The result of one part of a job: touches that set an order, or restored dates."""
 
 
 class CurrentOrder(NamedTuple):
-    """An inbox is in the order `timeline` under the head `head`."""
+    """The known order of an inbox: the files have the order `timeline`, computed with `head`."""
 
     head: str
     timeline: Timeline
@@ -23,51 +23,59 @@ class CurrentOrder(NamedTuple):
 
 @dataclass
 class OrderState:
-    """The order of one inbox."""
+    """The state of the order of one inbox."""
 
     watch: Watch
     due: bool = True
     new_files: set[bytes] | None = None
-    """files that came since it was in order; None: any file may be out of order"""
+    """the files that arrived or changed after the last order. None means that any file may be out
+    of order."""
     current_order: CurrentOrder | None = None
-    """None: not known"""
+    """the known order of the inbox, or None if it is not known"""
     done_at: float = float("-inf")
-    """when the last job began, in monotonic seconds"""
+    """the time at which the last job began, in monotonic seconds"""
     planned: list[PlannedTouch] = field(default_factory=list)
-    """in a dry run: the touches that it would take"""
+    """the touches that an order would make. Only a dry run sets this field."""
 
 
 @dataclass
 class OrderJob:
-    """Dates to be changed, a part a step. A client that asked takes the result of each part."""
+    """A job that changes file dates, one part in each step of the engine.
+
+    The client that asked for the job receives the result of each part.
+    """
 
     parts: Iterator[PartResult] | None = None
-    """doing a part yields its result; None: not planned yet, or planned by a worker"""
+    """an iterator that does one part of the job and then yields its result. None means that the job
+    has no plan yet, or that a worker plans it."""
     order: Watch | None = None
-    """the inbox to be brought into order, if that is the job"""
+    """the watch whose inbox is to be ordered. None for a job of another kind."""
     head: str | None = None
-    """the version of the head that orders it"""
+    """the version of the head that orders the inbox"""
     new_files: set[bytes] | None = None
-    """files to be inserted into an inbox that is in order"""
+    """the files to insert into an inbox that is already in order"""
     asked: bool = False
-    """whether a client asked for it"""
+    """whether a client asked for the job"""
     dry_run: bool = False
     planned: list[PlannedTouch] = field(default_factory=list)
-    """in a dry run: the touches that it would take"""
+    """the touches that the job would make. Only a dry run sets this field."""
     timeline: Timeline | None = None
-    """the order of the inbox once all parts are done"""
+    """the order of the inbox after all parts of the job"""
     run: int = 0
-    """the journal's number of a plan that a worker makes; 0: no worker does"""
+    """the journal's number for a plan that a worker makes. 0 means that no worker makes a plan."""
     results: list[PartResult] = field(default_factory=list)
     began: float = 0.0
-    """monotonic seconds"""
+    """the time at which the job began, in monotonic seconds"""
     touched: int = 0
-    """dates set so far"""
+    """the number of dates that the job has set"""
     done: bool = False
     error: ImgscoreError | None = None
 
     def take(self) -> list[PartResult]:
-        """The results of the parts that were done since the last call. Raises the job's error."""
+        """Return the results of the parts that were finished after the last call.
+
+        Raises the job's error if the job has failed.
+        """
         if self.error is not None:
             raise self.error
         results, self.results = self.results, []

@@ -1,8 +1,9 @@
-"""From scores to dates: finds inboxes that are out of order, and sets the dates that order them.
+"""The way from scores to file dates: find inboxes that are out of order, and set their dates.
 
-A step sets the dates of one part, so that clients are answered in between. A worker plans the order
-of a large library, and its parts are applied as they come. A new file in an inbox that is in order
-is inserted, at a cost that does not grow with the inbox.
+Each step of the engine sets the dates of one part, so that clients are answered between the parts.
+A worker plans the order of a large library, and each part of the plan is applied as soon as it
+arrives. A new file is inserted into an inbox that is already in order. The cost of an insertion
+does not grow with the inbox.
 """
 
 import logging
@@ -27,18 +28,20 @@ from imgscore.workers.messages import Answer, Crashed, Plan, Planned, PlannedTou
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two orders of an inbox while files are being indexed.
+# The smallest number of seconds between two orders of an inbox while files are being indexed.
 ORDER_SECONDS = 10.0
-# Sightings in the store beyond which a worker plans: a plan of 30,000 takes 1 s and 100 MB.
+# If the store has more sightings than this number, a worker makes the plan instead of the daemon. A
+# plan for 30,000 sightings takes 1 s and 100 MB of memory.
 WORKER_PLAN_THRESHOLD = 5_000
-# New files at once beyond which inserting them costs as much as planning the whole inbox.
+# The largest number of new files that are inserted one by one. For more files, a new plan of the
+# whole inbox is as fast.
 INCREMENTAL_LIMIT = 64
-# The subject of the note that an order could not be planned.
+# The subject of the note that is shown if an order could not be planned.
 NOTE_KEY = "order"
 
 
 class OrderScheduler(Stage[Plan]):
-    """The order of every inbox, and the changes of dates that are under way."""
+    """The orders of all inboxes, and all jobs that change dates."""
 
     handles = (Plan,)
 
@@ -48,24 +51,24 @@ class OrderScheduler(Stage[Plan]):
         self._jobs: list[OrderJob] = []
         self._refusals = refusals
         self._effects = Effects()
-        """effects that the next `advance` or `take` returns"""
+        """the effects that the next call of `advance` or `take` returns"""
         self._held = {inbox for inbox in self._states if settings.get(txn, _hold(inbox))}
 
-    # ---- what is due
+    # ---- the inboxes that must be ordered
 
     def reorder(self, inbox: bytes) -> None:
-        """Order an inbox: any file of it may be out of order."""
+        """Schedule an order of an inbox in which any file may be out of order."""
         state = self._states[inbox]
         state.due, state.new_files = True, None
 
     def reorder_taste(self, taste: str) -> None:
-        """Order every inbox of a taste."""
+        """Schedule an order of every inbox of a taste."""
         for inbox, state in self._states.items():
             if state.watch.taste == taste:
                 self.reorder(inbox)
 
     def add_files(self, inbox: bytes, paths: set[bytes]) -> None:
-        """Order an inbox in which these files are new or changed."""
+        """Schedule an order of an inbox in which these files are new or changed."""
         state = self._states[inbox]
         state.due = True
         if state.new_files is not None:
@@ -73,18 +76,24 @@ class OrderScheduler(Stage[Plan]):
             state.new_files = new_files if len(new_files) <= INCREMENTAL_LIMIT else None
 
     def receive(self, effects: Effects) -> None:
-        """Order inboxes with new files, and inboxes of tastes with new scores."""
+        """Schedule orders of inboxes with new files, and of tastes with new scores."""
         for inbox, paths in effects.new_files.items():
             self.add_files(inbox, paths)
         for taste in effects.reorder:
             self.reorder_taste(taste)
 
     def held(self, inbox: bytes) -> bool:
-        """Whether an inbox is ordered only when asked, because the user restored its dates."""
+        """Return whether automatic orders of an inbox are off.
+
+        They are off after the user restored the dates of the inbox.
+        """
         return inbox in self._held
 
     def hold(self, inbox: bytes, *, held: bool) -> None:
-        """Order an inbox only when a client asks, or by itself again. Kept over restarts."""
+        """Switch the automatic orders of an inbox off (`held`) or on.
+
+        While they are off, the inbox is ordered only if a client asks. The setting is stored.
+        """
         if held:
             self._drop(lambda job: job.order is not None and job.order.inbox == inbox)
             self._states[inbox].current_order = None
@@ -96,23 +105,26 @@ class OrderScheduler(Stage[Plan]):
         self.ctx.changed()
 
     def planned(self, inbox: bytes) -> list[PlannedTouch]:
-        """In a dry run: the touches that would bring an inbox into order."""
+        """Return the touches that would bring an inbox into order. Only dry runs record them."""
         return self._states[inbox].planned
 
     def refusals(self) -> dict[bytes, TouchError]:
-        """Files whose date cannot be set, and why: left alone until they change."""
+        """Return the errors of files whose date cannot be set, by path.
+
+        Orders skip these files until they change.
+        """
         return self._refusals.current()
 
-    # ---- jobs
+    # ---- jobs: changes of file dates
 
     def order(self, watch: Watch, *, dry_run: bool = False) -> OrderJob:
-        """Bring an inbox into order now, for a client; refused files are tried again."""
+        """Start a job that orders an inbox now, for a client. Refused files are tried again."""
         self._refusals.clear()
         head = self._head(watch)
         return self._begin(OrderJob(order=watch, head=head, asked=True, dry_run=dry_run))
 
     def run(self, parts: Iterator[PartResult], *, dry_run: bool = False) -> OrderJob:
-        """Change dates in another way, a part a step, for a client."""
+        """Start a job that does `parts` for a client, one part in each step of the engine."""
         return self._begin(OrderJob(parts, asked=True, dry_run=dry_run))
 
     def _begin(self, job: OrderJob) -> OrderJob:
@@ -130,17 +142,17 @@ class OrderScheduler(Stage[Plan]):
         self.ctx.changed()
 
     def drop_unasked(self) -> None:
-        """At the start of a pause, drop the jobs that no client asked for; they are due again."""
+        """Drop the order jobs that no client asked for. They become due again after the pause."""
         self._drop(lambda job: job.order is not None)
 
     def _drop(self, unwanted: Callable[[OrderJob], bool]) -> None:
-        """Drop jobs that no client asked for; their inboxes become due again."""
+        """Drop unwanted jobs that no client asked for. Their inboxes become due again."""
         for job in [job for job in self._jobs if not job.asked and unwanted(job)]:
             self._end(job)
             if job.order is not None:
                 self.reorder(job.order.inbox)
 
-    # ---- state
+    # ---- state of the orders
 
     def _is_due(self, state: OrderState) -> bool:
         inbox = state.watch.inbox
@@ -150,12 +162,15 @@ class OrderScheduler(Stage[Plan]):
 
     @property
     def pending(self) -> int:
-        """How many orders and dates are due."""
+        """The number of jobs that have begun, and of inboxes whose order is due."""
         due = sum(self._is_due(state) for state in self._states.values())
         return len(self._jobs) + due
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Now, if a job can continue; else when an order is due. None while a worker plans."""
+        """Return the present time if a job can continue, else the time of the next order.
+
+        Return None if no order is due, or while a worker makes the plan of the only job.
+        """
         job = self._next_job(conditions)
         if job is not None and not self._waits(job):
             return conditions.now
@@ -168,7 +183,7 @@ class OrderScheduler(Stage[Plan]):
         return next((job for job in self._jobs if job.asked or not conditions.paused), None)
 
     def _waits(self, job: OrderJob) -> bool:
-        """Whether a job waits for a worker."""
+        """Return whether a job waits for a worker."""
         return (
             job.parts is None
             and job.new_files is None
@@ -180,16 +195,16 @@ class OrderScheduler(Stage[Plan]):
             return len(txn.table("sightings")) > WORKER_PLAN_THRESHOLD
 
     def _time(self, state: OrderState, conditions: Conditions) -> float | None:
-        """When to order an inbox; None if it need not or must not be ordered."""
+        """Return the time at which to order an inbox, or None if it is not due."""
         if not self._is_due(state):
             return None
         now = conditions.now
         return max(now, state.done_at + ORDER_SECONDS) if conditions.indexing else now
 
-    # ---- the work
+    # ---- the work of a step
 
     def advance(self, conditions: Conditions) -> Effects:
-        """Begin jobs for the orders that are due, and do one part of the first job."""
+        """Start a job for each order that is due, and do one part of the first job."""
         for state in self._states.values() if not conditions.paused else ():
             due = self._time(state, conditions)
             if due is not None and due <= conditions.now:
@@ -212,11 +227,12 @@ class OrderScheduler(Stage[Plan]):
         return self.ctx.ordering_head(watch.taste)
 
     def _back_off(self, job: OrderJob, error: StoreError | OSError) -> None:
-        """End a job that the store refuses, as on a full disk. Its inbox stays due.
+        """End a job after an error of the store, for example on a full disk. Its inbox stays due.
 
-        The error goes to the client that asked, else to the engine.
+        If a client asked for the job, the client receives the error. Otherwise the engine receives
+        it.
         """
-        if isinstance(error, OSError):  # most likely a lack of descriptors
+        if isinstance(error, OSError):  # The most likely cause is a lack of file descriptors.
             error = StoreError(str(error), "end other programs, or raise limits")
         self._end(job, error)
         if job.order is not None:
@@ -225,7 +241,7 @@ class OrderScheduler(Stage[Plan]):
             raise error
 
     def _go_on(self, job: OrderJob) -> None:
-        """Plan the job, unless that is done, and do its next part."""
+        """Plan the job if it has no plan yet, and do its next part."""
         if self._is_stale(job):
             self._drop(lambda other: other is job)
             return
@@ -243,7 +259,7 @@ class OrderScheduler(Stage[Plan]):
             self._did(job, result)
 
     def _plan(self, job: OrderJob, watch: Watch, head: str) -> bool:
-        """Plan an inbox. Returns False if a worker plans it instead."""
+        """Plan an inbox. Return False if a worker must make the plan."""
         if not job.dry_run:
             self._states[watch.inbox].current_order = None
         if self._plan_is_long():
@@ -262,7 +278,10 @@ class OrderScheduler(Stage[Plan]):
     def _insert_files(
         self, watch: Watch, head: str, new_files: set[bytes]
     ) -> Iterator[apply.Outcome] | None:
-        """Plan for new files only; None where the whole inbox is to be planned."""
+        """Return the touches that insert only the new files.
+
+        Return None if the whole inbox must be planned.
+        """
         current_order = self._states[watch.inbox].current_order
         if current_order is None or current_order.head != head:
             return None
@@ -271,7 +290,7 @@ class OrderScheduler(Stage[Plan]):
         return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:
-        """Whether another head orders by now, so that the rest of the plan is of no use."""
+        """Return whether another head orders now. The rest of the job's plan is then useless."""
         if job.asked or job.order is None:
             return False
         return job.head != self._head(job.order)
@@ -281,7 +300,10 @@ class OrderScheduler(Stage[Plan]):
             self.ctx.store.commit(lambda txn: settings.record_ties(txn, watch.inbox, ties))
 
     def _did(self, job: OrderJob, result: PartResult) -> None:
-        """Take the result of a part: index changed files again, leave refused files alone."""
+        """Process the result of a part of a job.
+
+        Changed files are indexed again. Refused files are skipped by later orders.
+        """
         if isinstance(result, apply.Outcome):
             self._effects.changed |= set(result.changed)
             for error in result.refused:
@@ -305,7 +327,7 @@ class OrderScheduler(Stage[Plan]):
         self._end(job)
 
     def _touched(self, job: OrderJob) -> str:
-        """How many dates a job has set, for the log."""
+        """Return a text that says how many dates a job has set, for the log."""
         if job.order is None:
             return counted(job.touched, "earlier date")
         with self.ctx.store.read() as txn:
@@ -315,10 +337,10 @@ class OrderScheduler(Stage[Plan]):
         )
 
     def take(self, task: Plan, answer: Answer) -> Effects | None:
-        """Apply a part of a plan that a worker makes."""
+        """Apply a part of the plan that a worker makes."""
         job = next((job for job in self._jobs if job.run), None)
         if job is None or job.order != task.watch:
-            return None  # the job was dropped
+            return None  # The job was dropped before this answer arrived.
         match answer:
             case Planned(touches, ties, last, timeline):
                 try:
@@ -334,7 +356,7 @@ class OrderScheduler(Stage[Plan]):
             case Crashed(reason):
                 self._end(job, ImgscoreError(f"the worker that plans {reason}", "see the log"))
             case _:
-                job.run = 0  # hand it out again
+                job.run = 0  # Send the plan's task to a worker again.
         return self._take_effects()
 
     def _take_part(
@@ -348,5 +370,5 @@ class OrderScheduler(Stage[Plan]):
 
 
 def _hold(inbox: bytes) -> str:
-    """The name of the setting that holds an inbox."""
+    """Return the name of the setting that switches the automatic orders of an inbox off."""
     return f"held:{path_key(inbox).hex()}"

@@ -1,7 +1,9 @@
-"""Once a day, when nothing else is pending: delete what is past its retention.
+"""The daily deletion of records and thumbnails that have expired.
 
-A worker deletes thumbnails and finds what the store may forget; that is forgotten here, in small
-parts.
+It waits until no work is pending.
+
+A worker deletes thumbnails and finds the store's expired records. This module then deletes these
+records, a small part in each step.
 """
 
 import logging
@@ -18,14 +20,14 @@ from imgscore.workers.messages import Answer, Interrupted, Prune, Pruned
 
 logger = logging.getLogger(__name__)
 
-# Records forgotten by one commit: some ten milliseconds.
+# The number of records that one commit deletes. Such a commit takes some ten milliseconds.
 PRUNE_BATCH = 1000
-# Bytes of thumbnails on disk: about a hundred thousand of them.
+# The largest number of bytes of thumbnails on disk. This is enough for about 100,000 thumbnails.
 MAX_BYTES = 10**9
 
 
 class Pruner(Stage[Prune]):
-    """The records that are still to be forgotten."""
+    """The records that still have to be deleted."""
 
     handles = (Prune,)
 
@@ -35,21 +37,24 @@ class Pruner(Stage[Prune]):
         self._left: Expired | None = None
 
     def due(self) -> None:
-        """Prune when nothing else is pending."""
+        """Schedule the deletion. It begins when no other work is pending."""
         self._due = True
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is due, nor left to be forgotten."""
+        """Return whether no deletion is due and no expired record is left."""
         return not self._due and self._left is None
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Now, while records are left to be forgotten."""
+        """Return the present time while expired records are left and no other work is pending.
+
+        Otherwise return None.
+        """
         may_advance = conditions.idle and not conditions.paused
         return conditions.now if may_advance and self._left is not None else None
 
     def advance(self, conditions: Conditions) -> None:
-        """Forget some records, or have a worker find records that are past their retention."""
+        """Delete some expired records, or let a worker find the records that have expired."""
         if conditions.paused or not conditions.idle:
             return
         expired, now_ns = self._left, time.time_ns()
@@ -63,7 +68,7 @@ class Pruner(Stage[Prune]):
             self._due = not self.ctx.pool.submit(Prune(thumbnails, MAX_BYTES))
 
     def take(self, task: Prune, answer: Answer) -> None:
-        """Take the records to forget. After an error, try again tomorrow."""
+        """Keep the list of expired records. After an error, try again tomorrow."""
         match answer:
             case Pruned(touches, sightings, trashed):
                 expired = Expired(touches, sightings, trashed)
@@ -73,7 +78,7 @@ class Pruner(Stage[Prune]):
                 self._due = True
 
     def _log(self, touches: int, sightings: int, trashed: int) -> None:
-        """Log how many records are forgotten. `touches`: the number of the last."""
+        """Log how many records are deleted. `touches`: the number of the last expired touch."""
         parts = [
             *([f"touches up to number {touches:,}"] if touches else []),
             *([counted(sightings, "vanished file")] if sightings else []),

@@ -1,58 +1,67 @@
-"""The state of a taste: its labels, and whether it is due for training or scoring. Pure."""
+"""The state of a taste: its labels, and whether training or scoring is due.
+
+This module has no side effects.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imgscore.store.schema import LabelName
 
-# Labels of each kind from which a head can be trained.
+# The smallest number of keep labels, and of trash labels, that the training of a head needs.
 MIN_LABELS = 2
-# Seconds of quiet at most before training, however many labels there are.
+# The longest wait before training, in seconds, for any number of labels. A larger `train_after`
+# replaces this limit.
 MAX_PATIENCE = 60.0
 
 
 def patience(count: int, train_after: float) -> float:
-    """Seconds without a new label before training: longer with more labels, up to a limit."""
+    """Return the seconds without a new label after which training begins.
+
+    The wait grows with the number of labels, up to a limit.
+    """
     return min(train_after * (1 + count / 100), max(train_after, MAX_PATIENCE))
 
 
 def missing_labels(counts: Mapping[LabelName, int]) -> dict[LabelName, int]:
-    """How many labels of each kind are still needed before a head can be trained."""
+    """Return how many keep and trash labels are still needed before a head can be trained."""
     return {name: MIN_LABELS - count for name, count in counts.items() if count < MIN_LABELS}
 
 
 @dataclass
 class TasteState:
-    """The labels of a taste and its training."""
+    """The labels of a taste, and the state of its training and scoring."""
 
     keep: int = 0
     trash: int = 0
     due: float | None = None
-    """monotonic seconds"""
+    """the time at which training is due, in monotonic seconds"""
     training: float | None = None
-    """since when a worker trains, in monotonic seconds"""
+    """the time at which a worker began to train, in monotonic seconds. None means that no worker
+    trains."""
     scoring: float | None = None
-    """since when a worker scores, in monotonic seconds"""
+    """the time at which a worker began to score, in monotonic seconds. None means that no worker
+    scores."""
     scored: int = 0
-    """files scored so far"""
+    """the number of files scored in the present run"""
     unscored: bool = False
     foreign: bool = False
-    """whether its head is of another embedder"""
+    """whether the taste's head belongs to an embedder that is not in use"""
     problem: str | None = None
-    """why the last training or scoring failed, and what to do"""
+    """the reason why the last training or scoring failed, and the remedy"""
 
     @property
     def labels(self) -> int:
-        """How many digests are labelled."""
+        """The number of labelled digests."""
         return self.keep + self.trash
 
     @property
     def missing(self) -> str:
-        """The labels that are still needed before a head can be trained, in words; "" for none."""
+        """A text about the labels that are still needed before training, or "" if none is."""
         missing = missing_labels({"keep": self.keep, "trash": self.trash})
         return " and ".join(f"{count} more {name}" for name, count in missing.items())
 
     @property
     def wants_training(self) -> bool:
-        """Whether training is due, now or soon."""
+        """Return whether training is due, now or later, and has enough labels."""
         return self.due is not None and not self.missing and self.training is None

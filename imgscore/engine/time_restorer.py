@@ -1,4 +1,4 @@
-"""Restores the own dates of files that left the inbox."""
+"""The stage that restores the own dates of files that left the inbox."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class TimeRestorer(AnyStage):
-    """The files in keep and trash folders that still carry a date of the order."""
+    """The files in keep and trash folders whose date was still set by an order."""
 
     def __init__(self, ctx: EngineContext, refusals: Refusals, txn: Txn) -> None:
         self.ctx = ctx
@@ -26,25 +26,25 @@ class TimeRestorer(AnyStage):
         self._due = set(_left_over(txn, ctx.watches))
 
     def receive(self, effects: Effects) -> None:
-        """Add files that left the inbox."""
+        """Add the files that left the inbox."""
         self._due |= effects.restore
 
     @property
     def pending(self) -> int:
-        """How many files are due."""
+        """The number of files whose date must be restored."""
         return len(self._due)
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Now, while files are due."""
+        """Return the present time if a date must be restored and there is no pause, else None."""
         return conditions.now if self._due and not conditions.paused else None
 
     def advance(self, conditions: Conditions) -> Effects | None:
-        """Restore the dates of some files."""
+        """Restore the dates of one batch of files."""
         if conditions.paused or not self._due:
             return None
         files = set(islice(self._due, apply.TOUCH_BATCH))
         effects = None if self.ctx.config.dry_run else self._restore(files)
-        self._due -= files  # after the commit: on a full disk they stay due
+        self._due -= files  # Remove the files only after the commit. On a full disk they stay due.
         return effects
 
     def _restore(self, files: set[FileAt]) -> Effects:
@@ -69,7 +69,7 @@ class TimeRestorer(AnyStage):
 
 
 def _left_over(txn: Txn, watches: Watches) -> Iterator[FileAt]:
-    """Files in keep and trash folders whose date an earlier run did not restore."""
+    """Yield the files in keep and trash folders whose date an earlier run did not restore."""
     teaches: dict[bytes, bool] = {}
     for file in originals.touched_files(txn):
         folder = file.path.rpartition(b"/")[0]

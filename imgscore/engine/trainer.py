@@ -1,4 +1,4 @@
-"""From labels to scores: train a taste when it is due, and score the files that lack a score."""
+"""The way from labels to scores: train a taste when it is due, and score files without a score."""
 
 import logging
 import time
@@ -28,8 +28,8 @@ from imgscore.workers.messages import (
 
 logger = logging.getLogger(__name__)
 
-# Heads whose files are kept, so that `heads use` can go back to them; their figures are kept
-# for ever.
+# The number of heads whose files are kept, so that `heads use` can select an older head. The
+# quality figures of all heads are kept for ever.
 KEPT_HEADS = 20
 
 
@@ -56,10 +56,13 @@ class Trainer(Stage[Train | Rescore]):
         counts = labels.totals(txn, taste)
         self.tastes[taste].keep, self.tastes[taste].trash = counts["keep"], counts["trash"]
 
-    # ---- what is due
+    # ---- the tastes that must be trained or scored
 
     def relearn(self, taste: str, *, at_once: bool = False) -> None:
-        """Train on changed labels, after some seconds without another change."""
+        """Schedule a training after labels have changed.
+
+        Unless `at_once` is true, the training waits some seconds for further changes.
+        """
         state = self.tastes.setdefault(taste, TasteState())
         with self.ctx.store.read() as txn:
             self._count(txn, taste)
@@ -69,25 +72,25 @@ class Trainer(Stage[Train | Rescore]):
         self.ctx.changed()
 
     def rescore(self, taste: str) -> None:
-        """Score the files that lack a score; a taste of no watch has none."""
+        """Schedule the scoring of files without a score. A taste of no watch has no such files."""
         if taste in self.tastes:
             self.tastes[taste].unscored = True
 
     def use_head(self, taste: str, version: str) -> None:
-        """Score and order with another head of the same taste."""
+        """Use another head of the taste for its scores and orders."""
         before = self.ctx.head(taste)
         self.ctx.store.commit(lambda txn: heads.use(txn, taste, version))
         self._retire(taste, before)
 
     def receive(self, effects: Effects) -> None:
-        """Train tastes with new labels, and score files without a score."""
+        """Schedule training for tastes with new labels, and scoring for files without a score."""
         for taste in effects.relearn:
             self.relearn(taste)
         for taste in effects.unscored:
             self.rescore(taste)
 
     def retry(self, task: Train | Rescore) -> None:
-        """Train or score again."""
+        """Schedule the training or scoring again, because its answer could not be stored."""
         state = self.tastes[task.taste]
         if isinstance(task, Train):
             state.due = time.monotonic()
@@ -96,7 +99,7 @@ class Trainer(Stage[Train | Rescore]):
 
     @property
     def pending(self) -> int:
-        """How many trainings and scorings are due or under way."""
+        """The number of trainings and scorings that are due or have begun."""
         return sum(
             (state.wants_training or state.training is not None)
             + (state.scoring is not None or (state.unscored and bool(self.ctx.head(taste))))
@@ -105,7 +108,7 @@ class Trainer(Stage[Train | Rescore]):
 
     @property
     def _busy(self) -> bool:
-        """Whether the training worker has work, of this stage or another."""
+        """Whether the training worker is busy with a task of any stage."""
         own = any(
             state.training is not None or state.scoring is not None
             for state in self.tastes.values()
@@ -113,7 +116,10 @@ class Trainer(Stage[Train | Rescore]):
         return own or self.ctx.pool.trainer_busy
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """When a training or scoring is due; None while the training worker is busy."""
+        """Return the time at which a training or scoring is due, or None if none is due.
+
+        While the training worker is busy or there is a pause, return None as well.
+        """
         if conditions.paused or self._busy:
             return None
         if any(state.unscored and self.ctx.head(taste) for taste, state in self.tastes.items()):
@@ -123,10 +129,10 @@ class Trainer(Stage[Train | Rescore]):
             return None
         return min((state.due for state in wanting if state.due is not None), default=None)
 
-    # ---- the work
+    # ---- the work of a step
 
     def advance(self, conditions: Conditions) -> Effects | None:
-        """Hand out trainings and scorings that are due."""
+        """Send the tasks of due trainings and scorings to the training worker."""
         if conditions.paused:
             return None
         effects = Effects(reorder=self._take_up_heads()) if conditions.reembedded else None
@@ -146,9 +152,9 @@ class Trainer(Stage[Train | Rescore]):
         return due and state.wants_training and conditions.may_train
 
     def _take_up_heads(self) -> set[str]:
-        """After a switch of the embedder: use the last head that a taste had under this one.
+        """Use the last head of each taste that was trained under the embedder in use.
 
-        Returns the tastes that had one.
+        This is done after a switch of the embedder. Return the tastes that had such a head.
         """
         changed: set[str] = set()
         for taste in [taste for taste, state in self.tastes.items() if state.foreign]:
@@ -171,14 +177,15 @@ class Trainer(Stage[Train | Rescore]):
             state.scoring = now if digests else None
 
     def _unscored(self, taste: str, head: str) -> list[bytes]:
-        """Digests in the inboxes of a taste that have a vector but no score under the head."""
+        """Return the digests in a taste's inboxes that have a vector but no score under `head`."""
         inboxes = [watch.inbox for watch in self.ctx.watches.all if watch.taste == taste]
         with self.ctx.store.read() as txn:
             if all(
                 counts.scored(txn, inbox, taste, head) == counts.files(txn, inbox, "inbox")
                 for inbox in inboxes
             ):
-                return []  # found by counters, without reading sightings
+                # The counters show that every file has a score. No sighting has to be read.
+                return []
             is_scored = scores.is_scored(txn, taste, head)
             has_vector = vectors.is_embedded(txn, self.ctx.embedder.image_embedder)
             return [
@@ -187,10 +194,10 @@ class Trainer(Stage[Train | Rescore]):
                 if not is_scored(digest) and has_vector(digest)
             ]
 
-    # ---- answers
+    # ---- answers of workers
 
     def take(self, task: Train | Rescore, answer: Answer) -> Effects | None:
-        """Store a head, or a part of the scores."""
+        """Store a new head, or a part of the scores."""
         if isinstance(answer, Refused):
             reason = f"{task.taste}: {answer.reason}"
             self.ctx.event_log.emit(events.Failed(path=None, reason=reason, remedy=answer.remedy))
@@ -236,13 +243,16 @@ class Trainer(Stage[Train | Rescore]):
         )
 
     def _retire(self, taste: str, before: str | None) -> None:
-        """Drop the scores of a head that is out of use; the vectors are enough to score again."""
+        """Delete the scores of a head that is no longer in use.
+
+        The stored vectors are enough to compute these scores again.
+        """
         if before is not None and before != self.ctx.head(taste):
             self.ctx.store.commit(lambda txn: scores.forget_unused(txn, taste))
         self.rescore(taste)
 
     def _forget_old_heads(self, taste: str) -> None:
-        """Delete the files of old heads, unless they are in use: each has megabytes."""
+        """Delete the files of old heads that are not in use. Each file has several megabytes."""
         with self.ctx.store.read() as txn:
             of_taste = heads.of_taste(txn, taste)
             used = heads.in_use(txn, taste)
@@ -251,7 +261,7 @@ class Trainer(Stage[Train | Rescore]):
                 head_file(self.ctx.heads, taste, head.version).unlink(missing_ok=True)
 
     def _take_scores(self, task: Rescore, answer: Answer) -> Effects | None:
-        """Store a part of the scores; after the last part, the taste is ordered again."""
+        """Store a part of the scores. The last part causes a new order of the taste."""
         taste, state = task.taste, self.tastes[task.taste]
         began = state.scoring
         match answer:
@@ -281,7 +291,7 @@ class Trainer(Stage[Train | Rescore]):
 
 
 def _auc(report: Mapping[str, Any]) -> str:
-    """`: AUC .91`, from the report of a head; "" if the report has none."""
+    """Return a text such as `: AUC .91` from a head's report, or "" if the report has no AUC."""
     try:
         value = float(report["quality"]["auc"]["value"])
     except (KeyError, TypeError, ValueError):

@@ -1,7 +1,8 @@
-"""Deleting an image labels it: finds images in the desktop's trash that came from watched folders.
+"""The desktop's trash: an image that the user deletes from a watched folder is labelled trash.
 
-The trash itself is never changed. A new image in it is labelled trash; a worker hashes it where the
-store does not have its digest. An entry that has left the trash is marked gone.
+imgscore only reads the desktop's trash and never changes it. If the store has no digest of a new
+image in the trash, a worker hashes the image. The record of an image that has left the trash is
+marked as gone.
 """
 
 import logging
@@ -31,28 +32,30 @@ from imgscore.workers.messages import FileIndexed, Interrupted, ModelUnavailable
 
 logger = logging.getLogger(__name__)
 
-# Entries of the trash that one step reads.
+# The number of trash entries that one step reads.
 SCAN_BATCH = 200
-# Files handed to workers at once: few, so that a newly dropped file is not delayed.
+# The largest number of trash files that wait for workers. It is small, so that a new file in an
+# inbox is not delayed.
 PREFETCH = 4
 
 
 class TrashEntry(NamedTuple):
-    """An image in the trash that the store does not have there."""
+    """An image in the desktop's trash whose present state the store does not contain."""
 
     path: bytes
     seen: Fingerprint
     origin: bytes
-    """where it was deleted"""
+    """the path of the image before it was deleted"""
     place: Place
-    """the watched place of `origin`"""
+    """the watched folder that contained `origin`, with its role"""
     trash: bytes
 
 
 class TrashMonitor(AnyStage):
-    """The state of the desktop's trash. Does nothing where no watch has `xdg_trash`.
+    """The state of the desktop's trash. If no watch has `xdg_trash`, this stage does nothing.
 
-    `ask` has a file indexed: the answer comes with the ticket, not to `take`.
+    `ask`: the function that requests the indexing of a file. Its ticket receives the answer, and
+    `take` is not called for this answer.
     """
 
     needs_space = True
@@ -66,54 +69,59 @@ class TrashMonitor(AnyStage):
         self._unknown: deque[TrashEntry] = deque()
         self._asked: list[tuple[TrashEntry, IndexTicket]] = []
         self._under_way: set[bytes] = set()
-        """paths of the unknown and the asked"""
+        """the paths of the entries in `_unknown` and `_asked`"""
         self._failed: dict[bytes, Fingerprint] = {}
-        """unreadable files: not tried again until they change, or the next start"""
+        """the unreadable files. Each is tried again only after it has changed, or after a
+        restart."""
         self._results: list[tuple[TrashEntry, bytes]] = []
-        """entries with their digests, for the next commit"""
+        """the entries and their digests that the next commit stores"""
         self._unchanged: dict[bytes, int] = {}
-        """trash folders that were read completely → the mtime of their listing"""
+        """a map from trash folders that were read completely to the mtime of their listing"""
         self._settled: dict[bytes, set[bytes]] = {}
-        """trash folders → entries that need not be read again, by a hash of their name and stat"""
+        """a map from trash folders to the entries that need not be read again. Each entry is a hash
+        of its name and its ctime."""
 
     def hint(self) -> None:
-        """Read the trash soon: something may have come into it, or left it."""
+        """Read the trash soon, because files may have entered or left it."""
         if self._watched:
             self._due = time.monotonic() + self.ctx.config.daemon.settle
 
     def receive(self, effects: Effects) -> None:
-        """Read the trash once files have gone."""
+        """Read the trash after files have disappeared from watched folders."""
         if effects.trash_changed:
             self.hint()
 
     def trashes(self) -> list[Trash]:
-        """The trash folders that exist, and can hold what was deleted from the watches."""
+        """Return the existing trash folders that can contain files from watched folders."""
         if not self._watched:
             return []
         return xdg_trash.trashes(os.fsencode(paths.trash_folder()), self._watched)
 
     @property
     def remembered(self) -> int:
-        """How many entries of the trash need not be read again."""
+        """The number of trash entries that need not be read again."""
         return sum(len(entries) for entries in self._settled.values())
 
     @property
     def pending(self) -> int:
-        """How many files and scans are still to be done."""
+        """The number of files and scans that are not finished."""
         scans = (self._due is not None) + (self._scan is not None)
         return scans + len(self._unknown) + len(self._asked) + len(self._results)
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Now, while the trash is being read; else when it is to be read next, if ever."""
+        """Return the present time while the trash is being read, else the time of the next reading.
+
+        Return None if no reading is due, or during a pause.
+        """
         if conditions.paused:
             return None
         may_ask = self._unknown and len(self._asked) < PREFETCH and not conditions.saving
         return conditions.now if may_ask or self._scan is not None else self._due
 
     def advance(self, conditions: Conditions) -> Effects | None:
-        """Read a slice of the trash, have unknown files indexed, and store the results.
+        """Read a slice of the trash, request the indexing of unknown files, and store the results.
 
-        While power is saved, files that no worker has read have to wait.
+        While power is saved, unknown files wait.
         """
         if conditions.paused:
             return None
@@ -148,13 +156,19 @@ class TrashMonitor(AnyStage):
                 self._results.append((entry, digest))
 
     def _read_again(self) -> None:
-        """Read all of the trash again: an entry was lost, and the present scan may be past it."""
+        """Read the whole trash again, because an entry was lost.
+
+        The present scan may have passed that entry already.
+        """
         self._scan = None
         self._unchanged.clear()
         self.hint()
 
     def _take_answers(self) -> None:
-        """Take the answers of tickets. Interrupted files are tried again, unreadable ones not."""
+        """Process the answers in the tickets.
+
+        Interrupted files are tried again, unreadable ones are not.
+        """
         answered = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is not None]
         self._asked = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is None]
         for entry, ticket in answered:
@@ -168,17 +182,23 @@ class TrashMonitor(AnyStage):
                     self._failed[entry.path] = entry.seen
 
     def _known_digest(self, entry: TrashEntry) -> bytes | None:
-        """The digest of a file that the store has under its origin, unchanged; else None."""
+        """Return the digest that the store has for the file's path before its deletion.
+
+        Return None if the store has no digest, or if the file has changed.
+        """
         with self.ctx.store.read() as txn:
             sighting = sightings.find(txn, entry.origin)
         if sighting is None or _content(sighting.seen) != _content(entry.seen):
             return None
         return sighting.digest
 
-    # ---- the trash against the store
+    # ---- the comparison of the trash with the store
 
     def _walk(self) -> Iterator[list[TrashEntry]]:
-        """Yield the new entries of the trash in slices; at last, mark those that have left it."""
+        """Yield the new entries of the trash in slices.
+
+        Then mark the entries that have left the trash.
+        """
         for trash in self.trashes():
             listed_ns = _mtime_ns(trash.info)
             if self._unchanged.pop(trash.folder, None) == listed_ns:
@@ -201,15 +221,15 @@ class TrashMonitor(AnyStage):
                     yield new
                     new = []
             yield new
-            # An entry that is added within the tick of the file system's clock in which the
-            # listing was read leaves the mtime as it is.
+            # The file system's clock has coarse ticks. An entry that is added in the tick of the
+            # reading does not change the mtime.
             if complete and time.time_ns() - listed_ns > 10**9:
                 self._unchanged[trash.folder] = listed_ns
             self._settled[trash.folder] = settled
         self._mark_gone()
 
     def _new_images(self, trash: Trash, entry: Entry) -> tuple[list[TrashEntry], bool]:
-        """The new images of an entry, and whether the entry is complete."""
+        """Return the new images of an entry, and whether the entry needs no further reading."""
         origin = xdg_trash.origin(trash, entry)
         if origin is None or self.ctx.watches.locate(origin) is None:
             return [], True
@@ -221,7 +241,8 @@ class TrashMonitor(AnyStage):
         elif (seen := fingerprint_of(entry.path)) is not None:
             files = [(entry.path, seen, origin)]
         else:
-            return [], False  # a desktop writes the .trashinfo first, then moves the file
+            # A desktop writes the .trashinfo file first and moves the deleted file afterwards.
+            return [], False
         images = [
             TrashEntry(path, seen, file_origin, place, trash.folder)
             for path, seen, file_origin in files
@@ -242,9 +263,10 @@ class TrashMonitor(AnyStage):
         return settled, len(settled) == len(images)
 
     def _place(self, path: bytes, deleted: bytes) -> Place | None:
-        """The place that an image was deleted from; None if its deletion is no label.
+        """Return the watched folder from which an image was deleted, with its role.
 
-        Deleting an inbox or a keep folder as a whole says nothing about each image in it.
+        Return None if the deletion is no label. If the user deletes a whole inbox or keep folder,
+        that is no label for the images in it.
         """
         watches = self.ctx.watches
         place, folder = watches.locate(path), watches.folder(path)
@@ -274,7 +296,7 @@ class TrashMonitor(AnyStage):
 
             self.ctx.store.commit(mark)
 
-    # ---- labels
+    # ---- labels of deleted images
 
     def _commit_results(self) -> Effects:
         results, self._results = self._results, []
@@ -289,7 +311,7 @@ class TrashMonitor(AnyStage):
         return Effects(relearn={entry.place.watch.taste for entry in labelled})
 
     def _record(self, txn: Txn, entry: TrashEntry, digest: bytes) -> bool:
-        """Store an entry and its label; returns whether the label is new."""
+        """Store an entry and its label. Return whether the label is new."""
         file = TrashedFile(entry.path, entry.seen, digest, entry.origin, entry.trash)
         trashed_files.record(txn, file)
         taste = entry.place.watch.taste
@@ -303,7 +325,7 @@ class TrashMonitor(AnyStage):
         return True
 
     def _copy_stays(self, txn: Txn, taste: str, digest: bytes) -> bool:
-        """Whether the digest is still in an inbox or a keep folder of the taste."""
+        """Return whether a copy of the image is still in an inbox or a keep folder of the taste."""
         for sighting in sightings.of_digest(txn, digest):
             place, seen = self.ctx.watches.locate(sighting.path), fingerprint_of(sighting.path)
             if place is None or place.role == "trash" or place.watch.taste != taste:
@@ -313,7 +335,10 @@ class TrashMonitor(AnyStage):
         return False
 
     def _sibling_stays(self, entry: TrashEntry, label: Label | None) -> bool:
-        """Whether the RAW or JPEG of the same name stays: beside it, or where it was kept."""
+        """Return whether the RAW or JPEG file with the same name still exists.
+
+        That file may lie beside the deleted file, or in the keep folder from which the label came.
+        """
         if not entry.place.watch.siblings or entry.place.role == "trash":
             return False
         if sidecars.sibling_exists(entry.origin):
@@ -325,7 +350,7 @@ class TrashMonitor(AnyStage):
 
 
 def _content(seen: Fingerprint) -> tuple[int, int, int, int]:
-    """The part of a fingerprint that a move within a disk does not change."""
+    """Return the part of a fingerprint that a move within a disk does not change."""
     return seen.dev, seen.ino, seen.size, seen.mtime_ns
 
 
