@@ -25,10 +25,9 @@ from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.messages import Message
 from imgscore.verbs.base import rows_of
 
-Row = dict[str, Any]
-"""A row as decoded JSON: tests read the keys that `--json` prints."""
-
 T = TypeVar("T")
+Row = dict[str, Any]
+"""A row as decoded JSON, with the keys that `--json` prints."""
 IMGSCORE = (sys.executable, "-P", "-m", "imgscore.cli.main")
 IMGSCORED = (sys.executable, "-P", "-m", "imgscored.main")
 START_SECONDS = 60.0
@@ -37,7 +36,10 @@ WAIT_SECONDS = 600.0
 """Until a command has ended, or a daemon has nothing to do."""
 STOP_SECONDS = 60.0
 """Until a daemon has ended after SIGTERM. It finishes the transaction that it is in."""
+EVENT_SECONDS = 300.0
+"""Until an awaited condition holds. Only a failure takes so long, even on an overloaded machine."""
 POLL_SECONDS = 0.02
+"""Between two checks of a condition."""
 FAST = MappingProxyType({"settle": 0.1, "train_after": 0.2, "workers": 2, "worker_idle": 5})
 """Settings of the daemon with which it acts on a change within half a second."""
 SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM")
@@ -47,7 +49,7 @@ SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM")
 def eventually(
     condition: Callable[[], T | None],
     *,
-    seconds: float = 60.0,
+    seconds: float = EVENT_SECONDS,
     what: str | Callable[[], object] = "",
     pause: float = POLL_SECONDS,
 ) -> T:
@@ -303,7 +305,9 @@ class Sandbox:
         self.ask("wait", timeout=seconds)
         return self.status()
 
-    def until(self, wanted: Callable[[Row], object], what: str = "", seconds: float = 60.0) -> Row:
+    def until(
+        self, wanted: Callable[[Row], object], what: str = "", seconds: float = EVENT_SECONDS
+    ) -> Row:
         """The first status for which `wanted` is true. Raises TimeoutError after `seconds`."""
         status: Row = {}
 

@@ -25,8 +25,9 @@ def test_notifications_problems_reach_the_desktop(inbox: Path, start: Start, lev
         status = daemon.settle()
         assert status["head"] and not status["failed"]
         if level == "all":
-            said = server.next()
-            assert said[3] == "imgscore has learned" and "of 6 images have a new place" in said[4]
+            notification = server.next()
+            assert notification[3] == "imgscore has learned"
+            assert "of 6 images have a new place" in notification[4]
         (inbox / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more than a beginning")
         (inbox / "worse.png").write_bytes(b"nor this")
         assert len(daemon.settle()["failed"]) == 2

@@ -71,8 +71,8 @@ def _expect(locator: "Locator") -> "LocatorAssertions":
 def names(page: "Page") -> list[str]:
     """The names of the gallery's tiles, in their order."""
     tiles = page.locator("#list .tile")
-    found = [(int(tile.get_attribute("aria-posinset") or 0), tile) for tile in tiles.all()]
-    ordered = [tile for _, tile in sorted(found, key=lambda one: one[0])]
+    numbered = [(int(tile.get_attribute("aria-posinset") or 0), tile) for tile in tiles.all()]
+    ordered = [tile for _, tile in sorted(numbered, key=lambda pair: pair[0])]
     return [tile.locator(".name").text_content() or "" for tile in ordered]
 
 
@@ -87,11 +87,11 @@ def serious(page: "Page") -> list[Any]:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
     )
-    found = axe.Axe().run(page).response["violations"]
+    violations = axe.Axe().run(page).response["violations"]
     return [
-        (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
-        for one in found
-        if one["impact"] in ("serious", "critical")
+        (violation["id"], [node["html"][:200] for node in violation["nodes"]][:3])
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
     ]
 
 
@@ -110,7 +110,7 @@ def test_report_page_in_a_browser_works(library: Path, tmp_path: Path, page: "Pa
     kinds = ["text" in name for name in every]
     assert kinds == sorted(kinds)  # suns first
     page.evaluate(
-        "Promise.all([...document.querySelectorAll('.tile img')].map((one) => one.decode()))"
+        "Promise.all([...document.querySelectorAll('.tile img')].map((image) => image.decode()))"
     )
     assert "undecided" in page.inner_text(".divider")
     _hostile_names_are_text(page, every, library)
@@ -121,9 +121,9 @@ def test_report_page_in_a_browser_works(library: Path, tmp_path: Path, page: "Pa
 
 
 def _hostile_names_are_text(page: "Page", every: list[str], library: Path) -> None:
-    shown = [MARKUP, SHELL, r"new\x0aline\xe2\x80\xaegpj.png", r"caf\xe9-\xff.png"]
-    assert set(shown) <= set(every)
-    for name, text in zip(HOSTILE, shown, strict=True):
+    texts = [MARKUP, SHELL, r"new\x0aline\xe2\x80\xaegpj.png", r"caf\xe9-\xff.png"]
+    assert set(texts) <= set(every)
+    for name, text in zip(HOSTILE, texts, strict=True):
         page.fill("#name", name[:3].decode())
         page.locator("#list .tile", has_text=text).click()
         assert page.inner_text("#image-name") == text

@@ -48,7 +48,7 @@ def test_review_server_strangers_are_refused(labelled_inbox: Path) -> None:
         data = page_data(page)
         images = {image[0]: image for image in data["images"]}
         number, digest = data["images"].index(images["sun-005.jpg"]), images["sun-005.jpg"][2]
-        said = {"image": number, "sha256": digest, "label": "keep"}
+        request = {"image": number, "sha256": digest, "label": "keep"}
         for wrong in (
             {},
             {"Origin": "http://evil.example"},
@@ -57,14 +57,16 @@ def test_review_server_strangers_are_refused(labelled_inbox: Path) -> None:
             {"Origin": origin, "Sec_Fetch_Site": "cross-site"},
             {"Origin": origin, "Cookie": "imgscore=guess"},
         ):
-            assert owner.ask(base + "label", said, **wrong)[0] == 403, wrong
-        assert owner.ask(base + "label", said, Origin=origin, Content_Type="text/plain")[0] == 415
-        assert stranger.ask(base + "label", said, Origin=origin)[0] == 403
-        for body in ({}, [], {**said, "sha256": "00"}, {**said, "image": -1}, "x" * 100_000):
+            assert owner.ask(base + "label", request, **wrong)[0] == 403, wrong
+        assert (
+            owner.ask(base + "label", request, Origin=origin, Content_Type="text/plain")[0] == 415
+        )
+        assert stranger.ask(base + "label", request, Origin=origin)[0] == 403
+        for body in ({}, [], {**request, "sha256": "00"}, {**request, "image": -1}, "x" * 100_000):
             assert owner.ask(base + "label", body, Origin=origin)[0] == 400, body
-        assert owner.ask(base + "nonsense", said, Origin=origin)[0] == 400
-        assert owner.ask(base + "label", {**said, "label": "x"}, Origin=origin)[0] == 409
-        assert owner.ask(base + "label", said, "PUT", Origin=origin)[0] == 501
+        assert owner.ask(base + "nonsense", request, Origin=origin)[0] == 400
+        assert owner.ask(base + "label", {**request, "label": "x"}, Origin=origin)[0] == 409
+        assert owner.ask(base + "label", request, "PUT", Origin=origin)[0] == 501
         assert all(row["what"] != "label" or row["source"] == "place" for row in history())
 
         picture = owner.ask(f"{base}image/{number}/{digest}")
@@ -79,7 +81,7 @@ def test_review_server_strangers_are_refused(labelled_inbox: Path) -> None:
         (labelled_inbox / "sun-005.jpg").unlink()
         (labelled_inbox / "sun-005.jpg").symlink_to("/etc/hostname")
         assert owner.ask(f"{base}image/{number}/{digest}")[0] in (403, 404)
-        assert owner.ask(base + "label", said, Origin=origin)[0] == 200
+        assert owner.ask(base + "label", request, Origin=origin)[0] == 200
         assert history()[0]["sha256"] == digest and history()[0]["source"] == "cli"
 
 
@@ -142,9 +144,9 @@ def test_review_undo_reverts_own_labels_last_first(labelled_inbox: Path) -> None
         images = data["images"]
 
         def say(what: str, name: str, **more: str) -> tuple[int, dict[str, Any]]:
-            (number,) = [n for n, one in enumerate(images) if one[0] == name]
-            said = {"image": number, "sha256": images[number][2], **more}
-            status, _, body = owner.ask(base + what, said)
+            (number,) = [n for n, image in enumerate(images) if image[0] == name]
+            request = {"image": number, "sha256": images[number][2], **more}
+            status, _, body = owner.ask(base + what, request)
             return status, json.loads(body)
 
         # To repeat an earlier label is no new label.
@@ -173,8 +175,8 @@ def test_review_open_terminal_browser_is_served(
     assert imgscore("scan").code == 0
     script, got = tmp_path / "browser.py", tmp_path / "got"
     script.write_text(
-        "import sys, urllib.request as one\n"
-        "opener = one.build_opener(one.HTTPCookieProcessor())\n"
+        "import sys, urllib.request as web\n"
+        "opener = web.build_opener(web.HTTPCookieProcessor())\n"
         f"open({str(got)!r}, 'wb').write(opener.open(sys.argv[1], timeout=30).read())\n"
     )
     os.mkfifo(got)
@@ -184,7 +186,7 @@ def test_review_open_terminal_browser_is_served(
 
 
 def test_review_server_start_makes_no_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getfqdn", lambda name="": pytest.fail("the resolver is asked"))
+    monkeypatch.setattr(socket, "getfqdn", lambda name="": pytest.fail("the resolver is called"))
     with ReviewServer(None) as server:  # type: ignore[arg-type]
         assert server.url.startswith("http://127.0.0.1:")
 
@@ -196,14 +198,14 @@ def test_review_server_foreign_cookies_are_ignored(labelled_inbox: Path) -> None
         owner = Visitor(url)
         base = owner.enter(url)
         own = owner.headers["Cookie"]
-        for others in (
+        for cookies in (
             "imgscore=another's",
             "flag",
             'state={"a": [1]}',
             "=; secure; x=\xe9",
             "version",
         ):
-            assert owner.ask(base, Cookie=f"{own}; {others}")[0] == 200, others
-            assert owner.ask(base, Cookie=f"{others}; {own}")[0] == 200, others
+            assert owner.ask(base, Cookie=f"{own}; {cookies}")[0] == 200, cookies
+            assert owner.ask(base, Cookie=f"{cookies}; {own}")[0] == 200, cookies
         assert owner.ask(base, Cookie=f"x{own}")[0] == 403
         assert owner.ask(base, Cookie=own[:-1])[0] == 403

@@ -43,13 +43,13 @@ def test_xdg_trash_deleted_image_is_labelled_trash(inbox: Path, start: Start) ->
 
 
 def test_init_xdg_trash_option_changes_the_right_watch(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert imgscore("init", one).code == imgscore("init", two, "--taste", "other").code == 0
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert imgscore("init", first).code == imgscore("init", second, "--taste", "other").code == 0
     assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
-    assert imgscore("init", one, "--xdg-trash", "--json").row["xdg_trash"] is True
+    assert imgscore("init", first, "--xdg-trash", "--json").row["xdg_trash"] is True
     assert [watch.xdg_trash for watch in config.load().watch] == [True, False]
-    assert "get the label trash" in imgscore("init", one).out  # the setting stays
-    assert imgscore("init", one, "--no-xdg-trash").code == 0
+    assert "get the label trash" in imgscore("init", first).out  # the setting stays
+    assert imgscore("init", first, "--no-xdg-trash").code == 0
     assert [watch.xdg_trash for watch in config.load().watch] == [False, False]
     assert imgscore("init", tmp_path / "three", "--xdg-trash").code == 0
     assert [watch.xdg_trash for watch in config.load().watch] == [False, False, True]

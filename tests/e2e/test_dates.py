@@ -19,11 +19,13 @@ pytestmark = pytest.mark.core
 
 def dates(folder: Path) -> dict[str, int]:
     """Dates of the files under a folder; of a link, the date of the link itself."""
-    return {one.name: one.lstat().st_mtime_ns for one in folder.rglob("*.*") if not one.is_dir()}
+    return {
+        path.name: path.lstat().st_mtime_ns for path in folder.rglob("*.*") if not path.is_dir()
+    }
 
 
 def teach(inbox: Path, suns: list[Path], texts: list[Path]) -> None:
-    for path, place in [(one, "keep") for one in suns] + [(one, "trash") for one in texts]:
+    for path, place in [(sun, "keep") for sun in suns] + [(text, "trash") for text in texts]:
         path.rename(inbox / place / path.name)
 
 
@@ -86,7 +88,7 @@ def test_order_siblings_get_one_date_and_links_none(
     teach(inbox, suns[:2], texts[:2])
     daemon.settle()
     now = dates(inbox) | {outside.name: outside.stat().st_mtime_ns}
-    assert len({now[one.name] for one in family}) == 1
+    assert len({now[path.name] for path in family}) == 1
     assert now["second-name.png"] == now[suns[4].name]
     assert {name for name in (outside.name, "link.png") if now[name] != originals[name]} == set()
 
@@ -97,7 +99,7 @@ def test_order_siblings_get_one_date_and_links_none(
     family[2].rename(inbox / "keep" / family[2].name)
     daemon.settle()
     now = dates(inbox)
-    assert [now[one.name] for one in family] == [originals[one.name] for one in family]
+    assert [now[path.name] for path in family] == [originals[path.name] for path in family]
     daemon.ask("restore-times")
     assert dates(inbox) | {outside.name: outside.stat().st_mtime_ns} == originals
 
@@ -147,10 +149,11 @@ def test_order_immutable_file_is_reported_and_not_retried(
     subprocess.run(["chattr", "+i", suns[5]], check=True)
     daemon = start()
     try:
-        for path, place in [(one, keep) for one in suns[:2]] + [(one, trash) for one in texts[:2]]:
-            shutil.copy2(path, place)
+        for folder, kind in ((keep, suns), (trash, texts)):
+            for path in kind[:2]:
+                shutil.copy2(path, folder)
         status = daemon.settle()
-        assert [Path(one["path"]).name for one in status["failed"]] == [suns[5].name]
+        assert [Path(row["path"]).name for row in status["failed"]] == [suns[5].name]
         assert "chown" in status["failed"][0]["remedy"]
         tries = [row for row in daemon.ask("history", limit=999) if row["path"] == str(suns[5])]
         put(inbox, "sun", 1, first=50)

@@ -47,10 +47,10 @@ def test_demo_new_folder_is_sorted_and_loses_nothing(tmp_path: Path, environment
 
     made = demo.manifest()
     files = [file for file in demo.inbox.rglob("*") if file.is_file()]
-    there = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    assert len(there) == len(files) == COUNT
-    assert there == {name: digest for name, digest in made.items() if name != demo.sheet.name}
-    assert sorted(row["before"]) == sorted(there)
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    assert len(digests) == len(files) == COUNT
+    assert digests == {name: digest for name, digest in made.items() if name != demo.sheet.name}
+    assert sorted(row["before"]) == sorted(digests)
     assert sorted(os.listdir(demo.keep)) == sorted(row["kept"])
     assert sorted(os.listdir(demo.trash)) == sorted(row["trashed"])
     assert demo.sheet.is_file()

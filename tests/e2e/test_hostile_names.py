@@ -13,9 +13,9 @@ NAME = b"\x1b]0;title\x07\x1b[2J\r\n[red]\xe2\x80\xae\xff"
 
 
 def is_text(answer: Completed) -> None:
-    said = answer.out + answer.err
-    assert all(letter.isprintable() or letter == "\n" for letter in said), ascii(said)
-    assert "Traceback" not in said, said
+    output = answer.out + answer.err
+    assert all(letter.isprintable() or letter == "\n" for letter in output), ascii(output)
+    assert "Traceback" not in output, output
 
 
 def test_verbs_hostile_file_name_is_printed_escaped(inbox: Path, tmp_path: Path) -> None:

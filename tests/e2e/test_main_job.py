@@ -23,11 +23,11 @@ def move(paths: list[Path], folder: Path) -> None:
 def auc(names: list[str], good: str) -> float:
     """Share of (good, other) pairs in which the good one comes first."""
     wins = pairs = 0
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            if one.startswith(good) != other.startswith(good):
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            if first.startswith(good) != second.startswith(good):
                 pairs += 1
-                wins += one.startswith(good)
+                wins += first.startswith(good)
     return wins / pairs
 
 
@@ -157,9 +157,9 @@ def test_daemon_odd_names_work_and_broken_files_are_listed(inbox: Path, start: S
     (inbox / "dangling.png").symlink_to("/nonexistent")
     daemon = start()
     status = daemon.settle()
-    reasons = {Path(one["path"]).name: one["reason"] for one in status["failed"]}
+    reasons = {Path(row["path"]).name: row["reason"] for row in status["failed"]}
     assert set(reasons) == {"empty.jpg", "text.jpg", "half.png"}
-    assert all(one["remedy"] for one in status["failed"])
+    assert all(row["remedy"] for row in status["failed"])
     assert status["watches"][0]["files"] == 2 + len(odd) + 3
     answer = imgscore("status")
     assert answer.code == 0 and "half.png" in answer.out
@@ -168,7 +168,7 @@ def test_daemon_odd_names_work_and_broken_files_are_listed(inbox: Path, start: S
     (inbox / "half.png").write_bytes(good + b"finished")
     (inbox / "empty.jpg").unlink()
     status = daemon.settle()
-    assert {Path(one["path"]).name for one in status["failed"]} == {"text.jpg"}
+    assert {Path(row["path"]).name for row in status["failed"]} == {"text.jpg"}
 
 
 def test_daemon_killed_while_it_indexes_loses_nothing(inbox: Path, start: Start) -> None:

@@ -34,8 +34,8 @@ def test_export_table_trains_the_mlp_recipe(taught: Path, tmp_path: Path) -> Non
     assert (written["rows"], written["labels"], written["left_out"]) == (12, 12, 0)
     rows = parquet.read_table(table, columns=["sig", "uform_emb", "val"]).to_pylist()
     layers = []
-    for one, other in itertools.pairwise((len(rows[0]["uform_emb"]), 64, 16, 1)):
-        layers += [torch.nn.Linear(one, other), torch.nn.ReLU()]
+    for inputs, outputs in itertools.pairwise((len(rows[0]["uform_emb"]), 64, 16, 1)):
+        layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
     descent = torch.optim.SGD(model.parameters(), lr=0.01)
     pairs = [(torch.tensor(row["uform_emb"]), torch.tensor([row["val"]])) for row in rows]
@@ -46,13 +46,13 @@ def test_export_table_trains_the_mlp_recipe(taught: Path, tmp_path: Path) -> Non
     torch.save(model.state_dict(), weights)
     assert imgscore("heads", "import", weights).code == 0
     with torch.no_grad():
-        said = {
+        expected = {
             row["sig"]: torch.sigmoid(model(inputs)).item()
             for row, (inputs, _) in zip(rows, pairs, strict=True)
         }
     for row in imgscore("score", "--json", *sorted((taught / "keep").iterdir())).rows:
         assert row["head"] == "2"
-        assert row["score"] == pytest.approx(said[row["sha256"]], abs=1e-5)
+        assert row["score"] == pytest.approx(expected[row["sha256"]], abs=1e-5)
 
 
 def test_heads_import_nan_weights_are_refused(taught: Path, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_import_exported_table_restores_names_and_labels(taught: Path, tmp_path:
         columns = parquet.read_table(file).to_pydict()
     (odd,) = [name for name in columns["filename"] if "odd" in name]
     assert odd.endswith("odd\nname \\udcff\\udcfe.png")
-    assert {type(one) for one in columns["val"]} == {float, type(None)}
+    assert {type(value) for value in columns["val"]} == {float, type(None)}
     paths.store_folder().rename(tmp_path / "the-old-store")
     (taught / "keep").rename(tmp_path / "away")  # so that only the table has the labels
     first = imgscore("import", table, "--json").row
@@ -154,6 +154,6 @@ def test_export_unusable_name_is_refused(
     folder = tmp_path / "elsewhere"
     (folder / "in").mkdir(parents=True)
     monkeypatch.chdir(folder)
-    found = imgscore("export", name)
-    assert found.code == 2 and "what to do: " in found.err
-    assert [one.name for one in folder.iterdir()] == ["in"]
+    refused = imgscore("export", name)
+    assert refused.code == 2 and "what to do: " in refused.err
+    assert [path.name for path in folder.iterdir()] == ["in"]

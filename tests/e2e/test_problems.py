@@ -99,8 +99,8 @@ def test_daemon_below_free_mb_writes_nothing(inbox: Path, start: Start) -> None:
     daemon = start()
     status = daemon.until(lambda status: bool(status["troubles"]))
     assert "free" in str(status["troubles"]) and status["workers"] == 0
-    asked = imgscore("label", "keep", path, "--json")
-    assert (asked.code, asked.err) == (5, alone.err)
+    refused = imgscore("label", "keep", path, "--json")
+    assert (refused.code, refused.err) == (5, alone.err)
     for verb in (["score", path], ["explain", path], ["report"]):
         refused = imgscore(*verb)
         assert refused.code == 5 and "MB free" in refused.err, verb

@@ -185,7 +185,7 @@ def test_tray_on_wayland_without_a_panel_is_an_error(desktop: Desktop) -> None:
 
 
 def test_doctor_tray_support_is_reported(desktop: Desktop) -> None:
-    def said() -> dict[str, str]:
+    def tray_row() -> dict[str, str]:
         done = subprocess.run(
             [BIN / "imgscore", "doctor", "--json"],
             env=desktop.environment,
@@ -198,8 +198,8 @@ def test_doctor_tray_support_is_reported(desktop: Desktop) -> None:
         (row,) = [row for row in rows if row["check"] == "tray"]
         return row
 
-    without = said()
+    without = tray_row()
     assert without["state"] == "warning" and without["detail"].startswith("no tray is running")
     assert "trayer" in without["remedy"]
     desktop.tray()
-    assert said()["state"] == "ok"
+    assert tray_row()["state"] == "ok"
