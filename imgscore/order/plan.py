@@ -1,6 +1,6 @@
 """The plan: the fewest touches that put a folder into score order.
 
-The functions read neither the disk nor the clock. A plan has two steps. First stable_order.py
+The functions do not read the disk or the clock. A plan has two steps. First stable_order.py
 computes the order, then spacing.py computes the dates.
 """
 

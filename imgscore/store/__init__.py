@@ -1,4 +1,4 @@
-"""All records in one LMDB environment: a module for each kind of record.
+"""All records of imgscore in one LMDB environment. Each kind of record has a module.
 
-Only this package opens the database and builds its keys.
+Only this package opens the database and builds the keys of its tables.
 """

@@ -1,7 +1,8 @@
-"""Backups: copies the store and the heads while the daemon writes, and restores such a copy.
+"""This module backs up the store and the heads, even while the daemon writes, and restores backups.
 
-The daemon writes automatic backups to its own folder; `db backup` writes to any folder. An
-automatic backup is a folder named by its time (UTC). While it is incomplete, it has another name.
+The daemon writes automatic backups to its own folder. `db backup` writes a backup to any folder. An
+automatic backup is a folder whose name is the time of the backup (UTC). An incomplete backup has a
+name with the suffix `.partial`.
 """
 
 import contextlib
@@ -21,15 +22,19 @@ from imgscore.store.transaction import Txn
 
 _FORM = "%Y-%m-%dT%H-%M-%SZ"
 _PARTIAL = ".partial"
-# Nanoseconds: every date that we set is a whole number of these.
+# Two seconds, in nanoseconds. Every date that imgscore sets is a multiple of this value.
 _EVEN_NS = 2 * 10**9
 
 
 def back_up(folder: Path) -> int:
-    """Copy the store and the heads into a new or empty folder; return the number of bytes."""
+    """Copy the store and the heads into a new or empty folder.
+
+    Return the number of copied bytes.
+    """
     try:
         lock = StoreLock(paths.data_folder())
-    except BusyError:  # a daemon runs: LMDB allows readers beside its writer
+    except BusyError:
+        # A daemon is running. LMDB allows readers while the daemon writes.
         with Store(paths.store_folder(), readonly=True) as store:
             return write(store, paths.heads_folder(), folder)
     with lock, Store(paths.store_folder()) as store:
@@ -37,9 +42,12 @@ def back_up(folder: Path) -> int:
 
 
 def write(store: Store, heads: Path, folder: Path) -> int:
-    """Copy an open store and the heads into a new or empty folder, and wait until all is on disk.
+    """Copy an open store and the heads into a new or empty folder.
 
-    Returns the number of bytes. Raises ImgscoreError if the folder cannot be written.
+    Wait until all files are on disk.
+
+    Return the number of copied bytes. Raises UsageError if the folder is not empty. Raises
+    ImgscoreError if the folder cannot be written.
     """
     try:
         if folder.exists() and any(folder.iterdir()):
@@ -61,26 +69,29 @@ def write(store: Store, heads: Path, folder: Path) -> int:
 
 
 def _copy_if_present(source: str, target: str) -> None:
-    """Copy a head, unless the daemon has deleted it since the folder was listed."""
+    """Copy the file of a head.
+
+    If the daemon has deleted the file since the folder was listed, do nothing.
+    """
     with contextlib.suppress(FileNotFoundError):
         shutil.copy2(source, target)
 
 
 def name(now: datetime) -> str:
-    """Return the name of a backup made now."""
+    """Return the folder name of a backup that is made at `now`."""
     return now.astimezone(UTC).strftime(_FORM)
 
 
 def moment(folder: Path) -> datetime:
-    """Return when a backup was made, from its name."""
+    """Return the time at which a backup was made. The time is read from the name of its folder."""
     return datetime.strptime(folder.name, _FORM).replace(tzinfo=UTC)
 
 
 def kept(folder: Path, now: datetime) -> list[Path]:
     """Return the complete backups in a folder, oldest first.
 
-    A backup from the future was made before the clock was set back. Its age is unknown, so it
-    counts as the oldest.
+    If the name of a backup is a time in the future, the clock was set back after the backup. The
+    age of such a backup is unknown, so it is sorted before all others.
     """
     try:
         backups = [path for path in folder.iterdir() if _is_moment(path.name)]
@@ -99,18 +110,26 @@ def _is_moment(text: str) -> bool:
 
 
 def partial(folder: Path, now: datetime) -> Path:
-    """Return where to write a backup until it is complete; delete what an interrupted one left."""
+    """Return the folder in which a new backup is written until it is complete.
+
+    Also delete all incomplete backups that an interrupted run left in `folder`.
+    """
     for unfinished in folder.glob(f"*{_PARTIAL}"):
         shutil.rmtree(unfinished, ignore_errors=True)
     backup = folder / name(now)
-    while backup.exists():  # made in the same second, or before the clock was set back
+    # The folder already exists if its backup was made in this second, or before the clock was set
+    # back.
+    while backup.exists():
         now += timedelta(seconds=1)
         backup = folder / name(now)
     return backup.with_name(backup.name + _PARTIAL)
 
 
 def finish(written: Path, limit: int) -> Path:
-    """Name a backup that is complete and on disk, and delete the oldest beyond `limit`."""
+    """Give a complete backup its final name, and delete the oldest backups.
+
+    `limit`: the number of backups that remain. The files of the backup must already be on disk.
+    """
     backup = written.with_name(written.name.removesuffix(_PARTIAL))
     written.rename(backup)
     for old in kept(backup.parent, moment(backup))[:-limit]:
@@ -121,10 +140,11 @@ def finish(written: Path, limit: int) -> Path:
 def restore(
     backup: Path, store: Path, heads: Path, mtime_ns: Callable[[bytes], int | None]
 ) -> Path | None:
-    """Replace the store with a backup; return the folder that keeps the replaced store.
+    """Replace the store with a backup.
 
-    `mtime_ns`: returns the present date of a file, or None if there is no file.
-    Raises StoreError if the backup cannot be read; nothing is changed then.
+    `mtime_ns`: a function that returns the present date of a file, or None if there is no file.
+    Returns the folder to which the replaced store was moved, or None if there was no store. Raises
+    StoreError if the backup cannot be read. In this case, the store is not changed.
     """
     new = store.with_name("store.new")
     shutil.rmtree(new, ignore_errors=True)
@@ -140,7 +160,8 @@ def restore(
             aside = store.with_name(f"store.set-aside-{name(datetime.now(UTC))}")
             _set_aside(store, aside)
         store.mkdir(exist_ok=True, mode=0o700)
-        # One rename: a kill at any moment leaves either the old store or the new one.
+        # This rename is one step. If the process is killed at any moment, either the old store or
+        # the new store remains.
         (new / "data.mdb").replace(store / "data.mdb")
         for folder in (store, store.parent):
             sync(folder)
@@ -154,13 +175,17 @@ def _set_aside(store: Path, aside: Path) -> None:
     aside.mkdir(mode=0o700)
     try:
         os.link(store / "data.mdb", aside / "data.mdb")
-    except OSError:  # a file system without hard links
+    except OSError:
+        # The file system does not support hard links.
         shutil.copyfile(store / "data.mdb", aside / "data.mdb")
     (store / "lock.mdb").unlink(missing_ok=True)
 
 
 def _adopt_dates(txn: Txn, mtime_ns: Callable[[bytes], int | None]) -> None:
-    """Record the dates that we set after the backup was made, so that none counts as the user's."""
+    """Record the dates that imgscore set after the backup was made.
+
+    Without these records, imgscore would later take such a date for a date of the user.
+    """
     for digest, original in list(originals.iter_all(txn)):
         now_ns = mtime_ns(original.path)
         if (

@@ -1,4 +1,7 @@
-"""`db check`: whether the records of the store are consistent. Reads all, changes nothing."""
+"""The checks of `db check`, which find records that contradict each other.
+
+The checks read all records and change nothing.
+"""
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +33,11 @@ MAX_PROBLEMS = 10
 
 
 class Finding(NamedTuple):
-    """What was checked, the number of its entries, and the problems found."""
+    """The result of one check.
+
+    `what`: the name of the checked records. `entries`: the number of these records. `problems`: a
+    description of each problem that was found.
+    """
 
     what: str
     entries: int
@@ -38,7 +45,10 @@ class Finding(NamedTuple):
 
 
 def iter_all(txn: Txn) -> Iterator[Finding]:
-    """Run every check, one after the other; together they read each record of each table."""
+    """Run all checks, one after the other, and yield the result of each check.
+
+    Together, the checks read each record of each table.
+    """
     readable: tuple[tuple[str, Callable[[], Iterable[object]]], ...] = (
         ("sightings", lambda: sightings.iter_all(txn, gone=True)),
         ("originals", lambda: originals.iter_all(txn)),
@@ -135,7 +145,11 @@ def _labels(txn: Txn) -> Finding:
 
 
 def _counts(txn: Txn) -> Finding:
-    """Check the counters against the records; an older store gets its counters when opened."""
+    """Compare the stored counters with counters computed from the records.
+
+    In a store of an older schema, the counters are not compared. They are computed when the store
+    is opened for writing.
+    """
     stored = counts.iter_all(txn)
     if migrations.schema(txn) < SCHEMA_VERSION:
         return Finding("counts", len(stored), [])
@@ -149,7 +163,10 @@ def _counts(txn: Txn) -> Finding:
 
 
 def _vectors(txn: Txn, embedder: str) -> Finding:
-    """Check that each block is complete, and that the index finds each digest in it."""
+    """Check that each block of vectors is complete.
+
+    Also check that the index finds each digest of each block.
+    """
     count, problems = 0, []
     size = vectors.embedders(txn)[embedder].size
     for digests, values in vectors.blocks(txn, embedder):

@@ -1,7 +1,8 @@
-"""Counters: files in each place, scored files in each inbox, and labels of each taste.
+"""The counters of files in each place, of scored files in each inbox, and of labels in each taste.
 
-The transaction that writes a record also changes its counters, so that `status` reads no records.
-`recount` computes all counters from the records: for an older store, and for `db check`.
+The transaction that writes a record also changes its counters, so `status` need not read the
+records. `recount` computes all counters from the records. It is used for a store of an older
+schema, and by `db check`.
 """
 
 from collections import Counter
@@ -11,7 +12,8 @@ from imgscore.store.schema import DIGEST_SIZE, LabelName, Sighting, path_key
 from imgscore.store.transaction import Txn
 from imgscore.watches import Role
 
-_SIZE = 8  # bytes of a stored counter
+# The number of bytes of a stored counter.
+_SIZE = 8
 
 
 def files(txn: Txn, inbox: bytes, role: Role) -> int:
@@ -20,17 +22,21 @@ def files(txn: Txn, inbox: bytes, role: Role) -> int:
 
 
 def scored(txn: Txn, inbox: bytes, taste: str, head: str) -> int:
-    """Return the number of present files in an inbox that a head has scored."""
+    """Return the number of present files in an inbox that have a score from this head."""
     return _get(txn, _scored(score_prefix(taste, head), inbox))
 
 
 def labelled(txn: Txn, taste: str, label: LabelName) -> int:
-    """Return the number of digests with this label under a taste."""
+    """Return the number of digests that have this label under a taste."""
     return _get(txn, _labelled(taste, label))
 
 
 def sighting_changed(txn: Txn, before: Sighting | None, after: Sighting | None) -> None:
-    """Count that a sighting was replaced; `before` None: it is new, `after` None: it is deleted."""
+    """Change the counters after a sighting was replaced.
+
+    `before`: the old sighting; None means that the sighting is new. `after`: the new sighting; None
+    means that the sighting was deleted.
+    """
     changes: Counter[bytes] = Counter()
     for sighting, by in ((before, -1), (after, 1)):
         if sighting is not None and not sighting.gone_ns:
@@ -40,18 +46,21 @@ def sighting_changed(txn: Txn, before: Sighting | None, after: Sighting | None) 
 
 
 def scores_added(txn: Txn, prefix: bytes, inboxes: Iterable[bytes]) -> None:
-    """Count one more scored file for each item of `inboxes`; `prefix`: the head's score prefix."""
+    """Change the counters after files were scored.
+
+    `inboxes`: the inbox of each newly scored file. `prefix`: the score prefix of the head.
+    """
     new = Counter(inboxes)
     _add(txn, Counter({_scored(prefix, inbox): count for inbox, count in new.items()}))
 
 
 def scores_deleted(txn: Txn, prefix: bytes) -> None:
-    """Delete the counters of a head whose scores were deleted."""
+    """Delete the counters of a head after its scores were deleted."""
     txn.table("counts").delete_all(b"scored:" + prefix)
 
 
 def label_changed(txn: Txn, taste: str, before: LabelName | None, after: LabelName | None) -> None:
-    """Count that the label of a digest changed; None: no label."""
+    """Change the counters after the label of a digest changed. None means no label."""
     changes: Counter[bytes] = Counter()
     for label, by in ((before, -1), (after, 1)):
         if label is not None:
@@ -60,19 +69,22 @@ def label_changed(txn: Txn, taste: str, before: LabelName | None, after: LabelNa
 
 
 def score_prefix(taste: str, head: str) -> bytes:
-    """Return the prefix of the keys of a head's scores; the digest follows it."""
+    """Return the prefix of the keys of a head's scores. In a key, the digest follows the prefix."""
     return f"{taste}\0{head}\0".encode()
 
 
 def iter_all(txn: Txn) -> dict[bytes, int]:
-    """Return all counters, by key, as `recount` does."""
+    """Return all stored counters, by key. The result has the form of the result of `recount`."""
     return {key: int.from_bytes(value, "big") for key, value in txn.table("counts").scan()}
 
 
 def recount(
     txn: Txn, sightings: Iterable[Sighting], labels: Iterable[tuple[str, LabelName]]
 ) -> dict[bytes, int]:
-    """Return the counters computed from the present sightings and from (taste, label) pairs."""
+    """Return all counters, computed from the records.
+
+    `sightings`: the present sightings. `labels`: a pair (taste, label) for each labelled digest.
+    """
     totals: Counter[bytes] = Counter(_labelled(taste, label) for taste, label in labels)
     for sighting in sightings:
         totals.update(_keys(txn, sighting))
@@ -80,13 +92,13 @@ def recount(
 
 
 def replace(txn: Txn, counted: dict[bytes, int]) -> None:
-    """Replace all counters."""
+    """Replace all stored counters by `counted`."""
     txn.table("counts").delete_all(b"")
     _add(txn, Counter(counted))
 
 
 def _keys(txn: Txn, sighting: Sighting) -> Iterator[bytes]:
-    """Yield the keys of the counters that include a present sighting."""
+    """Yield the keys of all counters to which a present sighting adds one."""
     yield _files(sighting.inbox, sighting.role)
     if sighting.role == "inbox":
         scores = txn.table("scores")
@@ -96,7 +108,10 @@ def _keys(txn: Txn, sighting: Sighting) -> Iterator[bytes]:
 
 
 def score_prefixes(txn: Txn) -> Iterator[bytes]:
-    """Yield the score prefix of each head that has scores; skips from head to head."""
+    """Yield the score prefix of each head that has scores.
+
+    The function reads one entry for each head and skips the other entries of this head.
+    """
     scores, key = txn.table("scores"), b""
     while (entry := scores.first_from(key)) is not None:
         prefix = entry[0][:-DIGEST_SIZE]
@@ -121,7 +136,7 @@ def _get(txn: Txn, key: bytes) -> int:
 
 
 def _add(txn: Txn, changes: Counter[bytes]) -> None:
-    """Add to counters, and delete those that reach zero."""
+    """Add the changes to the stored counters. Delete each counter that reaches zero."""
     table = txn.table("counts")
     for key, by in changes.items():
         count = _get(txn, key) + by

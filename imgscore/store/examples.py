@@ -1,4 +1,7 @@
-"""Loads the training data of a head: the labelled images of a taste, and a sample of all images."""
+"""This module loads the training data of a head.
+
+The data are the labelled images of a taste and a sample of all images.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,19 @@ from imgscore.store import head_inputs, labels, traits, vectors
 from imgscore.store.schema import Label
 from imgscore.store.transaction import Txn
 
-# Images in the sample: the largest graph that a head builds has as many nodes.
+# The largest number of images in the sample. The largest graph that a head builds has as many nodes
+# as the sample has images.
 BACKGROUND = 7500
 
 
 class Labelled(NamedTuple):
-    """The labels of a taste whose images have an embedding. All lists are in the same order."""
+    """The labelled images of a taste that have an embedding. All lists have a common order."""
 
     digests: list[bytes]
     labels: list[Label]
     examples: Examples
     features: Features
-    """fitted to the sample; also used to find near-duplicates"""
+    """The features, fitted to the sample. They are also used to find near-duplicates."""
 
 
 def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
@@ -59,14 +63,15 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
 
 
 def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:
-    """Return the traits of images as a head's second input, float32 [n, k]."""
+    """Return the traits of images as the second input of a head, float32 [n, k]."""
     return extras_of([traits.get(txn, digest) for digest in digests])
 
 
 def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.float16]]:
     """Return the digests and vectors [n, dim] of at most `limit` images.
 
-    The images are evenly spread over the store, and the same on every call.
+    The images are evenly spread over the store. As long as the store does not change, each call
+    returns equal images.
     """
     step = max(1, -(-vectors.count(txn, spec.image_embedder) // limit))
     return rows_of(txn, spec, islice(vectors.digests(txn, spec.image_embedder), None, None, step))
@@ -75,7 +80,10 @@ def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.fl
 def rows_of(
     txn: Txn, spec: Spec, wanted: Iterable[bytes]
 ) -> tuple[list[bytes], NDArray[np.float16]]:
-    """Return the wanted digests that have a vector, and their rows [n, dim], in store order."""
+    """Return those of the wanted digests that have a vector, and their input rows [n, dim].
+
+    Digests and rows are in the order of the store.
+    """
     digests: list[bytes] = []
     values = bytearray()
     for digest, row in head_inputs.get_many(txn, spec, wanted):

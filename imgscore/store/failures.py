@@ -1,4 +1,4 @@
-"""Files that have no embedding, and the reason, by path."""
+"""The files that have no embedding, with the reason. The key is the path."""
 
 from collections.abc import Iterator
 
@@ -11,22 +11,22 @@ _decoder = msgspec.msgpack.Decoder(Failure)
 
 
 def record(txn: Txn, failure: Failure) -> None:
-    """Write why the file at a path has no embedding."""
+    """Write the reason why the file at a path has no embedding."""
     txn.table("failures").put(path_key(failure.path), pack(failure))
 
 
 def forget(txn: Txn, path: bytes) -> bool:
-    """Delete the failure at a path; False where there was none."""
+    """Delete the failure at a path. Return False if there is no failure at this path."""
     return txn.table("failures").delete(path_key(path))
 
 
 def find(txn: Txn, path: bytes) -> Failure | None:
-    """Return the failure at a path."""
+    """Return the failure at a path. None means that there is no failure at this path."""
     value = txn.table("failures").get(path_key(path))
     return None if value is None else _decoder.decode(value)
 
 
 def iter_all(txn: Txn) -> Iterator[Failure]:
-    """Yield every failure."""
+    """Yield all failures."""
     for _, value in txn.table("failures").scan():
         yield _decoder.decode(value)

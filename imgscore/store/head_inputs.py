@@ -1,6 +1,8 @@
-"""Inputs of a head: the vector of the image and, if the config says so, that of its file name.
+"""The inputs of a head.
 
-For a digest with several names, their mean is used. A name without a stored vector is skipped.
+An input is the vector of the image. If the config requires it, the vector of the file name is
+appended. If a digest has several names, the mean of their vectors is used. A name without a stored
+vector is skipped.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ _NONE: Mapping[bytes, bytes] = {}
 
 
 def blocks(txn: Txn, spec: Spec) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (n digests, n float16 rows of spec.dim), each concatenated, block by block."""
+    """Yield blocks of (n digests, n float16 rows of length spec.dim).
+
+    Each element of the pair is one concatenated bytes object.
+    """
     for digests, values in vectors.blocks(txn, spec.image_embedder):
         if not spec.name_encoder:
             yield digests, values
@@ -34,7 +39,7 @@ def blocks(txn: Txn, spec: Spec) -> Iterator[tuple[bytes, bytes]]:
 
 
 def get(txn: Txn, spec: Spec, digest: bytes) -> bytes | None:
-    """Return the float16 row of a digest; None if it has no vector."""
+    """Return the float16 input row of a digest. None means that the digest has no vector."""
     vector = vectors.get(txn, spec.image_embedder, digest)
     if vector is None or not spec.name_encoder:
         return vector
@@ -42,7 +47,10 @@ def get(txn: Txn, spec: Spec, digest: bytes) -> bytes | None:
 
 
 def get_many(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (digest, float16 row) of the digests that have a vector, in the store's order."""
+    """Yield (digest, float16 input row) for those of the digests that have a vector.
+
+    The pairs are in the order of the store.
+    """
     for digest, vector in vectors.get_many(txn, spec.image_embedder, digests):
         if spec.name_encoder:
             yield digest, vector + _name(txn, spec, _paths(txn, digest), _NONE).tobytes()
@@ -53,9 +61,10 @@ def get_many(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[b
 def at_path(
     txn: Txn, spec: Spec, digest: bytes, vector: bytes, path: bytes, fresh: Mapping[bytes, bytes]
 ) -> bytes:
-    """Return the float16 row of a digest that was just read at `path`.
+    """Return the float16 input row of a digest whose file was just read at `path`.
 
-    `fresh`: vectors of names, by key, that are not stored yet.
+    `vector`: the vector of the image. `fresh`: the vectors of names that are not stored yet, by
+    key.
     """
     if not spec.name_encoder:
         return vector
@@ -63,7 +72,7 @@ def at_path(
 
 
 def _paths(txn: Txn, digest: bytes) -> set[bytes]:
-    """Return the present paths of a digest, or its former ones if it has none."""
+    """Return the present paths of a digest. If there are none, return its former paths."""
     paths = {sighting.path: sighting.gone_ns for sighting in sightings.of_digest(txn, digest)}
     return {path for path, gone_ns in paths.items() if not gone_ns} or set(paths)
 

@@ -1,4 +1,7 @@
-"""Records of trained heads by taste and version, and which head scores a taste."""
+"""The records of trained heads, by taste and version.
+
+This module also stores which head is current.
+"""
 
 from collections.abc import Iterator
 
@@ -11,14 +14,18 @@ _decoder = msgspec.msgpack.Decoder(HeadRecord)
 
 
 def record(txn: Txn, head: HeadRecord) -> None:
-    """Write a head's record; an accepted head becomes the current one of its taste."""
+    """Write the record of a head. An accepted head becomes the current head of its taste."""
     txn.table("heads").put(f"{head.taste}\0{head.version}".encode(), pack(head))
     if head.accepted:
         use(txn, head.taste, head.version)
 
 
 def use(txn: Txn, taste: str, version: str) -> None:
-    """Make a head the current one of its taste, now and whenever its embedder is in use again."""
+    """Make a head the current head of its taste.
+
+    The head is also stored as the last head under its embedder. If this embedder is used again
+    later, the head can become current again.
+    """
     value = txn.table("heads").get(f"{taste}\0{version}".encode())
     txn.table("meta").put(f"head:{taste}".encode(), version.encode())
     if value is not None:
@@ -27,12 +34,15 @@ def use(txn: Txn, taste: str, version: str) -> None:
 
 
 def current(txn: Txn, taste: str) -> HeadRecord | None:
-    """Return the head that scores a taste now."""
+    """Return the head that scores a taste now. None means that the taste has no head."""
     return _named(txn, taste, f"head:{taste}")
 
 
 def last_under(txn: Txn, taste: str, embedder: str) -> HeadRecord | None:
-    """Return the head that scored a taste when this embedder was last in use."""
+    """Return the head that scored a taste when this embedder was last in use.
+
+    None means that there is no such head.
+    """
     return _named(txn, taste, f"head:{taste}\0{embedder}")
 
 
@@ -45,7 +55,11 @@ def _named(txn: Txn, taste: str, setting: str) -> HeadRecord | None:
 
 
 def in_use(txn: Txn, taste: str) -> set[str]:
-    """Return the versions that score a taste, now or when an earlier embedder is used again."""
+    """Return the versions of all heads of a taste that are in use.
+
+    These are the current head and the last head under each embedder. An earlier embedder may be
+    used again later.
+    """
     name = f"head:{taste}".encode()
     return {
         version.decode()
@@ -55,13 +69,13 @@ def in_use(txn: Txn, taste: str) -> set[str]:
 
 
 def of_taste(txn: Txn, taste: str) -> list[HeadRecord]:
-    """Return every head of a taste, oldest first."""
+    """Return all heads of a taste, oldest first."""
     prefix = f"{taste}\0".encode()
     heads = [_decoder.decode(value) for _, value in txn.table("heads").scan(prefix)]
     return sorted(heads, key=lambda head: head.created_ns)
 
 
 def iter_all(txn: Txn) -> Iterator[HeadRecord]:
-    """Yield every head of every taste."""
+    """Yield all heads of all tastes."""
     for _, value in txn.table("heads").scan():
         yield _decoder.decode(value)

@@ -1,4 +1,4 @@
-"""The journal of touches: each is written here before it is made on the file."""
+"""The journal of touches. A touch is written to the journal before the file is touched."""
 
 from collections.abc import Iterator
 from itertools import islice, takewhile
@@ -12,30 +12,36 @@ _decoder = msgspec.msgpack.Decoder(Touch)
 
 
 def append(txn: Txn, touch: Touch) -> int:
-    """Write a touch that is about to be made; return its number."""
+    """Write a touch to the journal, before the file is touched. Return the number of the touch."""
     return txn.table("journal").append(pack(touch))
 
 
 def last_number(txn: Txn) -> int:
-    """Return the number of the newest touch; 0 where there is none."""
+    """Return the number of the newest touch; 0 if the journal is empty."""
     last = txn.table("journal").last()
     return int.from_bytes(last[0], "big") if last else 0
 
 
 def get(txn: Txn, number: int) -> Touch | None:
-    """Return a touch by its number; None where the journal does not hold it, or no longer."""
+    """Return the touch with this number.
+
+    None means that the journal does not contain the touch. It may have expired.
+    """
     value = txn.table("journal").get(number.to_bytes(8, "big")) if number > 0 else None
     return None if value is None else _decoder.decode(value)
 
 
 def newest_first(txn: Txn) -> Iterator[tuple[int, Touch]]:
-    """Yield (number, touch), newest first."""
+    """Yield (number, touch) for each touch of the journal, newest first."""
     for key, value in txn.table("journal").backwards():
         yield int.from_bytes(key, "big"), _decoder.decode(value)
 
 
 def forget_oldest(txn: Txn, until: int, limit: int) -> bool:
-    """Delete the oldest touches up to number `until`, at most `limit`; True if some are left."""
+    """Delete at most `limit` of the oldest touches, up to the number `until`.
+
+    Return whether the journal still contains touches up to `until`.
+    """
     table, last = txn.table("journal"), until.to_bytes(8, "big")
     keys = list(islice(takewhile(lambda key: key <= last, table.keys()), limit + 1))
     for key in keys[:limit]:

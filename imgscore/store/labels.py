@@ -1,4 +1,8 @@
-"""Labels by digest: an append-only log of events, and the current label that results from it."""
+"""The labels, by digest: a log of label events, and the current labels.
+
+imgscore only appends to the log. The current label of a digest results from its last event in the
+log.
+"""
 
 from collections.abc import Iterator
 
@@ -17,7 +21,10 @@ def _key(taste: str, digest: bytes) -> bytes:
 
 
 def append(txn: Txn, event: LabelEvent) -> int:
-    """Log an event and make it the digest's current label; return its sequence number."""
+    """Append an event to the log, and change the digest's current label.
+
+    Return the sequence number of the event.
+    """
     number = txn.table("label_log").append(pack(event))
     table, key = txn.table("labels"), _key(event.taste, event.digest)
     before = current(txn, event.taste, event.digest)
@@ -32,36 +39,36 @@ def append(txn: Txn, event: LabelEvent) -> int:
 
 
 def current(txn: Txn, taste: str, digest: bytes) -> Label | None:
-    """Return the current label of a digest."""
+    """Return the current label of a digest under a taste. None means that it has no label."""
     value = txn.table("labels").get(_key(taste, digest))
     return None if value is None else _label.decode(value)
 
 
 def iter_all(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:
-    """Yield (digest, label) of each labelled digest of a taste."""
+    """Yield (digest, label) for each labelled digest of a taste."""
     prefix = _key(taste, b"")
     for key, value in txn.table("labels").scan(prefix):
         yield key[len(prefix) :], _label.decode(value)
 
 
 def tastes(txn: Txn) -> set[str]:
-    """Return every taste that has labels."""
+    """Return all tastes that have labels."""
     return {key.partition(b"\0")[0].decode() for key, _ in txn.table("labels").scan()}
 
 
 def totals(txn: Txn, taste: str) -> dict[LabelName, int]:
-    """Return the number of digests labelled keep and trash."""
+    """Return the number of digests with the label keep, and the number with the label trash."""
     names: tuple[LabelName, ...] = ("keep", "trash")
     return {name: counts.labelled(txn, taste, name) for name in names}
 
 
 def newest_first(txn: Txn) -> Iterator[tuple[int, LabelEvent]]:
-    """Yield (sequence number, event) of the log, newest first."""
+    """Yield (sequence number, event) for each event of the log, newest first."""
     for key, value in txn.table("label_log").backwards():
         yield int.from_bytes(key, "big"), _event.decode(value)
 
 
 def last_sequence(txn: Txn) -> int:
-    """Return the number of the newest event; 0 if there is none."""
+    """Return the sequence number of the newest event; 0 if the log is empty."""
     last = txn.table("label_log").last()
     return int.from_bytes(last[0], "big") if last else 0

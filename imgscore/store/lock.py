@@ -1,4 +1,7 @@
-"""A kernel lock: one writer for each store. The kernel frees it when the process ends."""
+"""A kernel lock that allows only one writer for each store.
+
+The kernel releases the lock when the process ends.
+"""
 
 import fcntl
 import os
@@ -9,11 +12,14 @@ from imgscore.errors import StoreError
 
 
 class BusyError(StoreError):
-    """Another process writes the store."""
+    """The error raised if another process has locked the store."""
 
 
 class StoreLock:
-    """Locked from construction to close(). Raises BusyError if another process has locked it."""
+    """The lock of a store. It is locked from its construction until close().
+
+    The constructor raises BusyError if another process has locked the store.
+    """
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -35,12 +41,12 @@ class StoreLock:
                 "wait until it ends, or end it",
             ) from None
         self.left_open = os.fstat(self._descriptor).st_size > 0
-        """whether the last process that locked the store ended without close()"""
+        """Whether the last process that locked the store ended without a call of close()."""
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
     def close(self) -> None:
-        """Unlock the store."""
+        """Unlock the store. A second call has no effect."""
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
@@ -59,7 +65,7 @@ class StoreLock:
 
 
 def _process(pid: str) -> str:
-    """The process that holds the lock, as a person would name it: its id and its command."""
+    """Return a short description of the process that has the lock: its id and its command."""
     try:
         words = Path(f"/proc/{int(pid)}/cmdline").read_text(errors="replace").split("\0")
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""Migrates a store of an older schema, one step for each version, when it is opened.
+"""This module migrates a store of an older schema when the store is opened.
 
-A step that fails leaves the store unchanged.
+A migration has one step for each version. If a step fails, the store is not changed.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from imgscore.store.transaction import Txn
 
 
 def _count(txn: Txn) -> None:
-    """Fill the table `counts`, which schema 2 added."""
+    """Fill the table `counts`, which is new in schema 2."""
     counts.replace(txn, recount(txn))
 
 
 def recount(txn: Txn) -> dict[bytes, int]:
-    """Return the counters computed from the records."""
+    """Return all counters, computed from the records of the store."""
     named = (
         (taste, label.label)
         for taste in labels.tastes(txn)
@@ -27,19 +27,22 @@ def recount(txn: Txn) -> dict[bytes, int]:
     return counts.recount(txn, sightings.iter_all(txn), named)
 
 
-# STEPS[n] turns schema n into schema n + 1.
+# STEPS[n] migrates a store from schema n to schema n + 1.
 STEPS: dict[int, Callable[[Txn], None]] = {1: _count}
 
 
 def schema(txn: Txn) -> int:
-    """Return the schema of a store; 0 for a new one."""
+    """Return the schema version of a store; 0 if the store is new."""
     return int(txn.table("meta").get(b"schema") or 0)
 
 
 def migrate(
     txn: Txn, steps: dict[int, Callable[[Txn], None]] = STEPS, version: int = SCHEMA_VERSION
 ) -> None:
-    """Migrate the store to `version`. Raises StoreError for a store of a newer imgscore."""
+    """Migrate the store to `version`.
+
+    Raises StoreError if a newer imgscore wrote the store.
+    """
     meta = txn.table("meta")
     current = schema(txn) or version
     if current > version:

@@ -1,6 +1,6 @@
-"""Vectors of file names, by the words of the name.
+"""The vectors of file names. The words of a name determine its vector.
 
-Only vectors that a model computes are stored; hashed ones are computed when they are needed.
+Only vectors from a model are stored. Hashed vectors are computed whenever they are needed.
 """
 
 import hashlib
@@ -9,13 +9,15 @@ import os
 from imgscore.embedders.filename_spec import HASHED_ENCODER, words
 from imgscore.store.transaction import Txn
 
-_PREFIX = 8  # bytes of a key that stand for the embedder
+# The number of bytes in a key that identify the embedder.
+_PREFIX = 8
 
 
 def key(embedder: str, encoder: str | None, path: bytes) -> bytes | None:
-    """Return the 24-byte key of a file's name under an image embedder and its name encoder.
+    """Return the 24-byte key of the vector of a file's name.
 
-    None if no encoder is set, or if its vectors are not stored.
+    The key depends on the image embedder, on its name encoder and on the words of the name. None
+    means that there is no name encoder, or that the vectors of the encoder are not stored.
     """
     if encoder in (None, HASHED_ENCODER):
         return None
@@ -30,7 +32,7 @@ def put(txn: Txn, key: bytes, vector: bytes) -> None:
 
 
 def get(txn: Txn, key: bytes) -> bytes | None:
-    """Return the float16 vector of a name."""
+    """Return the float16 vector of a name. None means that no vector is stored."""
     return txn.table("names").get(key)
 
 

@@ -1,7 +1,8 @@
-"""Originals: the user's own mtimes of touched files, written before the first touch.
+"""The originals: the user's own mtimes of files that imgscore has touched.
 
-An original is stored by digest and path. A moved file is recognised by its date: a file with the
-digest of an original, and with a date that we set, is the file that the original belongs to.
+An original is written before the first touch of its file. It is stored by digest and path. A moved
+file is recognised by its digest and date: the digest has an original, and imgscore set the date.
+The original then belongs to this file.
 """
 
 import os
@@ -12,15 +13,16 @@ import msgspec
 from imgscore.store.schema import DIGEST_SIZE, FileAt, Original, pack, path_key
 from imgscore.store.transaction import Txn
 
-# Nanoseconds. FAT stores dates in steps of 2 s; exFAT, SMB and archives drop the nanoseconds.
+# The upper limit for the rounding error of a date, in nanoseconds. FAT stores dates in steps of 2
+# s. exFAT, SMB and archives do not store the nanoseconds.
 TOLERANCE_NS = 2 * 10**9
-# Dates in `Original.earlier`. A file can return with an older date that we set: from a backup, or
-# after a power failure before the newer date was on disk.
+# The largest number of dates in `Original.earlier`. A file can have an older date of imgscore again
+# in two cases: it is restored from a backup, or the power failed before the newer date was on disk.
 MAX_EARLIER = 8
 
 
 class _Path(msgspec.Struct, array_like=True, frozen=True):
-    """An original without its dates."""
+    """An original without its dates. Decoding it is faster than decoding an Original."""
 
     path: bytes
 
@@ -35,12 +37,15 @@ def record(txn: Txn, digest: bytes, original: Original) -> None:
 
 
 def forget(txn: Txn, digest: bytes, path: bytes) -> None:
-    """Delete the original of a file that has the user's date again."""
+    """Delete the original of a file, because the file has the user's date again."""
     txn.table("originals").delete(digest + path_key(path))
 
 
 def get(txn: Txn, digest: bytes, path: bytes) -> Original | None:
-    """Return the original of the file at `path`."""
+    """Return the original that is stored for this digest and path.
+
+    None means that there is no original.
+    """
     value = txn.table("originals").get(digest + path_key(path))
     return None if value is None else _decoder.decode(value)
 
@@ -51,22 +56,22 @@ def of_digest(txn: Txn, digest: bytes) -> list[Original]:
 
 
 def iter_all(txn: Txn) -> Iterator[tuple[bytes, Original]]:
-    """Yield (digest, original) of every file that has a date that we set."""
+    """Yield (digest, original) for each file that has an original."""
     for key, value in txn.table("originals").scan():
         yield key[:DIGEST_SIZE], _decoder.decode(value)
 
 
 def touched_files(txn: Txn) -> Iterator[FileAt]:
-    """Yield every file that has an original: takes a third of the time of `iter_all`."""
+    """Yield all files that have an original. This takes a third of the time of `iter_all`."""
     for key, value in txn.table("originals").scan():
         yield FileAt(key[:DIGEST_SIZE], _path.decode(value).path)
 
 
 def find(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
-    """Return the original of a file with this digest and mtime at `path`, as `follow` writes it.
+    """Return the original of the file at `path` that has this digest and mtime.
 
-    The store may have it under a path that the file was moved or copied from. None: the file has
-    the user's date.
+    The store may have the original under an older path, from which the file was moved or copied.
+    The returned original always has the path `path`. None means that the file has the user's date.
     """
     original = get(txn, digest, path)
     if original is not None and belongs(original, mtime_ns):
@@ -76,9 +81,9 @@ def find(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None
 
 
 def follow(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
-    """Move the original of a file to `path`; delete it if the file has the user's date.
+    """Store the original of a file under its present path, and return the original.
 
-    Returns the original that is stored now.
+    If the file has the user's date, delete its original and return None.
     """
     original = find(txn, digest, path, mtime_ns)
     if original is None:
@@ -92,16 +97,23 @@ def follow(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | No
 
 
 def _source(txn: Txn, digest: bytes, mtime_ns: int) -> Original | None:
-    """Return the original of a file with this digest that had this date.
+    """Return an original of this digest for which imgscore set this date.
 
-    One whose path no longer exists comes first: that file was moved, any other was copied.
+    Return None if there is none.
+
+    An original whose path no longer exists is preferred, because its file was moved. If the path
+    still exists, the file was only copied.
     """
     originals = [original for original in of_digest(txn, digest) if is_ours(original, mtime_ns)]
     return min(originals, key=lambda original: os.path.lexists(original.path), default=None)
 
 
 def touched(original: Original | None, path: bytes, before_ns: int, after_ns: int) -> Original:
-    """Return the original to store before a touch; `original`: the one stored so far."""
+    """Return the original that must be stored before a touch of the file at `path`.
+
+    `original`: the original that is already stored, or None. `before_ns`, `after_ns`: the dates
+    before and after the touch.
+    """
     if original is None:
         return Original(path, before_ns, before_ns, after_ns)
     earlier = dict.fromkeys((*original.earlier, original.before_ns, original.after_ns))
@@ -111,7 +123,7 @@ def touched(original: Original | None, path: bytes, before_ns: int, after_ns: in
 
 
 def is_ours(original: Original, mtime_ns: int) -> bool:
-    """Whether we set this mtime, exactly or as the file system rounded it."""
+    """Return whether imgscore set this mtime. The file system may have rounded the mtime."""
     return (
         near(original.after_ns, mtime_ns)
         or (original.before_ns != original.original_ns and near(original.before_ns, mtime_ns))
@@ -120,13 +132,17 @@ def is_ours(original: Original, mtime_ns: int) -> bool:
 
 
 def belongs(original: Original, mtime_ns: int) -> bool:
-    """Whether this mtime is one that we set, or the user's own that we replaced."""
+    """Return whether imgscore set this mtime, or whether it is the user's original mtime."""
     return is_ours(original, mtime_ns) or near(original.original_ns, mtime_ns)
 
 
 def near(ours_ns: int, mtime_ns: int) -> bool:
-    """Whether a file system with a coarse clock can have rounded the first date to the second."""
+    """Return whether `mtime_ns` is equal to `ours_ns`, exactly or after rounding.
+
+    A file system with a coarse clock rounds dates.
+    """
     return ours_ns == mtime_ns or (
-        # A coarse clock rounds to whole seconds; another program set a date with finer digits.
+        # A coarse clock rounds dates to whole seconds. If the date has a fraction of a second,
+        # another program set it.
         mtime_ns % 10**9 == 0 and abs(ours_ns - mtime_ns) < TOLERANCE_NS
     )

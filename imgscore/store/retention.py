@@ -1,7 +1,7 @@
-"""Retention: which touches of the journal, and which records of missing files, have expired.
+"""This module finds and deletes expired records: old touches, and records of missing files.
 
-Labels, originals and embeddings never expire. A worker finds the expired records; the daemon
-deletes them in batches.
+Labels, originals and embeddings never expire. A worker process finds the expired records. The
+daemon deletes the records in batches.
 """
 
 from itertools import islice
@@ -12,15 +12,29 @@ from imgscore.store.schema import Sighting
 from imgscore.store.transaction import Txn
 
 MAX_TOUCHES = 1_000_000
-"""Touches in the journal, for `undo` and `history`: 190 MB, or 10 orderings of 100,000 files."""
+"""The largest number of touches that the journal keeps for `undo` and `history`.
+
+This number of touches needs 190 MB. It is enough for 10 orderings of 100,000 files.
+"""
 GONE_NS = 90 * 86_400 * 10**9
-"""Nanoseconds that the record of a missing file is kept. A moved file reappears within seconds."""
+"""The time for which the record of a missing file is kept, in nanoseconds.
+
+This time is long enough: a moved file reappears within seconds.
+"""
 MAX_AT_ONCE = 50_000
-"""Records in one message to the daemon, so that it stays small. The next run finds the others."""
+"""The largest number of records of each kind in one message to the daemon.
+
+The limit keeps the message small. The next run finds the other expired records.
+"""
 
 
 class Expired(NamedTuple):
-    """touches: all up to this journal number. sightings: their paths. trashed: their keys."""
+    """The expired records.
+
+    touches: a journal number. All touches up to this number have expired.
+    sightings: the paths of the expired sightings.
+    trashed: the keys of the expired records of the trash.
+    """
 
     touches: int
     sightings: list[bytes]
@@ -28,7 +42,7 @@ class Expired(NamedTuple):
 
 
 def find(txn: Txn, now_ns: int) -> Expired:
-    """Return the records that have expired."""
+    """Return the records that have expired at the time `now_ns`."""
     before_ns = now_ns - GONE_NS
     tastes = labels.tastes(txn)
     gone = (
@@ -44,9 +58,9 @@ def find(txn: Txn, now_ns: int) -> Expired:
 
 
 def forget(txn: Txn, expired: Expired, now_ns: int, limit: int) -> Expired:
-    """Delete at most `limit` records of each kind; return the rest.
+    """Delete at most `limit` records of each kind. Return the records that are not deleted yet.
 
-    A file that has reappeared since `find` keeps its record.
+    A record is not deleted if its file has reappeared since `find`.
     """
     touches_left = journal.forget_oldest(txn, expired.touches, limit)
     tastes = labels.tastes(txn) if expired.sightings else set[str]()
@@ -62,9 +76,10 @@ def forget(txn: Txn, expired: Expired, now_ns: int, limit: int) -> Expired:
 
 
 def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) -> bool:
-    """Whether the file has been missing for long, and has no label.
+    """Return whether a file has been missing since before `before_ns` and has no label.
 
-    A labelled file keeps its sighting: its name may be part of the example, and it may return.
+    The sighting of a labelled file is kept. The file name may be part of the training data, and the
+    file may reappear.
     """
     return 0 < sighting.gone_ns < before_ns and not any(
         labels.current(txn, taste, sighting.digest) for taste in tastes
@@ -72,7 +87,10 @@ def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) 
 
 
 def _old_touches(txn: Txn) -> int:
-    """Return the last touch beyond MAX_TOUCHES; a run expires as a whole, as `undo` needs it."""
+    """Return the number of the last touch that has expired; 0 if no touch has expired.
+
+    A run expires only as a whole, because `undo` needs all touches of a run.
+    """
     number = journal.last_number(txn) - MAX_TOUCHES
     kept = journal.get(txn, number + 1)
     while kept is not None and (touch := journal.get(txn, number)) is not None:

@@ -1,6 +1,7 @@
-"""The records of the store and their encoding. Pure: no database here.
+"""The records of the store and their encoding. This module does not access the database.
 
-Structs are encoded as arrays: a later version may only append fields, with a default.
+Structs are encoded as arrays. A later version of imgscore may therefore only append fields, and
+each new field needs a default.
 """
 
 import hashlib
@@ -25,17 +26,21 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 _encoder = msgspec.msgpack.Encoder()
 
 
-# Nanoseconds: the years 1677 and 2554. msgpack, and so a record, has no integers beyond them.
+# The earliest and the latest date in nanoseconds: in the years 1677 and 2554. msgpack, and
+# therefore a record, cannot contain integers outside of this range.
 EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 64) - 1
 
 
 def pack(record: msgspec.Struct) -> bytes:
-    """Encode a record as msgpack."""
+    """Return a record encoded as msgpack."""
     return _encoder.encode(record)
 
 
 def path_key(path: bytes) -> bytes:
-    """Return 16 bytes that stand for a path: LMDB keys have at most 511 bytes, paths 4,096."""
+    """Return a key of 16 bytes for a path.
+
+    A hash is needed because an LMDB key has at most 511 bytes, but a path can have 4,096 bytes.
+    """
     return hashlib.blake2b(path, digest_size=16).digest()
 
 
@@ -45,10 +50,10 @@ _SIZE_BITS = 56
 
 
 def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> bytes:
-    """Pack a fingerprint into 40 bytes.
+    """Return a fingerprint packed into 40 bytes.
 
-    A date before 1677 or after 2262 needs more than 64 bits: its highest bits go into the highest
-    byte of the size, which is 0 for any other date.
+    An mtime before 1677 or after 2262 needs more than 64 bits. Its highest bits are stored in the
+    highest byte of the size. For all other dates, this byte is 0.
     """
     try:
         return _pack(dev, ino, size, ctime_ns, mtime_ns)
@@ -69,17 +74,23 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of_stat(cls, status: os.stat_result) -> "Fingerprint":
-        """Take the fingerprint from a stat; a date out of range becomes the nearest possible."""
+        """Create the fingerprint of a stat.
+
+        A date outside the possible range is replaced by the nearest possible date.
+        """
         mtime_ns = min(max(status.st_mtime_ns, EARLIEST_NS), LATEST_NS)
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, mtime_ns)
 
     def packed(self) -> bytes:
-        """Pack into 40 bytes, which a scan of 100,000 files compares without decoding."""
+        """Return the fingerprint packed into 40 bytes.
+
+        A scan of 100,000 files compares these bytes without decoding.
+        """
         return _packed(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
 
     @classmethod
     def unpacked(cls, raw: bytes) -> "Fingerprint":
-        """Unpack the first 40 bytes."""
+        """Create the fingerprint from the first 40 bytes of `raw`."""
         dev, ino, size, ctime_ns, mtime_ns = _fingerprint.unpack_from(raw)
         beyond = size >> _SIZE_BITS
         return cls(dev, ino, size - (beyond << _SIZE_BITS), ctime_ns, mtime_ns + (beyond << 64))
@@ -89,7 +100,10 @@ FINGERPRINT_SIZE = _fingerprint.size
 
 
 def packed_stat(status: os.stat_result) -> bytes:
-    """Pack a stat as Fingerprint.packed does, without creating the struct, for 100,000 files."""
+    """Return the bytes that Fingerprint.packed returns for this stat.
+
+    The function does not create a Fingerprint. This saves time in a scan of 100,000 files.
+    """
     try:
         return _pack(
             status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
@@ -99,14 +113,17 @@ def packed_stat(status: os.stat_result) -> bytes:
 
 
 class FileAt(NamedTuple):
-    """A file that had this digest when it was last seen at this path."""
+    """A path, with the digest that the file at this path had when it was last seen."""
 
     digest: bytes
     path: bytes
 
 
 class Sighting(msgspec.Struct, array_like=True, frozen=True):
-    """The file last seen at a path. `gone_ns`: when a scan found it missing; 0 = present."""
+    """The file that was last seen at a path.
+
+    `gone_ns`: the time at which a scan found the file missing. 0 means that the file is present.
+    """
 
     path: bytes
     seen: Fingerprint
@@ -117,10 +134,12 @@ class Sighting(msgspec.Struct, array_like=True, frozen=True):
 
 
 class TrashedFile(msgspec.Struct, array_like=True, frozen=True):
-    """An image of a watch in the desktop's trash.
+    """An image of a watch that is, or was, in the desktop's trash.
 
-    path: its path in the trash folder `trash`. origin: the path that it was deleted from.
-    gone_ns: when a scan found that it had left the trash; 0 = it is in the trash.
+    path: the path of the image in the trash folder `trash`.
+    origin: the path from which the image was deleted.
+    gone_ns: the time at which a scan found that the image had left the trash. 0 means that the
+    image is in the trash.
     """
 
     path: bytes
@@ -132,10 +151,11 @@ class TrashedFile(msgspec.Struct, array_like=True, frozen=True):
 
 
 class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
-    """One entry of the append-only label log.
+    """One entry of the label log, to which imgscore only appends.
 
-    A seventh field in events of older versions lists the files that were moved with the label. It
-    is ignored: such an event is an ordinary label, and undoing it moves no file.
+    Older versions wrote a seventh field: the files that were moved with the label. This version
+    ignores the field, so such an event is an ordinary label. If such a label is undone, no file is
+    moved.
     """
 
     time_ns: int
@@ -147,7 +167,10 @@ class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Label(msgspec.Struct, array_like=True, frozen=True):
-    """The current label of a digest under a taste, from its last event in the log."""
+    """The current label of a digest under a taste.
+
+    It results from the last event of the digest in the log.
+    """
 
     label: LabelName
     sequence: int
@@ -157,7 +180,10 @@ class Label(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
-    """Why a file has no embedding. It is read again when the file or the decoder changes."""
+    """The reason why a file has no embedding.
+
+    The file is read again if the file or the version of the decoder changes.
+    """
 
     path: bytes
     seen: Fingerprint
@@ -168,11 +194,14 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Original(msgspec.Struct, array_like=True, frozen=True):
-    """The user's own mtime of a file that we touched.
+    """The user's own mtime of a file whose mtime imgscore has changed.
 
-    before_ns, after_ns: our last touch. The file has one of the two dates: `before_ns` if a crash
-    came between the journal entry and the touch. earlier: dates that we set before that. Any
-    other date is a new one of the user.
+    original_ns: the user's own mtime.
+    before_ns, after_ns: the old and the new mtime of imgscore's last touch. The file has one of
+    these two dates. The file still has `before_ns` if a crash happened between the journal entry
+    and the touch.
+    earlier: the dates that imgscore set before these two.
+    If the file has any other date, the user has set a new date.
     """
 
     path: bytes
@@ -183,7 +212,7 @@ class Original(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Touch(msgspec.Struct, array_like=True, frozen=True):
-    """One entry of the journal, written before the file's mtime is set."""
+    """One entry of the journal. It is written before the mtime of the file is set."""
 
     time_ns: int
     run: int
@@ -197,7 +226,7 @@ class Touch(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ties(msgspec.Struct, array_like=True, frozen=True):
-    """Quantiles of an inbox's scores under a head, for deciding ties: see order/ties.py."""
+    """The quantiles of an inbox's scores under a head. order/ties.py uses them to limit ties."""
 
     head: str
     count: int
@@ -205,7 +234,10 @@ class Ties(msgspec.Struct, array_like=True, frozen=True):
 
 
 class HeadRecord(msgspec.Struct, array_like=True, frozen=True):
-    """A trained head: its version, which names its file, and the measurements of its training."""
+    """A trained head, with the measurements of its training.
+
+    `version`: the version of the head, which is also in the name of its file.
+    """
 
     version: str
     taste: str

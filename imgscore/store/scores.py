@@ -1,4 +1,4 @@
-"""Scores by taste, head and digest. They can be computed again from the embeddings."""
+"""The scores, by taste, head and digest. imgscore can compute them again from the embeddings."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -9,17 +9,23 @@ from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.transaction import Txn
 
 _score = struct.Struct("<ff")
-# Bytes of one packed score: the digest, the score, the deviation.
+# The number of bytes of one packed score: the digest, the score and the deviation.
 PACKED_SIZE = DIGEST_SIZE + _score.size
 
 
 def pack(digest: bytes, score: float, deviation: float) -> bytes:
-    """Pack a digest, its score and the score's standard deviation into PACKED_SIZE bytes."""
+    """Return a digest, its score and the score's standard deviation, packed into bytes.
+
+    The result has PACKED_SIZE bytes.
+    """
     return digest + _score.pack(score, deviation)
 
 
 def record(txn: Txn, taste: str, head: str, scores: bytes) -> None:
-    """Write the scores of one head: `scores` is the output of `pack`, concatenated."""
+    """Write the scores of one head.
+
+    `scores`: the concatenated results of `pack`.
+    """
     prefix = score_prefix(taste, head)
     values = {
         scores[at : at + DIGEST_SIZE]: scores[at + DIGEST_SIZE : at + PACKED_SIZE]
@@ -32,13 +38,16 @@ def record(txn: Txn, taste: str, head: str, scores: bytes) -> None:
 
 
 def get(txn: Txn, taste: str, head: str, digest: bytes) -> tuple[float, float] | None:
-    """Return (score, deviation) of a digest under a head."""
+    """Return (score, deviation) of a digest under a head. None means that there is no score."""
     value = txn.table("scores").get(score_prefix(taste, head) + digest)
     return None if value is None else _score.unpack(value)
 
 
 def getter(txn: Txn, taste: str, head: str) -> Callable[[bytes], tuple[float, float] | None]:
-    """Return `get` bound to one head, for many digests."""
+    """Return a function that returns (score, deviation) of a digest under one head.
+
+    For many digests, this function is faster than `get`.
+    """
     prefix, get_value = score_prefix(taste, head), txn.table("scores").getter()
 
     def get_score(digest: bytes) -> tuple[float, float] | None:
@@ -49,13 +58,16 @@ def getter(txn: Txn, taste: str, head: str) -> Callable[[bytes], tuple[float, fl
 
 
 def is_scored(txn: Txn, taste: str, head: str) -> Callable[[bytes], bool]:
-    """Return a function that says whether a head has scored a digest, for many digests."""
+    """Return a function that checks whether a head has scored a digest.
+
+    For many digests, this function is faster than `get`.
+    """
     prefix, get_value = score_prefix(taste, head), txn.table("scores").getter()
     return lambda digest: bool(get_value(prefix + digest, b""))
 
 
 def iter_all(txn: Txn) -> Iterator[tuple[bytes, float, float]]:
-    """Yield (digest, score, deviation) of every taste and head."""
+    """Yield (digest, score, deviation) for all scores of all tastes and heads."""
     for key, value in txn.table("scores").scan():
         score, deviation = _score.unpack(value)
         yield key[-DIGEST_SIZE:], score, deviation
@@ -68,10 +80,10 @@ def forget(txn: Txn, taste: str, head: str) -> None:
 
 
 def forget_unused(txn: Txn, taste: str) -> None:
-    """Delete the scores of every head of a taste that is not in use.
+    """Delete the scores of all heads of a taste that are not in use.
 
-    All of them and not only those of the head that was replaced last: a worker that was still
-    scoring with an older head may have returned its scores after that head was replaced.
+    It is not enough to delete the scores of the last replaced head. A worker may return scores of
+    an even older head after that head was replaced.
     """
     used = heads.in_use(txn, taste)
     for prefix in list(counts.score_prefixes(txn)):

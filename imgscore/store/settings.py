@@ -1,4 +1,4 @@
-"""Small values of the `meta` table: named settings, and the ties of each inbox."""
+"""The small values of the table `meta`: named settings, and the tie quantiles of each inbox."""
 
 import msgspec
 
@@ -9,13 +9,16 @@ _ties = msgspec.msgpack.Decoder(Ties)
 
 
 def get(txn: Txn, name: str) -> str | None:
-    """Return a value that outlives the process, such as `paused_until_ns`."""
+    """Return a setting that remains after the process ends, such as `paused_until_ns`.
+
+    None means that the setting is not set.
+    """
     value = txn.table("meta").get(f"setting:{name}".encode())
     return None if value is None else value.decode()
 
 
 def put(txn: Txn, name: str, value: str | None) -> None:
-    """Write a setting; None removes it."""
+    """Write a setting. A `value` of None deletes the setting."""
     if value is None:
         txn.table("meta").delete(f"setting:{name}".encode())
     else:
@@ -23,12 +26,15 @@ def put(txn: Txn, name: str, value: str | None) -> None:
 
 
 def record_ties(txn: Txn, inbox: bytes, ties: Ties) -> None:
-    """Write which scores count as ties in an inbox."""
+    """Write the quantiles that limit the ties in an inbox."""
     txn.table("meta").put(b"ties:" + path_key(inbox), pack(ties))
 
 
 def ties(txn: Txn, inbox: bytes, head: str) -> Ties | None:
-    """Return which scores count as ties in an inbox under a head; None if not computed yet."""
+    """Return the quantiles that limit the ties in an inbox under a head.
+
+    None means that the quantiles are not computed yet.
+    """
     value = txn.table("meta").get(b"ties:" + path_key(inbox))
     recorded = None if value is None else _ties.decode(value)
     return recorded if recorded is not None and recorded.head == head else None

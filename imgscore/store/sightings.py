@@ -1,6 +1,7 @@
-"""Sightings: the file last seen at each path, and an index of the paths of each digest.
+"""The sightings: the file that was last seen at each path, and an index of paths by digest.
 
-A missing path keeps its sighting, marked gone: this distinguishes a moved file from a copy.
+If a file is missing, its sighting stays and is marked as gone. With such a sighting, a moved file
+can be distinguished from a copy.
 """
 
 import struct
@@ -23,7 +24,10 @@ from imgscore.watches import Role
 
 
 class _Rest(msgspec.Struct, array_like=True, frozen=True):
-    """A sighting without its fingerprint, which precedes it as 40 packed bytes."""
+    """A sighting without its fingerprint.
+
+    In the stored value, the 40 packed bytes of the fingerprint come first.
+    """
 
     path: bytes
     digest: bytes
@@ -33,11 +37,12 @@ class _Rest(msgspec.Struct, array_like=True, frozen=True):
 
 
 _decoder = msgspec.msgpack.Decoder(_Rest)
-_inode = struct.Struct("<QQ")  # device and inode: the first bytes of a packed fingerprint
+# The device and the inode, which are the first bytes of a packed fingerprint.
+_inode = struct.Struct("<QQ")
 
 
 def decode(value: bytes) -> Sighting:
-    """Decode a stored sighting."""
+    """Return the sighting that is encoded in a stored value."""
     rest = _decoder.decode(value[FINGERPRINT_SIZE:])
     return Sighting(
         rest.path, Fingerprint.unpacked(value), rest.digest, rest.inbox, rest.role, rest.gone_ns
@@ -45,16 +50,19 @@ def decode(value: bytes) -> Sighting:
 
 
 def ending(inbox: bytes, role: Role) -> bytes:
-    """Return the last bytes of every stored sighting that is present in a place.
+    """Return the last bytes of the stored value of every present sighting in a place.
 
-    Together with the fingerprint's bytes at the front, they identify an unchanged file without
-    decoding.
+    A stored value begins with the bytes of its fingerprint. If its first and last bytes are as
+    expected, the file is unchanged. The value then need not be decoded.
     """
     return b"".join(msgspec.msgpack.encode(part) for part in (inbox, role, 0))
 
 
 def find(txn: Txn, path: bytes) -> Sighting | None:
-    """Return the sighting at `path`, gone or not."""
+    """Return the sighting at `path`, even if it is marked as gone.
+
+    None means that there is no sighting.
+    """
     value = txn.table("sightings").get(path_key(path))
     return None if value is None else decode(value)
 
@@ -69,7 +77,8 @@ def record(txn: Txn, sighting: Sighting) -> None:
     )
     table.put(key, sighting.seen.packed() + rest)
     if old is not None and old[FINGERPRINT_SIZE:] == rest:
-        return  # the same digest in the same place, as after each touch
+        # Only the fingerprint has changed, for example after a touch.
+        return
     before = None if old is None else decode(old)
     if before is not None and before.digest != sighting.digest:
         txn.table("places").delete(before.digest + key)
@@ -78,7 +87,7 @@ def record(txn: Txn, sighting: Sighting) -> None:
 
 
 def forget(txn: Txn, sighting: Sighting) -> None:
-    """Delete a sighting; labels and originals stay."""
+    """Delete a sighting. The labels and originals of its digest stay."""
     key = path_key(sighting.path)
     before = find(txn, sighting.path)
     if before is not None:
@@ -88,7 +97,7 @@ def forget(txn: Txn, sighting: Sighting) -> None:
 
 
 def iter_all(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
-    """Yield the present sightings; with `gone`, also those marked gone."""
+    """Yield the present sightings. If `gone` is true, also yield the sightings marked as gone."""
     for _, value in txn.table("sightings").scan():
         sighting = decode(value)
         if gone or not sighting.gone_ns:
@@ -96,7 +105,10 @@ def iter_all(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
 
 
 def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the digest of every present sighting in these inboxes, without decoding."""
+    """Yield the digest of each present sighting in these inboxes.
+
+    The digest is cut out of the stored value, because decoding the value takes longer.
+    """
     ends = tuple(ending(inbox, "inbox") for inbox in inboxes)
     for _, value in txn.table("sightings").scan():
         if value.endswith(ends):
@@ -105,7 +117,7 @@ def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
-    """Yield the present sightings in one place; decodes only these."""
+    """Yield the present sightings in one place. Only these sightings are decoded."""
     end = ending(inbox, role)
     return (decode(value) for _, value in txn.table("sightings").scan() if value.endswith(end))
 
@@ -113,9 +125,10 @@ def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
 def of_inodes(
     txn: Txn, inodes: Iterable[tuple[int, int]], exclude: tuple[bytes, Role]
 ) -> Iterator[Sighting]:
-    """Yield the present sightings of these inodes (device, inode), under all names.
+    """Yield the present sightings of these inodes, under all their names.
 
-    `exclude`: the place, (inbox, role), whose sightings are left out.
+    `inodes`: pairs (device, inode). `exclude`: the place (inbox, role) whose sightings are not
+    yielded.
     """
     beginnings, end = {_inode.pack(*inode) for inode in inodes}, ending(*exclude)
     for _, value in txn.table("sightings").scan():
@@ -126,9 +139,10 @@ def of_inodes(
 
 
 def missing_from(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
-    """Yield the sightings whose path key is not in `present`, gone ones included.
+    """Yield the sightings whose path key is not in `present`, even if they are marked as gone.
 
-    Skips, without decoding, those whose bytes do not contain `root`; the caller checks the rest.
+    A sighting whose bytes do not contain `root` is skipped without decoding. The caller must check
+    whether the path of each yielded sighting is inside `root`.
     """
     table = txn.table("sightings")
     for key in list(filterfalse(present.__contains__, table.keys())):
@@ -138,12 +152,15 @@ def missing_from(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sightin
 
 
 def digest_index(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the (digest, path key) pairs of the index by digest."""
+    """Yield the (digest, path key) pairs of the index of paths by digest."""
     return ((key[:DIGEST_SIZE], key[DIGEST_SIZE:]) for key, _ in txn.table("places").scan())
 
 
 def inboxes(txn: Txn, digests: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the inbox of each present sighting of these digests that is in an inbox."""
+    """Yield the inbox of each present sighting that has one of these digests and the role inbox.
+
+    An inbox is yielded once for each such sighting.
+    """
     get = txn.table("sightings").getter()
     for key in txn.table("places").keys_under(digests):
         value = get(key[DIGEST_SIZE:], b"")
@@ -154,7 +171,7 @@ def inboxes(txn: Txn, digests: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Sighting]:
-    """Return every sighting of a digest, gone ones included."""
+    """Return all sightings of a digest, even if they are marked as gone."""
     table = txn.table("sightings")
     values = (table.get(key[len(digest) :]) for key, _ in txn.table("places").scan(digest))
     return [decode(value) for value in values if value is not None]

@@ -1,7 +1,8 @@
-"""The LMDB environment: opening, transactions, growth and backup.
+"""The LMDB environment of the store: opening, transactions, growth and backup.
 
-One process writes (see lock.py); workers open the store read-only. LMDB allows one
-handle in each process, and none inherited by fork: start child processes by spawn.
+Only one process writes to the store (see lock.py). Worker processes open the store read-only. LMDB
+allows one handle in each process. A child process must not inherit a handle by fork, so child
+processes must be started by spawn.
 """
 
 import os
@@ -25,7 +26,8 @@ from imgscore.system import mounts
 if TYPE_CHECKING:
     from lmdb import _Database
 
-# Bytes. The file is sparse: it grows as it is filled, and unused address space costs nothing.
+# The size of the memory map, in bytes. The database file is sparse, so it uses only as much disk
+# space as its data need. Unused address space costs nothing.
 MAP_SIZE = 64 * 2**30
 TABLES = (
     "meta", "sightings", "places", "failures", "traits", "embedders", "vectors", "rows",
@@ -41,10 +43,17 @@ Result = TypeVar("Result")
 
 
 class Store:
-    """The open store, a context manager. Use a transaction only in the thread that began it."""
+    """The open store, as a context manager.
+
+    A thread may use only transactions that it began itself.
+    """
 
     def __init__(self, folder: Path, *, readonly: bool = False, map_size: int = MAP_SIZE) -> None:
-        """Open the store in `folder`; create it if needed, unless `readonly`. Raises StoreError."""
+        """Open the store in `folder`, and create it if it does not exist.
+
+        If `readonly` is true, the store is not created and cannot be changed. `map_size`: the size
+        of the memory map in bytes. Raises StoreError.
+        """
         self.folder = folder
         self.handles: dict[str, _Database | None] = {}
         if not readonly:
@@ -68,7 +77,8 @@ class Store:
         try:
             with _translated():
                 self.environment.reader_check()
-                # Before any transaction: a read transaction has no access to tables opened later.
+                # Open all tables before any transaction begins. A read transaction cannot use a
+                # table that is opened later.
                 for name in TABLES:
                     self.handles[name] = self._open_table(name.encode(), create=not readonly)
             if not readonly:
@@ -85,15 +95,20 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Txn]:
-        """Begin a read transaction. Keep it short: LMDB reuses no page that a reader can need."""
+        """Begin a read transaction. It ends with the block.
+
+        A read transaction must be short: LMDB cannot reuse a page while an open transaction may
+        read it.
+        """
         with self._transaction(write=False) as txn:
             yield txn
 
     @contextmanager
     def write(self) -> Iterator[Txn]:
-        """Begin a write transaction: the end of the block commits it, an exception aborts it.
+        """Begin a write transaction. The end of the block commits it, and an exception aborts it.
 
-        Raises StoreError if the disk or the map is full; nothing of the block is written then.
+        Raises StoreError if the disk or the memory map is full. In this case, nothing of the block
+        is written.
         """
         with self._transaction(write=True) as txn:
             yield txn
@@ -104,17 +119,25 @@ class Store:
             try:
                 raw = self.environment.begin(write=write)
             except lmdb.MapResizedError:
-                self.environment.set_mapsize(0)  # another process grew the map: adopt its size
+                # Another process has increased the size of the map. With 0, this process uses the
+                # new size.
+                self.environment.set_mapsize(0)
                 raw = self.environment.begin(write=write)
             with raw:
                 yield Txn(self.handles, raw)
 
     def grow(self) -> None:
-        """Double the map. No transaction may be open in this process (py-lmdb#379)."""
+        """Double the size of the memory map.
+
+        No transaction may be open in this process (py-lmdb#379).
+        """
         self.environment.set_mapsize(2 * self.environment.info()["map_size"])
 
     def commit(self, work: Callable[[Txn], Result]) -> Result:
-        """Run `work` in a write transaction. If the map is full, double it and run `work` again."""
+        """Run `work` in a write transaction, and return the result of `work`.
+
+        If the memory map is full, double its size and run `work` again.
+        """
         try:
             result = self._commit(work)
         except MapFullError:
@@ -130,29 +153,32 @@ class Store:
             return result
 
     def release_dead_readers(self) -> int:
-        """Free the slots of readers that were killed; return their number."""
+        """Free the LMDB reader slots of processes that were killed.
+
+        Return the number of freed slots.
+        """
         return int(self.environment.reader_check())
 
     def free_bytes(self) -> int:
-        """Return the free space, in bytes, on the store's disk."""
+        """Return the free space on the store's disk, in bytes."""
         return shutil.disk_usage(self.folder).free
 
     def used_bytes(self) -> int:
-        """Return the size of the file in bytes, free pages included."""
+        """Return the used size of the database file in bytes. This size includes free pages."""
         return int((self.environment.info()["last_pgno"] + 1) * self.environment.stat()["psize"])
 
     def last_transaction(self) -> int:
-        """Return the number of the last commit; it changes with every commit."""
+        """Return the number of the last commit. Each commit increases this number."""
         return int(self.environment.info()["last_txnid"])
 
     def backup(self, folder: Path) -> None:
-        """Write a compact copy into `folder`, which is empty or missing."""
+        """Write a compact copy of the store into `folder`. The folder must be empty or missing."""
         folder.mkdir(parents=True, exist_ok=True)
         with _translated():
             self.environment.copy(os.fspath(folder), compact=True)
 
     def close(self) -> None:
-        """Close the environment. Safe to call twice."""
+        """Close the environment. A second call has no effect."""
         self.environment.close()
 
     def __enter__(self) -> "Store":
@@ -168,7 +194,7 @@ class Store:
 
 
 class MapFullError(StoreError):
-    """The memory map is too small; Store.commit doubles it."""
+    """The error raised if the memory map is too small. Store.commit then doubles its size."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Traits (width, height, format, camera …) by digest."""
+"""The traits (width, height, format, camera …) of each digest."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def record(txn: Txn, digest: bytes, traits: Traits) -> None:
 
 
 def get(txn: Txn, digest: bytes) -> Traits | None:
-    """Return the traits of a digest."""
+    """Return the traits of a digest. None means that no traits are stored."""
     value = txn.table("traits").get(digest)
     return None if value is None else _decoder.decode(value)
 

@@ -1,4 +1,4 @@
-"""Transactions and tables, with which the modules of the store read and write records."""
+"""Transactions and tables. The modules of the store use them to read and write records."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -17,42 +17,51 @@ class Table:
         self._database = database
 
     def get(self, key: bytes) -> bytes | None:
-        """Return the value at `key`."""
+        """Return the value at `key`. None means that the table does not contain `key`."""
         return self._txn.get(key, db=self._database)
 
     def getter(self) -> Callable[[bytes, bytes], bytes]:
-        """Return LMDB's own `get`, with a default: saves a Python call for each of 100,000 keys."""
+        """Return LMDB's own function `get` with a default.
+
+        For 100,000 keys, this saves one Python call for each key.
+        """
         get = partial(self._txn.get, db=self._database)
         return cast("Callable[[bytes, bytes], bytes]", get)
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Write `value` at `key`."""
+        """Write `value` at `key`. An old value at `key` is replaced."""
         self._txn.put(key, value, db=self._database)
 
     def append(self, value: bytes) -> int:
-        """Write `value` under the next sequence number, from 1; return the number."""
+        """Write `value` under the next sequence number, and return this number.
+
+        The first number is 1.
+        """
         last = self.last()
         number = int.from_bytes(last[0], "big") + 1 if last else 1
         self._txn.put(number.to_bytes(8, "big"), value, db=self._database, append=True)
         return number
 
     def delete(self, key: bytes) -> bool:
-        """Delete `key`; False if there was none."""
+        """Delete the entry at `key`. Return False if the table does not contain `key`."""
         return bool(self._txn.delete(key, db=self._database))
 
     def last(self) -> tuple[bytes, bytes] | None:
-        """Return the entry with the greatest key."""
+        """Return the entry with the greatest key. None means that the table is empty."""
         with self._txn.cursor(db=self._database) as cursor:
             return cursor.item() if cursor.last() else None
 
     def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
-        """Return the entry with the smallest key that is not less than `key`."""
+        """Return the entry with the smallest key that is at least `key`.
+
+        None means that there is no such entry.
+        """
         with self._txn.cursor(db=self._database) as cursor:
             positioned = cursor.set_range(key) if key else cursor.first()
             return cursor.item() if positioned else None
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Yield the entries whose key starts with `prefix`, in key order."""
+        """Yield the entries whose key starts with `prefix`, sorted by key."""
         with self._txn.cursor(db=self._database) as cursor:
             if not (cursor.set_range(prefix) if prefix else cursor.first()):
                 return
@@ -62,12 +71,12 @@ class Table:
                 yield key, value
 
     def keys(self) -> Iterator[bytes]:
-        """Yield every key, in order: twice as fast as a scan."""
+        """Yield all keys of the table, sorted. This takes half the time of a scan."""
         with self._txn.cursor(db=self._database) as cursor:
             yield from cursor.iternext(keys=True, values=False)
 
     def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the keys that start with each of these prefixes, prefix by prefix."""
+        """Yield the keys that start with one of these prefixes, in the order of the prefixes."""
         with self._txn.cursor(db=self._database) as cursor:
             for prefix in prefixes:
                 positioned = cursor.set_range(prefix)
@@ -76,7 +85,7 @@ class Table:
                     positioned = cursor.next()
 
     def backwards(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all entries, greatest key first."""
+        """Yield all entries, beginning with the greatest key."""
         with self._txn.cursor(db=self._database) as cursor:
             if cursor.last():
                 yield from cursor.iterprev()
@@ -87,15 +96,20 @@ class Table:
             cursor.putmulti(entries)
 
     def delete_all(self, prefix: bytes) -> None:
-        """Delete every entry whose key starts with `prefix`."""
+        """Delete all entries whose key starts with `prefix`."""
         with self._txn.cursor(db=self._database) as cursor:
             if not cursor.set_range(prefix):
                 return
             while (key := cursor.key()) and key.startswith(prefix):
-                cursor.delete()  # moves the cursor to the next entry
+                # Deleting an entry moves the cursor to the next entry.
+                cursor.delete()
 
     def last_under(self, prefix: bytes, length: int) -> tuple[bytes, bytes] | None:
-        """Return the last entry whose key is `prefix` and `length` more bytes: (these, value)."""
+        """Return the last entry whose key consists of `prefix` and `length` more bytes.
+
+        The result is (the last `length` bytes of the key, the value). None means that there is no
+        such entry.
+        """
         with self._txn.cursor(db=self._database) as cursor:
             if cursor.set_range(prefix + b"\xff" * length):
                 positioned = cursor.key().startswith(prefix) or cursor.prev()
@@ -110,10 +124,10 @@ class Table:
 
 
 class _NoTable(Table):
-    """A table that the store lacks, as an older imgscore wrote it: empty, and only read."""
+    """An empty, read-only table. It replaces a table that a store of an older imgscore lacks."""
 
     def __init__(self) -> None:
-        """Override the database handle: there is none."""
+        """Replace the constructor of Table, because there is no database handle."""
 
     def get(self, key: bytes) -> bytes | None:
         return None
@@ -147,7 +161,11 @@ class _NoTable(Table):
 
 
 class Txn:
-    """One transaction: a consistent view; its writes take effect together or not at all."""
+    """One transaction, which has a consistent view of the store.
+
+    All writes of a transaction take effect together. If the transaction is aborted, no write takes
+    effect.
+    """
 
     def __init__(
         self, handles: "Mapping[str, _Database | None]", txn: "lmdb.Transaction[bytes]"
@@ -156,6 +174,6 @@ class Txn:
         self._txn = txn
 
     def table(self, name: str) -> Table:
-        """Return one of `store.TABLES`."""
+        """Return the table `name`, which is one of `store.TABLES`."""
         handle = self._handles[name]
         return _NoTable() if handle is None else Table(self._txn, handle)

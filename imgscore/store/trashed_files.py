@@ -1,7 +1,9 @@
-"""Images of a watch that are, or were, in the desktop's trash, by their path in it.
+"""The images of a watch that are, or were, in the desktop's trash.
 
-An image that has left the trash keeps its record, marked gone: this distinguishes a restored file
-from a new copy.
+The key is the path in the trash.
+
+If an image has left the trash, its record stays and is marked as gone. With such a record, a
+restored file can be distinguished from a new copy.
 """
 
 import time
@@ -16,7 +18,11 @@ _decoder = msgspec.msgpack.Decoder(TrashedFile)
 
 
 def find(txn: Txn, path: bytes, digest: bytes | None = None) -> TrashedFile | None:
-    """Return the record of a path in the trash, gone or not; with `digest`, the one for it."""
+    """Return the record of a path in the trash, even if it is marked as gone.
+
+    `digest`: return the record of the image with this digest at this path. None means the image
+    that was last at this path. The result is None if there is no record.
+    """
     table, key = txn.table("deletions"), path_key(path)
     value = table.get(key)
     last = None if value is None else _decoder.decode(value)
@@ -27,7 +33,10 @@ def find(txn: Txn, path: bytes, digest: bytes | None = None) -> TrashedFile | No
 
 
 def record(txn: Txn, trashed_file: TrashedFile) -> None:
-    """Write which image is at a path in the trash; mark another one there before as gone."""
+    """Write the record of an image that is at a path in the trash.
+
+    If another image was at this path before, mark the record of the other image as gone.
+    """
     table, key, before = (
         txn.table("deletions"),
         path_key(trashed_file.path),
@@ -40,14 +49,14 @@ def record(txn: Txn, trashed_file: TrashedFile) -> None:
 
 
 def mark_gone(txn: Txn, path: bytes) -> None:
-    """Record that `path` is empty: the image was restored, or the trash was emptied."""
+    """Mark the record of `path` as gone. The image was restored, or the trash was emptied."""
     trashed_file = find(txn, path)
     if trashed_file is not None and not trashed_file.gone_ns:
         record(txn, msgspec.structs.replace(trashed_file, gone_ns=time.time_ns()))
 
 
 def gone_before(txn: Txn, before_ns: int) -> Iterator[bytes]:
-    """Yield the keys of images that left the trash before `before_ns`."""
+    """Yield the keys of the records whose images left the trash before `before_ns`."""
     for key, value in txn.table("deletions").scan():
         if 0 < _decoder.decode(value).gone_ns < before_ns:
             yield key
@@ -61,12 +70,12 @@ def forget(txn: Txn, key: bytes, before_ns: int) -> None:
 
 
 def iter_all(txn: Txn) -> Iterator[TrashedFile]:
-    """Yield every record, gone or not."""
+    """Yield all records, even if they are marked as gone."""
     return (_decoder.decode(value) for _, value in txn.table("deletions").scan())
 
 
 def present(txn: Txn) -> Iterator[TrashedFile]:
-    """Yield every image that was in the trash at the last scan."""
+    """Yield the record of each image that was in the trash at the last scan."""
     for _, value in txn.table("deletions").scan():
         trashed_file = _decoder.decode(value)
         if not trashed_file.gone_ns:

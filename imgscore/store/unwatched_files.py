@@ -1,6 +1,7 @@
-"""Files outside every watch that `embed` has read, so that it reads none twice.
+"""The files outside of all watches that `embed` has read.
 
-Such a record is like a sighting without consequences: no label, no order, no check for its file.
+With these records, `embed` does not read a file twice. A record is similar to a sighting, but it
+has no effect on labels or order. No scan checks whether its file still exists.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,10 @@ from imgscore.store.transaction import Txn
 
 
 class UnwatchedFile(msgspec.Struct, array_like=True, frozen=True):
-    """A file as it was read; `reason` and `remedy` are set if it could not be embedded."""
+    """A file as `embed` read it.
+
+    `reason` and `remedy` are set if the file could not be embedded.
+    """
 
     seen: Fingerprint
     digest: bytes
@@ -25,7 +29,7 @@ _decoder = msgspec.msgpack.Decoder(UnwatchedFile)
 
 
 def find(txn: Txn, path: bytes) -> UnwatchedFile | None:
-    """Return the record of the file at `path`."""
+    """Return the record of the file at `path`. None means that there is no record."""
     value = txn.table("archive").get(path_key(path))
     return None if value is None else _decoder.decode(value)
 
@@ -36,5 +40,5 @@ def record(txn: Txn, path: bytes, file: UnwatchedFile) -> None:
 
 
 def iter_all(txn: Txn) -> Iterator[UnwatchedFile]:
-    """Yield every record."""
+    """Yield all records."""
     return (_decoder.decode(value) for _, value in txn.table("archive").scan())

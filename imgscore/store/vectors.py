@@ -1,7 +1,9 @@
-"""Embeddings, stored separately for each embedder id, because vectors of two must not mix.
+"""The embeddings of images, stored separately for each embedder id.
 
-A block holds up to 64: n digests of 32 bytes, then n vectors. One value per vector would waste
-space, as LMDB gives a value of 5 kB two pages of 4 kB; and blocks are read at memory speed.
+They are separate because vectors of two embedders must not be mixed. A block contains up to 64
+embeddings: n digests of 32 bytes, then n vectors. One value for each vector would waste space,
+because LMDB uses two pages of 4 kB for a value of 5 kB. Reading blocks is also as fast as reading
+memory.
 """
 
 from array import array
@@ -14,13 +16,16 @@ from imgscore.store.schema import DIGEST_SIZE, pack
 from imgscore.store.transaction import Txn
 
 ROWS_PER_BLOCK = 64
-_NUMBER = 4  # bytes of a block number, and of a row number
+# The number of bytes of a block number and of a row number.
+_NUMBER = 4
 
 
 class EmbedderRecord(msgspec.Struct, array_like=True, frozen=True):
     """An embedder that has vectors in the store.
 
-    number: from 1, stands for its id in keys. size: bytes of a vector, 2 × dim. count: vectors.
+    number: a number from 1 that replaces the embedder's id in keys.
+    size: the number of bytes of a vector, which is 2 × dim.
+    count: the number of stored vectors.
     """
 
     number: int
@@ -29,7 +34,7 @@ class EmbedderRecord(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def prefix(self) -> bytes:
-        """The first two bytes of its keys."""
+        """The first two bytes of all keys of this embedder's vectors."""
         return self.number.to_bytes(2, "big")
 
 
@@ -42,14 +47,15 @@ def _find(txn: Txn, embedder: str) -> EmbedderRecord | None:
 
 
 def embedders(txn: Txn) -> dict[str, EmbedderRecord]:
-    """Return the embedders in the store, by id."""
+    """Return all embedders that have vectors in the store, by id."""
     return {key.decode(): _record.decode(value) for key, value in txn.table("embedders").scan()}
 
 
 def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> int:
-    """Add (digest, float16 vector) pairs; skip a digest that already has a vector.
+    """Add (digest, float16 vector) pairs. Skip a digest that already has a vector.
 
-    Returns the number of vectors added. Raises StoreError for a vector of another length.
+    Return the number of added vectors. Raises StoreError if the vectors of an embedder differ in
+    length.
     """
     record = _find(txn, embedder)
     rows, blocks = txn.table("rows"), txn.table("vectors")
@@ -81,7 +87,7 @@ def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> i
 
 
 def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
-    """Return the block to append to: (number, digests, vectors)."""
+    """Return the block to which new vectors are appended, as (number, digests, vectors)."""
     last = txn.table("vectors").last_under(record.prefix, _NUMBER)
     if last is None:
         return 0, b"", b""
@@ -93,36 +99,42 @@ def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
 
 
 def _split(block: bytes, record: EmbedderRecord) -> int:
-    """Return the offset in a block where its vectors begin."""
+    """Return the offset in a block at which its vectors begin."""
     return len(block) // (DIGEST_SIZE + record.size) * DIGEST_SIZE
 
 
 def is_embedded(txn: Txn, embedder: str) -> Callable[[bytes], bool]:
-    """Return a function that says whether a digest has a vector, for many digests."""
+    """Return a function that checks whether a digest has a vector under this embedder.
+
+    For many digests, this function is faster than `contains`.
+    """
     record, get = _find(txn, embedder), txn.table("rows").getter()
     return lambda digest: record is not None and bool(get(record.prefix + digest, b""))
 
 
 def contains(txn: Txn, embedder: str, digest: bytes) -> bool:
-    """Whether a digest has a vector under this embedder."""
+    """Return whether a digest has a vector under this embedder."""
     record = _find(txn, embedder)
     return record is not None and txn.table("rows").get(record.prefix + digest) is not None
 
 
 def count(txn: Txn, embedder: str) -> int:
-    """Return the recorded number of vectors of an embedder."""
+    """Return the number of vectors of an embedder, from its record."""
     record = _find(txn, embedder)
     return 0 if record is None else record.count
 
 
 def rows(txn: Txn, embedder: str) -> int:
-    """Return the number of entries in the index of an embedder, counted one by one."""
+    """Return the number of entries in the index of an embedder.
+
+    The entries are counted one by one, so the result does not depend on the recorded count.
+    """
     record = _find(txn, embedder)
     return 0 if record is None else sum(1 for _ in txn.table("rows").scan(record.prefix))
 
 
 def digests(txn: Txn, embedder: str) -> Iterator[bytes]:
-    """Yield every digest that has a vector under this embedder, in order."""
+    """Yield all digests that have a vector under this embedder, sorted."""
     record = _find(txn, embedder)
     if record is not None:
         for key in txn.table("rows").keys_under([record.prefix]):
@@ -130,7 +142,7 @@ def digests(txn: Txn, embedder: str) -> Iterator[bytes]:
 
 
 def get(txn: Txn, embedder: str, digest: bytes) -> bytes | None:
-    """Return the float16 bytes of a digest's vector."""
+    """Return the vector of a digest as float16 bytes. None means that the digest has no vector."""
     record = _find(txn, embedder)
     raw = None if record is None else txn.table("rows").get(record.prefix + digest)
     if record is None or raw is None:
@@ -140,16 +152,17 @@ def get(txn: Txn, embedder: str, digest: bytes) -> bytes | None:
 
 
 def get_many(txn: Txn, embedder: str, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (digest, vector) of the digests that have one, in the store's order.
+    """Yield (digest, vector) for those of the digests that have a vector.
 
-    Reads each block once.
+    The pairs are in the order of the store, so that each block is read once.
     """
     record = _find(txn, embedder)
     if record is None:
         return
     row_of = txn.table("rows").getter()
     keys = (row_of(record.prefix + digest, b"") for digest in digests)
-    # Only numbers, because there may be millions of them; the blocks contain the digests.
+    # Store only row numbers here, because there may be millions of them. The digests are read from
+    # the blocks.
     rows = array("Q", (int.from_bytes(row, "big") for row in keys if row))
     number, block = -1, b""
     for row in sorted(rows):
@@ -173,7 +186,10 @@ def _vector(block: bytes, record: EmbedderRecord, place: int) -> bytes:
 
 
 def blocks(txn: Txn, embedder: str) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (n digests, n float16 vectors), each concatenated, block by block."""
+    """Yield each block as (n digests, n float16 vectors).
+
+    Each element is one concatenated bytes object.
+    """
     record = _find(txn, embedder)
     if record is None:
         return
@@ -183,7 +199,7 @@ def blocks(txn: Txn, embedder: str) -> Iterator[tuple[bytes, bytes]]:
 
 
 def drop(txn: Txn, embedder: str) -> None:
-    """Delete every vector of an embedder."""
+    """Delete all vectors of an embedder, their index, and the record of the embedder."""
     record = _find(txn, embedder)
     if record is not None:
         txn.table("vectors").delete_all(record.prefix)

@@ -1,7 +1,7 @@
-"""Reads every page of the store after a power failure or a kill.
+"""This module reads all pages of the store after a power failure or a kill.
 
-LMDB has no checksums, and reading a damaged page can crash the process. Another process does it,
-therefore: `python -m imgscore.store.verify FOLDER`.
+LMDB has no checksums, and reading a damaged page can crash the process. A separate process
+therefore reads the pages: `python -m imgscore.store.verify FOLDER`.
 """
 
 import logging
@@ -16,12 +16,16 @@ from imgscore.store.store import RESTORE_REMEDY, TABLES, Store
 
 logger = logging.getLogger(__name__)
 
-# systemd ends a start that takes more than 300 s; the next start would then verify again.
+# The longest duration of a verification, in seconds. systemd stops a start of the daemon that takes
+# more than 300 s. The next start would then verify the store again.
 MAX_SECONDS = 200
 
 
 def after_a_crash(lock: StoreLock, folder: Path) -> None:
-    """Verify the store in `folder` if its last writer did not close it. Raises StoreError."""
+    """Verify the store in `folder` if its last writer ended without closing it.
+
+    Raises StoreError if the store is damaged.
+    """
     if not lock.left_open or not (folder / "data.mdb").exists():
         return
     command = [sys.executable, "-P", "-m", "imgscore.store.verify", os.fspath(folder)]
@@ -40,7 +44,7 @@ def after_a_crash(lock: StoreLock, folder: Path) -> None:
 
 
 def read_all(folder: Path) -> int:
-    """Read every entry of every table; return their number. Raises StoreError."""
+    """Read all entries of all tables, and return the number of entries. Raises StoreError."""
     count = 0
     with Store(folder, readonly=True) as store, store.read() as txn:
         for name in TABLES:
@@ -49,7 +53,10 @@ def read_all(folder: Path) -> int:
 
 
 def main() -> None:
-    """Exit with status 5, or by a signal, if the store cannot be read."""
+    """Read the store.
+
+    If it cannot be read, the process exits with status 5 or is killed by a signal.
+    """
     try:
         read_all(Path(sys.argv[1]))
     except StoreError as error:
