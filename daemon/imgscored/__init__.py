@@ -1,1 +1,4 @@
-"""The daemon: watches folders and drives imgscore's engine. imgscore never imports it."""
+"""The daemon: it watches folders and runs imgscore's engine.
+
+The package imgscore never imports this package.
+"""

@@ -1,7 +1,7 @@
-"""One connection to a D-Bus message bus, used by one thread. Another thread may interrupt a wait.
+"""A connection to a D-Bus message bus. Only one thread uses it, but others may interrupt a wait.
 
-Every failure on a bus is a BusError. Import this module inside the function that uses it: a daemon
-on a machine without a bus then never loads it.
+Every failure of a bus raises BusError. Import this module inside the function that uses it. A
+daemon on a machine without a bus then never loads this module.
 """
 
 import contextlib
@@ -21,7 +21,8 @@ from jeepney.wrappers import DBusErrorResponse
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
-# A timeout is an OSError. On bytes that are no D-Bus message, jeepney raises the others.
+# The errors of a connection. A timeout is an OSError. If the data is no D-Bus message, jeepney
+# raises one of the other errors.
 PROBLEMS = (OSError, ValueError, LookupError, struct.error)
 
 
@@ -30,7 +31,10 @@ class BusError(Exception):
 
 
 class Bus:
-    """Use it as a context manager, in the thread that created it. All methods raise BusError."""
+    """A connection to a bus. Use it as a context manager, in the thread that created it.
+
+    All methods raise BusError.
+    """
 
     def __init__(self, address: str) -> None:
         try:
@@ -45,7 +49,7 @@ class Bus:
     ) -> Any:
         """Call a method and return the body of the answer.
 
-        start: let the bus start the service if it is not running.
+        `start`: whether the bus starts the service if the service is not running.
         """
         message = new_method_call(to, method, signature or None, body)
         if not start:
@@ -53,7 +57,7 @@ class Bus:
         return self._ask(message)
 
     def listen(self, rules: list[MatchRule]) -> "deque[Message]":
-        """Subscribe to signals. The newest match stands in the returned queue (length 1)."""
+        """Subscribe to signals. Return a queue of length 1, which contains the newest signal."""
         queue: deque[Message] = deque(maxlen=1)
         for rule in rules:
             self._ask(message_bus.AddMatch(rule))
@@ -61,7 +65,10 @@ class Bus:
         return queue
 
     def await_signal(self, queue: "deque[Message]", timeout: float | None) -> None:
-        """Wait until the queue holds a signal, at most `timeout` seconds (None: for ever)."""
+        """Wait until `queue` contains a signal.
+
+        `timeout`: the largest number of seconds to wait. None means no limit.
+        """
         try:
             self._authenticated().recv_until_filtered(queue, timeout=timeout)
         except TimeoutError:
@@ -79,16 +86,17 @@ class Bus:
         return answer.body
 
     def _authenticated(self) -> DBusConnection:
-        # Not in the constructor: a bus that hangs never answers, and only `interrupt` ends that.
+        # Connect here, not in the constructor. If the bus hangs, the connection attempt never ends,
+        # and only `interrupt` can stop the attempt.
         if self._connection is None:
             try:
                 self._connection = DBusConnection(self._socket)
-            except DBusErrorResponse as error:  # the bus accepts no more connections
+            except DBusErrorResponse as error:  # The bus accepts no more connections.
                 raise BusError(error.name) from None
         return self._connection
 
     def interrupt(self) -> None:
-        """Called from another thread: a wait in progress raises BusError."""
+        """Make a wait of the connection's thread raise BusError. Call this from another thread."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -102,12 +110,12 @@ class Bus:
 
 
 def session_address() -> str:
-    """Address of the session bus: from the environment, else the usual one."""
+    """Return the address of the session bus: from the environment if set, else the default."""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     return os.environ.get("DBUS_SESSION_BUS_ADDRESS") or f"unix:path={runtime}/bus"
 
 
 def system_address() -> str:
-    """Address of the system bus: from the environment, else the usual one."""
+    """Return the address of the system bus: from the environment if set, else the default."""
     configured = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS")
     return configured or "unix:path=/run/dbus/system_bus_socket"

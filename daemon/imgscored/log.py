@@ -1,11 +1,11 @@
-"""The daemon's log: lines on stderr, with a priority if stderr is the journal."""
+"""The daemon's log: lines on stderr. If stderr is the journal, each line has a priority."""
 
 import logging
 import os
 
 from imgscore.escape import printable
 
-# journald reads a priority from "<n>" at the start of a line (sd-daemon(3)).
+# journald reads a line's priority from "<n>" at the start of the line: see sd-daemon(3).
 PRIORITIES = {
     logging.DEBUG: 7,
     logging.INFO: 6,
@@ -16,7 +16,7 @@ PRIORITIES = {
 
 
 def set_up(*, verbose: bool) -> None:
-    """Log to stderr. verbose: log DEBUG lines too."""
+    """Log to stderr. `verbose`: whether to log DEBUG lines too."""
     handler = logging.StreamHandler()
     handler.setFormatter(_ForJournal() if _is_journal() else _Text(_DATED))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -29,14 +29,20 @@ _DATED = "%(asctime)s %(message)s"
 
 
 class _Text(logging.Formatter):
-    """Escapes control characters: a file name in the log must not command the terminal."""
+    """A formatter that escapes control characters.
+
+    Without the escapes, a file name in the log could send commands to the terminal.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record), keep="\n")
 
 
 class _ForJournal(_Text):
-    """The journal adds the time. Every line of a traceback gets the priority of its record."""
+    """A formatter that adds a priority to every line of a record, such as each line of a traceback.
+
+    It adds no time, because the journal adds the time.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         priority = PRIORITIES.get(record.levelno, 6)
@@ -44,6 +50,9 @@ class _ForJournal(_Text):
 
 
 def _is_journal() -> bool:
-    """Whether stderr is the journal: JOURNAL_STREAM then holds its device and inode."""
+    """Return whether stderr is the journal.
+
+    If it is, the variable JOURNAL_STREAM contains the device and inode of stderr.
+    """
     status = os.fstat(2)
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

@@ -1,4 +1,4 @@
-"""The daemon's one loop, on one thread: read the mailbox, answer calls, step the engine."""
+"""The daemon's main loop, on one thread: read the mailbox, answer calls, step the engine."""
 
 import logging
 import time
@@ -21,17 +21,19 @@ from imgscored.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
-# While a client waits, the loop resumes its verb at least this often (seconds).
+# The largest number of seconds between two resumptions of a verb whose client waits.
 CALL_SECONDS = 0.25
-# A status lists every failure, and there may be thousands: it takes 1/20 of the time at most.
+# One status takes at most 1/STATUS_SHARE of the loop's time. A status lists every failed file, and
+# there may be thousands.
 STATUS_SHARE = 20
 MIN_STATUS_SECONDS = 0.2
-# Seconds after a worker's alarm was due. A worker that still exists and does not run hangs.
+# Seconds between the end of `file_seconds`, when the alarm ends a worker, and the time at which a
+# silent worker is treated as hung.
 GRACE_SECONDS = 5.0
 
 
 class Loop:
-    """Runs until asked to stop. `snapshot` is the last published status."""
+    """The daemon's main loop. It runs until a request to stop. `snapshot` is the newest status."""
 
     def __init__(
         self,
@@ -59,9 +61,10 @@ class Loop:
         self.publish()
 
     def run(self) -> bool:
-        """Work until asked to stop (returns False) or until the config changed (returns True).
+        """Run until a request to stop or a change of the config.
 
-        Unfinished work is left for the next start.
+        Return False after a request to stop, and True after a change of the config. Unfinished work
+        is left for the next start.
         """
         for call in self._mailbox.asked_for_reload():
             _answer(call, None)
@@ -70,7 +73,7 @@ class Loop:
         while True:
             pending = self._mailbox.take()
             if pending.stop or (pending.reload and self._config_is_valid()):
-                for call in pending.calls:  # the next loop answers them
+                for call in pending.calls:  # The next loop answers these calls.
                     self._mailbox.call(call)
                 break
             self._pass_on(pending)
@@ -88,7 +91,7 @@ class Loop:
         return not pending.stop
 
     def _pass_on(self, pending: Pending) -> None:
-        """Give the engine the hints and the jobs that are due."""
+        """Pass the hints and the due jobs on to the engine."""
         indexer = self._engine.indexer
         if pending.everything or "roots" in pending.jobs or pending.trees:
             pending.everything |= self._watch()
@@ -110,7 +113,10 @@ class Loop:
             self._engine.ctx.store.release_dead_readers()
 
     def _watch(self) -> bool:
-        """Watch the folders, and poll those without events. Returns whether they changed."""
+        """Watch the folders, and poll those without events.
+
+        Return whether these folders changed.
+        """
         trash = [trash.info for trash in self._engine.trash_monitor.trashes()]
         if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
             return False
@@ -119,7 +125,10 @@ class Loop:
         return True
 
     def _config_is_valid(self) -> bool:
-        """Whether the changed config can be used. If not, log why and keep the old one."""
+        """Return whether the changed config can be used.
+
+        If it cannot, log the reason and keep the old config.
+        """
         try:
             _check_config()
         except ImgscoreError as error:
@@ -138,15 +147,18 @@ class Loop:
                 _answer(call, None)
                 return
             if call.verb == "reload":
-                _check_config()  # refuses an invalid one, so that the old one stays
-                self._mailbox.reload(call)  # the next loop answers it: the daemon listens then
+                # An invalid config raises an error here, and the old config stays in use.
+                _check_config()
+                # The next loop answers this call, when the daemon uses the new config.
+                self._mailbox.reload(call)
                 return
             request = verb_registry.parse(call.verb, call.arguments)
             steps = verb_registry.run(self._engine, request)
         except ImgscoreError as error:
             _answer(call, error)
             return
-        except Exception as error:  # for example: imgscore was upgraded under a running daemon
+        except Exception as error:
+            # One possible cause is an upgrade of imgscore while the daemon runs.
             logger.exception("%s cannot be started", call.verb)
             _answer(call, _unexpected(call.verb, error))
             return
@@ -154,7 +166,10 @@ class Loop:
         self._calls.append((call, steps))
 
     def _timeout(self) -> float | None:
-        """Seconds until this loop has something to do; None: until something happens."""
+        """Return the seconds until this loop has work to do.
+
+        None means that there is no work until a message or an answer arrives.
+        """
         times = [self.watchdog.wait()]
         if any(call.verb != FOLLOWS for call, _ in self._calls):
             times.append(CALL_SECONDS)
@@ -163,9 +178,9 @@ class Loop:
         return min((time for time in times if time is not None), default=None)
 
     def _advance_calls(self) -> None:
-        """Resume each verb until it has to wait."""
+        """Resume each verb until the verb has to wait."""
         waiting: list[tuple[Call, Steps[Any]]] = []
-        # Followers come last, so that they receive the events of the other verbs.
+        # Resume the followers of events last, so that they receive the events of the other verbs.
         for call, steps in sorted(self._calls, key=lambda item: item[0].verb == FOLLOWS):
             if call.cancelled:
                 steps.close()
@@ -180,13 +195,16 @@ class Loop:
                     self._end(call, None)
             except ImgscoreError as error:
                 self._end(call, error)
-            except Exception as error:  # a verb that fails must not end the daemon
+            except Exception as error:  # A verb that fails must not end the daemon.
                 logger.exception("%s failed", call.verb)
                 self._end(call, _unexpected(call.verb, error))
         self._calls = waiting
 
     def _end(self, call: Call, error: ImgscoreError | None) -> None:
-        """Publish the status before replying: the client's next `status` reflects its own call."""
+        """Publish the status, then send the end of the answer.
+
+        The client's next `status` then contains the effects of its own call.
+        """
         if self._published != self._state():
             self.publish()
         _answer(call, error)
@@ -204,7 +222,10 @@ class Loop:
         return self._engine.ctx.version, self._engine.pending
 
     def publish(self) -> None:
-        """Replace the snapshot. If the system has no descriptor left, the old one stays."""
+        """Replace the snapshot.
+
+        If the system has no free file descriptor, keep the old snapshot.
+        """
         published = self._state()
         try:
             status = status_verb.status(self._engine, running=True)
@@ -224,7 +245,7 @@ class Loop:
             self._notifications.look(status, self._problems())
 
     def _problems(self) -> dict[str, str]:
-        """The present problems of the machine, the config and the training, by subject."""
+        """Return the present problems of the machine, the config and the training, by subject."""
         problems = dict(self._engine.ctx.problems)
         for taste, state in self._engine.trainer.tastes.items():
             if state.problem:
@@ -233,7 +254,7 @@ class Loop:
 
 
 def _unexpected(verb: str, error: Exception) -> ImgscoreError:
-    """The error that a client receives for an exception that no code expected."""
+    """Return the error that a client receives after an unexpected exception."""
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return ImgscoreError(
@@ -255,7 +276,7 @@ def _check_config() -> None:
 
 
 def summary(status: status_verb.Response) -> str:
-    """A status in one line, for the service manager."""
+    """Return a status as one line, for the service manager."""
     files = sum(watch.files for watch in status.watches)
     return (
         f"{status.state}: {files} images, {status.pending} pending"
@@ -266,6 +287,6 @@ def summary(status: status_verb.Response) -> str:
 
 
 def _answer(call: Call, error: ImgscoreError | None) -> None:
-    """Send the last line of an answer."""
+    """Send the last line of an answer, then END."""
     call.answers.put({"done": True} if error is None else protocol.error_line(error))
     call.answers.put(END)

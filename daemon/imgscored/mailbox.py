@@ -1,4 +1,4 @@
-"""The only state that threads share: hints, calls and commands for the loop."""
+"""The only state that threads share: the hints, calls and commands for the loop."""
 
 import os
 import queue
@@ -9,26 +9,29 @@ from typing import Any
 from imgscore.protocol import Line
 
 END = None
-"""The last item in a call's `answers`."""
+"""The last item in the `answers` of a call."""
 FOLLOWS = "watch-log"
-"""The verb that runs until its client leaves, and is silent while nothing happens."""
+"""The verb that runs until its client disconnects. It sends nothing while there are no events."""
 
 
 @dataclass
 class Call:
-    """A verb that a client called. `answers` receives the lines of the answer, then END."""
+    """A verb that a client called.
+
+    `answers` receives the lines of the answer, then END.
+    """
 
     verb: str
     arguments: dict[str, Any]
     answers: "queue.SimpleQueue[Line | None]" = field(default_factory=queue.SimpleQueue)
     cancelled: bool = False
     works_on_battery: bool = False
-    """the request's, once the verb has begun"""
+    """the request's value of this name, set when the verb begins"""
 
 
 @dataclass
 class Pending:
-    """Everything that was posted since the last `take`."""
+    """Everything that was posted after the last `take`."""
 
     files: set[bytes] = field(default_factory=set)
     trees: set[bytes] = field(default_factory=set)
@@ -38,11 +41,15 @@ class Pending:
     reload: bool = False
     jobs: set[str] = field(default_factory=set)
     saving: str | None = None
-    """why work that can wait must wait; "" = it need not wait; None = unchanged"""
+    """the reason why work that can wait must wait. "" means that it need not wait. None means no
+    change."""
 
 
 class Mailbox:
-    """Any thread posts; the loop takes. `descriptor` is readable while something is posted."""
+    """The messages from all threads to the loop. Any thread posts, and only the loop takes.
+
+    `descriptor` is readable while messages are waiting.
+    """
 
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -51,48 +58,57 @@ class Mailbox:
         self._reload_calls: list[Call] = []
 
     def hint(self, path: bytes) -> None:
-        """Something may have happened at a path."""
+        """Post that the file at a path may have changed."""
         with self._lock:
             self._pending.files.add(path)
         self._wake()
 
     def hint_tree(self, root: bytes) -> None:
-        """Anything may have happened under a folder."""
+        """Post that any file under a folder may have changed."""
         with self._lock:
             self._pending.trees.add(root)
         self._wake()
 
     def hint_all(self) -> None:
-        """Anything may have happened anywhere: events were lost, or a rescan is due."""
+        """Post that any watched file may have changed.
+
+        This is needed if events were lost, or if a rescan is due.
+        """
         with self._lock:
             self._pending.everything = True
         self._wake()
 
     def job(self, name: str) -> None:
-        """A maintenance job is due."""
+        """Post that a maintenance job is due."""
         with self._lock:
             self._pending.jobs.add(name)
         self._wake()
 
     def save_power(self, saving: str) -> None:
-        """The power supply changed. saving: why work that can wait must wait; "" = go on."""
+        """Post a change of the power supply.
+
+        `saving`: the reason why work that can wait must wait. "" means that this work continues.
+        """
         with self._lock:
             self._pending.saving = saving
         self._wake()
 
     def call(self, call: Call) -> None:
-        """A client called a verb."""
+        """Post a client's call of a verb."""
         with self._lock:
             self._pending.calls.append(call)
         self._wake()
 
     def stop(self) -> None:
-        """Ask the loop to end. Takes no lock, so that a signal handler may call it."""
+        """Ask the loop to end. This method takes no lock, so a signal handler may call it."""
         self._pending.stop = True
         self._wake()
 
     def reload(self, call: Call | None = None) -> None:
-        """The config changed: the loop ends and restarts with the new one, then answers `call`."""
+        """Post that the config has changed.
+
+        The loop ends, and a new loop starts with the new config. It then answers `call`.
+        """
         if call is not None:
             self._reload_calls.append(call)
         self._pending.reload = True

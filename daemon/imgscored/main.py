@@ -1,4 +1,7 @@
-"""`imgscored`: runs in the foreground, logs to stderr, one instance a store; ends on SIGTERM."""
+"""The program `imgscored`: the daemon, which runs in the foreground and logs to stderr.
+
+Each store has at most one daemon. SIGTERM ends the daemon.
+"""
 
 import argparse
 import faulthandler
@@ -31,21 +34,24 @@ from imgscored.watcher import Watcher
 logger = logging.getLogger("imgscored")
 
 LOCK_SECONDS = 10.0
-"""How long the start waits for a command that holds the store. Most of them take a few seconds."""
+"""The longest wait at the start, in seconds, for a command that has locked the store. Most commands
+take a few seconds."""
 LOCK_RETRY_SECONDS = 0.05
 
 
 def serve(mailbox: Mailbox, report: StartupReport) -> bool:
-    """Run until asked to stop (returns False) or until the config changed (returns True).
+    """Run the daemon until a request to stop or a change of the config.
 
-    Raises ImgscoreError if it cannot start.
+    Return False after a request to stop, and True after a change of the config. Raises
+    ImgscoreError if the daemon cannot start.
     """
     settings = config.load()
     if not settings.watch:
         raise ConfigError(
             f"{paths.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
         )
-    mailbox.save_power("")  # the previous config may have had a Power that posted a reason
+    # Delete a reason to save power that was posted while the previous config was in use.
+    mailbox.save_power("")
     with (
         Store(paths.store_folder()) as store,
         open_engine(store, settings, paths.heads_folder()) as engine,
@@ -65,7 +71,7 @@ def serve(mailbox: Mailbox, report: StartupReport) -> bool:
 
 
 def run(report: StartupReport) -> None:
-    """Lock the store and serve, again after each change of the config."""
+    """Lock the store and serve clients. Start again after each change of the config."""
     mailbox = Mailbox()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: mailbox.stop())
@@ -82,9 +88,10 @@ def run(report: StartupReport) -> None:
 
 
 def _lock(mailbox: Mailbox) -> StoreLock | None:
-    """Lock the store, if need be after a command has finished. None if a signal asked to stop.
+    """Lock the store and return the lock, or None if a signal requests a stop.
 
-    Raises BusyError if the command takes too long, or if another daemon holds the store.
+    If a command has locked the store, wait until the command has finished. Raises BusyError if the
+    wait is too long, or if another daemon has locked the store.
     """
     deadline = time.monotonic() + LOCK_SECONDS
     waiting = False
@@ -111,18 +118,19 @@ def _another_daemon_runs() -> bool:
 
 
 def _confine() -> None:
-    """Forbid this process, by Landlock, to write outside imgscore's own folders."""
+    """Use Landlock to forbid this process to write outside of imgscore's own folders."""
     precompile.compile_once()
     own = [paths.data_folder(), paths.cache_folder(), paths.runtime_folder()]
     for folder in own:
-        with suppress(OSError):  # the first write there reports the reason
+        with suppress(OSError):
+            # If a folder cannot be created, the first write into it raises an error.
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not confine_writes(own):
         logger.info("this kernel has no Landlock: it does not confine this daemon's writes")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line's parser. The man page is generated from it."""
+    """Return the parser of the command line. The man page is generated from this parser."""
     arguments = argparse.ArgumentParser(
         prog="imgscored", description="Keeps image folders in the order of your taste."
     )
@@ -135,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """The console script."""
+    """Run the daemon. This is the entry point of the console script."""
     arguments = parser().parse_args()
     faulthandler.enable()
     log.set_up(verbose=arguments.verbose)

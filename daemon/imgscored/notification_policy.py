@@ -1,7 +1,8 @@
-"""Decides which notifications to send, and when. Pure: no bus, no clock.
+"""The rules that decide which notifications to send, and when. They use no bus and no clock.
 
-A subject is notified when it appears, and then not again for an hour. Failed files are notified
-together, after all files were indexed. Files that had failed before the start are not repeated.
+A notification is sent when a subject appears. The next one about this subject is sent at least an
+hour later. All failed files are reported in one notification, after all files were indexed. Files
+that had failed before the daemon started are not reported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,13 @@ from imgscore.verbs.status import Failure
 
 Level = Literal["off", "important", "all"]
 
-# A problem that comes and goes must not fill the screen: seconds between two notices of a subject.
+# The smallest number of seconds between two notifications about a subject. Without this limit, a
+# problem that often appears and disappears would fill the screen.
 REPEAT_SECONDS = 3600.0
 
 
 class Notice(NamedTuple):
-    """One notification. It replaces an older one of the same `subject`."""
+    """A notification. It replaces an older notification about the same `subject`."""
 
     subject: str
     title: str
@@ -31,36 +33,40 @@ class Moment(NamedTuple):
     """The state of the daemon at one time."""
 
     problems: Mapping[str, str]
-    """problems of the machine or the config, by subject"""
+    """the problems of the machine or the config, by subject"""
     missing: Sequence[str] = ()
-    """inboxes that do not exist now"""
+    """the inboxes that do not exist now"""
     failed: Sequence[Failure] = ()
-    """files that failed"""
+    """the files that failed"""
     events: Sequence[Event] = ()
-    """events since the last moment"""
+    """the events after the previous moment"""
     files: int = 0
-    """number of images in the inboxes"""
+    """the number of images in the inboxes"""
     idle: bool = True
 
 
 @dataclass
 class NotificationPolicy:
-    """Receives one moment after another. Times are seconds of one monotonic clock."""
+    """The state of the rules between two moments.
+
+    Times are in seconds of one monotonic clock.
+    """
 
     level: Level
     _current: set[str] = field(default_factory=set)
-    """subjects of the present problems"""
+    """the subjects of the present problems"""
     _not_before: dict[str, float] = field(default_factory=dict)
-    """subject → earliest time of its next notice"""
+    """a map from each subject to the earliest time of its next notification"""
     _failed: set[str] | None = None
-    """failed paths that were notified; None before the first moment"""
+    """the paths of failed files that were notified. None before the first moment."""
     _labels: int | None = None
-    """number of labels of a new head that was not notified yet; None without one"""
+    """the number of labels of a new head that was not notified yet. None if there is no such
+    head."""
     _dates: int = 0
-    """number of dates changed since that head"""
+    """the number of dates that were changed after that head was trained"""
 
     def due(self, moment: Moment, now: float) -> list[Notice]:
-        """The notices to send now."""
+        """Return the notifications to send now."""
         if self.level == "off":
             return []
         problems = [_problem(subject, text) for subject, text in moment.problems.items()]

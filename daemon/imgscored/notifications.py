@@ -1,7 +1,7 @@
-"""Sends notices to the desktop over the session bus. Does nothing if there is no bus.
+"""Notifications on the desktop, sent over the session bus. Without a bus, none is sent.
 
-A thread delivers them and then ends. If the notification server hangs, only notices are lost; the
-loop never waits.
+A thread delivers the waiting notifications and then ends. The loop never waits for this thread. If
+the notification server hangs, only notifications are lost.
 """
 
 import html
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Notices in the queue. The oldest is dropped beyond that: a server that hangs takes none.
+# The largest number of waiting notifications. If the notification server hangs, more arrive, and
+# the oldest ones are dropped.
 MAX_WAITING = 8
 NAME, PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
-# Every icon theme has this one.
+# Every icon theme contains this icon.
 ICON = "image-x-generic"
 
 
 class Notifications:
-    """Notifies the user, from construction to close()."""
+    """The sender of notifications. It works from its construction until close()."""
 
     def __init__(self, level: Level, event_log: EventLog) -> None:
         self._notices = NotificationPolicy(level)
@@ -42,10 +43,13 @@ class Notifications:
         self._bus: Bus | None = None
         self._closed = False
         self._numbers: dict[str, int] = {}
-        """subject → the server's id of the notification on the screen"""
+        """a map from each subject to the server's id of the notification on the screen"""
 
     def look(self, status: status_verb.Response, problems: Mapping[str, str]) -> None:
-        """Send the notices for a new status and its problems by subject. Never waits."""
+        """Send the notifications that a new status requires. Never wait.
+
+        `problems`: the present problems by subject.
+        """
         self._last_event, events = self._event_log.since(self._last_event)
         moment = Moment(
             problems,
@@ -66,7 +70,7 @@ class Notifications:
                 thread = threading.Thread(target=self._run, name="notices", daemon=True)
                 with suppress(
                     RuntimeError
-                ):  # the system has no thread left: the next notice retries
+                ):  # The system has no free thread. The next notification tries again.
                     thread.start()
                     self._thread = thread
 
@@ -77,13 +81,14 @@ class Notifications:
             with Bus(session_address()) as self._bus:
                 if not self._closed:
                     self._deliver(self._bus)
-        except (BusError, ValueError, TypeError) as error:  # the last two: a malformed answer
+        except (BusError, ValueError, TypeError) as error:
+            # A malformed answer raises ValueError or TypeError.
             logger.debug("notifications: %s", error)
             with self._lock:
                 self._waiting, self._thread = [], None
 
     def _deliver(self, bus: "Bus") -> None:
-        """Send the waiting notices, and those that arrive while it runs."""
+        """Send the waiting notifications, and those that arrive during the delivery."""
         from jeepney import DBusAddress
 
         server = DBusAddress(PATH, NAME, NAME)
@@ -111,7 +116,7 @@ class Notifications:
             self._numbers[notice.subject] = number
 
     def close(self) -> None:
-        """End the thread. Notices that are not delivered are dropped."""
+        """End the thread. Drop the notifications that are not delivered."""
         with self._lock:
             self._closed, thread = True, self._thread
         if thread is not None:
@@ -125,5 +130,8 @@ def _hints(notice: Notice) -> dict[str, tuple[str, Any]]:
 
 
 def _plain(text: str) -> str:
-    """Text that D-Bus accepts: UTF-8 without NUL, even if a file name is neither."""
+    """Return the text without characters that D-Bus rejects.
+
+    D-Bus accepts UTF-8 without NUL, but a file name may contain other bytes.
+    """
     return os.fsencode(text).decode("utf-8", "replace").replace("\0", "")

@@ -1,7 +1,7 @@
-"""Reports whether the machine runs on battery or saves power: work that can wait then waits.
+"""The power state: whether the machine runs on battery or saves power. Some work then waits.
 
-UPower and power-profiles-daemon report it on the system bus, and send a signal when it changes;
-this module starts neither. Without them, it reads sysfs every minute.
+UPower and power-profiles-daemon report the state on the system bus, and send a signal after each
+change. This module starts neither of these services. Without them, it reads sysfs every minute.
 """
 
 import logging
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# sysfs sends no signal when it changes, and neither does a bus that starts later (seconds).
+# Seconds between two checks. Polling is needed, because a change in sysfs causes no signal. A bus
+# that is started later is found by polling too.
 POLL_SECONDS = 60.0
 
 ON_BATTERY = "on battery"
@@ -33,11 +34,15 @@ PROFILES = (
     ),
     ("net.hadess.PowerProfiles", "/net/hadess/PowerProfiles", "net.hadess.PowerProfiles"),
 )
-"""(bus name, path, interface) of power-profiles-daemon: today's, and that of older versions"""
+"""the bus name, path and interface of power-profiles-daemon: first the present ones, then those of
+older versions"""
 
 
 def discharges(supplies: Path = Path("/sys/class/power_supply")) -> bool:
-    """Whether sysfs reports that the machine (not its mouse) runs on its battery."""
+    """Return whether sysfs reports that the machine runs on its battery.
+
+    The batteries of devices, such as a mouse, are ignored.
+    """
     battery = False
     try:
         folders = sorted(supplies.iterdir())
@@ -60,7 +65,10 @@ def _text(file: Path) -> str:
 
 
 class Power:
-    """Posts to the mailbox why work must wait, or "", from construction to close()."""
+    """A thread that posts the power state to the mailbox, from construction until close().
+
+    It posts the reason why work must wait, or "" if no work must wait.
+    """
 
     def __init__(self, mailbox: Mailbox, supplies: Path = Path("/sys/class/power_supply")) -> None:
         self._mailbox = mailbox
@@ -68,7 +76,7 @@ class Power:
         self._posted: str | None = None
         self._bus: Bus | None = None
         self._stop = threading.Event()
-        self._post(self._by_sysfs())  # before any work begins
+        self._post(self._by_sysfs())  # Post the state before any work begins.
         self._thread = threading.Thread(target=self._run, name="power", daemon=True)
         self._thread.start()
 
@@ -88,7 +96,7 @@ class Power:
             self._stop.wait(POLL_SECONDS)
 
     def _follow_bus(self) -> None:
-        """Post what the bus reports, until the bus is gone."""
+        """Post the states that the bus reports, until the connection fails."""
         from imgscored.bus import Bus, BusError, system_address
 
         try:
@@ -122,7 +130,10 @@ class Power:
 
 
 def _rules() -> "list[MatchRule]":
-    """The signals to wait for: a property changes, or a service starts or ends."""
+    """Return the rules for the signals to wait for.
+
+    The bus sends these signals if a property changes, or if a service starts or ends.
+    """
     from jeepney import MatchRule
 
     rules: list[MatchRule] = []
@@ -140,7 +151,7 @@ def _rules() -> "list[MatchRule]":
 
 
 def _property(bus: "Bus", where: tuple[str, str, str], name: str) -> object:
-    """A property of a service; None if the service does not run or does not answer."""
+    """Return a property of a service, or None if the service does not run or does not answer."""
     from jeepney import DBusAddress
 
     from imgscored.bus import BusError

@@ -1,4 +1,4 @@
-"""Timed jobs: rescan, polling, backups, pruning. A job only posts to the mailbox."""
+"""The timed jobs: rescan, polling, backups and pruning. Each job only posts to the mailbox."""
 
 import threading
 from collections.abc import Iterable
@@ -12,22 +12,30 @@ from imgscore.store import backups
 from imgscored.mailbox import Mailbox
 
 DAY = 86_400
-# Seconds after the start: the first scan comes before an overdue backup. Pruning waits twice that.
+# Seconds between the start and an overdue backup, so that the first scan runs before the backup.
+# Pruning waits twice this time.
 AFTER_START = 300
 
 
 def next_backup(now: datetime, seconds: float) -> datetime:
-    """The time of the next backup: `seconds` after the newest one, but not during the start."""
+    """Return the time of the next backup: `seconds` after the newest backup.
+
+    An overdue backup is still not made during the first AFTER_START seconds.
+    """
     soon = now + timedelta(seconds=min(AFTER_START, seconds))
     kept = backups.kept(paths.backups_folder(), now)
     newest = backups.moment(kept[-1]) if kept else None
-    if newest is None or newest > now:  # the clock was set back
+    # A backup from the future means that the clock was set back.
+    if newest is None or newest > now:
         return soon
     return max(soon, newest + timedelta(seconds=seconds))
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
-    """APScheduler uses wall-clock times: re-arms the jobs when the clock is set back."""
+    """A scheduler that sets its jobs again when the clock is set back.
+
+    APScheduler uses wall-clock times. Without this change, all jobs would be late.
+    """
 
     def _process_jobs(self) -> float | None:
         now = datetime.now(UTC)
@@ -39,12 +47,16 @@ class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
 
 
 class Schedule:
-    """Runs from construction to close(). Its thread sleeps until the next job."""
+    """The schedule of the timed jobs. It runs from its construction until close().
+
+    Its thread sleeps until the next job.
+    """
 
     def __init__(self, mailbox: Mailbox, config: DaemonConfig) -> None:
         self._mailbox = mailbox
         self._config = config
-        # Without these, APScheduler drops a job that is a second late, for example after a suspend.
+        # Without these settings, APScheduler drops a job that is a second late, for example after
+        # the machine was suspended.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         self._scheduler = _Scheduler(job_defaults=defaults, timezone="UTC")
         add = self._scheduler.add_job
@@ -56,12 +68,12 @@ class Schedule:
             first = next_backup(datetime.now(UTC), config.backup)
             about = {"args": ["backup"], "id": "backup", "next_run_time": first}
             add(mailbox.job, "interval", seconds=config.backup, **about)
-        # inotify sends no event when a watched root is moved, unmounted or created again.
+        # inotify sends no event if a watched folder is moved, unmounted or created again.
         add(mailbox.job, "interval", args=["roots"], seconds=config.poll, id="roots")
         self._scheduler.start()
 
     def poll(self, roots: Iterable[bytes]) -> None:
-        """Scan these folders, which get no events, every `poll` seconds."""
+        """Scan these folders every `poll` seconds, because the kernel sends no events for them."""
         for job in self._scheduler.get_jobs():
             if job.id.startswith("poll:"):
                 job.remove()
@@ -75,9 +87,9 @@ class Schedule:
             )
 
     def is_alive(self) -> bool:
-        """Whether the scheduler's thread runs."""
+        """Return whether the scheduler's thread runs."""
         return any(thread.name == "APScheduler" for thread in threading.enumerate())
 
     def close(self) -> None:
-        """End the thread."""
+        """End the scheduler's thread."""
         self._scheduler.shutdown(wait=True)

@@ -1,10 +1,10 @@
-"""systemd's notification protocol (sd_notify(3)). Does nothing without a service manager."""
+"""systemd's notification protocol, see sd_notify(3). Without a service manager, nothing is sent."""
 
 import os
 import socket
 
-# The manager's queue holds only about ten messages. Seconds to wait for room in a full one: the
-# loop must not hang because the manager does.
+# The longest wait for room in the manager's queue, in seconds. The queue contains only about ten
+# messages. Without this limit, a manager that hangs would also stop the loop.
 SEND_SECONDS = 1.0
 
 
@@ -19,13 +19,15 @@ def sd_notify(**state: str) -> None:
             sender.settimeout(SEND_SECONDS)
             sender.sendto(text.encode("utf-8", "replace"), target.replace("@", "\0", 1))
     except OSError:
-        return  # the manager is gone or hangs, or no descriptor is left: a later message may arrive
+        # The manager has ended or hangs, or no descriptor is left. A later message may succeed.
+        return
 
 
 def watchdog_seconds() -> float | None:
-    """Seconds between two watchdog messages; None if the service manager wants none."""
+    """Return the seconds between two watchdog pings, or None if the service manager needs none."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdigit() or (pid and pid != str(os.getpid())):
         return None
-    return int(microseconds) / 3e6  # a third of the limit: one may be late, another may be lost
+    # This is a third of the manager's limit. One ping may be late and another may be lost.
+    return int(microseconds) / 3e6

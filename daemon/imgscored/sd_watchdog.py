@@ -1,8 +1,9 @@
-"""Pings the service manager's watchdog while the loop, the threads and the workers are alive.
+"""The pings to the service manager's watchdog. They stop if the loop, a thread or a worker hangs.
 
-A worker hangs if it has a task but has used no CPU time for `silence` seconds: it is stopped,
-deadlocked, or waits for a disk that never answers. A long training uses CPU time, so it does not
-count as hung. The alarm in imgscore/workers/worker.py ends a file that takes too long.
+A worker hangs if it has a task but has used no CPU time for `silence` seconds. It may be stopped or
+deadlocked, or it may wait for a disk that never answers. A long training uses CPU time, so it is
+not treated as hung. The alarm in imgscore/workers/worker.py ends the work on a file that takes too
+long.
 """
 
 import logging
@@ -17,7 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class ServiceWatchdog:
-    """The loop calls `beat` on every round. Does nothing if the manager asked for no watchdog."""
+    """The sender of the watchdog's pings. The loop calls `beat` in every round.
+
+    If the service manager uses no watchdog, nothing is sent.
+    """
 
     def __init__(self, pool: WorkerPool, silence: float) -> None:
         self._pool = pool
@@ -25,16 +29,17 @@ class ServiceWatchdog:
         self._interval = watchdog_seconds()
         self._due = 0.0
         self._ran: dict[int, tuple[int, float]] = {}
-        """worker pid → its CPU time in ticks, and when that last changed (monotonic seconds)"""
+        """a map from each worker's pid to its CPU time in ticks and the time of that value's last
+        change, in monotonic seconds"""
         self._checks: dict[str, Callable[[], bool]] = {}
         self._missing: list[str] = []
 
     def follow(self, name: str, is_alive: Callable[[], bool]) -> None:
-        """Add a part that must be alive. `name` appears in the log."""
+        """Add a part that must be alive. `name` is the part's name in the log."""
         self._checks[name] = is_alive
 
     def wait(self) -> float | None:
-        """Seconds until the next beat is due; None without a watchdog."""
+        """Return the seconds until the next ping is due, or None if there is no watchdog."""
         return None if self._interval is None else max(0.0, self._due - time.monotonic())
 
     def beat(self) -> None:
@@ -52,7 +57,7 @@ class ServiceWatchdog:
         self._missing = missing
 
     def _hung(self, now: float) -> list[int]:
-        """Pids of the workers that have a task and use no CPU time."""
+        """Return the pids of the workers that have a task but use no CPU time."""
         before, self._ran = self._ran, {}
         for pid in self._pool.pids():
             ticks = _processor_ticks(pid) if self._pool.tasks(pid) else -1
@@ -62,7 +67,10 @@ class ServiceWatchdog:
 
 
 def _processor_ticks(pid: int) -> int:
-    """CPU time of a process and all its threads, in clock ticks (proc(5)); -1 if it is gone."""
+    """Return the CPU time of a process and its threads, in clock ticks; -1 if it has ended.
+
+    proc(5) describes the format of the file.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

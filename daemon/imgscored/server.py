@@ -1,6 +1,7 @@
-"""The control socket: one thread for each client, this user only, one request a connection.
+"""The control socket. Each client has its own thread and sends one request.
 
-`status` is answered from the loop's last snapshot, so it never waits for work.
+Only the user who runs the daemon can connect. A `status` request is answered from the loop's newest
+snapshot, so its client never waits for other work.
 """
 
 import errno
@@ -25,17 +26,18 @@ from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 logger = logging.getLogger(__name__)
 
 MAX_CLIENTS = 32
-# A client must send its request within this time (seconds).
+# The longest time, in seconds, in which a client must send its request.
 REQUEST_SECONDS = 10.0
-# While a call has no answer yet, the server checks this often that its client is still connected.
+# Seconds between two checks that a waiting client is still connected.
 GONE_SECONDS = 1.0
-# accept() fails with these while descriptors or memory are short. The server retries after a while.
+# The errors of accept() that end by themselves, such as a lack of descriptors or memory. The server
+# tries again after RETRY_SECONDS.
 TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
 RETRY_SECONDS = 0.1
 
 
 class Server:
-    """Listens from construction to close()."""
+    """The server of the control socket. It listens from its construction until close()."""
 
     def __init__(
         self, path: Path, mailbox: Mailbox, snapshot: Callable[[], msgspec.Struct]
@@ -47,7 +49,9 @@ class Server:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)  # left by a daemon that was killed: we hold the store's lock
+        # A daemon that was killed left this socket. No other daemon can run, because this one has
+        # locked the store.
+        path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
@@ -65,7 +69,7 @@ class Server:
                 client, _ = self._listener.accept()
             except OSError as error:
                 if error.errno not in TRANSIENT or self._closed.wait(RETRY_SECONDS):
-                    return  # closed
+                    return  # The socket was closed.
                 continue
             with self._lock:
                 crowded = len(self._clients) >= MAX_CLIENTS
@@ -79,7 +83,7 @@ class Server:
             )
             try:
                 thread.start()
-            except RuntimeError:  # the system has no thread left: the client may try again
+            except RuntimeError:  # The system has no free thread. The client may try again.
                 self._forget(client)
 
     def _serve(self, client: socket.socket) -> None:
@@ -93,8 +97,10 @@ class Server:
                 client.sendall(protocol.encode({"done": True}))
                 return
             self._mailbox.call(call)
-            if call.verb != FOLLOWS:  # a follower that does not read is disconnected
-                client.settimeout(None)  # `imgscore history | less` reads as slowly as a person
+            # A client of FOLLOWS that does not read its answer is disconnected after a timeout.
+            if call.verb != FOLLOWS:
+                # A person may read slowly, for example with `imgscore history | less`.
+                client.settimeout(None)
             while (answer := _next_answer(call, client)) is not END:
                 client.sendall(protocol.encode(answer))
         except ImgscoreError as error:
@@ -112,11 +118,11 @@ class Server:
         client.close()
 
     def is_alive(self) -> bool:
-        """Whether the listening thread runs."""
+        """Return whether the listening thread runs."""
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """Stop listening, and disconnect the clients that wait."""
+        """Stop listening, and disconnect the waiting clients."""
         self._closed.set()
         with self._lock:
             clients = list(self._clients)
@@ -132,7 +138,7 @@ class Server:
 
 
 def _request(client: socket.socket) -> Call:
-    """Read the one request line of a connection. Raises UsageError."""
+    """Read the one request of a connection. Raises UsageError if the request is invalid."""
     buffer = bytearray()
     while b"\n" not in buffer:
         part = client.recv(1 << 16)
@@ -157,9 +163,9 @@ def _request(client: socket.socket) -> Call:
 
 
 def _next_answer(call: Call, client: socket.socket) -> Line | None:
-    """The next line for a client. Raises OSError if the client has disconnected."""
+    """Return the next line for a client. Raises OSError if the client has disconnected."""
     poll = select.poll()
-    poll.register(client, 0)  # POLLHUP needs no flag
+    poll.register(client, 0)  # poll() always reports POLLHUP, so no flag is needed.
     while True:
         try:
             return call.answers.get(timeout=GONE_SECONDS)

@@ -1,6 +1,7 @@
-"""Reports how the start ended to the process that started the daemon, such as `imgscore start`.
+"""The report about the daemon's start, for the process that started it, such as `imgscore start`.
 
-The report is one line of the control protocol, {"done": true} or an error, on an inherited pipe.
+The report is one line of the control protocol, either {"done": true} or an error. It is sent on an
+inherited pipe.
 """
 
 import contextlib
@@ -11,28 +12,30 @@ from imgscore.errors import ImgscoreError
 
 
 class StartupReport:
-    """The write end of the pipe. Sends one report; without a descriptor, or later, sends nothing.
+    """The write end of the pipe to the process that started the daemon.
 
-    Raises OSError if the descriptor is not open.
+    It sends one report. Later reports are ignored, and all reports are ignored if there is no pipe.
+    The constructor raises OSError if the descriptor is not open.
     """
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
         if descriptor is not None:
-            os.set_inheritable(descriptor, False)  # a worker would keep the pipe open
+            # An inherited descriptor would keep the pipe open in the workers.
+            os.set_inheritable(descriptor, False)
 
     def ready(self) -> None:
-        """The daemon answers on its socket."""
+        """Report that the daemon now answers on its socket."""
         self._send(protocol.encode({"done": True}))
 
     def failed(self, error: ImgscoreError) -> None:
-        """The daemon could not start."""
+        """Report that the daemon could not start."""
         self._send(protocol.encode(protocol.error_line(error)))
 
     def _send(self, line: bytes) -> None:
         if self._descriptor is None:
             return
-        with contextlib.suppress(OSError):  # the reader has given up waiting
+        with contextlib.suppress(OSError):  # The process that reads the report has stopped waiting.
             os.write(self._descriptor, line)
         os.close(self._descriptor)
         self._descriptor = None

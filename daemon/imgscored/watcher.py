@@ -1,7 +1,9 @@
-"""Turns watchdog's events into hints. Folders for which the kernel sends none are polled.
+"""The watcher turns file events of the kernel into hints. It uses the package watchdog.
 
-Events are only hints: created, moved, deleted and closed-after-writing name a path to check. The
-store shows whether it changed. Our own touches and reads cause none of these four.
+Folders for which the kernel sends no events are polled. An event is only a hint: "created",
+"moved", "deleted" or "closed after writing" name a path to check. A comparison with the store shows
+whether the file has changed. When imgscore reads a file or sets its date, the kernel sends none of
+these four events.
 """
 
 import ctypes
@@ -56,7 +58,10 @@ EVENTS: list[type[FileSystemEvent]] = [
 
 
 class Watcher:
-    """Watches folders and posts hints. `polled`: root without events → the reason."""
+    """The watcher of all watched folders. It posts hints to the mailbox.
+
+    `polled`: a map from each folder without events to the reason.
+    """
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
@@ -66,11 +71,11 @@ class Watcher:
         self._listed: dict[bytes, tuple[int, int] | None] = {}
 
     def watch(self, roots: Iterable[bytes], listed: Iterable[bytes] = ()) -> bool:
-        """Watch these folders and no others. Returns whether anything changed since the last call.
+        """Watch these folders and no others. Return whether anything changed after the last call.
 
-        A missing folder is polled. Called again, it finds folders that were deleted, created again
-        or mounted in between. listed: the desktop's trash folders, watched without subfolders and
-        never polled.
+        A missing folder is polled. A later call finds folders that were deleted, created again or
+        mounted after the previous call. `listed`: the desktop's trash folders. They are watched
+        without their subfolders and are never polled.
         """
         wanted = {root: _identity(root) for root in roots}
         trash = {folder: _identity(folder) for folder in listed}
@@ -96,13 +101,16 @@ class Watcher:
         try:
             observer.start()
         except OSError as error:
-            # Most often fs.inotify.max_user_watches or max_user_instances.
+            # The most frequent cause is fs.inotify.max_user_watches or max_user_instances.
             logger.warning("the kernel gives no events, so folders are polled: %s", error)
             self.polled = dict.fromkeys(wanted, f"the kernel refuses to watch: {error.strerror}")
         return True
 
     def _poll_unwatched(self) -> bool:
-        """Poll all roots if watchdog skipped folders because the kernel is out of watches."""
+        """Poll all watched folders if the kernel has no inotify watches left.
+
+        watchdog then skips some folders without an error. Return whether new folders are polled.
+        """
         if not _limit_reached.is_set():
             return False
         _limit_reached.clear()
@@ -112,7 +120,7 @@ class Watcher:
         return bool(fresh)
 
     def is_alive(self) -> bool:
-        """Whether every thread runs that was started and not asked to stop."""
+        """Return whether every thread runs that was started and was not asked to stop."""
         if self._observer is None:
             return True
         threads = [self._observer, *self._observer.emitters]
@@ -122,7 +130,7 @@ class Watcher:
         )
 
     def close(self) -> None:
-        """Stop watching. Returns when the threads have ended."""
+        """Stop watching. Return after the threads have ended."""
         if self._observer is not None:
             self._observer.stop()
             if self._observer.is_alive():
@@ -132,7 +140,7 @@ class Watcher:
 
 
 def _identity(folder: bytes) -> tuple[int, int] | None:
-    """(device, inode) of the folder at a path; None if there is none."""
+    """Return (device, inode) of the folder at a path, or None if there is no folder."""
     try:
         status = os.stat(folder)
     except OSError:
@@ -164,7 +172,10 @@ class _TrashHandler(FileSystemEventHandler):
 
 
 class _Emitter(InotifyEmitter):
-    """Reports when the kernel lost events: watchdog repairs its watches, and we rescan."""
+    """An emitter that requests a full scan after the kernel has lost events.
+
+    watchdog itself repairs its watches then.
+    """
 
     mailbox: Mailbox
 
