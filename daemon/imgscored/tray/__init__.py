@@ -1,1 +1,1 @@
-"""The tray icon: a separate process, and only a client of the control socket."""
+"""The tray icon: a separate process that is only a client of the control socket."""

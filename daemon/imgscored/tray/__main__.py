@@ -1,4 +1,7 @@
-"""The process behind `imgscore tray`: one icon a session; exits with 4 if it can show none."""
+"""The process behind `imgscore tray`. Each session has at most one icon.
+
+The process exits with code 4 if it cannot show an icon.
+"""
 
 import argparse
 import sys
@@ -34,7 +37,10 @@ def main() -> None:
 
 
 def _find_backend(seconds: float) -> Backend:
-    """A backend for the icon. Waits `seconds`: at login the desktop's tray may start after us."""
+    """Return a backend for the icon. Wait at most `seconds` until one is available.
+
+    At login, the desktop's tray may start after this process.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -11,7 +11,7 @@ from imgscore.verbs.base import rows_of
 
 
 def status() -> status_verb.Response | None:
-    """The daemon's status; None if no daemon answers in time."""
+    """Return the daemon's status, or None if no daemon answers in time."""
     try:
         return ask(status_verb.Request(), seconds=client.STATUS_SECONDS)
     except ImgscoreError:
@@ -19,7 +19,11 @@ def status() -> status_verb.Response | None:
 
 
 def ask(request: BaseRequest[R], seconds: float | None = None) -> R:
-    """The one row that the daemon answers within `seconds`. Raises ImgscoreError."""
+    """Send a request and return the daemon's answer of one row.
+
+    `seconds`: the longest wait. Raises ImgscoreError if the daemon sends an error or does not
+    answer.
+    """
     connection = client.connect(paths.socket_path())
     if connection is None:
         raise NoDaemonError("imgscore is not running", "start it with: imgscore start")
@@ -30,7 +34,10 @@ def ask(request: BaseRequest[R], seconds: float | None = None) -> R:
 
 
 def command(*arguments: str) -> None:
-    """Run `imgscore` with these arguments. Raises ImgscoreError with its error message."""
+    """Run `imgscore` with these arguments.
+
+    If it fails, raise ImgscoreError with its error message.
+    """
     done = subprocess.run(
         [sys.executable, "-P", "-m", "imgscore.cli.main", *arguments],
         stdin=subprocess.DEVNULL,
@@ -46,7 +53,7 @@ def command(*arguments: str) -> None:
 
 
 def open_folder(folder: str) -> None:
-    """Show a folder in the desktop's file manager. Raises ImgscoreError."""
+    """Show a folder in the desktop's file manager. Raises ImgscoreError if this fails."""
     try:
         subprocess.run(
             ["xdg-open", folder], stdin=subprocess.DEVNULL, capture_output=True, check=True

@@ -1,4 +1,7 @@
-"""Draws the icon's shapes. They differ in form, not only in colour, on light and dark panels."""
+"""The drawing of the icon. Each state has a shape of its own, on light and on dark panels.
+
+Colour alone would not be enough to tell the states apart.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +10,7 @@ from PIL import Image, ImageDraw
 from imgscored.tray.state import Shape
 
 SIZE = 64
-# The icon is drawn four times as large and then reduced, for smooth edges.
+# The icon is drawn at SCALE times its size and then reduced, so that its edges are smooth.
 SCALE = 4
 BLUE, AMBER, RED, GREY, WHITE = "#3b82c4", "#d98e04", "#cf3a30", "#8a8f98", "#ffffff"
 
@@ -15,7 +18,10 @@ Pen = ImageDraw.ImageDraw
 
 
 def draw(shape: Shape, share: int = 0) -> Image.Image:
-    """The icon of a shape, RGBA, 64 × 64 pixels. share: percent of the work that is done."""
+    """Return the icon of a shape, as RGBA with 64 × 64 pixels.
+
+    `share`: the percentage of the work that is done.
+    """
     image = Image.new("RGBA", (SIZE * SCALE, SIZE * SCALE))
     pen = ImageDraw.Draw(image)
     if shape == "working":
@@ -39,34 +45,34 @@ def _hills(pen: Pen) -> None:
 
 
 def _idle(pen: Pen) -> None:
-    """A picture."""
+    """Draw a picture with hills and a sun."""
     _frame(pen, BLUE)
     _hills(pen)
 
 
 def _working(pen: Pen, share: int) -> None:
-    """A ring that fills."""
+    """Draw a circle whose filled part shows the share of the work."""
     pen.ellipse(_box(4, 4, 60, 60), fill=BLUE)
     pen.ellipse(_box(14, 14, 50, 50), outline=WHITE, width=2 * SCALE)
     pen.pieslice(_box(14, 14, 50, 50), -90, -90 + max(12.0, 3.6 * share), fill=WHITE)
 
 
 def _paused(pen: Pen) -> None:
-    """Two bars."""
+    """Draw a picture frame with two bars, the sign for a pause."""
     _frame(pen, AMBER)
     for left in (20, 36):
         pen.rounded_rectangle(_box(left, 18, left + 8, 46), radius=2 * SCALE, fill=WHITE)
 
 
 def _attention(pen: Pen) -> None:
-    """A triangle with an exclamation mark."""
+    """Draw a triangle with an exclamation mark."""
     pen.polygon(_box(32, 3, 62, 59, 2, 59), fill=RED)
     pen.polygon(_box(28, 22, 36, 22, 34, 43, 30, 43), fill=WHITE)
     pen.ellipse(_box(28, 46, 36, 54), fill=WHITE)
 
 
 def _offline(pen: Pen) -> None:
-    """A hollow frame, struck out."""
+    """Draw an empty frame with a diagonal line through it."""
     pen.rounded_rectangle(_box(4, 8, 60, 56), radius=9 * SCALE, outline=GREY, width=5 * SCALE)
     pen.line(_box(10, 50, 54, 14), fill=GREY, width=5 * SCALE)
 

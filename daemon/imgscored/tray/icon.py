@@ -14,7 +14,10 @@ from imgscore.system.tray_backend import Backend, import_gi
 
 
 class _NoNotifier:
-    """Replaces pystray's notifier, which needs a session bus even if no notification is sent."""
+    """A replacement for pystray's notifier that does nothing.
+
+    pystray's notifier needs a session bus even if no notification is sent.
+    """
 
     def hide(self) -> None:
         """Do nothing."""
@@ -26,7 +29,7 @@ def make(
     items: Callable[[], Iterable[Any]],
     structure_of: Callable[[], Hashable],
 ) -> Any:
-    """Create an icon, not shown yet. `items()` gives the items of its menu at each update.
+    """Create an icon that is not shown yet. `items()` returns the items of its menu at each update.
 
     While `structure_of()` returns the same value, an update changes only texts and enabled states.
     Raises NoDesktopError if the display cannot be opened.
@@ -36,7 +39,8 @@ def make(
     if backend == "gtk":
         os.environ["GDK_BACKEND"] = "x11"
     paths.runtime_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    tempfile.tempdir = os.fspath(paths.runtime_folder())  # pystray passes icons as files
+    # pystray passes icons to the desktop as temporary files.
+    tempfile.tempdir = os.fspath(paths.runtime_folder())
     try:
         import pystray
     except ImportError as error:
@@ -46,7 +50,7 @@ def make(
     from gi.repository import GLib
 
     class Icon(pystray.Icon):  # type: ignore[misc]
-        """The icon of either backend."""
+        """An icon of the chosen backend, with the additions of this module."""
 
         _structure: Hashable = None
 
@@ -55,7 +59,10 @@ def make(
             self._mark_ready()
 
         def _update_menu(self) -> None:
-            """Keep an open menu open: rebuild it only if its structure changed."""
+            """Rebuild the menu only if its structure has changed.
+
+            A rebuild closes an open menu.
+            """
             structure = structure_of()
             if structure != self._structure:
                 self._structure = structure

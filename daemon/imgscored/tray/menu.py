@@ -1,4 +1,4 @@
-"""The menu's items for a tray state."""
+"""The menu's items for a state of the tray icon."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
@@ -8,7 +8,7 @@ from imgscored.tray.state import TrayState, shortened
 
 
 class Actions(Protocol):
-    """What the items call: Tray."""
+    """The actions that the menu's items call. The class Tray implements them."""
 
     def start(self) -> None: ...
     def pause(self) -> None: ...
@@ -21,7 +21,7 @@ class Actions(Protocol):
 
 
 def structure(tray_state: TrayState) -> Hashable:
-    """A value that is equal for states whose menus have the same items and actions."""
+    """Return a value that is equal for states whose menus have the same items and actions."""
     return (
         tray_state.shape == "offline",
         bool(tray_state.result),
@@ -31,7 +31,7 @@ def structure(tray_state: TrayState) -> Hashable:
 
 
 def items(tray_state: TrayState, actions: Actions) -> Iterator[Any]:
-    """pystray's menu items for a state."""
+    """Yield pystray's menu items for a state."""
     from pystray import Menu, MenuItem
 
     def item(text: str, action: Callable[[], None], *, enabled: bool = True) -> Any:

@@ -1,4 +1,7 @@
-"""The icon's state for a status: shape, tooltip, failures. Pure."""
+"""The state of the icon, computed from a daemon's status: the shape, the tooltip and the failures.
+
+This module has no side effects.
+"""
 
 import os
 from dataclasses import dataclass
@@ -11,40 +14,42 @@ from imgscore.verbs import status as status_verb
 Shape = Literal["idle", "working", "paused", "attention", "offline"]
 
 MAX_FAILURES = 5
-# Characters in a menu item: longer ones make the menu wider than the screen on small displays.
+# The largest number of characters in a menu item. On a small display, a longer item would make the
+# menu wider than the screen.
 MAX_LINE = 72
-# A pause without an end is stored as a pause until 2096 (ns since 1970).
+# If a pause ends after this time, it is shown as a pause without an end. The time is in the year
+# 2096, in nanoseconds since 1970. The daemon stores a pause without an end as a pause until 2100.
 FOREVER_NS = 4_000_000_000 * 10**9
 
 
 @dataclass(frozen=True)
 class TrayState:
-    """Everything that the icon and its menu show. Equal states need no update."""
+    """Everything that the icon and its menu show. If a new state is equal, no update is needed."""
 
     shape: Shape
     line: str
     share: int = 0
-    """percent done, in steps of five"""
+    """the percentage of the work that is done, in steps of five"""
     paused: bool = False
-    """paused by the user, who can end it"""
+    """whether the user has paused the daemon and can therefore end the pause"""
     inboxes: tuple[str, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
-    """the last failed files, newest first: path, and a line about it"""
+    """the last failed files, newest first. Each item has a path and a line about the failure."""
     result: str = ""
-    """result of the last menu action, as a line"""
+    """the result of the last menu action, as one line"""
 
     @property
     def tooltip(self) -> str:
-        """One line, shown while the pointer is on the icon."""
+        """The icon's tooltip: one line that is shown while the pointer is on the icon."""
         return f"imgscore: {self.line}"
 
 
 def tray_state(
     status: status_verb.Response | None, max_pending: int, result: str = ""
 ) -> TrayState:
-    """The state for a status (None: no daemon answers).
+    """Return the state for a status. A status of None means that no daemon answers.
 
-    max_pending: the largest number of pending items since the daemon was last idle.
+    `max_pending`: the largest number of pending items since the daemon was last idle.
     """
     if status is None:
         return TrayState("offline", "not running", result=result)
@@ -75,7 +80,7 @@ def tray_state(
 
 
 def shortened(text: str) -> str:
-    """The text escaped for display and cut to MAX_LINE characters."""
+    """Return the text, escaped for display and cut to MAX_LINE characters."""
     text = printable(text)
     return text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 1]}…"
 

@@ -1,7 +1,8 @@
-"""Follows the daemon's status and runs the menu's actions.
+"""The tray icon: it shows the daemon's status and runs the actions of its menu.
 
-Three kinds of thread: pystray's loop (main), the follower, and one for each slow action. Only the
-follower changes the state, and it updates the icon only if the state changed.
+There are three kinds of thread: the main thread with pystray's loop, the follower of the status,
+and one thread for each slow action. Only the follower changes the state. It updates the icon only
+if the state has changed.
 """
 
 import os
@@ -23,7 +24,10 @@ PAUSE_SECONDS = 3600
 
 
 class Tray:
-    """One icon. Raises NoDesktopError if it cannot be created."""
+    """The tray icon with its threads.
+
+    The constructor raises NoDesktopError if the icon cannot be created.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._state: TrayState = tray_state(None, 0)
@@ -39,9 +43,9 @@ class Tray:
         )
 
     def run(self) -> None:
-        """Show the icon until `quit`, SIGTERM or SIGINT. Must run on the main thread.
+        """Show the icon until `quit`, SIGTERM or SIGINT. Call this on the main thread.
 
-        Raises ImgscoreError if the icon was lost, or the follower ended.
+        Raises ImgscoreError if the icon was lost, or if the follower ended with an error.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.quit())
@@ -59,10 +63,11 @@ class Tray:
                 self._wake.clear()
         finally:
             if not self._ending:
-                self._icon.stop()  # an icon that no longer changes would mislead
+                # Remove the icon, because an icon that no longer changes would mislead the user.
+                self._icon.stop()
 
     def _update(self) -> None:
-        """Request the status, and show what changed."""
+        """Request the status, and update the parts of the icon that have changed."""
         status = client.status()
         pending = 0 if status is None else status.pending
         self._max_pending = max(self._max_pending, pending) if pending else 0
@@ -75,7 +80,7 @@ class Tray:
         self._icon.update_menu()
 
     def _run_action(self, action: Callable[[], str | None], progress: str = "") -> None:
-        """Run an action on a thread of its own; the menu shows `progress`, then its result."""
+        """Run an action on a thread of its own. The menu shows `progress`, and later the result."""
         self._result = progress
         self._wake.set()
 
@@ -101,7 +106,7 @@ class Tray:
         self._run_action(lambda: _discard(client.ask(resume.Request())))
 
     def train(self) -> None:
-        """Train a head on the labels now."""
+        """Train a head on the present labels now."""
 
         def learn() -> str:
             head = client.ask(train.Request())
@@ -130,4 +135,4 @@ class Tray:
 
 
 def _discard(_: object) -> None:
-    """Discard a result: the icon shows the change by itself."""
+    """Discard the answer of a call. The icon itself shows what has changed."""
