@@ -27,11 +27,11 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     inbox: str
     """the folder to sort, with all its subfolders; all files in it have one common order"""
     keep: str | list[str] = "keep"
-    """images here are labelled keep; an absolute path or one relative to the inbox, or a list"""
+    """the folder of images labelled keep, or a list; absolute paths, or relative to the inbox"""
     trash: str | list[str] = "trash"
-    """images here are labelled trash; paths as for keep"""
+    """the folder of images labelled trash; paths as for keep"""
     taste: TasteName = "default"
-    """watches with the same taste share their labels; letters, digits, "_", "-" and "." """
+    """inboxes with the same taste share their labels; use letters, digits, "_", "-" and "." """
     order: Direction = "best-newest"
     """whether the best or the worst image gets the newest date"""
     siblings: bool = True
@@ -48,7 +48,7 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     rescan: Annotated[float, msgspec.Meta(ge=10, le=MAX_SECONDS)] = 3600.0
     """seconds between two comparisons of the disk with the store, in case events were lost"""
     poll: Annotated[float, msgspec.Meta(ge=1, le=MAX_SECONDS)] = 60.0
-    """the same for folders without events from the kernel (network and FUSE file systems)"""
+    """like rescan, for folders without events from the kernel (network and FUSE file systems)"""
     worker_idle: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 60.0
     """seconds after which an idle worker ends and frees its memory"""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
@@ -56,11 +56,11 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     train_after: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1.0
     """seconds without a new label before training starts; more labels make the wait longer"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
-    """seconds after which decoding or embedding a file is stopped, and the file counts as failed"""
+    """seconds after which decoding or embedding a file is stopped and reported as failed"""
     on_battery: Literal["wait", "work"] = "wait"
     """whether embedding and training wait on battery, and while the power saver is on"""
     free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
-    """with less free disk space than this (MB), the daemon pauses and reports it"""
+    """if less disk space than this is free (MB), the daemon pauses and reports the problem"""
     backup: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 86_400.0
     """seconds between two backups of the store, if it has changed; 0 = no backups"""
     backups_kept: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
@@ -76,13 +76,13 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     device: str = "auto"
     """the device that runs the model: "auto", "cpu", "cuda" or another onnxruntime provider"""
     head: Literal["auto", "kernel", "mlp"] = "auto"
-    """the kind of head: auto is the best one measured, now kernel; mlp needs imgscore[torch]"""
+    """the kind of head (it gives the scores); auto is now kernel; mlp needs imgscore[torch]"""
     use_filename: bool = False
-    """whether the names of files count, too"""
+    """whether imgscore also learns from file names"""
     dry_run: bool = False
-    """whether to plan all changes of dates, but make none"""
+    """whether to plan all changes of dates, without making them"""
     notifications: Literal["off", "important", "all"] = "important"
-    """desktop notifications: none, what needs attention, or also new heads"""
+    """desktop notifications: all (also after a training), only important problems, or off"""
     daemon: DaemonConfig = msgspec.field(default_factory=DaemonConfig)
 
 
