@@ -1,6 +1,7 @@
-"""The interface of every head: examples go in, a scorer comes out. Values and protocols only.
+"""The interface of every head: a head is trained on examples and then scores images.
 
-Pure: no threads, no clock, no disk (see `files.py`), no printing.
+This module contains only values and protocols. It is pure: it uses no threads, no clock and no disk
+(see `files.py`), and it prints nothing.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from imgscore.heads.arrays import Bools, Floats, Half, Ints
 from imgscore.heads.features import Features
 
 MIN_LABELS = 2
-"""Labels of each kind that a head needs: cross-validation leaves out one of them at a time."""
+"""The smallest number of labels of each kind (keep and trash) that a head needs. Cross-validation
+leaves out some labels, and at least one label of each kind must remain."""
 
 
 class Scores(NamedTuple):
-    """Scores of n images.
+    """The scores of n images.
 
-    score: float32 [n], calibrated probability of keep, in [0, 1]. deviation: float32 [n], standard
-    error of the score, in units of the score.
+    `score`: float32 [n], the calibrated probability of keep, from 0 to 1.
+    `deviation`: float32 [n], the standard error of the score, in units of the score.
     """
 
     score: Floats
@@ -36,14 +38,19 @@ class Scores(NamedTuple):
 class Examples:
     """The data that a head is trained on: n labelled images and m images of the library.
 
-    embeddings: float16 [n, d]. keep: bool [n], True for keep, False for trash.
-    background: float16 [m, d], a sample of the library, labelled or not; m may be 0.
-    sections: the parts of the d columns; empty means one section.
-    embedder: the embedder's id, stored with the head and compared on load.
-    extras, background_extras: float32 [n, k] and [m, k], numbers made of traits, NaN where unknown;
-    or None.
-    groups: int64 [n], equal for near-duplicates (see `groups.py`); or None.
-    features: those of the library if they have been computed already (see `library.py`).
+    `embeddings`: float16 [n, d], the embeddings of the labelled images.
+    `keep`: bool [n], True for keep and False for trash.
+    `background`: float16 [m, d], the embeddings of a sample of the library. The sample may contain
+    labelled images, and m may be 0.
+    `sections`: the parts of the d columns. An empty sequence means one section.
+    `embedder`: the id of the embedder. It is stored with the head and compared when a head is
+    loaded.
+    `extras`, `background_extras`: float32 [n, k] and [m, k], numbers that are computed from traits,
+    or None. NaN means that a number is unknown.
+    `groups`: int64 [n], the group number of each image, or None. Near-duplicates have equal numbers
+    (see `groups.py`).
+    `features`: the features of the library if they are already computed (see `library.py`), else
+    None.
     """
 
     embeddings: Half
@@ -60,7 +67,10 @@ class Examples:
         return len(self.keep)
 
     def take(self, rows: NDArray[Any]) -> Examples:
-        """Examples with only `rows` (indices or a mask) of the labelled images."""
+        """Return Examples that contain only `rows` of the labelled images.
+
+        `rows`: the indices of the images, or a bool mask.
+        """
         return replace(
             self,
             embeddings=self.embeddings[rows],
@@ -70,7 +80,10 @@ class Examples:
         )
 
     def check(self) -> None:
-        """Raise UsageError if shapes disagree, or if there are fewer than MIN_LABELS of a kind."""
+        """Raise UsageError if the shapes do not match or if there are too few labels.
+
+        Each kind of label (keep and trash) needs at least MIN_LABELS labels.
+        """
         width = self.embeddings.shape[1]
         if len(self.embeddings) != len(self.keep) or self.background.shape[1:] != (width,):
             raise UsageError(
@@ -86,36 +99,47 @@ class Examples:
 
 
 class Head(Protocol):
-    """A trained scorer. It is immutable and deterministic."""
+    """A trained scorer of images. It is immutable and deterministic."""
 
     @property
     def kind(self) -> str:
-        """The recipe's name: "kernel" or "mlp"."""
+        """The name of the recipe that made the head: "kernel" or "mlp"."""
 
     @property
     def embedder(self) -> str:
-        """Id of the embedder whose embeddings it was trained on."""
+        """The id of the embedder whose embeddings the head was trained on."""
 
     @property
     def dimensions(self) -> int:
-        """Width d of the embeddings that it scores."""
+        """The width d of the embeddings that the head scores."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The settings it was trained with, JSON-able; `Recipe.fit` accepts them."""
+        """The JSON-able settings that the head was trained with. `Recipe.fit` accepts them."""
 
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
-        """Scores of float16 [n, d], computed in blocks: n may be large, or a memory map."""
+        """Return the scores of embeddings float16 [n, d].
+
+        `extras`: float32 [n, k], numbers that are computed from traits, or None.
+
+        The scores are computed in blocks. Thus n may be large, and the embeddings may be a memory
+        map.
+        """
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """(arrays, JSON-able values) from which the recipe's `restore` makes the same head."""
+        """Return arrays and JSON-able values that describe the head completely.
+
+        The recipe's `restore` makes an equal head from these arrays and values.
+        """
 
 
 class Fitted(NamedTuple):
-    """A head trained on all labels, and the cross-validated scores of the labels.
+    """A head that was trained on all labels, with the cross-validated scores of the labels.
 
-    held_out: scores [n]; row i comes from training and calibration without the fold of row i.
-    folds: int64 [n], the fold of each row; near-duplicates share one.
+    `held_out`: the scores [n] of the labelled images. The score of row i comes from training and
+    calibration without the fold of row i.
+    `folds`: int64 [n], the number of each row's fold. All near-duplicates of an image are in one
+    fold.
     """
 
     head: Head
@@ -124,7 +148,7 @@ class Fitted(NamedTuple):
 
 
 class Recipe(Protocol):
-    """A way to train a head."""
+    """A method to train a head."""
 
     def fit(
         self,
@@ -132,15 +156,18 @@ class Recipe(Protocol):
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train a head.
+        """Train a head, and return it with the cross-validated scores.
 
-        folds: int64 [n]; None makes stratified, grouped folds with a fixed seed. settings: those of
-        another head; they replace the choice by cross-validation. Raises UsageError if
-        `examples.check` does.
+        `folds`: int64 [n], the fold of each label. None makes stratified, grouped folds with a
+        fixed seed.
+        `settings`: the settings of another head, which are used unchanged. None means that
+        cross-validation chooses the settings.
+
+        Raises UsageError if `examples.check` raises it.
         """
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Head:
-        """The head from which `Head.state` made `arrays` and `values`.
+        """Return the head from which `Head.state` made `arrays` and `values`.
 
-        Raises KeyError or ValueError if they do not fit.
+        Raises KeyError or ValueError if the arrays and values do not describe a head.
         """

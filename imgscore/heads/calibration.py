@@ -1,4 +1,7 @@
-"""Turn a head's raw outputs into probabilities: a logistic curve fitted to held-out outputs."""
+"""Turn the raw outputs of a head into probabilities.
+
+A logistic curve is fitted to held-out outputs.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,35 @@ from numpy.typing import NDArray
 from imgscore.heads.arrays import Bools
 
 MAX_STEPS = 50
-"""Newton steps at most; the fit ends once a step is below 1e-7."""
+"""The largest number of Newton steps. The fit ends earlier if a step is smaller than 1e-7."""
 SLOPE_PRECISION = 1.0
-"""Precision of the normal prior on the slope about 1, for outputs of unit deviation. It matters
-with ten labels and vanishes with a hundred."""
+"""The precision of the normal prior on the slope, for outputs with a standard deviation of 1. The
+mean of the prior is 1. The prior matters with ten labels and has almost no effect with a
+hundred."""
 MIN_DEVIATION = 0.1
-"""Deviation of the outputs, for targets ±1, below which they are not scaled up: they are noise."""
+"""The smallest standard deviation by which outputs are divided, for targets ±1. Outputs with a
+smaller deviation are noise and must not be scaled up."""
 MIN_SLOPE = 0.1
-"""Slope of a head that fails on held-out labels. It keeps the order and lowers the confidence."""
+"""The slope of a head that fails on held-out labels. A small slope keeps the order of the images
+and lowers the confidence."""
 
 
 def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
-    """1 / (1 + e^-x), without overflow."""
+    """Return 1 / (1 + e^-x), computed without overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))
 
 
 def fit_platt(outputs: NDArray[np.floating], keep: Bools) -> tuple[float, float]:
-    """Slope > 0 and offset of P(keep) = sigmoid(slope · output + offset).
+    """Return the slope and offset of P(keep) = sigmoid(slope · output + offset).
 
-    outputs: [n], held out. keep: bool [n]. Platt (1999), with his smoothed targets (n₊+1)/(n₊+2)
-    and 1/(n₋+2), by Newton's method in the form of Lin, Lin and Weng (2007). The slope is never
-    negative: a head that ranks few held-out labels backwards is no evidence for the opposite order.
+    `outputs`: [n], the held-out outputs of a head.
+    `keep`: bool [n], the labels.
+
+    The slope is always positive. If a head ranks a few held-out labels backwards, this is no
+    evidence for the opposite order.
+
+    The fit is that of Platt (1999), with his smoothed targets (n₊+1)/(n₊+2) and 1/(n₋+2). It uses
+    Newton's method in the form of Lin, Lin and Weng (2007).
     """
     raw = np.asarray(outputs, np.float64)
     deviation = max(float(raw.std()), MIN_DEVIATION)

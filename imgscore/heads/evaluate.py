@@ -1,4 +1,4 @@
-"""Evaluate a recipe on a person's labels, and predict its AUC with twice as many."""
+"""Evaluate a recipe on a person's labels, and predict its AUC for twice as many labels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
 
 DRAWS = 2
-"""Heads trained for each point: with few labels, training takes seconds."""
+"""The number of heads that are trained for each point of the learning curve. With few labels, one
+training takes seconds."""
 MIN_POINT_LABELS = 10
-"""Labels of the smallest possible point; sizes are doubled from there on."""
+"""The number of labels of the smallest possible point. Each further point has twice as many labels
+as the point before it."""
 MAX_POINTS = 4
-"""Points before the last one; still smaller ones say little about the trend at the end."""
+"""The largest number of points before the last point of the curve. Points with even fewer labels
+contribute little to the trend at the end of the curve."""
 MAX_TESTED = 2000
-"""Labels on which a point's heads are tested."""
+"""The largest number of labels on which the heads of a point are tested."""
 MAX_POINT_LABELS = 2000
-"""Labels of a point for which heads are trained. The last point is the cross-validation."""
+"""The largest number of labels on which the heads of a point are trained. The last point may have
+more labels, because its AUC is that of the cross-validation."""
 MIN_ERROR = 1e-4
-"""1 - AUC assumed for a point with an AUC of 1, whose logarithm would be infinite."""
+"""The smallest value of 1 - AUC for the fit of the curve. An AUC of 1 would give 0, whose logarithm
+is infinite."""
 
 
 def evaluate(
@@ -36,10 +41,11 @@ def evaluate(
     fitted: Fitted | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
-    """Cross-validate all labels, and train on fewer for the learning curve.
+    """Cross-validate all labels, and train on fewer labels for the learning curve.
 
-    fitted: the result of `Recipe.fit` on these examples, if there is one already. stop: called
-    after each point, from the largest on; the remaining points are left out once it returns True.
+    `fitted`: the result of `Recipe.fit` on these examples, if it is already computed, else None.
+    `stop`: a function that is called after each point. If it returns True, the remaining points are
+    left out. Points with more labels are computed first.
 
     The prediction fits the power law 1 - AUC = a · n^-b (Cortes et al. 1993) to the curve. Raises
     UsageError if there are too few labels.
@@ -60,13 +66,16 @@ def evaluate(
 
 
 def _rarer(examples: Examples) -> int:
-    """Number of labels of the rarer kind."""
+    """Return the number of keep labels or of trash labels, whichever is smaller."""
     keeps = int(examples.keep.sum())
     return min(keeps, len(examples) - keeps)
 
 
 def _sizes(count: int) -> list[int]:
-    """Sizes of the points before the last one, for `count` labels: at most half of them."""
+    """Return the numbers of labels of all points before the last point.
+
+    `count`: the number of all labels. Each point has at most half of them.
+    """
     sizes = []
     size = MIN_POINT_LABELS
     while size <= min(count // 2, MAX_POINT_LABELS):
@@ -95,7 +104,10 @@ def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any
 
 
 def _with_both(examples: Examples, order: Ints, count: int) -> Ints:
-    """The first `count` rows of `order`, after moving two of each kind to its beginning."""
+    """Return the first `count` rows of `order`, with labels of both kinds among them.
+
+    Two keep labels and two trash labels are first moved to the beginning of the order.
+    """
     keep = examples.keep[order]
     first = np.concatenate([np.flatnonzero(keep)[:2], np.flatnonzero(~keep)[:2]])
     rest = np.setdiff1d(np.arange(len(order)), first)
@@ -104,15 +116,16 @@ def _with_both(examples: Examples, order: Ints, count: int) -> Ints:
 
 
 def _extrapolate(curve: list[Point], labels: int) -> float | None:
-    """The AUC at `labels` by the power law of the curve, at least that of its last point.
+    """Return the AUC that the power law of the curve predicts for `labels` labels.
 
-    None for fewer than three points.
+    The result is at least the AUC of the last point. It is None if the curve has fewer than three
+    points.
     """
     if len(curve) < 3:
         return None
     size = np.log([point.labels for point in curve])
     error = np.log([max(1 - point.auc, MIN_ERROR) for point in curve])
-    # Points with more labels have less noise, and get more weight.
+    # Points with more labels have less noise and therefore get a larger weight.
     weights = np.sqrt([point.labels for point in curve])
     slope, intercept = np.polyfit(size, error, 1, w=weights)
     return float(max(1 - np.exp(intercept + slope * np.log(labels)), curve[-1].auc))

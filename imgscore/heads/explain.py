@@ -1,4 +1,7 @@
-"""Explain a score: the most similar labelled images, and the traits that change it most."""
+"""Explain a score by the most similar labelled images and the most important traits.
+
+The most important traits are the traits that change the score most.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,24 @@ from imgscore.heads.results import TraitWeight
 
 
 class SimilarExample(msgspec.Struct, frozen=True):
-    """A labelled image. row: index in the examples. similarity: cosine of features, in [-1, 1]."""
+    """A labelled image that is similar to the explained image.
+
+    `row`: the index of the labelled image in the examples.
+    `similarity`: the cosine of the two feature vectors, from -1 to 1.
+    """
 
     row: int
     similarity: float
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """A score with its 95 % interval, and the reasons for it.
+    """A score with its 95 % interval and the reasons for the score.
 
-    keeps, trashes: the most similar labelled images, most similar first. traits: largest change
-    first. kind: the head's.
+    `low`, `high`: the ends of the interval.
+    `keeps`, `trashes`: the most similar images labelled keep and trash, the most similar image
+    first.
+    `traits`: the weights of the traits, the largest change of the score first.
+    `kind`, `embedder`: the kind and the embedder of the head.
     """
 
     score: float
@@ -47,8 +57,11 @@ def explain(
 ) -> Explanation:
     """Explain the score of one embedding float16 [d].
 
-    extras: float32 [k], with the column names `names`. limit: similar images of each kind, and
-    traits. The interval is score ± 1.96 deviations, clipped to [0, 1].
+    `extras`: float32 [k], numbers that are computed from the image's traits, or None.
+    `names`: the names of the k columns of `extras`.
+    `limit`: the largest number of similar images for each kind of label, and of traits.
+
+    The interval is score ± 1.96 deviations, limited to the range from 0 to 1.
     """
     row = embedding[None]
     extras_row = None if extras is None else extras[None]
@@ -76,7 +89,11 @@ def explain(
 def _traits(
     head: Head, row: Half, extras: Floats | None, names: tuple[str, ...], score: float
 ) -> list[TraitWeight]:
-    """By how much each trait raises the score; an unknown trait counts as average."""
+    """Return how much each trait raises the score, with the largest change first.
+
+    The change is the difference to the score that the image has with an average trait. The change
+    of an unknown trait is 0.
+    """
     if extras is None or not names:
         return []
     without = np.repeat(extras[None], len(names), axis=0)

@@ -1,4 +1,4 @@
-"""Turn traits into numbers for a head, beside the embeddings."""
+"""Turn traits into numbers, which a head uses in addition to the embeddings."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ NAMES = (
     "colourfulness",
     "sharpness",
 )
-"""The columns. Width, height, aspect and the two of bytes are natural logarithms."""
+"""The names of the columns. The columns for width, height, aspect, bytes per pixel and bytes are
+natural logarithms."""
 
 
 def extras_of(traits: Sequence[Traits | None]) -> Floats:
-    """Extras float32 [n, len(NAMES)]; NaN, which counts as average, where traits are None."""
+    """Return the extras: numbers that are computed from traits, as float32 [n, len(NAMES)].
+
+    If the traits of an image are None, its row is NaN. Heads replace NaN by the average.
+    """
     extras = np.full((len(traits), len(NAMES)), np.nan, np.float32)
     for row, image_traits in enumerate(traits):
         if image_traits is not None:
@@ -39,7 +43,10 @@ def extras_of(traits: Sequence[Traits | None]) -> Floats:
 
 
 def taken_of(traits: Sequence[Traits | None]) -> NDArray[np.float64]:
-    """EXIF times float64 [n] in seconds, with all clocks taken for UTC; NaN where unknown."""
+    """Return the EXIF times of images in seconds, as float64 [n].
+
+    Each time is read as UTC. A time is NaN if it is unknown.
+    """
     return np.array(
         [
             datetime.fromisoformat(image_traits.taken).replace(tzinfo=UTC).timestamp()

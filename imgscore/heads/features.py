@@ -1,7 +1,8 @@
 """Map embeddings to comparable unit vectors: centre and scale each section, then project.
 
-Centre, scale and directions are fitted to the library's images (see `library.py`) and not to the
-few labelled ones: properties that all images of a person share carry no information about taste.
+Centre, scale and directions are fitted to the images of the library (see `library.py`), not to the
+few labelled images. Properties that all images of a person share contain no information about
+taste.
 """
 
 from __future__ import annotations
@@ -17,20 +18,24 @@ from imgscore.errors import UsageError
 from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, unit, widen
 
 EXTRAS_SHARE = 0.1
-"""Share of the extras in the squared length of a feature vector."""
+"""The share of the extras in the squared length of a feature vector."""
 MAX_DEVIATIONS = 3.0
-"""Standard deviations to which an extra is clipped, so that no outlier dominates the extras."""
+"""The largest absolute value of an extra, in standard deviations. Larger values are clipped, so
+that no outlier dominates the extras."""
 
 
 @dataclass(frozen=True)
 class Features:
     """The map from an embedding [d] and extras [k] to a unit vector [r].
 
-    spans: (start, stop) of each section. rooted: whether a section's square root is taken.
-    weights: each section's share of the squared length; with EXTRAS_SHARE, if k > 0, they sum to 1.
-    centre, scale: float32 [d]; scale is not applied to rooted sections. extras_centre,
-    extras_scale: float32 [k]. directions: float32 [d + k, r], orthonormal columns, sorted by
-    variance: the main one is the last.
+    `spans`: the start and stop column of each section.
+    `rooted`: whether the square root of a section's values is computed, for each section.
+    `weights`: the share of each section in the squared length. If k > 0, the weights and
+    EXTRAS_SHARE have the sum 1, else the weights alone have this sum.
+    `centre`, `scale`: float32 [d]. The scale is not applied to rooted sections.
+    `extras_centre`, `extras_scale`: float32 [k].
+    `directions`: float32 [d + k, r], orthonormal columns in ascending order of variance. The main
+    direction is the last column.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -43,10 +48,10 @@ class Features:
     directions: Floats
 
     def __call__(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Unit rows float32 [n, r] of embeddings float16 [n, d] and extras float32 [n, k].
+        """Return unit rows float32 [n, r] for embeddings float16 [n, d] and extras float32 [n, k].
 
-        Extras that are NaN or missing count as the library's mean. Raises UsageError if the
-        embeddings have another width.
+        Extras that are NaN or missing are replaced by the library's mean. Raises UsageError if the
+        width of the embeddings is not d.
         """
         features = np.empty((len(embeddings), self.directions.shape[1]), np.float32)
         for start in range(0, len(embeddings), BLOCK_ROWS):
@@ -56,9 +61,9 @@ class Features:
         return unit(features)
 
     def scaled(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Unit rows float32 [n, d + k] before the projection.
+        """Return unit rows float32 [n, d + k], which are not projected yet.
 
-        Allocates all n rows: pass at most BLOCK_ROWS at a time.
+        The function allocates memory for all n rows. Pass at most BLOCK_ROWS rows at a time.
         """
         width, extras_width = len(self.centre), len(self.extras_centre)
         if embeddings.shape[1] != width:
@@ -90,7 +95,7 @@ class Features:
         return values
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Arrays and JSON-able values, for saving."""
+        """Return arrays and JSON-able values from which `restore` makes equal Features."""
         arrays: dict[str, NDArray[Any]] = {
             "centre": self.centre,
             "scale": self.scale,
@@ -102,7 +107,7 @@ class Features:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Features:
-        """The Features from which `state` made `arrays` and `values`."""
+        """Return the Features from which `state` made `arrays` and `values`."""
         return cls(
             tuple((int(start), int(stop)) for start, stop in values["spans"]),
             tuple(bool(rooted) for rooted in values["rooted"]),

@@ -1,6 +1,6 @@
-"""Save and load heads: a safetensors file with JSON in its header, and never pickle.
+"""Save and load heads as safetensors files with JSON in the header, never as pickles.
 
-The only module of this package that uses the disk.
+This is the only module of the package `heads` that uses the disk.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from imgscore.heads.recipes import recipe
 FORMAT = "imgscore-head"
 VERSION = 1
 HEADER_KEY = "imgscore"
-"""Key of the safetensors header whose text is the JSON."""
+"""The key in the safetensors header under which the JSON text is stored."""
 
 
 def save(head: Head, path: Path) -> None:
-    """Write `head` to `path` atomically. Raises StoreError if that fails."""
+    """Write `head` to `path` atomically. Raises StoreError if the file cannot be written."""
     arrays, values = head.state()
     about = {
         "format": FORMAT,
@@ -50,8 +50,11 @@ def save(head: Head, path: Path) -> None:
 def load(path: Path, *, embedder: str | None = None, dimensions: int | None = None) -> Head:
     """Read the head in `path`.
 
-    Raises StoreError if the file is unreadable or damaged, and UsageError if it is no head, or one
-    for another embedder or another width than `embedder` and `dimensions`, if they are given.
+    `embedder`, `dimensions`: the expected id of the embedder and the expected width of its
+    embeddings. None means that any value is accepted.
+
+    Raises StoreError if the file is unreadable or damaged. Raises UsageError if the file is not a
+    head, or if the head has another embedder or width than expected.
     """
     try:
         with safe_open(path, framework="numpy") as file:

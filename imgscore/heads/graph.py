@@ -1,6 +1,7 @@
-"""A kernel made of the library's neighbourhoods: images of one cluster get similar scores.
+"""A kernel that is computed from the neighbourhoods of the library's images.
 
-The unlabelled library shows which images form a cluster; a label then counts for its cluster.
+Images of one cluster get similar scores. The unlabelled library shows which images form a cluster,
+and a label then affects the scores of its whole cluster.
 """
 
 from __future__ import annotations
@@ -12,39 +13,45 @@ from numpy.typing import NDArray
 
 from imgscore.heads.arrays import Floats
 
-# Settings were chosen by held-out error (bench/LEARNING.md, "Which neighbours").
+# These settings were chosen by held-out error (bench/LEARNING.md, "Which neighbours").
 NEIGHBOURS = 10
-"""Nodes to which each node gets an edge; 8 and 12 do about as well."""
+"""The number of nodes to which each node gets an edge. 8 and 12 give about equal results."""
 CANDIDATES = 32
-"""Nearest nodes by cosine, among which the neighbours are chosen by closeness."""
+"""The number of nearest nodes by cosine. The neighbours are chosen from these nodes by
+closeness."""
 DAMPING = 0.998
-"""Share of a value that is passed on at each step: it spreads over some hundred steps."""
+"""The share of a value that each step passes on to the neighbours. With this share, a value spreads
+over some hundred steps."""
 PROBES = 64
-"""Random sign vectors that estimate the variances; exact ones do no better."""
+"""The number of random sign vectors that estimate the variances. Exact variances are not better."""
 EDGE_SHARPNESS = 12.0
-"""Of an edge's weight, exp(EDGE_SHARPNESS · closeness)."""
+"""The sharpness of an edge's weight, which is exp(EDGE_SHARPNESS · closeness)."""
 SOFTMAX_SHARPNESS = 24.0
-"""Of the weight exp(SOFTMAX_SHARPNESS · cosine) that a scored image gives to each node (scorer.py).
-All nodes count there, because finding the nearest ones would take longer and the others weigh
-little. An image that is itself a node gets almost exactly that node's value."""
+"""The sharpness of a node's weight for a scored image, exp(SOFTMAX_SHARPNESS · cosine) (scorer.py).
+All nodes are used there: a search for the nearest nodes would take longer, and the other nodes have
+small weights. An image that is itself a node gets almost exactly the value of this node."""
 ITERATIONS = 60
-"""Steps of Chebyshev's iteration; 80 do no better."""
+"""The number of steps of Chebyshev's iteration. 80 steps are not better."""
 DENSE_RATIO = 0.1
-"""Columns for each node from which elimination of the whole matrix is faster than iteration."""
+"""The ratio of columns to nodes above which elimination of the whole matrix is faster than
+iteration."""
 ROW_BLOCK = 512
-"""Rows of the cosine matrix computed at once."""
+"""The number of rows of the cosine matrix that are computed at once."""
 COLUMN_SPAN = 32
-"""Adjacent columns whose maximum stands for them in the search for the nearest nodes."""
+"""The number of adjacent columns in one span. In the search for the nearest nodes, each span is
+represented by its maximum."""
 MIN_NODES_FOR_SPANS = 4000
-"""Nodes from which that search is faster than a partition of all columns."""
+"""The number of nodes above which the search by spans is faster than a partition of all columns."""
 COLUMN_BLOCK = 32
-"""Columns iterated at once: few enough to stay in the cache."""
+"""The number of columns that are iterated at once. 32 columns are few enough for the CPU's
+cache."""
 
 
 class _Links(NamedTuple):
-    """DAMPING · S, with S = D^-½ W D^-½, as a sparse matrix [N, N] in rows (CSR).
+    """The matrix DAMPING · S, with S = D^-½ W D^-½, as a sparse matrix [N, N] in rows (CSR).
 
-    starts: int64 [N], index of each row's first entry. column, value: of each entry.
+    `starts`: int64 [N], the index of each row's first entry.
+    `column`, `value`: the column and the value of each entry.
     """
 
     starts: NDArray[np.int64]
@@ -52,7 +59,7 @@ class _Links(NamedTuple):
     value: Floats
 
     def dense(self) -> Floats:
-        """1 - DAMPING · S as a float32 matrix [N, N]."""
+        """Return the matrix 1 - DAMPING · S as float32 [N, N]."""
         matrix = np.eye(len(self.starts), dtype=np.float32)
         row = np.searchsorted(self.starts, np.arange(len(self.column)), side="right") - 1
         matrix[row, self.column] -= self.value
@@ -60,11 +67,12 @@ class _Links(NamedTuple):
 
 
 class _Slots(NamedTuple):
-    """DAMPING · S in a form that multiplies faster (jagged diagonal storage).
+    """The matrix DAMPING · S in a form that multiplies faster (jagged diagonal storage).
 
-    order: int64 [N], the rows sorted by their number of entries, most first. entries: slot i holds
-    the i-th entry of each row that has one; those are the first rows of `order`. A slot has columns
-    [n] and values [n, 1].
+    `order`: int64 [N], the rows sorted by their number of entries. The row with most entries is
+    first.
+    `entries`: the slots. Slot i contains entry i of each row that has more than i entries. These
+    rows are the first rows of `order`. A slot consists of columns [n] and values [n, 1].
     """
 
     order: NDArray[np.int64]
@@ -82,11 +90,14 @@ class _Slots(NamedTuple):
         return cls(order, entries)
 
     def multiply(self, values: Floats, buffer: Floats) -> Floats:
-        """DAMPING · S @ values, float32 [N, c]. Overwrites `buffer`, which has the same shape."""
+        """Return DAMPING · S @ values as float32 [N, c].
+
+        The function overwrites `buffer`, which must have the shape of `values`.
+        """
         result = np.zeros_like(values)
         for column, value in self.entries:
             rows = buffer[: len(column)]
-            # All columns are in range; with mode="clip", numpy writes to `out` without a copy.
+            # All columns are in range. With mode="clip", numpy writes to `out` without a copy.
             np.take(values, column, axis=0, out=rows, mode="clip")
             rows *= value
             result[: len(column)] += rows
@@ -94,22 +105,24 @@ class _Slots(NamedTuple):
 
 
 def graph_kernel(nodes: Floats, columns: int) -> Floats:
-    """The first `columns` columns of the graph kernel of `nodes`: float32 [N, columns].
+    """Return the first `columns` columns of the graph kernel of `nodes`, as float32 [N, columns].
 
-    nodes: unit rows float32 [N, r]. The kernel is (1 - DAMPING · S)⁻¹, scaled to unit variance,
-    with S = D^-½ W D^-½ of the symmetric weights W: the learning with local and global consistency
-    of Zhou et al. (2003), used as a covariance.
+    `nodes`: unit rows float32 [N, r].
+
+    The kernel is (1 - DAMPING · S)⁻¹, scaled to a variance of 1 for each node. S is D^-½ W D^-½,
+    where W contains the symmetric weights of the edges. The formula comes from "Learning with local
+    and global consistency" (Zhou et al. 2003). Here it is used as a covariance.
     """
     links = _links(nodes)
     dense = columns + PROBES > DENSE_RATIO * len(nodes)
     kernel, variance = _by_elimination(links, columns) if dense else _by_iteration(links, columns)
-    # The series 1 + DAMPING² S² + … has no negative term, so that a variance is at least 1.
+    # The series 1 + DAMPING² S² + … has no negative term. Each variance is therefore at least 1.
     deviation = np.sqrt(np.maximum(variance, 1))
     return np.asarray(kernel / deviation[:, None] / deviation[:columns])
 
 
 def _by_elimination(links: _Links, columns: int) -> tuple[Floats, Floats]:
-    """The first columns of (1 - DAMPING · S)⁻¹ and its diagonal, by block-wise inversion."""
+    """Return the first columns of (1 - DAMPING · S)⁻¹ and its diagonal, by block-wise inversion."""
     matrix = links.dense()
     off_diagonal = matrix[:columns, columns:]
     lower_inverse = np.linalg.inv(matrix[columns:, columns:])
@@ -121,7 +134,10 @@ def _by_elimination(links: _Links, columns: int) -> tuple[Floats, Floats]:
 
 
 def _by_iteration(links: _Links, columns: int) -> tuple[Floats, Floats]:
-    """The same by iteration, with the rest of the diagonal estimated (Hutchinson 1989)."""
+    """Return the first columns of (1 - DAMPING · S)⁻¹ and its diagonal, by iteration.
+
+    The diagonal beyond the first columns is an estimate (Hutchinson 1989).
+    """
     count = len(links.starts)
     signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (count, PROBES))
     solution = np.hstack([np.eye(count, columns, dtype=np.float32), signs])
@@ -135,11 +151,14 @@ def _by_iteration(links: _Links, columns: int) -> tuple[Floats, Floats]:
 
 
 def _links(nodes: Floats) -> _Links:
-    """The sparse matrix of the graph that joins each node to its neighbours, in both directions."""
+    """Return the sparse matrix of a graph that joins each node to its neighbours.
+
+    Each edge has both directions.
+    """
     count = len(nodes)
     neighbour, weight = neighbours(nodes)
     row = np.broadcast_to(np.arange(count)[:, None], neighbour.shape)
-    # Both directions of each edge, encoded as row · count + column.
+    # Each key is one direction of an edge, encoded as row · count + column.
     keys = np.concatenate([row * count + neighbour, neighbour * count + row], axis=None)
     key, first = np.unique(keys, return_index=True)
     weight = np.concatenate([weight, weight], axis=None)[first]
@@ -151,11 +170,16 @@ def _links(nodes: Floats) -> _Links:
 
 
 def neighbours(nodes: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """NEIGHBOURS of each node and the weights of their edges: int64 and float32 [N, k].
+    """Return the NEIGHBOURS of each node and the weights of their edges: int64 and float32 [N, k].
 
-    nodes: unit rows float32 [N, r]. Closeness is the cosine minus half the sum of both nodes' mean
-    cosines with their own nearest: half the CSLS of Conneau et al. (2018). With the cosine alone,
-    hubs, which are near to everything, join unrelated images, and loose clusters fall apart.
+    `nodes`: unit rows float32 [N, r].
+
+    The closeness of two nodes is their cosine minus half the sum of two means. Each mean is the
+    mean cosine of one of the two nodes with its own nearest nodes. This is half the CSLS of Conneau
+    et al. (2018).
+
+    The cosine alone is not enough. Hubs are nodes that are near to all other nodes. With the cosine
+    alone, hubs would join unrelated images, and loose clusters would fall apart.
     """
     blocks = [
         _nearest(nodes, slice(start, start + ROW_BLOCK))
@@ -171,7 +195,10 @@ def neighbours(nodes: Floats) -> tuple[NDArray[np.int64], Floats]:
 
 
 def _solve(slots: _Slots, right_side: Floats) -> Floats:
-    """(1 - DAMPING · S)⁻¹ @ right_side, by Chebyshev's iteration (Golub and Varga 1961)."""
+    """Return (1 - DAMPING · S)⁻¹ @ right_side.
+
+    The method is Chebyshev's iteration (Golub and Varga 1961).
+    """
     previous, solution, stride = np.zeros_like(right_side), right_side, 2.0
     buffer = np.empty_like(right_side)
     for _ in range(ITERATIONS):
@@ -186,10 +213,11 @@ def _solve(slots: _Slots, right_side: Floats) -> Floats:
 
 
 def _nearest(nodes: Floats, rows: slice) -> tuple[NDArray[np.int64], Floats]:
-    """The CANDIDATES nearest nodes of the nodes in `rows`, in any order, and their cosines.
+    """Return the CANDIDATES nearest nodes of the nodes in `rows`, and their cosines.
 
-    With many nodes, only the spans of COLUMN_SPAN columns with the largest maxima are searched. The
-    nearest nodes lie in them.
+    The nearest nodes of a node are in no particular order. If there are many nodes, the function
+    searches only the spans of COLUMN_SPAN columns with the largest maxima. All nearest nodes are in
+    these spans.
     """
     count = len(nodes)
     cosine = nodes[rows] @ nodes.T
@@ -211,5 +239,5 @@ def _nearest(nodes: Floats, rows: slice) -> tuple[NDArray[np.int64], Floats]:
 
 
 def _largest(values: Floats, count: int) -> NDArray[np.int64]:
-    """Columns of the `count` largest values of each row, in any order."""
+    """Return the columns of the `count` largest values of each row, in no particular order."""
     return np.argpartition(values, -count, axis=1)[:, -count:]

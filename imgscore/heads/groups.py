@@ -1,6 +1,7 @@
 """Find groups of near-duplicates, and split labels into folds that keep each group together.
 
-With two frames of one burst in training and test, any head looks better than it is.
+If one frame of a burst is used for training and another frame for the test, each head seems better
+than it is. Folds that keep groups together prevent this error.
 """
 
 from __future__ import annotations
@@ -12,36 +13,45 @@ from imgscore.heads.arrays import BLOCK_ROWS, Bools, Floats, Half, Ints
 from imgscore.heads.features import Features
 
 DUPLICATE_COSINE = 0.98
-"""Cosine of two feature vectors from which two images are near-duplicates."""
+"""The smallest cosine of two feature vectors at which two images are near-duplicates."""
 BURST_SECONDS = 2.0
-"""Seconds between two frames of one burst."""
+"""The largest number of seconds between two frames of one burst."""
 BURST_COSINE = 0.8
-"""Cosine from which two frames of a burst are near-duplicates: a camera may turn within 2 s."""
+"""The smallest cosine at which two frames of a burst are near-duplicates. A short time between two
+frames is not enough, because a camera may turn within 2 s."""
 MAX_BURST_FRAMES = 30
-"""Earlier frames with which a frame is compared. With a stopped clock, all frames would be near."""
+"""The largest number of earlier frames with which a frame is compared. If the clock of a camera has
+stopped, all its frames have equal times and would otherwise be compared with each other."""
 SKETCH_DIRECTIONS = 96
-"""Main directions that are compared first; they are the last columns of the features."""
+"""The number of main directions that are compared first. They are the last columns of the
+features."""
 ROW_BLOCK = 256
-"""Rows compared with all others at once."""
+"""The number of rows that are compared with all other rows at once."""
 FOLDS = 10
-"""Folds of a cross-validation, if there are as many labels of each kind."""
+"""The largest number of folds of a cross-validation. It is the usual number if there are at least
+this many labels of each kind (keep and trash)."""
 
 
 def near_duplicates(
     embeddings: Half, features: Features, taken: NDArray[np.float64] | None = None
 ) -> Ints:
-    """Group number of each row, int64 [n]; equal for images joined by a chain of near-duplicates.
+    """Return the group number of each row as int64 [n].
 
-    embeddings: float16 [n, d]. taken: float64 [n], EXIF time in seconds, NaN where unknown.
-    Rows are compared along the main directions first, which misses no pair, then in all directions
-    where they are close. Frames of a burst, found by time, are compared in all directions at once.
+    Two images have equal numbers if a chain of near-duplicates joins them.
+    `embeddings`: float16 [n, d].
+    `taken`: float64 [n], the EXIF times in seconds, NaN if unknown.
+
+    All rows are first compared along the main directions only. This step finds every pair of
+    near-duplicates, but also other pairs. The pairs that it finds are then compared in all
+    directions. Frames of a burst are found by their times and are compared in all directions
+    immediately.
     """
     count = len(embeddings)
     parents = np.arange(count)
     if count < 2:
         return parents
     rows = features(embeddings)
-    # The distance along some directions is at most the distance along all.
+    # The distance along some directions is at most the distance along all directions.
     sketch = rows[:, -SKETCH_DIRECTIONS:]
     squared_length = np.einsum("ij,ij->i", sketch, sketch)
     for start in range(0, count, ROW_BLOCK):
@@ -50,7 +60,7 @@ def near_duplicates(
         distance *= -2
         distance += squared_length[start : start + ROW_BLOCK, None]
         distance += squared_length[start:]
-        # Unit vectors: |x - y|² = 2 - 2 cosine.
+        # For unit vectors x and y, |x - y|² = 2 - 2 cosine.
         left, right = np.nonzero(distance <= 2 - 2 * DUPLICATE_COSINE + 1e-4)
         pairs = np.stack([left, right], axis=1)[right > left] + start
         _unite_similar(parents, pairs, rows, DUPLICATE_COSINE)
@@ -60,7 +70,7 @@ def near_duplicates(
 
 
 def _bursts(taken: NDArray[np.float64]) -> Ints:
-    """Pairs of rows, int64 [p, 2], taken within BURST_SECONDS of each other."""
+    """Return pairs of rows, int64 [p, 2], that were taken within BURST_SECONDS of each other."""
     order = np.argsort(taken, kind="stable")[: np.count_nonzero(np.isfinite(taken))]
     bursts = [np.empty((0, 2), np.int64)]
     for frames_between in range(1, MAX_BURST_FRAMES + 1):
@@ -73,7 +83,7 @@ def _bursts(taken: NDArray[np.float64]) -> Ints:
 
 
 def _unite_similar(parents: Ints, pairs: Ints, rows: Floats, min_cosine: float) -> None:
-    """Unite those of `pairs` whose cosine is at least `min_cosine`."""
+    """Unite the groups of each pair in `pairs` whose cosine is at least `min_cosine`."""
     for block in np.array_split(pairs, len(pairs) // BLOCK_ROWS + 1):
         left, right = block.T
         cosine = np.einsum("ij,ij->i", rows[left], rows[right])
@@ -81,11 +91,12 @@ def _unite_similar(parents: Ints, pairs: Ints, rows: Floats, min_cosine: float) 
             _unite(parents, int(first), int(second))
 
 
-# Disjoint sets: parents[row] is another row of the same group, or the row itself for a root.
+# The groups are stored as disjoint sets. Each row has a parent, parents[row], which is another row
+# of its group. The root of a group is its own parent.
 
 
 def _root(parents: Ints, row: int) -> int:
-    """The root of a row's group; shortens the path to it."""
+    """Return the root of a row's group, and shorten the path from the row to the root."""
     while parents[row] != row:
         parents[row] = parents[parents[row]]
         row = int(parents[row])
@@ -98,16 +109,23 @@ def _unite(parents: Ints, first: int, second: int) -> None:
 
 
 def _group_numbers(parents: Ints) -> Ints:
-    """The group of each row, numbered from 0 in order of first appearance."""
+    """Return the group number of each row.
+
+    Groups are numbered from 0 in the order in which they first appear.
+    """
     roots = [_root(parents, row) for row in range(len(parents))]
     return np.unique(roots, return_inverse=True)[1]
 
 
 def split(keep: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int = 0) -> Ints:
-    """Fold of each row, int64 [n]: groups stay together, keep and trash are spread evenly.
+    """Return the fold number of each row as int64 [n].
 
-    The number of folds is at most that of the rarer kind's labels, and at least 2. The rest of each
-    fold then has labels of both kinds, unless one group has all labels of a kind.
+    Each group is in one fold. The keep labels and the trash labels are spread evenly over the
+    folds.
+
+    The number of folds is at most the number of keep labels and at most the number of trash labels,
+    but at least 2. If a fold is left out, the remaining folds thus contain both kinds of labels.
+    This is not possible if one group has all labels of a kind.
     """
     rarer = int(min(keep.sum(), len(keep) - keep.sum()))
     folds = max(2, min(folds, rarer))
@@ -116,13 +134,14 @@ def split(keep: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int
     sizes = np.bincount(group)
     keeps = np.bincount(group, weights=keep)
     order = np.random.default_rng(seed).permutation(len(sizes))
-    # Large groups first; the small ones then fill the gaps.
+    # Sort the groups by size, the largest first. The small groups then fill the gaps.
     order = order[np.argsort(-sizes[order], kind="stable")]
     fold_labels = np.zeros((folds, 2))
     fold = np.empty(len(sizes), np.int64)
     for number in order:
         kinds = np.array([keeps[number], sizes[number] - keeps[number]])
-        # The fold with the fewest labels of the group's kinds, then with the fewest labels.
+        # Choose the fold with the fewest labels of the group's kinds. If several folds have equally
+        # few, choose the fold with the fewest labels of all kinds.
         load = fold_labels @ (kinds / sizes[number])
         chosen = int(np.lexsort((fold_labels.sum(axis=1), load))[0])
         fold[number] = chosen

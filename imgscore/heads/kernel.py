@@ -1,8 +1,9 @@
-"""The default head, without torch: Gaussian processes on similarity and on a library graph.
+"""The default head: Gaussian processes on similarity and on a graph of the library.
 
-Several processes with different graph weights and noises are each solved in closed form, which also
-gives their held-out outputs. They are averaged with weights that follow from their held-out loss.
-All are sums over the same images, so that the average is one such sum, too.
+The head needs no torch. Several processes have different graph weights and noises. Each process is
+solved in closed form, and the solution also contains its held-out outputs. The head is the weighted
+average of the processes, and the weights follow from the held-out losses. Each process is a sum
+over the same images, and the average is therefore also a sum over these images.
 """
 
 from __future__ import annotations
@@ -27,40 +28,46 @@ from imgscore.heads.scorer import Scorer
 
 KIND = "kernel"
 GAMMA = 1.0
-"""Of the similarity exp(-gamma · |x - y|²); 0.5 and 2 are worse (bench/LEARNING.md)."""
+"""The factor gamma in the similarity exp(-gamma · |x - y|²). 0.5 and 2 are worse
+(bench/LEARNING.md)."""
 GRAPH_NODES = ((100, 7500), (300, 4500))
-"""(labels, nodes): the size of the graph up to that many labels. With fewer labels the graph
-matters more, and the labels themselves take less of the time."""
+"""The sizes of the graph as pairs (labels, nodes). A pair applies if there are at most `labels`
+labels. The graph then has `nodes` nodes. With fewer labels, the graph matters more, and the labels
+need less time."""
 MIN_GRAPH_NODES = 2000
-"""Size of the graph with more labels than that."""
+"""The size of the graph if there are more labels than in the last pair of GRAPH_NODES."""
 SAME_IMAGE_COSINE = 0.9999
-"""Cosine from which an image of the library is taken for the labelled image itself."""
+"""The smallest cosine at which an image of the library is treated as the labelled image itself."""
 MAX_EXACT_LABELS = 1500
-"""Labels up to which each is a landmark and the graph is used. With more, this many labels are the
-landmarks of a Nyström approximation."""
+"""The largest number of labels for which each label is a landmark and the graph is used. If there
+are more labels, this many of them are the landmarks of a Nyström approximation."""
 GRAPH_WEIGHTS = (0.0, 1.0, 8.0)
-"""Weights of the graph's kernel against 1 of the similarity's, stored as the setting "reaches"."""
+"""The weights of the graph's kernel, relative to a weight of 1 for the similarity's kernel. A head
+stores them as the setting "reaches"."""
 PRIOR_ODDS = 1e-3
-"""Prior odds of a graph weight against the next larger one, with ten labels. There the graph is
-usually better, and the held-out labels are too few to show it. With n labels the odds are
-PRIOR_ODDS to the power of 10 / n."""
+"""The prior odds of a graph weight against the next larger graph weight, for ten labels. With ten
+labels the graph is usually better, but the held-out labels are too few to show it. For n labels,
+the odds are PRIOR_ODDS to the power of 10 / n."""
 NOISES = (0.1, 1.0)
-"""Noise variances of a label, in units of the target ±1."""
+"""The noise variances of a label, in units of the target ±1."""
 MIN_NOISE = 1e-3
-"""Noise that keeps the covariance well conditioned in spite of float32 kernels."""
+"""The smallest noise variance of a label. It keeps the covariance matrix well conditioned, although
+the kernels are only float32."""
 JITTER = 1e-4
-"""Added to the landmarks' kernel for the same reason."""
+"""The number that is added to the diagonal of the landmarks' kernel. It keeps the kernel well
+conditioned, although the kernel is only float32."""
 CONSTANT_VARIANCE = 9.0
-"""Prior variance of the constant term, in units of the target ±1; 3 and 30 do as well."""
+"""The prior variance of the constant term, in units of the target ±1. 3 and 30 give equally good
+results."""
 
 Matrix = NDArray[np.float64]
 
 
 class _Solution(NamedTuple):
-    """A head's coefficients before calibration.
+    """The coefficients of a head before calibration.
 
-    near [L, 1 + folds], far [N, 1 + folds] or None, constant [1 + folds]: as in KernelHead.
-    held_out: outputs [n].
+    `near` [L, 1 + folds], `far` [N, 1 + folds] or None, and `constant` [1 + folds]: see KernelHead.
+    `held_out`: the held-out outputs [n] of the labels.
     """
 
     near: Matrix
@@ -70,10 +77,13 @@ class _Solution(NamedTuple):
 
 
 class _Process(NamedTuple):
-    """One Gaussian process, solved.
+    """The solution of one Gaussian process.
 
-    similarity_share: the similarity's share in its kernel; the rest is the graph's. loss: total
-    held-out log loss, in nats. weights: [n, 1 + folds]. held_out: outputs [n].
+    `similarity_share`: the share of the similarity in the kernel of the process. The graph has the
+    rest.
+    `loss`: the total held-out log loss, in nats.
+    `weights`: [n, 1 + folds], the weights of the labels.
+    `held_out`: the held-out outputs [n] of the labels.
     """
 
     similarity_share: float
@@ -84,13 +94,20 @@ class _Process(NamedTuple):
 
 @dataclass(frozen=True)
 class KernelHead:
-    """P(keep) = sigmoid(f), f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + constant,
-    with rbf = exp(2 · gamma · (cosine - 1)) and neighbour = softmax(SOFTMAX_SHARPNESS · cosine)
-    over the nodes.
+    """A head whose probability of keep is P(keep) = sigmoid(f(x)) for an image x.
 
-    nodes: float16 [N, r], the L labelled landmarks first. near: float32 [L, 1 + folds].
-    far: float32 [N, 1 + folds], or None without a graph. constant: float32 [1 + folds]. Column 0 is
-    the head; column 1 + i is the head trained without fold i. Their spread gives the deviation.
+    f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + constant.
+    rbf = exp(2 · gamma · (cosine - 1)).
+    neighbour = softmax(SOFTMAX_SHARPNESS · cosine) over the nodes.
+
+    `nodes`: float16 [N, r]. The L labelled landmarks are the first nodes.
+    `near`: float32 [L, 1 + folds].
+    `far`: float32 [N, 1 + folds], or None if there is no graph.
+    `constant`: float32 [1 + folds].
+
+    Column 0 of `near`, `far` and `constant` is the head. Column 1 + i is the head that was trained
+    without fold i. The deviation of a score is computed from the spread of the columns after column
+    0.
     """
 
     embedder: str
@@ -104,14 +121,14 @@ class KernelHead:
 
     @property
     def dimensions(self) -> int:
-        """Width d of the embeddings."""
+        """The width d of the embeddings that the head scores."""
         return len(self.features.centre)
 
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
-        """Scores of float16 [n, d] and float32 [n, k], computed in blocks.
+        """Return the scores of embeddings float16 [n, d] and extras float32 [n, k].
 
-        The deviation is the delete-a-group jackknife (Efron and Stein 1981) of the log-odds, times
-        the slope of the sigmoid.
+        The scores are computed in blocks. The deviation of a score is the delete-a-group jackknife
+        (Efron and Stein 1981) of the log-odds, times the slope of the sigmoid.
         """
         score = np.empty(len(embeddings), np.float32)
         deviation = np.empty(len(embeddings), np.float32)
@@ -138,7 +155,7 @@ class KernelHead:
         )
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """See base.Head."""
+        """Return arrays and JSON-able values that describe the head; see base.Head."""
         arrays, values = self.features.state()
         arrays |= {"nodes": self.nodes, "near": self.near, "constant": self.constant}
         if self.far is not None:
@@ -148,14 +165,20 @@ class KernelHead:
 
 
 def rbf(cosine: Floats, gamma: float) -> Floats:
-    """exp(-gamma · |x - y|²) of unit vectors x, y from their cosine: |x - y|² = 2 - 2 cosine."""
+    """Return exp(-gamma · |x - y|²) of unit vectors x and y from their cosine.
+
+    For unit vectors, |x - y|² = 2 - 2 cosine.
+    """
     kernel: Floats = cosine - 1
     kernel *= 2 * gamma
     return np.asarray(np.exp(kernel, out=kernel))
 
 
 class KernelRecipe:
-    """See base.Recipe. Settings: gamma; the lists reaches (graph weights) and noises."""
+    """The recipe of the kernel head; see base.Recipe.
+
+    The settings are the number gamma and the lists reaches (graph weights) and noises.
+    """
 
     kind = KIND
 
@@ -165,9 +188,14 @@ class KernelRecipe:
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train. Features, nodes and graph depend on no label, so that all folds share them."""
+        """Train a kernel head; see base.Recipe.
+
+        The features, the nodes and the graph do not depend on any label. All folds therefore share
+        them.
+        """
         examples.check()
-        # Lists, as JSON returns them: the settings of a head from disk must compare equal.
+        # The settings are lists, because JSON has no tuples. The settings of a head that is read
+        # from disk must be equal to the original settings.
         chosen = {
             "gamma": GAMMA,
             "reaches": [*GRAPH_WEIGHTS],
@@ -192,7 +220,7 @@ class KernelRecipe:
         return Fitted(head, _calibrated_by_fold(outputs, examples.keep, folds), folds)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> KernelHead:
-        """See base.Recipe."""
+        """Return the head that `arrays` and `values` describe; see base.Recipe."""
         return KernelHead(
             str(values["embedder"]),
             dict(values["settings"]),
@@ -206,10 +234,11 @@ class KernelRecipe:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """The inputs of training that depend on no label.
+    """The inputs of training that do not depend on any label.
 
-    rows: float32 [n, r], features of the labelled images. nodes: float16 [N, r], as in KernelHead.
-    far: float32 [N, n], the graph's kernel; None without a graph.
+    `rows`: float32 [n, r], the features of the labelled images.
+    `nodes`: float16 [N, r], as in KernelHead.
+    `far`: float32 [N, n], the kernel of the graph, or None if there is no graph.
     """
 
     features: Features
@@ -235,10 +264,11 @@ class _Inputs:
             if examples.extras is None or examples.background_extras is None
             else examples.background_extras[sample],
         )
-        # Labelled images are in the library, too; a second copy in the graph would become the first
-        # one's nearest neighbour.
+        # Remove the labelled images from the background, which may contain them too. A second copy
+        # in the graph would become the nearest neighbour of the first copy.
         background = background[(background @ rows.T).max(axis=1, initial=-1) < SAME_IMAGE_COSINE]
-        # Rounded as they are stored, so that the head from disk is the one that was evaluated.
+        # Round the nodes like the stored nodes. The head on disk is then exactly the head that was
+        # evaluated.
         nodes = np.concatenate([rows, background]).astype(np.float16)
         if not graph or len(nodes) <= 2 * NEIGHBOURS:
             return cls(features, rows, nodes[: len(rows)], None)
@@ -248,11 +278,13 @@ class _Inputs:
 def _solve_exactly(
     inputs: _Inputs, keep: Bools, folds: Ints, settings: Mapping[str, Any]
 ) -> _Solution:
-    """Solve each process with all labels, and average them.
+    """Solve each process with all labels, and return the average of the processes.
 
-    A process with covariance A of the labels and weights w = A⁻¹y has, without fold F, the weights
-    w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F] and the held-out outputs y[F] - (A⁻¹[F, F])⁻¹ w[F] (Rasmussen
-    and Williams 2006, 5.12, for blocks). A⁻¹ = RᵀR, with R the inverse of A's Cholesky factor.
+    Let A be the covariance of the labels in a process, and w = A⁻¹y the weights of the process.
+    Without fold F, the weights are w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F].
+    The held-out outputs of fold F are y[F] - (A⁻¹[F, F])⁻¹ w[F].
+    These formulas are from Rasmussen and Williams (2006, 5.12), extended to blocks. A⁻¹ is computed
+    as RᵀR, where R is the inverse of A's Cholesky factor.
     """
     count, fold_count = len(keep), int(folds.max()) + 1
     target = np.where(keep, 1.0, -1.0)
@@ -287,7 +319,10 @@ def _solve_exactly(
 
 
 def _average(inputs: _Inputs, processes: list[_Process]) -> _Solution:
-    """Average processes with weights e^-loss · prior: pseudo Bayesian model averaging."""
+    """Return the average of the processes with the weights e^-loss · prior.
+
+    This method is pseudo-Bayesian model averaging.
+    """
     shares = np.array([process.similarity_share for process in processes])
     losses = np.array([process.loss for process in processes])
     labels = len(processes[0].held_out)
@@ -306,10 +341,10 @@ def _average(inputs: _Inputs, processes: list[_Process]) -> _Solution:
 def _solve_by_nystrom(
     inputs: _Inputs, keep: Bools, folds: Ints, settings: Mapping[str, Any]
 ) -> _Solution:
-    """Solve the process on similarity alone in MAX_EXACT_LABELS landmarks, for many labels.
+    """Solve the process with similarity alone, for many labels.
 
-    The Nyström approximation (Williams and Seeger 2001); the noise with the smallest held-out loss
-    is taken.
+    The solution uses MAX_EXACT_LABELS landmarks and the Nyström approximation (Williams and Seeger
+    2001). The function tries all noises and uses the noise with the smallest held-out loss.
     """
     nodes = inputs.nodes.astype(np.float32)
     landmark_kernel = rbf(nodes @ nodes.T, settings["gamma"]).astype(np.float64)
@@ -356,19 +391,19 @@ def _solve_by_nystrom(
 
 
 def _balanced_weights(keep: Bools) -> Matrix:
-    """Weights [n], 1 on average, with the same sum for both kinds of label."""
+    """Return weights [n] with mean 1 whose sum is equal for keep labels and trash labels."""
     share = keep.mean()
     return np.asarray(np.where(keep, 0.5 / share, 0.5 / (1 - share)))
 
 
 def _mean_log_loss(outputs: Matrix, keep: Bools) -> float:
-    """Mean log loss of held-out outputs after calibration, in nats."""
+    """Return the mean log loss of held-out outputs after calibration, in nats."""
     slope, offset = fit_platt(outputs, keep)
     return float(np.logaddexp(0, -(slope * outputs + offset) * np.where(keep, 1, -1)).mean())
 
 
 def _calibrated_by_fold(outputs: Matrix, keep: Bools, folds: Ints) -> Scores:
-    """Held-out scores; each fold is calibrated with the others."""
+    """Return the held-out scores. Each fold is calibrated with the labels of the other folds."""
     score = np.empty(len(outputs), np.float32)
     for fold in np.unique(folds):
         held = folds == fold

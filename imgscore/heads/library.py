@@ -1,4 +1,4 @@
-"""Fit Features to a library: centre, scale and main directions of a sample of its images."""
+"""Fit Features to a library: the centre, scale and main directions of a sample of its images."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from imgscore.heads.base import Examples
 from imgscore.heads.features import EXTRAS_SHARE, Features
 
 MAX_DIRECTIONS = 384
-"""Directions to which embeddings are projected; 768 are no better (bench/LEARNING.md)."""
+"""The largest number of directions to which embeddings are projected. 768 directions are not better
+(bench/LEARNING.md)."""
 MAX_SAMPLE = 4500
-"""Images from which centre and scale are computed."""
+"""The largest number of images from which centre and scale are computed."""
 MAX_DIRECTION_SAMPLE = 1024
-"""Images of the sample from which the directions are computed; 2,048 would take 1 s more."""
+"""The largest number of images from which the directions are computed. These images are a part of
+the sample. 2,048 images would take 1 s longer."""
 NAME_SHARE = 0.1
-"""Share of the file's name in the squared length that the extras leave."""
+"""The share of the file name in the squared length of an embedding. The extras are not included in
+this length."""
 MIN_VARIANCE_RATIO = 1e-5
-"""A direction's variance relative to the main one's; smaller ones are rounding errors."""
+"""The smallest ratio of a direction's variance to the variance of the main direction. Directions
+with a smaller ratio are rounding errors."""
 
 
 def library_features(examples: Examples) -> Features:
-    """Features of the background, with labelled images added if it has fewer than MAX_SAMPLE.
+    """Return Features that are fitted to the background.
 
-    They depend on no label.
+    If the background has fewer than MAX_SAMPLE images, labelled images are added to it. The
+    Features do not depend on any label.
     """
     generator = np.random.default_rng(0)
     labelled = generator.permutation(len(examples))
@@ -45,12 +50,16 @@ def library_features(examples: Examples) -> Features:
 def fit_features(
     sample: Half, sections: Sequence[Section] = (), extras: Floats | None = None
 ) -> Features:
-    """Fit Features to embeddings `sample` float16 [m, d] and extras float32 [m, k].
+    """Fit Features to the embeddings `sample` float16 [m, d] and to extras float32 [m, k].
 
-    If the first section has no negative value (as averages after a ReLU), its square root is taken,
-    which shortens its long tail. It is not scaled, because its channels with small values are
-    noise. The other sections are standardised. The first section has the same weight as the others
-    without the name together. Directions are computed from the first MAX_DIRECTION_SAMPLE rows.
+    Some first sections have no negative values, for example averages after a ReLU. For such a first
+    section, the square root of each value is used, because this shortens the long tail of the
+    values. A rooted section is not scaled, because its channels with small values are noise. All
+    other sections are standardised.
+
+    The first section has the weight that all other image sections have together. The section of the
+    file name has a separate weight. The directions are computed from the first MAX_DIRECTION_SAMPLE
+    rows.
     """
     width = sample.shape[1]
     spans = tuple((section.start, section.stop) for section in sections) or ((0, width),)
@@ -93,7 +102,11 @@ def fit_features(
 
 
 def _weights(names: Sequence[str], extras: bool) -> tuple[float, ...]:
-    """Each section's share of the squared length. With EXTRAS_SHARE, if `extras`, they sum to 1."""
+    """Return the share of each section in the squared length.
+
+    If `extras` is True, the shares and EXTRAS_SHARE have the sum 1. If it is False, the shares
+    alone have this sum.
+    """
     named = NAME_SECTION in names
     image_share = (1 - EXTRAS_SHARE * extras) * (1 - NAME_SHARE * named)
     further = len(names) - 1 - named
@@ -105,17 +118,19 @@ def _weights(names: Sequence[str], extras: bool) -> tuple[float, ...]:
 
 
 def _inverse(deviation: NDArray[np.floating]) -> Floats:
-    """1 / deviation, and 0 for a constant column, which carries no information."""
+    """Return 1 / deviation, or 0 for a constant column, which contains no information."""
     inverse: Floats = np.zeros(deviation.shape, np.float32)
     np.divide(1, deviation, out=inverse, where=deviation > EPSILON)
     return inverse
 
 
 def _directions(rows: Floats) -> Floats:
-    """The main directions of rows float32 [m, w] about the origin: float32 [w, r], main one last.
+    """Return the main directions of rows float32 [m, w] about the origin, as float32 [w, r].
 
-    Computed from the smaller of the two Gram matrices, which have the same eigenvalues. There is at
-    least one direction, even if all rows are equal: not every library multiplies empty matrices.
+    The last column is the main direction with the largest variance. The directions are computed
+    from the smaller of the two Gram matrices, because both matrices have the same eigenvalues.
+    There is at least one direction, even if all rows are equal. Some numerical libraries cannot
+    multiply empty matrices.
     """
     wide = rows.shape[1] > len(rows)
     values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)

@@ -1,4 +1,4 @@
-"""Measure scores against labels: AUC, average precision, log loss and reliability."""
+"""Measure scores against labels by AUC, average precision, log loss and reliability."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from imgscore.heads.results import Bin, Interval, Quality
 BOOTSTRAP_DRAWS = 200
 RELIABILITY_BINS = 10
 MIN_PROBABILITY = 1e-6
-"""Probabilities are clipped to it, so that a log loss is finite."""
+"""The smallest distance of a probability from 0 and 1. Probabilities are clipped to this range, so
+that each log loss is finite."""
 
 Weights = NDArray[np.float64]
 
 
 class Ranking:
-    """Scores float32 [n] sorted once against keep bool [n].
+    """Scores float32 [n] that are sorted once, together with their labels (bool [n]).
 
-    A bootstrap draw is given as weights float64 [n], and needs no further sort.
+    A bootstrap draw is passed as weights float64 [n]. Thus no draw needs another sort.
     """
 
     def __init__(self, score: Floats, keep: Bools) -> None:
         self.order = np.argsort(-np.asarray(score, np.float64), kind="stable")
         ordered = np.asarray(score, np.float64)[self.order]
         self.keep = keep[self.order]
-        # The last row of each run of equal scores.
+        # `ends` contains the last row of each run of equal scores.
         self.ends = np.flatnonzero(np.append(np.diff(ordered) != 0, True))
 
     def _totals(self, weights: Weights | None) -> tuple[Weights, Weights]:
-        """Cumulative keeps and trashes at the end of each run of equal scores, best first."""
+        """Return cumulative numbers of keep labels and of trash labels, from the best score on.
+
+        The two arrays have one number for each run of equal scores, counted at the end of the run.
+        """
         each = np.ones(len(self.keep)) if weights is None else weights[self.order]
         return (
             np.cumsum(each * self.keep)[self.ends],
@@ -40,7 +44,10 @@ class Ranking:
         )
 
     def auc(self, weights: Weights | None = None) -> float:
-        """Area under the ROC curve, with ties counted half; 0.5 if a kind is missing."""
+        """Return the area under the ROC curve, or 0.5 if one kind of label is missing.
+
+        A pair of equal scores is counted half.
+        """
         keeps, trashes = self._totals(weights)
         if keeps[-1] == 0 or trashes[-1] == 0:
             return 0.5
@@ -49,7 +56,10 @@ class Ranking:
         return float(doubled_area / (2 * across[-1] * up[-1]))
 
     def average_precision(self, weights: Weights | None = None) -> float:
-        """Mean precision at each keep, best first; 0 if there is none."""
+        """Return the mean precision at the keep labels, or 0 if there are no keep labels.
+
+        The best score is the first in the ranking.
+        """
         keeps, trashes = self._totals(weights)
         if keeps[-1] == 0:
             return 0.0
@@ -60,13 +70,16 @@ class Ranking:
 
 
 def losses(score: Floats, keep: Bools) -> Weights:
-    """Log loss of each label, -ln of its probability: float64 [n], in nats."""
+    """Return the log loss of each label, -ln of its probability, as float64 [n] in nats."""
     score = np.clip(np.asarray(score, np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     return np.asarray(-np.log(np.where(keep, score, 1 - score)))
 
 
 def resample(groups: Ints, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> Weights:
-    """Bootstrap draws of whole groups: float64 [draws, n], how often each row is in each draw."""
+    """Return bootstrap draws of whole groups as float64 [draws, n].
+
+    Each number says how often a row is in a draw.
+    """
     _, group = np.unique(groups, return_inverse=True)
     count = int(group.max()) + 1
     generator = np.random.default_rng(seed)
@@ -77,13 +90,16 @@ def resample(groups: Ints, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> Weigh
 
 
 def interval(value: float, draws: Any) -> Interval:
-    """`value` with the 2.5 and 97.5 % quantiles of `draws`."""
+    """Return the Interval of `value` from the 2.5 % quantile to the 97.5 % quantile of `draws`."""
     low, high = np.quantile(np.asarray(draws), [0.025, 0.975])
     return Interval(value, float(low), float(high))
 
 
 def quality(score: Floats, keep: Bools, groups: Ints | None = None) -> Quality:
-    """Quality of score float32 [n] against keep bool [n], with bootstrap intervals over groups."""
+    """Return the Quality of scores float32 [n] for the labels `keep`, bool [n].
+
+    The intervals are computed by a bootstrap over groups.
+    """
     ranking = Ranking(score, keep)
     loss = losses(score, keep)
     draws = resample(np.arange(len(keep)) if groups is None else groups)
@@ -102,7 +118,10 @@ def quality(score: Floats, keep: Bools, groups: Ints | None = None) -> Quality:
 
 
 def _reliability(score: Floats, keep: Bools) -> list[Bin]:
-    """The bins of equal width that contain a label."""
+    """Return the bins of the reliability diagram that contain a label.
+
+    All bins have equal width.
+    """
     number = np.minimum((score * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
     return [
         Bin(float(score[held].mean()), float(keep[held].mean()), int(held.sum()))

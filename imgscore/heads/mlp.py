@@ -1,6 +1,7 @@
-"""The original recipe, unchanged: an MLP trained in torch by SGD with batches of one image.
+"""The original recipe, unchanged: an MLP that is trained in torch by SGD, one image at a time.
 
-It is kept for comparison. Only training and reading a .pt file need torch; scoring uses numpy.
+The recipe is kept for comparison. Only training and reading a .pt file need torch. Scoring uses
+numpy.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from imgscore.heads.calibration import sigmoid
 from imgscore.heads.groups import split
 
 KIND = "mlp"
-# The recipe's own settings.
+# These are the settings of the original recipe.
 HIDDEN_WIDTHS = (2048, 2048, 2048, 256)
 LEARNING_RATE = 3e-4
 EPOCHS = 15
 FOLDS = 3
-"""Folds of the cross-validation: each costs a whole training."""
+"""The number of folds of the cross-validation. It is small because each fold needs a complete
+training."""
 SEED = 0
 
 Layer = tuple[Floats, Floats]
@@ -34,10 +36,14 @@ Layer = tuple[Floats, Floats]
 
 @dataclass(frozen=True)
 class MlpHead:
-    """P(keep) = sigmoid(the network's output). The recipe has no deviation: it is reported as 0.
+    """A head whose probability of keep is P(keep) = sigmoid(output of the network).
 
-    layers: (weight [out, in], bias [out]) from input to output, with ReLU between them. Inputs are
-    (x - centre) · scale; the original recipe has centre 0 and scale 1.
+    The recipe computes no deviation, and the deviation of each score is therefore reported as 0.
+
+    `layers`: pairs of weight [out, in] and bias [out], from the input to the output. A ReLU follows
+    each layer except the last.
+    `centre`, `scale`: the inputs of the network are (x - centre) · scale. The original recipe has
+    centre 0 and scale 1.
     """
 
     embedder: str
@@ -49,11 +55,14 @@ class MlpHead:
 
     @property
     def dimensions(self) -> int:
-        """Width d of the embeddings."""
+        """The width d of the embeddings that the head scores."""
         return int(self.layers[0][0].shape[1])
 
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
-        """Scores of float16 [n, d], computed in blocks. Extras are not used."""
+        """Return the scores of embeddings float16 [n, d], computed in blocks.
+
+        Extras are not used.
+        """
         score = np.empty(len(embeddings), np.float32)
         for start in range(0, len(embeddings), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
@@ -65,7 +74,7 @@ class MlpHead:
         return Scores(score, np.zeros_like(score))
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """See base.Head."""
+        """Return arrays and JSON-able values that describe the head; see base.Head."""
         arrays: dict[str, NDArray[Any]] = {"centre": self.centre, "scale": self.scale}
         for number, (weight, bias) in enumerate(self.layers):
             arrays |= {f"{number}.weight": weight, f"{number}.bias": bias}
@@ -78,7 +87,11 @@ class MlpHead:
 
 
 class MlpRecipe:
-    """See base.Recipe. Setting standardise (default no): scale inputs by the background."""
+    """The recipe of the MLP; see base.Recipe.
+
+    The only setting, standardise, is False by default. If it is True, the inputs are centred and
+    scaled by the background.
+    """
 
     kind = KIND
 
@@ -88,9 +101,10 @@ class MlpRecipe:
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train once on all labels and once for each fold; without `folds`, FOLDS are made.
+        """Train once on all labels and once for each fold; see base.Recipe.
 
-        Takes about 0.2 s a label. Raises UsageError if torch is not installed.
+        If `folds` is None, FOLDS folds are made. The training takes about 0.2 s for each label.
+        Raises UsageError if torch is not installed.
         """
         examples.check()
         folds = split(examples.keep, examples.groups, FOLDS) if folds is None else folds
@@ -115,7 +129,7 @@ class MlpRecipe:
         )
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> MlpHead:
-        """See base.Recipe."""
+        """Return the head that `arrays` and `values` describe; see base.Recipe."""
         layers = tuple(
             (arrays[f"{number}.weight"], arrays[f"{number}.bias"])
             for number in range(int(values["layers"]))
@@ -130,7 +144,11 @@ class MlpRecipe:
 
 
 def _train(inputs: Floats, keep: Bools) -> tuple[Layer, ...]:
-    """Train as the recipe does: BCEWithLogits, SGD, batch 1, shuffled, torch's initial weights."""
+    """Train the network as in the original recipe, and return its layers.
+
+    The training uses the loss BCEWithLogits, SGD with batches of one image, a random order of the
+    images, and torch's initial weights.
+    """
     torch = _torch()
     torch.manual_seed(SEED)
     widths = (inputs.shape[1], *HIDDEN_WIDTHS, 1)
@@ -150,11 +168,14 @@ def _train(inputs: Floats, keep: Bools) -> tuple[Layer, ...]:
 
 
 def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
-    """Read a head from a .pt file with the state dict of the recipe's network.
+    """Read a head from a .pt file that contains the state dict of the recipe's network.
 
-    dimensions: width of the embeddings of `embedder`. The file is read with weights_only=True, so
-    that it cannot run code. Raises UsageError if it is not such a state dict, if a value is not
-    finite, or if it is for embeddings of another width.
+    `embedder`: the id of the head's embedder.
+    `dimensions`: the width of this embedder's embeddings.
+
+    The file is read with weights_only=True and can therefore not run code. Raises UsageError in
+    three cases: the file is not such a state dict; a value is not finite; the network is for
+    embeddings of another width.
     """
     torch = _torch()
     try:
@@ -188,7 +209,10 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
 
 
 def _chained(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The layers, if their widths fit each other and the last has one output; else ValueError."""
+    """Return the layers if their widths fit each other and the last layer has one output.
+
+    Raises ValueError if this is not the case.
+    """
     if not layers or layers[-1][0].shape[:1] != (1,):
         raise ValueError("the last layer does not give one number")
     for number, (weight, bias) in enumerate(layers):

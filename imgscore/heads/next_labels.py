@@ -1,4 +1,4 @@
-"""Choose the images to label next: those whose labels would improve the head most."""
+"""Choose the images to label next: their labels are expected to improve the head most."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from imgscore.heads.features import Features
 from imgscore.heads.kernel import GAMMA, rbf
 
 SIMILAR_COSINE = 0.9
-"""Cosine to a chosen or labelled image from which an image is skipped: it would add little."""
+"""The smallest cosine at which an image is skipped because it is similar to a chosen or labelled
+image. The label of such an image would add little information."""
 MAX_CANDIDATES = 2000
-"""Images among which is chosen, at random if there are more: time grows with the square."""
+"""The largest number of images from which the function chooses. If there are more, a random sample
+is used, because the time grows with the square of this number."""
 MAX_LABELLED = 1500
-"""Labelled images that are taken into account, at random if there are more."""
+"""The largest number of labelled images that are considered. If there are more, a random sample of
+them is used."""
 LABEL_NOISE = 0.1
-"""Noise variance of a label, in units of the target ±1."""
+"""The noise variance of a label, in units of the target ±1."""
 
 
 def next_labels(
@@ -27,15 +30,18 @@ def next_labels(
     count: int,
     extras: Floats | None = None,
 ) -> Ints:
-    """Rows of `embeddings` float16 [m, d] to label next, most useful first, at most `count`.
+    """Return at most `count` rows of `embeddings` to label next, the most useful row first.
 
-    The value of an image x is H(x) · Σ H(z) cov(x, z)² / (var(x) + LABEL_NOISE), summed over all
-    candidates z. H is the entropy of a score; the covariances are those of the similarity's
-    Gaussian process, given all labels. This is the transductive experimental design of Yu, Bi and
-    Tresp (2006), weighted by entropy. The best image is taken, then counts as labelled, and so on.
-    Images similar to a labelled one are skipped.
+    `embeddings`: float16 [m, d].
+    `extras`: float32 [m, k], or None; see Head.score.
 
-    extras: float32 [m, k]; see Head.score.
+    The value of an image x is H(x) · Σ H(z) cov(x, z)² / (var(x) + LABEL_NOISE). The sum is over
+    all candidates z. H is the entropy of a score. cov and var are the covariance and variance of
+    the similarity's Gaussian process, given all labels. The formula is the transductive
+    experimental design of Yu, Bi and Tresp (2006), weighted by entropy.
+
+    The function chooses the image with the largest value, treats it as labelled, and then chooses
+    the next image. It skips images that are similar to a labelled image.
     """
     generator = np.random.default_rng(0)
     candidates = np.sort(generator.permutation(len(embeddings))[:MAX_CANDIDATES])
@@ -66,7 +72,10 @@ def next_labels(
 
 
 def _posterior(rows: Floats, labelled: Floats) -> Floats:
-    """Covariance float32 [m, m] of unit `rows`, given the labels of the unit rows `labelled`."""
+    """Return the covariance float32 [m, m] of `rows`, given the labels of the rows `labelled`.
+
+    All rows are unit vectors.
+    """
     observed = rbf(labelled @ labelled.T, GAMMA) + LABEL_NOISE * np.eye(len(labelled))
     cross = rbf(rows @ labelled.T, GAMMA)
     explained = cross @ np.linalg.solve(observed, cross.T)

@@ -1,4 +1,4 @@
-"""Find a recipe by name. Imports nothing heavy before a recipe is used."""
+"""Find a recipe by its name. This module imports heavy modules only when a recipe is used."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ NAMES = (AUTO, "kernel", "mlp")
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe with this name. Raises UsageError if there is none.
+    """Return the recipe with this name. Raises UsageError if there is no such recipe.
 
-    "auto" is the kernel head, the best one at each number of labels (bench/LEARNING.md).
+    "auto" means the kernel head, which is the best head at each number of labels
+    (bench/LEARNING.md).
     """
     if name in (AUTO, "kernel"):
         from imgscore.heads.kernel import KernelRecipe

@@ -1,13 +1,16 @@
-"""Measurements of heads as plain structs. Imports nothing heavy: daemon and clients use it."""
+"""Measurements of heads as plain structs.
+
+This module imports no heavy modules, because the daemon and the clients use it.
+"""
 
 import msgspec
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure with its 95 % bootstrap interval."""
+    """A measured value with its 95 % bootstrap interval."""
 
     value: float
-    """the figure"""
+    """the measured value"""
     low: float
     """the lower end of the interval"""
     high: float
@@ -15,21 +18,22 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """A bin of the reliability diagram: labels with about the same score."""
+    """A bin of the reliability diagram. It contains labels with about equal scores."""
 
     score: float
-    """the mean score"""
+    """the mean score of the bin's labels"""
     keep: float
-    """the share labelled keep; about the mean score if scores are well calibrated"""
+    """the share of keep labels in the bin; about equal to the mean score if scores are well
+    calibrated"""
     count: int
-    """the number of labels"""
+    """the number of labels in the bin"""
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """Figures of held-out scores: each is given by heads that were trained without its label."""
+    """Measurements of the scores that images get from heads trained without the images' labels."""
 
     labels: int
-    """the number of labels"""
+    """the number of all labels"""
     keeps: int
     """the number of keep labels"""
     auc: Interval
@@ -39,28 +43,33 @@ class Quality(msgspec.Struct, frozen=True):
     log_loss: Interval
     """the mean of −ln of the probability of the label"""
     base_log_loss: float
-    """the log loss of a constant score, the share of keep"""
+    """the log loss of a constant score that is equal to the share of keep labels"""
     reliability: list[Bin]
-    """the reliability diagram: labels in bins of their score"""
+    """the reliability diagram: bins of labels with about equal scores"""
 
 
 class Point(msgspec.Struct, frozen=True):
     """A point of the learning curve."""
 
     labels: int
-    """the number of labels trained on"""
+    """the number of labels that the heads of this point were trained on"""
     auc: float
-    """the mean held-out AUC"""
+    """the mean held-out AUC of these heads"""
     deviation: float
-    """its standard deviation over repeated draws"""
+    """the standard deviation of the held-out AUC over repeated draws of labels"""
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """A recipe, evaluated on a person's labels.
+    """The evaluation of a recipe on a person's labels.
 
-    quality: of cross-validated scores, with near-duplicates in one fold. curve: AUC by number of
-    labels. doubled: predicted AUC with twice the labels; None if there are too few to predict.
-    left_out: points that were skipped for lack of time, those with the fewest labels.
+    `kind`: the kind of the head.
+    `quality`: the quality of cross-validated scores. All near-duplicates of an image are in one
+    fold.
+    `curve`: the learning curve, which is the AUC by number of labels.
+    `doubled`: the AUC that is predicted for twice as many labels. None means that there are too few
+    labels for a prediction.
+    `left_out`: the number of points that were left out for lack of time. They are the points with
+    the fewest labels.
     """
 
     kind: str
@@ -71,25 +80,26 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 class TraitWeight(msgspec.Struct, frozen=True):
-    """A trait of an image, and its weight in the score."""
+    """A trait of an image, with its weight in the score."""
 
     name: str
-    """the trait"""
+    """the name of the trait"""
     change: float
-    """the score minus the score with this trait at its average"""
+    """the score minus the score that the image has if this trait is average"""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """A new head and the previous one, compared on the same held-out labels."""
+    """A comparison of a new head with the previous head on one set of held-out labels."""
 
     basis: str
-    """"new labels": those that the previous head was not trained on; "same folds": all labels, with
-    the settings of the previous head trained again without each fold"""
+    """"new labels": the heads are compared on labels that the previous head was not trained on;
+    "same folds": the heads are compared on all labels, after the recipe of the previous head was
+    trained again without each fold"""
     labels: int
-    """the number of labels compared"""
+    """the number of labels on which the heads are compared"""
     auc: float
     """the AUC of the new head"""
     previous_auc: float
     """the AUC of the previous head"""
     gain: Interval
-    """the AUC of the new head minus that of the previous one"""
+    """the AUC of the new head minus the AUC of the previous head"""

@@ -1,8 +1,9 @@
 """Compute the log-odds of many images with onnxruntime, a few times as fast as with numpy.
 
-The largest products, with the directions and with the graph's nodes, are computed in int8. That
-changes log-odds by hundredths (bench/LEARNING.md). Integer sums are exact, so that an image's score
-depends neither on the other images of its block nor on the number of threads.
+The two largest matrix products are computed in int8: the product with the directions and the
+product with the nodes of the graph. This changes log-odds by hundredths (bench/LEARNING.md).
+Integer sums are exact. The score of an image is therefore independent of the other images in its
+block and of the number of threads.
 """
 
 from __future__ import annotations
@@ -21,20 +22,24 @@ from imgscore.heads.features import Features
 if TYPE_CHECKING:
     import onnxruntime
 
-# Built by tools/make_kernel_scorer.py. It has the steps only; a head's parameters are its inputs.
+# tools/make_kernel_scorer.py makes this file. It contains only the steps of the computation. The
+# parameters of a head are inputs of these steps.
 GRAPH = Path(__file__).parent / "data" / "kernel.onnx"
 MAIN_DIRECTIONS = 96
-"""Main directions whose part of the cosine is computed in float32: their values are large."""
+"""The number of main directions whose part of the cosine is computed in float32. The values along
+these directions are large."""
 MAX_ROW_CODE, MAX_PARAMETER_CODE = 127, 63
-"""Largest int8 codes of image rows and of parameters. Parameters have 7 bits: with 8, CPUs without
-VNNI saturate the sum of two products."""
+"""The largest int8 codes of image rows and of parameters. Parameters have only 7 bits. With 8 bits,
+the sum of two products would saturate on CPUs without VNNI."""
 
 
 class Scorer:
-    """Maps embeddings to log-odds, with a head's parameters quantised once.
+    """A map from embeddings to log-odds. The parameters of the head are quantised once.
 
-    nodes: float16 [N, r]. near, far, constant: as in KernelHead. near_sharpness, far_sharpness: of
-    exp(near_sharpness · (cosine - 1)) and of softmax(far_sharpness · cosine).
+    `nodes`: float16 [N, r].
+    `near`, `far`, `constant`: see KernelHead.
+    `near_sharpness`: the factor in exp(near_sharpness · (cosine - 1)).
+    `far_sharpness`: the factor in softmax(far_sharpness · cosine).
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class Scorer:
         columns = _padded(nodes.T.astype(np.float32), 0)
         directions, direction_scale = _quantised_columns(_padded(features.directions, 1))
         near_rest, near_scale = _quantised_columns(columns[:-MAIN_DIRECTIONS, : len(near)])
-        # Without a graph: one node that adds nothing.
+        # If there is no graph, use one node that adds nothing to the log-odds.
         far_nodes, far_scale = _quantised_columns(columns if far is not None else columns[:, :1])
         self._parameters: dict[str, NDArray[Any]] = {
             "directions": directions,
@@ -68,18 +73,21 @@ class Scorer:
         }
 
     def __call__(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Log-odds float32 [n, 1 + folds] of embeddings float16 [n, d] and extras float32 [n, k].
+        """Return log-odds float32 [n, 1 + folds] of n images.
 
-        Allocates all n rows: pass at most BLOCK_ROWS at a time.
+        `embeddings`: float16 [n, d].
+        `extras`: float32 [n, k], or None.
+
+        The function allocates memory for all n rows. Pass at most BLOCK_ROWS rows at a time.
         """
         rows = _quantised_rows(self._features.scaled(embeddings, extras))
         return np.asarray(_session().run(["odds"], {"rows": rows, **self._parameters})[0])
 
 
 def _quantised_rows(rows: Floats) -> NDArray[np.uint8]:
-    """Rows float32 [n, w] as codes 128 ± MAX_ROW_CODE, each scaled by its largest value.
+    """Return rows float32 [n, w] as uint8 codes from 128 - MAX_ROW_CODE to 128 + MAX_ROW_CODE.
 
-    Overwrites `rows`.
+    Each row is scaled by its largest absolute value. The function overwrites `rows`.
     """
     size = np.maximum(np.maximum(rows.max(axis=1), -rows.min(axis=1)), EPSILON)
     rows *= (MAX_ROW_CODE / size)[:, None]
@@ -90,13 +98,16 @@ def _quantised_rows(rows: Floats) -> NDArray[np.uint8]:
 
 
 def _padded(values: Floats, axis: int) -> Floats:
-    """Prepend directions of zeros along `axis`, so that there are more than MAIN_DIRECTIONS."""
+    """Prepend zeros along `axis`, so that there are more than MAIN_DIRECTIONS directions."""
     missing = max(MAIN_DIRECTIONS + 1 - values.shape[axis], 0)
     return np.pad(values, [(missing, 0) if number == axis else (0, 0) for number in range(2)])
 
 
 def _quantised_columns(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Columns float32 [w, c] as int8 codes, and the value [c] of one code step in each column."""
+    """Return columns float32 [w, c] as int8 codes, and the step between two codes.
+
+    The step is one number for each column, as float32 [c].
+    """
     scale = np.maximum(np.abs(columns).max(axis=0, initial=0), EPSILON) / MAX_PARAMETER_CODE
     return np.rint(columns / scale).astype(np.int8, order="C"), scale
 

@@ -1,4 +1,4 @@
-"""Find labels that the other labels contradict: they are probably mistakes."""
+"""Find labels that the other labels contradict. Such labels are probably mistakes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from imgscore.heads.measures import losses
 
 
 class Suspect(NamedTuple):
-    """A contradicted label.
+    """A label that the other labels contradict.
 
-    row: index in the examples. score: held out. twin: row of a near-duplicate with the opposite
-    label, or -1. evidence: -ln of the held-out probability of its label.
+    `row`: the index of the label in the examples.
+    `score`: the held-out score of the image.
+    `twin`: the row of a near-duplicate with the opposite label, or -1.
+    `evidence`: -ln of the held-out probability of the label.
     """
 
     row: int
@@ -25,10 +27,12 @@ class Suspect(NamedTuple):
 
 
 def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> list[Suspect]:
-    """At most `limit` contradicted labels: first the outvoted ones, each part by evidence.
+    """Return at most `limit` contradicted labels. None means all of them.
 
-    A label is outvoted if most of its near-duplicates (examples.groups) have the opposite one.
-    Other labels are contradicted if their held-out probability is below 0.5.
+    A label is outvoted if most of its near-duplicates (examples.groups) have the opposite label.
+    Outvoted labels are contradicted. Any other label is contradicted if its held-out probability is
+    below 0.5. The outvoted labels are first in the list, followed by the other labels. Both parts
+    are sorted by evidence, the strongest evidence first.
     """
     score = fitted.held_out.score
     evidence = losses(score, examples.keep)
@@ -44,7 +48,7 @@ def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> li
 
 
 def _outvoted(examples: Examples) -> Bools:
-    """Rows bool [n] for which most of the rest of their group has the opposite label."""
+    """Return bool [n]: True if most other labels of a row's group are opposite to its own label."""
     if examples.groups is None:
         return np.zeros(len(examples), bool)
     _, group = np.unique(examples.groups, return_inverse=True)
@@ -54,7 +58,10 @@ def _outvoted(examples: Examples) -> Bools:
 
 
 def _twins(examples: Examples) -> Ints:
-    """For each row, the row of a near-duplicate with the opposite label, or -1: int64 [n]."""
+    """Return the row of a near-duplicate with the opposite label for each row, as int64 [n].
+
+    The value is -1 if there is no such near-duplicate.
+    """
     twins = np.full(len(examples), -1)
     if examples.groups is None:
         return twins

@@ -1,4 +1,4 @@
-"""Train a head, evaluate it on held-out labels, and decide whether it replaces the previous one."""
+"""Train a head, evaluate it on held-out labels, and decide if it replaces the previous head."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Comparison, Quality
 
 MIN_COMPARED = 10
-"""Labels of each kind that a comparison needs; with fewer, its interval is too wide to decide."""
+"""The smallest number of labels of each kind (keep and trash) that a comparison needs. With fewer
+labels, the interval of the comparison is too wide for a decision."""
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The result of training; JSON-able.
+    """The result of training, JSON-able.
 
-    quality: cross-validated. comparison: None if there was nothing to compare with.
+    `labels`, `keeps`: the number of all labels and of keep labels.
+    `quality`: the quality of the cross-validated scores.
+    `comparison`: the comparison with the previous head, or None if no comparison was possible.
+    `accepted`: whether the new head may replace the previous head.
+    `reason`: the reason for this decision.
     """
 
     kind: str
@@ -35,14 +40,14 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Trained(NamedTuple):
-    """A head and its report."""
+    """A new head and the report of its training."""
 
     head: Head
     report: Report
 
     @property
     def accepted(self) -> bool:
-        """Whether the head may replace the previous one."""
+        """Whether the new head may replace the previous head."""
         return self.report.accepted
 
 
@@ -53,19 +58,24 @@ def train(
     previous: Head | None = None,
     seen: Bools | None = None,
 ) -> Trained:
-    """Train on all of `examples`, and compare with `previous` on labels held out from both.
+    """Train on all of `examples`, and compare the new head with `previous` on held-out labels.
 
-    kind: the recipe's name. seen: bool [n], the labels that `previous` was trained on, with the
-    same value; None means none. The comparison is the first possible of these:
-    1. "new labels", if there are MIN_COMPARED of each kind that `previous` has not seen, not even a
-       near-duplicate. The previous head scores them, and the new head's held-out scores are taken.
-    2. "same folds", if the settings differ: both are trained again without each fold of all labels.
-    3. None, if the settings are equal: the heads differ by their labels only.
+    `kind`: the name of the recipe.
+    `previous`: the head to compare with, or None.
+    `seen`: bool [n], True for labels that `previous` was trained on with the value that they have
+    in `examples`. None means that all labels are new to `previous`.
 
-    Without a comparison the new head is accepted.
+    The function makes the first comparison in this list that is possible:
+    1. "new labels", if there are MIN_COMPARED new labels of each kind. `previous` was not trained
+       on these labels or on near-duplicates of their images. The scores of `previous` are compared
+       with the held-out scores of the new head.
+    2. "same folds", if the settings differ. Both recipes are trained without each fold of all
+       labels, and their held-out scores are compared.
+    3. None, if the settings are equal. The heads then differ only by their labels.
 
-    The new head is refused if its AUC is lower with 97.5 % confidence, by a paired bootstrap over
-    groups. Raises UsageError if there are too few labels.
+    The new head is rejected if its AUC is lower with 97.5 % confidence, by a paired bootstrap over
+    groups. If there is no comparison, the new head is accepted. Raises UsageError if there are too
+    few labels.
     """
     fitted = recipe(kind).fit(examples)
     head = fitted.head
@@ -103,7 +113,7 @@ def train(
 
 
 def _unseen(examples: Examples, seen: Bools | None) -> Bools:
-    """Labels bool [n] of groups from which the previous head has seen no image."""
+    """Return bool [n]: True if the previous head was trained on no image of the label's group."""
     if seen is None:
         return np.ones(len(examples), bool)
     if examples.groups is None:
@@ -112,7 +122,7 @@ def _unseen(examples: Examples, seen: Bools | None) -> Bools:
 
 
 def _enough(keep: Bools) -> bool:
-    """Whether there are MIN_COMPARED labels of each kind."""
+    """Return whether there are at least MIN_COMPARED labels of each kind (keep and trash)."""
     return bool(min(keep.sum(), len(keep) - keep.sum()) >= MIN_COMPARED)
 
 
