@@ -1,7 +1,8 @@
-"""A connection to a D-Bus message bus. Only one thread uses it, but others may interrupt a wait.
+"""A connection to a D-Bus message bus.
 
-Every failure of a bus raises BusError. Import this module inside the function that uses it. A
-daemon on a machine without a bus then never loads this module.
+One thread uses the connection, and another thread may interrupt its waits. Every failure of a bus
+raises BusError. Import this module inside the function that uses it. A daemon on a machine without
+a bus then never loads this module.
 """
 
 import contextlib

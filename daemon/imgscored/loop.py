@@ -115,7 +115,7 @@ class Loop:
     def _watch(self) -> bool:
         """Watch the folders, and poll those without events.
 
-        Return whether these folders changed.
+        Return whether the watcher changed anything.
         """
         trash = [trash.info for trash in self._engine.trash_monitor.trashes()]
         if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
@@ -180,7 +180,7 @@ class Loop:
     def _advance_calls(self) -> None:
         """Resume each verb until the verb has to wait."""
         waiting: list[tuple[Call, Steps[Any]]] = []
-        # Resume the followers of events last, so that they receive the events of the other verbs.
+        # Resume calls that follow events last, so that they receive the events of the other verbs.
         for call, steps in sorted(self._calls, key=lambda item: item[0].verb == FOLLOWS):
             if call.cancelled:
                 steps.close()

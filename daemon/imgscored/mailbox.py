@@ -26,7 +26,7 @@ class Call:
     answers: "queue.SimpleQueue[Line | None]" = field(default_factory=queue.SimpleQueue)
     cancelled: bool = False
     works_on_battery: bool = False
-    """the request's value of this name, set when the verb begins"""
+    """whether no power is saved while this verb runs. The value is set when the verb begins."""
 
 
 @dataclass

@@ -58,9 +58,9 @@ class NotificationPolicy:
     _not_before: dict[str, float] = field(default_factory=dict)
     """a map from each subject to the earliest time of its next notification"""
     _failed: set[str] | None = None
-    """the paths of failed files that were notified. None before the first moment."""
+    """the paths of failed files that were already reported. None before the first moment."""
     _labels: int | None = None
-    """the number of labels of a new head that was not notified yet. None if there is no such
+    """the number of labels of a new head that was not reported yet. None if there is no such
     head."""
     _dates: int = 0
     """the number of dates that were changed after that head was trained"""

@@ -1,7 +1,8 @@
-"""Notifications on the desktop, sent over the session bus. Without a bus, none is sent.
+"""Notifications on the desktop, sent over the session bus.
 
-A thread delivers the waiting notifications and then ends. The loop never waits for this thread. If
-the notification server hangs, only notifications are lost.
+Without a session bus, no notification is sent. A thread delivers the waiting notifications and then
+ends. The loop never waits for this thread. If the notification server hangs, only notifications are
+lost.
 """
 
 import html
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The largest number of waiting notifications. If the notification server hangs, more arrive, and
-# the oldest ones are dropped.
+# The largest number of waiting notifications. If the notification server hangs, each new
+# notification replaces the oldest waiting one.
 MAX_WAITING = 8
 NAME, PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 # Every icon theme contains this icon.

@@ -1,7 +1,8 @@
 """The power state: whether the machine runs on battery or saves power. Some work then waits.
 
 UPower and power-profiles-daemon report the state on the system bus, and send a signal after each
-change. This module starts neither of these services. Without them, it reads sysfs every minute.
+change. This module does not start these services. If they do not run, this module reads sysfs every
+minute.
 """
 
 import logging

@@ -32,9 +32,9 @@ def next_backup(now: datetime, seconds: float) -> datetime:
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
-    """A scheduler that sets its jobs again when the clock is set back.
+    """A scheduler that corrects the times of its jobs after the clock was set back.
 
-    APScheduler uses wall-clock times. Without this change, all jobs would be late.
+    APScheduler uses wall-clock times. Without the correction, all jobs would be late.
     """
 
     def _process_jobs(self) -> float | None:

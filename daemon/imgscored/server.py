@@ -30,8 +30,8 @@ MAX_CLIENTS = 32
 REQUEST_SECONDS = 10.0
 # Seconds between two checks that a waiting client is still connected.
 GONE_SECONDS = 1.0
-# The errors of accept() that end by themselves, such as a lack of descriptors or memory. The server
-# tries again after RETRY_SECONDS.
+# The temporary errors of accept(), such as a lack of descriptors or memory. The server tries again
+# after RETRY_SECONDS.
 TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
 RETRY_SECONDS = 0.1
 
@@ -97,7 +97,7 @@ class Server:
                 client.sendall(protocol.encode({"done": True}))
                 return
             self._mailbox.call(call)
-            # A client of FOLLOWS that does not read its answer is disconnected after a timeout.
+            # A client that follows events but does not read them is disconnected after a timeout.
             if call.verb != FOLLOWS:
                 # A person may read slowly, for example with `imgscore history | less`.
                 client.settimeout(None)

@@ -101,7 +101,7 @@ class Watcher:
         try:
             observer.start()
         except OSError as error:
-            # The most frequent cause is fs.inotify.max_user_watches or max_user_instances.
+            # The most frequent cause is a limit: fs.inotify.max_user_watches or max_user_instances.
             logger.warning("the kernel gives no events, so folders are polled: %s", error)
             self.polled = dict.fromkeys(wanted, f"the kernel refuses to watch: {error.strerror}")
         return True
@@ -120,7 +120,7 @@ class Watcher:
         return bool(fresh)
 
     def is_alive(self) -> bool:
-        """Return whether every thread runs that was started and was not asked to stop."""
+        """Return whether no thread has died. A thread that was asked to stop is ignored."""
         if self._observer is None:
             return True
         threads = [self._observer, *self._observer.emitters]
@@ -174,7 +174,7 @@ class _TrashHandler(FileSystemEventHandler):
 class _Emitter(InotifyEmitter):
     """An emitter that requests a full scan after the kernel has lost events.
 
-    watchdog itself repairs its watches then.
+    The package watchdog repairs its own watches after such a loss.
     """
 
     mailbox: Mailbox

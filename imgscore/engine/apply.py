@@ -1,7 +1,8 @@
-"""Set and restore file dates, always in three steps: write the journal, touch, store the result.
+"""Set and restore file dates.
 
-The journal entry and the user's own mtime are on disk before a file is changed. If the process
-crashes after a touch, the next scan finds the changed file, and no date is lost.
+Each change has three steps: write a journal entry, set the file's date, store the result. The
+journal entry and the file's original date are on disk before the file is changed. If the process
+crashes after the change, the next scan finds the changed file, and no date is lost.
 """
 
 import time
@@ -58,8 +59,8 @@ class Outcome:
     changed: list[bytes] = field(default_factory=list)
     """the paths of files that changed after their last scan"""
     refused: list[TouchError] = field(default_factory=list)
-    """the errors of files whose date cannot be set, or whose file system does not store it exactly.
-    These files are not tried again until they change."""
+    """the errors of files whose date cannot be set, or whose file system does not store the date
+    exactly. These files are not tried again until they change."""
 
 
 # ---- set the dates of an order
@@ -68,9 +69,9 @@ class Outcome:
 def apply_plan(
     store: Store, planned: Sequence[PlannedTouch], head: str, reason: Reason = "order"
 ) -> Iterator[Outcome]:
-    """Apply the touches of a plan, TOUCH_BATCH at a time, and yield the outcome of each batch.
+    """Set the dates of a plan, TOUCH_BATCH files at a time, and yield the outcome of each batch.
 
-    `head`: the head version that the journal stores as the cause of the touches.
+    `head`: the head version that the journal stores as the cause of the changes.
     """
     run = time.time_ns()
     for start in range(0, len(planned), TOUCH_BATCH):
@@ -80,7 +81,7 @@ def apply_plan(
 def apply_batch(
     store: Store, planned: Sequence[PlannedTouch], run: int, head: str, reason: Reason = "order"
 ) -> Outcome:
-    """Apply one batch of a plan and return its outcome.
+    """Set the dates of one batch of a plan and return the outcome.
 
     `run`: the number that all journal entries of the plan have in common.
     """
@@ -164,7 +165,7 @@ def _journal_entry(plan: PlannedTouch, run: int, head: str, reason: Reason) -> T
 
 
 def _hold_original(txn: Txn, plan: PlannedTouch) -> None:
-    """Store the user's own date of a file, if the store does not contain it yet."""
+    """Store the original date of a file, if the store does not contain it yet."""
     path, digest = plan.sighting.path, plan.sighting.digest
     before_ns = plan.sighting.seen.mtime_ns
     held = originals.follow(txn, digest, path, before_ns)
@@ -184,13 +185,13 @@ def _record_own_change(txn: Txn, sighting: Sighting) -> None:
         sightings.record(txn, Sighting(known.path, seen, known.digest, known.inbox, known.role))
 
 
-# ---- restore the own dates of files
+# ---- restore the original dates of files
 
 
 def with_sidecars(
     store: Store, images: Sequence[bytes], *, dry_run: bool = False
 ) -> list[HeldOriginal]:
-    """Return the originals of the sidecars of these images.
+    """Return the original dates of the sidecars of these images.
 
     Only sidecars whose date was set by an order are included. If `dry_run` is false, the store also
     records the present paths of these sidecars.
@@ -200,9 +201,9 @@ def with_sidecars(
 
 
 def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
-    """Return the original of a file that has no sighting, or None if there is no original.
+    """Return the original date of a file that has no sighting, or None if none is stored.
 
-    The original is found by the sha256 of the file.
+    The original date is found by the sha256 of the file.
     """
     seen = fingerprint_of(path)
     # An order sets dates in whole seconds. A file whose date has a fraction of a second was not
@@ -223,11 +224,11 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
 def restore_times(
     store: Store, wanted: Sequence[HeldOriginal], *, dry_run: bool = False
 ) -> Iterator[list[RestoreResult]]:
-    """Restore the files' own mtimes, exact to the nanosecond if the file system supports that.
+    """Restore the original dates of files.
 
-    Yield the results of TOUCH_BATCH files at a time. In a dry run, change nothing and yield the
-    results that a real run would have. Skip a file whose present date was set by the user, not by
-    an order or an undo.
+    The dates are exact to the nanosecond if the file system supports this. Yield the results of
+    TOUCH_BATCH files at a time. In a dry run, change nothing and yield the results that a real run
+    would have. Skip a file whose present date was set by the user, not by an order or an undo.
     """
     run = time.time_ns()
     for start in range(0, len(wanted), TOUCH_BATCH):
@@ -296,5 +297,5 @@ def _sighting_of(txn: Txn, path: bytes, seen: Fingerprint) -> Sighting | None:
 
 
 def _needs_restore(original: Original, seen: Fingerprint) -> bool:
-    """Return whether the file's date was set by imgscore and differs from the file's own date."""
+    """Return whether imgscore set the file's date and the date differs from the original date."""
     return seen.mtime_ns != original.original_ns and originals.is_ours(original, seen.mtime_ns)

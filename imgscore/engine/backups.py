@@ -36,11 +36,14 @@ class BackupJob(Stage[BackUp]):
         self._began = 0.0
 
     def due(self) -> None:
-        """Request a backup. None is written if the store has not changed since the last backup."""
+        """Request a backup.
+
+        The request is dropped if the store has not changed since the last backup.
+        """
         self._due = True
 
     def advance(self, conditions: Conditions) -> None:
-        """Send the task of a due backup to the training worker, once this worker is free."""
+        """Send the task of a due backup to the training worker when this worker is free."""
         store, daemon = self.ctx.store, self.ctx.config.daemon
         if conditions.paused or not self._due or self.ctx.pool.trainer_busy:
             return

@@ -63,7 +63,8 @@ class EngineContext:
     event_log: EventLog
     problems: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
-    """facts about the machine for the user, by subject. Each fact is reported once."""
+    """facts about the machine for the user, as a map from a subject to a text. Each fact is
+    reported once."""
     offline: set[bytes] = field(default_factory=set)
     """the watched folders that did not exist at their last scan"""
     version: int = 0

@@ -88,12 +88,12 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """Whether no work is pending."""
+        """Return whether no work is pending."""
         return self.pending == 0
 
     @property
     def paused(self) -> bool:
-        """Whether a pause of the user is running now."""
+        """Return whether a pause of the user is running now."""
         return self.paused_until_ns > time.time_ns()
 
     def pause(self, until_ns: int) -> None:
@@ -110,7 +110,10 @@ class Engine:
         self.ctx.changed()
 
     def save_power(self, saving: str | None) -> None:
-        """Postpone embedding and training for the reason `saving`. None ends the postponement."""
+        """Postpone embedding and training.
+
+        `saving`: the reason, as a text for the user. None ends the postponement.
+        """
         if saving != self.saving:
             self.saving = saving
             self.ctx.changed()
@@ -126,7 +129,7 @@ class Engine:
 
         `timeout`: the largest number of seconds to wait. None means no limit. `wake`: a file
         descriptor that ends the wait when it becomes readable. If a stage changed something, return
-        without a wait: clients then receive the change at once.
+        without a wait. Clients then receive the change at once.
         """
         now = time.monotonic()
         if self.retry_at is None or now >= self.retry_at:

@@ -18,8 +18,8 @@ from imgscore.store.transaction import Txn
 KEPT = 256
 """The number of events that are kept. A client that asks too rarely misses some events."""
 MAX_EACH = 100
-"""The largest number of label events at once. An import logs thousands of labels: more labels than
-this become one event."""
+"""The largest number of new labels that are sent as single events. If more labels are new, for
+example after an import, all of them become one event."""
 
 _DATES: dict[Reason, type[events.Ordered | events.Restored | events.Undone]] = {
     "order": events.Ordered,
@@ -29,7 +29,7 @@ _DATES: dict[Reason, type[events.Ordered | events.Restored | events.Undone]] = {
 
 
 class EventLog:
-    """The newest events. Each event has a number that increases by one."""
+    """The newest events. The engine numbers its events 1, 2, 3 and so on."""
 
     def __init__(self, store: Store, txn: Txn) -> None:
         self._store = store

@@ -1,7 +1,7 @@
-"""The way of a file into the store: scan, wait until it is unchanged, hash and embed it, store it.
+"""Index files: find changed files, send them to workers, and store the answers of the workers.
 
-Workers hash and embed the files. This module queues the files for the workers and stores the
-answers.
+A file is sent to a worker only after it has stayed unchanged for the settle time. The worker hashes
+and embeds the file.
 """
 
 import logging
@@ -62,21 +62,21 @@ class Indexer(Stage[IndexFile]):
         self.hints = Hints(ctx.config.daemon.settle)
         self._queue = IndexQueue()
         self._out: dict[bytes, bool] = {}
-        """a map from the paths that workers process now to a flag: whether to index the path again
-        after the answer"""
+        """for each path that a worker processes now: whether to index the path again after the
+        answer"""
         self._teaching: set[bytes] = set()
         """the labelled files that a worker processes, or whose answers wait for the next commit"""
         self._asked: dict[bytes, list[IndexTicket]] = {}
         self._expects = False
-        """whether a file will be sent to a worker after its settle time"""
+        """whether a changed file was found that will be sent to a worker after its settle time"""
         self.indexed = 0
         """the number of files indexed since the start"""
         self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
         self._results: list[tuple[IndexFile, FileIndexed]] = []
         """the answers of workers that the next commit stores"""
         self._uncommitted: dict[bytes, Fingerprint] = {}
-        """a map from the paths in `_results` to the fingerprint of the file when the worker read
-        it"""
+        """the fingerprint of each file in `_results` at the time when the worker read the file, by
+        path"""
         self._results_since = 0.0
         self._trash_changed = False
         self._run = IndexRun(ctx)
@@ -117,9 +117,9 @@ class Indexer(Stage[IndexFile]):
             self.hint_tree(root)
 
     def ask(self, path: bytes, taste: str) -> IndexTicket:
-        """Index a file now, in any folder. The ticket receives the answer.
+        """Index a file now, in any folder, and return a ticket that receives the answer.
 
-        The answer also has all effects that the answer to a hint has.
+        The answer is also stored, like every other answer.
         """
         ticket = IndexTicket(path, taste)
         self._asked.setdefault(path, []).append(ticket)
@@ -389,8 +389,8 @@ class Indexer(Stage[IndexFile]):
 def _least_urgent(conditions: Conditions) -> Urgency:
     """Return the lowest urgency of the files that are sent to workers now.
 
-    While the machine saves power, only urgent and labelled files are indexed. Labelled files are
-    few, and their own dates have to be restored.
+    While the machine saves power, only two kinds of files are indexed: files that a client asked
+    for, and labelled files. Labelled files are few, and their original dates have to be restored.
     """
     if conditions.paused:
         return "asked"

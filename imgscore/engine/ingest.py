@@ -95,7 +95,7 @@ class _Ingest:
     def score(self, task: IndexFile, answer: FileIndexed) -> None:
         """Record the worker's score.
 
-        If the taste's present head did not compute this score, add the taste to the unscored ones.
+        If the taste's present head did not compute this score, add the taste to `effects.unscored`.
         """
         if answer.score is not None and task.head is not None:
             packed = scores.pack(answer.digest, *answer.score)
@@ -107,7 +107,7 @@ class _Ingest:
             self.effects.unscored.add(task.taste)
 
     def sighting(self, path: bytes, answer: FileIndexed, place: Place) -> None:
-        """Record where a digest is now, and log the label that follows from this folder."""
+        """Record where a digest is now, and log the label that follows from the file's folder."""
         txn, digest, inbox = self.txn, answer.digest, place.watch.inbox
         before = sightings.find(txn, path)
         same_digest = self._sightings_of(digest)
@@ -135,7 +135,10 @@ class _Ingest:
             self.effects.restore.add(FileAt(digest, path))
 
     def _keep_original(self, path: bytes, answer: FileIndexed, before: Sighting | None) -> None:
-        """Keep the original of a file after a move, a copy, or an edit that keeps the mtime."""
+        """Keep the stored original date of a file that was moved, copied or edited.
+
+        After an edit, the original date is kept only if the edit did not change the mtime.
+        """
         txn, digest, mtime_ns = self.txn, answer.digest, answer.seen.mtime_ns
         if originals.follow(txn, digest, path, mtime_ns) is not None:
             return
@@ -180,9 +183,9 @@ class _Ingest:
         return sightings.find(self.txn, label.path)
 
     def _may_exist(self, path: bytes, known: Sighting | TrashedFile | None = None) -> bool:
-        """Return whether a file exists or may exist on a disk that is unplugged now.
+        """Return whether a file exists now, or may exist on an unplugged disk.
 
-        An unplugged disk is assumed if the file's watched folder does not exist.
+        If the file's watched folder does not exist, its disk may be unplugged.
         """
         folder = known.trash if isinstance(known, TrashedFile) else self.watches.folder(path)
         if not os.path.lexists(path):
@@ -196,12 +199,18 @@ def _same_file(first: Fingerprint, second: Fingerprint) -> bool:
 
 
 def _is_still(seen: Fingerprint, now: Fingerprint | None) -> bool:
-    """Return whether size and mtime are unchanged. Some disks change their inode numbers."""
+    """Return whether the size and the mtime of a file are unchanged.
+
+    Inode numbers are not compared, because they change on some disks.
+    """
     return now is not None and (seen.size, seen.mtime_ns) == (now.size, now.mtime_ns)
 
 
 def mark_gone(txn: Txn, path: bytes) -> None:
-    """Record that no file is at `path` now. The file's labels and originals stay in the store."""
+    """Record that no file is at `path` now.
+
+    The file's labels and original dates stay in the store.
+    """
     failures.forget(txn, path)
     sighting = sightings.find(txn, path)
     if sighting is not None and not sighting.gone_ns:

@@ -33,8 +33,8 @@ ORDER_SECONDS = 10.0
 # If the store has more sightings than this number, a worker makes the plan instead of the daemon. A
 # plan for 30,000 sightings takes 1 s and 100 MB of memory.
 WORKER_PLAN_THRESHOLD = 5_000
-# The largest number of new files that are inserted one by one. For more files, a new plan of the
-# whole inbox is as fast.
+# The largest number of new files that are inserted into an existing order. For more files, a new
+# plan of the whole inbox costs less.
 INCREMENTAL_LIMIT = 64
 # The subject of the note that is shown if an order could not be planned.
 NOTE_KEY = "order"
@@ -111,7 +111,7 @@ class OrderScheduler(Stage[Plan]):
     def refusals(self) -> dict[bytes, TouchError]:
         """Return the errors of files whose date cannot be set, by path.
 
-        Orders skip these files until they change.
+        Orders skip these files until the files change.
         """
         return self._refusals.current()
 

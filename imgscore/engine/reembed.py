@@ -47,8 +47,9 @@ class Reembedding:
             present = [FileAt(file.digest, file.path) for file in sightings.iter_all(txn)]
             lacking = [file.path for file in present if self._lacks(txn, file)]
         self._missing = {path for path in lacking if os.path.lexists(path) and locate(path)}
-        # A file on an unplugged disk cannot be embedded now. A file in a folder that is no longer
-        # watched cannot either. While such files exist, the embedder is not recorded as complete.
+        # Some files cannot be embedded now, because they are on an unplugged disk or in a folder
+        # that is no longer watched. While such files exist, the embedder is not recorded as
+        # complete.
         self._unreachable = len(self._missing) < len(lacking)
         self._known, self._done, self._began = len(present), 0, time.monotonic()
         self._mark()

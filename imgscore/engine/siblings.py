@@ -31,7 +31,7 @@ def shares_place(path: bytes, event: EventName, before: Label | None) -> bool:
     """Return whether a label that came from the file's folder also applies to its RAW or JPEG file.
 
     The rule also applies if such a label is cleared. One label is not shared: a RAW file in a trash
-    folder does not make its JPEG trash.
+    folder does not label its JPEG as trash.
     """
     label = before.label if before and event == "clear" else event
     return label != "trash" or suffix(path) not in RAW_SUFFIXES

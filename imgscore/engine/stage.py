@@ -60,7 +60,7 @@ class Effects:
     reorder: set[str] = field(default_factory=set)
     """the tastes whose files have new scores"""
     restore: set[FileAt] = field(default_factory=set)
-    """the files that left the inbox and need their own date again"""
+    """the files that left the inbox and whose original date must be restored"""
 
     def __bool__(self) -> bool:
         """Return whether there is any effect."""

@@ -10,7 +10,7 @@ from imgscore.store.schema import LabelName
 
 # The smallest number of keep labels, and of trash labels, that the training of a head needs.
 MIN_LABELS = 2
-# The longest wait before training, in seconds, for any number of labels. A larger `train_after`
+# The longest wait without a new label before training, in seconds. If `train_after` is larger, it
 # replaces this limit.
 MAX_PATIENCE = 60.0
 
@@ -63,5 +63,5 @@ class TasteState:
 
     @property
     def wants_training(self) -> bool:
-        """Return whether training is due, now or later, and has enough labels."""
+        """Return whether training is due, now or later, and enough labels exist."""
         return self.due is not None and not self.missing and self.training is None

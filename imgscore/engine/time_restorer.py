@@ -1,4 +1,4 @@
-"""The stage that restores the own dates of files that left the inbox."""
+"""The stage that restores the original dates of files that left the inbox."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class TimeRestorer(AnyStage):
-    """The files in keep and trash folders whose date was still set by an order."""
+    """The files in keep and trash folders whose original date must be restored."""
 
     def __init__(self, ctx: EngineContext, refusals: Refusals, txn: Txn) -> None:
         self.ctx = ctx
@@ -69,7 +69,10 @@ class TimeRestorer(AnyStage):
 
 
 def _left_over(txn: Txn, watches: Watches) -> Iterator[FileAt]:
-    """Yield the files in keep and trash folders whose date an earlier run did not restore."""
+    """Yield the files in keep and trash folders whose original date was not restored.
+
+    An earlier run may have left such files.
+    """
     teaches: dict[bytes, bool] = {}
     for file in originals.touched_files(txn):
         folder = file.path.rpartition(b"/")[0]

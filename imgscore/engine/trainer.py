@@ -108,7 +108,7 @@ class Trainer(Stage[Train | Rescore]):
 
     @property
     def _busy(self) -> bool:
-        """Whether the training worker is busy with a task of any stage."""
+        """Return whether the training worker is busy with a task of any stage."""
         own = any(
             state.training is not None or state.scoring is not None
             for state in self.tastes.values()
@@ -152,9 +152,9 @@ class Trainer(Stage[Train | Rescore]):
         return due and state.wants_training and conditions.may_train
 
     def _take_up_heads(self) -> set[str]:
-        """Use the last head of each taste that was trained under the embedder in use.
+        """For each taste, use the last head that was trained under the embedder in use.
 
-        This is done after a switch of the embedder. Return the tastes that had such a head.
+        Call this after a switch of the embedder. Return the tastes that had such a head.
         """
         changed: set[str] = set()
         for taste in [taste for taste, state in self.tastes.items() if state.foreign]:

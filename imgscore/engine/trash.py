@@ -265,8 +265,8 @@ class TrashMonitor(AnyStage):
     def _place(self, path: bytes, deleted: bytes) -> Place | None:
         """Return the watched folder from which an image was deleted, with its role.
 
-        Return None if the deletion is no label. If the user deletes a whole inbox or keep folder,
-        that is no label for the images in it.
+        Return None if the deletion must not label the image. One such case is the deletion of a
+        whole inbox or keep folder.
         """
         watches = self.ctx.watches
         place, folder = watches.locate(path), watches.folder(path)

@@ -1,6 +1,6 @@
-"""The drawing of the icon. Each state has a shape of its own, on light and on dark panels.
+"""The drawing of the icon. Each state has a shape of its own, for light and dark panels.
 
-Colour alone would not be enough to tell the states apart.
+The shapes differ in form, not only in colour.
 """
 
 from collections.abc import Callable
