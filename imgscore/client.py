@@ -1,4 +1,4 @@
-"""The client of a daemon: connect to its control socket, and call a verb."""
+"""The client of a daemon. It connects to the control socket of the daemon, and calls a verb."""
 
 import json
 import socket
@@ -14,11 +14,14 @@ from imgscore.messages import BaseRequest, Message, Progress, R, Result
 from imgscore.verbs import registry
 
 STATUS_SECONDS = 10.0
-"""A daemon that does not answer `status` within so many seconds is taken for hung."""
+"""The longest time to wait for the answer to `status`, in seconds.
+
+A daemon that does not answer within this time is considered to hang.
+"""
 
 
 def connect(path: Path) -> socket.socket | None:
-    """A connection to the daemon; None if no daemon listens at `path`."""
+    """Connect to the daemon whose socket is at `path`. Return None if no daemon accepts calls."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with protocol.address(path) as name:
@@ -30,7 +33,10 @@ def connect(path: Path) -> socket.socket | None:
 
 
 def call(connection: socket.socket, request: BaseRequest[R]) -> Iterator[Message[R]]:
-    """Send a verb's request and yield the messages of its answer. Raises its error."""
+    """Send the request of a verb, and yield the messages of the answer.
+
+    Raises the error in the answer, or NoDaemonError if the connection ends too early.
+    """
     arguments = msgspec.to_builtins(request)
     for message in exchange(connection, registry.name_of(request), arguments):
         match message:
@@ -43,16 +49,17 @@ def call(connection: socket.socket, request: BaseRequest[R]) -> Iterator[Message
 def exchange(
     connection: socket.socket, verb: str, arguments: dict[str, Any]
 ) -> Iterator[Message[dict[str, Any]]]:
-    """Send a request and yield the messages of its answer; rows as decoded JSON.
+    """Send a request, and yield the messages of the answer. Their rows are decoded JSON.
 
-    Besides the verbs, a daemon takes "stop" and "reload". Raises the error of the answer.
+    `verb`: the name of a verb, "stop" or "reload". Raises the error in the answer, or NoDaemonError
+    if the connection ends too early.
     """
     try:
         connection.sendall(protocol.encode(protocol.request_line(verb, arguments)))
         with connection.makefile("rb") as lines:
             for line in lines:
                 if not line.endswith(b"\n"):
-                    break  # the daemon ended in the middle of a line
+                    break  # the daemon ended before it sent the rest of the line
                 answer = json.loads(line)
                 if "result" in answer:
                     yield Result(answer["result"])

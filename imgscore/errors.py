@@ -1,11 +1,16 @@
-"""The exceptions of imgscore. Each one says what happened, to which file, and what to do.
+"""The exceptions of imgscore. Each message names the problem and the file that it is about.
 
-The library raises them. Only the CLI and the outermost functions of the daemon print them.
+The library raises these exceptions. Only the CLI and the outermost functions of the daemon print
+them.
 """
 
 
 class ImgscoreError(Exception):
-    """Something failed. `remedy` says what the user can do; `exit_code` is that of the command."""
+    """The base class of all errors of imgscore.
+
+    `remedy` is a text about what the user can do. A command that fails with this error exits with
+    `exit_code`.
+    """
 
     exit_code = 1
 
@@ -16,7 +21,7 @@ class ImgscoreError(Exception):
 
 
 class UsageError(ImgscoreError):
-    """The command line or the request is wrong: a verb, an option, or a file that is missing."""
+    """The command line or the request is wrong, for example an unknown verb or a missing file."""
 
     exit_code = 2
 
@@ -28,13 +33,13 @@ class ConfigError(ImgscoreError):
 
 
 class NoDaemonError(ImgscoreError):
-    """A running daemon is needed, and none answers."""
+    """A running daemon is needed, but no daemon answers."""
 
     exit_code = 4
 
 
 class NoDesktopError(ImgscoreError):
-    """There is no display, or no tray for an icon."""
+    """The desktop has no display, or it has no tray for an icon."""
 
     exit_code = 4
 
@@ -46,7 +51,7 @@ class StoreError(ImgscoreError):
 
 
 class ModelError(ImgscoreError):
-    """The embedder cannot be loaded. No image is at fault: try again when the model is there."""
+    """The embedder cannot be loaded. The images can be embedded later, with a working embedder."""
 
 
 class ImageError(ImgscoreError):
@@ -69,10 +74,16 @@ _KINDS = {
 
 
 def kind_of(error: ImgscoreError) -> str:
-    """The name under which an error is sent to another process: its class or the nearest base."""
+    """Return the name with which an error is sent to another process.
+
+    The name is that of the class of the error, or of its nearest base class in _KINDS.
+    """
     return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KINDS)
 
 
 def of_kind(kind: str, message: str, remedy: str) -> ImgscoreError:
-    """The error that another process sent; ImgscoreError if this program lacks its kind."""
+    """Return the error that another process sent.
+
+    Return an ImgscoreError if this program has no class for `kind`.
+    """
     return _KINDS.get(kind, ImgscoreError)(message, remedy)

@@ -1,4 +1,7 @@
-"""The events that `watch-log` prints, one struct each; docs/guide.md lists them."""
+"""The events that `watch-log` prints. Each kind of event is a struct.
+
+docs/guide.md contains a list of the events.
+"""
 
 import time
 
@@ -7,7 +10,7 @@ import msgspec
 
 class _Event(msgspec.Struct, tag_field="event", kw_only=True):
     time_ns: int = msgspec.field(default_factory=time.time_ns)
-    """when it happened, in nanoseconds since 1970"""
+    """the time of the event, in nanoseconds since 1970"""
 
 
 class Failed(_Event, tag="failed"):
@@ -16,54 +19,54 @@ class Failed(_Event, tag="failed"):
     path: str | None
     """the file; null if the failure is not about a file"""
     reason: str
-    """what is wrong"""
+    """the problem"""
     remedy: str
-    """what to do; may be empty"""
+    """what you can do; may be empty"""
 
 
 class Following(_Event, tag="following"):
-    """`watch-log` is connected: events follow from now on."""
+    """`watch-log` is connected to the daemon. It prints all later events."""
 
 
 class Labelled(_Event, tag="label"):
-    """An image got a label, or lost it."""
+    """An image got a label, or its label was cleared."""
 
     path: str
-    """where the image lay"""
+    """the path of the image when it got the label"""
     sha256: str
     """the digest of the image"""
     label: str
     """`keep`, `trash` or `clear`"""
     source: str
-    """where the label comes from: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
+    """the origin of the label: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
     taste: str
     """the taste that learns from the label"""
 
 
 class ManyLabelled(_Event, tag="labels"):
-    """Many images got a label at once."""
+    """Many labels changed at once."""
 
     keep: int
-    """how many were labelled keep"""
+    """the number of images that got the label keep"""
     trash: int
-    """how many were labelled trash"""
+    """the number of images that got the label trash"""
     clear: int
-    """how many lost their label"""
+    """the number of images whose label was cleared"""
 
 
 class _DatesSet(_Event):
     inbox: str | None
-    """the inbox; null if the files lie in no inbox"""
+    """the inbox; null if the files are in no inbox"""
     files: int
-    """how many files got another date"""
+    """the number of files whose date changed"""
 
 
 class Ordered(_DatesSet, tag="ordered"):
-    """An inbox was brought into score order."""
+    """The files of an inbox got dates in the order of their scores."""
 
 
 class Restored(_DatesSet, tag="restored"):
-    """Files got their own dates back."""
+    """Files got their original dates back."""
 
 
 class Undone(_DatesSet, tag="undone"):
@@ -79,14 +82,14 @@ class Resumed(_Event, tag="resumed"):
 
 
 class Rescored(_Event, tag="rescored"):
-    """The images of a taste were scored with another head."""
+    """The images of a taste got new scores from another head."""
 
     taste: str
     """the taste"""
     head: str
     """the version of the head"""
     files: int
-    """how many images were scored"""
+    """the number of images that got new scores"""
 
 
 class Scored(_Event, tag="scored"):
@@ -97,11 +100,11 @@ class Scored(_Event, tag="scored"):
     sha256: str
     """the digest of the image"""
     score: float | None
-    """the probability that you keep it; null without a head"""
+    """the probability that you would keep the image, from 0 to 1; null if there is no head"""
     taste: str
-    """the taste that scored it"""
+    """the taste to which the score belongs"""
     head: str | None
-    """the version of the head; null without a head"""
+    """the version of the head; null if there is no head"""
 
 
 class Trained(_Event, tag="trained"):
@@ -112,16 +115,16 @@ class Trained(_Event, tag="trained"):
     head: str
     """the version of the head"""
     labels: int
-    """from how many labels it was trained"""
+    """the number of labels in the training"""
     used: bool
-    """whether it is in use; a head that is worse than the one before is not"""
+    """true if the new head is in use; false if the new head is worse than the previous head"""
 
 
 class Problem(_Event, tag="trouble"):
     """Something outside imgscore is wrong, such as a full disk."""
 
     reason: str
-    """what is wrong, and what to do"""
+    """the problem, and what you can do"""
 
 
 Event = (

@@ -1,4 +1,4 @@
-"""What crosses the control socket: requests, results and progress, and how they are decoded."""
+"""The data that is sent through the control socket: requests, results and progress."""
 
 from functools import cache
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args
@@ -10,24 +10,24 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omit_defaults=True):
-    """The base of every verb's Request. `R_co` is the type of the verb's rows: its Response."""
+    """The base class of the Request of each verb. `R_co` is the Response, the type of its rows."""
 
     needs_watch: ClassVar[bool] = False
-    """whether the verb is an error while no folder is watched"""
+    """True if the verb fails while no folder is watched."""
     keeps_pause: ClassVar[bool] = False
-    """whether the verb reads or sets the pause; without a daemon, other verbs run despite it"""
+    """True if the verb reads or sets the pause. Without a daemon, other verbs ignore the pause."""
     works_on_battery: ClassVar[bool] = False
-    """whether the verb embeds or trains at once, also on battery"""
+    """True if the verb embeds or trains at once, even if the computer runs on battery."""
 
 
 class Result(NamedTuple, Generic[R_co]):
-    """A row of the answer. A row whose `error` is not None makes the exit code 1."""
+    """One row of an answer. If the `error` of a row is not None, the exit code is 1."""
 
     row: R_co
 
 
 class Progress(NamedTuple):
-    """How much of the work named `what` is done."""
+    """The progress of a task. `done` of `total` items are done. `what` is the name of the task."""
 
     what: str
     done: int
@@ -38,10 +38,11 @@ Message = Result[R_co] | Progress
 
 
 def decode_row(response: Any, values: dict[str, Any]) -> Any:
-    """A row of the type `response`, a Struct or a union of Structs, from decoded JSON.
+    """Convert decoded JSON to a row.
 
-    In a union without tags, the row is of the first type whose required fields are all present.
-    Fields that this program lacks are ignored. Raises msgspec.ValidationError.
+    `response`: the type of the row, a Struct or a union of Structs. In a union without tags, the
+    row gets the first type whose required fields are all in `values`. Unknown fields are ignored.
+    Raises msgspec.ValidationError if `values` does not fit.
     """
     kinds = get_args(response)
     if not kinds or kinds[0].__struct_config__.tag is not None:

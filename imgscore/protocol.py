@@ -1,8 +1,9 @@
 """The control protocol: JSON lines over a Unix socket. docs/control.md describes it for users.
 
-A request is one line, {"verb": …, "arguments": {…}, "protocol": …}. The answer is lines of
-{"result": {…}} and {"progress": {…}}, and a last line that is {"done": true} or
-{"error": …, "remedy": …, "kind": …, "exit": …}.
+A request is one line: {"verb": …, "arguments": {…}, "protocol": …}.
+
+An answer is a list of lines. Each line is {"result": {…}} or {"progress": {…}}. The last line is
+{"done": true} or {"error": …, "remedy": …, "kind": …, "exit": …}.
 """
 
 import contextlib
@@ -21,29 +22,35 @@ from imgscore.errors import ImgscoreError
 from imgscore.messages import Message, Progress, Result
 
 PROTOCOL = 1
-"""The version of the protocol. Raise it when an older program cannot read a request or an answer
-any more: a removed or renamed field, or a new kind of row."""
+"""The version of the protocol.
+
+Increase this number if an older program can no longer read a request or an answer. Examples are a
+field that was removed or renamed, and a new type of row.
+"""
 MAX_REQUEST_BYTES = 8 * 2**20
-"""The longest request line, in bytes: 25,000 paths fit."""
+"""The largest size of a request line, in bytes. Such a line can contain 25,000 paths."""
 
 
 Line = dict[str, Any]
-"""A line of the protocol, as JSON has it: rows of every verb, so it has no type of its own."""
+"""A line of the protocol as decoded JSON. It has no exact type: each verb has other rows."""
 
 
 def encode(line: Line) -> bytes:
-    """A line of the protocol. ASCII only, so that a file name that is not UTF-8 survives as lone
-    surrogates."""
+    """Return a line of the protocol as bytes.
+
+    The bytes are ASCII: a lone surrogate becomes an escape sequence. A file name that is not UTF-8
+    contains lone surrogates, and UTF-8 cannot encode them.
+    """
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def request_line(verb: str, arguments: dict[str, Any]) -> Line:
-    """A request as a line of the protocol."""
+    """Return the line of the protocol for a request."""
     return {"verb": verb, "arguments": arguments, "protocol": PROTOCOL}
 
 
 def message_line(message: Message[Any]) -> Line:
-    """A verb's message as a line of the protocol."""
+    """Return the line of the protocol for a message of a verb."""
     match message:
         case Result(row):
             return {"result": msgspec.to_builtins(row)}
@@ -52,7 +59,7 @@ def message_line(message: Message[Any]) -> Line:
 
 
 def error_line(error: ImgscoreError) -> Line:
-    """An error as the last line of an answer."""
+    """Return the last line of an answer that ends with an error."""
     return {
         "error": error.message,
         "remedy": error.remedy,
@@ -62,7 +69,11 @@ def error_line(error: ImgscoreError) -> Line:
 
 
 def error_in(line: Line) -> ImgscoreError:
-    """The error that a line reports. One of a kind that this program lacks keeps its exit code."""
+    """Return the error that a line contains.
+
+    If this program has no class for the kind of the error, the result is an ImgscoreError. The exit
+    code is always the one in the line.
+    """
     error = errors.of_kind(line.get("kind", ""), line["error"], line["remedy"])
     error.exit_code = line["exit"]
     return error
@@ -70,7 +81,7 @@ def error_in(line: Line) -> ImgscoreError:
 
 @contextlib.contextmanager
 def address(path: Path) -> Iterator[str]:
-    """A name for a socket's path that fits into the 107 bytes of a socket address."""
+    """Yield a name for the path of a socket that fits into a socket address (107 bytes)."""
     if len(os.fsencode(path)) <= 100:
         yield os.fspath(path)
         return
@@ -90,7 +101,7 @@ class Peer(NamedTuple):
 
 
 def peer(connection: socket.socket) -> Peer:
-    """The process at the other end, as the kernel reports it."""
+    """Return the process at the other end of a connection. The kernel provides these ids."""
     size = struct.calcsize("3i")
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     return Peer(*struct.unpack("3i", credentials))

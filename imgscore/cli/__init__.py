@@ -1,2 +1,4 @@
-"""The command line, the only package of the library that prints. commands/ has a file for each
-command."""
+"""The command line. This is the only package of the library that prints.
+
+The folder commands/ has one file for each command.
+"""

@@ -16,7 +16,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 
 class Section(StrEnum):
-    """A heading of `imgscore --help`, in this order. Each command names its own."""
+    """The headings of `imgscore --help`, in the order of the help text."""
 
     BEGIN = "Set up"
     TEACH = "Teach"
@@ -26,10 +26,10 @@ class Section(StrEnum):
 
 
 class Commands(TyperGroup):
-    """The commands by section, and within a section by name."""
+    """The group of all commands, sorted by section. Each section is sorted by name."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names in the order of the help text."""
+        """Return the names of the commands in the order of the help text."""
         return [name for section in Section for name in self._names(section)]
 
     def _names(self, section: Section) -> list[str]:
@@ -39,7 +39,7 @@ class Commands(TyperGroup):
         return sorted(name for name, panel in panels.items() if panel == section)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write one list for each section."""
+        """Write one list of commands for each section."""
         name_width = max(map(len, self.commands))
         for section in Section:
             rows = [
@@ -81,11 +81,14 @@ def imgscore(
         ),
     ] = False,
 ) -> None:
-    """Typer needs a callback: an application with one command would drop that command's name."""
+    """Do nothing. Without a callback, Typer drops the name of a command if it is the only one."""
 
 
 def group(name: str, section: Section, text: str) -> typer.Typer:
-    """A command that has commands of its own. `text`: its line in the help text."""
+    """Add a command that has subcommands, and return it.
+
+    `text`: the line about the command in the help text.
+    """
     commands = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(commands, name=name, rich_help_panel=section)
     return commands
@@ -126,7 +129,10 @@ Folder = Annotated[
 
 
 def prints(response: Any) -> Callable[[Command], Command]:
-    """Name the type of the rows that a command prints, for the tables of docs/cli.md."""
+    """Return a decorator that stores the type of the rows that a command prints.
+
+    tools/cli_docs.py makes the tables of docs/cli.md from this type.
+    """
 
     def mark(command: Command) -> Command:
         vars(command)["response"] = response
@@ -143,21 +149,25 @@ def run(
     daemon_only: bool = False,
     nothing: str = "",
 ) -> None:
-    """Call a verb, print its rows, and exit with its exit code."""
+    """Call a verb, print its rows, and exit with the exit code of the verb.
+
+    `human`: a function that returns the text of a row, or None to print nothing.
+    `nothing`: the text to print if there are no rows.
+    """
     messages = dispatch.call(request, daemon_only=daemon_only)
     raise typer.Exit(output.print_messages(messages, human, as_json=as_json, nothing=nothing))
 
 
 def text_of(path: Path) -> str:
-    """The absolute path: a daemon has another working folder."""
+    """Return an absolute path. It is absolute because a daemon has another working folder."""
     return str(path.absolute())
 
 
 def optional_text_of(path: Path | None) -> str | None:
-    """The absolute path; None without one."""
+    """Return the absolute path, or None if `path` is None."""
     return None if path is None else text_of(path)
 
 
 def texts_of(paths: Iterable[Path] | None) -> list[str]:
-    """The absolute paths."""
+    """Return the absolute paths. The list is empty if `paths` is None."""
     return [text_of(path) for path in paths or ()]

@@ -1,9 +1,12 @@
-"""Completions for the shell: inboxes, tastes, heads and models. Reads only, and reports no errors.
+"""Completions for the shell: inboxes, tastes, heads and models.
 
-Every command imports this file, and few calls complete: each function imports what it needs.
+These functions write nothing, and they ignore errors of the config.
 
-Offers no name that the shell would have to quote: completion scripts paste a completion into the
-command line unquoted, or even evaluate it.
+Every command imports this file, but only a shell calls its functions. Each function therefore
+imports the modules that it needs.
+
+Names with characters that a shell must quote are left out. The completion scripts of shells paste
+a name into the command line without quotes, and some scripts evaluate the name as code.
 """
 
 import os
@@ -24,7 +27,7 @@ _SAFE = re.compile(r"[A-Za-z0-9_@+,./-]+|~/[A-Za-z0-9_@+,./-]*")
 
 
 def inboxes(incomplete: str) -> list[str]:
-    """The watched inboxes. They start with `~/` if the user's text does."""
+    """Return the watched inboxes. They start with `~/` if `incomplete` starts with `~/`."""
     from imgscore import config
 
     home = f"{Path.home()}/"
@@ -38,7 +41,7 @@ def inboxes(incomplete: str) -> list[str]:
 
 
 def tastes(incomplete: str) -> list[str]:
-    """The tastes of the config, and the tastes that have a head."""
+    """Return the tastes of the config, and the tastes that have a head."""
     names = {"default", *(watch.taste for watch in _watches())}
     if paths.heads_folder().is_dir():
         names |= set(os.listdir(paths.heads_folder()))
@@ -46,7 +49,10 @@ def tastes(incomplete: str) -> list[str]:
 
 
 def heads(context: typer.Context, incomplete: str) -> list[str]:
-    """The versions of the heads of `--taste`, or of all tastes, newest first."""
+    """Return the versions of the heads of `--taste`, newest first.
+
+    Without `--taste`, return the versions of the heads of all tastes.
+    """
     taste = context.params.get("taste")
     versions = {
         file.stem
@@ -58,14 +64,14 @@ def heads(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def models(incomplete: str) -> list[str]:
-    """The names of the models."""
+    """Return the names of the models."""
     from imgscore.embedders import catalogue, registry
 
     return _beginning([registry.BUILT_IN, *catalogue.UFORM], incomplete)
 
 
 def downloads(incomplete: str) -> list[str]:
-    """The names of the models that can be downloaded."""
+    """Return the names of the models that can be downloaded."""
     from imgscore.embedders import catalogue
 
     return _beginning(catalogue.UFORM, incomplete)

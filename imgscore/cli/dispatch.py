@@ -1,4 +1,4 @@
-"""Calls a verb: in the daemon if one runs, otherwise here, on the store itself."""
+"""Calls a verb. The daemon runs the verb if a daemon is running, otherwise this process does."""
 
 import time
 from collections.abc import Iterator
@@ -20,15 +20,25 @@ if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
 
 BUSY_SECONDS = 5.0
-"""Longest wait of a call for the store. A daemon that starts holds it before it listens, and most
-commands hold it for a few seconds."""
+"""The longest time that a call waits for the lock of the store, in seconds.
+
+Most commands lock the store for a few seconds. A daemon locks the store before it accepts calls.
+"""
 WRITER_BUSY_SECONDS = 60.0
-"""Longest wait of a Writer. It works for hours, and a daemon that reloads its config scans."""
+"""The longest time that a Writer waits for the lock of the store, in seconds.
+
+A Writer works for hours. A daemon may reload its config during this time. The daemon then scans
+all folders before it accepts calls.
+"""
 RETRY_SECONDS = 0.05
+"""Seconds between two tries to connect to the daemon or to lock the store."""
 
 
 def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Message[R]]:
-    """Call a verb and yield its messages. Raises ImgscoreError."""
+    """Call a verb and yield its messages. Raises ImgscoreError if the verb fails.
+
+    `daemon_only`: raise NoDaemonError if no daemon is running.
+    """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         connection = client.connect(paths.socket_path())
@@ -36,7 +46,8 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
             with connection:
                 yield from client.call(connection, request)
             return
-        # Check the values before the store is opened: constructing a struct checks only its fields.
+        # Check the types of the values before the store is opened. The constructor of a struct
+        # does not check them.
         checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
         try:
             lock = StoreLock(paths.data_folder())
@@ -74,7 +85,7 @@ def _here(request: BaseRequest[R]) -> Iterator[Message[R]]:
 
 
 def settings_in_force() -> "Config":
-    """The config, or the defaults if there is no config file."""
+    """Return the config, or the default settings if there is no config file."""
     from imgscore import config
     from imgscore.config import Config
 
@@ -83,11 +94,13 @@ def settings_in_force() -> "Config":
 
 
 class Writer:
-    """Sends many requests to the daemon while one runs, or else carries them out here.
+    """A context manager that carries out many requests.
 
-    Once it has opened the store here, it holds the store until it is closed. A request is sent
-    again if the daemon ends before it answers, so requests must be repeatable. Use as a context
-    manager.
+    It sends the requests to the daemon if a daemon is running. Otherwise it opens the store in
+    this process, and keeps the store locked until the end of the context.
+
+    If the daemon ends before it answers, the Writer sends the request again. A request must
+    therefore be safe to repeat.
     """
 
     def __init__(self) -> None:
@@ -95,7 +108,7 @@ class Writer:
         self._engine: Engine | None = None
 
     def ask(self, request: BaseRequest[R]) -> R:
-        """Call a verb that answers with one row, and return the row. Raises ImgscoreError."""
+        """Call a verb that yields exactly one row, and return the row. Raises ImgscoreError."""
         deadline = time.monotonic() + WRITER_BUSY_SECONDS
         while self._engine is None:
             connection = client.connect(paths.socket_path())
@@ -104,7 +117,7 @@ class Writer:
                     with connection:
                         return _only_row(client.call(connection, request))
                 self._open()
-            except (BusyError, NoDaemonError):  # the daemon starts, ends or reloads
+            except (BusyError, NoDaemonError):  # a daemon is starting, ending or reloading
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(RETRY_SECONDS)
@@ -137,8 +150,10 @@ def _only_row(messages: Iterator[Message[R]]) -> R:
 
 
 def reload_daemon() -> None:
-    """Make a running daemon reload its config. Waits for a daemon that is about to listen: it may
-    have read the old config."""
+    """Make a running daemon reload its config. Do nothing if no daemon is running.
+
+    If a daemon is starting, wait until it accepts calls: it may already have read the old config.
+    """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         connection = client.connect(paths.socket_path())

@@ -1,4 +1,4 @@
-"""Text for results that several commands print: touches, scores, events, remarks of a status."""
+"""Makes text from results that several commands print: touches, scores, events and remarks."""
 
 from datetime import datetime
 from typing import Protocol
@@ -17,7 +17,7 @@ class _FileRow(Protocol):
 
     @property
     def error(self) -> str | None:
-        """The error; None without one."""
+        """The error, or None if there is no error."""
 
 
 class _ScoredRow(Protocol):
@@ -29,25 +29,32 @@ class _ScoredRow(Protocol):
 
 
 def named(row: _FileRow, text: str) -> str:
-    """A line about a file: the text, or the row's error, and the file's path."""
+    """Return a line with `text` and the path of the file. If the row has an error, the line
+    contains the error instead of `text`."""
     if row.error is not None:
         return f"failed  {printable(row.path)}: {printable(row.error)}"
     return f"{text}  {printable(row.path)}"
 
 
 def scored(row: _ScoredRow) -> str:
-    """A line about an image: its score and its path, or its digest where no path is known."""
+    """Return a line with the score and the path of an image.
+
+    If the path is not known, the line contains the digest of the image instead.
+    """
     return f"{row.score:.3f}  {printable(row.path or row.sha256)}"
 
 
 def touched(row: TouchedFile) -> str:
-    """A line about a touch: the date before and after."""
+    """Return a line about a touch: the date before the touch, and the date after it."""
     would = "would be " if row.dry_run else ""
     return named(row, f"{would}{_date(row.before_ns)} → {_date(row.after_ns)}")
 
 
 def time_text(nanoseconds: int) -> str:
-    """A time in the local zone, to the second."""
+    """Return a time as text, in the local time zone and in whole seconds.
+
+    `nanoseconds`: the time in nanoseconds since 1970.
+    """
     return datetime.fromtimestamp(nanoseconds // 10**9).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -56,7 +63,7 @@ def _date(nanoseconds: int | None) -> str:
 
 
 def event_line(event: Event) -> str:
-    """An event as text: its time, its kind and its subject."""
+    """Return a line about an event: its time, its kind and its subject."""
     when = datetime.fromtimestamp(event.time_ns / 1e9).strftime("%H:%M:%S")
     return f"{when}  {event.__struct_config__.tag:<9} {printable(_subject(event))}"
 
@@ -91,7 +98,7 @@ def _subject(event: Event) -> str:
 
 
 def remarks(row: Status) -> list[str]:
-    """The lines about a pause for power, a dry run and a new model, if there are any."""
+    """Return lines about unusual states: a wait for power, a dry run, a change of the model."""
     lines = []
     if row.waiting:
         lines.append(f"waiting: {row.waiting}; work now with: imgscore scan")

@@ -1,4 +1,4 @@
-"""Starts and ends the daemon, and checks whether it runs."""
+"""Starts and ends the daemon, and checks whether the daemon is running."""
 
 import json
 import os
@@ -21,9 +21,15 @@ from imgscore.verbs.status import Request, Response
 
 DAEMON = (sys.executable, "-P", "-m", "imgscored.main")
 START_SECONDS = 60.0
-"""Longest wait for the daemon to be ready. After a crash it first checks the whole store."""
+"""The longest time to wait until a daemon is ready, in seconds.
+
+After a crash, the daemon checks the whole store before it is ready.
+"""
 STOP_SECONDS = 30.0
-"""Longest wait for the daemon to end. It may have to finish a transaction."""
+"""The longest time to wait until a daemon has ended, in seconds.
+
+The daemon may have to finish a transaction before it can end.
+"""
 
 
 class DaemonState(msgspec.Struct):
@@ -32,13 +38,13 @@ class DaemonState(msgspec.Struct):
     state: str
     """`running`, `paused` or `stopped`"""
     pid: int | None
-    """the process id of the daemon; null if systemd had not started it yet"""
+    """the process id of the daemon; null if systemd has not started the daemon yet"""
     error: str | None = None
     """always null"""
 
 
 def running() -> Response | None:
-    """The daemon's status; None if no daemon answers."""
+    """Return the status of the daemon, or None if no daemon answers."""
     connection = client.connect(paths.socket_path())
     if connection is None:
         return None
@@ -48,7 +54,7 @@ def running() -> Response | None:
 
 
 def start_service() -> Response:
-    """Start the systemd service. Returns the daemon's status."""
+    """Start the systemd service, and return the status of the daemon."""
     systemd.start()
     status = running()
     if status is None:
@@ -60,7 +66,10 @@ def start_service() -> Response:
 
 
 def start_process() -> Response:
-    """Start a process that logs to a file. Returns its status once it is ready."""
+    """Start a daemon that writes its log to a file. Return its status when it is ready.
+
+    Raises ImgscoreError if the daemon ends, or if it is not ready after START_SECONDS.
+    """
     log = paths.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     report, descriptor = os.pipe()
@@ -96,7 +105,11 @@ def start_process() -> Response:
 
 
 def _read_line(pipe: RawIOBase, seconds: float) -> bytes | None:
-    """Read one line; b"" if the pipe is closed first; None if the time is over."""
+    """Read one line from a pipe.
+
+    Return b"" if the pipe is closed before the end of the line. Return None if no whole line
+    was received after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     line = b""
     while not line.endswith(b"\n"):
@@ -114,7 +127,10 @@ def _exit_text(code: int) -> str:
 
 
 def daemon_pid() -> int | None:
-    """The daemon's process id; None if no daemon answers. It may be of another version."""
+    """Return the process id of the daemon, or None if no daemon answers.
+
+    This function also works if the daemon is of another version of imgscore.
+    """
     connection = client.connect(paths.socket_path())
     if connection is None:
         return None
@@ -123,7 +139,7 @@ def daemon_pid() -> int | None:
 
 
 def end(pid: int) -> None:
-    """End the daemon, and wait until it has ended."""
+    """End the daemon with process id `pid`. Wait until it has ended, at most STOP_SECONDS."""
     if systemd.is_usable() and systemd.state().pid == pid:
         systemd.stop()
         return
@@ -139,13 +155,16 @@ def end(pid: int) -> None:
 
 
 def print_state(state: str, pid: int | None, *, as_json: bool) -> None:
-    """Print the daemon's state, as `start` and `stop` do."""
+    """Print the state of the daemon as a line of text, or as JSON if `as_json` is true."""
     process = f" (process {pid})" if pid else ""
     typer.echo(to_json(DaemonState(state, pid)) if as_json else f"{state}{process}")
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether a process has ended and its parent has not yet collected its exit status."""
+    """Return whether a process has ended.
+
+    A process that has ended is in /proc until its parent process reads its exit status.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""The live view of `status --watch`, and its one-line form for a pipe."""
+"""The output of `status --watch`: a live view on a terminal, or one line per status in a pipe."""
 
 import time
 from collections import deque
@@ -16,25 +16,32 @@ from imgscore.events import Event
 from imgscore.verbs.status import Response as Status
 
 RATE_SECONDS = 10.0
-"""The rate is an average over this time: shorter ones flicker, longer ones lag."""
+"""The time over which the rate is averaged, in seconds.
+
+With a shorter time, the rate would jump. With a longer time, it would change too late.
+"""
 MAX_FAILED = 5
+"""The largest number of failed files that the live view lists."""
 STATES = {"running": "bold green", "paused": "bold yellow", "offline": "bold red"}
 
 
 class Pace:
-    """The rate at which files are indexed, and the progress of the queue, from statuses."""
+    """The rate at which files are indexed, and the progress of the queue.
+
+    Both are computed from the statuses that `add` receives.
+    """
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
         self.total = 0
-        """the longest queue since it was last empty"""
+        """the largest length of the queue since the queue was last empty"""
         self.pending = 0
 
     def add(self, row: Status, now: float) -> None:
-        """Add a status that was received at `now`, in seconds of the monotonic clock."""
+        """Add a status. `now`: the time when it was received, in seconds of the monotonic clock."""
         indexed = row.looked
         if self._samples and indexed < self._samples[-1][1]:
-            self._samples.clear()  # a restarted daemon counts from 0
+            self._samples.clear()  # after a restart, a daemon counts from 0
         self._samples.append((now, indexed))
         while self._samples[0][0] < now - RATE_SECONDS:
             self._samples.popleft()
@@ -43,23 +50,29 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Files per second; 0 if the count does not change."""
+        """The number of files that are indexed per second. 0 if no file was indexed."""
         (begin, first), (end, last) = self._samples[0], self._samples[-1]
         return (last - first) / (end - begin) if end > begin else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the queue is empty at this rate; None if the queue or the rate is 0."""
+        """The estimated time until the queue is empty, in seconds.
+
+        None if the queue is empty or the rate is 0.
+        """
         return self.pending / self.rate if self.pending and self.rate else None
 
 
 def live(console: Console) -> Live:
-    """A view on the terminal's alternate screen. The end of the view restores the main screen."""
+    """Return a live view that uses the terminal's alternate screen.
+
+    At the end of the view, the terminal shows its main screen again.
+    """
     return Live(console=console, screen=True, refresh_per_second=4)
 
 
 def line(row: Status, pace: Pace) -> str:
-    """A status as one line, for a pipe."""
+    """Return a status as one line of text, which is printed if stdout is not a terminal."""
     files = sum(watch.files for watch in row.watches)
     parts = [f"{row.state}", f"{files} images", *_queue(pace)]
     if row.waiting:
@@ -71,7 +84,7 @@ def line(row: Status, pace: Pace) -> str:
 
 
 def view(row: Status, pace: Pace) -> RenderableType:
-    """A status as a screen."""
+    """Return the text of the live view for a status."""
     parts: list[RenderableType] = [_title(row), _bar(pace), _folders(row), *_attention(row)]
     if row.events:
         parts += [Text("\nlast events, newest first", style="bold")]
@@ -133,7 +146,10 @@ def _folders(row: Status) -> RenderableType:
 
 
 def _short(event: Event, row: Status) -> Event:
-    """The event with a path relative to the inbox, because long lines are cut at the right."""
+    """Return an event whose path is relative to the inbox.
+
+    The live view cuts long lines at the right, so the end of an absolute path may be missing.
+    """
     path = getattr(event, "path", None)
     for watch in row.watches:
         inbox = watch.inbox + "/"

@@ -1,4 +1,4 @@
-"""The console script: imports the called command's file, runs it, and reports errors."""
+"""The console script `imgscore`. It imports the file of a command, runs it, and prints errors."""
 
 import importlib
 import os
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 
 def modules() -> dict[str, str]:
-    """The commands and their modules: each file in commands/ is a command."""
+    """Return a dict from the name of each command to the name of its module in commands/."""
     names = [module.name for module in pkgutil.iter_modules(commands.__path__)]
     return {name.rstrip("_").replace("_", "-"): name for name in names}
 
 
 def load(command: str = "") -> "Typer":
-    """The application with one command, or with all. Importing all takes 0.1 s longer."""
+    """Import one command, and return the application with this command.
+
+    If `command` is not the name of a command, import all commands, which takes 0.1 s longer.
+    """
     if command == "--version":
         return app
     by_name = modules()
@@ -31,9 +34,9 @@ def load(command: str = "") -> "Typer":
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command in sys.argv. If it fails, print the error and exit with its exit code."""
     as_json = "--json" in sys.argv
-    # A shell that completes needs all commands, whatever its command line contains.
+    # A completion in the shell needs all commands, even if sys.argv contains one command.
     completing = any(name.startswith("_IMGSCORE_") for name in os.environ)
     try:
         load("" if completing or len(sys.argv) == 1 else sys.argv[1])()
@@ -41,7 +44,8 @@ def main() -> None:
         output.print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # `imgscore … | head`: the reader has closed the pipe.
+        # The reader of stdout has closed the pipe, as `head` does in `imgscore … | head`. Write the
+        # rest of the output to /dev/null: otherwise Python prints an error when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:

@@ -1,6 +1,8 @@
-"""Prints results to stdout and everything else to stderr; with `--json`, as JSON lines.
+"""Prints results to stdout, and all other text to stderr.
 
-File names may come from anybody, so control characters in them are escaped.
+With `--json`, each result and each error is one line of JSON.
+
+Control characters in file names are escaped: a file name may be chosen by an attacker.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ("print_error", "print_messages", "print_note", "printable", "to_json")
 
 PLAIN_SECONDS = 5.0
-"""Time between two lines of progress if stderr is not a terminal."""
+"""Seconds between two lines of progress if stderr is not a terminal."""
 
 
 def print_messages(
@@ -35,12 +37,12 @@ def print_messages(
     images: Callable[[R], str] | None = None,
     nothing: str = "",
 ) -> int:
-    """Print a verb's messages. Returns the exit code: 1 if a row has an error, else 0.
+    """Print a verb's messages. Return the exit code: 1 if a row has an error, otherwise 0.
 
-    human: makes a row's text, or None to print nothing.
-    images: makes the escape sequences that draw images below a row's text. They are the only text
-    that is not escaped.
-    nothing: the text to print if there are no rows.
+    `human`: a function that returns the text of a row, or None to print nothing.
+    `images`: a function that returns the escape sequences that draw images below the text of a
+    row. Only these sequences are printed without escaping.
+    `nothing`: the text to print if there are no rows.
     """
     failed, empty = False, True
     with _Bar() as bar:
@@ -63,17 +65,20 @@ def print_messages(
 
 
 def to_json(row: object) -> str:
-    """One line of JSON. Bytes of a name that are not UTF-8 become escaped lone surrogates."""
+    """Return a row as one line of JSON.
+
+    In file names, a byte that is not UTF-8 becomes a lone surrogate, such as "\\udcff".
+    """
     return json.dumps(msgspec.to_builtins(row), allow_nan=False)
 
 
 def print_note(text: str) -> None:
-    """Print a line that is not a result."""
+    """Print a text to stderr: a text that is not a result."""
     sys.stderr.write(printable(text, keep="\n") + "\n")
 
 
 def print_error(error: ImgscoreError, *, as_json: bool) -> None:
-    """Print an error and its remedy."""
+    """Print an error and its remedy to stderr."""
     if as_json:
         print_note(to_json({"error": error.message, "remedy": error.remedy}))
         return
@@ -83,7 +88,11 @@ def print_error(error: ImgscoreError, *, as_json: bool) -> None:
 
 
 class _Bar:
-    """A progress bar with rate and time left on a terminal, or plain lines."""
+    """The progress of a verb on stderr.
+
+    On a terminal, a bar shows the progress, the rate and the remaining time. Otherwise the
+    progress is printed as lines of text.
+    """
 
     def __init__(self) -> None:
         self._bar: rich.progress.Progress | None = None
@@ -108,7 +117,7 @@ class _Bar:
         )
 
     def pause(self) -> None:
-        """Remove the bar, so that a result can be printed to the same terminal."""
+        """Remove the bar. A result can then be printed to the terminal."""
         if self._bar is not None and sys.stdout.isatty():
             self._bar.stop()
             self._bar = None
@@ -137,7 +146,7 @@ def _rich_bar() -> rich.progress.Progress:
     )
 
     class Rate(TextColumn):
-        """Files a second."""
+        """The column of the rate: the number of files per second."""
 
         def render(self, task: rich.progress.Task) -> Any:
             from rich.text import Text

@@ -1,7 +1,8 @@
-"""Serves the page of `review` on a loopback port, to the browser that brings the token.
+"""Serves the page of `review` on a loopback port, to the first browser that sends the token.
 
-Refuses requests of other pages, of other users, and under other host names (DNS rebinding). It
-checks Host and Origin, and a cookie that only the browser with the token receives.
+The server rejects requests from other web pages and from other users of the machine. It also
+rejects requests with another host name, which are a sign of the attack "DNS rebinding". It checks
+the headers Host and Origin, and a cookie. Only the browser that sent the token receives the cookie.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from imgscore.fsutil import open_regular
 LOOPBACK = "127.0.0.1"
 COOKIE = "imgscore"
 MAX_BODY_BYTES = 1 << 16
-"""The longest body of a request. The page sends less than 200 bytes."""
+"""The largest size of the body of a request, in bytes. The page sends less than 200 bytes."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -38,7 +39,10 @@ HEADERS = {
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """Listens from construction on. The first browser that opens `url` is served."""
+    """The server of the page. It accepts connections as soon as it is constructed.
+
+    It serves only one browser: the first one that opens `url`.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -47,30 +51,31 @@ class ReviewServer(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
         self.session = session
         self.origin = f"http://{LOOPBACK}:{self.server_address[1]}"
-        # A random path, so that the browser sends the cookie to no other server of this machine.
+        # A browser sends a cookie to each server of this machine if the path of the request
+        # matches. The path is random, so the browser sends this cookie to no other server.
         self.base = f"/{secrets.token_urlsafe(6)}/"
         self.secret = secrets.token_urlsafe(24)
         self._token = secrets.token_urlsafe(24)
 
     def server_bind(self) -> None:
-        """Bind without http.server's look-up of the host's name, which can be slow."""
+        """Bind the socket. http.server would also look up the host name, which can be slow."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = LOOPBACK, self.server_address[1]
 
     @property
     def url(self) -> str:
-        """The address to open in the browser."""
+        """The address that the user opens in the browser."""
         return f"{self.origin}/?token={self._token}"
 
     def redeem(self, token: str) -> bool:
-        """Whether this is the token. A token can be redeemed once."""
+        """Return whether `token` is the server's token. After the first success, return False."""
         valid = bool(self._token) and hmac.compare_digest(token.encode(), self._token.encode())
         if valid:
             self._token = ""
         return valid
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print nothing: a browser may close a connection in the middle of an answer."""
+        """Print nothing. It is not an error if a browser closes a connection during an answer."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "imgscore"
     sys_version = ""
-    timeout = 60.0  # seconds; closes an idle connection, which ends its thread
+    timeout = 60.0  # seconds until an idle connection is closed, which also ends its thread
 
     def do_GET(self) -> None:
         split = urlsplit(self.path)
@@ -115,7 +120,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(to_json(answer).encode(), "application/json", status)
 
     def _is_same_origin(self) -> bool:
-        """Whether the request is for this host and not from another page; refuses it if not."""
+        """Return whether the request is for this host and does not come from another web page.
+
+        If the result is False, an error was already sent as the answer.
+        """
         origin = self.headers.get("Origin", self.server.origin)
         site = self.headers.get("Sec-Fetch-Site", "none")
         host = self.server.origin.removeprefix("http://")
@@ -130,9 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _has_cookie(self) -> bool:
-        """Whether the request has the cookie; refuses it if not.
+        """Return whether the request has the cookie of this server.
 
-        The browser may send more cookies: cookies are shared between all ports of a host.
+        If the result is False, an error was already sent as the answer. The browser may send other
+        cookies too, because all ports of a host share their cookies.
         """
         wanted = f"{COOKIE}={self.server.secret}".encode()
         cookies = [text.strip().encode() for text in self.headers.get("Cookie", "").split(";")]
@@ -169,21 +178,22 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 raise KeyError
         except ConnectionError:
-            raise  # the browser closed the connection
+            raise  # the browser has closed the connection
         except (KeyError, ValueError, IndexError, FileNotFoundError):
             self._refuse("there is no such page", HTTPStatus.NOT_FOUND)
         except OSError as error:
             self._refuse(f"the file cannot be read: {error.strerror}", HTTPStatus.FORBIDDEN)
 
     def _send_file(self, path: bytes, kind: str) -> None:
-        """Send an image's bytes. Follows no link, and reads regular files only."""
+        """Send the bytes of an image. Raises OSError if `path` is a link or not a regular file."""
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             kind = kind if kind.startswith("image/") else "application/octet-stream"
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", kind)
             self._end_headers(size)
-            # A file that has shrunk ends before the length in the header: close the connection.
+            # If the file has shrunk, the answer is shorter than its header says. Close the
+            # connection then.
             self.close_connection |= not _copy(file, self.wfile, size)
 
     def _send(
@@ -207,11 +217,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Print no log: the terminal belongs to the user."""
+        """Print nothing. http.server would print every request to the terminal of the user."""
 
 
 def _copy(source: BinaryIO, target: BufferedIOBase, length: int) -> bool:
-    """Copy `length` bytes, even if the file has more. Returns whether it had that many."""
+    """Copy at most `length` bytes. Return whether `source` had at least `length` bytes."""
     chunk = 1 << 16
     while length > 0 and (data := source.read(min(chunk, length))):
         target.write(data)

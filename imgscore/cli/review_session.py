@@ -1,4 +1,4 @@
-"""The data of the review's page, and the actions that the page can call."""
+"""The data of the page of `review`, and the actions that the page can call."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ if TYPE_CHECKING:
     from imgscore.store.schema import LabelName
 
 NEXT_COUNT = 60
-"""Images that the page's Next tab shows: a few screens full."""
-# The parts of the page that change with a new order.
+"""The largest number of images in the Next tab of the page. They fill a few screens."""
+# The names of the parts of the page data that a new order changes.
 RENEWED = (
     "images", "folders", "suspects", "groups", "compared", "failures", "head", "about",
 )  # fmt: skip
 
 
 class NextNumbers(msgspec.Struct):
-    """The images to label next, by their numbers on the page."""
+    """The images to label next, as a list of their numbers on the page."""
 
     numbers: list[int]
     error: str | None = None
 
 
 class Session:
-    """The review of one taste. Thread-safe: a lock makes actions run one after the other.
+    """The review of one taste.
 
-    An action takes the decoded JSON of the page's request.
+    The class is thread-safe: a lock ensures that only one action runs at a time. The argument of
+    an action is the decoded JSON of the page's request.
     """
 
     def __init__(self, request: report.Request, source: report.Response) -> None:
@@ -48,7 +49,7 @@ class Session:
         self._taste = source.taste
         self._lock = threading.Lock()
         self._undoable: dict[str, list[int]] = {}
-        """sha256 → the numbers of the labels that this review gave the image"""
+        """the sha256 of each image → the numbers of the labels that were set in this review"""
         self._thumbnails = os.fsencode(source.thumbnails)
         data = files.read(Path(source.data), source.folder)
         self._figures = files.figures_of(data)
@@ -61,30 +62,37 @@ class Session:
         }
 
     def end(self) -> None:
-        """Wait for the action that runs now, and let no other begin."""
+        """Wait until the present action has ended. After this call, no action can begin."""
         self._lock.acquire()
 
     def page(self) -> tuple[str, str]:
-        """The page in its current state, and its Content-Security-Policy."""
+        """Return the page in its present state, and its Content-Security-Policy."""
         with self._lock:
             return page(self._content, self._figures), policy_of(self._content)
 
     def thumbnail(self, name: str) -> bytes:
-        """The path of a thumbnail. Raises ValueError for a name that cannot be one."""
+        """Return the path of a thumbnail. Raises ValueError if `name` is not SHA256.webp."""
         digest, _, suffix = name.partition(".")
         if suffix != "webp" or bytes.fromhex(digest).hex() != digest:
             raise ValueError(name)
         return os.path.join(self._thumbnails, name.encode())
 
     def image(self, name: str) -> bytes:
-        """The path of an image of the page. `name`: NUMBER/SHA256. Raises ValueError for others."""
+        """Return the path of an image of the page.
+
+        `name`: NUMBER/SHA256. Raises ValueError if `name` has another form, or if the page has no
+        such image.
+        """
         number, _, digest = name.partition("/")
         with self._lock:
             image = self._image(int(number), digest)
             return os.fsencode(os.path.join(self._content.folders[image.folder], image.name))
 
     def _image(self, number: int, digest: str) -> Image:
-        """The row of an image. Raises ValueError if another image has this number now."""
+        """Return the image with a number. Raises ValueError if its digest is not `digest`.
+
+        The digest differs if the numbers on the page are from an older order.
+        """
         images = self._content.images
         image = images[number] if 0 <= number < len(images) else None
         if image is None or image.sha256 != digest:
@@ -99,7 +107,10 @@ class Session:
             return row
 
     def _undo(self, request: Any) -> review.Response:
-        """Undo the last label that this review gave an image. Older labels stay."""
+        """Undo the last label of an image that was set in this review.
+
+        Labels that are older than the review are not undone.
+        """
         with self._lock:
             numbers = self._undoable.get(request["sha256"])
             if not numbers:
@@ -113,7 +124,7 @@ class Session:
     def _set_label(
         self, request: Any, *, label: LabelName | None = None, undo: int | None = None
     ) -> review.Response:
-        """Label an image, or undo a label, and update the page's data."""
+        """Label an image or undo one of its labels, and update the page data."""
         image = self._image(request["image"], request["sha256"])
         path = os.path.join(self._content.folders[image.folder], image.name)
         (row,) = rows_of(
@@ -134,7 +145,7 @@ class Session:
             return NextNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
 
     def _renew(self, request: Any) -> dict[str, object]:
-        """The parts of the page that a new order changes."""
+        """Read the data of the page again. Return the parts that a new order changes."""
         with self._lock:
             (source,) = rows_of(dispatch.call(self._request))
             data = files.read(Path(source.data), source.folder)

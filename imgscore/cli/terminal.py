@@ -1,4 +1,4 @@
-"""Asks the terminal which image protocol it supports. Draws nothing."""
+"""Finds the image protocol that a terminal supports. This file draws nothing."""
 
 import fcntl
 import os
@@ -12,18 +12,25 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 ANSWER_SECONDS = 1.0
-"""Longest wait for the answer. Terminals answer in milliseconds, even over a slow line."""
-# An image of one pixel in kitty's protocol, to be checked and not drawn, then a request for the
-# device attributes. Every terminal answers the second, so its answer ends the wait.
+"""The longest time to wait for the answer of a terminal, in seconds.
+
+Most terminals answer in milliseconds, even over a slow connection.
+"""
+# The question has two parts. The first part is an image of one pixel in kitty's protocol. The
+# terminal is asked to check the image, but not to draw it. The second part is a request for the
+# device attributes. Every terminal answers this request, so this answer ends the wait.
 _QUESTION = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 _ITERM = frozenset({"iTerm.app", "iTerm2", "WezTerm", "mintty"})
 _CELL = (10, 20)
-"""A character's pixels if the terminal reports none: a VT340's, for which sixel was made."""
+"""The width and height of a character in pixels, used if the terminal does not report them.
+
+They are those of the VT340, the terminal for which the sixel format was made.
+"""
 
 
 class Protocol(Enum):
-    """The protocol in which images are sent to the terminal."""
+    """The protocols that send images to a terminal."""
 
     KITTY = "kitty"
     ITERM = "iTerm2"
@@ -31,9 +38,10 @@ class Protocol(Enum):
 
 
 def protocol(terminal: int, environment: Mapping[str, str]) -> Protocol | None:
-    """The image protocol of a terminal; None if it shows text only.
+    """Return the image protocol of a terminal, or None if the terminal can show only text.
 
-    terminal: an open, writable descriptor.
+    `terminal`: the file descriptor of the terminal, open for reading and writing.
+    `environment`: the environment variables.
     """
     kind = environment.get("TERM", "dumb")
     if kind in ("dumb", "linux"):
@@ -54,7 +62,7 @@ def protocol(terminal: int, environment: Mapping[str, str]) -> Protocol | None:
 
 
 def cell(terminal: int) -> tuple[int, int]:
-    """Width and height of a character in pixels."""
+    """Return the width and height of a character in pixels."""
     size = struct.pack("4H", 0, 0, 0, 0)
     try:
         size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, size)
@@ -67,7 +75,10 @@ def cell(terminal: int) -> tuple[int, int]:
 
 
 def _ask(terminal: int, question: bytes, is_complete: Callable[[bytes], bool]) -> bytes:
-    """Write a question and read the answer until it is complete or the time is over."""
+    """Write a question to a terminal, and return the answer.
+
+    The answer is what was read until it was complete, or until ANSWER_SECONDS had passed.
+    """
     before = termios.tcgetattr(terminal)
     answer, deadline = b"", time.monotonic() + ANSWER_SECONDS
     try:

@@ -1,6 +1,6 @@
-"""Draws thumbnails below the lines of an answer, if the terminal can show images.
+"""Draws thumbnails below the printed rows, if the terminal can show images.
 
-Decodes only the thumbnails that workers made, and never a file of the user.
+The code here decodes only thumbnails, which worker processes made. It decodes no file of the user.
 """
 
 import base64
@@ -26,22 +26,25 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LINES = 6
-"""Height of an image, in lines of text."""
+"""The height of an image, in lines of text."""
 MAX_IMAGES = 200
-"""An answer with more images is printed at once, without them."""
+"""The largest number of images that are drawn. If there are more images, none is drawn."""
 PAYLOAD_BYTES = 4096
-"""The most that kitty's protocol allows in one escape sequence."""
+"""The largest number of bytes of image data in one escape sequence of kitty's protocol."""
 
 
 class ImageRef(NamedTuple):
-    """An image that a row names."""
+    """The path and the digest of an image of a row."""
 
     path: str
     sha256: str
 
 
 def images_of(*images: tuple[str | None, str | None]) -> list[ImageRef]:
-    """The images, (path, sha256), without those whose path or digest is not known."""
+    """Return the given images. Leave out each image whose path or digest is not known.
+
+    `images`: tuples (path, sha256).
+    """
     return [ImageRef(path, sha256) for path, sha256 in images if path and sha256]
 
 
@@ -54,7 +57,11 @@ def run(
     wanted: bool,
     nothing: str = "",
 ) -> None:
-    """Call a verb as app.run does, and draw each row's images below it: each list is one line."""
+    """Call a verb as app.run does, and draw the images of each row below its text.
+
+    `images`: a function that returns the images of a row, as one list for each line of images.
+    `wanted`: draw images if the terminal can show them.
+    """
     messages: Iterable[Message[R]] = dispatch.call(request)
     screen = _screen() if wanted and not as_json else None
     if screen is not None:
@@ -73,20 +80,23 @@ def run(
 
 
 class _Screen(NamedTuple):
-    """A terminal that can show images. Sizes are in pixels."""
+    """A terminal that can show images. The sizes are in pixels."""
 
     protocol: Protocol
     width: int
     line_height: int
 
     def draw(self, files: list[str]) -> str:
-        """The escape sequences that draw images side by side, as many as fit."""
+        """Return the escape sequences that draw images in one line, as many as fit.
+
+        `files`: the paths of the thumbnails.
+        """
         strip = _strip(files, self.width, LINES * self.line_height)
         return encode(strip, self.protocol) + "\n" if strip is not None else ""
 
 
 def _screen() -> _Screen | None:
-    """The terminal on stdout; None if stdout is not a terminal, or if it shows text only."""
+    """Return the terminal of stdout, or None if no images can be drawn on stdout."""
     if not sys.stdout.isatty():
         return None
     terminal = sys.stdout.fileno()
@@ -98,7 +108,10 @@ def _screen() -> _Screen | None:
 
 
 def _is_in_foreground(terminal: int) -> bool:
-    """Whether this job may read from the terminal. The kernel stops a background job that does."""
+    """Return whether this process runs in the foreground of the terminal.
+
+    The kernel stops a background process that reads from its terminal.
+    """
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:
@@ -106,7 +119,10 @@ def _is_in_foreground(terminal: int) -> bool:
 
 
 def _thumbnails(images: list[ImageRef]) -> dict[ImageRef, str]:
-    """The files of the thumbnails. A missing thumbnail is not an error."""
+    """Return a dict from each image to the path of its thumbnail.
+
+    An image without a thumbnail is left out. If there are more than MAX_IMAGES, the dict is empty.
+    """
     distinct = list(dict.fromkeys(images))
     if not distinct or len(distinct) > MAX_IMAGES:
         return {}
@@ -120,9 +136,11 @@ def _thumbnails(images: list[ImageRef]) -> dict[ImageRef, str]:
 
 
 def _strip(files: list[str], width: int, height: int) -> "Image.Image | None":
-    """Thumbnails side by side, each `height` pixels high and at most 1.5 times as wide.
+    """Return one image with the thumbnails side by side, as many as fit into `width`.
 
-    None if no file can be read: the cache may be deleted or damaged at any time.
+    `width` and `height` are in pixels. Each thumbnail fits into a box that is `height` pixels high
+    and 1.5 times as wide. Return None if no file can be read: the user may delete or damage the
+    cache at any time.
     """
     from PIL import Image
 
@@ -152,8 +170,11 @@ def _strip(files: list[str], width: int, height: int) -> "Image.Image | None":
 
 
 def encode(image: "Image.Image", kind: Protocol) -> str:
-    """An image in a terminal's protocol. See https://sw.kovidgoyal.net/kitty/graphics-protocol/,
-    https://iterm2.com/documentation-images.html, and the VT340's manual for sixel."""
+    """Return the escape sequences that draw an image.
+
+    The protocols are described in https://sw.kovidgoyal.net/kitty/graphics-protocol/, in
+    https://iterm2.com/documentation-images.html, and for sixel in the manual of the VT340.
+    """
     if kind is Protocol.SIXEL:
         return _sixel(image)
     file = io.BytesIO()
@@ -171,7 +192,11 @@ def encode(image: "Image.Image", kind: Protocol) -> str:
 
 
 def _sixel(image: "Image.Image") -> str:
-    """255 colours; transparent pixels are not drawn. A band is six rows of pixels."""
+    """Return the escape sequence that draws an image in the sixel protocol.
+
+    The image is drawn with 255 colours. Transparent pixels are not drawn. In the code, a band is
+    six rows of pixels.
+    """
     import numpy as np
 
     flat = image.convert("RGB").quantize(255)
@@ -193,7 +218,10 @@ def _sixel(image: "Image.Image") -> str:
 
 
 def _run_lengths(bits: "NDArray[np.int64]") -> str:
-    """One colour of a band, run-length encoded: `!count` before the repeated character."""
+    """Return one colour of a band with run-length encoding: `!`, the count, the character.
+
+    `bits`: for each column, the six pixels of this colour as a number from 0 to 63.
+    """
     import numpy as np
 
     starts = np.flatnonzero(np.diff(bits, prepend=-1))

@@ -1,5 +1,5 @@
-"""The commands, one file each, named after the command: restore_times.py is `restore-times`, and
-import_.py is `import`, which is a Python keyword.
+"""The commands. Each file contains one command and has its name.
 
-Importing a file adds its command to the application.
+For example, restore_times.py contains `restore-times`. The file of `import` is import_.py, because
+`import` is a Python keyword. The import of a file adds its command to the application.
 """

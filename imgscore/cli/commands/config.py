@@ -1,4 +1,4 @@
-"""config: show and check the config."""
+"""The command `config`: show and check the config."""
 
 import msgspec
 import typer
@@ -12,12 +12,12 @@ from imgscore.watches import Watches
 
 
 class CheckedConfig(msgspec.Struct):
-    """A config without errors."""
+    """A config file that was checked and has no errors."""
 
     file: str
     """the config file"""
     watches: int
-    """how many watches it has"""
+    """the number of watches in the config"""
     error: str | None = None
     """always null"""
 
@@ -27,7 +27,7 @@ commands = group("config", Section.BEGIN, "Show or check the config.")
 
 @commands.command()
 def show(as_json: Json = False) -> None:
-    """Print every setting in force, including the defaults."""
+    """Print all settings that are in use, including the default values."""
     path = paths.config_file()
     settings = configuration.load(path) if path.exists() else Config()
     tree = msgspec.to_builtins(settings)

@@ -1,4 +1,4 @@
-"""db: check, back up, restore and shrink the store."""
+"""The command `db`: check, back up, restore and shrink the store."""
 
 import os
 import shutil
@@ -25,31 +25,31 @@ class BackedUp(msgspec.Struct):
     folder: str
     """the folder of the backup"""
     bytes: int
-    """its size in bytes"""
+    """the size of the backup in bytes"""
     error: str | None = None
     """always null"""
 
 
 class Restored(msgspec.Struct):
-    """A backup that was restored."""
+    """A backup that was restored. It has replaced the store."""
 
     restored: str
     """the folder of the backup"""
     set_aside: str | None
-    """the folder that the old store was moved to; null if there was no store"""
+    """the folder to which the old store was moved; null if there was no store"""
     error: str | None = None
     """always null"""
 
 
 class Compacted(msgspec.Struct):
-    """The store's file after it was shrunk."""
+    """The result of `db compact`, which shrinks the file of the store."""
 
     dropped: int
-    """how many vectors were deleted"""
+    """the number of vectors that were deleted"""
     before_bytes: int
-    """its size before, in bytes"""
+    """the size of the store's file before it was shrunk, in bytes"""
     after_bytes: int
-    """its size after, in bytes; the same if a daemon runs"""
+    """the size of the file after that, in bytes; equal to `before_bytes` if a daemon runs"""
     error: str | None = None
     """always null"""
 
@@ -70,7 +70,7 @@ def backup(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     as_json: Json = False,
 ) -> None:
-    """Copy the store and the heads into a folder. The daemon may run meanwhile."""
+    """Copy the store and the heads into a folder. The daemon may run at the same time."""
     from imgscore.store.backups import back_up
 
     path = Path(os.path.abspath(folder))
@@ -141,9 +141,10 @@ def _compact(embedder: str | None) -> list[Message[Compacted]]:
 
 
 def _shrink() -> tuple[int, int]:
-    """Shrink the store. Returns its size in bytes before and after.
+    """Shrink the file of the store. Return its size before and after, in bytes.
 
-    Replaces the whole file, so no other process may have it open.
+    This function replaces the file, so no other process may use the file at that time. If a daemon
+    is running, this function changes nothing.
     """
     from imgscore.store.lock import StoreLock
     from imgscore.store.store import Store

@@ -1,4 +1,4 @@
-"""demo: show how imgscore works, on generated pictures."""
+"""The command `demo`: show how imgscore works, on generated pictures."""
 
 import signal
 from collections.abc import Generator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imgscore.demo.scenario import Line, Outcome
 
 LISTED_ROWS = 12
-"""Lines that are printed from the top and from the bottom of an order."""
+"""The number of lines that are printed from the top of an order, and from its bottom."""
 
 
 class Response(msgspec.Struct):
@@ -28,23 +28,23 @@ class Response(msgspec.Struct):
     folder: str
     """the folder of the demo"""
     inbox: str
-    """the inbox in it"""
+    """the inbox in the folder of the demo"""
     sheet: str
-    """an image of the order before and after"""
+    """an image that shows the order of the inbox before and after"""
     before: list[str]
-    """the files of the inbox before, newest first"""
+    """the files of the inbox before the ordering, newest first"""
     after: list[str]
-    """the files of the inbox after, newest first"""
+    """the files of the inbox after the ordering, newest first"""
     kept: list[str]
     """the files that were moved into keep/"""
     trashed: list[str]
     """the files that were moved into trash/"""
     auc: float
-    """the share of pairs in which the picture of the liked kind comes first"""
+    """the share of pairs of a liked and a disliked picture in which the liked one comes first"""
     learning_seconds: float
-    """seconds from the last moved file to the new order"""
+    """the time from the move of the last file to the new order, in seconds"""
     seconds: float
-    """seconds that the demo took"""
+    """the time that the demo took, in seconds"""
     error: str | None = None
     """always null"""
 
@@ -59,15 +59,15 @@ def demo(
 ) -> None:
     """Show how imgscore works, on 120 generated pictures.
 
-    Draws the pictures into a new folder, labels twelve of them by moving them, and prints the order
-    of the folder before and after.
+    The demo draws the pictures into a new folder, and moves twelve pictures to label them. Then it
+    prints the order of the folder before and after.
     """
     from imgscore.demo.folder import DemoFolder
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(
             number, signal.default_int_handler
-        )  # as on Ctrl-C, so that the daemon is ended
+        )  # handle these signals like Ctrl-C: the daemon is then ended
     sandbox = DemoFolder(folder)
     sandbox.prepare()
     if not as_json:
@@ -75,7 +75,8 @@ def demo(
             f"drawing pictures into {printable(str(sandbox.inbox))}, which a daemon watches …"
         )
     outcomes: list[Outcome] = []
-    # Closing the messages ends the daemon, also after Ctrl-C.
+    # At the end of this block, `messages` is closed, which ends the daemon. This also happens
+    # after Ctrl-C.
     with closing(_messages(sandbox, outcomes)) as messages:
         code = print_messages(messages, lambda _: _text(sandbox, outcomes[0]), as_json=as_json)
     raise typer.Exit(code)
@@ -84,7 +85,7 @@ def demo(
 def _messages(
     sandbox: "DemoFolder", outcomes: "list[Outcome]"
 ) -> Generator[Message[Response], None, None]:
-    """Run the demo. Yields its progress and its row, and appends its outcome."""
+    """Run the demo. Yield its progress and its Response, and append its outcome to `outcomes`."""
     from imgscore.demo.scenario import run
 
     outcome = yield from run(sandbox)
@@ -134,7 +135,7 @@ def _text(sandbox: "DemoFolder", outcome: "Outcome") -> str:
 
 
 def _listing(lines: Sequence["Line"]) -> list[str]:
-    """The top and the bottom of an order."""
+    """Return the lines about the top and the bottom of an order."""
     rows = [
         f"  {number:>3}  {datetime.fromtimestamp(line.mtime_ns // 10**9):%Y-%m-%d %H:%M:%S}  "
         f"{'  -  ' if line.score is None else f'{line.score:.3f}'}  {printable(line.name)}"

@@ -1,4 +1,4 @@
-"""doctor: print one line for each check, with its remedy."""
+"""The command `doctor`: print one line for each check, with a remedy if there is a problem."""
 
 from collections import Counter
 
@@ -17,9 +17,9 @@ class Response(msgspec.Struct):
     state: str
     """`ok`, `warning` or `problem`"""
     detail: str
-    """the result, in words"""
+    """the result of the check, in words"""
     remedy: str
-    """the remedy; may be empty"""
+    """what you can do about a problem; may be empty"""
 
 
 @app.command(rich_help_panel=Section.BEGIN)

@@ -1,4 +1,4 @@
-"""embed: embed an archive on several processes or machines, with Dask."""
+"""The command `embed`: embed the images of a folder on many processes or machines, with Dask."""
 
 import contextlib
 import logging
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 5
-"""Longest wait for a Dask scheduler. One that runs answers within a second."""
+"""The longest time to wait for the answer of a Dask scheduler, in seconds.
+
+A running scheduler answers within a second.
+"""
 
 
 @app.command(rich_help_panel=Section.STORE)
@@ -69,7 +72,7 @@ def _messages(
     from imgscore.embedders import registry
     from imgscore.workers.pool import cpus
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its warnings repeat our errors
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log each error again
     settings = dispatch.settings_in_force()
     images = registry.spec(settings.model).image_embedder
     seconds = settings.daemon.file_seconds
@@ -80,9 +83,11 @@ def _messages(
 
 @contextlib.contextmanager
 def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
-    """A client of the given scheduler, or of a cluster of threads, each with an imgscore worker.
+    """Yield a client of the Dask scheduler at the address `scheduler`.
 
-    Dask's own worker processes would listen on ports where any local user could run code.
+    If `scheduler` is None, start a scheduler in this process. It has `workers` threads, and each
+    thread has an imgscore worker process. Dask's own worker processes are not used: they listen on
+    ports, and any local user could run code through these ports.
     """
     import dask
     from distributed import Client, LocalCluster
@@ -106,7 +111,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
             stack.enter_context(cluster)
             scheduler = cluster.scheduler_address
         try:
-            resolve_address(scheduler)  # Client never returns for an invalid address
+            resolve_address(scheduler)  # for an invalid address, Client() would never return
             client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ImgscoreError(

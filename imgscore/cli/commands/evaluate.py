@@ -1,4 +1,4 @@
-"""evaluate: how good the scores are."""
+"""The command `evaluate`: measure how good the scores are."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,8 +29,8 @@ def evaluate(
 ) -> None:
     """Measure how good the scores are.
 
-    Uses labels that the head was not trained on. Also estimates the quality with twice as many
-    labels.
+    The figures are measured on labels that were not used for the training of the head. The command
+    also estimates the quality with twice as many labels.
     """
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "use a name that ends in .svg")

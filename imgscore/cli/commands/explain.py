@@ -1,4 +1,4 @@
-"""explain: why a file has its score."""
+"""The command `explain`: show why an image has its score."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,8 @@ def explain(
 ) -> None:
     """Show why an image has its score.
 
-    Lists the most similar images that you kept and trashed, and the traits that matter.
+    The output lists the most similar images with the label keep and with the label trash. It also
+    lists the traits of the image that change its score most.
     """
     request = Request(text_of(file), taste, count)
 

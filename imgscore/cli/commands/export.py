@@ -1,4 +1,4 @@
-"""export: write embeddings and labels into a Parquet file."""
+"""The command `export`: write embeddings and labels into a Parquet file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,13 +17,13 @@ class Response(msgspec.Struct):
     """The Parquet file that was written."""
 
     file: str
-    """the file"""
+    """the path of the Parquet file"""
     rows: int
-    """images in the file"""
+    """the number of images in the file"""
     labels: int
-    """images in the file that have a label"""
+    """the number of images in the file that have a label"""
     left_out: int
-    """labels that are not in the file, because their images have no embedding"""
+    """the number of labels that are not in the file, because their images have no embedding"""
     taste: str
     """the taste whose labels were written"""
     error: str | None = None

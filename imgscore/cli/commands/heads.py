@@ -1,4 +1,4 @@
-"""heads: list, select and import heads."""
+"""The command `heads`: list, select and import heads."""
 
 from pathlib import Path
 from typing import Annotated

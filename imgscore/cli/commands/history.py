@@ -1,4 +1,4 @@
-"""history: list what was ordered, restored and labelled."""
+"""The command `history`: list what was ordered, restored and labelled."""
 
 from typing import Annotated
 

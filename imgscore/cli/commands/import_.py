@@ -1,4 +1,4 @@
-"""import: read labels and embeddings from a Parquet file."""
+"""The command `import`: read labels and embeddings from a Parquet file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ def import_(
 ) -> None:
     """Read labels and embeddings from a Parquet file.
 
-    Embeddings are read only if they are from the model in use.
+    Embeddings are read only if the model in use made them.
     """
     run(Request(text_of(file), taste), _describe, as_json=as_json)
 

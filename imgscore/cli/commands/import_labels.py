@@ -1,4 +1,4 @@
-"""import-labels: learn from folders that are sorted already."""
+"""The command `import-labels`: learn from folders that are already sorted."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ def import_labels(
 ) -> None:
     """Learn from folders that are already sorted.
 
-    Their files are not changed.
+    The files in these folders are not changed.
     """
     request = Request(tuple(texts_of(keep)), tuple(texts_of(trash)), taste)
     run(request, _describe, as_json=as_json)

@@ -1,4 +1,4 @@
-"""init: watch a folder."""
+"""The command `init`: watch a folder."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ QUESTION = (
 
 
 class Response(msgspec.Struct):
-    """A watch."""
+    """A watch that the config contains now."""
 
     inbox: str
     """the inbox"""
@@ -32,7 +32,7 @@ class Response(msgspec.Struct):
     trash: list[str]
     """the trash folders"""
     xdg_trash: bool
-    """whether moving an image to the desktop's trash labels it trash"""
+    """true if an image that you move to the desktop's trash gets the label trash"""
     config: str
     """the config file"""
     warnings: list[str]
@@ -67,7 +67,7 @@ def init(
 ) -> None:
     """Watch a folder.
 
-    Creates the folder with keep/ and trash/ in it, and adds it to the config.
+    Creates the folder with the folders keep/ and trash/ in it. Adds the folder to the config.
     """
     path = paths.config_file()
     before = config.read(path) or ""
@@ -88,7 +88,7 @@ def init(
     _make(watch.inbox, *watch.keep, *watch.trash)
     if text != before:
         config_edit.write(path, text)
-    dispatch.reload_daemon()  # also if only the user has edited the config
+    dispatch.reload_daemon()  # also if the config did not change here: the user may have edited it
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
     row = Response(
         inbox=os.fsdecode(watch.inbox),

@@ -1,4 +1,4 @@
-"""label: teach without moving files."""
+"""The command `label`: teach without moving files."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""model: list, download and select models."""
+"""The command `model`: list, download and select models."""
 
 import os
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ class DownloadedModel(msgspec.Struct):
     """A model that was downloaded."""
 
     name: str
-    """its name"""
+    """the name of the model"""
     path: str
-    """the folder of its files"""
+    """the folder of the model's files"""
     embedder: str
-    """the id of its embedder"""
+    """the id of the model's embedder"""
     revision: str | None
-    """the commit that was downloaded; null if it is not recorded"""
+    """the commit that was downloaded; null if the commit is not known"""
     downloaded: bool
-    """whether files were downloaded now"""
+    """true if files were downloaded now; false if all files were already there"""
     error: str | None = None
     """always null"""
 
@@ -38,11 +38,11 @@ class SelectedModel(msgspec.Struct):
     """The model in use."""
 
     name: str
-    """its name, or the folder of its files"""
+    """the name of the model, or the folder of its files"""
     embedder: str
-    """the id of its embedder"""
+    """the id of the model's embedder"""
     changed: bool
-    """whether another model was in use before"""
+    """true if another model was in use before"""
     config: str
     """the config file"""
     error: str | None = None
@@ -55,7 +55,7 @@ commands = group("model", Section.BEGIN, "List, download and select models.")
 @commands.command("list")
 @prints(Response)
 def list_models(as_json: Json = False) -> None:
-    """List the models: which is in use, which are downloaded, how many vectors are stored."""
+    """List the models, their state and the number of their stored vectors."""
     run(Request(), _describe, as_json=as_json)
 
 
@@ -137,7 +137,10 @@ def _use(name: str) -> Iterator[Message[SelectedModel]]:
 
 
 def _try_out(name: str) -> str:
-    """Embed a picture with a model and return its id, so that a broken model is refused here."""
+    """Embed a picture with a model, and return the id of the model.
+
+    If the model is broken, this raises ImgscoreError before the config is changed.
+    """
     import numpy as np
 
     from imgscore.images.decode import Picture

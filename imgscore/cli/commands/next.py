@@ -1,4 +1,4 @@
-"""next: list the images to label next."""
+"""The command `next`: list the images to label next."""
 
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, prints
@@ -14,7 +14,7 @@ def next_(
 ) -> None:
     """List the images whose labels would teach the most.
 
-    No two of them are alike.
+    No two of the listed images are similar to each other.
     """
     terminal_images.run(
         Request(taste, count),

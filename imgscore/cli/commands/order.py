@@ -1,4 +1,4 @@
-"""order: set dates."""
+"""The command `order`: set the dates of files to put them into score order."""
 
 from imgscore.cli.app import DryRun, Folder, Json, Section, app, optional_text_of, prints, run
 from imgscore.cli.formatting import touched

@@ -1,4 +1,4 @@
-"""pause: pause the daemon."""
+"""The command `pause`: pause the daemon."""
 
 import re
 from typing import Annotated

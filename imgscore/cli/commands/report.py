@@ -1,4 +1,4 @@
-"""report: create a web page that shows everything."""
+"""The command `report`: create a web page that shows everything."""
 
 import os
 import webbrowser
@@ -27,23 +27,23 @@ class Response(msgspec.Struct):
     taste: str
     """the taste"""
     folder: str | None
-    """the only folder on the page; null if it has all"""
+    """the folder to which the page is limited; null if the page shows all folders"""
     thumbnails: str
     """the folder of the thumbnails"""
     images: int
-    """images on the page"""
+    """the number of images on the page"""
     unscored: int
-    """images without a score"""
+    """the number of images without a score"""
     suspects: int
-    """suspect labels"""
+    """the number of labels that may be mistakes"""
     groups: int
-    """groups of near-duplicates"""
+    """the number of groups of near-duplicates"""
     failures: int
-    """files that failed"""
+    """the number of files that failed"""
     drawn: int
-    """thumbnails that were made now"""
+    """the number of thumbnails that were made now"""
     undrawn: int
-    """thumbnails that could not be made"""
+    """the number of thumbnails that could not be made"""
     error: str | None = None
     """always null"""
 
@@ -81,7 +81,10 @@ def report(
 
 
 def _refuse_watched(file: Path) -> None:
-    """Refuse a file in a watched folder: imgscore would index and order the page's thumbnails."""
+    """Raise UsageError if `file` is in a watched folder.
+
+    In such a folder, imgscore would index and order the thumbnails of the page.
+    """
     if not paths.config_file().exists():
         return
     folder = Watches.of(config.load()).folder(os.fsencode(file))

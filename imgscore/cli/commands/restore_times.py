@@ -1,4 +1,4 @@
-"""restore-times: restore the original dates."""
+"""The command `restore-times`: restore the original dates."""
 
 from imgscore.cli.app import DryRun, Folder, Json, Section, app, optional_text_of, prints, run
 from imgscore.cli.formatting import touched
@@ -10,7 +10,7 @@ from imgscore.verbs.restore_times import Request, Response
 def restore_times(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Restore the original date of every file.
 
-    Nothing is ordered again until you run `imgscore order`.
+    The automatic ordering of these files stops. To start it again, run `imgscore order`.
     """
     request = Request(optional_text_of(folder), dry_run)
     nothing = "every file has its original date"

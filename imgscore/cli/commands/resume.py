@@ -1,4 +1,4 @@
-"""resume: end a pause."""
+"""The command `resume`: end a pause."""
 
 from imgscore.cli.app import Json, Section, app, prints, run
 from imgscore.verbs.resume import Request, Response

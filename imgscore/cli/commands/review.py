@@ -1,4 +1,4 @@
-"""review: serve the report's page to the browser, where keys label images."""
+"""The command `review`: serve a page to the browser, where the user labels images with keys."""
 
 import contextlib
 import signal
@@ -24,11 +24,11 @@ class Response(msgspec.Struct):
     """The page that is served."""
 
     url: str
-    """its address, which works once"""
+    """the address of the page, which works only once"""
     taste: str
     """the taste"""
     images: int
-    """images on the page"""
+    """the number of images on the page"""
     error: str | None = None
     """always null"""
 
@@ -56,7 +56,7 @@ def review(
     output.print_messages(messages, lambda row: row.url, as_json=as_json)
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if show:  # in a thread: a browser in a terminal blocks its caller until it ends
+    if show:  # a thread opens the browser: the call may block until the browser ends
         Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     if not as_json:
         print_note("each label is stored at once; no file is moved")
@@ -69,7 +69,10 @@ def review(
 def _start(
     request: report.Request, servers: list["ReviewServer"], port: int
 ) -> Iterator[Message[Response]]:
-    """Gather the page's data and start the server. Yields progress, then the address."""
+    """Collect the data of the page, start the server, and append the server to `servers`.
+
+    Yield the progress, and then the Response.
+    """
     from imgscore.cli.review_server import ReviewServer
     from imgscore.cli.review_session import Session
     from imgscore.errors import UsageError

@@ -1,4 +1,4 @@
-"""scan: find new and changed images now."""
+"""The command `scan`: find new and changed images now."""
 
 from imgscore.cli.app import DryRun, Folder, Json, Section, app, optional_text_of, prints, run
 from imgscore.cli.output import printable
@@ -10,7 +10,7 @@ from imgscore.verbs.scan import ChangedFile, Request, Response
 def scan(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Find new and changed images, and process them.
 
-    Embeds, labels, scores and orders them.
+    The images are embedded, labelled, scored and ordered.
     """
     run(Request(optional_text_of(folder), dry_run), _describe, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""score: print the scores of files."""
+"""The command `score`: print the scores of files."""
 
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Files, FileTaste, Json, Section, Thumbnails, app, prints, texts_of

@@ -1,4 +1,4 @@
-"""service: run the daemon as a systemd user service."""
+"""The command `service`: run the daemon as a systemd user service."""
 
 import msgspec
 import typer
@@ -13,17 +13,17 @@ class ServiceState(msgspec.Struct):
     """The systemd user service of the daemon."""
 
     unit: str
-    """the file of the unit"""
+    """the file of the systemd unit"""
     installed: bool
-    """whether this file exists"""
+    """true if the file of the unit exists"""
     enabled: bool
-    """whether the daemon starts at login"""
+    """true if the daemon starts at login"""
     active: str
-    """the state in systemd, such as `active` or `inactive`; `unknown` without systemd"""
+    """the state of the unit, such as `active` or `inactive`; `unknown` if systemd does not run"""
     pid: int | None
     """the process id of the daemon; null if it does not run"""
     executable: str | None
-    """the program that the unit starts; null if it is not installed"""
+    """the program that the unit starts; null if the unit is not installed"""
     error: str | None = None
     """always null"""
 

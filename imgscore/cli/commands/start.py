@@ -1,4 +1,4 @@
-"""start: start the daemon in the background."""
+"""The command `start`: start the daemon in the background."""
 
 from imgscore import config
 from imgscore.cli import lifecycle
@@ -12,7 +12,8 @@ from imgscore.system import systemd
 def start(as_json: Json = False) -> None:
     """Start the daemon in the background.
 
-    Starts the systemd service if it is installed, otherwise a process.
+    If the systemd service is installed, this command starts the service. Otherwise it starts a
+    process.
     """
     status = lifecycle.running()
     if status is None:

@@ -1,4 +1,4 @@
-"""status: print the status once, or as a live view."""
+"""The command `status`: print the status once, or as a live view."""
 
 import contextlib
 import signal
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from imgscore.cli.live_status import Pace
 
 WATCH_SECONDS = 1.0
-"""Time between two statuses of the live view."""
+"""Seconds between two statuses of the live view."""
 MAX_FAILED = 10
-"""Failed files that are listed; the rest is counted."""
+"""The largest number of failed files that are listed. Only the number of the others is printed."""
 
 
 @app.command(rich_help_panel=Section.DAEMON)
@@ -41,7 +41,7 @@ def status(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(
             number, signal.default_int_handler
-        )  # as on Ctrl-C, so that the terminal is restored
+        )  # handle these signals like Ctrl-C: the terminal is then restored
     with contextlib.suppress(KeyboardInterrupt):
         if sys.stdout.isatty() and not as_json:
             _watch_on_terminal()
@@ -50,7 +50,7 @@ def status(
 
 
 def _watch_on_terminal() -> None:
-    """Show the live view."""
+    """Show the live view until the user ends it."""
     from rich.console import Console
 
     from imgscore.cli.live_status import live, view
@@ -61,7 +61,7 @@ def _watch_on_terminal() -> None:
 
 
 def _watch_on_pipe(as_json: bool) -> None:
-    """Print one line per status."""
+    """Print one line for each status."""
     from imgscore.cli.live_status import line
 
     for row, pace in _statuses():
@@ -70,7 +70,10 @@ def _watch_on_pipe(as_json: bool) -> None:
 
 
 def _statuses() -> "Iterator[tuple[Response, Pace]]":
-    """Yield a status every second, also while daemons start and end."""
+    """Yield a status and the pace every second.
+
+    If a daemon is starting or ending, try again a second later.
+    """
     from imgscore.cli.live_status import Pace
 
     pace = Pace()
@@ -87,7 +90,7 @@ AWAY = "offline: the folder is not there; imgscore continues when it is back"
 
 
 def describe(row: Response) -> str:
-    """A status as text."""
+    """Return a status as text."""
     lines = [f"{row.state}, {row.pending} pending, head {row.head or 'none yet'}"]
     if row.state == "offline":
         lines[0] = f"no daemon is running (imgscore start); head {row.head or 'none yet'}"

@@ -1,4 +1,4 @@
-"""stop: stop the daemon."""
+"""The command `stop`: stop the daemon."""
 
 from imgscore.cli import lifecycle
 from imgscore.cli.app import Json, Section, app, prints
@@ -11,13 +11,13 @@ from imgscore.system import systemd
 def stop(as_json: Json = False) -> None:
     """Stop the daemon.
 
-    The daemon first finishes what it is writing.
+    The daemon first finishes its present write to the store.
     """
     pid = lifecycle.daemon_pid()
     if pid is not None:
         lifecycle.end(pid)
     elif systemd.is_usable() and systemd.state().active == "activating":
-        systemd.stop()  # the daemon cannot start, and systemd keeps trying
+        systemd.stop()  # the daemon fails at its start, and systemd starts it again and again
     else:
         raise NoDaemonError("no daemon is running", "there is nothing to stop")
     lifecycle.print_state("stopped", pid, as_json=as_json)

@@ -1,4 +1,4 @@
-"""suspects: list labels that may be mistakes."""
+"""The command `suspects`: list labels that may be mistakes."""
 
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, prints
@@ -15,7 +15,7 @@ def suspects(
 ) -> None:
     """List labels that may be mistakes.
 
-    Their images are similar to images with the other label.
+    The images with these labels are similar to images with the other label.
     """
 
     def images(row: Response) -> list[list[ImageRef]]:

@@ -1,4 +1,4 @@
-"""train: train a head now."""
+"""The command `train`: train a head now."""
 
 from typing import Annotated
 

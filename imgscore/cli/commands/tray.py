@@ -1,4 +1,7 @@
-"""tray: show the icon (a process of imgscored.tray), now or at every login."""
+"""The command `tray`: show the icon in the desktop's tray, now or at every login.
+
+The icon is shown by a process that runs `imgscored.tray`.
+"""
 
 import os
 import sys
@@ -14,10 +17,10 @@ from imgscore.system import tray_autostart
 
 
 class Response(msgspec.Struct):
-    """With --install or --uninstall: whether the icon is shown at login."""
+    """The result of --install or --uninstall."""
 
     installed: bool
-    """whether it is"""
+    """true if the icon is shown at login"""
     files: list[str]
     """the files that start the icon"""
     error: str | None = None

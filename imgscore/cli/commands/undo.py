@@ -1,4 +1,4 @@
-"""undo: undo the last ordering or label."""
+"""The command `undo`: undo the last ordering or label."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ def undo(
 ) -> None:
     """Undo the last ordering of an inbox, or the last label.
 
-    Repeat the command to undo the one before it.
+    Repeat the command to undo the ordering or the label before that.
     """
     run(Request(what, optional_text_of(folder), dry_run), _describe, as_json=as_json)
 

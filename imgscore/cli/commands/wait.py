@@ -1,4 +1,4 @@
-"""wait: wait until nothing is pending."""
+"""The command `wait`: wait until nothing is pending."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""watch-log: print events as they happen."""
+"""The command `watch-log`: print events as they happen."""
 
 import contextlib
 import sys
@@ -16,8 +16,12 @@ from imgscore.messages import Result
 from imgscore.verbs.watch_log import Request, Response
 
 RETRY_SECONDS = 0.1
+"""Seconds between two checks whether a daemon accepts calls."""
 RESTART_SECONDS = 10.0
-"""Longest wait for a daemon that restarts. systemd restarts it after 5 s."""
+"""The longest time to wait for the restart of a daemon, in seconds.
+
+systemd starts the daemon again 5 s after a crash.
+"""
 
 
 @app.command("watch-log", rich_help_panel=Section.DAEMON)
@@ -34,7 +38,11 @@ def watch_log(as_json: Json = False) -> None:
 
 
 def _rows() -> Iterator[Event]:
-    """Yield events without end, also over a restart of the daemon or a reload of its config."""
+    """Yield events without end.
+
+    If the daemon restarts or reloads its config, connect again and continue. Raises ImgscoreError
+    if no daemon accepts calls within RESTART_SECONDS.
+    """
     deadline: float | None = 0.0
     while True:
         try:
@@ -54,7 +62,10 @@ def _rows() -> Iterator[Event]:
 
 
 def _await_daemon(deadline: float) -> None:
-    """Wait until a daemon listens. A call would lock the store, which the daemon needs to start."""
+    """Wait until a daemon accepts calls, or until `deadline`.
+
+    Do not call a verb here: the call would lock the store, and the daemon could not start.
+    """
     while not _listens() and time.monotonic() < deadline:
         time.sleep(RETRY_SECONDS)
 
