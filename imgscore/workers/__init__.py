@@ -1,4 +1,4 @@
-"""Worker processes: they embed, score, train, plan and answer queries.
+"""Worker processes, which embed, score, train, plan and answer queries.
 
-pool.py is the parent's side and imports nothing heavy. worker.py is the child's side.
+pool.py runs in the parent process and imports nothing heavy. worker.py runs in the worker process.
 """

@@ -31,10 +31,13 @@ class Context:
         use_filename: bool = False,
         low_memory: int = 0,
     ) -> None:
-        """Raises ImgscoreError if the id of `model` is not `embedder`: its files have changed.
+        """Raise ImgscoreError if the id of `model` differs from `embedder`.
 
-        `low_memory`: bytes that an image may take in this worker; 0 for no limit. With a limit, a
-        larger image is left to the worker without one.
+        A different id means that the files of the model have changed.
+
+        `low_memory`: the largest number of bytes that one image may use in this worker. 0 means no
+        limit. A worker with a limit does not process larger images: the worker without a limit
+        processes them.
         """
         self.store_folder = store
         self.heads_folder = heads
@@ -45,23 +48,25 @@ class Context:
         if embedder is not None and self.spec.id != embedder:
             raise ImgscoreError(f"the files of the model {model} have changed", "restart imgscored")
         self.notes: dict[str, str] = {}
-        """notices for the user about this machine, by subject; removed when sent"""
+        """The notices for the user about this machine, by subject. A notice is removed when it is
+        sent."""
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._name_encoder: NameEncoder | None = None
         self._heads: dict[str, tuple[str, Head]] = {}
-        """(version, head) by taste, only the last version: a head takes 15 MB"""
+        """The head of each taste, as (version, head). Only the last version is kept, because a head
+        uses 15 MB."""
 
     @property
     def store(self) -> Store:
-        """The store, read-only."""
+        """Return the store, opened as read-only."""
         if self._store is None:
             self._store = Store(self.store_folder, readonly=True)
         return self._store
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder. Raises ModelError if it cannot be loaded."""
+        """Return the embedder. Raises ModelError if the embedder cannot be loaded."""
         if self._embedder is None:
             try:
                 with memory.uncounted(self.low_memory):
@@ -70,14 +75,15 @@ class Context:
                     )
             except ImgscoreError as error:
                 raise ModelError(error.message, error.remedy) from error
-            if embedder.id != self.spec.image_embedder:  # vectors of two embedders never mix
+            # The vectors of two embedders must not be mixed.
+            if embedder.id != self.spec.image_embedder:
                 raise ModelError(f"the files of {self.model} have changed", "restart imgscored")
             self._embedder = embedder
         return self._embedder
 
     @property
     def name_encoder(self) -> NameEncoder:
-        """The encoder of file names. Raises ModelError if it cannot be loaded."""
+        """Return the encoder of file names. Raises ModelError if the encoder cannot be loaded."""
         if self._name_encoder is None:
             from imgscore.embedders.filenames import uform_encoder
 
@@ -89,7 +95,10 @@ class Context:
         return self._name_encoder
 
     def head(self, taste: str, version: str) -> Head:
-        """The head of a taste in this version. Raises ImgscoreError if it cannot be loaded."""
+        """Return this version of a taste's head.
+
+        Raises ImgscoreError if the head cannot be loaded.
+        """
         from imgscore.heads import files
 
         loaded, head = self._heads.get(taste, (None, None))

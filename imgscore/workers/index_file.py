@@ -1,4 +1,7 @@
-"""Index one file: read it once, hash it, and embed and score it if the store has no embedding."""
+"""Index one file: read and hash it, then embed and score the image.
+
+The file is read only once. An image whose embedding is already in the store is not embedded again.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,18 @@ if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
 MAX_BYTES = 1 << 29
-"""Bytes of a file that is decoded: the file is held in memory as a whole."""
+"""The size in bytes of the largest file that is decoded. Memory contains the whole content of such
+a file."""
 _READ_BYTES = 1 << 22
-"""Bytes of each further read of a larger file, which is only hashed."""
+"""The number of bytes of one read after the first MAX_BYTES of a file. A file that is larger than
+MAX_BYTES is only hashed."""
 
 
 def prepare(context: Context) -> None:
-    """Load the embedder before the first file comes. If that fails, the first file reports it."""
+    """Load the embedder before the first file is sent.
+
+    If that fails, the first file reports the error.
+    """
     with contextlib.suppress(ImgscoreError):
         _ = context.embedder
 
@@ -40,8 +48,8 @@ def prepare(context: Context) -> None:
 def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Unreadable:
     """Read, hash, decode, embed and score the file at `task.path`.
 
-    Raises NeedsMemoryError or MemoryError if the image needs more memory than a low-memory worker
-    may take.
+    In a low-memory worker, raises NeedsMemoryError or MemoryError if the image needs more memory
+    than the worker may use.
     """
     try:
         seen, digest, data = _read(task.path)
@@ -74,7 +82,8 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
             raise
         failure = FileFailure("needs too much memory", "shrink it or move it elsewhere")
         return FileIndexed(seen, digest, failure=failure)
-    if not np.isfinite(embedding).all():  # its score would be NaN, which cannot be ordered
+    # The score of such an embedding would be NaN, which has no place in an order.
+    if not np.isfinite(embedding).all():
         failure = FileFailure(
             "the model's numbers for it are not finite", "use another model: imgscore model list"
         )
@@ -85,7 +94,10 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
 
 
 def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
-    """Return (fingerprint, digest, bytes); no bytes if the file changed during the read."""
+    """Return (fingerprint, digest, bytes).
+
+    The bytes are None if the file changed during the read.
+    """
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
         data = file.read(min(before.st_size, MAX_BYTES) + 1)
@@ -111,7 +123,7 @@ def _remedy(error: OSError) -> str:
 def _add_score(
     context: Context, task: IndexFile, indexed: FileIndexed, vector: bytes, image_traits: Traits
 ) -> FileIndexed:
-    """Add the score, and the vector of the file's name if the store lacks it."""
+    """Add the score to `indexed`. Add the vector of the file's name too if the store lacks it."""
     spec = context.spec
     with context.store.read() as txn:
         name = _new_name(context, txn, task.path)
@@ -122,7 +134,10 @@ def _add_score(
 
 
 def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | None:
-    """Return (key, vector) of a file's name; None if names are not used or the store has it."""
+    """Return (key, vector) of a file's name.
+
+    Return None if the embedder does not use file names, or if the store already has this vector.
+    """
     key = name_vectors.key(context.spec.image_embedder, context.spec.name_encoder, path)
     if key is None or name_vectors.get(txn, key) is not None:
         return None
@@ -132,13 +147,17 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
 def _score(
     context: Context, task: IndexFile, row: bytes, image_traits: Traits
 ) -> tuple[float, float] | None:
-    """Return (score, deviation) under the head of the task. `row`: the head's input."""
+    """Return (score, deviation) from the head that the task names, or None if there is no such
+    head.
+
+    `row`: the input vector of the head, as bytes.
+    """
     if task.head is None:
         return None
     from imgscore.heads.extras import extras_of
 
     head = context.head(task.taste, task.head)
     if head.embedder != context.spec.id:
-        return None  # the head is of another embedder; a new one is being trained
+        return None  # The head was trained for another embedder. A new head is being trained.
     scores = head.score(np.frombuffer(row, np.float16)[None], extras_of([image_traits]))
     return float(scores.score[0]), float(scores.deviation[0])

@@ -1,7 +1,10 @@
-"""The messages between a pool and its workers: tasks and answers, as msgpack. Light and pure.
+"""The messages between a pool and its workers: tasks and answers, encoded as msgpack.
 
-A task names its handler: MODULE:FUNCTION in imgscore.workers. The handler gets the context of the
-worker and the task. It returns the answer, or yields it in parts.
+This module imports nothing heavy and has no side effects.
+
+Each task type has a handler, written as MODULE:FUNCTION in imgscore.workers. The arguments of the
+handler are the context of the worker and the task. The handler returns the answer, or yields the
+answer in parts.
 """
 
 import struct
@@ -19,18 +22,24 @@ _length = struct.Struct("<I")
 
 
 class IndexFile(msgspec.Struct, tag=True, frozen=True):
-    """Read, hash, embed and score one file. `head`: the version to score with; None for none."""
+    """Read, hash, embed and score one file.
+
+    `head`: the version of the head that scores the file. None means that the file gets no score.
+    """
 
     handler: ClassVar[str] = "index_file:index_file"
     path: bytes
     taste: str
     head: str | None
     stored: bool = True
-    """whether there is a store; without one, the file is embedded in any case and not scored"""
+    """whether there is a store; without a store, the file is always embedded and never scored"""
 
 
 class Rescore(msgspec.Struct, tag=True, frozen=True):
-    """Score images of the store under one head. Without `digests`: all images."""
+    """Score the images `digests` with one head.
+
+    An empty `digests` means all images of the store.
+    """
 
     handler: ClassVar[str] = "training:rescore"
     taste: str
@@ -39,7 +48,7 @@ class Rescore(msgspec.Struct, tag=True, frozen=True):
 
 
 class Train(msgspec.Struct, tag=True, frozen=True):
-    """Train a head on the labels in the store. `recipe`: a name of heads.recipes."""
+    """Train a head on the labels in the store. `recipe`: the name of a recipe in heads.recipes."""
 
     handler: ClassVar[str] = "training:train"
     taste: str
@@ -47,7 +56,10 @@ class Train(msgspec.Struct, tag=True, frozen=True):
 
 
 class Plan(msgspec.Struct, tag=True, frozen=True):
-    """Plan the order of an inbox under a head. The paths in `exclude` keep their dates."""
+    """Plan the order of an inbox by the scores of a head.
+
+    The files in `exclude` keep their dates.
+    """
 
     handler: ClassVar[str] = "plan_inbox:answer_plan"
     watch: Watch
@@ -63,7 +75,10 @@ class BackUp(msgspec.Struct, tag=True, frozen=True):
 
 
 class Prune(msgspec.Struct, tag=True, frozen=True):
-    """Prune the thumbnails to `max_bytes`, and find the records that the store may delete."""
+    """Delete old thumbnails until at most `max_bytes` are left; find the records to delete.
+
+    The records are those that the store may delete.
+    """
 
     handler: ClassVar[str] = "pruning:prune"
     thumbnails: bytes
@@ -71,7 +86,7 @@ class Prune(msgspec.Struct, tag=True, frozen=True):
 
 
 class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
-    """Write the thumbnail of the image `digest`, which lies at `path`, into `file`."""
+    """Write the thumbnail of the image `digest`, whose file is `path`, into `file`."""
 
     handler: ClassVar[str] = "thumbnails:make_thumbnail"
     path: bytes
@@ -80,71 +95,81 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
 
 
 OwnTask = IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail
-"""Every task but the queries, which are defined in workers/queries.py."""
+"""The tasks, except the queries, which are defined in workers/queries.py."""
 Task = OwnTask | Query[Any]
 FileTask = IndexFile | MakeThumbnail
-"""Tasks that read one file. File workers do them, with limits of time and memory."""
+"""The tasks that read one file. Only file workers, with limits of time and memory, do these
+tasks."""
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
-    """The worker has started."""
+    """The first message of a worker, sent when the worker is ready for tasks."""
 
 
 class FileFailure(msgspec.Struct, frozen=True):
-    """Why a file that was read has no embedding, and the remedy."""
+    """The reason why a file that could be read has no embedding, and the remedy."""
 
     reason: str
     remedy: str
 
 
 class FileIndexed(msgspec.Struct, tag=True, frozen=True):
-    """A file was read. If the store has the digest, `vector` and `traits` are None."""
+    """The answer for a file that was read.
+
+    `vector` and `traits` are None if the store already has them for this digest.
+    """
 
     seen: Fingerprint
     digest: bytes
     vector: bytes | None = None
     traits: Traits | None = None
     score: tuple[float, float] | None = None
-    """(score, deviation)"""
+    """the (score, deviation) of the image; None without a head"""
     name: tuple[bytes, bytes] | None = None
-    """(key, vector) of the file's name; None if the store has it"""
+    """the (key, vector) of the file's name; None if the store already has this vector"""
     failure: FileFailure | None = None
 
 
 class Unstable(msgspec.Struct, tag=True, frozen=True):
-    """The file changed while it was read, or is gone. Try again when it no longer changes."""
+    """The answer for a file that changed during the read or no longer exists.
+
+    Try again when the file no longer changes.
+    """
 
 
 class Unreadable(msgspec.Struct, tag=True, frozen=True):
-    """The file cannot be read at all."""
+    """The answer for a file that cannot be read."""
 
     reason: str
     remedy: str
 
 
 class ThumbnailMade(msgspec.Struct, tag=True, frozen=True):
-    """The thumbnail is written."""
+    """The answer when the thumbnail has been written."""
 
 
 class NeedsMemory(msgspec.Struct, tag=True, frozen=True):
-    """The file needs more memory than this worker may take. The pool passes the task on."""
+    """The answer when a file needs more memory than this worker may use.
+
+    The pool then sends the task to another worker.
+    """
 
 
 class Scored(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to Rescore; `scores` is packed by `store.scores.pack`."""
+    """A part of the answer to Rescore. `scores` is in the format of `store.scores.pack`."""
 
     scores: bytes
     last: bool
 
 
 class Trained(msgspec.Struct, tag=True, frozen=True):
-    """A head was trained. `record.accepted`: whether to use it."""
+    """The answer when a head has been trained. `record.accepted`: whether to use the new head."""
 
     record: HeadRecord
 
 
 class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
-    """A touch to make: the file with its current date, and its new date."""
+    """A planned touch: the file with its current date, and its new date."""
 
     sighting: Sighting
     after_ns: int
@@ -153,8 +178,8 @@ class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
 class Planned(msgspec.Struct, tag=True, frozen=True):
     """A part of the answer to Plan.
 
-    `ties`: in the first part, if they are to be stored. `timeline`: in the last part, the order of
-    the inbox after the touches.
+    `ties`: the ties that the store must save; they are in the first part. None if there are no ties
+    to save. `timeline`: the order of the inbox after the touches. It is in the last part.
     """
 
     touches: list[PlannedTouch]
@@ -164,13 +189,13 @@ class Planned(msgspec.Struct, tag=True, frozen=True):
 
 
 class BackedUp(msgspec.Struct, tag=True, frozen=True):
-    """The backup is on disk; `size` is in bytes."""
+    """The answer when the backup is on disk. `size` is in bytes."""
 
     size: int
 
 
 class Pruned(msgspec.Struct, tag=True, frozen=True):
-    """The records that the store may delete: see store/retention.py."""
+    """The records that the store may delete, as defined in store/retention.py."""
 
     touches: int
     sightings: list[bytes]
@@ -178,36 +203,42 @@ class Pruned(msgspec.Struct, tag=True, frozen=True):
 
 
 class Refused(msgspec.Struct, tag=True, frozen=True):
-    """The task cannot be done. The worker continues."""
+    """The answer when a task cannot be done. The worker continues to run."""
 
     reason: str
     remedy: str
     kind: str = "ImgscoreError"
-    """the name of the error's class, as errors.kind_of gives it"""
+    """the name of the error's class, from `errors.kind_of`"""
 
 
 class Notice(msgspec.Struct, tag=True, frozen=True):
-    """A notice about this machine, such as a missing device. It comes before an answer."""
+    """A notice about this machine, for example about a missing device.
+
+    An answer follows the notice.
+    """
 
     about: str
     text: str
 
 
 class ModelUnavailable(msgspec.Struct, tag=True, frozen=True):
-    """The model cannot be loaded. The file of the task is not the cause."""
+    """The answer when the model cannot be loaded. The file of the task is not the cause."""
 
     reason: str
     remedy: str
 
 
 class Crashed(msgspec.Struct, tag=True, frozen=True):
-    """The worker died during the task. The pool creates this answer."""
+    """The answer when the worker crashed during the task. The pool creates this answer."""
 
     reason: str
 
 
 class Interrupted(msgspec.Struct, tag=True, frozen=True):
-    """The worker was ended from outside, as at a logout. The pool creates this answer."""
+    """The answer when a signal from outside ended the worker, for example at a logout.
+
+    The pool creates this answer.
+    """
 
 
 Answer = (
@@ -236,13 +267,13 @@ _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
 def frame(message: Task | Answer) -> bytes:
-    """Encode a message, with its length before it."""
+    """Encode a message, and put its length in bytes before it."""
     body = _encoder.encode(message)
     return _length.pack(len(body)) + body
 
 
 def read_task(stream: BinaryIO) -> Task | None:
-    """Wait for a task and return it; None at the end of the stream."""
+    """Wait for a task and return the task, or None at the end of the stream."""
     length = stream.read(_length.size)
     if len(length) < _length.size:
         return None
@@ -253,7 +284,7 @@ def read_task(stream: BinaryIO) -> Task | None:
 
 
 def take_answers(buffer: bytearray) -> list[Answer]:
-    """Remove the complete messages from the front of `buffer` and return them."""
+    """Remove the complete messages from the front of `buffer` and return these messages."""
     return [_answers.decode(body) for body in _bodies(buffer)]
 
 

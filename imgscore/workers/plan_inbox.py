@@ -1,7 +1,10 @@
-"""Plan the touches that bring an inbox into order. Reads the store and the disk, writes neither.
+"""Plan the touches that bring an inbox into order.
 
-The engine plans small libraries itself. A worker plans large ones, because that takes seconds and
-memory. In an inbox that is in order, a few new files are inserted without a plan of the rest.
+This module reads the store and the disk, and writes to neither.
+
+The engine itself plans small libraries. A worker plans large libraries, because such a plan takes
+seconds and much memory. If the inbox is in order, the engine inserts a few new files without a new
+plan for the other files.
 """
 
 import gc
@@ -26,26 +29,27 @@ from imgscore.workers.context import Context
 from imgscore.workers.messages import Plan, Planned, PlannedTouch
 
 MESSAGE_BATCH = 512
-"""Touches in one message: as many as one commit journals."""
+"""The largest number of touches in one message. One commit to the journal has at most this many
+touches too."""
 
 
 class InboxPlan(NamedTuple):
-    """The touches, the ties, and the order after the touches."""
+    """The plan of an inbox: the touches, the ties, and the order of the inbox after the touches."""
 
     touches: list[PlannedTouch]
     ties: Ties
     store_ties: bool
-    """whether the ties are new and the engine has to store them"""
+    """whether the ties are new, which means that the engine must store them"""
     timeline: Timeline
 
 
 def answer_plan(context: Context, task: Plan) -> Iterator[Planned]:
-    """Answer a Plan, in parts of MESSAGE_BATCH touches."""
+    """Return the answer to a Plan task, in parts of at most MESSAGE_BATCH touches."""
     return plan_messages(context.store, task)
 
 
 def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
-    """Plan an inbox; yield the plan in parts of MESSAGE_BATCH touches."""
+    """Plan an inbox, and yield the plan in parts of at most MESSAGE_BATCH touches."""
     planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
     touches, ties = planned.touches, planned.ties if planned.store_ties else None
     for start in range(0, len(touches), MESSAGE_BATCH):
@@ -57,8 +61,9 @@ def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
     """Load the files of an inbox with their scores, and their sightings by path.
 
-    Hard links share one date. An inode with a second name in a keep or trash folder is left out.
-    An inode with names in several inboxes belongs to the first of these inboxes by name.
+    Hard links are several names of one inode, and they share one date. If an inode also has a name
+    in a keep or trash folder, its files are not loaded. If an inode has names in several inboxes,
+    its files are loaded only for the inbox whose path sorts first.
     """
     in_inbox = {s.path: s for s in sightings.in_place(txn, watch.inbox, "inbox")}
     inodes = {(s.seen.dev, s.seen.ino) for s in in_inbox.values()}
@@ -84,14 +89,17 @@ def _is_inode(path: bytes, device: int, inode: int) -> bool:
 
 
 def plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes] = ()) -> InboxPlan:
-    """Plan the touches that bring an inbox into order. Paths in `exclude` keep their dates."""
+    """Plan the touches that bring an inbox into order. The files in `exclude` keep their dates."""
     with _without_gc():
         return _plan_inbox(store, watch, head, exclude)
 
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Disable the cyclic GC: planning allocates only acyclic objects; GC took 25 % of the time."""
+    """Disable Python's cyclic garbage collector, which took 25 % of the time of a plan.
+
+    A plan allocates only acyclic objects, so the collector has nothing to free.
+    """
     gc.disable()
     try:
         yield
@@ -104,8 +112,8 @@ def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]
         files, sighting_of = load_files(txn, watch, head)
         ties = settings.ties(txn, watch.inbox, head)
     file_scores = [file.score for file in files if file.score is not None]
-    # Computed once for a head, and again only when the inbox has doubled: a new file must not
-    # change the ties of the others.
+    # The ties are computed once for each head, and again only when the number of scored files has
+    # doubled. Otherwise, one new file would change the ties of the other files.
     store_ties = ties is None or len(file_scores) > 2 * ties.count
     if ties is None or store_ties:
         ties = Ties(head, len(file_scores), knots(file_scores))
@@ -138,10 +146,10 @@ def insert_files(
     paths: Iterable[bytes],
     exclude: Container[bytes] = (),
 ) -> list[PlannedTouch] | None:
-    """Plan the touches that bring new files to their places, and add them to `timeline`.
+    """Plan the touches that move new files to their places, and add the files to `timeline`.
 
-    `timeline`: from `plan_inbox` under the same head. Returns None if the whole inbox must be
-    planned again; the timeline is then invalid.
+    `timeline`: a timeline from `plan_inbox` with the same head. Returns None if the whole inbox
+    must be planned again. The timeline is then no longer valid.
     """
     planned: list[PlannedTouch] = []
     with store.read() as txn:
@@ -166,7 +174,11 @@ def insert_files(
 
 
 def _shares_date(txn: Txn, watch: Watch, file: Sighting) -> bool:
-    """Whether a file shares its date with a hard link, or with a sibling if the watch has them."""
+    """Return whether a file shares its date with another file.
+
+    The other file is a hard link of the same inode. It can also be a sibling or a sidecar if
+    `watch.siblings` is true. Also returns True if the file cannot be inspected.
+    """
     try:
         if os.lstat(file.path).st_nlink > 1:
             return True
@@ -185,7 +197,10 @@ def _sidecars(
     sighting_of: dict[bytes, Sighting],
     exclude: Container[bytes],
 ) -> list[File]:
-    """Find the sidecars of scored files. Add their sightings, without digests."""
+    """Return the sidecars of the scored files.
+
+    Add the sightings of the sidecars, without digests.
+    """
     found: list[File] = []
     for path in sidecars.sidecars_of(file.path for file in files if file.score is not None):
         seen = fingerprint_of(path)

@@ -1,7 +1,10 @@
-"""The parent's side of the workers: it starts them when there is work, and ends them when idle.
+"""The part of the workers that runs in the parent process.
 
-If a worker dies, only the file that it was working on fails. The pool has no thread: the caller
-waits in `answers`, which also returns when a descriptor of the caller becomes readable.
+A pool starts workers when there is work, and ends the workers that are idle.
+
+If a worker crashes, only the file that the worker was reading fails. The pool has no thread. The
+caller waits in `Pool.answers`, which also returns when a file descriptor of the caller becomes
+readable.
 """
 
 import contextlib
@@ -32,15 +35,17 @@ from imgscore.workers.process import QUEUE_DEPTH, NoWorkerError, Worker, WorkerS
 from imgscore.workers.queries import QueryRows
 
 MAX_FAILED_STARTS = 3
-"""Failed starts in a row after which the pool gives up: the cause is a lasting one."""
+"""The number of consecutive failed starts after which the pool raises an error. So many failures
+mean that the cause will not disappear."""
 MAX_READ = 1 << 18
-"""Bytes of answers read at a time: the caller stores them before it reads more."""
+"""The largest number of bytes of answers that are read at a time. The caller stores these answers
+before the pool reads more."""
 
 
 class Pool:
-    """At most `size` workers for files, and one trainer for all other tasks.
+    """A group of at most `size` workers for files, and one trainer, a worker for all other tasks.
 
-    Use it as a context manager.
+    Use the pool as a context manager.
     """
 
     def __init__(self, settings: WorkerSettings, size: int, idle_seconds: float) -> None:
@@ -49,43 +54,46 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._workers: dict[int, Worker] = {}
         self._needs_memory: deque[Task] = deque()
-        """tasks that a low-memory worker could not do"""
+        """The tasks that need more memory than a low-memory worker may use."""
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
 
     @property
     def busy(self) -> int:
-        """How many tasks have no answer yet."""
+        """Return the number of tasks that have no answer yet."""
         return sum(len(worker.tasks) for worker in self._workers.values()) + len(self._needs_memory)
 
     @property
     def alive(self) -> int:
-        """How many worker processes there are."""
+        """Return the number of worker processes."""
         return len(self._workers)
 
     @property
     def trainer_busy(self) -> bool:
-        """Whether the trainer has a task."""
+        """Return whether the trainer has a task."""
         return any(worker.for_training and worker.tasks for worker in self._workers.values())
 
     def pids(self) -> list[int]:
-        """The workers' process ids, oldest worker first."""
+        """Return the process ids of the workers, oldest worker first."""
         return list(self._workers)
 
     def tasks(self, pid: int) -> list[Task]:
-        """The tasks of a worker that have no answer yet, the current one first."""
+        """Return the tasks of a worker that have no answer yet, the current task first."""
         return list(self._workers[pid].tasks)
 
     def _file_workers(self) -> list[Worker]:
         return [worker for worker in self._workers.values() if not worker.for_training]
 
     def has_room(self) -> bool:
-        """Whether `submit` takes another file now."""
+        """Return whether `submit` can accept another file at present."""
         workers = self._file_workers()
         return len(workers) < self._size or any(len(w.tasks) < QUEUE_DEPTH for w in workers)
 
     def submit(self, task: Task) -> bool:
-        """Send a task to a worker, and start one if needed. False if every worker is full."""
+        """Send a task to a worker, and start a worker if needed.
+
+        Return False if all workers are full.
+        """
         if isinstance(task, Plan):
             self._end_idle_trainer()
         for_training = not isinstance(task, FileTask)
@@ -101,15 +109,22 @@ class Pool:
         return True
 
     def _end_idle_trainer(self) -> None:
-        """End the trainer before a plan: both together would take too much memory."""
+        """End the trainer if it is idle. Do this before a plan starts.
+
+        The trainer and the plan together would use too much memory.
+        """
         for worker in list(self._workers.values()):
             if worker.for_training and worker.ready and not worker.tasks:
                 self._end(worker)
 
     def warm_up(self) -> None:
-        """Start a worker if there is none, so that the model is loaded when a file comes."""
+        """Start a file worker if there is none.
+
+        The worker loads the model before the first file is sent.
+        """
         if not self._file_workers():
-            with contextlib.suppress(NoWorkerError):  # `submit` raises it later
+            # If the start fails, ignore the error here. `submit` will raise NoWorkerError later.
+            with contextlib.suppress(NoWorkerError):
                 self._start(for_training=False)
 
     def _start(self, for_training: bool) -> Worker:
@@ -121,9 +136,11 @@ class Pool:
         return worker
 
     def answers(self, timeout: float | None, wake: int | None = None) -> list[tuple[Task, Answer]]:
-        """Wait at most `timeout` seconds (None: for ever) for answers, or until `wake` is readable.
+        """Wait for answers, and return each answer with its task.
 
-        Raises ImgscoreError if workers cannot be started at all.
+        `timeout`: the largest number of seconds to wait. None means no limit. `wake`: a file
+        descriptor; the wait ends when it becomes readable. Raises ImgscoreError if no worker can be
+        started.
         """
         if wake is not None:
             self._selector.register(wake, selectors.EVENT_READ, None)
@@ -139,9 +156,10 @@ class Pool:
         return answers + self._escalate()
 
     def _escalate(self) -> list[tuple[Task, Answer]]:
-        """Send tasks that need memory to the worker without the low limit; start it if needed.
+        """Send the tasks in `_needs_memory` to the worker without the low limit.
 
-        Returns the tasks that cannot be sent because no worker can be started.
+        Starts this worker if it does not exist. If no worker can be started, returns each of these
+        tasks with the answer Interrupted.
         """
         worker = next((w for w in self._file_workers() if not w.low_memory), None)
         try:
@@ -180,7 +198,10 @@ class Pool:
         return answers
 
     def _reap(self, worker: Worker) -> list[tuple[Task, Answer]]:
-        """Answer for the task that a dead worker was working on; send its other tasks again."""
+        """Remove a worker that has ended, and create the answer for the task that it was doing.
+
+        The other tasks of the worker are sent again.
+        """
         status = self._remove(worker)
         answers: list[tuple[Task, Answer]] = []
         if not worker.ready:
@@ -198,7 +219,7 @@ class Pool:
         return answers
 
     def _resubmit(self, task: Task) -> bool:
-        """Send a task again; False if no worker takes it now."""
+        """Send a task again. Return False if no worker can accept the task at present."""
         try:
             return self.submit(task)
         except NoWorkerError:
@@ -215,9 +236,10 @@ class Pool:
         return process.wait()
 
     def reap_idle(self, now: float) -> float | None:
-        """End workers that have been idle too long; return when the next one will be, or None.
+        """End the workers that have been idle too long.
 
-        The trainer ends as soon as it is idle, because it holds much memory.
+        Returns the time at which the next worker will have been idle too long, or None. The trainer
+        is ended as soon as it is idle, because it uses much memory.
         """
         ends: list[float] = []
         for worker in list(self._workers.values()):
@@ -241,7 +263,7 @@ class Pool:
         self._remove(worker)
 
     def close(self) -> None:
-        """Kill every worker. The next scan finds their files again."""
+        """Kill every worker. The next scan finds the files that the workers have not finished."""
         for worker in list(self._workers.values()):
             worker.process.kill()
             self._remove(worker)
@@ -255,7 +277,7 @@ class Pool:
 
 
 def _is_last(answer: Answer) -> bool:
-    """Whether this is the last part of an answer."""
+    """Return whether this is the last part of an answer."""
     match answer:
         case Notice():
             return False
@@ -266,12 +288,16 @@ def _is_last(answer: Answer) -> bool:
 
 
 def cpus() -> int:
-    """The number of CPUs that this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def _end_of(status: int, seconds: int) -> Crashed | Interrupted:
-    """The answer for the task of a worker that has ended. A logout ends workers, too."""
+    """Return the answer for the task that a worker was doing when it ended.
+
+    `status`: the exit status of the worker. `seconds`: the time limit for one file. The signals in
+    the first condition come from outside, for example at a logout: the file is not the cause.
+    """
     if status in (-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):
         return Interrupted()
     if status == -signal.SIGALRM:

@@ -1,7 +1,8 @@
-"""Compile the modules that workers import, once.
+"""Compile once the modules that workers import.
 
-Python stores bytecode beside the sources, where a confined worker may not write. Some installers
-compile nothing: without this, each start of a worker would compile numpy and onnxruntime again.
+Python stores compiled bytecode next to the source files, and a confined worker may not write there.
+Some installers do not compile the modules. Without this module, each worker would compile numpy and
+onnxruntime again at its start.
 """
 
 import importlib.util
@@ -21,7 +22,10 @@ MODULES = (
 
 
 def compile_once() -> None:
-    """Import MODULES in a process that may write bytecode, unless they are compiled already."""
+    """Import MODULES in a process that may write bytecode.
+
+    Do nothing if they are already compiled.
+    """
     spec = importlib.util.find_spec("onnxruntime")
     if spec is None or spec.origin is None or sys.dont_write_bytecode:
         return

@@ -1,4 +1,4 @@
-"""One worker process as its parent sees it: its start, and the tasks that it has."""
+"""One worker process, as an object of its parent process: its start and its tasks."""
 
 import contextlib
 import os
@@ -12,23 +12,31 @@ from imgscore.errors import StoreError
 from imgscore.workers.messages import FileTask, Task, frame
 
 QUEUE_DEPTH = 2
-"""Files that a worker has at a time: the next one waits there while it works on the first."""
+"""The largest number of files that one worker has at a time. While the worker reads the first file,
+the second file already waits in the worker's input."""
 MAX_BYTES = 3 * 2**30
-"""Bytes of memory that a worker may take. A WebP of 100 megapixels takes 1.7 GB of them."""
+"""The largest number of bytes of memory that a worker may use. A WebP image of 100 megapixels uses
+1.7 GB."""
 LOW_MEMORY_BYTES = 3 * 2**27
-"""Bytes that an image may take in all workers but one; those return larger images to the pool,
-which sends them to that one. With 2 workers and 16 images of 100 megapixels among 160 small ones,
-the small ones were done after 5 s instead of 29 s as PNG (WebP: 8 of 66 s), and both workers
-together took 0.6 GB instead of 1.0 GB (WebP: 1.7 instead of 2.8 GB)."""
+"""The largest number of bytes that an image may use in a low-memory worker.
+
+All file workers except one are low-memory workers. They return larger images to the pool, and the
+pool sends these images to the remaining worker. The measurement had 2 workers, 160 small images,
+and 16 images of 100 megapixels. With this limit, the small PNG images were ready after 5 s, and
+without it after 29 s (WebP: 8 s and 66 s). The two workers together used 0.6 GB with the limit, and
+1.0 GB without it (WebP: 1.7 GB and 2.8 GB)."""
 
 
 class NoWorkerError(StoreError):
-    """The machine has no process, memory or descriptor left now. It may have one later."""
+    """The error that is raised if no worker can be started at present.
+
+    The machine lacks processes, memory or file descriptors. A later start may succeed.
+    """
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """The settings of every worker of a pool."""
+    """The settings that all workers of a pool share."""
 
     store: Path
     heads: Path
@@ -36,13 +44,13 @@ class WorkerSettings:
     device: str
     file_seconds: int
     embedder: str | None = None
-    """the id that the model must have; None for any"""
+    """the id that the model must have; None means any id"""
     use_filename: bool = False
 
 
 @dataclass(eq=False)
 class Worker:
-    """A process, and the tasks sent to it that have no answer yet, in order."""
+    """A worker process, and the tasks that were sent to it and have no answer yet, oldest first."""
 
     process: "subprocess.Popen[bytes]"
     for_training: bool
@@ -51,29 +59,37 @@ class Worker:
     tasks: deque[Task] = field(default_factory=deque)
     buffer: bytearray = field(default_factory=bytearray)
     idle_since: float = 0.0
-    """seconds of the monotonic clock"""
+    """the time since which the worker is idle, in seconds of the monotonic clock"""
 
     def send(self, task: Task) -> None:
-        """Send it a task."""
+        """Send a task to the worker."""
         self.tasks.append(task)
         assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has died, and its output ends
+        # If the worker has ended, ignore the error: the pool will read the end of the worker's
+        # output.
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(frame(task))
             self.process.stdin.flush()
 
     def is_free(self, task: Task) -> bool:
-        """Whether it takes a task now."""
+        """Return whether the worker can accept this task at present."""
         if self.for_training or not isinstance(task, FileTask):
             return not self.tasks
         return len(self.tasks) < QUEUE_DEPTH
 
 
 def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> Worker:
-    """Start a worker. Raises NoWorkerError."""
-    # OpenBLAS's threads wait by spinning: on a busy CPU a training took 20 times as long.
+    """Start a worker. Raises NoWorkerError if that fails.
+
+    `for_training`: whether the worker is the trainer. `low_memory`: whether the worker has the
+    limit LOW_MEMORY_BYTES for each image.
+    """
+    # Allow OpenBLAS only one thread. Its idle threads use CPU time, and on a busy CPU a training
+    # took 20 times as long.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     if not for_training:
-        # One worker for each CPU, with one thread each: decoding and inference overlap.
+        # There is one file worker for each CPU, and each file worker uses one thread. One worker
+        # can then decode an image while another worker embeds one.
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[name] = "1"
     arguments = [
@@ -93,7 +109,9 @@ def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> 
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            process_group=0,  # Ctrl-C reaches the parent only; a worker ends with its input
+            # The worker gets its own process group, so Ctrl-C sends a signal only to the parent.
+            # The worker exits when its stdin closes.
+            process_group=0,
         )
     except OSError as error:
         raise NoWorkerError(

@@ -1,4 +1,4 @@
-"""Prune thumbnails, and find the records that the store may delete."""
+"""Delete old thumbnails, and find the records that the store may delete."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 
 
 def prune(context: Context, task: Prune) -> Pruned:
-    """Prune the thumbnails, and return the records that the store may delete."""
+    """Delete old thumbnails, and return the records that the store may delete."""
     delete_oldest(task.thumbnails, task.max_bytes)
     with context.store.read() as txn:
         return Pruned(*retention.find(txn, time.time_ns()))
 
 
 def delete_oldest(folder: bytes, max_bytes: int) -> None:
-    """Delete the files that have not been opened for longest, until `max_bytes` are left."""
+    """Delete files until the folder contains at most `max_bytes`.
+
+    The files that have not been opened for the longest time are deleted first.
+    """
     try:
         with os.scandir(folder) as entries:
             files = [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
     except OSError:
-        return  # there is no report yet, or another process deletes the folder
+        return  # There is no report yet, or another process is deleting the folder.
     files.sort(key=lambda file: max(file[1].st_atime_ns, file[1].st_mtime_ns))
     size = sum(status.st_blocks * 512 for _, status in files)
     for path, status in files:

@@ -1,6 +1,7 @@
-"""Queries about a taste, one message type each, and the rows that answer them. Light and pure.
+"""The queries about a taste, and the rows that answer them.
 
-run_queries.py answers them.
+Each query has its own message type. This module imports nothing heavy and has no side effects.
+run_queries.py answers the queries.
 """
 
 from typing import ClassVar, Generic, TypeVar
@@ -20,10 +21,11 @@ class Evaluated(msgspec.Struct, tag=True, frozen=True):
 
 
 class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
-    """A label that others contradict. `twin`: a near-duplicate with the opposite label.
+    """A label that other labels contradict.
 
-    `score`: from heads that were trained without this image. `evidence`: -ln of the probability
-    that these heads give its label.
+    `twin`: a near-duplicate image with the opposite label; None if there is none. `score`: the
+    score of the image from heads that were trained without this image. `evidence`: -ln of the
+    probability that these heads assign to the label.
     """
 
     digest: bytes
@@ -34,24 +36,27 @@ class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
 
 
 class NextImage(msgspec.Struct, tag=True, frozen=True):
-    """An image to label next, with its score."""
+    """An image that the user should label next, with its score."""
 
     digest: bytes
     score: float
 
 
 class SimilarImage(msgspec.Struct, frozen=True):
-    """A labelled image, with the cosine of its features to those of another, -1 to 1."""
+    """A labelled image, and its similarity to another image.
+
+    `similarity`: the cosine between the features of the two images, from -1 to 1.
+    """
 
     digest: bytes
     similarity: float
 
 
 class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
-    """A score with its 95 % interval, and its reasons.
+    """A score with its 95 % interval, and the reasons for the score.
 
-    `keeps`, `trashes`: the most similar labelled images, most similar first. `traits`: those that
-    change the score most. `kind`: of the head.
+    `keeps`, `trashes`: the most similar labelled images, most similar first. `traits`: the traits
+    that change the score most. `kind`: the kind of the head.
     """
 
     score: float
@@ -64,14 +69,14 @@ class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
 
 
 class HeadImported(msgspec.Struct, tag=True, frozen=True):
-    """The version that an imported head got, and its kind."""
+    """The version number of a newly imported head, and the kind of this head."""
 
     version: str
     kind: str
 
 
 class ParquetRow(msgspec.Struct, tag=True, frozen=True):
-    """A row of a Parquet file. `vector` is None if it is of another embedder."""
+    """A row of a Parquet file. `vector` is None if the vector was made by another embedder."""
 
     digest: bytes
     vector: bytes | None
@@ -79,7 +84,11 @@ class ParquetRow(msgspec.Struct, tag=True, frozen=True):
 
 
 class MissingThumbnail(msgspec.Struct, tag=True, frozen=True):
-    """The image `digest`, which lies at `path`, has no thumbnail. It belongs at `file`."""
+    """An image without a thumbnail.
+
+    `path`: the file of the image. `digest`: the digest of the image. `file`: the path to which its
+    thumbnail must be written.
+    """
 
     path: bytes
     digest: bytes
@@ -87,7 +96,7 @@ class MissingThumbnail(msgspec.Struct, tag=True, frozen=True):
 
 
 class ReportCounts(msgspec.Struct, tag=True, frozen=True):
-    """How many items of each kind a report has."""
+    """The numbers of the items of each kind in a report."""
 
     images: int
     unscored: int
@@ -97,7 +106,7 @@ class ReportCounts(msgspec.Struct, tag=True, frozen=True):
 
 
 class QueryRows(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to a Query."""
+    """A part of the answer to a Query. `last`: whether this is the last part."""
 
     rows: list[
         Evaluated
@@ -113,28 +122,31 @@ class QueryRows(msgspec.Struct, tag=True, frozen=True):
 
 
 class Query(msgspec.Struct, Generic[Row], tag=True, frozen=True):
-    """A query about a taste that needs its vectors. The answer is a list of `Row`."""
+    """A query about a taste. Its answer needs vectors, and is a list of `Row`."""
 
     handler: ClassVar[str]
     taste: str
 
 
 class EvaluateQuery(Query[Evaluated], frozen=True):
-    """Measure a recipe on held-out labels. One row."""
+    """Measure a recipe on held-out labels. The answer is one Evaluated."""
 
     handler: ClassVar[str] = "run_queries:evaluate"
     recipe: str
 
 
 class SuspectsQuery(Query[SuspectLabel], frozen=True):
-    """List at most `count` labels that the other labels contradict, best evidence first."""
+    """List at most `count` labels that other labels contradict, strongest evidence first."""
 
     handler: ClassVar[str] = "run_queries:suspects"
     count: int
 
 
 class NextQuery(Query[NextImage], frozen=True):
-    """List at most `count` unlabelled images of the inboxes whose labels would teach most."""
+    """List at most `count` unlabelled images of `inboxes`.
+
+    They are the images whose labels would improve the head most.
+    """
 
     handler: ClassVar[str] = "run_queries:next_images"
     inboxes: list[bytes]
@@ -142,7 +154,10 @@ class NextQuery(Query[NextImage], frozen=True):
 
 
 class ExplainQuery(Query[ScoreExplained], frozen=True):
-    """Explain the score of an image by at most `count` images of each label. One row."""
+    """Explain the score of an image. The answer is one ScoreExplained.
+
+    `count`: the largest number of similar images with each label.
+    """
 
     handler: ClassVar[str] = "run_queries:explain"
     digest: bytes
@@ -150,14 +165,17 @@ class ExplainQuery(Query[ScoreExplained], frozen=True):
 
 
 class ImportHeadQuery(Query[HeadImported], frozen=True):
-    """Check a head that was trained elsewhere and copy it beside our own heads. One row."""
+    """Check a head that was trained elsewhere, and copy it into the folder of the heads.
+
+    The answer is one HeadImported.
+    """
 
     handler: ClassVar[str] = "run_queries:import_head"
     file: bytes
 
 
 class ReadParquetQuery(Query[ParquetRow], frozen=True):
-    """Read the rows of a Parquet file."""
+    """Read the rows of a Parquet file. The answer is one ParquetRow for each row."""
 
     handler: ClassVar[str] = "run_queries:read_parquet"
     file: bytes
@@ -166,17 +184,18 @@ class ReadParquetQuery(Query[ParquetRow], frozen=True):
 class ReportQuery(Query[MissingThumbnail | ReportCounts], frozen=True):
     """Write the data of a report into `file`.
 
-    Rows: the thumbnails that the folder `thumbnails` lacks, then one ReportCounts.
+    The answer is one MissingThumbnail for each thumbnail that the folder `thumbnails` lacks. One
+    ReportCounts follows.
     """
 
     handler: ClassVar[str] = "run_queries:report"
     inboxes: list[bytes]
     folder: bytes | None
-    """only images under this folder"""
+    """the folder to which the report is limited; None means all folders"""
     suspects: int
-    """at most so many"""
+    """the largest number of suspect labels in the report"""
     figures: bool
-    """whether to measure the learning curve again"""
+    """whether to measure the learning curve"""
     file: bytes
     thumbnails: bytes
 

@@ -1,6 +1,6 @@
-"""Answer queries about a taste: one function for each message of queries.py.
+"""Answer queries about a taste. There is one function for each query type of queries.py.
 
-Images are named by their digests; the verbs look up their paths.
+The queries and answers name an image by its digest. The verbs find the path of the image.
 """
 
 from __future__ import annotations
@@ -56,11 +56,14 @@ if TYPE_CHECKING:
     )
 
 CURVE_SECONDS = 30.0
-"""Seconds for a learning curve: with 300 labels in a library of 7,500 it takes 18 of CPU time."""
+"""The largest number of seconds for a learning curve. With 300 labels in a library of 7,500 images,
+a learning curve uses 18 s of CPU time."""
 MAX_CANDIDATES = 5000
-"""Unlabelled images among which the next ones to label are chosen: at 5 kB each, 25 MB."""
+"""The largest number of unlabelled images from which `next_images` chooses. Each image uses 5 kB,
+so all of them use at most 25 MB."""
 THUMBNAIL_BATCH = 1000
-"""Missing thumbnails a message: about 300 kB, so that the daemon never holds them twice."""
+"""The largest number of missing thumbnails in one message. Such a message has about 300 kB, so the
+daemon never needs memory for all missing thumbnails at once."""
 
 
 def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
@@ -72,13 +75,13 @@ def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
 
 
 def after(seconds: float) -> Callable[[], bool]:
-    """Return a function that returns whether so many seconds have passed since now."""
+    """Return a function that returns whether `seconds` have passed since the call of `after`."""
     end = time.monotonic() + seconds
     return lambda: time.monotonic() >= end
 
 
 def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
-    """List labels that the others contradict. Raises UsageError if there are too few labels."""
+    """List labels that other labels contradict. Raises UsageError if there are too few labels."""
     with context.store.read() as txn:
         labelled = examples_of(txn, context.spec, query.taste)
     fitted = recipe(AUTO).fit(labelled.examples)
@@ -120,7 +123,11 @@ def next_images(context: Context, query: NextQuery) -> QueryRows:
 def _candidates(
     context: Context, txn: Txn, query: NextQuery
 ) -> tuple[list[bytes], NDArray[np.float16]]:
-    """Return at most MAX_CANDIDATES unlabelled images, spread evenly over the inboxes."""
+    """Return at most MAX_CANDIDATES unlabelled images, chosen evenly from all images of the
+    inboxes.
+
+    Returns the digests, and the input vectors of the head as float16 [n, dim].
+    """
     labelled = {digest for digest, _ in labels.iter_all(txn, query.taste)}
     inboxes = set(query.inboxes)
     digests = {
@@ -177,7 +184,10 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
 
 
 def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
-    """Copy a head that was trained elsewhere beside our own. Raises UsageError if it is no head."""
+    """Copy a head that was trained elsewhere into the folder of the heads.
+
+    Raises UsageError if the file does not contain a valid head.
+    """
     path, spec = Path(os.fsdecode(query.file)), context.spec
     if path.suffix in (".pt", ".pth"):
         from imgscore.heads.mlp import read_checkpoint
@@ -186,7 +196,8 @@ def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
     else:
         try:
             head = files.load(path, embedder=spec.id, dimensions=spec.dim)
-        except StoreError as error:  # the remedy of StoreError is for the store's own heads
+        # The remedy of StoreError is only correct for the heads of the store.
+        except StoreError as error:
             raise UsageError(error.message, "give the file of a head of imgscore's") from None
     with context.store.read() as txn:
         version = str(len(heads.of_taste(txn, query.taste)) + 1)
@@ -195,7 +206,10 @@ def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
 
 
 def read_parquet(context: Context, query: ReadParquetQuery) -> Iterator[QueryRows]:
-    """Read a Parquet file in parts. Raises UsageError for a file that cannot be used."""
+    """Read a Parquet file, and yield its rows in parts.
+
+    Raises UsageError if the file is not valid.
+    """
     path, spec = Path(os.fsdecode(query.file)), context.spec
     for part in parquet.read(path, embedder=spec.image_embedder, dim=spec.image_dim):
         yield QueryRows([ParquetRow(*row) for row in part], last=False)
@@ -203,7 +217,10 @@ def read_parquet(context: Context, query: ReadParquetQuery) -> Iterator[QueryRow
 
 
 def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
-    """Write the data of a report. Raises ImgscoreError if the file cannot be written."""
+    """Write the data of a report, and yield the missing thumbnails in parts.
+
+    The last part has the counts. Raises ImgscoreError if the file cannot be written.
+    """
     with context.store.read() as txn:
         gatherer = gather.Gatherer(txn, context.spec, query.taste, set(query.inboxes), query.folder)
         data = gatherer.gather(

@@ -1,4 +1,7 @@
-"""Make thumbnails, named by digest. A page shows ten thousand of them, so they are small."""
+"""Make thumbnails, which are small because a page shows ten thousand of them.
+
+The name of a thumbnail's file is the digest of the image.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,17 @@ if TYPE_CHECKING:
     from imgscore.workers.messages import MakeThumbnail
 
 SIDE = 360
-"""Pixels of the longer side: the page shows 180, and a high-resolution screen has 2 for each."""
+"""The number of pixels of the longer side. The page shows 180 CSS pixels, and a high-resolution
+screen has 2 pixels for each CSS pixel."""
 QUALITY = 72
-"""On WebP's scale of 0 to 100."""
+"""The quality of the thumbnails, on WebP's scale of 0 to 100."""
 
 
 def make_thumbnail(context: Context, task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable:
-    """Decode the file as for an embedder, and save it small.
+    """Decode the file, as the embedders do, and save it as a small image.
 
-    The answer is Unstable if the file is another image now. Raises NeedsMemoryError if the image
-    needs more memory than this process may take.
+    The answer is Unstable if the file now contains another image. Raises NeedsMemoryError if the
+    image needs more memory than this process may use.
     """
     try:
         data = _read(task.path)

@@ -1,4 +1,7 @@
-"""Train a taste, and score the images of the store. Reads the store; writes head files only."""
+"""Train a taste, and score the images of the store.
+
+This module only reads the store. The only files that it writes are the head files.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
 SCORE_BATCH = 4096
-"""Vectors scored at a time: at 5 kB each, 20 MB."""
+"""The number of vectors that are scored at a time. Each vector has 5 kB, 4096 vectors have 20
+MB."""
 
 
 def train(context: Context, task: Train) -> Trained:
-    """Train a head on the labels in the store, and save it.
+    """Train a head on the labels in the store, and save the head.
 
     Raises ImgscoreError if too few labelled images have an embedding.
     """
@@ -62,7 +66,10 @@ def train(context: Context, task: Train) -> Trained:
 
 
 def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
-    """Score the images of `task.digests`, or all images of the store, in parts."""
+    """Score the images of `task.digests`, or all images of the store if `task.digests` is empty.
+
+    Yields the scores in parts.
+    """
     spec = context.spec
     head = files.load(head_file(context.heads_folder, task.taste, task.head))
     if head.embedder != spec.id:

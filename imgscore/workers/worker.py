@@ -1,8 +1,10 @@
-"""The worker process: reads tasks from stdin, writes answers to stdout, ends with its input.
+"""The worker process. It reads tasks from stdin, writes answers to stdout, and exits when stdin
+closes.
 
-The kernel enforces its limits: an alarm ends it if a file takes too long, and RLIMIT_DATA limits
-its memory. Landlock lets it write heads and caches only. A hostile image that takes over a decoder
-can change neither the user's files nor the backups.
+The kernel enforces the limits of the process. An alarm ends the process if a file takes too long.
+RLIMIT_DATA limits the memory. Landlock allows writes only to the heads and the caches, and also to
+the backups in the process that does not decode images. A hostile image can take control of a
+decoder. The attacker can still change neither the user's files nor the backups.
 """
 
 import contextlib
@@ -25,7 +27,10 @@ from imgscore.workers.context import Context
 
 
 def _answers(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
-    """Import and call the handler of a task, which returns its answer or yields parts of it."""
+    """Import and call the handler of a task.
+
+    Yield the answer that it returns, or the parts of it.
+    """
     module, function = task.handler.split(":")
     answer = getattr(import_module(f"imgscore.workers.{module}"), function)(context, task)
     if isinstance(answer, Iterator):
@@ -35,7 +40,10 @@ def _answers(context: Context, task: messages.Task) -> Iterator[messages.Answer]
 
 
 def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
-    """The answers to a task. An ImgscoreError is an answer; any other error ends the worker."""
+    """Yield the answers to a task.
+
+    An ImgscoreError becomes an answer; any other error ends the worker.
+    """
     try:
         for answer in _answers(context, task):
             while context.notes:
@@ -54,12 +62,12 @@ def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]
 
 
 def _sendable(text: str) -> str:
-    """Escape bytes that are not UTF-8, as in file names: messages are UTF-8."""
+    """Escape bytes that are not UTF-8, which file names may contain. Messages must be UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
-    """Answer tasks until the input ends. `prepares`: load the embedder if no task waits yet."""
+    """Answer tasks until stdin closes. `prepares`: load the embedder first if no task waits yet."""
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     if prepares and not select.select([stdin], [], [], 0)[0]:
         from imgscore.workers.index_file import prepare
@@ -69,7 +77,7 @@ def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
     stdout.flush()
     while (task := messages.read_task(stdin)) is not None:
         if isinstance(task, messages.FileTask):
-            # The signal's default action ends the process even inside a decoder's C code.
+            # The default action of SIGALRM ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)
         for answer in _attempt(context, task):
             stdout.write(messages.frame(answer))
@@ -83,16 +91,19 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
     if not decodes:
         allowed.append(paths.backups_folder())
     for folder in allowed:
-        with contextlib.suppress(OSError):  # the first write there reports the error
+        # If the folder cannot be created, ignore the error here. The first write into the folder
+        # will fail and report an error.
+        with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # LMDB's readers register in the lock file.
+    # A process that reads the store must write to LMDB's lock file.
     confine_writes([*allowed, store / "lock.mdb"])
 
 
 def main() -> None:
-    """`python -m imgscore.workers.worker`, with the arguments that `process.start` passes."""
+    """Run `python -m imgscore.workers.worker` with the arguments that `process.start` passes."""
     store, heads, model, device, file_seconds, max_bytes, embedder, names, low_memory = sys.argv[1:]
-    # Libraries print to stdout: send that to stderr, and keep stdout for the answers.
+    # Libraries may print to stdout. Redirect such output to stderr, and keep stdout for the
+    # answers.
     answers = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(answers, "w")
@@ -112,10 +123,12 @@ def main() -> None:
         )
     except ImgscoreError as error:
         sys.exit(f"{error.message}: {error.remedy}")
-    with contextlib.suppress(BrokenPipeError):  # the parent has ended
+    with contextlib.suppress(BrokenPipeError):  # The parent process has ended.
         memory.set_headroom(context.low_memory)
         serve(context, int(file_seconds), prepares=bool(int(max_bytes)))
-    os._exit(0)  # nothing to clean up: the store is read-only, and unloading libraries takes time
+    # Nothing needs a clean-up, because the store is read-only. A normal exit would take time to
+    # unload the libraries.
+    os._exit(0)
 
 
 if __name__ == "__main__":
