@@ -76,7 +76,7 @@ def write_atomic(
 ) -> None:
     """Replace the content of `path` by `data` in one step.
 
-    `mode` and `durable` have the meaning that they have in `replacing`.
+    For `mode` and `durable`, see `replacing`.
     """
     with replacing(path, mode=mode, durable=durable) as file:
         file.write(data)

@@ -28,7 +28,7 @@ def data_folder() -> Path:
 
 
 def store_folder() -> Path:
-    """Return the folder of the store, which is an LMDB environment."""
+    """Return the folder of the store. The store is an LMDB environment."""
     return data_folder() / "store"
 
 
@@ -48,7 +48,7 @@ def head_file(heads: Path, taste: str, version: str) -> Path:
 
 
 def trash_folder() -> Path:
-    """Return `$XDG_DATA_HOME/Trash`, the desktop's home trash. imgscore only reads this folder."""
+    """Return `$XDG_DATA_HOME/Trash`, the desktop's main trash. imgscore only reads this folder."""
     return data_folder().parent / "Trash"
 
 
@@ -70,7 +70,7 @@ def thumbnail(digest: bytes) -> bytes:
 def runtime_folder() -> Path:
     """Return the folder of the daemon's socket, `$XDG_RUNTIME_DIR/imgscore`.
 
-    If that variable is not set, return `/run/user/UID/imgscore`. If `/run/user/UID` is not
+    If XDG_RUNTIME_DIR is not set, return `/run/user/UID/imgscore`. If `/run/user/UID` is not
     writable, return `run` in the data folder.
     """
     if os.environ.get("XDG_RUNTIME_DIR", "").startswith("/"):

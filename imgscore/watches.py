@@ -24,15 +24,15 @@ class Watch:
     taste: str
     order: Direction
     siblings: bool = True
-    """Whether a RAW, a JPEG and a sidecar with a common name are one image.
+    """Whether files such as `a.CR2`, `a.jpg` and `a.xmp` are one image.
 
-    This applies to the order and to labels.
+    If true, these files are one image in the order and for labels.
     """
     xdg_trash: bool = False
-    """Whether an image gets the label trash if the user deletes it into the desktop's trash."""
+    """Whether an image gets the label trash if the user moves it to the desktop's trash."""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
-        """Yield every folder of the watch with its role, the inbox first."""
+        """Yield every folder of the watch with its role. The inbox comes first."""
         yield self.inbox, "inbox"
         for folder in self.keep:
             yield folder, "keep"
@@ -107,12 +107,13 @@ class Watches:
     def with_trash(self) -> list[bytes]:
         """Return the folders of all watches with `xdg_trash`.
 
-        Deleting an image in such a folder gives the image the label trash.
+        An image from such a folder gets the label trash if the user moves it to the desktop's
+        trash.
         """
         return [folder for watch in self.all if watch.xdg_trash for folder, _ in watch.folders()]
 
     def roots(self) -> list[bytes]:
-        """Return the outermost folders of all watches."""
+        """Return the folders of all watches that are not inside another folder of a watch."""
         return outermost(self._places)
 
 

@@ -41,7 +41,7 @@ class Member(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One position in the order. All members of an entry get one common mtime, to the second.
+    """One position in the order. All members of an entry get one common date, in whole seconds.
 
     `score`: the sort key, on any scale. It is not NaN.
     `deviation`: the noise of the score, in the unit of the score.
@@ -55,7 +55,10 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> bytes:
-        """The path of the first member. It orders entries with equal score and date."""
+        """The path of the first member.
+
+        Entries with equal score and date are ordered by this path.
+        """
         return self.members[0].path
 
     @property

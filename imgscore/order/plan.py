@@ -65,12 +65,13 @@ def plan_with_timeline(
 def insert_entry(
     timeline: Timeline, entry: Entry, now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch] | None:
-    """Return the touches of one more entry, if no other entry needs a touch.
+    """Insert one more entry into an ordered inbox. Return the touches of the entry.
 
     `entry`: the new entry, with exactly one member.
     `timeline`: a result of `plan_with_timeline` with an equal `direction`. The function adds the
     entry to the timeline.
-    None means that the caller must plan all entries. The time is O(log n), plus one memmove.
+    None means that the caller must plan all entries, for example because other entries need touches
+    as well. The time is O(log n), plus one memmove.
     """
     (member,) = entry.members
     if isnan(entry.score):
@@ -85,11 +86,11 @@ def insert_entry(
 
 
 def _item(entry: Entry, now_ns: int, sign: float) -> OrderItem:
-    """Return an entry as an OrderItem. Its date may stay if it is in [1980-01-02, now].
+    """Return an entry as an OrderItem.
 
-    If the members have different dates, all members get the date that most members have. In this
-    case the date may stay only if it is an even number of seconds, like every date that imgscore
-    sets.
+    The date of the entry is keepable if it is in [1980-01-02, now]. If the members have different
+    dates, all members get the date that most members have. In this case, the date is keepable only
+    if it is an even number of seconds, like every date that imgscore sets.
     """
     members, score, deviation = entry
     path, mtime_ns = members[0]

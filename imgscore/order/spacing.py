@@ -31,17 +31,17 @@ CROWDING = 1.3
 def space(seconds: Sequence[int | None], now: int) -> list[int]:
     """Return a date (in seconds) for each entry of an order.
 
-    `seconds`: the present dates, oldest first. None means that an entry has no date to keep. `now`:
-    the present time, in seconds.
+    `seconds`: the present dates, oldest first. None means that an entry has no date to keep.
+    `now`: the present time, in seconds.
 
-    The result is also oldest first, and it rises by at least STEP. All its dates lie in [EARLIEST,
+    The result is also oldest first, and it rises by at least STEP. All its dates are in [EARLIEST,
     now]. The changed dates are even numbers.
 
     As many dates as possible do not change. If the gaps between the kept dates have too little
     room, some kept dates change as well. This costs O(log n) changes per insertion, averaged over
     any sequence of insertions.
 
-    Raises ValueError if there are more entries than slots.
+    Raises ValueError if the entries do not fit between EARLIEST and `now`.
     """
     if len(seconds) > (now - EARLIEST) // STEP + 1:
         raise ValueError(f"{len(seconds)} entries do not fit between 1980 and now")
@@ -105,8 +105,8 @@ def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
 def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
     """Assign dates to the entries between the indices `left` and `right`.
 
-    `left` is -1 if the gap has no older entry. `right` is the number of entries if the gap has no
-    newer entry. Returns False and changes nothing if the gap has too little room.
+    `left` is -1 if there is no older entry. `right` is the number of entries if there is no newer
+    entry. Returns False and changes nothing if the gap has too little room.
     """
     count = right - left - 1
     ceiling = _last_before(dates, right, now)
@@ -161,9 +161,9 @@ def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
 
 
 def _evenly(count: int, slots: int) -> list[int]:
-    """Return `count` of the slots 0..slots-1.
+    """Return `count` of the slots 0..slots-1, evenly spaced.
 
-    The gaps between the slots and at both ends are equal.
+    The gaps at both ends are as large as the gaps between the slots.
     """
     return [k * (slots + 1) // (count + 1) - 1 for k in range(1, count + 1)]
 

@@ -59,10 +59,11 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
 
 
 def longest_stable(items: Sequence[OrderItem]) -> list[int]:
-    """Return the indices of a longest subsequence in time that violates no interval order.
+    """Return the indices of a longest subsequence of entries that can keep their dates.
 
-    The subsequence has at most one entry in each STEP of time. The algorithm is that of Elmasry,
-    "The longest almost-increasing subsequence" (2010), with a separate tolerance for each entry.
+    The subsequence is sorted by date, and it violates no interval order. It has at most one entry
+    in each STEP of time. The algorithm is that of Elmasry, "The longest almost-increasing
+    subsequence" (2010), with a separate tolerance for each entry.
 
     Each valid subsequence has a maximum of its lows. `tails[l]` is the smallest such maximum over
     all valid subsequences of length l + 1. A new entry (low, high) can extend two groups of

@@ -10,7 +10,7 @@ from math import inf
 
 # The largest share of all entries that a tie may span on either side. In sessions of 30 retrains
 # (bench/order_session.py) this value reduced the rank correlation by 0.002 to 0.004 (0.005 is
-# allowed). It avoided about two thirds of the touches.
+# allowed). This value also avoided about two thirds of the touches.
 MAX_SHIFT = 0.06
 
 
@@ -28,11 +28,12 @@ def knots(scores: Sequence[float], max_shift: float = MAX_SHIFT) -> list[float]:
 def tie_deviation(score: float, noise: float, knots: Sequence[float]) -> float:
     """Return the deviation that the plan uses: `noise`, limited by the knots.
 
-    `score`, `noise` and the result have one common unit. The interval score ± deviation then covers
-    at most a share m = `max_shift` of the ranks on either side of the score. Two entries whose
-    intervals overlap are at most 2 m apart. This bounds each displacement d, and Spearman's
-    correlation for the scores of the knots: 1 - 6 sum d**2 / (n (n**2 - 1)) >= 1 - 24 m**2. This
-    bound is the worst case. In practice, retraining reduces the correlation much less.
+    `noise` and the result are in the unit of `score`. The interval score ± deviation covers at most
+    a share m = `max_shift` of the ranks on either side of the score. If the intervals of two
+    entries overlap, their ranks differ by at most a share of 2 m. This limits each displacement d.
+    It also limits Spearman's correlation for the scores of the knots: 1 - 6 sum d**2 / (n (n**2 -
+    1)) >= 1 - 24 m**2. This limit is the worst case. In practice, retraining reduces the
+    correlation much less.
     """
     k = bisect_right(knots, score)
     below = score - knots[k - 2] if k >= 2 else inf

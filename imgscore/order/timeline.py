@@ -19,8 +19,8 @@ class Timeline:
     """The entries of an inbox in order, oldest first.
 
     Each entry takes 24 bytes, so the idle daemon can keep the timeline in memory. A deleted or
-    moved entry may remain in the timeline. In this case, no other entry gets its date, and its
-    score still limits the positions of new entries. This has no other effect.
+    moved entry may remain in the timeline. No new entry gets the date of such an entry. The score
+    of such an entry still limits the positions of new entries. Such an entry has no other effect.
     """
 
     def __init__(self, seconds: "array[int]", lows: "array[float]", highs: "array[float]") -> None:
@@ -38,9 +38,9 @@ class Timeline:
 
     @classmethod
     def of(cls, seconds: Iterable[int], items: Sequence[OrderItem]) -> "Timeline":
-        """Create a timeline from `items` in order and their dates.
+        """Create a timeline.
 
-        The oldest item with the lowest score is the first.
+        `items`: the entries in order, oldest first. `seconds`: the date of each entry.
         """
         lows = accumulate((item.score - item.deviation for item in items), max)
         highs = accumulate((item.score + item.deviation for item in reversed(items)), min)
@@ -89,7 +89,7 @@ class Timeline:
         return date
 
     def _middle(self, at: int) -> float:
-        """Return a score that is in order with all entries on both sides of the position `at`.
+        """Return a score that violates no interval order at the position `at`.
 
         `wanted_order` uses such values as well.
         """

@@ -1,8 +1,8 @@
 """This module sets the mtime of one regular file.
 
 This is the only change that the daemon makes to a user's file. The module writes no journal,
-because the engine writes the journal before each touch. It does not retry. Each failure is a typed
-error.
+because the engine writes the journal before each touch. The module does not retry a failed touch.
+Each failure is a typed error.
 """
 
 import errno
@@ -16,7 +16,7 @@ from imgscore.errors import ImgscoreError
 class Seen(NamedTuple):
     """The device, inode and mtime that the caller expects at a path.
 
-    `touch` raises ChangedError if the file has others.
+    `touch` raises ChangedError if the file at the path differs in one of these values.
     """
 
     device: int
@@ -55,9 +55,9 @@ class ReadOnlyError(TouchError):
 def touch(path: bytes, expect: Seen, after_ns: int) -> int:
     """Set the mtime of `path` to `after_ns`. Return the mtime (ns) that the file system stored.
 
-    The atime does not change. Symbolic links are not followed. The function opens the inode once,
-    then checks and sets this open inode. No other file can therefore replace the checked file
-    before the date is set. A coarse file system (FAT: 2 s) stores a rounded date.
+    The atime does not change. Symbolic links are not followed. The function opens the inode once.
+    It checks this open inode and then sets its mtime. Another file with this name can therefore
+    never get the date. A coarse file system (FAT: 2 s) stores a rounded date.
 
     Raises ChangedError, VanishedError, DeniedError or ReadOnlyError. Raises TouchError for every
     other failure.

@@ -1,5 +1,5 @@
 """This package compares the files on the disk with the store.
 
-If they differ, the store is changed to match the disk. An event is only a hint: the path is then
-checked on the disk.
+If they differ, the store is changed to match the disk. An event of the file system is only a hint:
+imgscore then checks the path on the disk.
 """

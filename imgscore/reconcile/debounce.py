@@ -46,7 +46,7 @@ class Hints:
         """Remove and yield the due paths that are stable, each with its present fingerprint.
 
         A fingerprint of None means that there is no file at the path. `clock_ns`: the present time
-        in ns, on the clock of ctimes.
+        in ns, on the clock that the file system uses for ctimes.
         """
         for path in [path for path, hint in self._hints.items() if hint.due <= now]:
             hint, seen = self._hints[path], stat(path)

@@ -60,14 +60,15 @@ def label_event(seen: Appearance) -> EventName | None:
     if seen.label_file_exists or seen.taught_elsewhere:
         return None
     if not seen.label_file_known:
-        # The log of an earlier version of imgscore contains a move that failed.
+        # No file was ever seen at the label's path. The log of an earlier version of imgscore can
+        # contain such a move, which failed.
         return None
     moved_back = seen.same_file or seen.label_file_missed_ns < MOVE_WINDOW_NS
     return "clear" if moved_back else None
 
 
 def trashed_event(label: Label | None, *, copy_stays: bool) -> EventName | None:
-    """Return the event for an image that was deleted into the desktop's trash.
+    """Return the event for an image that the user moved to the desktop's trash.
 
     `copy_stays`: whether a copy is still in the watch. If a user deletes one of two copies, the
     user is only tidying up, so the result is None. The result is also None if the user deletes only

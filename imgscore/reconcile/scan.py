@@ -33,9 +33,7 @@ class ScanBatch:
 
 
 def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[ScanBatch]:
-    """Compare all files under `root` with all records under `root`.
-
-    Yield the differences in batches.
+    """Compare the files under `root` with the store, and yield the differences in batches.
 
     `decoder`: the version of the image decoding. A file that failed with another version is in
     `changed`.

@@ -1,7 +1,7 @@
 """This module finds the files that share an image's name: a RAW, its JPEG and sidecars (.xmp …).
 
-A sidecar is not an image and has no sighting. These functions therefore list the folder whenever
-its sidecars are needed.
+A sidecar is not an image and has no sighting. These functions therefore search for sidecars on the
+disk.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ def digest_of(path: bytes) -> bytes | None:
 
 
 def shares_date(path: bytes) -> bool:
-    """Return whether other files may have to keep the date of an image.
+    """Return whether an image may have a common date with other files.
 
     This is the case if the image is a RAW, or if a RAW or a sidecar with its name is beside it. The
     function checks the usual spellings of the names, because listing a large folder is slow.
@@ -88,7 +88,7 @@ def sibling_names(path: bytes) -> list[bytes]:
 
 
 def has_raw(paths: Iterable[bytes]) -> bool:
-    """Return whether these files, which share a name, include a RAW."""
+    """Return whether `paths` contains a RAW. `paths`: the files that share one name."""
     return not RAW_SUFFIXES.isdisjoint(map(suffix, paths))
 
 

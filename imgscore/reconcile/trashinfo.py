@@ -1,8 +1,8 @@
-"""This module reads a .trashinfo file: the path that a file in the desktop's trash had before.
+"""This module reads the original path of a trashed file from its .trashinfo file.
 
-It works on bytes and reads no files. The FreeDesktop trash specification defines the format. A
-[Trash Info] group contains a line Path= with a percent-encoded path. On volumes, this path is
-relative to the top folder of the volume.
+The functions get the content of the .trashinfo file as bytes. The FreeDesktop trash specification
+defines the format. A [Trash Info] group contains a line Path= with a percent-encoded path. On
+volumes, this path is relative to the top folder of the volume.
 """
 
 import os

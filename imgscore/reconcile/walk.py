@@ -1,4 +1,4 @@
-"""This module lists the image files under a folder, with their stat.
+"""This module lists the image files under a folder, with the result of stat for each file.
 
 It follows no links and opens no files.
 """

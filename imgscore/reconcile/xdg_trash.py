@@ -32,8 +32,8 @@ class Trash(NamedTuple):
 class Entry(NamedTuple):
     """A file or folder in the trash, with its .trashinfo file.
 
-    `info`: the path of the .trashinfo file. `status`: its stat, which differs if another file gets
-    this name in the trash later.
+    `info`: the path of the .trashinfo file. `status`: the result of stat for the .trashinfo file.
+    It differs if another file gets this name in the trash later.
     """
 
     info: bytes
@@ -45,8 +45,9 @@ class Entry(NamedTuple):
 def trashes(home: bytes, folders: Iterable[bytes], mountinfo: bytes | None = None) -> list[Trash]:
     """Return the existing trash folders that can contain files deleted under `folders`.
 
-    `home`: the home trash. A volume can have two other trash folders: $topdir/.Trash/$uid and
-    $topdir/.Trash-$uid. The first is used only if .Trash has the sticky bit and is not a link.
+    `home`: the trash folder of the user's home. A volume can have two other trash folders:
+    $topdir/.Trash/$uid and $topdir/.Trash-$uid. The folder $topdir/.Trash/$uid is used only if
+    .Trash has the sticky bit and is not a link.
     """
     uid = str(os.getuid()).encode()
     trash_folders = [Trash(home, os.path.dirname(home))] if os.path.isdir(home) else []

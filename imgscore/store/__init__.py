@@ -1,4 +1,4 @@
-"""All records of imgscore in one LMDB environment. Each kind of record has a module.
+"""All records of imgscore in one LMDB environment. Each kind of record has its own module.
 
 Only this package opens the database and builds the keys of its tables.
 """

@@ -1,4 +1,4 @@
-"""The checks of `db check`, which find records that contradict each other.
+"""The checks of `db check`. They find records that are unreadable or contradict each other.
 
 The checks read all records and change nothing.
 """

@@ -1,8 +1,8 @@
 """The counters of files in each place, of scored files in each inbox, and of labels in each taste.
 
 The transaction that writes a record also changes its counters, so `status` need not read the
-records. `recount` computes all counters from the records. It is used for a store of an older
-schema, and by `db check`.
+records. `recount` computes all counters from the records. `db check` uses `recount`, and so does
+the migration of an older store.
 """
 
 from collections import Counter
@@ -60,7 +60,10 @@ def scores_deleted(txn: Txn, prefix: bytes) -> None:
 
 
 def label_changed(txn: Txn, taste: str, before: LabelName | None, after: LabelName | None) -> None:
-    """Change the counters after the label of a digest changed. None means no label."""
+    """Change the counters after the label of a digest changed.
+
+    `before`, `after`: the old and the new label. None means no label.
+    """
     changes: Counter[bytes] = Counter()
     for label, by in ((before, -1), (after, 1)):
         if label is not None:
@@ -98,7 +101,7 @@ def replace(txn: Txn, counted: dict[bytes, int]) -> None:
 
 
 def _keys(txn: Txn, sighting: Sighting) -> Iterator[bytes]:
-    """Yield the keys of all counters to which a present sighting adds one."""
+    """Yield the keys of the counters in which a present sighting is counted."""
     yield _files(sighting.inbox, sighting.role)
     if sighting.role == "inbox":
         scores = txn.table("scores")

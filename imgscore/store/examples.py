@@ -29,7 +29,10 @@ BACKGROUND = 7500
 
 
 class Labelled(NamedTuple):
-    """The labelled images of a taste that have an embedding. All lists have a common order."""
+    """The labelled images of a taste that have an embedding.
+
+    Item i of each list belongs to image i.
+    """
 
     digests: list[bytes]
     labels: list[Label]
@@ -39,7 +42,10 @@ class Labelled(NamedTuple):
 
 
 def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
-    """Load the training data of a taste. Raises UsageError if there are too few labels."""
+    """Load the training data of a taste.
+
+    Raises UsageError if the taste has too few labels.
+    """
     label_of = dict(labels.iter_all(txn, taste))
     digests, matrix = rows_of(txn, spec, label_of)
     ordered = [label_of[digest] for digest in digests]
@@ -71,7 +77,7 @@ def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.fl
     """Return the digests and vectors [n, dim] of at most `limit` images.
 
     The images are evenly spread over the store. As long as the store does not change, each call
-    returns equal images.
+    returns identical results.
     """
     step = max(1, -(-vectors.count(txn, spec.image_embedder) // limit))
     return rows_of(txn, spec, islice(vectors.digests(txn, spec.image_embedder), None, None, step))

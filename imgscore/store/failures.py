@@ -1,4 +1,4 @@
-"""The files that have no embedding, with the reason. The key is the path."""
+"""The files that have no embedding, with the reason. These records are stored by path."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,6 @@
 """The records of trained heads, by taste and version.
 
-This module also stores which head is current.
+This module also stores which head of each taste is current.
 """
 
 from collections.abc import Iterator

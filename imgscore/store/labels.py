@@ -39,7 +39,10 @@ def append(txn: Txn, event: LabelEvent) -> int:
 
 
 def current(txn: Txn, taste: str, digest: bytes) -> Label | None:
-    """Return the current label of a digest under a taste. None means that it has no label."""
+    """Return the current label of a digest under a taste.
+
+    None means that the digest has no label.
+    """
     value = txn.table("labels").get(_key(taste, digest))
     return None if value is None else _label.decode(value)
 

@@ -1,8 +1,8 @@
 """The originals: the user's own mtimes of files that imgscore has touched.
 
 An original is written before the first touch of its file. It is stored by digest and path. A moved
-file is recognised by its digest and date: the digest has an original, and imgscore set the date.
-The original then belongs to this file.
+file is recognised by its digest and date. If a file has the digest of an original and a date that
+imgscore set, the original belongs to this file.
 """
 
 import os
@@ -13,8 +13,8 @@ import msgspec
 from imgscore.store.schema import DIGEST_SIZE, FileAt, Original, pack, path_key
 from imgscore.store.transaction import Txn
 
-# The upper limit for the rounding error of a date, in nanoseconds. FAT stores dates in steps of 2
-# s. exFAT, SMB and archives do not store the nanoseconds.
+# The upper limit for the rounding error of a date, in nanoseconds. FAT stores dates in steps of two
+# seconds. exFAT, SMB and archives do not store the nanoseconds.
 TOLERANCE_NS = 2 * 10**9
 # The largest number of dates in `Original.earlier`. A file can have an older date of imgscore again
 # in two cases: it is restored from a backup, or the power failed before the newer date was on disk.

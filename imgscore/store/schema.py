@@ -169,7 +169,7 @@ class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
 class Label(msgspec.Struct, array_like=True, frozen=True):
     """The current label of a digest under a taste.
 
-    It results from the last event of the digest in the log.
+    The last event of the digest in the log determines this label.
     """
 
     label: LabelName
@@ -226,7 +226,10 @@ class Touch(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ties(msgspec.Struct, array_like=True, frozen=True):
-    """The quantiles of an inbox's scores under a head. order/ties.py uses them to limit ties."""
+    """The quantiles of an inbox's scores under a head.
+
+    order/ties.py uses the quantiles to limit ties.
+    """
 
     head: str
     count: int

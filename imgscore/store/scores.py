@@ -83,7 +83,7 @@ def forget_unused(txn: Txn, taste: str) -> None:
     """Delete the scores of all heads of a taste that are not in use.
 
     It is not enough to delete the scores of the last replaced head. A worker may return scores of
-    an even older head after that head was replaced.
+    an older head late, after the earlier scores of that head were deleted.
     """
     used = heads.in_use(txn, taste)
     for prefix in list(counts.score_prefixes(txn)):

@@ -9,9 +9,9 @@ _ties = msgspec.msgpack.Decoder(Ties)
 
 
 def get(txn: Txn, name: str) -> str | None:
-    """Return a setting that remains after the process ends, such as `paused_until_ns`.
+    """Return the value of a setting, such as `paused_until_ns`. None means that it is not set.
 
-    None means that the setting is not set.
+    A setting stays in the store after the process ends.
     """
     value = txn.table("meta").get(f"setting:{name}".encode())
     return None if value is None else value.decode()

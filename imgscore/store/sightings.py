@@ -52,8 +52,8 @@ def decode(value: bytes) -> Sighting:
 def ending(inbox: bytes, role: Role) -> bytes:
     """Return the last bytes of the stored value of every present sighting in a place.
 
-    A stored value begins with the bytes of its fingerprint. If its first and last bytes are as
-    expected, the file is unchanged. The value then need not be decoded.
+    A stored value begins with the bytes of its fingerprint. If the first and the last bytes of a
+    stored value are as expected, the file is unchanged. The value then need not be decoded.
     """
     return b"".join(msgspec.msgpack.encode(part) for part in (inbox, role, 0))
 

@@ -105,10 +105,10 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Txn]:
-        """Begin a write transaction. The end of the block commits it, and an exception aborts it.
+        """Begin a write transaction. The end of the block commits the transaction.
 
-        Raises StoreError if the disk or the memory map is full. In this case, nothing of the block
-        is written.
+        An exception in the block aborts the transaction. Raises StoreError if the disk or the
+        memory map is full. In this case, nothing of the block is written.
         """
         with self._transaction(write=True) as txn:
             yield txn
@@ -119,8 +119,8 @@ class Store:
             try:
                 raw = self.environment.begin(write=write)
             except lmdb.MapResizedError:
-                # Another process has increased the size of the map. With 0, this process uses the
-                # new size.
+                # Another process has increased the size of the map. set_mapsize(0) makes this
+                # process use the new size.
                 self.environment.set_mapsize(0)
                 raw = self.environment.begin(write=write)
             with raw:
@@ -194,7 +194,7 @@ class Store:
 
 
 class MapFullError(StoreError):
-    """The error raised if the memory map is too small. Store.commit then doubles its size."""
+    """The error raised if the memory map is too small. Store.commit then doubles the map."""
 
 
 @contextmanager

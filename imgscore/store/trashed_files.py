@@ -1,9 +1,8 @@
 """The images of a watch that are, or were, in the desktop's trash.
 
-The key is the path in the trash.
-
-If an image has left the trash, its record stays and is marked as gone. With such a record, a
-restored file can be distinguished from a new copy.
+Each record is stored by the path of the image in the trash. If an image has left the trash, its
+record stays and is marked as gone. With such a record, a restored file can be distinguished from a
+new copy.
 """
 
 import time

@@ -1,7 +1,7 @@
 """The files outside of all watches that `embed` has read.
 
 With these records, `embed` does not read a file twice. A record is similar to a sighting, but it
-has no effect on labels or order. No scan checks whether its file still exists.
+has no effect on labels or order. No scan checks whether the file of a record still exists.
 """
 
 from collections.abc import Iterator

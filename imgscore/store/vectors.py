@@ -1,9 +1,8 @@
 """The embeddings of images, stored separately for each embedder id.
 
-They are separate because vectors of two embedders must not be mixed. A block contains up to 64
-embeddings: n digests of 32 bytes, then n vectors. One value for each vector would waste space,
-because LMDB uses two pages of 4 kB for a value of 5 kB. Reading blocks is also as fast as reading
-memory.
+Embeddings of two embedders must not be mixed. A block contains up to 64 embeddings: n digests of 32
+bytes, then n vectors. One value for each vector would waste space, because LMDB uses two pages of 4
+kB for a value of 5 kB. Reading blocks is also as fast as reading memory.
 """
 
 from array import array
@@ -99,7 +98,7 @@ def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
 
 
 def _split(block: bytes, record: EmbedderRecord) -> int:
-    """Return the offset in a block at which its vectors begin."""
+    """Return the offset in a block at which the vectors of the block begin."""
     return len(block) // (DIGEST_SIZE + record.size) * DIGEST_SIZE
 
 

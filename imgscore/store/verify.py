@@ -1,4 +1,4 @@
-"""This module reads all pages of the store after a power failure or a kill.
+"""This module reads all pages of the store after a power failure or a kill of the writing process.
 
 LMDB has no checksums, and reading a damaged page can crash the process. A separate process
 therefore reads the pages: `python -m imgscore.store.verify FOLDER`.
@@ -22,7 +22,7 @@ MAX_SECONDS = 200
 
 
 def after_a_crash(lock: StoreLock, folder: Path) -> None:
-    """Verify the store in `folder` if its last writer ended without closing it.
+    """Verify the store in `folder` if its last writer ended without closing the store.
 
     Raises StoreError if the store is damaged.
     """
@@ -53,9 +53,9 @@ def read_all(folder: Path) -> int:
 
 
 def main() -> None:
-    """Read the store.
+    """Read all entries of the store.
 
-    If it cannot be read, the process exits with status 5 or is killed by a signal.
+    If the store cannot be read, the process exits with status 5 or is killed by a signal.
     """
     try:
         read_all(Path(sys.argv[1]))

@@ -1,7 +1,8 @@
 """This module uses Landlock to limit where this process and its child processes can write.
 
-Reading files and setting file dates stay allowed. A restriction cannot be removed later. It has no
-effect if the kernel lacks Landlock. See landlock(7).
+Landlock is a security feature of the Linux kernel. Reading files and setting file dates stay
+allowed. A restriction cannot be removed later. A restriction has no effect if the kernel lacks
+Landlock. See landlock(7).
 """
 
 import ctypes

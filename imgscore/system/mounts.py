@@ -37,7 +37,7 @@ def mount_points(mountinfo: bytes | None = None) -> list[bytes]:
 def _mounts(mountinfo: bytes | None) -> Iterator[tuple[bytes, bytes]]:
     """Yield (mount point, type) for each line of mountinfo.
 
-    Yield nothing if the file cannot be read.
+    Yield nothing if /proc/self/mountinfo cannot be read.
     """
     if mountinfo is None:
         try:

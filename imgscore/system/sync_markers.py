@@ -1,7 +1,7 @@
 """This module detects whether a sync client or git also uses the dates of the files in a folder.
 
-`doctor` and `init` call it. It reads only the names of the files in the folder and in the folder's
-parents. A marker only causes a warning.
+`doctor` and `init` call this module. It reads only the names of the files in the folder and in the
+folder's parents. A marker only causes a warning.
 """
 
 from fnmatch import fnmatchcase

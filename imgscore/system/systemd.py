@@ -72,7 +72,7 @@ def state() -> State:
 def lingers() -> bool:
     """Return whether the user's services run from boot to shutdown.
 
-    If not, they run only while the user is logged in.
+    Return False if the services run only while the user is logged in.
     """
     return Path("/var/lib/systemd/linger", pwd.getpwuid(os.getuid()).pw_name).exists()
 
@@ -130,7 +130,10 @@ def wanted() -> str:
 
 
 def _executable(text: str) -> Path:
-    """Return the path of the program that a unit starts. `text`: a unit in the form of `wanted`."""
+    """Return the path of the program that a unit starts.
+
+    `text`: the text of the unit, as `wanted` returns it.
+    """
     for line in text.splitlines():
         if line.startswith("ExecStart="):
             words = shlex.split(line.removeprefix("ExecStart="))

@@ -68,7 +68,7 @@ def uninstall() -> None:
 def _write(path: Path, template: str, start: str, own_start: str) -> None:
     """Write a shipped file to `path`, with one change.
 
-    `template`: the name of the shipped file. In its text, `start`, the beginning of a line, is
+    `template`: the name of the shipped file. `start`: the beginning of a line in this file. It is
     replaced by `own_start`.
     """
     text = installation.template(template).read_text(encoding="utf-8")
