@@ -10,7 +10,7 @@ from pathlib import Path
 
 def _base(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
-    # The XDG specification says that programs must ignore a relative path in these variables.
+    # The XDG specification says that programs must ignore a relative path in an XDG variable.
     return (Path(value) if value.startswith("/") else Path.home() / default) / "imgscore"
 
 

@@ -21,8 +21,8 @@ SPACING = 3_600
 # The longest time span of a new order, in seconds. In a large folder, the dates are closer than
 # SPACING.
 REACH = 365 * 86_400
-# The time left free between a new order and now, in seconds. Better entries can get dates in it
-# later.
+# The time left free between a new order and now, in seconds. Better entries can later get dates in
+# this time.
 HEADROOM = 86_400
 # The parameter T of the paper: 2**i slots are sparse enough if they have at most (2/T)**i entries.
 CROWDING = 1.3

@@ -37,7 +37,7 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
     kept = longest_stable(items)
     # Give each kept entry a value between two limits: the largest low up to the entry, and the
     # smallest high from the entry on. These values rise. Each moved entry is inserted by comparing
-    # its score with these values, so it violates no interval order.
+    # its score with these values. The moved entry then violates no interval order.
     lows = accumulate((items[i].score - items[i].deviation for i in kept), max)
     highs = accumulate((items[i].score + items[i].deviation for i in reversed(kept)), min)
     places = [(low + high) / 2 for low, high in zip(lows, reversed(list(highs)), strict=True)]

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from imgscore.images.formats import is_image_name
 from imgscore.store.schema import Fingerprint
 
-# The encoding of file names. With it, `str.encode` has the result of os.fsencode, but needs one
-# Python call less for each file.
+# The encoding of file names. `str.encode` with this encoding has the result of os.fsencode, but
+# saves a Python call for each file.
 _ENCODING = sys.getfilesystemencoding()
 
 

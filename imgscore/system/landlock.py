@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-# The numbers of the three system calls. They are equal on every architecture except alpha.
+# The numbers of the system calls of Landlock. They are equal on every architecture except alpha.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _PATH_BENEATH, _PR_SET_NO_NEW_PRIVS = 1, 1, 38
 
@@ -19,7 +19,7 @@ _WRITE_FILE = 1 << 1
 # The rights to delete or create entries of a folder: REMOVE_DIR (bit 4) to MAKE_SYM (bit 12).
 _CHANGE_FOLDER = sum(1 << bit for bit in range(4, 13))
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
-# The first versions of Landlock that have these two rights.
+# The first versions of Landlock that have the rights REFER and TRUNCATE.
 _REFER_SINCE, _TRUNCATE_SINCE = 2, 3
 
 
