@@ -3,11 +3,13 @@
 import logging
 import os
 import time
+from collections.abc import Mapping
 
 from imgscore.engine.context import EngineContext
-from imgscore.engine.log_text import counted, short_path
+from imgscore.engine.log_text import counted, of_taste, short_path
 from imgscore.engine.tastes import missing_labels
 from imgscore.store import labels
+from imgscore.store.schema import LabelName
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +28,13 @@ class IndexRun:
         self._indexed = self._failed = 0
         self._began: float | None = None
         self._last = self._logged = 0.0
+        self._labels_before: dict[str, Mapping[LabelName, int]] = {}
 
     def begin(self) -> None:
         """Begin a run if none has begun. Call this for each file that is sent to a worker."""
         if self._began is None:
             self._began = self._logged = time.monotonic()
+            self._labels_before = self._labels()
 
     def count(self, *, failed: bool) -> None:
         """Count a file that was indexed, or that could not be indexed."""
@@ -44,7 +48,7 @@ class IndexRun:
             return
         if not pending:
             if self._indexed or self._failed:
-                logger.info("%s%s", self._summary(), self._next_step())
+                logger.info("%s%s%s", self._summary(), self._new_labels(), self._next_step())
             self._began, self._indexed, self._failed = None, 0, 0
         elif now - self._logged >= PROGRESS_SECONDS:
             self._logged = now
@@ -54,6 +58,20 @@ class IndexRun:
         seconds = self._last - (self._began or 0.0)
         failed = f", {self._failed:,} not readable" if self._failed else ""
         return f"{counted(self._indexed, 'image')} indexed in {seconds:.1f} s{failed}"
+
+    def _labels(self) -> dict[str, Mapping[LabelName, int]]:
+        """Return the numbers of labels of each taste."""
+        tastes = {watch.taste for watch in self.ctx.watches.all}
+        with self.ctx.store.read() as txn:
+            return {taste: labels.totals(txn, taste) for taste in sorted(tastes)}
+
+    def _new_labels(self) -> str:
+        """Return a text about the labels of the tastes whose labels changed in this run, or ""."""
+        return "".join(
+            f"; labels{of_taste(taste)}: {totals['keep']:,} keep, {totals['trash']:,} trash"
+            for taste, totals in self._labels().items()
+            if totals != self._labels_before.get(taste)
+        )
 
     def _next_step(self) -> str:
         """Return a text about the labels that are missing for an order, or "" if none is."""
