@@ -36,7 +36,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     alpha: bool = False
     """whether a pixel is not opaque"""
     animated: bool = False
-    """whether it has more than one frame"""
+    """whether the image has more than one frame"""
     brightness: float = 0.0
     """mean luma, from 0 to 1"""
     contrast: float = 0.0

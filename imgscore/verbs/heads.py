@@ -42,26 +42,26 @@ class HeadReport(msgspec.Struct):
     comparison: Comparison | UnsetType | None = UNSET
     """the head before, on the same labels; null if there was none to compare with"""
     accepted: bool | UnsetType = UNSET
-    """whether it is at least as good as the head before"""
+    """whether the training accepted the head as not worse than the one before"""
 
 
 class Response(msgspec.Struct):
     """A head."""
 
     head: str
-    """its version"""
+    """the version of the head"""
     taste: str
-    """its taste"""
+    """the taste of the head"""
     in_use: bool
-    """whether it scores now"""
+    """whether the head is in use"""
     accepted: bool
-    """whether it was at least as good as the head before; false for an imported head"""
+    """whether the training accepted the head as not worse than the one before; false if imported"""
     labels: int
     """from how many labels it was trained"""
     created_ns: int
     """when it was trained, in nanoseconds since 1970"""
     embedder: str
-    """the id of its embedder"""
+    """the id of the embedder whose vectors the head scores"""
     report: HeadReport
     """what was measured"""
     error: str | None = None

@@ -28,9 +28,9 @@ class TouchEntry(msgspec.Struct):
     time_ns: int
     """when it happened, in nanoseconds since 1970"""
     number: int
-    """its number in the journal"""
+    """the number of the touch in the journal"""
     run: int
-    """what all touches of one ordering have in common"""
+    """the number of the run; all touches of one ordering have the same"""
     inbox: str
     """the inbox of the file; may be empty"""
     path: str
@@ -38,13 +38,13 @@ class TouchEntry(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     before_ns: int
-    """its mtime before, in nanoseconds since 1970"""
+    """the mtime of the file before, in nanoseconds since 1970"""
     after_ns: int
-    """its mtime after, in nanoseconds since 1970"""
+    """the mtime of the file after, in nanoseconds since 1970"""
     head: str | None
     """the version of the head that ordered it; null if no head did"""
     dates: int | UnsetType = UNSET
-    """only in rows that stand for a whole ordering: how many dates it changed"""
+    """only in a row for a whole ordering: how many dates were changed"""
 
 
 class LabelEntry(msgspec.Struct):
@@ -55,9 +55,9 @@ class LabelEntry(msgspec.Struct):
     time_ns: int
     """when it happened, in nanoseconds since 1970"""
     number: int
-    """its number in the log of labels"""
+    """the number of the label in the log of labels"""
     path: str
-    """where the image lay; may be empty"""
+    """the path of the image at that time; may be empty"""
     sha256: str
     """the digest of the image"""
     label: str

@@ -27,7 +27,7 @@ class Response(msgspec.Struct):
     sha256: str | None
     """the digest of the image; null if it cannot be read"""
     label: str | None
-    """its label now, `keep` or `trash`; null if it has none"""
+    """the label of the image now, `keep` or `trash`; null if there is none"""
     error: str | None
     """why it has no embedding, and what to do; null if it has one"""
 

@@ -22,9 +22,9 @@ class Response(msgspec.Struct):
     name: str | None = None
     """the name of the model; null if only its vectors are left"""
     embedder: str | None = None
-    """the id of its embedder; null if it is not downloaded"""
+    """the embedder id of the model; null if the model is not downloaded"""
     installed: bool = False
-    """whether it can be used now"""
+    """whether the model can be used now"""
     in_use: bool = False
     """whether the config names it"""
     dimension: int | None = None
@@ -38,7 +38,7 @@ class Response(msgspec.Struct):
     languages: str | None = None
     """languages that its text encoder reads; null if it has none"""
     path: str | None = None
-    """where its files are; null if it is not downloaded"""
+    """the folder of the model's files; null if the model is not downloaded"""
     error: str | None = None
     """why it cannot be used, and what to do; null if it can"""
 

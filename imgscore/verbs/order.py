@@ -24,9 +24,9 @@ class TouchedFile(msgspec.Struct):
     path: str
     """the file"""
     before_ns: int | None
-    """its mtime before, in nanoseconds since 1970; null if an error is given"""
+    """the mtime of the file before, in nanoseconds since 1970; null if there is an error"""
     after_ns: int | None
-    """its mtime after, in nanoseconds since 1970; null if an error is given"""
+    """the mtime of the file after, in nanoseconds since 1970; null if there is an error"""
     dry_run: bool = False
     """whether the date would be changed, but was not"""
     error: str | None = None

@@ -29,11 +29,11 @@ class Response(msgspec.Struct):
     """The label of an image after the call."""
 
     path: str
-    """where the image lay when the page was made"""
+    """the path of the image when the page was made"""
     sha256: str
     """the digest of the image"""
     label: str | None
-    """its label now, `keep` or `trash`; null if it has none"""
+    """the label of the image now, `keep` or `trash`; null if there is none"""
     head: str | None
     """the version of the head in use; null if there is none"""
     error: str | None

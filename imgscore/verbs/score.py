@@ -29,7 +29,7 @@ class Response(msgspec.Struct):
     deviation: float | None
     """the standard deviation of the score; null without a head"""
     label: str | None
-    """its label, `keep` or `trash`; null if it has none"""
+    """the label of the image, `keep` or `trash`; null if there is none"""
     head: str | None
     """the version of the head that scored it; null if there is none"""
     embedder: str

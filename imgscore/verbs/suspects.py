@@ -25,9 +25,9 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str
-    """its label, `keep` or `trash`"""
+    """the label of the image, `keep` or `trash`"""
     score: float
-    """its score from heads that were trained without its label"""
+    """the score of the image, from heads that were trained without its label"""
     evidence: float
     """how surprising the label is: −ln of the probability that these heads give it"""
     twin: str | None

@@ -26,7 +26,7 @@ class Response(msgspec.Struct):
     labels: int
     """from how many labels it was trained"""
     used: bool
-    """whether it is in use; a head that is worse than the one before is not"""
+    """whether the head is in use; it is not if it is worse than the one before"""
     report: HeadReport
     """what was measured, as `heads list` prints it"""
     error: str | None

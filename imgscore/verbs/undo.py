@@ -23,11 +23,11 @@ class RestoredLabel(msgspec.Struct):
     """An image whose last label was undone."""
 
     path: str
-    """where the image lay when it was labelled; may be empty"""
+    """the path of the image when it was labelled; may be empty"""
     sha256: str
     """the digest of the image"""
     label: str | None
-    """its label now; null if it has none"""
+    """the label of the image now; null if there is none"""
     was: str
     """the label that was undone: `keep`, `trash` or `clear`"""
     others: int

@@ -27,7 +27,7 @@ def pause(
 ) -> None:
     """Pause the daemon.
 
-    The pause stays in force if the daemon restarts.
+    The pause continues if the daemon restarts.
     """
     seconds = None if for_ is None else _seconds(for_)
     run(Request(seconds), lambda row: row.state, as_json=as_json)
