@@ -1,9 +1,12 @@
-"""Decode a file's bytes to pixels and traits: one preprocessing for all embedders.
+"""Decode the bytes of a file to pixels and traits, with one preprocessing for all embedders.
 
-Only workers import this, because it loads Pillow. Files are untrusted. Each failure is an
-ImageError with a reason and a remedy; after an IncompleteImageError the file is tried again once it
-has changed. When a change here alters results, raise `version.DECODER_VERSION`, so that failed
-files are tried again, and each embedder's PREPROCESSING_VERSION.
+Only workers import this module, because it imports Pillow. Files are untrusted. Each failure raises
+an ImageError with a reason and a remedy. After an IncompleteImageError, the file is tried again
+when it changes.
+
+If a change in this module alters its results, increase two versions. The first is
+`version.DECODER_VERSION`: failed files are then tried again. The second is the
+PREPROCESSING_VERSION of each embedder.
 """
 
 from __future__ import annotations
@@ -42,8 +45,8 @@ from imgscore.images.signature import HEIF, JPEG, RAW, format_of, is_cut_off
 from imgscore.images.traits import Exif, Traits
 from imgscore.images.views import layout
 
-# Imported here, so that Pillow does not import all forty plugins for its first WebP. No other
-# format is tried: Pillow would start Ghostscript for an EPS.
+# These plugins are imported here. Otherwise Pillow would import all its forty plugins for its first
+# WebP. No other format is tried, because Pillow would start Ghostscript for an EPS.
 _PLUGINS = (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -58,24 +61,30 @@ _PLUGINS = (
     WebPImagePlugin,
 )
 MAX_BYTES = min(1 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
-"""Memory for one decoded image: a quarter of the machine's, at most 1 GB (268 megapixels)."""
+"""The largest memory for one decoded image in bytes: a quarter of the machine's memory, and at most
+1 GB (268 megapixels)."""
 BYTES_PER_PIXEL = 4
-"""Pillow stores RGB, too, in 4 bytes a pixel."""
+"""The bytes for each pixel of a decoded image. Pillow stores even RGB in 4 bytes a pixel."""
 MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
-# Pillow's own check covers the images inside an ICO, whose sizes are known only once read.
+# Pillow's own check also covers the images inside an ICO. Their sizes are unknown before they are
+# read.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-# The decoder's default is a thread a CPU, each with its own memory; a worker has one CPU.
+# By default, the AVIF decoder starts one thread for each CPU, and each thread needs its own memory.
+# A worker uses one CPU.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-# Pillow raises all that it logs, and the exception is reported.
+# Everything that Pillow logs is also raised as an exception, and the exception is reported.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 OVERSAMPLING = 1.4
-"""Working pixels for each pixel of a view, along each side. With 1.4, the cosine to the embedding
-of a full decode is .9996 at the median (bench/RESULTS.md)."""
+"""The number of working pixels for each pixel of a view, along each side. With 1.4, the median
+cosine between the embedding of the working pixels and the embedding of a full decode is .9996
+(bench/RESULTS.md)."""
 
-# TIFF tags that tell a camera raw file from a plain TIFF.
+# These TIFF tags distinguish a camera raw file from a plain TIFF.
 _SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
-_REDUCED_IMAGE = 1  # a value of _SUBFILE_TYPE: the first page is a thumbnail
-_SENSOR_DATA = frozenset({32803, 34892})  # values of _PHOTOMETRIC: colour filter array, linear raw
+# This value of _SUBFILE_TYPE means that the first page is a thumbnail.
+_REDUCED_IMAGE = 1
+# These values of _PHOTOMETRIC mean sensor data: a colour filter array, and linear raw.
+_SENSOR_DATA = frozenset({32803, 34892})
 
 TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,11 +95,13 @@ TRANSPOSES = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""How to turn an image upright, by its EXIF orientation; 1 is upright."""
+"""The operation that turns an image upright, for each EXIF orientation. Orientation 1 is upright
+and needs no operation."""
 SWAPPED_SIDES = frozenset({5, 6, 7, 8})
-"""EXIF orientations whose width is the upright image's height."""
+"""The EXIF orientations that swap the sides: the width of the stored image is the height of the
+upright image."""
 RAW_ORIENTATIONS = {3: 3, 5: 8, 6: 6}
-"""EXIF's orientation for LibRaw's `flip`."""
+"""The EXIF orientation for each value of LibRaw's `flip`."""
 ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 
 REMEDY_BROKEN = "open it in an image viewer; if that fails, too, the file is damaged"
@@ -99,14 +110,18 @@ REMEDY_NOT_IMAGE = "remove it, or give it the extension of its real type"
 
 
 class IncompleteImageError(ImageError):
-    """The file's end is missing; it may still be being written. Try it again when it changes."""
+    """The error for a file whose end is missing, for example because it is still being written.
+
+    Try the file again when it changes.
+    """
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded image: upright, opaque, 8-bit RGB, reduced to the working size.
+    """A decoded image that is upright, opaque, 8-bit RGB and reduced to the working size.
 
-    pixels: uint8 [h, w, 3]. traits: those of the full-size image.
+    `pixels`: uint8 [h, w, 3].
+    `traits`: the traits of the full-size image.
     """
 
     pixels: NDArray[np.uint8]
@@ -114,15 +129,17 @@ class Picture:
 
 
 def decode(data: bytes) -> Picture:
-    """Decode a file's bytes: its first frame, uncropped, upright and opaque.
+    """Decode the first frame of a file's bytes, uncropped, upright and opaque.
 
-    The pixels are the original reduced by a whole factor; each side has at least OVERSAMPLING times
-    the pixels that `views` needs, if the original has them. Colour profiles are not applied: they
-    are one more untrusted file to parse, and reading a Display P3 photograph as sRGB changes its
-    embedding less than saving it as a JPEG of quality 75.
+    The image is reduced by whole factors. If the original has enough pixels, each side has at least
+    OVERSAMPLING times the pixels that `views` needs.
 
-    Raises IncompleteImageError if the end of the file is missing, NeedsMemoryError if decoding
-    needs more memory than this process may use, and ImageError for any other problem.
+    Colour profiles are not applied, because a profile is one more untrusted file to parse. Without
+    its profile, a Display P3 photograph is read as sRGB. This changes its embedding less than
+    saving the photograph as a JPEG of quality 75.
+
+    Raises IncompleteImageError if the end of the file is missing. Raises NeedsMemoryError if
+    decoding needs more memory than this process may use. Raises ImageError for any other problem.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -131,7 +148,7 @@ def decode(data: bytes) -> Picture:
             return _decode(data)
         except ImageError:
             raise
-        # On damaged input decoders raise almost any class, KeyError included.
+        # For damaged input, decoders raise almost any exception class, even KeyError.
         except Exception as error:
             raise _failure(data, error) from error
 
@@ -148,11 +165,11 @@ def _decode(data: bytes) -> Picture:
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    """Open an image: its header is read, its pixels are not."""
+    """Open an image. This reads the header of the image, but not its pixels."""
     stream = io.BytesIO(data)
     if name == JPEG:
-        # Image.open would check for a bomb before draft() reduces the size, and would open the
-        # further frames of an MPO.
+        # Do not use Image.open for a JPEG. It would check for a decompression bomb before draft()
+        # reduces the size. It would also open the further frames of an MPO.
         return JpegImagePlugin.JpegImageFile(stream)
     if name == HEIF:
         try:
@@ -166,9 +183,11 @@ def _open(data: bytes, name: str) -> Image.Image:
 
 
 def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> Picture:
-    """Load, reduce and turn upright an opened image, and compute its traits.
+    """Load an opened image, reduce it, turn it upright, and compute its traits.
 
-    `size` is the file's in bytes. `orientation` is used where the image has no EXIF orientation.
+    `name`: the format of the image.
+    `size`: the size of the file in bytes.
+    `orientation`: the orientation that is used if the image has no EXIF orientation.
     """
     full_width, full_height = image.size
     image.draft(None, _working_size(full_width, full_height))
@@ -184,7 +203,8 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
     memory.check(needed, f"{full_width} × {full_height} pixels")
     image.load()
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
-        # Loading turns a TIFF upright, and an ICO may hold another size than its header says.
+        # Loading a TIFF turns it upright. The image in an ICO may have another size than the size
+        # in its header. The size after loading is therefore used.
         full_width, full_height = image.size
     exif = _exif(image)
     pixels, transparent = working_pixels(image, _working_size(full_width, full_height))
@@ -217,9 +237,10 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
 
 
 def _colourfulness(pixels: NDArray[np.uint8]) -> float:
-    """Mean difference between a pixel's largest and smallest channel, from 0 to 1.
+    """Return the mean difference between a pixel's largest and smallest channel, from 0 to 1.
 
-    Works channel by channel: a numpy reduction over an axis of three takes 16 times as long.
+    The function computes each channel separately. A numpy reduction over an axis of length three
+    takes 16 times as long.
     """
     red, green, blue = (pixels[..., channel] for channel in range(3))
     largest = np.maximum(np.maximum(red, green), blue)
@@ -228,15 +249,16 @@ def _colourfulness(pixels: NDArray[np.uint8]) -> float:
 
 
 def _working_size(full_width: int, full_height: int) -> tuple[int, int]:
-    """Width and height in pixels that an image of this full size needs at least."""
+    """Return the smallest working size in pixels for an image of this full size."""
     width, height = layout(full_width, full_height).canvas
     return int(width * OVERSAMPLING), int(height * OVERSAMPLING)
 
 
 def _coefficient_bytes(image: Image.Image, pixels: int) -> int:
-    """Bytes that libjpeg allocates for the coefficients of a progressive JPEG; 0 for other images.
+    """Return the bytes that libjpeg allocates for the coefficients of a progressive JPEG.
 
-    It stores 2 bytes for each coefficient of the full-size image, even after draft().
+    libjpeg stores 2 bytes for each coefficient of the full-size image, even after draft(). The
+    result is 0 for all other images.
     """
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.info.get("progressive"):
         return 0
@@ -245,7 +267,10 @@ def _coefficient_bytes(image: Image.Image, pixels: int) -> int:
 
 
 def _exif(image: Image.Image) -> Exif:
-    """EXIF fields of an image. A broken block counts as none: the pixels do not depend on it."""
+    """Return the EXIF fields of an image.
+
+    A broken EXIF block is treated like a missing block, because the pixels do not depend on it.
+    """
     try:
         tags = image.getexif()
         camera = facts.camera_name(
@@ -259,25 +284,28 @@ def _exif(image: Image.Image) -> Exif:
             located=facts.GPS_IFD in tags,
             orientation=orientation if isinstance(orientation, int) else 1,
         )
-    except Exception:  # noqa: BLE001 - the parser raises any class on untrusted bytes
+    except Exception:  # noqa: BLE001 - untrusted bytes may cause any exception class
         return Exif()
 
 
 def _is_animated(image: Image.Image, name: str) -> bool:
-    """Whether the image has a second frame. Frames are not counted: that reads the whole file."""
+    """Return whether the image has a second frame.
+
+    The function does not count the frames, because this would read the whole file.
+    """
     if name not in ANIMATED_FORMATS:
         return False
     try:
         return bool(getattr(image, "is_animated", False))
-    except Exception:  # noqa: BLE001 - a damaged second frame does not harm the first
+    except Exception:  # noqa: BLE001 - the first frame is usable even if the second is damaged
         return False
 
 
 def _is_raw(data: bytes) -> bool:
-    """Whether a TIFF is a camera raw file.
+    """Return whether a TIFF is a camera raw file.
 
-    It is if it has DNG's own tag, or if its first page holds sensor data (which Pillow does not
-    open) or is the thumbnail of another one.
+    A TIFF is a camera raw file in three cases: it has DNG's own tag; its first page contains sensor
+    data, which Pillow does not open; its first page is the thumbnail of another page.
     """
     tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
     stream = io.BytesIO(data)
@@ -291,7 +319,11 @@ def _is_raw(data: bytes) -> bool:
 
 
 def _decode_raw(data: bytes) -> Picture:
-    """Decode a camera raw file's embedded preview, as viewers do; without one, develop the file."""
+    """Decode a camera raw file.
+
+    The function decodes the preview that is embedded in the file, as image viewers do. If there is
+    no preview, it develops the raw data.
+    """
     try:
         import rawpy
     except ImportError:
@@ -304,7 +336,7 @@ def _decode_raw(data: bytes) -> Picture:
         except rawpy.LibRawError:
             preview = None
         if preview is not None and preview.format == rawpy.ThumbFormat.JPEG:
-            # Most previews have no orientation of their own; the raw file's applies to them.
+            # Most previews have no EXIF orientation. The orientation of the raw file is then used.
             orientation = RAW_ORIENTATIONS.get(raw.sizes.flip, 1)
             return _picture(_open(preview.data, JPEG), RAW, len(data), orientation)
         try:
@@ -315,7 +347,7 @@ def _decode_raw(data: bytes) -> Picture:
 
 
 def _failure(data: bytes, error: Exception) -> ImageError:
-    """The ImageError for a decoder's exception."""
+    """Return the ImageError that reports the exception of a decoder."""
     text = error.args[0] if error.args else ""
     reason = facts.clean(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
     if not reason or isinstance(error, UnidentifiedImageError):
@@ -323,8 +355,9 @@ def _failure(data: bytes, error: Exception) -> ImageError:
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         limit = MAX_PIXELS // 1_000_000
         return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)
-    # Decoders report a lack of memory by many exceptions. A low-memory worker therefore takes each
-    # failure for one, and another worker, without that limit, decides.
+    # Decoders report a lack of memory by many different exceptions. A low-memory worker therefore
+    # treats each failure as a lack of memory. A worker with more memory then tries the file again,
+    # and its result is final.
     if isinstance(error, MemoryError) or (memory.is_low_memory() and not is_cut_off(data)):
         return NeedsMemoryError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
     if is_cut_off(data) or "truncated" in reason.lower():

@@ -1,10 +1,11 @@
-"""File names that count as images. A file's content is identified by `signature.py`.
+"""The names of image files. The content of a file is identified by `signature.py`.
 
-The idle daemon imports this: nothing heavy may be imported here.
+The idle daemon imports this module. It must therefore import no heavy modules.
 """
 
-# HEIC and camera raw are listed without their extra installed, too: the file is then reported as
-# failed with the extra to install as the remedy, instead of being skipped silently.
+# The suffixes of HEIC and camera raw are included even if the extra for the format is not
+# installed. Such a file is then reported as failed, and the remedy names the extra. Otherwise the
+# file would be skipped silently.
 HEIF_SUFFIXES = frozenset({b".heic", b".heif", b".hif"})
 RAW_SUFFIXES = frozenset(
     {b".arw", b".cr2", b".cr3", b".dng", b".nef", b".nrw", b".orf", b".pef", b".raf", b".rw2"}
@@ -19,10 +20,13 @@ IMAGE_SUFFIXES = PLAIN_SUFFIXES | HEIF_SUFFIXES | RAW_SUFFIXES
 
 
 def is_image_name(name: bytes) -> bool:
-    """Whether a file's name (any bytes, no folder) is that of a finished, visible image.
+    """Return whether `name` is the name of a finished, visible image.
 
-    Dotfiles are not. Unfinished downloads (`.part`, `.crdownload`, `.download`, `.tmp`) are not
-    either: their suffix comes last and is not an image's.
+    `name`: the name of the file without its folder, as any bytes.
+
+    The names of hidden files start with a dot and are not accepted. The names of unfinished
+    downloads (`.part`, `.crdownload`, `.download`, `.tmp`) are not accepted, because their last
+    suffix is not an image suffix.
     """
     dot = name.rfind(b".")
     return dot > 0 and name[dot:].lower() in IMAGE_SUFFIXES and not name.startswith(b".")

@@ -1,7 +1,8 @@
 """Memory limits of a process that decodes images, set with the kernel's RLIMIT_DATA.
 
-The hard limit is what this process may ever use. A soft limit below it marks a low-memory worker:
-an image that needs more raises NeedsMemoryError there, and a worker without that limit retries it.
+The hard limit is the largest memory that the process may ever use. A process whose soft limit is
+lower than its hard limit is a low-memory worker. An image that needs more memory raises
+NeedsMemoryError in a low-memory worker. A worker with more memory then tries the image again.
 """
 
 import os
@@ -13,24 +14,31 @@ from imgscore.errors import ImageError
 from imgscore.images.signature import HEIF
 
 DECODER_BYTES_PER_PIXEL = {"WEBP": 12, "AVIF": 6, "JPEG2000": 16, HEIF: 6}
-"""Bytes a pixel that a decoder allocates beside Pillow's own pixels; measured (bench/RESULTS.md).
-Formats that are missing here allocate next to nothing."""
+"""The bytes a pixel that a decoder allocates in addition to Pillow's pixels, by format. The numbers
+were measured (bench/RESULTS.md). Decoders of all other formats allocate almost no additional
+memory."""
 RESERVED_BYTES = 64 << 20
-"""Memory kept free for the steps after decoding: bands, views and the network."""
+"""The memory in bytes that is kept free for the steps after decoding: bands, views and the
+network."""
 UNCHECKED_BYTES = 64 << 20
-"""Memory that fits in any case. Most images need less, and skip the read of /proc."""
+"""The memory in bytes that is always available. Most images need less memory than this, and /proc
+is not read for them."""
 
 REMEDY_TOO_LARGE = "scale it down, or save it as a baseline JPEG"
 
 
 class NeedsMemoryError(ImageError):
-    """The image needs more memory than this process may use; another worker may have it."""
+    """The error for an image that needs more memory than this process may use.
+
+    A worker with more memory may be able to decode the image.
+    """
 
 
 def set_hard_limit(limit: int) -> None:
-    """Limit this process to `limit` bytes for good, or to its present hard limit if that is lower.
+    """Limit the memory of this process to `limit` bytes until the process ends.
 
-    Only root may raise a hard limit.
+    If the hard limit is already lower than `limit`, it remains unchanged, because only root may
+    raise a hard limit.
     """
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
@@ -38,9 +46,10 @@ def set_hard_limit(limit: int) -> None:
 
 
 def set_headroom(headroom: int) -> None:
-    """Set the soft limit to the present use plus `headroom` bytes; 0 sets it to the hard limit.
+    """Set the soft limit to the memory in use plus `headroom` bytes.
 
-    Does nothing where there is no hard limit.
+    If `headroom` is 0, the soft limit is set to the hard limit. If the process has no hard limit,
+    the function does nothing.
     """
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     if hard != resource.RLIM_INFINITY:
@@ -50,9 +59,10 @@ def set_headroom(headroom: int) -> None:
 
 @contextmanager
 def uncounted(headroom: int) -> Iterator[None]:
-    """Lift the soft limit inside, then set it again to `headroom` bytes above the new use.
+    """Remove the soft limit during a with block.
 
-    For loading a model: its size does not count towards the headroom.
+    At the end of the block, the soft limit is set to the memory in use plus `headroom` bytes. Load
+    a model inside such a block: the size of the model then does not reduce the headroom.
     """
     set_headroom(0)
     yield
@@ -60,13 +70,16 @@ def uncounted(headroom: int) -> Iterator[None]:
 
 
 def is_low_memory() -> bool:
-    """Whether this process has a soft limit below its hard one."""
+    """Return whether the soft limit of this process is lower than its hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     return soft != hard
 
 
 def check(needed: int, subject: str) -> None:
-    """Raise NeedsMemoryError if `needed` bytes exceed the soft limit. `subject` needs them."""
+    """Raise NeedsMemoryError if `needed` bytes exceed the soft limit.
+
+    `subject`: the name of the data that needs the memory, for the text of the error.
+    """
     limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
     if needed <= UNCHECKED_BYTES or limit == resource.RLIM_INFINITY:
         return
@@ -77,6 +90,6 @@ def check(needed: int, subject: str) -> None:
 
 
 def _used_bytes() -> int:
-    """Bytes of this process that RLIMIT_DATA counts."""
+    """Return the memory of this process in bytes, as RLIMIT_DATA counts it."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,7 @@
-"""Convert any Pillow mode to 8-bit RGB of a working size, band by band to save memory."""
+"""Convert any Pillow mode to 8-bit RGB of a working size.
+
+The image is converted in horizontal bands to save memory.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# Backgrounds for transparent pixels: white, or grey where the visible pixels are nearly white.
+# Transparent pixels get a white background. If the visible pixels are almost white, transparent
+# pixels get a grey background.
 WHITE, GREY = (255, 255, 255), (128, 128, 128)
 LIGHT_LUMA = 0.9
-"""Mean luma (0…1) of the visible pixels above which they would vanish on white."""
+"""The largest mean luma (0…1) of the visible pixels for a white background. Lighter pixels would be
+invisible on white."""
 LUMA_SAMPLE_SIZE = (64, 64)
-"""Width and height in pixels of the sample from which that mean is computed."""
+"""The width and height in pixels of the sample from which the mean luma is computed."""
 BAND_PIXELS = 1 << 20
-"""Pixels converted at once: 4 MB as RGBA, little beside the decoded image."""
+"""The number of pixels that are converted at once. As RGBA they take 4 MB, which is little compared
+with the decoded image."""
 WIDE_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
-"""Pillow modes with more than 8 bits a channel."""
+"""The Pillow modes with more than 8 bits a channel."""
 
 
 def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray[np.uint8], bool]:
-    """Reduce a loaded image to RGB pixels uint8 [h, w, 3], and say whether a pixel is not opaque.
+    """Reduce a loaded image to RGB, and return its pixels and whether it has transparent pixels.
 
-    The result is at least `target` (width, height), unless the image is smaller. It is reduced by
-    whole factors with a box filter; callers resize to the exact size that they need. Transparent
-    pixels are laid on one background before averaging, so that their hidden colours do not show.
+    `target`: the smallest allowed width and height of the result. If the image is smaller than
+    `target`, its size is not changed.
+
+    The pixels are uint8 [h, w, 3]. The second value is True if at least one pixel is not opaque.
+
+    The image is reduced by whole factors with a box filter. Callers must resize the result to the
+    exact size that they need. Transparent pixels are combined with the background before the
+    reduction, so that their hidden colours have no effect.
     """
     factor_x = max(1, image.width // target[0])
     factor_y = max(1, image.height // target[1])
@@ -42,7 +53,7 @@ def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray
 
 
 def _background(image: Image.Image) -> tuple[int, int, int]:
-    """WHITE or GREY, for an image with transparency."""
+    """Return the background for an image with transparency: WHITE or GREY."""
     sample = np.asarray(
         image.resize(LUMA_SAMPLE_SIZE, Image.Resampling.NEAREST).convert("RGBA"), np.float32
     )
@@ -54,7 +65,7 @@ def _background(image: Image.Image) -> tuple[int, int, int]:
 def _rgb(
     band: Image.Image, value_range: tuple[float, float], background: tuple[int, int, int]
 ) -> tuple[Image.Image, bool]:
-    """One band as RGB, and whether all its pixels are opaque."""
+    """Return one band as RGB, and whether all its pixels are opaque."""
     if band.mode in WIDE_MODES:
         low, high = value_range
         values = np.nan_to_num(np.asarray(band, dtype=np.float64))
@@ -70,10 +81,12 @@ def _rgb(
 
 
 def _value_range(image: Image.Image) -> tuple[float, float]:
-    """The values that become black and white. Pillow's own conversion clips at 255.
+    """Return the value that becomes black and the value that becomes white.
 
-    16-bit modes have a fixed range. Wider integers and floats have none: if their values lie
-    within 0…1 (floats) or 0…65535, that is the range, else their minimum and maximum.
+    16-bit modes have a fixed range. Wider integers and floats have no fixed range. If all floats
+    are from 0 to 1, the range is 0…1. If all values are from 0 to 65535 and the largest is above
+    255, the range is 0…65535. In all other cases, the range is from the smallest to the largest
+    value. Pillow's own conversion is not used, because it clips values at 255.
     """
     if image.mode.startswith("I;16"):
         return 0.0, 65535.0

@@ -1,6 +1,6 @@
-"""Identify a file's format, and whether its end is missing, from its bytes and without a decoder.
+"""Identify the format of a file from its bytes, and detect a missing end.
 
-File names and extensions play no part.
+No decoder is needed. The name and extension of the file are not used.
 """
 
 from collections.abc import Iterator
@@ -37,11 +37,15 @@ _HEIF_BRANDS = frozenset(
 )
 _RAW_BRANDS = frozenset({b"crx "})
 _JPEG_TRAILER = 4096
-"""Last bytes that are searched for a JPEG's end marker: cameras and editors append trailers."""
+"""The number of last bytes that are searched for the end marker of a JPEG. Cameras and editors may
+append data after the end marker."""
 
 
 def format_of(data: bytes) -> str:
-    """The format's name as Pillow spells it, or HEIF or RAW; '' for bytes that are no image."""
+    """Return the name of the format as Pillow spells it, or HEIF or RAW.
+
+    The result is '' if the bytes are not an image.
+    """
     if data[4:8] == b"ftyp":
         return _format_of_boxes(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -54,10 +58,10 @@ def format_of(data: bytes) -> str:
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Whether the file's structure shows that its end is missing.
+    """Return whether the structure of a file shows that its end is missing.
 
-    Call it only for a file that failed to decode: a complete JPEG with a long trailer looks cut
-    off, too.
+    Call this only for a file that could not be decoded. For a complete JPEG with much data after
+    its end marker, the result is also True.
     """
     match format_of(data):
         case "JPEG":
@@ -75,7 +79,10 @@ def is_cut_off(data: bytes) -> bool:
 
 
 def _format_of_boxes(data: bytes) -> str:
-    """AVIF, HEIF or RAW (Canon), by the brands that an ISO media file's first box declares."""
+    """Return AVIF, HEIF or RAW (Canon) by the brands in the first box of an ISO media file.
+
+    The result is '' if the brands belong to none of these formats.
+    """
     size = int.from_bytes(data[:4], "big")
     declared = data[8 : min(size, 256)]
     brands = {declared[start : start + 4] for start in range(0, len(declared), 4)}
@@ -86,7 +93,10 @@ def _format_of_boxes(data: bytes) -> str:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Start and declared end (byte offsets) of each top-level box of an ISO media file."""
+    """Yield the start and the declared end of each top-level box of an ISO media file.
+
+    Both numbers are byte offsets.
+    """
     start = 0
     while start < len(data):
         size = int.from_bytes(data[start : start + 4], "big")
@@ -98,14 +108,15 @@ def _boxes(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _png_is_cut_off(data: bytes) -> bool:
-    """Whether the chunks of a PNG end before an IEND chunk."""
+    """Return whether the bytes of a PNG end before an IEND chunk."""
     start = 8
     while start + 8 <= len(data):
         size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
         if kind == b"IEND":
             return False
         if not kind.isalpha():
-            # A download into a preallocated file leaves zeros; other bytes are damage.
+            # A download into a preallocated file leaves zeros at the end of the file. If there are
+            # other bytes, the file is damaged.
             return not data[start:].strip(b"\0")
         start += size + 12
     return True

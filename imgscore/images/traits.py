@@ -1,4 +1,4 @@
-"""Cheap facts about an image beside its embedding: size, file, camera, light and colour."""
+"""Facts about an image that are easy to compute: size, file, camera, light and colour."""
 
 from __future__ import annotations
 
@@ -7,48 +7,49 @@ from typing import NamedTuple
 
 import msgspec
 
-# EXIF tag numbers.
+# These are the numbers of EXIF tags.
 MAKE, MODEL, SOFTWARE = 0x010F, 0x0110, 0x0131
 ORIENTATION, EXIF_IFD, GPS_IFD, TAKEN = 0x0112, 0x8769, 0x8825, 0x9003
 MAX_TEXT = 100
-"""Characters kept of an EXIF text: files may hold megabytes of it."""
+"""The largest number of characters of an EXIF text that are kept. A file may contain megabytes of
+EXIF text."""
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about one image. Width and height are those after EXIF rotation."""
 
     width: int
-    """pixels"""
+    """the width in pixels"""
     height: int
-    """pixels"""
+    """the height in pixels"""
     format: str
-    """the format as Pillow names it, such as JPEG or PNG; else HEIF or RAW"""
+    """the name of the format: HEIF, RAW, or the name that Pillow uses, for example JPEG"""
     bytes_per_pixel: float
-    """size of the file / (width × height)"""
+    """the size of the file in bytes / (width × height)"""
     camera: str = ""
-    """make and model from EXIF"""
+    """the make and model of the camera from EXIF"""
     software: str = ""
-    """software from EXIF: screenshot tools and editors write it"""
+    """the software from EXIF; screenshot tools and editors write this field"""
     taken: str = ""
-    """DateTimeOriginal from EXIF, as ISO text"""
+    """the time of the photograph (EXIF DateTimeOriginal) as ISO text"""
     located: bool = False
-    """whether EXIF has a GPS position; the position itself is not kept"""
+    """whether EXIF contains a GPS position; the position itself is not stored"""
     alpha: bool = False
-    """whether a pixel is not opaque"""
+    """whether at least one pixel is not opaque"""
     animated: bool = False
     """whether the image has more than one frame"""
     brightness: float = 0.0
-    """mean luma, from 0 to 1"""
+    """the mean luma, from 0 to 1"""
     contrast: float = 0.0
-    """standard deviation of luma, from 0 to 0.5"""
+    """the standard deviation of luma, from 0 to 0.5"""
     colourfulness: float = 0.0
-    """mean difference of a pixel's largest and smallest channel, from 0 to 1"""
+    """the mean difference between a pixel's largest and smallest channel, from 0 to 1"""
     sharpness: float = 0.0
-    """mean luma step between neighbouring pixels of the working size, from 0 to 1"""
+    """the mean difference in luma between neighbouring pixels of the reduced image, from 0 to 1"""
 
 
 class Exif(NamedTuple):
-    """The EXIF fields that are used, cleaned."""
+    """The EXIF fields that imgscore uses, as clean values."""
 
     camera: str = ""
     software: str = ""
@@ -58,19 +59,19 @@ class Exif(NamedTuple):
 
 
 def clean(value: object) -> str:
-    """An EXIF text without padding and control characters; '' for a value that is no text."""
+    """Return an EXIF text without padding and control characters, or '' if it is not a text."""
     if not isinstance(value, str):
         return ""
     return "".join(letter for letter in value if letter.isprintable()).strip()[:MAX_TEXT]
 
 
 def camera_name(make: str, model: str) -> str:
-    """Make and model as one name; many models already begin with their make."""
+    """Return make and model as one name. Many models already begin with their make."""
     return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
 
 
 def iso_time(value: str) -> str:
-    """EXIF's `2024:05:06 12:34:56` as `2024-05-06T12:34:56`; '' for any other text."""
+    """Return EXIF's `2024:05:06 12:34:56` as `2024-05-06T12:34:56`, or '' for any other text."""
     date, _, time = value.partition(" ")
     try:
         return datetime.fromisoformat(f"{date.replace(':', '-')}T{time}").isoformat()

@@ -1,4 +1,8 @@
-"""The decoder's version, in a module of its own: the idle daemon reads it without Pillow."""
+"""The version of the decoder, in a separate module without imports.
+
+The idle daemon reads the version and must not import Pillow.
+"""
 
 DECODER_VERSION = 2
-"""Raise it when a file that failed may now decode, or when a file's pixels change."""
+"""The version of the decoder. Increase it if a file that failed may now be decoded, or if the
+pixels of a file change."""

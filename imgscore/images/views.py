@@ -1,7 +1,8 @@
-"""Cut a picture into the views that a network gets: the whole image, in its own proportions.
+"""Cut a picture into views, the inputs of a network, without cropping or distortion.
 
-A convolutional network with global pooling takes any size. Nothing is therefore squashed into a
-square or cropped: a long image becomes several tiles. This module only computes shapes and resizes.
+A convolutional network with global pooling accepts inputs of any size. An image is therefore not
+distorted or cropped to a square: a long image becomes several tiles. This module only computes
+shapes and resizes images.
 """
 
 from __future__ import annotations
@@ -13,34 +14,37 @@ from numpy.typing import NDArray
 from PIL import Image
 
 CELL_PIXELS = 32
-"""Pixels; the network halves an image five times, so that sides are multiples of 2⁵."""
+"""The side of a cell in pixels. The network halves an image five times, and the sides of a view are
+therefore multiples of 2⁵."""
 VIEW_SHAPES = ((7, 7), (8, 7), (8, 6), (9, 6), (10, 6), (9, 5), (10, 5), (11, 5), (12, 5))
-"""Long and short side of a view, in cells. They fit each proportion from 1:1 to 2.4:1 (a phone's
-screen has 2.2:1) within 9 %, with about the area that the network was trained on: 7 × 7 cells, or
-224 × 224 pixels."""
+"""The long and the short side of each possible view, in cells. For each proportion from 1:1 to
+2.4:1, one of these shapes fits within 9 %. (The screen of a phone has 2.2:1.) Each shape has about
+the area that the network was trained on: 7 × 7 cells, or 224 × 224 pixels."""
 MAX_VIEW_PROPORTION = 2.5
-"""Long side : short side up to which an image is one view; the longest shape has 2.4."""
+"""The largest proportion (long side / short side) of an image that becomes one view. The longest
+shape has 2.4."""
 MAX_TILES = 32
-"""Views of one image, to bound its time; images longer than 80:1 are squashed to fit."""
+"""The largest number of views of one image. It limits the time for one image. Images that are
+longer than 80:1 are distorted to fit."""
 
 
 class Layout(NamedTuple):
-    """The views of an image: `tiles` of `height` × `width` pixels in a row or a column."""
+    """The views of an image: `tiles` views of `height` × `width` pixels in a row or a column."""
 
     height: int
     width: int
     tiles: int
-    upright: bool  # the tiles form a column, else a row
+    upright: bool  # True if the tiles form a column, False if they form a row
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """Width and height in pixels of all tiles together."""
+        """The width and height in pixels of all tiles together."""
         down, right = (self.tiles, 1) if self.upright else (1, self.tiles)
         return self.width * right, self.height * down
 
 
 def layout(width: int, height: int) -> Layout:
-    """The layout of an image of `width` × `height` pixels, both at least 1."""
+    """Return the layout of an image of `width` × `height` pixels. Both must be at least 1."""
     upright = height > width
     proportion = max(width, height) / min(width, height)
     tiles = 1
@@ -56,11 +60,15 @@ def layout(width: int, height: int) -> Layout:
 
 
 def views(pixels: NDArray[np.uint8], size: tuple[int, int]) -> list[NDArray[np.uint8]]:
-    """Views [view_h, view_w, 3] of pixels [h, w, 3]: one or more, of one shape and equal weight.
+    """Return the views of a picture, each uint8 [view_h, view_w, 3].
 
-    `size` is the width and height of the original, upright. The layout follows it and not the
-    reduced pixels, whose rounded proportion may fit another shape. Together the views cover each
-    pixel once; tile edges are fractions of a pixel and are not rounded.
+    `pixels`: uint8 [h, w, 3], the pixels of the picture.
+    `size`: the width and height of the upright original.
+
+    There is at least one view. All views of a picture have equal shapes and equal weights. The
+    layout is computed from `size`, not from the shape of `pixels`, because reduced pixels have a
+    rounded proportion. Together the views cover each pixel once. The edges of the tiles are
+    fractions of a pixel and are not rounded.
     """
     height, width = pixels.shape[:2]
     plan = layout(*size)
