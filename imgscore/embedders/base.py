@@ -1,6 +1,9 @@
-"""The Embedder protocol: pictures in, float16 vectors out, under an id that changes with them.
+"""The Embedder protocol: an embedder computes a float16 vector for each picture.
 
-The idle daemon imports this for its types: nothing heavy may be imported here.
+Each embedder has an id. A change that affects the vector of any picture also changes the id.
+
+The idle daemon imports this module for its types. This module must therefore import no heavy
+modules.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ class Section(NamedTuple):
 
 
 def sections_of(*sizes: tuple[str, int]) -> tuple[Section, ...]:
-    """Consecutive sections, from pairs of name and size."""
+    """Return consecutive sections.
+
+    `sizes`: the name and the number of columns of each section.
+    """
     sections: list[Section] = []
     for name, size in sizes:
         start = sections[-1].stop if sections else 0
@@ -33,18 +39,18 @@ def sections_of(*sizes: tuple[str, int]) -> tuple[Section, ...]:
 
 
 class Embedder(Protocol):
-    """A loaded model. It is not thread-safe: load one in each worker."""
+    """A loaded model. It is not thread-safe: each worker must load its own embedder."""
 
     @property
     def id(self) -> str:
-        """Names the model, its weights' sha256 and its preprocessing.
+        """The id, made of the model's name, the sha256 of its weights and the preprocessing.
 
-        Vectors of two ids are never compared with each other.
+        Vectors of embedders with different ids are never compared with each other.
         """
 
     @property
     def dim(self) -> int:
-        """Length of a vector."""
+        """The number of values in a vector."""
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -52,7 +58,10 @@ class Embedder(Protocol):
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The onnxruntime execution providers in use, the preferred one first."""
+        """The onnxruntime execution providers in use. The preferred provider is the first."""
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Vectors float16 [n, dim] of n pictures, each independent of the others in the call."""
+        """Return vectors float16 [n, dim] of n pictures.
+
+        The vector of a picture does not depend on the other pictures.
+        """

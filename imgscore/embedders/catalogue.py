@@ -1,6 +1,6 @@
-"""The UForm models that `imgscore model download` offers: their origin and size. Data only.
+"""The UForm models that `imgscore model download` offers, with their origin and size.
 
-A folder with a user's own model needs no entry here.
+This module contains only data. A folder with a user's own model needs no entry here.
 """
 
 from typing import NamedTuple
@@ -9,9 +9,12 @@ from typing import NamedTuple
 class Entry(NamedTuple):
     """One published model.
 
-    revision: the hub's commit. For "main", the first download looks the commit up and records it
-    with the files' checksums (trust on first use). dim: length of its vectors. megabytes: size of
-    the download, about.
+    `repository`: the name of the model's repository on the hub.
+    `revision`: a commit of the repository, or "main". For "main", the first download uses the
+    newest commit, and stores it with the checksums of the files (trust on first use).
+    `dim`: the number of values in a vector of the model.
+    `megabytes`: the approximate size of the download.
+    `languages`: the languages that the text encoder supports.
     """
 
     repository: str
@@ -21,8 +24,9 @@ class Entry(NamedTuple):
     languages: str
 
 
-# Sources: another public project pins the small model's commit. Dimensions are the makers' figures.
-# Sizes other than the small model's are estimates: a byte for each parameter.
+# Another public project pins the commit of the small model. The dimensions are published by the
+# makers of the models. The sizes of the larger models are estimates with one byte for each
+# parameter.
 UFORM = {
     "uform3-small": Entry(
         "unum-cloud/uform3-image-text-english-small",

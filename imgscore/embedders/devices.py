@@ -1,4 +1,7 @@
-"""Map the config's `device` to onnxruntime's execution providers. Pure."""
+"""Map the setting `device` of the config to the execution providers of onnxruntime.
+
+This module is pure.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,8 +19,8 @@ PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
-# Devices that "auto" tries, in this order. TensorRT is left out because it first builds an engine
-# for minutes, OpenVINO because on most machines it runs on the CPU.
+# These are the devices that "auto" tries, in this order. TensorRT is left out, because it first
+# builds an engine for minutes. OpenVINO is left out, because on most machines it only uses the CPU.
 AUTO = ("cuda", "rocm", "migraphx", "directml", "coreml")
 PACKAGES = {
     "cuda": "onnxruntime-gpu",
@@ -30,9 +33,11 @@ PACKAGES = {
 
 
 class Choice(NamedTuple):
-    """A device and its providers, in the order in which onnxruntime tries them; the CPU is last.
+    """A device and its providers.
 
-    warning: why this is not the device of the config, and what to do; None if it is.
+    `providers`: the providers in the order in which onnxruntime tries them. The CPU is the last.
+    `warning`: a text for the user if `device` is not the device in the config, else None. The text
+    contains the reason and a remedy.
     """
 
     device: str
@@ -41,7 +46,7 @@ class Choice(NamedTuple):
 
 
 def check(device: str) -> None:
-    """Raise ConfigError for an unknown device."""
+    """Raise ConfigError if the device is unknown."""
     if device != "auto" and device not in PROVIDERS:
         raise ConfigError(
             f"device = {device!r}: there is no such device",
@@ -50,9 +55,11 @@ def check(device: str) -> None:
 
 
 def choose(device: str, available: Sequence[str]) -> Choice:
-    """Choose the providers for a device among the `available` ones of this onnxruntime.
+    """Choose the providers for a device.
 
-    Raises ConfigError for an unknown device.
+    `available`: the providers that this build of onnxruntime contains.
+
+    Raises ConfigError if the device is unknown.
     """
     check(device)
     wanted = AUTO if device == "auto" else (device,)
@@ -71,9 +78,12 @@ def choose(device: str, available: Sequence[str]) -> Choice:
 
 
 def after_loading(choice: Choice, used: Sequence[str]) -> Choice:
-    """The choice that is in effect once a session reports its providers, `used`.
+    """Return the Choice that is in effect after the loading of a model.
 
-    onnxruntime falls back to the CPU without an error if a driver is missing.
+    `used`: the providers that the session reports.
+
+    If a driver is missing, onnxruntime uses the CPU without an error. The result is then the CPU
+    with a warning.
     """
     if choice.providers[0] in used:
         return choice

@@ -1,9 +1,11 @@
-"""`imgscore model download`: fetch a model's files. No other module uses the network.
+"""Fetch the files of a model, for `imgscore model download`.
 
-It writes one commit's files to `$XDG_DATA_HOME/imgscore/models/NAME` and compares each with the
-hub's checksum. An interrupted download continues from the bytes on disk. This is own code because
-huggingface_hub (tried: 0.28 and 2.4) starts each file again in a new process, and reports no
-progress to its caller.
+No other module uses the network. The download writes the files of one commit to
+`$XDG_DATA_HOME/imgscore/models/NAME`. It compares each file with the checksum on the hub. An
+interrupted download continues after the bytes on disk.
+
+huggingface_hub (tried: 0.28 and 2.4) is not used for the files. In a new process it downloads each
+file from the beginning again. It also reports no progress to its caller.
 """
 
 from __future__ import annotations
@@ -29,13 +31,15 @@ from imgscore.errors import ImgscoreError, UsageError
 
 WEIGHTS = ("image_encoder.onnx", "text_encoder.onnx")
 _CHUNK_BYTES = 1 << 20
-_TIMEOUT_SECONDS = 30  # without a byte from the server
-_COMMIT_FILE = "commit"  # in the staging folder: the commit of its files
+# A download fails if the server sends no byte for this number of seconds.
+_TIMEOUT_SECONDS = 30
+# This file in the staging folder contains the commit of the other files.
+_COMMIT_FILE = "commit"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class FileProgress(NamedTuple):
-    """Bytes of a file that have been downloaded, and its size in bytes."""
+    """The progress of one file: the number of downloaded bytes, and the size in bytes."""
 
     file: str
     done: int
@@ -43,7 +47,11 @@ class FileProgress(NamedTuple):
 
 
 class _Remote(NamedTuple):
-    """A file on the hub. `checksum`: sha256 of a large file, else git's blob sha1; in hex."""
+    """A file on the hub.
+
+    `size`: the size of the file in bytes.
+    `checksum`: the sha256 of a large file or git's blob sha1 of a small file, in hex.
+    """
 
     name: str
     url: str
@@ -52,10 +60,12 @@ class _Remote(NamedTuple):
 
 
 def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
-    """Download a model of the catalogue, unless it is installed and intact.
+    """Download a model of the catalogue, unless it is already installed and intact.
 
-    revision: a commit, branch or tag instead of the catalogue's. The variable HF_ENDPOINT names
-    another hub. Raises ImgscoreError, with a remedy, for each failure.
+    `revision`: a commit, branch or tag of the hub. None means the revision in the catalogue.
+
+    The environment variable HF_ENDPOINT may contain the address of another hub. Yields the progress
+    of each file. Raises ImgscoreError with a remedy for each failure.
     """
     entry = catalogue.UFORM.get(model)
     if entry is None:
@@ -63,7 +73,8 @@ def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
             f"{model}: there is no such model to download",
             f"use one of: {', '.join(catalogue.UFORM)}",
         )
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when huggingface_hub is imported
+    # huggingface_hub reads this variable when it is imported. The variable must be set before.
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     target = model_folder(model)
     recorded = manifest.read(target)
     if recorded is not None and revision in (None, recorded.revision) and is_intact(target):
@@ -79,14 +90,18 @@ def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
                 files[remote.name] = FileFacts(remote.size, checksum)
         _check_same_files(model, commit, files, recorded)
         manifest.write(staging, Manifest(entry.repository, commit, files))
-        open_folder(staging)  # raises if the folder is not a usable model
+        # This call raises an error if the folder is not a usable model.
+        open_folder(staging)
         (staging / _COMMIT_FILE).unlink()
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
 
 
 def is_intact(folder: Path) -> bool:
-    """Whether each file of a downloaded folder has its recorded checksum. Reads all files."""
+    """Return whether each file of a downloaded model has its recorded checksum.
+
+    The function reads the files completely.
+    """
     recorded = manifest.read(folder)
     if recorded is None:
         return False
@@ -101,7 +116,10 @@ def is_intact(folder: Path) -> bool:
 
 @contextmanager
 def _staging(target: Path) -> Iterator[Path]:
-    """The folder that a download fills; locked, so that one process fills it at a time."""
+    """Yield the folder to which a download writes its files.
+
+    The folder is locked, so that only one process at a time can write to it.
+    """
     staging = target.with_name(f"{target.name}.part")
     try:
         staging.mkdir(parents=True, exist_ok=True)
@@ -124,7 +142,7 @@ def _staging(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _translated_errors(model: str) -> Iterator[None]:
-    """Raise each failure inside as an ImgscoreError with a remedy."""
+    """Convert each exception of the with block to an ImgscoreError with a remedy."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
         OfflineModeIsEnabled,
@@ -132,8 +150,8 @@ def _translated_errors(model: str) -> Iterator[None]:
         RevisionNotFoundError,
     )
 
-    # The hub's client raises errors of its HTTP library, which is another one in each version. The
-    # bases of HfHubHTTPError include that library's own base class.
+    # The client of the hub raises the errors of its HTTP library. Different versions of the client
+    # use different libraries. The bases of HfHubHTTPError include the base class of these errors.
     families: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
     again = f"imgscore model download {model}"
     try:
@@ -172,15 +190,15 @@ def _translated_errors(model: str) -> Iterator[None]:
 
 
 def _endpoint() -> str | None:
-    """The hub that HF_ENDPOINT names; None for the default one."""
+    """Return the address of the hub from HF_ENDPOINT, or None for the default hub."""
     return os.environ.get("HF_ENDPOINT") or None
 
 
 def _look_up(repository: str, revision: str) -> tuple[str, list[_Remote]]:
-    """The commit of a revision, and those of its files that a model needs."""
+    """Return the commit of a revision, and the files of this commit that a model needs."""
     from huggingface_hub import HfApi, hf_hub_url
 
-    # token=False: do not send the user's token.
+    # token=False means that the user's token is not sent.
     api = HfApi(endpoint=_endpoint(), token=False)
     about = api.model_info(repository, revision=revision, files_metadata=True)
     listed = {file.rfilename: file for file in about.siblings or ()}
@@ -205,7 +223,7 @@ def _look_up(repository: str, revision: str) -> tuple[str, list[_Remote]]:
 
 
 def _discard_other_commit(staging: Path, commit: str) -> None:
-    """Delete the staged files if they belong to another commit; record this one."""
+    """Delete the staged files if they belong to another commit, and store the new commit."""
     file = staging / _COMMIT_FILE
     if not file.exists() or file.read_text() != commit:
         for stale in staging.iterdir():
@@ -214,7 +232,10 @@ def _discard_other_commit(staging: Path, commit: str) -> None:
 
 
 def _download_file(staging: Path, remote: _Remote) -> Iterator[FileProgress]:
-    """Download one file, continuing after the bytes that the last attempt left."""
+    """Download one file, and yield its progress.
+
+    The download continues after the bytes that an earlier attempt has stored.
+    """
     file = staging / remote.name
     if not file.exists():
         part = staging / f"{remote.name}.incomplete"
@@ -237,12 +258,16 @@ def _download_file(staging: Path, remote: _Remote) -> Iterator[FileProgress]:
 
 
 def _append_rest(remote: _Remote, descriptor: int, start: int) -> Iterator[int]:
-    """Append the bytes from `start` on to a file; yield its new size after each chunk."""
+    """Download the bytes from `start` to the end of a file, and append them to the local file.
+
+    Yields the new size of the local file after each chunk.
+    """
     request = urllib.request.Request(remote.url, headers={"Range": f"bytes={start}-"})
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
         done = start
         if answer.status != 206 and start:
-            os.ftruncate(descriptor, 0)  # the server ignored the range: it sends the whole file
+            # The server ignored the range and sends the whole file.
+            os.ftruncate(descriptor, 0)
             done = 0
         while chunk := answer.read(_CHUNK_BYTES):
             done += os.write(descriptor, chunk)
@@ -250,7 +275,10 @@ def _append_rest(remote: _Remote, descriptor: int, start: int) -> Iterator[int]:
 
 
 def _has_checksum(file: Path, checksum: str) -> bool:
-    """Whether a file has the hub's checksum: 64 digits are a sha256, 40 a git blob's sha1."""
+    """Return whether a file has the checksum of the hub.
+
+    A checksum with 64 digits is a sha256. A checksum with 40 digits is the sha1 of a git blob.
+    """
     if len(checksum) == 64:
         return manifest.sha256_of(file) == checksum
     data = file.read_bytes()
@@ -260,7 +288,7 @@ def _has_checksum(file: Path, checksum: str) -> bool:
 def _check_same_files(
     model: str, commit: str, files: dict[str, FileFacts], recorded: Manifest | None
 ) -> None:
-    """Raise ImgscoreError if a commit's files differ from those of its first download."""
+    """Raise ImgscoreError if the files of a commit differ from those of its first download."""
     if recorded is not None and recorded.revision == commit and recorded.files != files:
         raise ImgscoreError(
             f"{model}: the hub gives other files for the same commit than at the first download",

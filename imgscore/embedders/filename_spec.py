@@ -1,17 +1,19 @@
-"""Facts about name encoders (ids and sizes), and the words of a file name.
+"""Facts about the encoders of file names, and a function that splits a file name into words.
 
-Apart from `filenames.py` because the idle daemon needs them, and filenames imports numpy.
+The facts are ids and sizes. This module is separate from `filenames.py`, because the idle daemon
+needs the facts, but filenames imports numpy.
 """
 
 import re
 import unicodedata
 
 HASHED_ENCODER = "hashed-1"
-"""Id of the hashed encoder; raise its number when its vectors change."""
+"""The id of the hashed encoder. Increase its number if the vectors of the encoder change."""
 HASHED_DIM = 256
-"""Length of its vectors."""
+"""The number of values in a vector of the hashed encoder."""
 NAME_SECTION = "name"
-"""Name of the section of a head's input that holds the vector of the file name."""
+"""The name of a section in the input of a head. The section contains the vector of the file
+name."""
 
 _SEPARATORS = re.compile(r"[\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -19,9 +21,11 @@ _DIGITS = re.compile(r"\d+")
 
 
 def words(name: bytes) -> str:
-    """Split a file's name (any bytes, no folder) into words: `MyCat_0042.jpg` → "my cat 0".
+    """Split the name of a file into words: `MyCat_0042.jpg` → "my cat 0".
 
-    Each run of digits becomes "0", so that IMG_0001 and IMG_0002 have the same words.
+    `name`: the name of the file without its folder, as any bytes.
+
+    Each run of digits becomes "0". Thus IMG_0001 and IMG_0002 have equal words.
     """
     text = unicodedata.normalize("NFKC", name.decode("utf-8", "replace"))
     stem = text.rpartition(".")[0] or text

@@ -1,7 +1,8 @@
-"""Turn file names into vectors: hashed n-grams for the built-in model, else UForm's text encoder.
+"""Turn file names into vectors.
 
-Name vectors are stored apart from image vectors: a name belongs to a file, an image vector to its
-bytes.
+The built-in model uses hashed n-grams. A UForm model uses its own text encoder. The vectors of
+names are stored separately from the vectors of images: a name belongs to a file, but the vector of
+an image belongs to the bytes of a file.
 """
 
 from __future__ import annotations
@@ -19,17 +20,20 @@ if TYPE_CHECKING:
     from imgscore.embedders.uform_spec import Folder
 
 NameEncoder = Callable[[Sequence[bytes]], NDArray[np.float16]]
-"""File names (any bytes, no folder) → vectors float16 [n, dim]."""
+"""The type of a function that maps n file names (any bytes, without the folder) to vectors float16
+[n, dim]."""
 
 MIN_NGRAM, MAX_NGRAM = 3, 5
-"""Characters of an n-gram; the space at each end of a word counts."""
+"""The smallest and the largest number of characters in an n-gram. A word has a space at each end,
+and n-grams include these spaces."""
 
 
 def hash_names(names: Sequence[bytes]) -> NDArray[np.float16]:
-    """Vectors float16 [n, HASHED_DIM] of unit length; zero for a name without letters or digits.
+    """Return vectors float16 [n, HASHED_DIM] of unit length for n file names.
 
-    Feature hashing of character n-grams (Weinberger et al. 2009): an n-gram's CRC-32 selects its
-    column, and the CRC's top bit its sign, so that collisions cancel on average.
+    The vector of a name without letters and digits is zero. The method is feature hashing of
+    character n-grams (Weinberger et al. 2009). The CRC-32 of an n-gram selects the column. The top
+    bit of the CRC selects the sign, so that collisions cancel on average.
     """
     result = np.zeros((len(names), HASHED_DIM), np.float32)
     for row, name in zip(result, names, strict=True):
@@ -45,10 +49,10 @@ def hash_names(names: Sequence[bytes]) -> NDArray[np.float16]:
 
 
 def uform_encoder(folder: Folder) -> NameEncoder:
-    """Load UForm's text encoder for names. Its vectors have unit length.
+    """Load UForm's text encoder, and return a function that maps file names to unit vectors.
 
-    It runs one name at a time, because a quantised model's vector depends on its batch. Raises
-    ImgscoreError if the folder has no text encoder in ONNX.
+    The function encodes one name at a time, because a vector of a quantised model depends on the
+    other inputs of a batch. Raises ImgscoreError if the folder has no text encoder in ONNX.
     """
     from imgscore.embedders.onnx_session import make_session
     from imgscore.embedders.uform_spec import TOKENIZER

@@ -1,4 +1,7 @@
-"""The built-in embedder: EfficientNet-Lite0 from a file of the package, run by onnxruntime."""
+"""The built-in embedder: EfficientNet-Lite0, run by onnxruntime.
+
+The model is a file in the package.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
 def load(
     threads: int = 1, providers: Sequence[str] = CPU, model: Path = lite0_spec.MODEL
 ) -> Embedder:
-    """Load the embedder; its id, dim and sections are those of `lite0_spec`.
+    """Load the embedder. Its id, dim and sections are those of `lite0_spec`.
 
-    Raises ImgscoreError if the model file cannot be read or its sha256 is not the expected one.
+    Raises ImgscoreError if the model file cannot be read or its sha256 is not the expected value.
     """
     try:
         data = model.read_bytes()
@@ -44,9 +47,10 @@ def load(
 
 
 class Lite0:
-    """One loaded model.
+    """The loaded built-in model.
 
-    It runs one view at a time: memory stays constant, and no vector depends on a batch.
+    The model processes one view at a time. The memory is therefore constant, and no vector depends
+    on the other views of a batch.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
@@ -54,26 +58,26 @@ class Lite0:
 
     @property
     def id(self) -> str:
-        """`lite0_spec.ID`."""
+        """The id of the embedder, `lite0_spec.ID`."""
         return lite0_spec.ID
 
     @property
     def dim(self) -> int:
-        """`lite0_spec.DIM`."""
+        """The number of values in a vector, `lite0_spec.DIM`."""
         return lite0_spec.DIM
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """`lite0_spec.SECTIONS`."""
+        """The parts of a vector, `lite0_spec.SECTIONS`."""
         return lite0_spec.SECTIONS
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The providers that the session reports."""
+        """The execution providers that the session reports."""
         return tuple(self._session.get_providers())
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Vectors float16 [n, dim] of n pictures."""
+        """Return vectors float16 [n, dim] of n pictures."""
         result = np.empty((len(pictures), self.dim), dtype=np.float16)
         for index, picture in enumerate(pictures):
             size = (picture.traits.width, picture.traits.height)
@@ -82,16 +86,16 @@ class Lite0:
         return result
 
     def _run(self, view: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The network's output float32 [dim] for one view uint8 [h, w, 3]."""
+        """Return the network's output float32 [dim] for one view uint8 [h, w, 3]."""
         output: NDArray[np.float32] = self._session.run(None, {"pixels": view[np.newaxis]})[0][0]
         return output
 
 
 def pool_tiles(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Combine the vectors [tiles, dim] of equal tiles to the vector [dim] of the whole image.
+    """Combine the vectors [tiles, dim] of equal tiles into the vector [dim] of the whole image.
 
-    Features and means are averaged. Deviations follow the law of total variance: the mean of the
-    tiles' variances plus the variance of the tiles' means.
+    Features and means are averaged. Deviations follow the law of total variance: the variance of
+    the image is the mean of the tiles' variances plus the variance of the tiles' means.
     """
     result: NDArray[np.float32] = tiles.mean(axis=0)
     for mean, deviation in zip(lite0_spec.SECTIONS[1::2], lite0_spec.SECTIONS[2::2], strict=True):

@@ -1,7 +1,7 @@
-"""Facts about the built-in EfficientNet-Lite0: its id, sections and checksum. Constants only.
+"""Constants of the built-in EfficientNet-Lite0: its id, sections and checksum.
 
-Apart from `lite0.py` because the idle daemon needs the id, and lite0 imports numpy and Pillow.
-`tools/quantise_lite0.py` makes the model file.
+This module is separate from `lite0.py`, because the idle daemon needs the id, but lite0 imports
+numpy and Pillow. `tools/quantise_lite0.py` makes the model file.
 """
 
 from pathlib import Path
@@ -11,11 +11,13 @@ from imgscore.embedders.base import sections_of
 MODEL = Path(__file__).parent / "data" / "efficientnet-lite0.onnx"
 MODEL_SHA256 = "175553f138b99bd5977792ca734d91dd53dd4e0a8942e409d11e8ff3e7641829"
 PREPROCESSING_VERSION = 2
-"""Raise it when a change of decode, views or pooling changes a picture's vector."""
+"""The version of the preprocessing. Increase it if a change of decode, views or pooling changes the
+vector of a picture."""
 ID = f"efficientnet-lite0-{MODEL_SHA256[:12]}-p{PREPROCESSING_VERSION}"
 
-# "features" are the classifier's inputs: averages over space, each 0…6. The others are the mean and
-# standard deviation over space after the last blocks with 112, 192 and 320 channels.
+# The section "features" contains the inputs of the classifier: averages over space, each from 0 to
+# 6. The other sections contain means and standard deviations over space. They are computed after
+# the last blocks with 112, 192 and 320 channels.
 SECTIONS = sections_of(
     ("features", 1280),
     ("mean112", 112),

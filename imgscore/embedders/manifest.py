@@ -1,6 +1,7 @@
-"""The manifest of a downloaded model: its revision and each file's sha256, stored beside the files.
+"""The manifest of a downloaded model: its revision and the sha256 of each file.
 
-The first download records the checksums; later downloads and loads compare the files with them.
+The manifest is a file in the folder of the model. The first download stores the checksums. Later
+downloads and loads compare the files with these checksums.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ _CHUNK_BYTES = 1 << 20
 
 
 class FileFacts(msgspec.Struct, frozen=True):
-    """One file: its size in bytes, and its sha256 in hex."""
+    """The size of one file in bytes, and its sha256 in hex."""
 
     size: int
     sha256: str
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model folder's origin and files. `revision` is a commit of the hub, never a branch."""
+    """The origin and the files of a downloaded model.
+
+    `revision`: a commit of the hub, never a branch.
+    """
 
     repository: str
     revision: str
@@ -35,7 +39,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read(folder: Path) -> Manifest | None:
-    """The manifest of a folder, or None if it has none. Raises ConfigError if it is damaged."""
+    """Return the manifest of a folder, or None if the folder has no manifest.
+
+    Raises ConfigError if the manifest cannot be read.
+    """
     try:
         return msgspec.json.decode((folder / NAME).read_bytes(), type=Manifest)
     except FileNotFoundError:
@@ -47,13 +54,16 @@ def read(folder: Path) -> Manifest | None:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest atomically."""
+    """Write the manifest of a folder atomically."""
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
     write_atomic(folder / NAME, text)
 
 
 def sha256_of(file: Path) -> str:
-    """The sha256 of a file, in hex. A process reads an unchanged file only once. Raises OSError."""
+    """Return the sha256 of a file, in hex. Raises OSError if the file cannot be read.
+
+    The result is cached: a process reads an unchanged file only once.
+    """
     status = file.stat()
     return _sha256_of(os.fspath(file), status.st_ino, status.st_size, status.st_mtime_ns)
 

@@ -1,4 +1,4 @@
-"""Make onnxruntime sessions with the settings that a background process needs."""
+"""Make onnxruntime sessions with settings that are suitable for a background process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ CPU = ("CPUExecutionProvider",)
 def make_session(
     model: bytes | Path, *, threads: int = 1, providers: Sequence[str] = CPU
 ) -> onnxruntime.InferenceSession:
-    """A session for a model: a file, or its bytes. With threads = 1 it starts no thread.
+    """Return a session for a model. With threads=1, the session starts no thread.
 
-    Make it in the process that uses it: sessions do not survive a fork.
+    `model`: the path of a model file, or the bytes of the file.
+
+    Make the session in the process that uses it. A session does not work after a fork.
     """
     telemetry.disable()
     import onnxruntime
@@ -28,10 +30,13 @@ def make_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # Let waiting threads sleep: at 10 images a second, spinning takes 60 % of a core, not 20 %.
+    # Waiting threads sleep instead of spinning. At 10 images a second, spinning takes 60 % of a
+    # core, and sleeping takes 20 %.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # The arena never releases its peak memory, and patterns need a fixed shape; shapes vary here.
+    # The arena never releases its peak memory, and is therefore off. Memory patterns need a fixed
+    # shape, but the shapes of views vary.
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
-    options.log_severity_level = 3  # errors only: its warnings concern the graph, not the user
+    # Log only errors. The warnings of onnxruntime are about the graph and do not help the user.
+    options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=list(providers))

@@ -1,4 +1,4 @@
-"""Find an embedder by the name in the config. Nothing heavy is imported before `load`."""
+"""Find an embedder by its name in the config. Only `load` imports heavy modules."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from imgscore.embedders.uform_spec import Folder, open_folder
 from imgscore.errors import ConfigError
 
 BUILT_IN = "efficientnet-lite0"
-"""Name of the model in the package, which needs no download."""
+"""The name of the model that is part of the package and needs no download."""
 
 
 class Spec(NamedTuple):
-    """The input of a head, described without loading a model.
+    """The description of a head's input, made without loading a model.
 
-    id, dim, sections: of the whole input. With file names, the id contains the name encoder's and
-    the last section is the name's. image_embedder: id under which image vectors are stored.
-    name_encoder: id of the name encoder; None if names do not count.
+    `id`, `dim`, `sections`: the id, the number of values and the sections of the whole input. If
+    file names are used, the id also contains the id of the name encoder. The last section then
+    contains the vector of the file name.
+    `image_embedder`: the id under which the vectors of images are stored.
+    `name_encoder`: the id of the name encoder, or None if file names are not used.
     """
 
     id: str
@@ -34,12 +36,15 @@ class Spec(NamedTuple):
 
     @property
     def image_dim(self) -> int:
-        """Length of an image vector."""
+        """The number of values in the vector of an image."""
         return self.sections[-1].start if self.name_encoder else self.dim
 
 
 def spec(model: str, *, use_filename: bool = False) -> Spec:
-    """The Spec of a model of the config. Raises ConfigError if the model cannot be used."""
+    """Return the Spec of a model in the config. Raises ConfigError if the model is unusable.
+
+    `use_filename`: whether file names are part of a head's input.
+    """
     if model == BUILT_IN:
         images = Spec(lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS, lite0_spec.ID)
         return _with_names(images, HASHED_ENCODER, HASHED_DIM) if use_filename else images
@@ -50,17 +55,20 @@ def spec(model: str, *, use_filename: bool = False) -> Spec:
 
 
 def _with_names(images: Spec, encoder: str, dim: int) -> Spec:
-    """The Spec of images and file names together; a name's vector has `dim` numbers."""
+    """Return the Spec of images and file names together.
+
+    `dim`: the number of values in the vector of a name.
+    """
     name = Section(NAME_SECTION, images.dim, images.dim + dim)
     sections = (*images.sections, name)
     return Spec(f"{images.id}+{encoder}", name.stop, sections, images.image_embedder, encoder)
 
 
 def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> Embedder:
-    """Load the embedder to run on `device`: "auto", or a key of `devices.PROVIDERS`.
+    """Load an embedder that runs on `device`: "auto", or a key of `devices.PROVIDERS`.
 
-    Calls `warn` with one sentence if the CPU is used instead. Raises ImgscoreError if the model
-    cannot be loaded.
+    If the CPU is used instead of this device, `warn` is called with one sentence. Raises
+    ImgscoreError if the model cannot be loaded.
     """
     telemetry.disable()
     import onnxruntime
@@ -81,7 +89,10 @@ def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> 
 
 
 def hint(model: str) -> str | None:
-    """How to get UForm, in one line; None if a UForm model is in use or downloaded."""
+    """Return one line that explains how to get UForm.
+
+    The result is None if a UForm model is in use or already downloaded.
+    """
     if model != BUILT_IN or any(model_folder(name).is_dir() for name in catalogue.UFORM):
         return None
     name, entry = next(iter(catalogue.UFORM.items()))
@@ -92,9 +103,11 @@ def hint(model: str) -> str | None:
 
 
 def uform_folder(model: str) -> Folder:
-    """The checkpoint of a downloaded model, or of a folder if `model` is an absolute path.
+    """Return the UForm folder of a model.
 
-    Raises ConfigError if it is missing.
+    `model`: the name of a downloaded model, or the absolute path of a folder.
+
+    Raises ConfigError if the folder is missing.
     """
     if model in catalogue.UFORM:
         folder = model_folder(model)
@@ -117,5 +130,5 @@ def uform_folder(model: str) -> Folder:
 
 
 def model_folder(model: str) -> Path:
-    """The folder that a downloaded model has, whether or not it exists."""
+    """Return the folder of a downloaded model. The folder may not exist yet."""
     return paths.data_folder() / "models" / model

@@ -1,12 +1,15 @@
-"""Keep onnxruntime from reporting to its makers."""
+"""Prevent onnxruntime from sending usage data to its makers."""
 
 import os
 
-# The name has changed between versions of onnxruntime.
+# Different versions of onnxruntime read different variables.
 VARIABLES = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
 
 
 def disable() -> None:
-    """Switch the telemetry off. Call it before `import onnxruntime`, which reads the setting."""
+    """Switch the telemetry of onnxruntime off.
+
+    Call this before `import onnxruntime`, because onnxruntime reads the variables at its import.
+    """
     for name in VARIABLES:
         os.environ[name] = "1"

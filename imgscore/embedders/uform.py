@@ -1,7 +1,8 @@
-"""UForm's image encoder as an embedder, with a checkpoint's weights and our own preprocessing.
+"""UForm's image encoder as an embedder, with the preprocessing of imgscore.
 
-It runs one picture at a time: the published ONNX files compute their quantisation range from the
-batch, so that a picture's vector would depend on the others in it.
+The weights come from a checkpoint. The encoder processes one picture at a time. The published ONNX
+files compute their quantisation range from a whole batch. In a batch, the vector of a picture would
+thus depend on the other pictures.
 """
 
 from __future__ import annotations
@@ -26,14 +27,18 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Encode = Callable[[Floats], Floats]
-"""Prepared pixels float32 [1, 3, size, size] → the embedding float32 [1, dim]."""
+"""The type of a function that maps prepared pixels float32 [1, 3, size, size] to an embedding
+float32 [1, dim]."""
 
 
 def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Embedder:
     """Load the embedder of a folder.
 
-    ONNX weights run on `providers`; .pt weights need the torch extra and run on the CPU. Raises
-    ImgscoreError if the weights are damaged, unreadable or not a model.
+    `threads`: the number of threads of the session.
+    `providers`: the execution providers for ONNX weights. Weights in a .pt file need the torch
+    extra and run on the CPU.
+
+    Raises ImgscoreError if the weights are damaged, unreadable or not a model.
     """
     try:
         if manifest.sha256_of(folder.weights) != folder.sha256:
@@ -52,7 +57,7 @@ def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Em
         return Uform(folder, _onnx_encoder(folder, session), tuple(session.get_providers()))
     except ImgscoreError:
         raise
-    # onnxruntime and torch raise unrelated classes for a file that is not a model.
+    # For a file that is not a model, onnxruntime and torch raise exceptions of unrelated classes.
     except Exception as error:
         raise ImgscoreError(
             f"{folder.weights} cannot be loaded: {error}",
@@ -61,7 +66,7 @@ def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Em
 
 
 class Uform:
-    """One loaded checkpoint. Vectors have unit length: UForm compares them by cosine."""
+    """One loaded checkpoint. Vectors have unit length, because UForm compares them by cosine."""
 
     def __init__(self, folder: Folder, encode: Encode, providers: tuple[str, ...]) -> None:
         self._folder = folder
@@ -70,28 +75,28 @@ class Uform:
 
     @property
     def id(self) -> str:
-        """`Folder.id`."""
+        """The id of the embedder, `Folder.id`."""
         return self._folder.id
 
     @property
     def dim(self) -> int:
-        """The embedding_dim of the checkpoint's config."""
+        """The number of values in a vector, which is embedding_dim in the model's config."""
         return self._folder.image.embedding_dim
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """One section: the embedding."""
+        """The only section, which is the whole embedding."""
         return self._folder.sections
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The providers that the session reports; torch runs on the CPU."""
+        """The execution providers that the session reports. A torch model runs on the CPU."""
         return self._providers
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Vectors float16 [n, dim] of n pictures.
+        """Return vectors float16 [n, dim] of n pictures.
 
-        Raises ImgscoreError if the model's output has another size than its config says.
+        Raises ImgscoreError if the size of the model's output differs from the size in the config.
         """
         result = np.empty((len(pictures), self.dim), np.float16)
         for index, picture in enumerate(pictures):
@@ -106,11 +111,14 @@ class Uform:
 
 
 def prepare(pixels: NDArray[np.uint8], config: ImageConfig) -> Floats:
-    """The middle square of pixels uint8 [h, w, 3], normalised: float32 [1, 3, size, size].
+    """Return the middle square of pixels uint8 [h, w, 3], as normalised float32 [1, 3, size, size].
 
-    The result is that of uform's own processor, with the same rounding, but the image is cropped
-    before it is resized: 20000 × 2 pixels need not become 2,240,000 × 224 first. Upright images are
-    resized like wide ones; uform's numpy processor (3.1.3) does not scale their height.
+    The result and the rounding are those of uform's own processor. Here, however, the image is
+    cropped before it is resized. Otherwise an image of 20000 × 2 pixels would first become
+    2,240,000 × 224 pixels.
+
+    There is one difference in the result. Portrait images are resized like landscape images.
+    uform's numpy processor (3.1.3) does not scale the height of portrait images.
     """
     height, width = pixels.shape[:2]
     size = config.image_size
@@ -158,7 +166,7 @@ def _torch_encoder(folder: Folder) -> Encode:
             f"{folder.weights} needs torch, which is not installed",
             "pip install 'imgscore[torch]', or use a model with image_encoder.onnx",
         ) from None
-    # Tensors only: loading a pickle could run any code.
+    # Load tensors only. A complete pickle could run any code.
     state = torch.load(folder.weights, map_location="cpu", weights_only=True)
     encoder = ImageEncoder.from_pretrained(str(folder.config), state).eval()
 

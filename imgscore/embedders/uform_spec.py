@@ -1,6 +1,7 @@
-"""Read a folder in UForm's layout: its files, its config, and the embedder id made of both.
+"""Read a folder in UForm's layout: its files, its config, and the id of its embedder.
 
-Apart from `uform.py` because the idle daemon needs the id, and uform imports numpy and Pillow.
+This module is separate from `uform.py`, because the idle daemon needs the id, but uform imports
+numpy and Pillow.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from imgscore.embedders.base import Section, sections_of
 from imgscore.errors import ConfigError
 
 PREPROCESSING_VERSION = 2
-"""Raise it when a change of decode or `uform.prepare` changes a picture's vector."""
-# File names that the uform package tries, in its order.
+"""The version of the preprocessing. Increase it if a change of decode or of `uform.prepare` changes
+the vector of a picture."""
+# The uform package tries these file names in this order.
 CONFIGS = ("torch_config.json", "config.json")
 MERGED_WEIGHTS = ("torch_weight.pt", "weight.pt", "model.pt")
 TOKENIZER = "tokenizer.json"
@@ -26,9 +28,11 @@ Channels = tuple[float, float, float]
 
 
 class ImageConfig(msgspec.Struct, frozen=True):
-    """The fields of a config's image encoder that are used.
+    """The used fields of the image encoder in a config.
 
-    image_size: pixels of a side. Means and deviations: a channel, for values in 0…1.
+    `image_size`: the side of the input image in pixels.
+    `normalization_means`, `normalization_deviations`: one number for each channel, for pixel values
+    from 0 to 1.
     """
 
     embedding_dim: int
@@ -38,11 +42,13 @@ class ImageConfig(msgspec.Struct, frozen=True):
 
 
 class Folder(NamedTuple):
-    """A checkpoint on disk, not loaded.
+    """A checkpoint on disk that is not loaded.
 
-    weights: an ONNX file, or a .pt file that needs torch. sha256: of the weights, in hex.
-    text_weights: None if the folder has no text encoder or no tokenizer. label: first part of the
-    id.
+    `weights`: an ONNX file, or a .pt file that needs torch.
+    `sha256`: the sha256 of the weights, in hex.
+    `text_weights`: the weights of the text encoder. None means that the folder has no text encoder
+    or no tokenizer.
+    `label`: the first part of the id.
     """
 
     path: Path
@@ -55,14 +61,21 @@ class Folder(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Made of the label, a hash of weights and config, and the preprocessing version."""
+        """The id of the embedder.
+
+        It is made of the label, a hash of the weights and the config, and the preprocessing
+        version.
+        """
         facts = msgspec.json.encode([self.sha256, self.image])
         digest = hashlib.sha256(facts).hexdigest()
         return f"{self.label}-{digest[:12]}-p{PREPROCESSING_VERSION}"
 
     @property
     def text_id(self) -> str:
-        """Id of the text encoder. Raises ConfigError if the folder has none in ONNX."""
+        """The id of the text encoder.
+
+        Raises ConfigError if the folder has no text encoder in ONNX.
+        """
         if self.text_weights is None or self.text_weights.suffix != ".onnx":
             raise ConfigError(
                 f"{self.path} has no text encoder in ONNX, which use_filename = true needs",
@@ -72,12 +85,15 @@ class Folder(NamedTuple):
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """One section: the embedding."""
+        """The only section, which is the whole embedding."""
         return sections_of(("embedding", self.image.embedding_dim))
 
 
 def open_folder(path: Path, label: str = "uform") -> Folder:
-    """Read a folder in UForm's layout. Raises ConfigError, which names the missing file."""
+    """Read a folder in UForm's layout.
+
+    Raises ConfigError if the config or the weights are missing, or if the config is invalid.
+    """
     config = _first(path, CONFIGS)
     if config is None:
         raise ConfigError(
@@ -124,9 +140,11 @@ def _image_config(config: Path) -> ImageConfig:
 
 
 def _known_sha256(folder: Path, weights: Path) -> str:
-    """The sha256 of the weights: from the manifest if there is one, else computed from the file.
+    """Return the sha256 of the weights.
 
-    The daemon's start thus reads no large file; `uform.load` compares the two.
+    If the folder has a manifest, the sha256 is read from the manifest. The daemon then reads no
+    large file when it starts. `uform.load` later compares this value with the file. If there is no
+    manifest, the sha256 is computed from the file.
     """
     recorded = manifest.read(folder)
     if recorded is not None and weights.name in recorded.files:
