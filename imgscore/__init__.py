@@ -1,3 +1,6 @@
-"""Learns your taste in images, and sorts folders by it through the file date."""
+"""A program that learns your taste in images, and sorts folders by this taste through the file
+date.
+"""
 
-__version__ = "0.1.0"  # the only place: pyproject.toml and the man pages read it here
+# The version is defined only here. pyproject.toml and the man pages read it from this line.
+__version__ = "0.1.0"

@@ -1,6 +1,6 @@
-"""config.toml: its schema, defaults, checks and errors.
+"""The file config.toml: its schema, defaults, checks and errors.
 
-docs/config.md is generated from the schema. Nothing here writes a file or creates a folder.
+docs/config.md is generated from the schema. This module does not write a file or create a folder.
 """
 
 import os
@@ -15,14 +15,15 @@ from imgscore import paths
 from imgscore.errors import ConfigError
 
 MAX_SECONDS = 31_536_000
-"""Largest time in seconds: a year. Some timers of the system overflow with larger values."""
+"""The largest allowed time, in seconds: one year. Some timers of the system overflow with larger
+values."""
 
 Direction = Literal["best-newest", "worst-newest"]
 TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One `[[watch]]`: an inbox that is kept in order, and the folders of its labelled images."""
+    """A `[[watch]]` table: an ordered inbox, and the folders of its labelled images."""
 
     inbox: str
     """the folder to sort, with all its subfolders; all files in it have one common order"""
@@ -35,13 +36,14 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     order: Direction = "best-newest"
     """whether the best or the worst image gets the newest date"""
     siblings: bool = True
-    """whether RAW, JPEG and sidecar (.xmp …) with the same name share one date and label"""
+    """whether a RAW, a JPEG and sidecars (.xmp …) with the same name share one date and one
+    label"""
     xdg_trash: bool = False
     """whether an image that you delete into the desktop's trash is labelled trash"""
 
 
 class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[daemon]`: timing and limits of the background work. Times are in seconds."""
+    """The `[daemon]` table: times and limits of the background work. All times are in seconds."""
 
     settle: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.3
     """seconds for which a new file must stay unchanged before it is read"""
@@ -52,23 +54,24 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     worker_idle: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 60.0
     """seconds after which an idle worker ends and frees its memory"""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
-    """number of worker processes that embed images; 0 = one per usable CPU"""
+    """number of worker processes that embed images; 0 means one for each usable CPU"""
     train_after: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1.0
     """seconds without a new label before training starts; more labels make the wait longer"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     """seconds after which decoding or embedding a file is stopped and reported as failed"""
     on_battery: Literal["wait", "work"] = "wait"
-    """whether embedding and training wait on battery, and while the power saver is on"""
+    """whether embedding and training wait while the computer runs on battery or the power saver is
+    on"""
     free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
     """if less disk space than this is free (MB), the daemon pauses and reports the problem"""
     backup: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 86_400.0
-    """seconds between two backups of the store, if it has changed; 0 = no backups"""
+    """seconds between two backups of the store, if it has changed; 0 means no backups"""
     backups_kept: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
     """number of backups that are kept"""
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The whole of config.toml."""
+    """All settings of config.toml."""
 
     watch: list[WatchConfig] = []
     model: str = "efficientnet-lite0"
@@ -94,11 +97,15 @@ REMEDIES = {
     "trash": "give a folder or a list of folders, or leave it out for INBOX/trash",
     "taste": "use letters, digits, '_', '-' and '.', at most 64",
 }
-"""Remedies for settings whose type does not say enough; the others are made from the type."""
+"""The remedies for some settings, by the name of the setting. For the other settings, the remedy is
+made from the type of the setting."""
 
 
 def load(path: Path | None = None) -> Config:
-    """Read and check config.toml, or another file. Raises ConfigError, also if there is no file."""
+    """Read and check a config file: config.toml if `path` is None.
+
+    Raises ConfigError if the config is invalid, or if there is no such file.
+    """
     path = path or paths.config_file()
     text = read(path)
     if text is None:
@@ -107,9 +114,12 @@ def load(path: Path | None = None) -> Config:
 
 
 def read(path: Path) -> str | None:
-    """A config's text, unchecked; None if there is no file. Raises ConfigError on read errors."""
+    """Return the text of a config file without any check, or None if there is no such file.
+
+    Raises ConfigError if the file cannot be read.
+    """
     try:
-        return path.read_bytes().decode("utf-8")  # read_text would convert line ends
+        return path.read_bytes().decode("utf-8")  # Path.read_text would change the line ends.
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -119,7 +129,10 @@ def read(path: Path) -> str | None:
 
 
 def parse(text: str, source: str = "config.toml") -> Config:
-    """Check a config's text. Raises ConfigError, which names `source`, the key and its value."""
+    """Check the text of a config.
+
+    Raises ConfigError, which names `source`, the key and its value.
+    """
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -147,9 +160,9 @@ def parse(text: str, source: str = "config.toml") -> Config:
 def _problems(
     tree: dict[str, Any], kind: type[msgspec.Struct], where: str
 ) -> Iterator[ConfigError]:
-    """Errors of the settings of a table that do not fit its schema `kind`.
+    """Yield an error for each setting of a table that does not fit the schema `kind` of the table.
 
-    where: beginning of the messages, with the file and the table.
+    `where`: the beginning of each message, with the file and the table.
     """
     for name in tree:
         if name not in kind.__struct_fields__:
@@ -180,7 +193,7 @@ def _problems(
 
 
 def _allowed(kind: Any) -> str:
-    """The allowed values of a type, in words."""
+    """Return the allowed values of a type, in words."""
     from msgspec import inspect as schema
 
     match schema.type_info(kind):
@@ -198,14 +211,17 @@ def _allowed(kind: Any) -> str:
 
 
 def _limits(low: float | None, high: float | None) -> str:
-    """A range in words, as the end of a sentence."""
+    """Return a range in words. The text is the end of a sentence."""
     if low is None:
         return ""
     return f", at least {low:g}" if high is None else f", from {low:g} to {high:.12g}"
 
 
 def _nearest(name: str, names: tuple[str, ...]) -> str | None:
-    """The remedy for a misspelled name: the most similar of `names`; None if none is similar."""
+    """Return the remedy for a misspelled name: a question with the most similar of `names`.
+
+    Return None if no name is similar.
+    """
     from difflib import get_close_matches
 
     matches = get_close_matches(name, names, n=1)
@@ -213,10 +229,10 @@ def _nearest(name: str, names: tuple[str, ...]) -> str | None:
 
 
 def expand(folder: str, inside: str | None = None) -> bytes:
-    """A folder of the config as an absolute path without symbolic links, in bytes.
+    """Return a folder of the config as an absolute path in bytes, without symbolic links.
 
-    inside: folder to which a relative path is relative; "/" if None. Raises ConfigError for an
-    unknown user (~name).
+    `inside`: the folder that contains a relative path; None means "/". Raises ConfigError if the
+    path starts with ~name and there is no such user.
     """
     try:
         path = Path(folder).expanduser()

@@ -13,28 +13,33 @@ from imgscore import config
 from imgscore.errors import ConfigError
 from imgscore.fsutil import write_atomic
 
-# Splits a text before each [[watch]]. The pieces are parsed one by one, because tomlkit moves
-# [[watch]] tables together that have another table between them.
+# This pattern splits a text before each [[watch]]. The pieces are parsed one by one. If tomlkit
+# parsed the whole text, it would move [[watch]] tables together that are separated by another
+# table.
 _WATCH = re.compile(r"^(?=[ \t]*\[\[[ \t]*watch[ \t]*\]\])", re.MULTILINE)
 
 Value = str | bool
 
 
 def with_setting(text: str, key: str, value: Value) -> str:
-    """The config's text with the top-level `key` set. Raises ConfigError if that is impossible."""
+    """Return the text of a config in which the top-level `key` has the value `value`.
+
+    Raises ConfigError if that is impossible.
+    """
     return _edited(text, (key,), value)
 
 
 def with_watch_setting(text: str, number: int, key: str, value: Value) -> str:
-    """The config's text with `key` set in a watch; the first one has number 0.
+    """Return the text of a config in which `key` of a watch has the value `value`.
 
-    Raises ConfigError if that is impossible.
+    `number`: the position of the watch; the first watch has the number 0. Raises ConfigError if
+    that is impossible.
     """
     return _edited(text, ("watch", number, key), value)
 
 
 def with_watch(text: str, settings: dict[str, Value]) -> str:
-    """The config's text with another `[[watch]]` at its end."""
+    """Return the text of a config with a new `[[watch]]` at the end."""
     import tomlkit
 
     lines = [
@@ -48,9 +53,10 @@ def with_watch(text: str, settings: dict[str, Value]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the config atomically and keep its permissions. Raises ConfigError.
+    """Replace the config file atomically and keep its permissions.
 
-    If `path` is a symbolic link, its target is replaced and the link stays.
+    If `path` is a symbolic link, the file to which it points is replaced. Raises ConfigError if the
+    file cannot be written.
     """
     file = Path(os.path.realpath(path))
     try:
@@ -64,9 +70,10 @@ def write(path: Path, text: str) -> None:
 
 
 def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
-    """The text with the value at `path` (keys and positions) set.
+    """Return the text in which the value at `path` is `value`. `path`: keys and list positions.
 
-    Parses the result, and raises ConfigError unless only this value has changed.
+    The result is parsed. Raises ConfigError if another value has changed too, or nothing has
+    changed.
     """
     import tomlkit
 
@@ -92,14 +99,18 @@ def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
 
 
 def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: str) -> str:
-    """A piece of the text with the value at `path` set; unchanged if it cannot be parsed alone."""
+    """Return a piece of the text in which the value at `path` is `value`.
+
+    Return the piece unchanged if it cannot be parsed alone.
+    """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import InlineTable
 
     try:
         document = tomlkit.parse(text)
-    except TOMLKitError:  # split within a string; the caller raises if nothing has changed
+    # The pattern has split the text within a string. The caller then raises ConfigError.
+    except TOMLKitError:
         return text
     if document.as_string() != text:
         return text
@@ -113,13 +124,15 @@ def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: s
         table[key] = value
     elif table is document:
         return line + text
-    else:  # directly below the table's header: comments at its end may belong to the next table
+    # Insert the line directly below the table's header. Comments at the end of the table may belong
+    # to the next table.
+    else:
         table.trivia.trail += line
     return document.as_string()
 
 
 def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str, Any]:
-    """The parsed text with the value at `path` set."""
+    """Return the parsed text, with the value at `path` replaced."""
     tree: dict[str, Any] = tomllib.loads(text)
     *parents, key = path
     table: Any = tree
@@ -130,5 +143,5 @@ def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str
 
 
 def _newline(text: str) -> str:
-    """The line end that a text uses."""
+    """Return the line end that a text uses."""
     return "\r\n" if "\r\n" in text else "\n"

@@ -1,6 +1,7 @@
-"""Named points in the flow at which the crash tests end the process, as a power failure would.
+"""Named points in the program at which the crash tests end the process.
 
-Only code inside the process can arm them: no setting, option or environment variable does.
+This simulates a power failure. Only code in the process can arm the points. No setting, option or
+environment variable can do that.
 """
 
 from collections.abc import Callable
@@ -25,12 +26,15 @@ _on_step: Callable[[Name], None] | None = None
 
 
 def arm(on_step: Callable[[Name], None]) -> None:
-    """Call `on_step` at each failpoint of this process from now on. For tests."""
+    """Call `on_step` at each failpoint that this process reaches after this call.
+
+    Only tests use this.
+    """
     global _on_step  # noqa: PLW0603
     _on_step = on_step
 
 
 def step(name: Name) -> None:
-    """Mark a failpoint. Does nothing unless a test has armed it."""
+    """Mark a failpoint. If a test has armed the failpoints, call the test's function."""
     if _on_step is not None:
         _on_step(name)

@@ -1,9 +1,12 @@
-"""Parquet files of images, names, embeddings and labels, in the original recipe's columns.
+"""Parquet files of images, file names, embeddings and labels, in the columns of the original
+recipe.
 
-`filename` (text), `sig` (sha256, hexadecimal), `uform_emb` (list of float32), `val` (float64, as
-pandas writes it: 1 keep, 0 trash, null unlabelled). The metadata of the file has the id of the
-embedder. Needs pyarrow (extra `imgscore[parquet]`). Workers and `export` import this module; the
-daemon does not.
+`filename` is text. `sig` is the sha256 of the file, in hexadecimal. `uform_emb` is a list of
+float32. `val` is the label as a float64, the type that pandas writes: 1 means keep, 0 means trash,
+and null means unlabelled. The metadata of the file has the id of the embedder.
+
+This module needs pyarrow, from the extra `imgscore[parquet]`. Workers and the verb `export` import
+this module; the daemon does not.
 """
 
 from __future__ import annotations
@@ -28,13 +31,16 @@ if TYPE_CHECKING:
 COLUMNS = ("filename", "sig", "uform_emb", "val")
 EMBEDDER = b"imgscore.embedder"
 ROW_BATCH = 1024
-"""Rows read at a time: at 5 kB each, 5 MB."""
+"""The number of rows that are read at a time. Each row has 5 kB, 1024 rows have 5 MB."""
 VALUES = {"keep": 1.0, "trash": 0.0}
 NEEDS = "pip install 'imgscore[parquet]'"
 
 
 class Row(NamedTuple):
-    """One image. `vector`: None if the file has another embedder's."""
+    """One image of a Parquet file.
+
+    `vector`: None if another embedder made the vectors of the file.
+    """
 
     digest: bytes
     vector: bytes | None
@@ -42,8 +48,10 @@ class Row(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The number of rows, of labels in them, and of labels without a row: of images that have no
-    embedding.
+    """The counts of a written file.
+
+    `rows`: the number of rows. `labels`: the number of labels in these rows. `left_out`: the number
+    of labels that are not in the file, because their images have no embedding.
     """
 
     rows: int
@@ -52,10 +60,10 @@ class Written(NamedTuple):
 
 
 def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = False) -> Written:
-    """Write the images that have an embedding, or only the `labelled` ones, as a head sees them.
+    """Write all images that have an embedding, or only the labelled ones if `labelled` is true.
 
-    The file is complete or does not exist. Raises UsageError without pyarrow, or if the file cannot
-    be written.
+    `uform_emb` gets the input vector of a head. The file is complete or does not exist. Raises
+    UsageError if pyarrow is not installed, or if the file cannot be written.
     """
     arrow, parquet = _pyarrow()
     schema = arrow.schema(
@@ -72,7 +80,8 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
     row_count = label_count = 0
     try:
         with (
-            replacing(path) as file,  # pyarrow opens no name that is not UTF-8
+            # pyarrow itself cannot open a path that is not UTF-8.
+            replacing(path) as file,
             parquet.ParquetWriter(file, schema) as writer,
             store.read() as txn,
         ):
@@ -99,21 +108,23 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
 
 
 def _name(path: bytes) -> str:
-    """A path as UTF-8, which Parquet needs; other bytes are escaped."""
+    """Return a path as UTF-8, which Parquet requires. Bytes that are not UTF-8 are escaped."""
     return os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
 
 
 def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
     """Yield the rows of a file, in parts.
 
-    Vectors of another embedder than `embedder` are left out, because they must not mix; their
-    labels are not. Of each vector, the first `dim` numbers are taken: the others belong to the file
-    name. Raises UsageError for a file without this form.
+    Vectors of different embedders must not be mixed. If the file has another embedder than
+    `embedder`, its vectors are left out, but its labels are kept. Only the first `dim` numbers of
+    each vector are used: the numbers after them describe the file name. Raises UsageError if the
+    file does not have this format.
     """
     arrow, parquet = _pyarrow()
     with contextlib.ExitStack() as stack:
         try:
-            opened = stack.enter_context(path.open("rb"))  # pyarrow opens no name that is not UTF-8
+            # pyarrow itself cannot open a path that is not UTF-8.
+            opened = stack.enter_context(path.open("rb"))
             file = parquet.ParquetFile(opened)
         except (OSError, arrow.ArrowInvalid) as error:
             message = f"{path} is not a Parquet file that can be read: {error}"
@@ -142,7 +153,8 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
         digest = bytes.fromhex(row["sig"] or "")
     except (ValueError, TypeError):
         digest = b""
-    value = None if row["val"] != row["val"] else row["val"]  # NaN: some programs write it for null
+    # Some programs write NaN instead of null. NaN is the only value that is not equal to itself.
+    value = None if row["val"] != row["val"] else row["val"]
     if len(digest) != DIGEST_SIZE or value not in (None, 0, 1):
         raise UsageError(
             f"{path}: a row with sig {row['sig']!r} and val {value!r}",

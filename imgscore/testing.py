@@ -1,7 +1,7 @@
-"""A sandbox: an inbox, a config, a store and at most one daemon, all of them inside one folder.
+"""A sandbox: one folder with an inbox, a config, a store and at most one daemon.
 
-The demo, the tests and the benches run imgscore in it, apart from the user's own files. No test
-framework is needed.
+The demo, the tests and the benchmarks run imgscore in a sandbox. The user's own files are not used.
+This module does not need a test framework.
 """
 
 from __future__ import annotations
@@ -27,23 +27,26 @@ from imgscore.verbs.base import rows_of
 
 T = TypeVar("T")
 Row = dict[str, Any]
-"""A row as decoded JSON, with the keys that `--json` prints."""
+"""One row of a command's output as decoded JSON, with the keys that `--json` prints."""
 IMGSCORE = (sys.executable, "-P", "-m", "imgscore.cli.main")
 IMGSCORED = (sys.executable, "-P", "-m", "imgscored.main")
 START_SECONDS = 60.0
-"""Until a daemon listens: 0.3 s on an idle machine, many times that on a busy one."""
+"""The largest number of seconds until a daemon accepts connections. An idle machine needs 0.3 s,
+and a busy machine needs many times longer."""
 WAIT_SECONDS = 600.0
-"""Until a command has ended, or a daemon has nothing to do."""
+"""The largest number of seconds until a command ends, or until a daemon has nothing to do."""
 STOP_SECONDS = 60.0
-"""Until a daemon has ended after SIGTERM. It finishes the transaction that it is in."""
+"""The largest number of seconds from SIGTERM to the end of a daemon. Before its end, the daemon
+finishes its current transaction."""
 EVENT_SECONDS = 300.0
 """Until an awaited condition holds. Only a failure takes so long, even on an overloaded machine."""
 POLL_SECONDS = 0.02
 """Between two checks of a condition."""
 FAST = MappingProxyType({"settle": 0.1, "train_after": 0.2, "workers": 2, "worker_idle": 5})
-"""Settings of the daemon with which it acts on a change within half a second."""
+"""The settings with which a daemon reacts to a change within half a second."""
 SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM")
-"""They connect a process to systemd. A daemon of a sandbox is not a part of that service."""
+"""The environment variables that connect a process to systemd. The daemon of a sandbox must not
+belong to the systemd service of the calling process."""
 
 
 def eventually(
@@ -53,9 +56,10 @@ def eventually(
     what: str | Callable[[], object] = "",
     pause: float = POLL_SECONDS,
 ) -> T:
-    """Call `condition` until it returns something true; return that.
+    """Call `condition` until it returns a true value, and return this value.
 
-    `what`: what is awaited, for the message of the TimeoutError that is raised after `seconds`.
+    `seconds`: the time after which TimeoutError is raised. `what`: the expected event, for the
+    message of this error.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -75,12 +79,12 @@ class Completed(NamedTuple):
 
     @property
     def rows(self) -> list[Row]:
-        """The JSON lines of stdout."""
+        """Return all JSON lines of stdout, decoded."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
     def row(self) -> Row:
-        """The only JSON line of stdout."""
+        """Return the only JSON line of stdout, decoded."""
         (row,) = self.rows
         return row
 
@@ -91,7 +95,10 @@ def run(
     *,
     seconds: float | None = WAIT_SECONDS,
 ) -> Completed:
-    """Run a command to its end, without input. Raises subprocess.TimeoutExpired."""
+    """Run a command without input, and wait until it ends.
+
+    Raises subprocess.TimeoutExpired after `seconds`.
+    """
     done = subprocess.run(
         command,
         env=environment,
@@ -104,9 +111,10 @@ def run(
 
 
 class Sandbox:
-    """`folder` with an inbox in it, and `home` with the XDG folders: by default `folder`/home.
+    """A sandbox in `folder`, with the inbox in this folder.
 
-    `with sandbox:` ends the daemon, whatever happens in the block; the folder stays.
+    `home`: the folder of the XDG folders; None means `folder`/home. The end of the block `with
+    sandbox:` always ends the daemon. The folder is not deleted.
     """
 
     def __init__(self, folder: Path, home: Path | None = None) -> None:
@@ -135,36 +143,36 @@ class Sandbox:
 
     @property
     def keep(self) -> Path:
-        """The inbox's keep folder."""
+        """The keep folder of the inbox."""
         return self.inbox / "keep"
 
     @property
     def trash(self) -> Path:
-        """The inbox's trash folder."""
+        """The trash folder of the inbox."""
         return self.inbox / "trash"
 
     @property
     def config_file(self) -> Path:
-        """config.toml."""
+        """The path of config.toml."""
         return self.home / "config" / "imgscore" / "config.toml"
 
     @property
     def data_folder(self) -> Path:
-        """The store, the heads and the backups."""
+        """The folder of the store, the heads and the backups."""
         return self.home / "data" / "imgscore"
 
     @property
     def store_folder(self) -> Path:
-        """The LMDB environment."""
+        """The folder of the LMDB environment."""
         return self.data_folder / "store"
 
     @property
     def socket_path(self) -> Path:
-        """The daemon's control socket."""
+        """The path of the daemon's control socket."""
         return self.home / "run" / "imgscore" / "control.sock"
 
     def environment(self) -> dict[str, str]:
-        """This process's environment, with HOME and the XDG folders of the sandbox."""
+        """Return this process's environment, with HOME and the XDG folders of the sandbox."""
         kept = {name: value for name, value in os.environ.items() if name not in SERVICE_VARIABLES}
         folders = {
             "HOME": self.home,
@@ -174,17 +182,19 @@ class Sandbox:
             "XDG_RUNTIME_DIR": self.home / "run",
         }
         kept |= {name: os.fspath(folder) for name, folder in folders.items()}
-        return kept | {"PYTHONUSERBASE": site.getuserbase()}  # by default, it is below HOME
+        # By default, the user base is a folder below HOME, which is another folder in the sandbox.
+        return kept | {"PYTHONUSERBASE": site.getuserbase()}
 
     def make_home(self) -> None:
-        """Make HOME and the XDG folders."""
+        """Make HOME and the XDG folders of the sandbox."""
         for name in ("config", "data", "cache", "run"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
 
     def configure(self, *inboxes: Path, **daemon: float | str) -> None:
-        """Make all folders and write config.toml; `daemon`: settings of its [daemon] table.
+        """Make all folders, and write config.toml.
 
-        Without `inboxes`, the sandbox's own inbox is watched. On battery, the daemon works on.
+        `inboxes`: the inboxes to watch. If there are none, the sandbox's own inbox is watched.
+        `daemon`: settings of the [daemon] table. By default, the daemon also works on battery.
         """
         self.make_home()
         settings = {"on_battery": "work", **daemon}
@@ -198,22 +208,23 @@ class Sandbox:
         self.config_file.write_text(text, encoding="utf-8")
 
     def remove(self) -> None:
-        """Kill the daemon and delete the folder."""
+        """Kill the daemon, and delete the folder of the sandbox."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- commands
 
     def run(self, *arguments: str | Path, seconds: float | None = WAIT_SECONDS) -> Completed:
-        """Run `imgscore` with these arguments to its end."""
+        """Run `imgscore` with these arguments, and wait until it ends."""
         return run([*IMGSCORE, *arguments], self.environment(), seconds=seconds)
 
     # ---- the daemon
 
     def launch(self, *options: str, prefix: Sequence[str] = (), **environment: str) -> None:
-        """Start a daemon, and return before it listens.
+        """Start a daemon. The function may return before the daemon accepts connections.
 
-        `prefix`: a command that runs the daemon, such as prlimit with its options.
+        `prefix`: a command that runs the daemon, such as prlimit with its options. `environment`:
+        additional environment variables.
         """
         if self.running:
             raise RuntimeError(f"{self.folder} has a daemon already: process {self.pid}")
@@ -225,11 +236,16 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                process_group=0,  # Ctrl-C in the terminal interrupts this process, which ends it
+                # Ctrl-C in the terminal then interrupts only this process. This process ends the
+                # daemon.
+                process_group=0,
             )
 
     def start(self, *options: str, prefix: Sequence[str] = (), **environment: str) -> None:
-        """Start a daemon; it listens when this returns. Raises ImgscoreError if it ends before."""
+        """Start a daemon, and wait until it accepts connections.
+
+        Raises ImgscoreError if the daemon ends first, or if START_SECONDS have passed.
+        """
         self.launch(*options, prefix=prefix, **environment)
         try:
             self.connect().close()
@@ -240,7 +256,7 @@ class Sandbox:
 
     @property
     def running(self) -> bool:
-        """Whether the daemon that was started last is running."""
+        """Return whether the daemon that was started last is still running."""
         return self.process is not None and self.process.poll() is None
 
     @property
@@ -251,21 +267,27 @@ class Sandbox:
 
     @property
     def log_text(self) -> str:
-        """The log of all daemons of the sandbox."""
+        """The text of the log, which all daemons of the sandbox write."""
         return self.log.read_text(errors="replace")
 
     def log_tail(self, lines: int = 3) -> str:
-        """The last lines of the log, as one."""
+        """Return the last lines of the log, joined into one line."""
         return " / ".join(self.log_text.splitlines()[-lines:])
 
     def stop(self) -> int:
-        """End the daemon by SIGTERM; returns its exit code. Raises subprocess.TimeoutExpired."""
+        """End the daemon with SIGTERM, and return its exit code.
+
+        Raises subprocess.TimeoutExpired after STOP_SECONDS.
+        """
         assert self.process is not None, "no daemon was started"
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
-        """End the daemon, if there is one, by SIGKILL. Its workers end when their input does."""
+        """End the daemon with SIGKILL, if there is one.
+
+        The workers exit because their stdin closes.
+        """
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -273,9 +295,10 @@ class Sandbox:
     # ---- requests to the daemon
 
     def connect(self) -> socket.socket:
-        """A connection to the daemon. Raises NoDaemonError if it has ended.
+        """Return a connection to the daemon. Raises NoDaemonError if the daemon has ended.
 
-        A daemon that has just been started, or reads its config again, does not listen yet.
+        The function waits for the daemon. A daemon does not accept connections just after its
+        start, and while it reads its config again.
         """
 
         def attempt() -> socket.socket | None:
@@ -287,35 +310,45 @@ class Sandbox:
         return eventually(attempt, seconds=START_SECONDS, what="the daemon listens")
 
     def call(self, verb: str, **arguments: Any) -> Iterator[Message[Row]]:
-        """A verb's messages, progress included. Raises NoDaemonError if the daemon has ended."""
+        """Yield the messages of a verb, including the progress.
+
+        Raises NoDaemonError if the daemon has ended.
+        """
         with self.connect() as connection:
             yield from client.exchange(connection, verb, arguments)
 
     def ask(self, verb: str, **arguments: Any) -> list[Row]:
-        """A verb's rows. Raises NoDaemonError if the daemon has ended."""
+        """Return the rows of a verb. Raises NoDaemonError if the daemon has ended."""
         return rows_of(self.call(verb, **arguments))
 
     def status(self) -> Row:
-        """The daemon's status."""
+        """Return the status of the daemon."""
         (row,) = self.ask("status")
         return row
 
     def settle(self, seconds: float = WAIT_SECONDS) -> Row:
-        """Wait until nothing is pending; returns the status. Raises ImgscoreError otherwise."""
+        """Wait until nothing is pending, and return the status.
+
+        Raises ImgscoreError if work is still pending after `seconds`.
+        """
         self.ask("wait", timeout=seconds)
         return self.status()
 
     def until(
         self, wanted: Callable[[Row], object], what: str = "", seconds: float = EVENT_SECONDS
     ) -> Row:
-        """The first status for which `wanted` is true. Raises TimeoutError after `seconds`."""
+        """Wait for a status for which `wanted` returns a true value, and return this status.
+
+        Raises TimeoutError after `seconds`.
+        """
         status: Row = {}
 
         def reached() -> bool:
             nonlocal status
             try:
                 status = self.status()
-            except NoDaemonError:  # it may be reading its config again
+            # The daemon may be reading its config again. It then accepts no connections.
+            except NoDaemonError:
                 if not self.running:
                     raise
                 return False

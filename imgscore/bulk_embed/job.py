@@ -1,7 +1,7 @@
-"""Runs on a Dask worker: embed some files in a worker process of imgscore.
+"""The code that runs on a Dask worker. It embeds some files in a worker process of imgscore.
 
-That process has imgscore's limits of time and memory. If a file kills it, the Dask worker survives.
-Nothing here uses a store.
+The worker process has imgscore's limits of time and memory. If a file crashes this process, the
+Dask worker continues to run. This module does not use a store.
 """
 
 import os
@@ -28,14 +28,15 @@ from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
 _idle_pools: dict[WorkerSettings, list[Pool]] = {}
-"""Pools of one process each that no thread uses at present; guarded by _lock."""
+"""The pools that no thread uses at present. Each pool has one process. `_lock` protects this
+dict."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """The settings of one run, equal on all machines.
+    """The settings of one run. They are equal on all machines.
 
-    folder: its path, the same on each machine. embedder: id of the image embedder that `model` must
-    have. file_seconds: time limit for one file.
+    `folder`: the path of the folder, which is the same on each machine. `embedder`: the id of the
+    image embedder that `model` must have. `file_seconds`: the time limit for one file, in seconds.
     """
 
     folder: bytes
@@ -46,7 +47,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def problem(job: Job) -> tuple[str, str] | None:
-    """(reason, remedy) if this machine cannot do the job, else None."""
+    """Return (reason, remedy) if this machine cannot do the job, else None."""
     try:
         embedder = registry.spec(job.model).image_embedder
     except ImgscoreError as error:
@@ -65,10 +66,10 @@ def problem(job: Job) -> tuple[str, str] | None:
 
 
 def embed(job: Job, paths: list[bytes]) -> bytes:
-    """Read, hash and embed files.
+    """Read, hash and embed files. Return the answers as framed messages.
 
-    Returns a framed answer for each path, in the same order, or a single ModelUnavailable.
-    `workers.messages.take_answers` decodes it.
+    There is one answer for each path, in the order of `paths`. If the machine cannot do the job,
+    there is a single ModelUnavailable instead. `workers.messages.take_answers` decodes the bytes.
     """
     try:
         unfit = problem(job)
@@ -94,7 +95,9 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
                     pass
                 case ModelUnavailable(reason, remedy):
                     raise ImgscoreError(reason, remedy)
-                case Interrupted():  # another file killed the process
+                # The process crashed on another file before it read this file, so try this file
+                # again.
+                case Interrupted():
                     pending.append(task.path)
                 case _:
                     answers[task.path] = answer
@@ -103,7 +106,10 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
 
 @contextmanager
 def _pool(job: Job) -> Iterator[Pool]:
-    """A pool for this thread: kept for the next part after success, closed after an error."""
+    """Yield a pool that only this thread uses.
+
+    After success, the pool is kept for the next part. After an error, the pool is closed.
+    """
     settings = WorkerSettings(Path(), Path(), job.model, job.device, job.file_seconds, job.embedder)
     with _lock:
         idle = _idle_pools.get(settings)
@@ -118,7 +124,10 @@ def _pool(job: Job) -> Iterator[Pool]:
 
 
 def close_idle_pools() -> None:
-    """End the processes that have no work: a Dask worker may run for weeks."""
+    """End the processes of the unused pools.
+
+    Without this, they would run as long as the Dask worker, which can be weeks.
+    """
     with _lock:
         pools = [pool for idle in _idle_pools.values() for pool in idle]
         _idle_pools.clear()

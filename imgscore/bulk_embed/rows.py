@@ -1,4 +1,4 @@
-"""The rows that `imgscore embed` prints. Imports no Dask."""
+"""The rows that `imgscore embed` prints. This module does not import Dask."""
 
 import msgspec
 
@@ -9,20 +9,20 @@ class FailedFile(msgspec.Struct):
     path: str
     """the file or folder"""
     error: str
-    """what is wrong, and what to do"""
+    """what is wrong, and what you can do"""
 
 
 class FolderEmbedded(msgspec.Struct):
-    """The last row: what was done."""
+    """The last row: the numbers of files of the whole run."""
 
     files: int
-    """images in the folder"""
+    """number of images in the folder"""
     embedded: int
-    """images that were embedded now"""
+    """number of images that this run embedded"""
     known: int
-    """images that had an embedding before"""
+    """number of images that already had an embedding"""
     failed: int
-    """files that failed; each has a row of its own"""
+    """number of files that failed; each of them has its own row"""
     error: str | None = None
     """always null"""
 

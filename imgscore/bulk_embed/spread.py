@@ -1,7 +1,7 @@
-"""Hand out a folder's files to Dask workers in parts, and store the results.
+"""Send the files of a folder to Dask workers in parts, and store the results.
 
-The store is asked which files have no embedding yet, so that a second run repeats none. Only as
-many files are handed out as keep the workers busy.
+Before that, the verb `embed` looks up which files have no embedding yet. A second run therefore
+does not embed a file again. Only a few parts are sent at a time, enough to keep the workers busy.
 """
 
 import contextlib
@@ -26,23 +26,28 @@ from imgscore.verbs.score import problem_of
 from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable, take_answers
 
 Ask = Callable[[embed.Request], embed.Response]
-"""Runs the verb `embed`, in the daemon or in this process."""
+"""A function that runs the verb `embed`, in the daemon or in this process."""
 
 FILES_PER_PART = 16
-"""Files of one Dask task: about a third of a second of work, which hides the network's delay. If a
-worker dies, this many files are embedded again."""
+"""The largest number of files of one Dask task. They are about a third of a second of work, which
+is long compared with the delay of the network. If a worker crashes, this number of files is
+embedded again."""
 PARTS_PER_THREAD = 3
-"""Parts handed out for each thread of the cluster: one at work, the others to avoid waiting."""
+"""The number of parts that are sent for each thread of the cluster. The thread works on one of
+them, and the others wait for the thread."""
 PATHS_PER_REQUEST = 500
-"""Files looked up in the store at once: even with long paths, a request then fits its limit."""
+"""The largest number of files in one lookup in the store. Even with long paths, the request is then
+below its size limit."""
 MAX_MISSING = 200_000
-"""Files without an embedding that are held in memory, at 100 bytes each; the walk then pauses."""
+"""The largest number of files without an embedding in memory, at 100 bytes each. If this number is
+reached, the walk pauses."""
 BYTES_PER_REQUEST = 2 * 2**20
-"""Bytes of vectors written at once: in base64, a request then fits its limit."""
+"""The number of bytes of vectors in one request. In base64, the request is then below its size
+limit."""
 WAIT_SECONDS = 60
-"""Time for a first worker to appear at the scheduler."""
+"""The largest number of seconds to wait until the scheduler has a worker."""
 MAX_DEATHS = 3
-"""Times that a part's workers may die before the run ends."""
+"""The number of crashes of Dask's workers with one part after which the run ends."""
 REMEDY_GO_ON = "run the same command again: it goes on from there"
 
 
@@ -50,18 +55,18 @@ def embed_folder(client: Client, job: Job, ask: Ask) -> Iterator[Message[Respons
     """Embed the images under `job.folder` that have no embedding yet.
 
     Yields a row for each failure, and a row of counts at the end. Raises ImgscoreError if a worker
-    of the cluster cannot do the job, or if the scheduler is gone.
+    of the cluster cannot do the job, or if the scheduler has stopped.
     """
     _check_cluster(client, job)
     try:
         yield from _Run(client, job, ask).run()
     finally:
-        with contextlib.suppress(Exception):  # without a scheduler there is nothing to close
+        with contextlib.suppress(Exception):  # Without a scheduler, there are no pools to close.
             client.run(worker_side.close_idle_pools)
 
 
 def _check_cluster(client: Client, job: Job) -> None:
-    """Raise ImgscoreError unless there are workers, and all can do the job."""
+    """Raise ImgscoreError if there is no worker, or if one of the workers cannot do the job."""
     try:
         client.wait_for_workers(1, timeout=WAIT_SECONDS)
     except TimeoutError:
@@ -82,9 +87,10 @@ def _other_version(reason: str) -> ImgscoreError:
 
 
 class _Part(NamedTuple):
-    """Files that are handed out together.
+    """The files of one Dask task.
 
-    files: path and fingerprint. deaths: how often a worker died while it had the part.
+    `files`: the path and the fingerprint of each file. `deaths`: the number of times that Dask's
+    workers crashed with this part.
     """
 
     files: list[tuple[bytes, Fingerprint]]
@@ -92,7 +98,7 @@ class _Part(NamedTuple):
 
 
 class _Run:
-    """One run over one folder."""
+    """One run over one folder, with its counts and the parts that are running."""
 
     def __init__(self, client: Client, job: Job, ask: Ask) -> None:
         self._client = client
@@ -123,12 +129,16 @@ class _Run:
 
     @property
     def _max_running(self) -> int:
-        """Parts that keep the cluster busy at its present size."""
+        """Return the number of parts that keep the cluster busy at its present size."""
         threads: int = sum(self._client.nthreads().values())
         return PARTS_PER_THREAD * max(1, threads)
 
     def _find_missing(self) -> Iterator[Message[Response]]:
-        """Continue the walk until there are files for the whole cluster, or no more files."""
+        """Continue the walk until `_missing` has enough files for the whole cluster, or the walk
+        ends.
+
+        Yield a row for each folder that cannot be listed.
+        """
         enough = self._max_running * FILES_PER_PART
         while self._entries is not None and len(self._missing) < MAX_MISSING:
             entries = list(islice(self._entries, PATHS_PER_REQUEST))
@@ -143,7 +153,10 @@ class _Run:
                 break
 
     def _look_up(self, files: list[ImageFile]) -> Iterator[Message[Response]]:
-        """Add those of `files` to `_missing` that have no embedding in the store."""
+        """Add the files that have no embedding in the store to `_missing`.
+
+        Yield a row for each file that failed earlier.
+        """
         listed = tuple((display_path(file.path), file.seen) for file in files)
         answer = self._ask(embed.Request(self._job.embedder, listed=listed))
         self._files += len(files)
@@ -170,7 +183,8 @@ class _Run:
         embedded: list[EmbeddedFile] = []
         for future, result in batch:
             part = self._running.pop(future)
-            # Not by the future's status: it is "lost" if the worker dies after the result arrived.
+            # Do not use the status of the future here. The status is "lost" if the worker ends
+            # after its result has arrived.
             if not isinstance(result, bytes):
                 self._hand_out_again(future, part)
                 continue
@@ -198,7 +212,7 @@ class _Run:
             yield self._failure(path, problem)
 
     def _hand_out_again(self, future: Future, part: _Part) -> None:
-        """Submit a part again whose workers died; raise ImgscoreError for any other error."""
+        """Submit a part again if its workers crashed. Raise ImgscoreError for any other error."""
         if future.status != "error":
             raise ImgscoreError("the scheduler is gone", REMEDY_GO_ON)
         error = future.exception()

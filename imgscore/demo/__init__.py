@@ -1,1 +1,1 @@
-"""`imgscore demo`: draws pictures, and lets a real daemon put them in order."""
+"""The command `imgscore demo`: it draws pictures, and a real daemon puts them in order."""

@@ -1,4 +1,4 @@
-"""Charts: bars, lines, pies, scatters and heat maps, with titles, axes and legends."""
+"""Drawings of charts: bars, lines, pies, scatters and heat maps, with titles, axes and legends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 class _Plot:
-    """A board with a title and a frame for the data."""
+    """A board with the title of a chart and a frame for the data."""
 
     def __init__(self, chance: Chance) -> None:
         self.chance = chance
@@ -40,7 +40,10 @@ class _Plot:
         self.right, self.bottom = width - 40.0, height - 84.0
 
     def axes(self, labels: tuple[str, ...], most: int) -> None:
-        """Draw both axes, the grid and the labels."""
+        """Draw both axes, the grid and the labels.
+
+        `labels`: the labels of the x axis. `most`: the value at the top of the y axis.
+        """
         board = self.board
         for step in range(6):
             y = self.bottom - (self.bottom - self.top) * step / 5
@@ -54,7 +57,7 @@ class _Plot:
         board.line(frame, self.ink, 2)
 
     def legend(self, count: int) -> None:
-        """Draw the legend: the colour of each series."""
+        """Draw the legend, which shows the colour of each of the `count` series."""
         x = self.left
         for index in range(count):
             y = self.bottom + 46
@@ -63,7 +66,7 @@ class _Plot:
             x += 120
 
     def height(self, share: float) -> float:
-        """The y of a value between 0 and 1."""
+        """Return the y coordinate of a value between 0 and 1."""
         return self.bottom - (self.bottom - self.top) * share
 
 

@@ -1,4 +1,4 @@
-"""The demo's folder: a sandbox with a list of the files that the demo made, and may delete."""
+"""The folder of the demo: a sandbox with a list of the files that the demo made and may delete."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from imgscore.store.lock import BusyError, StoreLock
 from imgscore.testing import Sandbox, eventually
 
 OLD_DAEMON_SECONDS = 10.0
-"""Until the daemon of an earlier demo has released the store's lock."""
+"""The largest number of seconds until the daemon of an earlier demo releases the store's lock."""
 
 
 class DemoFolder(Sandbox):
-    """A sandbox with hidden state, a contact sheet, and the manifest of all files in it."""
+    """A sandbox with a hidden folder for its state, a contact sheet, and a manifest of its files.
+
+    The manifest lists the files that the demo made.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, folder / ".imgscore-state")
@@ -25,9 +28,9 @@ class DemoFolder(Sandbox):
         self._manifest = self.home / "made-by-imgscore-demo"
 
     def prepare(self) -> None:
-        """Make the folder and its config; empty it first if it is an earlier demo's.
+        """Make the folder and its config. If an earlier demo made the folder, empty it first.
 
-        Raises UsageError if a file in it is not the demo's, before anything is deleted.
+        If the folder has a file that the demo did not make, raises UsageError and deletes nothing.
         """
         if self.folder.is_dir() and any(self.folder.iterdir()):
             self._empty()
@@ -41,20 +44,24 @@ class DemoFolder(Sandbox):
         self._manifest.touch()
 
     def record(self, file: Path) -> None:
-        """Add a file to the manifest, so that a later demo may delete it.
+        """Add a file to the manifest. A later demo may then delete this file.
 
-        The line is the one of sha256sum, which can check it: sha256, two spaces, name.
+        A line of the manifest has the format of sha256sum: the sha256, two spaces, the name. The
+        program sha256sum can therefore check the files.
         """
         with self._manifest.open("a", encoding="utf-8") as lines:
             lines.write(f"{_sha256(file)}  {file.name}\n")
 
     def manifest(self) -> dict[str, str]:
-        """sha256 by name of every file that the demo made."""
+        """Return the sha256 of every file that the demo made, by file name."""
         lines = self._manifest.read_text(encoding="utf-8").splitlines()
         return {line[66:]: line[:64] for line in lines}
 
     def by_date(self) -> list[tuple[str, int]]:
-        """(name, mtime in ns) of the files in the inbox itself, newest first."""
+        """Return (name, mtime in ns) of each file in the inbox, newest first.
+
+        Files in subfolders of the inbox are left out.
+        """
         files = [
             (entry.name, entry.stat().st_mtime_ns)
             for entry in os.scandir(self.inbox)
@@ -86,7 +93,7 @@ class DemoFolder(Sandbox):
         shutil.rmtree(self.home)
 
     def _stop_old_daemon(self) -> None:
-        """Stop the daemon that a killed demo has left."""
+        """Stop the daemon that still runs after a demo was killed."""
         with contextlib.suppress(ImgscoreError):
             self.ask("stop")
 
@@ -100,7 +107,8 @@ class DemoFolder(Sandbox):
         try:
             eventually(unlocked, seconds=OLD_DAEMON_SECONDS)
         except TimeoutError:
-            StoreLock(self.data_folder).close()  # its error names the process and the remedy
+            # The error of this call contains the process and the remedy.
+            StoreLock(self.data_folder).close()
 
 
 def _sha256(file: Path) -> str:

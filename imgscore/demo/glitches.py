@@ -1,4 +1,4 @@
-"""Failed pictures: noise, torn scan lines, half-grey files, lens caps, test bars."""
+"""Drawings of failed pictures: noise, torn scan lines, half-grey files, lens caps and test bars."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _torn(chance: Chance) -> Image.Image:
 
 
 def _half(chance: Chance) -> Image.Image:
-    """An interrupted download: the missing rows are grey."""
+    """Draw a picture whose download was interrupted: the missing lines of pixels are grey."""
     canvas = np.asarray(landscape(chance)).copy()
     canvas[int(len(canvas) * chance.uniform(0.2, 0.45)) :] = 128
     return Image.fromarray(canvas)

@@ -1,4 +1,4 @@
-"""Landscapes: a sky with a sun or a moon, clouds, ranges of hills in the haze, trees, water."""
+"""Drawings of landscapes: sky, sun or moon, clouds, ranges of hills in haze, trees and water."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ SIZES = ((1200, 800), (1200, 800), (1280, 720), (960, 1200), (1080, 1080), (1800
 
 
 class Mood(NamedTuple):
-    """The colours of an hour and a place."""
+    """The colours of a landscape at one time of the day.
+
+    `sky`: the colours of the sky, from top to bottom. `far` and `near`: the colours of the hills.
+    """
 
     sky: tuple[str, ...]
     sun: str
@@ -24,7 +27,7 @@ class Mood(NamedTuple):
     stars: bool = False
 
 
-MOODS = (  # sky from above, sun, far hills, near hills, clouds, stars
+MOODS = (  # The columns are: the sky from top to bottom, sun, far hills, near hills, clouds, stars.
     Mood(("#1d2b64", "#8e5a8b", "#f2a07b", "#ffd9a0"), "#fff3cf", "#b98aa0", "#22263f", "#ffb199"),
     Mood(("#2f6fb4", "#7fb4dd", "#cfe6f2", "#eef6f5"), "#ffffff", "#9db9c9", "#2f5a35", "#ffffff"),
     Mood(("#f4845f", "#f7b267", "#fbd6a0", "#fff0d0"), "#fffbe8", "#d99f7b", "#5b2a2a", "#fff1dc"),
@@ -66,7 +69,7 @@ def _sky(
     light, radius = rgb(mood.sun), min(width, height) * chance.uniform(0.035, 0.06)
     blend(canvas, light, 0.75 * np.exp(-distance / (radius * 4)))
     cover = noise(chance, width, horizon, int(chance.integers(2, 5)), 5)
-    # Clouds become flatter and thinner towards the horizon.
+    # The clouds become thinner towards the horizon.
     thickness = np.clip((cover - chance.uniform(0.48, 0.66)) * 3.2, 0, 1)
     thickness *= np.linspace(1, 0.35, horizon, dtype=np.float32)[:, None]
     sky = canvas[:horizon]
@@ -94,7 +97,7 @@ def _hills(chance: Chance, canvas: Canvas, mood: Mood, horizon: int, shore: int)
         inside[shore:] = 0
         colour = mix(far, near, depth**0.8)
         blend(canvas, colour, inside)
-        # Each range has haze at its foot and changing light on its slopes.
+        # Each range of hills has haze at its foot, and light that varies on its slopes.
         foot = np.clip((rows - line[None]) / (height * 0.22), 0, 1)
         blend(canvas, rgb(mood.sky[-1]), inside * foot * 0.42 * (1 - depth))
         canvas += (texture[..., None] - 0.5) * inside[..., None] * (14 + 26 * depth)
@@ -124,7 +127,7 @@ def _trees(chance: Chance, canvas: Canvas, line: Canvas, colour: Colour, scale: 
 
 
 def _water(chance: Chance, canvas: Canvas, shore: int, sun_x: float, light: Colour) -> None:
-    """Mirror the scene above the shore, rippled and darker."""
+    """Draw the water: a darker mirror image, with ripples, of the scene above the shore."""
     height, width = canvas.shape[:2]
     depth = np.arange(height - shore)
     source = np.clip(shore - 1 - (depth * 1.15).astype(int), 0, shore - 1)

@@ -1,6 +1,7 @@
-"""Colours, gradients, noise, shapes and text, from which the demo's pictures are drawn. Pure.
+"""The tools that draw the demo's pictures: colours, gradients, noise, shapes and text.
 
-A canvas is a float32 array [height, width, 3] of values from 0 to 255; `Chance` is seeded.
+A canvas is a float32 array [height, width, 3] of values from 0 to 255. A `Chance` is a seeded
+random generator. This module reads and writes no files.
 """
 
 from __future__ import annotations
@@ -19,27 +20,31 @@ Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 
 OVERSAMPLING = 2
-"""Shapes are drawn this many times larger and scaled down, because Pillow's edges are jagged."""
+"""The factor by which shapes are drawn larger before they are scaled down. Pillow's edges are
+jagged, and the scaling makes them smooth."""
 
 
 def rgb(text: str) -> Colour:
-    """The numbers of a colour "#rrggbb"."""
+    """Return the three numbers of a colour "#rrggbb"."""
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """A mixture: `share` of the second colour, the rest of the first."""
+    """Return a mixture of two colours. `share`: the share of the second colour, from 0 to 1."""
     parts = [round(a + (b - a) * share) for a, b in zip(first, second, strict=True)]
     return parts[0], parts[1], parts[2]
 
 
 def pick(chance: Chance, choices: Sequence[str]) -> Colour:
-    """A random one of these colours."""
+    """Return one of these colours, chosen at random."""
     return rgb(choices[int(chance.integers(len(choices)))])
 
 
 def gradient(width: int, height: int, stops: Sequence[Colour]) -> Canvas:
-    """A canvas that fades from colour to colour, evenly spaced from top to bottom."""
+    """Return a canvas whose colour changes smoothly from top to bottom.
+
+    `stops`: the colours, which are evenly spaced from top to bottom.
+    """
     at = np.linspace(0, len(stops) - 1, height)
     colours = np.array(stops, np.float32)
     column = np.stack([np.interp(at, range(len(stops)), colours[:, i]) for i in range(3)], 1)
@@ -49,9 +54,10 @@ def gradient(width: int, height: int, stops: Sequence[Colour]) -> Canvas:
 def noise(
     chance: Chance, width: int, height: int, cells: int, octaves: int = 4, stretch: float = 1
 ) -> Canvas:
-    """Smooth fractal noise [height, width] from 0 to 1.
+    """Return smooth fractal noise [height, width] from 0 to 1.
 
-    `cells`: waves across the coarsest octave; `stretch`: width of a spot divided by its height.
+    `cells`: the number of waves across the coarsest octave. `stretch`: the width of a spot divided
+    by its height.
     """
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
@@ -66,7 +72,11 @@ def noise(
 
 
 def ridge(chance: Chance, width: int, roughness: float, waves: float) -> Canvas:
-    """A skyline [width] from -1 to 1: octaves of smooth noise, each weaker by `roughness`."""
+    """Return a skyline [width] from -1 to 1, made of octaves of smooth noise.
+
+    `roughness`: the weight of an octave divided by the weight of the octave before. `waves`: the
+    number of waves of the first octave.
+    """
     line = np.zeros(width, np.float32)
     weight, total = 1.0, 0.0
     while waves < width / 4 and weight > 0.004:
@@ -82,12 +92,15 @@ def ridge(chance: Chance, width: int, roughness: float, waves: float) -> Canvas:
 
 
 def blend(canvas: Canvas, colour: Colour, cover: NDArray[Any]) -> None:
-    """Paint a colour over the canvas; `cover`: its opacity [height, width], from 0 to 1."""
+    """Paint a colour over the canvas. `cover`: the opacity [height, width], from 0 to 1."""
     canvas += (np.array(colour, np.float32) - canvas) * cover[..., None].astype(np.float32)
 
 
 def finish(canvas: Canvas, chance: Chance, grain: float = 3.0) -> Image.Image:
-    """The canvas as an image, with the vignette and the grain of a camera."""
+    """Return the canvas as an image with the vignette and the grain of a camera picture.
+
+    `grain`: the standard deviation of the grain, on the scale from 0 to 255.
+    """
     height, width = canvas.shape[:2]
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     shade = 1 - 0.16 * (x * x + y * y).astype(np.float32) ** 1.5 / 2.8
@@ -96,20 +109,23 @@ def finish(canvas: Canvas, chance: Chance, grain: float = 3.0) -> Image.Image:
 
 
 def to_image(canvas: NDArray[Any]) -> Image.Image:
-    """The canvas as an image."""
+    """Return the canvas as an image."""
     return Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
 
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The font that Pillow contains: it exists on a machine without fonts, too."""
+    """Return the font that Pillow contains. This font also exists on a machine without fonts."""
     default = ImageFont.load_default(size)
     assert isinstance(default, ImageFont.FreeTypeFont)
     return default
 
 
 class Board:
-    """Draws shapes with smooth edges; coordinates are pixels of the final image."""
+    """A surface on which shapes with smooth edges are drawn.
+
+    All coordinates and sizes are pixels of the final image.
+    """
 
     def __init__(self, width: int, height: int, ground: Colour | Canvas) -> None:
         self.width, self.height = width, height
@@ -121,26 +137,26 @@ class Board:
         self._draw = ImageDraw.Draw(self._image)
 
     def image(self) -> Image.Image:
-        """The final image."""
+        """Return the final image."""
         return self._image.resize((self.width, self.height), Image.Resampling.BOX)
 
     def box(
         self, x: float, y: float, width: float, height: float, fill: Colour, corner: float = 0
     ) -> None:
-        """Draw a rectangle; `corner`: the radius of its corners."""
+        """Draw a rectangle. `corner`: the radius of its corners."""
         if width > 0 and height > 0:
             area = _scaled((x, y, x + width, y + height))
             self._draw.rounded_rectangle(area, radius=corner * OVERSAMPLING, fill=fill)
 
     def disc(self, x: float, y: float, width: float, height: float, fill: Colour) -> None:
-        """Draw an ellipse around (x, y); `width` and `height` are its radii."""
+        """Draw an ellipse around (x, y). `width` and `height`: its two radii."""
         area = _scaled((x - width, y - height, x + width, y + height))
         self._draw.ellipse(area, fill=fill)
 
     def slice(
         self, x: float, y: float, radius: float, start: float, end: float, fill: Colour
     ) -> None:
-        """Draw a sector of a circle; angles in degrees."""
+        """Draw a sector of a circle. The angles are in degrees."""
         area = _scaled((x - radius, y - radius, x + radius, y + radius))
         self._draw.pieslice(area, start, end, fill=fill)
 
@@ -148,12 +164,12 @@ class Board:
         self, x: float, y: float, width: float, height: float, start: float, end: float,
         fill: Colour, thick: float = 2,
     ) -> None:  # fmt: skip
-        """Draw a part of the outline of an ellipse; angles in degrees."""
+        """Draw a part of the outline of an ellipse. The angles are in degrees."""
         area = _scaled((x - width, y - height, x + width, y + height))
         self._draw.arc(area, start, end, fill=fill, width=round(thick * OVERSAMPLING))
 
     def area(self, points: Sequence[tuple[float, float]], fill: Colour) -> None:
-        """Draw a polygon."""
+        """Draw a filled polygon."""
         self._draw.polygon([(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in points], fill=fill)
 
     def line(self, points: Sequence[tuple[float, float]], fill: Colour, thick: float = 2) -> None:
@@ -165,7 +181,11 @@ class Board:
         self, x: float, y: float, text: str, size: float, fill: Colour, anchor: str = "la",
         outline: float = 0,
     ) -> None:  # fmt: skip
-        """Write a line of text; `anchor`: as in Pillow; `outline`: width of a black edge."""
+        """Write a line of text.
+
+        `anchor`: the point of the text that is placed at (x, y), in Pillow's notation. `outline`:
+        the width of a black edge around the letters.
+        """
         self._draw.text(
             (x * OVERSAMPLING, y * OVERSAMPLING),
             text,

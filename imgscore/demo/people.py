@@ -1,4 +1,4 @@
-"""Portraits as flat illustrations, and posters with large captions."""
+"""Drawings of portraits, and of posters with large captions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BRIGHT = ("#e63946", "#f4a261", "#2a9d8f", "#457b9d", "#9b5de5", "#f15bb5", "#ff
 
 
 def portrait(chance: Chance) -> Image.Image:
-    """Draw one portrait: head and shoulders in front of a soft background."""
+    """Draw one portrait: the head and the shoulders in front of a soft background."""
     width, height = (800, 1000) if chance.random() < 0.75 else (900, 900)
     ground, skin = pick(chance, GROUNDS), pick(chance, SKINS)
     hair, cloth = pick(chance, HAIRS), pick(chance, CLOTHES)
@@ -65,7 +65,7 @@ def portrait(chance: Chance) -> Image.Image:
 
 
 def _studio(board: Board, chance: Chance) -> Image.Image:
-    """Draw the background, lit from one side as in a studio."""
+    """Return the image with light from one side, as in a photo studio."""
     canvas = np.array(board.image(), np.float32)
     side = np.linspace(1.07, 0.86, canvas.shape[1], dtype=np.float32)
     canvas *= (side if chance.random() < 0.5 else side[::-1])[None, :, None]
@@ -121,7 +121,7 @@ def _face(
 
 
 def poster(chance: Chance) -> Image.Image:
-    """Draw one poster: a simple picture, and a caption above and below it."""
+    """Draw one poster: a simple picture, with one caption at the top and one at the bottom."""
     width, height = (900, 900) if chance.random() < 0.5 else (800, 1100)
     one, two = pick(chance, BRIGHT), pick(chance, BRIGHT)
     board = Board(width, height, gradient(width, height, [one, mix(one, two, 0.5)]))
@@ -152,7 +152,7 @@ def poster(chance: Chance) -> Image.Image:
 
 
 def _creature(board: Board, chance: Chance, x: float, y: float, size: float) -> None:
-    """Draw an owl, a cat or a bear; they differ in their ears."""
+    """Draw the head of an animal: a bear, a cat or an owl. The animals have different ears."""
     fur = pick(chance, ["#6b4f3a", "#d9a066", "#8d99ae", "#3d405b", "#f2e9e4"])
     dark, ears = mix(fur, (0, 0, 0), 0.35), int(chance.integers(3))
     for side in (-1, 1):

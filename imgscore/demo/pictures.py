@@ -1,4 +1,4 @@
-"""The demo's collection: the number, name and date of the pictures of each kind."""
+"""The demo's collection of pictures: the number, the names and the dates of each kind."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ from imgscore.demo.screens import screen
 
 SEED = 20
 SPREAD_SECONDS = 300 * 86_400
-"""The pictures' dates are spread over this time before now, as in a folder that grew slowly."""
+"""The length of the period of the pictures' dates, in seconds. The period ends an hour before the
+present time. It is long because the demo imitates a folder that grew slowly."""
 
 
 class Kind(NamedTuple):
-    """A kind of picture: its number in the collection, its drawing function, its file suffix."""
+    """A kind of picture.
+
+    `number`: the number of pictures of this kind in the collection. `draw`: the function that draws
+    one. `suffix`: the suffix of the file name.
+    """
 
     name: str
     number: int
@@ -43,15 +48,16 @@ COUNT = sum(kind.number for kind in KINDS)
 
 
 def kind_of(name: str) -> str:
-    """The kind of a picture by its file name; "" if the demo did not draw it."""
+    """Return the kind of a picture from its file name. Return "" if the demo did not draw it."""
     stem = name.partition("-")[0]
     return stem if any(kind.name == stem for kind in KINDS) else ""
 
 
 def draw_all(count: int = COUNT, seed: int = SEED) -> Iterator[tuple[str, Image.Image]]:
-    """(file name, image) in a mixed order; equal seeds give equal pictures.
+    """Yield (file name, image) of each picture, with the kinds in random order.
 
-    If `count` exceeds the size of the collection, there are more pictures of each kind.
+    Equal seeds produce equal pictures. `count`: the number of pictures. If `count` is larger than
+    COUNT, there are more pictures of each kind.
     """
     wanted = [
         (kind, number + 1)
@@ -66,7 +72,7 @@ def draw_all(count: int = COUNT, seed: int = SEED) -> Iterator[tuple[str, Image.
 
 
 def save(image: Image.Image, path: Path, date_ns: int) -> None:
-    """Save a picture and set its date."""
+    """Save a picture as a file, and set the date of the file."""
     if path.suffix == ".jpg":
         image.save(path, quality=88)
     else:
@@ -75,6 +81,9 @@ def save(image: Image.Image, path: Path, date_ns: int) -> None:
 
 
 def dates(now_ns: int, count: int, seed: int = SEED) -> list[int]:
-    """`count` dates (ns since 1970) in an order that does not depend on the kinds."""
+    """Return `count` random dates, in ns since 1970.
+
+    They do not depend on the kinds of the pictures.
+    """
     seconds = np.random.default_rng([seed, 1]).choice(SPREAD_SECONDS, count, replace=False)
     return [now_ns - (int(age) + 3600) * 10**9 for age in seconds]

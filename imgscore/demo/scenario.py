@@ -1,4 +1,4 @@
-"""The demo's course: draw, label, wait for the order, draw the contact sheet."""
+"""The steps of the demo: draw, label, wait for the order, draw the contact sheet."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from imgscore.demo.folder import DemoFolder
 from imgscore.messages import Progress
 
 WAIT_SECONDS = 300.0
-"""Until all pictures are indexed, or ordered: a few seconds on an idle machine."""
+"""The largest number of seconds until all pictures are indexed, or until they are ordered. An idle
+machine needs a few seconds."""
 LABELS = 6
-"""Pictures that are moved into each of keep/ and trash/."""
+"""The number of pictures that are moved into keep/. The same number is moved into trash/."""
 LIKED = "landscape"
 DISLIKED = ("screen", "chart")
 
 
 class Line(NamedTuple):
-    """A file of the inbox; a list of these is the order by date."""
+    """One file of the inbox. A list of Lines is the order of the inbox by date."""
 
     name: str
     mtime_ns: int
@@ -27,7 +28,7 @@ class Line(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of the demo. The listings are newest first."""
+    """The result of the demo. `before` and `after`: the order of the inbox, newest first."""
 
     before: list[Line]
     after: list[Line]
@@ -35,13 +36,16 @@ class Outcome(NamedTuple):
     trashed: list[str]
     seconds: float
     learning_seconds: float
-    """from the first labelled file until the inbox is in its new order"""
+    """the number of seconds from the first labelled file until the inbox has its new order"""
     auc: float
-    """share of the pairs (landscape, screen or chart) in which the landscape comes first"""
+    """the share of the pairs (landscape, screen or chart) in which the landscape is newer"""
 
 
 def run(demo: DemoFolder) -> Generator[Progress, None, Outcome]:
-    """Draw pictures, label some, wait for the new order. The folder has been prepared."""
+    """Draw pictures, label some of them, and wait for the new order.
+
+    `demo.prepare` must have been called before.
+    """
     from imgscore.demo import pictures
     from imgscore.demo.sheet import contact_sheet
 
@@ -73,7 +77,7 @@ def run(demo: DemoFolder) -> Generator[Progress, None, Outcome]:
 
 
 def _draw(demo: DemoFolder) -> Generator[Progress, None, None]:
-    """Draw the pictures beside the inbox and move each into it."""
+    """Draw the pictures in another folder, and move each finished file into the inbox."""
     from imgscore.demo import pictures
 
     drawing = demo.home / "drawing"
@@ -83,7 +87,8 @@ def _draw(demo: DemoFolder) -> Generator[Progress, None, None]:
         yield Progress("drawing pictures", number, pictures.COUNT)
         pictures.save(image, drawing / name, dates[number])
         demo.record(drawing / name)
-        os.rename(drawing / name, demo.inbox / name)  # the daemon finds only complete files
+        # A rename is atomic, so the daemon finds only complete files in the inbox.
+        os.rename(drawing / name, demo.inbox / name)
 
 
 def _first(names: Sequence[str], kind: str, count: int) -> list[str]:
@@ -105,7 +110,10 @@ def _after(demo: DemoFolder) -> list[Line]:
 
 
 def _auc(kinds: Sequence[str]) -> float:
-    """Share of the pairs (liked, disliked) in which the liked one comes first; 0.5 is chance."""
+    """Return the share of the pairs (liked, disliked) in which the liked kind is first.
+
+    A random order has a share of about 0.5.
+    """
     liked, right = 0, 0
     for kind in kinds:
         if kind == LIKED:

@@ -1,4 +1,4 @@
-"""Text screens: terminals, editors, articles, chats, tables and error boxes."""
+"""Drawings of text screens: terminals, editors, articles, chats, tables and error boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contact sheet: the inbox by date before and after, and the labels that changed it."""
+"""The contact sheet: the inbox by date before and after, and the labels between the two."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ def contact_sheet(
     kept: Sequence[str],
     trashed: Sequence[str],
 ) -> Image.Image:
-    """Draw the sheet. `before` and `after` are newest first; `files`: path by name."""
+    """Draw the contact sheet.
+
+    `files`: the path of each picture, by name. `before` and `after`: the names, newest first;
+    `after` also has the scores. `kept` and `trashed`: the names of the labelled pictures.
+    """
     rows = -(-len(before) // COLUMNS)
     panel = COLUMNS * (THUMB[0] + GAP) - GAP
     cell = THUMB[1] + LABEL + GAP
@@ -70,7 +74,8 @@ def _thumb(path: Path) -> Image.Image:
     with Image.open(path) as image:
         image.draft("RGB", (THUMB[0] * 2, THUMB[1] * 2))
         proportion = image.width / image.height
-        # Of a long screenshot, show the top: all of it would be a thin, unreadable strip.
+        # Show only the top of a long screenshot. The whole screenshot would be a thin strip that
+        # nobody can read.
         middle = (0.5, 0.5 if proportion > 0.7 else 0.0)
         return ImageOps.fit(image.convert("RGB"), THUMB, Image.Resampling.LANCZOS, 0, middle)
 

@@ -1,6 +1,7 @@
-"""The checks of `imgscore doctor`. A check changes nothing and returns findings with remedies.
+"""The checks of `imgscore doctor`. A check changes nothing, and returns findings with remedies.
 
-A check that raises becomes a finding too: the user gets an answer, not a traceback.
+If a check raises an error, this error becomes a finding. The user then sees a remedy instead of a
+traceback.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,11 +21,11 @@ CHECKS = (
     "lock", "socket", "daemon", "service", "confinement", "clock", "inbox", "keep", "trash",
     "sync", "desktop trash", "inotify", "display", "tray",
 )  # fmt: skip
-"""The names of all checks, in the order of their dependencies."""
+"""The names of all checks. A check depends only on checks before it."""
 
 
 def examine() -> Iterator[Finding]:
-    """Run every check."""
+    """Run every check, and yield the findings."""
     yield from _run("Python", software.python)
     yield from _run("packages", software.packages)
     yield from _run("extras", software.extras)
@@ -63,7 +64,10 @@ def _run(name: str, check: Check) -> Iterator[Finding]:
 
 
 def _config() -> tuple[Config, Watches, Finding]:
-    """The config that the other checks use; the defaults if it is missing or invalid."""
+    """Return the config and the watches for the other checks, and the finding about the config.
+
+    If the config is missing or invalid, the defaults are returned.
+    """
     path = paths.config_file()
     if not path.exists():
         finding = Finding("config", "warning", f"{path} does not exist", "imgscore init INBOX")

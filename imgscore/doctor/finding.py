@@ -4,7 +4,10 @@ from typing import Literal, NamedTuple
 
 
 class Finding(NamedTuple):
-    """One line of `imgscore doctor`. `check` is a name in `doctor.CHECKS`."""
+    """One result of a check, which `imgscore doctor` prints as one line.
+
+    `check`: a name in `doctor.CHECKS`.
+    """
 
     check: str
     state: Literal["ok", "warning", "problem"]

@@ -1,4 +1,7 @@
-"""Checks of the watched folders: they can be read, dates can be set, the kernel sends events."""
+"""The checks of the watched folders.
+
+They check that the folders can be read, that dates can be set, and that the kernel sends events.
+"""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,13 +16,14 @@ from imgscore.system import mounts
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watch, Watches
 
-# Files of an inbox whose owner is checked: the check must not take minutes in a large inbox.
+# The largest number of images in an inbox whose owner is checked. Without this limit, the check
+# would take minutes in a large inbox.
 MAX_FILES = 2000
 PERMISSIONS = "check its permissions"
 
 
 def watch_folders(watch: Watch) -> Iterator[Finding]:
-    """Check each folder of a watch, and find other programs that use the dates in the inbox."""
+    """Check each folder of a watch. Find other programs that depend on the dates in the inbox."""
     for folder, role in watch.folders():
         yield _folder(folder, role)
     for marker in find_markers(Path(os.fsdecode(watch.inbox))):
@@ -49,7 +53,10 @@ def _folder(folder: bytes, role: str) -> Finding:
 
 
 def _foreign_files(folder: bytes) -> list[bytes]:
-    """Images of other users among the first MAX_FILES: only their owner may set their dates."""
+    """Return the images of other users among the first MAX_FILES images.
+
+    Only the owner of a file may set its date.
+    """
     uid = os.geteuid()
     if uid == 0:
         return []
@@ -84,7 +91,7 @@ def desktop_trash(watches: Watches) -> Iterator[Finding]:
 
 
 def inotify(watches: Watches) -> Iterator[Finding]:
-    """Check that the kernel has enough inotify watches for every folder and other programs."""
+    """Check that the kernel allows enough inotify watches for all folders and all programs."""
     limits = {name: _limit(name) for name in ("max_user_watches", "max_user_instances")}
     watch_limit, instance_limit = limits["max_user_watches"], limits["max_user_instances"]
     if watch_limit is None or instance_limit is None:
@@ -112,7 +119,9 @@ def _limit(name: str) -> int | None:
 
 
 def _in_use(processes: Iterable[Path]) -> tuple[int, int]:
-    """(instances, watches) of inotify that this user's processes hold."""
+    """Return the numbers of inotify instances and of inotify watches that this user's processes
+    have.
+    """
     watches = [
         count
         for process in processes
@@ -123,7 +132,10 @@ def _in_use(processes: Iterable[Path]) -> tuple[int, int]:
 
 
 def _descriptors(process: Path) -> list[str]:
-    """Descriptors of a process of this user; empty for another user's or an ended one."""
+    """Return the file descriptors of a process of this user.
+
+    The list is empty if the process belongs to another user or has ended.
+    """
     try:
         return os.listdir(process / "fd") if process.stat().st_uid == os.getuid() else []
     except OSError:
@@ -131,7 +143,10 @@ def _descriptors(process: Path) -> list[str]:
 
 
 def _watches(process: Path, descriptor: str) -> int | None:
-    """Number of watches of an inotify descriptor; None for another kind, or a closed one."""
+    """Return the number of watches of an inotify descriptor.
+
+    Return None if the descriptor is of another kind or is closed.
+    """
     try:
         if os.readlink(process / "fd" / descriptor) != "anon_inode:inotify":
             return None

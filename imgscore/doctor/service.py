@@ -1,4 +1,6 @@
-"""Checks of the systemd service, and of the kernel's confinement of the daemon."""
+"""The checks of the systemd service, and of the kernel's limits on the files that a process may
+write.
+"""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ INSTALL = "imgscore service install"
 
 
 def service() -> Iterator[Finding]:
-    """Check that the unit is installed, starts this installation, and runs."""
+    """Check that the systemd unit is installed, starts this installation of imgscore, and runs."""
     state = systemd.state()
     if state.executable is None:
         remedy = f"to start it at every login: {INSTALL}" if state.active else ""
@@ -45,7 +47,7 @@ def _running(state: systemd.State) -> Finding:
 
 
 def confinement() -> Iterator[Finding]:
-    """Check that the kernel can forbid daemon and workers to write to the user's files."""
+    """Check that the kernel can prevent all writes to the user's files by daemon and workers."""
     version = landlock.kernel_support()
     if version:
         yield Finding("confinement", "ok", f"Landlock {version}: no file of yours can be written")

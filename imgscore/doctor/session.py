@@ -1,4 +1,4 @@
-"""Checks of the running session: socket, daemon, clock, display and tray."""
+"""The checks of the running session: socket, daemon, clock, display and tray."""
 
 import importlib.util
 import os
@@ -15,9 +15,10 @@ from imgscore.system import tray_backend
 from imgscore.verbs.base import rows_of
 from imgscore.verbs.status import Request
 
-# 2026-01-01, in seconds since 1970: a correct clock shows a later time.
+# This is the date 2026-01-01, in seconds since 1970. A correct clock shows a later time.
 EARLIEST = 1_767_225_600
-# Seconds by which a clock may go back before it counts as set back.
+# This is the largest number of seconds by which the clock may be behind the last touch. If the
+# clock is more behind, the check reports that it was set back.
 SLACK = 120
 STATUS_SECONDS = 5.0
 
@@ -47,7 +48,7 @@ def socket() -> Iterator[Finding]:
 
 
 def daemon() -> Iterator[Finding]:
-    """Check that a daemon answers, and report its state."""
+    """Check that a daemon answers, and report the state of this daemon."""
     connection = client.connect(paths.socket_path())
     if connection is None:
         yield Finding("daemon", "warning", "none is running", "imgscore start")
@@ -69,7 +70,11 @@ def daemon() -> Iterator[Finding]:
 
 
 def clock() -> Iterator[Finding]:
-    """Check the clock: after it was set back, new files are older than the dates we have set."""
+    """Check that the clock was not set back.
+
+    After such a change, new files get older dates than the files whose dates imgscore has already
+    set.
+    """
     now = time.time()
     time_now = datetime.fromtimestamp(now).strftime("%Y-%m-%d %H:%M:%S")
     remedy = "set the clock; see: timedatectl"
@@ -85,7 +90,7 @@ def clock() -> Iterator[Finding]:
 
 
 def _latest_touch() -> float:
-    """Time of the last touch, in seconds since 1970; 0 if there was none."""
+    """Return the time of the last touch, in seconds since 1970. Return 0 if there was no touch."""
     if not (paths.store_folder() / "data.mdb").exists():
         return 0.0
     try:
@@ -93,12 +98,12 @@ def _latest_touch() -> float:
             for _, touch in journal.newest_first(txn):
                 return touch.time_ns / 1e9
     except StoreError:
-        pass  # the store's own check reports it
+        pass  # The check `store` reports this error.
     return 0.0
 
 
 def display() -> Iterator[Finding]:
-    """Find the display. Only the tray icon and --open need one."""
+    """Find the display, which only the tray icon and the option --open need."""
     try:
         yield Finding("display", "ok", tray_backend.find_display())
     except NoDesktopError:
@@ -106,7 +111,7 @@ def display() -> Iterator[Finding]:
 
 
 def tray() -> Iterator[Finding]:
-    """Check that `imgscore tray` would work here, if its extra is installed."""
+    """Check that `imgscore tray` would work on this machine, if its extra is installed."""
     installed = importlib.util.find_spec("pystray") is not None
     try:
         tray_backend.find_display()

@@ -1,4 +1,4 @@
-"""Checks of the installation: Python, packages, extras, models and the device."""
+"""The checks of the installation: Python, the packages, the extras, the models and the device."""
 
 import importlib.util
 import platform
@@ -26,7 +26,7 @@ REINSTALL = "reinstall imgscore"
 
 
 def python() -> Iterator[Finding]:
-    """Check that the Python version is supported."""
+    """Check that imgscore supports this version of Python."""
     detail = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info < OLDEST:
         oldest = ".".join(str(part) for part in OLDEST)
@@ -53,7 +53,7 @@ def packages() -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """List the installed extras."""
+    """List the extras of imgscore that are installed."""
     installed = [extra for module, extra in EXTRAS.items() if importlib.util.find_spec(module)]
     yield Finding("extras", "ok", ", ".join(installed) or "none installed")
 
@@ -92,7 +92,7 @@ def embedder(settings: Config) -> Iterator[Finding]:
 
 
 def device(settings: Config) -> Iterator[Finding]:
-    """Load the model on the device: a provider may be installed without its driver."""
+    """Load the model on the device. Without this test, a missing driver would not be found."""
     telemetry.disable()
     import onnxruntime
 

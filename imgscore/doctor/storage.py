@@ -1,4 +1,6 @@
-"""Checks of the store: its place, its soundness, the free space, and the process that holds it."""
+"""The checks of the store: its file system, its contents, the free space, and the process that uses
+it.
+"""
 
 import os
 import shutil
@@ -12,12 +14,13 @@ from imgscore.store import checks
 from imgscore.store.store import Store
 from imgscore.system import mounts
 
-# A store up to this size (bytes) is checked whole, in seconds; `db check` checks a larger one.
+# The size in bytes of the largest store whose contents are checked. This takes seconds. `imgscore
+# db check` checks a larger store.
 MAX_READ = 500_000_000
 
 
 def store() -> Iterator[Finding]:
-    """Check the store's place and its contents."""
+    """Check the file system and the permissions of the store, and its contents."""
     folder = paths.data_folder()
     existing = _existing(folder)
     kind = mounts.kind(os.fsencode(existing))
@@ -53,7 +56,7 @@ def _health(data: Path, kind: str) -> Finding:
 
 
 def disk(settings: Config) -> Iterator[Finding]:
-    """Check the free space on the store's disk: below `free_mb` the daemon waits."""
+    """Check the free space on the store's disk. The daemon waits if less than `free_mb` is free."""
     free, minimum = shutil.disk_usage(_existing(paths.data_folder())).free, settings.daemon.free_mb
     if free < minimum * 10**6:
         detail = f"{free / 1e6:.0f} MB free; below {minimum} MB the daemon waits"
@@ -65,7 +68,10 @@ def disk(settings: Config) -> Iterator[Finding]:
 
 
 def lock() -> Iterator[Finding]:
-    """Find the process that holds the store. Reads /proc/locks: trying the lock would take it."""
+    """Find the process that has the lock of the store.
+
+    The check reads /proc/locks. A try to acquire the lock would block the daemon if it succeeded.
+    """
     file = paths.data_folder() / "lock"
     holders = _holders(file) if file.exists() else []
     if not holders:
@@ -86,7 +92,10 @@ def lock() -> Iterator[Finding]:
 
 
 def _holders(file: Path) -> list[int]:
-    """Pids of the processes that hold a lock (flock) on a file, as /proc/locks lists them."""
+    """Return the process ids of the processes that have a lock (flock) on a file.
+
+    The source is /proc/locks.
+    """
     status = file.stat()
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
     lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
@@ -95,7 +104,7 @@ def _holders(file: Path) -> list[int]:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or its nearest parent that exists."""
+    """Return the folder if it exists, else its nearest parent folder that exists."""
     while not folder.exists():
         folder = folder.parent
     return folder

@@ -1,1 +1,1 @@
-"""The page of `report` and `review`: its data, its figures and its assets."""
+"""The HTML page of the commands `report` and `review`: its data, its figures and its assets."""

@@ -1,6 +1,7 @@
-"""The data of a report, as plain structs. A worker writes it; the command reads it. Light.
+"""The data of a report, as plain structs. This module imports nothing heavy.
 
-Names that are not UTF-8 hold lone surrogates. JSON escapes them, so the file is ASCII.
+A worker writes the data into a file, and the command `report` reads this file. If a file name is
+not UTF-8, the text contains lone surrogates. JSON escapes them, and therefore the file is ASCII.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import msgspec
 from imgscore.heads.results import Evaluation, Quality
 
 ELSEWHERE = "elsewhere"
-"""The place of a labelled image that is in no watch, or has been deleted."""
+"""The `place` of a labelled image that is in no watch, or that has been deleted."""
 
 
 class Image(msgspec.Struct, array_like=True):
-    """An image of the page. `folder`: its index in `Contents.folders`. `place`: inbox, keep, …"""
+    """An image of the page.
+
+    `folder`: the index of its folder in `Contents.folders`. `place`: inbox, keep, trash or
+    ELSEWHERE.
+    """
 
     name: str
     folder: int
@@ -31,14 +36,18 @@ class Image(msgspec.Struct, array_like=True):
 
 
 class Neighbour(msgspec.Struct):
-    """An image, by its index, and the cosine to the suspect beside it."""
+    """An image that is similar to a suspect.
+
+    `image`: the index of the image in `Contents.images`. `similarity`: the cosine between the
+    features of the image and of the suspect.
+    """
 
     image: int
     similarity: float
 
 
 class Suspect(msgspec.Struct):
-    """A suspect label, and the most similar images with the other label."""
+    """A suspect label, and the most similar images that have the opposite label."""
 
     image: int
     label: str
@@ -47,7 +56,7 @@ class Suspect(msgspec.Struct):
 
 
 class Failure(msgspec.Struct):
-    """A file without an embedding."""
+    """A file that could not be embedded, with the reason and the remedy."""
 
     path: str
     reason: str
@@ -55,7 +64,7 @@ class Failure(msgspec.Struct):
 
 
 class Head(msgspec.Struct):
-    """The head in use."""
+    """The head that the taste uses at present."""
 
     version: str
     created_ns: int
@@ -63,13 +72,16 @@ class Head(msgspec.Struct):
 
 
 class Measured(msgspec.Struct):
-    """The part of a head's report that a figure shows. An imported head has no quality."""
+    """The part of a head's training report that a figure shows.
+
+    `quality`: the measured quality; None for an imported head, which has no measurement.
+    """
 
     quality: Quality | None = None
 
 
 class TrainedHead(msgspec.Struct):
-    """A head of the taste, as `heads list` has it."""
+    """A head of the taste, with the fields that `heads list` prints."""
 
     head: str
     in_use: bool
@@ -79,7 +91,7 @@ class TrainedHead(msgspec.Struct):
 
 
 class WatchFolders(msgspec.Struct):
-    """The first folder of each kind of a watch."""
+    """The inbox, the first keep folder and the first trash folder of a watch."""
 
     inbox: str
     """the inbox"""
@@ -90,34 +102,34 @@ class WatchFolders(msgspec.Struct):
 
 
 class Contents(msgspec.Struct, kw_only=True):
-    """The contents of the page. An image is referred to by its index in `images`."""
+    """The contents of the page. A number that refers to an image is its index in `images`."""
 
     taste: str
     folder: str | None
-    """only images under this folder"""
+    """the folder to which the page is limited; null if the page shows all folders"""
     head: Head | None
     embedder: str
     images: list[Image]
     folders: list[str]
     suspects: list[Suspect]
     groups: list[list[int]]
-    """near-duplicates, the best image of each group first"""
+    """the groups of near-duplicates, the best image of each group first"""
     compared: int
-    """how many images were compared for `groups`, best scores first"""
+    """the number of images that were compared for `groups`; these images have the best scores"""
     failures: list[Failure]
     unlearned: str
-    """why there can be no head yet; empty if there can"""
+    """the reason why the taste cannot have a head yet; empty if it can have one"""
     columns: tuple[str, ...] = Image.__struct_fields__
 
 
 class ReportData(Contents, kw_only=True):
-    """The data that the worker gathers: the contents, and the data of the figures."""
+    """The data that a worker gathers: the contents of the page, and the data of the figures."""
 
     evaluation: Evaluation | None
     heads: list[TrainedHead]
     learned_of: tuple[str, int]
-    """(embedder, number of the last label) when `evaluation` was measured: it is valid
-    until either changes"""
+    """the (embedder, number of the newest label) at the time when `evaluation` was measured; the
+    evaluation is valid until the embedder or the labels change"""
 
 
 class PageData(Contents, kw_only=True):
@@ -125,17 +137,17 @@ class PageData(Contents, kw_only=True):
 
     watches: list[WatchFolders]
     thumbnails: str
-    """folder of the thumbnails, relative to the page"""
+    """the folder of the thumbnails, relative to the folder of the page"""
     review: bool
     about: str
     learned: str
 
 
 def dump(data: msgspec.Struct) -> str:
-    """Encode as ASCII JSON."""
+    """Encode the data as ASCII JSON."""
     return json.dumps(msgspec.to_builtins(data), separators=(",", ":"), allow_nan=False)
 
 
 def load(text: str) -> ReportData:
-    """Decode the data that a worker wrote. Raises ValueError for other text."""
+    """Decode the data that a worker wrote. Raises ValueError for any other text."""
     return msgspec.convert(json.loads(text), ReportData)

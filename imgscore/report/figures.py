@@ -1,4 +1,7 @@
-"""The content of each plot, from an evaluation and the heads of a taste. Pure: svg.py draws."""
+"""The content of each plot, made from the evaluation and the heads of a taste.
+
+This module has no side effects. svg.py draws the plots.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ BINS = 10
 
 
 class Mark(NamedTuple):
-    """A point or bar. `low` and `high`: the ends of its error bar. `size`: its weight, 0 to 1."""
+    """A point or bar of a plot.
+
+    `text`: the tooltip. `low` and `high`: the ends of the error bar; None without one. `size`: the
+    relative size of the point, from 0 to 1; 0 means that no point is drawn.
+    """
 
     x: float
     y: float
@@ -27,7 +34,11 @@ class Mark(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Marks of one kind; a line joins its marks, bars of several series stand side by side."""
+    """A set of marks with one name, shape and tone.
+
+    A line connects the marks of the shapes "line" and "dashed". If several series have bars, their
+    bars stand next to each other.
+    """
 
     name: str
     shape: Shape
@@ -36,7 +47,7 @@ class Series(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """An axis with its ticks, (value, text)."""
+    """An axis with its ticks, each a (value, text). `log`: whether the scale is logarithmic."""
 
     name: str
     low: float
@@ -45,7 +56,7 @@ class Axis(NamedTuple):
     log: bool = False
 
     def place(self, value: float) -> float:
-        """0 at the low end, 1 at the high end."""
+        """Return the position of a value on the axis: 0 at the low end, 1 at the high end."""
         if self.log:
             low, high, value = math.log(self.low), math.log(self.high), math.log(value)
             return (value - low) / (high - low)
@@ -53,7 +64,10 @@ class Axis(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A plot. `text`: its content in words, for readers who cannot see it."""
+    """A plot.
+
+    `text`: the content in words, for readers who cannot see the plot. `x` and `y`: the two axes.
+    """
 
     name: str
     title: str
@@ -64,7 +78,11 @@ class Figure(NamedTuple):
 
 
 def figures(evaluation: Evaluation, heads: Sequence[TrainedHead] = ()) -> list[Figure]:
-    """The plots of a taste; `heads`: oldest first. No learning curve if none was measured."""
+    """Return the plots of a taste.
+
+    `heads`: the heads of the taste, oldest first. The learning curve is left out if it was not
+    measured.
+    """
     plots = [learning_curve(evaluation)] if evaluation.curve else []
     plots += [histogram(evaluation), reliability(evaluation)]
     measured = [(head, head.report.quality) for head in heads if head.report.quality]
@@ -72,7 +90,7 @@ def figures(evaluation: Evaluation, heads: Sequence[TrainedHead] = ()) -> list[F
 
 
 def learning_curve(evaluation: Evaluation) -> Figure:
-    """Held-out AUC by number of labels, and the estimate for twice as many."""
+    """Plot the held-out AUC by the number of labels, and the estimate for twice as many labels."""
     marks = [
         Mark(
             point.labels,
@@ -103,7 +121,7 @@ def learning_curve(evaluation: Evaluation) -> Figure:
 
 
 def histogram(evaluation: Evaluation) -> Figure:
-    """Held-out scores of the keeps and of the trashes."""
+    """Plot a histogram of the held-out scores: one series for keep, and one for trash."""
     by_number: dict[int, Bin] = {
         min(int(held.score * BINS), BINS - 1): held for held in evaluation.quality.reliability
     }
@@ -123,7 +141,10 @@ def histogram(evaluation: Evaluation) -> Figure:
 
 
 def reliability(evaluation: Evaluation) -> Figure:
-    """Whether scores are honest: of the images scored p, the share p was kept."""
+    """Plot the share of kept images by their held-out score.
+
+    Scores are honest if, among the images with score p, the share p was kept.
+    """
     bins = evaluation.quality.reliability
     largest = max((held.count for held in bins), default=1)
     marks = [
@@ -146,7 +167,7 @@ def reliability(evaluation: Evaluation) -> Figure:
 
 
 def history(heads: Sequence[tuple[TrainedHead, Quality]]) -> Figure:
-    """Held-out AUC of each head when it was trained."""
+    """Plot the held-out AUC that was measured for each head at its training."""
     accepted: list[Mark] = []
     refused: list[Mark] = []
     for number, (head, quality) in enumerate(heads, start=1):
@@ -175,7 +196,7 @@ def _share(name: str) -> Axis:
 
 
 def _auc(lows: Sequence[float]) -> Axis:
-    """An axis from a round value below all marks up to 1."""
+    """Return an AUC axis from a round value below all marks to a value just above 1."""
     low = max(0.0, math.floor(min(lows) * 10 - 0.2) / 10)
     step = 0.1 if low < 0.75 else 0.05
     count = round((1 - low) / step)
@@ -184,7 +205,10 @@ def _auc(lows: Sequence[float]) -> Axis:
 
 
 def _counts(counts: Sequence[int]) -> list[tuple[float, str]]:
-    """Ticks of a log axis: the counts, without those too close to the next one."""
+    """Return the ticks of a logarithmic axis.
+
+    Each count gets a tick, except a count that is too close to the next tick.
+    """
     kept = [counts[-1]]
     for count in reversed(counts[:-1]):
         if kept[-1] / count >= 1.6:

@@ -1,4 +1,4 @@
-"""The files of a page: the page itself, written atomically, and its thumbnails."""
+"""The files of a page: the HTML file, which is written atomically, and the thumbnails."""
 
 import os
 import shutil
@@ -13,7 +13,11 @@ from imgscore.report.page import page, page_data
 
 
 def read(file: Path, folder: str | None) -> ReportData:
-    """Read the data that a worker wrote. Raises ImgscoreError if it is of another `folder`."""
+    """Read the data that a worker wrote.
+
+    Raises ImgscoreError if the file cannot be read, or if its data is for another folder than
+    `folder`.
+    """
     try:
         data = load(file.read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
@@ -24,7 +28,7 @@ def read(file: Path, folder: str | None) -> ReportData:
 
 
 def figures_of(data: ReportData) -> list[Figure]:
-    """The figures of a report; none if nothing was measured."""
+    """Return the figures of a report. The list is empty if nothing was measured."""
     return figures(data.evaluation, data.heads) if data.evaluation else []
 
 
@@ -33,7 +37,8 @@ def write(
 ) -> Path:
     """Write the page, and return the folder of its thumbnails.
 
-    A page outside the folder of reports gets copies of the thumbnails, as hard links if possible.
+    If the page is not in the folder of reports, the thumbnails are copied into a folder beside the
+    page. The copies are hard links if possible.
     """
     is_own = page_file.parent == thumbnails.parent
     beside = thumbnails if is_own else page_file.with_name(f"{page_file.stem}-files")

@@ -1,6 +1,6 @@
-"""Gather the data of a report from the store, and write it into one JSON file.
+"""Gather the data of a report from the store, and write the data into one JSON file.
 
-A worker does this, so that the daemon never holds the data.
+This module runs in a worker, so the daemon needs no memory for the data.
 """
 
 from __future__ import annotations
@@ -48,13 +48,18 @@ if TYPE_CHECKING:
     from imgscore.store.transaction import Txn
 
 NEIGHBOURS = 4
-"""Images shown beside a suspect: as many as fit into a row."""
+"""The largest number of images that are shown beside a suspect. One line of the page has room for
+this number."""
 MAX_COMPARED = 20_000
-"""Images that are compared for near-duplicates: their vectors take 100 MB."""
+"""The largest number of images that are compared for near-duplicates. The vectors of so many images
+use 100 MB."""
 
 
 class Gatherer:
-    """Gathers the data of one taste, in one transaction. A number is an index of `_images`."""
+    """A collector of the data of one taste. It reads the store in one transaction.
+
+    The "number" of an image is its index in `_images`.
+    """
 
     def __init__(
         self, txn: Txn, spec: Spec, taste: str, inboxes: set[bytes], folder: bytes | None
@@ -84,7 +89,10 @@ class Gatherer:
         return self._folder is None or within(path, self._folder)
 
     def _add(self, digest: bytes, path: bytes | None, sighting: Sighting | None) -> int:
-        """Add an image. Without a sighting, it is in no watch or deleted."""
+        """Add an image to the page, and return its number.
+
+        `sighting`: None if the image is in no watch or has been deleted.
+        """
         folder, name = os.path.split(path or b"")
         image_traits = traits.get(self._txn, digest)
         version = self._head.version if self._head else ""
@@ -110,7 +118,10 @@ class Gatherer:
         return number
 
     def _number(self, digest: bytes) -> int:
-        """Return the number of a labelled image; add it if it is not on the page yet."""
+        """Return the number of a labelled image.
+
+        Add the image first if it is not on the page yet.
+        """
         number = self._numbers.get(digest)
         if number is not None:
             return number
@@ -127,9 +138,12 @@ class Gatherer:
         figures: bool,
         stop: Callable[[], bool],
     ) -> ReportData:
-        """Gather everything. The evaluation of `previous` is kept if the labels are the same.
+        """Gather all data of the report.
 
-        `figures`: whether to measure the learning curve; `stop` ends that, as in `evaluate`.
+        `previous`: the data of an earlier report. Its evaluation is used again if the embedder and
+        the labels have not changed. `max_suspects`: the largest number of suspect labels.
+        `figures`: whether to measure the learning curve. `stop`: returns whether to end this
+        measurement early, as in `evaluate`.
         """
         try:
             labelled: Labelled | None = examples_of(self._txn, self._spec, self._taste)
@@ -137,7 +151,7 @@ class Gatherer:
         except ImgscoreError as error:
             labelled, unlearned = None, f"{error.message}: {error.remedy}"
         fitted = recipe(AUTO).fit(labelled.examples) if labelled else None
-        # Before the images are listed: this can add images from outside the watches.
+        # Find the suspects before `self._images` is used below: `_suspects` can add images to it.
         suspect_labels = (
             self._suspects(labelled, fitted, max_suspects) if labelled and fitted else []
         )
@@ -168,7 +182,11 @@ class Gatherer:
         )
 
     def _evaluation_as_trained(self) -> Evaluation | None:
-        """Return the quality measured when the current head was trained, without a curve."""
+        """Return the quality that was measured at the training of the current head, without a
+        curve.
+
+        Return None if there is no head, or if its quality was not measured.
+        """
         quality = _quality(self._head) if self._head else None
         if self._head is None or quality is None:
             return None
@@ -192,7 +210,10 @@ class Gatherer:
         ]
 
     def _suspects(self, labelled: Labelled, fitted: Fitted, limit: int) -> list[Suspect]:
-        """Find suspect labels, each with the most similar images of the other label."""
+        """Find suspect labels.
+
+        For each, find the most similar images that have the opposite label.
+        """
         examples = labelled.examples
         rows = labelled.features(examples.embeddings)
         found: list[Suspect] = []
@@ -218,7 +239,10 @@ class Gatherer:
         return found
 
     def _groups(self, features: Features | None) -> list[list[int]]:
-        """Find near-duplicates: the best group first, and in each group the best image first."""
+        """Find the groups of near-duplicates. Return the best group first.
+
+        A group is a list of image numbers, and the best image is first in each group.
+        """
         numbers = sorted(range(self._present), key=lambda n: -(self._images[n].score or 0))
         numbers = sorted(numbers[:MAX_COMPARED])
         wanted = {self._digests[number] for number in numbers}
@@ -245,9 +269,11 @@ class Gatherer:
         return sorted(groups, key=lambda group: self._rank(group[0]), reverse=True)
 
     def _split(self, chain: list[int], rows: Floats) -> Iterator[list[int]]:
-        """Split a chain into groups in which each image resembles the best one.
+        """Split a chain into groups. In a group, each image is similar to the best image of the
+        group.
 
-        In a chain, each image resembles the next, but the first may differ from the last.
+        In a chain, each image is similar to another image of the chain, but two images can be very
+        different.
         """
         left = sorted(range(len(chain)), key=lambda at: self._rank(chain[at]), reverse=True)
         while len(left) > 1:
@@ -258,12 +284,15 @@ class Gatherer:
             left = [at for at, near in zip(left, alike, strict=True) if not near]
 
     def _rank(self, number: int) -> tuple[float, int, int]:
-        """Return the rank among near-duplicates: by score, then by pixels and bytes."""
+        """Return the sort key of an image among near-duplicates: score, then pixels, then bytes."""
         image = self._images[number]
         return round(image.score or 0, 2), image.width * image.height, image.bytes
 
     def missing_thumbnails(self, folder: bytes) -> list[tuple[bytes, bytes, bytes]]:
-        """(path, digest, file) of each thumbnail that `folder` lacks."""
+        """Return a (path, digest, file) for each thumbnail that `folder` lacks.
+
+        `path`: the file of the image. `file`: the path to which the thumbnail must be written.
+        """
         names = set(os.listdir(folder))
         missing: dict[bytes, tuple[bytes, bytes, bytes]] = {}
         for digest, path in zip(self._digests, self._paths, strict=True):
@@ -279,7 +308,10 @@ def _quality(head: HeadRecord) -> Quality | None:
 
 
 def read_previous(file: bytes) -> ReportData | None:
-    """The data that an earlier report wrote; None if it is gone, or of another version."""
+    """Return the data of an earlier report.
+
+    Return None if the file no longer exists, or if another version of imgscore wrote it.
+    """
     try:
         return load(Path(os.fsdecode(file)).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -287,7 +319,7 @@ def read_previous(file: bytes) -> ReportData | None:
 
 
 def write(data: ReportData, file: bytes) -> None:
-    """Write the data. Raises ImgscoreError if that fails."""
+    """Write the data into `file`. Raises ImgscoreError if that fails."""
     try:
         write_atomic(file, dump(data).encode("ascii"), mode=0o600, durable=False)
     except OSError as error:

@@ -1,6 +1,7 @@
-"""One HTML file, made of the assets beside this module, the data and the figures.
+"""The HTML file of a page, made of the assets beside this module, the data and the figures.
 
-Its policy lets the browser run this script only. Markup in a file name runs nothing.
+The security policy of the page allows the browser to run only the script of the page. If a file
+name contains HTML, the browser runs nothing from it.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ SCRIPTS = (
 
 
 def page(data: PageData, figures: Sequence[Figure] = ()) -> str:
-    """The page as text."""
+    """Return the HTML of the page."""
     parts = {
         "kind": "review" if data.review else "report",
         "policy": policy_of(data),
         "style": _style(),
         "figures": "\n".join(map(svg.draw, figures)),
-        # Without "<", nothing in the data can end the script element.
+        # Escape every "<": the data then cannot contain the end tag of the script element.
         "data": dump(data).replace("<", "\\u003c"),
         "script": _script(),
     }
@@ -38,7 +39,10 @@ def page(data: PageData, figures: Sequence[Figure] = ()) -> str:
 def page_data(
     data: ReportData, watches: Sequence[WatchFolders], thumbnails: str, *, review: bool
 ) -> PageData:
-    """The data for the script of the page. `thumbnails`: their folder, relative to the page."""
+    """Return the data for the script of the page.
+
+    `thumbnails`: the folder of the thumbnails, relative to the folder of the page.
+    """
     return PageData(
         **{name: getattr(data, name) for name in Contents.__struct_fields__},
         watches=list(watches),
@@ -50,7 +54,11 @@ def page_data(
 
 
 def policy_of(data: PageData) -> str:
-    """The Content-Security-Policy: the page's own script, images, and the server of a review."""
+    """Return the Content-Security-Policy of the page.
+
+    It allows the script and the style of the page, and images. A review may also connect to its
+    server.
+    """
     images, server = ("'self'", "'self'") if data.review else ("'self' file:", "'none'")
     return (
         f"default-src 'none'; script-src '{_hash(_script())}'; "

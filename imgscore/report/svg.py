@@ -1,4 +1,4 @@
-"""Draw a figure as SVG. It has classes and no colours, so that the page can set them."""
+"""Draw a figure as SVG. The elements have classes instead of colours: the page sets the colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ THINNEST, THICKEST = 2.5, 9.0
 BAR_SHARE = 0.8
 LETTER = 7.4
 
-# Colours for a separate SVG file. The page sets its own.
+# These are the colours of a separate SVG file. The page has its own colours.
 STYLE = """
 :root { --ink: #23262d; --faint: #6b7079; --line: #d9dbe0; --paper: #ffffff;
   --main: #2f6db5; --keep: #1f8a55; --trash: #c8442f; }
@@ -37,7 +37,7 @@ DRAWING = """
 
 
 def draw(figure: Figure) -> str:
-    """The `<svg>` element of a figure."""
+    """Return the `<svg>` element of a figure."""
     key = escape(figure.name)
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -60,7 +60,10 @@ def draw(figure: Figure) -> str:
 
 
 def alone(figures: list[Figure]) -> str:
-    """An SVG file: the figures below each other, light or dark like the reader's system."""
+    """Return an SVG file in which the figures stand below each other.
+
+    Its colours are light or dark, as the reader's system prefers.
+    """
     height = HEIGHT * len(figures)
     placed = [
         draw(figure).replace("<svg ", f'<svg y="{HEIGHT * number}" height="{HEIGHT}" ', 1)
@@ -147,7 +150,10 @@ def _point(figure: Figure, mark: Mark) -> list[str]:
 
 
 def _legend(figure: Figure) -> list[str]:
-    """The names of the series, at the top right; none for a single series."""
+    """Return the legend at the top right: the names of the series.
+
+    It is empty for a single series.
+    """
     if len(figure.series) < 2:
         return []
     parts, right = [], float(WIDTH - RIGHT)

@@ -156,7 +156,7 @@ class NextQuery(Query[NextImage], frozen=True):
 class ExplainQuery(Query[ScoreExplained], frozen=True):
     """Explain the score of an image. The answer is one ScoreExplained.
 
-    `count`: the largest number of similar images with each label.
+    `count`: the largest number of similar images per label, and also the largest number of traits.
     """
 
     handler: ClassVar[str] = "run_queries:explain"
