@@ -39,7 +39,7 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """whether a RAW, a JPEG and sidecars (.xmp …) with the same name share one date and one
     label"""
     xdg_trash: bool = False
-    """whether an image that you delete into the desktop's trash is labelled trash"""
+    """whether an image that you move to the desktop's trash is labelled trash"""
 
 
 class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -56,7 +56,7 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """number of worker processes that embed images; 0 means one for each usable CPU"""
     train_after: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1.0
-    """seconds without a new label before training starts; more labels make the wait longer"""
+    """seconds without a new label before training; this wait grows with the number of labels"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     """seconds after which decoding or embedding a file is stopped and reported as failed"""
     on_battery: Literal["wait", "work"] = "wait"
@@ -79,7 +79,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     device: str = "auto"
     """the device that runs the model: "auto", "cpu", "cuda" or another onnxruntime provider"""
     head: Literal["auto", "kernel", "mlp"] = "auto"
-    """the kind of head (it gives the scores); auto is now kernel; mlp needs imgscore[torch]"""
+    """the kind of head, the part that scores: auto chooses kernel; mlp needs imgscore[torch]"""
     use_filename: bool = False
     """whether imgscore also learns from file names"""
     dry_run: bool = False
