@@ -29,8 +29,8 @@ EXIT_CODES = (
     ("5", "the store cannot be opened, read or written"),
 )
 NOTES = (
-    "If a daemon runs, a command asks it. Otherwise the command works on the store itself. The "
-    "result is the same.",
+    "If a daemon runs, the command sends its request to the daemon. Otherwise the command reads "
+    "and writes the store itself. The result is the same.",
     "Results go to stdout, everything else to stderr. With --json, results and errors are JSON, "
     "one object per line; an error has the keys error and remedy.",
 )

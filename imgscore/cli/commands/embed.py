@@ -47,7 +47,7 @@ def embed(
 ) -> None:
     """Embed a large folder, on many processes or machines.
 
-    The folder need not be watched. Needs the extra `dask`.
+    You can also embed a folder that is not watched. Needs the extra `dask`.
     """
     if scheduler is not None and workers is not None:
         raise UsageError("--scheduler and --workers exclude each other", "use one of them")

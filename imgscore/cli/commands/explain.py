@@ -16,7 +16,7 @@ from imgscore.verbs.explain import Explained, Request, Response
 @app.command(rich_help_panel=Section.ORDER)
 @prints(Response)
 def explain(
-    file: Annotated[Path, typer.Argument(help="An image. It need not be in a watched folder.")],
+    file: Annotated[Path, typer.Argument(help="An image, also outside the watched folders.")],
     count: Count = 5,
     taste: FileTaste = None,
     thumbnails: Thumbnails = True,

@@ -14,7 +14,7 @@ def score(
 ) -> None:
     """Print how likely you would keep each file, from 0 to 1.
 
-    The files need not be in a watched folder.
+    The files may be anywhere, also outside the watched folders.
     """
     terminal_images.run(
         Request(texts_of(files), taste),
