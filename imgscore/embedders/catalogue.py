@@ -10,8 +10,9 @@ class Entry(NamedTuple):
     """One published model.
 
     `repository`: the name of the model's repository on the hub.
-    `revision`: a commit of the repository, or "main". For "main", the first download uses the
-    newest commit, and stores it with the checksums of the files (trust on first use).
+    `revision`: a commit of the repository, or "main". If it is "main", the first download uses the
+    newest commit. The download stores this commit with the checksums of the files (trust on first
+    use).
     `dim`: the number of values in a vector of the model.
     `megabytes`: the approximate size of the download.
     `languages`: the languages that the text encoder supports.

@@ -1,6 +1,6 @@
 """Map the setting `device` of the config to the execution providers of onnxruntime.
 
-This module is pure.
+The functions of this module are pure: their results depend only on their arguments.
 """
 
 from collections.abc import Sequence

@@ -60,7 +60,7 @@ class _Remote(NamedTuple):
 
 
 def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
-    """Download a model of the catalogue, unless it is already installed and intact.
+    """Download a model of the catalogue. Do nothing if the model is installed and intact.
 
     `revision`: a commit, branch or tag of the hub. None means the revision in the catalogue.
 
@@ -223,7 +223,7 @@ def _look_up(repository: str, revision: str) -> tuple[str, list[_Remote]]:
 
 
 def _discard_other_commit(staging: Path, commit: str) -> None:
-    """Delete the staged files if they belong to another commit, and store the new commit."""
+    """If the staged files belong to another commit, delete them and store the new commit."""
     file = staging / _COMMIT_FILE
     if not file.exists() or file.read_text() != commit:
         for stale in staging.iterdir():

@@ -166,7 +166,7 @@ def _torch_encoder(folder: Folder) -> Encode:
             f"{folder.weights} needs torch, which is not installed",
             "pip install 'imgscore[torch]', or use a model with image_encoder.onnx",
         ) from None
-    # Load tensors only. A complete pickle could run any code.
+    # With weights_only=True, torch loads only tensors. Otherwise a pickle could run any code.
     state = torch.load(folder.weights, map_location="cpu", weights_only=True)
     encoder = ImageEncoder.from_pretrained(str(folder.config), state).eval()
 

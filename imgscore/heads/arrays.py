@@ -20,8 +20,8 @@ EPSILON = 1e-6
 """The smallest length, deviation or scale that is used as a divisor. Smaller values are rounding
 errors."""
 INVERTED_DIRECTLY = 128
-"""The number of rows from which a triangular matrix is inverted by halves. LAPACK inverts smaller
-matrices at least as fast."""
+"""The smallest number of rows for which `inverse_of_lower` splits a matrix into halves. LAPACK
+inverts smaller matrices at least as fast."""
 
 
 def widen(half: Half, out: Floats) -> None:

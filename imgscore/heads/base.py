@@ -99,7 +99,7 @@ class Examples:
 
 
 class Head(Protocol):
-    """A trained scorer of images. It is immutable and deterministic."""
+    """A trained scorer of images. A head is immutable and deterministic."""
 
     @property
     def kind(self) -> str:

@@ -15,7 +15,8 @@ from imgscore.heads.arrays import Floats
 
 # These settings were chosen by held-out error (bench/LEARNING.md, "Which neighbours").
 NEIGHBOURS = 10
-"""The number of nodes to which each node gets an edge. 8 and 12 give about equal results."""
+"""The number of nodes to which each node gets an edge. Values of 8 and 12 give about equally good
+results."""
 CANDIDATES = 32
 """The number of nearest nodes by cosine. The neighbours are chosen from these nodes by
 closeness."""
@@ -31,7 +32,7 @@ SOFTMAX_SHARPNESS = 24.0
 All nodes are used there: a search for the nearest nodes would take longer, and the other nodes have
 small weights. An image that is itself a node gets almost exactly the value of this node."""
 ITERATIONS = 60
-"""The number of steps of Chebyshev's iteration. 80 steps are not better."""
+"""The number of steps of Chebyshev's iteration. A value of 80 gives no better results."""
 DENSE_RATIO = 0.1
 """The ratio of columns to nodes above which elimination of the whole matrix is faster than
 iteration."""
@@ -153,7 +154,7 @@ def _by_iteration(links: _Links, columns: int) -> tuple[Floats, Floats]:
 def _links(nodes: Floats) -> _Links:
     """Return the sparse matrix of a graph that joins each node to its neighbours.
 
-    Each edge has both directions.
+    The matrix contains each edge in both directions.
     """
     count = len(nodes)
     neighbour, weight = neighbours(nodes)

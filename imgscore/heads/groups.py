@@ -1,7 +1,7 @@
 """Find groups of near-duplicates, and split labels into folds that keep each group together.
 
-If one frame of a burst is used for training and another frame for the test, each head seems better
-than it is. Folds that keep groups together prevent this error.
+Frames of one burst are almost equal. If one of them is used for training and another for the test,
+the measured quality is too good. Folds that keep groups together prevent this error.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ BURST_COSINE = 0.8
 frames is not enough, because a camera may turn within 2 s."""
 MAX_BURST_FRAMES = 30
 """The largest number of earlier frames with which a frame is compared. If the clock of a camera has
-stopped, all its frames have equal times and would otherwise be compared with each other."""
+stopped, all its frames have equal times. Without this limit, each frame would be compared with all
+others."""
 SKETCH_DIRECTIONS = 96
 """The number of main directions that are compared first. They are the last columns of the
 features."""
 ROW_BLOCK = 256
 """The number of rows that are compared with all other rows at once."""
 FOLDS = 10
-"""The largest number of folds of a cross-validation. It is the usual number if there are at least
-this many labels of each kind (keep and trash)."""
+"""The largest number of folds of a cross-validation. All FOLDS folds are made if there are at least
+FOLDS labels of each kind (keep and trash)."""
 
 
 def near_duplicates(
@@ -123,9 +124,9 @@ def split(keep: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int
     Each group is in one fold. The keep labels and the trash labels are spread evenly over the
     folds.
 
-    The number of folds is at most the number of keep labels and at most the number of trash labels,
-    but at least 2. If a fold is left out, the remaining folds thus contain both kinds of labels.
-    This is not possible if one group has all labels of a kind.
+    The number of folds is at most the number of labels of the rarer kind, and at least 2. If one
+    fold is left out, the remaining folds thus contain labels of both kinds. There is one exception:
+    a group may have all labels of a kind.
     """
     rarer = int(min(keep.sum(), len(keep) - keep.sum()))
     folds = max(2, min(folds, rarer))

@@ -28,7 +28,7 @@ from imgscore.heads.scorer import Scorer
 
 KIND = "kernel"
 GAMMA = 1.0
-"""The factor gamma in the similarity exp(-gamma · |x - y|²). 0.5 and 2 are worse
+"""The factor gamma in the similarity exp(-gamma · |x - y|²). Values of 0.5 and 2 give worse results
 (bench/LEARNING.md)."""
 GRAPH_NODES = ((100, 7500), (300, 4500))
 """The sizes of the graph as pairs (labels, nodes). A pair applies if there are at most `labels`
@@ -40,7 +40,8 @@ SAME_IMAGE_COSINE = 0.9999
 """The smallest cosine at which an image of the library is treated as the labelled image itself."""
 MAX_EXACT_LABELS = 1500
 """The largest number of labels for which each label is a landmark and the graph is used. If there
-are more labels, this many of them are the landmarks of a Nyström approximation."""
+are more labels, only MAX_EXACT_LABELS of them are landmarks, in a Nyström approximation without a
+graph."""
 GRAPH_WEIGHTS = (0.0, 1.0, 8.0)
 """The weights of the graph's kernel, relative to a weight of 1 for the similarity's kernel. A head
 stores them as the setting "reaches"."""
@@ -57,8 +58,8 @@ JITTER = 1e-4
 """The number that is added to the diagonal of the landmarks' kernel. It keeps the kernel well
 conditioned, although the kernel is only float32."""
 CONSTANT_VARIANCE = 9.0
-"""The prior variance of the constant term, in units of the target ±1. 3 and 30 give equally good
-results."""
+"""The prior variance of the constant term, in units of the target ±1. Values of 3 and 30 give
+equally good results."""
 
 Matrix = NDArray[np.float64]
 

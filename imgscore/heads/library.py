@@ -15,13 +15,13 @@ from imgscore.heads.base import Examples
 from imgscore.heads.features import EXTRAS_SHARE, Features
 
 MAX_DIRECTIONS = 384
-"""The largest number of directions to which embeddings are projected. 768 directions are not better
-(bench/LEARNING.md)."""
+"""The largest number of directions to which embeddings are projected. A value of 768 gives no
+better results (bench/LEARNING.md)."""
 MAX_SAMPLE = 4500
 """The largest number of images from which centre and scale are computed."""
 MAX_DIRECTION_SAMPLE = 1024
 """The largest number of images from which the directions are computed. These images are a part of
-the sample. 2,048 images would take 1 s longer."""
+the sample. With 2,048 images, the computation would take 1 s longer."""
 NAME_SHARE = 0.1
 """The share of the file name in the squared length of an embedding. The extras are not included in
 this length."""
@@ -127,9 +127,9 @@ def _inverse(deviation: NDArray[np.floating]) -> Floats:
 def _directions(rows: Floats) -> Floats:
     """Return the main directions of rows float32 [m, w] about the origin, as float32 [w, r].
 
-    The last column is the main direction with the largest variance. The directions are computed
-    from the smaller of the two Gram matrices, because both matrices have the same eigenvalues.
-    There is at least one direction, even if all rows are equal. Some numerical libraries cannot
+    The last column is the main direction with the largest variance. The two Gram matrices of the
+    rows have equal eigenvalues. The directions are computed from the smaller matrix. There is at
+    least one direction, even if all rows are equal, because some numerical libraries cannot
     multiply empty matrices.
     """
     wide = rows.shape[1] > len(rows)

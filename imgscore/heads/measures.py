@@ -78,7 +78,7 @@ def losses(score: Floats, keep: Bools) -> Weights:
 def resample(groups: Ints, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> Weights:
     """Return bootstrap draws of whole groups as float64 [draws, n].
 
-    Each number says how often a row is in a draw.
+    Each number is how many times a draw contains a row.
     """
     _, group = np.unique(groups, return_inverse=True)
     count = int(group.max()) + 1

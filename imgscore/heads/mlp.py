@@ -146,8 +146,8 @@ class MlpRecipe:
 def _train(inputs: Floats, keep: Bools) -> tuple[Layer, ...]:
     """Train the network as in the original recipe, and return its layers.
 
-    The training uses the loss BCEWithLogits, SGD with batches of one image, a random order of the
-    images, and torch's initial weights.
+    The loss is BCEWithLogits. The optimiser is SGD with batches of one image, in random order. The
+    initial weights are those of torch.
     """
     torch = _torch()
     torch.manual_seed(SEED)
@@ -211,7 +211,7 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
 def _chained(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     """Return the layers if their widths fit each other and the last layer has one output.
 
-    Raises ValueError if this is not the case.
+    Raises ValueError if two widths do not fit, or if the last layer has several outputs.
     """
     if not layers or layers[-1][0].shape[:1] != (1,):
         raise ValueError("the last layer does not give one number")

@@ -37,7 +37,8 @@ class Quality(msgspec.Struct, frozen=True):
     keeps: int
     """the number of keep labels"""
     auc: Interval
-    """the probability that an image labelled keep has a higher score than one labelled trash"""
+    """the probability that an image labelled keep has a higher score than an image labelled
+    trash"""
     average_precision: Interval
     """the mean precision over the images labelled keep"""
     log_loss: Interval

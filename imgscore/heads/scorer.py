@@ -22,8 +22,8 @@ from imgscore.heads.features import Features
 if TYPE_CHECKING:
     import onnxruntime
 
-# tools/make_kernel_scorer.py makes this file. It contains only the steps of the computation. The
-# parameters of a head are inputs of these steps.
+# tools/make_kernel_scorer.py makes this file. The file contains only the steps of the computation.
+# The parameters of a head are inputs of these steps.
 GRAPH = Path(__file__).parent / "data" / "kernel.onnx"
 MAIN_DIRECTIONS = 96
 """The number of main directions whose part of the cosine is computed in float32. The values along

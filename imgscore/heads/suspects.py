@@ -48,7 +48,7 @@ def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> li
 
 
 def _outvoted(examples: Examples) -> Bools:
-    """Return bool [n]: True if most other labels of a row's group are opposite to its own label."""
+    """Return bool [n]: True if most other labels in the row's group contradict the row's label."""
     if examples.groups is None:
         return np.zeros(len(examples), bool)
     _, group = np.unique(examples.groups, return_inverse=True)

@@ -129,7 +129,7 @@ class Picture:
 
 
 def decode(data: bytes) -> Picture:
-    """Decode the first frame of a file's bytes, uncropped, upright and opaque.
+    """Decode the bytes of an image file to its first frame, uncropped, upright and opaque.
 
     The image is reduced by whole factors. If the original has enough pixels, each side has at least
     OVERSAMPLING times the pixels that `views` needs.

@@ -16,7 +16,7 @@ EXIF text."""
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts about one image. Width and height are those after EXIF rotation."""
+    """Facts about one image. `width` and `height` are the sizes after the rotation by EXIF."""
 
     width: int
     """the width in pixels"""
