@@ -22,7 +22,7 @@ Value = str | bool
 
 
 def with_setting(text: str, key: str, value: Value) -> str:
-    """Return the text of a config in which the top-level `key` has the value `value`.
+    """Return the config `text` in which the top-level `key` has the value `value`.
 
     Raises ConfigError if that is impossible.
     """
@@ -30,7 +30,7 @@ def with_setting(text: str, key: str, value: Value) -> str:
 
 
 def with_watch_setting(text: str, number: int, key: str, value: Value) -> str:
-    """Return the text of a config in which `key` of a watch has the value `value`.
+    """Return the config `text` in which `key` of a watch has the value `value`.
 
     `number`: the position of the watch; the first watch has the number 0. Raises ConfigError if
     that is impossible.
@@ -39,7 +39,10 @@ def with_watch_setting(text: str, number: int, key: str, value: Value) -> str:
 
 
 def with_watch(text: str, settings: dict[str, Value]) -> str:
-    """Return the text of a config with a new `[[watch]]` at the end."""
+    """Return the config `text` with a new `[[watch]]` at the end.
+
+    `settings`: the keys of the new watch.
+    """
     import tomlkit
 
     lines = [
@@ -70,10 +73,10 @@ def write(path: Path, text: str) -> None:
 
 
 def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
-    """Return the text in which the value at `path` is `value`. `path`: keys and list positions.
+    """Return the config `text` in which the value at `path` is `value`.
 
-    The result is parsed. Raises ConfigError if another value has changed too, or nothing has
-    changed.
+    `path`: keys and list positions. The result is parsed. Raises ConfigError if another value has
+    changed too, or nothing has changed.
     """
     import tomlkit
 
@@ -132,7 +135,7 @@ def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: s
 
 
 def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str, Any]:
-    """Return the parsed text, with the value at `path` replaced."""
+    """Return the parsed `text`, in which the value at `path` is `value`."""
     tree: dict[str, Any] = tomllib.loads(text)
     *parents, key = path
     table: Any = tree

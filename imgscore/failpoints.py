@@ -1,7 +1,7 @@
 """Named points in the program at which the crash tests end the process.
 
-This simulates a power failure. Only code in the process can arm the points. No setting, option or
-environment variable can do that.
+This simulates a power failure. Only code in the process can arm the points. A setting, an option or
+an environment variable cannot arm them.
 """
 
 from collections.abc import Callable

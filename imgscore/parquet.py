@@ -3,10 +3,10 @@ recipe.
 
 `filename` is text. `sig` is the sha256 of the file, in hexadecimal. `uform_emb` is a list of
 float32. `val` is the label as a float64, the type that pandas writes: 1 means keep, 0 means trash,
-and null means unlabelled. The metadata of the file has the id of the embedder.
+and null means unlabelled. The metadata of the Parquet file has the id of the embedder.
 
-This module needs pyarrow, from the extra `imgscore[parquet]`. Workers and the verb `export` import
-this module; the daemon does not.
+This module needs pyarrow, from the extra `imgscore[parquet]`. Workers and the command `export`
+import this module; the daemon does not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 COLUMNS = ("filename", "sig", "uform_emb", "val")
 EMBEDDER = b"imgscore.embedder"
 ROW_BATCH = 1024
-"""The number of rows that are read at a time. Each row has 5 kB, 1024 rows have 5 MB."""
+"""The number of rows that are read at a time. Each row has 5 kB, so 1024 rows have 5 MB."""
 VALUES = {"keep": 1.0, "trash": 0.0}
 NEEDS = "pip install 'imgscore[parquet]'"
 
@@ -116,9 +116,9 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
     """Yield the rows of a file, in parts.
 
     Vectors of different embedders must not be mixed. If the file has another embedder than
-    `embedder`, its vectors are left out, but its labels are kept. Only the first `dim` numbers of
-    each vector are used: the numbers after them describe the file name. Raises UsageError if the
-    file does not have this format.
+    `embedder`, the vectors of the file are left out, but the labels are kept. Only the first `dim`
+    numbers of each vector are used: the numbers after them describe the file name. Raises
+    UsageError if the file does not have this format.
     """
     arrow, parquet = _pyarrow()
     with contextlib.ExitStack() as stack:

@@ -39,9 +39,10 @@ STOP_SECONDS = 60.0
 """The largest number of seconds from SIGTERM to the end of a daemon. Before its end, the daemon
 finishes its current transaction."""
 EVENT_SECONDS = 300.0
-"""Until an awaited condition holds. Only a failure takes so long, even on an overloaded machine."""
+"""The largest number of seconds until an expected condition is true. Only a failure takes so long,
+even on an overloaded machine."""
 POLL_SECONDS = 0.02
-"""Between two checks of a condition."""
+"""The number of seconds between two checks of a condition."""
 FAST = MappingProxyType({"settle": 0.1, "train_after": 0.2, "workers": 2, "worker_idle": 5})
 """The settings with which a daemon reacts to a change within half a second."""
 SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM")
@@ -113,8 +114,8 @@ def run(
 class Sandbox:
     """A sandbox in `folder`, with the inbox in this folder.
 
-    `home`: the folder of the XDG folders; None means `folder`/home. The end of the block `with
-    sandbox:` always ends the daemon. The folder is not deleted.
+    `home`: the folder that contains the XDG folders; None means `folder`/home. The end of the block
+    `with sandbox:` always ends the daemon. The folder is not deleted.
     """
 
     def __init__(self, folder: Path, home: Path | None = None) -> None:
@@ -182,7 +183,7 @@ class Sandbox:
             "XDG_RUNTIME_DIR": self.home / "run",
         }
         kept |= {name: os.fspath(folder) for name, folder in folders.items()}
-        # By default, the user base is a folder below HOME, which is another folder in the sandbox.
+        # The default user base is a folder below HOME, and HOME is another folder in the sandbox.
         return kept | {"PYTHONUSERBASE": site.getuserbase()}
 
     def make_home(self) -> None:
@@ -236,8 +237,8 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C in the terminal then interrupts only this process. This process ends the
-                # daemon.
+                # The daemon gets its own process group. Ctrl-C in the terminal therefore interrupts
+                # only this process, and this process ends the daemon.
                 process_group=0,
             )
 

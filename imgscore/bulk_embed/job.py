@@ -126,7 +126,7 @@ def _pool(job: Job) -> Iterator[Pool]:
 def close_idle_pools() -> None:
     """End the processes of the unused pools.
 
-    Without this, they would run as long as the Dask worker, which can be weeks.
+    Without this call, the processes would run as long as the Dask worker, which can be weeks.
     """
     with _lock:
         pools = [pool for idle in _idle_pools.values() for pool in idle]

@@ -1,7 +1,7 @@
 """Send the files of a folder to Dask workers in parts, and store the results.
 
-Before that, the verb `embed` looks up which files have no embedding yet. A second run therefore
-does not embed a file again. Only a few parts are sent at a time, enough to keep the workers busy.
+First, the verb `embed` looks up which files have no embedding yet. A second run therefore does not
+embed a file again. Only a few parts are sent at a time, enough to keep the workers busy.
 """
 
 import contextlib
@@ -29,25 +29,26 @@ Ask = Callable[[embed.Request], embed.Response]
 """A function that runs the verb `embed`, in the daemon or in this process."""
 
 FILES_PER_PART = 16
-"""The largest number of files of one Dask task. They are about a third of a second of work, which
-is long compared with the delay of the network. If a worker crashes, this number of files is
-embedded again."""
+"""The largest number of files of one Dask task. The work on them takes about a third of a second,
+which is long compared with the delay of the network. If a worker crashes, these files are embedded
+again."""
 PARTS_PER_THREAD = 3
-"""The number of parts that are sent for each thread of the cluster. The thread works on one of
-them, and the others wait for the thread."""
+"""The number of parts that are sent for each thread of the cluster. The thread works on one part,
+and the other parts wait for the thread."""
 PATHS_PER_REQUEST = 500
-"""The largest number of files in one lookup in the store. Even with long paths, the request is then
-below its size limit."""
+"""The largest number of files in one lookup in the store. Even with long paths, such a lookup is
+smaller than the size limit of a request."""
 MAX_MISSING = 200_000
 """The largest number of files without an embedding in memory, at 100 bytes each. If this number is
 reached, the walk pauses."""
 BYTES_PER_REQUEST = 2 * 2**20
-"""The number of bytes of vectors in one request. In base64, the request is then below its size
-limit."""
+"""The number of bytes of vectors in one request. Encoded in base64, they are smaller than the size
+limit of a request."""
 WAIT_SECONDS = 60
 """The largest number of seconds to wait until the scheduler has a worker."""
 MAX_DEATHS = 3
-"""The number of crashes of Dask's workers with one part after which the run ends."""
+"""The number of crashes of Dask workers after which the run ends. The crashes are counted for each
+part."""
 REMEDY_GO_ON = "run the same command again: it goes on from there"
 
 
@@ -212,7 +213,10 @@ class _Run:
             yield self._failure(path, problem)
 
     def _hand_out_again(self, future: Future, part: _Part) -> None:
-        """Submit a part again if its workers crashed. Raise ImgscoreError for any other error."""
+        """Submit a part again if the Dask workers of the part crashed.
+
+        Raise ImgscoreError for any other error, or if there were MAX_DEATHS crashes.
+        """
         if future.status != "error":
             raise ImgscoreError("the scheduler is gone", REMEDY_GO_ON)
         error = future.exception()

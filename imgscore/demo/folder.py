@@ -28,7 +28,8 @@ class DemoFolder(Sandbox):
         self._manifest = self.home / "made-by-imgscore-demo"
 
     def prepare(self) -> None:
-        """Make the folder and its config. If an earlier demo made the folder, empty it first.
+        """Make the folder and its config. If an earlier demo made the folder, empty the folder
+        first.
 
         If the folder has a file that the demo did not make, raises UsageError and deletes nothing.
         """

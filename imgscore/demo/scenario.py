@@ -20,7 +20,7 @@ DISLIKED = ("screen", "chart")
 
 
 class Line(NamedTuple):
-    """One file of the inbox. A list of Lines is the order of the inbox by date."""
+    """One file of the inbox. A list of Lines has the order of the inbox by date."""
 
     name: str
     mtime_ns: int

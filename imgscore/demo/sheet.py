@@ -1,4 +1,4 @@
-"""The contact sheet: the inbox by date before and after, and the labels between the two."""
+"""The contact sheet: the order of the inbox before and after, and the labelled pictures."""
 
 from __future__ import annotations
 

@@ -47,7 +47,10 @@ def _running(state: systemd.State) -> Finding:
 
 
 def confinement() -> Iterator[Finding]:
-    """Check that the kernel can prevent all writes to the user's files by daemon and workers."""
+    """Check that the kernel has Landlock, which prevents writes to the user's files.
+
+    The daemon and its workers use Landlock for themselves.
+    """
     version = landlock.kernel_support()
     if version:
         yield Finding("confinement", "ok", f"Landlock {version}: no file of yours can be written")

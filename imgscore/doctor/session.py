@@ -18,7 +18,7 @@ from imgscore.verbs.status import Request
 # This is the date 2026-01-01, in seconds since 1970. A correct clock shows a later time.
 EARLIEST = 1_767_225_600
 # This is the largest number of seconds by which the clock may be behind the last touch. If the
-# clock is more behind, the check reports that it was set back.
+# clock is further behind, the check reports that it was set back.
 SLACK = 120
 STATUS_SECONDS = 5.0
 

@@ -92,7 +92,7 @@ def embedder(settings: Config) -> Iterator[Finding]:
 
 
 def device(settings: Config) -> Iterator[Finding]:
-    """Load the model on the device. Without this test, a missing driver would not be found."""
+    """Check the device by loading the model on it. A device may lack its driver."""
     telemetry.disable()
     import onnxruntime
 

@@ -14,8 +14,8 @@ from imgscore.store import checks
 from imgscore.store.store import Store
 from imgscore.system import mounts
 
-# The size in bytes of the largest store whose contents are checked. This takes seconds. `imgscore
-# db check` checks a larger store.
+# The size in bytes of the largest store whose contents are checked. This check takes seconds.
+# `imgscore db check` checks a larger store.
 MAX_READ = 500_000_000
 
 
@@ -70,7 +70,8 @@ def disk(settings: Config) -> Iterator[Finding]:
 def lock() -> Iterator[Finding]:
     """Find the process that has the lock of the store.
 
-    The check reads /proc/locks. A try to acquire the lock would block the daemon if it succeeded.
+    The check reads /proc/locks. If it tried to acquire the lock, it could prevent the start of a
+    daemon.
     """
     file = paths.data_folder() / "lock"
     holders = _holders(file) if file.exists() else []

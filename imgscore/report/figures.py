@@ -21,8 +21,8 @@ BINS = 10
 class Mark(NamedTuple):
     """A point or bar of a plot.
 
-    `text`: the tooltip. `low` and `high`: the ends of the error bar; None without one. `size`: the
-    relative size of the point, from 0 to 1; 0 means that no point is drawn.
+    `text`: the tooltip. `low` and `high`: the ends of the error bar; None means no error bar.
+    `size`: the relative size of the point, from 0 to 1; 0 means that no point is drawn.
     """
 
     x: float
@@ -47,7 +47,10 @@ class Series(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """An axis with its ticks, each a (value, text). `log`: whether the scale is logarithmic."""
+    """An axis with its ticks.
+
+    Each tick is (value, text). `log`: whether the scale is logarithmic.
+    """
 
     name: str
     low: float

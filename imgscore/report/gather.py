@@ -212,7 +212,7 @@ class Gatherer:
     def _suspects(self, labelled: Labelled, fitted: Fitted, limit: int) -> list[Suspect]:
         """Find suspect labels.
 
-        For each, find the most similar images that have the opposite label.
+        For each suspect, find the most similar images with the opposite label.
         """
         examples = labelled.examples
         rows = labelled.features(examples.embeddings)

@@ -29,7 +29,8 @@ def page(data: PageData, figures: Sequence[Figure] = ()) -> str:
         "policy": policy_of(data),
         "style": _style(),
         "figures": "\n".join(map(svg.draw, figures)),
-        # Escape every "<": the data then cannot contain the end tag of the script element.
+        # Escape every "<". Without this character, the data cannot contain the end tag of the
+        # script element.
         "data": dump(data).replace("<", "\\u003c"),
         "script": _script(),
     }

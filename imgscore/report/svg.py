@@ -60,9 +60,9 @@ def draw(figure: Figure) -> str:
 
 
 def alone(figures: list[Figure]) -> str:
-    """Return an SVG file in which the figures stand below each other.
+    """Return an SVG file that shows the figures below each other.
 
-    Its colours are light or dark, as the reader's system prefers.
+    The colours are light or dark, as the reader's system prefers.
     """
     height = HEIGHT * len(figures)
     placed = [
@@ -150,9 +150,9 @@ def _point(figure: Figure, mark: Mark) -> list[str]:
 
 
 def _legend(figure: Figure) -> list[str]:
-    """Return the legend at the top right: the names of the series.
+    """Return the legend: the names of the series, at the top right of the plot.
 
-    It is empty for a single series.
+    The legend is empty if there is only one series.
     """
     if len(figure.series) < 2:
         return []

@@ -95,7 +95,7 @@ class Context:
         return self._name_encoder
 
     def head(self, taste: str, version: str) -> Head:
-        """Return this version of a taste's head.
+        """Return the head of a taste in this version.
 
         Raises ImgscoreError if the head cannot be loaded.
         """

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
 MAX_BYTES = 1 << 29
-"""The size in bytes of the largest file that is decoded. Memory contains the whole content of such
-a file."""
+"""The size in bytes of the largest file that is decoded. The process keeps the whole content of
+such a file in memory."""
 _READ_BYTES = 1 << 22
 """The number of bytes of one read after the first MAX_BYTES of a file. A file that is larger than
 MAX_BYTES is only hashed."""

@@ -22,7 +22,7 @@ _length = struct.Struct("<I")
 
 
 class IndexFile(msgspec.Struct, tag=True, frozen=True):
-    """Read, hash, embed and score one file.
+    """The task to read, hash, embed and score one file.
 
     `head`: the version of the head that scores the file. None means that the file gets no score.
     """
@@ -36,7 +36,7 @@ class IndexFile(msgspec.Struct, tag=True, frozen=True):
 
 
 class Rescore(msgspec.Struct, tag=True, frozen=True):
-    """Score the images `digests` with one head.
+    """The task to score the images `digests` with one head.
 
     An empty `digests` means all images of the store.
     """
@@ -48,7 +48,10 @@ class Rescore(msgspec.Struct, tag=True, frozen=True):
 
 
 class Train(msgspec.Struct, tag=True, frozen=True):
-    """Train a head on the labels in the store. `recipe`: the name of a recipe in heads.recipes."""
+    """The task to train a head on the labels in the store.
+
+    `recipe`: the name of a recipe in heads.recipes.
+    """
 
     handler: ClassVar[str] = "training:train"
     taste: str
@@ -56,7 +59,7 @@ class Train(msgspec.Struct, tag=True, frozen=True):
 
 
 class Plan(msgspec.Struct, tag=True, frozen=True):
-    """Plan the order of an inbox by the scores of a head.
+    """The task to plan the order of an inbox by the scores of a head.
 
     The files in `exclude` keep their dates.
     """
@@ -68,16 +71,16 @@ class Plan(msgspec.Struct, tag=True, frozen=True):
 
 
 class BackUp(msgspec.Struct, tag=True, frozen=True):
-    """Copy the store and the heads into `folder`."""
+    """The task to copy the store and the heads into `folder`."""
 
     handler: ClassVar[str] = "back_up:back_up"
     folder: bytes
 
 
 class Prune(msgspec.Struct, tag=True, frozen=True):
-    """Delete old thumbnails until at most `max_bytes` are left; find the records to delete.
+    """The task to delete old thumbnails, and to find the records that the store may delete.
 
-    The records are those that the store may delete.
+    `thumbnails`: the folder of the thumbnails. `max_bytes`: the largest size of this folder.
     """
 
     handler: ClassVar[str] = "pruning:prune"
@@ -86,7 +89,11 @@ class Prune(msgspec.Struct, tag=True, frozen=True):
 
 
 class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
-    """Write the thumbnail of the image `digest`, whose file is `path`, into `file`."""
+    """The task to write the thumbnail of an image.
+
+    `path`: the file of the image. `digest`: the digest of the image. `file`: the path of the
+    thumbnail.
+    """
 
     handler: ClassVar[str] = "thumbnails:make_thumbnail"
     path: bytes
@@ -95,11 +102,11 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
 
 
 OwnTask = IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail
-"""The tasks, except the queries, which are defined in workers/queries.py."""
+"""All tasks except the queries. The file workers/queries.py defines the queries."""
 Task = OwnTask | Query[Any]
 FileTask = IndexFile | MakeThumbnail
-"""The tasks that read one file. Only file workers, with limits of time and memory, do these
-tasks."""
+"""The tasks that read one file. Only file workers do these tasks. A file worker has limits of time
+and memory."""
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):

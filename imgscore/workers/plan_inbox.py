@@ -29,8 +29,8 @@ from imgscore.workers.context import Context
 from imgscore.workers.messages import Plan, Planned, PlannedTouch
 
 MESSAGE_BATCH = 512
-"""The largest number of touches in one message. One commit to the journal has at most this many
-touches too."""
+"""The largest number of touches in one message. A commit to the journal has at most 512 touches
+too."""
 
 
 class InboxPlan(NamedTuple):
@@ -39,7 +39,7 @@ class InboxPlan(NamedTuple):
     touches: list[PlannedTouch]
     ties: Ties
     store_ties: bool
-    """whether the ties are new, which means that the engine must store them"""
+    """whether the ties are new; the engine must store new ties"""
     timeline: Timeline
 
 
@@ -96,9 +96,9 @@ def plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes] 
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Disable Python's cyclic garbage collector, which took 25 % of the time of a plan.
+    """Disable Python's cyclic garbage collector during a plan. It took 25 % of the time of a plan.
 
-    A plan allocates only acyclic objects, so the collector has nothing to free.
+    A plan creates only objects without cycles, so the collector would find nothing to free.
     """
     gc.disable()
     try:
@@ -113,7 +113,8 @@ def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]
         ties = settings.ties(txn, watch.inbox, head)
     file_scores = [file.score for file in files if file.score is not None]
     # The ties are computed once for each head, and again only when the number of scored files has
-    # doubled. Otherwise, one new file would change the ties of the other files.
+    # doubled. If they were computed for each plan, one new file would change the ties of the other
+    # files.
     store_ties = ties is None or len(file_scores) > 2 * ties.count
     if ties is None or store_ties:
         ties = Ties(head, len(file_scores), knots(file_scores))
@@ -199,7 +200,7 @@ def _sidecars(
 ) -> list[File]:
     """Return the sidecars of the scored files.
 
-    Add the sightings of the sidecars, without digests.
+    The sightings of the sidecars are added to `sighting_of`, without digests.
     """
     found: list[File] = []
     for path in sidecars.sidecars_of(file.path for file in files if file.score is not None):

@@ -43,9 +43,9 @@ before the pool reads more."""
 
 
 class Pool:
-    """A group of at most `size` workers for files, and one trainer, a worker for all other tasks.
+    """A group of worker processes: at most `size` workers for files, and one trainer.
 
-    Use the pool as a context manager.
+    The trainer is the worker for all other tasks. Use the pool as a context manager.
     """
 
     def __init__(self, settings: WorkerSettings, size: int, idle_seconds: float) -> None:
@@ -109,9 +109,9 @@ class Pool:
         return True
 
     def _end_idle_trainer(self) -> None:
-        """End the trainer if it is idle. Do this before a plan starts.
+        """End the trainer if it is idle. The next plan then starts in a new process.
 
-        The trainer and the plan together would use too much memory.
+        The memory that the old process keeps and the memory of the plan would be too much together.
         """
         for worker in list(self._workers.values()):
             if worker.for_training and worker.ready and not worker.tasks:
@@ -158,8 +158,8 @@ class Pool:
     def _escalate(self) -> list[tuple[Task, Answer]]:
         """Send the tasks in `_needs_memory` to the worker without the low limit.
 
-        Starts this worker if it does not exist. If no worker can be started, returns each of these
-        tasks with the answer Interrupted.
+        If this worker does not exist, start it first. If no worker can be started, return each of
+        these tasks with the answer Interrupted.
         """
         worker = next((w for w in self._file_workers() if not w.low_memory), None)
         try:
@@ -295,8 +295,9 @@ def cpus() -> int:
 def _end_of(status: int, seconds: int) -> Crashed | Interrupted:
     """Return the answer for the task that a worker was doing when it ended.
 
-    `status`: the exit status of the worker. `seconds`: the time limit for one file. The signals in
-    the first condition come from outside, for example at a logout: the file is not the cause.
+    `status`: the exit status of the worker. `seconds`: the time limit for one file. A logout ends
+    workers with SIGTERM, SIGHUP or SIGINT. The file is not the cause then, and the answer is
+    Interrupted.
     """
     if status in (-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):
         return Interrupted()

@@ -1,7 +1,7 @@
-"""Compile once the modules that workers import.
+"""Compile the modules that workers import, before the first worker imports them.
 
 Python stores compiled bytecode next to the source files, and a confined worker may not write there.
-Some installers do not compile the modules. Without this module, each worker would compile numpy and
+Some installers do not compile the modules. Without this step, each worker would compile numpy and
 onnxruntime again at its start.
 """
 

@@ -1,4 +1,7 @@
-"""One worker process, as an object of its parent process: its start and its tasks."""
+"""The parent's object for one worker process.
+
+It starts the process and sends tasks to the process.
+"""
 
 import contextlib
 import os
@@ -84,8 +87,8 @@ def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> 
     `for_training`: whether the worker is the trainer. `low_memory`: whether the worker has the
     limit LOW_MEMORY_BYTES for each image.
     """
-    # Allow OpenBLAS only one thread. Its idle threads use CPU time, and on a busy CPU a training
-    # took 20 times as long.
+    # Allow OpenBLAS only one thread. Idle threads of OpenBLAS use CPU time. With more threads, a
+    # training on a busy CPU took 20 times as long.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     if not for_training:
         # There is one file worker for each CPU, and each file worker uses one thread. One worker

@@ -122,30 +122,34 @@ class QueryRows(msgspec.Struct, tag=True, frozen=True):
 
 
 class Query(msgspec.Struct, Generic[Row], tag=True, frozen=True):
-    """A query about a taste. Its answer needs vectors, and is a list of `Row`."""
+    """A query about a taste whose answer needs vectors. The answer is a list of `Row`."""
 
     handler: ClassVar[str]
     taste: str
 
 
 class EvaluateQuery(Query[Evaluated], frozen=True):
-    """Measure a recipe on held-out labels. The answer is one Evaluated."""
+    """The query that measures a recipe on held-out labels. The answer is one Evaluated."""
 
     handler: ClassVar[str] = "run_queries:evaluate"
     recipe: str
 
 
 class SuspectsQuery(Query[SuspectLabel], frozen=True):
-    """List at most `count` labels that other labels contradict, strongest evidence first."""
+    """The query for labels that other labels contradict.
+
+    The answer has at most `count` labels, strongest evidence first.
+    """
 
     handler: ClassVar[str] = "run_queries:suspects"
     count: int
 
 
 class NextQuery(Query[NextImage], frozen=True):
-    """List at most `count` unlabelled images of `inboxes`.
+    """The query for the unlabelled images that the user should label next.
 
-    They are the images whose labels would improve the head most.
+    The answer has at most `count` images of `inboxes`: those whose labels would improve the head
+    most.
     """
 
     handler: ClassVar[str] = "run_queries:next_images"
@@ -154,7 +158,7 @@ class NextQuery(Query[NextImage], frozen=True):
 
 
 class ExplainQuery(Query[ScoreExplained], frozen=True):
-    """Explain the score of an image. The answer is one ScoreExplained.
+    """The query that explains the score of an image. The answer is one ScoreExplained.
 
     `count`: the largest number of similar images per label, and also the largest number of traits.
     """
@@ -165,9 +169,9 @@ class ExplainQuery(Query[ScoreExplained], frozen=True):
 
 
 class ImportHeadQuery(Query[HeadImported], frozen=True):
-    """Check a head that was trained elsewhere, and copy it into the folder of the heads.
+    """The query that checks a head and copies it into the folder of the heads.
 
-    The answer is one HeadImported.
+    The head was trained elsewhere. The answer is one HeadImported.
     """
 
     handler: ClassVar[str] = "run_queries:import_head"
@@ -175,17 +179,20 @@ class ImportHeadQuery(Query[HeadImported], frozen=True):
 
 
 class ReadParquetQuery(Query[ParquetRow], frozen=True):
-    """Read the rows of a Parquet file. The answer is one ParquetRow for each row."""
+    """The query that reads the rows of a Parquet file.
+
+    The answer is one ParquetRow for each row.
+    """
 
     handler: ClassVar[str] = "run_queries:read_parquet"
     file: bytes
 
 
 class ReportQuery(Query[MissingThumbnail | ReportCounts], frozen=True):
-    """Write the data of a report into `file`.
+    """The query that writes the data of a report into `file`.
 
-    The answer is one MissingThumbnail for each thumbnail that the folder `thumbnails` lacks. One
-    ReportCounts follows.
+    The answer is one MissingThumbnail for each thumbnail that the folder `thumbnails` lacks, and
+    then one ReportCounts.
     """
 
     handler: ClassVar[str] = "run_queries:report"

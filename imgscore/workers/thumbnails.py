@@ -28,7 +28,7 @@ QUALITY = 72
 
 
 def make_thumbnail(context: Context, task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable:
-    """Decode the file, as the embedders do, and save it as a small image.
+    """Decode the file like the embedders do, and save the image as a thumbnail.
 
     The answer is Unstable if the file now contains another image. Raises NeedsMemoryError if the
     image needs more memory than this process may use.

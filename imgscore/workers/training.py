@@ -1,6 +1,6 @@
 """Train a taste, and score the images of the store.
 
-This module only reads the store. The only files that it writes are the head files.
+This module reads the store, but does not write it. It writes only head files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
 SCORE_BATCH = 4096
-"""The number of vectors that are scored at a time. Each vector has 5 kB, 4096 vectors have 20
+"""The number of vectors that are scored at a time. Each vector has 5 kB, so 4096 vectors have 20
 MB."""
 
 

@@ -27,10 +27,7 @@ from imgscore.workers.context import Context
 
 
 def _answers(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
-    """Import and call the handler of a task.
-
-    Yield the answer that it returns, or the parts of it.
-    """
+    """Import and call the handler of a task. Yield the answer, or each part of the answer."""
     module, function = task.handler.split(":")
     answer = getattr(import_module(f"imgscore.workers.{module}"), function)(context, task)
     if isinstance(answer, Iterator):
@@ -100,7 +97,10 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
 
 
 def main() -> None:
-    """Run `python -m imgscore.workers.worker` with the arguments that `process.start` passes."""
+    """Run the worker process.
+
+    The arguments are those that `process.start` passes to `python -m imgscore.workers.worker`.
+    """
     store, heads, model, device, file_seconds, max_bytes, embedder, names, low_memory = sys.argv[1:]
     # Libraries may print to stdout. Redirect such output to stderr, and keep stdout for the
     # answers.
