@@ -83,7 +83,7 @@ def save(image: Image.Image, path: Path, date_ns: int) -> None:
 def dates(now_ns: int, count: int, seed: int = SEED) -> list[int]:
     """Return `count` random dates, in ns since 1970.
 
-    They do not depend on the kinds of the pictures.
+    The dates do not depend on the kinds of the pictures.
     """
     seconds = np.random.default_rng([seed, 1]).choice(SPREAD_SECONDS, count, replace=False)
     return [now_ns - (int(age) + 3600) * 10**9 for age in seconds]

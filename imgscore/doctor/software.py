@@ -92,7 +92,7 @@ def embedder(settings: Config) -> Iterator[Finding]:
 
 
 def device(settings: Config) -> Iterator[Finding]:
-    """Check the device by loading the model on it. A device may lack its driver."""
+    """Load the model on the device. The load fails if the driver of the device is missing."""
     telemetry.disable()
     import onnxruntime
 

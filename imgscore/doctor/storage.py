@@ -70,8 +70,7 @@ def disk(settings: Config) -> Iterator[Finding]:
 def lock() -> Iterator[Finding]:
     """Find the process that has the lock of the store.
 
-    The check reads /proc/locks. If it tried to acquire the lock, it could prevent the start of a
-    daemon.
+    The check reads /proc/locks. A check that acquires the lock could prevent the start of a daemon.
     """
     file = paths.data_folder() / "lock"
     holders = _holders(file) if file.exists() else []

@@ -1,6 +1,6 @@
 """Plan the touches that bring an inbox into order.
 
-This module reads the store and the disk, and writes to neither.
+This module reads the store and the disk, but does not write to them.
 
 The engine itself plans small libraries. A worker plans large libraries, because such a plan takes
 seconds and much memory. If the inbox is in order, the engine inserts a few new files without a new
@@ -96,9 +96,10 @@ def plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes] 
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Disable Python's cyclic garbage collector during a plan. It took 25 % of the time of a plan.
+    """Disable Python's cyclic garbage collector during a plan.
 
-    A plan creates only objects without cycles, so the collector would find nothing to free.
+    The collector took 25 % of the time of a plan. A plan creates only objects without cycles, so
+    the collector would find nothing to free.
     """
     gc.disable()
     try:

@@ -64,7 +64,10 @@ def _sendable(text: str) -> str:
 
 
 def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
-    """Answer tasks until stdin closes. `prepares`: load the embedder first if no task waits yet."""
+    """Answer tasks until stdin closes.
+
+    `prepares`: whether to load the embedder first if no task waits yet.
+    """
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     if prepares and not select.select([stdin], [], [], 0)[0]:
         from imgscore.workers.index_file import prepare
