@@ -1,4 +1,4 @@
-"""The exceptions of imgscore. Each message names the problem and the file that it is about.
+"""The exceptions of imgscore. Each message describes the problem, and names the affected file.
 
 The library raises these exceptions. Only the CLI and the outermost functions of the daemon print
 them.

@@ -81,7 +81,11 @@ def imgscore(
         ),
     ] = False,
 ) -> None:
-    """Do nothing. Without a callback, Typer drops the name of a command if it is the only one."""
+    """Do nothing. Typer handles the option `--version`.
+
+    Typer needs such a callback if the application has only one command. Without a callback, Typer
+    would drop the name of this command.
+    """
 
 
 def group(name: str, section: Section, text: str) -> typer.Typer:
@@ -159,7 +163,7 @@ def run(
 
 
 def text_of(path: Path) -> str:
-    """Return an absolute path. It is absolute because a daemon has another working folder."""
+    """Return the absolute path. The daemon has another working folder than the user."""
     return str(path.absolute())
 
 

@@ -1,4 +1,7 @@
-"""Calls a verb. The daemon runs the verb if a daemon is running, otherwise this process does."""
+"""Calls a verb.
+
+If a daemon is running, the daemon carries out the verb. Otherwise this process does the work.
+"""
 
 import time
 from collections.abc import Iterator

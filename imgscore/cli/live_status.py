@@ -18,7 +18,7 @@ from imgscore.verbs.status import Response as Status
 RATE_SECONDS = 10.0
 """The time over which the rate is averaged, in seconds.
 
-With a shorter time, the rate would jump. With a longer time, it would change too late.
+With a shorter time, the rate would jump. With a longer time, the rate would change too late.
 """
 MAX_FAILED = 5
 """The largest number of failed files that the live view lists."""

@@ -73,7 +73,7 @@ def to_json(row: object) -> str:
 
 
 def print_note(text: str) -> None:
-    """Print a text to stderr: a text that is not a result."""
+    """Print a text to stderr, because stdout is only for results."""
     sys.stderr.write(printable(text, keep="\n") + "\n")
 
 

@@ -68,7 +68,10 @@ class ReviewServer(ThreadingHTTPServer):
         return f"{self.origin}/?token={self._token}"
 
     def redeem(self, token: str) -> bool:
-        """Return whether `token` is the server's token. After the first success, return False."""
+        """Return whether `token` is the token of this server.
+
+        The token is valid only once. After the first success, the result is always False.
+        """
         valid = bool(self._token) and hmac.compare_digest(token.encode(), self._token.encode())
         if valid:
             self._token = ""

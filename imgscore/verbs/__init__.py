@@ -1,6 +1,6 @@
-"""The verbs, one file each: its Request, its Response, and `run`, which carries it out.
+"""The verbs. Each verb has one file with its Request, its Response and its function `run`.
 
-`run(engine, request)` yields messages, and None where the engine has to take a step first. The CLI
-drives it on the store itself, and the daemon drives it between its own steps: a verb works the same
-in both.
+`run(engine, request)` is a generator that carries out the verb. It yields messages. It yields None
+if the engine has to take a step before the verb can continue. If a daemon is running, the daemon
+calls `run` between its own steps. Otherwise the CLI calls `run`.
 """

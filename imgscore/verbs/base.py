@@ -1,4 +1,4 @@
-"""The parts of verbs: the drive loop, waiting for workers, and paths in requests."""
+"""The functions that several verbs use: to run a verb, to wait for workers, to check paths."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ if TYPE_CHECKING:
     from imgscore.engine.tickets import IndexTicket, ThumbnailTicket
 
 PREFETCH = 64
-"""Files handed to workers before the verb waits for the first of them: enough to keep them busy."""
+"""The number of files that are sent to workers before the verb waits for the first answer.
+
+With this number, no worker waits for work.
+"""
 
 Ticket = TypeVar("Ticket", "IndexTicket", "ThumbnailTicket")
 
 Steps = Generator[Message[R_co] | None, None, None]
-"""The messages that a verb's `run` yields; None means that the engine has to take a step first."""
+"""The generator that a verb's `run` returns. It yields messages.
+
+It yields None if the engine has to take a step before the verb can continue.
+"""
 
 
 def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
-    """Run a verb to its end on an engine that no daemon drives.
+    """Run a verb to its end in a process that is not a daemon, and yield its messages.
 
-    Raises ImgscoreError where a daemon would try again later, as on a full disk.
+    Raises ImgscoreError if the engine has a problem, such as a full disk. A daemon would try again
+    later in this case.
     """
     for message in steps:
         if message is None:
@@ -41,9 +48,12 @@ def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
 
 
 def a_step(engine: Engine) -> Steps[Any]:
-    """Let the engine take a step. Raises StoreError while it cannot work, as on a full disk."""
+    """Yield None once, so that the engine takes a step.
+
+    Raises StoreError if the engine cannot use the store, for example because the disk is full.
+    """
     if engine.ctx.unavailable:
-        engine.retry()  # the cause may be gone by now
+        engine.retry()  # the problem may be solved now
         yield None
         if problem := engine.ctx.unavailable:
             raise StoreError(problem, "try again when this is solved")
@@ -52,9 +62,10 @@ def a_step(engine: Engine) -> Steps[Any]:
 
 
 def in_turn(tickets: Iterator[Ticket]) -> Iterator[Ticket | None]:
-    """Yield the tickets in their order, each when it has an answer; None: take a step.
+    """Yield the tickets in their order. Each ticket is yielded when it has an answer.
 
-    `tickets` is read PREFETCH ahead.
+    Yield None if the engine has to take a step first. At most PREFETCH tickets are taken from
+    `tickets` before the first one has an answer.
     """
     waiting = deque(islice(tickets, PREFETCH))
     while waiting:
@@ -67,7 +78,11 @@ def in_turn(tickets: Iterator[Ticket]) -> Iterator[Ticket | None]:
 
 
 def until_idle(engine: Engine, what: str) -> Steps[Any]:
-    """Yield progress until nothing is pending. Raises ImgscoreError during a pause."""
+    """Yield the progress until nothing is pending.
+
+    `what`: the name of the work. Raises ImgscoreError if the daemon is paused, or if the work waits
+    for power.
+    """
     total, reported = 0, -1
     while not engine.idle:
         if engine.paused:
@@ -83,14 +98,16 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
 
 
 def rows_of(messages: Iterable[Message[R_co]]) -> list[R_co]:
-    """The rows of a verb's messages."""
+    """Return the rows in the messages of a verb."""
     return [message.row for message in messages if isinstance(message, Result)]
 
 
 def absolute_path(file: str) -> bytes:
-    """An absolute path in bytes. Links in its folders are resolved; the file may be a link.
+    """Return an absolute path as bytes.
 
-    Raises UsageError for a relative path: a daemon has a working folder of its own.
+    Symbolic links in the folders of the path are resolved. A symbolic link at the end of the path
+    is kept. Raises UsageError if `file` is a relative path, because a daemon has another working
+    folder than the client.
     """
     if not os.path.isabs(file):
         raise UsageError(f"{file}: not an absolute path", "write the path from / on")
@@ -99,17 +116,17 @@ def absolute_path(file: str) -> bytes:
 
 
 def display_path(path: bytes) -> str:
-    """A path as text; bytes that are not UTF-8 become lone surrogates."""
+    """Return a path as text. A byte that is not UTF-8 becomes a lone surrogate."""
     return os.fsdecode(path)
 
 
 class Deadline:
-    """A time that is `seconds` from now; None: never."""
+    """The end of a time limit of `seconds`, counted from now. None means no limit."""
 
     def __init__(self, seconds: float | None) -> None:
         self._at = None if seconds is None else time.monotonic() + seconds
 
     @property
     def passed(self) -> bool:
-        """Whether the time is over."""
+        """True if the time limit has passed."""
         return self._at is not None and time.monotonic() >= self._at

@@ -1,4 +1,4 @@
-"""db: check the store, drop an embedder's vectors."""
+"""The verb `db`: check the store, or delete the vectors of an embedder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class CheckedTable(msgspec.Struct):
-    """A table of the store that was checked."""
+    """The result of one check of the store."""
 
     what: str
-    """what was checked"""
+    """the name of the checked records"""
     entries: int
-    """how many entries it has"""
+    """the number of these records"""
     error: str | None
-    """what is wrong; null if nothing is"""
+    """the problems that were found; null if there are none"""
 
 
 class DroppedEmbedder(msgspec.Struct):
@@ -33,7 +33,7 @@ class DroppedEmbedder(msgspec.Struct):
     dropped: str
     """the id of the embedder"""
     vectors: int
-    """how many vectors were deleted"""
+    """the number of vectors that were deleted"""
     error: str | None = None
     """always null"""
 
@@ -42,14 +42,14 @@ Response = CheckedTable | DroppedEmbedder
 
 
 class Request(BaseRequest[Response]):
-    """`embedder`: the id of the embedder to drop."""
+    """`embedder`: the id of the embedder whose vectors are deleted."""
 
     action: Literal["check", "drop"]
     embedder: str | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """check: yield a row for each table. drop: yield one row."""
+    """Yield a CheckedTable for each check if `action` is "check", otherwise one DroppedEmbedder."""
     match request.action:
         case "check":
             yield from map(Result, _check(engine))
@@ -67,7 +67,11 @@ def _check(engine: Engine) -> Iterator[CheckedTable]:
 
 
 def _drop(engine: Engine, embedder: str) -> DroppedEmbedder:
-    """Delete an embedder's vectors and its heads' scores; labels, traits and heads stay."""
+    """Delete the vectors of an embedder, and the scores from its heads.
+
+    Labels, traits and heads are not deleted. Raises UsageError if the embedder is in use or has no
+    vectors.
+    """
     from imgscore.store import heads, name_vectors, scores, vectors
 
     store = engine.ctx.store
@@ -88,7 +92,8 @@ def _drop(engine: Engine, embedder: str) -> DroppedEmbedder:
         name_vectors.drop(txn, embedder)
         for head in heads.iter_all(txn):
             current = heads.current(txn, head.taste)
-            # A head that still orders keeps its scores: they could not be had again.
+            # A head that is in use keeps its scores: without the vectors, the scores cannot be
+            # computed again.
             if head.embedder.split("+")[0] == embedder and head != current:
                 scores.forget(txn, head.taste, head.version)
 

@@ -1,6 +1,7 @@
-"""embed: which files of an archive the store has no embedding of, and what Dask workers embedded.
+"""The verb `embed`: store embeddings that Dask workers made, and list files without embedding.
 
-The command `imgscore embed` does the work with Dask; this verb reads and writes the store for it.
+The command `imgscore embed` embeds the files with Dask. It calls this verb to read and write the
+store.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class EmbeddedFile(msgspec.Struct, forbid_unknown_fields=True):
-    """A file that a Dask worker read. `seen`: its fingerprint before."""
+    """A file that a Dask worker read. `seen`: the file's fingerprint before that."""
 
     path: str
     seen: Fingerprint
@@ -37,29 +38,29 @@ class EmbeddedFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KnownFailure(msgspec.Struct, array_like=True):
-    """A listed file that failed before, and has not changed since."""
+    """A file of `listed` that failed earlier, and has not changed after that."""
 
     position: int
-    """its position in `listed`"""
+    """the position of the file in `listed`"""
     reason: str
-    """what is wrong with it"""
+    """the problem with the file"""
     remedy: str
-    """what to do; may be empty"""
+    """what you can do; may be empty"""
 
 
 class Response(msgspec.Struct):
-    """Which of the listed files need an embedding, and which failed before."""
+    """The files of `listed` that need an embedding, and the files that failed earlier."""
 
     lacking: list[int]
-    """positions in `listed` of files to embed"""
+    """the positions in `listed` of the files to embed"""
     failed: list[KnownFailure]
-    """files that failed before"""
+    """the files that failed earlier"""
     error: str | None = None
     """always null"""
 
 
 class Request(BaseRequest[Response]):
-    """`found`: files to write. `listed`: files to look up. Bytes are in base64."""
+    """`found`: the files to store. `listed`: the files to look up. In JSON, bytes are base64."""
 
     embedder: str
     found: tuple[EmbeddedFile, ...] = ()
@@ -67,7 +68,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row."""
+    """Yield one Response."""
     ctx = engine.ctx
     if request.embedder != ctx.embedder.image_embedder:
         raise ImgscoreError(
@@ -105,7 +106,10 @@ def _record(txn: Txn, request: Request) -> None:
 
 
 def _known(txn: Txn, path: bytes, seen: Fingerprint) -> UnwatchedFile | None:
-    """The record of an unchanged file, written by `embed` or by a watch; None if there is none."""
+    """Return the record of a file, or None if it has none or the file has changed.
+
+    The record was written by this verb, or it is made from the sighting of a watched file.
+    """
     known = unwatched_files.find(txn, path)
     if known is not None and known.seen == seen and known.decoder in (0, DECODER_VERSION):
         return known

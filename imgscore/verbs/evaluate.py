@@ -1,4 +1,7 @@
-"""evaluate: how good the scores are, measured on labels that the head was not trained on."""
+"""The verb `evaluate`: measure how good the scores are.
+
+The figures are measured on labels that were not used for the training of the head.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +20,32 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """Held-out figures of a taste."""
+    """The figures of a taste, measured on labels that were not used for the training."""
 
     taste: str
     """the taste"""
     kind: str
     """the kind of head"""
     quality: Quality
-    """the figures with all labels"""
+    """the figures for all labels of the taste"""
     curve: list[Point]
-    """the learning curve: AUC by number of labels"""
+    """the learning curve: the AUC for each number of labels"""
     doubled: float | None
-    """the AUC that twice as many labels would bring; null if there are too few labels to tell"""
+    """the estimated AUC with twice as many labels; null if there are too few labels to estimate"""
     left_out: int
-    """points of the curve that were not measured, because the time was over"""
+    """the number of points of the curve that were not measured for lack of time"""
     error: str | None = None
     """always null"""
 
 
 class Request(BaseRequest[Response]):
-    """`taste`: None = the first watch's."""
+    """`taste`: the taste to evaluate. None means the taste of the first watch."""
 
     taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row."""
+    """Yield one Response."""
     from imgscore.workers.queries import EvaluateQuery
 
     taste = taste_or_first(engine, request.taste)

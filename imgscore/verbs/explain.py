@@ -1,4 +1,4 @@
-"""explain: why a file has its score, or why it has none."""
+"""The verb `explain`: find the reasons for the score of a file, or for a missing score."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Witness(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     similarity: float
-    """how similar it is, from −1 to 1 = the same"""
+    """the similarity to the file, from −1 to 1; 1 means that the images are the same"""
     error: str | None = None
     """always null"""
 
@@ -38,7 +38,7 @@ class Explained(msgspec.Struct):
     path: str
     """the file"""
     taste: str
-    """the taste that scored it"""
+    """the taste to which the score belongs"""
     head: str | None
     """the version of the head"""
     embedder: str
@@ -46,21 +46,21 @@ class Explained(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     score: float
-    """the probability that you would keep it, from 0 to 1"""
+    """the probability that you would keep the image, from 0 to 1"""
     low: float
     """the low end of the score's 95 % interval"""
     high: float
     """the high end of the score's 95 % interval"""
     keeps: list[Witness]
-    """the most similar images labelled keep"""
+    """the most similar images with the label keep"""
     trashes: list[Witness]
-    """the most similar images labelled trash"""
+    """the most similar images with the label trash"""
     traits_that_matter: list[TraitWeight]
     """the traits that change the score most"""
     kind: str
     """the kind of head"""
     traits: Traits | None
-    """facts about the image; null if there are none"""
+    """measured facts about the image; null if they are not stored"""
     error: str | None = None
     """always null"""
 
@@ -71,13 +71,13 @@ class Unexplained(msgspec.Struct):
     path: str
     """the file"""
     taste: str
-    """the taste that would score it"""
+    """the taste whose head would score the file"""
     head: str | None
-    """the version of the head; null if there is none"""
+    """the version of the head; null if there is no head"""
     embedder: str
     """the id of the embedder"""
     error: str | None
-    """why it has no score, and what to do"""
+    """why the file has no score, and what you can do"""
     score: None = None
     """always null"""
 
@@ -86,7 +86,7 @@ Response = Explained | Unexplained
 
 
 class Request(BaseRequest[Response]):
-    """`count`: the largest number of similar images, for each label."""
+    """`count`: the largest number of similar images for each label."""
 
     file: str
     taste: TasteName | None = None
@@ -94,7 +94,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row."""
+    """Yield one Response."""
     from imgscore.workers.queries import ExplainQuery
 
     ctx, path = engine.ctx, absolute_path(request.file)

@@ -1,4 +1,4 @@
-"""heads: list the trained heads of a taste, use one of them, or import one."""
+"""The verb `heads`: list the heads of a taste, use one of these heads, or import a head."""
 
 from __future__ import annotations
 
@@ -23,53 +23,53 @@ if TYPE_CHECKING:
 
 
 class HeadReport(msgspec.Struct):
-    """What was measured when a head was trained. An imported head has only `kind` and `reason`."""
+    """The measurements of the training of a head. An imported head has only `kind` and `reason`."""
 
     kind: str
     """the kind of head"""
     reason: str
-    """why it was accepted or refused, or where it was imported from"""
+    """why the head was accepted or rejected, or the file from which it was imported"""
     embedder: str | UnsetType = UNSET
     """the id of the embedder"""
     labels: int | UnsetType = UNSET
-    """from how many labels it was trained"""
+    """the number of labels in the training"""
     keeps: int | UnsetType = UNSET
-    """how many of these labels are keep"""
+    """the number of these labels that are keep"""
     settings: dict[str, object] | UnsetType = UNSET
     """the settings of the training"""
     quality: Quality | UnsetType = UNSET
-    """held-out figures"""
+    """the figures on labels that were not used for the training"""
     comparison: Comparison | UnsetType | None = UNSET
-    """the head before, on the same labels; null if there was none to compare with"""
+    """the comparison with the previous head on these labels; null if there was no previous head"""
     accepted: bool | UnsetType = UNSET
-    """whether the training accepted the head as not worse than the one before"""
+    """true if the head is at least as good as the previous head"""
 
 
 class Response(msgspec.Struct):
-    """A head."""
+    """A head of a taste."""
 
     head: str
     """the version of the head"""
     taste: str
     """the taste of the head"""
     in_use: bool
-    """whether the head is in use"""
+    """true if the head is in use"""
     accepted: bool
-    """whether the training accepted the head as not worse than the one before; false if imported"""
+    """true if the head was at least as good as the previous head; false for an imported head"""
     labels: int
-    """from how many labels it was trained"""
+    """the number of labels in the training"""
     created_ns: int
-    """when it was trained, in nanoseconds since 1970"""
+    """the time of the training, in nanoseconds since 1970"""
     embedder: str
     """the id of the embedder whose vectors the head scores"""
     report: HeadReport
-    """what was measured"""
+    """the measurements of the training"""
     error: str | None = None
     """always null"""
 
 
 class Request(BaseRequest[Response]):
-    """`version`: of the head to use. `file`: an absolute path, of the head to import."""
+    """`version`: the version of the head to use. `file`: the absolute path of a head to import."""
 
     works_on_battery: ClassVar[bool] = True
     action: Literal["list", "use", "import"] = "list"
@@ -79,7 +79,10 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """list: yield a row for each head, oldest first. use and import: the head now in use."""
+    """Yield a Response for each head, oldest first, if `action` is "list".
+
+    If `action` is "use" or "import", yield one Response about the new head in use.
+    """
     from imgscore.store import heads
 
     taste = taste_or_first(engine, request.taste)
@@ -115,7 +118,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def _import(engine: Engine, taste: str, file: str) -> Steps[Response]:
-    """Use a head that was trained elsewhere; the next training may replace it."""
+    """Import a head from a file, and use it. The next training may replace this head."""
     from imgscore.store import heads, labels
     from imgscore.store.schema import HeadRecord
     from imgscore.workers.queries import ImportHeadQuery

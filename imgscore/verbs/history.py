@@ -1,4 +1,4 @@
-"""history: touches and labels, newest first."""
+"""The verb `history`: list touches and labels, newest first."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class TouchEntry(msgspec.Struct):
-    """A touch: imgscore set the date of a file."""
+    """A touch: a change of the date of a file, made by imgscore."""
 
     what: str
     """`order`, `restore` or `undo`"""
     time_ns: int
-    """when it happened, in nanoseconds since 1970"""
+    """the time of the touch, in nanoseconds since 1970"""
     number: int
     """the number of the touch in the journal"""
     run: int
-    """the number of the run; all touches of one ordering have the same"""
+    """the number of the run that made the touch; all touches of one ordering have this number"""
     inbox: str
     """the inbox of the file; may be empty"""
     path: str
@@ -38,44 +38,47 @@ class TouchEntry(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     before_ns: int
-    """the mtime of the file before, in nanoseconds since 1970"""
+    """the mtime of the file before the touch, in nanoseconds since 1970"""
     after_ns: int
-    """the mtime of the file after, in nanoseconds since 1970"""
+    """the mtime of the file after the touch, in nanoseconds since 1970"""
     head: str | None
-    """the version of the head that ordered it; null if no head did"""
+    """the version of the head whose scores gave the order; null if no head was used"""
     dates: int | UnsetType = UNSET
-    """only in a row for a whole ordering: how many dates were changed"""
+    """the number of dates that the ordering changed; only in a row for a whole ordering"""
 
 
 class LabelEntry(msgspec.Struct):
-    """A label that was given or cleared."""
+    """A label that was set or cleared."""
 
     what: str
     """`label`"""
     time_ns: int
-    """when it happened, in nanoseconds since 1970"""
+    """the time of the label, in nanoseconds since 1970"""
     number: int
     """the number of the label in the log of labels"""
     path: str
-    """the path of the image at that time; may be empty"""
+    """the path of the image when it was labelled; may be empty"""
     sha256: str
     """the digest of the image"""
     label: str
     """`keep`, `trash` or `clear`"""
     source: str
-    """where the label comes from: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
+    """the origin of the label: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
     taste: str
     """the taste that learns from the label"""
     dates: int | UnsetType = UNSET
-    """only with `together`: 1"""
+    """always 1; only in the answer to a request with `together`"""
 
 
 Response = TouchEntry | LabelEntry
 
 
 class Request(BaseRequest[Response]):
-    """`folder`: only files under it. `limit`: the largest number of rows. `together`: one row for
-    each ordering, instead of one for each touch."""
+    """`folder`: list only files in this folder or below it. None means all files.
+
+    `limit`: the largest number of rows. `together`: if true, list one row for each ordering,
+    instead of one row for each touch.
+    """
 
     folder: str | None = None
     limit: int = 50
@@ -83,7 +86,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each touch and label."""
+    """Yield a row for each touch and for each label."""
     folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
     with engine.ctx.store.read() as txn:
         both = merge(_touches(txn), _labels(txn), key=lambda entry: entry[0], reverse=True)
@@ -100,7 +103,7 @@ def _together(rows: Iterable[Response]) -> Iterator[Response]:
 
 
 def _group(row: Response) -> tuple[str, int]:
-    """What the rows of one ordering have in common; a label is a group of its own."""
+    """Return a key. All rows of one ordering have the same key. Each label has another key."""
     return row.what, row.run if isinstance(row, TouchEntry) else row.number
 
 

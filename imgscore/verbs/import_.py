@@ -1,4 +1,7 @@
-"""import: take labels, and embeddings of the embedder in use, from a Parquet file."""
+"""The verb `import`: read labels and embeddings from a Parquet file.
+
+Embeddings are read only if the embedder in use made them.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """What was imported."""
+    """The result of an import."""
 
     rows: int = 0
-    """rows in the file"""
+    """the number of rows in the file"""
     labels: int = 0
-    """labels that the store lacked"""
+    """the number of labels that were new"""
     embeddings: int = 0
-    """embeddings that the store lacked"""
+    """the number of embeddings that were new"""
     taste: str = "default"
     """the taste that learns from the labels"""
     error: str | None = None
@@ -36,19 +39,19 @@ class Response(msgspec.Struct):
 
 
 class Request(BaseRequest[Response]):
-    """`file`: an absolute path."""
+    """`file`: the absolute path of a Parquet file."""
 
     file: str
     taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row. Labels that the store has already are not logged again."""
+    """Yield one Response. Labels that are already in the store are not logged again."""
     from imgscore.workers.queries import ReadParquetQuery
 
     taste = taste_or_first(engine, request.taste)
     ticket = engine.queries.ask(ReadParquetQuery(taste, os.fsencode(request.file)))
-    now_ns = time.time_ns()  # the same for all labels, so that one undo undoes all of them
+    now_ns = time.time_ns()  # one time for all labels: one undo then undoes all of them
     imported = Response(taste=taste)
     try:
         while True:
@@ -76,7 +79,10 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def _record(
     engine: Engine, taste: str, now_ns: int, rows: list[ParquetRow], txn: Txn
 ) -> tuple[int, int]:
-    """Write labels and embeddings that the store lacks; returns how many of each."""
+    """Write the labels and embeddings that are not in the store yet.
+
+    Return the number of new labels, and the number of new embeddings.
+    """
     from imgscore.store import labels, vectors
     from imgscore.store.schema import LabelEvent
 

@@ -1,4 +1,7 @@
-"""import-labels: learn from folders that are sorted already. Their files stay where they are."""
+"""The verb `import-labels`: label the files in folders that are already sorted.
+
+The files are not moved or changed.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ if TYPE_CHECKING:
     from imgscore.store.schema import LabelName
 
 PREFETCH = 256
-"""Files that workers are given before the first of them is waited for."""
+"""The largest number of files that are sent to workers and have no answer yet."""
 BATCH = 64
-"""Labels that one commit logs: a commit waits for the disk."""
+"""The number of labels that one commit logs. Each commit waits for the disk."""
 
 
 class FailedFile(msgspec.Struct):
@@ -34,20 +37,20 @@ class FailedFile(msgspec.Struct):
     path: str
     """the file"""
     error: str
-    """what is wrong, and what to do"""
+    """the problem, and what you can do"""
     label: None = None
     """always null"""
 
 
 class Imported(msgspec.Struct):
-    """The last row: what was imported."""
+    """The last row, which contains the result of the import."""
 
     keep: int
-    """images that were labelled keep"""
+    """the number of images that were labelled keep"""
     trash: int
-    """images that were labelled trash"""
+    """the number of images that were labelled trash"""
     failed: int
-    """files that failed; each has a row of its own"""
+    """the number of files that failed; each of these files has its own row"""
     taste: str
     """the taste that learns from the labels"""
     error: str | None = None
@@ -58,7 +61,10 @@ Response = FailedFile | Imported
 
 
 class Request(BaseRequest[Response]):
-    """`keep`: folders of images to label keep. `trash`: folders of images to label trash."""
+    """`keep`: the folders whose images get the label keep. `trash`: for the label trash.
+
+    `taste`: the taste that learns from the labels. None means the taste of the first watch.
+    """
 
     keep: tuple[str, ...] = ()
     trash: tuple[str, ...] = ()
@@ -66,10 +72,10 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each file that failed, then one row of counts.
+    """Yield a FailedFile for each file that failed, and then one Imported.
 
-    Called again after an interruption, it goes on where it stopped: files that have an embedding
-    are only hashed.
+    After an interruption, the same request can be sent again. The files that already have an
+    embedding are then hashed, but not embedded again.
     """
     taste = request.taste or next(iter(engine.trainer.tastes), "default")
     waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))

@@ -1,4 +1,4 @@
-"""label: label files as keep or trash, or clear their label, without moving them."""
+"""The verb `label`: label files as keep or trash, or clear their label. No file is moved."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ class Response(msgspec.Struct):
     path: str
     """the file"""
     sha256: str | None
-    """the digest of the image; null if it cannot be read"""
+    """the digest of the image; null if the file cannot be read"""
     label: str | None
-    """the label of the image now, `keep` or `trash`; null if there is none"""
+    """the present label, `keep` or `trash`; null if the image has no label"""
     error: str | None
-    """why it has no embedding, and what to do; null if it has one"""
+    """why the file has no embedding, and what you can do; null if it has an embedding"""
 
 
 class Request(BaseRequest[Response]):
-    """`taste`: it learns from files outside of the watches; None = the first watch's."""
+    """`taste`: the taste that gets the labels.
+
+    None means the taste of the watch that the file is in. If the file is outside of all watches,
+    None means the taste of the first watch.
+    """
 
     label: Literal["keep", "trash", "clear"]
     files: list[str]
@@ -41,7 +45,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each file."""
+    """Yield a Response for each file."""
     paths = [absolute_path(file) for file in request.files]
     tastes: set[str] = set()
     for ticket in in_turn(index(engine, paths, request.taste)):
@@ -65,10 +69,11 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def record(engine: Engine, labelled: list[tuple[IndexTicket, EventName]], source: Source) -> None:
-    """Log labels of indexed files in one commit; a file that could not be read gets none.
+    """Log the labels of indexed files in one commit.
 
-    A file that cannot be embedded keeps its label too: a later decoder may read it. A label that
-    a file has already is not logged again.
+    A file that could not be read gets no label. A file that was read but cannot be embedded gets
+    its label, because a later decoder may be able to decode the file. A label that a file already
+    has is not logged again.
     """
     from imgscore.engine import siblings
     from imgscore.store import labels

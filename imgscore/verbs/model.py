@@ -1,4 +1,4 @@
-"""model: the known models, which is in use, and how many vectors the store has of each."""
+"""The verb `model`: list the models, their state, and the number of their vectors in the store."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """A model, or an embedder that only the store has vectors of."""
+    """A model, or an embedder that has vectors in the store but no known model."""
 
     name: str | None = None
-    """the name of the model; null if only its vectors are left"""
+    """the name of the model; null if only vectors of the embedder are left"""
     embedder: str | None = None
-    """the embedder id of the model; null if the model is not downloaded"""
+    """the id of the model's embedder; null if the model is not downloaded"""
     installed: bool = False
-    """whether the model can be used now"""
+    """true if the model can be used now"""
     in_use: bool = False
-    """whether the config names it"""
+    """true if the config contains the name of this model"""
     dimension: int | None = None
-    """numbers in a vector; null if it is not known"""
+    """the length of a vector of the model; null if the length is not known"""
     download_mb: int | None = None
-    """size of the download in megabytes; 0 if none is needed, null if it is not known"""
+    """the size of the download in megabytes; 0 if none is needed; null if it is not known"""
     disk_bytes: int = 0
-    """size of its files, in bytes"""
+    """the size of the model's files in bytes"""
     vectors: int = 0
-    """vectors of it in the store"""
+    """the number of vectors in the store that the model made"""
     languages: str | None = None
-    """languages that its text encoder reads; null if it has none"""
+    """the languages that the model's text encoder can read; null if it has no text encoder"""
     path: str | None = None
     """the folder of the model's files; null if the model is not downloaded"""
     error: str | None = None
-    """why it cannot be used, and what to do; null if it can"""
+    """why the model cannot be used, and what you can do; null if it can be used"""
 
 
 class Request(BaseRequest[Response]):
-    """No arguments."""
+    """This request has no arguments."""
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each model, then one for each other embedder that has vectors."""
+    """Yield a Response for each model, and then one for each other embedder that has vectors."""
     from imgscore.store import vectors
 
     ctx = engine.ctx
@@ -66,7 +66,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def _row(name: str) -> Response:
-    """What is known of a model."""
+    """Return the Response for a model. `in_use` and `vectors` are not set yet."""
     if name == registry.BUILT_IN:
         file = lite0_spec.MODEL
         return Response(
@@ -96,5 +96,5 @@ def _row(name: str) -> Response:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of a model's files."""
+    """Return the total size of the files in a folder, in bytes."""
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

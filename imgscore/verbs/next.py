@@ -1,4 +1,7 @@
-"""next: the images whose labels would teach most, no two of them alike."""
+"""The verb `next`: list the images whose labels would improve the head most.
+
+No two of the listed images are similar to each other.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     score: float
-    """the probability that you would keep it, from 0 to 1"""
+    """the probability that you would keep the image, from 0 to 1"""
     error: str | None = None
     """always null"""
 
@@ -36,7 +39,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each image; the first would teach most."""
+    """Yield a Response for each image. The label of the first image would help most."""
     from imgscore.workers.queries import NextQuery
 
     taste = taste_or_first(engine, request.taste)

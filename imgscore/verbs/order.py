@@ -1,4 +1,4 @@
-"""order: bring inboxes into score order now, or show which dates would change."""
+"""The verb `order`: put inboxes into score order now, or list the dates that would change."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class TouchedFile(msgspec.Struct):
-    """A file whose date was changed, or would be changed, or cannot be changed."""
+    """A file whose date was changed, would be changed, or cannot be changed."""
 
     path: str
     """the file"""
     before_ns: int | None
-    """the mtime of the file before, in nanoseconds since 1970; null if there is an error"""
+    """the mtime before the change, in nanoseconds since 1970; may be null if there is an error"""
     after_ns: int | None
-    """the mtime of the file after, in nanoseconds since 1970; null if there is an error"""
+    """the mtime after the change, in nanoseconds since 1970; may be null if there is an error"""
     dry_run: bool = False
-    """whether the date would be changed, but was not"""
+    """true if the date was not changed, because this is a dry run"""
     error: str | None = None
-    """why the date cannot be changed, and what to do; null if it can"""
+    """why the date cannot be changed, and what you can do; null if there is no error"""
 
     @classmethod
     def planned(cls, touch: PlannedTouch) -> TouchedFile:
-        """A touch that was planned, but not done."""
+        """Return the row for a touch that was planned but not made."""
         sighting = touch.sighting
         before_ns = sighting.seen.mtime_ns
         return cls(display_path(sighting.path), before_ns, touch.after_ns, dry_run=True)
@@ -44,7 +44,7 @@ Response = TouchedFile
 
 
 class Request(BaseRequest[Response]):
-    """`folder`: only the inbox that holds it; None = every inbox."""
+    """`folder`: order only the inbox that contains this folder. None means all inboxes."""
 
     needs_watch: ClassVar[bool] = True
     folder: str | None = None
@@ -52,7 +52,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each touch."""
+    """Yield a TouchedFile for each touch. Raises ImgscoreError if a taste has no head."""
     for watch in chosen_watches(engine, request.folder):
         if not engine.ctx.head(watch.taste):
             missing = engine.trainer.tastes[watch.taste].missing
@@ -70,7 +70,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def touched_files(job: OrderJob) -> Steps[Response]:
-    """Yield a row for each touch of a job, as they are done."""
+    """Yield a TouchedFile for each touch of a job, as soon as the touch is made."""
     for outcome in parts(job):
         if outcome is None:
             yield None
@@ -83,7 +83,7 @@ def touched_files(job: OrderJob) -> Steps[Response]:
 
 
 def parts(job: OrderJob) -> Iterator[Any | None]:
-    """Yield the results of a job's parts; None: more steps are needed."""
+    """Yield the results of the parts of a job. Yield None if the engine must take a step first."""
     while True:
         done = job.done
         yield from job.take()
@@ -93,7 +93,10 @@ def parts(job: OrderJob) -> Iterator[Any | None]:
 
 
 def chosen_watches(engine: Engine, folder: str | None) -> list[Watch]:
-    """The watch whose inbox holds the folder, or all. Raises UsageError outside of every watch."""
+    """Return the watch that contains `folder`, or all watches if `folder` is None.
+
+    Raises UsageError if no watch contains `folder`.
+    """
     watches = engine.ctx.watches
     if folder is None:
         return list(watches.all)

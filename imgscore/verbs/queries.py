@@ -1,4 +1,4 @@
-"""The parts of verbs that send a query to a worker: the taste, the answer, and paths of digests."""
+"""The functions that verbs with a query use: to choose a taste, to send a query, to find paths."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def taste_or_first(engine: Engine, taste: str | None) -> str:
-    """`taste` if given, else the first watch's."""
+    """Return `taste`, or the taste of the first watch if `taste` is None."""
     return taste or next(iter(engine.trainer.tastes), "default")
 
 
 def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, None, list[Row]]:
-    """Send a query to a worker. Yields None until it has answered, then returns the rows.
+    """Send a query to a worker, and return the rows of the answer.
 
-    Raises the error that the worker reports.
+    Yield None until the worker has answered. Raises the error that the worker sends.
     """
     ticket = engine.queries.ask(query)
     while not ticket.done:
@@ -34,7 +34,11 @@ def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, 
 
 
 def paths_of(engine: Engine, taste: str, digests: Iterable[bytes]) -> dict[bytes, str | None]:
-    """A path of each digest: where it is now, or was when it was labelled; None if unknown."""
+    """Return a dict from each digest to a path of its image.
+
+    The path is a present path of the image. If the image has no present path, it is the path that
+    the image had when it was labelled. If no path is known, the value is None.
+    """
     with engine.ctx.store.read() as txn:
         return {digest: _path_of(txn, taste, digest) for digest in digests}
 
@@ -52,7 +56,7 @@ def _path_of(txn: Txn, taste: str, digest: bytes) -> str | None:
 
 
 def inboxes_of(engine: Engine, taste: str) -> list[bytes]:
-    """The inboxes of a taste. Raises ImgscoreError if there is none."""
+    """Return the inboxes of a taste. Raises ImgscoreError if there is no such inbox."""
     inboxes = [watch.inbox for watch in engine.ctx.watches.all if watch.taste == taste]
     if not engine.ctx.watches.all:
         raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")

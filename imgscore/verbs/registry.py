@@ -1,7 +1,10 @@
-"""The verbs, found by listing the files of this package.
+"""The list of all verbs, and functions to find and run a verb.
 
-Clients import a verb's file for its Request and Response. So that they need not load the engine,
-a verb imports the engine, the workers and the store only inside its functions.
+Each file in this folder is a verb, except the files of _NOT_VERBS.
+
+A client imports the file of a verb because it needs the Request and the Response. The client does
+not need the engine, which is slow to import. A verb therefore imports the engine, the workers and
+the store inside its functions.
 """
 
 from __future__ import annotations
@@ -29,13 +32,13 @@ _RESTART = "imgscore stop, then imgscore start"
 
 
 def names() -> list[str]:
-    """The names of all verbs, in alphabetical order."""
+    """Return the names of all verbs in alphabetical order."""
     files = {module.name for module in pkgutil.iter_modules(verbs.__path__)}
     return sorted(file.rstrip("_").replace("_", "-") for file in files - _NOT_VERBS)
 
 
 def find(name: str) -> ModuleType:
-    """The file of a verb. Raises UsageError if there is no such verb."""
+    """Import the file of a verb, and return the module. Raises UsageError if `name` is no verb."""
     if name not in names():
         raise UsageError(
             f"there is no verb {name!r}",
@@ -48,7 +51,10 @@ def find(name: str) -> ModuleType:
 
 
 def parse(name: str, arguments: dict[str, Any]) -> BaseRequest[Any]:
-    """The request of a verb from its name and decoded JSON. Raises UsageError."""
+    """Return the Request of a verb.
+
+    `arguments`: the fields of the Request as decoded JSON. Raises UsageError if a field is wrong.
+    """
     verb = find(name)
     try:
         request: BaseRequest[Any] = msgspec.convert(arguments, verb.Request)
@@ -61,18 +67,21 @@ def parse(name: str, arguments: dict[str, Any]) -> BaseRequest[Any]:
 
 
 def name_of(request: BaseRequest[Any]) -> str:
-    """The name of the verb that a request is for."""
+    """Return the name of the verb to which a Request belongs."""
     return type(request).__module__.rpartition(".")[2].rstrip("_").replace("_", "-")
 
 
 def run(engine: Engine, request: BaseRequest[R]) -> Steps[R]:
-    """Begin the verb of a request on an engine."""
+    """Call `run` of the verb to which a Request belongs, and return the generator."""
     steps: Steps[R] = sys.modules[type(request).__module__].run(engine, request)
     return steps
 
 
 def row_of(request: BaseRequest[R], values: dict[str, Any]) -> R:
-    """A row of the answer to a request, from decoded JSON. Raises ImgscoreError."""
+    """Convert decoded JSON to a row of the answer to a Request.
+
+    Raises ImgscoreError if `values` does not fit the Response of the verb.
+    """
     response = sys.modules[type(request).__module__].Response
     try:
         row: R = decode_row(response, values)

@@ -1,4 +1,7 @@
-"""report: write the data of a taste's page into a file, and make the thumbnails that it lacks."""
+"""The verb `report`: write the data of a page into a file, and make missing thumbnails.
+
+The page is about one taste.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """Where the data of the page is, and how much there is."""
+    """The files with the data of the page, and the number of items on the page."""
 
     taste: str
     """the taste"""
     folder: str | None
-    """the only folder on the page; null if it has all"""
+    """the folder to which the page is limited; null if the page shows all folders"""
     data: str
     """the file with the data of the page"""
     thumbnails: str
@@ -36,27 +39,28 @@ class Response(msgspec.Struct):
     watches: list[WatchFolders]
     """the watches of the taste"""
     images: int
-    """images on the page"""
+    """the number of images on the page"""
     unscored: int
-    """images without a score"""
+    """the number of images without a score"""
     suspects: int
-    """suspect labels"""
+    """the number of labels that may be mistakes"""
     groups: int
-    """groups of near-duplicates"""
+    """the number of groups of near-duplicates"""
     failures: int
-    """files that failed"""
+    """the number of files that failed"""
     drawn: int
-    """thumbnails that were made now"""
+    """the number of thumbnails that were made now"""
     undrawn: int
-    """thumbnails that could not be made"""
+    """the number of thumbnails that could not be made"""
     error: str | None = None
     """always null"""
 
 
 class Request(BaseRequest[Response]):
-    """`folder`: only images under it. `suspects`: the largest number of them.
+    """`folder`: show only images in this folder or below it. None means all folders.
 
-    `figures`: measure the learning curve again.
+    `suspects`: the largest number of suspect labels. `figures`: if true, measure the learning curve
+    again.
     """
 
     folder: str | None = None
@@ -66,7 +70,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row."""
+    """Yield one Response."""
     from imgscore.workers.messages import MakeThumbnail
     from imgscore.workers.queries import MissingThumbnail, ReportCounts, ReportQuery
 
@@ -124,7 +128,10 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def _make_thumbnails(
     engine: Engine, missing: list[MakeThumbnail]
 ) -> Generator[Message[Any] | None, None, int]:
-    """Make thumbnails; returns how many. A file that changed or was deleted gets none."""
+    """Make thumbnails, and return the number of thumbnails that were made.
+
+    A file that was changed or deleted gets no thumbnail.
+    """
     from imgscore.workers.messages import ThumbnailMade
 
     done = made = 0

@@ -1,6 +1,7 @@
-"""restore-times: give files their own mtime back, all of them or those under a folder.
+"""The verb `restore-times`: restore the original mtime of all files, or of the files in a folder.
 
-The inboxes concerned are then held: nothing orders them again until `imgscore order` is called.
+The automatic ordering of the inboxes of these files stops. It starts again when the user runs
+`imgscore order`.
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ Response = TouchedFile
 
 
 class Request(BaseRequest[Response]):
-    """`folder`: only files under it; it need not be watched."""
+    """`folder`: restore only files in this folder or below it. The folder need not be watched."""
 
     folder: str | None = None
     dry_run: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each file that got, or would get, its date back."""
+    """Yield a TouchedFile for each file whose date was restored.
+
+    In a dry run, no date is restored. The rows then show the changes that would be made.
+    """
     from imgscore.engine import apply
 
     ctx = engine.ctx
@@ -58,7 +62,10 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
-    """Whether files of the inbox lie under the folder; those of its keep and trash do not count."""
+    """Return whether the folder contains files of the inbox.
+
+    Files in the keep and trash folders of the watch are ignored here.
+    """
     if folder is None or within(watch.inbox, folder):
         return True
     place = engine.ctx.watches.locate(folder)
@@ -66,7 +73,7 @@ def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
 
 
 def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOriginal]:
-    """The original dates of the files under a folder, each with the file's path now."""
+    """Return the original dates of the files in a folder, with the present path of each file."""
     from imgscore.engine import apply
     from imgscore.store import originals, sightings
 
@@ -92,7 +99,10 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOri
 
 
 def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[HeldOriginal]:
-    """Files whose date imgscore set, at paths that the store has no sighting of."""
+    """Return the original dates of files in a folder that have no sighting at their present path.
+
+    Only files whose date imgscore set are included.
+    """
     from imgscore.engine import apply
     from imgscore.reconcile.walk import ImageFile, walk
     from imgscore.store import sightings

@@ -1,4 +1,4 @@
-"""resume: end a pause."""
+"""The verb `resume`: end a pause of the daemon."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The state after the call."""
+    """The state of the daemon after the call."""
 
     state: str
     """`running`"""
@@ -23,13 +23,13 @@ class Response(msgspec.Struct):
 
 
 class Request(BaseRequest[Response]):
-    """No arguments."""
+    """This request has no arguments."""
 
     keeps_pause: ClassVar[bool] = True
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row."""
+    """Yield one Response."""
     engine.pause(0)
     engine.indexer.hint_all()
     yield Result(Response("running"))

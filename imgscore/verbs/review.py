@@ -1,6 +1,7 @@
-"""review: label an image of the review page by its digest, or undo such a label.
+"""The verb `review`: label an image of the review page by its digest, or undo such a label.
 
-No image file is read: the label belongs to the digest on the page, whatever lies at the path now.
+No image file is read. The label is for the image with this digest, even if another file is at the
+path of the image now.
 """
 
 from __future__ import annotations
@@ -33,19 +34,20 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str | None
-    """the label of the image now, `keep` or `trash`; null if there is none"""
+    """the present label, `keep` or `trash`; null if the image has no label"""
     head: str | None
-    """the version of the head in use; null if there is none"""
+    """the version of the head in use; null if there is no head"""
     error: str | None
-    """why nothing was undone; null if something was"""
+    """why nothing was undone; null if there is no error"""
     number: int | None
     """the number of the new label event, for `undo`; null if no event was logged"""
 
 
 class Request(BaseRequest[Response]):
-    """`path`: where the image lay when the page was made. Exactly one of these two is given:
+    """`path`: the path of the image when the page was made.
 
-    `label`, or `undo`: the number of a label to undo, unless a later label replaced it.
+    The request has either `label` or `undo`. `undo`: the number of the label to undo. If a later
+    label has replaced this label, nothing is undone.
     """
 
     sha256: str
@@ -56,7 +58,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row."""
+    """Yield one Response."""
     try:
         digest = bytes.fromhex(request.sha256)
     except ValueError:
@@ -89,9 +91,11 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 class _Outcome(NamedTuple):
-    """The event that holds now, whether to log it, and why nothing was undone.
+    """The result of a request.
 
-    `siblings`: the events that restore the labels of siblings.
+    `event`: the event that sets the label of the image. `error`: why nothing was undone, or None.
+    `is_new`: true if the event must be logged. `siblings`: the events that restore the labels of
+    siblings.
     """
 
     event: LabelEvent
@@ -101,7 +105,7 @@ class _Outcome(NamedTuple):
 
 
 def _label(engine: Engine, taste: str, digest: bytes, path: bytes, label: LabelName) -> _Outcome:
-    """The event that labels an image; it is new unless the image has this label already."""
+    """Return the event that labels an image. It is not new if the image already has this label."""
     event = LabelEvent(time.time_ns(), taste, digest, label, "cli", path)
     with engine.ctx.store.read() as txn:
         current = labels.current(txn, taste, digest)
@@ -109,9 +113,9 @@ def _label(engine: Engine, taste: str, digest: bytes, path: bytes, label: LabelN
 
 
 def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
-    """The event that restores the label before event `number`.
+    """Return the event that restores the label that the image had before event `number`.
 
-    No event is new if a later label replaced that one.
+    If a later label has replaced the label of event `number`, return the last event and an error.
     """
     own = _log_of(engine, taste, digest)
     last = own[0][1]
@@ -127,14 +131,20 @@ def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
 
 
 def _restates(event: LabelEvent, other: LabelEvent) -> bool:
-    """Whether two events differ in their time alone: the events between them were undone."""
+    """Return whether two events differ only in their time.
+
+    If the result is True, the later event restored the label of the earlier event.
+    """
     return msgspec.structs.replace(event, time_ns=other.time_ns) == other
 
 
 def _before(
     own: list[tuple[int, LabelEvent]], number: int, undone: LabelEvent, now_ns: int
 ) -> LabelEvent:
-    """The event that restores the label of an image before event `number`."""
+    """Return the event that restores the label that an image had before event `number`.
+
+    `own`: the (number, event) pairs of the image, newest first.
+    """
     before = next((event for logged, event in own if logged < number), None)
     if before is None or before.label == "clear":
         return LabelEvent(now_ns, undone.taste, undone.digest, "clear", "cli", undone.path)
@@ -142,7 +152,10 @@ def _before(
 
 
 def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterator[LabelEvent]:
-    """The events that undo the labels which siblings got with `undone` and still have."""
+    """Yield the events that undo the labels of siblings.
+
+    These are the labels that siblings got together with `undone`, and that they still have.
+    """
     with engine.ctx.store.read() as txn:
         shared = [
             (number, event)
@@ -157,7 +170,10 @@ def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterato
 
 
 def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelEvent]]:
-    """The (number, event) pairs of an image, newest first. Raises ImgscoreError without any."""
+    """Return the (number, event) pairs of an image, newest first.
+
+    Raises ImgscoreError if the image has no events.
+    """
     with engine.ctx.store.read() as txn:
         own = [
             (number, event)
@@ -170,7 +186,10 @@ def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelE
 
 
 def _log(engine: Engine, outcome: _Outcome, *, share: bool) -> int:
-    """Log the events; `share`: siblings get the label too. Returns the label event's number."""
+    """Log the events of `outcome`, and return the number of the event of the image.
+
+    `share`: if true, siblings of the image get the label too.
+    """
     from imgscore.engine import siblings
 
     def append(txn: Txn) -> int:

@@ -1,4 +1,7 @@
-"""scan: compare the disk with the store, then embed, label, score and order new images."""
+"""The verb `scan`: find new images in the watched folders and process them.
+
+The images are embedded, labelled, scored and ordered.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class ChangedFile(msgspec.Struct):
-    """With --dry-run: a file that would be read, or whose sighting would be deleted."""
+    """A file that was changed or deleted. These rows are printed only with --dry-run."""
 
     path: str
     """the file"""
     is_: str = msgspec.field(name="is")
-    """`new` for a new or changed file, or `gone`"""
+    """`new` for a new or changed file; `gone` for a deleted file"""
 
 
 class Scanned(msgspec.Struct):
-    """Without --dry-run: what was done."""
+    """The result of a scan. This row is printed only without --dry-run."""
 
     looked: int
-    """files that were read"""
+    """the number of files that were read"""
     files: int
-    """images in the inboxes"""
+    """the number of images in the inboxes"""
     scored: int
-    """images in the inboxes that have a score"""
+    """the number of images in the inboxes that have a score"""
     failed: int
-    """files that failed; `imgscore status` names them"""
+    """the number of files that failed; `imgscore status` lists these files"""
     error: str | None = None
     """always null"""
 
@@ -43,7 +46,7 @@ Response = ChangedFile | Scanned
 
 
 class Request(BaseRequest[Response]):
-    """`folder`: only this one; None = every watch."""
+    """`folder`: scan only this folder. None means the folders of all watches."""
 
     works_on_battery: ClassVar[bool] = True
     needs_watch: ClassVar[bool] = True
@@ -52,7 +55,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """In a dry run, yield a row for each file that has changed; else one row of counts."""
+    """Yield one Scanned. In a dry run, yield a ChangedFile for each changed file instead."""
     from imgscore.verbs.status import status
 
     ctx = engine.ctx

@@ -1,4 +1,7 @@
-"""score: how likely the user would keep each file. The files may lie anywhere."""
+"""The verb `score`: return the probability that the user would keep each file.
+
+The files need not be in a watched folder.
+"""
 
 from __future__ import annotations
 
@@ -23,30 +26,34 @@ class Response(msgspec.Struct):
     path: str
     """the file"""
     sha256: str | None
-    """the digest of the image; null if it cannot be read"""
+    """the digest of the image; null if the file cannot be read"""
     score: float | None
-    """the probability that you would keep it, from 0 to 1; null without a head"""
+    """the probability that you would keep the image, from 0 to 1; null if there is no score"""
     deviation: float | None
-    """the standard deviation of the score; null without a head"""
+    """the standard deviation of the score; null if there is no score"""
     label: str | None
-    """the label of the image, `keep` or `trash`; null if there is none"""
+    """the label of the image, `keep` or `trash`; null if it has no label"""
     head: str | None
-    """the version of the head that scored it; null if there is none"""
+    """the version of the head that scored the image; null if there is no head"""
     embedder: str
     """the id of the embedder in use"""
     error: str | None
-    """why it has no score, and what to do; null if it has one"""
+    """why the file has no score, and what you can do; null if it has a score"""
 
 
 class Request(BaseRequest[Response]):
-    """`taste`: the taste that scores files outside of the watches; None = the first watch's."""
+    """`taste`: the taste whose head scores the files.
+
+    None means the taste of the watch that the file is in. If the file is outside of all watches,
+    None means the taste of the first watch.
+    """
 
     files: list[str]
     taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each file, in the order given."""
+    """Yield a Response for each file, in the order of `files`."""
     paths = map(absolute_path, request.files)
     done = 0
     for ticket in in_turn(index(engine, paths, request.taste)):
@@ -59,13 +66,17 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def index(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[IndexTicket]:
-    """Let workers embed files, each when its ticket is taken."""
+    """Yield a ticket for each file. A file is sent to the workers when its ticket is yielded."""
     for path in paths:
         yield engine.indexer.ask(path, taste_of(engine, path, taste))
 
 
 def taste_of(engine: Engine, path: bytes, taste: str | None) -> str:
-    """The taste that scores a file: `taste` if given, else its watch's, else the first watch's."""
+    """Return the taste that scores a file.
+
+    It is `taste` if `taste` is not None. Otherwise it is the taste of the watch that the file is
+    in. If the file is outside of all watches, it is the taste of the first watch.
+    """
     if taste is not None:
         return taste
     place = engine.ctx.watches.locate(path)
@@ -75,12 +86,15 @@ def taste_of(engine: Engine, path: bytes, taste: str | None) -> str:
 
 
 def problem(ticket: IndexTicket) -> str | None:
-    """Why a file has no embedding, with the remedy; None if it has one."""
+    """Return why a file has no embedding, with a remedy. Return None if it has an embedding."""
     return problem_of(ticket.answer)
 
 
 def problem_of(answer: Answer | None) -> str | None:
-    """Why a worker's answer holds no embedding, with the remedy; None if it holds one."""
+    """Return why the answer of a worker contains no embedding, with a remedy.
+
+    Return None if the answer contains an embedding, or if there is no answer yet.
+    """
     from imgscore.workers.messages import (
         Crashed,
         FileFailure,
@@ -113,7 +127,7 @@ def problem_of(answer: Answer | None) -> str | None:
 
 
 def digest_of(ticket: IndexTicket) -> bytes | None:
-    """The digest of a file; None if it could not be read."""
+    """Return the digest of a file, or None if the file could not be read."""
     from imgscore.workers.messages import FileIndexed
 
     return ticket.answer.digest if isinstance(ticket.answer, FileIndexed) else None

@@ -1,4 +1,4 @@
-"""status: what imgscore is doing, and which problems need the user."""
+"""The verb `status`: return the state of imgscore, and the problems that the user must solve."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from imgscore.watches import Watch
 
 MAX_FAILURES = 100
-"""Files whose dates cannot be set: so many of them are named."""
+"""The largest number of files in a status whose date cannot be set."""
 MAX_EXAMPLES = 5
-"""Touches of a dry run that are named, for each watch."""
+"""The largest number of touches of a dry run in a status, for each watch."""
 LAST_EVENTS = 12
-"""Events that are named: as many as `status --watch` has room for."""
+"""The largest number of events in a status. `status --watch` has room for this number."""
 
 
 class Failure(msgspec.Struct):
@@ -32,25 +32,25 @@ class Failure(msgspec.Struct):
     path: str
     """the file"""
     reason: str
-    """what is wrong with it"""
+    """the problem with the file"""
     remedy: str
-    """what to do; may be empty"""
+    """what you can do; may be empty"""
 
 
 class LabelCounts(msgspec.Struct):
-    """The labels of a taste."""
+    """The number of labels of a taste."""
 
     keep: int
-    """images labelled keep"""
+    """the number of images with the label keep"""
     trash: int
-    """images labelled trash"""
+    """the number of images with the label trash"""
 
 
 class PlannedTouches(msgspec.Struct):
-    """What a dry run would do in an inbox."""
+    """The changes in an inbox that a dry run has planned."""
 
     touches: int
-    """how many dates would change"""
+    """the number of dates that would change"""
     examples: list[TouchedFile]
     """the newest of these changes"""
 
@@ -61,34 +61,34 @@ class WatchStatus(msgspec.Struct):
     inbox: str
     """the inbox"""
     files: int
-    """images in the inbox"""
+    """the number of images in the inbox"""
     scored: int
-    """images in the inbox that have a score"""
+    """the number of images in the inbox that have a score"""
     keep: int
-    """images in the keep folders"""
+    """the number of images in the keep folders"""
     trash: int
-    """images in the trash folders"""
+    """the number of images in the trash folders"""
     state: str
     """`ok`, `offline`, `held: …`, or `needs …` if labels are missing"""
     taste: str
     """the taste of the watch"""
     head: str | None
-    """the version of the head that orders the inbox; null if there is none"""
+    """the version of the head that orders the inbox; null if there is no head"""
     labels: LabelCounts
-    """the labels of the taste"""
+    """the number of labels of the taste"""
     planned: PlannedTouches | None
-    """what a dry run would do; null without `dry_run`"""
+    """the changes that would be made; null if `dry_run` is false"""
 
 
 class Reembedding(msgspec.Struct):
     """The progress of embedding all images with another model."""
 
     done: int
-    """images that are embedded"""
+    """the number of images that are embedded"""
     total: int
-    """images to embed in all"""
+    """the number of all images that must be embedded"""
     seconds_left: float | None
-    """estimated seconds to the end; null at the beginning"""
+    """the estimated time until the end, in seconds; null at the beginning"""
 
 
 class Response(msgspec.Struct):
@@ -99,50 +99,50 @@ class Response(msgspec.Struct):
     pid: int | None
     """the process id of the daemon; null if no daemon runs"""
     rss_bytes: int
-    """memory of the process, in bytes"""
+    """the memory that the process uses, in bytes"""
     embedder: str
     """the id of the embedder in use"""
     embedding_anew: Reembedding | None
-    """the progress of embedding all images with another model; null if none is under way"""
+    """the progress of embedding all images with another model; null if there is no such work"""
     hint: str | None
-    """how to get a better model; null if you chose one"""
+    """how to get a better model; null if you use or have downloaded another model"""
     head: str | None
-    """the version of the first watch's head; null if there is none"""
+    """the version of the first watch's head; null if there is no head"""
     pending: int
-    """how many items are still to be done"""
+    """the number of items that must still be processed"""
     failed: list[Failure]
-    """files that failed, newest first"""
+    """the files that failed, newest first"""
     watches: list[WatchStatus]
     """the watches, in the order of the config"""
     workers: int
-    """worker processes that run now"""
+    """the number of worker processes that run now"""
     looked: int
-    """files that were read since the daemon started"""
+    """the number of files that were read since the start of the daemon"""
     events: list[Event]
     """the last events, as `watch-log` prints them"""
     dry_run: bool
-    """whether dates are planned but not set"""
+    """true if dates are planned but not set"""
     waiting: str | None
-    """why embedding and training wait, such as "on battery"; null if they do not"""
+    """why embedding and training wait, such as "on battery"; null if they do not wait"""
     paused_until_ns: int | None
-    """when the pause ends, in nanoseconds since 1970; null if there is no pause"""
+    """the end of the pause, in nanoseconds since 1970; null if there is no pause"""
     troubles: list[str]
-    """problems that need you"""
+    """the problems that you must solve"""
 
 
 class Request(BaseRequest[Response]):
-    """No arguments."""
+    """This request has no arguments."""
 
     keeps_pause: ClassVar[bool] = True
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row."""
+    """Yield one Response."""
     yield Result(status(engine))
 
 
 def status(engine: Engine, *, running: bool = False) -> Response:
-    """The state of an engine; `running`: the engine is a daemon's."""
+    """Return the state of an engine. `running`: true if the engine belongs to a daemon."""
     from imgscore.embedders import registry
     from imgscore.store import failures
 
@@ -210,14 +210,14 @@ def _watch_status(engine: Engine, txn: Txn, watch: Watch, head: str | None) -> W
 
 
 def _planned(engine: Engine, watch: Watch) -> PlannedTouches:
-    """What a dry run would do: the number of touches, and the newest of them."""
+    """Return the number of touches that a dry run has planned, and the newest of these touches."""
     touches = engine.order_scheduler.planned(watch.inbox)
     examples = [TouchedFile.planned(touch) for touch in touches[:MAX_EXAMPLES]]
     return PlannedTouches(len(touches), examples)
 
 
 def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
-    """In words: "ok", "offline", "held: …", or which labels are missing."""
+    """Return the state as text: "ok", "offline", "held: …", or "needs" with the missing labels."""
     if not engine.ctx.is_online(inbox) or not os.path.isdir(inbox):
         return "offline"
     if engine.order_scheduler.held(inbox):

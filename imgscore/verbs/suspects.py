@@ -1,4 +1,4 @@
-"""suspects: labels that the other labels contradict, best evidence first."""
+"""The verb `suspects`: list labels that may be mistakes, strongest evidence first."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Response(msgspec.Struct):
     path: str | None
     """the file; null if its path is not known"""
     twin_path: str | None
-    """the file of the twin; null if there is no twin, or its path is not known"""
+    """the path of the twin; null if there is no twin, or if its path is not known"""
     sha256: str
     """the digest of the image"""
     label: str
     """the label of the image, `keep` or `trash`"""
     score: float
-    """the score of the image, from heads that were trained without its label"""
+    """the score of the image from heads that were trained without this image"""
     evidence: float
-    """how surprising the label is: −ln of the probability that these heads give it"""
+    """the evidence against the label: −ln of the probability that these heads give to the label"""
     twin: str | None
-    """the digest of a near-duplicate with the opposite label; null if there is none"""
+    """the digest of the twin, a near-duplicate with the opposite label; null if there is no twin"""
     error: str | None = None
     """always null"""
 
@@ -44,7 +44,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each label."""
+    """Yield a Response for each suspect label."""
     from imgscore.workers.queries import SuspectsQuery
 
     taste = taste_or_first(engine, request.taste)

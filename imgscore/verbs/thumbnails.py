@@ -1,4 +1,4 @@
-"""thumbnails: make small pictures of images that another verb named. They are cached."""
+"""The verb `thumbnails`: make thumbnails of images. The thumbnails are kept in the cache folder."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     file: str | None
-    """the thumbnail, a WebP file; null if it could not be made"""
+    """the thumbnail, a WebP file; null if the thumbnail could not be made"""
 
 
 class Request(BaseRequest[Response]):
-    """`images`: at most some hundreds, because all thumbnails are requested at once."""
+    """`images`: at most a few hundred images, because all thumbnails are requested at once."""
 
     images: list[Image]
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each image."""
+    """Yield a Response for each image."""
     from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
 
     made = thumbnails_folder()
@@ -61,12 +61,15 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def thumbnails_folder() -> Path:
-    """The folder of all thumbnails; it is made if it is missing. Raises ImgscoreError."""
+    """Return the folder of all thumbnails, and create it if it does not exist.
+
+    Raises ImgscoreError if the folder cannot be created.
+    """
     thumbnails = paths.report_folder() / "thumbnails"
     try:
         thumbnails.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        # With Landlock, a daemon may write into folders that existed at its start, and no others.
+        # Landlock restricts the daemon: it can write only into folders that existed at its start.
         raise ImgscoreError(
             f"{thumbnails}: cannot be made: {error.strerror}",
             "check the permissions; if the cache was deleted: imgscore stop, then imgscore start",

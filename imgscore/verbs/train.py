@@ -1,4 +1,7 @@
-"""train: train a head from the labels now, instead of some time after the last label."""
+"""The verb `train`: train a head from the labels now.
+
+Without this verb, the daemon waits for some time after the last label.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +20,31 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The head of a taste that was trained."""
+    """The head that was trained for a taste."""
 
     taste: str
     """the taste"""
     head: str
     """the version of the head"""
     labels: int
-    """from how many labels it was trained"""
+    """the number of labels in the training"""
     used: bool
-    """whether the head is in use; it is not if it is worse than the one before"""
+    """true if the new head is in use; false if the new head is worse than the previous head"""
     report: HeadReport
-    """what was measured, as `heads list` prints it"""
+    """the measurements of the training, as `heads list` prints them"""
     error: str | None
-    """why the last training failed, and what to do; null if it did not"""
+    """why the last training failed, and what you can do; null if it did not fail"""
 
 
 class Request(BaseRequest[Response]):
-    """`taste`: only this one; None = all."""
+    """`taste`: train only this taste. None means all tastes."""
 
     works_on_battery: ClassVar[bool] = True
     taste: TasteName | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each taste. Raises ImgscoreError if there are too few labels."""
+    """Yield a Response for each taste. Raises ImgscoreError if a taste has too few labels."""
     from imgscore.engine.tastes import MIN_LABELS
     from imgscore.store import heads
 

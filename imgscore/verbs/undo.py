@@ -1,4 +1,7 @@
-"""undo: undo the last ordering of an inbox, or the last label. Repeated, it undoes older ones."""
+"""The verb `undo`: undo the last ordering of an inbox, or the last label.
+
+Each further call undoes the ordering or the label before that.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,11 @@ class RestoredLabel(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str | None
-    """the label of the image now; null if there is none"""
+    """the present label of the image; null if it has no label"""
     was: str
     """the label that was undone: `keep`, `trash` or `clear`"""
     others: int
-    """how many other labels were undone with it: those of its siblings, or of one import"""
+    """the number of labels of other images that were undone at the same time"""
     error: str | None = None
     """always null"""
 
@@ -40,7 +43,7 @@ Response = TouchedFile | RestoredLabel
 
 
 class Request(BaseRequest[Response]):
-    """`what`: an ordering or a label. `folder`: an ordering of this inbox only."""
+    """`what`: undo an ordering or a label. `folder`: undo only an ordering of this inbox."""
 
     what: Literal["order", "label"]
     folder: str | None = None
@@ -48,7 +51,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each touch, or one row with the label that holds now."""
+    """Yield a TouchedFile for each touch, or one RestoredLabel."""
     from imgscore.engine import apply
 
     if request.what == "label":
@@ -73,9 +76,10 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
-    """The touches of the newest ordering that is not undone yet.
+    """Return the touches of the newest ordering that is not undone yet.
 
-    Other touches may lie between them: a file that left the inbox got its own date back.
+    The journal may contain other touches between these touches. For example, the original date of
+    a file is restored if the file leaves the inbox.
     """
     from imgscore.store import journal
 
@@ -83,7 +87,7 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
     ordering: list[Touch] = []
     for _, touch in journal.newest_first(txn):
         if touch.reason == "undo":
-            undone.add(touch.head)  # the head of an undo is the run that it undid
+            undone.add(touch.head)  # the `head` of an undo contains the id of the undone run
         elif ordering:
             if touch.run == ordering[0].run:
                 ordering.append(touch)
@@ -95,7 +99,11 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
 
 
 def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
-    """The touch that undoes another; None if the file has another date by now."""
+    """Return the touch that undoes `touch`.
+
+    Return None if `touch` no longer fits: the file has another date, or another file is at its
+    path.
+    """
     from imgscore.reconcile.walk import fingerprint_of
     from imgscore.store import originals, sightings
     from imgscore.store.schema import Sighting
@@ -105,7 +113,7 @@ def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
     if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
         return None
     if sighting is not None and sighting.digest != touch.digest:
-        return None  # a file without a sighting is a sidecar; its date identifies it
+        return None  # a sidecar has no sighting, so only its date is checked
     role = sighting.role if sighting is not None else "inbox"
     now = Sighting(touch.path, seen, touch.digest, touch.inbox, role)
     return PlannedTouch(now, touch.before_ns)
@@ -148,10 +156,11 @@ def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
 
 
 def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
-    """The newest label that is not undone yet, and the labels logged with it; newest first.
+    """Return the newest label that is not undone yet, and the labels that were logged with it.
 
-    Labels logged together are those of siblings, or of one imported table. An undo logs one event
-    for each event that it undoes, so each "undo" event in the log skips one older event.
+    The result contains (number, event) pairs, newest first. Labels that are logged together are
+    those of siblings, or those of one imported table. An undo logs one event for each event that
+    it undoes. Each "undo" event in the log therefore skips one older event.
     """
     from imgscore.store import labels
 
@@ -173,7 +182,10 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
 
 
 def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:
-    """(taste, digest) → its label before these events, if it had one."""
+    """Return a dict from (taste, digest) to the label that the image had before these events.
+
+    An image without an earlier label is not in the dict.
+    """
     from imgscore.store import labels
 
     wanted = {(event.taste, event.digest): number for number, event in last}

@@ -1,4 +1,7 @@
-"""wait: return when nothing is pending. It scans the disk first, so that nothing is missed."""
+"""The verb `wait`: wait until nothing is pending.
+
+The verb first scans all watched folders, because a change may have been missed.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +18,23 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The state at the end."""
+    """The state at the end of the wait."""
 
     pending: int
-    """how many items are still to be done: 0"""
+    """the number of items that must still be processed, which is 0"""
     error: str | None = None
     """always null"""
 
 
 class Request(BaseRequest[Response]):
-    """`timeout`: seconds; None = no limit."""
+    """`timeout`: the largest time to wait, in seconds. None means no limit."""
 
     needs_watch: ClassVar[bool] = True
     timeout: float | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one row when nothing is pending. Raises ImgscoreError when the time is over."""
+    """Yield one Response when nothing is pending. Raises ImgscoreError if the time is over."""
     deadline = Deadline(request.timeout)
     engine.indexer.hint_all()
     for message in until_idle(engine, "waiting"):

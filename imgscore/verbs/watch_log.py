@@ -1,4 +1,4 @@
-"""watch-log: events from now on, for as long as a client reads them."""
+"""The verb `watch-log`: yield all later events until the client closes the connection."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Response = Event
 
 
 class Request(BaseRequest[Response]):
-    """No arguments."""
+    """This request has no arguments."""
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield `following` at once, then a row for each event, without end."""
+    """Yield a Following at once, and then each later event. The generator never ends."""
     event_log = engine.ctx.event_log
     number, _ = event_log.since(0)
     yield Result(events.Following())

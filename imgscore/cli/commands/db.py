@@ -49,7 +49,7 @@ class Compacted(msgspec.Struct):
     before_bytes: int
     """the size of the store's file before it was shrunk, in bytes"""
     after_bytes: int
-    """the size of the file after that, in bytes; equal to `before_bytes` if a daemon runs"""
+    """the size of the file after the command, in bytes; equal to `before_bytes` if a daemon runs"""
     error: str | None = None
     """always null"""
 

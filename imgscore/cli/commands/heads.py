@@ -32,7 +32,7 @@ def use(
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Use another head. The next training may replace it."""
+    """Use another head. The next training may replace this head."""
     run(Request("use", version=head, taste=taste), _describe, as_json=as_json)
 
 
@@ -48,7 +48,7 @@ def import_(
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Use a head that was trained elsewhere, on embeddings of the model in use."""
+    """Use a head that another program trained on embeddings of the model in use."""
     run(Request("import", file=text_of(file), taste=taste), _describe, as_json=as_json)
 
 

@@ -88,7 +88,7 @@ def init(
     _make(watch.inbox, *watch.keep, *watch.trash)
     if text != before:
         config_edit.write(path, text)
-    dispatch.reload_daemon()  # also if the config did not change here: the user may have edited it
+    dispatch.reload_daemon()  # always needed: the user may have edited the config
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
     row = Response(
         inbox=os.fsdecode(watch.inbox),

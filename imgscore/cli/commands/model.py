@@ -139,7 +139,7 @@ def _use(name: str) -> Iterator[Message[SelectedModel]]:
 def _try_out(name: str) -> str:
     """Embed a picture with a model, and return the id of the model.
 
-    If the model is broken, this raises ImgscoreError before the config is changed.
+    If the model is broken, this function raises ImgscoreError before the config is changed.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The command `report`: create a web page that shows everything."""
+"""The command `report`: create a web page of all images."""
 
 import os
 import webbrowser

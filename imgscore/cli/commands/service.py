@@ -21,7 +21,7 @@ class ServiceState(msgspec.Struct):
     active: str
     """the state of the unit, such as `active` or `inactive`; `unknown` if systemd does not run"""
     pid: int | None
-    """the process id of the daemon; null if it does not run"""
+    """the process id of the daemon; null if no daemon runs"""
     executable: str | None
     """the program that the unit starts; null if the unit is not installed"""
     error: str | None = None

@@ -44,8 +44,8 @@ def tray(
 ) -> None:
     """Show an icon in the desktop's tray.
 
-    Its menu shows the state and the last failures. From the menu you can pause, resume, train, and
-    open the inbox and the report.
+    The menu of the icon shows the state and the last failures. In the menu you can pause and resume
+    the daemon, train a head, and open the inbox and the report.
     """
     if install and uninstall:
         raise UsageError("--install and --uninstall are opposites", "use one of them")

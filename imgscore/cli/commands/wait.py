@@ -18,6 +18,6 @@ def wait(
 ) -> None:
     """Wait until nothing is pending.
 
-    Needs a running daemon.
+    A daemon must be running.
     """
     run(Request(timeout), lambda row: None, as_json=as_json, daemon_only=True)

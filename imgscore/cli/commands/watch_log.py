@@ -29,7 +29,7 @@ systemd starts the daemon again 5 s after a crash.
 def watch_log(as_json: Json = False) -> None:
     """Print events as they happen, until you press Ctrl-C.
 
-    Needs a running daemon.
+    A daemon must be running.
     """
     with contextlib.suppress(KeyboardInterrupt):
         for row in _rows():
