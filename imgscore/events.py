@@ -21,7 +21,7 @@ class Failed(_Event, tag="failed"):
     reason: str
     """the problem"""
     remedy: str
-    """what you can do; may be empty"""
+    """a remedy for the problem; may be empty"""
 
 
 class Following(_Event, tag="following"):
@@ -124,7 +124,7 @@ class Problem(_Event, tag="trouble"):
     """Something outside imgscore is wrong, such as a full disk."""
 
     reason: str
-    """the problem, and what you can do"""
+    """the problem and a remedy"""
 
 
 Event = (

@@ -45,7 +45,7 @@ class KnownFailure(msgspec.Struct, array_like=True):
     reason: str
     """the problem with the file"""
     remedy: str
-    """what you can do; may be empty"""
+    """a remedy for the problem; may be empty"""
 
 
 class Response(msgspec.Struct):

@@ -77,7 +77,7 @@ class Unexplained(msgspec.Struct):
     embedder: str
     """the id of the embedder"""
     error: str | None
-    """why the file has no score, and what you can do"""
+    """the reason for the missing score, and a remedy"""
     score: None = None
     """always null"""
 

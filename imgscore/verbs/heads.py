@@ -28,7 +28,7 @@ class HeadReport(msgspec.Struct):
     kind: str
     """the kind of head"""
     reason: str
-    """why the head was accepted or rejected, or the file from which it was imported"""
+    """the reason why the head was accepted or rejected, or the file from which it was imported"""
     embedder: str | UnsetType = UNSET
     """the id of the embedder"""
     labels: int | UnsetType = UNSET

@@ -37,7 +37,7 @@ class FailedFile(msgspec.Struct):
     path: str
     """the file"""
     error: str
-    """the problem, and what you can do"""
+    """the problem and a remedy"""
     label: None = None
     """always null"""
 

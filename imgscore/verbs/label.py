@@ -29,7 +29,7 @@ class Response(msgspec.Struct):
     label: str | None
     """the present label, `keep` or `trash`; null if the image has no label"""
     error: str | None
-    """why the file has no embedding, and what you can do; null if it has an embedding"""
+    """the reason for a missing embedding, and a remedy; null if the file has an embedding"""
 
 
 class Request(BaseRequest[Response]):

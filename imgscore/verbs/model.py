@@ -40,7 +40,7 @@ class Response(msgspec.Struct):
     path: str | None = None
     """the folder of the model's files; null if the model is not downloaded"""
     error: str | None = None
-    """why the model cannot be used, and what you can do; null if it can be used"""
+    """the reason why the model cannot be used, and a remedy; null if it can be used"""
 
 
 class Request(BaseRequest[Response]):

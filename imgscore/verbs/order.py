@@ -30,7 +30,7 @@ class TouchedFile(msgspec.Struct):
     dry_run: bool = False
     """true if the date was not changed, because this is a dry run"""
     error: str | None = None
-    """why the date cannot be changed, and what you can do; null if there is no error"""
+    """the reason why the date cannot be changed, and a remedy; null if there is no error"""
 
     @classmethod
     def planned(cls, touch: PlannedTouch) -> TouchedFile:

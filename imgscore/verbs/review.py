@@ -38,7 +38,7 @@ class Response(msgspec.Struct):
     head: str | None
     """the version of the head in use; null if there is no head"""
     error: str | None
-    """why nothing was undone; null if there is no error"""
+    """the reason why nothing was undone; null if there is no error"""
     number: int | None
     """the number of the new label event, for `undo`; null if no event was logged"""
 

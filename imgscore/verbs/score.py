@@ -38,7 +38,7 @@ class Response(msgspec.Struct):
     embedder: str
     """the id of the embedder in use"""
     error: str | None
-    """why the file has no score, and what you can do; null if it has a score"""
+    """the reason for a missing score, and a remedy; null if the file has a score"""
 
 
 class Request(BaseRequest[Response]):

@@ -34,7 +34,7 @@ class Failure(msgspec.Struct):
     reason: str
     """the problem with the file"""
     remedy: str
-    """what you can do; may be empty"""
+    """a remedy for the problem; may be empty"""
 
 
 class LabelCounts(msgspec.Struct):
@@ -105,7 +105,7 @@ class Response(msgspec.Struct):
     embedding_anew: Reembedding | None
     """the progress of embedding all images with another model; null if there is no such work"""
     hint: str | None
-    """how to get a better model; null if you use or have downloaded another model"""
+    """advice about a better model; null if you use or have downloaded another model"""
     head: str | None
     """the version of the first watch's head; null if there is no head"""
     pending: int
@@ -123,7 +123,7 @@ class Response(msgspec.Struct):
     dry_run: bool
     """true if dates are planned but not set"""
     waiting: str | None
-    """why embedding and training wait, such as "on battery"; null if they do not wait"""
+    """the reason why embedding and training wait, such as "on battery"; null if they do not wait"""
     paused_until_ns: int | None
     """the end of the pause, in nanoseconds since 1970; null if there is no pause"""
     troubles: list[str]

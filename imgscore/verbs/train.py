@@ -33,7 +33,7 @@ class Response(msgspec.Struct):
     report: HeadReport
     """the measurements of the training, as `heads list` prints them"""
     error: str | None
-    """why the last training failed, and what you can do; null if it did not fail"""
+    """the reason why the last training failed, and a remedy; null if it did not fail"""
 
 
 class Request(BaseRequest[Response]):

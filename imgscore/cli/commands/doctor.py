@@ -19,7 +19,7 @@ class Response(msgspec.Struct):
     detail: str
     """the result of the check, in words"""
     remedy: str
-    """what you can do about a problem; may be empty"""
+    """a remedy for the problem; may be empty"""
 
 
 @app.command(rich_help_panel=Section.BEGIN)
