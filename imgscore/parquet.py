@@ -128,7 +128,7 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
             file = parquet.ParquetFile(opened)
         except (OSError, arrow.ArrowInvalid) as error:
             message = f"{path} is not a Parquet file that can be read: {error}"
-            raise UsageError(message, "give one that export wrote") from None
+            raise UsageError(message, "give a file that was written by: imgscore export") from None
         missing = {"sig", "val"} - set(file.schema_arrow.names)
         if missing:
             raise UsageError(
@@ -157,7 +157,7 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
     value = None if row["val"] != row["val"] else row["val"]
     if len(digest) != DIGEST_SIZE or value not in (None, 0, 1):
         raise UsageError(
-            f"{path}: a row with sig {row['sig']!r} and val {value!r}",
+            f"{path}: a row is not valid: sig {row['sig']!r}, val {value!r}",
             "sig is a sha256 in hexadecimal; val is 1 (keep), 0 (trash) or empty",
         )
     vector = None
@@ -168,8 +168,9 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
             numbers = np.empty(0, np.float16)
         if numbers.ndim != 1 or len(numbers) < dim or not np.isfinite(numbers).all():
             raise UsageError(
-                f"{path}: an embedding of {numbers.size} numbers, not {dim} finite ones",
-                "export it again",
+                f"{path}: an embedding has {numbers.size} numbers; it must have {dim}, "
+                "and all must be finite",
+                "write the file again with: imgscore export",
             )
         vector = numbers[:dim].tobytes()
     label: LabelName | None = None if value is None else ("keep" if value == 1 else "trash")

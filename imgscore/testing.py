@@ -66,7 +66,7 @@ def eventually(
     while not (value := condition()):
         if time.monotonic() > deadline:
             awaited = what() if callable(what) else what
-            raise TimeoutError(f"not within {seconds:g} s: {awaited}")
+            raise TimeoutError(f"this did not happen within {seconds:g} s: {awaited}")
         time.sleep(pause)
     return value
 

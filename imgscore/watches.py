@@ -121,7 +121,7 @@ def _watch(config: WatchConfig) -> Watch:
     inbox = expand(config.inbox)
     if within(os.fsencode(os.path.realpath(os.path.expanduser("~"))), inbox):
         raise ConfigError(
-            f"inbox = {config.inbox!r} would include the pictures of every program",
+            f"inbox = {config.inbox!r} would include folders where programs keep their images",
             "choose a folder in your home, for example ~/Pictures/inbox",
         )
     inside = os.fsdecode(inbox)

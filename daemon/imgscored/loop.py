@@ -230,7 +230,7 @@ class Loop:
         try:
             status = status_verb.status(self._engine, running=True)
         except OSError as error:
-            logger.warning("no new status: %s", error)
+            logger.warning("the status could not be updated: %s", error)
             return
         self._published = published
         status.troubles += [

@@ -126,7 +126,9 @@ def _confine() -> None:
             # If a folder cannot be created, the first write into it raises an error.
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not confine_writes(own):
-        logger.info("this kernel has no Landlock: it does not confine this daemon's writes")
+        logger.info(
+            "this kernel has no Landlock, so nothing limits which files the daemon can write"
+        )
 
 
 def parser() -> argparse.ArgumentParser:

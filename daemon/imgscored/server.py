@@ -155,9 +155,10 @@ def _request(client: socket.socket) -> Call:
     spoken = request.get("protocol", protocol.PROTOCOL)
     if spoken != protocol.PROTOCOL and verb != "stop":
         raise ImgscoreError(
-            f"imgscored is of another version: it speaks protocol {protocol.PROTOCOL}, and this "
-            f"program {spoken}",
-            "one was upgraded while the other ran; imgscore stop, then imgscore start",
+            f"the daemon has another version: it uses protocol {protocol.PROTOCOL}; this program "
+            f"uses {spoken}",
+            "imgscore was upgraded while the daemon ran. Restart the daemon: imgscore stop, then "
+            "imgscore start",
         )
     return Call(verb, arguments)
 

@@ -73,7 +73,7 @@ def _check_cluster(client: Client, job: Job) -> None:
     except TimeoutError:
         raise ImgscoreError(
             "the scheduler has no workers",
-            f"start some: dask worker {client.scheduler_info()['address']}",
+            f"start a worker: dask worker {client.scheduler_info()['address']}",
         ) from None
     for worker, unfit in client.run(worker_side.problem, job, on_error="return").items():
         if isinstance(unfit, BaseException):
@@ -84,7 +84,9 @@ def _check_cluster(client: Client, job: Job) -> None:
 
 
 def _other_version(reason: str) -> ImgscoreError:
-    return ImgscoreError(reason, "install the same imgscore, with its extra dask, on every machine")
+    return ImgscoreError(
+        reason, "on every machine, install the same version with: pip install 'imgscore[dask]'"
+    )
 
 
 class _Part(NamedTuple):

@@ -56,7 +56,10 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     name="imgscore",
-    help="Learns which images you like, and sorts your folders by it: best first, by file date.",
+    help=(
+        "Learns which images you like. Sets the dates of your files so that the best images come "
+        "first."
+    ),
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -106,7 +109,7 @@ Taste = Annotated[
     str | None,
     typer.Option(
         "--taste",
-        help="Use this taste. Without it: the taste of the first watch.",
+        help="Use this taste. Without it: the taste of the first folder in the config.",
         autocompletion=completions.tastes,
     ),
 ]
@@ -114,12 +117,15 @@ FileTaste = Annotated[
     str | None,
     typer.Option(
         "--taste",
-        help="Use this taste. Without it: the taste of the watch that the file is in.",
+        help="Use this taste. Without it: the taste of the watched folder that contains the file.",
         autocompletion=completions.tastes,
     ),
 ]
 Thumbnails = Annotated[
-    bool, typer.Option("--thumbnails/--no-thumbnails", help="Draw thumbnails, if the terminal can.")
+    bool,
+    typer.Option(
+        "--thumbnails/--no-thumbnails", help="Draw thumbnails, if the terminal can show images."
+    ),
 ]
 Files = Annotated[list[Path], typer.Argument(help="Image files.")]
 Count = Annotated[int, typer.Option("-n", "--count", min=1, help="List at most N images.")]

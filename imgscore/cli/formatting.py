@@ -101,7 +101,7 @@ def remarks(row: Status) -> list[str]:
     """Return lines about unusual states: a wait for power, a dry run, a change of the model."""
     lines = []
     if row.waiting:
-        lines.append(f"waiting: {row.waiting}; work now with: imgscore scan")
+        lines.append(f"waiting: {row.waiting}; to process the files now: imgscore scan")
     if row.dry_run:
         lines.append("dry run: dates are planned, but not set")
     again = row.embedding_anew

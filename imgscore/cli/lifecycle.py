@@ -60,7 +60,8 @@ def start_service() -> Response:
     if status is None:
         raise ImgscoreError(
             f"the service runs, but does not answer on {paths.socket_path()}",
-            "it uses other folders; install it again: imgscore service install",
+            "the service was installed with other folders; install the service again: "
+            "imgscore service install",
         )
     return status
 
@@ -88,7 +89,7 @@ def start_process() -> Response:
     if line is None:
         raise ImgscoreError(
             f"the daemon (process {process.pid}) is not ready after {START_SECONDS:.0f} s",
-            f"it may need more time: see imgscore status, and {log}",
+            f"wait a minute, then see: imgscore status. The log of the daemon is {log}",
         )
     if not line:
         raise ImgscoreError(

@@ -115,7 +115,7 @@ class Session:
             numbers = self._undoable.get(request["sha256"])
             if not numbers:
                 raise ImgscoreError(
-                    "this review has not labelled the image", "see: imgscore history"
+                    "the image was not labelled in this review", "see: imgscore history"
                 )
             row = self._set_label(request, undo=numbers[-1])
             numbers.pop()

@@ -73,7 +73,7 @@ class DemoFolder(Sandbox):
     def _empty(self) -> None:
         if not self._manifest.is_file():
             raise UsageError(
-                f"{self.folder} is not empty, and the demo did not make it",
+                f"{self.folder} is not empty, and it was not created by the demo",
                 "give a new folder: imgscore demo DIR",
             )
         manifest = self.manifest()
@@ -85,8 +85,8 @@ class DemoFolder(Sandbox):
         for file in files:
             if manifest.get(file.name) != _sha256(file):
                 raise UsageError(
-                    f"{file} was not made by the demo, which would delete it",
-                    "move it elsewhere, or give a new folder: imgscore demo DIR",
+                    f"the demo would delete {file}, but the demo did not create this file",
+                    "move the file elsewhere, or give a new folder: imgscore demo DIR",
                 )
         self._stop_old_daemon()
         for file in files:

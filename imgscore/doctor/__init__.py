@@ -78,6 +78,8 @@ def _config() -> tuple[Config, Watches, Finding]:
     except ImgscoreError as error:
         return Config(), Watches(()), Finding("config", "problem", error.message, error.remedy)
     if not watches.all:
-        finding = Finding("config", "warning", "it watches no folder", "imgscore init INBOX")
+        finding = Finding(
+            "config", "warning", "the config has no watched folder", "imgscore init INBOX"
+        )
         return settings, watches, finding
     return settings, watches, Finding("config", "ok", str(path))

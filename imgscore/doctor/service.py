@@ -53,7 +53,9 @@ def confinement() -> Iterator[Finding]:
     """
     version = landlock.kernel_support()
     if version:
-        yield Finding("confinement", "ok", f"Landlock {version}: no file of yours can be written")
+        detail = f"Landlock {version}: the daemon cannot change the contents of your files"
+        yield Finding("confinement", "ok", detail)
     else:
-        detail = "this kernel has no Landlock: it does not confine the daemon's writes"
-        yield Finding("confinement", "warning", detail, "use a kernel from 5.13 on with Landlock")
+        detail = "this kernel has no Landlock, so nothing limits which files the daemon can write"
+        remedy = "use Linux 5.13 or newer, with Landlock enabled"
+        yield Finding("confinement", "warning", detail, remedy)

@@ -107,7 +107,9 @@ def display() -> Iterator[Finding]:
     try:
         yield Finding("display", "ok", tray_backend.find_display())
     except NoDesktopError:
-        yield Finding("display", "ok", "none here; only the tray icon and --open need one")
+        yield Finding(
+            "display", "ok", "there is no display; only the tray icon and --open need a display"
+        )
 
 
 def tray() -> Iterator[Finding]:

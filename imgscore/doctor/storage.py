@@ -43,7 +43,8 @@ def _health(data: Path, kind: str) -> Finding:
     size = data.stat().st_size
     place = f"{data} on {kind or 'an unknown file system'}, {size / 1e6:.1f} MB"
     if size > MAX_READ:
-        return Finding("store", "ok", f"{place}; it is large: check it with: imgscore db check")
+        detail = f"{place}: not checked, because it is large. To check it: imgscore db check"
+        return Finding("store", "ok", detail)
     with Store(data.parent, readonly=True) as opened, opened.read() as txn:
         tables = list(checks.iter_all(txn))
     problems = [f"{table.what}: {problem}" for table in tables for problem in table.problems]
@@ -52,7 +53,7 @@ def _health(data: Path, kind: str) -> Finding:
         detail = f"{place}; {len(problems)} problem{'s' * (len(problems) > 1)}: {problems[0]}"
         return Finding("store", "problem", detail, remedy)
     entries = sum(table.entries for table in tables)
-    return Finding("store", "ok", f"{place}; {entries} entries, sound")
+    return Finding("store", "ok", f"{place}; {entries} entries, no errors")
 
 
 def disk(settings: Config) -> Iterator[Finding]:
@@ -60,9 +61,9 @@ def disk(settings: Config) -> Iterator[Finding]:
     free, minimum = shutil.disk_usage(_existing(paths.data_folder())).free, settings.daemon.free_mb
     if free < minimum * 10**6:
         detail = f"{free / 1e6:.0f} MB free; below {minimum} MB the daemon waits"
-        yield Finding("disk", "problem", detail, "free some space")
+        yield Finding("disk", "problem", detail, "free some disk space")
     elif free < 5 * minimum * 10**6:
-        yield Finding("disk", "warning", f"only {free / 1e6:.0f} MB free", "free some space")
+        yield Finding("disk", "warning", f"only {free / 1e6:.0f} MB free", "free some disk space")
     else:
         yield Finding("disk", "ok", f"{free / 1e9:.1f} GB free")
 

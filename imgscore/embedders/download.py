@@ -179,13 +179,13 @@ def _translated_errors(model: str) -> Iterator[None]:
     except families as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ImgscoreError(
-                f"{model}: the disk is full", f"free some space, then: {again}"
+                f"{model}: the disk is full", f"free some disk space, then: {again}"
             ) from None
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ImgscoreError(
             f"{model} could not be downloaded: {reason}",
-            "connect to the network and run it again: it goes on where it stopped; or copy the "
-            "files from another machine and use their folder: imgscore model use FOLDER",
+            "connect to the network and run the command again; it continues the download. Or copy "
+            "the files from another machine, then: imgscore model use FOLDER",
         ) from None
 
 
@@ -291,6 +291,6 @@ def _check_same_files(
     """Raise ImgscoreError if the files of a commit differ from those of its first download."""
     if recorded is not None and recorded.revision == commit and recorded.files != files:
         raise ImgscoreError(
-            f"{model}: the hub gives other files for the same commit than at the first download",
+            f"{model}: the files of this commit on the hub have changed since the first download",
             f"if you trust them, delete {model_folder(model)} and download it again",
         )

@@ -146,7 +146,8 @@ def _onnx_encoder(folder: Folder, session: onnxruntime.InferenceSession) -> Enco
     outputs = [output.name for output in session.get_outputs()]
     if len(outputs) != 2:
         raise ImgscoreError(
-            f"{folder.weights} has {len(outputs)} outputs, not 2: features and embeddings",
+            f"{folder.weights} has {len(outputs)} outputs; it must have 2 (features and "
+            "embeddings)",
             "export the model as UForm does",
         )
 

@@ -136,16 +136,17 @@ def apply_batch(
 def _out_of_range(path: bytes) -> TouchError:
     return TouchError(
         path,
-        "its own date lies before 1677 or after 2554, and could not be put back",
-        "give it another to have it in order, as with: touch FILE",
+        "imgscore could not restore its original date, because that date is before 1677 or after "
+        "2554",
+        "to include the file in the order, set another date: touch FILE",
     )
 
 
 def _does_not_hold(path: bytes) -> TouchError:
     return TouchError(
         path,
-        "its file system does not keep dates to 2 seconds",
-        "move it to another disk to have it in order",
+        "its file system stores dates less precisely than 2 seconds",
+        "to include the file in the order, move it to another disk",
     )
 
 

@@ -52,7 +52,7 @@ class BackupJob(Stage[BackUp]):
             return
         needed = store.used_bytes() + daemon.free_mb * 10**6
         if store.free_bytes() < needed:
-            self._missed(f"{needed // 10**6} MB have to be free for it; free some")
+            self._missed(f"a backup needs {needed // 10**6} MB of free space; free some disk space")
             return
         folder = paths.backups_folder()
         try:

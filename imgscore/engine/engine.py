@@ -153,7 +153,7 @@ class Engine:
         if any(stage.needs_space and stage.pending for stage in self.stages) and (
             shortage := self.ctx.shortage
         ):
-            self._back_off(f"{shortage}; free some", "disk")
+            self._back_off(f"{shortage}; free some disk space", "disk")
             return
         for stage in self.stages:
             # Compute the conditions again for each stage, because an earlier stage may have changed

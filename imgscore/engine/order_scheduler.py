@@ -354,7 +354,7 @@ class OrderScheduler(Stage[Plan]):
             case Refused(reason, remedy):
                 self._end(job, ImgscoreError(reason, remedy))
             case Crashed(reason):
-                self._end(job, ImgscoreError(f"the worker that plans {reason}", "see the log"))
+                self._end(job, ImgscoreError(f"the planning worker {reason}", "see the log"))
             case _:
                 job.run = 0  # Send the plan's task to a worker again.
         return self._take_effects()

@@ -64,7 +64,7 @@ class TimeRestorer(AnyStage):
                     self._refusals.add(error)
                     effects.changed.add(touch.path)
         if restored:
-            logger.info("%s got their own date back", counted(restored, "file"))
+            logger.info("the original dates of %s were restored", counted(restored, "file"))
         return effects
 
 

@@ -239,7 +239,7 @@ class Trainer(Stage[Train | Rescore]):
             counted(record.labels, "label"),
             time.monotonic() - began if began is not None else 0.0,
             _auc(record.report),
-            "in use" if record.accepted else "not in use: it is worse than the head before",
+            "in use" if record.accepted else "not in use: it is worse than the previous head",
         )
 
     def _retire(self, taste: str, before: str | None) -> None:

@@ -87,14 +87,14 @@ class Examples:
         width = self.embeddings.shape[1]
         if len(self.embeddings) != len(self.keep) or self.background.shape[1:] != (width,):
             raise UsageError(
-                f"{len(self.embeddings)} embeddings of {width} numbers do not fit "
-                f"{len(self.keep)} labels and a background of shape {self.background.shape}"
+                f"the shapes do not match: {len(self.embeddings)} embeddings of {width} numbers, "
+                f"{len(self.keep)} labels, unlabelled embeddings of shape {self.background.shape}"
             )
         keeps = int(np.count_nonzero(self.keep))
         if min(keeps, len(self.keep) - keeps) < MIN_LABELS:
             raise UsageError(
-                f"{keeps} keep and {len(self.keep) - keeps} trash labels are too few to learn from",
-                f"label at least {MIN_LABELS} images of each kind",
+                f"there are too few labels: {keeps} keep, {len(self.keep) - keeps} trash",
+                f"label at least {MIN_LABELS} images with keep, and {MIN_LABELS} with trash",
             )
 
 

@@ -43,7 +43,7 @@ def save(head: Head, path: Path) -> None:
     except OSError as error:
         raise StoreError(
             f"the head could not be written to {path}: {error.strerror}",
-            "free some space, or check the folder's permissions",
+            "free some disk space, or check the permissions of the folder",
         ) from error
 
 

@@ -190,7 +190,7 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
         layers = _chained(tuple(zip(tensors[::2], tensors[1::2], strict=True)))
     except ValueError as error:
         raise UsageError(
-            f"{path} is not the recipe's network: {error}",
+            f"{path} is not a network that imgscore can import: {error}",
             "save the state dict of a network of linear layers with ReLU between them",
         ) from error
     if not all(np.isfinite(tensor).all() for tensor in tensors):
@@ -202,7 +202,8 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
     if width != dimensions:
         raise UsageError(
             f"{path} takes {width} numbers, but {embedder!r} gives {dimensions}",
-            "train it on embeddings of this embedder, or switch with: imgscore model use",
+            "train it on embeddings of this embedder, or use the other embedder: "
+            "imgscore model use",
         )
     centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
     return MlpHead(embedder, {"standardise": False}, layers, centre, scale)

@@ -50,7 +50,7 @@ def plan_with_timeline(
     sign = 1.0 if direction == "best-newest" else -1.0
     items = [_item(entry, now_ns, sign) for entry in entries]
     if any(isnan(item.score) for item in items):
-        raise ValueError("a score is NaN: leave out entries that have none")
+        raise ValueError("a score is NaN: leave out entries without a score")
     order = wanted_order(items)
     dates = space([items[i].second if items[i].keepable else None for i in order], now)
     touches = [

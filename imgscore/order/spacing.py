@@ -44,7 +44,9 @@ def space(seconds: Sequence[int | None], now: int) -> list[int]:
     Raises ValueError if the entries do not fit between EARLIEST and `now`.
     """
     if len(seconds) > (now - EARLIEST) // STEP + 1:
-        raise ValueError(f"{len(seconds)} entries do not fit between 1980 and now")
+        raise ValueError(
+            f"{len(seconds)} files are too many: there are too few dates between 1980 and now"
+        )
     dates: list[int | None] = [None] * len(seconds)
     kept = keepable(seconds, now)
     for i in kept:

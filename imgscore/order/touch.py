@@ -69,7 +69,11 @@ def touch(path: bytes, expect: Seen, after_ns: int) -> int:
             if not stat.S_ISREG(status.st_mode):
                 raise ChangedError(path, "is no regular file", "it is not touched")
             if Seen(status.st_dev, status.st_ino, status.st_mtime_ns) != expect:
-                raise ChangedError(path, "changed since it was planned", "plan again")
+                raise ChangedError(
+                    path,
+                    "the file has changed since the order was computed",
+                    "compute the order again: imgscore order",
+                )
             os.utime(_by_descriptor(descriptor), ns=(status.st_atime_ns, after_ns))
             return os.fstat(descriptor).st_mtime_ns
         finally:

@@ -50,7 +50,8 @@ def write(
     except OSError as error:
         raise ImgscoreError(
             f"{page_file}: cannot be written: {error.strerror or error}",
-            "give another file, and check its folder's permissions and the space on its disk",
+            "check the permissions of the folder and the free space on the disk, or give another "
+            "file",
         ) from None
     return beside
 

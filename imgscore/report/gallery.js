@@ -65,8 +65,8 @@ const gallery = {
     const keeps = this.list.filter((image) => image.score >= 0.5).length;
     const unsure = this.list.filter(isUnsure).length;
     const line = make("div", { class: "divider" }, make("span", {},
-      `${keeps.toLocaleString("en")} more likely keep · `,
-      make("strong", {}, `${unsure.toLocaleString("en")} undecided`), " (score within ± of 0.5)"));
+      `images more likely to keep than to trash: ${keeps.toLocaleString("en")} · `,
+      make("strong", {}, `undecided images: ${unsure.toLocaleString("en")}`), " (score within ± of 0.5)"));
     line.style.top = `${this.divider.top}px`;
     $("gallery").append(line);
   },

@@ -325,5 +325,5 @@ def write(data: ReportData, file: bytes) -> None:
     except OSError as error:
         raise ImgscoreError(
             f"{os.fsdecode(file)}: cannot be written: {error.strerror}",
-            "check the folder's permissions and the space on its disk",
+            "check the permissions of the folder and the free space on the disk",
         ) from None

@@ -10,7 +10,7 @@ const TABS = [
 ].filter((tab) => page.review || tab[0] !== "next");
 const KEYS = [
   ["← → ↑ ↓", "select another image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"],
-  ["b", "jump to the undecided ones"], ["c", "copy the path"], ["m, d", "copy the mv command to keep/, to trash/"],
+  ["b", "jump to the undecided images"], ["c", "copy the path"], ["m, d", "copy the command that moves the image to keep/ or trash/"],
   ["/", "search for a name"], ["1 … 6", "switch the tab"], ["?", "show these keys"],
 ];
 let built = new Set();
@@ -115,7 +115,7 @@ $("theme").onclick = () => {
 
 const help = () => $("help").showModal();
 $("help-button").onclick = help;
-if (page.review) KEYS.splice(3, 0, ["k, t", "label keep, trash"], ["u", "undo"]);
+if (page.review) KEYS.splice(3, 0, ["k, t", "give the label keep or trash"], ["u", "undo the last label"]);
 $("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]));
 $("labelling").hidden = !page.review;
 $("label-keep").onclick = () => reviewKey({ key: "k" });

@@ -34,7 +34,7 @@ async function label(image, value) {
     if (row.number !== null) undoable.push(image);
   } catch (error) {
     setLabel(image, before);
-    announce(`Not labelled: ${error.message}. Is the review still running?`);
+    announce(`Could not set the label: ${error.message}. Is the review still running?`);
   }
 }
 
@@ -48,7 +48,7 @@ async function undoLast() {
     if (!row.error) announce(`Undone: ${printable(image.name)}`);
   } catch (error) {
     undoable.push(image);
-    announce(`Not undone: ${error.message}`);
+    announce(`Could not undo: ${error.message}`);
   }
   return null;
 }
@@ -73,7 +73,7 @@ async function renew() {
     fill();
     announce(`This is the order of head ${page.head.version}.`);
   } catch (error) {
-    announce(`Not updated: ${error.message}`);
+    announce(`Could not load the new order: ${error.message}`);
   }
 }
 
@@ -84,7 +84,7 @@ async function showNext() {
     const { numbers, error } = await post("next", {});
     const list = numbers.map((number) => images[number]);
     head(section, "Next", error || (list.length
-      ? "The images whose labels would improve the order most, best first. Open the first, then press k or t for each."
+      ? "The images whose labels would improve the order most, best first. Open the first image, then press k (keep) or t (trash) for each image."
       : "Every image has a label."));
     if (!list.length) return;
     section.append(make("div", { class: "acts" },

@@ -60,7 +60,7 @@ const viewer = {
     meter.children[0].style.left = `${100 * low}%`;
     meter.children[0].style.width = `${100 * (high - low)}%`;
     meter.children[1].style.left = `${100 * image.score}%`;
-    const likely = isUnsure(image) ? "undecided" : image.score >= 0.5 ? "more likely keep" : "more likely trash";
+    const likely = isUnsure(image) ? "undecided" : image.score >= 0.5 ? "you probably keep it" : "you probably trash it";
     return [make("b", {}, scoreText(image.score)), ` ± ${image.deviation.toFixed(2)} · ${likely}`, meter];
   },
 

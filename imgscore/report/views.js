@@ -25,7 +25,7 @@ function head(section, title, lead) {
 function showSuspects() {
   const section = $("suspects");
   head(section, "Suspects", page.suspects.length
-    ? "Labels that your other labels contradict, strongest evidence first. Some may be mistakes. Beside each are the most similar images with the other label."
+    ? "Labels that your other labels contradict, strongest evidence first. Some of these labels may be mistakes. Beside each image are the most similar images with the opposite label."
     : page.unlearned || "Your other labels contradict no label.");
   grow(section, page.suspects, suspectCard);
 }
@@ -45,7 +45,7 @@ function suspectCard(suspect) {
       make("div", { class: "acts" },
         make("button", { type: "button", onclick: () => copyPath(image) }, "Copy the path"),
         watchOf(image)[other] && make("button", { type: "button", onclick: () => copyMove(image, other) },
-          "Copy ", make("code", {}, "mv"), ` to ${other}`) || "",
+          `Copy the command that moves the image to ${other}/`) || "",
         page.review ? make("button", { type: "button", class: other, onclick: () => label(image, other) }, `Label ${other}`) : "")));
   return card;
 }
@@ -53,7 +53,7 @@ function suspectCard(suspect) {
 function showGroups() {
   const section = $("groups");
   head(section, "Near-duplicates", page.groups.length
-    ? `Images that are nearly the same. The best image of each group is first: by score, then by pixels and bytes.${page.compared < images.length && page.compared >= 20000 ? ` Only the ${page.compared} images with the highest scores were compared.` : ""}`
+    ? `Images that are nearly the same. The first image of each group is the best: it has the highest score, or with equal scores the most pixels, then the most bytes.${page.compared < images.length && page.compared >= 20000 ? ` Only the ${page.compared} images with the highest scores were compared.` : ""}`
     : "No two images are nearly the same.");
   grow(section, page.groups, groupCard);
 }
@@ -74,13 +74,13 @@ function groupCard(group) {
   return make("article", { class: "card group" },
     make("h3", {}, `${list.length} near-duplicates: ${printable(list[0].name)}`), row,
     make("div", { class: "acts" },
-      make("button", { type: "button", onclick: () => copy(list.slice(1).map((image) => shellWord(pathOf(image))).join(" ")) }, "Copy the paths of the others"),
-      rest.length && trash ? make("button", { type: "button", onclick: () => copy(moveCommand(rest, trash)) }, "Copy ", make("code", {}, "mv"), " of the others to trash") : ""));
+      make("button", { type: "button", onclick: () => copy(list.slice(1).map((image) => shellWord(pathOf(image))).join(" ")) }, "Copy the paths of the other images"),
+      rest.length && trash ? make("button", { type: "button", onclick: () => copy(moveCommand(rest, trash)) }, "Copy the command that moves the other images to trash/") : ""));
 }
 
 function showFailures() {
   const section = $("failures");
-  head(section, "Failures", page.failures.length ? "Files that could not be read. imgscore tries each again when it changes." : "Every file could be read.");
+  head(section, "Failures", page.failures.length ? "Files that could not be read. imgscore tries a file again when the file changes." : "Every file could be read.");
   if (!page.failures.length) return;
   const names = ["File", "Reason", "What to do"];
   section.append(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Files" }, make("table", {},

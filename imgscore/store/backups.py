@@ -52,7 +52,7 @@ def write(store: Store, heads: Path, folder: Path) -> int:
     try:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(
-                f"{folder} is not an empty folder", "give a new one: imgscore db backup DIR"
+                f"{folder} is not an empty folder", "give a new folder: imgscore db backup DIR"
             )
         store.backup(folder)
         if heads.is_dir():
@@ -64,7 +64,8 @@ def write(store: Store, heads: Path, folder: Path) -> int:
     except OSError as error:
         raise ImgscoreError(
             f"{folder}: cannot be written: {error.strerror or error}",
-            "choose another folder, or check its permissions and the free space on its disk",
+            "check the permissions of the folder and the free space on the disk, or choose "
+            "another folder",
         ) from None
 
 

@@ -48,7 +48,7 @@ def migrate(
     if current > version:
         raise StoreError(
             f"the store has schema {current}, and this imgscore supports only {version}",
-            "upgrade imgscore; the store is not changed",
+            "upgrade imgscore (this run did not change the store)",
         )
     for number in range(current, version):
         steps[number](txn)

@@ -202,9 +202,13 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except lmdb.MapFullError:
-        raise MapFullError("the store's map is full", "run the command again") from None
+        raise MapFullError(
+            "the store needs more room than was reserved for its file", "run the command again"
+        ) from None
     except lmdb.DiskError as error:
-        raise StoreError(f"the disk is full: {error}", "free some space and try again") from None
+        raise StoreError(
+            f"the disk is full: {error}", "free some disk space and try again"
+        ) from None
     except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError) as error:
         raise StoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
     except (msgspec.DecodeError, struct.error) as error:
@@ -238,5 +242,5 @@ def _open_error(folder: Path, error: Exception) -> StoreError:
     if isinstance(error, lmdb.InvalidError | lmdb.CorruptedError | lmdb.VersionMismatchError):
         return StoreError(f"{folder}/data.mdb is damaged: {error}", RESTORE_REMEDY)
     if isinstance(error, lmdb.ReadonlyError | lmdb.DiskError) or "No space" in str(error):
-        return StoreError(f"{folder}: {error}", "free some space, or check the permissions")
+        return StoreError(f"{folder}: {error}", "free some disk space, or check the permissions")
     return StoreError(f"{folder}: the store cannot be opened: {error}", "see: imgscore doctor")

@@ -69,7 +69,8 @@ def choose_backend(display: str, has_indicator: bool, bus_host: bool, x_host: bo
         raise NoDesktopError("the tray of this desktop needs AppIndicator", INDICATOR)
     raise NoDesktopError(
         f"no tray is running on display {display}",
-        "GNOME: add the extension AppIndicator Support; window managers: start trayer or a bar",
+        "GNOME: add the extension AppIndicator Support; other window managers: start a panel with "
+        "a tray, for example the program trayer",
     )
 
 

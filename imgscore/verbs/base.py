@@ -86,9 +86,11 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
     total, reported = 0, -1
     while not engine.idle:
         if engine.paused:
-            raise ImgscoreError("the daemon is paused", "go on with: imgscore resume")
+            raise ImgscoreError("the daemon is paused", "to end the pause: imgscore resume")
         if engine.saving:
-            raise ImgscoreError(f"waiting: {engine.saving}", "work now with: imgscore scan")
+            raise ImgscoreError(
+                f"waiting: {engine.saving}", "to process the files now: imgscore scan"
+            )
         pending = engine.pending
         total = max(total, pending)
         if pending != reported:
@@ -110,7 +112,7 @@ def absolute_path(file: str) -> bytes:
     folder than the client.
     """
     if not os.path.isabs(file):
-        raise UsageError(f"{file}: not an absolute path", "write the path from / on")
+        raise UsageError(f"{file}: not an absolute path", "write the full path, beginning with /")
     folder, name = os.path.split(os.path.abspath(os.fsencode(file)))
     return os.path.join(os.path.realpath(folder), name)
 

@@ -77,7 +77,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         )
     if request.found:
         if shortage := ctx.shortage:
-            raise StoreError(shortage, "free some")
+            raise StoreError(shortage, "free some disk space")
         ctx.store.commit(lambda txn: _record(txn, request))
         ctx.changed()
     lacking: list[int] = []

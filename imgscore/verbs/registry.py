@@ -41,7 +41,7 @@ def find(name: str) -> ModuleType:
     """Import the file of a verb, and return the module. Raises UsageError if `name` is no verb."""
     if name not in names():
         raise UsageError(
-            f"there is no verb {name!r}",
+            f"there is no command {name!r}",
             f"see imgscore --help; if imgscore was upgraded, restart the daemon: {_RESTART}",
         )
     file = name.replace("-", "_")

@@ -64,14 +64,17 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     except ValueError:
         digest = b""
     if len(digest) != DIGEST_SIZE:
-        raise UsageError("review: not a sha256", "see: imgscore review -h")
+        raise UsageError(f"review: {request.sha256!r} is not a sha256", "see: imgscore review -h")
     path, taste = os.fsencode(request.path), request.taste
     if request.label is not None and request.undo is None:
         outcome = _label(engine, taste, digest, path, request.label)
     elif request.undo is not None and request.label is None:
         outcome = _undo(engine, taste, digest, request.undo)
     else:
-        raise UsageError("review: give either a label or undo", "see: imgscore review -h")
+        raise UsageError(
+            "review: give the argument label or the argument undo, not both",
+            "see: imgscore review -h",
+        )
     number = None
     if outcome.is_new:
         place = engine.ctx.watches.locate(path)

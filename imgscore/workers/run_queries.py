@@ -198,7 +198,7 @@ def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
             head = files.load(path, embedder=spec.id, dimensions=spec.dim)
         # The remedy of StoreError is only correct for the heads of the store.
         except StoreError as error:
-            raise UsageError(error.message, "give the file of a head of imgscore's") from None
+            raise UsageError(error.message, "give a head file that imgscore wrote") from None
     with context.store.read() as txn:
         version = str(len(heads.of_taste(txn, query.taste)) + 1)
     files.save(head, head_file(context.heads_folder, query.taste, version))

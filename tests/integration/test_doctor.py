@@ -102,7 +102,7 @@ def test_config_missing_invalid_or_empty_is_found(inbox: Path) -> None:
     write_config("watch = 7")
     assert "watch" in ill("config", "problem")
     write_config("")
-    assert ill("config", "warning") == "it watches no folder"
+    assert ill("config", "warning") == "the config has no watched folder"
     paths.config_file().unlink()
     assert ill("config", "warning").endswith("config.toml does not exist")
 
@@ -111,7 +111,7 @@ def test_store_place_decides_its_state(inbox: Path) -> None:
     assert finding("store").detail.endswith("no store yet")
     with Store(paths.store_folder()):
         pass
-    assert finding("store").detail.endswith("sound")
+    assert finding("store").detail.endswith("no errors")
     data = paths.store_folder() / "data.mdb"
     data.write_bytes(os.urandom(data.stat().st_size))
     assert ill("store", "problem")

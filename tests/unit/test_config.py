@@ -62,7 +62,7 @@ def test_errors_name_key_value_and_remedy(text: str, named: list[str]) -> None:
 
 @pytest.mark.parametrize("inbox", ["/", "~", "~/.."])
 def test_a_home_is_no_inbox(inbox: str) -> None:
-    with pytest.raises(ConfigError, match="pictures of every program"):
+    with pytest.raises(ConfigError, match="folders where programs keep their images"):
         Watches.of(config.parse(f"[[watch]]\ninbox = '{inbox}'"))
 
 

@@ -27,7 +27,7 @@ commands = group("config", Section.BEGIN, "Show or check the config.")
 
 @commands.command()
 def show(as_json: Json = False) -> None:
-    """Print all settings that are in use, including the default values."""
+    """Print all settings in use, including the default values."""
     path = paths.config_file()
     settings = configuration.load(path) if path.exists() else Config()
     tree = msgspec.to_builtins(settings)

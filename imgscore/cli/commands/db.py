@@ -108,7 +108,7 @@ def _restore(folder: Path | None) -> Restored:
             if not existing:
                 raise UsageError(
                     f"there is no backup in {paths.backups_folder()}",
-                    "name the folder of a backup: imgscore db restore DIR",
+                    "give the folder of a backup: imgscore db restore DIR",
                 )
             folder = existing[-1]
         aside = backups.restore(folder, paths.store_folder(), paths.heads_folder(), mtime_ns)

@@ -59,8 +59,8 @@ def demo(
 ) -> None:
     """Show how imgscore works, on 120 generated pictures.
 
-    The demo draws the pictures into a new folder, and moves twelve pictures to label them. Then it
-    prints the order of the folder before and after.
+    The demo draws the pictures into a new folder. It moves twelve of the pictures to keep/ and
+    trash/. Then it prints the order of the folder before and after the training.
     """
     from imgscore.demo.folder import DemoFolder
 

@@ -47,7 +47,8 @@ def embed(
 ) -> None:
     """Embed a large folder, on many processes or machines.
 
-    You can also embed a folder that is not watched. Needs the extra `dask`.
+    You can also embed a folder that is not watched. This command needs Dask:
+    pip install 'imgscore[dask]'.
     """
     if scheduler is not None and workers is not None:
         raise UsageError("--scheduler and --workers exclude each other", "use one of them")

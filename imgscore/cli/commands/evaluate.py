@@ -30,7 +30,7 @@ def evaluate(
     """Measure how good the scores are.
 
     The figures are measured on labels that were not used for the training of the head. The command
-    also estimates the quality with twice as many labels.
+    also estimates how good the scores would be if you had twice as many labels.
     """
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "use a name that ends in .svg")

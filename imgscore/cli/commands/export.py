@@ -35,7 +35,10 @@ class Response(msgspec.Struct):
 def export(
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
     labelled: Annotated[
-        bool, typer.Option("--labelled", help="Write only labelled images, to train on.")
+        bool,
+        typer.Option(
+            "--labelled", help="Write only labelled images. Use this to train a head elsewhere."
+        ),
     ] = False,
     taste: Taste = None,
     as_json: Json = False,

@@ -16,7 +16,7 @@ commands = group("heads", Section.TEACH, "List, select and import heads, the tra
 @commands.command("list")
 @prints(Response)
 def list_(taste: Taste = None, as_json: Json = False) -> None:
-    """List the heads of a taste with their measured quality, oldest first."""
+    """List the heads of a taste with their quality, oldest first."""
     run(Request(taste=taste), _describe, as_json=as_json)
 
 
@@ -48,7 +48,10 @@ def import_(
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
-    """Use a head that another program trained on embeddings of the model in use."""
+    """Import a head that was trained elsewhere, and use it.
+
+    The head must have been trained on embeddings of the model in use.
+    """
     run(Request("import", file=text_of(file), taste=taste), _describe, as_json=as_json)
 
 

@@ -18,7 +18,7 @@ def history(
     files: Annotated[
         bool,
         typer.Option(
-            "--files", help="Print one line per file, also if many dates were set at once."
+            "--files", help="Print one line for each file. Without it: one line for each ordering."
         ),
     ] = False,
     as_json: Json = False,

@@ -12,13 +12,13 @@ from imgscore.verbs.import_ import Request, Response
 @app.command("import", rich_help_panel=Section.STORE)
 @prints(Response)
 def import_(
-    file: Annotated[Path, typer.Argument(help="A Parquet file, as `export` writes it.")],
+    file: Annotated[Path, typer.Argument(help="A Parquet file that `imgscore export` wrote.")],
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
     """Read labels and embeddings from a Parquet file.
 
-    Embeddings are read only if the model in use made them.
+    imgscore reads the embeddings only if they come from the model in use.
     """
     run(Request(text_of(file), taste), _describe, as_json=as_json)
 

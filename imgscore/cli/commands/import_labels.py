@@ -14,10 +14,12 @@ from imgscore.verbs.import_labels import FailedFile, Request, Response
 @prints(Response)
 def import_labels(
     keep: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="A folder of images to label keep.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Give all images in this folder the label keep."),
     ] = None,
     trash: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="A folder of images to label trash.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Give all images in this folder the label trash."),
     ] = None,
     taste: Taste = None,
     as_json: Json = False,

@@ -46,7 +46,9 @@ class Response(msgspec.Struct):
 def init(
     inbox: Annotated[
         Path,
-        typer.Argument(help="The folder to keep in order. It is created if it does not exist."),
+        typer.Argument(
+            help="The folder to put in order. The command creates a folder that does not exist."
+        ),
     ],
     taste: Annotated[
         str,
@@ -59,7 +61,7 @@ def init(
         bool | None,
         typer.Option(
             "--xdg-trash/--no-xdg-trash",
-            help="Label an image as trash if you move it to the desktop's trash.",
+            help="Give an image the label trash if you move it to the desktop's trash.",
             show_default=False,
         ),
     ] = None,
@@ -67,7 +69,8 @@ def init(
 ) -> None:
     """Watch a folder.
 
-    Creates the folder with the folders keep/ and trash/ in it. Adds the folder to the config.
+    The command creates the folder, with the folders keep/ and trash/ in it, and adds the folder to
+    the config.
     """
     path = paths.config_file()
     before = config.read(path) or ""
@@ -118,7 +121,8 @@ def _entry(folder: bytes, taste: str, *, xdg_trash: bool) -> dict[str, str | boo
         text = folder.decode()
     except UnicodeDecodeError:
         raise UsageError(
-            f"{printable(os.fsdecode(folder))}: the name is not UTF-8, and the config must be",
+            f"{printable(os.fsdecode(folder))}: the name is not valid UTF-8, "
+            "so it cannot be written into the config",
             "rename the folder, or watch the folder above it",
         ) from None
     entry: dict[str, str | bool] = {"inbox": text}

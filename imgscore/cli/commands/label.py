@@ -14,7 +14,7 @@ from imgscore.verbs.label import Request, Response
 def label(
     label: Annotated[
         Literal["keep", "trash", "clear"],
-        typer.Argument(help="keep, trash, or clear to remove the label."),
+        typer.Argument(help="The label: keep or trash. To remove the label: clear."),
     ],
     files: Files,
     taste: FileTaste = None,

@@ -55,7 +55,10 @@ commands = group("model", Section.BEGIN, "List, download and select models.")
 @commands.command("list")
 @prints(Response)
 def list_models(as_json: Json = False) -> None:
-    """List the models, their state and the number of their stored vectors."""
+    """List the models and their state.
+
+    The output also has the number of stored vectors of each model.
+    """
     run(Request(), _describe, as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from imgscore.verbs.next import Request, Response
 def next_(
     count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
-    """List the images whose labels would help most.
+    """List the unlabelled images that are most useful to label.
 
     No two of the listed images are similar to each other.
     """

@@ -8,9 +8,9 @@ from imgscore.verbs.order import Request, Response
 @app.command(rich_help_panel=Section.ORDER)
 @prints(Response)
 def order(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Put inboxes into score order now.
+    """Put the watched folders into score order now.
 
-    Prints one line for each file whose date changes.
+    The command prints one line for each file whose date changes.
     """
     run(
         Request(optional_text_of(folder), dry_run),

@@ -20,7 +20,7 @@ def pause(
         typer.Option(
             "--for",
             metavar="TIME",
-            help="A length of time, such as 30m or 2h. Without it: until `resume`.",
+            help="A length of time, such as 30m or 2h. Without it: until `imgscore resume`.",
         ),
     ] = None,
     as_json: Json = False,

@@ -12,9 +12,10 @@ from imgscore.verbs.score import Request, Response
 def score(
     files: Files, taste: FileTaste = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
-    """Print how likely you would keep each file, from 0 to 1.
+    """Print the score of each file.
 
-    The files may be anywhere, also outside the watched folders.
+    The score is the probability, from 0 to 1, that you keep the file. The files may be anywhere,
+    also outside the watched folders.
     """
     terminal_images.run(
         Request(texts_of(files), taste),

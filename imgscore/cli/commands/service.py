@@ -56,7 +56,7 @@ def uninstall(as_json: Json = False) -> None:
 @commands.command()
 @prints(ServiceState)
 def status(as_json: Json = False) -> None:
-    """Show whether the service is installed, and its state in systemd."""
+    """Show the state of the service."""
     _say(systemd.state(), as_json)
 
 

@@ -11,7 +11,7 @@ from imgscore.system import systemd
 def stop(as_json: Json = False) -> None:
     """Stop the daemon.
 
-    The daemon first finishes its present write to the store.
+    The daemon first finishes writing to the store.
     """
     pid = lifecycle.daemon_pid()
     if pid is not None:

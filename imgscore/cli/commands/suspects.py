@@ -15,7 +15,8 @@ def suspects(
 ) -> None:
     """List labels that may be mistakes.
 
-    The images with these labels are similar to images with the other label.
+    For example, an image with the label trash is listed if it is similar to images with the label
+    keep.
     """
 
     def images(row: Response) -> list[list[ImageRef]]:

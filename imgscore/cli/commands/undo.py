@@ -23,7 +23,7 @@ def undo(
 ) -> None:
     """Undo the last ordering of an inbox, or the last label.
 
-    Repeat the command to undo the ordering or the label before that.
+    Repeat the command to undo the previous ordering or label.
     """
     run(Request(what, optional_text_of(folder), dry_run), _describe, as_json=as_json)
 

@@ -16,7 +16,7 @@ def wait(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Wait until nothing is pending.
+    """Wait until the daemon has finished all pending work.
 
     A daemon must be running.
     """

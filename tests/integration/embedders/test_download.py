@@ -59,7 +59,7 @@ def test_download_after_interruption_continues(hub: Hub) -> None:
     for number in range(1, 4):
         with pytest.raises(ImgscoreError, match="could not be downloaded") as caught:
             list(download(NAME))
-        assert "goes on where it stopped" in caught.value.remedy
+        assert "it continues the download" in caught.value.remedy
         part = registry.model_folder(NAME).with_name(f"{NAME}.part")
         assert (part / "image_encoder.onnx.incomplete").stat().st_size == 5000 * number
         assert not registry.model_folder(NAME).exists()
@@ -99,7 +99,7 @@ def test_download_repairs_damage_and_refuses_changed_commit(hub: Hub, tmp_path: 
     assert is_intact(registry.model_folder(NAME))
     file.write_bytes(b"damaged")
     hub.folder = uform_checkpoint.make(tmp_path / "other", seed=1)
-    with pytest.raises(ImgscoreError, match="other files for the same commit"):
+    with pytest.raises(ImgscoreError, match="have changed since the first download"):
         list(download(NAME))
 
 

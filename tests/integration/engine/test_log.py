@@ -37,7 +37,7 @@ def test_log_of_files_that_leave_the_inbox_counts_their_dates(
     messages = [record.getMessage() for record in caplog.records]
     assert messages[0].startswith("2 images indexed in ")
     assert "; labels: 2 keep, 0 trash" in messages[0]
-    assert messages[1] == "2 files got their own date back"
+    assert messages[1] == "the original dates of 2 files were restored"
 
 
 def test_log_of_restored_dates_counts_them_but_not_in_a_dry_run(
