@@ -1,4 +1,5 @@
-"""All records of imgscore in one LMDB environment. Each kind of record has its own module.
+"""This package stores all records of imgscore in one LMDB environment.
 
-Only this package opens the database and builds the keys of its tables.
+Each kind of record has its own module. Only this package opens the database and builds the keys of
+the tables.
 """

@@ -1,8 +1,9 @@
-"""This module backs up the store and the heads, even while the daemon writes, and restores backups.
+"""This module backs up the store and the trained heads, and restores backups.
 
-The daemon writes automatic backups to its own folder. `db backup` writes a backup to any folder. An
-automatic backup is a folder whose name is the time of the backup (UTC). An incomplete backup has a
-name with the suffix `.partial`.
+A backup can be made while the daemon writes to the store. The daemon writes automatic backups to
+the folder `paths.backups_folder()`. The command `imgscore db backup` writes a backup to any folder.
+The name of an automatic backup is the time of the backup (UTC). The name of an incomplete backup
+ends with `.partial`.
 """
 
 import contextlib
@@ -34,7 +35,8 @@ def back_up(folder: Path) -> int:
     try:
         lock = StoreLock(paths.data_folder())
     except BusyError:
-        # A daemon is running. LMDB allows readers while the daemon writes.
+        # Another process writes to the store, usually the daemon. LMDB allows readers during a
+        # write.
         with Store(paths.store_folder(), readonly=True) as store:
             return write(store, paths.heads_folder(), folder)
     with lock, Store(paths.store_folder()) as store:
@@ -42,12 +44,12 @@ def back_up(folder: Path) -> int:
 
 
 def write(store: Store, heads: Path, folder: Path) -> int:
-    """Copy an open store and the heads into a new or empty folder.
+    """Copy an open store and the trained heads into a new or empty folder.
 
-    Wait until all files are on disk.
+    Wait until all copied files are on disk. Return the number of copied bytes.
 
-    Return the number of copied bytes. Raises UsageError if the folder is not empty. Raises
-    ImgscoreError if the folder cannot be written.
+    `store`: the open store. `heads`: the folder of the heads. `folder`: the target. Raises
+    UsageError if the target is not empty. Raises ImgscoreError if the target cannot be written.
     """
     try:
         if folder.exists() and any(folder.iterdir()):
@@ -70,9 +72,9 @@ def write(store: Store, heads: Path, folder: Path) -> int:
 
 
 def _copy_if_present(source: str, target: str) -> None:
-    """Copy the file of a head.
+    """Copy the file of a head from `source` to `target`.
 
-    If the daemon has deleted the file since the folder was listed, do nothing.
+    Do nothing if `source` no longer exists: the daemon can delete the file of a head at any time.
     """
     with contextlib.suppress(FileNotFoundError):
         shutil.copy2(source, target)
@@ -84,15 +86,18 @@ def name(now: datetime) -> str:
 
 
 def moment(folder: Path) -> datetime:
-    """Return the time at which a backup was made. The time is read from the name of its folder."""
+    """Return the time at which a backup was made.
+
+    The time is computed from the name of the backup's folder.
+    """
     return datetime.strptime(folder.name, _FORM).replace(tzinfo=UTC)
 
 
 def kept(folder: Path, now: datetime) -> list[Path]:
-    """Return the complete backups in a folder, oldest first.
+    """Return the folders of the complete backups in `folder`, oldest first.
 
-    If the name of a backup is a time in the future, the clock was set back after the backup. The
-    age of such a backup is unknown, so it is sorted before all others.
+    If the name of a backup is a time after `now`, the clock was set back after that backup. The age
+    of that backup is unknown, so it is the first in the list.
     """
     try:
         backups = [path for path in folder.iterdir() if _is_moment(path.name)]
@@ -111,15 +116,16 @@ def _is_moment(text: str) -> bool:
 
 
 def partial(folder: Path, now: datetime) -> Path:
-    """Return the folder in which a new backup is written until it is complete.
+    """Return the path at which a new backup must be written.
 
-    Also delete all incomplete backups that an interrupted run left in `folder`.
+    `finish` renames the backup when it is complete. `partial` also deletes all incomplete backups
+    that an interrupted run left in `folder`.
     """
     for unfinished in folder.glob(f"*{_PARTIAL}"):
         shutil.rmtree(unfinished, ignore_errors=True)
     backup = folder / name(now)
-    # The folder already exists if its backup was made in this second, or before the clock was set
-    # back.
+    # A backup with this name can already exist. It was made in the same second, or the clock was
+    # set back later.
     while backup.exists():
         now += timedelta(seconds=1)
         backup = folder / name(now)
@@ -129,7 +135,8 @@ def partial(folder: Path, now: datetime) -> Path:
 def finish(written: Path, limit: int) -> Path:
     """Give a complete backup its final name, and delete the oldest backups.
 
-    `limit`: the number of backups that remain. The files of the backup must already be on disk.
+    `written`: the path from `partial`. The files at this path must already be on disk. `limit`: the
+    number of backups that are not deleted. Return the final path of the backup.
     """
     backup = written.with_name(written.name.removesuffix(_PARTIAL))
     written.rename(backup)
@@ -141,11 +148,11 @@ def finish(written: Path, limit: int) -> Path:
 def restore(
     backup: Path, store: Path, heads: Path, mtime_ns: Callable[[bytes], int | None]
 ) -> Path | None:
-    """Replace the store with a backup.
+    """Replace the store with a backup, and copy the heads of the backup to `heads`.
 
-    `mtime_ns`: a function that returns the present date of a file, or None if there is no file.
-    Returns the folder to which the replaced store was moved, or None if there was no store. Raises
-    StoreError if the backup cannot be read. In this case, the store is not changed.
+    `mtime_ns`: a function that returns the present mtime of the file at a path, or None if there is
+    no file. Returns the folder to which the old store was moved, or None if there was no old store.
+    Raises StoreError if the backup cannot be read. In this case, the store is not changed.
     """
     new = store.with_name("store.new")
     shutil.rmtree(new, ignore_errors=True)
@@ -161,8 +168,8 @@ def restore(
             aside = store.with_name(f"store.set-aside-{name(datetime.now(UTC))}")
             _set_aside(store, aside)
         store.mkdir(exist_ok=True, mode=0o700)
-        # This rename is one step. If the process is killed at any moment, either the old store or
-        # the new store remains.
+        # Replace the database in one step. If the process is killed at any moment, either the old
+        # or the new database remains.
         (new / "data.mdb").replace(store / "data.mdb")
         for folder in (store, store.parent):
             sync(folder)
@@ -185,7 +192,9 @@ def _set_aside(store: Path, aside: Path) -> None:
 def _adopt_dates(txn: Txn, mtime_ns: Callable[[bytes], int | None]) -> None:
     """Record the dates that imgscore set after the backup was made.
 
-    Without these records, imgscore would later take such a date for a date of the user.
+    The backup does not contain these dates. A date is recorded if it is a multiple of two seconds,
+    because imgscore sets only such dates. Without the record, imgscore would treat the date as a
+    date that the user set.
     """
     for digest, original in list(originals.iter_all(txn)):
         now_ns = mtime_ns(original.path)

@@ -1,6 +1,7 @@
-"""The checks of `db check`. They find records that are unreadable or contradict each other.
+"""The checks of the command `imgscore db check`.
 
-The checks read all records and change nothing.
+They find unreadable records, and records that contradict other records. The checks read all records
+and change nothing.
 """
 
 import struct
@@ -35,8 +36,8 @@ MAX_PROBLEMS = 10
 class Finding(NamedTuple):
     """The result of one check.
 
-    `what`: the name of the checked records. `entries`: the number of these records. `problems`: a
-    description of each problem that was found.
+    `what`: the name of the checked records. `entries`: the number of the checked records.
+    `problems`: a description of each problem that was found.
     """
 
     what: str
@@ -93,7 +94,7 @@ def _attempt(what: str, check: Callable[[], Finding]) -> Finding:
 
 
 def _places(txn: Txn) -> Finding:
-    """Check that the digest index has exactly one entry for each sighting."""
+    """Check that the index of paths by digest has exactly one entry for each sighting."""
     digests = {
         path_key(sighting.path): sighting.digest for sighting in sightings.iter_all(txn, gone=True)
     }
@@ -116,7 +117,7 @@ def _scores(txn: Txn) -> Finding:
 
 
 def _labels(txn: Txn) -> Finding:
-    """Check that each current label is the last event of its digest in the log."""
+    """Check that the current label of each digest is the label in the digest's last log event."""
     last: dict[tuple[str, bytes], str] = {}
     count = 0
     for _, event in labels.newest_first(txn):
@@ -147,8 +148,8 @@ def _labels(txn: Txn) -> Finding:
 def _counts(txn: Txn) -> Finding:
     """Compare the stored counters with counters computed from the records.
 
-    In a store of an older schema, the counters are not compared. They are computed when the store
-    is opened for writing.
+    If the store has an older schema, no counters are compared. The counters of such a store are
+    computed when the store is opened for writing.
     """
     stored = counts.iter_all(txn)
     if migrations.schema(txn) < SCHEMA_VERSION:
@@ -163,9 +164,10 @@ def _counts(txn: Txn) -> Finding:
 
 
 def _vectors(txn: Txn, embedder: str) -> Finding:
-    """Check that each block of vectors is complete.
+    """Check the vectors of an embedder.
 
-    Also check that the index finds each digest of each block.
+    Each block must contain one whole vector for each of its digests. The index must find each
+    vector by its digest.
     """
     count, problems = 0, []
     size = vectors.embedders(txn)[embedder].size

@@ -1,8 +1,10 @@
-"""The counters of files in each place, of scored files in each inbox, and of labels in each taste.
+"""The stored counters of files, of scored files, and of labels.
 
-The transaction that writes a record also changes its counters, so `status` need not read the
-records. `recount` computes all counters from the records. `db check` uses `recount`, and so does
-the migration of an older store.
+Files are counted for each watch and role (inbox, keep, trash). Scored files are counted for each
+inbox and head. Labels are counted for each taste. The transaction that writes a record also changes
+the counters. The verb `status` can therefore return the counters without reading the records.
+`recount` computes all counters from the records, for `db check` and for the migration of an older
+store.
 """
 
 from collections import Counter
@@ -17,7 +19,10 @@ _SIZE = 8
 
 
 def files(txn: Txn, inbox: bytes, role: Role) -> int:
-    """Return the number of present files in one place."""
+    """Return the number of present files with one role in one watch.
+
+    `inbox`: the inbox of the watch. `role`: "inbox", "keep" or "trash".
+    """
     return _get(txn, _files(inbox, role))
 
 
@@ -27,15 +32,15 @@ def scored(txn: Txn, inbox: bytes, taste: str, head: str) -> int:
 
 
 def labelled(txn: Txn, taste: str, label: LabelName) -> int:
-    """Return the number of digests that have this label under a taste."""
+    """Return the number of digests that have this label in a taste."""
     return _get(txn, _labelled(taste, label))
 
 
 def sighting_changed(txn: Txn, before: Sighting | None, after: Sighting | None) -> None:
-    """Change the counters after a sighting was replaced.
+    """Change the counters after a sighting was written or deleted.
 
-    `before`: the old sighting; None means that the sighting is new. `after`: the new sighting; None
-    means that the sighting was deleted.
+    `before`: the old sighting; None means that there was no old sighting. `after`: the new
+    sighting; None means that the sighting was deleted.
     """
     changes: Counter[bytes] = Counter()
     for sighting, by in ((before, -1), (after, 1)):
@@ -46,16 +51,20 @@ def sighting_changed(txn: Txn, before: Sighting | None, after: Sighting | None) 
 
 
 def scores_added(txn: Txn, prefix: bytes, inboxes: Iterable[bytes]) -> None:
-    """Change the counters after files were scored.
+    """Change the counters after a head scored more files.
 
-    `inboxes`: the inbox of each newly scored file. `prefix`: the score prefix of the head.
+    `inboxes`: the inbox of each newly scored file. `prefix`: the result of `score_prefix` for the
+    head.
     """
     new = Counter(inboxes)
     _add(txn, Counter({_scored(prefix, inbox): count for inbox, count in new.items()}))
 
 
 def scores_deleted(txn: Txn, prefix: bytes) -> None:
-    """Delete the counters of a head after its scores were deleted."""
+    """Delete the counters of a head whose scores were deleted.
+
+    `prefix`: the result of `score_prefix` for the head.
+    """
     txn.table("counts").delete_all(b"scored:" + prefix)
 
 
@@ -72,19 +81,22 @@ def label_changed(txn: Txn, taste: str, before: LabelName | None, after: LabelNa
 
 
 def score_prefix(taste: str, head: str) -> bytes:
-    """Return the prefix of the keys of a head's scores. In a key, the digest follows the prefix."""
+    """Return the bytes with which all keys of a head's scores begin.
+
+    In each key, the digest follows these bytes.
+    """
     return f"{taste}\0{head}\0".encode()
 
 
 def iter_all(txn: Txn) -> dict[bytes, int]:
-    """Return all stored counters, by key. The result has the form of the result of `recount`."""
+    """Return all stored counters, by key. `recount` returns the counters in an equal form."""
     return {key: int.from_bytes(value, "big") for key, value in txn.table("counts").scan()}
 
 
 def recount(
     txn: Txn, sightings: Iterable[Sighting], labels: Iterable[tuple[str, LabelName]]
 ) -> dict[bytes, int]:
-    """Return all counters, computed from the records.
+    """Return all counters by key, computed from the records.
 
     `sightings`: the present sightings. `labels`: a pair (taste, label) for each labelled digest.
     """
@@ -101,7 +113,10 @@ def replace(txn: Txn, counted: dict[bytes, int]) -> None:
 
 
 def _keys(txn: Txn, sighting: Sighting) -> Iterator[bytes]:
-    """Yield the keys of the counters in which a present sighting is counted."""
+    """Yield the keys of all counters that include the file of this sighting.
+
+    `sighting`: a sighting that is not marked as gone.
+    """
     yield _files(sighting.inbox, sighting.role)
     if sighting.role == "inbox":
         scores = txn.table("scores")
@@ -111,9 +126,9 @@ def _keys(txn: Txn, sighting: Sighting) -> Iterator[bytes]:
 
 
 def score_prefixes(txn: Txn) -> Iterator[bytes]:
-    """Yield the score prefix of each head that has scores.
+    """Yield the result of `score_prefix` for each head that has scores.
 
-    The function reads one entry for each head and skips the other entries of this head.
+    The function reads only one score of each head.
     """
     scores, key = txn.table("scores"), b""
     while (entry := scores.first_from(key)) is not None:
@@ -139,7 +154,10 @@ def _get(txn: Txn, key: bytes) -> int:
 
 
 def _add(txn: Txn, changes: Counter[bytes]) -> None:
-    """Add the changes to the stored counters. Delete each counter that reaches zero."""
+    """Add to the stored counters, and delete each counter that reaches zero.
+
+    `changes`: the number to add to each counter, by key.
+    """
     table = txn.table("counts")
     for key, by in changes.items():
         count = _get(txn, key) + by

@@ -1,6 +1,6 @@
 """This module loads the training data of a head.
 
-The data are the labelled images of a taste and a sample of all images.
+The training data are the labelled images of a taste and a sample of all images.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from imgscore.store import head_inputs, labels, traits, vectors
 from imgscore.store.schema import Label
 from imgscore.store.transaction import Txn
 
-# The largest number of images in the sample. The largest graph that a head builds has as many nodes
-# as the sample has images.
+# The largest number of images in the sample of all images. Some heads build a graph that has one
+# node for each image of this sample. This number limits the size of the graph.
 BACKGROUND = 7500
 
 
 class Labelled(NamedTuple):
     """The labelled images of a taste that have an embedding.
 
-    Item i of each list belongs to image i.
+    The item i of `digests`, the item i of `labels` and the row i of `examples` belong to one image.
     """
 
     digests: list[bytes]
     labels: list[Label]
     examples: Examples
     features: Features
-    """The features, fitted to the sample. They are also used to find near-duplicates."""
+    """The Features that are fitted to the sample of all images. They also find near-duplicates."""
 
 
 def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
@@ -69,15 +69,15 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
 
 
 def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:
-    """Return the traits of images as the second input of a head, float32 [n, k]."""
+    """Return the traits of images as numbers for a head, float32 [n, k]."""
     return extras_of([traits.get(txn, digest) for digest in digests])
 
 
 def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.float16]]:
-    """Return the digests and vectors [n, dim] of at most `limit` images.
+    """Return the digests and the head inputs [n, dim] of at most `limit` images.
 
     The images are evenly spread over the store. As long as the store does not change, each call
-    returns identical results.
+    returns equal results.
     """
     step = max(1, -(-vectors.count(txn, spec.image_embedder) // limit))
     return rows_of(txn, spec, islice(vectors.digests(txn, spec.image_embedder), None, None, step))
@@ -86,9 +86,9 @@ def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.fl
 def rows_of(
     txn: Txn, spec: Spec, wanted: Iterable[bytes]
 ) -> tuple[list[bytes], NDArray[np.float16]]:
-    """Return those of the wanted digests that have a vector, and their input rows [n, dim].
+    """Return the wanted digests that have a vector, and the head inputs [n, dim] of these digests.
 
-    Digests and rows are in the order of the store.
+    Row i belongs to digest i. The digests have the order in which the store contains them.
     """
     digests: list[bytes] = []
     values = bytearray()

@@ -1,4 +1,7 @@
-"""The files that have no embedding, with the reason. These records are stored by path."""
+"""The failures: records of the files that have no embedding, with the reason.
+
+Each failure is stored by the path of the file.
+"""
 
 from collections.abc import Iterator
 
@@ -11,17 +14,17 @@ _decoder = msgspec.msgpack.Decoder(Failure)
 
 
 def record(txn: Txn, failure: Failure) -> None:
-    """Write the reason why the file at a path has no embedding."""
+    """Write a failure: the reason why the file at a path has no embedding."""
     txn.table("failures").put(path_key(failure.path), pack(failure))
 
 
 def forget(txn: Txn, path: bytes) -> bool:
-    """Delete the failure at a path. Return False if there is no failure at this path."""
+    """Delete the failure of the file at `path`. Return False if there is no such failure."""
     return txn.table("failures").delete(path_key(path))
 
 
 def find(txn: Txn, path: bytes) -> Failure | None:
-    """Return the failure at a path. None means that there is no failure at this path."""
+    """Return the failure of the file at `path`. None means that there is no such failure."""
     value = txn.table("failures").get(path_key(path))
     return None if value is None else _decoder.decode(value)
 

@@ -1,8 +1,8 @@
-"""The inputs of a head.
+"""The inputs of heads: one float16 row for each image.
 
-An input is the vector of the image. If the config requires it, the vector of the file name is
-appended. If a digest has several names, the mean of their vectors is used. A name without a stored
-vector is skipped.
+A row begins with the vector of the image. If the config requires it, the vector of the file name
+follows. If a digest has several file names, the mean of the vectors of these names is used. A name
+without a stored vector is skipped.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _NONE: Mapping[bytes, bytes] = {}
 
 
 def blocks(txn: Txn, spec: Spec) -> Iterator[tuple[bytes, bytes]]:
-    """Yield blocks of (n digests, n float16 rows of length spec.dim).
+    """Yield the head inputs of all images in blocks, each block as a pair (digests, rows).
 
-    Each element of the pair is one concatenated bytes object.
+    `digests`: n digests as one bytes object. `rows`: n float16 rows of length `spec.dim`, also as
+    one bytes object.
     """
     for digests, values in vectors.blocks(txn, spec.image_embedder):
         if not spec.name_encoder:
@@ -39,7 +40,10 @@ def blocks(txn: Txn, spec: Spec) -> Iterator[tuple[bytes, bytes]]:
 
 
 def get(txn: Txn, spec: Spec, digest: bytes) -> bytes | None:
-    """Return the float16 input row of a digest. None means that the digest has no vector."""
+    """Return the head input of a digest as float16 bytes.
+
+    None means that the digest has no vector.
+    """
     vector = vectors.get(txn, spec.image_embedder, digest)
     if vector is None or not spec.name_encoder:
         return vector
@@ -47,9 +51,9 @@ def get(txn: Txn, spec: Spec, digest: bytes) -> bytes | None:
 
 
 def get_many(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (digest, float16 input row) for those of the digests that have a vector.
+    """Yield (digest, head input as float16 bytes) for each of the digests that has a vector.
 
-    The pairs are in the order of the store.
+    The pairs are in the order in which the store contains the digests.
     """
     for digest, vector in vectors.get_many(txn, spec.image_embedder, digests):
         if spec.name_encoder:
@@ -61,10 +65,10 @@ def get_many(txn: Txn, spec: Spec, digests: Iterable[bytes]) -> Iterator[tuple[b
 def at_path(
     txn: Txn, spec: Spec, digest: bytes, vector: bytes, path: bytes, fresh: Mapping[bytes, bytes]
 ) -> bytes:
-    """Return the float16 input row of a digest whose file was just read at `path`.
+    """Return the head input of an image that was just read from `path`, as float16 bytes.
 
-    `vector`: the vector of the image. `fresh`: the vectors of names that are not stored yet, by
-    key.
+    `digest`, `vector`: the digest and the vector of the image. `fresh`: the vectors of file names
+    that are not stored yet, by the keys from `name_vectors.key`.
     """
     if not spec.name_encoder:
         return vector
@@ -72,7 +76,10 @@ def at_path(
 
 
 def _paths(txn: Txn, digest: bytes) -> set[bytes]:
-    """Return the present paths of a digest. If there are none, return its former paths."""
+    """Return the paths of the present files with this digest.
+
+    If all files with this digest are missing, return the former paths of these files.
+    """
     paths = {sighting.path: sighting.gone_ns for sighting in sightings.of_digest(txn, digest)}
     return {path for path, gone_ns in paths.items() if not gone_ns} or set(paths)
 

@@ -1,6 +1,7 @@
 """The records of trained heads, by taste and version.
 
-This module also stores which head of each taste is current.
+This module also stores which head is the current head of each taste. The current head computes the
+scores of the taste.
 """
 
 from collections.abc import Iterator
@@ -21,10 +22,11 @@ def record(txn: Txn, head: HeadRecord) -> None:
 
 
 def use(txn: Txn, taste: str, version: str) -> None:
-    """Make a head the current head of its taste.
+    """Make a head the current head of a taste.
 
-    The head is also stored as the last head under its embedder. If this embedder is used again
-    later, the head can become current again.
+    The store also contains the last current head of the taste for each embedder. If the user
+    changes the embedder in the config and later changes it back, that head can become current
+    again.
     """
     value = txn.table("heads").get(f"{taste}\0{version}".encode())
     txn.table("meta").put(f"head:{taste}".encode(), version.encode())
@@ -34,12 +36,12 @@ def use(txn: Txn, taste: str, version: str) -> None:
 
 
 def current(txn: Txn, taste: str) -> HeadRecord | None:
-    """Return the head that scores a taste now. None means that the taste has no head."""
+    """Return the current head of a taste. None means that the taste has no current head."""
     return _named(txn, taste, f"head:{taste}")
 
 
 def last_under(txn: Txn, taste: str, embedder: str) -> HeadRecord | None:
-    """Return the head that scored a taste when this embedder was last in use.
+    """Return the head that was the last current head of a taste for this embedder.
 
     None means that there is no such head.
     """
@@ -57,8 +59,8 @@ def _named(txn: Txn, taste: str, setting: str) -> HeadRecord | None:
 def in_use(txn: Txn, taste: str) -> set[str]:
     """Return the versions of all heads of a taste that are in use.
 
-    These are the current head and the last head under each embedder. An earlier embedder may be
-    used again later.
+    These heads are the current head, and the last current head for each embedder. The user may use
+    an earlier embedder again later.
     """
     name = f"head:{taste}".encode()
     return {

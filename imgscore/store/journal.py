@@ -1,4 +1,7 @@
-"""The journal of touches. A touch is written to the journal before the file is touched."""
+"""The journal: the log of all touches.
+
+A touch is written to the journal before the file changes.
+"""
 
 from collections.abc import Iterator
 from itertools import islice, takewhile
@@ -12,7 +15,10 @@ _decoder = msgspec.msgpack.Decoder(Touch)
 
 
 def append(txn: Txn, touch: Touch) -> int:
-    """Write a touch to the journal, before the file is touched. Return the number of the touch."""
+    """Write a touch to the journal, and return the number of the touch.
+
+    The caller must touch the file after this write, not before it.
+    """
     return txn.table("journal").append(pack(touch))
 
 
@@ -25,7 +31,8 @@ def last_number(txn: Txn) -> int:
 def get(txn: Txn, number: int) -> Touch | None:
     """Return the touch with this number.
 
-    None means that the journal does not contain the touch. It may have expired.
+    None means that the journal does not contain a touch with this number. The touch may have
+    expired.
     """
     value = txn.table("journal").get(number.to_bytes(8, "big")) if number > 0 else None
     return None if value is None else _decoder.decode(value)
@@ -38,9 +45,10 @@ def newest_first(txn: Txn) -> Iterator[tuple[int, Touch]]:
 
 
 def forget_oldest(txn: Txn, until: int, limit: int) -> bool:
-    """Delete at most `limit` of the oldest touches, up to the number `until`.
+    """Delete the oldest touches of the journal.
 
-    Return whether the journal still contains touches up to `until`.
+    `until`: the number of the last touch that may be deleted. `limit`: the largest number of
+    touches to delete. Return whether the journal still contains touches up to the number `until`.
     """
     table, last = txn.table("journal"), until.to_bytes(8, "big")
     keys = list(islice(takewhile(lambda key: key <= last, table.keys()), limit + 1))

@@ -1,7 +1,7 @@
-"""The labels, by digest: a log of label events, and the current labels.
+"""The labels: a log of label events, and the current label of each digest in each taste.
 
-imgscore only appends to the log. The current label of a digest results from its last event in the
-log.
+imgscore only appends to the log. The last event of a digest in the log determines the current label
+of that digest.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def _key(taste: str, digest: bytes) -> bytes:
 
 
 def append(txn: Txn, event: LabelEvent) -> int:
-    """Append an event to the log, and change the digest's current label.
+    """Append an event to the log, and change the current label of the event's digest.
 
     Return the sequence number of the event.
     """
@@ -39,7 +39,7 @@ def append(txn: Txn, event: LabelEvent) -> int:
 
 
 def current(txn: Txn, taste: str, digest: bytes) -> Label | None:
-    """Return the current label of a digest under a taste.
+    """Return the current label of a digest in a taste.
 
     None means that the digest has no label.
     """
@@ -48,7 +48,7 @@ def current(txn: Txn, taste: str, digest: bytes) -> Label | None:
 
 
 def iter_all(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:
-    """Yield (digest, label) for each labelled digest of a taste."""
+    """Yield (digest, label) for each digest that has a label in this taste."""
     prefix = _key(taste, b"")
     for key, value in txn.table("labels").scan(prefix):
         yield key[len(prefix) :], _label.decode(value)
@@ -60,7 +60,7 @@ def tastes(txn: Txn) -> set[str]:
 
 
 def totals(txn: Txn, taste: str) -> dict[LabelName, int]:
-    """Return the number of digests with the label keep, and the number with the label trash."""
+    """Return how many digests of a taste have the label keep, and how many have the label trash."""
     names: tuple[LabelName, ...] = ("keep", "trash")
     return {name: counts.labelled(txn, taste, name) for name in names}
 

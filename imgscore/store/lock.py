@@ -1,4 +1,4 @@
-"""A kernel lock that allows only one writer for each store.
+"""The kernel lock of a store. It ensures that only one process writes to the store.
 
 The kernel releases the lock when the process ends.
 """
@@ -16,7 +16,7 @@ class BusyError(StoreError):
 
 
 class StoreLock:
-    """The lock of a store. It is locked from its construction until close().
+    """The lock of a store. The constructor locks the store, and close() unlocks it.
 
     The constructor raises BusyError if another process has locked the store.
     """
@@ -65,7 +65,10 @@ class StoreLock:
 
 
 def _process(pid: str) -> str:
-    """Return a short description of the process that has the lock: its id and its command."""
+    """Return the id and the command of the process that has locked the store.
+
+    `pid`: the content of the lock file, which is the id of that process.
+    """
     try:
         words = Path(f"/proc/{int(pid)}/cmdline").read_text(errors="replace").split("\0")
     except (OSError, ValueError):

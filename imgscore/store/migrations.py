@@ -13,7 +13,7 @@ from imgscore.store.transaction import Txn
 
 
 def _count(txn: Txn) -> None:
-    """Fill the table `counts`, which is new in schema 2."""
+    """Compute all counters and write them to the table `counts`, which is new in schema 2."""
     counts.replace(txn, recount(txn))
 
 
@@ -27,7 +27,7 @@ def recount(txn: Txn) -> dict[bytes, int]:
     return counts.recount(txn, sightings.iter_all(txn), named)
 
 
-# STEPS[n] migrates a store from schema n to schema n + 1.
+# The function STEPS[n] migrates a store from schema n to schema n + 1.
 STEPS: dict[int, Callable[[Txn], None]] = {1: _count}
 
 
@@ -39,9 +39,10 @@ def schema(txn: Txn) -> int:
 def migrate(
     txn: Txn, steps: dict[int, Callable[[Txn], None]] = STEPS, version: int = SCHEMA_VERSION
 ) -> None:
-    """Migrate the store to `version`.
+    """Migrate the store from its schema to the schema `version`.
 
-    Raises StoreError if a newer imgscore wrote the store.
+    `steps`: the functions that migrate a store by one schema version. Raises StoreError if a newer
+    version of imgscore wrote the store.
     """
     meta = txn.table("meta")
     current = schema(txn) or version

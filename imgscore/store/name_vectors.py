@@ -1,6 +1,7 @@
-"""The vectors of file names. The words of a name determine its vector.
+"""The vectors of file names. A vector depends only on the words in the file name.
 
-Only vectors from a model are stored. Hashed vectors are computed whenever they are needed.
+If a model computes the vector, the vector is stored. If the vector consists of hashes of the words,
+it is not stored. It is computed whenever it is needed.
 """
 
 import hashlib
@@ -9,15 +10,16 @@ import os
 from imgscore.embedders.filename_spec import HASHED_ENCODER, words
 from imgscore.store.transaction import Txn
 
-# The number of bytes in a key that identify the embedder.
+# The number of bytes at the beginning of each key. These bytes identify the embedder.
 _PREFIX = 8
 
 
 def key(embedder: str, encoder: str | None, path: bytes) -> bytes | None:
-    """Return the 24-byte key of the vector of a file's name.
+    """Return the key (24 bytes) under which the vector of the file name in `path` is stored.
 
-    The key depends on the image embedder, on its name encoder and on the words of the name. None
-    means that there is no name encoder, or that the vectors of the encoder are not stored.
+    `embedder`: the id of the embedder of images. `encoder`: the id of the encoder of file names, or
+    None if there is no encoder. The key depends on both ids and on the words in the file name.
+    Returns None if the vectors of this encoder are not stored.
     """
     if encoder in (None, HASHED_ENCODER):
         return None
@@ -27,17 +29,17 @@ def key(embedder: str, encoder: str | None, path: bytes) -> bytes | None:
 
 
 def put(txn: Txn, key: bytes, vector: bytes) -> None:
-    """Write the float16 vector of a name."""
+    """Write the float16 vector of a file name. `key`: the result of the function `key`."""
     txn.table("names").put(key, vector)
 
 
 def get(txn: Txn, key: bytes) -> bytes | None:
-    """Return the float16 vector of a name. None means that no vector is stored."""
+    """Return the float16 vector of a file name. None means that no vector is stored."""
     return txn.table("names").get(key)
 
 
 def drop(txn: Txn, embedder: str) -> None:
-    """Delete the vectors of all names under an embedder."""
+    """Delete the vectors of all file names that are stored for this embedder."""
     txn.table("names").delete_all(_prefix(embedder))
 
 

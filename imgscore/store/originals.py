@@ -1,8 +1,8 @@
-"""The originals: the user's own mtimes of files that imgscore has touched.
+"""The originals: the dates (mtimes) that files had before imgscore touched them.
 
-An original is written before the first touch of its file. It is stored by digest and path. A moved
-file is recognised by its digest and date. If a file has the digest of an original and a date that
-imgscore set, the original belongs to this file.
+An original is written before the first touch of its file. It is stored by the digest and the path
+of the file. If a file was moved, its original has another path. An original belongs to the moved
+file if the digests are equal and imgscore set the date of the moved file.
 """
 
 import os
@@ -16,13 +16,16 @@ from imgscore.store.transaction import Txn
 # The upper limit for the rounding error of a date, in nanoseconds. FAT stores dates in steps of two
 # seconds. exFAT, SMB and archives do not store the nanoseconds.
 TOLERANCE_NS = 2 * 10**9
-# The largest number of dates in `Original.earlier`. A file can have an older date of imgscore again
-# in two cases: it is restored from a backup, or the power failed before the newer date was on disk.
+# The largest number of dates in `Original.earlier`. A file can have an earlier date again in two
+# cases: the file was restored from a backup, or the power failed before a new date was on disk.
 MAX_EARLIER = 8
 
 
 class _Path(msgspec.Struct, array_like=True, frozen=True):
-    """An original without its dates. Decoding it is faster than decoding an Original."""
+    """The part of an Original that contains only the path.
+
+    Decoding only the path is faster than decoding an Original.
+    """
 
     path: bytes
 
@@ -37,7 +40,7 @@ def record(txn: Txn, digest: bytes, original: Original) -> None:
 
 
 def forget(txn: Txn, digest: bytes, path: bytes) -> None:
-    """Delete the original of a file, because the file has the user's date again."""
+    """Delete the original of a file, because the user has set the date of the file."""
     txn.table("originals").delete(digest + path_key(path))
 
 
@@ -70,8 +73,9 @@ def touched_files(txn: Txn) -> Iterator[FileAt]:
 def find(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
     """Return the original of the file at `path` that has this digest and mtime.
 
-    The store may have the original under an older path, from which the file was moved or copied.
-    The returned original always has the path `path`. None means that the file has the user's date.
+    If the file was moved or copied, its original may be stored under another path. The returned
+    original always contains `path`. None means that the user set `mtime_ns`, so the file needs no
+    original.
     """
     original = get(txn, digest, path)
     if original is not None and belongs(original, mtime_ns):
@@ -81,9 +85,9 @@ def find(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None
 
 
 def follow(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
-    """Store the original of a file under its present path, and return the original.
+    """Store the original of a file under the file's present path, and return the original.
 
-    If the file has the user's date, delete its original and return None.
+    If the user has set the file date since the last touch, delete the original and return None.
     """
     original = find(txn, digest, path, mtime_ns)
     if original is None:
@@ -97,12 +101,11 @@ def follow(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | No
 
 
 def _source(txn: Txn, digest: bytes, mtime_ns: int) -> Original | None:
-    """Return an original of this digest for which imgscore set this date.
+    """Return an original with this digest whose dates show that imgscore set `mtime_ns`.
 
-    Return None if there is none.
-
-    An original whose path no longer exists is preferred, because its file was moved. If the path
-    still exists, the file was only copied.
+    None means that there is no such original. If there are several, the function prefers an
+    original whose path no longer exists, because that file was moved. A file whose path still
+    exists was only copied.
     """
     originals = [original for original in of_digest(txn, digest) if is_ours(original, mtime_ns)]
     return min(originals, key=lambda original: os.path.lexists(original.path), default=None)
@@ -123,7 +126,10 @@ def touched(original: Original | None, path: bytes, before_ns: int, after_ns: in
 
 
 def is_ours(original: Original, mtime_ns: int) -> bool:
-    """Return whether imgscore set this mtime. The file system may have rounded the mtime."""
+    """Return whether the dates in `original` show that imgscore set `mtime_ns`.
+
+    The file system may have rounded `mtime_ns`.
+    """
     return (
         near(original.after_ns, mtime_ns)
         or (original.before_ns != original.original_ns and near(original.before_ns, mtime_ns))
@@ -132,17 +138,18 @@ def is_ours(original: Original, mtime_ns: int) -> bool:
 
 
 def belongs(original: Original, mtime_ns: int) -> bool:
-    """Return whether imgscore set this mtime, or whether it is the user's original mtime."""
+    """Return whether imgscore set `mtime_ns`, or whether it is the date before all touches."""
     return is_ours(original, mtime_ns) or near(original.original_ns, mtime_ns)
 
 
 def near(ours_ns: int, mtime_ns: int) -> bool:
-    """Return whether `mtime_ns` is equal to `ours_ns`, exactly or after rounding.
+    """Return whether `mtime_ns` is the date `ours_ns`, exactly or after rounding.
 
-    A file system with a coarse clock rounds dates.
+    `ours_ns`: a date that an Original contains. `mtime_ns`: the date that the file system returned.
+    Some file systems round dates.
     """
     return ours_ns == mtime_ns or (
-        # A coarse clock rounds dates to whole seconds. If the date has a fraction of a second,
-        # another program set it.
+        # A rounded date is a whole number of seconds. A date with a fraction of a second was not
+        # rounded, so another program set it.
         mtime_ns % 10**9 == 0 and abs(ours_ns - mtime_ns) < TOLERANCE_NS
     )

@@ -1,7 +1,8 @@
-"""This module finds and deletes expired records: old touches, and records of missing files.
+"""This module finds and deletes expired records.
 
-Labels, originals and embeddings never expire. A worker process finds the expired records. The
-daemon deletes the records in batches.
+Old touches expire, and so do the records of files that have been missing for a long time. Labels,
+originals and embeddings never expire. A worker process finds the expired records, and the daemon
+deletes them in batches.
 """
 
 from itertools import islice
@@ -31,9 +32,9 @@ The limit keeps the message small. The next run finds the other expired records.
 class Expired(NamedTuple):
     """The expired records.
 
-    touches: a journal number. All touches up to this number have expired.
+    touches: the number of the last expired touch in the journal; 0 if no touch has expired.
     sightings: the paths of the expired sightings.
-    trashed: the keys of the expired records of the trash.
+    trashed: the keys of the expired records of images in the desktop's trash.
     """
 
     touches: int
@@ -60,7 +61,8 @@ def find(txn: Txn, now_ns: int) -> Expired:
 def forget(txn: Txn, expired: Expired, now_ns: int, limit: int) -> Expired:
     """Delete at most `limit` records of each kind. Return the records that are not deleted yet.
 
-    A record is not deleted if its file has reappeared since `find`.
+    `expired`: the records that `find` returned. If a file has reappeared since the call of `find`,
+    the record of this file is not deleted.
     """
     touches_left = journal.forget_oldest(txn, expired.touches, limit)
     tastes = labels.tastes(txn) if expired.sightings else set[str]()
@@ -76,10 +78,11 @@ def forget(txn: Txn, expired: Expired, now_ns: int, limit: int) -> Expired:
 
 
 def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) -> bool:
-    """Return whether a file has been missing since before `before_ns` and has no label.
+    """Return whether the sighting of a file has expired.
 
-    The sighting of a labelled file is kept. The file name may be part of the training data, and the
-    file may reappear.
+    A sighting expires if its file has been missing since before `before_ns` and has no label. The
+    sighting of a labelled file is kept, because its file name may be part of the training data. The
+    labelled file may also reappear.
     """
     return 0 < sighting.gone_ns < before_ns and not any(
         labels.current(txn, taste, sighting.digest) for taste in tastes
@@ -89,7 +92,8 @@ def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) 
 def _old_touches(txn: Txn) -> int:
     """Return the number of the last touch that has expired; 0 if no touch has expired.
 
-    A run expires only as a whole, because `undo` needs all touches of a run.
+    `Touch.run` identifies the run that a touch belongs to. All touches of a run expire together,
+    because `undo` needs all of them.
     """
     number = journal.last_number(txn) - MAX_TOUCHES
     kept = journal.get(txn, number + 1)

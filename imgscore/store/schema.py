@@ -26,8 +26,8 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 _encoder = msgspec.msgpack.Encoder()
 
 
-# The earliest and the latest date in nanoseconds: in the years 1677 and 2554. msgpack, and
-# therefore a record, cannot contain integers outside of this range.
+# The earliest and the latest date that a record can contain, in nanoseconds since 1970. They are in
+# the years 1677 and 2554. msgpack cannot encode integers outside of this range.
 EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 64) - 1
 
 
@@ -64,7 +64,7 @@ def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> byte
 
 
 class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
-    """The fields of a file's stat that change when the file changes."""
+    """The fields of a file's stat result that change when the file changes."""
 
     dev: int
     ino: int
@@ -74,7 +74,7 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of_stat(cls, status: os.stat_result) -> "Fingerprint":
-        """Create the fingerprint of a stat.
+        """Create the fingerprint of a file from the file's stat result.
 
         A date outside the possible range is replaced by the nearest possible date.
         """
@@ -84,7 +84,8 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
     def packed(self) -> bytes:
         """Return the fingerprint packed into 40 bytes.
 
-        A scan of 100,000 files compares these bytes without decoding.
+        A scan compares these bytes with stored bytes. It is faster than decoding each stored
+        fingerprint.
         """
         return _packed(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
 
@@ -100,9 +101,9 @@ FINGERPRINT_SIZE = _fingerprint.size
 
 
 def packed_stat(status: os.stat_result) -> bytes:
-    """Return the bytes that Fingerprint.packed returns for this stat.
+    """Return the packed fingerprint (40 bytes) of a stat result.
 
-    The function does not create a Fingerprint. This saves time in a scan of 100,000 files.
+    The function does not create a Fingerprint object. This saves time in a scan of 100,000 files.
     """
     try:
         return _pack(
@@ -120,7 +121,7 @@ class FileAt(NamedTuple):
 
 
 class Sighting(msgspec.Struct, array_like=True, frozen=True):
-    """The file that was last seen at a path.
+    """The record of the file that was last seen at a path.
 
     `gone_ns`: the time at which a scan found the file missing. 0 means that the file is present.
     """
@@ -134,10 +135,10 @@ class Sighting(msgspec.Struct, array_like=True, frozen=True):
 
 
 class TrashedFile(msgspec.Struct, array_like=True, frozen=True):
-    """An image of a watch that is, or was, in the desktop's trash.
+    """The record of an image that the user moved from a watch to the desktop's trash.
 
     path: the path of the image in the trash folder `trash`.
-    origin: the path from which the image was deleted.
+    origin: the path from which the user deleted the image.
     gone_ns: the time at which a scan found that the image had left the trash. 0 means that the
     image is in the trash.
     """
@@ -151,11 +152,11 @@ class TrashedFile(msgspec.Struct, array_like=True, frozen=True):
 
 
 class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
-    """One entry of the label log, to which imgscore only appends.
+    """One event in the label log. imgscore only appends to this log.
 
-    Older versions wrote a seventh field: the files that were moved with the label. This version
-    ignores the field, so such an event is an ordinary label. If such a label is undone, no file is
-    moved.
+    Older versions of imgscore wrote a seventh field: a list of the files that were moved together
+    with the label. This version ignores the seventh field. If the user undoes such a label,
+    imgscore does not move the files back.
     """
 
     time_ns: int
@@ -167,9 +168,9 @@ class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Label(msgspec.Struct, array_like=True, frozen=True):
-    """The current label of a digest under a taste.
+    """The current label of a digest in a taste.
 
-    The last event of the digest in the log determines this label.
+    The last event of the digest in the label log determines this label.
     """
 
     label: LabelName
@@ -182,7 +183,7 @@ class Label(msgspec.Struct, array_like=True, frozen=True):
 class Failure(msgspec.Struct, array_like=True, frozen=True):
     """The reason why a file has no embedding.
 
-    The file is read again if the file or the version of the decoder changes.
+    imgscore reads the file again if the file or the version of the decoder changes.
     """
 
     path: bytes
@@ -194,14 +195,13 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Original(msgspec.Struct, array_like=True, frozen=True):
-    """The user's own mtime of a file whose mtime imgscore has changed.
+    """The record of the date (mtime) that a file had before imgscore touched it.
 
-    original_ns: the user's own mtime.
-    before_ns, after_ns: the old and the new mtime of imgscore's last touch. The file has one of
-    these two dates. The file still has `before_ns` if a crash happened between the journal entry
-    and the touch.
-    earlier: the dates that imgscore set before these two.
-    If the file has any other date, the user has set a new date.
+    original_ns: the date before the first touch.
+    before_ns, after_ns: the old and the new date of the last touch. If imgscore crashed between the
+    journal entry and the touch, the file still has the date `before_ns`.
+    earlier: other dates that imgscore set before the last touch.
+    If the file has none of these dates, the user has set a new date.
     """
 
     path: bytes
@@ -212,7 +212,10 @@ class Original(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Touch(msgspec.Struct, array_like=True, frozen=True):
-    """One entry of the journal. It is written before the mtime of the file is set."""
+    """One entry of the journal: the change of one file's mtime.
+
+    The entry is written before the mtime is set.
+    """
 
     time_ns: int
     run: int
@@ -226,9 +229,9 @@ class Touch(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ties(msgspec.Struct, array_like=True, frozen=True):
-    """The quantiles of an inbox's scores under a head.
+    """The quantiles of the scores that a head computed for the images of an inbox.
 
-    order/ties.py uses the quantiles to limit ties.
+    order/ties.py uses the quantiles to limit the number of ties.
     """
 
     head: str

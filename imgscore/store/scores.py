@@ -1,4 +1,4 @@
-"""The scores, by taste, head and digest. imgscore can compute them again from the embeddings."""
+"""The scores, by taste, head and digest. Each score can be computed again from the embedding."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -38,15 +38,18 @@ def record(txn: Txn, taste: str, head: str, scores: bytes) -> None:
 
 
 def get(txn: Txn, taste: str, head: str, digest: bytes) -> tuple[float, float] | None:
-    """Return (score, deviation) of a digest under a head. None means that there is no score."""
+    """Return (score, deviation) of a digest, as computed by a head.
+
+    None means that the head has not scored the digest.
+    """
     value = txn.table("scores").get(score_prefix(taste, head) + digest)
     return None if value is None else _score.unpack(value)
 
 
 def getter(txn: Txn, taste: str, head: str) -> Callable[[bytes], tuple[float, float] | None]:
-    """Return a function that returns (score, deviation) of a digest under one head.
+    """Return a function that returns (score, deviation) of a digest, as computed by one head.
 
-    For many digests, this function is faster than `get`.
+    For many digests, the returned function is faster than `get`.
     """
     prefix, get_value = score_prefix(taste, head), txn.table("scores").getter()
 
@@ -58,9 +61,9 @@ def getter(txn: Txn, taste: str, head: str) -> Callable[[bytes], tuple[float, fl
 
 
 def is_scored(txn: Txn, taste: str, head: str) -> Callable[[bytes], bool]:
-    """Return a function that checks whether a head has scored a digest.
+    """Return a function that checks whether one head has scored a digest.
 
-    For many digests, this function is faster than `get`.
+    For many digests, the returned function is faster than `get`.
     """
     prefix, get_value = score_prefix(taste, head), txn.table("scores").getter()
     return lambda digest: bool(get_value(prefix + digest, b""))
@@ -82,8 +85,8 @@ def forget(txn: Txn, taste: str, head: str) -> None:
 def forget_unused(txn: Txn, taste: str) -> None:
     """Delete the scores of all heads of a taste that are not in use.
 
-    It is not enough to delete the scores of the last replaced head. A worker may return scores of
-    an older head late, after the earlier scores of that head were deleted.
+    All heads must be checked, not only the head that was replaced last. A worker may return scores
+    of an older head after the scores of that head were deleted.
     """
     used = heads.in_use(txn, taste)
     for prefix in list(counts.score_prefixes(txn)):

@@ -1,4 +1,4 @@
-"""The small values of the table `meta`: named settings, and the tie quantiles of each inbox."""
+"""The small values in the table `meta`: the settings, and the quantiles that limit ties."""
 
 import msgspec
 
@@ -11,7 +11,7 @@ _ties = msgspec.msgpack.Decoder(Ties)
 def get(txn: Txn, name: str) -> str | None:
     """Return the value of a setting, such as `paused_until_ns`. None means that it is not set.
 
-    A setting stays in the store after the process ends.
+    The value of a setting stays in the store after the process ends.
     """
     value = txn.table("meta").get(f"setting:{name}".encode())
     return None if value is None else value.decode()
@@ -26,14 +26,14 @@ def put(txn: Txn, name: str, value: str | None) -> None:
 
 
 def record_ties(txn: Txn, inbox: bytes, ties: Ties) -> None:
-    """Write the quantiles that limit the ties in an inbox."""
+    """Write the quantiles that limit the ties in an inbox. See order/ties.py."""
     txn.table("meta").put(b"ties:" + path_key(inbox), pack(ties))
 
 
 def ties(txn: Txn, inbox: bytes, head: str) -> Ties | None:
-    """Return the quantiles that limit the ties in an inbox under a head.
+    """Return the quantiles that limit the ties in an inbox. See order/ties.py.
 
-    None means that the quantiles are not computed yet.
+    None means that no quantiles are stored that were computed from the scores of this head.
     """
     value = txn.table("meta").get(b"ties:" + path_key(inbox))
     recorded = None if value is None else _ties.decode(value)

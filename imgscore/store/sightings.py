@@ -1,7 +1,8 @@
-"""The sightings: the file that was last seen at each path, and an index of paths by digest.
+"""The sightings: records of the file that was last seen at each path.
 
-If a file is missing, its sighting stays and is marked as gone. With such a sighting, a moved file
-can be distinguished from a copy.
+An index finds the sightings of a digest. If a file is missing, the sighting of the file is marked
+as gone and is not deleted. A sighting that is marked as gone shows that a new file with the digest
+may be a moved file.
 """
 
 import struct
@@ -24,9 +25,9 @@ from imgscore.watches import Role
 
 
 class _Rest(msgspec.Struct, array_like=True, frozen=True):
-    """A sighting without its fingerprint.
+    """The fields of a Sighting that follow the fingerprint in the stored value.
 
-    In the stored value, the 40 packed bytes of the fingerprint come first.
+    A stored value begins with the packed fingerprint (40 bytes). The other bytes are this struct.
     """
 
     path: bytes
@@ -37,7 +38,7 @@ class _Rest(msgspec.Struct, array_like=True, frozen=True):
 
 
 _decoder = msgspec.msgpack.Decoder(_Rest)
-# The device and the inode, which are the first bytes of a packed fingerprint.
+# The format of the first bytes of a packed fingerprint: the device and the inode.
 _inode = struct.Struct("<QQ")
 
 
@@ -50,10 +51,11 @@ def decode(value: bytes) -> Sighting:
 
 
 def ending(inbox: bytes, role: Role) -> bytes:
-    """Return the last bytes of the stored value of every present sighting in a place.
+    """Return the last bytes of the stored value of each present sighting with this inbox and role.
 
-    A stored value begins with the bytes of its fingerprint. If the first and the last bytes of a
-    stored value are as expected, the file is unchanged. The value then need not be decoded.
+    A stored value begins with the fingerprint. A scan compares the first and the last bytes of the
+    stored value with the expected bytes. If they are equal, the file is unchanged, and the scan
+    need not decode the value.
     """
     return b"".join(msgspec.msgpack.encode(part) for part in (inbox, role, 0))
 
@@ -68,7 +70,7 @@ def find(txn: Txn, path: bytes) -> Sighting | None:
 
 
 def record(txn: Txn, sighting: Sighting) -> None:
-    """Write a sighting, its entry in the digest index, and its counters."""
+    """Write a sighting. Update the index of paths by digest, and the counters."""
     key = path_key(sighting.path)
     table = txn.table("sightings")
     old = table.get(key)
@@ -87,7 +89,7 @@ def record(txn: Txn, sighting: Sighting) -> None:
 
 
 def forget(txn: Txn, sighting: Sighting) -> None:
-    """Delete a sighting. The labels and originals of its digest stay."""
+    """Delete a sighting. The labels and originals of the digest stay in the store."""
     key = path_key(sighting.path)
     before = find(txn, sighting.path)
     if before is not None:
@@ -107,7 +109,7 @@ def iter_all(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
 def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the digest of each present sighting in these inboxes.
 
-    The digest is cut out of the stored value, because decoding the value takes longer.
+    The digest is copied from the stored value. Decoding the whole value would take longer.
     """
     ends = tuple(ending(inbox, "inbox") for inbox in inboxes)
     for _, value in txn.table("sightings").scan():
@@ -117,7 +119,7 @@ def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
-    """Yield the present sightings in one place. Only these sightings are decoded."""
+    """Yield the present sightings with this inbox and role. Other sightings are not decoded."""
     end = ending(inbox, role)
     return (decode(value) for _, value in txn.table("sightings").scan() if value.endswith(end))
 
@@ -125,10 +127,10 @@ def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
 def of_inodes(
     txn: Txn, inodes: Iterable[tuple[int, int]], exclude: tuple[bytes, Role]
 ) -> Iterator[Sighting]:
-    """Yield the present sightings of these inodes, under all their names.
+    """Yield the present sightings that have one of these inodes.
 
-    `inodes`: pairs (device, inode). `exclude`: the place (inbox, role) whose sightings are not
-    yielded.
+    An inode with several names has several sightings. `inodes`: pairs (device, inode). `exclude`: a
+    pair (inbox, role). Sightings with this inbox and role are not yielded.
     """
     beginnings, end = {_inode.pack(*inode) for inode in inodes}, ending(*exclude)
     for _, value in txn.table("sightings").scan():
@@ -139,10 +141,12 @@ def of_inodes(
 
 
 def missing_from(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
-    """Yield the sightings whose path key is not in `present`, even if they are marked as gone.
+    """Yield the sightings of the paths that are not in `present`.
 
-    A sighting whose bytes do not contain `root` is skipped without decoding. The caller must check
-    whether the path of each yielded sighting is inside `root`.
+    `present`: the path keys of the files on disk. `root`: the folder that the caller compares with
+    the store. A sighting whose stored value does not contain `root` is skipped without decoding.
+    The caller must still check whether the path of each yielded sighting is inside `root`.
+    Sightings that are marked as gone are also yielded.
     """
     table = txn.table("sightings")
     for key in list(filterfalse(present.__contains__, table.keys())):
@@ -157,9 +161,9 @@ def digest_index(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
 
 
 def inboxes(txn: Txn, digests: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the inbox of each present sighting that has one of these digests and the role inbox.
+    """Yield the inbox of each present file that has one of these digests and is in an inbox.
 
-    An inbox is yielded once for each such sighting.
+    If several such files are in one inbox, this inbox is yielded several times.
     """
     get = txn.table("sightings").getter()
     for key in txn.table("places").keys_under(digests):

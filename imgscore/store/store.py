@@ -77,8 +77,8 @@ class Store:
         try:
             with _translated():
                 self.environment.reader_check()
-                # Open all tables before any transaction begins. A read transaction cannot use a
-                # table that is opened later.
+                # Open all tables now, before any transaction begins. A read transaction cannot use
+                # a table that is opened later.
                 for name in TABLES:
                     self.handles[name] = self._open_table(name.encode(), create=not readonly)
             if not readonly:
@@ -95,10 +95,10 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Txn]:
-        """Begin a read transaction. It ends with the block.
+        """Begin a read transaction. The end of the block ends the transaction.
 
-        A read transaction must be short: LMDB cannot reuse a page while an open transaction may
-        read it.
+        A read transaction must be short. LMDB cannot reuse a page while an open transaction may
+        still read this page.
         """
         with self._transaction(write=False) as txn:
             yield txn
@@ -108,7 +108,7 @@ class Store:
         """Begin a write transaction. The end of the block commits the transaction.
 
         An exception in the block aborts the transaction. Raises StoreError if the disk or the
-        memory map is full. In this case, nothing of the block is written.
+        memory map is full. In this case, nothing that the block wrote is stored.
         """
         with self._transaction(write=True) as txn:
             yield txn

@@ -1,4 +1,4 @@
-"""The traits (width, height, format, camera …) of each digest."""
+"""The traits of images (width, height, format, camera …), by digest."""
 
 from collections.abc import Iterator
 

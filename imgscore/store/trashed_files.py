@@ -1,8 +1,8 @@
-"""The images of a watch that are, or were, in the desktop's trash.
+"""The records of images that the user moved from a watch to the desktop's trash.
 
-Each record is stored by the path of the image in the trash. If an image has left the trash, its
-record stays and is marked as gone. With such a record, a restored file can be distinguished from a
-new copy.
+Each record is stored by the path of the image in the trash. If an image has left the trash, the
+record of the image is marked as gone and is not deleted. The record shows whether a file that
+appears in a watch was restored from the trash.
 """
 
 import time
@@ -17,10 +17,10 @@ _decoder = msgspec.msgpack.Decoder(TrashedFile)
 
 
 def find(txn: Txn, path: bytes, digest: bytes | None = None) -> TrashedFile | None:
-    """Return the record of a path in the trash, even if it is marked as gone.
+    """Return the record of an image at a path in the trash, even if the record is marked as gone.
 
-    `digest`: return the record of the image with this digest at this path. None means the image
-    that was last at this path. The result is None if there is no record.
+    `digest`: the digest of the image. None means the image that was last at this path. The result
+    is None if there is no record.
     """
     table, key = txn.table("deletions"), path_key(path)
     value = table.get(key)
@@ -48,7 +48,7 @@ def record(txn: Txn, trashed_file: TrashedFile) -> None:
 
 
 def mark_gone(txn: Txn, path: bytes) -> None:
-    """Mark the record of `path` as gone. The image was restored, or the trash was emptied."""
+    """Mark the record of `path` as gone, because the image has left the trash."""
     trashed_file = find(txn, path)
     if trashed_file is not None and not trashed_file.gone_ns:
         record(txn, msgspec.structs.replace(trashed_file, gone_ns=time.time_ns()))
@@ -62,7 +62,7 @@ def gone_before(txn: Txn, before_ns: int) -> Iterator[bytes]:
 
 
 def forget(txn: Txn, key: bytes, before_ns: int) -> None:
-    """Delete a record if its image left the trash before `before_ns`."""
+    """Delete the record at `key` if the image of the record left the trash before `before_ns`."""
     value = txn.table("deletions").get(key)
     if value is not None and 0 < _decoder.decode(value).gone_ns < before_ns:
         txn.table("deletions").delete(key)

@@ -1,7 +1,7 @@
-"""The files outside of all watches that `embed` has read.
+"""The records of the files outside of all watches that `embed` has read.
 
-With these records, `embed` does not read a file twice. A record is similar to a sighting, but it
-has no effect on labels or order. No scan checks whether the file of a record still exists.
+If a file has a record and has not changed, `embed` does not read the file again. These records have
+no effect on labels or order. No scan checks whether the file of a record still exists.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from imgscore.store.transaction import Txn
 
 
 class UnwatchedFile(msgspec.Struct, array_like=True, frozen=True):
-    """A file as `embed` read it.
+    """The record of a file that `embed` has read.
 
     `reason` and `remedy` are set if the file could not be embedded.
     """

@@ -1,8 +1,8 @@
 """The embeddings of images, stored separately for each embedder id.
 
-Embeddings of two embedders must not be mixed. A block contains up to 64 embeddings: n digests of 32
-bytes, then n vectors. One value for each vector would waste space, because LMDB uses two pages of 4
-kB for a value of 5 kB. Reading blocks is also as fast as reading memory.
+Embeddings of two embedders must not be mixed. Up to 64 embeddings are stored in one block: n
+digests of 32 bytes, then n vectors. If each vector had its own value, space would be wasted: LMDB
+uses two pages of 4 kB for a value of 5 kB. Reading blocks is about as fast as reading memory.
 """
 
 from array import array
@@ -15,14 +15,14 @@ from imgscore.store.schema import DIGEST_SIZE, pack
 from imgscore.store.transaction import Txn
 
 ROWS_PER_BLOCK = 64
-# The number of bytes of a block number and of a row number.
+# The number of bytes of an encoded block number. An encoded row number has equally many bytes.
 _NUMBER = 4
 
 
 class EmbedderRecord(msgspec.Struct, array_like=True, frozen=True):
-    """An embedder that has vectors in the store.
+    """The record of an embedder that has vectors in the store.
 
-    number: a number from 1 that replaces the embedder's id in keys.
+    number: the number (1, 2, …) that identifies the embedder in keys.
     size: the number of bytes of a vector, which is 2 × dim.
     count: the number of stored vectors.
     """
@@ -33,7 +33,7 @@ class EmbedderRecord(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def prefix(self) -> bytes:
-        """The first two bytes of all keys of this embedder's vectors."""
+        """The first two bytes of the keys of all vectors of this embedder."""
         return self.number.to_bytes(2, "big")
 
 
@@ -51,10 +51,10 @@ def embedders(txn: Txn) -> dict[str, EmbedderRecord]:
 
 
 def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> int:
-    """Add (digest, float16 vector) pairs. Skip a digest that already has a vector.
+    """Add vectors to the store. Skip a digest that already has a vector from this embedder.
 
-    Return the number of added vectors. Raises StoreError if the vectors of an embedder differ in
-    length.
+    `vectors`: pairs (digest, float16 vector). Return the number of added vectors. Raises StoreError
+    if the vectors of an embedder differ in length.
     """
     record = _find(txn, embedder)
     rows, blocks = txn.table("rows"), txn.table("vectors")
@@ -86,7 +86,7 @@ def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> i
 
 
 def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
-    """Return the block to which new vectors are appended, as (number, digests, vectors)."""
+    """Return the block for the next vectors, as (number, digests, vectors)."""
     last = txn.table("vectors").last_under(record.prefix, _NUMBER)
     if last is None:
         return 0, b"", b""
@@ -103,37 +103,38 @@ def _split(block: bytes, record: EmbedderRecord) -> int:
 
 
 def is_embedded(txn: Txn, embedder: str) -> Callable[[bytes], bool]:
-    """Return a function that checks whether a digest has a vector under this embedder.
+    """Return a function that checks whether a digest has a vector from this embedder.
 
-    For many digests, this function is faster than `contains`.
+    For many digests, the returned function is faster than `contains`.
     """
     record, get = _find(txn, embedder), txn.table("rows").getter()
     return lambda digest: record is not None and bool(get(record.prefix + digest, b""))
 
 
 def contains(txn: Txn, embedder: str, digest: bytes) -> bool:
-    """Return whether a digest has a vector under this embedder."""
+    """Return whether a digest has a vector from this embedder."""
     record = _find(txn, embedder)
     return record is not None and txn.table("rows").get(record.prefix + digest) is not None
 
 
 def count(txn: Txn, embedder: str) -> int:
-    """Return the number of vectors of an embedder, from its record."""
+    """Return the number of vectors of an embedder. It is read from the record of the embedder."""
     record = _find(txn, embedder)
     return 0 if record is None else record.count
 
 
 def rows(txn: Txn, embedder: str) -> int:
-    """Return the number of entries in the index of an embedder.
+    """Return the number of entries in the index of an embedder's vectors.
 
-    The entries are counted one by one, so the result does not depend on the recorded count.
+    The entries are counted one by one. The result can therefore differ from `count` if the store is
+    damaged.
     """
     record = _find(txn, embedder)
     return 0 if record is None else sum(1 for _ in txn.table("rows").scan(record.prefix))
 
 
 def digests(txn: Txn, embedder: str) -> Iterator[bytes]:
-    """Yield all digests that have a vector under this embedder, sorted."""
+    """Yield all digests that have a vector from this embedder, sorted."""
     record = _find(txn, embedder)
     if record is not None:
         for key in txn.table("rows").keys_under([record.prefix]):
@@ -151,17 +152,18 @@ def get(txn: Txn, embedder: str, digest: bytes) -> bytes | None:
 
 
 def get_many(txn: Txn, embedder: str, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (digest, vector) for those of the digests that have a vector.
+    """Yield (digest, vector) for each of the digests that has a vector.
 
-    The pairs are in the order of the store, so that each block is read once.
+    The pairs are in the order in which the store contains the vectors, so that each block is read
+    once.
     """
     record = _find(txn, embedder)
     if record is None:
         return
     row_of = txn.table("rows").getter()
     keys = (row_of(record.prefix + digest, b"") for digest in digests)
-    # Store only row numbers here, because there may be millions of them. The digests are read from
-    # the blocks.
+    # Keep only the row numbers in memory, because there may be millions of rows. The digests are
+    # read from the blocks later.
     rows = array("Q", (int.from_bytes(row, "big") for row in keys if row))
     number, block = -1, b""
     for row in sorted(rows):
@@ -185,9 +187,10 @@ def _vector(block: bytes, record: EmbedderRecord, place: int) -> bytes:
 
 
 def blocks(txn: Txn, embedder: str) -> Iterator[tuple[bytes, bytes]]:
-    """Yield each block as (n digests, n float16 vectors).
+    """Yield each block as a pair (digests, vectors).
 
-    Each element is one concatenated bytes object.
+    `digests`: n digests as one bytes object. `vectors`: n float16 vectors, also as one bytes
+    object.
     """
     record = _find(txn, embedder)
     if record is None:
@@ -198,7 +201,7 @@ def blocks(txn: Txn, embedder: str) -> Iterator[tuple[bytes, bytes]]:
 
 
 def drop(txn: Txn, embedder: str) -> None:
-    """Delete all vectors of an embedder, their index, and the record of the embedder."""
+    """Delete all vectors of an embedder, the index of these vectors, and the embedder's record."""
     record = _find(txn, embedder)
     if record is not None:
         txn.table("vectors").delete_all(record.prefix)

@@ -1,7 +1,7 @@
-"""This module reads all pages of the store after a power failure or a kill of the writing process.
+"""This module checks that the store is readable after a power failure or a crash.
 
-LMDB has no checksums, and reading a damaged page can crash the process. A separate process
-therefore reads the pages: `python -m imgscore.store.verify FOLDER`.
+LMDB has no checksums, and reading a damaged page can crash the process. The check therefore reads
+all pages in a separate process: `python -m imgscore.store.verify FOLDER`.
 """
 
 import logging
@@ -22,7 +22,7 @@ MAX_SECONDS = 200
 
 
 def after_a_crash(lock: StoreLock, folder: Path) -> None:
-    """Verify the store in `folder` if its last writer ended without closing the store.
+    """Verify the store in `folder` if the last writer ended without closing the store.
 
     Raises StoreError if the store is damaged.
     """
@@ -44,7 +44,10 @@ def after_a_crash(lock: StoreLock, folder: Path) -> None:
 
 
 def read_all(folder: Path) -> int:
-    """Read all entries of all tables, and return the number of entries. Raises StoreError."""
+    """Read all entries of all tables, and return the number of entries.
+
+    Raises StoreError if the store cannot be opened or read.
+    """
     count = 0
     with Store(folder, readonly=True) as store, store.read() as txn:
         for name in TABLES:
