@@ -1,7 +1,7 @@
-"""Named points in the program at which the crash tests end the process.
+"""Failpoints: named points in the program at which the crash tests end the process.
 
-This simulates a power failure. Only code in the process can arm the points. A setting, an option or
-an environment variable cannot arm them.
+The sudden end simulates a power failure. Only Python code that runs in the process can switch the
+failpoints on. No setting, option or environment variable can do this.
 """
 
 from collections.abc import Callable
@@ -26,15 +26,18 @@ _on_step: Callable[[Name], None] | None = None
 
 
 def arm(on_step: Callable[[Name], None]) -> None:
-    """Call `on_step` at each failpoint that this process reaches after this call.
+    """Switch the failpoints on: `step` then calls `on_step` with the name of each failpoint.
 
-    Only tests use this.
+    Only tests call this function.
     """
     global _on_step  # noqa: PLW0603
     _on_step = on_step
 
 
 def step(name: Name) -> None:
-    """Mark a failpoint. If a test has armed the failpoints, call the test's function."""
+    """Mark a failpoint.
+
+    If a test has called `arm`, call the function that the test passed to `arm`.
+    """
     if _on_step is not None:
         _on_step(name)

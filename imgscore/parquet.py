@@ -1,9 +1,10 @@
-"""Parquet files of images, file names, embeddings and labels, in the columns of the original
-recipe.
+"""Read and write Parquet files of images. A row has the file name, the digest, the embedding and
+the label of one image. The columns are those of the recipe from which imgscore began.
 
-`filename` is text. `sig` is the sha256 of the file, in hexadecimal. `uform_emb` is a list of
-float32. `val` is the label as a float64, the type that pandas writes: 1 means keep, 0 means trash,
-and null means unlabelled. The metadata of the Parquet file has the id of the embedder.
+`filename` is the path of a file, as text. `sig` is the sha256 of the file, in hexadecimal.
+`uform_emb` is a list of float32. `val` is the label as a float64, the type that pandas writes: 1
+means keep, 0 means trash, and null means unlabelled. The metadata of the Parquet file contains the
+id of the embedder.
 
 This module needs pyarrow, from the extra `imgscore[parquet]`. Workers and the command `export`
 import this module; the daemon does not.
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 COLUMNS = ("filename", "sig", "uform_emb", "val")
 EMBEDDER = b"imgscore.embedder"
 ROW_BATCH = 1024
-"""The number of rows that are read at a time. Each row has 5 kB, so 1024 rows have 5 MB."""
+"""The number of rows that are read at a time. A row uses 5 kB, so 1024 rows use 5 MB."""
 VALUES = {"keep": 1.0, "trash": 0.0}
 NEEDS = "pip install 'imgscore[parquet]'"
 
 
 class Row(NamedTuple):
-    """One image of a Parquet file.
+    """One row of a Parquet file.
 
     `vector`: None if another embedder made the vectors of the file.
     """
@@ -60,10 +61,11 @@ class Written(NamedTuple):
 
 
 def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = False) -> Written:
-    """Write all images that have an embedding, or only the labelled ones if `labelled` is true.
+    """Write a Parquet file with one row for each image that has an embedding.
 
-    `uform_emb` gets the input vector of a head. The file is complete or does not exist. Raises
-    UsageError if pyarrow is not installed, or if the file cannot be written.
+    `labelled`: whether to leave out the images without a label. The column `uform_emb` contains the
+    vectors that heads get as input. The file is written atomically. Raises UsageError if pyarrow is
+    not installed, or if the file cannot be written.
     """
     arrow, parquet = _pyarrow()
     schema = arrow.schema(
@@ -108,16 +110,19 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
 
 
 def _name(path: bytes) -> str:
-    """Return a path as UTF-8, which Parquet requires. Bytes that are not UTF-8 are escaped."""
+    """Return a path as text that can be written as UTF-8.
+
+    Parquet requires UTF-8. Bytes of the path that are not valid UTF-8 are escaped.
+    """
     return os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
 
 
 def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
     """Yield the rows of a file, in parts.
 
-    Vectors of different embedders must not be mixed. If the file has another embedder than
-    `embedder`, the vectors of the file are left out, but the labels are kept. Only the first `dim`
-    numbers of each vector are used: the numbers after them describe the file name. Raises
+    The store must not mix vectors of different embedders. If another embedder than `embedder` made
+    the vectors of the file, the returned rows have labels but no vectors. Only the first `dim`
+    numbers of each vector are used, because the other numbers describe the file name. Raises
     UsageError if the file does not have this format.
     """
     arrow, parquet = _pyarrow()
@@ -153,7 +158,8 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
         digest = bytes.fromhex(row["sig"] or "")
     except (ValueError, TypeError):
         digest = b""
-    # Some programs write NaN instead of null. NaN is the only value that is not equal to itself.
+    # Some programs write NaN instead of null. This test finds NaN, the only value that is not equal
+    # to itself.
     value = None if row["val"] != row["val"] else row["val"]
     if len(digest) != DIGEST_SIZE or value not in (None, 0, 1):
         raise UsageError(

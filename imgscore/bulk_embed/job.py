@@ -1,7 +1,8 @@
-"""The code that runs on a Dask worker. It embeds some files in a worker process of imgscore.
+"""The code that runs on a Dask worker. It does not embed files itself. It sends the files to a
+worker process of imgscore.
 
-The worker process has imgscore's limits of time and memory. If a file crashes this process, the
-Dask worker continues to run. This module does not use a store.
+The worker process has limits of time and memory. If a file crashes the worker process, the Dask
+worker continues to run. This module does not use a store.
 """
 
 import os
@@ -28,12 +29,12 @@ from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
 _idle_pools: dict[WorkerSettings, list[Pool]] = {}
-"""The pools that no thread uses at present. Each pool has one process. `_lock` protects this
-dict."""
+"""The pools that no thread uses at present, by their settings. Each pool has at most one worker
+process. `_lock` protects this dict."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """The settings of one run. They are equal on all machines.
+    """The settings of one run. All machines get equal settings.
 
     `folder`: the path of the folder, which is the same on each machine. `embedder`: the id of the
     image embedder that `model` must have. `file_seconds`: the time limit for one file, in seconds.
@@ -47,7 +48,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def problem(job: Job) -> tuple[str, str] | None:
-    """Return (reason, remedy) if this machine cannot do the job, else None."""
+    """Return (reason, remedy) if this machine cannot do the job. Return None if it can."""
     try:
         embedder = registry.spec(job.model).image_embedder
     except ImgscoreError as error:
@@ -68,8 +69,9 @@ def problem(job: Job) -> tuple[str, str] | None:
 def embed(job: Job, paths: list[bytes]) -> bytes:
     """Read, hash and embed files. Return the answers as framed messages.
 
-    There is one answer for each path, in the order of `paths`. If the machine cannot do the job,
-    there is a single ModelUnavailable instead. `workers.messages.take_answers` decodes the bytes.
+    The returned bytes contain one answer for each path, in the order of `paths`. If the machine
+    cannot do the job, they contain only one ModelUnavailable. `workers.messages.take_answers`
+    decodes the bytes.
     """
     try:
         unfit = problem(job)
@@ -95,8 +97,7 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
                     pass
                 case ModelUnavailable(reason, remedy):
                     raise ImgscoreError(reason, remedy)
-                # The process crashed on another file before it read this file, so try this file
-                # again.
+                # The worker process ended, and this file was not the cause. Try this file again.
                 case Interrupted():
                     pending.append(task.path)
                 case _:
@@ -106,9 +107,10 @@ def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
 
 @contextmanager
 def _pool(job: Job) -> Iterator[Pool]:
-    """Yield a pool that only this thread uses.
+    """Return a context manager for a pool that only this thread uses.
 
-    After success, the pool is kept for the next part. After an error, the pool is closed.
+    If the block ends without an error, the pool is kept for the next call. If the block raises an
+    error, the pool is closed.
     """
     settings = WorkerSettings(Path(), Path(), job.model, job.device, job.file_seconds, job.embedder)
     with _lock:
@@ -124,9 +126,10 @@ def _pool(job: Job) -> Iterator[Pool]:
 
 
 def close_idle_pools() -> None:
-    """End the processes of the unused pools.
+    """Close all pools in `_idle_pools`, which ends their worker processes.
 
-    Without this call, the processes would run as long as the Dask worker, which can be weeks.
+    Without this call, these processes would run as long as the Dask worker runs, possibly for
+    weeks.
     """
     with _lock:
         pools = [pool for idle in _idle_pools.values() for pool in idle]

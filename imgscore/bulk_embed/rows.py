@@ -4,7 +4,7 @@ import msgspec
 
 
 class FailedFile(msgspec.Struct):
-    """A file that could not be embedded, or a folder that could not be listed."""
+    """A row about a file that could not be embedded, or about a folder that could not be listed."""
 
     path: str
     """the file or folder"""
@@ -13,7 +13,7 @@ class FailedFile(msgspec.Struct):
 
 
 class FolderEmbedded(msgspec.Struct):
-    """The last row: the numbers of files of the whole run."""
+    """The last row, which counts the files of the whole run."""
 
     files: int
     """number of images in the folder"""
@@ -22,7 +22,7 @@ class FolderEmbedded(msgspec.Struct):
     known: int
     """number of images that already had an embedding"""
     failed: int
-    """number of files that failed; each of them has its own row"""
+    """number of files that could not be embedded; each of these files has its own row"""
     error: str | None = None
     """always null"""
 

@@ -1,7 +1,8 @@
 """Send the files of a folder to Dask workers in parts, and store the results.
 
-First, the verb `embed` looks up which files have no embedding yet. A second run therefore does not
-embed a file again. Only a few parts are sent at a time, enough to keep the workers busy.
+Before a file is sent, the verb `embed` looks up whether the store has its embedding. A second run
+therefore does not embed the file again. Only a few parts are sent at a time: enough to keep the
+Dask workers busy.
 """
 
 import contextlib
@@ -26,48 +27,49 @@ from imgscore.verbs.score import problem_of
 from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable, take_answers
 
 Ask = Callable[[embed.Request], embed.Response]
-"""A function that runs the verb `embed`, in the daemon or in this process."""
+"""A function that sends a request to the verb `embed`, and returns the response. The verb runs in
+the daemon, or in this process."""
 
 FILES_PER_PART = 16
-"""The largest number of files of one Dask task. The work on them takes about a third of a second,
-which is long compared with the delay of the network. If a worker crashes, these files are embedded
-again."""
+"""The largest number of files of one Dask task. Embedding them takes about a third of a second,
+which is long compared with the delay of the network. If a Dask worker crashes, all files of its
+task are embedded again."""
 PARTS_PER_THREAD = 3
-"""The number of parts that are sent for each thread of the cluster. The thread works on one part,
-and the other parts wait for the thread."""
+"""The number of parts that are sent to the cluster for each of its threads. A thread embeds one
+part while two parts wait, so the thread is never idle."""
 PATHS_PER_REQUEST = 500
-"""The largest number of files in one lookup in the store. Even with long paths, such a lookup is
-smaller than the size limit of a request."""
+"""The largest number of files in one lookup in the store. Even if the paths are long, the request
+of one lookup is smaller than the size limit of a request."""
 MAX_MISSING = 200_000
-"""The largest number of files without an embedding in memory, at 100 bytes each. If this number is
-reached, the walk pauses."""
+"""The largest number of files that wait in memory to be embedded. Each file uses 100 bytes. If this
+number is reached, the walk through the folder pauses."""
 BYTES_PER_REQUEST = 2 * 2**20
-"""The number of bytes of vectors in one request. Encoded in base64, they are smaller than the size
-limit of a request."""
+"""The number of bytes of vectors after which a request is full. In base64, these vectors are
+smaller than the size limit of a request."""
 WAIT_SECONDS = 60
-"""The largest number of seconds to wait until the scheduler has a worker."""
+"""The largest number of seconds to wait for the first Dask worker."""
 MAX_DEATHS = 3
-"""The number of crashes of Dask workers after which the run ends. The crashes are counted for each
-part."""
+"""If the same part has failed this number of times because Dask workers crashed, the run ends with
+an error."""
 REMEDY_GO_ON = "run the same command again: it goes on from there"
 
 
 def embed_folder(client: Client, job: Job, ask: Ask) -> Iterator[Message[Response]]:
     """Embed the images under `job.folder` that have no embedding yet.
 
-    Yields a row for each failure, and a row of counts at the end. Raises ImgscoreError if a worker
-    of the cluster cannot do the job, or if the scheduler has stopped.
+    Yields a row for each failure, and a row of counts at the end. Raises ImgscoreError if a Dask
+    worker cannot do the job, or if the scheduler has stopped.
     """
     _check_cluster(client, job)
     try:
         yield from _Run(client, job, ask).run()
     finally:
-        with contextlib.suppress(Exception):  # Without a scheduler, there are no pools to close.
+        with contextlib.suppress(Exception):  # If the scheduler has stopped, ignore the error.
             client.run(worker_side.close_idle_pools)
 
 
 def _check_cluster(client: Client, job: Job) -> None:
-    """Raise ImgscoreError if there is no worker, or if one of the workers cannot do the job."""
+    """Raise ImgscoreError if there is no Dask worker, or if a Dask worker cannot do the job."""
     try:
         client.wait_for_workers(1, timeout=WAIT_SECONDS)
     except TimeoutError:
@@ -92,8 +94,8 @@ def _other_version(reason: str) -> ImgscoreError:
 class _Part(NamedTuple):
     """The files of one Dask task.
 
-    `files`: the path and the fingerprint of each file. `deaths`: the number of times that Dask's
-    workers crashed with this part.
+    `files`: the path and the fingerprint of each file. `deaths`: the number of times that this part
+    has failed because Dask workers crashed.
     """
 
     files: list[tuple[bytes, Fingerprint]]
@@ -101,7 +103,10 @@ class _Part(NamedTuple):
 
 
 class _Run:
-    """One run over one folder, with its counts and the parts that are running."""
+    """One run of `embed_folder`.
+
+    It has the counts of files, and the parts that were sent and have no result yet.
+    """
 
     def __init__(self, client: Client, job: Job, ask: Ask) -> None:
         self._client = client
@@ -132,15 +137,18 @@ class _Run:
 
     @property
     def _max_running(self) -> int:
-        """Return the number of parts that keep the cluster busy at its present size."""
+        """Return the largest number of parts that may be sent and have no result yet.
+
+        The number grows with the number of threads that the cluster has at present.
+        """
         threads: int = sum(self._client.nthreads().values())
         return PARTS_PER_THREAD * max(1, threads)
 
     def _find_missing(self) -> Iterator[Message[Response]]:
-        """Continue the walk until `_missing` has enough files for the whole cluster, or the walk
-        ends.
+        """List more files of the folder, and add those without an embedding to `_missing`.
 
-        Yield a row for each folder that cannot be listed.
+        Stop if `_missing` has enough files for the whole cluster, or if all files have been listed.
+        Yield a row for each folder that cannot be listed, and for each file that failed earlier.
         """
         enough = self._max_running * FILES_PER_PART
         while self._entries is not None and len(self._missing) < MAX_MISSING:
@@ -156,7 +164,8 @@ class _Run:
                 break
 
     def _look_up(self, files: list[ImageFile]) -> Iterator[Message[Response]]:
-        """Add the files that have no embedding in the store to `_missing`.
+        """Ask the verb `embed` about `files`. Add the files that have no embedding in the store to
+        `_missing`.
 
         Yield a row for each file that failed earlier.
         """
@@ -186,8 +195,8 @@ class _Run:
         embedded: list[EmbeddedFile] = []
         for future, result in batch:
             part = self._running.pop(future)
-            # Do not use the status of the future here. The status is "lost" if the worker ends
-            # after its result has arrived.
+            # Check the result, not the status of the future. The status is "lost" if the Dask
+            # worker ended after its result had arrived.
             if not isinstance(result, bytes):
                 self._hand_out_again(future, part)
                 continue
@@ -215,9 +224,10 @@ class _Run:
             yield self._failure(path, problem)
 
     def _hand_out_again(self, future: Future, part: _Part) -> None:
-        """Submit a part again if the Dask workers of the part crashed.
+        """Submit a part again if it failed because Dask workers crashed.
 
-        Raise ImgscoreError for any other error, or if there were MAX_DEATHS crashes.
+        Raise ImgscoreError if the part failed for another reason, or if it has failed MAX_DEATHS
+        times.
         """
         if future.status != "error":
             raise ImgscoreError("the scheduler is gone", REMEDY_GO_ON)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """The store, the embedder and the heads of a worker. Each is loaded on its first use."""
+    """The store, the embedder and the heads of a worker.
+
+    Each of them is loaded when a task first uses it.
+    """
 
     def __init__(
         self,
@@ -36,8 +39,8 @@ class Context:
         A different id means that the files of the model have changed.
 
         `low_memory`: the largest number of bytes that one image may use in this worker. 0 means no
-        limit. A worker with a limit does not process larger images: the worker without a limit
-        processes them.
+        limit. A worker with a limit does not process larger images. The pool sends larger images to
+        the worker that has no limit.
         """
         self.store_folder = store
         self.heads_folder = heads
@@ -48,14 +51,14 @@ class Context:
         if embedder is not None and self.spec.id != embedder:
             raise ImgscoreError(f"the files of the model {model} have changed", "restart imgscored")
         self.notes: dict[str, str] = {}
-        """The notices for the user about this machine, by subject. A notice is removed when it is
-        sent."""
+        """The notices for the user about this machine: a dict from the subject to the text. A
+        notice is removed when it is sent."""
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._name_encoder: NameEncoder | None = None
         self._heads: dict[str, tuple[str, Head]] = {}
-        """The head of each taste, as (version, head). Only the last version is kept, because a head
-        uses 15 MB."""
+        """The loaded heads: a dict from the taste to (version, head). Only the version that was
+        loaded last is kept, because a head uses 15 MB."""
 
     @property
     def store(self) -> Store:
@@ -75,7 +78,8 @@ class Context:
                     )
             except ImgscoreError as error:
                 raise ModelError(error.message, error.remedy) from error
-            # The vectors of two embedders must not be mixed.
+            # The store must not mix the vectors of two embedders. Therefore do not use an embedder
+            # with another id than the config's model.
             if embedder.id != self.spec.image_embedder:
                 raise ModelError(f"the files of {self.model} have changed", "restart imgscored")
             self._embedder = embedder
@@ -95,7 +99,7 @@ class Context:
         return self._name_encoder
 
     def head(self, taste: str, version: str) -> Head:
-        """Return the head of a taste in this version.
+        """Return the head of `taste` that has this version.
 
         Raises ImgscoreError if the head cannot be loaded.
         """

@@ -32,14 +32,15 @@ MAX_BYTES = 1 << 29
 """The size in bytes of the largest file that is decoded. The process keeps the whole content of
 such a file in memory."""
 _READ_BYTES = 1 << 22
-"""The number of bytes of one read after the first MAX_BYTES of a file. A file that is larger than
-MAX_BYTES is only hashed."""
+"""The number of bytes that are read at a time after the first MAX_BYTES of a file. These bytes are
+only hashed, because a file that is larger than MAX_BYTES is not decoded."""
 
 
 def prepare(context: Context) -> None:
     """Load the embedder before the first file is sent.
 
-    If that fails, the first file reports the error.
+    If the embedder cannot be loaded, ignore the error here. The task for the first file will load
+    the embedder again and report the error.
     """
     with contextlib.suppress(ImgscoreError):
         _ = context.embedder
@@ -82,7 +83,8 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
             raise
         failure = FileFailure("needs too much memory", "shrink it or move it elsewhere")
         return FileIndexed(seen, digest, failure=failure)
-    # The score of such an embedding would be NaN, which has no place in an order.
+    # The score of an embedding with NaN or infinity would be NaN. An image with the score NaN
+    # cannot be sorted.
     if not np.isfinite(embedding).all():
         failure = FileFailure(
             "the model's numbers for it are not finite", "use another model: imgscore model list"
@@ -94,9 +96,9 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
 
 
 def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
-    """Return (fingerprint, digest, bytes).
+    """Read a file, and return its fingerprint, digest and content.
 
-    The bytes are None if the file changed during the read.
+    The content is at most MAX_BYTES + 1 bytes long. It is None if the file changed during the read.
     """
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
@@ -123,7 +125,10 @@ def _remedy(error: OSError) -> str:
 def _add_score(
     context: Context, task: IndexFile, indexed: FileIndexed, vector: bytes, image_traits: Traits
 ) -> FileIndexed:
-    """Add the score to `indexed`. Add the vector of the file's name too if the store lacks it."""
+    """Return a copy of `indexed` with the score of the image.
+
+    The copy also has the vector of the file name if the store lacks this vector.
+    """
     spec = context.spec
     with context.store.read() as txn:
         name = _new_name(context, txn, task.path)
@@ -134,9 +139,9 @@ def _add_score(
 
 
 def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | None:
-    """Return (key, vector) of a file's name.
+    """Return the vector of a file name as (key, vector). `key` is its key in the store.
 
-    Return None if the embedder does not use file names, or if the store already has this vector.
+    Return None if the embedder does not use file names, or if the store already has the vector.
     """
     key = name_vectors.key(context.spec.image_embedder, context.spec.name_encoder, path)
     if key is None or name_vectors.get(txn, key) is not None:
@@ -147,8 +152,9 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
 def _score(
     context: Context, task: IndexFile, row: bytes, image_traits: Traits
 ) -> tuple[float, float] | None:
-    """Return (score, deviation) from the head that the task names, or None if there is no such
-    head.
+    """Return the (score, deviation) that the head `task.head` gives to an image.
+
+    Return None if the task names no head, or if the head was trained for another embedder.
 
     `row`: the input vector of the head, as bytes.
     """
@@ -158,6 +164,6 @@ def _score(
 
     head = context.head(task.taste, task.head)
     if head.embedder != context.spec.id:
-        return None  # The head was trained for another embedder. A new head is being trained.
+        return None  # The head was trained for another embedder.
     scores = head.score(np.frombuffer(row, np.float16)[None], extras_of([image_traits]))
     return float(scores.score[0]), float(scores.deviation[0])

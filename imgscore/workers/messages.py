@@ -3,8 +3,8 @@
 This module imports nothing heavy and has no side effects.
 
 Each task type has a handler, written as MODULE:FUNCTION in imgscore.workers. The arguments of the
-handler are the context of the worker and the task. The handler returns the answer, or yields the
-answer in parts.
+handler are the context of the worker and the task. The handler returns one answer, or yields the
+parts of an answer.
 """
 
 import struct
@@ -38,7 +38,7 @@ class IndexFile(msgspec.Struct, tag=True, frozen=True):
 class Rescore(msgspec.Struct, tag=True, frozen=True):
     """The task to score the images `digests` with one head.
 
-    An empty `digests` means all images of the store.
+    If `digests` is empty, all images of the store are scored.
     """
 
     handler: ClassVar[str] = "training:rescore"
@@ -102,7 +102,8 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
 
 
 OwnTask = IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail
-"""All tasks except the queries. The file workers/queries.py defines the queries."""
+"""The tasks that this module defines. The other tasks are the queries, which workers/queries.py
+defines."""
 Task = OwnTask | Query[Any]
 FileTask = IndexFile | MakeThumbnail
 """The tasks that read one file. Only file workers do these tasks. A file worker has limits of time
@@ -114,14 +115,14 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
 
 
 class FileFailure(msgspec.Struct, frozen=True):
-    """The reason why a file that could be read has no embedding, and the remedy."""
+    """The reason why a file has no embedding although it could be read, and the remedy."""
 
     reason: str
     remedy: str
 
 
 class FileIndexed(msgspec.Struct, tag=True, frozen=True):
-    """The answer for a file that was read.
+    """The answer to IndexFile if the file could be read.
 
     `vector` and `traits` are None if the store already has them for this digest.
     """
@@ -131,52 +132,62 @@ class FileIndexed(msgspec.Struct, tag=True, frozen=True):
     vector: bytes | None = None
     traits: Traits | None = None
     score: tuple[float, float] | None = None
-    """the (score, deviation) of the image; None without a head"""
+    """the (score, deviation) of the image; None if no head scored the image"""
     name: tuple[bytes, bytes] | None = None
-    """the (key, vector) of the file's name; None if the store already has this vector"""
+    """the (key, vector) of the file name; None if the store needs no vector or already has it"""
     failure: FileFailure | None = None
 
 
 class Unstable(msgspec.Struct, tag=True, frozen=True):
-    """The answer for a file that changed during the read or no longer exists.
+    """The answer if the file changed during the read, no longer exists, or has another content.
 
-    Try again when the file no longer changes.
+    The engine can send the task again after the file has stopped changing.
     """
 
 
 class Unreadable(msgspec.Struct, tag=True, frozen=True):
-    """The answer for a file that cannot be read."""
+    """The answer if the file cannot be read."""
 
     reason: str
     remedy: str
 
 
 class ThumbnailMade(msgspec.Struct, tag=True, frozen=True):
-    """The answer when the thumbnail has been written."""
+    """The answer to MakeThumbnail after the thumbnail has been written."""
 
 
 class NeedsMemory(msgspec.Struct, tag=True, frozen=True):
-    """The answer when a file needs more memory than this worker may use.
+    """The answer if a file needs more memory than this worker may use.
 
     The pool then sends the task to another worker.
     """
 
 
 class Scored(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to Rescore. `scores` is in the format of `store.scores.pack`."""
+    """A part of the answer to Rescore.
+
+    `scores`: the scores as bytes, in the format of `store.scores.pack`. `last`: whether this is the
+    last part.
+    """
 
     scores: bytes
     last: bool
 
 
 class Trained(msgspec.Struct, tag=True, frozen=True):
-    """The answer when a head has been trained. `record.accepted`: whether to use the new head."""
+    """The answer to Train after a head has been trained.
+
+    `record.accepted`: whether the taste should use the new head from now on.
+    """
 
     record: HeadRecord
 
 
 class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
-    """A planned touch: the file with its current date, and its new date."""
+    """A planned touch.
+
+    `sighting`: the file with its present date. `after_ns`: the new date of the file, in ns.
+    """
 
     sighting: Sighting
     after_ns: int
@@ -185,8 +196,9 @@ class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
 class Planned(msgspec.Struct, tag=True, frozen=True):
     """A part of the answer to Plan.
 
-    `ties`: the ties that the store must save; they are in the first part. None if there are no ties
-    to save. `timeline`: the order of the inbox after the touches. It is in the last part.
+    `ties`: the ties that the store must save. Only the first part can have ties. None means that
+    there are no ties to save. `timeline`: the order of the inbox after the touches. Only the last
+    part has a timeline. `last`: whether this is the last part.
     """
 
     touches: list[PlannedTouch]
@@ -196,13 +208,19 @@ class Planned(msgspec.Struct, tag=True, frozen=True):
 
 
 class BackedUp(msgspec.Struct, tag=True, frozen=True):
-    """The answer when the backup is on disk. `size` is in bytes."""
+    """The answer to BackUp after the backup was written.
+
+    `size`: the size of the backup, in bytes.
+    """
 
     size: int
 
 
 class Pruned(msgspec.Struct, tag=True, frozen=True):
-    """The records that the store may delete, as defined in store/retention.py."""
+    """The answer to Prune: the records that the store may delete.
+
+    store/retention.py defines which records these are.
+    """
 
     touches: int
     sightings: list[bytes]
@@ -210,7 +228,7 @@ class Pruned(msgspec.Struct, tag=True, frozen=True):
 
 
 class Refused(msgspec.Struct, tag=True, frozen=True):
-    """The answer when a task cannot be done. The worker continues to run."""
+    """The answer if a task fails with an ImgscoreError. The worker continues to run."""
 
     reason: str
     remedy: str
@@ -219,9 +237,9 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
 
 
 class Notice(msgspec.Struct, tag=True, frozen=True):
-    """A notice about this machine, for example about a missing device.
+    """A notice for the user about this machine, for example about a missing device.
 
-    An answer follows the notice.
+    The worker sends the notice before the answer to the current task.
     """
 
     about: str
@@ -229,20 +247,21 @@ class Notice(msgspec.Struct, tag=True, frozen=True):
 
 
 class ModelUnavailable(msgspec.Struct, tag=True, frozen=True):
-    """The answer when the model cannot be loaded. The file of the task is not the cause."""
+    """The answer if the model cannot be loaded. The file of the task is not the cause."""
 
     reason: str
     remedy: str
 
 
 class Crashed(msgspec.Struct, tag=True, frozen=True):
-    """The answer when the worker crashed during the task. The pool creates this answer."""
+    """The answer if the worker crashed during the task. The pool creates this answer."""
 
     reason: str
 
 
 class Interrupted(msgspec.Struct, tag=True, frozen=True):
-    """The answer when a signal from outside ended the worker, for example at a logout.
+    """The answer if a signal ended the worker and the task is not the cause, for example at a
+    logout.
 
     The pool creates this answer.
     """
@@ -274,13 +293,13 @@ _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
 def frame(message: Task | Answer) -> bytes:
-    """Encode a message, and put its length in bytes before it."""
+    """Encode a message as bytes that begin with its length."""
     body = _encoder.encode(message)
     return _length.pack(len(body)) + body
 
 
 def read_task(stream: BinaryIO) -> Task | None:
-    """Wait for a task and return the task, or None at the end of the stream."""
+    """Wait for the next task in the stream and return it. Return None at the end of the stream."""
     length = stream.read(_length.size)
     if len(length) < _length.size:
         return None
@@ -291,7 +310,7 @@ def read_task(stream: BinaryIO) -> Task | None:
 
 
 def take_answers(buffer: bytearray) -> list[Answer]:
-    """Remove the complete messages from the front of `buffer` and return these messages."""
+    """Remove all complete messages from the front of `buffer`, and return them decoded."""
     return [_answers.decode(body) for body in _bodies(buffer)]
 
 

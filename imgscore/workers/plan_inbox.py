@@ -2,9 +2,9 @@
 
 This module reads the store and the disk, but does not write to them.
 
-The engine itself plans small libraries. A worker plans large libraries, because such a plan takes
-seconds and much memory. If the inbox is in order, the engine inserts a few new files without a new
-plan for the other files.
+The engine itself plans small libraries. A worker plans large libraries, because the plan of a large
+library takes seconds and much memory. If an inbox is already in order, a few new files need no new
+plan: `insert_files` gives each new file its place.
 """
 
 import gc
@@ -29,8 +29,8 @@ from imgscore.workers.context import Context
 from imgscore.workers.messages import Plan, Planned, PlannedTouch
 
 MESSAGE_BATCH = 512
-"""The largest number of touches in one message. A commit to the journal has at most 512 touches
-too."""
+"""The largest number of touches in one message. One commit writes at most 512 touches to the
+journal, so a message contains the touches of one commit."""
 
 
 class InboxPlan(NamedTuple):
@@ -39,7 +39,7 @@ class InboxPlan(NamedTuple):
     touches: list[PlannedTouch]
     ties: Ties
     store_ties: bool
-    """whether the ties are new; the engine must store new ties"""
+    """whether the engine must store `ties`, because they were computed for this plan"""
     timeline: Timeline
 
 
@@ -59,7 +59,7 @@ def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
 
 
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
-    """Load the files of an inbox with their scores, and their sightings by path.
+    """Return the files of an inbox with their scores, and a dict from their paths to sightings.
 
     Hard links are several names of one inode, and they share one date. If an inode also has a name
     in a keep or trash folder, its files are not loaded. If an inode has names in several inboxes,
@@ -150,8 +150,8 @@ def insert_files(
 ) -> list[PlannedTouch] | None:
     """Plan the touches that move new files to their places, and add the files to `timeline`.
 
-    `timeline`: a timeline from `plan_inbox` with the same head. Returns None if the whole inbox
-    must be planned again. The timeline is then no longer valid.
+    `timeline`: the timeline that `plan_inbox` returned for the head `head`. Returns None if the
+    whole inbox must be planned again. In this case, `timeline` is no longer valid.
     """
     planned: list[PlannedTouch] = []
     with store.read() as txn:
@@ -178,8 +178,8 @@ def insert_files(
 def _shares_date(txn: Txn, watch: Watch, file: Sighting) -> bool:
     """Return whether a file shares its date with another file.
 
-    The other file is a hard link of the same inode. It can also be a sibling or a sidecar if
-    `watch.siblings` is true. Also returns True if the file cannot be inspected.
+    The other file can be a hard link of the same inode. If `watch.siblings` is true, the other file
+    can also be a sibling or a sidecar. Also returns True if `lstat` fails on the file.
     """
     try:
         if os.lstat(file.path).st_nlink > 1:
@@ -199,9 +199,9 @@ def _sidecars(
     sighting_of: dict[bytes, Sighting],
     exclude: Container[bytes],
 ) -> list[File]:
-    """Return the sidecars of the scored files.
+    """Return the sidecars of those `files` that have a score.
 
-    The sightings of the sidecars are added to `sighting_of`, without digests.
+    Adds a sighting of each sidecar to `sighting_of`. These sightings have an empty digest.
     """
     found: list[File] = []
     for path in sidecars.sidecars_of(file.path for file in files if file.score is not None):

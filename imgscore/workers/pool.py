@@ -1,10 +1,9 @@
-"""The part of the workers that runs in the parent process.
+"""The pool, which starts and ends workers and sends tasks to them. It runs in the parent process.
 
-A pool starts workers when there is work, and ends the workers that are idle.
+A pool starts workers when there are tasks, and ends the workers that are idle.
 
-If a worker crashes, only the file that the worker was reading fails. The pool has no thread. The
-caller waits in `Pool.answers`, which also returns when a file descriptor of the caller becomes
-readable.
+If a worker crashes, only the task that it was doing fails. The pool has no thread. `Pool.answers`
+waits for answers in the caller's thread. It can also wait for a file descriptor of the caller.
 """
 
 import contextlib
@@ -35,11 +34,11 @@ from imgscore.workers.process import QUEUE_DEPTH, NoWorkerError, Worker, WorkerS
 from imgscore.workers.queries import QueryRows
 
 MAX_FAILED_STARTS = 3
-"""The number of consecutive failed starts after which the pool raises an error. So many failures
-mean that the cause will not disappear."""
+"""The number of consecutive failed starts after which the pool raises an error. After three
+failures in a row, the cause is probably permanent."""
 MAX_READ = 1 << 18
-"""The largest number of bytes of answers that are read at a time. The caller stores these answers
-before the pool reads more."""
+"""The largest number of bytes that are read from a worker at a time. The caller can store the
+answers in these bytes before the pool reads more."""
 
 
 class Pool:
@@ -54,7 +53,8 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._workers: dict[int, Worker] = {}
         self._needs_memory: deque[Task] = deque()
-        """The tasks that need more memory than a low-memory worker may use."""
+        """The tasks that need more memory than a low-memory worker may use. They wait for the file
+        worker without this limit."""
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
 
@@ -85,14 +85,14 @@ class Pool:
         return [worker for worker in self._workers.values() if not worker.for_training]
 
     def has_room(self) -> bool:
-        """Return whether `submit` can accept another file at present."""
+        """Return whether `submit` can accept another FileTask at present."""
         workers = self._file_workers()
         return len(workers) < self._size or any(len(w.tasks) < QUEUE_DEPTH for w in workers)
 
     def submit(self, task: Task) -> bool:
         """Send a task to a worker, and start a worker if needed.
 
-        Return False if all workers are full.
+        Return False if no worker can accept the task at present.
         """
         if isinstance(task, Plan):
             self._end_idle_trainer()
@@ -109,9 +109,10 @@ class Pool:
         return True
 
     def _end_idle_trainer(self) -> None:
-        """End the trainer if it is idle. The next plan then starts in a new process.
+        """End the trainer if it is idle, so that a new process makes the next plan.
 
-        The memory that the old process keeps and the memory of the plan would be too much together.
+        The old process does not release the memory of its earlier tasks. This memory and the memory
+        of the plan would be too much together.
         """
         for worker in list(self._workers.values()):
             if worker.for_training and worker.ready and not worker.tasks:
@@ -120,7 +121,7 @@ class Pool:
     def warm_up(self) -> None:
         """Start a file worker if there is none.
 
-        The worker loads the model before the first file is sent.
+        The new worker loads the model at once, before it gets a file.
         """
         if not self._file_workers():
             # If the start fails, ignore the error here. `submit` will raise NoWorkerError later.
@@ -136,7 +137,7 @@ class Pool:
         return worker
 
     def answers(self, timeout: float | None, wake: int | None = None) -> list[tuple[Task, Answer]]:
-        """Wait for answers, and return each answer with its task.
+        """Wait for answers, and return a (task, answer) for each of them.
 
         `timeout`: the largest number of seconds to wait. None means no limit. `wake`: a file
         descriptor; the wait ends when it becomes readable. Raises ImgscoreError if no worker can be
@@ -156,10 +157,10 @@ class Pool:
         return answers + self._escalate()
 
     def _escalate(self) -> list[tuple[Task, Answer]]:
-        """Send the tasks in `_needs_memory` to the worker without the low limit.
+        """Send the tasks in `_needs_memory` to the file worker that is not a low-memory worker.
 
-        If this worker does not exist, start it first. If no worker can be started, return each of
-        these tasks with the answer Interrupted.
+        If this worker does not exist, start it first. If it cannot be started, return each of these
+        tasks with the answer Interrupted.
         """
         worker = next((w for w in self._file_workers() if not w.low_memory), None)
         try:
@@ -198,9 +199,10 @@ class Pool:
         return answers
 
     def _reap(self, worker: Worker) -> list[tuple[Task, Answer]]:
-        """Remove a worker that has ended, and create the answer for the task that it was doing.
+        """Remove a worker that has ended, and return an answer for the task that it was doing.
 
-        The other tasks of the worker are sent again.
+        The other tasks of the worker are submitted again. If no worker can accept one of these
+        tasks, its answer is Interrupted.
         """
         status = self._remove(worker)
         answers: list[tuple[Task, Answer]] = []
@@ -236,10 +238,10 @@ class Pool:
         return process.wait()
 
     def reap_idle(self, now: float) -> float | None:
-        """End the workers that have been idle too long.
+        """End the workers that have been idle for longer than `idle_seconds`.
 
-        Returns the time at which the next worker will have been idle too long, or None. The trainer
-        is ended as soon as it is idle, because it uses much memory.
+        The trainer is ended as soon as it is idle, because it uses much memory. Returns the time at
+        which the pool must end the next idle worker. Returns None if no idle worker is left.
         """
         ends: list[float] = []
         for worker in list(self._workers.values()):
@@ -277,7 +279,7 @@ class Pool:
 
 
 def _is_last(answer: Answer) -> bool:
-    """Return whether this is the last part of an answer."""
+    """Return whether no other message follows `answer` for the same task."""
     match answer:
         case Notice():
             return False
@@ -295,9 +297,9 @@ def cpus() -> int:
 def _end_of(status: int, seconds: int) -> Crashed | Interrupted:
     """Return the answer for the task that a worker was doing when it ended.
 
-    `status`: the exit status of the worker. `seconds`: the time limit for one file. A logout ends
-    workers with SIGTERM, SIGHUP or SIGINT. The file is not the cause then, and the answer is
-    Interrupted.
+    `status`: the exit status of the worker. `seconds`: the time limit for one file. If SIGTERM,
+    SIGHUP or SIGINT ended the worker, for example at a logout, the answer is Interrupted. For all
+    other causes, the answer is Crashed.
     """
     if status in (-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):
         return Interrupted()

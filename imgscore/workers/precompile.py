@@ -1,8 +1,8 @@
 """Compile the modules that workers import, before the first worker imports them.
 
-Python stores compiled bytecode next to the source files, and a confined worker may not write there.
-Some installers do not compile the modules. Without this step, each worker would compile numpy and
-onnxruntime again at its start.
+Python stores compiled bytecode next to the source files. A worker may not write there, because
+Landlock confines it. Some installers do not compile the modules. Without this step, each worker
+would compile numpy and onnxruntime again at its start.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ MODULES = (
 def compile_once() -> None:
     """Import MODULES in a process that may write bytecode.
 
-    Do nothing if they are already compiled.
+    Do nothing if these modules are already compiled.
     """
     spec = importlib.util.find_spec("onnxruntime")
     if spec is None or spec.origin is None or sys.dont_write_bytecode:

@@ -1,6 +1,6 @@
-"""The parent's object for one worker process.
+"""Start a worker process, and send tasks to it.
 
-It starts the process and sends tasks to the process.
+This module runs in the parent process.
 """
 
 import contextlib
@@ -15,25 +15,25 @@ from imgscore.errors import StoreError
 from imgscore.workers.messages import FileTask, Task, frame
 
 QUEUE_DEPTH = 2
-"""The largest number of files that one worker has at a time. While the worker reads the first file,
-the second file already waits in the worker's input."""
+"""The largest number of file tasks that one worker has at a time. While the worker does the first
+task, the second task already waits in its stdin."""
 MAX_BYTES = 3 * 2**30
 """The largest number of bytes of memory that a worker may use. A WebP image of 100 megapixels uses
 1.7 GB."""
 LOW_MEMORY_BYTES = 3 * 2**27
 """The largest number of bytes that an image may use in a low-memory worker.
 
-All file workers except one are low-memory workers. They return larger images to the pool, and the
-pool sends these images to the remaining worker. The measurement had 2 workers, 160 small images,
-and 16 images of 100 megapixels. With this limit, the small PNG images were ready after 5 s, and
-without it after 29 s (WebP: 8 s and 66 s). The two workers together used 0.6 GB with the limit, and
-1.0 GB without it (WebP: 1.7 GB and 2.8 GB)."""
+All file workers except one are low-memory workers. If an image needs more memory, the pool sends it
+to the remaining worker. Reason: small images are ready sooner, and the workers use less memory. We
+measured 2 workers with 160 small images and 16 images of 100 megapixels. The small PNG images were
+ready after 5 s with this limit, and after 29 s without it (WebP: 8 s and 66 s). The two workers
+together used 0.6 GB with the limit, and 1.0 GB without it (WebP: 1.7 GB and 2.8 GB)."""
 
 
 class NoWorkerError(StoreError):
     """The error that is raised if no worker can be started at present.
 
-    The machine lacks processes, memory or file descriptors. A later start may succeed.
+    The cause is a lack of memory, processes or file descriptors. A later start may succeed.
     """
 
 
@@ -53,7 +53,10 @@ class WorkerSettings:
 
 @dataclass(eq=False)
 class Worker:
-    """A worker process, and the tasks that were sent to it and have no answer yet, oldest first."""
+    """A worker process, as its parent process sees it.
+
+    `tasks`: the tasks that were sent to the worker and have no answer yet, oldest first.
+    """
 
     process: "subprocess.Popen[bytes]"
     for_training: bool
@@ -62,14 +65,15 @@ class Worker:
     tasks: deque[Task] = field(default_factory=deque)
     buffer: bytearray = field(default_factory=bytearray)
     idle_since: float = 0.0
-    """the time since which the worker is idle, in seconds of the monotonic clock"""
+    """the time at which the worker became ready or sent its last answer, in seconds of the
+    monotonic clock"""
 
     def send(self, task: Task) -> None:
         """Send a task to the worker."""
         self.tasks.append(task)
         assert self.process.stdin is not None
-        # If the worker has ended, ignore the error: the pool will read the end of the worker's
-        # output.
+        # If the worker has ended, ignore the error here. The pool will find the end of the worker's
+        # output and remove the worker.
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(frame(task))
             self.process.stdin.flush()
@@ -87,12 +91,12 @@ def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> 
     `for_training`: whether the worker is the trainer. `low_memory`: whether the worker has the
     limit LOW_MEMORY_BYTES for each image.
     """
-    # Allow OpenBLAS only one thread. Idle threads of OpenBLAS use CPU time. With more threads, a
-    # training on a busy CPU took 20 times as long.
+    # Allow OpenBLAS only one thread. Idle threads of OpenBLAS use CPU time. On a busy CPU, a
+    # training with more threads took 20 times as long.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     if not for_training:
-        # There is one file worker for each CPU, and each file worker uses one thread. One worker
-        # can then decode an image while another worker embeds one.
+        # Each file worker uses one thread, because there is one file worker for each CPU. While one
+        # worker decodes an image, another worker can embed an image.
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[name] = "1"
     arguments = [

@@ -1,4 +1,4 @@
-"""The queries about a taste, and the rows that answer them.
+"""The queries about a taste, and the types of their answers.
 
 Each query has its own message type. This module imports nothing heavy and has no side effects.
 run_queries.py answers the queries.
@@ -15,13 +15,13 @@ Row = TypeVar("Row")
 
 
 class Evaluated(msgspec.Struct, tag=True, frozen=True):
-    """The answer to EvaluateQuery."""
+    """The answer to EvaluateQuery: the measured quality of a recipe."""
 
     evaluation: Evaluation
 
 
 class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
-    """A label that other labels contradict.
+    """A label that is probably wrong, because it does not fit the other labels.
 
     `twin`: a near-duplicate image with the opposite label; None if there is none. `score`: the
     score of the image from heads that were trained without this image. `evidence`: -ln of the
@@ -36,7 +36,7 @@ class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
 
 
 class NextImage(msgspec.Struct, tag=True, frozen=True):
-    """An image that the user should label next, with its score."""
+    """An image that the user should label next, with the score of the image."""
 
     digest: bytes
     score: float
@@ -69,14 +69,17 @@ class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
 
 
 class HeadImported(msgspec.Struct, tag=True, frozen=True):
-    """The version number of a newly imported head, and the kind of this head."""
+    """The version and the kind of a head that was just imported."""
 
     version: str
     kind: str
 
 
 class ParquetRow(msgspec.Struct, tag=True, frozen=True):
-    """A row of a Parquet file. `vector` is None if the vector was made by another embedder."""
+    """A row of a Parquet file.
+
+    `vector` is None if another embedder made the vectors of the file.
+    """
 
     digest: bytes
     vector: bytes | None
@@ -86,7 +89,7 @@ class ParquetRow(msgspec.Struct, tag=True, frozen=True):
 class MissingThumbnail(msgspec.Struct, tag=True, frozen=True):
     """An image without a thumbnail.
 
-    `path`: the file of the image. `digest`: the digest of the image. `file`: the path to which its
+    `path`: the file of the image. `digest`: the digest of the image. `file`: the path to which the
     thumbnail must be written.
     """
 
@@ -96,7 +99,12 @@ class MissingThumbnail(msgspec.Struct, tag=True, frozen=True):
 
 
 class ReportCounts(msgspec.Struct, tag=True, frozen=True):
-    """The numbers of the items of each kind in a report."""
+    """The counts of a report.
+
+    `unscored`: the number of images without a score. `suspects`: the number of suspect labels.
+    `groups`: the number of groups of near-duplicates. `failures`: the number of files that could
+    not be embedded.
+    """
 
     images: int
     unscored: int
@@ -106,7 +114,7 @@ class ReportCounts(msgspec.Struct, tag=True, frozen=True):
 
 
 class QueryRows(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to a Query. `last`: whether this is the last part."""
+    """A part of the answer to a Query. `last`: whether this part is the last one."""
 
     rows: list[
         Evaluated
@@ -122,7 +130,11 @@ class QueryRows(msgspec.Struct, tag=True, frozen=True):
 
 
 class Query(msgspec.Struct, Generic[Row], tag=True, frozen=True):
-    """A query about a taste whose answer needs vectors. The answer is a list of `Row`."""
+    """The base class of the queries about a taste.
+
+    A worker answers these queries, because the answers need vectors. An answer consists of values
+    of the type `Row`.
+    """
 
     handler: ClassVar[str]
     taste: str
@@ -136,7 +148,7 @@ class EvaluateQuery(Query[Evaluated], frozen=True):
 
 
 class SuspectsQuery(Query[SuspectLabel], frozen=True):
-    """The query for labels that other labels contradict.
+    """The query for labels that are probably wrong, because they do not fit the other labels.
 
     The answer has at most `count` labels, strongest evidence first.
     """
@@ -148,8 +160,8 @@ class SuspectsQuery(Query[SuspectLabel], frozen=True):
 class NextQuery(Query[NextImage], frozen=True):
     """The query for the unlabelled images that the user should label next.
 
-    The answer has at most `count` images of `inboxes`: those whose labels would improve the head
-    most.
+    The answer has at most `count` images, and all of them are in `inboxes`. The labels of these
+    images would improve the head most.
     """
 
     handler: ClassVar[str] = "run_queries:next_images"
@@ -169,9 +181,9 @@ class ExplainQuery(Query[ScoreExplained], frozen=True):
 
 
 class ImportHeadQuery(Query[HeadImported], frozen=True):
-    """The query that checks a head and copies it into the folder of the heads.
+    """The query that checks the head in `file` and copies it into the folder of the heads.
 
-    The head was trained elsewhere. The answer is one HeadImported.
+    The head was not trained on this store. The answer is one HeadImported.
     """
 
     handler: ClassVar[str] = "run_queries:import_head"
@@ -181,7 +193,7 @@ class ImportHeadQuery(Query[HeadImported], frozen=True):
 class ReadParquetQuery(Query[ParquetRow], frozen=True):
     """The query that reads the rows of a Parquet file.
 
-    The answer is one ParquetRow for each row.
+    The answer is one ParquetRow for each row of the file.
     """
 
     handler: ClassVar[str] = "run_queries:read_parquet"

@@ -1,6 +1,7 @@
 """Answer queries about a taste. There is one function for each query type of queries.py.
 
-The queries and answers name an image by its digest. The verbs find the path of the image.
+In most queries and answers, an image is named by its digest. The verb that sends a query replaces
+digests by paths.
 """
 
 from __future__ import annotations
@@ -56,18 +57,21 @@ if TYPE_CHECKING:
     )
 
 CURVE_SECONDS = 30.0
-"""The largest number of seconds for a learning curve. With 300 labels in a library of 7,500 images,
-a learning curve uses 18 s of CPU time."""
+"""The number of seconds after which the measurement of a learning curve is ended early. With 300
+labels in a library of 7,500 images, a learning curve uses 18 s of CPU time."""
 MAX_CANDIDATES = 5000
 """The largest number of unlabelled images from which `next_images` chooses. Each image uses 5 kB,
 so all of them use at most 25 MB."""
 THUMBNAIL_BATCH = 1000
-"""The largest number of missing thumbnails in one message. Such a message has about 300 kB, so the
-daemon never needs memory for all missing thumbnails at once."""
+"""The largest number of missing thumbnails in one message. A message with 1000 thumbnails has about
+300 kB. The daemon never needs memory for all missing thumbnails at once."""
 
 
 def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
-    """Measure a recipe on held-out labels. Raises UsageError if there are too few labels."""
+    """Measure the quality of a recipe on held-out labels.
+
+    Raises UsageError if there are too few labels.
+    """
     with context.store.read() as txn:
         examples = examples_of(txn, context.spec, query.taste).examples
     measured = evaluation.evaluate(examples, kind=query.recipe, stop=after(CURVE_SECONDS))
@@ -81,7 +85,7 @@ def after(seconds: float) -> Callable[[], bool]:
 
 
 def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
-    """List labels that other labels contradict. Raises UsageError if there are too few labels."""
+    """List the labels that are probably wrong. Raises UsageError if there are too few labels."""
     with context.store.read() as txn:
         labelled = examples_of(txn, context.spec, query.taste)
     fitted = recipe(AUTO).fit(labelled.examples)
@@ -123,10 +127,11 @@ def next_images(context: Context, query: NextQuery) -> QueryRows:
 def _candidates(
     context: Context, txn: Txn, query: NextQuery
 ) -> tuple[list[bytes], NDArray[np.float16]]:
-    """Return at most MAX_CANDIDATES unlabelled images, chosen evenly from all images of the
-    inboxes.
+    """Return at most MAX_CANDIDATES unlabelled images of `query.inboxes`.
 
-    Returns the digests, and the input vectors of the head as float16 [n, dim].
+    If there are more unlabelled images, they are sorted by digest, and every k-th image is chosen.
+    Returns the digests of the chosen images, and their input vectors for a head as float16 [n,
+    dim].
     """
     labelled = {digest for digest, _ in labels.iter_all(txn, query.taste)}
     inboxes = set(query.inboxes)
@@ -145,7 +150,10 @@ def _candidates(
 
 
 def explain(context: Context, query: ExplainQuery) -> QueryRows:
-    """Explain a score. Raises ImgscoreError if the image has no embedding."""
+    """Explain the score of the image `query.digest`.
+
+    Raises ImgscoreError if the image has no embedding.
+    """
     with context.store.read() as txn:
         labelled = examples_of(txn, context.spec, query.taste)
         vector = head_inputs.get(txn, context.spec, query.digest)
@@ -196,7 +204,8 @@ def import_head(context: Context, query: ImportHeadQuery) -> QueryRows:
     else:
         try:
             head = files.load(path, embedder=spec.id, dimensions=spec.dim)
-        # The remedy of StoreError is only correct for the heads of the store.
+        # The remedy in a StoreError is only correct for a head that imgscore trained itself. Raise
+        # an error with another remedy.
         except StoreError as error:
             raise UsageError(error.message, "give a head file that imgscore wrote") from None
     with context.store.read() as txn:
@@ -217,9 +226,9 @@ def read_parquet(context: Context, query: ReadParquetQuery) -> Iterator[QueryRow
 
 
 def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
-    """Write the data of a report, and yield the missing thumbnails in parts.
+    """Write the data of a report, and yield the images whose thumbnails are missing, in parts.
 
-    The last part has the counts. Raises ImgscoreError if the file cannot be written.
+    The last part contains the ReportCounts. Raises ImgscoreError if the file cannot be written.
     """
     with context.store.read() as txn:
         gatherer = gather.Gatherer(txn, context.spec, query.taste, set(query.inboxes), query.folder)

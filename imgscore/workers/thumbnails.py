@@ -1,4 +1,4 @@
-"""Make thumbnails, which are small because a page shows ten thousand of them.
+"""Make thumbnails. Their files are small, because a page can show ten thousand thumbnails.
 
 The name of a thumbnail's file is the digest of the image.
 """
@@ -30,8 +30,8 @@ QUALITY = 72
 def make_thumbnail(context: Context, task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable:
     """Decode the file like the embedders do, and save the image as a thumbnail.
 
-    The answer is Unstable if the file now contains another image. Raises NeedsMemoryError if the
-    image needs more memory than this process may use.
+    The answer is Unstable if the digest of the file is no longer `task.digest`. Raises
+    NeedsMemoryError if the image needs more memory than this process may use.
     """
     try:
         data = _read(task.path)

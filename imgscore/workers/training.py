@@ -1,6 +1,6 @@
-"""Train a taste, and score the images of the store.
+"""Train the head of a taste, and score images with a head.
 
-This module reads the store, but does not write it. It writes only head files.
+This module reads the store, but does not write to it. It writes only head files.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
 SCORE_BATCH = 4096
-"""The number of vectors that are scored at a time. Each vector has 5 kB, so 4096 vectors have 20
+"""The number of vectors that are scored at a time. A vector uses 5 kB, so 4096 vectors use 20
 MB."""
 
 
 def train(context: Context, task: Train) -> Trained:
     """Train a head on the labels in the store, and save the head.
 
-    Raises ImgscoreError if too few labelled images have an embedding.
+    The store is not changed: the answer contains the record of the head. Raises ImgscoreError if
+    too few labelled images have an embedding.
     """
     spec = context.spec
     with context.store.read() as txn:
@@ -66,7 +67,7 @@ def train(context: Context, task: Train) -> Trained:
 
 
 def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
-    """Score the images of `task.digests`, or all images of the store if `task.digests` is empty.
+    """Score the images `task.digests` with a head. If `task.digests` is empty, score all images.
 
     Yields the scores in parts.
     """

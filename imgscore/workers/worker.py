@@ -2,9 +2,10 @@
 closes.
 
 The kernel enforces the limits of the process. An alarm ends the process if a file takes too long.
-RLIMIT_DATA limits the memory. Landlock allows writes only to the heads and the caches, and also to
-the backups in the process that does not decode images. A hostile image can take control of a
-decoder. The attacker can still change neither the user's files nor the backups.
+RLIMIT_DATA limits the memory. Landlock allows writes only to the heads and the caches. The trainer,
+which decodes no images, may also write to the backups. The reason for these limits: a hostile image
+can take control of a decoder. Even then, Landlock protects the user's files and the backups from
+changes.
 """
 
 import contextlib
@@ -37,9 +38,11 @@ def _answers(context: Context, task: messages.Task) -> Iterator[messages.Answer]
 
 
 def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
-    """Yield the answers to a task.
+    """Do a task, and yield the answer, or each part of the answer. Yield the notices for the user
+    before the answer.
 
-    An ImgscoreError becomes an answer; any other error ends the worker.
+    If the handler raises an ImgscoreError or a MemoryError, yield an answer that describes the
+    error. Any other error ends the worker.
     """
     try:
         for answer in _answers(context, task):
@@ -59,14 +62,18 @@ def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]
 
 
 def _sendable(text: str) -> str:
-    """Escape bytes that are not UTF-8, which file names may contain. Messages must be UTF-8."""
+    """Return `text` with escapes for the bytes that are not UTF-8.
+
+    Messages must be UTF-8, but file names can contain such bytes.
+    """
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
     """Answer tasks until stdin closes.
 
-    `prepares`: whether to load the embedder first if no task waits yet.
+    `prepares`: whether to load the embedder before the first task, if no task is waiting at the
+    start.
     """
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     if prepares and not select.select([stdin], [], [], 0)[0]:
@@ -95,7 +102,7 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
         # will fail and report an error.
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A process that reads the store must write to LMDB's lock file.
+    # A worker reads the store, and every reader must write to LMDB's lock file.
     confine_writes([*allowed, store / "lock.mdb"])
 
 
@@ -129,8 +136,8 @@ def main() -> None:
     with contextlib.suppress(BrokenPipeError):  # The parent process has ended.
         memory.set_headroom(context.low_memory)
         serve(context, int(file_seconds), prepares=bool(int(max_bytes)))
-    # Nothing needs a clean-up, because the store is read-only. A normal exit would take time to
-    # unload the libraries.
+    # End the process at once. A normal exit would first unload the libraries, which takes time. No
+    # clean-up is needed, because the store is opened as read-only.
     os._exit(0)
 
 
