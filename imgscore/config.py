@@ -1,6 +1,7 @@
 """The file config.toml: its schema, defaults, checks and errors.
 
-docs/config.md is generated from the schema. This module does not write a file or create a folder.
+docs/config.md is generated from the schema. This module only reads files: config_edit.py changes
+config.toml.
 """
 
 import os
@@ -15,8 +16,8 @@ from imgscore import paths
 from imgscore.errors import ConfigError
 
 MAX_SECONDS = 31_536_000
-"""The largest allowed time, in seconds: one year. Some timers of the system overflow with larger
-values."""
+"""The largest number of seconds that a setting may have: one year. With larger values, some timers
+of the system overflow."""
 
 Direction = Literal["best-newest", "worst-newest"]
 TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -30,7 +31,7 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     keep: str | list[str] = "keep"
     """the folder of images labelled keep, or a list; absolute paths, or relative to the inbox"""
     trash: str | list[str] = "trash"
-    """the folder of images labelled trash; paths as for keep"""
+    """the folder of images labelled trash, or a list; absolute paths, or relative to the inbox"""
     taste: TasteName = "default"
     """inboxes with the same taste share their labels; use letters, digits, "_", "-" and "." """
     order: Direction = "best-newest"
@@ -50,7 +51,7 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     rescan: Annotated[float, msgspec.Meta(ge=10, le=MAX_SECONDS)] = 3600.0
     """seconds between two comparisons of the disk with the store, in case events were lost"""
     poll: Annotated[float, msgspec.Meta(ge=1, le=MAX_SECONDS)] = 60.0
-    """like rescan, for folders without events from the kernel (network and FUSE file systems)"""
+    """the same as rescan, but for folders without kernel events (network and FUSE file systems)"""
     worker_idle: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 60.0
     """seconds after which an idle worker ends and frees its memory"""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
@@ -97,12 +98,12 @@ REMEDIES = {
     "trash": "give a folder or a list of folders, or leave it out for INBOX/trash",
     "taste": "use letters, digits, '_', '-' and '.', at most 64",
 }
-"""The remedies for some settings, by the name of the setting. For the other settings, the remedy is
-made from the type of the setting."""
+"""The remedies for wrong values, by the name of the setting. If a setting is not in this dict, its
+remedy is made from its type."""
 
 
 def load(path: Path | None = None) -> Config:
-    """Read and check a config file: config.toml if `path` is None.
+    """Read and check the config file `path`. If `path` is None, read the user's config.toml.
 
     Raises ConfigError if the config is invalid, or if there is no such file.
     """
@@ -114,12 +115,13 @@ def load(path: Path | None = None) -> Config:
 
 
 def read(path: Path) -> str | None:
-    """Return the text of a config file without any check, or None if there is no such file.
+    """Return the text of a config file. The text is not checked. Return None if there is no such
+    file.
 
     Raises ConfigError if the file cannot be read.
     """
     try:
-        return path.read_bytes().decode("utf-8")  # Path.read_text would change the line ends.
+        return path.read_bytes().decode("utf-8")  # Path.read_text would replace CRLF by LF.
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -129,9 +131,10 @@ def read(path: Path) -> str | None:
 
 
 def parse(text: str, source: str = "config.toml") -> Config:
-    """Check the text of a config.
+    """Check the text of a config, and return the settings.
 
-    Raises ConfigError, which names `source`, the key and its value.
+    Raises ConfigError if the text is invalid. The error message names `source`, the wrong key and
+    its value.
     """
     try:
         tree = tomllib.loads(text)
@@ -160,7 +163,8 @@ def parse(text: str, source: str = "config.toml") -> Config:
 def _problems(
     tree: dict[str, Any], kind: type[msgspec.Struct], where: str
 ) -> Iterator[ConfigError]:
-    """Yield an error for each setting of a table that does not fit the schema `kind` of the table.
+    """Check a table of the config. Yield an error for each setting that the schema `kind` does not
+    allow.
 
     `where`: the beginning of each message, with the file and the table.
     """
@@ -193,7 +197,7 @@ def _problems(
 
 
 def _allowed(kind: Any) -> str:
-    """Return the allowed values of a type, in words."""
+    """Return a description in words of the values that a type allows."""
     from msgspec import inspect as schema
 
     match schema.type_info(kind):
@@ -211,7 +215,7 @@ def _allowed(kind: Any) -> str:
 
 
 def _limits(low: float | None, high: float | None) -> str:
-    """Return a range in words. The text is the end of a sentence."""
+    """Return the range from `low` to `high` in words, as the end of a sentence."""
     if low is None:
         return ""
     return f", at least {low:g}" if high is None else f", from {low:g} to {high:.12g}"

@@ -1,4 +1,4 @@
-"""Change config.toml, and keep all other bytes of the user's text."""
+"""Change one setting in the text of config.toml, and keep all other bytes of the text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from imgscore import config
 from imgscore.errors import ConfigError
 from imgscore.fsutil import write_atomic
 
-# This pattern splits a text before each [[watch]]. The pieces are parsed one by one. If tomlkit
-# parsed the whole text, it would move [[watch]] tables together that are separated by another
-# table.
+# This pattern splits a text before each [[watch]], so that each piece can be parsed alone. If
+# tomlkit parsed the whole text, it would move all [[watch]] tables next to each other, even if
+# another table is between them.
 _WATCH = re.compile(r"^(?=[ \t]*\[\[[ \t]*watch[ \t]*\]\])", re.MULTILINE)
 
 Value = str | bool
@@ -30,18 +30,18 @@ def with_setting(text: str, key: str, value: Value) -> str:
 
 
 def with_watch_setting(text: str, number: int, key: str, value: Value) -> str:
-    """Return the config `text` in which `key` of a watch has the value `value`.
+    """Return the config `text` in which the setting `key` of one watch has the value `value`.
 
-    `number`: the position of the watch; the first watch has the number 0. Raises ConfigError if
-    that is impossible.
+    `number`: the index of this watch among all watches, from 0. Raises ConfigError if that is
+    impossible.
     """
     return _edited(text, ("watch", number, key), value)
 
 
 def with_watch(text: str, settings: dict[str, Value]) -> str:
-    """Return the config `text` with a new `[[watch]]` at the end.
+    """Return the config `text` with a new `[[watch]]` table at the end.
 
-    `settings`: the keys of the new watch.
+    `settings`: the keys and values of the new table.
     """
     import tomlkit
 
@@ -56,7 +56,8 @@ def with_watch(text: str, settings: dict[str, Value]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the config file atomically and keep its permissions.
+    """Replace the content of the config file by `text`. The change is atomic and keeps the
+    permissions.
 
     If `path` is a symbolic link, the file to which it points is replaced. Raises ConfigError if the
     file cannot be written.
@@ -75,8 +76,9 @@ def write(path: Path, text: str) -> None:
 def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
     """Return the config `text` in which the value at `path` is `value`.
 
-    `path`: keys and list positions. The result is parsed. Raises ConfigError if another value has
-    changed too, or nothing has changed.
+    `path`: the keys and list positions that lead to the value, from the outermost table inwards.
+    The returned text was parsed again. Raises ConfigError if the value could not be changed, or if
+    the change would also affect another value.
     """
     import tomlkit
 
@@ -102,9 +104,10 @@ def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
 
 
 def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: str) -> str:
-    """Return a piece of the text in which the value at `path` is `value`.
+    """Return `text` in which the value at `path` is `value`.
 
-    Return the piece unchanged if it cannot be parsed alone.
+    `text` is the whole config or a piece of it. If it cannot be parsed alone, it is returned
+    unchanged.
     """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
@@ -112,7 +115,8 @@ def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: s
 
     try:
         document = tomlkit.parse(text)
-    # The pattern has split the text within a string. The caller then raises ConfigError.
+    # The pattern _WATCH has split the config within a string. The value is not changed, and the
+    # caller raises ConfigError.
     except TOMLKitError:
         return text
     if document.as_string() != text:
@@ -127,15 +131,15 @@ def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: s
         table[key] = value
     elif table is document:
         return line + text
-    # Insert the line directly below the table's header. Comments at the end of the table may belong
-    # to the next table.
+    # Insert the line directly below the header of the table, not at the end of the table. A comment
+    # at the end may belong to the next table.
     else:
         table.trivia.trail += line
     return document.as_string()
 
 
 def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str, Any]:
-    """Return the parsed `text`, in which the value at `path` is `value`."""
+    """Parse `text`, set the value at `path` to `value`, and return the parsed tables."""
     tree: dict[str, Any] = tomllib.loads(text)
     *parents, key = path
     table: Any = tree
@@ -146,5 +150,5 @@ def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str
 
 
 def _newline(text: str) -> str:
-    """Return the line end that a text uses."""
+    """Return the line end that `text` uses: CRLF if it has any, else LF."""
     return "\r\n" if "\r\n" in text else "\n"

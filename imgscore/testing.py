@@ -1,7 +1,7 @@
 """A sandbox: one folder with an inbox, a config, a store and at most one daemon.
 
-The demo, the tests and the benchmarks run imgscore in a sandbox. The user's own files are not used.
-This module does not need a test framework.
+The demo, the tests and the benchmarks run imgscore in a sandbox, so imgscore does not use the
+user's own files. This module does not need a test framework.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from imgscore.verbs.base import rows_of
 
 T = TypeVar("T")
 Row = dict[str, Any]
-"""One row of a command's output as decoded JSON, with the keys that `--json` prints."""
+"""One row that a command prints with `--json`, decoded."""
 IMGSCORE = (sys.executable, "-P", "-m", "imgscore.cli.main")
 IMGSCORED = (sys.executable, "-P", "-m", "imgscored.main")
 START_SECONDS = 60.0
-"""The largest number of seconds until a daemon accepts connections. An idle machine needs 0.3 s,
-and a busy machine needs many times longer."""
+"""The largest number of seconds to wait for a new daemon to accept connections. An idle machine
+needs 0.3 s, and a busy machine needs many times longer."""
 WAIT_SECONDS = 600.0
-"""The largest number of seconds until a command ends, or until a daemon has nothing to do."""
+"""The largest number of seconds to wait for the end of a command, or for a daemon to finish all its
+work."""
 STOP_SECONDS = 60.0
-"""The largest number of seconds from SIGTERM to the end of a daemon. Before its end, the daemon
+"""The largest number of seconds from SIGTERM to the end of a daemon. In this time, the daemon
 finishes its current transaction."""
 EVENT_SECONDS = 300.0
-"""The largest number of seconds until an expected condition is true. Only a failure takes so long,
-even on an overloaded machine."""
+"""The largest number of seconds to wait for a condition in a test. The time is so long that even an
+overloaded machine reaches it only if the test fails."""
 POLL_SECONDS = 0.02
 """The number of seconds between two checks of a condition."""
 FAST = MappingProxyType({"settle": 0.1, "train_after": 0.2, "workers": 2, "worker_idle": 5})
@@ -59,8 +60,8 @@ def eventually(
 ) -> T:
     """Call `condition` until it returns a true value, and return this value.
 
-    `seconds`: the time after which TimeoutError is raised. `what`: the expected event, for the
-    message of this error.
+    `seconds`: the time after which TimeoutError is raised. `what`: a description of the condition,
+    for the message of this error. `pause`: the number of seconds between two calls of `condition`.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -72,7 +73,7 @@ def eventually(
 
 
 class Completed(NamedTuple):
-    """The exit code and the output of a command that has ended."""
+    """The result of a command that has ended: its exit code, its stdout and its stderr."""
 
     code: int
     out: str
@@ -80,12 +81,12 @@ class Completed(NamedTuple):
 
     @property
     def rows(self) -> list[Row]:
-        """Return all JSON lines of stdout, decoded."""
+        """Decode each line of stdout as JSON, and return the decoded rows."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
     def row(self) -> Row:
-        """Return the only JSON line of stdout, decoded."""
+        """Decode the only line of stdout as JSON, and return the decoded row."""
         (row,) = self.rows
         return row
 
@@ -112,10 +113,10 @@ def run(
 
 
 class Sandbox:
-    """A sandbox in `folder`, with the inbox in this folder.
+    """A sandbox in `folder`. The inbox is `folder`/inbox.
 
-    `home`: the folder that contains the XDG folders; None means `folder`/home. The end of the block
-    `with sandbox:` always ends the daemon. The folder is not deleted.
+    `home`: the folder that contains the XDG folders; None means `folder`/home. A sandbox is a
+    context manager: it ends the daemon at the end of the block, and does not delete the folder.
     """
 
     def __init__(self, folder: Path, home: Path | None = None) -> None:
@@ -140,7 +141,7 @@ class Sandbox:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    # ---- folders and config
+    # ---- the folders and the config of the sandbox
 
     @property
     def keep(self) -> Path:
@@ -173,7 +174,11 @@ class Sandbox:
         return self.home / "run" / "imgscore" / "control.sock"
 
     def environment(self) -> dict[str, str]:
-        """Return this process's environment, with HOME and the XDG folders of the sandbox."""
+        """Return the environment variables for commands in the sandbox.
+
+        They are the variables of this process without SERVICE_VARIABLES. HOME and the XDG folders
+        are those of the sandbox.
+        """
         kept = {name: value for name, value in os.environ.items() if name not in SERVICE_VARIABLES}
         folders = {
             "HOME": self.home,
@@ -183,7 +188,8 @@ class Sandbox:
             "XDG_RUNTIME_DIR": self.home / "run",
         }
         kept |= {name: os.fspath(folder) for name, folder in folders.items()}
-        # The default user base is a folder below HOME, and HOME is another folder in the sandbox.
+        # Python imports the user's packages from PYTHONUSERBASE. By default this is a folder below
+        # HOME, but HOME is another folder in the sandbox.
         return kept | {"PYTHONUSERBASE": site.getuserbase()}
 
     def make_home(self) -> None:
@@ -194,8 +200,9 @@ class Sandbox:
     def configure(self, *inboxes: Path, **daemon: float | str) -> None:
         """Make all folders, and write config.toml.
 
-        `inboxes`: the inboxes to watch. If there are none, the sandbox's own inbox is watched.
-        `daemon`: settings of the [daemon] table. By default, the daemon also works on battery.
+        `inboxes`: the inboxes to watch. If `inboxes` is empty, the inbox of the sandbox is watched.
+        `daemon`: settings of the [daemon] table. The default `on_battery = "work"` lets the daemon
+        work on battery too.
         """
         self.make_home()
         settings = {"on_battery": "work", **daemon}
@@ -213,16 +220,16 @@ class Sandbox:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # ---- commands
+    # ---- running a command of imgscore
 
     def run(self, *arguments: str | Path, seconds: float | None = WAIT_SECONDS) -> Completed:
-        """Run `imgscore` with these arguments, and wait until it ends."""
+        """Run `imgscore` with these arguments in the sandbox, and wait until it ends."""
         return run([*IMGSCORE, *arguments], self.environment(), seconds=seconds)
 
-    # ---- the daemon
+    # ---- starting and ending the daemon
 
     def launch(self, *options: str, prefix: Sequence[str] = (), **environment: str) -> None:
-        """Start a daemon. The function may return before the daemon accepts connections.
+        """Start a daemon, but do not wait until it accepts connections.
 
         `prefix`: a command that runs the daemon, such as prlimit with its options. `environment`:
         additional environment variables.
@@ -237,8 +244,8 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # The daemon gets its own process group. Ctrl-C in the terminal therefore interrupts
-                # only this process, and this process ends the daemon.
+                # The daemon gets its own process group, so Ctrl-C in the terminal interrupts only
+                # this process. This process then ends the daemon.
                 process_group=0,
             )
 
@@ -268,7 +275,7 @@ class Sandbox:
 
     @property
     def log_text(self) -> str:
-        """The text of the log, which all daemons of the sandbox write."""
+        """The text of the log. All daemons of the sandbox write to the same log."""
         return self.log.read_text(errors="replace")
 
     def log_tail(self, lines: int = 3) -> str:
@@ -287,19 +294,19 @@ class Sandbox:
     def kill(self) -> None:
         """End the daemon with SIGKILL, if there is one.
 
-        The workers exit because their stdin closes.
+        The workers of the daemon then exit, because their stdin closes.
         """
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
-    # ---- requests to the daemon
+    # ---- sending requests to the daemon
 
     def connect(self) -> socket.socket:
         """Return a connection to the daemon. Raises NoDaemonError if the daemon has ended.
 
-        The function waits for the daemon. A daemon does not accept connections just after its
-        start, and while it reads its config again.
+        The function waits until the daemon accepts connections. A daemon accepts none during its
+        start, and none while it reads its config again.
         """
 
         def attempt() -> socket.socket | None:
@@ -311,7 +318,7 @@ class Sandbox:
         return eventually(attempt, seconds=START_SECONDS, what="the daemon listens")
 
     def call(self, verb: str, **arguments: Any) -> Iterator[Message[Row]]:
-        """Yield the messages of a verb, including the progress.
+        """Send a request to the daemon, and yield all messages of the answer: rows and progress.
 
         Raises NoDaemonError if the daemon has ended.
         """
@@ -319,7 +326,10 @@ class Sandbox:
             yield from client.exchange(connection, verb, arguments)
 
     def ask(self, verb: str, **arguments: Any) -> list[Row]:
-        """Return the rows of a verb. Raises NoDaemonError if the daemon has ended."""
+        """Send a request to the daemon, and return the rows of the answer.
+
+        Raises NoDaemonError if the daemon has ended.
+        """
         return rows_of(self.call(verb, **arguments))
 
     def status(self) -> Row:
@@ -328,9 +338,9 @@ class Sandbox:
         return row
 
     def settle(self, seconds: float = WAIT_SECONDS) -> Row:
-        """Wait until nothing is pending, and return the status.
+        """Wait until the daemon has finished all its work, and return its status.
 
-        Raises ImgscoreError if work is still pending after `seconds`.
+        Raises ImgscoreError if the daemon has not finished after `seconds`.
         """
         self.ask("wait", timeout=seconds)
         return self.status()
@@ -338,9 +348,9 @@ class Sandbox:
     def until(
         self, wanted: Callable[[Row], object], what: str = "", seconds: float = EVENT_SECONDS
     ) -> Row:
-        """Wait for a status for which `wanted` returns a true value, and return this status.
+        """Ask for the status of the daemon until `wanted(status)` is true, and return this status.
 
-        Raises TimeoutError after `seconds`.
+        `what`: the expected event, for the error message. Raises TimeoutError after `seconds`.
         """
         status: Row = {}
 
@@ -348,7 +358,8 @@ class Sandbox:
             nonlocal status
             try:
                 status = self.status()
-            # The daemon may be reading its config again. It then accepts no connections.
+            # The daemon accepts no connections while it reads its config again. Try again if it is
+            # still running.
             except NoDaemonError:
                 if not self.running:
                     raise

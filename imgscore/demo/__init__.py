@@ -1,1 +1,3 @@
-"""The command `imgscore demo`: it draws pictures, and a real daemon puts them in order."""
+"""The parts of the command `imgscore demo`, which draws pictures. A real daemon then puts the
+pictures in order.
+"""

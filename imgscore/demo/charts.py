@@ -23,7 +23,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 class _Plot:
-    """A board with the title of a chart and a frame for the data."""
+    """A board with the title of a chart, and with a frame in which the data is drawn."""
 
     def __init__(self, chance: Chance) -> None:
         self.chance = chance
@@ -42,7 +42,8 @@ class _Plot:
     def axes(self, labels: tuple[str, ...], most: int) -> None:
         """Draw both axes, the grid and the labels.
 
-        `labels`: the labels of the x axis. `most`: the value at the top of the y axis.
+        `labels`: the labels of the x axis. `most`: the value that is written at the top of the y
+        axis.
         """
         board = self.board
         for step in range(6):

@@ -1,4 +1,6 @@
-"""The folder of the demo: a sandbox with a list of the files that the demo made and may delete."""
+"""The folder of the demo. It is a sandbox with a list of the files that the demo made. A later demo
+may delete these files.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,15 @@ from imgscore.store.lock import BusyError, StoreLock
 from imgscore.testing import Sandbox, eventually
 
 OLD_DAEMON_SECONDS = 10.0
-"""The largest number of seconds until the daemon of an earlier demo releases the store's lock."""
+"""The largest number of seconds to wait for the daemon of an earlier demo to release the lock of
+the store."""
 
 
 class DemoFolder(Sandbox):
-    """A sandbox with a hidden folder for its state, a contact sheet, and a manifest of its files.
+    """A sandbox with a contact sheet and a manifest. The sandbox keeps its state in a hidden
+    folder.
 
-    The manifest lists the files that the demo made.
+    The manifest is a file that lists the files that the demo made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,8 +51,8 @@ class DemoFolder(Sandbox):
     def record(self, file: Path) -> None:
         """Add a file to the manifest. A later demo may then delete this file.
 
-        A line of the manifest has the format of sha256sum: the sha256, two spaces, the name. The
-        program sha256sum can therefore check the files.
+        A line of the manifest has the sha256 of the file, two spaces, and the name of the file.
+        This is the format of the program sha256sum.
         """
         with self._manifest.open("a", encoding="utf-8") as lines:
             lines.write(f"{_sha256(file)}  {file.name}\n")
@@ -94,7 +98,10 @@ class DemoFolder(Sandbox):
         shutil.rmtree(self.home)
 
     def _stop_old_daemon(self) -> None:
-        """Stop the daemon that still runs after a demo was killed."""
+        """Stop the daemon of an earlier demo.
+
+        This daemon still runs if the earlier demo was killed.
+        """
         with contextlib.suppress(ImgscoreError):
             self.ask("stop")
 
@@ -108,7 +115,8 @@ class DemoFolder(Sandbox):
         try:
             eventually(unlocked, seconds=OLD_DAEMON_SECONDS)
         except TimeoutError:
-            # The error of this call contains the process and the remedy.
+            # The daemon still has the lock. This call raises an error that names the process and a
+            # remedy.
             StoreLock(self.data_folder).close()
 
 

@@ -35,7 +35,7 @@ def _torn(chance: Chance) -> Image.Image:
 
 
 def _half(chance: Chance) -> Image.Image:
-    """Draw a picture whose download was interrupted: the missing lines of pixels are grey."""
+    """Draw a picture whose download seems interrupted: the missing lines of pixels are grey."""
     canvas = np.asarray(landscape(chance)).copy()
     canvas[int(len(canvas) * chance.uniform(0.2, 0.45)) :] = 128
     return Image.fromarray(canvas)

@@ -97,7 +97,7 @@ def _hills(chance: Chance, canvas: Canvas, mood: Mood, horizon: int, shore: int)
         inside[shore:] = 0
         colour = mix(far, near, depth**0.8)
         blend(canvas, colour, inside)
-        # Each range of hills has haze at its foot, and light that varies on its slopes.
+        # Each range of hills has haze at its lower edge, and light that varies over its slopes.
         foot = np.clip((rows - line[None]) / (height * 0.22), 0, 1)
         blend(canvas, rgb(mood.sky[-1]), inside * foot * 0.42 * (1 - depth))
         canvas += (texture[..., None] - 0.5) * inside[..., None] * (14 + 26 * depth)
@@ -106,7 +106,7 @@ def _hills(chance: Chance, canvas: Canvas, mood: Mood, horizon: int, shore: int)
 
 
 def _trees(chance: Chance, canvas: Canvas, line: Canvas, colour: Colour, scale: float) -> None:
-    """Draw groups of firs along a skyline."""
+    """Draw groups of fir trees along a skyline."""
     height, width = canvas.shape[:2]
     mask = Image.new("L", (width, height))
     draw = ImageDraw.Draw(mask)
@@ -127,7 +127,10 @@ def _trees(chance: Chance, canvas: Canvas, line: Canvas, colour: Colour, scale: 
 
 
 def _water(chance: Chance, canvas: Canvas, shore: int, sun_x: float, light: Colour) -> None:
-    """Draw the water: a darker mirror image, with ripples, of the scene above the shore."""
+    """Draw the water.
+
+    It is a mirror image of the scene above the shore, but darker and with ripples.
+    """
     height, width = canvas.shape[:2]
     depth = np.arange(height - shore)
     source = np.clip(shore - 1 - (depth * 1.15).astype(int), 0, shore - 1)

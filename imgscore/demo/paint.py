@@ -20,8 +20,8 @@ Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 
 OVERSAMPLING = 2
-"""The factor by which shapes are drawn larger before they are scaled down. Pillow's edges are
-jagged, and the scaling makes them smooth."""
+"""The factor by which shapes are drawn larger before they are scaled down. Pillow draws jagged
+edges. Scaling down makes the edges smooth."""
 
 
 def rgb(text: str) -> Colour:
@@ -36,7 +36,7 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def pick(chance: Chance, choices: Sequence[str]) -> Colour:
-    """Return one of these colours, chosen at random."""
+    """Return one of the colours `choices`, chosen at random."""
     return rgb(choices[int(chance.integers(len(choices)))])
 
 
@@ -75,7 +75,7 @@ def ridge(chance: Chance, width: int, roughness: float, waves: float) -> Canvas:
     """Return a skyline [width] from -1 to 1, made of octaves of smooth noise.
 
     `roughness`: the weight of an octave divided by the weight of the octave before. `waves`: the
-    number of waves of the first octave.
+    number of waves of the first octave across the width.
     """
     line = np.zeros(width, np.float32)
     weight, total = 1.0, 0.0
@@ -97,7 +97,8 @@ def blend(canvas: Canvas, colour: Colour, cover: NDArray[Any]) -> None:
 
 
 def finish(canvas: Canvas, chance: Chance, grain: float = 3.0) -> Image.Image:
-    """Return the canvas as an image with the vignette and the grain of a camera picture.
+    """Return the canvas as an image with grain and with darker corners, like a picture from a
+    camera.
 
     `grain`: the standard deviation of the grain, on the scale from 0 to 255.
     """
@@ -115,7 +116,7 @@ def to_image(canvas: NDArray[Any]) -> Image.Image:
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the font that Pillow contains. This font also exists on a machine without fonts."""
+    """Return the font that is part of Pillow. It is available even if no fonts are installed."""
     default = ImageFont.load_default(size)
     assert isinstance(default, ImageFont.FreeTypeFont)
     return default

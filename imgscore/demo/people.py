@@ -65,7 +65,7 @@ def portrait(chance: Chance) -> Image.Image:
 
 
 def _studio(board: Board, chance: Chance) -> Image.Image:
-    """Return the image with light from one side, as in a photo studio."""
+    """Return the image of the board, with light from one side as in a photo studio."""
     canvas = np.array(board.image(), np.float32)
     side = np.linspace(1.07, 0.86, canvas.shape[1], dtype=np.float32)
     canvas *= (side if chance.random() < 0.5 else side[::-1])[None, :, None]

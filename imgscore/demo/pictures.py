@@ -1,4 +1,4 @@
-"""The demo's collection of pictures: the number, the names and the dates of each kind."""
+"""The pictures of the demo: their kinds, numbers, names and dates."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from imgscore.demo.screens import screen
 
 SEED = 20
 SPREAD_SECONDS = 300 * 86_400
-"""The length of the period of the pictures' dates, in seconds. The period ends an hour before the
-present time. It is long because the demo imitates a folder that grew slowly."""
+"""The length in seconds of the period in which all pictures are dated. The period ends an hour
+before the present time. It is long because the demo imitates a folder that grew slowly."""
 
 
 class Kind(NamedTuple):
     """A kind of picture.
 
     `number`: the number of pictures of this kind in the collection. `draw`: the function that draws
-    one. `suffix`: the suffix of the file name.
+    one picture. `suffix`: the suffix of the file name.
     """
 
     name: str
@@ -48,7 +48,10 @@ COUNT = sum(kind.number for kind in KINDS)
 
 
 def kind_of(name: str) -> str:
-    """Return the kind of a picture from its file name. Return "" if the demo did not draw it."""
+    """Return the name of the kind to which a picture belongs. `name`: the file name of the picture.
+
+    Return "" if the file name is not that of a picture of the demo.
+    """
     stem = name.partition("-")[0]
     return stem if any(kind.name == stem for kind in KINDS) else ""
 
@@ -57,7 +60,7 @@ def draw_all(count: int = COUNT, seed: int = SEED) -> Iterator[tuple[str, Image.
     """Yield (file name, image) of each picture, with the kinds in random order.
 
     Equal seeds produce equal pictures. `count`: the number of pictures. If `count` is larger than
-    COUNT, there are more pictures of each kind.
+    COUNT, more pictures of each kind are drawn.
     """
     wanted = [
         (kind, number + 1)

@@ -11,8 +11,8 @@ from imgscore.demo.folder import DemoFolder
 from imgscore.messages import Progress
 
 WAIT_SECONDS = 300.0
-"""The largest number of seconds until all pictures are indexed, or until they are ordered. An idle
-machine needs a few seconds."""
+"""The largest number of seconds to wait for the indexing of all pictures, and again for their new
+order. An idle machine needs a few seconds for each."""
 LABELS = 6
 """The number of pictures that are moved into keep/. The same number is moved into trash/."""
 LIKED = "landscape"
@@ -20,7 +20,7 @@ DISLIKED = ("screen", "chart")
 
 
 class Line(NamedTuple):
-    """One file of the inbox. A list of Lines has the order of the inbox by date."""
+    """One file of the inbox. A list of Lines is sorted by the dates of the files."""
 
     name: str
     mtime_ns: int
@@ -28,7 +28,11 @@ class Line(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of the demo. `before` and `after`: the order of the inbox, newest first."""
+    """The result of the demo.
+
+    `before` and `after`: the files of the inbox before and after imgscore has ordered them, newest
+    first.
+    """
 
     before: list[Line]
     after: list[Line]
@@ -36,9 +40,10 @@ class Outcome(NamedTuple):
     trashed: list[str]
     seconds: float
     learning_seconds: float
-    """the number of seconds from the first labelled file until the inbox has its new order"""
+    """the number of seconds from the first label until the inbox is in its new order"""
     auc: float
-    """the share of the pairs (landscape, screen or chart) in which the landscape is newer"""
+    """of all pairs of a landscape with a screen or a chart, the share in which the landscape is
+    newer"""
 
 
 def run(demo: DemoFolder) -> Generator[Progress, None, Outcome]:
@@ -110,9 +115,10 @@ def _after(demo: DemoFolder) -> list[Line]:
 
 
 def _auc(kinds: Sequence[str]) -> float:
-    """Return the share of the pairs (liked, disliked) in which the liked kind is first.
+    """Return the AUC of an order of pictures. `kinds`: the kinds of the pictures in this order.
 
-    A random order has a share of about 0.5.
+    The AUC is the share of all pairs (liked picture, disliked picture) in which the liked picture
+    is first. The AUC of a random order is about 0.5.
     """
     liked, right = 0, 0
     for kind in kinds:

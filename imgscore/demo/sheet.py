@@ -39,8 +39,9 @@ def contact_sheet(
 ) -> Image.Image:
     """Draw the contact sheet.
 
-    `files`: the path of each picture, by name. `before` and `after`: the names, newest first;
-    `after` also has the scores. `kept` and `trashed`: the names of the labelled pictures.
+    `files`: the path of each picture, by name. `before`: the names of the pictures before the
+    ordering, newest first. `after`: the (name, score) of the pictures after the ordering, newest
+    first. `kept` and `trashed`: the names of the labelled pictures.
     """
     rows = -(-len(before) // COLUMNS)
     panel = COLUMNS * (THUMB[0] + GAP) - GAP
@@ -74,8 +75,8 @@ def _thumb(path: Path) -> Image.Image:
     with Image.open(path) as image:
         image.draft("RGB", (THUMB[0] * 2, THUMB[1] * 2))
         proportion = image.width / image.height
-        # Show only the top of a long screenshot. The whole screenshot would be a thin strip that
-        # nobody can read.
+        # Show only the top of a tall screenshot. The whole screenshot would become a thin strip
+        # that nobody can read.
         middle = (0.5, 0.5 if proportion > 0.7 else 0.0)
         return ImageOps.fit(image.convert("RGB"), THUMB, Image.Resampling.LANCZOS, 0, middle)
 

@@ -1,7 +1,7 @@
-"""The checks of `imgscore doctor`. A check changes nothing, and returns findings with remedies.
+"""The checks of `imgscore doctor`. A check changes nothing, and yields findings with remedies.
 
-If a check raises an error, this error becomes a finding. The user then sees a remedy instead of a
-traceback.
+If a check raises an error, `examine` yields a finding about this error. The user therefore gets a
+remedy instead of a traceback.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +21,8 @@ CHECKS = (
     "lock", "socket", "daemon", "service", "confinement", "clock", "inbox", "keep", "trash",
     "sync", "desktop trash", "inotify", "display", "tray",
 )  # fmt: skip
-"""The names of all checks. A check depends only on checks before it."""
+"""The names of all checks. If a check needs the result of another check, the other check is earlier
+in this list."""
 
 
 def examine() -> Iterator[Finding]:
@@ -64,9 +65,10 @@ def _run(name: str, check: Check) -> Iterator[Finding]:
 
 
 def _config() -> tuple[Config, Watches, Finding]:
-    """Return the config and the watches for the other checks, and the finding about the config.
+    """Check the config. Return the config, the watches, and the finding about the config.
 
-    If the config is missing or invalid, the defaults are returned.
+    The other checks use the config and the watches. If the config is missing or invalid, return a
+    config with the default settings, and no watches.
     """
     path = paths.config_file()
     if not path.exists():

@@ -1,4 +1,4 @@
-"""The result of a check."""
+"""The class `Finding`: one result of a check."""
 
 from typing import Literal, NamedTuple
 

@@ -1,6 +1,8 @@
-"""The checks of the watched folders.
+"""The checks of the folders that imgscore uses: the folders of the watches, and the trash folders
+of the desktop.
 
-They check that the folders can be read, that dates can be set, and that the kernel sends events.
+They find folders that cannot be read, files whose dates cannot be set, and limits on the events of
+the kernel.
 """
 
 import os
@@ -16,14 +18,18 @@ from imgscore.system import mounts
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watch, Watches
 
-# The largest number of images in an inbox whose owner is checked. Without this limit, the check
-# would take minutes in a large inbox.
+# For each inbox, the check reads the owners of at most this number of images. Without this limit,
+# the check would take minutes in a large inbox.
 MAX_FILES = 2000
 PERMISSIONS = "check its permissions"
 
 
 def watch_folders(watch: Watch) -> Iterator[Finding]:
-    """Check each folder of a watch. Find other programs that depend on the dates in the inbox."""
+    """Check each folder of a watch.
+
+    Also find signs of other programs that use the dates of the files in the inbox, for example sync
+    programs.
+    """
     for folder, role in watch.folders():
         yield _folder(folder, role)
     for marker in find_markers(Path(os.fsdecode(watch.inbox))):
@@ -53,9 +59,9 @@ def _folder(folder: bytes, role: str) -> Finding:
 
 
 def _foreign_files(folder: bytes) -> list[bytes]:
-    """Return the images of other users among the first MAX_FILES images.
+    """Find images that belong to other users, among the first MAX_FILES images in a folder.
 
-    Only the owner of a file may set its date.
+    The dates of these images cannot be set, because only the owner of a file may set its date.
     """
     uid = os.geteuid()
     if uid == 0:
@@ -73,7 +79,10 @@ def _images(folder: bytes) -> Iterator[bytes]:
 
 
 def desktop_trash(watches: Watches) -> Iterator[Finding]:
-    """Check the trash folders of the desktop, if a watch learns from deleted files."""
+    """Check that the trash folders of the desktop can be read.
+
+    Do nothing if no watch learns from deleted files.
+    """
     watched = watches.with_trash()
     if not watched:
         return
@@ -91,7 +100,10 @@ def desktop_trash(watches: Watches) -> Iterator[Finding]:
 
 
 def inotify(watches: Watches) -> Iterator[Finding]:
-    """Check that the kernel allows enough inotify watches for all folders and all programs."""
+    """Check that the kernel allows enough inotify watches and inotify instances.
+
+    The daemon needs one inotify watch for each folder. All programs of a user share the limits.
+    """
     limits = {name: _limit(name) for name in ("max_user_watches", "max_user_instances")}
     watch_limit, instance_limit = limits["max_user_watches"], limits["max_user_instances"]
     if watch_limit is None or instance_limit is None:
@@ -119,8 +131,9 @@ def _limit(name: str) -> int | None:
 
 
 def _in_use(processes: Iterable[Path]) -> tuple[int, int]:
-    """Return the numbers of inotify instances and of inotify watches that this user's processes
-    have.
+    """Return (instances, watches): how many inotify instances and inotify watches `processes` have.
+
+    `processes`: folders in /proc. Only the processes of this user are counted.
     """
     watches = [
         count
@@ -132,9 +145,10 @@ def _in_use(processes: Iterable[Path]) -> tuple[int, int]:
 
 
 def _descriptors(process: Path) -> list[str]:
-    """Return the file descriptors of a process of this user.
+    """Return the file descriptors of a process.
 
-    The list is empty if the process belongs to another user or has ended.
+    `process`: the folder of the process in /proc. The list is empty if the process belongs to
+    another user or has ended.
     """
     try:
         return os.listdir(process / "fd") if process.stat().st_uid == os.getuid() else []
@@ -143,9 +157,9 @@ def _descriptors(process: Path) -> list[str]:
 
 
 def _watches(process: Path, descriptor: str) -> int | None:
-    """Return the number of watches of an inotify descriptor.
+    """Return the number of watches of an inotify file descriptor.
 
-    Return None if the descriptor is of another kind or is closed.
+    Return None if the file descriptor is closed or is not an inotify file descriptor.
     """
     try:
         if os.readlink(process / "fd" / descriptor) != "anon_inode:inotify":

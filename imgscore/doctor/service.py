@@ -1,5 +1,5 @@
-"""The checks of the systemd service, and of the kernel's limits on the files that a process may
-write.
+"""The checks of the systemd service, and of Landlock, with which the kernel limits the files that a
+process may write.
 """
 
 import os
@@ -12,7 +12,10 @@ INSTALL = "imgscore service install"
 
 
 def service() -> Iterator[Finding]:
-    """Check that the systemd unit is installed, starts this installation of imgscore, and runs."""
+    """Check the systemd unit.
+
+    The unit should be installed and running, and it should start this installation of imgscore.
+    """
     state = systemd.state()
     if state.executable is None:
         remedy = f"to start it at every login: {INSTALL}" if state.active else ""
@@ -47,9 +50,9 @@ def _running(state: systemd.State) -> Finding:
 
 
 def confinement() -> Iterator[Finding]:
-    """Check that the kernel has Landlock, which prevents writes to the user's files.
+    """Check that the kernel has Landlock.
 
-    The daemon and its workers use Landlock for themselves.
+    With Landlock, the daemon and its workers prevent their own writes to the user's files.
     """
     version = landlock.kernel_support()
     if version:

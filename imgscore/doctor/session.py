@@ -1,4 +1,4 @@
-"""The checks of the running session: socket, daemon, clock, display and tray."""
+"""The checks of what runs at present: socket, daemon, clock, display and tray."""
 
 import importlib.util
 import os
@@ -17,8 +17,8 @@ from imgscore.verbs.status import Request
 
 # This is the date 2026-01-01, in seconds since 1970. A correct clock shows a later time.
 EARLIEST = 1_767_225_600
-# This is the largest number of seconds by which the clock may be behind the last touch. If the
-# clock is further behind, the check reports that it was set back.
+# This is the largest number of seconds by which the clock may be behind the time of the last touch.
+# If the difference is larger, the check reports that the clock was set back.
 SLACK = 120
 STATUS_SECONDS = 5.0
 
@@ -72,8 +72,8 @@ def daemon() -> Iterator[Finding]:
 def clock() -> Iterator[Finding]:
     """Check that the clock was not set back.
 
-    After such a change, new files get older dates than the files whose dates imgscore has already
-    set.
+    If the clock was set back, new files get older dates than the files whose dates imgscore has
+    already set.
     """
     now = time.time()
     time_now = datetime.fromtimestamp(now).strftime("%Y-%m-%d %H:%M:%S")
@@ -90,7 +90,10 @@ def clock() -> Iterator[Finding]:
 
 
 def _latest_touch() -> float:
-    """Return the time of the last touch, in seconds since 1970. Return 0 if there was no touch."""
+    """Return the time of the last touch, in seconds since 1970.
+
+    Return 0 if there was no touch, or if the store cannot be read.
+    """
     if not (paths.store_folder() / "data.mdb").exists():
         return 0.0
     try:
@@ -98,12 +101,12 @@ def _latest_touch() -> float:
             for _, touch in journal.newest_first(txn):
                 return touch.time_ns / 1e9
     except StoreError:
-        pass  # The check `store` reports this error.
+        pass  # Ignore the error here: the check `store` reports it.
     return 0.0
 
 
 def display() -> Iterator[Finding]:
-    """Find the display, which only the tray icon and the option --open need."""
+    """Report the display. Only the tray icon and the option --open need a display."""
     try:
         yield Finding("display", "ok", tray_backend.find_display())
     except NoDesktopError:

@@ -59,7 +59,9 @@ def extras() -> Iterator[Finding]:
 
 
 def model_files(settings: Config) -> Iterator[Finding]:
-    """Check the sha256 of the built-in model and of the model in use."""
+    """Check the sha256 of the files of the built-in model, and of the model that the config
+    selects.
+    """
     digest = manifest.sha256_of(lite0_spec.MODEL)
     if digest != lite0_spec.MODEL_SHA256:
         yield Finding("model", "problem", f"{lite0_spec.MODEL} is damaged", REINSTALL)
@@ -86,13 +88,16 @@ def _downloaded(name: str, folder: Path) -> Finding:
 
 
 def embedder(settings: Config) -> Iterator[Finding]:
-    """Report the embedder that the config selects."""
+    """Report the embedder that `settings` select."""
     spec = registry.spec(settings.model, use_filename=settings.use_filename)
     yield Finding("embedder", "ok", spec.id)
 
 
 def device(settings: Config) -> Iterator[Finding]:
-    """Load the model on the device. The load fails if the driver of the device is missing."""
+    """Check that the model can be loaded on the device.
+
+    For example, the model cannot be loaded if the driver of the device is missing.
+    """
     telemetry.disable()
     import onnxruntime
 

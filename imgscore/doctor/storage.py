@@ -1,5 +1,5 @@
-"""The checks of the store: its file system, its contents, the free space, and the process that uses
-it.
+"""The checks of the store: its file system, its contents, the free space on its disk, and the
+process that has locked it.
 """
 
 import os
@@ -14,13 +14,13 @@ from imgscore.store import checks
 from imgscore.store.store import Store
 from imgscore.system import mounts
 
-# The size in bytes of the largest store whose contents are checked. This check takes seconds.
-# `imgscore db check` checks a larger store.
+# The size in bytes of the largest store whose contents are checked. For a larger store, the finding
+# names the command `imgscore db check`, because the check would take too long.
 MAX_READ = 500_000_000
 
 
 def store() -> Iterator[Finding]:
-    """Check the file system and the permissions of the store, and its contents."""
+    """Check the store: the file system, the permissions and the contents."""
     folder = paths.data_folder()
     existing = _existing(folder)
     kind = mounts.kind(os.fsencode(existing))
@@ -57,7 +57,10 @@ def _health(data: Path, kind: str) -> Finding:
 
 
 def disk(settings: Config) -> Iterator[Finding]:
-    """Check the free space on the store's disk. The daemon waits if less than `free_mb` is free."""
+    """Check the free space on the store's disk.
+
+    If less than the setting `free_mb` is free, the daemon pauses.
+    """
     free, minimum = shutil.disk_usage(_existing(paths.data_folder())).free, settings.daemon.free_mb
     if free < minimum * 10**6:
         detail = f"{free / 1e6:.0f} MB free; below {minimum} MB the daemon waits"
@@ -69,9 +72,10 @@ def disk(settings: Config) -> Iterator[Finding]:
 
 
 def lock() -> Iterator[Finding]:
-    """Find the process that has the lock of the store.
+    """Report the process that has locked the store.
 
-    The check reads /proc/locks. A check that acquires the lock could prevent the start of a daemon.
+    The check reads /proc/locks. It does not try to lock the store, because it could then prevent
+    the start of a daemon.
     """
     file = paths.data_folder() / "lock"
     holders = _holders(file) if file.exists() else []
@@ -105,7 +109,10 @@ def _holders(file: Path) -> list[int]:
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder if it exists, else its nearest parent folder that exists."""
+    """Return `folder` if it exists.
+
+    If it does not exist, return the nearest folder above it that exists.
+    """
     while not folder.exists():
         folder = folder.parent
     return folder

@@ -13,13 +13,13 @@ import msgspec
 from imgscore.heads.results import Evaluation, Quality
 
 ELSEWHERE = "elsewhere"
-"""The `place` of a labelled image that is in no watch, or that has been deleted."""
+"""The `place` of an image that is labelled, but is in no watch or has been deleted."""
 
 
 class Image(msgspec.Struct, array_like=True):
     """An image of the page.
 
-    `folder`: the index of its folder in `Contents.folders`. `place`: inbox, keep, trash or
+    `folder`: the index of the image's folder in `Contents.folders`. `place`: inbox, keep, trash or
     ELSEWHERE.
     """
 
@@ -36,10 +36,10 @@ class Image(msgspec.Struct, array_like=True):
 
 
 class Neighbour(msgspec.Struct):
-    """An image that is similar to a suspect.
+    """A labelled image that is similar to a suspect image and has the opposite label.
 
-    `image`: the index of the image in `Contents.images`. `similarity`: the cosine between the
-    features of the image and of the suspect.
+    `image`: the index of the labelled image in `Contents.images`. `similarity`: the cosine between
+    the features of the two images, from -1 to 1.
     """
 
     image: int
@@ -47,7 +47,12 @@ class Neighbour(msgspec.Struct):
 
 
 class Suspect(msgspec.Struct):
-    """A suspect label, and the most similar images that have the opposite label."""
+    """An image whose label is probably wrong.
+
+    `image`: the index of the image in `Contents.images`. `score`: the score of the image from heads
+    that were trained without this image. `neighbours`: the most similar images that have the
+    opposite label.
+    """
 
     image: int
     label: str
@@ -72,16 +77,17 @@ class Head(msgspec.Struct):
 
 
 class Measured(msgspec.Struct):
-    """The part of a head's training report that a figure shows.
+    """The part of a training report that the figures of the page show.
 
-    `quality`: the measured quality; None for an imported head, which has no measurement.
+    `quality`: the quality that was measured at the training. None means that nothing was measured,
+    because the head was imported.
     """
 
     quality: Quality | None = None
 
 
 class TrainedHead(msgspec.Struct):
-    """A head of the taste, with the fields that `heads list` prints."""
+    """A head of the taste. The fields are some of those that `imgscore heads list` prints."""
 
     head: str
     in_use: bool
@@ -102,7 +108,10 @@ class WatchFolders(msgspec.Struct):
 
 
 class Contents(msgspec.Struct, kw_only=True):
-    """The contents of the page. A number that refers to an image is its index in `images`."""
+    """The contents of the page.
+
+    In `groups` and `suspects`, an image is given by its index in `images`.
+    """
 
     taste: str
     folder: str | None
@@ -113,9 +122,9 @@ class Contents(msgspec.Struct, kw_only=True):
     folders: list[str]
     suspects: list[Suspect]
     groups: list[list[int]]
-    """the groups of near-duplicates, the best image of each group first"""
+    """the groups of near-duplicates; in each group, the best image is first"""
     compared: int
-    """the number of images that were compared for `groups`; these images have the best scores"""
+    """the number of images that were compared to find `groups`: the images with the best scores"""
     failures: list[Failure]
     unlearned: str
     """the reason why the taste cannot have a head yet; empty if it can have one"""
@@ -123,13 +132,15 @@ class Contents(msgspec.Struct, kw_only=True):
 
 
 class ReportData(Contents, kw_only=True):
-    """The data that a worker gathers: the contents of the page, and the data of the figures."""
+    """The data that a worker gathers for a report: the contents of the page, and the data of its
+    figures.
+    """
 
     evaluation: Evaluation | None
     heads: list[TrainedHead]
     learned_of: tuple[str, int]
-    """the (embedder, number of the newest label) at the time when `evaluation` was measured; the
-    evaluation is valid until the embedder or the labels change"""
+    """the (id of the embedder, number of the newest label) when the data was gathered; if both are
+    unchanged, the next report can use `evaluation` again"""
 
 
 class PageData(Contents, kw_only=True):
@@ -149,5 +160,8 @@ def dump(data: msgspec.Struct) -> str:
 
 
 def load(text: str) -> ReportData:
-    """Decode the data that a worker wrote. Raises ValueError for any other text."""
+    """Decode the data that a worker wrote.
+
+    Raises ValueError if `text` does not contain a ReportData.
+    """
     return msgspec.convert(json.loads(text), ReportData)

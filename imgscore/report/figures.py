@@ -1,4 +1,4 @@
-"""The content of each plot, made from the evaluation and the heads of a taste.
+"""Compute the content of each plot from the evaluation and the heads of a taste.
 
 This module has no side effects. svg.py draws the plots.
 """
@@ -34,7 +34,7 @@ class Mark(NamedTuple):
 
 
 class Series(NamedTuple):
-    """A set of marks with one name, shape and tone.
+    """A set of marks of a plot. All these marks have one name, shape and tone.
 
     A line connects the marks of the shapes "line" and "dashed". If several series have bars, their
     bars stand next to each other.
@@ -83,8 +83,8 @@ class Figure(NamedTuple):
 def figures(evaluation: Evaluation, heads: Sequence[TrainedHead] = ()) -> list[Figure]:
     """Return the plots of a taste.
 
-    `heads`: the heads of the taste, oldest first. The learning curve is left out if it was not
-    measured.
+    `heads`: the heads of the taste, oldest first. The plot of the learning curve is left out if no
+    learning curve was measured. The plot of the heads is left out if no head was measured.
     """
     plots = [learning_curve(evaluation)] if evaluation.curve else []
     plots += [histogram(evaluation), reliability(evaluation)]
@@ -93,7 +93,9 @@ def figures(evaluation: Evaluation, heads: Sequence[TrainedHead] = ()) -> list[F
 
 
 def learning_curve(evaluation: Evaluation) -> Figure:
-    """Plot the held-out AUC by the number of labels, and the estimate for twice as many labels."""
+    """Plot the held-out AUC for growing numbers of labels, and an estimate for twice the present
+    number.
+    """
     marks = [
         Mark(
             point.labels,
@@ -144,9 +146,10 @@ def histogram(evaluation: Evaluation) -> Figure:
 
 
 def reliability(evaluation: Evaluation) -> Figure:
-    """Plot the share of kept images by their held-out score.
+    """Plot the share of kept images for each range of held-out scores.
 
-    Scores are honest if, among the images with score p, the share p was kept.
+    Scores are reliable if the share of kept images is equal to the score: of the images with score
+    0.8, the user kept 80 %.
     """
     bins = evaluation.quality.reliability
     largest = max((held.count for held in bins), default=1)
@@ -199,7 +202,10 @@ def _share(name: str) -> Axis:
 
 
 def _auc(lows: Sequence[float]) -> Axis:
-    """Return an AUC axis from a round value below all marks to a value just above 1."""
+    """Return an axis for AUC values.
+
+    It starts at a round value below all `lows`, and ends just above 1.
+    """
     low = max(0.0, math.floor(min(lows) * 10 - 0.2) / 10)
     step = 0.1 if low < 0.75 else 0.05
     count = round((1 - low) / step)
@@ -210,7 +216,7 @@ def _auc(lows: Sequence[float]) -> Axis:
 def _counts(counts: Sequence[int]) -> list[tuple[float, str]]:
     """Return the ticks of a logarithmic axis.
 
-    Each count gets a tick, except a count that is too close to the next tick.
+    Each count gets a tick, except those that are too close to the next larger tick.
     """
     kept = [counts[-1]]
     for count in reversed(counts[:-1]):

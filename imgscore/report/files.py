@@ -1,4 +1,4 @@
-"""The files of a page: the HTML file, which is written atomically, and the thumbnails."""
+"""Read the data of a report, and write the files of a page: the HTML file and the thumbnails."""
 
 import os
 import shutil
@@ -28,17 +28,18 @@ def read(file: Path, folder: str | None) -> ReportData:
 
 
 def figures_of(data: ReportData) -> list[Figure]:
-    """Return the figures of a report. The list is empty if nothing was measured."""
+    """Return the figures of a report. The list is empty if the report has no evaluation."""
     return figures(data.evaluation, data.heads) if data.evaluation else []
 
 
 def write(
     data: ReportData, watches: Sequence[WatchFolders], thumbnails: Path, page_file: Path
 ) -> Path:
-    """Write the page, and return the folder of its thumbnails.
+    """Write the page into `page_file`, and return the folder of the page's thumbnails.
 
-    If the page is not in the folder of reports, the thumbnails are copied into a folder beside the
-    page. The copies are hard links if possible.
+    `thumbnails`: the folder of all thumbnails, in the folder of reports. If `page_file` is in
+    another folder, the thumbnails are copied into a folder beside `page_file`. The copies are hard
+    links if possible.
     """
     is_own = page_file.parent == thumbnails.parent
     beside = thumbnails if is_own else page_file.with_name(f"{page_file.stem}-files")

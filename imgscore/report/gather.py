@@ -51,14 +51,14 @@ NEIGHBOURS = 4
 """The largest number of images that are shown beside a suspect. One line of the page has room for
 this number."""
 MAX_COMPARED = 20_000
-"""The largest number of images that are compared for near-duplicates. The vectors of so many images
-use 100 MB."""
+"""The largest number of images that are compared for near-duplicates. The vectors of this number of
+images use 100 MB."""
 
 
 class Gatherer:
-    """A collector of the data of one taste. It reads the store in one transaction.
+    """An object that gathers the data of a report about one taste, in one transaction of the store.
 
-    The "number" of an image is its index in `_images`.
+    In this class, the "number" of an image is the index of the image in `_images`.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Gatherer:
     def _add(self, digest: bytes, path: bytes | None, sighting: Sighting | None) -> int:
         """Add an image to the page, and return its number.
 
-        `sighting`: None if the image is in no watch or has been deleted.
+        `sighting`: a sighting of the image. None means that the image is in no watch or has been
+        deleted.
         """
         folder, name = os.path.split(path or b"")
         image_traits = traits.get(self._txn, digest)
@@ -140,10 +141,10 @@ class Gatherer:
     ) -> ReportData:
         """Gather all data of the report.
 
-        `previous`: the data of an earlier report. Its evaluation is used again if the embedder and
-        the labels have not changed. `max_suspects`: the largest number of suspect labels.
-        `figures`: whether to measure the learning curve. `stop`: returns whether to end this
-        measurement early, as in `evaluate`.
+        `previous`: the data of an earlier report, or None. The evaluation in `previous` is used
+        again if the embedder and the labels have not changed since that report. `max_suspects`: the
+        largest number of suspect labels. `figures`: whether to measure the learning curve. `stop`:
+        a function that returns whether to end the measurement early.
         """
         try:
             labelled: Labelled | None = examples_of(self._txn, self._spec, self._taste)
@@ -182,10 +183,11 @@ class Gatherer:
         )
 
     def _evaluation_as_trained(self) -> Evaluation | None:
-        """Return the quality that was measured at the training of the current head, without a
-        curve.
+        """Return an evaluation with the quality that was measured when the current head was
+        trained.
 
-        Return None if there is no head, or if its quality was not measured.
+        This evaluation has no learning curve. Return None if there is no head, or if the quality of
+        the current head was not measured.
         """
         quality = _quality(self._head) if self._head else None
         if self._head is None or quality is None:
@@ -210,9 +212,9 @@ class Gatherer:
         ]
 
     def _suspects(self, labelled: Labelled, fitted: Fitted, limit: int) -> list[Suspect]:
-        """Find suspect labels.
+        """Find at most `limit` suspect labels, and the images that contradict them.
 
-        For each suspect, find the most similar images with the opposite label.
+        These images are the most similar images that have the opposite label.
         """
         examples = labelled.examples
         rows = labelled.features(examples.embeddings)
@@ -239,9 +241,10 @@ class Gatherer:
         return found
 
     def _groups(self, features: Features | None) -> list[list[int]]:
-        """Find the groups of near-duplicates. Return the best group first.
+        """Find the groups of near-duplicates.
 
-        A group is a list of image numbers, and the best image is first in each group.
+        A group is a list of image numbers, the best image first. The group with the best image of
+        all is returned first. Groups without an image in an inbox are left out.
         """
         numbers = sorted(range(self._present), key=lambda n: -(self._images[n].score or 0))
         numbers = sorted(numbers[:MAX_COMPARED])
@@ -269,11 +272,11 @@ class Gatherer:
         return sorted(groups, key=lambda group: self._rank(group[0]), reverse=True)
 
     def _split(self, chain: list[int], rows: Floats) -> Iterator[list[int]]:
-        """Split a chain into groups. In a group, each image is similar to the best image of the
-        group.
+        """Split a chain of images into groups of near-duplicates.
 
-        In a chain, each image is similar to another image of the chain, but two images can be very
-        different.
+        In a chain, each image is similar to at least one other image of the chain, but the two ends
+        of the chain can be very different. In a group, each image is similar to the best image of
+        the group.
         """
         left = sorted(range(len(chain)), key=lambda at: self._rank(chain[at]), reverse=True)
         while len(left) > 1:
@@ -284,12 +287,16 @@ class Gatherer:
             left = [at for at, near in zip(left, alike, strict=True) if not near]
 
     def _rank(self, number: int) -> tuple[float, int, int]:
-        """Return the sort key of an image among near-duplicates: score, then pixels, then bytes."""
+        """Return (score, number of pixels, number of bytes) of an image.
+
+        The image with the largest of these tuples is the best image of its group.
+        """
         image = self._images[number]
         return round(image.score or 0, 2), image.width * image.height, image.bytes
 
     def missing_thumbnails(self, folder: bytes) -> list[tuple[bytes, bytes, bytes]]:
-        """Return a (path, digest, file) for each thumbnail that `folder` lacks.
+        """Return a (path, digest, file) for each image of the page whose thumbnail is not in
+        `folder`.
 
         `path`: the file of the image. `file`: the path to which the thumbnail must be written.
         """

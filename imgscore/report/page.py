@@ -1,7 +1,8 @@
-"""The HTML file of a page, made of the assets beside this module, the data and the figures.
+"""Make the HTML text of a page from the data, the figures, and the files beside this module: a
+template, scripts and a style sheet.
 
-The security policy of the page allows the browser to run only the script of the page. If a file
-name contains HTML, the browser runs nothing from it.
+The security policy of the page allows the browser to run only the script of the page. The browser
+therefore never runs code that is hidden in a file name.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def page(data: PageData, figures: Sequence[Figure] = ()) -> str:
         "policy": policy_of(data),
         "style": _style(),
         "figures": "\n".join(map(svg.draw, figures)),
-        # Escape every "<". Without this character, the data cannot contain the end tag of the
-        # script element.
+        # Escape every "<", because the data is inside a script element. The data could otherwise
+        # contain the end tag of this element.
         "data": dump(data).replace("<", "\\u003c"),
         "script": _script(),
     }
@@ -57,8 +58,8 @@ def page_data(
 def policy_of(data: PageData) -> str:
     """Return the Content-Security-Policy of the page.
 
-    It allows the script and the style of the page, and images. A review may also connect to its
-    server.
+    The policy allows the script and the style of the page, and images. The page of `imgscore
+    review` may also connect to the server that sent it.
     """
     images, server = ("'self'", "'self'") if data.review else ("'self' file:", "'none'")
     return (

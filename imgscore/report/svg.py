@@ -1,4 +1,6 @@
-"""Draw a figure as SVG. The elements have classes instead of colours: the page sets the colours."""
+"""Draw figures as SVG. The SVG elements have CSS classes instead of colours, so that a page can set
+the colours.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ THINNEST, THICKEST = 2.5, 9.0
 BAR_SHARE = 0.8
 LETTER = 7.4
 
-# These are the colours of a separate SVG file. The page has its own colours.
+# These are the colours of an SVG file that is not part of an HTML page. The HTML page has its own
+# colours.
 STYLE = """
 :root { --ink: #23262d; --faint: #6b7079; --line: #d9dbe0; --paper: #ffffff;
   --main: #2f6db5; --keep: #1f8a55; --trash: #c8442f; }
@@ -60,9 +63,9 @@ def draw(figure: Figure) -> str:
 
 
 def alone(figures: list[Figure]) -> str:
-    """Return an SVG file that shows the figures below each other.
+    """Return the text of an SVG file in which each figure is below the figure before it.
 
-    The colours are light or dark, as the reader's system prefers.
+    The colours are light or dark, depending on the setting of the reader's system.
     """
     height = HEIGHT * len(figures)
     placed = [
