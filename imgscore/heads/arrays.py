@@ -1,4 +1,4 @@
-"""The array types and row operations that all heads share.
+"""The array types that all heads use, and functions for rows and matrices.
 
 This module imports no other module of imgscore.
 """
@@ -14,33 +14,33 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 BLOCK_ROWS = 256
-"""The number of rows that are computed at once. 256 float32 rows of 2,528 columns take 2.5 MB,
-which is small enough for the CPU's cache."""
+"""The number of image rows that a head computes at once. 256 float32 rows of 2,528 columns take 2.5
+MB, which is small enough for the CPU's cache."""
 EPSILON = 1e-6
 """The smallest length, deviation or scale that is used as a divisor. Smaller values are rounding
 errors."""
 INVERTED_DIRECTLY = 128
-"""The smallest number of rows for which `inverse_of_lower` splits a matrix into halves. LAPACK
-inverts smaller matrices at least as fast."""
+"""The smallest number of rows for which `inverse_of_lower` splits a matrix into halves. For a
+smaller matrix, LAPACK alone is at least as fast."""
 
 
 def widen(half: Half, out: Floats) -> None:
     """Convert finite float16 values to float32 in `out`, six times as fast as numpy's cast.
 
     Shifting the bits moves the sign, exponent and mantissa to their places in a float32. The two
-    formats have different exponent biases (15 and 127). A multiplication by 2¹¹² corrects the
-    values.
+    formats have different exponent biases (15 and 127). A multiplication by 2¹¹² (112 = 127 - 15)
+    corrects the values.
     """
     bits = np.left_shift(half.view(np.int16), 13, dtype=np.int32)
-    # Clear the copies of the sign bit in bits 28 to 30. The 13 lowest bits are empty.
+    # The shift has copied the sign bit into bits 28 to 30. Clear these copies.
     bits &= np.int32(-0x70002000)
     np.multiply(bits.view(np.float32), np.float32(2.0**112), out=out)
 
 
 def unit(rows: Floats, squared_length: float = 1.0) -> Floats:
-    """Scale rows float32 [n, w] in place to a squared length, and return the rows.
+    """Scale each row of `rows` float32 [n, w] in place, and return `rows`.
 
-    Rows of zeros stay zero.
+    Each row then has the squared length `squared_length`. A row of zeros stays zero.
     """
     length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     rows *= (squared_length**0.5 / np.maximum(length, EPSILON))[:, None]
@@ -50,8 +50,8 @@ def unit(rows: Floats, squared_length: float = 1.0) -> Floats:
 def inverse_of_lower(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the inverse of a lower triangular matrix [n, n].
 
-    The function splits the matrix into halves and calls itself for each half. Matrix products then
-    replace most of LAPACK's elimination, and they take less time.
+    The function splits the matrix into halves and calls itself for each half. Most of the inverse
+    is then computed by matrix products, which are faster than LAPACK's elimination.
     """
     half = len(matrix) // 2
     if half < INVERTED_DIRECTLY // 2:

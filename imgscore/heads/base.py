@@ -1,7 +1,7 @@
 """The interface of every head: a head is trained on examples and then scores images.
 
-This module contains only values and protocols. It is pure: it uses no threads, no clock and no disk
-(see `files.py`), and it prints nothing.
+This module contains only values and protocols. It uses no threads, no clock and no disk, and it
+prints nothing. `files.py` saves and loads heads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from imgscore.heads.features import Features
 
 MIN_LABELS = 2
 """The smallest number of labels of each kind (keep and trash) that a head needs. Cross-validation
-leaves out some labels, and at least one label of each kind must remain."""
+trains without some of the labels, and at least one label of each kind must remain."""
 
 
 class Scores(NamedTuple):
@@ -42,15 +42,16 @@ class Examples:
     `keep`: bool [n], True for keep and False for trash.
     `background`: float16 [m, d], the embeddings of a sample of the library. The sample may contain
     labelled images, and m may be 0.
-    `sections`: the parts of the d columns. An empty sequence means one section.
-    `embedder`: the id of the embedder. It is stored with the head and compared when a head is
-    loaded.
-    `extras`, `background_extras`: float32 [n, k] and [m, k], numbers that are computed from traits,
-    or None. NaN means that a number is unknown.
+    `sections`: the sections of the d columns. If the sequence is empty, all columns are one
+    section.
+    `embedder`: the id of the embedder. The id is stored with the head, and it is checked when the
+    head is loaded.
+    `extras`, `background_extras`: float32 [n, k] and [m, k], k numbers that are computed from the
+    traits of each image (see `extras.py`), or None. NaN means that a number is unknown.
     `groups`: int64 [n], the group number of each image, or None. Near-duplicates have equal numbers
     (see `groups.py`).
-    `features`: the features of the library if they are already computed (see `library.py`), else
-    None.
+    `features`: the Features that are fitted to the library (see `library.py`). None means that they
+    are not computed yet.
     """
 
     embeddings: Half
@@ -122,8 +123,8 @@ class Head(Protocol):
 
         `extras`: float32 [n, k], numbers that are computed from traits, or None.
 
-        The scores are computed in blocks. Thus n may be large, and the embeddings may be a memory
-        map.
+        The scores are computed in blocks. n may therefore be large, and the embeddings may be a
+        memory map.
         """
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -134,12 +135,12 @@ class Head(Protocol):
 
 
 class Fitted(NamedTuple):
-    """A head that was trained on all labels, with the cross-validated scores of the labels.
+    """A head that was trained on all labels, with cross-validated scores of these labels.
 
-    `held_out`: the scores [n] of the labelled images. The score of row i comes from training and
-    calibration without the fold of row i.
-    `folds`: int64 [n], the number of each row's fold. All near-duplicates of an image are in one
-    fold.
+    `held_out`: the scores [n] of the labelled images. For the score of image i, a head was trained
+    and calibrated without the fold of image i.
+    `folds`: int64 [n], the fold number of each labelled image. Near-duplicates of each other are in
+    one fold.
     """
 
     head: Head
@@ -158,12 +159,12 @@ class Recipe(Protocol):
     ) -> Fitted:
         """Train a head, and return it with the cross-validated scores.
 
-        `folds`: int64 [n], the fold of each label. None makes stratified, grouped folds with a
-        fixed seed.
+        `folds`: int64 [n], the fold of each label. None means that the folds are made by
+        `groups.split`.
         `settings`: the settings of another head, which are used unchanged. None means that
         cross-validation chooses the settings.
 
-        Raises UsageError if `examples.check` raises it.
+        Raises UsageError if the shapes do not match or if there are too few labels.
         """
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Head:

@@ -13,15 +13,16 @@ from imgscore.heads.arrays import Bools
 MAX_STEPS = 50
 """The largest number of Newton steps. The fit ends earlier if a step is smaller than 1e-7."""
 SLOPE_PRECISION = 1.0
-"""The precision of the normal prior on the slope, for outputs with a standard deviation of 1. The
-mean of the prior is 1. The prior matters with ten labels and has almost no effect with a
-hundred."""
+"""The precision (1 / variance) of the normal prior on the slope of the curve, for outputs with a
+standard deviation of 1. The mean of the prior is 1. The prior matters with ten labels and has
+almost no effect with a hundred."""
 MIN_DEVIATION = 0.1
-"""The smallest standard deviation by which outputs are divided, for targets ±1. Outputs with a
-smaller deviation are noise and must not be scaled up."""
+"""The smallest number by which the outputs of a head are divided. If their standard deviation is
+larger, they are divided by the standard deviation. For targets ±1, outputs with a smaller deviation
+are noise and must not be scaled up."""
 MIN_SLOPE = 0.1
-"""The slope of a head that fails on held-out labels. A small slope keeps the order of the images
-and lowers the confidence."""
+"""The smallest slope of the curve. It is used if a head ranks the held-out labels badly. With a
+small slope, the order of the images stays unchanged, but all scores are less certain."""
 
 
 def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -35,11 +36,12 @@ def fit_platt(outputs: NDArray[np.floating], keep: Bools) -> tuple[float, float]
     `outputs`: [n], the held-out outputs of a head.
     `keep`: bool [n], the labels.
 
-    The slope is always positive. If a head ranks a few held-out labels backwards, this is no
-    evidence for the opposite order.
+    The slope is always positive. If a head ranks a few held-out labels in the wrong order, the
+    order of all images must not be reversed.
 
-    The fit is that of Platt (1999), with his smoothed targets (n₊+1)/(n₊+2) and 1/(n₋+2). It uses
-    Newton's method in the form of Lin, Lin and Weng (2007).
+    The fit is that of Platt (1999), with his smoothed targets (n₊+1)/(n₊+2) and 1/(n₋+2) for n₊
+    keep labels and n₋ trash labels. It uses Newton's method in the form of Lin, Lin and Weng
+    (2007).
     """
     raw = np.asarray(outputs, np.float64)
     deviation = max(float(raw.std()), MIN_DEVIATION)

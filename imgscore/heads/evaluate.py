@@ -15,19 +15,20 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
 
 DRAWS = 2
-"""The number of heads that are trained for each point of the learning curve. With few labels, one
-training takes seconds."""
+"""The number of heads that are trained for each point of the learning curve. It is small, because
+one training can take seconds."""
 MIN_POINT_LABELS = 10
-"""The number of labels of the smallest possible point. Each further point has twice as many labels
-as the point before it."""
+"""The smallest number of labels at a point of the learning curve. Each further point has twice as
+many labels as the point before it."""
 MAX_POINTS = 4
-"""The largest number of points before the last point of the curve. Points with even fewer labels
-contribute little to the trend at the end of the curve."""
+"""The largest number of points of the learning curve, not including the last point. Points with
+even fewer labels would have little effect on the trend at the end of the curve."""
 MAX_TESTED = 2000
-"""The largest number of labels on which the heads of a point are tested."""
+"""The largest number of labels on which the heads of one point of the learning curve are tested."""
 MAX_POINT_LABELS = 2000
-"""The largest number of labels on which the heads of a point are trained. The last point may have
-more labels, because its AUC is that of the cross-validation."""
+"""The largest number of labels on which the heads of one point of the learning curve are trained.
+The last point may have more labels, because the AUC of the last point is computed by the
+cross-validation."""
 MIN_ERROR = 1e-4
 """The smallest value of 1 - AUC for the fit of the curve. An AUC of 1 would give 0, whose logarithm
 is infinite."""
@@ -41,14 +42,14 @@ def evaluate(
     fitted: Fitted | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
-    """Cross-validate all labels, and train on fewer labels for the learning curve.
+    """Cross-validate with all labels, and train with fewer labels for the learning curve.
 
     `fitted`: the result of `Recipe.fit` on these examples, if it is already computed, else None.
     `stop`: a function that is called after each point. If it returns True, the remaining points are
     left out. Points with more labels are computed first.
 
-    The prediction fits the power law 1 - AUC = a · n^-b (Cortes et al. 1993) to the curve. Raises
-    UsageError if there are too few labels.
+    For the prediction, the power law 1 - AUC = a · n^-b for n labels (Cortes et al. 1993) is fitted
+    to the curve. Raises UsageError if there are too few labels.
     """
     fitted = fitted or recipe(kind).fit(examples, None, settings)
     cross_validated = quality(fitted.held_out.score, examples.keep, examples.groups)
@@ -74,7 +75,7 @@ def _rarer(examples: Examples) -> int:
 def _sizes(count: int) -> list[int]:
     """Return the numbers of labels of all points before the last point.
 
-    `count`: the number of all labels. Each point has at most half of them.
+    `count`: the number of all labels. Each of these points has at most half of all labels.
     """
     sizes = []
     size = MIN_POINT_LABELS
@@ -85,7 +86,11 @@ def _sizes(count: int) -> list[int]:
 
 
 def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any]) -> Point:
-    """Train DRAWS heads on `count` labels each, and test them on labels of other groups."""
+    """Return the point of the learning curve for `count` labels.
+
+    DRAWS heads are trained on `count` labels each. They are tested on labels of other groups, which
+    contain no near-duplicates of the training images.
+    """
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
     aucs = []
     for seed in range(DRAWS):
@@ -106,7 +111,8 @@ def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any
 def _with_both(examples: Examples, order: Ints, count: int) -> Ints:
     """Return the first `count` rows of `order`, with labels of both kinds among them.
 
-    Two keep labels and two trash labels are first moved to the beginning of the order.
+    Before the rows are chosen, two keep labels and two trash labels are moved to the beginning of
+    the order.
     """
     keep = examples.keep[order]
     first = np.concatenate([np.flatnonzero(keep)[:2], np.flatnonzero(~keep)[:2]])

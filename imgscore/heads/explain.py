@@ -29,9 +29,9 @@ class Explanation(msgspec.Struct, frozen=True):
     """A score with its 95 % interval and the reasons for the score.
 
     `low`, `high`: the ends of the interval.
-    `keeps`, `trashes`: the most similar images labelled keep and trash, the most similar image
-    first.
-    `traits`: the weights of the traits, the largest change of the score first.
+    `keeps`: the most similar images that are labelled keep. The most similar image is first.
+    `trashes`: the most similar images that are labelled trash. The most similar image is first.
+    `traits`: the weights of the traits. The trait with the largest change of the score is first.
     `kind`, `embedder`: the kind and the embedder of the head.
     """
 
@@ -59,7 +59,7 @@ def explain(
 
     `extras`: float32 [k], numbers that are computed from the image's traits, or None.
     `names`: the names of the k columns of `extras`.
-    `limit`: the largest number of similar images for each kind of label, and of traits.
+    `limit`: the largest length of each list in the result: `keeps`, `trashes` and `traits`.
 
     The interval is score ± 1.96 deviations, limited to the range from 0 to 1.
     """
@@ -89,9 +89,9 @@ def explain(
 def _traits(
     head: Head, row: Half, extras: Floats | None, names: tuple[str, ...], score: float
 ) -> list[TraitWeight]:
-    """Return how much each trait raises the score, with the largest change first.
+    """Return the change of the score by each trait, with the largest change first.
 
-    The change is the difference to the score that the image has with an average trait. The change
+    The change is the score minus the score that the image has if the trait is average. The change
     of an unknown trait is 0.
     """
     if extras is None or not names:

@@ -26,8 +26,8 @@ NAMES = (
     "colourfulness",
     "sharpness",
 )
-"""The names of the columns. The columns for width, height, aspect, bytes per pixel and bytes are
-natural logarithms."""
+"""The names of the columns. The columns for width, height, aspect, bytes per pixel and bytes
+contain natural logarithms."""
 
 
 def extras_of(traits: Sequence[Traits | None]) -> Floats:
@@ -43,7 +43,7 @@ def extras_of(traits: Sequence[Traits | None]) -> Floats:
 
 
 def taken_of(traits: Sequence[Traits | None]) -> NDArray[np.float64]:
-    """Return the EXIF times of images in seconds, as float64 [n].
+    """Return the times at which images were taken (from EXIF), as float64 [n] in seconds.
 
     Each time is read as UTC. A time is NaN if it is unknown.
     """

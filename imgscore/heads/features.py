@@ -1,8 +1,8 @@
 """Map embeddings to comparable unit vectors: centre and scale each section, then project.
 
 Centre, scale and directions are fitted to the images of the library (see `library.py`), not to the
-few labelled images. Properties that all images of a person share contain no information about
-taste.
+few labelled images. The properties that all images of a person share are thus removed, because they
+contain no information about taste.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from imgscore.errors import UsageError
 from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, unit, widen
 
 EXTRAS_SHARE = 0.1
-"""The share of the extras in the squared length of a feature vector."""
+"""The share of the extras (numbers that are computed from traits) in the squared length of a
+feature vector."""
 MAX_DEVIATIONS = 3.0
-"""The largest absolute value of an extra, in standard deviations. Larger values are clipped, so
-that no outlier dominates the extras."""
+"""The largest absolute value of an extra (a number that is computed from traits), in standard
+deviations. Larger values are clipped, so that no outlier dominates the extras."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,12 @@ class Features:
     """The map from an embedding [d] and extras [k] to a unit vector [r].
 
     `spans`: the start and stop column of each section.
-    `rooted`: whether the square root of a section's values is computed, for each section.
-    `weights`: the share of each section in the squared length. If k > 0, the weights and
-    EXTRAS_SHARE have the sum 1, else the weights alone have this sum.
-    `centre`, `scale`: float32 [d]. The scale is not applied to rooted sections.
-    `extras_centre`, `extras_scale`: float32 [k].
+    `rooted`: for each section, True if the square root of its values is computed.
+    `weights`: the share of each section in the squared length. The sum of the weights is 1 -
+    EXTRAS_SHARE if k > 0, else 1.
+    `centre`, `scale`: float32 [d]. The centre is subtracted from the values. The difference is
+    multiplied by the scale, but not in rooted sections.
+    `extras_centre`, `extras_scale`: float32 [k], the centre and the scale of the extras.
     `directions`: float32 [d + k, r], orthonormal columns in ascending order of variance. The main
     direction is the last column.
     """
@@ -61,7 +63,7 @@ class Features:
         return unit(features)
 
     def scaled(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Return unit rows float32 [n, d + k], which are not projected yet.
+        """Return unit rows float32 [n, d + k], as they are before the projection.
 
         The function allocates memory for all n rows. Pass at most BLOCK_ROWS rows at a time.
         """

@@ -1,7 +1,8 @@
-"""A kernel that is computed from the neighbourhoods of the library's images.
+"""The graph kernel: a similarity of images that is computed from a graph of the library.
 
-Images of one cluster get similar scores. The unlabelled library shows which images form a cluster,
-and a label then affects the scores of its whole cluster.
+The nodes of the graph are images, with and without labels. Each node is joined to its neighbours,
+and groups of neighbours form clusters. A label affects the scores of its whole cluster, and the
+images of one cluster get similar scores.
 """
 
 from __future__ import annotations
@@ -15,43 +16,48 @@ from imgscore.heads.arrays import Floats
 
 # These settings were chosen by held-out error (bench/LEARNING.md, "Which neighbours").
 NEIGHBOURS = 10
-"""The number of nodes to which each node gets an edge. Values of 8 and 12 give about equally good
-results."""
+"""The number of neighbours of each node. The graph has an edge from the node to each neighbour.
+Values of 8 and 12 give about equally good results."""
 CANDIDATES = 32
-"""The number of nearest nodes by cosine. The neighbours are chosen from these nodes by
-closeness."""
+"""The number of nearest nodes, by cosine, from which the neighbours of a node are chosen.
+`neighbours` chooses them by their closeness."""
 DAMPING = 0.998
-"""The share of a value that each step passes on to the neighbours. With this share, a value spreads
-over some hundred steps."""
+"""The share of a node's value that the node passes on to its neighbours in one step. With this
+share, a value spreads over some hundred steps."""
 PROBES = 64
-"""The number of random sign vectors that estimate the variances. Exact variances are not better."""
+"""The number of random sign vectors from which the variances of the nodes are estimated. Exact
+variances give no better results."""
 EDGE_SHARPNESS = 12.0
-"""The sharpness of an edge's weight, which is exp(EDGE_SHARPNESS · closeness)."""
+"""The factor in the weight of an edge, exp(EDGE_SHARPNESS · closeness). The closeness of two nodes
+is defined in `neighbours`."""
 SOFTMAX_SHARPNESS = 24.0
-"""The sharpness of a node's weight for a scored image, exp(SOFTMAX_SHARPNESS · cosine) (scorer.py).
-All nodes are used there: a search for the nearest nodes would take longer, and the other nodes have
-small weights. An image that is itself a node gets almost exactly the value of this node."""
+"""The factor in the weight of a node for a scored image, exp(SOFTMAX_SHARPNESS · cosine).
+`scorer.py` uses all nodes, because a search for the nearest nodes would take longer. Nodes with a
+small cosine have small weights. An image that is itself a node gets almost exactly the value of
+this node."""
 ITERATIONS = 60
 """The number of steps of Chebyshev's iteration. A value of 80 gives no better results."""
 DENSE_RATIO = 0.1
-"""The ratio of columns to nodes above which elimination of the whole matrix is faster than
-iteration."""
+"""The ratio of columns to nodes above which `_by_elimination` is faster than `_by_iteration`."""
 ROW_BLOCK = 512
 """The number of rows of the cosine matrix that are computed at once."""
 COLUMN_SPAN = 32
-"""The number of adjacent columns in one span. In the search for the nearest nodes, each span is
-represented by its maximum."""
+"""The number of adjacent columns of the cosine matrix in one span. The search for the nearest nodes
+first compares the maxima of the spans."""
 MIN_NODES_FOR_SPANS = 4000
-"""The number of nodes above which the search by spans is faster than a partition of all columns."""
+"""The number of nodes above which the search by spans is faster than a search in all columns."""
 COLUMN_BLOCK = 32
-"""The number of columns that are iterated at once. 32 columns are few enough for the CPU's
-cache."""
+"""The number of columns that one run of the iteration computes. 32 columns are few enough for the
+CPU's cache."""
 
 
 class _Links(NamedTuple):
-    """The matrix DAMPING · S, with S = D^-½ W D^-½, as a sparse matrix [N, N] in rows (CSR).
+    """The matrix DAMPING · S as a sparse matrix [N, N] in rows (CSR).
 
-    `starts`: int64 [N], the index of each row's first entry.
+    S = D^-½ W D^-½. W contains the weights of the edges. D is the diagonal matrix of the row sums
+    of W.
+
+    `starts`: int64 [N], the index of the first entry of each row.
     `column`, `value`: the column and the value of each entry.
     """
 
@@ -68,12 +74,13 @@ class _Links(NamedTuple):
 
 
 class _Slots(NamedTuple):
-    """The matrix DAMPING · S in a form that multiplies faster (jagged diagonal storage).
+    """The matrix DAMPING · S in jagged diagonal storage, which makes multiplication faster.
 
     `order`: int64 [N], the rows sorted by their number of entries. The row with most entries is
     first.
-    `entries`: the slots. Slot i contains entry i of each row that has more than i entries. These
-    rows are the first rows of `order`. A slot consists of columns [n] and values [n, 1].
+    `entries`: the entries of the matrix, in slots. Slot i contains entry i of each row that has
+    more than i entries. These rows are the first rows of `order`. A slot consists of columns [n]
+    and values [n, 1].
     """
 
     order: NDArray[np.int64]
@@ -91,14 +98,16 @@ class _Slots(NamedTuple):
         return cls(order, entries)
 
     def multiply(self, values: Floats, buffer: Floats) -> Floats:
-        """Return DAMPING · S @ values as float32 [N, c].
+        """Return DAMPING · S @ values as float32 [N, c], with rows sorted as in `order`.
 
-        The function overwrites `buffer`, which must have the shape of `values`.
+        The rows of `values` must be sorted as in `order`, too. The function overwrites `buffer`,
+        which must have the shape of `values`.
         """
         result = np.zeros_like(values)
         for column, value in self.entries:
             rows = buffer[: len(column)]
-            # All columns are in range. With mode="clip", numpy writes to `out` without a copy.
+            # With mode="clip", numpy writes to `out` without a copy. No column is clipped, because
+            # all columns are in range.
             np.take(values, column, axis=0, out=rows, mode="clip")
             rows *= value
             result[: len(column)] += rows
@@ -110,20 +119,25 @@ def graph_kernel(nodes: Floats, columns: int) -> Floats:
 
     `nodes`: unit rows float32 [N, r].
 
-    The kernel is (1 - DAMPING · S)⁻¹, scaled to a variance of 1 for each node. S is D^-½ W D^-½,
-    where W contains the symmetric weights of the edges. The formula comes from "Learning with local
-    and global consistency" (Zhou et al. 2003). Here it is used as a covariance.
+    The kernel is (1 - DAMPING · S)⁻¹, scaled to a variance of 1 for each node. 1 is the identity
+    matrix. S is D^-½ W D^-½, where W contains the symmetric weights of the edges, and D is the
+    diagonal matrix of the row sums of W. The formula comes from "Learning with local and global
+    consistency" (Zhou et al. 2003). Here the kernel is used as a covariance.
     """
     links = _links(nodes)
     dense = columns + PROBES > DENSE_RATIO * len(nodes)
     kernel, variance = _by_elimination(links, columns) if dense else _by_iteration(links, columns)
-    # The series 1 + DAMPING² S² + … has no negative term. Each variance is therefore at least 1.
+    # Each exact variance is a sum of 1 and terms that are not negative. An estimate below 1 is
+    # therefore replaced by 1.
     deviation = np.sqrt(np.maximum(variance, 1))
     return np.asarray(kernel / deviation[:, None] / deviation[:columns])
 
 
 def _by_elimination(links: _Links, columns: int) -> tuple[Floats, Floats]:
-    """Return the first columns of (1 - DAMPING · S)⁻¹ and its diagonal, by block-wise inversion."""
+    """Return the first `columns` columns and the diagonal of (1 - DAMPING · S)⁻¹.
+
+    The method is block-wise inversion.
+    """
     matrix = links.dense()
     off_diagonal = matrix[:columns, columns:]
     lower_inverse = np.linalg.inv(matrix[columns:, columns:])
@@ -135,9 +149,10 @@ def _by_elimination(links: _Links, columns: int) -> tuple[Floats, Floats]:
 
 
 def _by_iteration(links: _Links, columns: int) -> tuple[Floats, Floats]:
-    """Return the first columns of (1 - DAMPING · S)⁻¹ and its diagonal, by iteration.
+    """Return the first `columns` columns and the diagonal of (1 - DAMPING · S)⁻¹.
 
-    The diagonal beyond the first columns is an estimate (Hutchinson 1989).
+    The method is iteration. The entries of the diagonal after the first `columns` entries are
+    estimates (Hutchinson 1989).
     """
     count = len(links.starts)
     signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (count, PROBES))
@@ -159,7 +174,7 @@ def _links(nodes: Floats) -> _Links:
     count = len(nodes)
     neighbour, weight = neighbours(nodes)
     row = np.broadcast_to(np.arange(count)[:, None], neighbour.shape)
-    # Each key is one direction of an edge, encoded as row · count + column.
+    # Each key identifies one direction of an edge. The key is row · count + column.
     keys = np.concatenate([row * count + neighbour, neighbour * count + row], axis=None)
     key, first = np.unique(keys, return_index=True)
     weight = np.concatenate([weight, weight], axis=None)[first]
@@ -171,16 +186,17 @@ def _links(nodes: Floats) -> _Links:
 
 
 def neighbours(nodes: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Return the NEIGHBOURS of each node and the weights of their edges: int64 and float32 [N, k].
+    """Return the neighbours of each node, int64 [N, k], and their edge weights, float32 [N, k].
 
     `nodes`: unit rows float32 [N, r].
 
-    The closeness of two nodes is their cosine minus half the sum of two means. Each mean is the
-    mean cosine of one of the two nodes with its own nearest nodes. This is half the CSLS of Conneau
-    et al. (2018).
+    k is NEIGHBOURS, or less if there are few nodes. The neighbours of a node are the nodes with the
+    largest closeness. For each node, the mean of the cosines with its nearest nodes is computed
+    first. The closeness of two nodes is their cosine minus half the sum of their two means. The
+    closeness is half of the CSLS of Conneau et al. (2018).
 
-    The cosine alone is not enough. Hubs are nodes that are near to all other nodes. With the cosine
-    alone, hubs would join unrelated images, and loose clusters would fall apart.
+    The cosine alone is not enough. Hubs are nodes that are near to many unrelated nodes. With the
+    cosine alone, hubs would join unrelated images, and loose clusters would fall apart.
     """
     blocks = [
         _nearest(nodes, slice(start, start + ROW_BLOCK))
@@ -214,11 +230,11 @@ def _solve(slots: _Slots, right_side: Floats) -> Floats:
 
 
 def _nearest(nodes: Floats, rows: slice) -> tuple[NDArray[np.int64], Floats]:
-    """Return the CANDIDATES nearest nodes of the nodes in `rows`, and their cosines.
+    """Return the CANDIDATES nearest nodes of each node in `rows`, and their cosines.
 
-    The nearest nodes of a node are in no particular order. If there are many nodes, the function
-    searches only the spans of COLUMN_SPAN columns with the largest maxima. All nearest nodes are in
-    these spans.
+    The nearest nodes of a node are in no particular order. If there are many nodes, the columns of
+    the cosine matrix are divided into spans of COLUMN_SPAN columns. The function searches only the
+    spans with the largest maxima, because these spans contain all nearest nodes.
     """
     count = len(nodes)
     cosine = nodes[rows] @ nodes.T

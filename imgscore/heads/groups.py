@@ -1,7 +1,8 @@
 """Find groups of near-duplicates, and split labels into folds that keep each group together.
 
-Frames of one burst are almost equal. If one of them is used for training and another for the test,
-the measured quality is too good. Folds that keep groups together prevent this error.
+The frames (photographs) of one burst are almost equal. If one frame is used for training and
+another frame for the test, the measured quality is too high. Folds that keep groups together
+prevent this error.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from imgscore.heads.features import Features
 DUPLICATE_COSINE = 0.98
 """The smallest cosine of two feature vectors at which two images are near-duplicates."""
 BURST_SECONDS = 2.0
-"""The largest number of seconds between two frames of one burst."""
+"""The largest number of seconds between two frames (photographs) of one burst."""
 BURST_COSINE = 0.8
 """The smallest cosine at which two frames of a burst are near-duplicates. A short time between two
 frames is not enough, because a camera may turn within 2 s."""
 MAX_BURST_FRAMES = 30
 """The largest number of earlier frames with which a frame is compared. If the clock of a camera has
-stopped, all its frames have equal times. Without this limit, each frame would be compared with all
-others."""
+stopped, all frames of this camera have equal times. Without this limit, each frame would be
+compared with all others."""
 SKETCH_DIRECTIONS = 96
-"""The number of main directions that are compared first. They are the last columns of the
-features."""
+"""The number of main directions along which images are compared first. The main directions are the
+last columns of the feature vectors."""
 ROW_BLOCK = 256
 """The number of rows that are compared with all other rows at once."""
 FOLDS = 10
-"""The largest number of folds of a cross-validation. All FOLDS folds are made if there are at least
-FOLDS labels of each kind (keep and trash)."""
+"""The largest number of folds of a cross-validation. There are fewer folds if one kind of label
+(keep or trash) has fewer than FOLDS labels."""
 
 
 def near_duplicates(
@@ -43,8 +44,8 @@ def near_duplicates(
     `taken`: float64 [n], the EXIF times in seconds, NaN if unknown.
 
     All rows are first compared along the main directions only. This step finds every pair of
-    near-duplicates, but also other pairs. The pairs that it finds are then compared in all
-    directions. Frames of a burst are found by their times and are compared in all directions
+    near-duplicates, but also other pairs. In the second step, all directions of these pairs are
+    compared. Frames of a burst are found by their times. They are compared in all directions
     immediately.
     """
     count = len(embeddings)
@@ -52,7 +53,8 @@ def near_duplicates(
     if count < 2:
         return parents
     rows = features(embeddings)
-    # The distance along some directions is at most the distance along all directions.
+    # The distance along some directions (the sketch) is at most the distance along all directions.
+    # The sketches of near-duplicates are therefore also near to each other.
     sketch = rows[:, -SKETCH_DIRECTIONS:]
     squared_length = np.einsum("ij,ij->i", sketch, sketch)
     for start in range(0, count, ROW_BLOCK):
@@ -71,7 +73,7 @@ def near_duplicates(
 
 
 def _bursts(taken: NDArray[np.float64]) -> Ints:
-    """Return pairs of rows, int64 [p, 2], that were taken within BURST_SECONDS of each other."""
+    """Return pairs of rows, int64 [p, 2], with at most BURST_SECONDS between their times."""
     order = np.argsort(taken, kind="stable")[: np.count_nonzero(np.isfinite(taken))]
     bursts = [np.empty((0, 2), np.int64)]
     for frames_between in range(1, MAX_BURST_FRAMES + 1):
@@ -84,7 +86,7 @@ def _bursts(taken: NDArray[np.float64]) -> Ints:
 
 
 def _unite_similar(parents: Ints, pairs: Ints, rows: Floats, min_cosine: float) -> None:
-    """Unite the groups of each pair in `pairs` whose cosine is at least `min_cosine`."""
+    """For each pair of rows with a cosine of at least `min_cosine`, unite their two groups."""
     for block in np.array_split(pairs, len(pairs) // BLOCK_ROWS + 1):
         left, right = block.T
         cosine = np.einsum("ij,ij->i", rows[left], rows[right])
@@ -92,8 +94,8 @@ def _unite_similar(parents: Ints, pairs: Ints, rows: Floats, min_cosine: float) 
             _unite(parents, int(first), int(second))
 
 
-# The groups are stored as disjoint sets. Each row has a parent, parents[row], which is another row
-# of its group. The root of a group is its own parent.
+# The groups are stored as disjoint sets. The parent of a row, parents[row], is a row of the same
+# group. Only the root of a group is the parent of itself.
 
 
 def _root(parents: Ints, row: int) -> int:
@@ -112,7 +114,7 @@ def _unite(parents: Ints, first: int, second: int) -> None:
 def _group_numbers(parents: Ints) -> Ints:
     """Return the group number of each row.
 
-    Groups are numbered from 0 in the order in which they first appear.
+    The groups are numbered from 0, in the order of the first row of each group.
     """
     roots = [_root(parents, row) for row in range(len(parents))]
     return np.unique(roots, return_inverse=True)[1]
@@ -124,9 +126,9 @@ def split(keep: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int
     Each group is in one fold. The keep labels and the trash labels are spread evenly over the
     folds.
 
-    The number of folds is at most the number of labels of the rarer kind, and at least 2. If one
-    fold is left out, the remaining folds thus contain labels of both kinds. There is one exception:
-    a group may have all labels of a kind.
+    The number of folds is at most the number of labels of the rarer kind (keep or trash), and at
+    least 2. If one fold is left out, the other folds therefore contain labels of both kinds. There
+    is one exception: all labels of one kind are in one group.
     """
     rarer = int(min(keep.sum(), len(keep) - keep.sum()))
     folds = max(2, min(folds, rarer))
@@ -135,7 +137,8 @@ def split(keep: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int
     sizes = np.bincount(group)
     keeps = np.bincount(group, weights=keep)
     order = np.random.default_rng(seed).permutation(len(sizes))
-    # Sort the groups by size, the largest first. The small groups then fill the gaps.
+    # Sort the groups by size, the largest first. The small groups are placed last, so that the
+    # folds have almost equal sizes.
     order = order[np.argsort(-sizes[order], kind="stable")]
     fold_labels = np.zeros((folds, 2))
     fold = np.empty(len(sizes), np.int64)

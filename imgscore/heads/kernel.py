@@ -1,9 +1,9 @@
 """The default head: Gaussian processes on similarity and on a graph of the library.
 
-The head needs no torch. Several processes have different graph weights and noises. Each process is
-solved in closed form, and the solution also contains its held-out outputs. The head is the weighted
-average of the processes, and the weights follow from the held-out losses. Each process is a sum
-over the same images, and the average is therefore also a sum over these images.
+Training solves several Gaussian processes with different graph weights and noises. Each solution is
+in closed form and also contains held-out outputs. The head is the weighted average of the
+processes. A process with a smaller held-out loss has a larger weight. All processes are sums over
+the same images, and the average is therefore also a sum over these images. The head needs no torch.
 """
 
 from __future__ import annotations
@@ -28,35 +28,36 @@ from imgscore.heads.scorer import Scorer
 
 KIND = "kernel"
 GAMMA = 1.0
-"""The factor gamma in the similarity exp(-gamma · |x - y|²). Values of 0.5 and 2 give worse results
-(bench/LEARNING.md)."""
+"""The factor gamma in the similarity exp(-gamma · |x - y|²) of two feature vectors. Values of 0.5
+and 2 give worse results (bench/LEARNING.md)."""
 GRAPH_NODES = ((100, 7500), (300, 4500))
-"""The sizes of the graph as pairs (labels, nodes). A pair applies if there are at most `labels`
-labels. The graph then has `nodes` nodes. With fewer labels, the graph matters more, and the labels
-need less time."""
+"""The largest number of nodes of the graph, as pairs (labels, nodes). The first pair with enough
+labels is used: `labels` must be at least the number of labels of the head. With fewer labels, the
+graph is more important, and the other steps of the training need less time."""
 MIN_GRAPH_NODES = 2000
-"""The size of the graph if there are more labels than in the last pair of GRAPH_NODES."""
+"""The largest number of nodes of the graph if there are more labels than in the last pair of
+GRAPH_NODES."""
 SAME_IMAGE_COSINE = 0.9999
-"""The smallest cosine at which an image of the library is treated as the labelled image itself."""
+"""The smallest cosine at which an image of the library is treated as a copy of a labelled image."""
 MAX_EXACT_LABELS = 1500
-"""The largest number of labels for which each label is a landmark and the graph is used. If there
-are more labels, only MAX_EXACT_LABELS of them are landmarks, in a Nyström approximation without a
-graph."""
+"""The largest number of labels for which all labelled images are landmarks and the graph is used. A
+landmark is a labelled image with a coefficient in the head. If there are more labels, only
+MAX_EXACT_LABELS images are landmarks, in a Nyström approximation without a graph."""
 GRAPH_WEIGHTS = (0.0, 1.0, 8.0)
-"""The weights of the graph's kernel, relative to a weight of 1 for the similarity's kernel. A head
-stores them as the setting "reaches"."""
+"""The weights of the graph kernel in the processes. The weight of the similarity is 1. The graph
+weights are stored with a head as the setting "reaches"."""
 PRIOR_ODDS = 1e-3
 """The prior odds of a graph weight against the next larger graph weight, for ten labels. With ten
-labels the graph is usually better, but the held-out labels are too few to show it. For n labels,
-the odds are PRIOR_ODDS to the power of 10 / n."""
+labels, a larger graph weight is usually better, but so few held-out labels cannot show this. For n
+labels, the odds are PRIOR_ODDS to the power of 10 / n."""
 NOISES = (0.1, 1.0)
-"""The noise variances of a label, in units of the target ±1."""
+"""The noise variances of a label in the processes, in units of the target ±1."""
 MIN_NOISE = 1e-3
-"""The smallest noise variance of a label. It keeps the covariance matrix well conditioned, although
-the kernels are only float32."""
+"""The smallest noise variance of a label. With a smaller variance, the covariance matrix would be
+ill-conditioned, because the kernels are only float32."""
 JITTER = 1e-4
-"""The number that is added to the diagonal of the landmarks' kernel. It keeps the kernel well
-conditioned, although the kernel is only float32."""
+"""The number that is added to the diagonal of the landmarks' kernel. Without it, the kernel would
+be ill-conditioned, because the kernel is only float32."""
 CONSTANT_VARIANCE = 9.0
 """The prior variance of the constant term, in units of the target ±1. Values of 3 and 30 give
 equally good results."""
@@ -80,10 +81,11 @@ class _Solution(NamedTuple):
 class _Process(NamedTuple):
     """The solution of one Gaussian process.
 
-    `similarity_share`: the share of the similarity in the kernel of the process. The graph has the
-    rest.
+    `similarity_share`: the share of the similarity in the kernel of the process. The rest is the
+    share of the graph.
     `loss`: the total held-out log loss, in nats.
-    `weights`: [n, 1 + folds], the weights of the labels.
+    `weights`: [n, 1 + folds], the weights of the labels. Column 0 was trained on all labels, and
+    column 1 + i was trained without fold i.
     `held_out`: the held-out outputs [n] of the labels.
     """
 
@@ -101,14 +103,14 @@ class KernelHead:
     rbf = exp(2 · gamma · (cosine - 1)).
     neighbour = softmax(SOFTMAX_SHARPNESS · cosine) over the nodes.
 
-    `nodes`: float16 [N, r]. The L labelled landmarks are the first nodes.
+    `nodes`: float16 [N, r], the features of images. The first L nodes are the landmarks, which are
+    labelled images.
     `near`: float32 [L, 1 + folds].
     `far`: float32 [N, 1 + folds], or None if there is no graph.
     `constant`: float32 [1 + folds].
 
     Column 0 of `near`, `far` and `constant` is the head. Column 1 + i is the head that was trained
-    without fold i. The deviation of a score is computed from the spread of the columns after column
-    0.
+    without fold i. The deviation of a score is computed from the spread of columns 1 to `folds`.
     """
 
     embedder: str
@@ -129,7 +131,7 @@ class KernelHead:
         """Return the scores of embeddings float16 [n, d] and extras float32 [n, k].
 
         The scores are computed in blocks. The deviation of a score is the delete-a-group jackknife
-        (Efron and Stein 1981) of the log-odds, times the slope of the sigmoid.
+        estimate (Efron and Stein 1981) of the log-odds, times the slope of the sigmoid.
         """
         score = np.empty(len(embeddings), np.float32)
         deviation = np.empty(len(embeddings), np.float32)
@@ -178,7 +180,8 @@ def rbf(cosine: Floats, gamma: float) -> Floats:
 class KernelRecipe:
     """The recipe of the kernel head; see base.Recipe.
 
-    The settings are the number gamma and the lists reaches (graph weights) and noises.
+    There are three settings: `gamma` (a number), `reaches` (a list of graph weights) and `noises`
+    (a list of noise variances).
     """
 
     kind = KIND
@@ -195,8 +198,8 @@ class KernelRecipe:
         them.
         """
         examples.check()
-        # The settings are lists, because JSON has no tuples. The settings of a head that is read
-        # from disk must be equal to the original settings.
+        # Use lists, because JSON has no tuples. The settings are then unchanged after a head is
+        # saved and loaded.
         chosen = {
             "gamma": GAMMA,
             "reaches": [*GRAPH_WEIGHTS],
@@ -239,7 +242,8 @@ class _Inputs:
 
     `rows`: float32 [n, r], the features of the labelled images.
     `nodes`: float16 [N, r], as in KernelHead.
-    `far`: float32 [N, n], the kernel of the graph, or None if there is no graph.
+    `far`: float32 [N, n], the graph kernel of all nodes and the labelled images, or None if there
+    is no graph.
     """
 
     features: Features
@@ -265,11 +269,11 @@ class _Inputs:
             if examples.extras is None or examples.background_extras is None
             else examples.background_extras[sample],
         )
-        # Remove the labelled images from the background, which may contain them too. A second copy
-        # in the graph would become the nearest neighbour of the first copy.
+        # The background may contain copies of labelled images. Remove these copies: in the graph,
+        # each copy would be the nearest neighbour of the labelled image.
         background = background[(background @ rows.T).max(axis=1, initial=-1) < SAME_IMAGE_COSINE]
-        # Round the nodes like the stored nodes. The head on disk is then exactly the head that was
-        # evaluated.
+        # Round the nodes to float16, the type in which they are stored. A loaded head then has
+        # exactly the nodes that were evaluated.
         nodes = np.concatenate([rows, background]).astype(np.float16)
         if not graph or len(nodes) <= 2 * NEIGHBOURS:
             return cls(features, rows, nodes[: len(rows)], None)
@@ -281,7 +285,8 @@ def _solve_exactly(
 ) -> _Solution:
     """Solve each process with all labels, and return the average of the processes.
 
-    Let A be the covariance of the labels in a process, and w = A⁻¹y the weights of the process.
+    Let A be the covariance of the labels in a process, and y the targets ±1.
+    The weights of the process are w = A⁻¹y.
     Without fold F, the weights are w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F].
     The held-out outputs of fold F are y[F] - (A⁻¹[F, F])⁻¹ w[F].
     These formulas are from Rasmussen and Williams (2006, 5.12), extended to blocks. A⁻¹ is computed
@@ -320,7 +325,7 @@ def _solve_exactly(
 
 
 def _average(inputs: _Inputs, processes: list[_Process]) -> _Solution:
-    """Return the average of the processes with the weights e^-loss · prior.
+    """Return the average of the processes, weighted by e^-loss · prior.
 
     This method is pseudo-Bayesian model averaging.
     """
@@ -342,7 +347,7 @@ def _average(inputs: _Inputs, processes: list[_Process]) -> _Solution:
 def _solve_by_nystrom(
     inputs: _Inputs, keep: Bools, folds: Ints, settings: Mapping[str, Any]
 ) -> _Solution:
-    """Solve the process with similarity alone, for many labels.
+    """Solve one process for many labels, with the similarity and without the graph.
 
     The solution uses MAX_EXACT_LABELS landmarks and the Nyström approximation (Williams and Seeger
     2001). The function tries all noises and uses the noise with the smallest held-out loss.
@@ -392,7 +397,10 @@ def _solve_by_nystrom(
 
 
 def _balanced_weights(keep: Bools) -> Matrix:
-    """Return weights [n] with mean 1 whose sum is equal for keep labels and trash labels."""
+    """Return weights [n] with a mean of 1.
+
+    The weights of the keep labels have the same sum as the weights of the trash labels.
+    """
     share = keep.mean()
     return np.asarray(np.where(keep, 0.5 / share, 0.5 / (1 - share)))
 

@@ -1,4 +1,4 @@
-"""Fit Features to a library: the centre, scale and main directions of a sample of its images."""
+"""Fit Features to a library: compute centre, scale and directions from a sample of its images."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ better results (bench/LEARNING.md)."""
 MAX_SAMPLE = 4500
 """The largest number of images from which centre and scale are computed."""
 MAX_DIRECTION_SAMPLE = 1024
-"""The largest number of images from which the directions are computed. These images are a part of
-the sample. With 2,048 images, the computation would take 1 s longer."""
+"""The largest number of images from which the directions are computed. These are the first images
+of the sample from which centre and scale are computed. With 2,048 images, the computation would
+take 1 s longer."""
 NAME_SHARE = 0.1
-"""The share of the file name in the squared length of an embedding. The extras are not included in
-this length."""
+"""The share of the file name in the squared length of a scaled embedding. The length does not
+include the extras (numbers that are computed from traits)."""
 MIN_VARIANCE_RATIO = 1e-5
 """The smallest ratio of a direction's variance to the variance of the main direction. Directions
-with a smaller ratio are rounding errors."""
+with a smaller ratio contain only rounding errors."""
 
 
 def library_features(examples: Examples) -> Features:
-    """Return Features that are fitted to the background.
+    """Return Features that are fitted to the background, a sample of the library.
 
     If the background has fewer than MAX_SAMPLE images, labelled images are added to it. The
     Features do not depend on any label.
@@ -52,14 +53,14 @@ def fit_features(
 ) -> Features:
     """Fit Features to the embeddings `sample` float16 [m, d] and to extras float32 [m, k].
 
-    Some first sections have no negative values, for example averages after a ReLU. For such a first
-    section, the square root of each value is used, because this shortens the long tail of the
-    values. A rooted section is not scaled, because its channels with small values are noise. All
-    other sections are standardised.
+    If the first section has no negative values, the square root of each value is used. Averages
+    after a ReLU, for example, have no negative values. The root shortens the long tail of the
+    values. A section with square roots is not scaled, because its columns with small values are
+    noise. All other sections are standardised.
 
-    The first section has the weight that all other image sections have together. The section of the
-    file name has a separate weight. The directions are computed from the first MAX_DIRECTION_SAMPLE
-    rows.
+    The weight of the first section is equal to the sum of the weights of all other image sections.
+    The section of the file name has a separate weight. The directions are computed from the first
+    MAX_DIRECTION_SAMPLE rows.
     """
     width = sample.shape[1]
     spans = tuple((section.start, section.stop) for section in sections) or ((0, width),)
@@ -104,8 +105,7 @@ def fit_features(
 def _weights(names: Sequence[str], extras: bool) -> tuple[float, ...]:
     """Return the share of each section in the squared length.
 
-    If `extras` is True, the shares and EXTRAS_SHARE have the sum 1. If it is False, the shares
-    alone have this sum.
+    The sum of the shares is 1 - EXTRAS_SHARE if `extras` is True, else 1.
     """
     named = NAME_SECTION in names
     image_share = (1 - EXTRAS_SHARE * extras) * (1 - NAME_SHARE * named)
@@ -127,10 +127,10 @@ def _inverse(deviation: NDArray[np.floating]) -> Floats:
 def _directions(rows: Floats) -> Floats:
     """Return the main directions of rows float32 [m, w] about the origin, as float32 [w, r].
 
-    The last column is the main direction with the largest variance. The two Gram matrices of the
-    rows have equal eigenvalues. The directions are computed from the smaller matrix. There is at
-    least one direction, even if all rows are equal, because some numerical libraries cannot
-    multiply empty matrices.
+    The last column is the main direction with the largest variance. The matrices rows · rowsᵀ and
+    rowsᵀ · rows have equal positive eigenvalues. The directions are computed from the smaller of
+    the two matrices. There is at least one direction, even if all rows are equal, because some
+    numerical libraries cannot multiply empty matrices.
     """
     wide = rows.shape[1] > len(rows)
     values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)

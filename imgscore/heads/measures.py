@@ -13,8 +13,8 @@ from imgscore.heads.results import Bin, Interval, Quality
 BOOTSTRAP_DRAWS = 200
 RELIABILITY_BINS = 10
 MIN_PROBABILITY = 1e-6
-"""The smallest distance of a probability from 0 and 1. Probabilities are clipped to this range, so
-that each log loss is finite."""
+"""The smallest distance of a probability from 0 and 1. Probabilities that are closer to 0 or 1 are
+clipped, so that each log loss is finite."""
 
 Weights = NDArray[np.float64]
 
@@ -22,20 +22,22 @@ Weights = NDArray[np.float64]
 class Ranking:
     """Scores float32 [n] that are sorted once, together with their labels (bool [n]).
 
-    A bootstrap draw is passed as weights float64 [n]. Thus no draw needs another sort.
+    The methods accept a bootstrap draw as weights float64 [n]. A new sort for each draw is
+    therefore not needed.
     """
 
     def __init__(self, score: Floats, keep: Bools) -> None:
         self.order = np.argsort(-np.asarray(score, np.float64), kind="stable")
         ordered = np.asarray(score, np.float64)[self.order]
         self.keep = keep[self.order]
-        # `ends` contains the last row of each run of equal scores.
+        # `ends` contains the index of the last row of each run of equal scores.
         self.ends = np.flatnonzero(np.append(np.diff(ordered) != 0, True))
 
     def _totals(self, weights: Weights | None) -> tuple[Weights, Weights]:
-        """Return cumulative numbers of keep labels and of trash labels, from the best score on.
+        """Return cumulative numbers of keep labels and of trash labels, in two arrays.
 
-        The two arrays have one number for each run of equal scores, counted at the end of the run.
+        The labels are counted from the best score down. Each array has one number for each run of
+        equal scores: the number of labels up to the end of the run.
         """
         each = np.ones(len(self.keep)) if weights is None else weights[self.order]
         return (
@@ -46,7 +48,7 @@ class Ranking:
     def auc(self, weights: Weights | None = None) -> float:
         """Return the area under the ROC curve, or 0.5 if one kind of label is missing.
 
-        A pair of equal scores is counted half.
+        A keep label and a trash label with equal scores are counted as half a correct pair.
         """
         keeps, trashes = self._totals(weights)
         if keeps[-1] == 0 or trashes[-1] == 0:
@@ -70,7 +72,10 @@ class Ranking:
 
 
 def losses(score: Floats, keep: Bools) -> Weights:
-    """Return the log loss of each label, -ln of its probability, as float64 [n] in nats."""
+    """Return the log loss of each label, as float64 [n] in nats.
+
+    The log loss of a label is -ln of the probability of this label.
+    """
     score = np.clip(np.asarray(score, np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     return np.asarray(-np.log(np.where(keep, score, 1 - score)))
 
@@ -78,7 +83,7 @@ def losses(score: Floats, keep: Bools) -> Weights:
 def resample(groups: Ints, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> Weights:
     """Return bootstrap draws of whole groups as float64 [draws, n].
 
-    Each number is how many times a draw contains a row.
+    Each number is the number of times that the draw contains the row.
     """
     _, group = np.unique(groups, return_inverse=True)
     count = int(group.max()) + 1

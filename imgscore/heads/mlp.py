@@ -89,8 +89,8 @@ class MlpHead:
 class MlpRecipe:
     """The recipe of the MLP; see base.Recipe.
 
-    The only setting, standardise, is False by default. If it is True, the inputs are centred and
-    scaled by the background.
+    The only setting is `standardise`. It is False by default. If it is True, the inputs are centred
+    and scaled with the mean and deviation of the background, a sample of the library.
     """
 
     kind = KIND
@@ -101,7 +101,7 @@ class MlpRecipe:
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train once on all labels and once for each fold; see base.Recipe.
+        """Train once on all labels, and once without each fold; see base.Recipe.
 
         If `folds` is None, FOLDS folds are made. The training takes about 0.2 s for each label.
         Raises UsageError if torch is not installed.
@@ -147,7 +147,7 @@ def _train(inputs: Floats, keep: Bools) -> tuple[Layer, ...]:
     """Train the network as in the original recipe, and return its layers.
 
     The loss is BCEWithLogits. The optimiser is SGD with batches of one image, in random order. The
-    initial weights are those of torch.
+    initial weights are torch's random defaults.
     """
     torch = _torch()
     torch.manual_seed(SEED)
@@ -171,11 +171,11 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
     """Read a head from a .pt file that contains the state dict of the recipe's network.
 
     `embedder`: the id of the head's embedder.
-    `dimensions`: the width of this embedder's embeddings.
+    `dimensions`: the width of the embeddings of this embedder.
 
     The file is read with weights_only=True and can therefore not run code. Raises UsageError in
-    three cases: the file is not such a state dict; a value is not finite; the network is for
-    embeddings of another width.
+    three cases: the file does not contain a state dict of this network; a value is not finite; the
+    network is for embeddings of another width.
     """
     torch = _torch()
     try:
@@ -210,9 +210,10 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
 
 
 def _chained(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Return the layers if their widths fit each other and the last layer has one output.
+    """Check that the layers form a network with one output, and return them unchanged.
 
-    Raises ValueError if two widths do not fit, or if the last layer has several outputs.
+    Raises ValueError if the last layer does not have exactly one output. Raises ValueError if a
+    layer is not linear, or if its input does not fit the output of the layer before it.
     """
     if not layers or layers[-1][0].shape[:1] != (1,):
         raise ValueError("the last layer does not give one number")

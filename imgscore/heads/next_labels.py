@@ -1,4 +1,4 @@
-"""Choose the images to label next: their labels are expected to improve the head most."""
+"""Choose the images to label next: the images whose labels should improve the head most."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SIMILAR_COSINE = 0.9
 """The smallest cosine at which an image is skipped because it is similar to a chosen or labelled
 image. The label of such an image would add little information."""
 MAX_CANDIDATES = 2000
-"""The largest number of images from which the function chooses. If there are more, a random sample
-is used, because the time grows with the square of this number."""
+"""The largest number of images from which `next_labels` chooses. If there are more images, a random
+sample is used, because the time grows with the square of this number."""
 MAX_LABELLED = 1500
-"""The largest number of labelled images that are considered. If there are more, a random sample of
-them is used."""
+"""The largest number of labelled images that `next_labels` uses to compute covariances. If there
+are more, a random sample is used."""
 LABEL_NOISE = 0.1
 """The noise variance of a label, in units of the target ±1."""
 
@@ -36,12 +36,12 @@ def next_labels(
     `extras`: float32 [m, k], or None; see Head.score.
 
     The value of an image x is H(x) · Σ H(z) cov(x, z)² / (var(x) + LABEL_NOISE). The sum is over
-    all candidates z. H is the entropy of a score. cov and var are the covariance and variance of
-    the similarity's Gaussian process, given all labels. The formula is the transductive
-    experimental design of Yu, Bi and Tresp (2006), weighted by entropy.
+    all candidates z. H(x) is the entropy of the score of x. cov and var are the covariance and
+    variance in a Gaussian process with the similarity kernel, given the labels. The formula is the
+    transductive experimental design of Yu, Bi and Tresp (2006), weighted by entropy.
 
     The function chooses the image with the largest value, treats it as labelled, and then chooses
-    the next image. It skips images that are similar to a labelled image.
+    the next image. It skips images that are similar to a labelled or chosen image.
     """
     generator = np.random.default_rng(0)
     candidates = np.sort(generator.permutation(len(embeddings))[:MAX_CANDIDATES])

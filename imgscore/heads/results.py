@@ -21,7 +21,7 @@ class Bin(msgspec.Struct, frozen=True):
     """A bin of the reliability diagram. It contains labels with about equal scores."""
 
     score: float
-    """the mean score of the bin's labels"""
+    """the mean score of the images in the bin"""
     keep: float
     """the share of keep labels in the bin; about equal to the mean score if scores are well
     calibrated"""
@@ -30,7 +30,7 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """Measurements of the scores that images get from heads trained without the images' labels."""
+    """The quality of scores. Each score comes from a head that was trained without the label."""
 
     labels: int
     """the number of all labels"""
@@ -94,8 +94,8 @@ class Comparison(msgspec.Struct, frozen=True):
 
     basis: str
     """"new labels": the heads are compared on labels that the previous head was not trained on;
-    "same folds": the heads are compared on all labels, after the recipe of the previous head was
-    trained again without each fold"""
+    "same folds": the heads are compared on all labels; for this, the recipe of the previous head is
+    trained again, once without each fold"""
     labels: int
     """the number of labels on which the heads are compared"""
     auc: float

@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 # The parameters of a head are inputs of these steps.
 GRAPH = Path(__file__).parent / "data" / "kernel.onnx"
 MAIN_DIRECTIONS = 96
-"""The number of main directions whose part of the cosine is computed in float32. The values along
-these directions are large."""
+"""The number of main directions along which the similarity is computed in float32. The values along
+these directions are the largest, and int8 is less exact."""
 MAX_ROW_CODE, MAX_PARAMETER_CODE = 127, 63
-"""The largest int8 codes of image rows and of parameters. Parameters have only 7 bits. With 8 bits,
-the sum of two products would saturate on CPUs without VNNI."""
+"""The largest int8 code of an image row, and the largest int8 code of a parameter. Parameters have
+only 7 bits. With 8 bits, the sum of two products would saturate on CPUs without VNNI."""
 
 
 class Scorer:
-    """A map from embeddings to log-odds. The parameters of the head are quantised once.
+    """A map from embeddings to log-odds.
+
+    The constructor quantises the parameters of the head once.
 
     `nodes`: float16 [N, r].
     `near`, `far`, `constant`: see KernelHead.
@@ -106,7 +108,7 @@ def _padded(values: Floats, axis: int) -> Floats:
 def _quantised_columns(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
     """Return columns float32 [w, c] as int8 codes, and the step between two codes.
 
-    The step is one number for each column, as float32 [c].
+    Each column has a different step. The steps are float32 [c].
     """
     scale = np.maximum(np.abs(columns).max(axis=0, initial=0), EPSILON) / MAX_PARAMETER_CODE
     return np.rint(columns / scale).astype(np.int8, order="C"), scale

@@ -16,7 +16,7 @@ class Suspect(NamedTuple):
 
     `row`: the index of the label in the examples.
     `score`: the held-out score of the image.
-    `twin`: the row of a near-duplicate with the opposite label, or -1.
+    `twin`: the row of a near-duplicate with the opposite label, or -1 if there is none.
     `evidence`: -ln of the held-out probability of the label.
     """
 
@@ -27,11 +27,13 @@ class Suspect(NamedTuple):
 
 
 def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> list[Suspect]:
-    """Return at most `limit` contradicted labels. None means all of them.
+    """Return at most `limit` labels that the other labels contradict.
 
-    A label is outvoted if most of its near-duplicates (examples.groups) have the opposite label.
-    Outvoted labels are contradicted. Any other label is contradicted if its held-out probability is
-    below 0.5. The outvoted labels are first in the list, followed by the other labels. Both parts
+    `limit`: None means that all contradicted labels are returned.
+
+    A label is contradicted in two cases. In the first case, most near-duplicates of the image (see
+    `Examples.groups`) have the opposite label. In the second case, the held-out probability of the
+    label is below 0.5. The labels of the first case are first in the list. The labels of each case
     are sorted by evidence, the strongest evidence first.
     """
     score = fitted.held_out.score
@@ -58,9 +60,9 @@ def _outvoted(examples: Examples) -> Bools:
 
 
 def _twins(examples: Examples) -> Ints:
-    """Return the row of a near-duplicate with the opposite label for each row, as int64 [n].
+    """For each row, return a near-duplicate with the opposite label, as a row number int64 [n].
 
-    The value is -1 if there is no such near-duplicate.
+    The value is -1 if a row has no near-duplicate with the opposite label.
     """
     twins = np.full(len(examples), -1)
     if examples.groups is None:

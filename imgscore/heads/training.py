@@ -1,4 +1,4 @@
-"""Train a head, evaluate it on held-out labels, and decide if it replaces the previous head."""
+"""Train a head, evaluate it on held-out labels, and decide if it may replace the old head."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ labels, the interval of the comparison is too wide for a decision."""
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The result of training, JSON-able.
+    """The result of training, in JSON-able values.
 
     `labels`, `keeps`: the number of all labels and of keep labels.
     `quality`: the quality of the cross-validated scores.
@@ -62,20 +62,22 @@ def train(
 
     `kind`: the name of the recipe.
     `previous`: the head to compare with, or None.
-    `seen`: bool [n], True for labels that `previous` was trained on with the value that they have
-    in `examples`. None means that all labels are new to `previous`.
+    `seen`: bool [n], True for each label that `previous` was trained on, if the label has not
+    changed since that training. None means that all labels are new to `previous`.
 
     The function makes the first comparison in this list that is possible:
-    1. "new labels", if there are MIN_COMPARED new labels of each kind. `previous` was not trained
-       on these labels or on near-duplicates of their images. The scores of `previous` are compared
-       with the held-out scores of the new head.
-    2. "same folds", if the settings differ. Both recipes are trained without each fold of all
-       labels, and their held-out scores are compared.
-    3. None, if the settings are equal. The heads then differ only by their labels.
+    1. "new labels", if there are MIN_COMPARED new labels of each kind. A label is new if `previous`
+       was not trained on any image of its group. The scores of `previous` are compared with the
+       held-out scores of the new head.
+    2. "same folds", if the two heads differ in their recipe or settings, and if there are
+       MIN_COMPARED labels of each kind. Both recipes are trained once without each fold, and their
+       held-out scores are compared.
+    3. No comparison. The two heads have equal settings, for example, and differ only in their
+       labels.
 
-    The new head is rejected if its AUC is lower with 97.5 % confidence, by a paired bootstrap over
-    groups. If there is no comparison, the new head is accepted. Raises UsageError if there are too
-    few labels.
+    The new head is rejected if its AUC is lower than the AUC of `previous` with 97.5 % confidence.
+    The confidence is computed by a paired bootstrap over groups. If there is no comparison, the new
+    head is accepted. Raises UsageError if there are too few labels.
     """
     fitted = recipe(kind).fit(examples)
     head = fitted.head
