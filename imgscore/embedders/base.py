@@ -1,6 +1,6 @@
 """The Embedder protocol: an embedder computes a float16 vector for each picture.
 
-Each embedder has an id. A change that affects the vector of any picture also changes the id.
+Each embedder has an id. If a change affects the vector of any picture, the id must change, too.
 
 The idle daemon imports this module for its types. This module must therefore import no heavy
 modules.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
-    """A named part of a vector, `vector[start:stop]`, whose values share one scale and meaning."""
+    """A named part of a vector: `vector[start:stop]`. The values of a section have one scale."""
 
     name: str
     start: int
@@ -27,7 +27,7 @@ class Section(NamedTuple):
 
 
 def sections_of(*sizes: tuple[str, int]) -> tuple[Section, ...]:
-    """Return consecutive sections.
+    """Return sections that follow one another without gaps.
 
     `sizes`: the name and the number of columns of each section.
     """

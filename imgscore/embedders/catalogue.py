@@ -25,9 +25,9 @@ class Entry(NamedTuple):
     languages: str
 
 
-# Another public project pins the commit of the small model. The dimensions are published by the
-# makers of the models. The sizes of the larger models are estimates with one byte for each
-# parameter.
+# The commit of the small model is the commit that another public project uses. The dimensions are
+# published by the makers of the models. The sizes of the larger models are estimates with one byte
+# for each parameter.
 UFORM = {
     "uform3-small": Entry(
         "unum-cloud/uform3-image-text-english-small",

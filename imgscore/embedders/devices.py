@@ -19,8 +19,9 @@ PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
-# These are the devices that "auto" tries, in this order. TensorRT is left out, because it first
-# builds an engine for minutes. OpenVINO is left out, because on most machines it only uses the CPU.
+# These are the devices that "auto" tries, in this order. TensorRT is left out, because it needs
+# minutes to build an engine before the first use. OpenVINO is left out, because on most machines it
+# only uses the CPU.
 AUTO = ("cuda", "rocm", "migraphx", "directml", "coreml")
 PACKAGES = {
     "cuda": "onnxruntime-gpu",
@@ -57,6 +58,7 @@ def check(device: str) -> None:
 def choose(device: str, available: Sequence[str]) -> Choice:
     """Choose the providers for a device.
 
+    `device`: "auto", or a key of PROVIDERS.
     `available`: the providers that this build of onnxruntime contains.
 
     Raises ConfigError if the device is unknown.
@@ -78,7 +80,7 @@ def choose(device: str, available: Sequence[str]) -> Choice:
 
 
 def after_loading(choice: Choice, used: Sequence[str]) -> Choice:
-    """Return the Choice that is in effect after the loading of a model.
+    """Return the device and the providers that a session really uses after it has loaded a model.
 
     `used`: the providers that the session reports.
 

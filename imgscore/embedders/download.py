@@ -4,8 +4,8 @@ No other module uses the network. The download writes the files of one commit to
 `$XDG_DATA_HOME/imgscore/models/NAME`. It compares each file with the checksum on the hub. An
 interrupted download continues after the bytes on disk.
 
-huggingface_hub (tried: 0.28 and 2.4) is not used for the files. In a new process it downloads each
-file from the beginning again. It also reports no progress to its caller.
+huggingface_hub (versions 0.28 and 2.4 were tried) is not used to download the files. In a new
+process, it downloads each file from the beginning again. It also reports no progress to the caller.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
             f"{model}: there is no such model to download",
             f"use one of: {', '.join(catalogue.UFORM)}",
         )
-    # huggingface_hub reads this variable when it is imported. The variable must be set before.
+    # Set this variable before huggingface_hub is imported, because it is read during the import.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     target = model_folder(model)
     recorded = manifest.read(target)
@@ -116,7 +116,7 @@ def is_intact(folder: Path) -> bool:
 
 @contextmanager
 def _staging(target: Path) -> Iterator[Path]:
-    """Yield the folder to which a download writes its files.
+    """Yield the folder to which a download of the model folder `target` writes the files.
 
     The folder is locked, so that only one process at a time can write to it.
     """
@@ -266,7 +266,8 @@ def _append_rest(remote: _Remote, descriptor: int, start: int) -> Iterator[int]:
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
         done = start
         if answer.status != 206 and start:
-            # The server ignored the range and sends the whole file.
+            # The server ignored the range and sends the whole file. Delete the bytes of earlier
+            # attempts.
             os.ftruncate(descriptor, 0)
             done = 0
         while chunk := answer.read(_CHUNK_BYTES):
@@ -288,7 +289,7 @@ def _has_checksum(file: Path, checksum: str) -> bool:
 def _check_same_files(
     model: str, commit: str, files: dict[str, FileFacts], recorded: Manifest | None
 ) -> None:
-    """Raise ImgscoreError if the files of a commit differ from those of its first download."""
+    """Raise ImgscoreError if the files of a commit have changed since the first download."""
     if recorded is not None and recorded.revision == commit and recorded.files != files:
         raise ImgscoreError(
             f"{model}: the files of this commit on the hub have changed since the first download",

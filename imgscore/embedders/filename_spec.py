@@ -1,19 +1,20 @@
-"""Facts about the encoders of file names, and a function that splits a file name into words.
+"""Ids and sizes of the encoders of file names, and a function that splits a name into words.
 
-The facts are ids and sizes. This module is separate from `filenames.py`, because the idle daemon
-needs the facts, but filenames imports numpy.
+This module is separate from `filenames.py`, because the idle daemon needs the ids and sizes, but
+filenames imports numpy.
 """
 
 import re
 import unicodedata
 
 HASHED_ENCODER = "hashed-1"
-"""The id of the hashed encoder. Increase its number if the vectors of the encoder change."""
+"""The id of the hashed encoder. Increase the number at the end of the id if the vectors of the
+encoder change."""
 HASHED_DIM = 256
 """The number of values in a vector of the hashed encoder."""
 NAME_SECTION = "name"
-"""The name of a section in the input of a head. The section contains the vector of the file
-name."""
+"""The name of the section that contains the vector of the file name. Sections are parts of the
+input of a head."""
 
 _SEPARATORS = re.compile(r"[\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")

@@ -1,8 +1,8 @@
 """Turn file names into vectors.
 
 The built-in model uses hashed n-grams. A UForm model uses its own text encoder. The vectors of
-names are stored separately from the vectors of images: a name belongs to a file, but the vector of
-an image belongs to the bytes of a file.
+names are stored separately from the vectors of images: two files with equal bytes share the vector
+of the image, but they can have different names.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def load(
 class Lite0:
     """The loaded built-in model.
 
-    The model processes one view at a time. The memory is therefore constant, and no vector depends
-    on the other views of a batch.
+    The model processes one view at a time. The use of memory is therefore constant, and no vector
+    depends on the other views of a batch.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
@@ -92,10 +92,10 @@ class Lite0:
 
 
 def pool_tiles(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Combine the vectors [tiles, dim] of equal tiles into the vector [dim] of the whole image.
+    """Combine the vectors [tiles, dim] of equally large tiles into one vector [dim] of the image.
 
-    Features and means are averaged. Deviations follow the law of total variance: the variance of
-    the image is the mean of the tiles' variances plus the variance of the tiles' means.
+    Features and means are averaged. Deviations are combined by the law of total variance: the
+    variance of the image is the mean of the tiles' variances plus the variance of the tiles' means.
     """
     result: NDArray[np.float32] = tiles.mean(axis=0)
     for mean, deviation in zip(lite0_spec.SECTIONS[1::2], lite0_spec.SECTIONS[2::2], strict=True):

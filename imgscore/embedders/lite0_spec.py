@@ -15,9 +15,9 @@ PREPROCESSING_VERSION = 2
 vector of a picture."""
 ID = f"efficientnet-lite0-{MODEL_SHA256[:12]}-p{PREPROCESSING_VERSION}"
 
-# The section "features" contains the inputs of the classifier: averages over space, each from 0 to
-# 6. The other sections contain means and standard deviations over space. They are computed after
-# the last blocks with 112, 192 and 320 channels.
+# The section "features" contains the inputs of the classifier: averages over the area of the image,
+# each from 0 to 6. The other sections contain means and standard deviations over this area. They
+# are computed after the last blocks with 112, 192 and 320 channels.
 SECTIONS = sections_of(
     ("features", 1280),
     ("mean112", 112),

@@ -30,11 +30,11 @@ def make_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # Waiting threads sleep instead of spinning. At 10 images a second, spinning takes 60 % of a
-    # core, and sleeping takes 20 %.
+    # Let waiting threads sleep instead of spin. At 10 images a second, the threads use 60 % of a
+    # core if they spin, and 20 % if they sleep.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # The arena never releases its peak memory, and is therefore off. Memory patterns need a fixed
-    # shape, but the shapes of views vary.
+    # Switch the memory arena off, because it never releases memory. Switch memory patterns off,
+    # because they need inputs of one shape, but views have different shapes.
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
     # Log only errors. The warnings of onnxruntime are about the graph and do not help the user.

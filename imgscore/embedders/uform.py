@@ -1,8 +1,8 @@
 """UForm's image encoder as an embedder, with the preprocessing of imgscore.
 
-The weights come from a checkpoint. The encoder processes one picture at a time. The published ONNX
-files compute their quantisation range from a whole batch. In a batch, the vector of a picture would
-thus depend on the other pictures.
+The weights are read from a checkpoint. The encoder processes one picture at a time. The published
+ONNX files compute their quantisation range from a whole batch. In a batch, the vector of a picture
+would thus depend on the other pictures.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Uform:
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """The only section, which is the whole embedding."""
+        """The sections of the vector. There is only one section, the whole embedding."""
         return self._folder.sections
 
     @property
@@ -113,12 +113,12 @@ class Uform:
 def prepare(pixels: NDArray[np.uint8], config: ImageConfig) -> Floats:
     """Return the middle square of pixels uint8 [h, w, 3], as normalised float32 [1, 3, size, size].
 
-    The result and the rounding are those of uform's own processor. Here, however, the image is
-    cropped before it is resized. Otherwise an image of 20000 × 2 pixels would first become
-    2,240,000 × 224 pixels.
+    The function computes the result of uform's own processor, with equal rounding. But it crops the
+    image before it resizes the image. In the opposite order, an image of 20000 × 2 pixels would
+    first become 2,240,000 × 224 pixels.
 
-    There is one difference in the result. Portrait images are resized like landscape images.
-    uform's numpy processor (3.1.3) does not scale the height of portrait images.
+    The result differs only for portrait images. This function resizes portrait images like
+    landscape images. uform's numpy processor (3.1.3) does not scale the height of portrait images.
     """
     height, width = pixels.shape[:2]
     size = config.image_size
@@ -167,7 +167,8 @@ def _torch_encoder(folder: Folder) -> Encode:
             f"{folder.weights} needs torch, which is not installed",
             "pip install 'imgscore[torch]', or use a model with image_encoder.onnx",
         ) from None
-    # With weights_only=True, torch loads only tensors. Otherwise a pickle could run any code.
+    # With weights_only=True, torch loads only tensors. With weights_only=False, a pickle in the
+    # file could run any code.
     state = torch.load(folder.weights, map_location="cpu", weights_only=True)
     encoder = ImageEncoder.from_pretrained(str(folder.config), state).eval()
 

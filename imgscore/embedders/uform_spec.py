@@ -28,7 +28,7 @@ Channels = tuple[float, float, float]
 
 
 class ImageConfig(msgspec.Struct, frozen=True):
-    """The used fields of the image encoder in a config.
+    """The fields that imgscore reads from the image encoder's part of a config.
 
     `image_size`: the side of the input image in pixels.
     `normalization_means`, `normalization_deviations`: one number for each channel, for pixel values
@@ -42,7 +42,7 @@ class ImageConfig(msgspec.Struct, frozen=True):
 
 
 class Folder(NamedTuple):
-    """A checkpoint on disk that is not loaded.
+    """A folder with a UForm model that is not loaded yet.
 
     `weights`: an ONNX file, or a .pt file that needs torch.
     `sha256`: the sha256 of the weights, in hex.
@@ -63,7 +63,7 @@ class Folder(NamedTuple):
     def id(self) -> str:
         """The id of the embedder.
 
-        It is made of the label, a hash of the weights and the config, and the preprocessing
+        The id consists of the label, a hash of the weights and the config, and the preprocessing
         version.
         """
         facts = msgspec.json.encode([self.sha256, self.image])
@@ -85,7 +85,7 @@ class Folder(NamedTuple):
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """The only section, which is the whole embedding."""
+        """The sections of the vector. There is only one section, the whole embedding."""
         return sections_of(("embedding", self.image.embedding_dim))
 
 

@@ -1,12 +1,11 @@
-"""Decode the bytes of a file to pixels and traits, with one preprocessing for all embedders.
+"""Decode the bytes of an image file to pixels and traits. All embedders use these pixels.
 
 Only workers import this module, because it imports Pillow. Files are untrusted. Each failure raises
 an ImageError with a reason and a remedy. After an IncompleteImageError, the file is tried again
 when it changes.
 
-If a change in this module alters its results, increase two versions. The first is
-`version.DECODER_VERSION`: failed files are then tried again. The second is the
-PREPROCESSING_VERSION of each embedder.
+If you change the results of this module, increase `version.DECODER_VERSION`. Files that failed are
+then tried again. Increase the PREPROCESSING_VERSION of each embedder, too.
 """
 
 from __future__ import annotations
@@ -45,8 +44,9 @@ from imgscore.images.signature import HEIF, JPEG, RAW, format_of, is_cut_off
 from imgscore.images.traits import Exif, Traits
 from imgscore.images.views import layout
 
-# These plugins are imported here. Otherwise Pillow would import all its forty plugins for its first
-# WebP. No other format is tried, because Pillow would start Ghostscript for an EPS.
+# Import only these plugins of Pillow. Without them, Pillow imports all its forty plugins when it
+# opens the first WebP file. Other formats are not supported: for an EPS file, for example, Pillow
+# would start Ghostscript.
 _PLUGINS = (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -64,20 +64,21 @@ MAX_BYTES = min(1 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"
 """The largest memory for one decoded image in bytes: a quarter of the machine's memory, and at most
 1 GB (268 megapixels)."""
 BYTES_PER_PIXEL = 4
-"""The bytes for each pixel of a decoded image. Pillow stores even RGB in 4 bytes a pixel."""
+"""The number of bytes for each pixel of a decoded image. Pillow uses 4 bytes even for an RGB
+pixel."""
 MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
-# Pillow's own check also covers the images inside an ICO. Their sizes are unknown before they are
-# read.
+# Set the limit of Pillow's own check, too. Pillow also checks the images inside an ICO file. The
+# sizes of these images are unknown before they are read.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # By default, the AVIF decoder starts one thread for each CPU, and each thread needs its own memory.
 # A worker uses one CPU.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-# Everything that Pillow logs is also raised as an exception, and the exception is reported.
+# Switch Pillow's log off. Each problem in the log also raises an exception, which is reported.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 OVERSAMPLING = 1.4
-"""The number of working pixels for each pixel of a view, along each side. With 1.4, the median
-cosine between the embedding of the working pixels and the embedding of a full decode is .9996
-(bench/RESULTS.md)."""
+"""The number of working pixels for each pixel of a view, along each side. Working pixels are the
+pixels of the reduced image. With 1.4, the embedding of the reduced image is almost equal to the
+embedding of the full-size image: the median cosine is 0.9996 (bench/RESULTS.md)."""
 
 # These TIFF tags distinguish a camera raw file from a plain TIFF.
 _SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
@@ -134,9 +135,9 @@ def decode(data: bytes) -> Picture:
     The image is reduced by whole factors. If the original has enough pixels, each side has at least
     OVERSAMPLING times the pixels that `views` needs.
 
-    Colour profiles are not applied, because a profile is one more untrusted file to parse. Without
-    its profile, a Display P3 photograph is read as sRGB. This changes its embedding less than
-    saving the photograph as a JPEG of quality 75.
+    Colour profiles are not applied, because a profile is untrusted data that would have to be
+    parsed. A Display P3 photograph is therefore read as sRGB. This error changes the embedding less
+    than JPEG compression with quality 75 does.
 
     Raises IncompleteImageError if the end of the file is missing. Raises NeedsMemoryError if
     decoding needs more memory than this process may use. Raises ImageError for any other problem.
@@ -165,7 +166,7 @@ def _decode(data: bytes) -> Picture:
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    """Open an image. This reads the header of the image, but not its pixels."""
+    """Open an image: read the header, but not the pixels."""
     stream = io.BytesIO(data)
     if name == JPEG:
         # Do not use Image.open for a JPEG. It would check for a decompression bomb before draft()
@@ -203,8 +204,8 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
     memory.check(needed, f"{full_width} × {full_height} pixels")
     image.load()
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
-        # Loading a TIFF turns it upright. The image in an ICO may have another size than the size
-        # in its header. The size after loading is therefore used.
+        # Use the size after loading. Pillow turns a TIFF upright while it loads the image. The
+        # image in an ICO file may have another size than the header of the file.
         full_width, full_height = image.size
     exif = _exif(image)
     pixels, transparent = working_pixels(image, _working_size(full_width, full_height))
@@ -239,8 +240,8 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
 def _colourfulness(pixels: NDArray[np.uint8]) -> float:
     """Return the mean difference between a pixel's largest and smallest channel, from 0 to 1.
 
-    The function computes each channel separately. A numpy reduction over an axis of length three
-    takes 16 times as long.
+    The channels are compared as three separate arrays, because a numpy reduction over an axis of
+    length three takes 16 times as long.
     """
     red, green, blue = (pixels[..., channel] for channel in range(3))
     largest = np.maximum(np.maximum(red, green), blue)
@@ -249,7 +250,7 @@ def _colourfulness(pixels: NDArray[np.uint8]) -> float:
 
 
 def _working_size(full_width: int, full_height: int) -> tuple[int, int]:
-    """Return the smallest working size in pixels for an image of this full size."""
+    """Return the smallest size, in pixels, to which an image of this full size may be reduced."""
     width, height = layout(full_width, full_height).canvas
     return int(width * OVERSAMPLING), int(height * OVERSAMPLING)
 
@@ -269,7 +270,8 @@ def _coefficient_bytes(image: Image.Image, pixels: int) -> int:
 def _exif(image: Image.Image) -> Exif:
     """Return the EXIF fields of an image.
 
-    A broken EXIF block is treated like a missing block, because the pixels do not depend on it.
+    A broken EXIF block is treated like a missing block, because the pixels can be decoded without
+    EXIF.
     """
     try:
         tags = image.getexif()
@@ -304,8 +306,8 @@ def _is_animated(image: Image.Image, name: str) -> bool:
 def _is_raw(data: bytes) -> bool:
     """Return whether a TIFF is a camera raw file.
 
-    A TIFF is a camera raw file in three cases: it has DNG's own tag; its first page contains sensor
-    data, which Pillow does not open; its first page is the thumbnail of another page.
+    A TIFF is a camera raw file in three cases: it has the DNG version tag; its first page contains
+    sensor data, which Pillow does not open; its first page is the thumbnail of another page.
     """
     tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
     stream = io.BytesIO(data)

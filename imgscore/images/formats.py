@@ -1,11 +1,11 @@
-"""The names of image files. The content of a file is identified by `signature.py`.
+"""Recognise image files by their names. `signature.py` recognises image files by their bytes.
 
 The idle daemon imports this module. It must therefore import no heavy modules.
 """
 
-# The suffixes of HEIC and camera raw are included even if the extra for the format is not
-# installed. Such a file is then reported as failed, and the remedy names the extra. Otherwise the
-# file would be skipped silently.
+# HEIC and camera raw need extras of the package imgscore. The suffixes of these formats are
+# accepted even if the extras are not installed. Without the extra, the file is reported as failed,
+# and the remedy names the extra.
 HEIF_SUFFIXES = frozenset({b".heic", b".heif", b".hif"})
 RAW_SUFFIXES = frozenset(
     {b".arw", b".cr2", b".cr3", b".dng", b".nef", b".nrw", b".orf", b".pef", b".raf", b".rw2"}

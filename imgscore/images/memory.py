@@ -1,8 +1,8 @@
 """Memory limits of a process that decodes images, set with the kernel's RLIMIT_DATA.
 
 The hard limit is the largest memory that the process may ever use. A process whose soft limit is
-lower than its hard limit is a low-memory worker. An image that needs more memory raises
-NeedsMemoryError in a low-memory worker. A worker with more memory then tries the image again.
+lower than its hard limit is a low-memory worker. If an image needs more memory than the soft limit
+allows, NeedsMemoryError is raised. A worker with more memory then tries the image again.
 """
 
 import os
@@ -14,15 +14,15 @@ from imgscore.errors import ImageError
 from imgscore.images.signature import HEIF
 
 DECODER_BYTES_PER_PIXEL = {"WEBP": 12, "AVIF": 6, "JPEG2000": 16, HEIF: 6}
-"""The bytes a pixel that a decoder allocates in addition to Pillow's pixels, by format. The numbers
-were measured (bench/RESULTS.md). Decoders of all other formats allocate almost no additional
-memory."""
+"""The number of bytes that a decoder allocates for each pixel, in addition to the decoded image, by
+format. The numbers were measured (bench/RESULTS.md). Decoders of all other formats allocate almost
+no additional memory."""
 RESERVED_BYTES = 64 << 20
 """The memory in bytes that is kept free for the steps after decoding: bands, views and the
 network."""
 UNCHECKED_BYTES = 64 << 20
-"""The memory in bytes that is always available. Most images need less memory than this, and /proc
-is not read for them."""
+"""The largest memory in bytes that an image may need without a check. Most images need less. For
+these images, /proc need not be read."""
 
 REMEDY_TOO_LARGE = "scale it down, or save it as a baseline JPEG"
 
@@ -76,7 +76,7 @@ def is_low_memory() -> bool:
 
 
 def check(needed: int, subject: str) -> None:
-    """Raise NeedsMemoryError if `needed` bytes exceed the soft limit.
+    """Raise NeedsMemoryError if this process may not allocate `needed` more bytes.
 
     `subject`: the name of the data that needs the memory, for the text of the error.
     """

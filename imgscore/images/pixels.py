@@ -1,4 +1,4 @@
-"""Convert any Pillow mode to 8-bit RGB of a working size.
+"""Convert an image of any Pillow mode to 8-bit RGB, and reduce it to a working size.
 
 The image is converted in horizontal bands to save memory.
 """
@@ -34,7 +34,7 @@ def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray
 
     The image is reduced by whole factors with a box filter. Callers must resize the result to the
     exact size that they need. Transparent pixels are combined with the background before the
-    reduction, so that their hidden colours have no effect.
+    reduction, so that the hidden colours of transparent pixels have no effect.
     """
     factor_x = max(1, image.width // target[0])
     factor_y = max(1, image.height // target[1])
@@ -83,10 +83,11 @@ def _rgb(
 def _value_range(image: Image.Image) -> tuple[float, float]:
     """Return the value that becomes black and the value that becomes white.
 
-    16-bit modes have a fixed range. Wider integers and floats have no fixed range. If all floats
-    are from 0 to 1, the range is 0…1. If all values are from 0 to 65535 and the largest is above
-    255, the range is 0…65535. In all other cases, the range is from the smallest to the largest
-    value. Pillow's own conversion is not used, because it clips values at 255.
+    The range of 16-bit modes is 0…65535. The range of 32-bit integers and floats depends on the
+    values of the image. If all floats are from 0 to 1, the range is 0…1. If all values are from 0
+    to 65535 and the largest is above 255, the range is 0…65535. In all other cases, the range is
+    from the smallest to the largest value. The conversion by Pillow is not used, because it clips
+    all values at 255.
     """
     if image.mode.startswith("I;16"):
         return 0.0, 65535.0

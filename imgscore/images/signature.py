@@ -1,4 +1,4 @@
-"""Identify the format of a file from its bytes, and detect a missing end.
+"""Identify the format of a file from its bytes, and detect that the end of a file is missing.
 
 No decoder is needed. The name and extension of the file are not used.
 """
@@ -37,12 +37,12 @@ _HEIF_BRANDS = frozenset(
 )
 _RAW_BRANDS = frozenset({b"crx "})
 _JPEG_TRAILER = 4096
-"""The number of last bytes that are searched for the end marker of a JPEG. Cameras and editors may
-append data after the end marker."""
+"""The number of bytes at the end of a JPEG that are searched for the end marker. Cameras and
+editors may append data after the end marker."""
 
 
 def format_of(data: bytes) -> str:
-    """Return the name of the format as Pillow spells it, or HEIF or RAW.
+    """Return the name of the format: HEIF, RAW, or the name that Pillow uses.
 
     The result is '' if the bytes are not an image.
     """
@@ -115,8 +115,8 @@ def _png_is_cut_off(data: bytes) -> bool:
         if kind == b"IEND":
             return False
         if not kind.isalpha():
-            # A download into a preallocated file leaves zeros at the end of the file. If there are
-            # other bytes, the file is damaged.
+            # If the rest of the file is zeros, a download has preallocated the file and is not
+            # finished. If the rest contains other bytes, the file is damaged.
             return not data[start:].strip(b"\0")
         start += size + 12
     return True

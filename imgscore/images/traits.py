@@ -16,7 +16,7 @@ EXIF text."""
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts about one image. `width` and `height` are the sizes after the rotation by EXIF."""
+    """Facts about one image. `width` and `height` are the sizes of the upright image."""
 
     width: int
     """the width in pixels"""
@@ -49,7 +49,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exif(NamedTuple):
-    """The EXIF fields that imgscore uses, as clean values."""
+    """The EXIF fields that imgscore uses. The texts are without padding and control characters."""
 
     camera: str = ""
     software: str = ""
@@ -66,12 +66,18 @@ def clean(value: object) -> str:
 
 
 def camera_name(make: str, model: str) -> str:
-    """Return make and model as one name. Many models already begin with their make."""
+    """Return the make and model of a camera as one name.
+
+    If the model already begins with the make, the name is only the model.
+    """
     return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
 
 
 def iso_time(value: str) -> str:
-    """Return EXIF's `2024:05:06 12:34:56` as `2024-05-06T12:34:56`, or '' for any other text."""
+    """Return the EXIF time `2024:05:06 12:34:56` as `2024-05-06T12:34:56`.
+
+    The result is '' if the text is not an EXIF time.
+    """
     date, _, time = value.partition(" ")
     try:
         return datetime.fromisoformat(f"{date.replace(':', '-')}T{time}").isoformat()

@@ -4,5 +4,5 @@ The idle daemon reads the version and must not import Pillow.
 """
 
 DECODER_VERSION = 2
-"""The version of the decoder. Increase it if a file that failed may now be decoded, or if the
-pixels of a file change."""
+"""The version of the decoder. Increase the version if a change allows files to be decoded that
+failed before, or if the decoded pixels of files change."""

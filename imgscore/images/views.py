@@ -18,11 +18,11 @@ CELL_PIXELS = 32
 therefore multiples of 2⁵."""
 VIEW_SHAPES = ((7, 7), (8, 7), (8, 6), (9, 6), (10, 6), (9, 5), (10, 5), (11, 5), (12, 5))
 """The long and the short side of each possible view, in cells. For each proportion from 1:1 to
-2.4:1, one of these shapes fits within 9 %. (The screen of a phone has 2.2:1.) Each shape has about
-the area that the network was trained on: 7 × 7 cells, or 224 × 224 pixels."""
+2.4:1, one of these shapes differs by at most 9 %. (The proportion of a phone screen is 2.2:1.) The
+network was trained with 7 × 7 cells (224 × 224 pixels). Each shape has about this area."""
 MAX_VIEW_PROPORTION = 2.5
 """The largest proportion (long side / short side) of an image that becomes one view. The longest
-shape has 2.4."""
+shape has the proportion 2.4."""
 MAX_TILES = 32
 """The largest number of views of one image. It limits the time for one image. Images that are
 longer than 80:1 are distorted to fit."""
@@ -66,8 +66,8 @@ def views(pixels: NDArray[np.uint8], size: tuple[int, int]) -> list[NDArray[np.u
     `size`: the width and height of the upright original.
 
     There is at least one view. All views of a picture have equal shapes and equal weights. The
-    layout is computed from `size`, not from the shape of `pixels`, because reduced pixels have a
-    rounded proportion. Together the views cover each pixel once. The edges of the tiles are
+    layout is computed from `size`, not from the shape of `pixels`, because the sides of the reduced
+    image are rounded. Together the views cover each pixel once. The edges of the tiles are
     fractions of a pixel and are not rounded.
     """
     height, width = pixels.shape[:2]
