@@ -1,6 +1,6 @@
 """This module opens files safely and replaces files in one step.
 
-It can also wait until a file is on disk.
+It also contains a function that waits until a file is on disk.
 """
 
 import errno
@@ -48,8 +48,8 @@ def replacing(
     """
     target = os.fsencode(path)
     folder = os.path.dirname(target) or b"."
-    # The new file gets a short random name. A longer form of the name of `path` could be too long
-    # for the file system.
+    # The new file gets a short random name. The name of `path` with a suffix could be too long for
+    # the file system.
     unfinished = os.path.join(folder, b".imgscore-%s.part" % os.urandom(6).hex().encode())
     descriptor = os.open(unfinished, _WRITE_FLAGS, 0o666 if mode is None else mode)
     try:
@@ -83,16 +83,16 @@ def write_atomic(
 
 
 def sync(path: AnyPath) -> None:
-    """Wait until the content of a file is on disk.
+    """Wait until the content of the file at `path` is on disk.
 
-    If `path` is a folder, wait until the names in the folder are on disk.
+    If `path` is a folder, wait until the file names in the folder are on disk.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno != errno.EINVAL:
-            # The error EINVAL means that this file system cannot sync a folder (vboxsf).
+            # Ignore only EINVAL. It means that this file system cannot sync a folder (vboxsf).
             raise
     finally:
         os.close(descriptor)

@@ -1,7 +1,7 @@
 """The paths of imgscore's own files: config, store, caches and socket.
 
 The paths depend on the XDG environment variables. Each call reads these variables again. A test or
-a service can therefore change every path.
+a service can therefore change every path by setting a variable.
 """
 
 import os
@@ -43,7 +43,7 @@ def backups_folder() -> Path:
 
 
 def head_file(heads: Path, taste: str, version: str) -> Path:
-    """Return the path of the file of a head. `heads` is the folder of all heads."""
+    """Return the path of the file of a trained head. `heads` is the folder of all heads."""
     return heads / taste / f"{version}.safetensors"
 
 
@@ -58,12 +58,12 @@ def cache_folder() -> Path:
 
 
 def report_folder() -> Path:
-    """Return the folder of the pages of `report`, with their data and thumbnails."""
+    """Return the folder to which the verb `report` writes its pages, data and thumbnails."""
     return cache_folder() / "report"
 
 
 def thumbnail(digest: bytes) -> bytes:
-    """Return the file name of the thumbnail of an image, from the image's digest."""
+    """Return the file name of the thumbnail of the image that has this digest."""
     return digest.hex().encode() + b".webp"
 
 

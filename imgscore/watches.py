@@ -24,9 +24,9 @@ class Watch:
     taste: str
     order: Direction
     siblings: bool = True
-    """Whether files such as `a.CR2`, `a.jpg` and `a.xmp` are one image.
+    """Whether files such as `a.CR2`, `a.jpg` and `a.xmp` are treated as one image.
 
-    If true, these files are one image in the order and for labels.
+    If true, these files have one position in the order and one label.
     """
     xdg_trash: bool = False
     """Whether an image gets the label trash if the user moves it to the desktop's trash."""
@@ -49,7 +49,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of a watch, with its role: inbox, keep or trash."""
+    """The role of a folder (inbox, keep or trash), and the watch that contains the folder."""
 
     watch: Watch
     role: Role
@@ -79,7 +79,7 @@ class Watches:
         return cls(_watch(watch) for watch in config.watch)
 
     def locate(self, path: bytes) -> Place | None:
-        """Return the innermost Place whose folder contains `path`.
+        """Return the watch and the role of the innermost folder that contains `path`.
 
         None means that no watch contains `path`.
         """
@@ -105,7 +105,7 @@ class Watches:
         return folder is None or b"/." in path[len(folder) :]
 
     def with_trash(self) -> list[bytes]:
-        """Return the folders of all watches with `xdg_trash`.
+        """Return the folders of all watches whose setting `xdg_trash` is true.
 
         An image from such a folder gets the label trash if the user moves it to the desktop's
         trash.
@@ -113,7 +113,10 @@ class Watches:
         return [folder for watch in self.all if watch.xdg_trash for folder, _ in watch.folders()]
 
     def roots(self) -> list[bytes]:
-        """Return the folders of all watches that are not inside another folder of a watch."""
+        """Return the outermost folders of all watches.
+
+        No folder in the list is inside another folder of the list.
+        """
         return outermost(self._places)
 
 
@@ -147,7 +150,10 @@ def within(path: bytes, folder: bytes) -> bool:
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:
-    """Return, sorted, the folders that are not inside another folder of `folders`."""
+    """Return the outermost of these folders, sorted.
+
+    No folder in the list is inside another folder of the list.
+    """
     kept: list[bytes] = []
     for folder in sorted(set(folders), key=lambda path: path.rstrip(b"/") + b"/"):
         if not (kept and within(folder, kept[-1])):

@@ -1,4 +1,4 @@
-"""The order by score, written as file dates.
+"""This package puts the files of an inbox into score order by changing the file dates.
 
-`plan` computes the dates, and only `touch` writes dates to files.
+`plan` computes the new dates, and only `touch` writes dates to files.
 """

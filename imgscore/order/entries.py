@@ -1,7 +1,8 @@
 """This module groups files into entries. One entry is one position in the order.
 
-All names of one inode are in one entry. A RAW, its JPEG and its sidecars are also in one entry. The
-functions get a list of files, and read nothing from the disk.
+All names of one inode are in one entry. A RAW file, the JPEG with its name and their sidecars are
+also in one entry. The functions use only the list of files that the caller passes, and read nothing
+from the disk.
 """
 
 from collections import Counter
@@ -34,7 +35,7 @@ class File(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One inode of an entry, with the first of its names."""
+    """One inode of an entry: the date of the inode, and the first of the inode's names."""
 
     path: bytes
     mtime_ns: int
@@ -44,7 +45,7 @@ class Entry(NamedTuple):
     """One position in the order. All members of an entry get one common date, in whole seconds.
 
     `score`: the sort key, on any scale. It is not NaN.
-    `deviation`: the noise of the score, in the unit of the score.
+    `deviation`: the uncertainty of the score, in the unit of the score.
     If the intervals score ± deviation of two entries overlap, the entries are a tie. Tied entries
     keep their present order.
     """
@@ -97,10 +98,10 @@ def suffix(path: bytes) -> bytes:
 
 
 def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
-    """Group files into entries: the names of each inode are one entry.
+    """Group files into entries. All names of one inode are in one entry.
 
-    If `siblings` is true, a RAW, a JPEG and sidecars with a common basename are also one entry. Two
-    other images with a common basename (`a.jpg`, `a.png`) stay in separate entries.
+    If `siblings` is true, a RAW, a JPEG and sidecars with a common basename are also in one entry.
+    Two other images with a common basename (`a.jpg`, `a.png`) stay in separate entries.
 
     The score of an entry is the score of its best JPEG. If no JPEG has a score, it is the score of
     the best member. An entry without a score is left out of the result, so its date does not
@@ -132,9 +133,10 @@ def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
 def _families(
     by_inode: dict[tuple[int, int], list[File]],
 ) -> dict[tuple[int, int], tuple[int, int]]:
-    """Map each inode that may have siblings to one inode of its family (by union-find).
+    """Find the families: the inodes that must be in one entry because of a common basename.
 
-    If an inode has names in two folders, it can join the families of both folders.
+    Return, for each inode that may be in a family, one inode that represents the family. If an
+    inode has names in two folders, it joins the families of both folders. The method is union-find.
     """
     names = [file for names in by_inode.values() for file in names]
     keys = {basename_key(file.path) for file in names if file.path.lower().endswith(_JOINING)}
@@ -158,7 +160,8 @@ def _families(
 def _representative(files: list[File]) -> File:
     """Return the file whose score is the score of the entry.
 
-    This is the best-scored JPEG, or the best-scored file if no JPEG has a score.
+    This file is the JPEG with the best score. If no JPEG has a score, it is the file with the best
+    score.
     """
     if len(files) == 1:
         return files[0]

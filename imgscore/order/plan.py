@@ -17,7 +17,10 @@ Direction = Literal["best-newest", "worst-newest"]
 
 
 class Touch(NamedTuple):
-    """One mtime to change, in ns since 1970. `after_ns` is a whole, even number of seconds."""
+    """The change of one mtime.
+
+    Both dates are in ns since 1970. `after_ns` is a whole, even number of seconds.
+    """
 
     path: bytes
     before_ns: int
@@ -27,7 +30,7 @@ class Touch(NamedTuple):
 def plan(
     entries: Sequence[Entry], now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch]:
-    """Return the touches that put `entries` in order, newest entry first.
+    """Return the touches that put `entries` in order. The touch of the newest entry is the first.
 
     The list is empty if the entries are in order already. Entries are in order if three conditions
     are met:
@@ -65,11 +68,11 @@ def plan_with_timeline(
 def insert_entry(
     timeline: Timeline, entry: Entry, now_ns: int, direction: Direction = "best-newest"
 ) -> list[Touch] | None:
-    """Insert one more entry into an ordered inbox. Return the touches of the entry.
+    """Insert one more entry into an inbox that is in order. Return the touches of this entry.
 
     `entry`: the new entry, with exactly one member.
-    `timeline`: a result of `plan_with_timeline` with an equal `direction`. The function adds the
-    entry to the timeline.
+    `timeline`: a timeline that `plan_with_timeline` returned for this `direction`. The function
+    adds the entry to the timeline.
     None means that the caller must plan all entries, for example because other entries need touches
     as well. The time is O(log n), plus one memmove.
     """
@@ -88,14 +91,17 @@ def insert_entry(
 def _item(entry: Entry, now_ns: int, sign: float) -> OrderItem:
     """Return an entry as an OrderItem.
 
-    The date of the entry is keepable if it is in [1980-01-02, now]. If the members have different
-    dates, all members get the date that most members have. In this case, the date is keepable only
-    if it is an even number of seconds, like every date that imgscore sets.
+    A plan may leave the date of the entry unchanged if the date is in [1980-01-02, now]. If the
+    members have different dates, all members get the date that most members have. In this case, the
+    date must also be an even number of seconds, like every date that imgscore sets.
+
+    `sign`: the factor for the score. It is 1 if the best entry must be the newest, and -1 if the
+    best entry must be the oldest.
     """
     members, score, deviation = entry
     path, mtime_ns = members[0]
     second = mtime_ns // NANOSECONDS
-    # A shortcut: nearly every entry has one member.
+    # Nearly every entry has exactly one member. This branch is faster than the general code below.
     if len(members) == 1:
         keepable = second >= EARLIEST and mtime_ns <= now_ns
         return OrderItem(second, keepable, sign * score, deviation, path)

@@ -1,11 +1,12 @@
 """This module assigns dates to the entries of a given order.
 
-As many dates as possible do not change. The other entries get dates in the gaps between these
-dates. If a gap is too small, the module finds the smallest neighbourhood of the gap that is sparse
-enough. All entries in this neighbourhood get new dates.
+As many dates as possible do not change. The other entries get new dates in the gaps between the
+unchanged dates. If a gap has too little room for its entries, the module finds a longer time span
+around the gap that has enough room. All entries in this span get new, evenly spaced dates.
 
-The method is list labelling (Itai, Konheim, Rodeh 1981). The thresholds are those of Bender, Cole,
-Demaine, Farach-Colton, Zito, "Two simplified algorithms for maintaining order in a list" (2002).
+The method is list labelling (Itai, Konheim, Rodeh 1981). The limit for the number of entries in a
+span is that of Bender, Cole, Demaine, Farach-Colton, Zito, "Two simplified algorithms for
+maintaining order in a list" (2002).
 """
 
 from bisect import bisect_right
@@ -24,7 +25,8 @@ REACH = 365 * 86_400
 # The time left free between a new order and now, in seconds. Better entries can later get dates in
 # this time.
 HEADROOM = 86_400
-# The parameter T of the paper: 2**i slots are sparse enough if they have at most (2/T)**i entries.
+# The parameter T in the paper of Bender et al. A time span of 2**i slots is used if it contains at
+# most (2/T)**i entries. A slot is STEP seconds long.
 CROWDING = 1.3
 
 
@@ -64,9 +66,9 @@ def space(seconds: Sequence[int | None], now: int) -> list[int]:
 def keepable(seconds: Sequence[int | None], now: int) -> list[int]:
     """Return the indices of a largest set of dates in [EARLIEST, now] that rise by >= STEP.
 
-    If there are several largest sets, the function prefers one whose gaps have room for all other
-    entries. To find such a set, it subtracts STEP times the index from each date. In a set with
-    room, the resulting values never fall.
+    There can be several largest sets. The function prefers a set whose gaps have room for all other
+    entries. To find this set, the function subtracts STEP times the index from each date. If a set
+    has room in its gaps, the resulting values never fall.
     """
     last = len(seconds) - 1
     within = [None if s is None or not EARLIEST <= s <= now else s for s in seconds]
@@ -81,7 +83,7 @@ def keepable(seconds: Sequence[int | None], now: int) -> list[int]:
 
 
 def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
-    """Return the indices of a longest subsequence that rises by at least `rise`.
+    """Return the indices of a longest subsequence in which each value rises by at least `rise`.
 
     Values that are None are skipped. The algorithm is patience sorting.
     """
@@ -105,10 +107,11 @@ def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
 
 
 def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
-    """Assign dates to the entries between the indices `left` and `right`.
+    """Assign dates to the entries in a gap, between the indices `left` and `right`.
 
-    `left` is -1 if there is no older entry. `right` is the number of entries if there is no newer
-    entry. Returns False and changes nothing if the gap has too little room.
+    The entries at `left` and `right` have dates. `left` is -1 if the gap has no older entry.
+    `right` is the number of entries if the gap has no newer entry. Returns False and changes
+    nothing if the gap has too little room.
     """
     count = right - left - 1
     ceiling = _last_before(dates, right, now)
@@ -120,8 +123,9 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
     slots = (ceiling - floor) // STEP + 1
     if slots < count:
         return False
-    # If the gap has entries on only one side, use a regular stride: room for later entries then
-    # remains on the other side. If the gap has entries on both sides, space the new dates evenly.
+    # If the gap has a dated entry on only one side, place the new dates near this entry, at regular
+    # distances. Room for later entries then remains on the other side. If the gap has dated entries
+    # on both sides, space the new dates evenly.
     stride = min(spacing // STEP, (slots + 1) // (count + 1))
     if left < 0:
         places = list(range(slots - stride * count, slots, stride))
@@ -134,11 +138,13 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
 
 
 def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
-    """Assign new dates in the smallest neighbourhood of a full gap that is sparse enough.
+    """Assign dates to the entries in a gap that has too little room.
 
-    A neighbourhood is a span of 2**level slots of absolute time, with an aligned start. All its
-    entries get evenly spaced dates, whether or not they had a date. The caller has already assigned
-    dates to all entries before the gap.
+    The function searches a time span around the gap in which there are few entries for the length
+    of the span. It begins with a short span and doubles the length of the span each time. A span
+    has 2**level slots, and its start is a multiple of its length. All entries in the span get
+    evenly spaced dates, whether or not they had dates. The caller has already assigned dates to all
+    entries before the gap.
     """
     anchor = dates[left] if left >= 0 else dates[right]
     assert anchor is not None, "a gap with two open ends always has room"
@@ -163,9 +169,9 @@ def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
 
 
 def _evenly(count: int, slots: int) -> list[int]:
-    """Return `count` of the slots 0..slots-1, evenly spaced.
+    """Return `count` evenly spaced numbers of slots. The slots have the numbers 0 to slots - 1.
 
-    The gaps at both ends are as large as the gaps between the slots.
+    The gaps at both ends are as large as the gaps between the returned slots.
     """
     return [k * (slots + 1) // (count + 1) - 1 for k in range(1, count + 1)]
 

@@ -1,9 +1,10 @@
 """This module computes the target order: by score, but ties keep their present order.
 
-A score with noise is an interval. An entry must be before another entry only if its whole interval
-is below the interval of the other entry. This relation is an interval order (Fishburn 1970), which
-is transitive. The relation "nearly equal" is not transitive. Many orders respect the interval
-order. This module returns one in which the most entries keep their dates.
+The interval of an entry is score ± deviation. An entry must be before another entry only if its
+whole interval is below the interval of the other entry. This relation is an interval order
+(Fishburn 1970), which is transitive. The relation "nearly equal" is not transitive, so it defines
+no order. Many orders respect the interval order. This module returns an order in which the largest
+number of entries keep their dates.
 """
 
 from bisect import bisect_right
@@ -17,7 +18,8 @@ from imgscore.order.spacing import STEP
 class OrderItem(NamedTuple):
     """An entry with its present date in seconds.
 
-    `keepable`: False if the date cannot stay, whatever the order is.
+    `keepable`: whether a plan may leave the date of the entry unchanged. `path`: the key that sorts
+    entries with equal scores and dates.
     """
 
     second: int
@@ -28,16 +30,18 @@ class OrderItem(NamedTuple):
 
 
 def wanted_order(items: Sequence[OrderItem]) -> list[int]:
-    """Return the indices of `items` from the lowest to the highest position.
+    """Return the indices of `items` in the target order, lowest score first.
 
-    The result is a linear extension of the interval order. The entries of `longest_stable` keep
-    their order. The other entries are inserted by score, then by date, then by path. The time is
-    O(n log n).
+    The result respects the interval order. The entries that `longest_stable` returns stay in the
+    order of their dates. The other entries are inserted by score, then by date, then by path. The
+    time is O(n log n).
     """
     kept = longest_stable(items)
-    # Give each kept entry a value between two limits: the largest low up to the entry, and the
-    # smallest high from the entry on. These values rise. Each moved entry is inserted by comparing
-    # its score with these values. The moved entry then violates no interval order.
+    # The low and the high of an entry are the ends of its interval: score - deviation and score +
+    # deviation. Compute a value for each kept entry, between two limits. One limit is the largest
+    # low of this entry and all kept entries before it. The other limit is the smallest high of this
+    # entry and all kept entries after it. The values rise. Each other entry is inserted by
+    # comparing its score with these values. The result then respects the interval order.
     lows = accumulate((items[i].score - items[i].deviation for i in kept), max)
     highs = accumulate((items[i].score + items[i].deviation for i in reversed(kept)), min)
     places = [(low + high) / 2 for low, high in zip(lows, reversed(list(highs)), strict=True)]
@@ -61,15 +65,17 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
 def longest_stable(items: Sequence[OrderItem]) -> list[int]:
     """Return the indices of a longest subsequence of entries that can keep their dates.
 
-    The subsequence is sorted by date, and it violates no interval order. It has at most one entry
-    in each STEP of time. The algorithm is that of Elmasry, "The longest almost-increasing
-    subsequence" (2010), with a separate tolerance for each entry.
+    The subsequence is sorted by date, and it respects the interval order. It has at most one entry
+    in each slot, which is a time span of STEP seconds. The algorithm is that of Elmasry, "The
+    longest almost-increasing subsequence" (2010), with a separate tolerance for each entry.
 
-    Each valid subsequence has a maximum of its lows. `tails[l]` is the smallest such maximum over
-    all valid subsequences of length l + 1. A new entry (low, high) can extend two groups of
-    subsequences. If tail <= low, the tail of the longer subsequence is low. If low < tail <= high,
-    the tail of the longer subsequence is the old tail. The code therefore inserts low into `tails`
-    and removes the first tail > high. Without deviations the algorithm is patience sorting.
+    The low and the high of an entry are score - deviation and score + deviation. The tail of a
+    subsequence is its largest low. `tails[l]` is the smallest tail of all valid subsequences of
+    length l + 1. A new entry can extend a subsequence in two cases. If the tail is at most the low
+    of the entry, this low is the tail of the longer subsequence. If the tail is greater than this
+    low, but at most the high of the entry, the tail stays unchanged. The code therefore inserts the
+    low into `tails` and removes the first tail that is greater than the high. If all deviations are
+    0, the algorithm is patience sorting.
     """
     in_time = sorted(
         (second // STEP, -score - deviation, score - deviation, i)
@@ -77,16 +83,16 @@ def longest_stable(items: Sequence[OrderItem]) -> list[int]:
         if keepable
     )
     tails: list[float] = []
-    # Each step is (slot, first changed tail, last changed tail, index of the entry).
+    # Each item of `steps` is (slot, first changed tail, last changed tail, index of the entry).
     steps: list[tuple[int, int, int, int]] = []
     current, limit = -1, 0
     for slot, minus_high, low, i in in_time:
         start = bisect_right(tails, low)
         stop = bisect_right(tails, -minus_high, start)
         if slot == current:
-            # An entry must not extend a subsequence that ends with another entry of its slot.
-            # Entries of one slot are sorted by falling high. All tails above `limit` therefore
-            # already have the values that this entry alone would cause.
+            # The entry must not extend a subsequence that ends with another entry of the slot. The
+            # entries of a slot are sorted by high, the greatest high first. All tails after the
+            # index `limit` therefore already have the values that this entry would cause.
             if start > limit:
                 continue
             stop = min(stop, limit)

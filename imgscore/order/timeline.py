@@ -1,4 +1,4 @@
-"""An ordered inbox in compact form. One more entry can be inserted by bisection.
+"""The timeline: an ordered inbox in compact form, into which one more entry can be inserted.
 
 The module reads no files and no clock. It applies the rules of a full plan (stable_order.py,
 spacing.py) to a single new entry.
@@ -18,22 +18,22 @@ Packed = tuple[bytes, bytes, bytes]
 class Timeline:
     """The entries of an inbox in order, oldest first.
 
-    Each entry takes 24 bytes, so the idle daemon can keep the timeline in memory. A deleted or
-    moved entry may remain in the timeline. No new entry gets the date of such an entry. The score
-    of such an entry still limits the positions of new entries. Such an entry has no other effect.
+    Each entry takes 24 bytes, so the idle daemon can keep the timeline in memory. If the file of an
+    entry is deleted or moved, the entry may remain in the timeline. It then has only two effects:
+    no new entry gets its date, and its score still limits the positions of new entries.
     """
 
     def __init__(self, seconds: "array[int]", lows: "array[float]", highs: "array[float]") -> None:
         self._seconds = seconds
         self._lows = lows
-        """The largest score - deviation of all entries up to each entry.
+        """For each entry, the largest score - deviation of this entry and all older entries.
 
-        No newer interval may lie below this value.
+        No newer entry may have an interval that is completely below this value.
         """
         self._highs = highs
-        """The smallest score + deviation from each entry to the end.
+        """For each entry, the smallest score + deviation of this entry and all newer entries.
 
-        No older interval may lie above this value.
+        No older entry may have an interval that is completely above this value.
         """
 
     @classmethod
@@ -63,12 +63,12 @@ class Timeline:
         """Insert an entry and return its date in seconds.
 
         If the present date of the entry is already in order, the entry keeps this date. Otherwise
-        the function chooses a new date.
+        the function chooses a new date between the dates of the neighbours.
 
-        The function returns None and changes nothing in two cases. In the first case, the gap has
-        no room for a new date. In the second case, the present date is in order, but it is less
-        than STEP from a date in the timeline. That date may be an older date of this entry. If the
-        result is None, the caller must plan the whole inbox again.
+        The function returns None and changes nothing in two cases. In the first case, there is no
+        room for a new date between the neighbours. In the second case, the present date is in
+        order, but it is less than STEP from another date in the timeline. That date may be an older
+        date of this entry. If the result is None, the caller must plan the whole inbox again.
         """
         low, high = item.score - item.deviation, item.score + item.deviation
         at = bisect_left(self._seconds, item.second)
@@ -89,9 +89,9 @@ class Timeline:
         return date
 
     def _middle(self, at: int) -> float:
-        """Return a score that violates no interval order at the position `at`.
+        """Return a score for the position `at`. An entry with this score can be inserted there.
 
-        `wanted_order` uses such values as well.
+        The insertion respects the interval order. `wanted_order` computes such values as well.
         """
         return (self._lows[at] + self._highs[at]) / 2
 

@@ -1,8 +1,8 @@
 """This module sets the mtime of one regular file.
 
-This is the only change that the daemon makes to a user's file. The module writes no journal,
-because the engine writes the journal before each touch. The module does not retry a failed touch.
-Each failure is a typed error.
+The daemon makes no other change to a user's file. The module writes no journal, because the engine
+writes the journal before each touch. The module does not retry a failed touch. Each failure is a
+typed error.
 """
 
 import errno
@@ -34,9 +34,9 @@ class TouchError(ImgscoreError):
 
 
 class ChangedError(TouchError):
-    """The error raised if the path has another inode or mtime, or has no regular file.
+    """The error raised if the file is not the expected one: its inode or mtime differs.
 
-    The caller must plan again.
+    It is also raised if there is no regular file at the path. The caller must plan again.
     """
 
 
@@ -83,13 +83,13 @@ def touch(path: bytes, expect: Seen, after_ns: int) -> int:
 
 
 DESCRIPTORS = "/proc/self/fd"
-# O_PATH needs no read permission, sets no atime and causes no inotify event. macOS has no O_PATH.
-# There, O_NONBLOCK is used, so that opening a FIFO does not wait.
+# The flag O_PATH needs no read permission, sets no atime and causes no inotify event. macOS has no
+# O_PATH. There, O_NONBLOCK is used, so that opening a FIFO does not wait.
 _OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
 
 
 def _by_descriptor(descriptor: int) -> int | str:
-    """Return what os.utime accepts for an open file.
+    """Return a value for an open file that os.utime accepts.
 
     os.utime rejects an O_PATH descriptor. For such a descriptor, return its name in /proc.
     """
@@ -100,7 +100,7 @@ def _typed(path: bytes, error: OSError) -> TouchError:
     what = error.strerror or str(error)
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR if error.filename == path:
-            # The path itself is missing, not the name in /proc.
+            # The file at `path` is missing. If os.utime fails, `filename` is the name in /proc.
             return VanishedError(path, what, "nothing to do: it was deleted or moved")
         case errno.ELOOP:
             return ChangedError(path, "is a symbolic link", "it is not touched")

@@ -1,8 +1,8 @@
-"""Two collections of paths: hints (which paths to check, and when) and the index queue.
+"""Two collections of paths: `Hints` contains paths to check, `IndexQueue` contains paths to index.
 
-This module reads no files and no clock. A hint means only that a path may have changed. A file is
-checked when it is stable. It is stable if its ctime is at least `settle` seconds old, or if two
-stats at least `settle` seconds apart are equal.
+This module reads no files and no clock. A hint means only that a path may have changed. A path is
+checked when its file is stable. A file is stable if its ctime is at least `settle` seconds old. It
+is also stable if two stat results at least `settle` seconds apart are equal.
 """
 
 from collections import OrderedDict
@@ -32,21 +32,28 @@ class Hints:
     def add(self, path: bytes, now: float) -> None:
         """Add the hint that `path` may have changed.
 
-        The path is due `settle` seconds after its last hint.
+        The path is checked at the earliest `settle` seconds after its last hint.
         """
         self._hints[path] = _Hint(now + self.settle)
 
     def next_due(self) -> float | None:
-        """Return the time at which the next path is due. None means that there are no hints."""
+        """Return the earliest time at which a path must be checked.
+
+        None means that there are no hints.
+        """
         return min((hint.due for hint in self._hints.values()), default=None)
 
     def ready(
         self, now: float, clock_ns: int, stat: Callable[[bytes], Fingerprint | None]
     ) -> Iterator[tuple[bytes, Fingerprint | None]]:
-        """Remove and yield the due paths that are stable, each with its present fingerprint.
+        """Yield (path, present fingerprint) for each path that must be checked now.
 
-        A fingerprint of None means that there is no file at the path. `clock_ns`: the present time
-        in ns, on the clock that the file system uses for ctimes.
+        These are the paths whose last hint is at least `settle` seconds old, and whose file is
+        stable or missing. The fingerprint of a missing file is None. A yielded path is removed from
+        the hints. A path whose file is not stable is checked again after `settle` seconds.
+
+        `clock_ns`: the present time in ns, on the clock that the file system uses for ctimes.
+        `stat`: a function that returns the fingerprint of the file at a path.
         """
         for path in [path for path, hint in self._hints.items() if hint.due <= now]:
             hint, seen = self._hints[path], stat(path)
@@ -70,14 +77,14 @@ path is in an inbox. "again": the image lacks a vector of a new embedder.
 
 
 class IndexQueue:
-    """The paths that wait for a worker, most urgent first.
+    """The paths of files that a worker must index, most urgent first.
 
-    A path is in the queue at most once for each urgency.
+    If a path is added with several urgencies, the queue contains it once for each urgency.
     """
 
     def __init__(self) -> None:
-        # A plain dict is slow here. To find its first key, Python skips all keys that were deleted
-        # before that key.
+        # Use OrderedDict, because taking the first key of a plain dict is slow: Python skips all
+        # deleted keys before that key.
         self._paths: dict[Urgency, OrderedDict[bytes, None]] = {
             "asked": OrderedDict(),
             "teaches": OrderedDict(),
@@ -89,7 +96,7 @@ class IndexQueue:
         return sum(len(paths) for paths in self._paths.values())
 
     def waiting(self, urgency: Urgency) -> int:
-        """Return the number of waiting paths that have this urgency."""
+        """Return the number of paths in the queue that have this urgency."""
         return len(self._paths[urgency])
 
     def add(self, path: bytes, urgency: Urgency) -> None:
@@ -97,14 +104,13 @@ class IndexQueue:
         self._paths[urgency][path] = None
 
     def has(self, last: Urgency = "again") -> bool:
-        """Return whether a path is waiting that is at least as urgent as `last`."""
+        """Return whether the queue contains a path that is at least as urgent as `last`."""
         return any(self._paths[urgency] for urgency in self._up_to(last))
 
     def take(self, last: Urgency = "again") -> bytes | None:
-        """Remove and return the first path of the highest urgency.
+        """Remove the first of the most urgent paths from the queue, and return this path.
 
-        Paths that are less urgent than `last` stay in the queue. None means that no path was
-        removed.
+        A path that is less urgent than `last` is not removed. None means that no path was removed.
         """
         for urgency in self._up_to(last):
             if self._paths[urgency]:

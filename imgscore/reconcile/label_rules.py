@@ -1,4 +1,4 @@
-"""The label rules: which label a digest gets from the folder of its file.
+"""The rules that determine which label a digest gets from the folder of its file.
 
 This module reads no files. A file in a keep folder gets the label keep, and a file in a trash
 folder gets the label trash. If the file is moved back to the inbox, its label is cleared. If the
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from imgscore.store.schema import EventName, Label, Source
 from imgscore.watches import Role
 
-# The sources of labels that result from a file's folder. A move clears only a label with such a
-# source. A label that the user set by a command or an import stays.
+# The sources of labels that result from a file's folder. A move to the inbox clears such a label.
+# It does not clear a label that the user set by a command or an import.
 FROM_FOLDER: frozenset[Source] = frozenset({"place", "xdg_trash"})
 # The longest duration of a move, in nanoseconds. A file that reappears within this time was moved.
 # A file that reappears later is a new copy.
@@ -60,8 +60,9 @@ def label_event(seen: Appearance) -> EventName | None:
     if seen.label_file_exists or seen.taught_elsewhere:
         return None
     if not seen.label_file_known:
-        # No file was ever seen at the label's path. The log of an earlier version of imgscore can
-        # contain such a move, which failed.
+        # The store has never had a sighting for the label's path. The label comes from a move that
+        # failed, so no file ever reached this path. Earlier versions of imgscore logged such failed
+        # moves.
         return None
     moved_back = seen.same_file or seen.label_file_missed_ns < MOVE_WINDOW_NS
     return "clear" if moved_back else None
@@ -70,8 +71,9 @@ def label_event(seen: Appearance) -> EventName | None:
 def trashed_event(label: Label | None, *, copy_stays: bool) -> EventName | None:
     """Return the event for an image that the user moved to the desktop's trash.
 
-    `copy_stays`: whether a copy is still in the watch. If a user deletes one of two copies, the
-    user is only tidying up, so the result is None. The result is also None if the user deletes only
-    the RAW or only the JPEG of a pair.
+    None means that the label does not change. `copy_stays`: whether the watch still contains a copy
+    of the image, or the other file of a RAW and JPEG pair. In this case, the result is None,
+    because the user only deleted one of two similar files. The result is also None if the image
+    already has the label trash.
     """
     return None if copy_stays or (label is not None and label.label == "trash") else "trash"

@@ -1,7 +1,8 @@
 """This module compares a folder on disk with the store, in batches.
 
-A watched folder is offline if it is missing, or if it is on another device than before. The files
-of an offline folder are not marked as deleted.
+A watched folder is offline if it is missing. It is also offline if it contains no images and is on
+another device than its missing files were. The files of an offline folder are not treated as
+deleted.
 """
 
 import os
@@ -15,13 +16,13 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watches, within
 
-# The number of files in a batch. The daemon can answer requests between two batches.
+# The number of files in a batch. Between two batches, the daemon can answer requests.
 SCAN_BATCH = 2000
 
 
 @dataclass
 class ScanBatch:
-    """The differences between disk and store that a part of a scan found."""
+    """The differences between disk and store in one part of a scan."""
 
     changed: list[bytes] = field(default_factory=list)
     """The paths of files that are new or that differ from their sighting."""
@@ -35,12 +36,13 @@ class ScanBatch:
 def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[ScanBatch]:
     """Compare the files under `root` with the store, and yield the differences in batches.
 
-    `decoder`: the version of the image decoding. A file that failed with another version is in
-    `changed`.
+    `decoder`: the version of the image decoder. If a file could not be read by another version of
+    the decoder, `ScanBatch.changed` contains the file.
     """
     if not os.path.isdir(root):
         place = watches.folder(root)
-        # A missing subfolder was deleted with its files. A missing watched folder is offline.
+        # If only a subfolder of a watched folder is missing, it was deleted with its files. If the
+        # watched folder itself is missing, it is offline.
         if place is None or place == root or not os.path.isdir(place):
             yield ScanBatch(offline=True)
             return
@@ -91,9 +93,9 @@ def _failed_keys(txn: Txn) -> set[bytes]:
 
 
 def _worth_retrying(txn: Txn, path: bytes, status: os.stat_result, decoder: int) -> bool:
-    """Return whether a failed file must be read again.
+    """Return whether a file that has a failure in the store must be read again.
 
-    This is the case if the file or the version of the decoder has changed since the failure.
+    It must be read again if the file or the version of the decoder has changed since the failure.
     """
     failure, seen = failures.find(txn, path), Fingerprint.of_stat(status)
     return failure is None or failure.seen != seen or failure.decoder != decoder
@@ -120,6 +122,6 @@ def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes])
             if not any(within(failure.path, folder) for folder in unlisted):
                 batch.gone.append(failure.path)
     if batch.gone and not present and elsewhere == len(batch.gone):
-        # This is the empty mount point of a disk that is not mounted.
+        # The folder `root` is the empty mount point of a disk that is not mounted.
         return ScanBatch(offline=True)
     return batch

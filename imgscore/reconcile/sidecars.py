@@ -1,4 +1,4 @@
-"""This module finds the files that share an image's name: a RAW, its JPEG and sidecars (.xmp …).
+"""This module finds the files that share an image's name: a RAW, a JPEG and sidecars (.xmp …).
 
 A sidecar is not an image and has no sighting. These functions therefore search for sidecars on the
 disk.
@@ -65,10 +65,11 @@ def digest_of(path: bytes) -> bytes | None:
 
 
 def shares_date(path: bytes) -> bool:
-    """Return whether an image may have a common date with other files.
+    """Return whether an order must give one common date to an image and other files.
 
-    This is the case if the image is a RAW, or if a RAW or a sidecar with its name is beside it. The
-    function checks the usual spellings of the names, because listing a large folder is slow.
+    This is the case if the image is a RAW, or if a RAW or a sidecar with the image's name is in the
+    folder of the image. The function checks only the usual spellings of the names, because listing
+    a large folder is slow.
     """
     if suffix(path) in RAW_SUFFIXES:
         return True
@@ -79,16 +80,16 @@ def shares_date(path: bytes) -> bool:
 
 
 def sibling_names(path: bytes) -> list[bytes]:
-    """Return all paths that a RAW or JPEG with the name of `path` can have.
+    """Return the paths that a RAW or JPEG in the folder and with the basename of `path` can have.
 
-    `path` itself is one of them.
+    `path` itself is one of these paths.
     """
     stem = path[: len(path) - len(suffix(path))]
     return [stem + spelling for spelling in _IMAGE_SPELLINGS]
 
 
 def has_raw(paths: Iterable[bytes]) -> bool:
-    """Return whether `paths` contains a RAW. `paths`: the files that share one name."""
+    """Return whether one of these paths is the path of a RAW."""
     return not RAW_SUFFIXES.isdisjoint(map(suffix, paths))
 
 

@@ -1,16 +1,16 @@
 """This module reads the original path of a trashed file from its .trashinfo file.
 
 The functions get the content of the .trashinfo file as bytes. The FreeDesktop trash specification
-defines the format. A [Trash Info] group contains a line Path= with a percent-encoded path. On
-volumes, this path is relative to the top folder of the volume.
+defines the format. A [Trash Info] group contains a line Path= with a percent-encoded path. If the
+trash folder is not in the user's home, the path may be relative to the top folder of the volume.
 """
 
 import os
 from urllib.parse import unquote_to_bytes
 
 SUFFIX = b".trashinfo"
-# The largest number of bytes that are read. A path has at most 4,096 bytes, and a percent-encoded
-# byte has three characters.
+# The largest number of bytes that are read from a .trashinfo file. A path has at most 4,096 bytes,
+# and each percent-encoded byte takes three characters.
 MAX_BYTES = 1 << 16
 
 

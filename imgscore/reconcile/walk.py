@@ -12,8 +12,8 @@ from typing import NamedTuple
 from imgscore.images.formats import is_image_name
 from imgscore.store.schema import Fingerprint
 
-# The encoding of file names. `str.encode` with this encoding has the result of os.fsencode, but
-# saves a Python call for each file.
+# The encoding of file names. `str.encode` with this encoding returns the bytes that os.fsencode
+# returns, but it saves a Python call for each file.
 _ENCODING = sys.getfilesystemencoding()
 
 
@@ -25,12 +25,12 @@ class ImageFile(NamedTuple):
 
     @property
     def seen(self) -> Fingerprint:
-        """The fingerprint of the file, computed from `status`."""
+        """The fingerprint of the file, as computed from `status`."""
         return Fingerprint.of_stat(self.status)
 
 
 class Unlisted(NamedTuple):
-    """A folder that cannot be listed, with the reason."""
+    """A folder that cannot be listed, with the reason for that."""
 
     path: bytes
     reason: str
@@ -58,7 +58,7 @@ def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
 
 
 def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
-    """Yield the files of `walk` in lists, which is faster than one file at a time.
+    """Yield the files under `root` in lists. This is faster than `walk`, which yields single files.
 
     Each list contains at most `limit` files of one folder.
     """
@@ -66,8 +66,8 @@ def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
     while folders:
         folder = folders.pop()
         try:
-            # With a descriptor of the folder, the kernel does not resolve the path of the folder
-            # for each file.
+            # Use a descriptor of the folder. With it, the kernel does not resolve the path of the
+            # folder for each file.
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             yield Unlisted(folder, error.strerror or str(error))
@@ -76,7 +76,8 @@ def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
             with os.scandir(descriptor) as entries:
                 yield from _listings_of(folder, entries, folders, limit)
         except OSError as error:
-            # The disk failed while the folder was listed.
+            # The folder was opened, but listing it failed, for example because of an error of the
+            # disk.
             yield Unlisted(folder, error.strerror or str(error))
         finally:
             os.close(descriptor)
@@ -85,7 +86,10 @@ def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
 def _listings_of(
     folder: bytes, entries: Iterator["os.DirEntry[str]"], folders: list[bytes], limit: int
 ) -> Iterator[Listing]:
-    """Yield the image files of one folder, and add its subfolders to `folders`. Raises OSError."""
+    """Yield the image files of one folder, and add the subfolders of this folder to `folders`.
+
+    Raises OSError if the folder cannot be listed.
+    """
     names: list[bytes] = []
     stats: list[os.stat_result] = []
     for entry in entries:

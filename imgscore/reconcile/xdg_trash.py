@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     """A file or folder in the trash, with its .trashinfo file.
 
     `info`: the path of the .trashinfo file. `status`: the result of stat for the .trashinfo file.
-    It differs if another file gets this name in the trash later.
+    If another file with this name is trashed later, `status` differs.
     """
 
     info: bytes
@@ -63,7 +63,7 @@ def trashes(home: bytes, folders: Iterable[bytes], mountinfo: bytes | None = Non
 
 
 def _is_folder(path: bytes, mode: int = 0) -> bool:
-    """Return whether a path is a folder that has all permission bits of `mode`.
+    """Return whether `path` is a folder whose permissions include all bits of `mode`.
 
     Returns False for a symbolic link to a folder.
     """
@@ -87,17 +87,16 @@ def entries(trash: Trash) -> Iterator[Entry]:
                 try:
                     status = info.stat(follow_symlinks=False)
                 except OSError:
-                    # The entry was restored after the folder was listed.
+                    # The entry left the trash after the folder was listed.
                     continue
                 yield Entry(info.path, status, os.path.join(trash.folder, b"files", name))
 
 
 def origin(trash: Trash, entry: Entry) -> bytes | None:
-    """Return the path from which an entry was deleted.
+    """Return the path from which the user deleted an entry of the trash.
 
-    Links in the folder of this path are resolved.
-
-    Return None if the .trashinfo file cannot be read or is invalid.
+    Symbolic links in the folder part of this path are resolved. Returns None if the .trashinfo file
+    cannot be read or is invalid.
     """
     try:
         with open_regular(entry.info) as file:

@@ -1,1 +1,1 @@
-"""Modules for the operating system: installation, systemd, Landlock, mounts and the tray."""
+"""This package uses the operating system: installation, systemd, Landlock, mounts and the tray."""

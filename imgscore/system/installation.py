@@ -26,7 +26,7 @@ def program(name: str) -> Path:
 
 
 def quoted(text: str) -> str:
-    """Return `text` quoted as one word of a systemd unit."""
+    """Return `text`, quoted so that it is one word in a systemd unit."""
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"'
 
@@ -65,7 +65,7 @@ def template(name: str) -> Path:
 def user_config_folder() -> Path:
     """Return `$XDG_CONFIG_HOME`, or `~/.config` if that variable is not set.
 
-    The folder contains the systemd units and the autostart entries of the user.
+    This folder contains the systemd units and the autostart entries of the user.
     """
     base = os.environ.get("XDG_CONFIG_HOME", "")
     return Path(base) if base.startswith("/") else Path.home() / ".config"

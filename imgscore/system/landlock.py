@@ -1,8 +1,8 @@
 """This module uses Landlock to limit where this process and its child processes can write.
 
-Landlock is a security feature of the Linux kernel. Reading files and setting file dates stay
-allowed. A restriction cannot be removed later. A restriction has no effect if the kernel lacks
-Landlock. See landlock(7).
+Landlock is a security feature of the Linux kernel (see landlock(7)). The process can still read all
+files and set file dates. A limit cannot be removed later. If the kernel lacks Landlock, there is no
+limit.
 """
 
 import ctypes
@@ -44,7 +44,7 @@ def confine_writes(allowed: Iterable[Path]) -> bool:
     """Block every later write outside of `allowed`, for this process and its child processes.
 
     `allowed`: files, and folders with all their contents. A path that does not exist yet is
-    skipped. Returns False if the kernel lacks Landlock, and then nothing is blocked.
+    skipped. If the kernel lacks Landlock, the function blocks nothing and returns False.
     """
     version = kernel_support()
     if not version:

@@ -23,7 +23,8 @@ def kind(path: bytes, mountinfo: bytes | None = None) -> str:
     resolved = os.path.realpath(path).rstrip(b"/") + b"/"
     longest, innermost = -1, b""
     for mount, type_name in _mounts(mountinfo):
-        # If two lines have the same mount point, the later one is mounted over the earlier one.
+        # If two lines have the same mount point, the file system of the later line covers the
+        # earlier one.
         if resolved.startswith(mount.rstrip(b"/") + b"/") and len(mount) >= longest:
             longest, innermost = len(mount), type_name
     return innermost.decode()

@@ -1,7 +1,7 @@
-"""This module detects whether a sync client or git also uses the dates of the files in a folder.
+"""This module detects whether a sync client or git reacts to changed file dates in a folder.
 
 `doctor` and `init` call this module. It reads only the names of the files in the folder and in the
-folder's parents. A marker only causes a warning.
+folder's parents. A sign of such a program only causes a warning.
 """
 
 from fnmatch import fnmatchcase
@@ -12,8 +12,8 @@ from typing import NamedTuple
 class Marker(NamedTuple):
     """A sign that a sync client or git uses a folder.
 
-    `kind`: the program. `path`: the file or folder that the program created. `sentence`: a
-    description of the effect of a new file date.
+    `kind`: the name of the program. `path`: the file or folder that the program created.
+    `sentence`: a description of what the program does if a file gets a new date.
     """
 
     kind: str
@@ -48,9 +48,10 @@ _SIGNS = (
 
 
 def find_markers(folder: Path) -> list[Marker]:
-    """Return the nearest marker of each kind, in `folder` or in one of its parents.
+    """Return the markers of the programs that use `folder`.
 
-    Folders that cannot be read are skipped.
+    If a program has markers in `folder` and in parents of `folder`, only the nearest marker is
+    returned. Folders that cannot be read are skipped.
     """
     markers: dict[str, Marker] = {}
     for place in (folder.absolute(), *folder.absolute().parents):

@@ -1,7 +1,7 @@
-"""The daemon as a systemd user service.
+"""This module manages the daemon as a systemd user service.
 
-This module installs, starts and stops the unit of the service, and reads its state. Only `install`
-and `uninstall` write files. The functions raise ImgscoreError.
+It installs, starts and stops the unit of the service, and reads the state of the unit. Only
+`install` and `uninstall` write files. The functions raise ImgscoreError.
 """
 
 import os
@@ -16,21 +16,24 @@ from imgscore.errors import ImgscoreError
 from imgscore.system import installation
 
 NAME = "imgscored.service"
-# The line of the shipped unit that `wanted` replaces. The original line lets `env` find imgscored
-# in PATH.
+# The line of the shipped unit that `wanted` replaces. In this line, `env` searches PATH for
+# imgscored.
 START = "ExecStart=/usr/bin/env imgscored\n"
 FOLDER_VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
 
 
 class State(NamedTuple):
-    """The state of the unit and of its process. A `pid` of 0 means that no process is running."""
+    """The state of the unit and of the process that the unit started.
+
+    A `pid` of 0 means that no process is running.
+    """
 
     unit: Path
     executable: Path | None
     """The path of the program that the unit starts; None if the unit is not installed."""
     enabled: bool
     active: str
-    """The ActiveState of systemd: active, activating, inactive, failed …
+    """The ActiveState that systemd reports: active, activating, inactive, failed …
 
     It is "" if no user manager is running.
     """

@@ -1,7 +1,8 @@
 """This module makes the tray icon start at login.
 
-It installs an autostart entry of the desktop and a systemd unit. If systemd runs the session of a
-desktop, the desktop starts the unit and skips the entry.
+It installs an autostart entry of the desktop and a systemd unit. If systemd manages the desktop
+session, systemd starts the icon from the unit. The desktop then ignores the autostart entry. In
+other sessions, the desktop starts the icon from the autostart entry.
 """
 
 import os
@@ -19,9 +20,10 @@ ENTRY = "imgscore-tray.desktop"
 
 
 class Files(NamedTuple):
-    """The files that make a desktop show the icon.
+    """The files that make the tray icon start at login.
 
-    `link`: the symbolic link that enables the unit.
+    `entry`: the autostart entry of the desktop. `unit`: the systemd unit. `link`: the symbolic link
+    that enables the unit.
     """
 
     entry: Path
@@ -41,7 +43,10 @@ def files() -> Files:
 
 
 def install() -> None:
-    """Write the files, with the path of the program that is running now. Raises ImgscoreError."""
+    """Write the autostart files for the installation of imgscore that is running now.
+
+    Raises ImgscoreError if a file cannot be written.
+    """
     program = installation.program("imgscore")
     entry, unit, link = files()
     try:
@@ -66,10 +71,10 @@ def uninstall() -> None:
 
 
 def _write(path: Path, template: str, start: str, own_start: str) -> None:
-    """Write a shipped file to `path`, with one change.
+    """Write a file that imgscore ships to `path`, with one change.
 
-    `template`: the name of the shipped file. `start`: the beginning of a line in this file. It is
-    replaced by `own_start`.
+    `template`: the name of the shipped file. `start`: a text in this file. `own_start`: the text
+    that replaces `start`.
     """
     text = installation.template(template).read_text(encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)

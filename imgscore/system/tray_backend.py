@@ -1,6 +1,6 @@
 """This module detects how this session can show a tray icon.
 
-It checks the display, the tray host and the libraries, and changes nothing. The libraries are
+It checks the display, the tray and the installed libraries, and changes nothing. The libraries are
 optional, so they are imported inside functions.
 """
 
@@ -41,8 +41,9 @@ def find_display() -> str:
 def find_backend() -> Backend:
     """Return the backend that can show a tray icon in this session.
 
-    The function imports PyGObject, and connects to the display and the session bus for a moment.
-    Raises NoDesktopError if a part is missing. The error names this part and the way to install it.
+    The function imports PyGObject. It connects to the display and the session bus for a moment.
+    Raises NoDesktopError if a library or a tray is missing. The error names what is missing and how
+    to install it.
     """
     display = find_display()
     if importlib.util.find_spec("pystray") is None:
@@ -57,9 +58,11 @@ def find_backend() -> Backend:
 
 
 def choose_backend(display: str, has_indicator: bool, bus_host: bool, x_host: bool) -> Backend:
-    """Return the backend for the libraries and tray hosts that are present.
+    """Return the backend for the libraries and trays that are present.
 
-    The function uses only its parameters. Raises NoDesktopError if no backend can work.
+    `has_indicator`: whether the AppIndicator library is installed. `bus_host`: whether a tray is on
+    the session bus. `x_host`: whether a tray is on the X display. Raises NoDesktopError if no
+    backend can work.
     """
     if bus_host and has_indicator:
         return "appindicator"
@@ -77,8 +80,9 @@ def choose_backend(display: str, has_indicator: bool, bus_host: bool, x_host: bo
 def import_gi() -> Any:
     """Import PyGObject and return its module.
 
-    In a virtual environment without PyGObject, import the distribution's PyGObject, if it was built
-    for this version of Python. Raises NoDesktopError if no usable PyGObject is found.
+    If a virtual environment lacks PyGObject, import the PyGObject that the Linux distribution
+    installed. This is possible only if it was built for this version of Python. Raises
+    NoDesktopError if no usable PyGObject is found.
     """
     if importlib.util.find_spec("gi") is None:
         python = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -102,12 +106,12 @@ def import_gi() -> Any:
 
 
 def is_compatible(folder: str) -> bool:
-    """Return whether the PyGObject in a folder was built for the Python that is running now."""
+    """Return whether the PyGObject in `folder` was built for this Python version."""
     return any(os.path.exists(f"{folder}/gi/_gi{suffix}") for suffix in _own_suffixes())
 
 
 def _own_suffixes() -> list[str]:
-    """Return the file suffixes that only extension modules of this Python version have."""
+    """Return the file suffixes of extension modules that only this Python version can load."""
     return [suffix for suffix in EXTENSION_SUFFIXES if "cpython" in suffix]
 
 
@@ -120,9 +124,9 @@ def _has(gi: Any, name: str, version: str) -> bool:
 
 
 def has_bus_host() -> bool:
-    """Return whether a StatusNotifier host is on the session bus.
+    """Return whether a tray of the StatusNotifier type is on the session bus.
 
-    Examples of such hosts are KDE, GNOME's extension and waybar.
+    Examples of such trays are KDE, GNOME's extension and waybar.
     """
     from gi.repository import Gio, GLib
 
@@ -150,9 +154,9 @@ def has_bus_host() -> bool:
 
 
 def has_x_host() -> bool:
-    """Return whether a tray host is running on the X display.
+    """Return whether a tray is running on the X display.
 
-    A tray host has a window that owns the tray selection.
+    Such a tray has a window that owns the tray selection.
     """
     from Xlib import display, error
 
