@@ -29,8 +29,8 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.messages import PlannedTouch
 
-# The number of touches in one commit of the journal. It is large, because each commit waits for the
-# disk.
+# The largest number of touches in one commit to the store. Each commit waits for the disk, so large
+# commits are faster.
 TOUCH_BATCH = 512
 
 
@@ -57,10 +57,11 @@ class Outcome:
 
     touched: list[Touch] = field(default_factory=list)
     changed: list[bytes] = field(default_factory=list)
-    """the paths of files that changed after their last scan"""
+    """the paths of files that were not touched, because they changed or disappeared after their
+    last scan"""
     refused: list[TouchError] = field(default_factory=list)
     """the errors of files whose date cannot be set, or whose file system does not store the date
-    exactly. These files are not tried again until they change."""
+    exactly. Later orders skip these files as long as the files do not change."""
 
 
 # ---- set the dates of an order
@@ -71,7 +72,7 @@ def apply_plan(
 ) -> Iterator[Outcome]:
     """Set the dates of a plan, TOUCH_BATCH files at a time, and yield the outcome of each batch.
 
-    `head`: the head version that the journal stores as the cause of the changes.
+    `head`: the version of the head whose scores the plan uses. The journal entries contain it.
     """
     run = time.time_ns()
     for start in range(0, len(planned), TOUCH_BATCH):
@@ -174,13 +175,13 @@ def _hold_original(txn: Txn, plan: PlannedTouch) -> None:
 
 
 def _record_own_change(txn: Txn, sighting: Sighting) -> None:
-    """Record the ctime and mtime of a file after a touch.
+    """Record the ctime and mtime that a file has after a touch.
 
-    Without this record, the next scan would hash the file again.
+    Without this record, the next scan would treat the file as changed and hash it again.
     """
     known, seen = sightings.find(txn, sighting.path), fingerprint_of(sighting.path)
     if known is None or known.digest != sighting.digest or seen is None:
-        return  # The file is a sidecar, has no sighting, or was deleted.
+        return  # The file has no sighting (a sidecar never has one), or it was replaced or deleted.
     before = known.seen
     if (seen.dev, seen.ino, seen.size) == (before.dev, before.ino, before.size):
         sightings.record(txn, Sighting(known.path, seen, known.digest, known.inbox, known.role))
@@ -192,7 +193,7 @@ def _record_own_change(txn: Txn, sighting: Sighting) -> None:
 def with_sidecars(
     store: Store, images: Sequence[bytes], *, dry_run: bool = False
 ) -> list[HeldOriginal]:
-    """Return the original dates of the sidecars of these images.
+    """Return the original dates of the sidecars, such as .xmp files, of these images.
 
     Only sidecars whose date was set by an order are included. If `dry_run` is false, the store also
     records the present paths of these sidecars.
@@ -202,13 +203,14 @@ def with_sidecars(
 
 
 def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
-    """Return the original date of a file that has no sighting, or None if none is stored.
+    """Return the original date of a file without a sighting, such as a sidecar.
 
-    The original date is found by the sha256 of the file.
+    The file's sha256 is computed to find the original date. Return None if the store contains no
+    original date for the file.
     """
     seen = fingerprint_of(path)
-    # An order sets dates in whole seconds. A file whose date has a fraction of a second was not
-    # ordered, and need not be read.
+    # If a file date has a fraction of a second, no order has set this date. There is no need to
+    # read the file.
     if seen is None or seen.mtime_ns % 10**9:
         return None
     digest = sidecars.digest_of(path)
@@ -229,7 +231,7 @@ def restore_times(
 
     The dates are exact to the nanosecond if the file system supports this. Yield the results of
     TOUCH_BATCH files at a time. In a dry run, change nothing and yield the results that a real run
-    would have. Skip a file whose present date was set by the user, not by an order or an undo.
+    would have. Skip a file if its present date was not set by imgscore.
     """
     run = time.time_ns()
     for start in range(0, len(wanted), TOUCH_BATCH):
@@ -290,7 +292,10 @@ def _restore_batch(
 
 
 def _sighting_of(txn: Txn, path: bytes, seen: Fingerprint) -> Sighting | None:
-    """Return the sighting of the file at `path`. Return None if another file has this path now."""
+    """Return the sighting of the file at `path`.
+
+    Return None if the store has no sighting of this path, or if another file has the path now.
+    """
     sighting = sightings.find(txn, path)
     if sighting is None or (sighting.seen.dev, sighting.seen.ino) != (seen.dev, seen.ino):
         return None
@@ -298,5 +303,5 @@ def _sighting_of(txn: Txn, path: bytes, seen: Fingerprint) -> Sighting | None:
 
 
 def _needs_restore(original: Original, seen: Fingerprint) -> bool:
-    """Return whether imgscore set the file's date and the date differs from the original date."""
+    """Return whether a file's present date was set by imgscore and is not the original date."""
     return seen.mtime_ns != original.original_ns and originals.is_ours(original, seen.mtime_ns)

@@ -1,7 +1,7 @@
-"""Automatic backups. A worker writes them, because copying a large store takes long.
+"""Automatic backups of the store. A worker writes them, because a large store takes long to copy.
 
-A backup is written only if `free_mb` of disk space stay free after it. The newest `backups_kept`
-backups are kept.
+A backup is written only if at least `free_mb` MB of the disk remain free afterwards. The newest
+`backups_kept` backups are kept, and older backups are deleted.
 """
 
 import logging
@@ -18,12 +18,12 @@ from imgscore.workers.messages import Answer, BackedUp, BackUp, Crashed, Refused
 
 logger = logging.getLogger(__name__)
 
-# The subject of the note that is shown if a backup could not be written.
+# The key in `EngineContext.notes` of the text about a backup that could not be written.
 NOTE_KEY = "backup"
 
 
 class BackupJob(Stage[BackUp]):
-    """The backup that is due or is being written."""
+    """The stage that makes backups, one at a time."""
 
     handles = (BackUp,)
 
@@ -31,8 +31,8 @@ class BackupJob(Stage[BackUp]):
         self.ctx = ctx
         self._due = False
         self._saved = self._copied = 0
-        """the numbers of the last transactions in the newest backup, and in the backup that is
-        being written"""
+        """`_saved`: the number of the last transaction in the newest backup. `_copied`: the number
+        of the last transaction in the backup that is being written."""
         self._began = 0.0
 
     def due(self) -> None:
@@ -43,7 +43,7 @@ class BackupJob(Stage[BackUp]):
         self._due = True
 
     def advance(self, conditions: Conditions) -> None:
-        """Send the task of a due backup to the training worker when this worker is free."""
+        """If a backup is due and the training worker is free, send the task to this worker."""
         store, daemon = self.ctx.store, self.ctx.config.daemon
         if conditions.paused or not self._due or self.ctx.pool.trainer_busy:
             return
@@ -65,7 +65,7 @@ class BackupJob(Stage[BackUp]):
         self._due = not self.ctx.pool.submit(BackUp(os.fsencode(written)))
 
     def take(self, task: BackUp, answer: Answer) -> None:
-        """Finish a backup, or note the reason why it failed."""
+        """Finish the backup that the worker has written, or report why the backup failed."""
         match answer:
             case BackedUp(size):
                 self._finish(Path(os.fsdecode(task.folder)), size)
@@ -88,7 +88,7 @@ class BackupJob(Stage[BackUp]):
         logger.info("backup of %.1f MB written to %s in %.1f s", size / 1e6, whole, seconds)
 
     def _missed(self, why: str) -> None:
-        """Note the reason why a backup failed. Log each reason only once."""
+        """Store the reason why a backup failed. Log the reason only if it is new."""
         self._due = False
         text = f"no backup of the store: {why}"
         if self.ctx.notes.get(NOTE_KEY) != text:

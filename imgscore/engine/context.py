@@ -74,35 +74,39 @@ class EngineContext:
         self.version += 1
 
     def is_online(self, folder: bytes) -> bool:
-        """Return whether `folder` existed at the last scan of its watched folder."""
+        """Return whether the watched folder that contains `folder` existed at the last scan."""
         return not any(within(folder, root) for root in self.offline)
 
     @property
     def unavailable(self) -> str | None:
-        """The problem that stops all work because the store accepts no writes, or None."""
+        """The problem because of which the store accepts no writes, or None. It stops all work."""
         return self.problems.get("disk") or self.problems.get("store")
 
     @property
     def shortage(self) -> str | None:
-        """The problem text if the store's disk has less than `free_mb` MB free, else None."""
+        """A text about the lack of disk space, or None.
+
+        None means that at least `free_mb` MB of the store's disk are free.
+        """
         free_mb = self.config.daemon.free_mb
         enough = self.store.free_bytes() >= free_mb * 10**6
         return None if enough else f"less than {free_mb} MB free where the store lies"
 
     def head(self, taste: str) -> str | None:
-        """Return the version of the head that scores a taste under the embedder in use.
+        """Return the version of the head that scores the files of a taste.
 
-        Return None if the taste has no such head.
+        Return None if the taste has no head, or if its head was trained under another embedder than
+        the embedder in use.
         """
         with self.store.read() as txn:
             record = heads.current(txn, taste)
         return record.version if record and record.embedder == self.embedder.id else None
 
     def ordering_head(self, taste: str) -> str | None:
-        """Return the version of the head whose scores order a taste, or None if there is no head.
+        """Return the version of the head whose scores order the inboxes of a taste.
 
-        After a switch of the embedder, the old embedder's head still orders the taste until all
-        files have a vector under the new embedder.
+        Return None if the taste has no head. After a switch to another embedder, the head of the
+        old embedder is used as long as some files have no vector under the new embedder.
         """
         with self.store.read() as txn:
             record = heads.current(txn, taste)

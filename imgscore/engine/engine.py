@@ -1,7 +1,7 @@
 """The engine: it runs its stages in a fixed order, one step at a time, on one thread.
 
-The daemon's loop calls `step` again and again. If no daemon runs, a CLI verb calls `step` until
-`idle` is true.
+The daemon's loop calls `step` again and again. If no daemon runs, a command of the CLI calls `step`
+again and again until `idle` is true.
 """
 
 import logging
@@ -35,13 +35,13 @@ logger = logging.getLogger(__name__)
 
 # Seconds between a failure of the machine, such as a full disk, and the next try.
 RETRY_SECONDS = 30.0
-# The largest number of seconds of one wait. The kernel limits a wait to 24 days (2**31 ms), but a
-# pause may be longer.
+# The longest wait of one step, in seconds. The kernel limits a wait to 24 days (2**31 ms), but a
+# pause may be longer. During a long pause, the engine waits several times.
 MAX_SECONDS = 86_400.0
 
 
 class Engine:
-    """All stages of the work on one store. Use it as a context manager: its exit closes `pool`."""
+    """The engine of one store. Use it as a context manager: the end of the `with` closes `pool`."""
 
     def __init__(self, store: Store, config: Config, heads_folder: Path, pool: WorkerPool) -> None:
         embedder = registry.spec(config.model, use_filename=config.use_filename)
@@ -75,15 +75,15 @@ class Engine:
         self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
         self.saving: str | None = None
-        """the reason why embedding and training wait, such as "on battery". None means that they
-        need not wait."""
+        """the reason why embedding and training wait, such as "on battery". None means that
+        embedding and training need not wait."""
         self.retry_at: float | None = None
         """the time at which work continues after a failure of the machine, in monotonic seconds.
-        None means that there was no failure."""
+        None means that work is not interrupted by a failure."""
 
     @property
     def pending(self) -> int:
-        """The number of pieces of work that are due or have begun."""
+        """The number of unfinished pieces of work in all stages."""
         return sum(stage.pending for stage in self.stages)
 
     @property
@@ -93,13 +93,14 @@ class Engine:
 
     @property
     def paused(self) -> bool:
-        """Return whether a pause of the user is running now."""
+        """Return whether the user has paused the engine."""
         return self.paused_until_ns > time.time_ns()
 
     def pause(self, until_ns: int) -> None:
-        """Pause until `until_ns`, in nanoseconds since 1970. 0 ends the pause.
+        """Pause the engine, or end a pause.
 
-        The pause continues after a restart of the daemon.
+        `until_ns`: the end of the pause, in nanoseconds since 1970. 0 ends a pause. The value is
+        stored, so the pause continues after a restart of the daemon.
         """
         text = str(until_ns) if until_ns else None
         self.ctx.store.commit(lambda txn: settings.put(txn, "paused_until_ns", text))
@@ -110,26 +111,29 @@ class Engine:
         self.ctx.changed()
 
     def save_power(self, saving: str | None) -> None:
-        """Postpone embedding and training.
+        """Postpone embedding and training, or continue them.
 
-        `saving`: the reason, as a text for the user. None ends the postponement.
+        `saving`: the reason for the postponement, as a text for the user. None means that embedding
+        and training continue.
         """
         if saving != self.saving:
             self.saving = saving
             self.ctx.changed()
 
     def retry(self) -> None:
-        """Continue the work at the next step. Do not wait until `retry_at`."""
+        """Continue the work at the next step, even if `retry_at` is later."""
         self.retry_at = None
 
     # ---- one step of all stages
 
     def step(self, timeout: float | None, wake: int | None = None) -> None:
-        """Advance every stage once, then wait for answers of workers.
+        """Advance every stage once. Then wait for answers of workers, and process the answers.
 
         `timeout`: the largest number of seconds to wait. None means no limit. `wake`: a file
-        descriptor that ends the wait when it becomes readable. If a stage changed something, return
-        without a wait. Clients then receive the change at once.
+        descriptor that ends the wait when it becomes readable.
+
+        If a stage has changed something, return without a wait, so that the daemon can send the
+        change to its clients at once.
         """
         now = time.monotonic()
         if self.retry_at is None or now >= self.retry_at:
@@ -138,7 +142,7 @@ class Engine:
                 self._advance(now, idle=before[1] == 0)
             except (StoreError, OSError) as error:
                 self._back_off(_problem(error), "store")
-                self.indexer.hint_all()  # A scan finds the lost work again.
+                self.indexer.hint_all()  # A scan finds the files whose processing was lost.
             if (self.ctx.version, self.pending) != before or self.retry_at is not None:
                 return
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
@@ -180,7 +184,11 @@ class Engine:
             stage.receive(effects)
 
     def _next_times(self) -> list[float | None]:
-        """Return the times at which some work is due, in monotonic seconds."""
+        """End workers that were idle for too long. Return the times at which work is due.
+
+        The times are in monotonic seconds. None in the list means that a stage has no work that is
+        due.
+        """
         now = time.monotonic()
         before = self.ctx.pool.alive
         workers_end = self.ctx.pool.reap_idle(now)
@@ -197,7 +205,10 @@ class Engine:
     # ---- answers of workers
 
     def _take(self, task: Task, answer: Answer) -> None:
-        """Pass an answer to the stage of its task. If the store cannot save it, repeat the task."""
+        """Pass a worker's answer to the stage that handles the task.
+
+        If the answer cannot be stored, this stage repeats the task.
+        """
         self.ctx.changed()
         if isinstance(answer, Notice):
             self._note(answer)
@@ -212,14 +223,17 @@ class Engine:
             stage.retry(task)
 
     def _note(self, note: Notice) -> None:
-        """Report a fact about the machine only once, although every worker sends it."""
+        """Report a notice from a worker.
+
+        Every worker sends the notice, but it is reported only once.
+        """
         if self.ctx.notes.get(note.about) != note.text:
             self.ctx.notes[note.about] = note.text
             self.ctx.event_log.emit(events.Problem(reason=note.text))
             logger.warning("%s", note.text)
 
     def _back_off(self, problem: str, about: str) -> None:
-        """Report a problem of the machine, and try again after RETRY_SECONDS."""
+        """Report a problem of the machine, and do no work for RETRY_SECONDS."""
         if self.ctx.problems.get(about) != problem:
             self.ctx.event_log.emit(events.Problem(reason=problem))
             logger.info("waiting %.0f s: %s", RETRY_SECONDS, problem)
@@ -228,7 +242,7 @@ class Engine:
         self.ctx.changed()
 
     def close(self) -> None:
-        """End the workers. The next scan finds their unfinished files again."""
+        """End the workers. The next scan finds the files that the workers did not finish."""
         self.ctx.pool.close()
 
     def __enter__(self) -> "Engine":
@@ -262,7 +276,7 @@ def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
 
 
 def _problem(error: StoreError | OSError) -> str:
-    """Return the problem and its remedy as one text.
+    """Return a text with the problem and its remedy.
 
     The usual cause of an OSError is a lack of file descriptors.
     """

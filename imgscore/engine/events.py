@@ -16,7 +16,8 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 
 KEPT = 256
-"""The number of events that are kept. A client that asks too rarely misses some events."""
+"""The largest number of events in memory. A client that requests events too rarely misses some of
+them."""
 MAX_EACH = 100
 """The largest number of new labels that are sent as single events. If more labels are new, for
 example after an import, all of them become one event."""
@@ -29,7 +30,7 @@ _DATES: dict[Reason, type[events.Ordered | events.Restored | events.Undone]] = {
 
 
 class EventLog:
-    """The newest events. The engine numbers its events 1, 2, 3 and so on."""
+    """The list of the newest events. Each event has a number: 1, 2, 3 and so on."""
 
     def __init__(self, store: Store, txn: Txn) -> None:
         self._store = store
@@ -44,7 +45,10 @@ class EventLog:
         self._events.append(event)
 
     def since(self, number: int) -> tuple[int, list[Event]]:
-        """Return the number of the newest event, and the kept events after `number`."""
+        """Return the number of the newest event, and the events with a number larger than `number`.
+
+        Only events that are still in memory are returned.
+        """
         self._read_logs()
         new = min(self._number - number, len(self._events))
         return self._number, list(self._events)[len(self._events) - new :]

@@ -1,4 +1,4 @@
-"""The log of a run of indexing: one line every minute, and one line at the end."""
+"""The log lines about a run of indexing: one line every minute, and one line at the end."""
 
 import logging
 import os
@@ -18,9 +18,9 @@ PROGRESS_SECONDS = 60.0
 
 
 class IndexRun:
-    """One run of indexing, with the numbers of its images.
+    """One run of indexing, with the numbers of images that were indexed and that failed.
 
-    A run begins with the first file that is sent to a worker. It ends when no work is pending.
+    A run begins when the first file is sent to a worker. It ends when the indexer has no work left.
     """
 
     def __init__(self, ctx: EngineContext) -> None:
@@ -31,19 +31,26 @@ class IndexRun:
         self._labels_before: dict[str, Mapping[LabelName, int]] = {}
 
     def begin(self) -> None:
-        """Begin a run if none has begun. Call this for each file that is sent to a worker."""
+        """Begin a run if no run is in progress.
+
+        Call this for each file that is sent to a worker.
+        """
         if self._began is None:
             self._began = self._logged = time.monotonic()
             self._labels_before = self._labels()
 
     def count(self, *, failed: bool) -> None:
-        """Count a file that was indexed, or that could not be indexed."""
+        """Count a file. `failed`: whether the file could not be indexed."""
         self._indexed += not failed
         self._failed += failed
         self._last = time.monotonic()
 
     def log_progress(self, now: float, pending: int) -> None:
-        """Log the progress of a run once a minute. Log the result at the end of the run."""
+        """Log the progress of a run once a minute. Log the result at the end of the run.
+
+        `now`: the time in monotonic seconds. `pending`: the number of files and scans that are
+        left.
+        """
         if self._began is None:
             return
         if not pending:
@@ -60,13 +67,16 @@ class IndexRun:
         return f"{counted(self._indexed, 'image')} indexed in {seconds:.1f} s{failed}"
 
     def _labels(self) -> dict[str, Mapping[LabelName, int]]:
-        """Return the numbers of labels of each taste."""
+        """Return a map from each taste to the numbers of its keep and trash labels."""
         tastes = {watch.taste for watch in self.ctx.watches.all}
         with self.ctx.store.read() as txn:
             return {taste: labels.totals(txn, taste) for taste in sorted(tastes)}
 
     def _new_labels(self) -> str:
-        """Return a text about the labels of the tastes whose labels changed in this run, or ""."""
+        """Return a log text with the numbers of labels, for the tastes whose labels have changed.
+
+        Only changes during this run matter. Return "" if no labels have changed.
+        """
         return "".join(
             f"; labels{of_taste(taste)}: {totals['keep']:,} keep, {totals['trash']:,} trash"
             for taste, totals in self._labels().items()
@@ -74,7 +84,10 @@ class IndexRun:
         )
 
     def _next_step(self) -> str:
-        """Return a text about the labels that are missing for an order, or "" if none is."""
+        """Return a log text that says how many labels the tastes without a head still need.
+
+        Return "" if no label is missing.
+        """
         ordered = self.ctx.ordering_head
         watches = [watch for watch in self.ctx.watches.all if not ordered(watch.taste)]
         steps: list[str] = []

@@ -39,8 +39,8 @@ from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
 
-# The number of files in one commit, and the seconds after which a smaller batch is committed. Each
-# commit waits for the disk, so a commit for each file would be slow.
+# BATCH: the number of files in one commit. BATCH_SECONDS: the seconds after which a smaller batch
+# is committed. Each commit waits for the disk, so a commit for each file would be slow.
 BATCH = 64
 BATCH_SECONDS = 0.5
 
@@ -52,7 +52,10 @@ CRASH_REMEDY = "open it in an image program and save it again, or move it elsewh
 
 
 class Indexer(Stage[IndexFile]):
-    """The files and folders that still have to be indexed."""
+    """The stage that indexes files.
+
+    It contains the files and folders that still have to be indexed.
+    """
 
     handles = (IndexFile,)
     needs_space = True
@@ -62,8 +65,8 @@ class Indexer(Stage[IndexFile]):
         self.hints = Hints(ctx.config.daemon.settle)
         self._queue = IndexQueue()
         self._out: dict[bytes, bool] = {}
-        """for each path that a worker processes now: whether to index the path again after the
-        answer"""
+        """a map from each path that a worker processes now to a flag. If the flag is true, the file
+        is compared with the store again after the worker's answer."""
         self._teaching: set[bytes] = set()
         """the labelled files that a worker processes, or whose answers wait for the next commit"""
         self._asked: dict[bytes, list[IndexTicket]] = {}
@@ -82,7 +85,7 @@ class Indexer(Stage[IndexFile]):
         self._run = IndexRun(ctx)
         self.reembedding = Reembedding(ctx)
 
-    # ---- hints
+    # ---- requests to check or index files
 
     def embed_missing(self) -> None:
         """Queue the files without a vector under the embedder in use, with the lowest urgency."""
@@ -90,7 +93,10 @@ class Indexer(Stage[IndexFile]):
             self._queue.add(path, "again")
 
     def hint(self, path: bytes) -> None:
-        """Compare `path` with the store soon. Its file may be new, changed or deleted."""
+        """Compare the file at `path` with the store soon.
+
+        The file may be new, changed or deleted.
+        """
         if is_image_name(os.path.split(path)[1]) and not self.ctx.watches.hides(path):
             self.hints.add(path, time.monotonic())
             if not self._expects and not self.ctx.pool.alive:
@@ -98,12 +104,12 @@ class Indexer(Stage[IndexFile]):
                 self._expects = seen is not None and self._is_news(path, seen)
 
     def hint_tree(self, root: bytes) -> None:
-        """Compare all files under the folder `root` with the store."""
+        """Schedule a scan that compares all files under the folder `root` with the store."""
         if self.ctx.watches.hides(root + b"/"):
             return
         self._trash_changed = True
         if any(within(root, queued) for queued, _ in self._scans[1:]):
-            return  # A queued scan that has not begun will also cover `root`.
+            return  # Another scan, which is queued but has not begun, includes `root`.
         self._scans = [(queued, scan) for queued, scan in self._scans if not within(queued, root)]
         if len(self._scans) >= MAX_SCANS and root not in self.ctx.watches.roots():
             self.hint_all()
@@ -112,14 +118,15 @@ class Indexer(Stage[IndexFile]):
         self._scans.append((root, slices))
 
     def hint_all(self) -> None:
-        """Compare all watched folders with the store."""
+        """Schedule scans that compare all watched folders with the store."""
         for root in self.ctx.watches.roots():
             self.hint_tree(root)
 
     def ask(self, path: bytes, taste: str) -> IndexTicket:
-        """Index a file now, in any folder, and return a ticket that receives the answer.
+        """Index a file soon, and return a ticket. The file may be in any folder.
 
-        The answer is also stored, like every other answer.
+        The worker's answer is put into the ticket. The results are also stored, as for every other
+        file.
         """
         ticket = IndexTicket(path, taste)
         self._asked.setdefault(path, []).append(ticket)
@@ -128,12 +135,12 @@ class Indexer(Stage[IndexFile]):
         return ticket
 
     def receive(self, effects: Effects) -> None:
-        """Index the files that changed while another stage used them."""
+        """Compare those files with the store that another stage has found to be changed."""
         for path in effects.changed:
             self.hint(path)
 
     def retry(self, task: IndexFile) -> None:
-        """Index the file again, because its answer could not be stored."""
+        """Index the file again, because the worker's answer could not be stored."""
         self.hint(task.path)
 
     # ---- state
@@ -156,18 +163,23 @@ class Indexer(Stage[IndexFile]):
 
     @property
     def indexing(self) -> bool:
-        """Return whether files wait for a worker, are with a worker, or wait to be stored."""
+        """Return whether any file is being indexed.
+
+        Such a file waits for a worker, is processed by a worker, or waits for a commit.
+        """
         return bool(len(self._queue) or self._out or self._results)
 
     @property
     def teaching(self) -> bool:
-        """Return whether labelled files are among the files of `indexing`."""
+        """Return whether any file of a keep or trash folder is being indexed."""
         return bool(self._teaching or self._queue.waiting("teaches"))
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Return the present time if a scan is due, or if a file and a worker are ready.
+        """Return the time at which the engine must call `advance` again, in monotonic seconds.
 
-        Otherwise return the time at which the next hint or batch is due, or None if no work waits.
+        This is the present time if a scan is due, or if a file waits and a worker is free.
+        Otherwise it is the time at which the next hint is checked or the next batch is stored. None
+        means that there is no work.
         """
         now = conditions.now
         if self._queue.has(_least_urgent(conditions)) and self.ctx.pool.has_room():
@@ -181,7 +193,7 @@ class Indexer(Stage[IndexFile]):
             times.append(self.hints.next_due())
         return min((time for time in times if time is not None), default=None)
 
-    # ---- the work
+    # ---- scanning folders, sending files to workers, storing answers
 
     def advance(self, conditions: Conditions) -> Effects:
         """Continue a scan, send files to workers, and store the answers of workers."""
@@ -229,7 +241,8 @@ class Indexer(Stage[IndexFile]):
             elif seen is None:
                 gone.append(path)
             elif self._uncommitted.get(path) == seen:
-                # The worker has read this version of the file. The next commit stores the answer.
+                # A worker has already read this version of the file. The next commit stores the
+                # worker's answer.
                 continue
             elif self._is_news(path, seen):
                 self._queue.add(path, self._urgency(path))
@@ -248,7 +261,11 @@ class Indexer(Stage[IndexFile]):
         self.ctx.changed()
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
-        """Return whether the store lacks the file at `path` in its present state `seen`."""
+        """Return whether the file at `path` must be indexed.
+
+        This is true if the file is new, has changed, was moved to another folder, or lacks a
+        vector. `seen`: the present fingerprint of the file.
+        """
         place = self.ctx.watches.locate(path)
         with self.ctx.store.read() as txn:
             failure = failures.find(txn, path)
@@ -295,9 +312,9 @@ class Indexer(Stage[IndexFile]):
         return "inbox" if place is None or place.role == "inbox" else "teaches"
 
     def take(self, task: IndexFile, answer: Answer) -> None:
-        """Keep an answer until the next commit.
+        """Keep a worker's answer for the next commit.
 
-        If the file cannot be indexed, record the reason at once.
+        If the worker could not index the file, store the reason at once.
         """
         self._emit(task, answer)
         again = self._out.pop(task.path, False)
@@ -319,7 +336,7 @@ class Indexer(Stage[IndexFile]):
                 if self.ctx.watches.locate(task.path) is not None:
                     self._queue.add(task.path, self._urgency(task.path))
             case _ if self.ctx.watches.locate(task.path) is None:
-                # The file is not in a watched folder. Only its ticket needs the answer.
+                # The file is in no watched folder. Only a ticket needed the answer.
                 again = False
             case Unreadable(reason, remedy) | Refused(reason, remedy):
                 self._fail(task.path, reason, remedy)
@@ -331,13 +348,13 @@ class Indexer(Stage[IndexFile]):
             self.hints.add(task.path, time.monotonic())
 
     def _give(self, task: IndexFile, answer: Answer) -> None:
-        """Store the answer in the tickets that wait for it."""
+        """Put a worker's answer into the tickets that wait for this file and this taste."""
         asked = self._asked.pop(task.path, [])
         for ticket in asked:
             if ticket.taste == task.taste:
                 ticket.answer = answer
         unanswered = [ticket for ticket in asked if ticket.answer is None]
-        if unanswered:  # These tickets wait for the score of another taste.
+        if unanswered:  # These tickets need the score of another taste.
             self._asked[task.path] = unanswered
             self._queue.add(task.path, "asked")
 
@@ -387,10 +404,11 @@ class Indexer(Stage[IndexFile]):
 
 
 def _least_urgent(conditions: Conditions) -> Urgency:
-    """Return the lowest urgency of the files that are sent to workers now.
+    """Return the lowest urgency that a file must have to be sent to a worker now.
 
-    While the machine saves power, only two kinds of files are indexed: files that a client asked
-    for, and labelled files. Labelled files are few, and their original dates have to be restored.
+    During a pause, only files that a client asked for are sent. While the machine saves power,
+    files in keep and trash folders are sent too. These files are few, and their original dates have
+    to be restored.
     """
     if conditions.paused:
         return "asked"

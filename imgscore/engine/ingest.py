@@ -1,7 +1,7 @@
 """Store the answers of workers: the sighting, vector, traits, score, label and original of a file.
 
-One transaction stores a batch. The same batch can be stored twice without harm. A crash before the
-commit loses only work: the next scan finds the files again, and no label is lost.
+One transaction stores a batch of answers. It does no harm to store the same batch twice. After a
+crash before the commit, the next scan finds the files again, so no label is lost.
 """
 
 import os
@@ -73,7 +73,10 @@ def ingest_batch(
 
 
 class _Ingest:
-    """The storage of one batch: one transaction with one time for all its records."""
+    """A helper that stores one batch in one transaction.
+
+    All records of the batch have the same time.
+    """
 
     def __init__(self, txn: Txn, watches: Watches, now_ns: int) -> None:
         self.txn = txn
@@ -93,9 +96,10 @@ class _Ingest:
         return self._sightings[digest]
 
     def score(self, task: IndexFile, answer: FileIndexed) -> None:
-        """Record the worker's score.
+        """Record the score that a worker computed for a file.
 
-        If the taste's present head did not compute this score, add the taste to `effects.unscored`.
+        If the taste's head has changed since then, or if there is no score, add the taste to
+        `effects.unscored`.
         """
         if answer.score is not None and task.head is not None:
             packed = scores.pack(answer.digest, *answer.score)
@@ -107,7 +111,11 @@ class _Ingest:
             self.effects.unscored.add(task.taste)
 
     def sighting(self, path: bytes, answer: FileIndexed, place: Place) -> None:
-        """Record where a digest is now, and log the label that follows from the file's folder."""
+        """Record that a file with this digest is at `path`.
+
+        Log the label that follows from the folder of the file. `place`: the watch that contains the
+        file, and the role of the folder.
+        """
         txn, digest, inbox = self.txn, answer.digest, place.watch.inbox
         before = sightings.find(txn, path)
         same_digest = self._sightings_of(digest)
@@ -135,7 +143,7 @@ class _Ingest:
             self.effects.restore.add(FileAt(digest, path))
 
     def _keep_original(self, path: bytes, answer: FileIndexed, before: Sighting | None) -> None:
-        """Keep the stored original date of a file that was moved, copied or edited.
+        """Keep the original date of a file that was moved, copied or edited.
 
         After an edit, the original date is kept only if the edit did not change the mtime.
         """
@@ -177,20 +185,24 @@ class _Ingest:
             self.effects.relearn.add(taste)
 
     def _label_file(self, label: Label, digest: bytes) -> Sighting | TrashedFile | None:
-        """Return the last record of the file that gave a digest its label."""
+        """Return the stored record of the file that gave a digest its label.
+
+        Return None if there is no such record.
+        """
         if label.source == "xdg_trash":
             return trashed_files.find(self.txn, label.path, digest)
         return sightings.find(self.txn, label.path)
 
     def _may_exist(self, path: bytes, known: Sighting | TrashedFile | None = None) -> bool:
-        """Return whether a file exists now, or may exist on an unplugged disk.
+        """Return whether the file at `path` exists now, or may exist on an unplugged disk.
 
-        If the file's watched folder does not exist, its disk may be unplugged.
+        If the watched folder of the file does not exist, the disk may be unplugged. `known`: the
+        stored record of the file.
         """
         folder = known.trash if isinstance(known, TrashedFile) else self.watches.folder(path)
         if not os.path.lexists(path):
             return folder is not None and not os.path.lexists(folder)
-        # In the trash, another file can receive the name of a restored file.
+        # After a file was restored from the trash, another file in the trash can get the same name.
         return not isinstance(known, TrashedFile) or _is_still(known.seen, fingerprint_of(path))
 
 

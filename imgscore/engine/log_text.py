@@ -1,4 +1,4 @@
-"""Numbers and paths in the form in which the log shows them."""
+"""Functions that format numbers, paths and tastes for the log."""
 
 import os
 

@@ -15,7 +15,10 @@ PartResult = Outcome | list[RestoreResult]
 
 
 class CurrentOrder(NamedTuple):
-    """The known order of an inbox: the files have the order `timeline`, computed with `head`."""
+    """The present order of an inbox. `timeline` contains the files in this order.
+
+    `head`: the version of the head whose scores determine the order.
+    """
 
     head: str
     timeline: Timeline
@@ -31,9 +34,9 @@ class OrderState:
     """the files that arrived or changed after the last order. None means that any file may be out
     of order."""
     current_order: CurrentOrder | None = None
-    """the known order of the inbox, or None if it is not known"""
+    """the present order of the inbox, or None if the order is not known"""
     done_at: float = float("-inf")
-    """the time at which the last job began, in monotonic seconds"""
+    """the time at which the last automatic order of the inbox began, in monotonic seconds"""
     planned: list[PlannedTouch] = field(default_factory=list)
     """the touches that an order would make. Only a dry run sets this field."""
 
@@ -42,27 +45,30 @@ class OrderState:
 class OrderJob:
     """A job that changes file dates, one part in each step of the engine.
 
-    The client that asked for the job receives the result of each part.
+    If a client asked for the job, the client receives the result of each part.
     """
 
     parts: Iterator[PartResult] | None = None
-    """an iterator that does one part of the job and then yields its result. None means that the job
-    has no plan yet, or that a worker plans it."""
+    """an iterator. Each call of `next` does one part of the job and returns the result of this
+    part. None means that the job has no plan yet, or that a worker makes the plan."""
     order: Watch | None = None
-    """the watch whose inbox is to be ordered. None for a job of another kind."""
+    """the watch whose inbox is to be ordered. None means that the job does something else, such as
+    an undo."""
     head: str | None = None
     """the version of the head that orders the inbox"""
     new_files: set[bytes] | None = None
-    """the files to insert into an inbox that is already in order"""
+    """the files to insert into an inbox that is already in order. None means that the whole inbox
+    must be ordered."""
     asked: bool = False
     """whether a client asked for the job"""
     dry_run: bool = False
     planned: list[PlannedTouch] = field(default_factory=list)
     """the touches that the job would make. Only a dry run sets this field."""
     timeline: Timeline | None = None
-    """the order of the inbox after all parts of the job"""
+    """the order that the inbox has after the last part of the job"""
     run: int = 0
-    """the journal's number for a plan that a worker makes. 0 means that no worker makes a plan."""
+    """the number that all journal entries of the job have in common, if a worker makes the plan. 0
+    means that no worker makes the plan."""
     results: list[PartResult] = field(default_factory=list)
     began: float = 0.0
     """the time at which the job began, in monotonic seconds"""

@@ -1,9 +1,9 @@
-"""The way from scores to file dates: find inboxes that are out of order, and set their dates.
+"""The stage that finds inboxes that are out of order, and sets the dates of their files.
 
-Each step of the engine sets the dates of one part, so that clients are answered between the parts.
-A worker plans the order of a large library, and each part of the plan is applied as soon as it
-arrives. A new file is inserted into an inbox that is already in order. The cost of an insertion
-does not grow with the inbox.
+Each step of the engine sets the dates of one part of a plan. Between the parts, the daemon answers
+clients. If the library is large, a worker makes the plan. Each part of this plan is applied as soon
+as it arrives. If an inbox is already in order, new files are only inserted. The cost of an
+insertion does not grow with the number of files in the inbox.
 """
 
 import logging
@@ -36,12 +36,12 @@ WORKER_PLAN_THRESHOLD = 5_000
 # The largest number of new files that are inserted into an existing order. For more files, a new
 # plan of the whole inbox costs less.
 INCREMENTAL_LIMIT = 64
-# The subject of the note that is shown if an order could not be planned.
+# The key in `EngineContext.notes` of the text about an order that could not be planned.
 NOTE_KEY = "order"
 
 
 class OrderScheduler(Stage[Plan]):
-    """The orders of all inboxes, and all jobs that change dates."""
+    """The stage that orders inboxes. It also runs the jobs of clients that change file dates."""
 
     handles = (Plan,)
 
@@ -76,7 +76,7 @@ class OrderScheduler(Stage[Plan]):
             state.new_files = new_files if len(new_files) <= INCREMENTAL_LIMIT else None
 
     def receive(self, effects: Effects) -> None:
-        """Schedule orders of inboxes with new files, and of tastes with new scores."""
+        """Schedule an order of each inbox that has new files or new scores."""
         for inbox, paths in effects.new_files.items():
             self.add_files(inbox, paths)
         for taste in effects.reorder:
@@ -90,7 +90,7 @@ class OrderScheduler(Stage[Plan]):
         return inbox in self._held
 
     def hold(self, inbox: bytes, *, held: bool) -> None:
-        """Switch the automatic orders of an inbox off (`held`) or on.
+        """Switch the automatic orders of an inbox off, if `held` is true, or on.
 
         While they are off, the inbox is ordered only if a client asks. The setting is stored.
         """
@@ -105,7 +105,7 @@ class OrderScheduler(Stage[Plan]):
         self.ctx.changed()
 
     def planned(self, inbox: bytes) -> list[PlannedTouch]:
-        """Return the touches that would bring an inbox into order. Only dry runs record them."""
+        """Return the touches that the last automatic dry run planned for an inbox."""
         return self._states[inbox].planned
 
     def refusals(self) -> dict[bytes, TouchError]:
@@ -118,13 +118,20 @@ class OrderScheduler(Stage[Plan]):
     # ---- jobs: changes of file dates
 
     def order(self, watch: Watch, *, dry_run: bool = False) -> OrderJob:
-        """Start a job that orders an inbox now, for a client. Refused files are tried again."""
+        """Start a job that orders an inbox for a client, and return the job.
+
+        If the dates of some files could not be set before, the job tries these files again.
+        """
         self._refusals.clear()
         head = self._head(watch)
         return self._begin(OrderJob(order=watch, head=head, asked=True, dry_run=dry_run))
 
     def run(self, parts: Iterator[PartResult], *, dry_run: bool = False) -> OrderJob:
-        """Start a job that does `parts` for a client, one part in each step of the engine."""
+        """Start a job for a client, and return the job.
+
+        The engine does one part of the job in each step. `parts`: an iterator. Each call of `next`
+        does one part of the job and returns the result.
+        """
         return self._begin(OrderJob(parts, asked=True, dry_run=dry_run))
 
     def _begin(self, job: OrderJob) -> OrderJob:
@@ -142,11 +149,17 @@ class OrderScheduler(Stage[Plan]):
         self.ctx.changed()
 
     def drop_unasked(self) -> None:
-        """Drop the order jobs that no client asked for. They become due again after the pause."""
+        """Drop the order jobs that no client asked for. A pause needs this.
+
+        The inboxes of these jobs are ordered after the pause.
+        """
         self._drop(lambda job: job.order is not None)
 
     def _drop(self, unwanted: Callable[[OrderJob], bool]) -> None:
-        """Drop unwanted jobs that no client asked for. Their inboxes become due again."""
+        """Drop each job that no client asked for, if `unwanted(job)` is true.
+
+        If a dropped job was an order, schedule a new order of the inbox.
+        """
         for job in [job for job in self._jobs if not job.asked and unwanted(job)]:
             self._end(job)
             if job.order is not None:
@@ -162,14 +175,14 @@ class OrderScheduler(Stage[Plan]):
 
     @property
     def pending(self) -> int:
-        """The number of jobs that have begun, and of inboxes whose order is due."""
+        """The number of unfinished jobs plus the number of inboxes whose order is due."""
         due = sum(self._is_due(state) for state in self._states.values())
         return len(self._jobs) + due
 
     def next_time(self, conditions: Conditions) -> float | None:
         """Return the present time if a job can continue, else the time of the next order.
 
-        Return None if no order is due, or while a worker makes the plan of the only job.
+        Return None if no job can continue and no order is due.
         """
         job = self._next_job(conditions)
         if job is not None and not self._waits(job):
@@ -195,13 +208,13 @@ class OrderScheduler(Stage[Plan]):
             return len(txn.table("sightings")) > WORKER_PLAN_THRESHOLD
 
     def _time(self, state: OrderState, conditions: Conditions) -> float | None:
-        """Return the time at which to order an inbox, or None if it is not due."""
+        """Return the time at which an order of the inbox may begin, or None if no order is due."""
         if not self._is_due(state):
             return None
         now = conditions.now
         return max(now, state.done_at + ORDER_SECONDS) if conditions.indexing else now
 
-    # ---- the work of a step
+    # ---- planning and applying orders
 
     def advance(self, conditions: Conditions) -> Effects:
         """Start a job for each order that is due, and do one part of the first job."""
@@ -227,10 +240,10 @@ class OrderScheduler(Stage[Plan]):
         return self.ctx.ordering_head(watch.taste)
 
     def _back_off(self, job: OrderJob, error: StoreError | OSError) -> None:
-        """End a job after an error of the store, for example on a full disk. Its inbox stays due.
+        """End a job after an error of the store, such as a full disk. Schedule the order again.
 
-        If a client asked for the job, the client receives the error. Otherwise the engine receives
-        it.
+        If a client asked for the job, the job stores the error for the client. Otherwise raise the
+        error.
         """
         if isinstance(error, OSError):  # The most likely cause is a lack of file descriptors.
             error = StoreError(str(error), "end other programs, or raise limits")
@@ -241,7 +254,7 @@ class OrderScheduler(Stage[Plan]):
             raise error
 
     def _go_on(self, job: OrderJob) -> None:
-        """Plan the job if it has no plan yet, and do its next part."""
+        """Make the plan of a job if the job has no plan yet, and do the next part of the job."""
         if self._is_stale(job):
             self._drop(lambda other: other is job)
             return
@@ -259,7 +272,7 @@ class OrderScheduler(Stage[Plan]):
             self._did(job, result)
 
     def _plan(self, job: OrderJob, watch: Watch, head: str) -> bool:
-        """Plan an inbox. Return False if a worker must make the plan."""
+        """Make the plan of an inbox. Return False if a worker has to make the plan instead."""
         if not job.dry_run:
             self._states[watch.inbox].current_order = None
         if self._plan_is_long():
@@ -278,9 +291,9 @@ class OrderScheduler(Stage[Plan]):
     def _insert_files(
         self, watch: Watch, head: str, new_files: set[bytes]
     ) -> Iterator[apply.Outcome] | None:
-        """Return the touches that insert only the new files.
+        """Return an iterator that inserts only the new files into the order of an inbox.
 
-        Return None if the whole inbox must be planned.
+        Return None if the whole inbox must be planned instead.
         """
         current_order = self._states[watch.inbox].current_order
         if current_order is None or current_order.head != head:
@@ -290,7 +303,10 @@ class OrderScheduler(Stage[Plan]):
         return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:
-        """Return whether another head orders now. The rest of the job's plan is then useless."""
+        """Return whether the head of an automatic job is no longer in use.
+
+        The rest of the job's plan is then useless.
+        """
         if job.asked or job.order is None:
             return False
         return job.head != self._head(job.order)
@@ -300,9 +316,9 @@ class OrderScheduler(Stage[Plan]):
             self.ctx.store.commit(lambda txn: settings.record_ties(txn, watch.inbox, ties))
 
     def _did(self, job: OrderJob, result: PartResult) -> None:
-        """Process the result of a part of a job.
+        """Process the result of one part of a job.
 
-        Changed files are indexed again. Refused files are skipped by later orders.
+        Changed files are indexed again. Later orders skip the files whose date could not be set.
         """
         if isinstance(result, apply.Outcome):
             self._effects.changed |= set(result.changed)
@@ -327,7 +343,7 @@ class OrderScheduler(Stage[Plan]):
         self._end(job)
 
     def _touched(self, job: OrderJob) -> str:
-        """Return a text that says how many dates a job has set, for the log."""
+        """Return a log text with the number of dates that a job has set."""
         if job.order is None:
             return counted(job.touched, "earlier date")
         with self.ctx.store.read() as txn:
@@ -337,7 +353,7 @@ class OrderScheduler(Stage[Plan]):
         )
 
     def take(self, task: Plan, answer: Answer) -> Effects | None:
-        """Apply a part of the plan that a worker makes."""
+        """Apply the part of a plan that a worker has sent."""
         job = next((job for job in self._jobs if job.run), None)
         if job is None or job.order != task.watch:
             return None  # The job was dropped before this answer arrived.
@@ -356,7 +372,7 @@ class OrderScheduler(Stage[Plan]):
             case Crashed(reason):
                 self._end(job, ImgscoreError(f"the planning worker {reason}", "see the log"))
             case _:
-                job.run = 0  # Send the plan's task to a worker again.
+                job.run = 0  # Send the task to a worker again.
         return self._take_effects()
 
     def _take_part(

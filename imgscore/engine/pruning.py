@@ -1,9 +1,7 @@
-"""The daily deletion of records and thumbnails that have expired.
+"""The stage that deletes expired records and thumbnails once a day.
 
-It waits until no work is pending.
-
-A worker deletes thumbnails and finds the store's expired records. This module then deletes these
-records, a small part in each step.
+The deletion begins when no other work is pending. A worker deletes the thumbnails, and finds the
+records that have expired. This stage then deletes the records, a small part in each step.
 """
 
 import logging
@@ -20,14 +18,17 @@ from imgscore.workers.messages import Answer, Interrupted, Prune, Pruned
 
 logger = logging.getLogger(__name__)
 
-# The number of records that one commit deletes. Such a commit takes some ten milliseconds.
+# The largest number of records that one commit deletes. Such a commit takes about ten milliseconds.
 PRUNE_BATCH = 1000
-# The largest number of bytes of thumbnails on disk. This is enough for about 100,000 thumbnails.
+# The largest size of all thumbnails on disk, in bytes. This is enough for about 100,000 thumbnails.
 MAX_BYTES = 10**9
 
 
 class Pruner(Stage[Prune]):
-    """The records that still have to be deleted."""
+    """The stage that deletes expired records.
+
+    It contains the records that still have to be deleted.
+    """
 
     handles = (Prune,)
 
@@ -46,15 +47,18 @@ class Pruner(Stage[Prune]):
         return not self._due and self._left is None
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Return the present time while expired records are left and no other work is pending.
+        """Return the present time if expired records can be deleted now, else None.
 
-        Otherwise return None.
+        They are deleted only if no other work is pending.
         """
         may_advance = conditions.idle and not conditions.paused
         return conditions.now if may_advance and self._left is not None else None
 
     def advance(self, conditions: Conditions) -> None:
-        """Delete some expired records, or let a worker find the records that have expired."""
+        """Delete some of the expired records that a worker has found.
+
+        If no such record is left and a deletion is due, send the task to the training worker.
+        """
         if conditions.paused or not conditions.idle:
             return
         expired, now_ns = self._left, time.time_ns()
@@ -68,7 +72,10 @@ class Pruner(Stage[Prune]):
             self._due = not self.ctx.pool.submit(Prune(thumbnails, MAX_BYTES))
 
     def take(self, task: Prune, answer: Answer) -> None:
-        """Keep the list of expired records. After an error, try again tomorrow."""
+        """Keep the worker's list of expired records.
+
+        After an error, the next daily deletion tries again.
+        """
         match answer:
             case Pruned(touches, sightings, trashed):
                 expired = Expired(touches, sightings, trashed)
@@ -78,7 +85,11 @@ class Pruner(Stage[Prune]):
                 self._due = True
 
     def _log(self, touches: int, sightings: int, trashed: int) -> None:
-        """Log how many records are deleted. `touches`: the number of the last expired touch."""
+        """Log which records are deleted.
+
+        `touches`: the number of the last expired touch. `sightings`: how many records of vanished
+        files are deleted. `trashed`: how many records of files in the desktop's trash are deleted.
+        """
         parts = [
             *([f"touches up to number {touches:,}"] if touches else []),
             *([counted(sightings, "vanished file")] if sightings else []),

@@ -12,7 +12,7 @@ from imgscore.workers.queries import Query, QueryRows, Row
 
 
 class Queries(Stage[Query[Any]]):
-    """The queries that clients wait for. A pause does not stop this work."""
+    """The stage that runs the queries of clients. A pause does not stop this stage."""
 
     handles = (Query,)
 
@@ -24,7 +24,10 @@ class Queries(Stage[Query[Any]]):
         """whether a worker runs the first query now"""
 
     def ask(self, query: Query[Row]) -> QueryTicket[Row]:
-        """Queue a query. It runs as soon as the training worker is free."""
+        """Queue a query and return its ticket.
+
+        The query runs as soon as the training worker is free.
+        """
         ticket = QueryTicket(query)
         self.tickets.append(ticket)
         return ticket
@@ -40,7 +43,7 @@ class Queries(Stage[Query[Any]]):
         return conditions.now if waits else None
 
     def take(self, task: Query[Any], answer: Answer) -> None:
-        """Add a part of the rows to the ticket of the query, or store the error in it."""
+        """Add rows from the worker to the ticket of the query, or put an error into the ticket."""
         ticket = self.tickets[0]
         match answer:
             case QueryRows(rows, last):

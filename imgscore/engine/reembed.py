@@ -1,8 +1,8 @@
-"""The files that have no vector under the new embedder after a switch of the embedder.
+"""The list of files that have no vector after a switch to another embedder.
 
-Until every file has such a vector, the head of the old embedder orders the files, and no head is
-trained. Every new vector is stored at once, so a restarted daemon continues the work. Old vectors
-stay in the store, so a switch back needs no work.
+As long as this list is not empty, the head of the old embedder orders the files, and no head is
+trained. Every new vector is stored soon, so the work continues after a restart of the daemon. Old
+vectors stay in the store, so a switch back to the old embedder needs no work.
 """
 
 import os
@@ -15,16 +15,16 @@ from imgscore.store import name_vectors, settings, sightings, vectors
 from imgscore.store.schema import FileAt
 from imgscore.store.transaction import Txn
 
-# The name of a setting. Its value is the id of an embedder under which every sighting has a vector
-# or a failure.
+# The name of a setting in the store. The value is the id of an embedder. It means that every
+# sighting has a vector or a failure under this embedder.
 COMPLETE = "complete_embedder"
 
 
 class Reembedding:
     """The files that must be embedded again.
 
-    Call `collect` before the first use. Call it again when a watched folder is back, for example
-    after its disk was plugged in.
+    Call `collect` before the first use. If a watched folder was missing and exists again, call
+    `collect` again.
     """
 
     def __init__(self, ctx: EngineContext) -> None:
@@ -36,9 +36,9 @@ class Reembedding:
         self._began = 0.0
 
     def collect(self) -> Iterable[bytes]:
-        """Return the paths of existing files that have no vector.
+        """Return the paths of existing files that have no vector under the embedder in use.
 
-        If nothing changed, this is cheap.
+        If the store records that every file has a vector or a failure, no sighting is read.
         """
         embedder, locate = self.ctx.embedder.id, self.ctx.watches.locate
         with self.ctx.store.read() as txn:
@@ -67,11 +67,14 @@ class Reembedding:
 
     @property
     def complete(self) -> bool:
-        """Return whether every file that can be reached has its vector."""
+        """Return whether every file that exists in a watched folder has a vector or a failure."""
         return not self._missing
 
     def done(self, paths: Iterable[bytes]) -> None:
-        """Remove files that now have a vector or a failure, or that were deleted."""
+        """Remove these files from the list.
+
+        They now have a vector or a failure, or were deleted.
+        """
         if self._missing:
             before = len(self._missing)
             self._missing.difference_update(paths)
@@ -88,9 +91,9 @@ class Reembedding:
         self.ctx.changed()
 
     def progress(self) -> dict[str, int | float | None] | None:
-        """Return the numbers of finished and of all files, and the seconds left.
+        """Return the number of finished files, the number of all files, and the seconds left.
 
-        Return None if no file is missing.
+        Return None if every file that exists has a new vector or a failure.
         """
         if not self._missing:
             return None

@@ -1,4 +1,4 @@
-"""Files whose date cannot be set. The order skips each of them until the file changes."""
+"""Files whose date cannot be set. Orders skip such a file as long as the file does not change."""
 
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import fingerprint_of
@@ -6,19 +6,19 @@ from imgscore.store.schema import Fingerprint
 
 
 class Refusals:
-    """The errors of files whose date cannot be set, by path."""
+    """A map from the path of each file whose date cannot be set to the error."""
 
     def __init__(self) -> None:
         self._errors: dict[bytes, tuple[Fingerprint, TouchError]] = {}
 
     def add(self, error: TouchError) -> None:
-        """Skip the file of `error` from now on."""
+        """Record an error. From now on, orders skip the file that caused the error."""
         seen = fingerprint_of(error.path)
         if seen is not None:
             self._errors[error.path] = (seen, error)
 
     def clear(self) -> None:
-        """Try all files again."""
+        """Delete all errors, so that orders try all files again."""
         self._errors.clear()
 
     def current(self) -> dict[bytes, TouchError]:

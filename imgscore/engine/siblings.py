@@ -1,4 +1,4 @@
-"""Labels that RAW and JPEG files of the same name share."""
+"""Labels that RAW and JPEG files with the same name in the same folder share."""
 
 import msgspec
 
@@ -12,8 +12,8 @@ from imgscore.store.transaction import Txn
 def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:
     """Append a label event to the log and return the event's number.
 
-    If `share` is true, also append the label for the RAW or JPEG files with the same name. These
-    files are looked up beside every known copy of the image.
+    If `share` is true, append the label also for RAW and JPEG files with the same name as the
+    image. These files are searched in the folder of every known copy of the image.
     """
     number = labels.append(txn, event)
     if not share:
@@ -28,19 +28,21 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:
 
 
 def shares_place(path: bytes, event: EventName, before: Label | None) -> bool:
-    """Return whether a label that came from the file's folder also applies to its RAW or JPEG file.
+    """Return whether RAW and JPEG files with the same name share a label event.
 
-    The rule also applies if such a label is cleared. One label is not shared: a RAW file in a trash
-    folder does not label its JPEG as trash.
+    `event`: the label event that follows from the folder of the file at `path`. `before`: the label
+    before this event. There is one exception: if a RAW file gets or loses the label trash, the JPEG
+    file does not.
     """
     label = before.label if before and event == "clear" else event
     return label != "trash" or suffix(path) not in RAW_SUFFIXES
 
 
 def _present_siblings(txn: Txn, path: bytes) -> list[Sighting]:
-    """Return the present RAW and JPEG files with the name and the folder of `path`.
+    """Return the sightings of the RAW and JPEG files that have the name and the folder of `path`.
 
-    The list is empty if no RAW file is among these files and `path`.
+    Deleted files are left out. The list is empty if all these files, and `path`, are JPEG files:
+    such files share no labels.
     """
     seen = [sightings.find(txn, name) for name in sibling_names(path)]
     present = [sighting for sighting in seen if sighting is not None and not sighting.gone_ns]

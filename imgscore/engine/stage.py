@@ -1,4 +1,4 @@
-"""The protocol of the engine's stages. Stages do not call each other: they return effects.
+"""The base class of the engine's stages. Stages do not call each other: they return effects.
 
 To add a new kind of task for the workers, write its message and its handler in imgscore/workers.
 Then write its stage in this folder, and add the stage to `Engine.stages`.
@@ -24,39 +24,45 @@ class Conditions:
     paused: bool = False
     """whether only work that a client asked for may be done"""
     saving: bool = False
-    """whether to save power: only labelled files are indexed, and no head is trained"""
+    """whether the machine saves power. If it does, no head is trained. Only files in keep and trash
+    folders, and files that a client asked for, are indexed."""
     indexing: bool = False
-    """whether files wait for a worker, are with a worker, or wait to be stored"""
+    """whether any file waits for a worker, is processed by a worker, or waits for a commit"""
     teaching: bool = False
-    """whether labelled files are among the files of `indexing`"""
+    """whether any file of a keep or trash folder waits for indexing or is being indexed"""
     reembedded: bool = True
-    """whether every file that can be reached has a vector under the embedder in use"""
+    """whether every file that exists in a watched folder has a vector or a failure under the
+    embedder in use"""
     idle: bool = False
-    """whether no work is pending"""
+    """whether no stage has unfinished work"""
 
     @property
     def may_train(self) -> bool:
         """Return whether training may begin now.
 
-        Training waits until all its data is in the store. It also waits while power is saved.
+        Training waits until all labelled files are indexed and have a vector. It also waits while
+        the machine saves power.
         """
         return self.reembedded and not self.teaching and not self.saving
 
 
 @dataclass
 class Effects:
-    """The results of a stage that concern other stages. The method `receive` accepts them."""
+    """The results of one stage that matter for other stages.
+
+    Every stage gets these results through `receive`.
+    """
 
     changed: set[bytes] = field(default_factory=set)
     """the paths of files that differ from their record in the store, and must be indexed again"""
     trash_changed: bool = False
-    """whether files have disappeared. They may be in the desktop's trash."""
+    """whether files have disappeared. They may now be in the desktop's trash."""
     new_files: dict[bytes, set[bytes]] = field(default_factory=dict)
-    """a map from each inbox that may be out of order to its new or changed files"""
+    """a map from an inbox to its new or changed files. The inbox may be out of order."""
     relearn: set[str] = field(default_factory=set)
-    """the tastes with a new label"""
+    """the tastes whose labels have changed"""
     unscored: set[str] = field(default_factory=set)
-    """the tastes with a file that has no score under the present head"""
+    """the tastes that have a file without a score from the head in use"""
     reorder: set[str] = field(default_factory=set)
     """the tastes whose files have new scores"""
     restore: set[FileAt] = field(default_factory=set)
@@ -79,19 +85,19 @@ AnyTask = TypeVar("AnyTask")
 
 
 class Stage(ABC, Generic[AnyTask]):
-    """One stage of the work. Its methods do not wait: only `Engine.step` waits."""
+    """The base class of a stage. The methods of a stage do not wait: only `Engine.step` waits."""
 
     handles: ClassVar[tuple[type, ...]] = ()
     """the types of the tasks whose answers are passed to this stage"""
     needs_space: ClassVar[bool] = False
-    """whether a shortage of disk space stops the engine while this stage has work"""
+    """whether the engine must stop if this stage has work and the disk is nearly full"""
 
     @abstractmethod
     def advance(self, conditions: Conditions) -> Effects | None:
         """Do the work that needs no waiting, and send tasks to workers. Return after a few ms.
 
-        Raises StoreError or OSError if the machine fails. The engine then calls `advance` again
-        later.
+        Raises StoreError or OSError after a failure of the machine, such as a full disk. The engine
+        then calls `advance` again later.
         """
 
     def take(self, task: AnyTask, answer: Answer) -> Effects | None:
@@ -105,7 +111,7 @@ class Stage(ABC, Generic[AnyTask]):
         """Process those effects of another stage that concern this stage."""
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Return the time of the next call of `advance`.
+        """Return the time at which the engine must call `advance` again, in monotonic seconds.
 
         None means that `advance` is called only after an answer or a request.
         """
@@ -113,9 +119,9 @@ class Stage(ABC, Generic[AnyTask]):
 
     @property
     def pending(self) -> int:
-        """The number of pieces of work that are due or have begun.
+        """The number of unfinished pieces of work.
 
-        `imgscore wait` waits until all stages have none.
+        `imgscore wait` waits until this number is 0 for all stages.
         """
         return 0
 

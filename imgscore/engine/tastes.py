@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 from imgscore.store.schema import LabelName
 
-# The smallest number of keep labels, and of trash labels, that the training of a head needs.
+# The smallest number of keep labels with which a head can be trained. At least the same number of
+# trash labels is needed.
 MIN_LABELS = 2
-# The longest wait without a new label before training, in seconds. If `train_after` is larger, it
-# replaces this limit.
+# The longest wait between the last new label and the training, in seconds. If `train_after` is
+# larger, the longest wait is `train_after`.
 MAX_PATIENCE = 60.0
 
 
 def patience(count: int, train_after: float) -> float:
-    """Return the seconds without a new label after which training begins.
+    """Return the seconds between the last new label and the training.
 
-    The wait grows with the number of labels, up to a limit.
+    This wait grows with `count`, the number of labels, up to a limit. `train_after`: the wait if
+    there are no labels.
     """
     return min(train_after * (1 + count / 100), max(train_after, MAX_PATIENCE))
 
@@ -35,7 +37,8 @@ class TasteState:
     keep: int = 0
     trash: int = 0
     due: float | None = None
-    """the time at which training is due, in monotonic seconds"""
+    """the time at which training is due, in monotonic seconds. None means that no training is
+    due."""
     training: float | None = None
     """the time at which a worker began to train, in monotonic seconds. None means that no worker
     trains."""
@@ -43,10 +46,10 @@ class TasteState:
     """the time at which a worker began to score, in monotonic seconds. None means that no worker
     scores."""
     scored: int = 0
-    """the number of files scored in the present run"""
+    """the number of files that the worker has scored since `scoring`"""
     unscored: bool = False
     foreign: bool = False
-    """whether the taste's head belongs to an embedder that is not in use"""
+    """whether the head of the taste was trained under another embedder than the embedder in use"""
     problem: str | None = None
     """the reason why the last training or scoring failed, and the remedy"""
 
@@ -63,5 +66,5 @@ class TasteState:
 
     @property
     def wants_training(self) -> bool:
-        """Return whether training is due, now or later, and enough labels exist."""
+        """Return whether a training is scheduled but has not begun, and enough labels exist."""
         return self.due is not None and not self.missing and self.training is None

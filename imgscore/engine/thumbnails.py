@@ -1,4 +1,4 @@
-"""Thumbnails for clients. A worker makes one when no more urgent task waits."""
+"""Thumbnails for clients. A worker makes a thumbnail when no other task is more urgent."""
 
 from collections import deque
 
@@ -9,7 +9,7 @@ from imgscore.workers.messages import Answer, MakeThumbnail
 
 
 class Thumbnailer(Stage[MakeThumbnail]):
-    """The thumbnails that still have to be made. A pause does not stop this work."""
+    """The stage that lets workers make thumbnails. A pause does not stop this stage."""
 
     handles = (MakeThumbnail,)
 
@@ -19,7 +19,10 @@ class Thumbnailer(Stage[MakeThumbnail]):
         self._out: list[ThumbnailTicket] = []
 
     def ask(self, task: MakeThumbnail) -> ThumbnailTicket:
-        """Queue a thumbnail. A worker makes it as soon as one is free."""
+        """Queue a thumbnail and return its ticket.
+
+        The thumbnail is made as soon as a worker is free.
+        """
         self._waiting.append(ThumbnailTicket(task))
         return self._waiting[-1]
 
@@ -29,7 +32,7 @@ class Thumbnailer(Stage[MakeThumbnail]):
             self._out.append(self._waiting.popleft())
 
     def take(self, task: MakeThumbnail, answer: Answer) -> None:
-        """Store the worker's answer in the ticket of its task."""
+        """Put the worker's answer into the ticket that contains `task`."""
         ticket = next(ticket for ticket in self._out if ticket.task is task)
         self._out.remove(ticket)
         ticket.answer = answer

@@ -27,12 +27,12 @@ class ThumbnailTicket:
 
 @dataclass
 class QueryTicket(Generic[Row]):
-    """A request to run a query. Its rows arrive in parts."""
+    """A request to run a query. The rows of the answer arrive in parts."""
 
     task: Query[Row]
     rows: list[Row] = field(default_factory=list)
     done: bool = False
     error: ImgscoreError | None = None
     wanted: bool = True
-    """whether the client still needs the rows. Set it to False to discard further rows, which may
-    have gigabytes."""
+    """whether the client still needs the rows. If this is False, further rows are discarded. The
+    rows could fill gigabytes of memory."""

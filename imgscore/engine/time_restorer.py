@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class TimeRestorer(AnyStage):
-    """The files in keep and trash folders whose original date must be restored."""
+    """The stage that restores the original dates of files in keep and trash folders."""
 
     def __init__(self, ctx: EngineContext, refusals: Refusals, txn: Txn) -> None:
         self.ctx = ctx
@@ -44,7 +44,8 @@ class TimeRestorer(AnyStage):
             return None
         files = set(islice(self._due, apply.TOUCH_BATCH))
         effects = None if self.ctx.config.dry_run else self._restore(files)
-        self._due -= files  # Remove the files only after the commit. On a full disk they stay due.
+        # Remove the files only after the commit. If the disk is full, they are tried again later.
+        self._due -= files
         return effects
 
     def _restore(self, files: set[FileAt]) -> Effects:
@@ -71,7 +72,7 @@ class TimeRestorer(AnyStage):
 def _left_over(txn: Txn, watches: Watches) -> Iterator[FileAt]:
     """Yield the files in keep and trash folders whose original date was not restored.
 
-    An earlier run may have left such files.
+    Such files exist if imgscore was stopped before it had restored all dates.
     """
     teaches: dict[bytes, bool] = {}
     for file in originals.touched_files(txn):

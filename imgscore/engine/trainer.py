@@ -1,4 +1,4 @@
-"""The way from labels to scores: train a taste when it is due, and score files without a score."""
+"""The stage that trains heads from labels, and scores the files that have no score."""
 
 import logging
 import time
@@ -28,13 +28,13 @@ from imgscore.workers.messages import (
 
 logger = logging.getLogger(__name__)
 
-# The number of heads whose files are kept, so that `heads use` can select an older head. The
-# quality figures of all heads are kept for ever.
+# The number of heads of a taste whose files are kept: the newest heads. The command `heads use` can
+# select one of them. The quality figures of all heads are kept for ever.
 KEPT_HEADS = 20
 
 
 class Trainer(Stage[Train | Rescore]):
-    """The state of every taste."""
+    """The stage that trains heads and scores files. It contains the state of every taste."""
 
     handles = (Train, Rescore)
 
@@ -61,7 +61,8 @@ class Trainer(Stage[Train | Rescore]):
     def relearn(self, taste: str, *, at_once: bool = False) -> None:
         """Schedule a training after labels have changed.
 
-        Unless `at_once` is true, the training waits some seconds for further changes.
+        If `at_once` is false, the training begins some seconds later, because more labels may
+        change.
         """
         state = self.tastes.setdefault(taste, TasteState())
         with self.ctx.store.read() as txn:
@@ -72,12 +73,15 @@ class Trainer(Stage[Train | Rescore]):
         self.ctx.changed()
 
     def rescore(self, taste: str) -> None:
-        """Schedule the scoring of files without a score. A taste of no watch has no such files."""
+        """Schedule the scoring of files without a score.
+
+        If no watch has this taste, do nothing: such a taste has no files.
+        """
         if taste in self.tastes:
             self.tastes[taste].unscored = True
 
     def use_head(self, taste: str, version: str) -> None:
-        """Use another head of the taste for its scores and orders."""
+        """Use the head `version` for the scores and orders of a taste."""
         before = self.ctx.head(taste)
         self.ctx.store.commit(lambda txn: heads.use(txn, taste, version))
         self._retire(taste, before)
@@ -90,7 +94,7 @@ class Trainer(Stage[Train | Rescore]):
             self.rescore(taste)
 
     def retry(self, task: Train | Rescore) -> None:
-        """Schedule the training or scoring again, because its answer could not be stored."""
+        """Schedule the task again, because the worker's answer could not be stored."""
         state = self.tastes[task.taste]
         if isinstance(task, Train):
             state.due = time.monotonic()
@@ -99,7 +103,7 @@ class Trainer(Stage[Train | Rescore]):
 
     @property
     def pending(self) -> int:
-        """The number of trainings and scorings that are due or have begun."""
+        """The number of unfinished trainings plus the number of unfinished scorings."""
         return sum(
             (state.wants_training or state.training is not None)
             + (state.scoring is not None or (state.unscored and bool(self.ctx.head(taste))))
@@ -116,9 +120,10 @@ class Trainer(Stage[Train | Rescore]):
         return own or self.ctx.pool.trainer_busy
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Return the time at which a training or scoring is due, or None if none is due.
+        """Return the time at which the next training or scoring is due, in monotonic seconds.
 
-        While the training worker is busy or there is a pause, return None as well.
+        Return None in three cases: nothing is due, the training worker is busy, or there is a
+        pause.
         """
         if conditions.paused or self._busy:
             return None
@@ -129,10 +134,10 @@ class Trainer(Stage[Train | Rescore]):
             return None
         return min((state.due for state in wanting if state.due is not None), default=None)
 
-    # ---- the work of a step
+    # ---- sending tasks to the training worker
 
     def advance(self, conditions: Conditions) -> Effects | None:
-        """Send the tasks of due trainings and scorings to the training worker."""
+        """Send a task to the training worker for each training or scoring that is due."""
         if conditions.paused:
             return None
         effects = Effects(reorder=self._take_up_heads()) if conditions.reembedded else None
@@ -197,7 +202,7 @@ class Trainer(Stage[Train | Rescore]):
     # ---- answers of workers
 
     def take(self, task: Train | Rescore, answer: Answer) -> Effects | None:
-        """Store a new head, or a part of the scores."""
+        """Store the worker's answer, which is a new head or a part of the scores."""
         if isinstance(answer, Refused):
             reason = f"{task.taste}: {answer.reason}"
             self.ctx.event_log.emit(events.Failed(path=None, reason=reason, remedy=answer.remedy))
@@ -243,9 +248,10 @@ class Trainer(Stage[Train | Rescore]):
         )
 
     def _retire(self, taste: str, before: str | None) -> None:
-        """Delete the scores of a head that is no longer in use.
+        """Schedule the scoring of a taste. Delete the scores of old heads if the head has changed.
 
-        The stored vectors are enough to compute these scores again.
+        `before`: the version of the head before. Deleted scores can be computed again from the
+        vectors.
         """
         if before is not None and before != self.ctx.head(taste):
             self.ctx.store.commit(lambda txn: scores.forget_unused(txn, taste))
@@ -261,7 +267,7 @@ class Trainer(Stage[Train | Rescore]):
                 head_file(self.ctx.heads, taste, head.version).unlink(missing_ok=True)
 
     def _take_scores(self, task: Rescore, answer: Answer) -> Effects | None:
-        """Store a part of the scores. The last part causes a new order of the taste."""
+        """Store a part of the scores. After the last part, request new orders of the inboxes."""
         taste, state = task.taste, self.tastes[task.taste]
         began = state.scoring
         match answer:

@@ -40,22 +40,22 @@ PREFETCH = 4
 
 
 class TrashEntry(NamedTuple):
-    """An image in the desktop's trash whose present state the store does not contain."""
+    """An image in the desktop's trash that is new, or that has changed after it was recorded."""
 
     path: bytes
     seen: Fingerprint
     origin: bytes
     """the path of the image before it was deleted"""
     place: Place
-    """the watched folder that contained `origin`, with its role"""
+    """the watched folder from which the image was deleted, and the role of this folder"""
     trash: bytes
 
 
 class TrashMonitor(AnyStage):
-    """The state of the desktop's trash. If no watch has `xdg_trash`, this stage does nothing.
+    """The stage that reads the desktop's trash. It does nothing if no watch has set `xdg_trash`.
 
-    `ask`: the function that requests the indexing of a file. Its ticket receives the answer, and
-    `take` is not called for this answer.
+    `ask`: a function that requests the indexing of a file and returns a ticket. The worker's answer
+    is put into this ticket. The engine does not call `take` for this answer.
     """
 
     needs_space = True
@@ -71,8 +71,8 @@ class TrashMonitor(AnyStage):
         self._under_way: set[bytes] = set()
         """the paths of the entries in `_unknown` and `_asked`"""
         self._failed: dict[bytes, Fingerprint] = {}
-        """the unreadable files. Each is tried again only after it has changed, or after a
-        restart."""
+        """a map from each unreadable file to its fingerprint. Such a file is tried again only after
+        it has changed, or after a restart."""
         self._results: list[tuple[TrashEntry, bytes]] = []
         """the entries and their digests that the next commit stores"""
         self._unchanged: dict[bytes, int] = {}
@@ -82,12 +82,12 @@ class TrashMonitor(AnyStage):
         of its name and its ctime."""
 
     def hint(self) -> None:
-        """Read the trash soon, because files may have entered or left it."""
+        """Schedule a reading of the trash, because files may have entered or left the trash."""
         if self._watched:
             self._due = time.monotonic() + self.ctx.config.daemon.settle
 
     def receive(self, effects: Effects) -> None:
-        """Read the trash after files have disappeared from watched folders."""
+        """Schedule a reading of the trash if files have disappeared from watched folders."""
         if effects.trash_changed:
             self.hint()
 
@@ -109,9 +109,11 @@ class TrashMonitor(AnyStage):
         return scans + len(self._unknown) + len(self._asked) + len(self._results)
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Return the present time while the trash is being read, else the time of the next reading.
+        """Return the time at which the engine must call `advance` again, in monotonic seconds.
 
-        Return None if no reading is due, or during a pause.
+        This is the present time while the trash is being read, or if a file can be sent to a
+        worker. Otherwise it is the time of the next reading. Return None if no reading is due, and
+        during a pause.
         """
         if conditions.paused:
             return None
@@ -119,9 +121,9 @@ class TrashMonitor(AnyStage):
         return conditions.now if may_ask or self._scan is not None else self._due
 
     def advance(self, conditions: Conditions) -> Effects | None:
-        """Read a slice of the trash, request the indexing of unknown files, and store the results.
+        """Read a part of the trash, request the indexing of unknown files, and store the results.
 
-        While power is saved, unknown files wait.
+        While the machine saves power, no indexing is requested.
         """
         if conditions.paused:
             return None
@@ -156,18 +158,18 @@ class TrashMonitor(AnyStage):
                 self._results.append((entry, digest))
 
     def _read_again(self) -> None:
-        """Read the whole trash again, because an entry was lost.
+        """Schedule a new reading of the whole trash, because an entry could not be processed.
 
-        The present scan may have passed that entry already.
+        The reading that is in progress may already have passed this entry.
         """
         self._scan = None
         self._unchanged.clear()
         self.hint()
 
     def _take_answers(self) -> None:
-        """Process the answers in the tickets.
+        """Process the answers of workers in the tickets.
 
-        Interrupted files are tried again, unreadable ones are not.
+        If a worker was interrupted, its file is tried again. An unreadable file is not tried again.
         """
         answered = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is not None]
         self._asked = [(entry, ticket) for entry, ticket in self._asked if ticket.answer is None]
@@ -182,9 +184,9 @@ class TrashMonitor(AnyStage):
                     self._failed[entry.path] = entry.seen
 
     def _known_digest(self, entry: TrashEntry) -> bytes | None:
-        """Return the digest that the store has for the file's path before its deletion.
+        """Return the digest that the store contains for the path of a file before its deletion.
 
-        Return None if the store has no digest, or if the file has changed.
+        Return None if the store contains no digest for this path, or if the file has changed.
         """
         with self.ctx.store.read() as txn:
             sighting = sightings.find(txn, entry.origin)
@@ -192,12 +194,12 @@ class TrashMonitor(AnyStage):
             return None
         return sighting.digest
 
-    # ---- the comparison of the trash with the store
+    # ---- comparing the trash with the store
 
     def _walk(self) -> Iterator[list[TrashEntry]]:
-        """Yield the new entries of the trash in slices.
+        """Yield the new images in the trash, in lists of limited length.
 
-        Then mark the entries that have left the trash.
+        After the last list, mark the records of images that have left the trash as gone.
         """
         for trash in self.trashes():
             listed_ns = _mtime_ns(trash.info)
@@ -221,15 +223,20 @@ class TrashMonitor(AnyStage):
                     yield new
                     new = []
             yield new
-            # The file system's clock has coarse ticks. An entry that is added in the tick of the
-            # reading does not change the mtime.
+            # The clock of a file system is coarse. If an entry is added within the same second as
+            # the reading, the mtime of the folder may stay the same. The mtime is reliable only if
+            # it is older.
             if complete and time.time_ns() - listed_ns > 10**9:
                 self._unchanged[trash.folder] = listed_ns
             self._settled[trash.folder] = settled
         self._mark_gone()
 
     def _new_images(self, trash: Trash, entry: Entry) -> tuple[list[TrashEntry], bool]:
-        """Return the new images of an entry, and whether the entry needs no further reading."""
+        """Return the new images of a trash entry, and whether the entry was read completely.
+
+        An entry is a deleted file or a deleted folder. If its files have not settled yet, the entry
+        must be read again.
+        """
         origin = xdg_trash.origin(trash, entry)
         if origin is None or self.ctx.watches.locate(origin) is None:
             return [], True
@@ -241,7 +248,8 @@ class TrashMonitor(AnyStage):
         elif (seen := fingerprint_of(entry.path)) is not None:
             files = [(entry.path, seen, origin)]
         else:
-            # A desktop writes the .trashinfo file first and moves the deleted file afterwards.
+            # The deleted file is not here yet: a desktop writes the .trashinfo file first and moves
+            # the deleted file afterwards.
             return [], False
         images = [
             TrashEntry(path, seen, file_origin, place, trash.folder)
@@ -263,10 +271,11 @@ class TrashMonitor(AnyStage):
         return settled, len(settled) == len(images)
 
     def _place(self, path: bytes, deleted: bytes) -> Place | None:
-        """Return the watched folder from which an image was deleted, with its role.
+        """Return the watched folder from which an image was deleted, with the role of this folder.
 
-        Return None if the deletion must not label the image. One such case is the deletion of a
-        whole inbox or keep folder.
+        `path`: the path of the image before the deletion. `deleted`: the path of the file or folder
+        that the user deleted. Return None if the deletion must not label the image. One such case
+        is the deletion of a whole inbox or keep folder.
         """
         watches = self.ctx.watches
         place, folder = watches.locate(path), watches.folder(path)
@@ -311,7 +320,10 @@ class TrashMonitor(AnyStage):
         return Effects(relearn={entry.place.watch.taste for entry in labelled})
 
     def _record(self, txn: Txn, entry: TrashEntry, digest: bytes) -> bool:
-        """Store an entry and its label. Return whether the label is new."""
+        """Store a deleted image, and log the label that follows from the deletion.
+
+        Return whether a label was logged.
+        """
         file = TrashedFile(entry.path, entry.seen, digest, entry.origin, entry.trash)
         trashed_files.record(txn, file)
         taste = entry.place.watch.taste
@@ -337,7 +349,8 @@ class TrashMonitor(AnyStage):
     def _sibling_stays(self, entry: TrashEntry, label: Label | None) -> bool:
         """Return whether the RAW or JPEG file with the same name still exists.
 
-        That file may lie beside the deleted file, or in the keep folder from which the label came.
+        This file may be in the folder from which the image was deleted, or in a keep folder. In the
+        second case, `label` came from this file.
         """
         if not entry.place.watch.siblings or entry.place.role == "trash":
             return False
