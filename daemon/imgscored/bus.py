@@ -1,8 +1,8 @@
 """A connection to a D-Bus message bus.
 
-One thread uses the connection, and another thread may interrupt its waits. Every failure of a bus
-raises BusError. Import this module inside the function that uses it. A daemon on a machine without
-a bus then never loads this module.
+One thread uses the connection. Another thread may interrupt a wait of the first thread. Every
+failure of a bus raises BusError. Import this module inside the function that uses it. A daemon on a
+machine without a bus then never loads this module.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ class BusError(Exception):
 class Bus:
     """A connection to a bus. Use it as a context manager, in the thread that created it.
 
-    All methods raise BusError.
+    All methods except `interrupt` raise BusError if the bus fails.
     """
 
     def __init__(self, address: str) -> None:
@@ -48,9 +48,10 @@ class Bus:
     def call(
         self, to: DBusAddress, method: str, signature: str = "", *body: Any, start: bool = False
     ) -> Any:
-        """Call a method and return the body of the answer.
+        """Call a method of a service and return the body of the answer.
 
-        `start`: whether the bus starts the service if the service is not running.
+        `to`: the address of the service. `start`: whether the bus starts the service if the service
+        is not running.
         """
         message = new_method_call(to, method, signature or None, body)
         if not start:
@@ -58,7 +59,10 @@ class Bus:
         return self._ask(message)
 
     def listen(self, rules: list[MatchRule]) -> "deque[Message]":
-        """Subscribe to signals. Return a queue of length 1, which contains the newest signal."""
+        """Subscribe to the signals that match `rules`.
+
+        Return a queue of length 1, which contains the newest signal.
+        """
         queue: deque[Message] = deque(maxlen=1)
         for rule in rules:
             self._ask(message_bus.AddMatch(rule))
@@ -66,7 +70,7 @@ class Bus:
         return queue
 
     def await_signal(self, queue: "deque[Message]", timeout: float | None) -> None:
-        """Wait until `queue` contains a signal.
+        """Wait until `queue` contains a signal, or until `timeout` has passed.
 
         `timeout`: the largest number of seconds to wait. None means no limit.
         """
@@ -97,7 +101,10 @@ class Bus:
         return self._connection
 
     def interrupt(self) -> None:
-        """Make a wait of the connection's thread raise BusError. Call this from another thread."""
+        """End a wait of the thread that uses the connection. The wait then raises BusError.
+
+        Call this method from another thread.
+        """
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -111,12 +118,18 @@ class Bus:
 
 
 def session_address() -> str:
-    """Return the address of the session bus: from the environment if set, else the default."""
+    """Return the address of the session bus.
+
+    It is read from the environment. If it is not set there, the default address is returned.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     return os.environ.get("DBUS_SESSION_BUS_ADDRESS") or f"unix:path={runtime}/bus"
 
 
 def system_address() -> str:
-    """Return the address of the system bus: from the environment if set, else the default."""
+    """Return the address of the system bus.
+
+    It is read from the environment. If it is not set there, the default address is returned.
+    """
     configured = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS")
     return configured or "unix:path=/run/dbus/system_bus_socket"

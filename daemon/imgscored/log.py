@@ -1,11 +1,15 @@
-"""The daemon's log: lines on stderr. If stderr is the journal, each line has a priority."""
+"""The daemon's log: lines on stderr.
+
+If stderr is connected to the systemd journal, each line begins with a priority.
+"""
 
 import logging
 import os
 
 from imgscore.escape import printable
 
-# journald reads a line's priority from "<n>" at the start of the line: see sd-daemon(3).
+# The priority in the systemd journal for each log level. A line that begins with "<n>" has the
+# priority n: see sd-daemon(3).
 PRIORITIES = {
     logging.DEBUG: 7,
     logging.INFO: 6,
@@ -16,7 +20,7 @@ PRIORITIES = {
 
 
 def set_up(*, verbose: bool) -> None:
-    """Log to stderr. `verbose`: whether to log DEBUG lines too."""
+    """Set up the log on stderr. `verbose`: whether to log DEBUG lines too."""
     handler = logging.StreamHandler()
     handler.setFormatter(_ForJournal() if _is_journal() else _Text(_DATED))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -50,9 +54,9 @@ class _ForJournal(_Text):
 
 
 def _is_journal() -> bool:
-    """Return whether stderr is the journal.
+    """Return whether stderr is connected to the systemd journal.
 
-    If it is, the variable JOURNAL_STREAM contains the device and inode of stderr.
+    If so, the environment variable JOURNAL_STREAM contains the device and inode of stderr.
     """
     status = os.fstat(2)
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

@@ -21,19 +21,19 @@ from imgscored.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
-# The largest number of seconds between two resumptions of a verb whose client waits.
+# The largest number of seconds between two attempts to continue a client's call.
 CALL_SECONDS = 0.25
-# One status takes at most 1/STATUS_SHARE of the loop's time. A status lists every failed file, and
-# there may be thousands.
+# The creation of the status takes at most 1/STATUS_SHARE of the loop's time. A status lists every
+# failed file, and there may be thousands.
 STATUS_SHARE = 20
 MIN_STATUS_SECONDS = 0.2
-# Seconds between the end of `file_seconds`, when the alarm ends a worker, and the time at which a
-# silent worker is treated as hung.
+# A worker is treated as hung if it uses no CPU time for `file_seconds` plus this number of seconds.
+# A worker that works normally is ended by an alarm after `file_seconds`.
 GRACE_SECONDS = 5.0
 
 
 class Loop:
-    """The daemon's main loop. It runs until a request to stop. `snapshot` is the newest status."""
+    """The daemon's main loop. `snapshot` is the newest status."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Loop:
         self.publish()
 
     def run(self) -> bool:
-        """Run until a request to stop or a change of the config.
+        """Run until a client or a signal requests a stop, or until the config changes.
 
         Return False after a request to stop, and True after a change of the config. Unfinished work
         is left for the next start.
@@ -91,7 +91,7 @@ class Loop:
         return not pending.stop
 
     def _pass_on(self, pending: Pending) -> None:
-        """Pass the hints and the due jobs on to the engine."""
+        """Pass the posted hints and maintenance jobs to the engine."""
         indexer = self._engine.indexer
         if pending.everything or "roots" in pending.jobs or pending.trees:
             pending.everything |= self._watch()
@@ -113,7 +113,7 @@ class Loop:
             self._engine.ctx.store.release_dead_readers()
 
     def _watch(self) -> bool:
-        """Watch the folders, and poll those without events.
+        """Watch the folders of the config. Poll the folders that cause no events.
 
         Return whether the watcher changed anything.
         """
@@ -127,7 +127,7 @@ class Loop:
     def _config_is_valid(self) -> bool:
         """Return whether the changed config can be used.
 
-        If it cannot, log the reason and keep the old config.
+        If it cannot be used, log the reason and keep the old config.
         """
         try:
             _check_config()
@@ -166,9 +166,9 @@ class Loop:
         self._calls.append((call, steps))
 
     def _timeout(self) -> float | None:
-        """Return the seconds until this loop has work to do.
+        """Return the largest number of seconds that the loop may wait.
 
-        None means that there is no work until a message or an answer arrives.
+        None means that the loop may wait until a message or a worker's answer arrives.
         """
         times = [self.watchdog.wait()]
         if any(call.verb != FOLLOWS for call, _ in self._calls):
@@ -178,9 +178,10 @@ class Loop:
         return min((time for time in times if time is not None), default=None)
 
     def _advance_calls(self) -> None:
-        """Resume each verb until the verb has to wait."""
+        """Continue each call of a client until the call is finished or must wait again."""
         waiting: list[tuple[Call, Steps[Any]]] = []
-        # Resume calls that follow events last, so that they receive the events of the other verbs.
+        # Continue the calls of `watch-log` after all other calls. They then send the events that
+        # the other calls cause.
         for call, steps in sorted(self._calls, key=lambda item: item[0].verb == FOLLOWS):
             if call.cancelled:
                 steps.close()
@@ -203,7 +204,8 @@ class Loop:
     def _end(self, call: Call, error: ImgscoreError | None) -> None:
         """Publish the status, then send the end of the answer.
 
-        The client's next `status` then contains the effects of its own call.
+        If the client requests the status next, the status already contains the effects of this
+        call.
         """
         if self._published != self._state():
             self.publish()
@@ -222,9 +224,9 @@ class Loop:
         return self._engine.ctx.version, self._engine.pending
 
     def publish(self) -> None:
-        """Replace the snapshot.
+        """Create a new status, store it in `snapshot`, and send it to the service manager.
 
-        If the system has no free file descriptor, keep the old snapshot.
+        If the system has no free file descriptor, keep the old status.
         """
         published = self._state()
         try:
@@ -276,7 +278,7 @@ def _check_config() -> None:
 
 
 def summary(status: status_verb.Response) -> str:
-    """Return a status as one line, for the service manager."""
+    """Return a summary of a status as one line, for the service manager."""
     files = sum(watch.files for watch in status.watches)
     return (
         f"{status.state}: {files} images, {status.pending} pending"
@@ -287,6 +289,6 @@ def summary(status: status_verb.Response) -> str:
 
 
 def _answer(call: Call, error: ImgscoreError | None) -> None:
-    """Send the last line of an answer, then END."""
+    """Put the last line of an answer into the queue of the call, then END."""
     call.answers.put({"done": True} if error is None else protocol.error_line(error))
     call.answers.put(END)

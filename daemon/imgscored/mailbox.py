@@ -1,4 +1,4 @@
-"""The only state that threads share: the hints, calls and commands for the loop."""
+"""The mailbox: the hints, calls and commands for the loop. Threads share no other state."""
 
 import os
 import queue
@@ -16,7 +16,7 @@ FOLLOWS = "watch-log"
 
 @dataclass
 class Call:
-    """A verb that a client called.
+    """A client's call of a verb. A verb is a command of the control protocol, such as `status`.
 
     `answers` receives the lines of the answer, then END.
     """
@@ -26,7 +26,8 @@ class Call:
     answers: "queue.SimpleQueue[Line | None]" = field(default_factory=queue.SimpleQueue)
     cancelled: bool = False
     works_on_battery: bool = False
-    """whether no power is saved while this verb runs. The value is set when the verb begins."""
+    """whether the engine postpones no work to save power while this verb runs. The value is set
+    when the verb begins."""
 
 
 @dataclass
@@ -41,14 +42,14 @@ class Pending:
     reload: bool = False
     jobs: set[str] = field(default_factory=set)
     saving: str | None = None
-    """the reason why work that can wait must wait. "" means that it need not wait. None means no
-    change."""
+    """the reason to save power, such as "on battery". "" means that no power must be saved. None
+    means that nothing was posted."""
 
 
 class Mailbox:
-    """The messages from all threads to the loop. Any thread posts, and only the loop takes.
+    """The mailbox of the loop. Any thread may post messages. Only the loop's thread takes them.
 
-    `descriptor` is readable while messages are waiting.
+    `descriptor`: a file descriptor that is readable if the mailbox contains messages.
     """
 
     def __init__(self) -> None:
@@ -85,16 +86,17 @@ class Mailbox:
         self._wake()
 
     def save_power(self, saving: str) -> None:
-        """Post a change of the power supply.
+        """Post whether power must be saved.
 
-        `saving`: the reason why work that can wait must wait. "" means that this work continues.
+        `saving`: the reason to save power, such as "on battery". "" means that no power must be
+        saved.
         """
         with self._lock:
             self._pending.saving = saving
         self._wake()
 
     def call(self, call: Call) -> None:
-        """Post a client's call of a verb."""
+        """Put a client's call of a verb into the mailbox."""
         with self._lock:
             self._pending.calls.append(call)
         self._wake()
@@ -107,7 +109,7 @@ class Mailbox:
     def reload(self, call: Call | None = None) -> None:
         """Post that the config has changed.
 
-        The loop ends, and a new loop starts with the new config. It then answers `call`.
+        The loop ends, and a new loop starts with the new config. The new loop answers `call`.
         """
         if call is not None:
             self._reload_calls.append(call)
@@ -115,7 +117,7 @@ class Mailbox:
         self._wake()
 
     def asked_for_reload(self) -> list[Call]:
-        """Remove and return the calls that wait for the reload."""
+        """Remove and return the calls of `reload` that the new loop must answer."""
         calls, self._reload_calls = self._reload_calls, []
         return calls
 

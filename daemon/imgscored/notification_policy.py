@@ -1,6 +1,7 @@
 """The rules that decide which notifications to send, and when. They use no bus and no clock.
 
-A notification is sent when a subject appears. The next one about this subject is sent at least an
+Each notification has a subject, such as a full disk or a missing inbox. A notification is sent when
+a problem with its subject appears. The next notification about the same subject is sent at least an
 hour later. All failed files are reported in one notification, after all files were indexed. Files
 that had failed before the daemon started are not reported.
 """
@@ -47,9 +48,9 @@ class Moment(NamedTuple):
 
 @dataclass
 class NotificationPolicy:
-    """The state of the rules between two moments.
+    """The rules for notifications, and the state that they need from earlier moments.
 
-    Times are in seconds of one monotonic clock.
+    All times are in seconds of one monotonic clock.
     """
 
     level: Level
@@ -60,10 +61,10 @@ class NotificationPolicy:
     _failed: set[str] | None = None
     """the paths of failed files that were already reported. None before the first moment."""
     _labels: int | None = None
-    """the number of labels of a new head that was not reported yet. None if there is no such
-    head."""
+    """the number of labels from which the newest head was trained. None if no head was trained, or
+    if the newest head was already reported."""
     _dates: int = 0
-    """the number of dates that were changed after that head was trained"""
+    """the number of dates that were changed after the newest head was trained"""
 
     def due(self, moment: Moment, now: float) -> list[Notice]:
         """Return the notifications to send now."""

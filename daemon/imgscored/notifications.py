@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # notification replaces the oldest waiting one.
 MAX_WAITING = 8
 NAME, PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
-# Every icon theme contains this icon.
+# The name of the icon in a notification. Every icon theme contains this icon.
 ICON = "image-x-generic"
 
 
@@ -47,7 +47,7 @@ class Notifications:
         """a map from each subject to the server's id of the notification on the screen"""
 
     def look(self, status: status_verb.Response, problems: Mapping[str, str]) -> None:
-        """Send the notifications that a new status requires. Never wait.
+        """Send the notifications that are due for a new status. Return without waiting.
 
         `problems`: the present problems by subject.
         """
@@ -69,9 +69,8 @@ class Notifications:
             self._waiting = [*self._waiting, *notices][-MAX_WAITING:]
             if self._thread is None and not self._closed:
                 thread = threading.Thread(target=self._run, name="notices", daemon=True)
-                with suppress(
-                    RuntimeError
-                ):  # The system has no free thread. The next notification tries again.
+                # If the system has no free thread, the next notification tries again.
+                with suppress(RuntimeError):
                     thread.start()
                     self._thread = thread
 
@@ -83,7 +82,7 @@ class Notifications:
                 if not self._closed:
                     self._deliver(self._bus)
         except (BusError, ValueError, TypeError) as error:
-            # A malformed answer raises ValueError or TypeError.
+            # A malformed answer of the notification server raises ValueError or TypeError.
             logger.debug("notifications: %s", error)
             with self._lock:
                 self._waiting, self._thread = [], None

@@ -1,4 +1,4 @@
-"""The power state: whether the machine runs on battery or saves power. Some work then waits.
+"""The power state of the machine. If it runs on battery or saves power, some work waits.
 
 UPower and power-profiles-daemon report the state on the system bus, and send a signal after each
 change. This module does not start these services. If they do not run, this module reads sysfs every
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two checks. Polling is needed, because a change in sysfs causes no signal. A bus
-# that is started later is found by polling too.
+# Seconds between two checks of sysfs and of the bus. sysfs sends no signal after a change, and the
+# bus may start later than the daemon.
 POLL_SECONDS = 60.0
 
 ON_BATTERY = "on battery"
@@ -35,8 +35,8 @@ PROFILES = (
     ),
     ("net.hadess.PowerProfiles", "/net/hadess/PowerProfiles", "net.hadess.PowerProfiles"),
 )
-"""the bus name, path and interface of power-profiles-daemon: first the present ones, then those of
-older versions"""
+"""the bus names, paths and interfaces of power-profiles-daemon: first those of present versions,
+then those of older versions"""
 
 
 def discharges(supplies: Path = Path("/sys/class/power_supply")) -> bool:
@@ -131,9 +131,9 @@ class Power:
 
 
 def _rules() -> "list[MatchRule]":
-    """Return the rules for the signals to wait for.
+    """Return the D-Bus match rules for signals about the power state.
 
-    The bus sends these signals if a property changes, or if a service starts or ends.
+    The bus sends such a signal if a property changes, or if a service starts or ends.
     """
     from jeepney import MatchRule
 

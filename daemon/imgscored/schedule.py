@@ -12,20 +12,21 @@ from imgscore.store import backups
 from imgscored.mailbox import Mailbox
 
 DAY = 86_400
-# Seconds between the start and an overdue backup, so that the first scan runs before the backup.
-# Pruning waits twice this time.
+# Seconds between the start of the daemon and an overdue backup, so that the first scan runs before
+# the backup. The first pruning waits twice this time.
 AFTER_START = 300
 
 
 def next_backup(now: datetime, seconds: float) -> datetime:
     """Return the time of the next backup: `seconds` after the newest backup.
 
-    An overdue backup is still not made during the first AFTER_START seconds.
+    If the backup is overdue, return the time AFTER_START seconds after `now`, or `seconds` after
+    `now` if `seconds` is smaller.
     """
     soon = now + timedelta(seconds=min(AFTER_START, seconds))
     kept = backups.kept(paths.backups_folder(), now)
     newest = backups.moment(kept[-1]) if kept else None
-    # A backup from the future means that the clock was set back.
+    # If the date of the newest backup is in the future, the clock was set back.
     if newest is None or newest > now:
         return soon
     return max(soon, newest + timedelta(seconds=seconds))
@@ -49,7 +50,7 @@ class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
 class Schedule:
     """The schedule of the timed jobs. It runs from its construction until close().
 
-    Its thread sleeps until the next job.
+    The thread of the scheduler sleeps between the jobs.
     """
 
     def __init__(self, mailbox: Mailbox, config: DaemonConfig) -> None:
@@ -68,7 +69,8 @@ class Schedule:
             first = next_backup(datetime.now(UTC), config.backup)
             about = {"args": ["backup"], "id": "backup", "next_run_time": first}
             add(mailbox.job, "interval", seconds=config.backup, **about)
-        # inotify sends no event if a watched folder is moved, unmounted or created again.
+        # inotify sends no event if a watched folder is moved, unmounted or created again. This job
+        # checks the watched folders for such changes.
         add(mailbox.job, "interval", args=["roots"], seconds=config.poll, id="roots")
         self._scheduler.start()
 

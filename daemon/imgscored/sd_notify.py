@@ -19,7 +19,8 @@ def sd_notify(**state: str) -> None:
             sender.settimeout(SEND_SECONDS)
             sender.sendto(text.encode("utf-8", "replace"), target.replace("@", "\0", 1))
     except OSError:
-        # The manager has ended or hangs, or no descriptor is left. A later message may succeed.
+        # The manager has ended or hangs, or no file descriptor is free. A later message may
+        # succeed.
         return
 
 
@@ -29,5 +30,5 @@ def watchdog_seconds() -> float | None:
     pid = os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdigit() or (pid and pid != str(os.getpid())):
         return None
-    # This is a third of the manager's limit. One ping may be late and another may be lost.
+    # Return a third of the manager's limit. One ping may then be late, and another may be lost.
     return int(microseconds) / 3e6

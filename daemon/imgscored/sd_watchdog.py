@@ -1,9 +1,9 @@
 """The pings to the service manager's watchdog. They stop if the loop, a thread or a worker hangs.
 
-A worker hangs if it has a task but has used no CPU time for `silence` seconds. It may be stopped or
-deadlocked, or it may wait for a disk that never answers. A long training uses CPU time, so it is
-not treated as hung. The alarm in imgscore/workers/worker.py ends the work on a file that takes too
-long.
+A worker is treated as hung if it has a task but has used no CPU time for `silence` seconds. It may
+be stopped or deadlocked, or it may wait for a disk that never answers. A long training uses CPU
+time, so it is not treated as hung. If the work on a file takes too long, the alarm in
+imgscore/workers/worker.py ends it.
 """
 
 import logging
@@ -35,7 +35,11 @@ class ServiceWatchdog:
         self._missing: list[str] = []
 
     def follow(self, name: str, is_alive: Callable[[], bool]) -> None:
-        """Add a part that must be alive. `name` is the part's name in the log."""
+        """Add a part of the daemon. The pings stop if this part is not alive.
+
+        `name`: the name of the part in the log. `is_alive`: a function that returns whether the
+        part is alive.
+        """
         self._checks[name] = is_alive
 
     def wait(self) -> float | None:
@@ -43,7 +47,7 @@ class ServiceWatchdog:
         return None if self._interval is None else max(0.0, self._due - time.monotonic())
 
     def beat(self) -> None:
-        """Ping the watchdog if a ping is due and every followed part is alive."""
+        """Send a ping if it is due, if every added part is alive, and if no worker hangs."""
         now = time.monotonic()
         if self._interval is None or now < self._due:
             return
@@ -57,7 +61,7 @@ class ServiceWatchdog:
         self._missing = missing
 
     def _hung(self, now: float) -> list[int]:
-        """Return the pids of the workers that have a task but use no CPU time."""
+        """Return the pids of workers that have a task but have used no CPU time for too long."""
         before, self._ran = self._ran, {}
         for pid in self._pool.pids():
             ticks = _processor_ticks(pid) if self._pool.tasks(pid) else -1
@@ -67,9 +71,9 @@ class ServiceWatchdog:
 
 
 def _processor_ticks(pid: int) -> int:
-    """Return the CPU time of a process and its threads, in clock ticks; -1 if it has ended.
+    """Return the CPU time of a process in clock ticks, or -1 if the process has ended.
 
-    proc(5) describes the format of the file.
+    The CPU time includes all threads. proc(5) describes the format of the file `stat`.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

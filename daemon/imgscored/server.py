@@ -1,7 +1,7 @@
 """The control socket. Each client has its own thread and sends one request.
 
 Only the user who runs the daemon can connect. A `status` request is answered from the loop's newest
-snapshot, so its client never waits for other work.
+status, so the client does not wait for the loop.
 """
 
 import errno
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_CLIENTS = 32
 # The longest time, in seconds, in which a client must send its request.
 REQUEST_SECONDS = 10.0
-# Seconds between two checks that a waiting client is still connected.
+# Seconds between two checks whether a waiting client is still connected.
 GONE_SECONDS = 1.0
 # The temporary errors of accept(), such as a lack of descriptors or memory. The server tries again
 # after RETRY_SECONDS.
@@ -49,8 +49,8 @@ class Server:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A daemon that was killed left this socket. No other daemon can run, because this one has
-        # locked the store.
+        # If the socket exists, an earlier daemon was killed and has left it. No other daemon can
+        # run now, because this daemon has locked the store.
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
@@ -99,7 +99,8 @@ class Server:
             self._mailbox.call(call)
             # A client that follows events but does not read them is disconnected after a timeout.
             if call.verb != FOLLOWS:
-                # A person may read slowly, for example with `imgscore history | less`.
+                # This client has no timeout, because a person may read slowly, for example with
+                # `imgscore history | less`.
                 client.settimeout(None)
             while (answer := _next_answer(call, client)) is not END:
                 client.sendall(protocol.encode(answer))
@@ -138,7 +139,7 @@ class Server:
 
 
 def _request(client: socket.socket) -> Call:
-    """Read the one request of a connection. Raises UsageError if the request is invalid."""
+    """Read the request of a client. Raises UsageError if the request is invalid."""
     buffer = bytearray()
     while b"\n" not in buffer:
         part = client.recv(1 << 16)
@@ -164,7 +165,10 @@ def _request(client: socket.socket) -> Call:
 
 
 def _next_answer(call: Call, client: socket.socket) -> Line | None:
-    """Return the next line for a client. Raises OSError if the client has disconnected."""
+    """Wait for the next line of an answer and return it.
+
+    Raises OSError if the client has disconnected.
+    """
     poll = select.poll()
     poll.register(client, 0)  # poll() always reports POLLHUP, so no flag is needed.
     while True:

@@ -1,7 +1,7 @@
-"""The report about the daemon's start, for the process that started it, such as `imgscore start`.
+"""The report that the daemon has started, or that it could not start.
 
-The report is one line of the control protocol, either {"done": true} or an error. It is sent on an
-inherited pipe.
+The report is sent to the process that started the daemon, such as `imgscore start`. It is one line
+of the control protocol, either {"done": true} or an error. It is sent on an inherited pipe.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ class StartupReport:
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
         if descriptor is not None:
-            # An inherited descriptor would keep the pipe open in the workers.
+            # If the workers inherited this descriptor, the pipe would stay open.
             os.set_inheritable(descriptor, False)
 
     def ready(self) -> None:
@@ -35,7 +35,8 @@ class StartupReport:
     def _send(self, line: bytes) -> None:
         if self._descriptor is None:
             return
-        with contextlib.suppress(OSError):  # The process that reads the report has stopped waiting.
+        # The process that should read the report may have ended.
+        with contextlib.suppress(OSError):
             os.write(self._descriptor, line)
         os.close(self._descriptor)
         self._descriptor = None

@@ -1,9 +1,9 @@
 """The watcher turns file events of the kernel into hints. It uses the package watchdog.
 
-Folders for which the kernel sends no events are polled. An event is only a hint: "created",
-"moved", "deleted" or "closed after writing" name a path to check. A comparison with the store shows
-whether the file has changed. When imgscore reads a file or sets its date, the kernel sends none of
-these four events.
+Folders for which the kernel sends no events are polled. Four kinds of events are used: "created",
+"moved", "deleted" and "closed after writing". An event only names a path to check. A comparison
+with the store shows whether the file has changed. When imgscore reads a file or sets its date, the
+kernel sends none of these events.
 """
 
 import ctypes
@@ -60,7 +60,7 @@ EVENTS: list[type[FileSystemEvent]] = [
 class Watcher:
     """The watcher of all watched folders. It posts hints to the mailbox.
 
-    `polled`: a map from each folder without events to the reason.
+    `polled`: a map from each folder that is polled to the reason.
     """
 
     def __init__(self, mailbox: Mailbox) -> None:
@@ -73,9 +73,9 @@ class Watcher:
     def watch(self, roots: Iterable[bytes], listed: Iterable[bytes] = ()) -> bool:
         """Watch these folders and no others. Return whether anything changed after the last call.
 
-        A missing folder is polled. A later call finds folders that were deleted, created again or
-        mounted after the previous call. `listed`: the desktop's trash folders. They are watched
-        without their subfolders and are never polled.
+        A missing folder is polled. If a folder was deleted, created again or mounted, call this
+        method again. `listed`: the desktop's trash folders. They are watched without their
+        subfolders and are never polled.
         """
         wanted = {root: _identity(root) for root in roots}
         trash = {folder: _identity(folder) for folder in listed}
@@ -109,7 +109,8 @@ class Watcher:
     def _poll_unwatched(self) -> bool:
         """Poll all watched folders if the kernel has no inotify watches left.
 
-        watchdog then skips some folders without an error. Return whether new folders are polled.
+        In this case, the package watchdog skips some folders without an error. Return whether a
+        folder is polled now that was not polled before.
         """
         if not _limit_reached.is_set():
             return False
@@ -120,7 +121,10 @@ class Watcher:
         return bool(fresh)
 
     def is_alive(self) -> bool:
-        """Return whether no thread has died. A thread that was asked to stop is ignored."""
+        """Return whether all threads of the watcher run.
+
+        A thread that was asked to stop is ignored.
+        """
         if self._observer is None:
             return True
         threads = [self._observer, *self._observer.emitters]
@@ -172,9 +176,9 @@ class _TrashHandler(FileSystemEventHandler):
 
 
 class _Emitter(InotifyEmitter):
-    """An emitter that requests a full scan after the kernel has lost events.
+    """A thread of the package watchdog. It requests a full scan after the kernel has lost events.
 
-    The package watchdog repairs its own watches after such a loss.
+    After such a loss, the package watchdog repairs its own watches.
     """
 
     mailbox: Mailbox

@@ -1,4 +1,4 @@
-"""The process behind `imgscore tray`. Each session has at most one icon.
+"""The process that `imgscore tray` starts. Each session has at most one icon.
 
 The process exits with code 4 if it cannot show an icon.
 """
@@ -18,7 +18,7 @@ POLL_SECONDS = 1.0
 
 
 def main() -> None:
-    """Show the icon until `quit` or a signal."""
+    """Show the icon until the user quits it in the menu, or until a signal arrives."""
     parser = argparse.ArgumentParser(prog="imgscore tray")
     parser.add_argument("--wait", type=float, default=0.0)
     parser.add_argument("--json", action="store_true")
@@ -37,9 +37,10 @@ def main() -> None:
 
 
 def _find_backend(seconds: float) -> Backend:
-    """Return a backend for the icon. Wait at most `seconds` until one is available.
+    """Return a backend that can show the icon. Wait at most `seconds` for a backend.
 
-    At login, the desktop's tray may start after this process.
+    At login, the desktop's tray may start after this process. Raises NoDesktopError if no backend
+    was found in this time.
     """
     deadline = time.monotonic() + seconds
     while True:

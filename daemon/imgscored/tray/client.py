@@ -19,7 +19,7 @@ def status() -> status_verb.Response | None:
 
 
 def ask(request: BaseRequest[R], seconds: float | None = None) -> R:
-    """Send a request and return the daemon's answer of one row.
+    """Send a request to the daemon and return the answer, which has one row.
 
     `seconds`: the longest wait. Raises ImgscoreError if the daemon sends an error or does not
     answer.
@@ -36,7 +36,7 @@ def ask(request: BaseRequest[R], seconds: float | None = None) -> R:
 def command(*arguments: str) -> None:
     """Run `imgscore` with these arguments.
 
-    If it fails, raise ImgscoreError with its error message.
+    If the command fails, raise ImgscoreError with the command's error message.
     """
     done = subprocess.run(
         [sys.executable, "-P", "-m", "imgscore.cli.main", *arguments],

@@ -1,6 +1,6 @@
-"""The drawing of the icon. Each state has a shape of its own, for light and dark panels.
+"""The drawing of the icon. Each state has its own shape, not only its own colour.
 
-The shapes differ in form, not only in colour.
+The icon is visible on light panels and on dark panels.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Pen = ImageDraw.ImageDraw
 
 
 def draw(shape: Shape, share: int = 0) -> Image.Image:
-    """Return the icon of a shape, as RGBA with 64 × 64 pixels.
+    """Return the icon of a shape, as an RGBA image with 64 × 64 pixels.
 
     `share`: the percentage of the work that is done.
     """

@@ -1,6 +1,8 @@
-"""pystray's icon with three additions: a tooltip, a menu on both buttons, a menu that stays open.
+"""pystray's icon with some additions.
 
-All code that uses pystray or GTK is here. The backend is chosen before pystray is imported.
+The additions are a tooltip, a menu on both mouse buttons, and a menu that stays open during
+updates. All code that uses pystray or GTK is here. The backend is chosen before pystray is
+imported.
 """
 
 import os
@@ -29,10 +31,11 @@ def make(
     items: Callable[[], Iterable[Any]],
     structure_of: Callable[[], Hashable],
 ) -> Any:
-    """Create an icon that is not shown yet. `items()` returns the items of its menu at each update.
+    """Create an icon, but do not show it yet.
 
-    While `structure_of()` returns the same value, an update changes only texts and enabled states.
-    Raises NoDesktopError if the display cannot be opened.
+    `items()` returns the items of the menu. It is called at each update. As long as
+    `structure_of()` returns the same value, an update changes only texts, and whether items are
+    enabled. Raises NoDesktopError if the display cannot be opened.
     """
     import_gi()
     os.environ["PYSTRAY_BACKEND"] = backend
@@ -59,9 +62,10 @@ def make(
             self._mark_ready()
 
         def _update_menu(self) -> None:
-            """Rebuild the menu only if its structure has changed.
+            """Update the menu.
 
-            A rebuild closes an open menu.
+            A rebuild closes an open menu. So rebuild the menu only if `structure_of()` returns a
+            new value.
             """
             structure = structure_of()
             if structure != self._structure:

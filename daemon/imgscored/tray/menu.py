@@ -1,4 +1,4 @@
-"""The menu's items for a state of the tray icon."""
+"""The items of the icon's menu for a state."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
@@ -8,7 +8,7 @@ from imgscored.tray.state import TrayState, shortened
 
 
 class Actions(Protocol):
-    """The actions that the menu's items call. The class Tray implements them."""
+    """The actions of the menu's items. The class Tray implements them."""
 
     def start(self) -> None: ...
     def pause(self) -> None: ...
@@ -21,7 +21,7 @@ class Actions(Protocol):
 
 
 def structure(tray_state: TrayState) -> Hashable:
-    """Return a value that is equal for states whose menus have the same items and actions."""
+    """Return a value that two states share if their menus have the same items and actions."""
     return (
         tray_state.shape == "offline",
         bool(tray_state.result),

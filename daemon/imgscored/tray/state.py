@@ -24,7 +24,10 @@ FOREVER_NS = 4_000_000_000 * 10**9
 
 @dataclass(frozen=True)
 class TrayState:
-    """Everything that the icon and its menu show. If a new state is equal, no update is needed."""
+    """Everything that the icon and its menu show.
+
+    If a new state equals the state before, the icon needs no update.
+    """
 
     shape: Shape
     line: str

@@ -1,8 +1,8 @@
 """The tray icon: it shows the daemon's status and runs the actions of its menu.
 
-There are three kinds of thread: the main thread with pystray's loop, the follower of the status,
-and one thread for each slow action. Only the follower changes the state. It updates the icon only
-if the state has changed.
+There are three kinds of thread: the main thread with pystray's loop, one thread that requests the
+status, and one thread for each slow action. Only the second thread changes the state. It updates
+the icon only if the state has changed.
 """
 
 import os
@@ -45,7 +45,7 @@ class Tray:
     def run(self) -> None:
         """Show the icon until `quit`, SIGTERM or SIGINT. Call this on the main thread.
 
-        Raises ImgscoreError if the icon was lost, or if the follower ended with an error.
+        Raises ImgscoreError if the icon was lost, or if the thread that requests the status failed.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.quit())
@@ -80,7 +80,7 @@ class Tray:
         self._icon.update_menu()
 
     def _run_action(self, action: Callable[[], str | None], progress: str = "") -> None:
-        """Run an action on a thread of its own. The menu shows `progress`, and later the result."""
+        """Run an action on a new thread. The menu shows `progress`, and later the result."""
         self._result = progress
         self._wake.set()
 
