@@ -236,7 +236,7 @@ def expand(folder: str, inside: str | None = None) -> bytes:
     """Return a folder of the config as an absolute path in bytes, without symbolic links.
 
     `inside`: the folder that contains a relative path; None means "/". Raises ConfigError if the
-    path starts with ~name and there is no such user.
+    path starts with ~NAME and there is no user NAME.
     """
     try:
         path = Path(folder).expanduser()

@@ -22,9 +22,9 @@ Value = str | bool
 
 
 def with_setting(text: str, key: str, value: Value) -> str:
-    """Return the config `text` in which the top-level `key` has the value `value`.
+    """Return the config `text` in which the top-level setting `key` has the value `value`.
 
-    Raises ConfigError if that is impossible.
+    Raises ConfigError if the setting cannot be changed.
     """
     return _edited(text, (key,), value)
 
@@ -32,8 +32,8 @@ def with_setting(text: str, key: str, value: Value) -> str:
 def with_watch_setting(text: str, number: int, key: str, value: Value) -> str:
     """Return the config `text` in which the setting `key` of one watch has the value `value`.
 
-    `number`: the index of this watch among all watches, from 0. Raises ConfigError if that is
-    impossible.
+    `number`: the index of this watch among all watches, from 0. Raises ConfigError if the setting
+    cannot be changed.
     """
     return _edited(text, ("watch", number, key), value)
 

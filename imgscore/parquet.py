@@ -1,5 +1,5 @@
 """Read and write Parquet files of images. A row has the file name, the digest, the embedding and
-the label of one image. The columns are those of the recipe from which imgscore began.
+the label of one image. The columns are those of the original script, which imgscore replaces.
 
 `filename` is the path of a file, as text. `sig` is the sha256 of the file, in hexadecimal.
 `uform_emb` is a list of float32. `val` is the label as a float64, the type that pandas writes: 1

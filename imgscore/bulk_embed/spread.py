@@ -49,8 +49,8 @@ smaller than the size limit of a request."""
 WAIT_SECONDS = 60
 """The largest number of seconds to wait for the first Dask worker."""
 MAX_DEATHS = 3
-"""If the same part has failed this number of times because Dask workers crashed, the run ends with
-an error."""
+"""The number of failures of the same part after which the run ends with an error. Only failures
+because of crashed Dask workers are counted."""
 REMEDY_GO_ON = "run the same command again: it goes on from there"
 
 

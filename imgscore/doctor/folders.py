@@ -1,8 +1,8 @@
 """The checks of the folders that imgscore uses: the folders of the watches, and the trash folders
 of the desktop.
 
-They find folders that cannot be read, files whose dates cannot be set, and limits on the events of
-the kernel.
+They find folders that cannot be read, files whose dates cannot be set, and limits of the kernel
+that are too low for all folders.
 """
 
 import os

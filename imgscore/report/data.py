@@ -1,7 +1,8 @@
-"""The data of a report, as plain structs. This module imports nothing heavy.
+"""The data of a report, as plain structs. This module imports no large libraries.
 
 A worker writes the data into a file, and the command `report` reads this file. If a file name is
-not UTF-8, the text contains lone surrogates. JSON escapes them, and therefore the file is ASCII.
+not UTF-8, its text contains lone surrogates. They are escaped in the JSON, so the file is pure
+ASCII.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class Mark(NamedTuple):
 class Series(NamedTuple):
     """A set of marks of a plot. All these marks have one name, shape and tone.
 
-    A line connects the marks of the shapes "line" and "dashed". If several series have bars, their
-    bars stand next to each other.
+    A line connects the marks of the shapes "line" and "dashed". If several series have bars, the
+    bars for the same x value are drawn next to each other.
     """
 
     name: str

@@ -15,7 +15,7 @@ from imgscore.report.page import page, page_data
 def read(file: Path, folder: str | None) -> ReportData:
     """Read the data that a worker wrote.
 
-    Raises ImgscoreError if the file cannot be read, or if its data is for another folder than
+    Raises ImgscoreError if the file cannot be read, or if the data is for another folder than
     `folder`.
     """
     try:

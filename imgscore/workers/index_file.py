@@ -139,7 +139,8 @@ def _add_score(
 
 
 def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | None:
-    """Return the vector of a file name as (key, vector). `key` is its key in the store.
+    """Return the vector of a file name as (key, vector). `key` is the key of the vector in the
+    store.
 
     Return None if the embedder does not use file names, or if the store already has the vector.
     """

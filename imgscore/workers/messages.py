@@ -1,6 +1,6 @@
 """The messages between a pool and its workers: tasks and answers, encoded as msgpack.
 
-This module imports nothing heavy and has no side effects.
+This module imports no large libraries and has no side effects.
 
 Each task type has a handler, written as MODULE:FUNCTION in imgscore.workers. The arguments of the
 handler are the context of the worker and the task. The handler returns one answer, or yields the
@@ -139,7 +139,8 @@ class FileIndexed(msgspec.Struct, tag=True, frozen=True):
 
 
 class Unstable(msgspec.Struct, tag=True, frozen=True):
-    """The answer if the file changed during the read, no longer exists, or has another content.
+    """The answer if the file changed during the read, no longer exists, or no longer has the
+    expected content.
 
     The engine can send the task again after the file has stopped changing.
     """
@@ -196,9 +197,9 @@ class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
 class Planned(msgspec.Struct, tag=True, frozen=True):
     """A part of the answer to Plan.
 
-    `ties`: the ties that the store must save. Only the first part can have ties. None means that
-    there are no ties to save. `timeline`: the order of the inbox after the touches. Only the last
-    part has a timeline. `last`: whether this is the last part.
+    `ties`: the quantiles of the scores, which the engine must store. Only the first part can have
+    them. None means that the engine stores nothing. `timeline`: the order of the inbox after the
+    touches. Only the last part has a timeline. `last`: whether this is the last part.
     """
 
     touches: list[PlannedTouch]
@@ -228,7 +229,7 @@ class Pruned(msgspec.Struct, tag=True, frozen=True):
 
 
 class Refused(msgspec.Struct, tag=True, frozen=True):
-    """The answer if a task fails with an ImgscoreError. The worker continues to run."""
+    """The answer if a task fails with an error, but the worker continues to run."""
 
     reason: str
     remedy: str

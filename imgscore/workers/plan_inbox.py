@@ -34,12 +34,16 @@ journal, so a message contains the touches of one commit."""
 
 
 class InboxPlan(NamedTuple):
-    """The plan of an inbox: the touches, the ties, and the order of the inbox after the touches."""
+    """The plan of an inbox.
+
+    `ties`: the quantiles of the scores. They limit which scores count as equal (order/ties.py).
+    `timeline`: the order of the inbox after the touches.
+    """
 
     touches: list[PlannedTouch]
     ties: Ties
     store_ties: bool
-    """whether the engine must store `ties`, because they were computed for this plan"""
+    """whether the engine must store `ties`, because the quantiles were computed for this plan"""
     timeline: Timeline
 
 
@@ -62,8 +66,8 @@ def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[byte
     """Return the files of an inbox with their scores, and a dict from their paths to sightings.
 
     Hard links are several names of one inode, and they share one date. If an inode also has a name
-    in a keep or trash folder, its files are not loaded. If an inode has names in several inboxes,
-    its files are loaded only for the inbox whose path sorts first.
+    in a keep or trash folder, its names in the inbox are not loaded. If an inode has names in
+    several inboxes, they are loaded only for the inbox whose path sorts first.
     """
     in_inbox = {s.path: s for s in sightings.in_place(txn, watch.inbox, "inbox")}
     inodes = {(s.seen.dev, s.seen.ino) for s in in_inbox.values()}
@@ -113,9 +117,9 @@ def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]
         files, sighting_of = load_files(txn, watch, head)
         ties = settings.ties(txn, watch.inbox, head)
     file_scores = [file.score for file in files if file.score is not None]
-    # The ties are computed once for each head, and again only when the number of scored files has
-    # doubled. If they were computed for each plan, one new file would change the ties of the other
-    # files.
+    # The quantiles in `ties` are computed once for each head. They are computed again only if the
+    # number of scored files has doubled. If they were computed for each plan, one new file would
+    # change which other files have equal scores.
     store_ties = ties is None or len(file_scores) > 2 * ties.count
     if ties is None or store_ties:
         ties = Ties(head, len(file_scores), knots(file_scores))

@@ -30,7 +30,8 @@ def delete_oldest(folder: bytes, max_bytes: int) -> None:
         with os.scandir(folder) as entries:
             files = [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
     except OSError:
-        return  # There is no report yet, or another process is deleting the folder.
+        # The folder does not exist if there is no report yet, or if another process has deleted it.
+        return
     files.sort(key=lambda file: max(file[1].st_atime_ns, file[1].st_mtime_ns))
     size = sum(status.st_blocks * 512 for _, status in files)
     for path, status in files:

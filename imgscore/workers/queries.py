@@ -1,6 +1,6 @@
 """The queries about a taste, and the types of their answers.
 
-Each query has its own message type. This module imports nothing heavy and has no side effects.
+Each query has its own message type. This module imports no large libraries and has no side effects.
 run_queries.py answers the queries.
 """
 

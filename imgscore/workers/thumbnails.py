@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from imgscore.workers.messages import MakeThumbnail
 
 SIDE = 360
-"""The number of pixels of the longer side. The page shows 180 CSS pixels, and a high-resolution
-screen has 2 pixels for each CSS pixel."""
+"""The length in pixels of the longer side of a thumbnail. The page shows 180 CSS pixels, and a
+high-resolution screen has 2 pixels for each CSS pixel."""
 QUALITY = 72
 """The quality of the thumbnails, on WebP's scale of 0 to 100."""
 
