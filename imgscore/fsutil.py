@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 AnyPath = str | bytes | os.PathLike[str]
 
-# With O_NONBLOCK, opening a FIFO returns at once. Without O_NONBLOCK, it would wait for a writer.
+# With O_NONBLOCK, opening a FIFO returns at once. Without it, open waits for a writer.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -49,7 +49,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Place:
-    """The role of a folder (inbox, keep or trash), and the watch that contains the folder."""
+    """The role of a folder (inbox, keep or trash), and the watch to which the folder belongs."""
 
     watch: Watch
     role: Role
@@ -100,7 +100,11 @@ class Watches:
         return folder
 
     def hides(self, path: bytes) -> bool:
-        """Return whether `path` is outside all watches or in a hidden folder of a watch."""
+        """Return whether imgscore ignores `path`.
+
+        This is the case if `path` is outside all watches. It is also the case if the name of a file
+        or folder in `path`, below the folder of the watch, begins with a dot.
+        """
         folder = self.folder(path)
         return folder is None or b"/." in path[len(folder) :]
 

@@ -140,11 +140,10 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
 def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
     """Assign dates to the entries in a gap that has too little room.
 
-    The function searches a time span around the gap in which there are few entries for the length
-    of the span. It begins with a short span and doubles the length of the span each time. A span
-    has 2**level slots, and its start is a multiple of its length. All entries in the span get
-    evenly spaced dates, whether or not they had dates. The caller has already assigned dates to all
-    entries before the gap.
+    The function searches for a time span around the gap that has enough free slots. It begins with
+    a short span and doubles the length until there is enough room. A span has 2**level slots, and
+    its start is a multiple of its length. All entries in the span get evenly spaced dates, whether
+    or not they had dates. The caller has already assigned dates to all entries before the gap.
     """
     anchor = dates[left] if left >= 0 else dates[right]
     assert anchor is not None, "a gap with two open ends always has room"

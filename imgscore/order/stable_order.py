@@ -65,8 +65,8 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
 def longest_stable(items: Sequence[OrderItem]) -> list[int]:
     """Return the indices of a longest subsequence of entries that can keep their dates.
 
-    The subsequence is sorted by date, and it respects the interval order. It has at most one entry
-    in each slot, which is a time span of STEP seconds. The algorithm is that of Elmasry, "The
+    A valid subsequence is sorted by date, and it respects the interval order. It has at most one
+    entry in each slot, which is a time span of STEP seconds. The algorithm is that of Elmasry, "The
     longest almost-increasing subsequence" (2010), with a separate tolerance for each entry.
 
     The low and the high of an entry are score - deviation and score + deviation. The tail of a

@@ -19,8 +19,8 @@ class Timeline:
     """The entries of an inbox in order, oldest first.
 
     Each entry takes 24 bytes, so the idle daemon can keep the timeline in memory. If the file of an
-    entry is deleted or moved, the entry may remain in the timeline. It then has only two effects:
-    no new entry gets its date, and its score still limits the positions of new entries.
+    entry is deleted or moved, the entry may remain in the timeline. Such an entry has only two
+    effects: no new entry gets its date, and its score still limits the positions of new entries.
     """
 
     def __init__(self, seconds: "array[int]", lows: "array[float]", highs: "array[float]") -> None:

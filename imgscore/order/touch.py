@@ -84,7 +84,7 @@ def touch(path: bytes, expect: Seen, after_ns: int) -> int:
 
 DESCRIPTORS = "/proc/self/fd"
 # The flag O_PATH needs no read permission, sets no atime and causes no inotify event. macOS has no
-# O_PATH. There, O_NONBLOCK is used, so that opening a FIFO does not wait.
+# O_PATH. On macOS, O_NONBLOCK is used, so that opening a FIFO does not wait.
 _OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
 
 

@@ -20,7 +20,10 @@ class _Hint:
 
 
 class Hints:
-    """The paths to check. All times are seconds of one monotonic clock."""
+    """The paths to check, because their files may have changed.
+
+    All times are seconds of one monotonic clock.
+    """
 
     def __init__(self, settle: float) -> None:
         self.settle = settle
@@ -32,7 +35,7 @@ class Hints:
     def add(self, path: bytes, now: float) -> None:
         """Add the hint that `path` may have changed.
 
-        The path is checked at the earliest `settle` seconds after its last hint.
+        The path is checked when at least `settle` seconds have passed since the last hint.
         """
         self._hints[path] = _Hint(now + self.settle)
 

@@ -30,7 +30,7 @@ class Appearance:
     label_file_missed_ns: the nanoseconds for which the label's file has been missing. 0 means that
     no scan found it missing.
     same_file: whether the label's file and the file at `path` have the same inode.
-    taught_elsewhere: whether a keep or trash folder contains a copy of the digest.
+    taught_elsewhere: whether a keep or trash folder contains a file with the digest.
     """
 
     path: bytes

@@ -1,7 +1,7 @@
 """This module compares a folder on disk with the store, in batches.
 
-A watched folder is offline if it is missing. It is also offline if it contains no images and is on
-another device than its missing files were. The files of an offline folder are not treated as
+A watched folder is offline if it is missing. It is also offline if it contains no images, and all
+its files in the store were on another device. The files of an offline folder are not treated as
 deleted.
 """
 

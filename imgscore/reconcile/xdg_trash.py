@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 
 def trashes(home: bytes, folders: Iterable[bytes], mountinfo: bytes | None = None) -> list[Trash]:
-    """Return the existing trash folders that can contain files deleted under `folders`.
+    """Return the existing trash folders for files that a user deletes from `folders`.
 
     `home`: the trash folder of the user's home. A volume can have two other trash folders:
     $topdir/.Trash/$uid and $topdir/.Trash-$uid. The folder $topdir/.Trash/$uid is used only if

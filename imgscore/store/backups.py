@@ -118,8 +118,8 @@ def _is_moment(text: str) -> bool:
 def partial(folder: Path, now: datetime) -> Path:
     """Return the path at which a new backup must be written.
 
-    `finish` renames the backup when it is complete. `partial` also deletes all incomplete backups
-    that an interrupted run left in `folder`.
+    `finish` renames the backup when it is complete. This function also deletes all incomplete
+    backups that an interrupted run left in `folder`.
     """
     for unfinished in folder.glob(f"*{_PARTIAL}"):
         shutil.rmtree(unfinished, ignore_errors=True)

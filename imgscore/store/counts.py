@@ -89,7 +89,7 @@ def score_prefix(taste: str, head: str) -> bytes:
 
 
 def iter_all(txn: Txn) -> dict[bytes, int]:
-    """Return all stored counters, by key. `recount` returns the counters in an equal form."""
+    """Return all stored counters, by key."""
     return {key: int.from_bytes(value, "big") for key, value in txn.table("counts").scan()}
 
 

@@ -41,7 +41,7 @@ def current(txn: Txn, taste: str) -> HeadRecord | None:
 
 
 def last_under(txn: Txn, taste: str, embedder: str) -> HeadRecord | None:
-    """Return the head that was the last current head of a taste for this embedder.
+    """Return the head of a taste that was current when this embedder was last in use.
 
     None means that there is no such head.
     """

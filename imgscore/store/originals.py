@@ -71,11 +71,11 @@ def touched_files(txn: Txn) -> Iterator[FileAt]:
 
 
 def find(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
-    """Return the original of the file at `path` that has this digest and mtime.
+    """Return the original that belongs to the file at `path`.
 
-    If the file was moved or copied, its original may be stored under another path. The returned
-    original always contains `path`. None means that the user set `mtime_ns`, so the file needs no
-    original.
+    `digest`, `mtime_ns`: the digest and the present mtime of the file. If the file was moved or
+    copied, its original may be stored under another path. The returned original always contains
+    `path`. None means that the user set `mtime_ns`, so the file needs no original.
     """
     original = get(txn, digest, path)
     if original is not None and belongs(original, mtime_ns):

@@ -1,8 +1,8 @@
 """This module finds and deletes expired records.
 
-Old touches expire, and so do the records of files that have been missing for a long time. Labels,
+Old touches expire. The records of files that have been missing for a long time also expire. Labels,
 originals and embeddings never expire. A worker process finds the expired records, and the daemon
-deletes them in batches.
+deletes these records in batches.
 """
 
 from itertools import islice

@@ -52,8 +52,8 @@ _SIZE_BITS = 56
 def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> bytes:
     """Return a fingerprint packed into 40 bytes.
 
-    An mtime before 1677 or after 2262 needs more than 64 bits. Its highest bits are stored in the
-    highest byte of the size. For all other dates, this byte is 0.
+    An mtime before 1677 or after 2262 needs more than 64 bits. The highest bits of this mtime
+    are stored in the highest byte of the size. For all other dates, this byte is 0.
     """
     try:
         return _pack(dev, ino, size, ctime_ns, mtime_ns)
@@ -84,8 +84,8 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
     def packed(self) -> bytes:
         """Return the fingerprint packed into 40 bytes.
 
-        A scan compares these bytes with stored bytes. It is faster than decoding each stored
-        fingerprint.
+        A scan compares these bytes with stored bytes. This comparison is faster than decoding each
+        stored fingerprint.
         """
         return _packed(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
 
@@ -242,7 +242,7 @@ class Ties(msgspec.Struct, array_like=True, frozen=True):
 class HeadRecord(msgspec.Struct, array_like=True, frozen=True):
     """A trained head, with the measurements of its training.
 
-    `version`: the version of the head, which is also in the name of its file.
+    `version`: the version of the head, which is also in the file name of the head.
     """
 
     version: str

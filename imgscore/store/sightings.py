@@ -1,8 +1,8 @@
 """The sightings: records of the file that was last seen at each path.
 
-An index finds the sightings of a digest. If a file is missing, the sighting of the file is marked
-as gone and is not deleted. A sighting that is marked as gone shows that a new file with the digest
-may be a moved file.
+An index contains the paths of each digest. If a file is missing, the sighting of the file is not
+deleted but marked as gone. If a new file has the digest of such a sighting, the missing file may
+have been moved.
 """
 
 import struct

@@ -23,7 +23,7 @@ class Table:
     def getter(self) -> Callable[[bytes, bytes], bytes]:
         """Return a function get(key, default) for this table.
 
-        It returns `default` if the table does not contain `key`. The function is faster
+        It returns `default` if the table does not contain `key`. The returned function is faster
         than the method `get`, because it calls LMDB directly.
         """
         get = partial(self._txn.get, db=self._database)
@@ -165,7 +165,7 @@ class _NoTable(Table):
 
 
 class Txn:
-    """One transaction. Commits of other transactions do not change the data that it reads.
+    """One transaction. Commits of other transactions do not change the data that this one reads.
 
     All writes of a transaction take effect together. If the transaction is aborted, no write takes
     effect.

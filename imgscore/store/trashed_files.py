@@ -1,8 +1,8 @@
 """The records of images that the user moved from a watch to the desktop's trash.
 
 Each record is stored by the path of the image in the trash. If an image has left the trash, the
-record of the image is marked as gone and is not deleted. The record shows whether a file that
-appears in a watch was restored from the trash.
+record of the image is marked as gone and is not deleted. The record helps to find out whether a
+new file in a watch was restored from the trash.
 """
 
 import time

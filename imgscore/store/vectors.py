@@ -15,7 +15,7 @@ from imgscore.store.schema import DIGEST_SIZE, pack
 from imgscore.store.transaction import Txn
 
 ROWS_PER_BLOCK = 64
-# The number of bytes of an encoded block number. An encoded row number has equally many bytes.
+# Each block number and each row number is encoded in this number of bytes.
 _NUMBER = 4
 
 
@@ -118,7 +118,7 @@ def contains(txn: Txn, embedder: str, digest: bytes) -> bool:
 
 
 def count(txn: Txn, embedder: str) -> int:
-    """Return the number of vectors of an embedder. It is read from the record of the embedder."""
+    """Return the number of vectors of an embedder, as stored in the record of the embedder."""
     record = _find(txn, embedder)
     return 0 if record is None else record.count
 
