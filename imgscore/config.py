@@ -110,7 +110,9 @@ def load(path: Path | None = None) -> Config:
     path = path or paths.config_file()
     text = read(path)
     if text is None:
-        raise ConfigError(f"{path}: there is no config yet", "make one with: imgscore init INBOX")
+        raise ConfigError(
+            f"{path}: there is no config yet", "create the config: imgscore init INBOX"
+        )
     return parse(text, source=str(path))
 
 
@@ -139,7 +141,9 @@ def parse(text: str, source: str = "config.toml") -> Config:
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: not valid TOML: {error}", "correct that line") from None
+        raise ConfigError(
+            f"{source}: the file is not valid TOML: {error}", "correct that line of the file"
+        ) from None
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError:
@@ -173,14 +177,16 @@ def _problems(
             yield ConfigError(
                 f"{where}{name}: there is no such setting",
                 _nearest(name, kind.__struct_fields__)
-                or "remove it, or see the names with: imgscore config show",
+                or "remove this setting; to list the settings: imgscore config show",
             )
     for field in msgspec.structs.fields(kind):
         name = field.name
         match name, tree.get(name):
             case _, None:
                 if field.required:
-                    yield ConfigError(f"{where}{name} is missing", REMEDIES.get(name, "add it"))
+                    yield ConfigError(
+                        f"{where}{name} is missing", REMEDIES.get(name, "add this setting")
+                    )
             case "watch", [{}, *_] as watches if all(isinstance(watch, dict) for watch in watches):
                 for number, watch in enumerate(watches):
                     yield from _problems(watch, WatchConfig, f"{where}watch[{number}].")

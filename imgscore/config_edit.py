@@ -97,7 +97,7 @@ def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
     if not exact:
         written = f"{path[-1]} = {tomlkit.item(value).as_string()}"
         raise ConfigError(
-            f"config.toml: {path[-1]} could not be set", f"write it into the file: {written}"
+            f"config.toml: {path[-1]} could not be set", f"write this line into the file: {written}"
         )
     config.parse(changed)
     return changed

@@ -69,7 +69,7 @@ class Watches:
                         f"{os.fsdecode(folder)} is both the {other.role} folder of "
                         f"{os.fsdecode(other.watch.inbox)} and the {role} folder of "
                         f"{os.fsdecode(watch.inbox)}",
-                        "use a different folder for each",
+                        "use a different folder for each of them",
                     )
                 self._places[folder] = Place(watch, role)
 

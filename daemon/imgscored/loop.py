@@ -87,7 +87,10 @@ class Loop:
             self.watchdog.beat()
         for call, steps in self._calls:
             steps.close()
-            _answer(call, ImgscoreError("the daemon is stopping", "start it again"))
+            _answer(
+                call,
+                ImgscoreError("the daemon is stopping", "start the daemon again: imgscore start"),
+            )
         return not pending.stop
 
     def _pass_on(self, pending: Pending) -> None:
@@ -260,9 +263,13 @@ def _unexpected(verb: str, error: Exception) -> ImgscoreError:
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return ImgscoreError(
-            f"{verb}: {name}{error.strerror or error}", "check the name and its permissions"
+            f"{verb}: {name}{error.strerror or error}",
+            "check the name and the permissions of the file",
         )
-    return ImgscoreError(f"{verb}: {error!r}", "this is a defect, and the daemon's log says more")
+    return ImgscoreError(
+        f"{verb}: {error!r}",
+        "this is a defect in imgscore; please report it, with the log of the daemon",
+    )
 
 
 def _check_config() -> None:
@@ -270,7 +277,7 @@ def _check_config() -> None:
     settings = config.load()
     if not settings.watch:
         raise ConfigError(
-            f"{paths.config_file()}: nothing is watched", "add a folder with: imgscore init INBOX"
+            f"{paths.config_file()}: no folder is watched", "add a folder with: imgscore init INBOX"
         )
     Watches.of(settings)
     registry.spec(settings.model, use_filename=settings.use_filename)

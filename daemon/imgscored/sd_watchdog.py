@@ -57,7 +57,7 @@ class ServiceWatchdog:
         if not missing:
             sd_notify(WATCHDOG="1")
         elif missing != self._missing:
-            logger.error("%s: no sign of life; the service will be restarted", ", ".join(missing))
+            logger.error("%s did not respond; systemd will restart the service", ", ".join(missing))
         self._missing = missing
 
     def _hung(self, now: float) -> list[int]:

@@ -102,7 +102,10 @@ class Watcher:
             observer.start()
         except OSError as error:
             # The most frequent cause is a limit: fs.inotify.max_user_watches or max_user_instances.
-            logger.warning("the kernel gives no events, so folders are polled: %s", error)
+            logger.warning(
+                "the kernel reports no events for these folders, so the daemon polls them: %s",
+                error,
+            )
             self.polled = dict.fromkeys(wanted, f"the kernel refuses to watch: {error.strerror}")
         return True
 

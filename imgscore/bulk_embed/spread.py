@@ -74,7 +74,7 @@ def _check_cluster(client: Client, job: Job) -> None:
         client.wait_for_workers(1, timeout=WAIT_SECONDS)
     except TimeoutError:
         raise ImgscoreError(
-            "the scheduler has no workers",
+            "the Dask scheduler has no workers",
             f"start a worker: dask worker {client.scheduler_info()['address']}",
         ) from None
     for worker, unfit in client.run(worker_side.problem, job, on_error="return").items():
@@ -230,12 +230,15 @@ class _Run:
         times.
         """
         if future.status != "error":
-            raise ImgscoreError("the scheduler is gone", REMEDY_GO_ON)
+            raise ImgscoreError("the connection to the Dask scheduler is lost", REMEDY_GO_ON)
         error = future.exception()
         if not isinstance(error, KilledWorker):
             raise _other_version(f"a worker failed: {error!r}")
         if part.deaths + 1 == MAX_DEATHS:
-            raise ImgscoreError("the workers keep dying", f"see their logs, then {REMEDY_GO_ON}")
+            raise ImgscoreError(
+                "the Dask workers end again and again",
+                f"see the logs of the workers, then {REMEDY_GO_ON}",
+            )
         self._submit(part._replace(deaths=part.deaths + 1))
 
     def _failure(self, path: bytes, error: str) -> Result[Response]:

@@ -63,7 +63,7 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
             from imgscore.store.verify import after_a_crash
 
             if daemon_only:
-                raise NoDaemonError("no daemon is running", "start it with: imgscore start")
+                raise NoDaemonError("no daemon is running", "start the daemon: imgscore start")
             after_a_crash(lock, paths.store_folder())
             yield from _here(checked)
         return
@@ -76,7 +76,7 @@ def _here(request: BaseRequest[R]) -> Iterator[Message[R]]:
     settings = settings_in_force()
     if not settings.watch and request.needs_watch:
         raise ConfigError(
-            f"{paths.config_file()}: nothing is watched yet", "begin with: imgscore init INBOX"
+            f"{paths.config_file()}: no folder is watched yet", "add a folder: imgscore init INBOX"
         )
     with (
         Store(paths.store_folder()) as store,

@@ -81,7 +81,7 @@ def _subject(event: Event) -> str:
         case events.Rescored():
             return f"{event.files} images with head {event.head}"
         case events.Trained():
-            verdict = "used" if event.used else "not used: the head before it is better"
+            verdict = "used" if event.used else "not used: the previous head is better"
             return f"head {event.head} on {event.labels} labels, {verdict}"
         case events.Ordered() | events.Restored() | events.Undone():
             return f"{event.files} dates" + (f" in {event.inbox}" if event.inbox else "")
@@ -103,7 +103,7 @@ def remarks(row: Status) -> list[str]:
     if row.waiting:
         lines.append(f"waiting: {row.waiting}; to process the files now: imgscore scan")
     if row.dry_run:
-        lines.append("dry run: dates are planned, but not set")
+        lines.append("dry run: imgscore computes the dates, but does not set them")
     again = row.embedding_anew
     if again is not None:
         seconds = again.seconds_left

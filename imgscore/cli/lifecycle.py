@@ -93,7 +93,8 @@ def start_process() -> Response:
         )
     if not line:
         raise ImgscoreError(
-            f"the daemon ended while it started ({_exit_text(process.wait())})", f"see {log}"
+            f"the daemon ended while it started ({_exit_text(process.wait())})",
+            f"see the log: {log}",
         )
     answer = json.loads(line)
     if "error" in answer:
@@ -101,7 +102,7 @@ def start_process() -> Response:
         raise protocol.error_in(answer)
     status = running()
     if status is None:
-        raise ImgscoreError("the daemon ended as soon as it was ready", f"see {log}")
+        raise ImgscoreError("the daemon ended as soon as it was ready", f"see the log: {log}")
     return status
 
 

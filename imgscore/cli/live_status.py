@@ -92,7 +92,7 @@ def view(row: Status, pace: Pace) -> RenderableType:
             Text(event_line(_short(event, row)), no_wrap=True, overflow="ellipsis")
             for event in reversed(row.events)
         ]
-    parts.append(Text("\nCtrl-C ends this view. The daemon goes on.", style="dim"))
+    parts.append(Text("\nCtrl-C ends this view. The daemon continues to run.", style="dim"))
     return Group(*parts)
 
 
@@ -133,7 +133,7 @@ def _bar(pace: Pace) -> RenderableType:
 
 def _folders(row: Status) -> RenderableType:
     if not row.watches:
-        return Text("nothing is watched yet; begin with: imgscore init INBOX")
+        return Text("no folder is watched yet; add a folder: imgscore init INBOX")
     table = Table(box=None, pad_edge=False)
     table.add_column("folder", overflow="fold")
     for name in ("images", "scored", "keep", "trash"):

@@ -60,7 +60,7 @@ def _run(name: str, check: Check) -> Iterator[Finding]:
     except ImgscoreError as error:
         yield Finding(name, "problem", error.message, error.remedy)
     except (OSError, ValueError, ImportError, RuntimeError, LookupError) as error:
-        remedy = "mend the other findings first; if this one stays, reinstall imgscore"
+        remedy = "correct the other problems first; if this problem stays, reinstall imgscore"
         yield Finding(name, "problem", f"the check failed: {error!r}", remedy)
 
 

@@ -21,7 +21,7 @@ from imgscore.watches import Watch, Watches
 # For each inbox, the check reads the owners of at most this number of images. Without this limit,
 # the check would take minutes in a large inbox.
 MAX_FILES = 2000
-PERMISSIONS = "check its permissions"
+PERMISSIONS = "check the permissions of the folder"
 
 
 def watch_folders(watch: Watch) -> Iterator[Finding]:
@@ -45,16 +45,23 @@ def _folder(folder: bytes, role: str) -> Finding:
     kind = mounts.kind(folder)
     where = f"{name} on {kind or 'an unknown file system'}"
     if mounts.is_remote(folder):
-        where += " (no events: it is polled)"
+        where += " (the kernel reports no events there, so the folder is polled)"
     if role != "inbox":
         return Finding(role, "ok", where)
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return Finding(role, "problem", f"{where} is mounted read-only", "mount it read-write")
+        return Finding(
+            role, "problem", f"{where} is mounted read-only", "mount the file system read-write"
+        )
     foreign = _foreign_files(folder)
     if foreign:
         first = os.fsdecode(foreign[0])
         detail = f"{where}; {len(foreign)} files belong to other users, for example {first}"
-        return Finding(role, "warning", f"{detail}: their dates cannot be set", "chown them")
+        return Finding(
+            role,
+            "warning",
+            f"{detail}: their dates cannot be set",
+            "change the owner of these files with chown",
+        )
     return Finding(role, "ok", where)
 
 

@@ -18,7 +18,7 @@ def service() -> Iterator[Finding]:
     """
     state = systemd.state()
     if state.executable is None:
-        remedy = f"to start it at every login: {INSTALL}" if state.active else ""
+        remedy = f"to start the daemon at every login: {INSTALL}" if state.active else ""
         yield Finding("service", "ok", "not installed", remedy)
     elif not os.access(state.executable, os.X_OK):
         detail = f"{state.unit} starts {state.executable}, which does not exist"
@@ -37,10 +37,10 @@ def _running(state: systemd.State) -> Finding:
             return Finding("service", "warning", detail, "log out and in again")
         case "failed":
             return Finding(
-                "service", "problem", "it failed", f"journalctl --user -u {systemd.NAME}"
+                "service", "problem", "the service failed", f"journalctl --user -u {systemd.NAME}"
             )
         case "active" if not state.enabled:
-            detail = "it runs, but it will not start at the next login"
+            detail = "the daemon runs, but it will not start at the next login"
             return Finding("service", "warning", detail, INSTALL)
         case "active":
             until = "from boot to shutdown" if systemd.lingers() else "from login to logout"

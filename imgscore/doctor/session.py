@@ -44,21 +44,21 @@ def socket() -> Iterator[Finding]:
         detail = f"{path} is open to others (mode {status.st_mode & 0o777:o})"
         yield Finding("socket", "warning", detail, f"chmod 600 '{path}'")
     else:
-        yield Finding("socket", "ok", f"{path}: only you can use it")
+        yield Finding("socket", "ok", f"only you can use {path}")
 
 
 def daemon() -> Iterator[Finding]:
     """Check that a daemon answers, and report the state of this daemon."""
     connection = client.connect(paths.socket_path())
     if connection is None:
-        yield Finding("daemon", "warning", "none is running", "imgscore start")
+        yield Finding("daemon", "warning", "no daemon is running", "imgscore start")
         return
     with connection:
         connection.settimeout(STATUS_SECONDS)
         try:
             (status,) = rows_of(client.call(connection, Request()))
         except ImgscoreError as error:
-            detail = f"it does not answer: {error.message}"
+            detail = f"the daemon does not answer: {error.message}"
             yield Finding("daemon", "problem", detail, "imgscore stop; imgscore start")
             return
     size = f"{status.rss_bytes / 1e6:.0f} MB"
@@ -83,7 +83,7 @@ def clock() -> Iterator[Finding]:
         yield Finding("clock", "problem", f"the clock shows {time_now}", remedy)
     elif latest > now + SLACK:
         ahead = datetime.fromtimestamp(latest).strftime("%Y-%m-%d %H:%M:%S")
-        detail = f"it is {time_now}, but a date was set at {ahead}: the clock was set back"
+        detail = f"the clock was set back: it shows {time_now}, but imgscore set a date at {ahead}"
         yield Finding("clock", "warning", detail, remedy)
     else:
         yield Finding("clock", "ok", time_now)
@@ -121,10 +121,12 @@ def tray() -> Iterator[Finding]:
     try:
         tray_backend.find_display()
     except NoDesktopError:
-        yield Finding("tray", "ok", "not possible here: there is no display")
+        yield Finding("tray", "ok", "the tray icon is not possible, because there is no display")
         return
     if not installed:
-        yield Finding("tray", "ok", "not installed; for the icon: pip install 'imgscore[tray]'")
+        yield Finding(
+            "tray", "ok", "pystray is not installed; for the icon: pip install 'imgscore[tray]'"
+        )
         return
     try:
         backend = tray_backend.find_backend()

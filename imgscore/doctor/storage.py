@@ -29,7 +29,12 @@ def store() -> Iterator[Finding]:
         yield Finding("store", "problem", f"{folder} lies on {kind}", remedy)
         return
     if not os.access(existing, os.W_OK | os.X_OK):
-        yield Finding("store", "problem", f"{existing} cannot be written", "check its permissions")
+        yield Finding(
+            "store",
+            "problem",
+            f"{existing} cannot be written",
+            "check the permissions of the folder",
+        )
         return
     data = paths.store_folder() / "data.mdb"
     if not data.exists():
@@ -92,7 +97,7 @@ def lock() -> Iterator[Finding]:
         "lock",
         "warning",
         f"{holder} holds the store, and no daemon answers",
-        f"wait for it; if it hangs, end it: kill {holders[0]}",
+        f"wait until this process ends; if it hangs, end it: kill {holders[0]}",
     )
 
 

@@ -133,7 +133,8 @@ def _staging(target: Path) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ImgscoreError(
-                f"{target.name} is being downloaded by another imgscore", "wait for it to finish"
+                f"{target.name} is being downloaded by another imgscore",
+                "wait until that download has finished",
             ) from None
         yield staging
     finally:
@@ -158,17 +159,18 @@ def _translated_errors(model: str) -> Iterator[None]:
         yield
     except RevisionNotFoundError:
         raise ImgscoreError(
-            f"{model}: the hub does not have the revision that was asked for",
-            f"download the newest: {again} --revision main",
+            f"{model}: the hub does not have this revision",
+            f"download the newest revision: {again} --revision main",
         ) from None
     except RepositoryNotFoundError:
         raise ImgscoreError(
             f"{model}: the hub does not have {catalogue.UFORM[model].repository}",
-            "copy the model's files into a folder and use it: imgscore model use FOLDER",
+            "copy the files of the model into a folder, then: imgscore model use FOLDER",
         ) from None
     except OfflineModeIsEnabled:
         raise ImgscoreError(
-            f"{model} cannot be downloaded: HF_HUB_OFFLINE is set", f"unset it, then: {again}"
+            f"{model} cannot be downloaded: HF_HUB_OFFLINE is set",
+            f"unset HF_HUB_OFFLINE, then: {again}",
         ) from None
     except urllib.error.HTTPError as error:
         with error:
@@ -250,8 +252,8 @@ def _download_file(staging: Path, remote: _Remote) -> Iterator[FileProgress]:
         if done != remote.size or not _has_checksum(part, remote.checksum):
             part.unlink()
             raise ImgscoreError(
-                f"{remote.name} arrived damaged: its checksum is not the hub's",
-                "run the download again",
+                f"{remote.name} arrived damaged: its checksum differs from the checksum on the hub",
+                "run the command again",
             )
         part.replace(file)
     yield FileProgress(remote.name, remote.size, remote.size)
@@ -293,5 +295,5 @@ def _check_same_files(
     if recorded is not None and recorded.revision == commit and recorded.files != files:
         raise ImgscoreError(
             f"{model}: the files of this commit on the hub have changed since the first download",
-            f"if you trust them, delete {model_folder(model)} and download it again",
+            f"if you trust these files, delete {model_folder(model)} and download the model again",
         )

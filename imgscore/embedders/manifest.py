@@ -49,7 +49,8 @@ def read(folder: Path) -> Manifest | None:
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigError(
-            f"{folder / NAME} cannot be read: {error}", "delete the folder and download it again"
+            f"{folder / NAME} cannot be read: {error}",
+            "delete the folder and download the model again",
         ) from None
 
 

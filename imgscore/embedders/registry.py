@@ -113,8 +113,8 @@ def uform_folder(model: str) -> Folder:
         folder = model_folder(model)
         if not folder.is_dir():
             raise ConfigError(
-                f"model = {model!r}: it has not been downloaded yet",
-                f"download it with: imgscore model download {model}",
+                f"model = {model!r}: this model has not been downloaded yet",
+                f"download the model: imgscore model download {model}",
             )
         return open_folder(folder, model)
     path = Path(model).expanduser()

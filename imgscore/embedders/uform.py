@@ -43,12 +43,13 @@ def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Em
     try:
         if manifest.sha256_of(folder.weights) != folder.sha256:
             raise ImgscoreError(
-                f"{folder.weights} is damaged: its sha256 is not the one recorded at its download",
+                f"{folder.weights} is damaged: its sha256 differs from the sha256 at its download",
                 f"delete {folder.path} and download the model again",
             )
     except OSError as error:
         raise ImgscoreError(
-            f"{folder.weights} cannot be read: {error.strerror}", "check its permissions"
+            f"{folder.weights} cannot be read: {error.strerror}",
+            "check the permissions of the file",
         ) from None
     try:
         if folder.weights.suffix != ".onnx":
@@ -61,7 +62,7 @@ def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Em
     except Exception as error:
         raise ImgscoreError(
             f"{folder.weights} cannot be loaded: {error}",
-            "copy it again from its source, or use another model",
+            "copy the file again from its source, or use another model",
         ) from error
 
 

@@ -153,5 +153,5 @@ def _known_sha256(folder: Path, weights: Path) -> str:
         return manifest.sha256_of(weights)
     except OSError as error:
         raise ConfigError(
-            f"{weights} cannot be read: {error.strerror}", "check its permissions"
+            f"{weights} cannot be read: {error.strerror}", "check the permissions of the file"
         ) from None

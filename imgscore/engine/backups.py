@@ -59,7 +59,7 @@ class BackupJob(Stage[BackUp]):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             written = backups.partial(folder, datetime.now(UTC))
         except OSError as error:
-            self._missed(f"{folder}: {error.strerror}; check its permissions")
+            self._missed(f"{folder}: {error.strerror}; check the permissions of the folder")
             return
         self._copied, self._began = store.last_transaction(), conditions.now
         self._due = not self.ctx.pool.submit(BackUp(os.fsencode(written)))
@@ -80,7 +80,7 @@ class BackupJob(Stage[BackUp]):
         try:
             whole = backups.finish(written, self.ctx.config.daemon.backups_kept)
         except OSError as error:
-            self._missed(f"{written}: {error.strerror}; check its permissions")
+            self._missed(f"{written}: {error.strerror}; check the permissions of the folder")
             return
         self._saved = self._copied
         self.ctx.notes.pop(NOTE_KEY, None)

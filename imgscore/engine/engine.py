@@ -282,4 +282,4 @@ def _problem(error: StoreError | OSError) -> str:
     """
     if isinstance(error, StoreError):
         return f"{error.message}; {error.remedy}"
-    return f"the system refuses: {error}; end other programs, or raise limits"
+    return f"the system refuses: {error}; end other programs, or raise the limits (ulimit)"

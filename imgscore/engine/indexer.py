@@ -48,7 +48,7 @@ BATCH_SECONDS = 0.5
 # are due, for example while an archive is unpacked, one scan of all watched folders is cheaper.
 MAX_SCANS = 16
 
-CRASH_REMEDY = "open it in an image program and save it again, or move it elsewhere"
+CRASH_REMEDY = "open the file in an image program and save it again, or move it elsewhere"
 
 
 class Indexer(Stage[IndexFile]):

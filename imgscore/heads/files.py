@@ -61,7 +61,7 @@ def load(path: Path, *, embedder: str | None = None, dimensions: int | None = No
             about = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError) as error:
-        raise StoreError(f"{path} is not a readable head: {error}", "train again") from error
+        raise StoreError(f"{path} cannot be read as a head: {error}", "train again") from error
     return _checked(path, about, arrays, embedder, dimensions)
 
 

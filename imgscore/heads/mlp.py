@@ -183,7 +183,7 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
         tensors = [np.asarray(tensor.detach().float().numpy()) for tensor in state.values()]
     except Exception as error:
         raise UsageError(
-            f"{path} is not a readable state dict: {error}",
+            f"{path} cannot be read as a state dict: {error}",
             "save it with torch.save(model.state_dict(), file)",
         ) from error
     try:

@@ -105,9 +105,9 @@ RAW_ORIENTATIONS = {3: 3, 5: 8, 6: 6}
 """The EXIF orientation for each value of LibRaw's `flip`."""
 ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 
-REMEDY_BROKEN = "open it in an image viewer; if that fails, too, the file is damaged"
-REMEDY_INCOMPLETE = "wait until it is fully written or downloaded, or fetch it again"
-REMEDY_NOT_IMAGE = "remove it, or give it the extension of its real type"
+REMEDY_BROKEN = "open the file in an image viewer; if that also fails, the file is damaged"
+REMEDY_INCOMPLETE = "wait until the file is fully written or downloaded, or download it again"
+REMEDY_NOT_IMAGE = "remove the file, or give it the extension of its real type"
 
 
 class IncompleteImageError(ImageError):

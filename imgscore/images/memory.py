@@ -24,7 +24,7 @@ UNCHECKED_BYTES = 64 << 20
 """The largest memory in bytes that an image may need without a check. Most images need less. For
 these images, /proc need not be read."""
 
-REMEDY_TOO_LARGE = "scale it down, or save it as a baseline JPEG"
+REMEDY_TOO_LARGE = "scale the image down, or save it as a baseline JPEG"
 
 
 class NeedsMemoryError(ImageError):

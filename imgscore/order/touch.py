@@ -67,7 +67,11 @@ def touch(path: bytes, expect: Seen, after_ns: int) -> int:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise ChangedError(path, "is no regular file", "it is not touched")
+                raise ChangedError(
+                    path,
+                    "this is not a regular file",
+                    "imgscore does not set the date of this file",
+                )
             if Seen(status.st_dev, status.st_ino, status.st_mtime_ns) != expect:
                 raise ChangedError(
                     path,
@@ -103,12 +107,18 @@ def _typed(path: bytes, error: OSError) -> TouchError:
             # The file at `path` is missing. If os.utime fails, `filename` is the name in /proc.
             return VanishedError(path, what, "nothing to do: it was deleted or moved")
         case errno.ELOOP:
-            return ChangedError(path, "is a symbolic link", "it is not touched")
+            return ChangedError(
+                path, "this is a symbolic link", "imgscore does not set the date of a link"
+            )
         case errno.EPERM | errno.EACCES:
             return DeniedError(
-                path, what, "only the owner can set a file's date: chown it, or exclude it"
+                path,
+                what,
+                "only the owner can set a file's date: chown the file, or exclude the file",
             )
         case errno.EROFS:
-            return ReadOnlyError(path, what, "mount the file system for writing, or exclude it")
+            return ReadOnlyError(
+                path, what, "mount the file system for writing, or exclude the file"
+            )
         case _:
             return TouchError(path, what, "check the file system; see also: dmesg")

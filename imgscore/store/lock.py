@@ -38,7 +38,7 @@ class StoreLock:
             os.close(self._descriptor)
             raise BusyError(
                 f"another imgscore ({holder}) is using the store in {folder}",
-                "wait until it ends, or end it",
+                "wait until that process ends, or end it",
             ) from None
         self.left_open = os.fstat(self._descriptor).st_size > 0
         """Whether the last process that locked the store ended without a call of close()."""

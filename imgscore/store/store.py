@@ -35,8 +35,9 @@ TABLES = (
     "deletions", "counts",
 )  # fmt: skip
 RESTORE_REMEDY = (
-    "it is not changed; restore the newest automatic backup with `imgscore db restore`, "
-    "or one of your own with `imgscore db restore DIR`"
+    "this run did not change the store; restore the newest automatic backup with "
+    "`imgscore db restore`, "
+    "or a backup of your own with `imgscore db restore DIR`"
 )
 
 Result = TypeVar("Result")

@@ -177,7 +177,7 @@ def get_many(txn: Txn, embedder: str, digests: Iterable[bytes]) -> Iterator[tupl
 def _block(txn: Txn, record: EmbedderRecord, number: int) -> bytes:
     block = txn.table("vectors").get(record.prefix + number.to_bytes(_NUMBER, "big"))
     if block is None:
-        raise StoreError("an embedding's block is missing", "run: imgscore db check")
+        raise StoreError("the store lacks a block of embeddings", "run: imgscore db check")
     return block
 
 

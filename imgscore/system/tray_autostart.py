@@ -58,7 +58,8 @@ def install() -> None:
         link.symlink_to(Path("..") / UNIT)
     except OSError as error:
         raise ImgscoreError(
-            f"{error.filename}: cannot be written: {error.strerror}", "check its permissions"
+            f"{error.filename}: cannot be written: {error.strerror}",
+            "check the permissions of the folder",
         ) from None
     _reload_systemd()
 

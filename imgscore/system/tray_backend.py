@@ -34,7 +34,7 @@ def find_display() -> str:
             return os.environ[variable]
     raise NoDesktopError(
         "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)",
-        "run it in a desktop session; elsewhere, use: imgscore status --watch",
+        "run this command in a desktop session; elsewhere, use: imgscore status --watch",
     )
 
 

@@ -42,7 +42,7 @@ def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
             engine.step(0.25)
             for about, problem in engine.ctx.problems.items():
                 kind = StoreError if about in ("store", "disk") else ImgscoreError
-                raise kind(problem, "try again when this is solved")
+                raise kind(problem, "solve this problem, then run the command again")
         else:
             yield message
 
@@ -56,7 +56,7 @@ def a_step(engine: Engine) -> Steps[Any]:
         engine.retry()  # the problem may be solved now
         yield None
         if problem := engine.ctx.unavailable:
-            raise StoreError(problem, "try again when this is solved")
+            raise StoreError(problem, "solve this problem, then run the command again")
         return
     yield None
 
@@ -112,7 +112,9 @@ def absolute_path(file: str) -> bytes:
     folder than the client.
     """
     if not os.path.isabs(file):
-        raise UsageError(f"{file}: not an absolute path", "write the full path, beginning with /")
+        raise UsageError(
+            f"{file}: not an absolute path", "write the absolute path, beginning with /"
+        )
     folder, name = os.path.split(os.path.abspath(os.fsencode(file)))
     return os.path.join(os.path.realpath(folder), name)
 

@@ -79,12 +79,12 @@ def _drop(engine: Engine, embedder: str) -> DroppedEmbedder:
         known = vectors.embedders(txn)
     if embedder == engine.ctx.embedder.image_embedder:
         raise UsageError(
-            f"{embedder} is in use", "use another model first: imgscore model use NAME"
+            f"the embedder {embedder} is in use", "use another model first: imgscore model use NAME"
         )
     if embedder not in known:
         raise UsageError(
             f"the store has no vectors of {embedder!r}",
-            f"it has those of: {', '.join(sorted(known)) or 'none'}",
+            f"give one of these embedders: {', '.join(sorted(known)) or 'none'}",
         )
 
     def drop(txn: Txn) -> None:

@@ -105,12 +105,12 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     if chosen.embedder != ctx.embedder.id:
         raise ImgscoreError(
             f"head {chosen.version} was trained on {chosen.embedder}",
-            "switch to that embedder first: imgscore model use",
+            "use that embedder first: imgscore model use",
         )
     if not head_file(ctx.heads, taste, chosen.version).exists():
         raise ImgscoreError(
             f"head {chosen.version} is too old: its file was deleted",
-            "use a later one, or train a new one with: imgscore train",
+            "use a later head, or train a new head: imgscore train",
         )
     engine.trainer.use_head(taste, chosen.version)
     yield from until_idle(engine, "scoring")

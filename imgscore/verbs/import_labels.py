@@ -111,7 +111,9 @@ def _files(folders: tuple[str, ...], label: LabelName) -> Iterator[tuple[bytes, 
     for folder in folders:
         root = os.path.realpath(absolute_path(folder))
         if not os.path.isdir(root):
-            raise UsageError(f"{display_path(root)} is not a folder", "check the name")
+            raise UsageError(
+                f"{display_path(root)} is not a folder", "check the name of the folder"
+            )
         for entry in walk(root):
             if isinstance(entry, ImageFile):
                 yield entry.path, label

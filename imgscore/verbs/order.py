@@ -104,6 +104,7 @@ def chosen_watches(engine: Engine, folder: str | None) -> list[Watch]:
     place = watches.locate(path)
     if place is None:
         raise UsageError(
-            f"{display_path(path)} is not in a watched folder", "watch it with: imgscore init INBOX"
+            f"{display_path(path)} is not in a watched folder",
+            "to watch the folder: imgscore init INBOX",
         )
     return [place.watch]

@@ -59,7 +59,7 @@ def inboxes_of(engine: Engine, taste: str) -> list[bytes]:
     """Return the inboxes of a taste. Raises ImgscoreError if there is no such inbox."""
     inboxes = [watch.inbox for watch in engine.ctx.watches.all if watch.taste == taste]
     if not engine.ctx.watches.all:
-        raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
+        raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")
     if not inboxes:
-        raise ImgscoreError(f"no inbox has the taste {taste!r}", "see: imgscore status")
+        raise ImgscoreError(f"no watched folder has the taste {taste!r}", "see: imgscore status")
     return inboxes

@@ -88,6 +88,6 @@ def row_of(request: BaseRequest[R], values: dict[str, Any]) -> R:
     except msgspec.ValidationError as error:
         raise ImgscoreError(
             f"the daemon's answer to {name_of(request)!r} cannot be read: {error}",
-            f"imgscore was upgraded while the daemon ran; restart it: {_RESTART}",
+            f"imgscore was upgraded while the daemon ran; restart the daemon: {_RESTART}",
         ) from None
     return row

@@ -81,7 +81,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         if place is None:
             raise UsageError(
                 f"{display_path(folder)} is not in a watched folder",
-                "watch it with: imgscore init INBOX",
+                "to watch the folder: imgscore init INBOX",
             )
         taste = request.taste or place.watch.taste
     inboxes = inboxes_of(engine, taste)

@@ -42,7 +42,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     ctx = engine.ctx
     folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
     if folder is not None and not os.path.isdir(folder):
-        raise UsageError(f"{display_path(folder)} is not a folder", "check the name")
+        raise UsageError(f"{display_path(folder)} is not a folder", "check the name of the folder")
     dry_run = request.dry_run or ctx.config.dry_run
     if not dry_run:
         for watch in ctx.watches.all:

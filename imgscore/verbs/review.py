@@ -124,7 +124,7 @@ def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
     last = own[0][1]
     undone = next((event for logged, event in own if logged == number), None)
     if undone is None or not _restates(last, undone):
-        error = f"{display_path(last.path)} has a later label: see: imgscore history"
+        error = f"{display_path(last.path)} has a later label; see: imgscore history"
         return _Outcome(last, error, is_new=False)
     now_ns = time.time_ns()
     return _Outcome(

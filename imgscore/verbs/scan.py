@@ -65,7 +65,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         if ctx.watches.folder(root) is None:
             raise UsageError(
                 f"{display_path(root)} is not in a watched folder",
-                "watch it with: imgscore init INBOX",
+                "to watch the folder: imgscore init INBOX",
             )
         roots = [root]
     if request.dry_run:

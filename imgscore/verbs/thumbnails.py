@@ -71,7 +71,7 @@ def thumbnails_folder() -> Path:
     except OSError as error:
         # Landlock restricts the daemon: it can write only into folders that existed at its start.
         raise ImgscoreError(
-            f"{thumbnails}: cannot be made: {error.strerror}",
+            f"the folder {thumbnails} cannot be created: {error.strerror}",
             "check the permissions; if the cache was deleted: imgscore stop, then imgscore start",
         ) from None
     return thumbnails
@@ -81,4 +81,6 @@ def _digest(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise UsageError(f"{text!r} is not a sha256", "write it as `--json` prints it") from None
+        raise UsageError(
+            f"{text!r} is not a sha256", "write the sha256 as `--json` prints it"
+        ) from None

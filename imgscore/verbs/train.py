@@ -50,7 +50,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
     tastes = [request.taste] if request.taste else sorted(engine.trainer.tastes)
     if not tastes:
-        raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
+        raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")
     for taste in tastes:
         engine.trainer.relearn(taste, at_once=True)
         missing = engine.trainer.tastes[taste].missing

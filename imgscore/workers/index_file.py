@@ -68,7 +68,7 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
         if vector is not None and stored_traits is not None:
             return _add_score(context, task, FileIndexed(seen, digest), vector, stored_traits)
     if len(data) > MAX_BYTES:
-        failure = FileFailure(f"too large: {len(data) >> 20} MB", "move it elsewhere")
+        failure = FileFailure(f"too large: {len(data) >> 20} MB", "move the file elsewhere")
         return FileIndexed(seen, digest, failure=failure)
     try:
         embedder = context.embedder
@@ -81,13 +81,14 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
     except MemoryError:
         if context.low_memory:
             raise
-        failure = FileFailure("needs too much memory", "shrink it or move it elsewhere")
+        failure = FileFailure("needs too much memory", "shrink the image, or move it elsewhere")
         return FileIndexed(seen, digest, failure=failure)
     # The score of an embedding with NaN or infinity would be NaN. An image with the score NaN
     # cannot be sorted.
     if not np.isfinite(embedding).all():
         failure = FileFailure(
-            "the model's numbers for it are not finite", "use another model: imgscore model list"
+            "the model gives numbers that are not finite for this image",
+            "use another model: imgscore model list",
         )
         return FileIndexed(seen, digest, failure=failure)
     vector = embedding.tobytes()
@@ -116,9 +117,9 @@ def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:
 
 def _remedy(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
-        return "give yourself permission to read it"
+        return "give yourself permission to read the file"
     if error.errno == errno.EIO:
-        return "the disk fails to deliver it: check the disk"
+        return "the disk cannot read the file: check the disk"
     return "check the file"
 
 

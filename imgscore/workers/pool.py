@@ -211,7 +211,7 @@ class Pool:
             if self._failed_starts >= MAX_FAILED_STARTS:
                 raise ImgscoreError(
                     f"a worker cannot be started (exit status {status})",
-                    "its message stands above; see also: imgscore doctor",
+                    "see the message above, and: imgscore doctor",
                 )
         elif worker.tasks:
             answers.append((worker.tasks.popleft(), _end_of(status, self.settings.file_seconds)))

@@ -255,6 +255,6 @@ def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
 def _load_head(context: Context, txn: Txn, taste: str) -> Head:
     record = heads.current(txn, taste)
     if record is None or record.embedder != context.spec.id:
-        raise ImgscoreError(f"taste {taste!r} has no head yet", "train one with: imgscore train")
+        raise ImgscoreError(f"taste {taste!r} has no head yet", "train a head: imgscore train")
     path = head_file(context.heads_folder, taste, record.version)
     return files.load(path, embedder=context.spec.id)

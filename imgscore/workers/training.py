@@ -76,7 +76,7 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
     if head.embedder != spec.id:
         raise ImgscoreError(
             f"head {task.head} was trained on {head.embedder}, not on {spec.id}",
-            "train a new one with: imgscore train",
+            "train a new head: imgscore train",
         )
     with context.store.read() as txn:
         rows = head_inputs.get_many(

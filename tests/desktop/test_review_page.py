@@ -152,7 +152,7 @@ def test_review_undo_reverts_own_labels_last_first(labelled_inbox: Path) -> None
         # To repeat an earlier label is no new label.
         assert say("label", known.name, label="keep")[1]["number"] is None
         status, answer = say("undo", known.name)
-        assert status == 409 and "has not labelled" in answer["error"]
+        assert status == 409 and "not labelled in this review" in answer["error"]
         assert imgscore("score", known, "--json").row["label"] == "keep"
 
         name = "sun-005.jpg"

@@ -26,7 +26,7 @@ def ask(request: BaseRequest[R], seconds: float | None = None) -> R:
     """
     connection = client.connect(paths.socket_path())
     if connection is None:
-        raise NoDaemonError("imgscore is not running", "start it with: imgscore start")
+        raise NoDaemonError("imgscore is not running", "start the daemon: imgscore start")
     with connection:
         connection.settimeout(seconds)
         (row,) = rows_of(client.call(connection, request))

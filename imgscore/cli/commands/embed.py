@@ -51,10 +51,12 @@ def embed(
     pip install 'imgscore[dask]'.
     """
     if scheduler is not None and workers is not None:
-        raise UsageError("--scheduler and --workers exclude each other", "use one of them")
+        raise UsageError(
+            "--scheduler and --workers exclude each other", "give only one of these options"
+        )
     root = os.path.realpath(absolute_path(str(folder.absolute())))
     if not os.path.isdir(root):
-        raise UsageError(f"{display_path(root)} is not a folder", "check the name")
+        raise UsageError(f"{display_path(root)} is not a folder", "check the name of the folder")
     messages = _messages(root, scheduler, workers)
     raise typer.Exit(output.print_messages(messages, _describe, as_json=as_json))
 
@@ -67,7 +69,7 @@ def _messages(
         from imgscore.bulk_embed.spread import embed_folder
     except ImportError:
         raise UsageError(
-            "embed needs Dask, which is not installed", "pip install 'imgscore[dask]'"
+            "the command embed needs Dask, which is not installed", "pip install 'imgscore[dask]'"
         ) from None
 
     from imgscore.embedders import registry
@@ -117,7 +119,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
         except (OSError, ValueError) as error:
             raise ImgscoreError(
                 f"no Dask scheduler answers at {scheduler}: {error}",
-                "check the address; start one with: dask scheduler",
+                "check the address, or start a scheduler: dask scheduler",
             ) from None
         yield stack.enter_context(client)
 

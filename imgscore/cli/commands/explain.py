@@ -56,6 +56,6 @@ def _describe(row: Response) -> str:
         ]
     traits = [trait for trait in row.traits_that_matter if abs(trait.change) >= 0.01]
     if traits:
-        lines.append("traits that matter:")
+        lines.append("traits that change the score most:")
         lines += [f"  {trait.change:+.3f}  {trait.name}" for trait in traits]
     return "\n".join(lines)

@@ -55,7 +55,7 @@ def export(
     chosen = taste or next((watch.taste for watch in settings.watch), "default")
     spec = registry.spec(settings.model, use_filename=settings.use_filename)
     if not (paths.store_folder() / "data.mdb").exists():
-        raise StoreError("there is no store to export yet", "create it with: imgscore init INBOX")
+        raise StoreError("there is no store to export yet", "create the store: imgscore init INBOX")
     with Store(paths.store_folder(), readonly=True) as store:
         written = parquet.write(store, file, taste=chosen, spec=spec, labelled=labelled)
     row = Response(str(file), *written, taste=chosen)

@@ -18,6 +18,6 @@ def start(as_json: Json = False) -> None:
     status = lifecycle.running()
     if status is None:
         if not config.load().watch:
-            raise ConfigError("nothing is watched yet", "begin with: imgscore init INBOX")
+            raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")
         status = lifecycle.start_service() if systemd.is_usable() else lifecycle.start_process()
     lifecycle.print_state(status.state, status.pid, as_json=as_json)

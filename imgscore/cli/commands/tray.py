@@ -48,7 +48,9 @@ def tray(
     the daemon, train a head, and open the inbox and the report.
     """
     if install and uninstall:
-        raise UsageError("--install and --uninstall are opposites", "use one of them")
+        raise UsageError(
+            "--install and --uninstall are opposites", "give only one of these options"
+        )
     if install:
         tray_autostart.install()
     elif uninstall:

@@ -103,7 +103,7 @@ def test_watchdog_hung_worker_stops_the_pings(
         beat_until(heart, pool, lambda: manager() >= 0 and bool(caplog.records))
         assert fed_in_rounds(heart, pool, manager) == 0
     assert [record.getMessage() for record in caplog.records] == [
-        f"worker {worker}: no sign of life; the service will be restarted"
+        f"worker {worker} did not respond; systemd will restart the service"
     ]
     os.kill(worker, signal.SIGCONT)
     beat_until(heart, pool, lambda: manager() > 0 and not pool.busy)

@@ -104,7 +104,7 @@ def test_download_repairs_damage_and_refuses_changed_commit(hub: Hub, tmp_path: 
 
 
 def test_download_unknown_revision_raises_with_remedy(hub: Hub) -> None:
-    with pytest.raises(ImgscoreError, match="does not have the revision") as caught:
+    with pytest.raises(ImgscoreError, match="does not have this revision") as caught:
         list(download(NAME, "nowhere"))
     assert "--revision main" in caught.value.remedy
 

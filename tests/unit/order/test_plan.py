@@ -270,7 +270,7 @@ def test_space_just_after_1980_uses_every_slot(count: int) -> None:
 def test_plan_with_nan_or_too_many_entries_raises() -> None:
     with pytest.raises(ValueError, match="NaN"):
         plan([entry(1, NOW, math.nan)], NOW_NS)
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="too few dates"):
         plan([entry(i, 0, i) for i in range(5)], (EARLIEST + 7) * NANOSECONDS)
 
 
