@@ -28,7 +28,7 @@ CALL_SECONDS = 0.25
 STATUS_SHARE = 20
 MIN_STATUS_SECONDS = 0.2
 # A worker is treated as hung if it uses no CPU time for `file_seconds` plus this number of seconds.
-# A worker that works normally is ended by an alarm after `file_seconds`.
+# If a file takes too long, an alarm normally ends the worker after `file_seconds`.
 GRACE_SECONDS = 5.0
 
 

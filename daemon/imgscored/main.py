@@ -40,7 +40,7 @@ LOCK_RETRY_SECONDS = 0.05
 
 
 def serve(mailbox: Mailbox, report: StartupReport) -> bool:
-    """Run the daemon until a request to stop or a change of the config.
+    """Run the daemon until a client or a signal requests a stop, or until the config changes.
 
     Return False after a request to stop, and True after a change of the config. Raises
     ImgscoreError if the daemon cannot start.

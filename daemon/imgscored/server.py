@@ -26,7 +26,7 @@ from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 logger = logging.getLogger(__name__)
 
 MAX_CLIENTS = 32
-# The longest time, in seconds, in which a client must send its request.
+# The longest wait for the request of a client, in seconds.
 REQUEST_SECONDS = 10.0
 # Seconds between two checks whether a waiting client is still connected.
 GONE_SECONDS = 1.0

@@ -111,7 +111,7 @@ class OrderScheduler(Stage[Plan]):
     def refusals(self) -> dict[bytes, TouchError]:
         """Return the errors of files whose date cannot be set, by path.
 
-        Orders skip these files until the files change.
+        Orders skip these files as long as the files do not change.
         """
         return self._refusals.current()
 
@@ -149,7 +149,7 @@ class OrderScheduler(Stage[Plan]):
         self.ctx.changed()
 
     def drop_unasked(self) -> None:
-        """Drop the order jobs that no client asked for. A pause needs this.
+        """Drop the order jobs that no client asked for. Call this when a pause begins.
 
         The inboxes of these jobs are ordered after the pause.
         """

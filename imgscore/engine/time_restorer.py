@@ -1,4 +1,4 @@
-"""The stage that restores the original dates of files that left the inbox."""
+"""The stage that restores the original dates of files that have left an inbox."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class TimeRestorer(AnyStage):
         self._due = set(_left_over(txn, ctx.watches))
 
     def receive(self, effects: Effects) -> None:
-        """Add the files that left the inbox."""
+        """Add the files that have left an inbox."""
         self._due |= effects.restore
 
     @property

@@ -28,8 +28,8 @@ from imgscore.workers.messages import (
 
 logger = logging.getLogger(__name__)
 
-# The number of heads of a taste whose files are kept: the newest heads. The command `heads use` can
-# select one of them. The quality figures of all heads are kept for ever.
+# The number of newest heads of a taste whose files are kept. The command `heads use` can select one
+# of these heads. The quality figures of all heads are kept for ever.
 KEPT_HEADS = 20
 
 

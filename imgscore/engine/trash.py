@@ -223,9 +223,9 @@ class TrashMonitor(AnyStage):
                     yield new
                     new = []
             yield new
-            # The clock of a file system is coarse. If an entry is added within the same second as
-            # the reading, the mtime of the folder may stay the same. The mtime is reliable only if
-            # it is older.
+            # The clock of a file system is coarse. If an entry is added just after the reading, the
+            # mtime of the folder may stay the same. Such an mtime is reliable only if it is older
+            # than one second.
             if complete and time.time_ns() - listed_ns > 10**9:
                 self._unchanged[trash.folder] = listed_ns
             self._settled[trash.folder] = settled
