@@ -60,7 +60,7 @@ def pytest_testnodedown(node: Any) -> None:
     _left_out.update(Counter(node.workeroutput.get("left_out", {})) - _left_out)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """List the tests that did not run: by tier, or by the reason to skip them."""
     reasons = _skip_reasons(terminalreporter)
     if _left_out or reasons:
@@ -91,7 +91,7 @@ def _tier(item: pytest.Item) -> str:
     return tier
 
 
-def _skip_reasons(reporter: pytest.TerminalReporter) -> Counter[str]:
+def _skip_reasons(reporter: "pytest.TerminalReporter") -> Counter[str]:
     reasons: Counter[str] = Counter()
     for report in reporter.stats.get("skipped", []):
         *_, reason = report.longrepr

@@ -165,4 +165,7 @@ def load(text: str) -> ReportData:
 
     Raises ValueError if `text` does not contain a ReportData.
     """
-    return msgspec.convert(json.loads(text), ReportData)
+    try:
+        return msgspec.convert(json.loads(text), ReportData)
+    except msgspec.ValidationError as error:  # no ValueError in msgspec 0.19
+        raise ValueError(str(error)) from None
