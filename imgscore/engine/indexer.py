@@ -52,10 +52,7 @@ CRASH_REMEDY = "open the file in an image program and save it again, or move it 
 
 
 class Indexer(Stage[IndexFile]):
-    """The stage that indexes files.
-
-    It contains the files and folders that still have to be indexed.
-    """
+    """The stage that indexes files, with all files and folders that must be indexed."""
 
     handles = (IndexFile,)
     needs_space = True
@@ -65,8 +62,8 @@ class Indexer(Stage[IndexFile]):
         self.hints = Hints(ctx.config.daemon.settle)
         self._queue = IndexQueue()
         self._out: dict[bytes, bool] = {}
-        """a map from each path that a worker processes now to a flag. If the flag is true, the file
-        is compared with the store again after the worker's answer."""
+        """a map from each path that a worker processes now to a flag. True means that the file is
+        compared with the store again after the worker's answer."""
         self._teaching: set[bytes] = set()
         """the labelled files that a worker processes, or whose answers wait for the next commit"""
         self._asked: dict[bytes, list[IndexTicket]] = {}
@@ -93,10 +90,7 @@ class Indexer(Stage[IndexFile]):
             self._queue.add(path, "again")
 
     def hint(self, path: bytes) -> None:
-        """Compare the file at `path` with the store soon.
-
-        The file may be new, changed or deleted.
-        """
+        """Compare a file with the store soon. The file may be new, changed or deleted."""
         if is_image_name(os.path.split(path)[1]) and not self.ctx.watches.hides(path):
             self.hints.add(path, time.monotonic())
             if not self._expects and not self.ctx.pool.alive:
@@ -125,8 +119,7 @@ class Indexer(Stage[IndexFile]):
     def ask(self, path: bytes, taste: str) -> IndexTicket:
         """Index a file soon, and return a ticket. The file may be in any folder.
 
-        The worker's answer is put into the ticket. The results are also stored, as for every other
-        file.
+        The worker's answer is put into the ticket, and the results are stored.
         """
         ticket = IndexTicket(path, taste)
         self._asked.setdefault(path, []).append(ticket)
@@ -163,10 +156,7 @@ class Indexer(Stage[IndexFile]):
 
     @property
     def indexing(self) -> bool:
-        """Return whether any file is being indexed.
-
-        Such a file waits for a worker, is processed by a worker, or waits for a commit.
-        """
+        """Return whether any file waits for a worker, is with a worker, or waits for a commit."""
         return bool(len(self._queue) or self._out or self._results)
 
     @property
@@ -177,9 +167,8 @@ class Indexer(Stage[IndexFile]):
     def next_time(self, conditions: Conditions) -> float | None:
         """Return the time at which the engine must call `advance` again, in monotonic seconds.
 
-        This is the present time if a scan is due, or if a file waits and a worker is free.
-        Otherwise it is the time at which the next hint is checked or the next batch is stored. None
-        means that there is no work.
+        This is the present time if a scan is due, or if a file and a worker are ready. Otherwise it
+        is the time of the next check or commit. None means that there is no work.
         """
         now = conditions.now
         if self._queue.has(_least_urgent(conditions)) and self.ctx.pool.has_room():
@@ -241,8 +230,7 @@ class Indexer(Stage[IndexFile]):
             elif seen is None:
                 gone.append(path)
             elif self._uncommitted.get(path) == seen:
-                # A worker has already read this version of the file. The next commit stores the
-                # worker's answer.
+                # A worker has read this version of the file. The next commit stores the answer.
                 continue
             elif self._is_news(path, seen):
                 self._queue.add(path, self._urgency(path))
@@ -261,11 +249,7 @@ class Indexer(Stage[IndexFile]):
         self.ctx.changed()
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
-        """Return whether the file at `path` must be indexed.
-
-        This is true if the file is new, has changed, was moved to another folder, or lacks a
-        vector. `seen`: the present fingerprint of the file.
-        """
+        """Return whether the file at `path` must be indexed. `seen`: its present fingerprint."""
         place = self.ctx.watches.locate(path)
         with self.ctx.store.read() as txn:
             failure = failures.find(txn, path)
@@ -312,10 +296,7 @@ class Indexer(Stage[IndexFile]):
         return "inbox" if place is None or place.role == "inbox" else "teaches"
 
     def take(self, task: IndexFile, answer: Answer) -> None:
-        """Keep a worker's answer for the next commit.
-
-        If the worker could not index the file, store the reason at once.
-        """
+        """Keep a worker's answer for the next commit. If the file failed, store the error now."""
         self._emit(task, answer)
         again = self._out.pop(task.path, False)
         self._give(task, answer)
@@ -407,8 +388,7 @@ def _least_urgent(conditions: Conditions) -> Urgency:
     """Return the lowest urgency that a file must have to be sent to a worker now.
 
     During a pause, only files that a client asked for are sent. While the machine saves power,
-    files in keep and trash folders are sent too. These files are few, and their original dates have
-    to be restored.
+    files in keep and trash folders are sent too, because their original dates must be restored.
     """
     if conditions.paused:
         return "asked"
