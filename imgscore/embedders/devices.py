@@ -36,7 +36,8 @@ PACKAGES = {
 class Choice(NamedTuple):
     """A device and its providers.
 
-    `providers`: the providers in the order in which onnxruntime tries them. The CPU is the last.
+    `providers`: the providers in the order in which onnxruntime tries them. The CPU is always the
+    last.
     `warning`: a text for the user if `device` is not the device in the config, else None. The text
     contains the reason and a remedy.
     """
@@ -82,6 +83,7 @@ def choose(device: str, available: Sequence[str]) -> Choice:
 def after_loading(choice: Choice, used: Sequence[str]) -> Choice:
     """Return the device and the providers that a session really uses after it has loaded a model.
 
+    `choice`: the result of `choose`.
     `used`: the providers that the session reports.
 
     If a driver is missing, onnxruntime uses the CPU without an error. The result is then the CPU

@@ -98,7 +98,7 @@ def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
 
 
 def is_intact(folder: Path) -> bool:
-    """Return whether each file of a downloaded model has its recorded checksum.
+    """Return whether each file of a downloaded model has the checksum in the manifest.
 
     The function reads the files completely.
     """
@@ -278,7 +278,7 @@ def _append_rest(remote: _Remote, descriptor: int, start: int) -> Iterator[int]:
 
 
 def _has_checksum(file: Path, checksum: str) -> bool:
-    """Return whether a file has the checksum of the hub.
+    """Return whether a file has the checksum that the hub reports.
 
     A checksum with 64 digits is a sha256. A checksum with 40 digits is the sha1 of a git blob.
     """

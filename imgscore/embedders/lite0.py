@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def load(
     threads: int = 1, providers: Sequence[str] = CPU, model: Path = lite0_spec.MODEL
 ) -> Embedder:
-    """Load the embedder. Its id, dim and sections are those of `lite0_spec`.
+    """Load the embedder. The id, dim and sections are constants in `lite0_spec`.
 
     Raises ImgscoreError if the model file cannot be read or its sha256 is not the expected value.
     """

@@ -1,7 +1,7 @@
 """The manifest of a downloaded model: its revision and the sha256 of each file.
 
-The manifest is a file in the folder of the model. The first download stores the checksums. Later
-downloads and loads compare the files with these checksums.
+The manifest is a file in the folder of the model. The first download stores the checksums. Each
+later download and each loading of the model compares the files with these checksums.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ BUILT_IN = "efficientnet-lite0"
 
 
 class Spec(NamedTuple):
-    """The description of a head's input, made without loading a model.
+    """The description of the input of a head. A Spec is made without loading a model.
 
     `id`, `dim`, `sections`: the id, the number of values and the sections of the whole input. If
     file names are used, the id also contains the id of the name encoder. The last section then
@@ -55,7 +55,7 @@ def spec(model: str, *, use_filename: bool = False) -> Spec:
 
 
 def _with_names(images: Spec, encoder: str, dim: int) -> Spec:
-    """Return the Spec of images and file names together.
+    """Return the Spec of an input that contains the vectors of an image and of its file name.
 
     `dim`: the number of values in the vector of a name.
     """

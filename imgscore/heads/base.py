@@ -42,8 +42,8 @@ class Examples:
     `keep`: bool [n], True for keep and False for trash.
     `background`: float16 [m, d], the embeddings of a sample of the library. The sample may contain
     labelled images, and m may be 0.
-    `sections`: the sections of the d columns. If the sequence is empty, all columns are one
-    section.
+    `sections`: the sections (named parts) of the d columns. If the sequence is empty, all columns
+    are one section.
     `embedder`: the id of the embedder. The id is stored with the head, and it is checked when the
     head is loaded.
     `extras`, `background_extras`: float32 [n, k] and [m, k], k numbers that are computed from the
@@ -137,8 +137,8 @@ class Head(Protocol):
 class Fitted(NamedTuple):
     """A head that was trained on all labels, with cross-validated scores of these labels.
 
-    `held_out`: the scores [n] of the labelled images. For the score of image i, a head was trained
-    and calibrated without the fold of image i.
+    `held_out`: the scores [n] of the labelled images. The score of image i is computed by a head
+    that was trained and calibrated without the fold of image i.
     `folds`: int64 [n], the fold number of each labelled image. Near-duplicates of each other are in
     one fold.
     """

@@ -29,7 +29,7 @@ deviations. Larger values are clipped, so that no outlier dominates the extras."
 class Features:
     """The map from an embedding [d] and extras [k] to a unit vector [r].
 
-    `spans`: the start and stop column of each section.
+    `spans`: the start and stop column of each section (named part) of the embedding.
     `rooted`: for each section, True if the square root of its values is computed.
     `weights`: the share of each section in the squared length. The sum of the weights is 1 -
     EXTRAS_SHARE if k > 0, else 1.
@@ -63,7 +63,7 @@ class Features:
         return unit(features)
 
     def scaled(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Return unit rows float32 [n, d + k], as they are before the projection.
+        """Return unit rows float32 [n, d + k], which `__call__` then projects on `directions`.
 
         The function allocates memory for all n rows. Pass at most BLOCK_ROWS rows at a time.
         """

@@ -19,8 +19,8 @@ NEIGHBOURS = 10
 """The number of neighbours of each node. The graph has an edge from the node to each neighbour.
 Values of 8 and 12 give about equally good results."""
 CANDIDATES = 32
-"""The number of nearest nodes, by cosine, from which the neighbours of a node are chosen.
-`neighbours` chooses them by their closeness."""
+"""The number of nearest nodes, by cosine, from which the neighbours of a node are chosen. The
+function `neighbours` chooses them by closeness."""
 DAMPING = 0.998
 """The share of a node's value that the node passes on to its neighbours in one step. With this
 share, a value spreads over some hundred steps."""

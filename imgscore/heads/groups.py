@@ -44,8 +44,8 @@ def near_duplicates(
     `taken`: float64 [n], the EXIF times in seconds, NaN if unknown.
 
     All rows are first compared along the main directions only. This step finds every pair of
-    near-duplicates, but also other pairs. In the second step, all directions of these pairs are
-    compared. Frames of a burst are found by their times. They are compared in all directions
+    near-duplicates, but also other pairs. In the second step, these pairs are compared along all
+    directions. Frames of a burst are found by their times. They are compared along all directions
     immediately.
     """
     count = len(embeddings)

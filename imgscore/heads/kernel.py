@@ -56,8 +56,9 @@ MIN_NOISE = 1e-3
 """The smallest noise variance of a label. With a smaller variance, the covariance matrix would be
 ill-conditioned, because the kernels are only float32."""
 JITTER = 1e-4
-"""The number that is added to the diagonal of the landmarks' kernel. Without it, the kernel would
-be ill-conditioned, because the kernel is only float32."""
+"""The number that is added to the diagonal of the kernel matrix of the landmarks (see
+MAX_EXACT_LABELS). Without it, the kernel would be ill-conditioned, because the kernel is only
+float32."""
 CONSTANT_VARIANCE = 9.0
 """The prior variance of the constant term, in units of the target ±1. Values of 3 and 30 give
 equally good results."""

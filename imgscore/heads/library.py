@@ -125,12 +125,12 @@ def _inverse(deviation: NDArray[np.floating]) -> Floats:
 
 
 def _directions(rows: Floats) -> Floats:
-    """Return the main directions of rows float32 [m, w] about the origin, as float32 [w, r].
+    """Return the main directions of rows float32 [m, w], as float32 [w, r].
 
-    The last column is the main direction with the largest variance. The matrices rows · rowsᵀ and
-    rowsᵀ · rows have equal positive eigenvalues. The directions are computed from the smaller of
-    the two matrices. There is at least one direction, even if all rows are equal, because some
-    numerical libraries cannot multiply empty matrices.
+    The rows are not centred. The last column is the direction with the largest variance. The
+    matrices rows · rowsᵀ and rowsᵀ · rows have equal positive eigenvalues. The directions are
+    computed from the smaller of the two matrices. There is at least one direction, even if all rows
+    are equal, because some numerical libraries cannot multiply empty matrices.
     """
     wide = rows.shape[1] > len(rows)
     values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)

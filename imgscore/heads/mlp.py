@@ -1,7 +1,7 @@
 """The original recipe, unchanged: an MLP that is trained in torch by SGD, one image at a time.
 
-The recipe is kept for comparison. Only training and reading a .pt file need torch. Scoring uses
-numpy.
+An MLP (multi-layer perceptron) is a small neural network. The recipe is kept for comparison. Only
+training and reading a .pt file need torch. Scoring uses numpy.
 """
 
 from __future__ import annotations

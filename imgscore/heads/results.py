@@ -18,7 +18,7 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """A bin of the reliability diagram. It contains labels with about equal scores."""
+    """A bin of the reliability diagram. The images in a bin have about equal scores."""
 
     score: float
     """the mean score of the images in the bin"""
@@ -30,7 +30,7 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """The quality of scores. Each score comes from a head that was trained without the label."""
+    """The quality of scores from heads that were trained without the scored images."""
 
     labels: int
     """the number of all labels"""

@@ -1,9 +1,9 @@
 """Compute the log-odds of many images with onnxruntime, a few times as fast as with numpy.
 
 The two largest matrix products are computed in int8: the product with the directions and the
-product with the nodes of the graph. This changes log-odds by hundredths (bench/LEARNING.md).
-Integer sums are exact. The score of an image is therefore independent of the other images in its
-block and of the number of threads.
+product with the nodes of the graph. Compared with float32, this changes log-odds by hundredths
+(bench/LEARNING.md). Integer sums are exact. The score of an image is therefore independent of the
+other images in its block and of the number of threads.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _padded(values: Floats, axis: int) -> Floats:
 def _quantised_columns(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
     """Return columns float32 [w, c] as int8 codes, and the step between two codes.
 
-    Each column has a different step. The steps are float32 [c].
+    There is one step for each column, as float32 [c].
     """
     scale = np.maximum(np.abs(columns).max(axis=0, initial=0), EPSILON) / MAX_PARAMETER_CODE
     return np.rint(columns / scale).astype(np.int8, order="C"), scale

@@ -1,4 +1,4 @@
-"""Train a head, evaluate it on held-out labels, and decide if it may replace the old head."""
+"""Train a head, evaluate it on held-out labels, and decide whether it may replace the old head."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def train(
 
     `kind`: the name of the recipe.
     `previous`: the head to compare with, or None.
-    `seen`: bool [n], True for each label that `previous` was trained on, if the label has not
-    changed since that training. None means that all labels are new to `previous`.
+    `seen`: bool [n], True for each label that `previous` was trained on with the present value
+    (keep or trash). None means that all labels are new to `previous`.
 
     The function makes the first comparison in this list that is possible:
     1. "new labels", if there are MIN_COMPARED new labels of each kind. A label is new if `previous`
-       was not trained on any image of its group. The scores of `previous` are compared with the
-       held-out scores of the new head.
+       was trained without this label and without the labels of near-duplicates. The scores of
+       `previous` are compared with the held-out scores of the new head.
     2. "same folds", if the two heads differ in their recipe or settings, and if there are
        MIN_COMPARED labels of each kind. Both recipes are trained once without each fold, and their
        held-out scores are compared.

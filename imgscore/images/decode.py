@@ -44,9 +44,9 @@ from imgscore.images.signature import HEIF, JPEG, RAW, format_of, is_cut_off
 from imgscore.images.traits import Exif, Traits
 from imgscore.images.views import layout
 
-# Import only these plugins of Pillow. Without them, Pillow imports all its forty plugins when it
-# opens the first WebP file. Other formats are not supported: for an EPS file, for example, Pillow
-# would start Ghostscript.
+# Import only these plugins of Pillow. Without this import, Pillow imports all its forty plugins
+# when it opens the first WebP file. Other formats are not supported: for an EPS file, for example,
+# Pillow would start Ghostscript.
 _PLUGINS = (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -205,7 +205,7 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
     image.load()
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         # Use the size after loading. Pillow turns a TIFF upright while it loads the image. The
-        # image in an ICO file may have another size than the header of the file.
+        # image in an ICO file may have another size than the size in the header of the file.
         full_width, full_height = image.size
     exif = _exif(image)
     pixels, transparent = working_pixels(image, _working_size(full_width, full_height))
@@ -358,8 +358,8 @@ def _failure(data: bytes, error: Exception) -> ImageError:
         limit = MAX_PIXELS // 1_000_000
         return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)
     # Decoders report a lack of memory by many different exceptions. A low-memory worker therefore
-    # treats each failure as a lack of memory. A worker with more memory then tries the file again,
-    # and its result is final.
+    # treats each failure as a lack of memory. A worker with more memory then tries the file again.
+    # The result of this second worker is final.
     if isinstance(error, MemoryError) or (memory.is_low_memory() and not is_cut_off(data)):
         return NeedsMemoryError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
     if is_cut_off(data) or "truncated" in reason.lower():

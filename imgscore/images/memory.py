@@ -18,11 +18,11 @@ DECODER_BYTES_PER_PIXEL = {"WEBP": 12, "AVIF": 6, "JPEG2000": 16, HEIF: 6}
 format. The numbers were measured (bench/RESULTS.md). Decoders of all other formats allocate almost
 no additional memory."""
 RESERVED_BYTES = 64 << 20
-"""The memory in bytes that is kept free for the steps after decoding: bands, views and the
-network."""
+"""The memory in bytes that is kept free for the steps after decoding: the conversion in bands, the
+views and the network."""
 UNCHECKED_BYTES = 64 << 20
 """The largest memory in bytes that an image may need without a check. Most images need less. For
-these images, /proc need not be read."""
+these images, the memory in use is not read from /proc."""
 
 REMEDY_TOO_LARGE = "scale the image down, or save it as a baseline JPEG"
 
@@ -59,7 +59,7 @@ def set_headroom(headroom: int) -> None:
 
 @contextmanager
 def uncounted(headroom: int) -> Iterator[None]:
-    """Remove the soft limit during a with block.
+    """Raise the soft limit to the hard limit during a with block.
 
     At the end of the block, the soft limit is set to the memory in use plus `headroom` bytes. Load
     a model inside such a block: the size of the model then does not reduce the headroom.

@@ -28,7 +28,7 @@ def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray
     """Reduce a loaded image to RGB, and return its pixels and whether it has transparent pixels.
 
     `target`: the smallest allowed width and height of the result. If the image is smaller than
-    `target`, its size is not changed.
+    `target`, the size of the image is not changed.
 
     The pixels are uint8 [h, w, 3]. The second value is True if at least one pixel is not opaque.
 

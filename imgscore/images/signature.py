@@ -1,4 +1,4 @@
-"""Identify the format of a file from its bytes, and detect that the end of a file is missing.
+"""Identify the format of a file from its bytes, and detect whether the end of a file is missing.
 
 No decoder is needed. The name and extension of the file are not used.
 """

@@ -18,8 +18,9 @@ CELL_PIXELS = 32
 therefore multiples of 2⁵."""
 VIEW_SHAPES = ((7, 7), (8, 7), (8, 6), (9, 6), (10, 6), (9, 5), (10, 5), (11, 5), (12, 5))
 """The long and the short side of each possible view, in cells. For each proportion from 1:1 to
-2.4:1, one of these shapes differs by at most 9 %. (The proportion of a phone screen is 2.2:1.) The
-network was trained with 7 × 7 cells (224 × 224 pixels). Each shape has about this area."""
+2.4:1, one of these shapes has a proportion that differs by at most 9 %. (The proportion of a phone
+screen is 2.2:1.) The network was trained with images of 7 × 7 cells (224 × 224 pixels). Each shape
+has about the area of these images."""
 MAX_VIEW_PROPORTION = 2.5
 """The largest proportion (long side / short side) of an image that becomes one view. The longest
 shape has the proportion 2.4."""
@@ -44,7 +45,10 @@ class Layout(NamedTuple):
 
 
 def layout(width: int, height: int) -> Layout:
-    """Return the layout of an image of `width` × `height` pixels. Both must be at least 1."""
+    """Return the layout of an image of `width` × `height` pixels.
+
+    `width` and `height` must be at least 1.
+    """
     upright = height > width
     proportion = max(width, height) / min(width, height)
     tiles = 1
