@@ -85,7 +85,7 @@ class Rescored(_Event, tag="rescored"):
     """The images of a taste got new scores from another head."""
 
     taste: str
-    """the taste"""
+    """the name of the taste"""
     head: str
     """the version of the head"""
     files: int
@@ -96,7 +96,7 @@ class Scored(_Event, tag="scored"):
     """An image was embedded and scored."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     sha256: str
     """the digest of the image"""
     score: float | None
@@ -111,7 +111,7 @@ class Trained(_Event, tag="trained"):
     """A head was trained."""
 
     taste: str
-    """the taste"""
+    """the name of the taste"""
     head: str
     """the version of the head"""
     labels: int

@@ -1,4 +1,4 @@
-"""The functions that several verbs use: to run a verb, to wait for workers, to check paths."""
+"""Functions that several verbs use. They run a verb, wait for workers, and convert paths."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ if TYPE_CHECKING:
     from imgscore.engine.tickets import IndexTicket, ThumbnailTicket
 
 PREFETCH = 64
-"""The number of files that are sent to workers before the verb waits for the first answer.
+"""The largest number of files that are sent to workers before the verb waits for the first answer.
 
-With this number, no worker waits for work.
+With 64 files, every worker always has a next file.
 """
 
 Ticket = TypeVar("Ticket", "IndexTicket", "ThumbnailTicket")
 
 Steps = Generator[Message[R_co] | None, None, None]
-"""The generator that a verb's `run` returns. It yields messages.
+"""The type of the generator that the function `run` of a verb returns.
 
-It yields None if the engine has to take a step before the verb can continue.
+The generator yields messages. It yields None if the engine has to take a step before the verb can
+continue.
 """
 
 
 def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
     """Run a verb to its end in a process that is not a daemon, and yield its messages.
 
-    Raises ImgscoreError if the engine has a problem, such as a full disk. A daemon would try again
-    later in this case.
+    Raises ImgscoreError if the engine has a problem, such as a full disk. A daemon does not call
+    this function: it keeps running and tries again later.
     """
     for message in steps:
         if message is None:
@@ -53,7 +54,7 @@ def a_step(engine: Engine) -> Steps[Any]:
     Raises StoreError if the engine cannot use the store, for example because the disk is full.
     """
     if engine.ctx.unavailable:
-        engine.retry()  # the problem may be solved now
+        engine.retry()  # the user may have solved the problem, for example by freeing disk space
         yield None
         if problem := engine.ctx.unavailable:
             raise StoreError(problem, "solve this problem, then run the command again")
@@ -62,10 +63,10 @@ def a_step(engine: Engine) -> Steps[Any]:
 
 
 def in_turn(tickets: Iterator[Ticket]) -> Iterator[Ticket | None]:
-    """Yield the tickets in their order. Each ticket is yielded when it has an answer.
+    """Yield each ticket when a worker has answered it. The order of the tickets does not change.
 
-    Yield None if the engine has to take a step first. At most PREFETCH tickets are taken from
-    `tickets` before the first one has an answer.
+    Yield None if the next ticket has no answer yet: the engine then has to take a step. At most
+    PREFETCH tickets are taken from `tickets` in advance.
     """
     waiting = deque(islice(tickets, PREFETCH))
     while waiting:
@@ -78,10 +79,10 @@ def in_turn(tickets: Iterator[Ticket]) -> Iterator[Ticket | None]:
 
 
 def until_idle(engine: Engine, what: str) -> Steps[Any]:
-    """Yield the progress until nothing is pending.
+    """Wait until the engine has no pending work, and yield the progress.
 
-    `what`: the name of the work. Raises ImgscoreError if the daemon is paused, or if the work waits
-    for power.
+    `what`: the name of the work, for the progress. Raises ImgscoreError if the daemon is paused, or
+    if the work has to wait because the computer runs on battery.
     """
     total, reported = 0, -1
     while not engine.idle:
@@ -100,16 +101,15 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
 
 
 def rows_of(messages: Iterable[Message[R_co]]) -> list[R_co]:
-    """Return the rows in the messages of a verb."""
+    """Return the rows that a verb yielded. Progress messages are left out."""
     return [message.row for message in messages if isinstance(message, Result)]
 
 
 def absolute_path(file: str) -> bytes:
-    """Return an absolute path as bytes.
+    """Convert an absolute path from text to bytes, and resolve the symbolic links of its folders.
 
-    Symbolic links in the folders of the path are resolved. A symbolic link at the end of the path
-    is kept. Raises UsageError if `file` is a relative path, because a daemon has another working
-    folder than the client.
+    If the file itself is a symbolic link, this link is not resolved. Raises UsageError if `file` is
+    a relative path: the daemon and the client can have different working folders.
     """
     if not os.path.isabs(file):
         raise UsageError(
@@ -120,17 +120,20 @@ def absolute_path(file: str) -> bytes:
 
 
 def display_path(path: bytes) -> str:
-    """Return a path as text. A byte that is not UTF-8 becomes a lone surrogate."""
+    """Convert a path from bytes to text. A byte that is not UTF-8 becomes a lone surrogate."""
     return os.fsdecode(path)
 
 
 class Deadline:
-    """The end of a time limit of `seconds`, counted from now. None means no limit."""
+    """A time limit that begins when the object is created.
+
+    `seconds`: the length of the time limit. None means that there is no limit.
+    """
 
     def __init__(self, seconds: float | None) -> None:
         self._at = None if seconds is None else time.monotonic() + seconds
 
     @property
     def passed(self) -> bool:
-        """True if the time limit has passed."""
+        """True if the time limit is over."""
         return self._at is not None and time.monotonic() >= self._at

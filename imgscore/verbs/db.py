@@ -20,9 +20,9 @@ class CheckedTable(msgspec.Struct):
     """The result of one check of the store."""
 
     what: str
-    """the name of the checked records"""
+    """the records that were checked, in words"""
     entries: int
-    """the number of these records"""
+    """the number of records that were checked"""
     error: str | None
     """the problems that were found; null if there are none"""
 
@@ -49,7 +49,10 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a CheckedTable for each check if `action` is "check", otherwise one DroppedEmbedder."""
+    """Check the store if `action` is "check", or delete vectors if `action` is "drop".
+
+    Yield a CheckedTable for each check, or one DroppedEmbedder.
+    """
     match request.action:
         case "check":
             yield from map(Result, _check(engine))
@@ -67,7 +70,7 @@ def _check(engine: Engine) -> Iterator[CheckedTable]:
 
 
 def _drop(engine: Engine, embedder: str) -> DroppedEmbedder:
-    """Delete the vectors of an embedder, and the scores from its heads.
+    """Delete the vectors of an embedder, and the scores that were computed from these vectors.
 
     Labels, traits and heads are not deleted. Raises UsageError if the embedder is in use or has no
     vectors.
@@ -92,8 +95,8 @@ def _drop(engine: Engine, embedder: str) -> DroppedEmbedder:
         name_vectors.drop(txn, embedder)
         for head in heads.iter_all(txn):
             current = heads.current(txn, head.taste)
-            # A head that is in use keeps its scores: without the vectors, the scores cannot be
-            # computed again.
+            # Keep the scores of a head that is in use: the scores could not be computed again
+            # without the vectors.
             if head.embedder.split("+")[0] == embedder and head != current:
                 scores.forget(txn, head.taste, head.version)
 

@@ -1,7 +1,7 @@
-"""The verb `embed`: store embeddings that Dask workers made, and list files without embedding.
+"""The verb `embed`: store the embeddings from Dask workers, and find files without one.
 
-The command `imgscore embed` embeds the files with Dask. It calls this verb to read and write the
-store.
+The command `imgscore embed` embeds files with Dask. The command calls this verb to read and write
+the store.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class EmbeddedFile(msgspec.Struct, forbid_unknown_fields=True):
-    """A file that a Dask worker read. `seen`: the file's fingerprint before that."""
+    """A file that a Dask worker read.
+
+    `seen`: the fingerprint of the file, taken before the worker read the file.
+    """
 
     path: str
     seen: Fingerprint
@@ -38,7 +41,7 @@ class EmbeddedFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KnownFailure(msgspec.Struct, array_like=True):
-    """A file of `listed` that failed earlier, and has not changed after that."""
+    """A file of `listed` that could not be embedded earlier, and has not changed since."""
 
     position: int
     """the position of the file in `listed`"""
@@ -49,18 +52,21 @@ class KnownFailure(msgspec.Struct, array_like=True):
 
 
 class Response(msgspec.Struct):
-    """The files of `listed` that need an embedding, and the files that failed earlier."""
+    """The answer about the files that the request has in `listed`."""
 
     lacking: list[int]
-    """the positions in `listed` of the files to embed"""
+    """the positions in `listed` of the files that have no embedding yet"""
     failed: list[KnownFailure]
-    """the files that failed earlier"""
+    """the files that could not be embedded earlier, and have not changed since"""
     error: str | None = None
     """always null"""
 
 
 class Request(BaseRequest[Response]):
-    """`found`: the files to store. `listed`: the files to look up. In JSON, bytes are base64."""
+    """`found`: the files whose results are stored. `listed`: the files to look up in the store.
+
+    In JSON, bytes are written in base64.
+    """
 
     embedder: str
     found: tuple[EmbeddedFile, ...] = ()
@@ -68,7 +74,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response."""
+    """Store the results of `found`, and yield one Response about the files of `listed`."""
     ctx = engine.ctx
     if request.embedder != ctx.embedder.image_embedder:
         raise ImgscoreError(
@@ -106,9 +112,10 @@ def _record(txn: Txn, request: Request) -> None:
 
 
 def _known(txn: Txn, path: bytes, seen: Fingerprint) -> UnwatchedFile | None:
-    """Return the record of a file, or None if it has none or the file has changed.
+    """Return what the store contains about a file, or None if there is nothing.
 
-    The record was written by this verb, or it is made from the sighting of a watched file.
+    The record comes from an earlier call of this verb, or from the sighting of a watched file.
+    Return None if the file has changed since the record was written.
     """
     known = unwatched_files.find(txn, path)
     if known is not None and known.seen == seen and known.decoder in (0, DECODER_VERSION):

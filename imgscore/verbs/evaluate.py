@@ -1,6 +1,6 @@
 """The verb `evaluate`: measure how good the scores are.
 
-The figures are measured on labels that were not used for the training of the head.
+The figures are measured on held-out labels: labels that were not used to train the head.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The figures of a taste, measured on labels that were not used for the training."""
+    """The quality of the scores of a taste, measured on labels that were not used for training."""
 
     taste: str
-    """the taste"""
+    """the name of the taste"""
     kind: str
-    """the kind of head"""
+    """the kind of the head"""
     quality: Quality
-    """the figures for all labels of the taste"""
+    """the figures that were measured with all labels of the taste"""
     curve: list[Point]
     """the learning curve: the AUC for each number of labels"""
     doubled: float | None
-    """the estimated AUC with twice as many labels; null if there are too few labels to estimate"""
+    """the estimated AUC with twice as many labels; null if there are too few labels for this"""
     left_out: int
-    """the number of points of the curve that were not measured for lack of time"""
+    """the number of points of the learning curve that were left out because time ran out"""
     error: str | None = None
     """always null"""
 
@@ -45,7 +45,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response."""
+    """Measure the quality in a worker, and yield one Response."""
     from imgscore.workers.queries import EvaluateQuery
 
     taste = taste_or_first(engine, request.taste)

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Witness(msgspec.Struct):
-    """A labelled image that is similar to the file."""
+    """A labelled image that is similar to the explained image."""
 
     path: str | None
-    """the file; null if its path is not known"""
+    """the path of the labelled image; null if the path is not known"""
     sha256: str
     """the digest of the image"""
     similarity: float
-    """the similarity to the file, from −1 to 1; 1 means that the images are the same"""
+    """the similarity to the explained image, from −1 to 1; 1 means that the images look the same"""
     error: str | None = None
     """always null"""
 
@@ -36,31 +36,31 @@ class Explained(msgspec.Struct):
     """A file with a score."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     taste: str
     """the taste to which the score belongs"""
     head: str | None
-    """the version of the head"""
+    """the version of the head that computed the score"""
     embedder: str
-    """the id of the embedder"""
+    """the id of the embedder in use"""
     sha256: str
     """the digest of the image"""
     score: float
     """the probability that you would keep the image, from 0 to 1"""
     low: float
-    """the low end of the score's 95 % interval"""
+    """the lower end of the 95 % interval of the score"""
     high: float
-    """the high end of the score's 95 % interval"""
+    """the upper end of the 95 % interval of the score"""
     keeps: list[Witness]
     """the most similar images with the label keep"""
     trashes: list[Witness]
     """the most similar images with the label trash"""
     traits_that_matter: list[TraitWeight]
-    """the traits that change the score most"""
+    """the traits that change the score of the image most"""
     kind: str
-    """the kind of head"""
+    """the kind of the head"""
     traits: Traits | None
-    """measured facts about the image; null if they are not stored"""
+    """the traits of the image, such as its size and camera; null if they are not stored"""
     error: str | None = None
     """always null"""
 
@@ -69,13 +69,13 @@ class Unexplained(msgspec.Struct):
     """A file without a score."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     taste: str
     """the taste whose head would score the file"""
     head: str | None
     """the version of the head; null if there is no head"""
     embedder: str
-    """the id of the embedder"""
+    """the id of the embedder in use"""
     error: str | None
     """the reason for the missing score, and a remedy"""
     score: None = None
@@ -94,7 +94,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response."""
+    """Yield one Explained, or one Unexplained if the file has no score."""
     from imgscore.workers.queries import ExplainQuery
 
     ctx, path = engine.ctx, absolute_path(request.file)

@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 
 class HeadReport(msgspec.Struct):
-    """The measurements of the training of a head. An imported head has only `kind` and `reason`."""
+    """The report about the training of a head. An imported head has only `kind` and `reason`."""
 
     kind: str
-    """the kind of head"""
+    """the kind of the head"""
     reason: str
-    """the reason why the head was accepted or rejected, or the file from which it was imported"""
+    """why the head was accepted or rejected, or the file from which it was imported"""
     embedder: str | UnsetType = UNSET
-    """the id of the embedder"""
+    """the id of the embedder whose vectors the head scores"""
     labels: int | UnsetType = UNSET
     """the number of labels in the training"""
     keeps: int | UnsetType = UNSET
-    """the number of these labels that are keep"""
+    """the number of keep labels in the training"""
     settings: dict[str, object] | UnsetType = UNSET
     """the settings of the training"""
     quality: Quality | UnsetType = UNSET
-    """the figures on labels that were not used for the training"""
+    """the quality of the head, measured on labels that were not used for the training"""
     comparison: Comparison | UnsetType | None = UNSET
-    """the comparison with the previous head on these labels; null if there was no previous head"""
+    """the comparison with the previous head; null if there was no previous head"""
     accepted: bool | UnsetType = UNSET
     """true if the head is at least as good as the previous head"""
 
@@ -63,13 +63,16 @@ class Response(msgspec.Struct):
     embedder: str
     """the id of the embedder whose vectors the head scores"""
     report: HeadReport
-    """the measurements of the training"""
+    """the report about the training"""
     error: str | None = None
     """always null"""
 
 
 class Request(BaseRequest[Response]):
-    """`version`: the version of the head to use. `file`: the absolute path of a head to import."""
+    """`version`: the version of the head to use, if `action` is "use".
+
+    `file`: the absolute path of the head to import, if `action` is "import".
+    """
 
     works_on_battery: ClassVar[bool] = True
     action: Literal["list", "use", "import"] = "list"
@@ -79,9 +82,10 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each head, oldest first, if `action` is "list".
+    """List the heads, or use another head, or import a head.
 
-    If `action` is "use" or "import", yield one Response about the new head in use.
+    If `action` is "list", yield a Response for each head, oldest first. Otherwise yield one
+    Response, about the head that is now in use.
     """
     from imgscore.store import heads
 
@@ -118,7 +122,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def _import(engine: Engine, taste: str, file: str) -> Steps[Response]:
-    """Import a head from a file, and use it. The next training may replace this head."""
+    """Import a head from a file, use it, and yield a Response. A later training may replace it."""
     from imgscore.store import heads, labels
     from imgscore.store.schema import HeadRecord
     from imgscore.workers.queries import ImportHeadQuery

@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 class TouchEntry(msgspec.Struct):
-    """A touch: a change of the date of a file, made by imgscore."""
+    """A touch, which is a change of the date of a file by imgscore."""
 
     what: str
-    """`order`, `restore` or `undo`"""
+    """the reason for the touch: `order`, `restore` or `undo`"""
     time_ns: int
     """the time of the touch, in nanoseconds since 1970"""
     number: int
     """the number of the touch in the journal"""
     run: int
-    """the number of the run that made the touch; all touches of one ordering have this number"""
+    """the number of the run that made the touch; all touches of one run have the same number"""
     inbox: str
     """the inbox of the file; may be empty"""
     path: str
-    """the file"""
+    """the path of the file"""
     sha256: str
     """the digest of the image"""
     before_ns: int
@@ -42,32 +42,32 @@ class TouchEntry(msgspec.Struct):
     after_ns: int
     """the mtime of the file after the touch, in nanoseconds since 1970"""
     head: str | None
-    """the version of the head whose scores gave the order; null if no head was used"""
+    """the version of the head; for `undo`, the number of the run that was undone; may be null"""
     dates: int | UnsetType = UNSET
-    """the number of dates that the ordering changed; only in a row for a whole ordering"""
+    """the number of touches in this row; missing if the request has `together` false"""
 
 
 class LabelEntry(msgspec.Struct):
     """A label that was set or cleared."""
 
     what: str
-    """`label`"""
+    """always `label`"""
     time_ns: int
-    """the time of the label, in nanoseconds since 1970"""
+    """the time when the label was set or cleared, in nanoseconds since 1970"""
     number: int
-    """the number of the label in the log of labels"""
+    """the number of this change in the log of labels"""
     path: str
     """the path of the image when it was labelled; may be empty"""
     sha256: str
     """the digest of the image"""
     label: str
-    """`keep`, `trash` or `clear`"""
+    """`keep` or `trash`; `clear` if the label was cleared"""
     source: str
     """the origin of the label: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
     taste: str
     """the taste that learns from the label"""
     dates: int | UnsetType = UNSET
-    """always 1; only in the answer to a request with `together`"""
+    """always 1; missing if the request has `together` false"""
 
 
 Response = TouchEntry | LabelEntry
@@ -76,8 +76,8 @@ Response = TouchEntry | LabelEntry
 class Request(BaseRequest[Response]):
     """`folder`: list only files in this folder or below it. None means all files.
 
-    `limit`: the largest number of rows. `together`: if true, list one row for each ordering,
-    instead of one row for each touch.
+    `limit`: the largest number of rows. `together`: if true, yield one row for each run of
+    touches, such as an ordering. If false, yield one row for each touch.
     """
 
     folder: str | None = None
@@ -86,7 +86,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a row for each touch and for each label."""
+    """Yield the rows of touches and labels, newest first."""
     folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
     with engine.ctx.store.read() as txn:
         both = merge(_touches(txn), _labels(txn), key=lambda entry: entry[0], reverse=True)
@@ -103,7 +103,7 @@ def _together(rows: Iterable[Response]) -> Iterator[Response]:
 
 
 def _group(row: Response) -> tuple[str, int]:
-    """Return a key. All rows of one ordering have the same key. Each label has another key."""
+    """Return a key. All touches of one run have the same key. Each label has its own key."""
     return row.what, row.run if isinstance(row, TouchEntry) else row.number
 
 

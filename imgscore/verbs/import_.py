@@ -1,6 +1,6 @@
 """The verb `import`: read labels and embeddings from a Parquet file.
 
-Embeddings are read only if the embedder in use made them.
+Embeddings are imported only if they were made by the embedder that is in use.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Response(msgspec.Struct):
     rows: int = 0
     """the number of rows in the file"""
     labels: int = 0
-    """the number of labels that were new"""
+    """the number of imported labels that were not in the store yet"""
     embeddings: int = 0
-    """the number of embeddings that were new"""
+    """the number of imported embeddings that were not in the store yet"""
     taste: str = "default"
     """the taste that learns from the labels"""
     error: str | None = None
@@ -46,12 +46,12 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response. Labels that are already in the store are not logged again."""
+    """Import the file, and yield one Response. Labels that are already stored are skipped."""
     from imgscore.workers.queries import ReadParquetQuery
 
     taste = taste_or_first(engine, request.taste)
     ticket = engine.queries.ask(ReadParquetQuery(taste, os.fsencode(request.file)))
-    now_ns = time.time_ns()  # one time for all labels: one undo then undoes all of them
+    now_ns = time.time_ns()  # all labels get the same time, so that one undo undoes them all
     imported = Response(taste=taste)
     try:
         while True:
@@ -79,7 +79,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def _record(
     engine: Engine, taste: str, now_ns: int, rows: list[ParquetRow], txn: Txn
 ) -> tuple[int, int]:
-    """Write the labels and embeddings that are not in the store yet.
+    """Store the labels and embeddings of `rows` that are not in the store yet.
 
     Return the number of new labels, and the number of new embeddings.
     """

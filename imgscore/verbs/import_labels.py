@@ -1,6 +1,6 @@
-"""The verb `import-labels`: label the files in folders that are already sorted.
+"""The verb `import-labels`: label the files in folders that the user has already sorted.
 
-The files are not moved or changed.
+No file is moved or changed.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from imgscore.store.schema import LabelName
 
 PREFETCH = 256
-"""The largest number of files that are sent to workers and have no answer yet."""
+"""The largest number of files that are at the workers at the same time."""
 BATCH = 64
-"""The number of labels that one commit logs. Each commit waits for the disk."""
+"""The number of labels that are logged in one commit. Few commits are faster than many."""
 
 
 class FailedFile(msgspec.Struct):
     """A file that was not labelled, or that cannot be embedded."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     error: str
     """the problem and a remedy"""
     label: None = None
@@ -43,7 +43,7 @@ class FailedFile(msgspec.Struct):
 
 
 class Imported(msgspec.Struct):
-    """The last row, which contains the result of the import."""
+    """The last row of the answer. It contains the result of the import."""
 
     keep: int
     """the number of images that were labelled keep"""
@@ -61,7 +61,9 @@ Response = FailedFile | Imported
 
 
 class Request(BaseRequest[Response]):
-    """`keep`: the folders whose images get the label keep. `trash`: for the label trash.
+    """`keep`: the folders whose images get the label keep.
+
+    `trash`: the folders whose images get the label trash.
 
     `taste`: the taste that learns from the labels. None means the taste of the first watch.
     """
@@ -72,10 +74,10 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a FailedFile for each file that failed, and then one Imported.
+    """Yield a FailedFile for each file that failed, and at the end one Imported.
 
-    After an interruption, the same request can be sent again. The files that already have an
-    embedding are then hashed, but not embedded again.
+    If the import was interrupted, the client can send the same request again. A file that already
+    has an embedding is read again, but not embedded again.
     """
     taste = request.taste or next(iter(engine.trainer.tastes), "default")
     waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))

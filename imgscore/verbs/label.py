@@ -23,13 +23,13 @@ class Response(msgspec.Struct):
     """A file and its label."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     sha256: str | None
     """the digest of the image; null if the file cannot be read"""
     label: str | None
     """the present label, `keep` or `trash`; null if the image has no label"""
     error: str | None
-    """the reason for a missing embedding, and a remedy; null if the file has an embedding"""
+    """the reason why the file has no embedding, and a remedy; null if it has one"""
 
 
 class Request(BaseRequest[Response]):
@@ -45,7 +45,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each file."""
+    """Label the files, and yield a Response for each file."""
     paths = [absolute_path(file) for file in request.files]
     tastes: set[str] = set()
     for ticket in in_turn(index(engine, paths, request.taste)):
@@ -71,9 +71,9 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def record(engine: Engine, labelled: list[tuple[IndexTicket, EventName]], source: Source) -> None:
     """Log the labels of indexed files in one commit.
 
-    A file that could not be read gets no label. A file that was read but cannot be embedded gets
-    its label, because a later decoder may be able to decode the file. A label that a file already
-    has is not logged again.
+    A file that could not be read gets no label. A file that was read but could not be embedded
+    does get a label: a later version of imgscore may be able to embed it. Nothing is logged for a
+    file that already has the label.
     """
     from imgscore.engine import siblings
     from imgscore.store import labels

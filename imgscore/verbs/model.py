@@ -1,4 +1,4 @@
-"""The verb `model`: list the models, their state, and the number of their vectors in the store."""
+"""The verb `model`: list the models, with their state and the number of their stored vectors."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """A model, or an embedder that has vectors in the store but no known model."""
+    """A model. Or an embedder whose vectors are in the store, but whose model is not known."""
 
     name: str | None = None
-    """the name of the model; null if only vectors of the embedder are left"""
+    """the name of the model; null if the model of the embedder is not known"""
     embedder: str | None = None
     """the id of the model's embedder; null if the model is not downloaded"""
     installed: bool = False
@@ -48,7 +48,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each model, and then one for each other embedder that has vectors."""
+    """Yield a Response for each model, and for each other embedder whose vectors are stored."""
     from imgscore.store import vectors
 
     ctx = engine.ctx
@@ -66,7 +66,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def _row(name: str) -> Response:
-    """Return the Response for a model. `in_use` and `vectors` are not set yet."""
+    """Return the Response for a model. The caller must then set `in_use` and `vectors`."""
     if name == registry.BUILT_IN:
         file = lite0_spec.MODEL
         return Response(

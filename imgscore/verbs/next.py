@@ -1,4 +1,4 @@
-"""The verb `next`: list the images whose labels would improve the head most.
+"""The verb `next`: list the unlabelled images whose labels would improve the head most.
 
 No two of the listed images are similar to each other.
 """
@@ -39,7 +39,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each image. The label of the first image would help most."""
+    """Yield a Response for each image, most useful image first."""
     from imgscore.workers.queries import NextQuery
 
     taste = taste_or_first(engine, request.taste)

@@ -22,7 +22,7 @@ class TouchedFile(msgspec.Struct):
     """A file whose date was changed, would be changed, or cannot be changed."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     before_ns: int | None
     """the mtime before the change, in nanoseconds since 1970; may be null if there is an error"""
     after_ns: int | None
@@ -34,7 +34,7 @@ class TouchedFile(msgspec.Struct):
 
     @classmethod
     def planned(cls, touch: PlannedTouch) -> TouchedFile:
-        """Return the row for a touch that was planned but not made."""
+        """Create the row for a touch that was planned in a dry run."""
         sighting = touch.sighting
         before_ns = sighting.seen.mtime_ns
         return cls(display_path(sighting.path), before_ns, touch.after_ns, dry_run=True)
@@ -52,7 +52,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a TouchedFile for each touch. Raises ImgscoreError if a taste has no head."""
+    """Yield a TouchedFile for each touch. Raises ImgscoreError if an inbox has no head."""
     for watch in chosen_watches(engine, request.folder):
         if not engine.ctx.head(watch.taste):
             missing = engine.trainer.tastes[watch.taste].missing
@@ -70,7 +70,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def touched_files(job: OrderJob) -> Steps[Response]:
-    """Yield a TouchedFile for each touch of a job, as soon as the touch is made."""
+    """Yield a TouchedFile for each file whose date the job has changed or cannot change."""
     for outcome in parts(job):
         if outcome is None:
             yield None
@@ -83,7 +83,7 @@ def touched_files(job: OrderJob) -> Steps[Response]:
 
 
 def parts(job: OrderJob) -> Iterator[Any | None]:
-    """Yield the results of the parts of a job. Yield None if the engine must take a step first."""
+    """Yield the result of each part of a job. Yield None if the engine must take a step first."""
     while True:
         done = job.done
         yield from job.take()

@@ -1,6 +1,6 @@
-"""The verb `pause`: pause the daemon for a given time, or until `resume`.
+"""The verb `pause`: pause the daemon for a given time, or until the user resumes it.
 
-The pause continues if the daemon restarts.
+If the daemon restarts during the pause, the pause continues.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ FOREVER_NS = 4_102_444_800 * 10**9
 
 
 class Response(msgspec.Struct):
-    """The state of the daemon after the call."""
+    """The state of the daemon after the verb has run."""
 
     state: str
-    """`paused`"""
+    """always `paused`"""
     paused_until_ns: int
     """the end of the pause, in nanoseconds since 1970"""
     error: str | None = None
@@ -32,14 +32,14 @@ class Response(msgspec.Struct):
 
 
 class Request(BaseRequest[Response]):
-    """`seconds`: the length of the pause. None means that the pause lasts until `resume`."""
+    """`seconds`: the length of the pause. None means no time limit."""
 
     keeps_pause: ClassVar[bool] = True
     seconds: float | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response."""
+    """Pause the daemon, and yield one Response."""
     until_ns = FOREVER_NS
     if request.seconds is not None:
         until_ns = time.time_ns() + int(request.seconds * 1e9)

@@ -1,4 +1,4 @@
-"""The functions that verbs with a query use: to choose a taste, to send a query, to find paths."""
+"""Functions for verbs that send a query to a worker process, which reads the store."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def taste_or_first(engine: Engine, taste: str | None) -> str:
-    """Return `taste`, or the taste of the first watch if `taste` is None."""
+    """Return `taste` if it is not None, otherwise the taste of the first watch."""
     return taste or next(iter(engine.trainer.tastes), "default")
 
 
 def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, None, list[Row]]:
     """Send a query to a worker, and return the rows of the answer.
 
-    Yield None until the worker has answered. Raises the error that the worker sends.
+    Yield None as long as the worker has not answered. If the worker sends an error, raise it.
     """
     ticket = engine.queries.ask(query)
     while not ticket.done:
@@ -36,8 +36,8 @@ def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, 
 def paths_of(engine: Engine, taste: str, digests: Iterable[bytes]) -> dict[bytes, str | None]:
     """Return a dict from each digest to a path of its image.
 
-    The path is a present path of the image. If the image has no present path, it is the path that
-    the image had when it was labelled. If no path is known, the value is None.
+    If a file with the image exists now, the value is the path of this file. Otherwise the value is
+    the path that the image had when it was labelled. If no path is known, the value is None.
     """
     with engine.ctx.store.read() as txn:
         return {digest: _path_of(txn, taste, digest) for digest in digests}
@@ -56,7 +56,7 @@ def _path_of(txn: Txn, taste: str, digest: bytes) -> str | None:
 
 
 def inboxes_of(engine: Engine, taste: str) -> list[bytes]:
-    """Return the inboxes of a taste. Raises ImgscoreError if there is no such inbox."""
+    """Return the inboxes of a taste. Raises ImgscoreError if no inbox has this taste."""
     inboxes = [watch.inbox for watch in engine.ctx.watches.all if watch.taste == taste]
     if not engine.ctx.watches.all:
         raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")

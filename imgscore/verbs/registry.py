@@ -1,10 +1,10 @@
 """The list of all verbs, and functions to find and run a verb.
 
-Each file in this folder is a verb, except the files of _NOT_VERBS.
+Each file in the folder verbs/ contains one verb, except the files in _NOT_VERBS.
 
-A client imports the file of a verb because it needs the Request and the Response. The client does
-not need the engine, which is slow to import. A verb therefore imports the engine, the workers and
-the store inside its functions.
+A client imports the file of a verb, because it needs the classes Request and Response. A client
+does not need the engine, which is slow to import. The file of a verb therefore imports the engine,
+the workers and the store inside functions.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def find(name: str) -> ModuleType:
 
 
 def parse(name: str, arguments: dict[str, Any]) -> BaseRequest[Any]:
-    """Return the Request of a verb.
+    """Convert the arguments of a verb to the Request of this verb.
 
-    `arguments`: the fields of the Request as decoded JSON. Raises UsageError if a field is wrong.
+    `arguments`: the fields of the Request as decoded JSON. Raises UsageError if one is wrong.
     """
     verb = find(name)
     try:
@@ -67,18 +67,18 @@ def parse(name: str, arguments: dict[str, Any]) -> BaseRequest[Any]:
 
 
 def name_of(request: BaseRequest[Any]) -> str:
-    """Return the name of the verb to which a Request belongs."""
+    """Return the name of the verb in whose file the class of the request is defined."""
     return type(request).__module__.rpartition(".")[2].rstrip("_").replace("_", "-")
 
 
 def run(engine: Engine, request: BaseRequest[R]) -> Steps[R]:
-    """Call `run` of the verb to which a Request belongs, and return the generator."""
+    """Call `run` of the verb of a request, and return the generator."""
     steps: Steps[R] = sys.modules[type(request).__module__].run(engine, request)
     return steps
 
 
 def row_of(request: BaseRequest[R], values: dict[str, Any]) -> R:
-    """Convert decoded JSON to a row of the answer to a Request.
+    """Convert decoded JSON to a row of the answer to `request`.
 
     Raises ImgscoreError if `values` does not fit the Response of the verb.
     """

@@ -1,6 +1,6 @@
-"""The verb `report`: write the data of a page into a file, and make missing thumbnails.
+"""The verb `report`: write the data of a report page into a file, and make missing thumbnails.
 
-The page is about one taste.
+A report page shows the images of one taste in score order.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The files with the data of the page, and the number of items on the page."""
+    """The folders and files that the page needs, and the numbers of items on the page."""
 
     taste: str
-    """the taste"""
+    """the name of the taste"""
     folder: str | None
     """the folder to which the page is limited; null if the page shows all folders"""
     data: str
-    """the file with the data of the page"""
+    """the path of the file with the data of the page"""
     thumbnails: str
     """the folder of the thumbnails"""
     watches: list[WatchFolders]
-    """the watches of the taste"""
+    """the watches whose images the page shows"""
     images: int
     """the number of images on the page"""
     unscored: int
-    """the number of images without a score"""
+    """the number of images on the page without a score"""
     suspects: int
     """the number of labels that may be mistakes"""
     groups: int
@@ -49,7 +49,7 @@ class Response(msgspec.Struct):
     failures: int
     """the number of files that failed"""
     drawn: int
-    """the number of thumbnails that were made now"""
+    """the number of thumbnails that this call made"""
     undrawn: int
     """the number of thumbnails that could not be made"""
     error: str | None = None
@@ -59,8 +59,8 @@ class Response(msgspec.Struct):
 class Request(BaseRequest[Response]):
     """`folder`: show only images in this folder or below it. None means all folders.
 
-    `suspects`: the largest number of suspect labels. `figures`: if true, measure the learning curve
-    again.
+    `suspects`: the largest number of suspect labels on the page. `figures`: if true, measure the
+    learning curve again.
     """
 
     folder: str | None = None
@@ -70,7 +70,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response."""
+    """Write the data, make the thumbnails, and yield one Response."""
     from imgscore.workers.messages import MakeThumbnail
     from imgscore.workers.queries import MissingThumbnail, ReportCounts, ReportQuery
 
@@ -128,9 +128,9 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def _make_thumbnails(
     engine: Engine, missing: list[MakeThumbnail]
 ) -> Generator[Message[Any] | None, None, int]:
-    """Make thumbnails, and return the number of thumbnails that were made.
+    """Make the missing thumbnails, and return the number of thumbnails that were made.
 
-    A file that was changed or deleted gets no thumbnail.
+    If an image file was changed or deleted, its thumbnail is not made.
     """
     from imgscore.workers.messages import ThumbnailMade
 

@@ -1,7 +1,7 @@
 """The verb `restore-times`: restore the original mtime of all files, or of the files in a folder.
 
-The automatic ordering of the inboxes of these files stops. It starts again when the user runs
-`imgscore order`.
+If files of an inbox are restored, the automatic ordering of this inbox stops. It starts again when
+the user runs `imgscore order`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Response = TouchedFile
 
 
 class Request(BaseRequest[Response]):
-    """`folder`: restore only files in this folder or below it. The folder need not be watched."""
+    """`folder`: restore only files in this folder or below it. None means all files."""
 
     folder: str | None = None
     dry_run: bool = False
@@ -35,7 +35,7 @@ class Request(BaseRequest[Response]):
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Yield a TouchedFile for each file whose date was restored.
 
-    In a dry run, no date is restored. The rows then show the changes that would be made.
+    In a dry run, no date is restored. The rows show the changes that would be made.
     """
     from imgscore.engine import apply
 
@@ -62,9 +62,9 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
-    """Return whether the folder contains files of the inbox.
+    """Return whether `folder` can contain files of the inbox of `watch`.
 
-    Files in the keep and trash folders of the watch are ignored here.
+    The keep and trash folders of the watch are ignored. If `folder` is None, return True.
     """
     if folder is None or within(watch.inbox, folder):
         return True
@@ -73,7 +73,7 @@ def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
 
 
 def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOriginal]:
-    """Return the original dates of the files in a folder, with the present path of each file."""
+    """Return the original dates and present paths of files. `folder`: None means all files."""
     from imgscore.engine import apply
     from imgscore.store import originals, sightings
 
@@ -99,9 +99,10 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOri
 
 
 def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[HeldOriginal]:
-    """Return the original dates of files in a folder that have no sighting at their present path.
+    """Return the original dates of the files in a folder that the store does not know there.
 
-    Only files whose date imgscore set are included.
+    The store has no sighting of such a file at its present path, for example because the user
+    moved the file. Files whose date was not set by imgscore are left out.
     """
     from imgscore.engine import apply
     from imgscore.reconcile.walk import ImageFile, walk

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The state of the daemon after the call."""
+    """The state of the daemon after the verb has run."""
 
     state: str
-    """`running`"""
+    """always `running`"""
     error: str | None = None
     """always null"""
 
@@ -29,7 +29,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response."""
+    """End the pause, and yield one Response."""
     engine.pause(0)
     engine.indexer.hint_all()
     yield Result(Response("running"))

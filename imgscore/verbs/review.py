@@ -1,7 +1,7 @@
-"""The verb `review`: label an image of the review page by its digest, or undo such a label.
+"""The verb `review`: set or undo the label of an image on the review page.
 
-No image file is read. The label is for the image with this digest, even if another file is at the
-path of the image now.
+The request names the image by its digest. No image file is read. The image gets the label even if
+another image is at its path now.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The label of an image after the call."""
+    """The label of an image after the verb has run."""
 
     path: str
     """the path of the image when the page was made"""
@@ -38,16 +38,16 @@ class Response(msgspec.Struct):
     head: str | None
     """the version of the head in use; null if there is no head"""
     error: str | None
-    """the reason why nothing was undone; null if there is no error"""
+    """the reason why the label was not undone; null if there is no error"""
     number: int | None
-    """the number of the new label event, for `undo`; null if no event was logged"""
+    """the number of the label in the log, for a later `undo`; null if nothing was logged"""
 
 
 class Request(BaseRequest[Response]):
     """`path`: the path of the image when the page was made.
 
-    The request has either `label` or `undo`. `undo`: the number of the label to undo. If a later
-    label has replaced this label, nothing is undone.
+    The request has either `label` or `undo`. `label`: the label to set. `undo`: the number of the
+    label to undo. If a later label has replaced this label, nothing is undone.
     """
 
     sha256: str
@@ -58,7 +58,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response."""
+    """Set or undo a label, and yield one Response."""
     try:
         digest = bytes.fromhex(request.sha256)
     except ValueError:
@@ -94,11 +94,11 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 class _Outcome(NamedTuple):
-    """The result of a request.
+    """The label events that a request causes, before they are logged.
 
-    `event`: the event that sets the label of the image. `error`: why nothing was undone, or None.
-    `is_new`: true if the event must be logged. `siblings`: the events that restore the labels of
-    siblings.
+    `event`: the event that sets the label of the image. `error`: the reason why nothing was undone,
+    or None. `is_new`: true if `event` must be logged. `siblings`: the events that restore the
+    labels of the siblings of the image, which are RAW and JPEG files of one photo.
     """
 
     event: LabelEvent
@@ -108,7 +108,10 @@ class _Outcome(NamedTuple):
 
 
 def _label(engine: Engine, taste: str, digest: bytes, path: bytes, label: LabelName) -> _Outcome:
-    """Return the event that labels an image. It is not new if the image already has this label."""
+    """Return the outcome of labelling an image.
+
+    `is_new` is false if the image already has this label.
+    """
     event = LabelEvent(time.time_ns(), taste, digest, label, "cli", path)
     with engine.ctx.store.read() as txn:
         current = labels.current(txn, taste, digest)
@@ -116,9 +119,10 @@ def _label(engine: Engine, taste: str, digest: bytes, path: bytes, label: LabelN
 
 
 def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
-    """Return the event that restores the label that the image had before event `number`.
+    """Return the outcome of undoing the label event with this number.
 
-    If a later label has replaced the label of event `number`, return the last event and an error.
+    The image gets the label back that it had before the event. If a later label has replaced the
+    label, the outcome contains an error and the last event of the image.
     """
     own = _log_of(engine, taste, digest)
     last = own[0][1]
@@ -134,9 +138,9 @@ def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
 
 
 def _restates(event: LabelEvent, other: LabelEvent) -> bool:
-    """Return whether two events differ only in their time.
+    """Return whether two label events are equal, apart from the time.
 
-    If the result is True, the later event restored the label of the earlier event.
+    If True, they are the same event, or the later event restored the label of the earlier event.
     """
     return msgspec.structs.replace(event, time_ns=other.time_ns) == other
 
@@ -144,9 +148,10 @@ def _restates(event: LabelEvent, other: LabelEvent) -> bool:
 def _before(
     own: list[tuple[int, LabelEvent]], number: int, undone: LabelEvent, now_ns: int
 ) -> LabelEvent:
-    """Return the event that restores the label that an image had before event `number`.
+    """Return a new event, with the label that the image had before event `number`.
 
-    `own`: the (number, event) pairs of the image, newest first.
+    `own`: the (number, event) pairs of the image, newest first. `undone`: event `number`.
+    `now_ns`: the time of the new event.
     """
     before = next((event for logged, event in own if logged < number), None)
     if before is None or before.label == "clear":
@@ -155,9 +160,9 @@ def _before(
 
 
 def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterator[LabelEvent]:
-    """Yield the events that undo the labels of siblings.
+    """Yield the events that restore the earlier labels of siblings.
 
-    These are the labels that siblings got together with `undone`, and that they still have.
+    A sibling is included if it got its label together with `undone`, and still has this label.
     """
     with engine.ctx.store.read() as txn:
         shared = [
@@ -173,7 +178,7 @@ def _siblings_before(engine: Engine, undone: LabelEvent, now_ns: int) -> Iterato
 
 
 def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelEvent]]:
-    """Return the (number, event) pairs of an image, newest first.
+    """Return the label events of an image as (number, event) pairs, newest first.
 
     Raises ImgscoreError if the image has no events.
     """
@@ -189,9 +194,9 @@ def _log_of(engine: Engine, taste: str, digest: bytes) -> list[tuple[int, LabelE
 
 
 def _log(engine: Engine, outcome: _Outcome, *, share: bool) -> int:
-    """Log the events of `outcome`, and return the number of the event of the image.
+    """Log the events of `outcome`, and return the number of `outcome.event` in the log.
 
-    `share`: if true, siblings of the image get the label too.
+    `share`: if true, the siblings of the image get the label too.
     """
     from imgscore.engine import siblings
 

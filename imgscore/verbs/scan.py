@@ -22,16 +22,16 @@ class ChangedFile(msgspec.Struct):
     """A file that was changed or deleted. These rows are printed only with --dry-run."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     is_: str = msgspec.field(name="is")
     """`new` for a new or changed file; `gone` for a deleted file"""
 
 
 class Scanned(msgspec.Struct):
-    """The result of a scan. This row is printed only without --dry-run."""
+    """The result of a scan. This row is not printed with --dry-run."""
 
     looked: int
-    """the number of files that were read"""
+    """the number of files that imgscore read during the scan"""
     files: int
     """the number of images in the inboxes"""
     scored: int
@@ -55,7 +55,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Scanned. In a dry run, yield a ChangedFile for each changed file instead."""
+    """Scan, and yield one Scanned. In a dry run, yield only a ChangedFile for each changed file."""
     from imgscore.verbs.status import status
 
     ctx = engine.ctx

@@ -1,6 +1,6 @@
-"""The verb `score`: return the probability that the user would keep each file.
+"""The verb `score`: score files. The score is the probability that the user would keep a file.
 
-The files need not be in a watched folder.
+The files may be outside of the watched folders.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Response(msgspec.Struct):
     """A file and its score."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     sha256: str | None
     """the digest of the image; null if the file cannot be read"""
     score: float | None
@@ -38,7 +38,7 @@ class Response(msgspec.Struct):
     embedder: str
     """the id of the embedder in use"""
     error: str | None
-    """the reason for a missing score, and a remedy; null if the file has a score"""
+    """the reason why the file has no score, and a remedy; null if it has a score"""
 
 
 class Request(BaseRequest[Response]):
@@ -66,16 +66,16 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def index(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[IndexTicket]:
-    """Yield a ticket for each file. A file is sent to the workers when its ticket is yielded."""
+    """Send each file to the workers, and yield a ticket that will receive the answer."""
     for path in paths:
         yield engine.indexer.ask(path, taste_of(engine, path, taste))
 
 
 def taste_of(engine: Engine, path: bytes, taste: str | None) -> str:
-    """Return the taste that scores a file.
+    """Return the name of the taste that scores a file.
 
-    It is `taste` if `taste` is not None. Otherwise it is the taste of the watch that the file is
-    in. If the file is outside of all watches, it is the taste of the first watch.
+    If `taste` is not None, return `taste`. Otherwise return the taste of the watch that the file is
+    in. If the file is outside of all watches, return the taste of the first watch.
     """
     if taste is not None:
         return taste
@@ -86,12 +86,12 @@ def taste_of(engine: Engine, path: bytes, taste: str | None) -> str:
 
 
 def problem(ticket: IndexTicket) -> str | None:
-    """Return why a file has no embedding, with a remedy. Return None if it has an embedding."""
+    """Return the reason why a file has no embedding, and a remedy. None means that it has one."""
     return problem_of(ticket.answer)
 
 
 def problem_of(answer: Answer | None) -> str | None:
-    """Return why the answer of a worker contains no embedding, with a remedy.
+    """Return the reason why the answer of a worker contains no embedding, and a remedy.
 
     Return None if the answer contains an embedding, or if there is no answer yet.
     """

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from imgscore.watches import Watch
 
 MAX_FAILURES = 100
-"""The largest number of files in a status whose date cannot be set."""
+"""The largest number of files with a date that cannot be set, in one status."""
 MAX_EXAMPLES = 5
-"""The largest number of touches of a dry run in a status, for each watch."""
+"""The largest number of planned touches that a status lists for each watch."""
 LAST_EVENTS = 12
-"""The largest number of events in a status. `status --watch` has room for this number."""
+"""The largest number of events that a status lists. They fit into `status --watch`."""
 
 
 class Failure(msgspec.Struct):
     """A file that has no embedding, or whose date cannot be set."""
 
     path: str
-    """the file"""
+    """the path of the file"""
     reason: str
     """the problem with the file"""
     remedy: str
@@ -38,7 +38,7 @@ class Failure(msgspec.Struct):
 
 
 class LabelCounts(msgspec.Struct):
-    """The number of labels of a taste."""
+    """The number of keep labels and the number of trash labels of a taste."""
 
     keep: int
     """the number of images with the label keep"""
@@ -47,19 +47,19 @@ class LabelCounts(msgspec.Struct):
 
 
 class PlannedTouches(msgspec.Struct):
-    """The changes in an inbox that a dry run has planned."""
+    """The touches that the daemon has planned for an inbox, but not made, because of `dry_run`."""
 
     touches: int
     """the number of dates that would change"""
     examples: list[TouchedFile]
-    """the newest of these changes"""
+    """the first of these changes, at most five"""
 
 
 class WatchStatus(msgspec.Struct):
     """The state of a watch."""
 
     inbox: str
-    """the inbox"""
+    """the path of the inbox"""
     files: int
     """the number of images in the inbox"""
     scored: int
@@ -69,24 +69,24 @@ class WatchStatus(msgspec.Struct):
     trash: int
     """the number of images in the trash folders"""
     state: str
-    """`ok`, `offline`, `held: …`, or `needs …` if labels are missing"""
+    """`ok`; `offline` if the inbox is missing; `held: …` if ordering is off; `needs …` labels"""
     taste: str
     """the taste of the watch"""
     head: str | None
-    """the version of the head that orders the inbox; null if there is no head"""
+    """the version of the head whose scores order the inbox; null if there is no head"""
     labels: LabelCounts
     """the number of labels of the taste"""
     planned: PlannedTouches | None
-    """the changes that would be made; null if `dry_run` is false"""
+    """the changes that were planned but not made; null if `dry_run` is false"""
 
 
 class Reembedding(msgspec.Struct):
-    """The progress of embedding all images with another model."""
+    """The progress of embedding all images again, after the model was changed."""
 
     done: int
-    """the number of images that are embedded"""
+    """the number of images that the new model has embedded"""
     total: int
-    """the number of all images that must be embedded"""
+    """the number of all images that the new model must embed"""
     seconds_left: float | None
     """the estimated time until the end, in seconds; null at the beginning"""
 
@@ -99,17 +99,17 @@ class Response(msgspec.Struct):
     pid: int | None
     """the process id of the daemon; null if no daemon runs"""
     rss_bytes: int
-    """the memory that the process uses, in bytes"""
+    """the memory that the process of `pid` uses, in bytes; if `pid` is null, of this command"""
     embedder: str
     """the id of the embedder in use"""
     embedding_anew: Reembedding | None
-    """the progress of embedding all images with another model; null if there is no such work"""
+    """the progress of embedding all images with a new model; null if all are embedded"""
     hint: str | None
-    """advice about a better model; null if you use or have downloaded another model"""
+    """advice to use a better model (UForm); null if one is in use or downloaded"""
     head: str | None
-    """the version of the first watch's head; null if there is no head"""
+    """the version of the head of the first watch that has a head; null if there is no head"""
     pending: int
-    """the number of items that must still be processed"""
+    """the number of items, such as files, that must still be processed"""
     failed: list[Failure]
     """the files that failed, newest first"""
     watches: list[WatchStatus]
@@ -137,12 +137,12 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response."""
+    """Yield one Response about the engine."""
     yield Result(status(engine))
 
 
 def status(engine: Engine, *, running: bool = False) -> Response:
-    """Return the state of an engine. `running`: true if the engine belongs to a daemon."""
+    """Return the status of an engine. `running`: true if the engine belongs to a daemon."""
     from imgscore.embedders import registry
     from imgscore.store import failures
 
@@ -210,14 +210,14 @@ def _watch_status(engine: Engine, txn: Txn, watch: Watch, head: str | None) -> W
 
 
 def _planned(engine: Engine, watch: Watch) -> PlannedTouches:
-    """Return the number of touches that a dry run has planned, and the newest of these touches."""
+    """Return the planned touches of a watch: their number, and the first few as examples."""
     touches = engine.order_scheduler.planned(watch.inbox)
     examples = [TouchedFile.planned(touch) for touch in touches[:MAX_EXAMPLES]]
     return PlannedTouches(len(touches), examples)
 
 
 def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
-    """Return the state as text: "ok", "offline", "held: …", or "needs" with the missing labels."""
+    """Return the state of an inbox as text, as the field `state` of WatchStatus describes it."""
     if not engine.ctx.is_online(inbox) or not os.path.isdir(inbox):
         return "offline"
     if engine.order_scheduler.held(inbox):

@@ -1,4 +1,4 @@
-"""The verb `suspects`: list labels that may be mistakes, strongest evidence first."""
+"""The verb `suspects`: list labels that may be mistakes. The most suspect label is first."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """A label that may be wrong."""
+    """An image whose label may be wrong."""
 
     path: str | None
-    """the file; null if its path is not known"""
+    """the path of the image; null if the path is not known"""
     twin_path: str | None
-    """the path of the twin; null if there is no twin, or if its path is not known"""
+    """the path of the image in `twin`; null if `twin` is null, or if the path is not known"""
     sha256: str
     """the digest of the image"""
     label: str
@@ -29,9 +29,9 @@ class Response(msgspec.Struct):
     score: float
     """the score of the image from heads that were trained without this image"""
     evidence: float
-    """the evidence against the label: −ln of the probability that these heads give to the label"""
+    """the evidence against the label: −ln of the probability of the label, computed from `score`"""
     twin: str | None
-    """the digest of the twin, a near-duplicate with the opposite label; null if there is no twin"""
+    """the digest of a near-duplicate that has the opposite label; null if there is none"""
     error: str | None = None
     """always null"""
 

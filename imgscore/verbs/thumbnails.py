@@ -1,4 +1,4 @@
-"""The verb `thumbnails`: make thumbnails of images. The thumbnails are kept in the cache folder."""
+"""The verb `thumbnails`: make thumbnails of images, and store them in the cache folder."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     file: str | None
-    """the thumbnail, a WebP file; null if the thumbnail could not be made"""
+    """the path of the thumbnail, a WebP file; null if the thumbnail could not be made"""
 
 
 class Request(BaseRequest[Response]):
-    """`images`: at most a few hundred images, because all thumbnails are requested at once."""
+    """`images`: the images. All are sent to the workers at once, so send at most a few hundred."""
 
     images: list[Image]
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each image."""
+    """Make the missing thumbnails, and yield a Response for each image."""
     from imgscore.workers.messages import MakeThumbnail, ThumbnailMade
 
     made = thumbnails_folder()
@@ -69,7 +69,8 @@ def thumbnails_folder() -> Path:
     try:
         thumbnails.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        # Landlock restricts the daemon: it can write only into folders that existed at its start.
+        # The user may have deleted the cache folder. Because of Landlock, a daemon can write only
+        # into folders that existed when the daemon started.
         raise ImgscoreError(
             f"the folder {thumbnails} cannot be created: {error.strerror}",
             "check the permissions; if the cache was deleted: imgscore stop, then imgscore start",

@@ -1,6 +1,6 @@
 """The verb `train`: train a head from the labels now.
 
-Without this verb, the daemon waits for some time after the last label.
+A daemon also trains without this verb, but only some time after the last change of a label.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class Response(msgspec.Struct):
     """The head that was trained for a taste."""
 
     taste: str
-    """the taste"""
+    """the name of the taste"""
     head: str
     """the version of the head"""
     labels: int
     """the number of labels in the training"""
     used: bool
-    """true if the new head is in use; false if the new head is worse than the previous head"""
+    """true if the new head was accepted; false if it was worse than the previous head"""
     report: HeadReport
-    """the measurements of the training, as `heads list` prints them"""
+    """the report about the training, as `heads list` prints it"""
     error: str | None
-    """the reason why the last training failed, and a remedy; null if it did not fail"""
+    """the reason why the training failed, and a remedy; null if it did not fail"""
 
 
 class Request(BaseRequest[Response]):
@@ -44,7 +44,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each taste. Raises ImgscoreError if a taste has too few labels."""
+    """Train, and yield a Response for each taste. Raises ImgscoreError if labels are missing."""
     from imgscore.engine.tastes import MIN_LABELS
     from imgscore.store import heads
 

@@ -1,6 +1,6 @@
 """The verb `undo`: undo the last ordering of an inbox, or the last label.
 
-Each further call undoes the ordering or the label before that.
+If the verb is called again, it undoes the previous ordering or label.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RestoredLabel(msgspec.Struct):
     was: str
     """the label that was undone: `keep`, `trash` or `clear`"""
     others: int
-    """the number of labels of other images that were undone at the same time"""
+    """the number of other images whose labels were undone at the same time"""
     error: str | None = None
     """always null"""
 
@@ -43,7 +43,10 @@ Response = TouchedFile | RestoredLabel
 
 
 class Request(BaseRequest[Response]):
-    """`what`: undo an ordering or a label. `folder`: undo only an ordering of this inbox."""
+    """`what`: "order" undoes an ordering, "label" undoes a label.
+
+    `folder`: if it is not None, undo only an ordering of the inbox that contains this folder.
+    """
 
     what: Literal["order", "label"]
     folder: str | None = None
@@ -51,7 +54,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a TouchedFile for each touch, or one RestoredLabel."""
+    """Yield a TouchedFile for each file of the ordering, or one RestoredLabel."""
     from imgscore.engine import apply
 
     if request.what == "label":
@@ -76,10 +79,10 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
 
 def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
-    """Return the touches of the newest ordering that is not undone yet.
+    """Return the touches of the newest ordering of `inboxes` that is not undone yet.
 
-    The journal may contain other touches between these touches. For example, the original date of
-    a file is restored if the file leaves the inbox.
+    The journal may contain touches of other runs between the touches of an ordering. For example,
+    a file can leave the inbox during the ordering, and its original date is then restored.
     """
     from imgscore.store import journal
 
@@ -87,7 +90,8 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
     ordering: list[Touch] = []
     for _, touch in journal.newest_first(txn):
         if touch.reason == "undo":
-            undone.add(touch.head)  # the `head` of an undo contains the id of the undone run
+            # The `head` of an undo contains the number of the run that was undone.
+            undone.add(touch.head)
         elif ordering:
             if touch.run == ordering[0].run:
                 ordering.append(touch)
@@ -99,10 +103,10 @@ def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
 
 
 def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
-    """Return the touch that undoes `touch`.
+    """Return the planned touch that undoes `touch`.
 
-    Return None if `touch` no longer fits: the file has another date, or another file is at its
-    path.
+    Return None if the date of the file was changed after `touch`, or if another image is at the
+    path of the file now.
     """
     from imgscore.reconcile.walk import fingerprint_of
     from imgscore.store import originals, sightings
@@ -113,7 +117,7 @@ def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
     if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
         return None
     if sighting is not None and sighting.digest != touch.digest:
-        return None  # a sidecar has no sighting, so only its date is checked
+        return None  # another image; a sidecar has no sighting, and therefore passes this check
     role = sighting.role if sighting is not None else "inbox"
     now = Sighting(touch.path, seen, touch.digest, touch.inbox, role)
     return PlannedTouch(now, touch.before_ns)
@@ -156,11 +160,12 @@ def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
 
 
 def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
-    """Return the newest label that is not undone yet, and the labels that were logged with it.
+    """Return the newest label event that is not undone yet, and the events logged together with it.
 
-    The result contains (number, event) pairs, newest first. Labels that are logged together are
-    those of siblings, or those of one imported table. An undo logs one event for each event that
-    it undoes. Each "undo" event in the log therefore skips one older event.
+    The result contains (number, event) pairs, newest first. Events are logged together for the
+    siblings of an image, and for the rows of an imported table. An undo logs one event with the
+    source "undo" for each event that it undoes. For each such event in the log, this function
+    therefore skips one older event.
     """
     from imgscore.store import labels
 
@@ -182,7 +187,7 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
 
 
 def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:
-    """Return a dict from (taste, digest) to the label that the image had before these events.
+    """Return a dict from (taste, digest) to the label that the image had before the events `last`.
 
     An image without an earlier label is not in the dict.
     """

@@ -1,6 +1,6 @@
-"""The verb `wait`: wait until nothing is pending.
+"""The verb `wait`: wait until imgscore has no pending work.
 
-The verb first scans all watched folders, because a change may have been missed.
+The verb first scans all watched folders, because the daemon may have missed a change.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ class Response(msgspec.Struct):
     """The state at the end of the wait."""
 
     pending: int
-    """the number of items that must still be processed, which is 0"""
+    """the number of items that must still be processed; always 0"""
     error: str | None = None
     """always null"""
 
 
 class Request(BaseRequest[Response]):
-    """`timeout`: the largest time to wait, in seconds. None means no limit."""
+    """`timeout`: the longest time to wait, in seconds. None means no limit."""
 
     needs_watch: ClassVar[bool] = True
     timeout: float | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Response when nothing is pending. Raises ImgscoreError if the time is over."""
+    """Wait, and yield one Response. Raises ImgscoreError if work is pending after `timeout`."""
     deadline = Deadline(request.timeout)
     engine.indexer.hint_all()
     for message in until_idle(engine, "waiting"):

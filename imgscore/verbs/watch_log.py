@@ -1,4 +1,4 @@
-"""The verb `watch-log`: yield all later events until the client closes the connection."""
+"""The verb `watch-log`: send new events to the client until the client closes the connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Following at once, and then each later event. The generator never ends."""
+    """Yield one Following, and after it each new event. The generator never ends."""
     event_log = engine.ctx.event_log
     number, _ = event_log.since(0)
     yield Result(events.Following())

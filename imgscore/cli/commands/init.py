@@ -26,7 +26,7 @@ class Response(msgspec.Struct):
     """A watch that the config contains now."""
 
     inbox: str
-    """the inbox"""
+    """the path of the inbox"""
     keep: list[str]
     """the keep folders"""
     trash: list[str]

@@ -25,7 +25,7 @@ class Response(msgspec.Struct):
     page: str
     """the file of the page"""
     taste: str
-    """the taste"""
+    """the name of the taste"""
     folder: str | None
     """the folder to which the page is limited; null if the page shows all folders"""
     thumbnails: str

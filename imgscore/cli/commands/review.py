@@ -26,7 +26,7 @@ class Response(msgspec.Struct):
     url: str
     """the address of the page, which works only once"""
     taste: str
-    """the taste"""
+    """the name of the taste"""
     images: int
     """the number of images on the page"""
     error: str | None = None
