@@ -277,7 +277,7 @@ def _check_config() -> None:
     settings = config.load()
     if not settings.watch:
         raise ConfigError(
-            f"{paths.config_file()}: no folder is watched", "add a folder with: imgscore init INBOX"
+            f"{paths.config_file()}: no folder is watched", "add a folder: imgscore init INBOX"
         )
     Watches.of(settings)
     registry.spec(settings.model, use_filename=settings.use_filename)

@@ -48,7 +48,7 @@ def serve(mailbox: Mailbox, report: StartupReport) -> bool:
     settings = config.load()
     if not settings.watch:
         raise ConfigError(
-            f"{paths.config_file()}: no folder is watched", "add a folder with: imgscore init INBOX"
+            f"{paths.config_file()}: no folder is watched", "add a folder: imgscore init INBOX"
         )
     # Delete a reason to save power that was posted while the previous config was in use.
     mailbox.save_power("")

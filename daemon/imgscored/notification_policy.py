@@ -93,7 +93,7 @@ class NotificationPolicy:
         self._failed |= set(failures)
         if len(new) > 1:
             title = f"{len(new)} images cannot be used"
-            return [Notice("failed", title, "why, and what to do: imgscore status")]
+            return [Notice("failed", title, "to see the reasons and what to do: imgscore status")]
         body = f"{new[0].path}: {new[0].reason}"
         return [Notice("failed", "An image cannot be used", body)]
 
@@ -119,5 +119,5 @@ def _problem(subject: str, text: str) -> Notice:
 
 
 def _missing(inbox: str) -> Notice:
-    body = f"{inbox}: no label and no date is lost, and it goes on when the folder is back"
-    return Notice(f"missing {inbox}", "A folder of imgscore is not there", body)
+    body = f"{inbox}: no label and no date is lost. imgscore continues when the folder is back"
+    return Notice(f"missing {inbox}", "A watched folder is missing", body)

@@ -88,7 +88,7 @@ class Watcher:
         self._observer = observer = _Observer(self._mailbox)
         for root, identity in wanted.items():
             if identity is None:
-                self.polled[root] = "it is missing"
+                self.polled[root] = "the folder is missing"
                 continue
             if mounts.is_remote(root):
                 self.polled[root] = "a network or FUSE file system sends no events"

@@ -44,7 +44,7 @@ class DemoFolder(Sandbox):
         except OSError as error:
             raise UsageError(
                 f"{self.folder} cannot be made: {error.strerror}",
-                "choose a folder that you may write to",
+                "choose a folder in which you have write permission",
             ) from None
         self._manifest.touch()
 

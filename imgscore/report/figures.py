@@ -116,9 +116,9 @@ def learning_curve(evaluation: Evaluation) -> Figure:
             f"{2 * last.x} labels: about {evaluation.doubled:.3f}, an estimate",
         )
         series.append(Series("estimate", "dashed", "main", [last._replace(size=0), end]))
-        text += f"; with twice as many it would be about {end.y:.3f}"
+        text += f"; with twice as many labels the AUC would be about {end.y:.3f}"
     if evaluation.left_out:
-        text += "; there was no time to measure with fewer labels"
+        text += "; the time limit ended before the AUC was measured with fewer labels"
     counts = sorted({int(mark.x) for line in series for mark in line.marks})
     x = Axis("labels", counts[0] / 1.2, counts[-1] * 1.2, _counts(counts), log=True)
     lows = [mark.y if mark.low is None else mark.low for line in series for mark in line.marks]
@@ -140,7 +140,10 @@ def histogram(evaluation: Evaluation) -> Figure:
         trashes.append(Mark(x, held.count - kept, f"{span}: {held.count - kept} trash"))
     series = [Series("keep", "bars", "keep", keeps), Series("trash", "bars", "trash", trashes)]
     highest = max((mark.y for mark in (*keeps, *trashes)), default=1)
-    text = "How many labelled images got which score from heads that had not seen their label."
+    text = (
+        "The number of labelled images by score. Each score is from heads that were trained "
+        "without this label."
+    )
     y = Axis("labels", 0, highest * 1.08 or 1, _round_ticks(highest))
     return Figure("histogram", "Scores by label", text, _share("score"), y, series)
 
@@ -165,7 +168,7 @@ def reliability(evaluation: Evaluation) -> Figure:
     ideal = Series("ideal", "line", "faint", [Mark(0, 0, size=0), Mark(1, 1, size=0)])
     series = [ideal, Series("labels", "dots", "main", marks)]
     text = (
-        "Of the images with a score, the share that was kept; on the diagonal, scores are honest."
+        "The share of images that were kept, by score. On the diagonal, the share equals the score."
     )
     return Figure(
         "reliability", "Reliability", text, _share("score"), _share("share that was kept"), series
@@ -192,7 +195,10 @@ def history(heads: Sequence[tuple[TrainedHead, Quality]]) -> Figure:
         (float(number), head.head) for number, (head, _) in list(enumerate(heads, start=1))[::step]
     ]
     lows = [mark.low or 0.0 for line in series for mark in line.marks]
-    text = f"{len(heads)} heads, oldest first: how well each ranked labels that it had not seen."
+    text = (
+        f"{len(heads)} heads, oldest first: how well each head ranked labels that were not used "
+        "for its training."
+    )
     x = Axis("head", 0.5, len(heads) + 0.5, ticks)
     return Figure("heads", "History of heads", text, x, _auc(lows), series)
 

@@ -104,10 +104,11 @@ def _learned(data: ReportData) -> str:
     quality = evaluation.quality
     auc = quality.auc
     text = (
-        f"{quality.labels} labels, {quality.keeps} of them keep. Of a keep and a trash that the "
-        f"head has not seen, it ranks the keep first in {auc.value:.1%} of all cases "
-        f"({auc.low:.1%} to {auc.high:.1%})."
+        f"{quality.labels} labels, {quality.keeps} of them keep. If an image with the "
+        "label keep and an image with the label trash were not used for the training, the keep "
+        f"image has the higher score in {auc.value:.1%} of all cases ({auc.low:.1%} to "
+        f"{auc.high:.1%})."
     )
     if evaluation.doubled is not None:
-        text += f" With twice as many labels it would be about {evaluation.doubled:.1%}."
+        text += f" With twice as many labels, this share would be about {evaluation.doubled:.1%}."
     return text

@@ -48,7 +48,8 @@ def make(
         import pystray
     except ImportError as error:
         raise NoDesktopError(
-            f"the display cannot be used: {error}", "check DISPLAY, and who may use it (xhost)"
+            f"the display cannot be used: {error}",
+            "check the variable DISPLAY, and who may use the display (xhost)",
         ) from None
     from gi.repository import GLib
 

@@ -51,7 +51,7 @@ class Tray:
             signal.signal(number, lambda *_: self.quit())
         self._icon.run(setup=self._follow)
         if not self._ending:
-            raise ImgscoreError("the icon was lost", "see the messages above")
+            raise ImgscoreError("the tray icon has ended unexpectedly", "see the messages above")
 
     def _follow(self, _: Any) -> None:
         try:

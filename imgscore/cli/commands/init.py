@@ -17,8 +17,8 @@ from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watches
 
 QUESTION = (
-    "If you move an image from this folder to the desktop's trash, imgscore can label it trash.\n"
-    "It only reads the desktop's trash. Label these images"
+    "If you move an image from this folder to the desktop's trash, imgscore can give it the label\n"
+    "trash. imgscore only reads the desktop's trash. Give these images the label trash"
 )
 
 
@@ -140,5 +140,5 @@ def _make(*folders: bytes) -> None:
         except OSError as error:
             raise UsageError(
                 f"{os.fsdecode(folder)} cannot be created: {error.strerror}",
-                "use a folder that you may write to",
+                "give a folder in which you have write permission",
             ) from None

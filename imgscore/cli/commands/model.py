@@ -169,7 +169,7 @@ def _describe(row: Response) -> str:
 
 
 def _downloaded(row: DownloadedModel) -> str:
-    print_note(f"use it with: imgscore model use {row.name}")
+    print_note(f"to use this model: imgscore model use {row.name}")
     state = "downloaded" if row.downloaded else "already downloaded"
     return f"{row.name}: {state}, {printable(row.path)}, revision {row.revision}"
 

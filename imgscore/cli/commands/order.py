@@ -16,5 +16,5 @@ def order(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False)
         Request(optional_text_of(folder), dry_run),
         touched,
         as_json=as_json,
-        nothing="everything is in order: no date has to change",
+        nothing="all files are in order: no date has to change",
     )

@@ -90,7 +90,8 @@ def _refuse_watched(file: Path) -> None:
     folder = Watches.of(config.load()).folder(os.fsencode(file))
     if folder is not None:
         raise UsageError(
-            f"{file} is in the watched folder {os.fsdecode(folder)}", "use another folder"
+            f"{file} is in the watched folder {os.fsdecode(folder)}",
+            "write the report into another folder",
         )
 
 

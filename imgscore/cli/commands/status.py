@@ -105,7 +105,7 @@ def describe(row: Response) -> str:
             lines.append(f"  would change {watch.planned.touches} dates, newest first:")
             lines += [f"    {touched(touch)}" for touch in watch.planned.examples]
     if not row.watches:
-        lines.append("nothing is watched yet; begin with: imgscore init INBOX")
+        lines.append("no folder is watched yet; add a folder: imgscore init INBOX")
     if row.hint:
         lines.append(row.hint)
     lines += [f"attention: {printable(problem)}" for problem in row.troubles]
@@ -114,5 +114,7 @@ def describe(row: Response) -> str:
         remedy = f" ({printable(file.remedy)})" if file.remedy else ""
         lines.append(f"failed: {printable(file.path)}: {printable(file.reason)}{remedy}")
     if len(failed) > MAX_FAILED:
-        lines.append(f"… and {len(failed) - MAX_FAILED} more failed; all with --json")
+        lines.append(
+            f"… and {len(failed) - MAX_FAILED} more files failed; see: imgscore status --json"
+        )
     return "\n".join(lines)

@@ -29,5 +29,5 @@ def _describe(row: Response) -> str:
     if quality:
         auc = quality.auc
         proof = f"; held-out AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
-    use = "in use" if row.used else "not used: the head before it is better"
+    use = "in use" if row.used else "not used: the previous head is better"
     return f"head {row.head} of taste {row.taste}: {row.labels} labels{proof}; {use}"

@@ -49,7 +49,7 @@ def tray(
     """
     if install and uninstall:
         raise UsageError(
-            "--install and --uninstall are opposites", "give only one of these options"
+            "--install and --uninstall exclude each other", "give only one of these options"
         )
     if install:
         tray_autostart.install()
@@ -68,7 +68,9 @@ def _print_files(as_json: bool) -> None:
     if as_json:
         typer.echo(to_json(row))
     elif installed:
-        typer.echo("the icon is shown from the next login on; to show it now: imgscore tray &")
+        typer.echo(
+            "the tray icon will be shown at the next login; to show the icon now: imgscore tray &"
+        )
         for file in files:
             typer.echo(f"  {printable(str(file))}")
     else:

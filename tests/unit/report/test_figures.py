@@ -43,8 +43,8 @@ def test_figures_of_few_labels_have_no_estimate_and_no_history() -> None:
 
 
 def test_learning_curve_with_points_left_out_says_so() -> None:
-    assert "no time" not in figures(evaluation())[0].text
-    assert "no time" in figures(evaluation(left_out=2))[0].text
+    assert "time limit" not in figures(evaluation())[0].text
+    assert "time limit" in figures(evaluation(left_out=2))[0].text
 
 
 def test_svg_of_figures_is_well_formed_and_within_its_frame() -> None:
