@@ -1,4 +1,4 @@
-"""The client of a daemon. It connects to the control socket of the daemon, and calls a verb."""
+"""The client of the daemon: functions that connect to the control socket and call a verb."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ from imgscore.messages import BaseRequest, Message, Progress, R, Result
 from imgscore.verbs import registry
 
 STATUS_SECONDS = 10.0
-"""The longest time to wait for the answer to `status`, in seconds.
+"""The longest time to wait for the answer to the verb `status`, in seconds.
 
 A daemon that does not answer within this time is considered to hang.
 """
@@ -35,7 +35,8 @@ def connect(path: Path) -> socket.socket | None:
 def call(connection: socket.socket, request: BaseRequest[R]) -> Iterator[Message[R]]:
     """Send the request of a verb, and yield the messages of the answer.
 
-    Raises the error in the answer, or NoDaemonError if the connection ends too early.
+    If the answer contains an error, raise it. Raises NoDaemonError if the connection ends too
+    early.
     """
     arguments = msgspec.to_builtins(request)
     for message in exchange(connection, registry.name_of(request), arguments):
@@ -49,10 +50,10 @@ def call(connection: socket.socket, request: BaseRequest[R]) -> Iterator[Message
 def exchange(
     connection: socket.socket, verb: str, arguments: dict[str, Any]
 ) -> Iterator[Message[dict[str, Any]]]:
-    """Send a request, and yield the messages of the answer. Their rows are decoded JSON.
+    """Send a request, and yield the messages of the answer. The rows are decoded JSON.
 
-    `verb`: the name of a verb, "stop" or "reload". Raises the error in the answer, or NoDaemonError
-    if the connection ends too early.
+    `verb`: the name of a verb, or "stop", or "reload". If the answer contains an error, raise it.
+    Raises NoDaemonError if the connection ends too early.
     """
     try:
         connection.sendall(protocol.encode(protocol.request_line(verb, arguments)))

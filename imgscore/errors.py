@@ -1,15 +1,15 @@
-"""The exceptions of imgscore. Each message describes the problem, and names the affected file.
+"""The exceptions of imgscore. The message of an exception describes the problem and names the file.
 
-The library raises these exceptions. Only the CLI and the outermost functions of the daemon print
-them.
+The library raises these exceptions and does not print them. Only the CLI and the outermost
+functions of the daemon print them.
 """
 
 
 class ImgscoreError(Exception):
     """The base class of all errors of imgscore.
 
-    `remedy` is a text about what the user can do. A command that fails with this error exits with
-    `exit_code`.
+    `remedy`: what the user can do, as text; may be empty. `exit_code`: the exit code of a command
+    that fails with this error.
     """
 
     exit_code = 1
@@ -74,16 +74,16 @@ _KINDS = {
 
 
 def kind_of(error: ImgscoreError) -> str:
-    """Return the name with which an error is sent to another process.
+    """Return the name of a class, for sending the error to another process.
 
-    The name is that of the class of the error, or of its nearest base class in _KINDS.
+    The class is that of the error, or its nearest base class that is in _KINDS.
     """
     return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KINDS)
 
 
 def of_kind(kind: str, message: str, remedy: str) -> ImgscoreError:
-    """Return the error that another process sent.
+    """Create the error that another process has sent. `kind`: the name of the class of the error.
 
-    Return an ImgscoreError if this program has no class for `kind`.
+    If this program has no class with this name, return an ImgscoreError.
     """
     return _KINDS.get(kind, ImgscoreError)(message, remedy)

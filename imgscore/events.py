@@ -25,18 +25,18 @@ class Failed(_Event, tag="failed"):
 
 
 class Following(_Event, tag="following"):
-    """`watch-log` is connected to the daemon. It prints all later events."""
+    """The connection of `watch-log` to the daemon is ready. All later events will be printed."""
 
 
 class Labelled(_Event, tag="label"):
     """An image got a label, or its label was cleared."""
 
     path: str
-    """the path of the image when it got the label"""
+    """the path of the image when its label changed"""
     sha256: str
     """the digest of the image"""
     label: str
-    """`keep`, `trash` or `clear`"""
+    """`keep` or `trash`; `clear` if the label was cleared"""
     source: str
     """the origin of the label: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
     taste: str
@@ -44,7 +44,7 @@ class Labelled(_Event, tag="label"):
 
 
 class ManyLabelled(_Event, tag="labels"):
-    """Many labels changed at once."""
+    """Many images were labelled, or their labels were cleared, at the same time."""
 
     keep: int
     """the number of images that got the label keep"""
@@ -78,7 +78,7 @@ class Paused(_Event, tag="paused"):
 
 
 class Resumed(_Event, tag="resumed"):
-    """A pause ended."""
+    """The daemon continues after a pause."""
 
 
 class Rescored(_Event, tag="rescored"):
@@ -117,7 +117,7 @@ class Trained(_Event, tag="trained"):
     labels: int
     """the number of labels in the training"""
     used: bool
-    """true if the new head is in use; false if the new head is worse than the previous head"""
+    """true if the new head was accepted; false if it was worse than the previous head"""
 
 
 class Problem(_Event, tag="trouble"):

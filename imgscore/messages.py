@@ -1,4 +1,4 @@
-"""The data that is sent through the control socket: requests, results and progress."""
+"""The messages that clients and the daemon exchange: requests, results and progress."""
 
 from functools import cache
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args
@@ -10,10 +10,10 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omit_defaults=True):
-    """The base class of the Request of each verb. `R_co` is the Response, the type of its rows."""
+    """The base class of the Request of each verb. `R_co`: the type of the rows that answer it."""
 
     needs_watch: ClassVar[bool] = False
-    """True if the verb fails while no folder is watched."""
+    """True if the verb needs a config with at least one watched folder."""
     keeps_pause: ClassVar[bool] = False
     """True if the verb reads or sets the pause. Without a daemon, other verbs ignore the pause."""
     works_on_battery: ClassVar[bool] = False
@@ -27,7 +27,7 @@ class Result(NamedTuple, Generic[R_co]):
 
 
 class Progress(NamedTuple):
-    """The progress of a task. `done` of `total` items are done. `what` is the name of the task."""
+    """The progress of some work: `done` of `total` items are finished. `what` names the work."""
 
     what: str
     done: int
@@ -40,8 +40,9 @@ Message = Result[R_co] | Progress
 def decode_row(response: Any, values: dict[str, Any]) -> Any:
     """Convert decoded JSON to a row.
 
-    `response`: the type of the row, a Struct or a union of Structs. In a union without tags, the
-    row gets the first type whose required fields are all in `values`. Unknown fields are ignored.
+    `response`: the type of the row, a Struct or a union of Structs. If it is a union
+    without tags, use the first type whose required fields are all in `values`. Unknown fields are
+    ignored.
     Raises msgspec.ValidationError if `values` does not fit.
     """
     kinds = get_args(response)

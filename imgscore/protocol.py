@@ -1,4 +1,6 @@
-"""The control protocol: JSON lines over a Unix socket. docs/control.md describes it for users.
+"""The control protocol: how a client and the daemon exchange JSON lines over a Unix socket.
+
+docs/control.md describes the protocol for users.
 
 A request is one line: {"verb": …, "arguments": {…}, "protocol": …}.
 
@@ -28,18 +30,18 @@ Increase this number if an older program can no longer read a request or an answ
 field that was removed or renamed, and a new type of row.
 """
 MAX_REQUEST_BYTES = 8 * 2**20
-"""The largest size of a request line, in bytes. Such a line can contain 25,000 paths."""
+"""The largest size of a request line, in bytes. 8 MiB are enough for 25,000 paths."""
 
 
 Line = dict[str, Any]
-"""A line of the protocol as decoded JSON. It has no exact type: each verb has other rows."""
+"""A line of the protocol as decoded JSON. Each verb has its own rows, so the type is not exact."""
 
 
 def encode(line: Line) -> bytes:
-    """Return a line of the protocol as bytes.
+    """Convert a line of the protocol to bytes.
 
-    The bytes are ASCII: a lone surrogate becomes an escape sequence. A file name that is not UTF-8
-    contains lone surrogates, and UTF-8 cannot encode them.
+    A file name that is not UTF-8 contains lone surrogates, which UTF-8 cannot encode. The bytes are
+    therefore ASCII, in which a lone surrogate is written as an escape sequence.
     """
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
@@ -69,7 +71,7 @@ def error_line(error: ImgscoreError) -> Line:
 
 
 def error_in(line: Line) -> ImgscoreError:
-    """Return the error that a line contains.
+    """Return the error that the last line of an answer contains.
 
     If this program has no class for the kind of the error, the result is an ImgscoreError. The exit
     code is always the one in the line.
@@ -81,7 +83,7 @@ def error_in(line: Line) -> ImgscoreError:
 
 @contextlib.contextmanager
 def address(path: Path) -> Iterator[str]:
-    """Yield a name for the path of a socket that fits into a socket address (107 bytes)."""
+    """Yield a short name for a socket path, because a socket address has at most 107 bytes."""
     if len(os.fsencode(path)) <= 100:
         yield os.fspath(path)
         return
@@ -93,7 +95,7 @@ def address(path: Path) -> Iterator[str]:
 
 
 class Peer(NamedTuple):
-    """The process at the other end of a connection."""
+    """The ids of the process at the other end of a connection."""
 
     pid: int
     uid: int
@@ -101,7 +103,7 @@ class Peer(NamedTuple):
 
 
 def peer(connection: socket.socket) -> Peer:
-    """Return the process at the other end of a connection. The kernel provides these ids."""
+    """Return the ids of the process at the other end of a connection. They come from the kernel."""
     size = struct.calcsize("3i")
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     return Peer(*struct.unpack("3i", credentials))

@@ -1,4 +1,4 @@
 """The command line. This is the only package of the library that prints.
 
-The folder commands/ has one file for each command.
+The subpackage commands/ has one file for each command.
 """

@@ -26,7 +26,7 @@ class Section(StrEnum):
 
 
 class Commands(TyperGroup):
-    """The group of all commands, sorted by section. Each section is sorted by name."""
+    """All commands of imgscore, sorted by the section of the help text, and then by name."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands in the order of the help text."""
@@ -39,7 +39,7 @@ class Commands(TyperGroup):
         return sorted(name for name, panel in panels.items() if panel == section)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write one list of commands for each section."""
+        """Write the commands into the help text, as one list for each section."""
         name_width = max(map(len, self.commands))
         for section in Section:
             rows = [
@@ -84,17 +84,17 @@ def imgscore(
         ),
     ] = False,
 ) -> None:
-    """Do nothing. Typer handles the option `--version`.
+    """Declare the option `--version`, which Typer handles. The function itself does nothing.
 
-    Typer needs such a callback if the application has only one command. Without a callback, Typer
-    would drop the name of this command.
+    The function also keeps the name of the command in the command line. Without a callback, Typer
+    drops this name if only one command was imported.
     """
 
 
 def group(name: str, section: Section, text: str) -> typer.Typer:
-    """Add a command that has subcommands, and return it.
+    """Add a command with subcommands to the application, and return its Typer object.
 
-    `text`: the line about the command in the help text.
+    `text`: what the help text says about the command.
     """
     commands = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(commands, name=name, rich_help_panel=section)
@@ -139,9 +139,9 @@ Folder = Annotated[
 
 
 def prints(response: Any) -> Callable[[Command], Command]:
-    """Return a decorator that stores the type of the rows that a command prints.
+    """Return a decorator for the function of a command. `response`: the type of the printed rows.
 
-    tools/cli_docs.py makes the tables of docs/cli.md from this type.
+    The decorator stores this type. tools/cli_docs.py makes the tables of docs/cli.md from it.
     """
 
     def mark(command: Command) -> Command:
@@ -159,7 +159,7 @@ def run(
     daemon_only: bool = False,
     nothing: str = "",
 ) -> None:
-    """Call a verb, print its rows, and exit with the exit code of the verb.
+    """Call a verb, print its rows, and exit: with code 1 if a row has an error, otherwise 0.
 
     `human`: a function that returns the text of a row, or None to print nothing.
     `nothing`: the text to print if there are no rows.
@@ -169,15 +169,15 @@ def run(
 
 
 def text_of(path: Path) -> str:
-    """Return the absolute path. The daemon has another working folder than the user."""
+    """Return the absolute path as text, because the daemon can have another working folder."""
     return str(path.absolute())
 
 
 def optional_text_of(path: Path | None) -> str | None:
-    """Return the absolute path, or None if `path` is None."""
+    """Return the absolute path as text, or None if `path` is None."""
     return None if path is None else text_of(path)
 
 
 def texts_of(paths: Iterable[Path] | None) -> list[str]:
-    """Return the absolute paths. The list is empty if `paths` is None."""
+    """Return the absolute paths as texts. If `paths` is None, the list is empty."""
     return [text_of(path) for path in paths or ()]

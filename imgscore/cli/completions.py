@@ -1,9 +1,9 @@
 """Completions for the shell: inboxes, tastes, heads and models.
 
-These functions write nothing, and they ignore errors of the config.
+These functions write nothing. If the config has an error, they ignore the error.
 
-Every command imports this file, but only a shell calls its functions. Each function therefore
-imports the modules that it needs.
+Every command imports this file, but the functions are called only for completions. Each function
+therefore imports the modules that it needs.
 
 Names with characters that a shell must quote are left out. The completion scripts of shells paste
 a name into the command line without quotes, and some scripts evaluate the name as code.
@@ -41,7 +41,7 @@ def inboxes(incomplete: str) -> list[str]:
 
 
 def tastes(incomplete: str) -> list[str]:
-    """Return the tastes of the config, and the tastes that have a head."""
+    """Return the tastes that are in the config or have a head."""
     names = {"default", *(watch.taste for watch in _watches())}
     if paths.heads_folder().is_dir():
         names |= set(os.listdir(paths.heads_folder()))
@@ -49,9 +49,9 @@ def tastes(incomplete: str) -> list[str]:
 
 
 def heads(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the versions of the heads of `--taste`, newest first.
+    """Return the versions of the heads of the taste in the option `--taste`, newest first.
 
-    Without `--taste`, return the versions of the heads of all tastes.
+    Without this option, return the versions of the heads of all tastes.
     """
     taste = context.params.get("taste")
     versions = {

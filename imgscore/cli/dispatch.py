@@ -1,6 +1,6 @@
-"""Calls a verb.
+"""Calls verbs.
 
-If a daemon is running, the daemon carries out the verb. Otherwise this process does the work.
+If a daemon is running, the daemon carries out the verb. Otherwise this process carries it out.
 """
 
 import time
@@ -25,22 +25,23 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 5.0
 """The longest time that a call waits for the lock of the store, in seconds.
 
-Most commands lock the store for a few seconds. A daemon locks the store before it accepts calls.
+Without a daemon, most commands lock the store for a few seconds. A starting daemon locks the store
+before it accepts calls.
 """
 WRITER_BUSY_SECONDS = 60.0
 """The longest time that a Writer waits for the lock of the store, in seconds.
 
-A Writer works for hours. A daemon may reload its config during this time. The daemon then scans
-all folders before it accepts calls.
+A Writer can run for hours, and a daemon can reload its config during this time. After a reload, the
+daemon scans all folders before it accepts calls. This can take many seconds.
 """
 RETRY_SECONDS = 0.05
-"""Seconds between two tries to connect to the daemon or to lock the store."""
+"""The time between two tries to connect to the daemon or to lock the store, in seconds."""
 
 
 def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Message[R]]:
     """Call a verb and yield its messages. Raises ImgscoreError if the verb fails.
 
-    `daemon_only`: raise NoDaemonError if no daemon is running.
+    `daemon_only`: if true, raise NoDaemonError if no daemon is running.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
@@ -49,8 +50,8 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
             with connection:
                 yield from client.call(connection, request)
             return
-        # Check the types of the values before the store is opened. The constructor of a struct
-        # does not check them.
+        # Check the types of the request's fields before the store is opened. The constructor of
+        # the request did not check them.
         checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
         try:
             lock = StoreLock(paths.data_folder())
@@ -97,13 +98,13 @@ def settings_in_force() -> "Config":
 
 
 class Writer:
-    """A context manager that carries out many requests.
+    """A context manager that carries out many requests one after the other.
 
-    It sends the requests to the daemon if a daemon is running. Otherwise it opens the store in
-    this process, and keeps the store locked until the end of the context.
+    The Writer sends each request to the daemon if a daemon is running. Otherwise the Writer opens
+    the store in this process, and keeps it locked until the end of the `with` block.
 
-    If the daemon ends before it answers, the Writer sends the request again. A request must
-    therefore be safe to repeat.
+    If the daemon ends before it has answered, the Writer sends the request again. It must therefore
+    be harmless to carry out a request twice.
     """
 
     def __init__(self) -> None:

@@ -44,7 +44,7 @@ class DaemonState(msgspec.Struct):
 
 
 def running() -> Response | None:
-    """Return the status of the daemon, or None if no daemon answers."""
+    """Return the status that the daemon sends, or None if no daemon answers."""
     connection = client.connect(paths.socket_path())
     if connection is None:
         return None
@@ -109,8 +109,8 @@ def start_process() -> Response:
 def _read_line(pipe: RawIOBase, seconds: float) -> bytes | None:
     """Read one line from a pipe.
 
-    Return b"" if the pipe is closed before the end of the line. Return None if no whole line
-    was received after `seconds`.
+    Return b"" if the pipe is closed before a whole line was received. Return None if no whole
+    line was received within `seconds`.
     """
     deadline = time.monotonic() + seconds
     line = b""
@@ -157,15 +157,15 @@ def end(pid: int) -> None:
 
 
 def print_state(state: str, pid: int | None, *, as_json: bool) -> None:
-    """Print the state of the daemon as a line of text, or as JSON if `as_json` is true."""
+    """Print the state of the daemon as a line of text. If `as_json` is true, print JSON instead."""
     process = f" (process {pid})" if pid else ""
     typer.echo(to_json(DaemonState(state, pid)) if as_json else f"{state}{process}")
 
 
 def _is_zombie(pid: int) -> bool:
-    """Return whether a process has ended.
+    """Return whether a process has ended, but is still in /proc.
 
-    A process that has ended is in /proc until its parent process reads its exit status.
+    An ended process stays in /proc until the parent process reads the exit status.
     """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

@@ -26,22 +26,22 @@ STATES = {"running": "bold green", "paused": "bold yellow", "offline": "bold red
 
 
 class Pace:
-    """The rate at which files are indexed, and the progress of the queue.
+    """The number of files indexed per second, and the progress of the queue of pending items.
 
-    Both are computed from the statuses that `add` receives.
+    Both are computed from the statuses that were passed to `add`.
     """
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
         self.total = 0
-        """the largest length of the queue since the queue was last empty"""
+        """the largest number of pending items since this number was last 0"""
         self.pending = 0
 
     def add(self, row: Status, now: float) -> None:
-        """Add a status. `now`: the time when it was received, in seconds of the monotonic clock."""
+        """Add a status. `now`: the time of the status, in seconds of the monotonic clock."""
         indexed = row.looked
         if self._samples and indexed < self._samples[-1][1]:
-            self._samples.clear()  # after a restart, a daemon counts from 0
+            self._samples.clear()  # the daemon was restarted, and now counts from 0 again
         self._samples.append((now, indexed))
         while self._samples[0][0] < now - RATE_SECONDS:
             self._samples.popleft()
@@ -50,29 +50,29 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """The number of files that are indexed per second. 0 if no file was indexed."""
+        """The number of files that were indexed per second in the last RATE_SECONDS."""
         (begin, first), (end, last) = self._samples[0], self._samples[-1]
         return (last - first) / (end - begin) if end > begin else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """The estimated time until the queue is empty, in seconds.
+        """The estimated time until no item is pending, in seconds.
 
-        None if the queue is empty or the rate is 0.
+        None if no item is pending, or if the rate is 0.
         """
         return self.pending / self.rate if self.pending and self.rate else None
 
 
 def live(console: Console) -> Live:
-    """Return a live view that uses the terminal's alternate screen.
+    """Return a live view that covers the whole terminal.
 
-    At the end of the view, the terminal shows its main screen again.
+    When the view ends, the terminal shows its earlier contents again.
     """
     return Live(console=console, screen=True, refresh_per_second=4)
 
 
 def line(row: Status, pace: Pace) -> str:
-    """Return a status as one line of text, which is printed if stdout is not a terminal."""
+    """Convert a status to one line of text, for a stdout that is not a terminal."""
     files = sum(watch.files for watch in row.watches)
     parts = [f"{row.state}", f"{files} images", *_queue(pace)]
     if row.waiting:
@@ -84,7 +84,7 @@ def line(row: Status, pace: Pace) -> str:
 
 
 def view(row: Status, pace: Pace) -> RenderableType:
-    """Return the text of the live view for a status."""
+    """Return the contents of the live view for a status."""
     parts: list[RenderableType] = [_title(row), _bar(pace), _folders(row), *_attention(row)]
     if row.events:
         parts += [Text("\nlast events, newest first", style="bold")]
@@ -146,9 +146,10 @@ def _folders(row: Status) -> RenderableType:
 
 
 def _short(event: Event, row: Status) -> Event:
-    """Return an event whose path is relative to the inbox.
+    """Return a copy of the event in which the path is relative to the inbox of the file.
 
-    The live view cuts long lines at the right, so the end of an absolute path may be missing.
+    The live view cuts off long lines at the right. The file name at the end of an absolute path
+    might be cut off.
     """
     path = getattr(event, "path", None)
     for watch in row.watches:

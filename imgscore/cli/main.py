@@ -1,4 +1,4 @@
-"""The console script `imgscore`. It imports the file of a command, runs it, and prints errors."""
+"""The console script `imgscore`. It imports one command, runs the command, and prints errors."""
 
 import importlib
 import os
@@ -21,7 +21,7 @@ def modules() -> dict[str, str]:
 
 
 def load(command: str = "") -> "Typer":
-    """Import one command, and return the application with this command.
+    """Import one command, and return the application, which then contains this command.
 
     If `command` is not the name of a command, import all commands, which takes 0.1 s longer.
     """
@@ -36,7 +36,7 @@ def load(command: str = "") -> "Typer":
 def main() -> None:
     """Run the command in sys.argv. If it fails, print the error and exit with its exit code."""
     as_json = "--json" in sys.argv
-    # A completion in the shell needs all commands, even if sys.argv contains one command.
+    # If a shell asks for completions, import all commands, even if sys.argv names one of them.
     completing = any(name.startswith("_IMGSCORE_") for name in os.environ)
     try:
         load("" if completing or len(sys.argv) == 1 else sys.argv[1])()
@@ -44,8 +44,8 @@ def main() -> None:
         output.print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader of stdout has closed the pipe, as `head` does in `imgscore … | head`. Write the
-        # rest of the output to /dev/null: otherwise Python prints an error when it exits.
+        # The reader of the pipe, such as `head` in `imgscore … | head`, has closed the pipe. Write
+        # the rest of the output to /dev/null. Otherwise Python prints an error when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 With `--json`, each result and each error is one line of JSON.
 
-Control characters in file names are escaped: a file name may be chosen by an attacker.
+Control characters are escaped, because an attacker may have chosen the name of a file.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ def print_messages(
     images: Callable[[R], str] | None = None,
     nothing: str = "",
 ) -> int:
-    """Print a verb's messages. Return the exit code: 1 if a row has an error, otherwise 0.
+    """Print the rows and the progress of a verb, and return the exit code.
+
+    The exit code is 1 if a row has an error, otherwise 0.
 
     `human`: a function that returns the text of a row, or None to print nothing.
-    `images`: a function that returns the escape sequences that draw images below the text of a
-    row. Only these sequences are printed without escaping.
+    `images`: a function that returns the escape sequences that draw the images of a row. They are
+    printed below the text of the row, and are not escaped.
     `nothing`: the text to print if there are no rows.
     """
     failed, empty = False, True
@@ -67,7 +69,7 @@ def print_messages(
 def to_json(row: object) -> str:
     """Return a row as one line of JSON.
 
-    In file names, a byte that is not UTF-8 becomes a lone surrogate, such as "\\udcff".
+    A byte of a file name that is not UTF-8 is written as a lone surrogate, such as "\\udcff".
     """
     return json.dumps(msgspec.to_builtins(row), allow_nan=False)
 
@@ -117,7 +119,7 @@ class _Bar:
         )
 
     def pause(self) -> None:
-        """Remove the bar. A result can then be printed to the terminal."""
+        """Remove the bar from the terminal, so that a result can be printed there."""
         if self._bar is not None and sys.stdout.isatty():
             self._bar.stop()
             self._bar = None
@@ -146,7 +148,7 @@ def _rich_bar() -> rich.progress.Progress:
     )
 
     class Rate(TextColumn):
-        """The column of the rate: the number of files per second."""
+        """The column of the bar that shows the number of items per second."""
 
         def render(self, task: rich.progress.Task) -> Any:
             from rich.text import Text

@@ -39,9 +39,9 @@ HEADERS = {
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """The server of the page. It accepts connections as soon as it is constructed.
+    """The HTTP server of the review page. It listens as soon as the object is created.
 
-    It serves only one browser: the first one that opens `url`.
+    The server serves only one browser: the first browser that opens `url`.
     """
 
     daemon_threads = True
@@ -51,8 +51,8 @@ class ReviewServer(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
         self.session = session
         self.origin = f"http://{LOOPBACK}:{self.server_address[1]}"
-        # A browser sends a cookie to each server of this machine if the path of the request
-        # matches. The path is random, so the browser sends this cookie to no other server.
+        # The page has a random path, and the cookie is limited to this path. Without the limit, the
+        # browser would send the cookie to every server of this machine, whatever the port.
         self.base = f"/{secrets.token_urlsafe(6)}/"
         self.secret = secrets.token_urlsafe(24)
         self._token = secrets.token_urlsafe(24)
@@ -78,7 +78,7 @@ class ReviewServer(ThreadingHTTPServer):
         return valid
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print nothing. It is not an error if a browser closes a connection during an answer."""
+        """Print nothing: it is normal that a browser closes a connection during an answer."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "imgscore"
     sys_version = ""
-    timeout = 60.0  # seconds until an idle connection is closed, which also ends its thread
+    timeout = 60.0  # seconds until an idle connection is closed; its thread ends too
 
     def do_GET(self) -> None:
         split = urlsplit(self.path)
@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_same_origin(self) -> bool:
         """Return whether the request is for this host and does not come from another web page.
 
-        If the result is False, an error was already sent as the answer.
+        If the result is False, this function has already sent an error to the browser.
         """
         origin = self.headers.get("Origin", self.server.origin)
         site = self.headers.get("Sec-Fetch-Site", "none")
@@ -143,8 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _has_cookie(self) -> bool:
         """Return whether the request has the cookie of this server.
 
-        If the result is False, an error was already sent as the answer. The browser may send other
-        cookies too, because all ports of a host share their cookies.
+        If the result is False, this function has already sent an error to the browser. A request
+        may contain other cookies too, because all ports of a host share their cookies.
         """
         wanted = f"{COOKIE}={self.server.secret}".encode()
         cookies = [text.strip().encode() for text in self.headers.get("Cookie", "").split(";")]
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 raise KeyError
         except ConnectionError:
-            raise  # the browser has closed the connection
+            raise  # no answer is possible: the browser has closed the connection
         except (KeyError, ValueError, IndexError, FileNotFoundError):
             self._refuse("there is no such page", HTTPStatus.NOT_FOUND)
         except OSError as error:
@@ -195,8 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", kind)
             self._end_headers(size)
-            # If the file has shrunk, the answer is shorter than its header says. Close the
-            # connection then.
+            # Close the connection if the file was shortened during the copying: the answer is then
+            # shorter than Content-Length in its header.
             self.close_connection |= not _copy(file, self.wfile, size)
 
     def _send(
@@ -220,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Print nothing. http.server would print every request to the terminal of the user."""
+        """Print nothing. The base class would print every request to the terminal."""
 
 
 def _copy(source: BinaryIO, target: BufferedIOBase, length: int) -> bool:

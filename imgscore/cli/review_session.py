@@ -1,4 +1,4 @@
-"""The data of the page of `review`, and the actions that the page can call."""
+"""The data of the review page, and the actions that the page can request, such as `undo`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from imgscore.store.schema import LabelName
 
 NEXT_COUNT = 60
-"""The largest number of images in the Next tab of the page. They fill a few screens."""
-# The names of the parts of the page data that a new order changes.
+"""The largest number of images in the tab Next of the page. 60 images fill a few screens."""
+# The parts of the page data that may change when the images get a new order.
 RENEWED = (
     "images", "folders", "suspects", "groups", "compared", "failures", "head", "about",
 )  # fmt: skip
@@ -40,8 +40,8 @@ class NextNumbers(msgspec.Struct):
 class Session:
     """The review of one taste.
 
-    The class is thread-safe: a lock ensures that only one action runs at a time. The argument of
-    an action is the decoded JSON of the page's request.
+    The methods may be called from several threads: a lock ensures that only one action runs at a
+    time. The argument of an action is the decoded JSON that the page has sent.
     """
 
     def __init__(self, request: report.Request, source: report.Response) -> None:
@@ -49,7 +49,7 @@ class Session:
         self._taste = source.taste
         self._lock = threading.Lock()
         self._undoable: dict[str, list[int]] = {}
-        """the sha256 of each image → the numbers of the labels that were set in this review"""
+        """from the sha256 of an image to the numbers of the labels that it got in this review"""
         self._thumbnails = os.fsencode(source.thumbnails)
         data = files.read(Path(source.data), source.folder)
         self._figures = files.figures_of(data)
@@ -62,11 +62,11 @@ class Session:
         }
 
     def end(self) -> None:
-        """Wait until the present action has ended. After this call, no action can begin."""
+        """Wait until the running action has ended, and prevent that another action begins."""
         self._lock.acquire()
 
     def page(self) -> tuple[str, str]:
-        """Return the page in its present state, and its Content-Security-Policy."""
+        """Return the HTML of the page with the present labels, and its Content-Security-Policy."""
         with self._lock:
             return page(self._content, self._figures), policy_of(self._content)
 
@@ -81,7 +81,7 @@ class Session:
         """Return the path of an image of the page.
 
         `name`: NUMBER/SHA256. Raises ValueError if `name` has another form, or if the page has no
-        such image.
+        image with this number and digest.
         """
         number, _, digest = name.partition("/")
         with self._lock:
@@ -89,9 +89,10 @@ class Session:
             return os.fsencode(os.path.join(self._content.folders[image.folder], image.name))
 
     def _image(self, number: int, digest: str) -> Image:
-        """Return the image with a number. Raises ValueError if its digest is not `digest`.
+        """Return the image with this number on the page.
 
-        The digest differs if the numbers on the page are from an older order.
+        Raises ValueError if there is no such number, or if the image has another digest. The
+        digest differs if the browser shows an older order, in which images have other numbers.
         """
         images = self._content.images
         image = images[number] if 0 <= number < len(images) else None
@@ -107,9 +108,9 @@ class Session:
             return row
 
     def _undo(self, request: Any) -> review.Response:
-        """Undo the last label of an image that was set in this review.
+        """Undo the last label that an image got in this review.
 
-        Labels that are older than the review are not undone.
+        Raises ImgscoreError if the image got no label in this review.
         """
         with self._lock:
             numbers = self._undoable.get(request["sha256"])
@@ -124,7 +125,7 @@ class Session:
     def _set_label(
         self, request: Any, *, label: LabelName | None = None, undo: int | None = None
     ) -> review.Response:
-        """Label an image or undo one of its labels, and update the page data."""
+        """Set or undo a label of an image, and update the data of the page."""
         image = self._image(request["image"], request["sha256"])
         path = os.path.join(self._content.folders[image.folder], image.name)
         (row,) = rows_of(
@@ -145,7 +146,7 @@ class Session:
             return NextNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
 
     def _renew(self, request: Any) -> dict[str, object]:
-        """Read the data of the page again. Return the parts that a new order changes."""
+        """Read the data of the page again, and return the parts that may have changed."""
         with self._lock:
             (source,) = rows_of(dispatch.call(self._request))
             data = files.read(Path(source.data), source.folder)

@@ -1,4 +1,4 @@
-"""Finds the image protocol that a terminal supports. This file draws nothing."""
+"""Finds out how a terminal can show images: which image protocol it supports."""
 
 import fcntl
 import os
@@ -16,21 +16,22 @@ ANSWER_SECONDS = 1.0
 
 Most terminals answer in milliseconds, even over a slow connection.
 """
-# The question has two parts. The first part is an image of one pixel in kitty's protocol. The
-# terminal is asked to check the image, but not to draw it. The second part is a request for the
-# device attributes. Every terminal answers this request, so this answer ends the wait.
+# The escape sequences that are sent to a terminal, to find out what it supports. The first one
+# contains an image of one pixel in kitty's protocol, and asks the terminal to check the image but
+# not to draw it. The second one asks for the device attributes. Every terminal answers the second
+# one, so imgscore waits for this answer.
 _QUESTION = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 _ITERM = frozenset({"iTerm.app", "iTerm2", "WezTerm", "mintty"})
 _CELL = (10, 20)
 """The width and height of a character in pixels, used if the terminal does not report them.
 
-They are those of the VT340, the terminal for which the sixel format was made.
+A character of the VT340 has this size. The sixel format was made for this terminal.
 """
 
 
 class Protocol(Enum):
-    """The protocols that send images to a terminal."""
+    """A protocol for sending images to a terminal."""
 
     KITTY = "kitty"
     ITERM = "iTerm2"
@@ -75,9 +76,9 @@ def cell(terminal: int) -> tuple[int, int]:
 
 
 def _ask(terminal: int, question: bytes, is_complete: Callable[[bytes], bool]) -> bytes:
-    """Write a question to a terminal, and return the answer.
+    """Write escape sequences that ask a question to a terminal, and return the answer.
 
-    The answer is what was read until it was complete, or until ANSWER_SECONDS had passed.
+    Stop reading when `is_complete(answer)` is true, or after ANSWER_SECONDS.
     """
     before = termios.tcgetattr(terminal)
     answer, deadline = b"", time.monotonic() + ANSWER_SECONDS

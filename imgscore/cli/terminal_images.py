@@ -1,6 +1,7 @@
 """Draws thumbnails below the printed rows, if the terminal can show images.
 
-The code here decodes only thumbnails, which worker processes made. It decodes no file of the user.
+The code here decodes only thumbnails, which imgscore's worker processes have made. It never decodes
+an image file of the user.
 """
 
 import base64
@@ -34,17 +35,14 @@ PAYLOAD_BYTES = 4096
 
 
 class ImageRef(NamedTuple):
-    """The path and the digest of an image of a row."""
+    """The path and the digest of an image that a row is about."""
 
     path: str
     sha256: str
 
 
 def images_of(*images: tuple[str | None, str | None]) -> list[ImageRef]:
-    """Return the given images. Leave out each image whose path or digest is not known.
-
-    `images`: tuples (path, sha256).
-    """
+    """Convert tuples (path, sha256) to ImageRefs. Leave out a tuple that contains None."""
     return [ImageRef(path, sha256) for path, sha256 in images if path and sha256]
 
 
@@ -59,8 +57,8 @@ def run(
 ) -> None:
     """Call a verb as app.run does, and draw the images of each row below its text.
 
-    `images`: a function that returns the images of a row, as one list for each line of images.
-    `wanted`: draw images if the terminal can show them.
+    `images`: a function that returns the images of a row. The result has one list for each line.
+    `wanted`: if true, draw the images if the terminal can show them.
     """
     messages: Iterable[Message[R]] = dispatch.call(request)
     screen = _screen() if wanted and not as_json else None
@@ -80,14 +78,18 @@ def run(
 
 
 class _Screen(NamedTuple):
-    """A terminal that can show images. The sizes are in pixels."""
+    """A terminal that can show images.
+
+    `width`: the width of the terminal in pixels. `line_height`: the height of a line of text in
+    pixels.
+    """
 
     protocol: Protocol
     width: int
     line_height: int
 
     def draw(self, files: list[str]) -> str:
-        """Return the escape sequences that draw images in one line, as many as fit.
+        """Return the escape sequences that draw thumbnails side by side, as many as fit.
 
         `files`: the paths of the thumbnails.
         """
@@ -96,7 +98,7 @@ class _Screen(NamedTuple):
 
 
 def _screen() -> _Screen | None:
-    """Return the terminal of stdout, or None if no images can be drawn on stdout."""
+    """Return the terminal that stdout is connected to, or None if it cannot show images."""
     if not sys.stdout.isatty():
         return None
     terminal = sys.stdout.fileno()
@@ -136,7 +138,7 @@ def _thumbnails(images: list[ImageRef]) -> dict[ImageRef, str]:
 
 
 def _strip(files: list[str], width: int, height: int) -> "Image.Image | None":
-    """Return one image with the thumbnails side by side, as many as fit into `width`.
+    """Return one image that shows the thumbnails side by side, as many as fit into `width`.
 
     `width` and `height` are in pixels. Each thumbnail fits into a box that is `height` pixels high
     and 1.5 times as wide. Return None if no file can be read: the user may delete or damage the
@@ -194,8 +196,8 @@ def encode(image: "Image.Image", kind: Protocol) -> str:
 def _sixel(image: "Image.Image") -> str:
     """Return the escape sequence that draws an image in the sixel protocol.
 
-    The image is drawn with 255 colours. Transparent pixels are not drawn. In the code, a band is
-    six rows of pixels.
+    The image is reduced to 255 colours. Transparent pixels are not drawn. A sixel image consists of
+    bands: a band is six rows of pixels.
     """
     import numpy as np
 
@@ -218,7 +220,9 @@ def _sixel(image: "Image.Image") -> str:
 
 
 def _run_lengths(bits: "NDArray[np.int64]") -> str:
-    """Return one colour of a band with run-length encoding: `!`, the count, the character.
+    """Return the pixels of one colour in a band of six rows, with run-length encoding.
+
+    Each run is written as `!`, the number of columns, and the character for a column.
 
     `bits`: for each column, the six pixels of this colour as a number from 0 to 63.
     """

@@ -31,7 +31,7 @@ class BackedUp(msgspec.Struct):
 
 
 class Restored(msgspec.Struct):
-    """A backup that was restored. It has replaced the store."""
+    """The result of `db restore`, which replaces the store with a backup."""
 
     restored: str
     """the folder of the backup"""
@@ -47,9 +47,9 @@ class Compacted(msgspec.Struct):
     dropped: int
     """the number of vectors that were deleted"""
     before_bytes: int
-    """the size of the store's file before it was shrunk, in bytes"""
+    """the size of the file of the store before the command, in bytes"""
     after_bytes: int
-    """the size of the file after the command, in bytes; equal to `before_bytes` if a daemon runs"""
+    """the size after the command, in bytes; equal to `before_bytes` if a daemon runs"""
     error: str | None = None
     """always null"""
 
@@ -141,10 +141,10 @@ def _compact(embedder: str | None) -> list[Message[Compacted]]:
 
 
 def _shrink() -> tuple[int, int]:
-    """Shrink the file of the store. Return its size before and after, in bytes.
+    """Shrink the file of the store. Return the size before and the size after, in bytes.
 
-    This function replaces the file, so no other process may use the file at that time. If a daemon
-    is running, this function changes nothing.
+    The file is replaced by a smaller file, so no other process may use it at this time. If a daemon
+    is running, the file is therefore not changed.
     """
     from imgscore.store.lock import StoreLock
     from imgscore.store.store import Store

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imgscore.demo.scenario import Line, Outcome
 
 LISTED_ROWS = 12
-"""The number of lines that are printed from the top of an order, and from its bottom."""
+"""The demo prints this many files from the top of an order, and as many from the bottom."""
 
 
 class Response(msgspec.Struct):
@@ -30,7 +30,7 @@ class Response(msgspec.Struct):
     inbox: str
     """the inbox in the folder of the demo"""
     sheet: str
-    """an image that shows the order of the inbox before and after"""
+    """an image that shows the order of the inbox before and after the training"""
     before: list[str]
     """the files of the inbox before the ordering, newest first"""
     after: list[str]
@@ -65,9 +65,8 @@ def demo(
     from imgscore.demo.folder import DemoFolder
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            number, signal.default_int_handler
-        )  # handle these signals like Ctrl-C: the daemon is then ended
+        # Handle SIGTERM and SIGHUP like Ctrl-C, so that the daemon is ended.
+        signal.signal(number, signal.default_int_handler)
     sandbox = DemoFolder(folder)
     sandbox.prepare()
     if not as_json:
@@ -75,8 +74,8 @@ def demo(
             f"drawing pictures into {printable(str(sandbox.inbox))}, which a daemon watches …"
         )
     outcomes: list[Outcome] = []
-    # At the end of this block, `messages` is closed, which ends the daemon. This also happens
-    # after Ctrl-C.
+    # The end of this block closes `messages`, and this ends the daemon of the demo. The block also
+    # ends if the user presses Ctrl-C.
     with closing(_messages(sandbox, outcomes)) as messages:
         code = print_messages(messages, lambda _: _text(sandbox, outcomes[0]), as_json=as_json)
     raise typer.Exit(code)
@@ -85,7 +84,7 @@ def demo(
 def _messages(
     sandbox: "DemoFolder", outcomes: "list[Outcome]"
 ) -> Generator[Message[Response], None, None]:
-    """Run the demo. Yield its progress and its Response, and append its outcome to `outcomes`."""
+    """Run the demo, and yield its progress and a Response. Append the Outcome to `outcomes`."""
     from imgscore.demo.scenario import run
 
     outcome = yield from run(sandbox)
@@ -135,7 +134,7 @@ def _text(sandbox: "DemoFolder", outcome: "Outcome") -> str:
 
 
 def _listing(lines: Sequence["Line"]) -> list[str]:
-    """Return the lines about the top and the bottom of an order."""
+    """Return the printed lines for the files at the top and at the bottom of an order."""
     rows = [
         f"  {number:>3}  {datetime.fromtimestamp(line.mtime_ns // 10**9):%Y-%m-%d %H:%M:%S}  "
         f"{'  -  ' if line.score is None else f'{line.score:.3f}'}  {printable(line.name)}"

@@ -75,7 +75,8 @@ def _messages(
     from imgscore.embedders import registry
     from imgscore.workers.pool import cpus
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log each error again
+    # Dask would log each error that imgscore already prints.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     settings = dispatch.settings_in_force()
     images = registry.spec(settings.model).image_embedder
     seconds = settings.daemon.file_seconds
@@ -88,8 +89,8 @@ def _messages(
 def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
     """Yield a client of the Dask scheduler at the address `scheduler`.
 
-    If `scheduler` is None, start a scheduler in this process. It has `workers` threads, and each
-    thread has an imgscore worker process. Dask's own worker processes are not used: they listen on
+    If `scheduler` is None, start a scheduler in this process, with `workers` threads. Each thread
+    starts an imgscore worker process. Worker processes of Dask are not started: they listen on
     ports, and any local user could run code through these ports.
     """
     import dask
@@ -114,7 +115,8 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
             stack.enter_context(cluster)
             scheduler = cluster.scheduler_address
         try:
-            resolve_address(scheduler)  # for an invalid address, Client() would never return
+            # If the address is invalid, this call raises an error. Client() would never return.
+            resolve_address(scheduler)
             client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ImgscoreError(

@@ -91,7 +91,8 @@ def init(
     _make(watch.inbox, *watch.keep, *watch.trash)
     if text != before:
         config_edit.write(path, text)
-    dispatch.reload_daemon()  # always needed: the user may have edited the config
+    # Reload even if this command has not changed the config: the user may have edited it.
+    dispatch.reload_daemon()
     warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
     row = Response(
         inbox=os.fsdecode(watch.inbox),

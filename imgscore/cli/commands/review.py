@@ -56,7 +56,7 @@ def review(
     output.print_messages(messages, lambda row: row.url, as_json=as_json)
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if show:  # a thread opens the browser: the call may block until the browser ends
+    if show:  # open the browser in a thread: the call may block until the browser is closed
         Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     if not as_json:
         print_note("each label is stored at once; no file is moved")
@@ -71,7 +71,7 @@ def _start(
 ) -> Iterator[Message[Response]]:
     """Collect the data of the page, start the server, and append the server to `servers`.
 
-    Yield the progress, and then the Response.
+    Yield the progress of the collection, and at the end a Response.
     """
     from imgscore.cli.review_server import ReviewServer
     from imgscore.cli.review_session import Session

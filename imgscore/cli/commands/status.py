@@ -39,9 +39,8 @@ def status(
     if not watch:
         run(Request(), describe, as_json=as_json)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            number, signal.default_int_handler
-        )  # handle these signals like Ctrl-C: the terminal is then restored
+        # Handle SIGTERM and SIGHUP like Ctrl-C, so that the terminal is restored.
+        signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         if sys.stdout.isatty() and not as_json:
             _watch_on_terminal()
@@ -61,7 +60,7 @@ def _watch_on_terminal() -> None:
 
 
 def _watch_on_pipe(as_json: bool) -> None:
-    """Print one line for each status."""
+    """Print one line for each status. This is used for JSON, and if stdout is not a terminal."""
     from imgscore.cli.live_status import line
 
     for row, pace in _statuses():
@@ -70,9 +69,9 @@ def _watch_on_pipe(as_json: bool) -> None:
 
 
 def _statuses() -> "Iterator[tuple[Response, Pace]]":
-    """Yield a status and the pace every second.
+    """Yield the status of the daemon and the Pace, once a second without end.
 
-    If a daemon is starting or ending, try again a second later.
+    A second in which a daemon is starting or ending is skipped.
     """
     from imgscore.cli.live_status import Pace
 

@@ -17,7 +17,8 @@ def stop(as_json: Json = False) -> None:
     if pid is not None:
         lifecycle.end(pid)
     elif systemd.is_usable() and systemd.state().active == "activating":
-        systemd.stop()  # the daemon fails at its start, and systemd starts it again and again
+        # The daemon fails at each start, and systemd starts it again and again.
+        systemd.stop()
     else:
         raise NoDaemonError("no daemon is running", "there is nothing to stop")
     lifecycle.print_state("stopped", pid, as_json=as_json)

@@ -1,6 +1,6 @@
 """The command `tray`: show the icon in the desktop's tray, now or at every login.
 
-The icon is shown by a process that runs `imgscored.tray`.
+Another process, which runs the module `imgscored.tray`, shows the icon.
 """
 
 import os

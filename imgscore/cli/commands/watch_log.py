@@ -16,7 +16,7 @@ from imgscore.messages import Result
 from imgscore.verbs.watch_log import Request, Response
 
 RETRY_SECONDS = 0.1
-"""Seconds between two checks whether a daemon accepts calls."""
+"""The time between two tries to connect to the daemon, in seconds."""
 RESTART_SECONDS = 10.0
 """The longest time to wait for the restart of a daemon, in seconds.
 
@@ -38,10 +38,10 @@ def watch_log(as_json: Json = False) -> None:
 
 
 def _rows() -> Iterator[Event]:
-    """Yield events without end.
+    """Yield the events of the daemon. The generator never ends by itself.
 
-    If the daemon restarts or reloads its config, connect again and continue. Raises ImgscoreError
-    if no daemon accepts calls within RESTART_SECONDS.
+    If the connection is lost, because the daemon restarts or reloads its config, connect again.
+    Raises ImgscoreError if no connection succeeds within RESTART_SECONDS.
     """
     deadline: float | None = 0.0
     while True:
@@ -62,9 +62,10 @@ def _rows() -> Iterator[Event]:
 
 
 def _await_daemon(deadline: float) -> None:
-    """Wait until a daemon accepts calls, or until `deadline`.
+    """Wait until a daemon accepts connections, or until `deadline`.
 
-    Do not call a verb here: the call would lock the store, and the daemon could not start.
+    This function only connects. If it called a verb, this process would lock the store, and the
+    daemon could not start.
     """
     while not _listens() and time.monotonic() < deadline:
         time.sleep(RETRY_SECONDS)
