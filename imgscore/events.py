@@ -17,7 +17,7 @@ class Failed(_Event, tag="failed"):
     """A file could not be embedded or scored, or a taste could not be trained."""
 
     path: str | None
-    """the file; null if the failure is not about a file"""
+    """the path of the file; null if the failure is not about a file"""
     reason: str
     """the problem"""
     remedy: str
@@ -56,7 +56,7 @@ class ManyLabelled(_Event, tag="labels"):
 
 class _DatesSet(_Event):
     inbox: str | None
-    """the inbox; null if the files are in no inbox"""
+    """the path of the inbox; null if the files are in no inbox"""
     files: int
     """the number of files whose date changed"""
 

@@ -21,7 +21,7 @@ class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omi
 
 
 class Result(NamedTuple, Generic[R_co]):
-    """One row of an answer. If the `error` of a row is not None, the exit code is 1."""
+    """One row of an answer. If its `error` is not None, the command exits with code 1."""
 
     row: R_co
 

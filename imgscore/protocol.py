@@ -52,7 +52,7 @@ def request_line(verb: str, arguments: dict[str, Any]) -> Line:
 
 
 def message_line(message: Message[Any]) -> Line:
-    """Return the line of the protocol for a message of a verb."""
+    """Return the line of an answer that contains a message of a verb."""
     match message:
         case Result(row):
             return {"result": msgspec.to_builtins(row)}
@@ -74,7 +74,7 @@ def error_in(line: Line) -> ImgscoreError:
     """Return the error that the last line of an answer contains.
 
     If this program has no class for the kind of the error, the result is an ImgscoreError. The exit
-    code is always the one in the line.
+    code of the error is the one in the line.
     """
     error = errors.of_kind(line.get("kind", ""), line["error"], line["remedy"])
     error.exit_code = line["exit"]

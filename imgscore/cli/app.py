@@ -86,8 +86,8 @@ def imgscore(
 ) -> None:
     """Declare the option `--version`, which Typer handles. The function itself does nothing.
 
-    The function also keeps the name of the command in the command line. Without a callback, Typer
-    drops this name if only one command was imported.
+    Typer needs a callback such as this function. If the application has only one command and no
+    callback, Typer does not accept the name of this command in the command line.
     """
 
 

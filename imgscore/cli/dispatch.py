@@ -112,7 +112,10 @@ class Writer:
         self._engine: Engine | None = None
 
     def ask(self, request: BaseRequest[R]) -> R:
-        """Call a verb that yields exactly one row, and return the row. Raises ImgscoreError."""
+        """Call a verb that yields exactly one row, and return the row.
+
+        Raises ImgscoreError if the verb fails.
+        """
         deadline = time.monotonic() + WRITER_BUSY_SECONDS
         while self._engine is None:
             connection = client.connect(paths.socket_path())
@@ -156,7 +159,7 @@ def _only_row(messages: Iterator[Message[R]]) -> R:
 def reload_daemon() -> None:
     """Make a running daemon reload its config. Do nothing if no daemon is running.
 
-    If a daemon is starting, wait until it accepts calls: it may already have read the old config.
+    If a daemon is starting, wait until it accepts calls. This daemon may have read the old config.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:

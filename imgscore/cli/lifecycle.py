@@ -163,7 +163,7 @@ def print_state(state: str, pid: int | None, *, as_json: bool) -> None:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Return whether a process has ended, but is still in /proc.
+    """Return whether a process has ended, even if it is still in /proc.
 
     An ended process stays in /proc until the parent process reads the exit status.
     """

@@ -49,7 +49,7 @@ class Session:
         self._taste = source.taste
         self._lock = threading.Lock()
         self._undoable: dict[str, list[int]] = {}
-        """from the sha256 of an image to the numbers of the labels that it got in this review"""
+        """for the sha256 of each image, the numbers of the labels that it got in this review"""
         self._thumbnails = os.fsencode(source.thumbnails)
         data = files.read(Path(source.data), source.folder)
         self._figures = files.figures_of(data)
@@ -62,7 +62,7 @@ class Session:
         }
 
     def end(self) -> None:
-        """Wait until the running action has ended, and prevent that another action begins."""
+        """Wait until the running action has ended. After this call, no other action can begin."""
         self._lock.acquire()
 
     def page(self) -> tuple[str, str]:

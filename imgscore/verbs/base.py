@@ -36,7 +36,7 @@ def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
     """Run a verb to its end in a process that is not a daemon, and yield its messages.
 
     Raises ImgscoreError if the engine has a problem, such as a full disk. A daemon does not call
-    this function: it keeps running and tries again later.
+    this function: a daemon keeps running in this case, and tries again later.
     """
     for message in steps:
         if message is None:
@@ -63,7 +63,7 @@ def a_step(engine: Engine) -> Steps[Any]:
 
 
 def in_turn(tickets: Iterator[Ticket]) -> Iterator[Ticket | None]:
-    """Yield each ticket when a worker has answered it. The order of the tickets does not change.
+    """Yield each ticket when it contains the answer of a worker. Keep the order of the tickets.
 
     Yield None if the next ticket has no answer yet: the engine then has to take a step. At most
     PREFETCH tickets are taken from `tickets` in advance.
@@ -82,7 +82,7 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
     """Wait until the engine has no pending work, and yield the progress.
 
     `what`: the name of the work, for the progress. Raises ImgscoreError if the daemon is paused, or
-    if the work has to wait because the computer runs on battery.
+    if the work has to wait to save power, for example because the computer runs on battery.
     """
     total, reported = 0, -1
     while not engine.idle:

@@ -20,7 +20,7 @@ class CheckedTable(msgspec.Struct):
     """The result of one check of the store."""
 
     what: str
-    """the records that were checked, in words"""
+    """the kind of records that were checked, in words"""
     entries: int
     """the number of records that were checked"""
     error: str | None

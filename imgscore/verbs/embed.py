@@ -41,7 +41,7 @@ class EmbeddedFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KnownFailure(msgspec.Struct, array_like=True):
-    """A file of `listed` that could not be embedded earlier, and has not changed since."""
+    """A file of `listed` that could not be embedded earlier, and has not changed since then."""
 
     position: int
     """the position of the file in `listed`"""
@@ -57,7 +57,7 @@ class Response(msgspec.Struct):
     lacking: list[int]
     """the positions in `listed` of the files that have no embedding yet"""
     failed: list[KnownFailure]
-    """the files that could not be embedded earlier, and have not changed since"""
+    """the files that could not be embedded earlier, and have not changed since then"""
     error: str | None = None
     """always null"""
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from imgscore.store.schema import LabelName
 
 PREFETCH = 256
-"""The largest number of files that are at the workers at the same time."""
+"""The largest number of files that wait for the answer of a worker at the same time."""
 BATCH = 64
 """The number of labels that are logged in one commit. Few commits are faster than many."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """A model. Or an embedder whose vectors are in the store, but whose model is not known."""
+    """A model, or an embedder that has vectors in the store but no known model."""
 
     name: str | None = None
     """the name of the model; null if the model of the embedder is not known"""

@@ -99,10 +99,10 @@ def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOri
 
 
 def _unseen(store: Store, folder: bytes, dry_run: bool) -> list[HeldOriginal]:
-    """Return the original dates of the files in a folder that the store does not know there.
+    """Return the original dates of files in a folder that have no sighting at their present path.
 
-    The store has no sighting of such a file at its present path, for example because the user
-    moved the file. Files whose date was not set by imgscore are left out.
+    A file has no sighting there if, for example, the user has just moved the file.
+    Files whose date was not set by imgscore are left out.
     """
     from imgscore.engine import apply
     from imgscore.reconcile.walk import ImageFile, walk

@@ -98,7 +98,7 @@ class _Outcome(NamedTuple):
 
     `event`: the event that sets the label of the image. `error`: the reason why nothing was undone,
     or None. `is_new`: true if `event` must be logged. `siblings`: the events that restore the
-    labels of the siblings of the image, which are RAW and JPEG files of one photo.
+    labels of the siblings, which are the RAW and JPEG files of the same photo.
     """
 
     event: LabelEvent
@@ -140,7 +140,7 @@ def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
 def _restates(event: LabelEvent, other: LabelEvent) -> bool:
     """Return whether two label events are equal, apart from the time.
 
-    If True, they are the same event, or the later event restored the label of the earlier event.
+    If they are two different events, the later event restored the label of the earlier event.
     """
     return msgspec.structs.replace(event, time_ns=other.time_ns) == other
 

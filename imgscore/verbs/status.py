@@ -69,7 +69,7 @@ class WatchStatus(msgspec.Struct):
     trash: int
     """the number of images in the trash folders"""
     state: str
-    """`ok`; `offline` if the inbox is missing; `held: …` if ordering is off; `needs …` labels"""
+    """`ok`, `offline` (no inbox), `held: …` (ordering is off) or `needs …` (labels are missing)"""
     taste: str
     """the taste of the watch"""
     head: str | None
@@ -99,7 +99,7 @@ class Response(msgspec.Struct):
     pid: int | None
     """the process id of the daemon; null if no daemon runs"""
     rss_bytes: int
-    """the memory that the process of `pid` uses, in bytes; if `pid` is null, of this command"""
+    """the memory of the daemon, in bytes; without a daemon, the memory of this command"""
     embedder: str
     """the id of the embedder in use"""
     embedding_anew: Reembedding | None
