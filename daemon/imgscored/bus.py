@@ -91,8 +91,8 @@ class Bus:
         return answer.body
 
     def _authenticated(self) -> DBusConnection:
-        # Connect here, not in the constructor. If the bus hangs, the connection attempt never ends,
-        # and only `interrupt` can stop the attempt.
+        # Connect here, not in the constructor. If the bus hangs, only `interrupt` can stop the
+        # attempt to connect, and `interrupt` cannot be called before the constructor has returned.
         if self._connection is None:
             try:
                 self._connection = DBusConnection(self._socket)

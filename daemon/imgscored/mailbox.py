@@ -71,7 +71,7 @@ class Mailbox:
         self._wake()
 
     def hint_all(self) -> None:
-        """Post that any watched file may have changed.
+        """Add a hint to the mailbox: any watched file may have changed.
 
         This is needed if events were lost, or if a rescan is due.
         """
@@ -96,7 +96,7 @@ class Mailbox:
         self._wake()
 
     def call(self, call: Call) -> None:
-        """Put a client's call of a verb into the mailbox."""
+        """Put a client's call into the mailbox."""
         with self._lock:
             self._pending.calls.append(call)
         self._wake()

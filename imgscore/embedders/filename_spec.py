@@ -1,7 +1,7 @@
 """Ids and sizes of the encoders of file names, and a function that splits a name into words.
 
-This module is separate from `filenames.py`, because the idle daemon needs the ids and sizes, but
-filenames imports numpy.
+This module is separate from `filenames.py`, because the idle daemon needs the ids and sizes but
+must not import numpy, as `filenames.py` does.
 """
 
 import re

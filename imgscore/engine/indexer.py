@@ -128,7 +128,7 @@ class Indexer(Stage[IndexFile]):
         return ticket
 
     def receive(self, effects: Effects) -> None:
-        """Compare those files with the store that another stage has found to be changed."""
+        """Compare files with the store. Another stage has found that they have changed."""
         for path in effects.changed:
             self.hint(path)
 

@@ -6,7 +6,7 @@ from imgscore.store.schema import Fingerprint
 
 
 class Refusals:
-    """A map from the path of each file whose date cannot be set to the error."""
+    """The files whose date cannot be set. Maps the path of each such file to its error."""
 
     def __init__(self) -> None:
         self._errors: dict[bytes, tuple[Fingerprint, TouchError]] = {}

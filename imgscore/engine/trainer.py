@@ -250,8 +250,8 @@ class Trainer(Stage[Train | Rescore]):
     def _retire(self, taste: str, before: str | None) -> None:
         """Schedule the scoring of a taste. Delete the scores of old heads if the head has changed.
 
-        `before`: the version of the head before. Deleted scores can be computed again from the
-        vectors.
+        `before`: the version of the head that the taste used before. Deleted scores can be
+        computed again from the vectors.
         """
         if before is not None and before != self.ctx.head(taste):
             self.ctx.store.commit(lambda txn: scores.forget_unused(txn, taste))

@@ -107,7 +107,7 @@ ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 
 REMEDY_BROKEN = "open the file in an image viewer; if that also fails, the file is damaged"
 REMEDY_INCOMPLETE = "wait until the file is fully written or downloaded, or download it again"
-REMEDY_NOT_IMAGE = "remove the file, or give it the extension of its real type"
+REMEDY_NOT_IMAGE = "give the file the extension of its real type, or move it out of the inbox"
 
 
 class IncompleteImageError(ImageError):

@@ -9,18 +9,19 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from math import inf
 
-# The largest share of all entries that an interval may cover on either side of its score. This
-# value was measured with bench/order_session.py, in sessions with 30 trainings of the head. It
-# reduced the rank correlation by 0.002 to 0.004 (0.005 is allowed). It also avoided about two
-# thirds of the touches.
+# Two scores tie if their intervals overlap. On each side of the score, an interval may cover at
+# most this share of all entries. The value was measured with bench/order_session.py, in sessions
+# with 30 trainings of the head. It reduced the rank correlation by 0.002 to 0.004 (0.005 is
+# allowed). It also avoided about two thirds of the touches.
 MAX_SHIFT = 0.06
 
 
 def knots(scores: Sequence[float], max_shift: float = MAX_SHIFT) -> list[float]:
-    """Return quantiles of `scores`. The distance of two quantiles is half of `max_shift`.
+    """Return quantiles of `scores`. Neighbouring quantiles are `max_shift` / 2 apart.
 
-    The caller computes the quantiles once for each head and stores them. If the limit used the
-    current ranks instead, each new file would change the ties of other files.
+    The caller computes the quantiles once for each head and stores them. The widths of the
+    intervals follow from these quantiles. If they followed from the current ranks, each new file
+    would change the ties of other files.
     """
     ordered = sorted(scores)
     count = int(2 / max_shift)

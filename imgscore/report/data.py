@@ -125,7 +125,7 @@ class Contents(msgspec.Struct, kw_only=True):
     groups: list[list[int]]
     """the groups of near-duplicates; in each group, the best image is first"""
     compared: int
-    """the number of images that were compared to find `groups`: the images with the best scores"""
+    """The search for `groups` uses only the images with the best scores. This is their number."""
     failures: list[Failure]
     unlearned: str
     """the reason why the taste cannot have a head yet; empty if it can have one"""

@@ -74,8 +74,8 @@ def find(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None
     """Return the original that belongs to the file at `path`.
 
     `digest`, `mtime_ns`: the digest and the present mtime of the file. If the file was moved or
-    copied, its original may be stored under another path. The returned original always contains
-    `path`. None means that the user set `mtime_ns`, so the file needs no original.
+    copied, its original may be stored under another path. The returned original has `path` as its
+    path, even then. None means that the user set `mtime_ns`, so the file needs no original.
     """
     original = get(txn, digest, path)
     if original is not None and belongs(original, mtime_ns):

@@ -86,7 +86,7 @@ def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> i
 
 
 def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
-    """Return the block for the next vectors, as (number, digests, vectors)."""
+    """Return the last block, to which new vectors are added: (number, digests, vectors)."""
     last = txn.table("vectors").last_under(record.prefix, _NUMBER)
     if last is None:
         return 0, b"", b""

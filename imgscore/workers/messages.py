@@ -115,7 +115,7 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
 
 
 class FileFailure(msgspec.Struct, frozen=True):
-    """The reason why a file has no embedding although it could be read, and the remedy."""
+    """A file could be read but has no embedding: the reason and the remedy."""
 
     reason: str
     remedy: str

@@ -226,7 +226,7 @@ def read_parquet(context: Context, query: ReadParquetQuery) -> Iterator[QueryRow
 
 
 def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
-    """Write the data of a report, and yield the images whose thumbnails are missing, in parts.
+    """Write the data of a report. Yield, in several parts, the images that have no thumbnail.
 
     The last part contains the ReportCounts. Raises ImgscoreError if the file cannot be written.
     """

@@ -127,7 +127,7 @@ def _write(request: verb.Request, file: Path | None, show: bool) -> Iterator[Mes
 
 def _describe(row: Response) -> str:
     return (
-        f"{printable(row.page)}\n  {row.images} images, {row.suspects} suspects, "
-        f"{row.groups} groups of near-duplicates, {row.failures} failures; "
+        f"{printable(row.page)}\n  images: {row.images}; suspects: {row.suspects}; "
+        f"groups of near-duplicates: {row.groups}; failures: {row.failures}\n  "
         f"{row.drawn} new thumbnails in {printable(row.thumbnails)}"
     )
