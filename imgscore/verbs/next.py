@@ -22,7 +22,7 @@ class Response(msgspec.Struct):
     """An image to label next."""
 
     path: str | None
-    """the file; null if its path is not known"""
+    """the path of the image; null if the path is not known"""
     sha256: str
     """the digest of the image"""
     score: float
