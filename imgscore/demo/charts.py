@@ -32,7 +32,7 @@ class _Plot:
         self.paper: Colour = rgb("#1e2430") if self.dark else (255, 255, 255)
         self.ink: Colour = rgb("#d8dee9") if self.dark else rgb("#333333")
         self.faint = mix(self.paper, self.ink, 0.16)
-        self.colours = [rgb(one) for one in PALETTES[int(chance.integers(len(PALETTES)))]]
+        self.colours = [rgb(code) for code in PALETTES[int(chance.integers(len(PALETTES)))]]
         self.board = Board(width, height, self.paper)
         title = TITLES[int(chance.integers(len(TITLES)))]
         self.board.write(width / 2, 26, title, 30, self.ink, "ma")

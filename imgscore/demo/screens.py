@@ -106,7 +106,7 @@ def _editor(chance: Chance) -> Image.Image:
     for row in range(14):
         name = f"{chance.choice(WORDS)}.py"
         board.write(24, 24 + row * 32, name, 18, rgb("#9da5b4"))
-    tokens = [rgb(one) for one in ("#c678dd", "#61afef", "#98c379", "#e5c07b", "#abb2bf")]
+    tokens = [rgb(code) for code in ("#c678dd", "#61afef", "#98c379", "#e5c07b", "#abb2bf")]
     indent = 0
     for row in range(25):
         y = 16 + row * 28

@@ -103,8 +103,8 @@ def device(settings: Config) -> Iterator[Finding]:
 
     warnings: list[str] = []
     installed = onnxruntime.get_available_providers()
-    ours = [name for name in installed if name in devices.PROVIDERS.values()]
-    names = ", ".join(name.removesuffix("ExecutionProvider") for name in ours)
+    usable = [name for name in installed if name in devices.PROVIDERS.values()]
+    names = ", ".join(name.removesuffix("ExecutionProvider") for name in usable)
     try:
         choice = devices.choose(settings.device, installed)
         used = registry.load(settings.model, settings.device, warnings.append).providers[0]

@@ -1,4 +1,4 @@
-"""Buses and services that answer what none should: a BusError for whoever asked, and no more."""
+"""Buses and services with malformed answers: the caller gets a BusError, and nothing else fails."""
 
 import socket
 import threading

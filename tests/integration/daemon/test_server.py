@@ -1,4 +1,4 @@
-"""The control socket against whoever speaks badly."""
+"""The control socket, with clients that break the protocol."""
 
 import contextlib
 import json
