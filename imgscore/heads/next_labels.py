@@ -7,7 +7,7 @@ import numpy as np
 from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, Ints
 from imgscore.heads.base import Examples, Head
 from imgscore.heads.features import Features
-from imgscore.heads.kernel import GAMMA, rbf
+from imgscore.heads.kernel_solver import GAMMA, rbf
 
 SIMILAR_COSINE = 0.9
 """The smallest cosine at which an image is skipped because it is similar to a chosen or labelled

@@ -50,7 +50,7 @@ def test_fit_any_vectors_give_probabilities(count, width, seed, spoil):
 
 
 def test_fit_many_labels_uses_landmarks(made_up, monkeypatch):
-    monkeypatch.setattr("imgscore.heads.kernel.MAX_EXACT_LABELS", 100)
+    monkeypatch.setattr("imgscore.heads.kernel_solver.MAX_EXACT_LABELS", 100)
     fitted = KernelRecipe().fit(made_up(400))
     test = made_up(300, seed=1)
     assert len(fitted.head.nodes) == 100

@@ -26,7 +26,7 @@ def reference(head: KernelHead, embeddings) -> np.ndarray:
 @pytest.fixture(params=["few labels", "many labels"])
 def head(request, made_up, monkeypatch) -> KernelHead:
     if request.param == "many labels":
-        monkeypatch.setattr("imgscore.heads.kernel.MAX_EXACT_LABELS", 100)
+        monkeypatch.setattr("imgscore.heads.kernel_solver.MAX_EXACT_LABELS", 100)
     kernel_head = KernelRecipe().fit(made_up(160)).head
     assert (kernel_head.far is None) == (request.param == "many labels")
     return kernel_head
