@@ -103,7 +103,7 @@ def test_how_it_works_names_modules_that_exist() -> None:
 
 def test_how_it_works_counts_the_modules_of_the_walk() -> None:
     text = (ROOT / "docs/how-it-works.md").read_text()
-    (count,) = re.findall(r"passes (\d+) modules", text)
+    (count,) = re.findall(r"goes through (\d+) modules", text)
     walk = text.partition("## The walk")[2].partition("\n## ")[0]
     rows = [row.split("|") for row in walk.splitlines() if row.startswith("| ")][1:]
     assert len({name for row in rows for name in modules_in(row[-2])}) == int(count)
