@@ -118,7 +118,7 @@ class Loop:
     def _watch(self) -> bool:
         """Watch the folders of the config. Poll the folders that cause no events.
 
-        Return whether the watcher changed anything.
+        Return whether the set of watched or polled folders changed.
         """
         trash = [trash.info for trash in self._engine.trash_monitor.trashes()]
         if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
@@ -152,7 +152,7 @@ class Loop:
             if call.verb == "reload":
                 # An invalid config raises an error here, and the old config stays in use.
                 _check_config()
-                # The next loop answers this call, when the daemon uses the new config.
+                # This Loop ends. The Loop that uses the new config answers the call.
                 self._mailbox.reload(call)
                 return
             request = verb_registry.parse(call.verb, call.arguments)

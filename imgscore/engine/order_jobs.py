@@ -50,7 +50,7 @@ class OrderJob:
 
     parts: Iterator[PartResult] | None = None
     """an iterator. Each call of `next` does one part of the job and returns the result of this
-    part. None means that the job has no plan yet, or that a worker makes the plan."""
+    part. None means that the plan is not ready: it was not begun, or a worker makes it now."""
     order: Watch | None = None
     """the watch whose inbox is to be ordered. None means that the job does something else, such as
     an undo."""

@@ -12,7 +12,7 @@ class Refusals:
         self._errors: dict[bytes, tuple[Fingerprint, TouchError]] = {}
 
     def add(self, error: TouchError) -> None:
-        """Record an error. From now on, orders skip the file that caused the error."""
+        """Record an error. Later orders of the inbox skip the file that caused the error."""
         seen = fingerprint_of(error.path)
         if seen is not None:
             self._errors[error.path] = (seen, error)

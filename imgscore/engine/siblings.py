@@ -31,8 +31,8 @@ def shares_place(path: bytes, event: EventName, before: Label | None) -> bool:
     """Return whether RAW and JPEG files with the same name share a label event.
 
     `event`: the label event that follows from the folder of the file at `path`. `before`: the label
-    before this event. All such events are shared, with one exception: if a RAW file gets or loses
-    the label trash, the label of the JPEG file does not change.
+    before this event. The files share every label event, with one exception: if the RAW file gets
+    or loses the label trash, the label of the JPEG file does not change.
     """
     label = before.label if before and event == "clear" else event
     return label != "trash" or suffix(path) not in RAW_SUFFIXES

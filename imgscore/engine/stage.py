@@ -69,7 +69,7 @@ class Effects:
     """the files that left the inbox and whose original date must be restored"""
 
     def __bool__(self) -> bool:
-        """Return whether there is any effect."""
+        """Return whether any field contains an effect."""
         return any(vars(self).values())
 
     def __str__(self) -> str:

@@ -70,8 +70,9 @@ class KernelHead:
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of embeddings float16 [n, d] and extras float32 [n, k].
 
-        The scores are computed in blocks. The deviation of a score is the delete-a-group jackknife
-        estimate (Efron and Stein 1981) of the log-odds, times the slope of the sigmoid.
+        The scores are computed in blocks. The deviation of a score is the standard deviation of its
+        log-odds, times the slope of the sigmoid. The standard deviation is estimated with the
+        delete-a-group jackknife (Efron and Stein 1981).
         """
         score = np.empty(len(embeddings), np.float32)
         deviation = np.empty(len(embeddings), np.float32)

@@ -22,7 +22,7 @@ IMAGE_SUFFIXES = PLAIN_SUFFIXES | HEIF_SUFFIXES | RAW_SUFFIXES
 def is_image_name(name: bytes) -> bool:
     """Return whether `name` is the name of a finished, visible image.
 
-    `name`: the name of the file without its folder, as any bytes.
+    `name`: the name of the file without its folder. The bytes need not be valid UTF-8.
 
     The names of hidden files start with a dot and are not accepted. The names of unfinished
     downloads (`.part`, `.crdownload`, `.download`, `.tmp`) are not accepted, because their last

@@ -39,8 +39,8 @@ def space(seconds: Sequence[int | None], now: int) -> list[int]:
     The result is also oldest first, and it rises by at least STEP. All its dates are in [EARLIEST,
     now]. The changed dates are even numbers.
 
-    As many dates as possible do not change. If the gaps between the kept dates have too little
-    room, some kept dates change as well. This costs O(log n) changes per insertion, averaged over
+    As many of the present dates as possible stay unchanged. If the entries between two unchanged
+    dates do not fit, more of the present dates must change. This costs O(log n) changes per insertion, averaged over
     any sequence of insertions.
 
     Raises ValueError if the entries do not fit between EARLIEST and `now`.
@@ -168,7 +168,7 @@ def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
 
 
 def _evenly(count: int, slots: int) -> list[int]:
-    """Return `count` evenly spaced numbers of slots. The slots have the numbers 0 to slots - 1.
+    """Choose `count` evenly spaced slots, and return their indices from 0 to slots - 1.
 
     The gaps at both ends are as large as the gaps between the returned slots.
     """

@@ -16,8 +16,8 @@ from imgscore.errors import ImgscoreError
 from imgscore.system import installation
 
 NAME = "imgscored.service"
-# The line of the shipped unit that `wanted` replaces. In this line, `env` searches PATH for
-# imgscored.
+# The function `wanted` replaces this line of the shipped unit. In the line, `env` searches PATH
+# for imgscored.
 START = "ExecStart=/usr/bin/env imgscored\n"
 FOLDER_VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
 

@@ -41,7 +41,7 @@ class EmbeddedFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KnownFailure(msgspec.Struct, array_like=True):
-    """A file of `listed` that could not be embedded earlier, and has not changed since then."""
+    """A file in the list of the request that has failed earlier and has not changed since then."""
 
     position: int
     """the position of the file in `listed`"""

@@ -64,7 +64,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
     """Return whether `folder` can contain files of the inbox of `watch`.
 
-    The keep and trash folders of the watch are ignored. If `folder` is None, return True.
+    Files in the keep and trash folders are not files of the inbox. If `folder` is None, return
+    True.
     """
     if folder is None or within(watch.inbox, folder):
         return True
@@ -73,7 +74,10 @@ def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
 
 
 def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOriginal]:
-    """Return the original dates and present paths of files. `folder`: None means all files."""
+    """Return the originals of the files under `folder` whose dates are to be restored.
+
+    Each original has the present path of its file. If `folder` is None, all files are included.
+    """
     from imgscore.engine import apply
     from imgscore.store import originals, sightings
 

@@ -69,9 +69,9 @@ def _watch_on_pipe(as_json: bool) -> None:
 
 
 def _statuses() -> "Iterator[tuple[Response, Pace]]":
-    """Yield the status of the daemon and the Pace, once a second without end.
+    """Yield a pair every second: the status of the daemon, and the Pace that contains its speed.
 
-    A second in which a daemon is starting or ending is skipped.
+    The generator never ends. It yields nothing while a daemon is starting or ending.
     """
     from imgscore.cli.live_status import Pace
 
