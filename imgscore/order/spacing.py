@@ -40,8 +40,8 @@ def space(seconds: Sequence[int | None], now: int) -> list[int]:
     now]. The changed dates are even numbers.
 
     As many of the present dates as possible stay unchanged. If the entries between two unchanged
-    dates do not fit, more of the present dates must change. This costs O(log n) changes per insertion, averaged over
-    any sequence of insertions.
+    dates do not fit, more of the present dates must change. This costs O(log n) changes per
+    insertion, averaged over any sequence of insertions.
 
     Raises ValueError if the entries do not fit between EARLIEST and `now`.
     """
