@@ -144,15 +144,19 @@ def _request(client: socket.socket) -> Call:
     while b"\n" not in buffer:
         part = client.recv(1 << 16)
         if not part or len(buffer) + len(part) > protocol.MAX_REQUEST_BYTES:
-            raise UsageError("a request is one line of JSON", "see docs/protocol.md")
+            raise UsageError("the request is not one line of JSON", "see docs/control.md")
         buffer += part
     try:
         request = json.loads(bytes(buffer).partition(b"\n")[0])
         verb, arguments = request["verb"], request.get("arguments", {})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UsageError('a request is {"verb": …, "arguments": {…}}', "") from None
+        raise UsageError(
+            'the request is not {"verb": …, "arguments": {…}}', "see docs/control.md"
+        ) from None
     if not isinstance(verb, str) or not isinstance(arguments, dict):
-        raise UsageError('a request is {"verb": "…", "arguments": {…}}', "")
+        raise UsageError(
+            'the request is not {"verb": "…", "arguments": {…}}', "see docs/control.md"
+        )
     spoken = request.get("protocol", protocol.PROTOCOL)
     if spoken != protocol.PROTOCOL and verb != "stop":
         raise ImgscoreError(

@@ -60,8 +60,8 @@ def start_service() -> Response:
     if status is None:
         raise ImgscoreError(
             f"the service runs, but does not answer on {paths.socket_path()}",
-            "the service was installed with other folders; install the service again: "
-            "imgscore service install",
+            "the service probably uses other folders for its data and its socket; install the "
+            "service again: imgscore service install",
         )
     return status
 

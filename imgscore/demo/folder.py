@@ -89,7 +89,7 @@ class DemoFolder(Sandbox):
         for file in files:
             if manifest.get(file.name) != _sha256(file):
                 raise UsageError(
-                    f"the demo would delete {file}, but the demo did not create this file",
+                    f"{file} is not from the demo, so the demo does not delete this folder",
                     "move the file elsewhere, or give a new folder: imgscore demo DIR",
                 )
         self._stop_old_daemon()

@@ -96,7 +96,7 @@ def lock() -> Iterator[Finding]:
     yield Finding(
         "lock",
         "warning",
-        f"{holder} holds the store, and no daemon answers",
+        f"{holder} has locked the store, and no daemon answers",
         f"wait until this process ends; if it hangs, end it: kill {holders[0]}",
     )
 

@@ -78,7 +78,7 @@ class Folder(NamedTuple):
         """
         if self.text_weights is None or self.text_weights.suffix != ".onnx":
             raise ConfigError(
-                f"{self.path} has no text encoder in ONNX, which use_filename = true needs",
+                f"use_filename = true needs a text encoder in ONNX, but {self.path} has none",
                 "copy text_encoder.onnx and tokenizer.json there, or set use_filename = false",
             )
         return f"text-{_known_sha256(self.path, self.text_weights)[:12]}"

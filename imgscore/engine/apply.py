@@ -137,8 +137,7 @@ def apply_batch(
 def _out_of_range(path: bytes) -> TouchError:
     return TouchError(
         path,
-        "imgscore could not restore its original date, because that date is before 1677 or after "
-        "2554",
+        "the file date is before 1677 or after 2554, so imgscore could not restore it later",
         "to include the file in the order, set another date: touch FILE",
     )
 
@@ -146,7 +145,7 @@ def _out_of_range(path: bytes) -> TouchError:
 def _does_not_hold(path: bytes) -> TouchError:
     return TouchError(
         path,
-        "its file system stores dates less precisely than 2 seconds",
+        "the file system rounds dates to more than 2 seconds",
         "to include the file in the order, move it to another disk",
     )
 

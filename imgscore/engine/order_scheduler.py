@@ -246,7 +246,7 @@ class OrderScheduler(Stage[Plan]):
         error.
         """
         if isinstance(error, OSError):  # The most likely cause is a lack of file descriptors.
-            error = StoreError(str(error), "end other programs, or raise limits")
+            error = StoreError(str(error), "end other programs, or raise the limits (ulimit)")
         self._end(job, error)
         if job.order is not None:
             self.reorder(job.order.inbox)

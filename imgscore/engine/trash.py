@@ -316,7 +316,7 @@ class TrashMonitor(AnyStage):
         labelled = self.ctx.store.commit(record)
         self.ctx.changed()
         images = counted(len(results), "new image")
-        logger.info("trash: %s, %d labelled trash", images, len(labelled))
+        logger.info("desktop trash: %s; new trash labels: %d", images, len(labelled))
         return Effects(relearn={entry.place.watch.taste for entry in labelled})
 
     def _record(self, txn: Txn, entry: TrashEntry, digest: bytes) -> bool:

@@ -79,7 +79,7 @@ def _checked(
         )
     if about.get("version") != VERSION:
         raise UsageError(
-            f"{path} is a head of version {about.get('version')}; this imgscore reads {VERSION}",
+            f"{path} is a head of version {about.get('version')}; imgscore can read {VERSION} only",
             "update imgscore, or train again",
         )
     if not {"embedder", "dimensions", "kind", "values"} <= about.keys():

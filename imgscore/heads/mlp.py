@@ -202,8 +202,8 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
     if width != dimensions:
         raise UsageError(
             f"{path} takes {width} numbers, but {embedder!r} gives {dimensions}",
-            "train it on embeddings of this embedder, or use the other embedder: "
-            "imgscore model use",
+            f"train it on embeddings of {embedder}, or select the embedder that it was trained "
+            "on: imgscore model use",
         )
     centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
     return MlpHead(embedder, {"standardise": False}, layers, centre, scale)

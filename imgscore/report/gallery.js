@@ -65,7 +65,7 @@ const gallery = {
     const keeps = this.list.filter((image) => image.score >= 0.5).length;
     const unsure = this.list.filter(isUnsure).length;
     const line = make("div", { class: "divider" }, make("span", {},
-      `images more likely to keep than to trash: ${keeps.toLocaleString("en")} · `,
+      `images that you will more likely keep: ${keeps.toLocaleString("en")} · `,
       make("strong", {}, `undecided images: ${unsure.toLocaleString("en")}`), " (score within ± of 0.5)"));
     line.style.top = `${this.divider.top}px`;
     $("gallery").append(line);

@@ -53,7 +53,7 @@ function suspectCard(suspect) {
 function showGroups() {
   const section = $("groups");
   head(section, "Near-duplicates", page.groups.length
-    ? `Images that are nearly the same. The first image of each group is the best: it has the highest score, or with equal scores the most pixels, then the most bytes.${page.compared < images.length && page.compared >= 20000 ? ` Only the ${page.compared} images with the highest scores were compared.` : ""}`
+    ? `Images that are nearly the same. The first image of each group has the highest score. If scores are equal, it has the most pixels.${page.compared < images.length && page.compared >= 20000 ? ` Only the ${page.compared} images with the highest scores were compared.` : ""}`
     : "No two images are nearly the same.");
   grow(section, page.groups, groupCard);
 }

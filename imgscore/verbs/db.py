@@ -87,7 +87,9 @@ def _drop(engine: Engine, embedder: str) -> DroppedEmbedder:
     if embedder not in known:
         raise UsageError(
             f"the store has no vectors of {embedder!r}",
-            f"give one of these embedders: {', '.join(sorted(known)) or 'none'}",
+            f"give one of these embedders: {', '.join(sorted(known))}"
+            if known
+            else "the store has no vectors of any embedder",
         )
 
     def drop(txn: Txn) -> None:

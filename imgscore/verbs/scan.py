@@ -1,6 +1,6 @@
 """The verb `scan`: find new images in the watched folders and process them.
 
-The images are embedded, labelled, scored and ordered.
+imgscore embeds, scores and orders the images, and learns from those in keep/ and trash/.
 """
 
 from __future__ import annotations

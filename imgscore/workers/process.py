@@ -122,7 +122,8 @@ def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> 
         )
     except OSError as error:
         raise NoWorkerError(
-            f"no worker can be started: {error.strerror}", "end other programs, or raise limits"
+            f"no worker can be started: {error.strerror}",
+            "end other programs, or raise the limits (ulimit)",
         ) from None
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)

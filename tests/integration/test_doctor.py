@@ -133,7 +133,7 @@ def test_disk_low_space_is_found(inbox: Path) -> None:
 
 def test_lock_names_the_process_that_holds_it(inbox: Path) -> None:
     with StoreLock(paths.data_folder()):
-        assert ill("lock", "warning").startswith(f"process {os.getpid()} holds the store")
+        assert ill("lock", "warning").startswith(f"process {os.getpid()} has locked the store")
     assert finding("lock") == Finding("lock", "ok", "no process holds the store")
 
 

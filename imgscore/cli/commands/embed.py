@@ -45,7 +45,7 @@ def embed(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Embed a large folder, on many processes or machines.
+    """Embed a large folder of images with many processes.
 
     You can also embed a folder that is not watched. This command needs Dask:
     pip install 'imgscore[dask]'.

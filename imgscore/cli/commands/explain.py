@@ -16,7 +16,7 @@ from imgscore.verbs.explain import Explained, Request, Response
 @app.command(rich_help_panel=Section.ORDER)
 @prints(Response)
 def explain(
-    file: Annotated[Path, typer.Argument(help="An image, also outside the watched folders.")],
+    file: Annotated[Path, typer.Argument(help="An image. It may be outside the watched folders.")],
     count: Count = 5,
     taste: FileTaste = None,
     thumbnails: Thumbnails = True,
@@ -24,7 +24,7 @@ def explain(
 ) -> None:
     """Show why an image has its score.
 
-    The output lists the most similar images with the label keep and with the label trash. It also
+    The output lists the most similar keep images and the most similar trash images. It also
     lists the traits of the image that change its score most.
     """
     request = Request(text_of(file), taste, count)

@@ -23,7 +23,7 @@ def history(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List what was ordered, restored and labelled, newest first."""
+    """List past orderings, restored dates and new labels."""
     together = not (files or as_json)
     request = Request(optional_text_of(folder), limit, together)
     run(request, _describe, as_json=as_json, nothing="there is no history yet")

@@ -47,7 +47,7 @@ def init(
     inbox: Annotated[
         Path,
         typer.Argument(
-            help="The folder to put in order. The command creates a folder that does not exist."
+            help="The folder to put in order. If it does not exist, the command creates it."
         ),
     ],
     taste: Annotated[

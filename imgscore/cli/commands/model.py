@@ -95,7 +95,7 @@ def use(
     ],
     as_json: Json = False,
 ) -> None:
-    """Embed all images with another model from now on.
+    """Select another model, and embed all images with it.
 
     The labels and the vectors of the old model are kept.
     """

@@ -10,7 +10,7 @@ from imgscore.verbs.scan import ChangedFile, Request, Response
 def scan(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Find new and changed images, and process them.
 
-    The images are embedded, labelled, scored and ordered.
+    imgscore embeds, scores and orders the images, and learns from those in keep/ and trash/.
     """
     run(Request(optional_text_of(folder), dry_run), _describe, as_json=as_json)
 

@@ -35,7 +35,7 @@ def status(
         bool, typer.Option("--watch", help="Show a live view until you press Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show what imgscore does, and what needs your attention."""
+    """Show what imgscore is doing now, and what needs you."""
     if not watch:
         run(Request(), describe, as_json=as_json)
     for number in (signal.SIGTERM, signal.SIGHUP):

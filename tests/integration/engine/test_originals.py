@@ -269,7 +269,7 @@ def test_order_disk_with_coarse_dates_is_touched_once(
             world.settle(engine)
             engine.order_scheduler.reorder(os.fsencode(world.inbox))
         assert len(tried) == len(set(tried)) == 3
-        assert "less precisely than 2 seconds" in status(engine).failed[0].reason
+        assert "rounds dates to more than 2 seconds" in status(engine).failed[0].reason
         monkeypatch.setattr(apply, "touch", real)
         ask(engine, "restore-times")
     assert world.dates() == world.originals
