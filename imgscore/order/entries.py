@@ -101,7 +101,8 @@ def group(files: Iterable[File], siblings: bool = True) -> list[Entry]:
     """Group files into entries. All names of one inode are in one entry.
 
     If `siblings` is true, a RAW, a JPEG and sidecars with a common basename are also in one entry.
-    Two other images with a common basename (`a.jpg`, `a.png`) stay in separate entries.
+    If there is no RAW and no sidecar, images with a common basename (`a.jpg`, `a.png`) stay in
+    separate entries.
 
     The score of an entry is the score of its best JPEG. If no JPEG has a score, it is the score of
     the best member. An entry without a score is left out of the result, so its date does not
@@ -136,7 +137,8 @@ def _families(
     """Find the families: the inodes that must be in one entry because of a common basename.
 
     Return, for each inode that may be in a family, one inode that represents the family. If an
-    inode has names in two folders, it joins the families of both folders. The method is union-find.
+    inode has names in two folders, its families in both folders become one family. The method is
+    union-find.
     """
     names = [file for names in by_inode.values() for file in names]
     keys = {basename_key(file.path) for file in names if file.path.lower().endswith(_JOINING)}

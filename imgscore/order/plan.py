@@ -92,8 +92,9 @@ def _item(entry: Entry, now_ns: int, sign: float) -> OrderItem:
     """Return an entry as an OrderItem.
 
     A plan may leave the date of the entry unchanged if the date is in [1980-01-02, now]. If the
-    members have different dates, all members get the date that most members have. In this case, the
-    date must also be an even number of seconds, like every date that imgscore sets.
+    members have different dates, the date of the entry is the date that most members have. In this
+    case, the date must also be an even number of seconds, because imgscore sets it for the other
+    members.
 
     `sign`: the factor for the score. It is 1 if the best entry must be the newest, and -1 if the
     best entry must be the oldest.

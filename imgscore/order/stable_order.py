@@ -38,10 +38,11 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
     """
     kept = longest_stable(items)
     # The low and the high of an entry are the ends of its interval: score - deviation and score +
-    # deviation. Compute a value for each kept entry, between two limits. One limit is the largest
-    # low of this entry and all kept entries before it. The other limit is the smallest high of this
-    # entry and all kept entries after it. The values rise. Each other entry is inserted by
-    # comparing its score with these values. The result then respects the interval order.
+    # deviation. The entries that `longest_stable` returned are the kept entries. Compute a value
+    # for each kept entry, between two limits. One limit is the largest low of this entry and all
+    # kept entries before it. The other limit is the smallest high of this entry and all kept
+    # entries after it. The values rise. Each other entry is inserted by comparing its score with
+    # these values. The result then respects the interval order.
     lows = accumulate((items[i].score - items[i].deviation for i in kept), max)
     highs = accumulate((items[i].score + items[i].deviation for i in reversed(kept)), min)
     places = [(low + high) / 2 for low, high in zip(lows, reversed(list(highs)), strict=True)]
@@ -90,7 +91,7 @@ def longest_stable(items: Sequence[OrderItem]) -> list[int]:
         start = bisect_right(tails, low)
         stop = bisect_right(tails, -minus_high, start)
         if slot == current:
-            # The entry must not extend a subsequence that ends with another entry of the slot. The
+            # The entry must not extend a subsequence that ends with another entry of its slot. The
             # entries of a slot are sorted by high, the greatest high first. All tails after the
             # index `limit` therefore already have the values that this entry would cause.
             if start > limit:

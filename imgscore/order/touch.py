@@ -1,8 +1,8 @@
 """This module sets the mtime of one regular file.
 
 The daemon makes no other change to a user's file. The module writes no journal, because the engine
-writes the journal before each touch. The module does not retry a failed touch. Each failure is a
-typed error.
+writes the journal before each touch. The module does not retry a failed touch. It raises a
+separate class of error for each kind of failure.
 """
 
 import errno
@@ -104,7 +104,8 @@ def _typed(path: bytes, error: OSError) -> TouchError:
     what = error.strerror or str(error)
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR if error.filename == path:
-            # The file at `path` is missing. If os.utime fails, `filename` is the name in /proc.
+            # The file at `path` is missing: os.open failed. If os.utime fails, `error.filename` is
+            # not `path`, but the name of the descriptor in /proc.
             return VanishedError(path, what, "nothing to do: it was deleted or moved")
         case errno.ELOOP:
             return ChangedError(

@@ -65,7 +65,7 @@ def digest_of(path: bytes) -> bytes | None:
 
 
 def shares_date(path: bytes) -> bool:
-    """Return whether an order must give one common date to an image and other files.
+    """Return whether an image and other files must get one common date.
 
     This is the case if the image is a RAW, or if a RAW or a sidecar with the image's name is in the
     folder of the image. The function checks only the usual spellings of the names, because listing

@@ -124,8 +124,8 @@ def partial(folder: Path, now: datetime) -> Path:
     for unfinished in folder.glob(f"*{_PARTIAL}"):
         shutil.rmtree(unfinished, ignore_errors=True)
     backup = folder / name(now)
-    # A backup with this name can already exist. It was made in the same second, or the clock was
-    # set back later.
+    # A backup with this name already exists if two backups are made within one second, or if the
+    # clock was set back.
     while backup.exists():
         now += timedelta(seconds=1)
         backup = folder / name(now)

@@ -38,7 +38,10 @@ class Labelled(NamedTuple):
     labels: list[Label]
     examples: Examples
     features: Features
-    """The Features that are fitted to the sample of all images. They also find near-duplicates."""
+    """The Features that are fitted to the sample of all images.
+
+    The search for near-duplicates uses them as well.
+    """
 
 
 def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:

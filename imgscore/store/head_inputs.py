@@ -1,8 +1,8 @@
 """The inputs of heads: one float16 row for each image.
 
-A row begins with the vector of the image. If the config requires it, the vector of the file name
-follows. If a digest has several file names, the mean of the vectors of these names is used. A name
-without a stored vector is skipped.
+A row begins with the vector of the image. If the setting `use_filename` is true, the vector of the
+file name follows. If a digest has several file names, the mean of the vectors of these names is
+used. A name without a stored vector is skipped.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def at_path(
 ) -> bytes:
     """Return the head input of an image that was just read from `path`, as float16 bytes.
 
-    `digest`, `vector`: the digest and the vector of the image. `fresh`: the vectors of file names
-    that are not stored yet, by the keys from `name_vectors.key`.
+    `digest`, `vector`: the digest and the vector of the image. `fresh`: vectors of file names, by
+    the keys from `name_vectors.key`. These vectors are not stored yet.
     """
     if not spec.name_encoder:
         return vector

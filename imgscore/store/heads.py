@@ -24,9 +24,9 @@ def record(txn: Txn, head: HeadRecord) -> None:
 def use(txn: Txn, taste: str, version: str) -> None:
     """Make a head the current head of a taste.
 
-    The store also contains the last current head of the taste for each embedder. If the user
-    changes the embedder in the config and later changes it back, that head can become current
-    again.
+    For each embedder, the store also records which head of the taste was current when the embedder
+    was last in use. If the user changes the embedder in the config and later changes it back, the
+    recorded head can become current again.
     """
     value = txn.table("heads").get(f"{taste}\0{version}".encode())
     txn.table("meta").put(f"head:{taste}".encode(), version.encode())
@@ -59,8 +59,8 @@ def _named(txn: Txn, taste: str, setting: str) -> HeadRecord | None:
 def in_use(txn: Txn, taste: str) -> set[str]:
     """Return the versions of all heads of a taste that are in use.
 
-    These heads are the current head, and the last current head for each embedder. The user may use
-    an earlier embedder again later.
+    These heads are the current head and, for each embedder, the head that was current when the
+    embedder was last in use. The user may use an earlier embedder again later.
     """
     name = f"head:{taste}".encode()
     return {

@@ -1,8 +1,8 @@
 """The originals: the dates (mtimes) that files had before imgscore touched them.
 
 An original is written before the first touch of its file. It is stored by the digest and the path
-of the file. If a file was moved, its original has another path. An original belongs to the moved
-file if the digests are equal and imgscore set the date of the moved file.
+of the file. If a file was moved, its original is still stored under the old path. An original
+belongs to the moved file if the digests are equal and imgscore set the date of the moved file.
 """
 
 import os
@@ -138,7 +138,7 @@ def is_ours(original: Original, mtime_ns: int) -> bool:
 
 
 def belongs(original: Original, mtime_ns: int) -> bool:
-    """Return whether imgscore set `mtime_ns`, or whether it is the date before all touches."""
+    """Return whether `mtime_ns` is a date that imgscore set, or the date before the first touch."""
     return is_ours(original, mtime_ns) or near(original.original_ns, mtime_ns)
 
 

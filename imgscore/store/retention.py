@@ -20,7 +20,7 @@ This number of touches needs 190 MB. It is enough for 10 orderings of 100,000 fi
 GONE_NS = 90 * 86_400 * 10**9
 """The time for which the record of a missing file is kept, in nanoseconds.
 
-This time is long enough: a moved file reappears within seconds.
+This time is more than enough to recognise a moved file, which reappears within seconds.
 """
 MAX_AT_ONCE = 50_000
 """The largest number of records of each kind in one message to the daemon.

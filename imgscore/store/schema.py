@@ -154,9 +154,9 @@ class TrashedFile(msgspec.Struct, array_like=True, frozen=True):
 class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
     """One event in the label log. imgscore only appends to this log.
 
-    Older versions of imgscore wrote a seventh field: a list of the files that were moved together
-    with the label. This version ignores the seventh field. If the user undoes such a label,
-    imgscore does not move the files back.
+    Older versions of imgscore could move files when the user labelled an image. They listed the
+    moved files in a seventh field. This version does not read the seventh field. If the user undoes
+    an event with such a field, imgscore does not move the files back.
     """
 
     time_ns: int

@@ -33,7 +33,7 @@ def record_ties(txn: Txn, inbox: bytes, ties: Ties) -> None:
 def ties(txn: Txn, inbox: bytes, head: str) -> Ties | None:
     """Return the quantiles that limit the ties in an inbox. See order/ties.py.
 
-    None means that no quantiles are stored that were computed from the scores of this head.
+    None means that the store contains no quantiles for the scores of this head.
     """
     value = txn.table("meta").get(b"ties:" + path_key(inbox))
     recorded = None if value is None else _ties.decode(value)

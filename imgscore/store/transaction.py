@@ -165,7 +165,7 @@ class _NoTable(Table):
 
 
 class Txn:
-    """One transaction. Commits of other transactions do not change the data that this one reads.
+    """One transaction. While it is open, commits of other transactions do not change its data.
 
     All writes of a transaction take effect together. If the transaction is aborted, no write takes
     effect.

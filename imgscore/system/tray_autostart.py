@@ -72,10 +72,10 @@ def uninstall() -> None:
 
 
 def _write(path: Path, template: str, start: str, own_start: str) -> None:
-    """Write a file that imgscore ships to `path`, with one change.
+    """Copy a file that imgscore ships, and replace a text in the copy.
 
-    `template`: the name of the shipped file. `start`: a text in this file. `own_start`: the text
-    that replaces `start`.
+    `path`: the path of the copy. `template`: the name of the shipped file. `start`: the text that
+    is replaced. `own_start`: the text that replaces `start`.
     """
     text = installation.template(template).read_text(encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
