@@ -73,7 +73,7 @@ class Loop:
         while True:
             pending = self._mailbox.take()
             if pending.stop or (pending.reload and self._config_is_valid()):
-                for call in pending.calls:  # The next loop answers these calls.
+                for call in pending.calls:  # The Loop that runs next answers these calls.
                     self._mailbox.call(call)
                 break
             self._pass_on(pending)

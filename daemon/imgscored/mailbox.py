@@ -26,8 +26,8 @@ class Call:
     answers: "queue.SimpleQueue[Line | None]" = field(default_factory=queue.SimpleQueue)
     cancelled: bool = False
     works_on_battery: bool = False
-    """whether the engine postpones no work to save power while this verb runs. The value is set
-    when the verb begins."""
+    """whether the engine does all work while this verb runs, even if power must be saved. The
+    value is set when the verb begins."""
 
 
 @dataclass
@@ -59,13 +59,13 @@ class Mailbox:
         self._reload_calls: list[Call] = []
 
     def hint(self, path: bytes) -> None:
-        """Post that the file at a path may have changed."""
+        """Add a hint to the mailbox: the file at a path may have changed."""
         with self._lock:
             self._pending.files.add(path)
         self._wake()
 
     def hint_tree(self, root: bytes) -> None:
-        """Post that any file under a folder may have changed."""
+        """Add a hint to the mailbox: any file under a folder may have changed."""
         with self._lock:
             self._pending.trees.add(root)
         self._wake()
@@ -80,16 +80,15 @@ class Mailbox:
         self._wake()
 
     def job(self, name: str) -> None:
-        """Post that a maintenance job is due."""
+        """Put a maintenance job into the mailbox. The job is due now."""
         with self._lock:
             self._pending.jobs.add(name)
         self._wake()
 
     def save_power(self, saving: str) -> None:
-        """Post whether power must be saved.
+        """Put the reason to save power into the mailbox.
 
-        `saving`: the reason to save power, such as "on battery". "" means that no power must be
-        saved.
+        `saving`: the reason, such as "on battery". "" means that no power must be saved.
         """
         with self._lock:
             self._pending.saving = saving
@@ -107,9 +106,9 @@ class Mailbox:
         self._wake()
 
     def reload(self, call: Call | None = None) -> None:
-        """Post that the config has changed.
+        """Ask the loop to end, because the config has changed.
 
-        The loop ends, and a new loop starts with the new config. The new loop answers `call`.
+        A new loop then starts with the new config and answers `call`.
         """
         if call is not None:
             self._reload_calls.append(call)

@@ -69,7 +69,7 @@ class Notifications:
             self._waiting = [*self._waiting, *notices][-MAX_WAITING:]
             if self._thread is None and not self._closed:
                 thread = threading.Thread(target=self._run, name="notices", daemon=True)
-                # If the system has no free thread, the next notification tries again.
+                # If the system has no free thread, the next call of `_send` tries again.
                 with suppress(RuntimeError):
                     thread.start()
                     self._thread = thread

@@ -20,8 +20,8 @@ AFTER_START = 300
 def next_backup(now: datetime, seconds: float) -> datetime:
     """Return the time of the next backup: `seconds` after the newest backup.
 
-    If the backup is overdue, return the time AFTER_START seconds after `now`, or `seconds` after
-    `now` if `seconds` is smaller.
+    If the backup is overdue, return a time soon after `now`. The wait is AFTER_START or `seconds`,
+    whichever is smaller.
     """
     soon = now + timedelta(seconds=min(AFTER_START, seconds))
     kept = backups.kept(paths.backups_folder(), now)
@@ -56,8 +56,8 @@ class Schedule:
     def __init__(self, mailbox: Mailbox, config: DaemonConfig) -> None:
         self._mailbox = mailbox
         self._config = config
-        # Without these settings, APScheduler drops a job that is a second late, for example after
-        # the machine was suspended.
+        # Without these settings, APScheduler drops a job that is more than one second late, for
+        # example after the machine was suspended.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         self._scheduler = _Scheduler(job_defaults=defaults, timezone="UTC")
         add = self._scheduler.add_job

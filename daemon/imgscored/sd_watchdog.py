@@ -29,8 +29,8 @@ class ServiceWatchdog:
         self._interval = watchdog_seconds()
         self._due = 0.0
         self._ran: dict[int, tuple[int, float]] = {}
-        """a map from each worker's pid to its CPU time in ticks and the time of that value's last
-        change, in monotonic seconds"""
+        """two numbers for each worker, by pid: the worker's CPU time in ticks, and the time at
+        which this CPU time last changed, in monotonic seconds"""
         self._checks: dict[str, Callable[[], bool]] = {}
         self._missing: list[str] = []
 

@@ -14,7 +14,7 @@ from imgscore.errors import ImgscoreError
 class StartupReport:
     """The write end of the pipe to the process that started the daemon.
 
-    It sends one report. Later reports are ignored, and all reports are ignored if there is no pipe.
+    Only the first report is sent. If there is no pipe, no report is sent.
     The constructor raises OSError if the descriptor is not open.
     """
 

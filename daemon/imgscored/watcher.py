@@ -60,7 +60,7 @@ EVENTS: list[type[FileSystemEvent]] = [
 class Watcher:
     """The watcher of all watched folders. It posts hints to the mailbox.
 
-    `polled`: a map from each folder that is polled to the reason.
+    `polled`: the folders that are polled. Maps each folder to the reason for polling it.
     """
 
     def __init__(self, mailbox: Mailbox) -> None:
@@ -71,11 +71,11 @@ class Watcher:
         self._listed: dict[bytes, tuple[int, int] | None] = {}
 
     def watch(self, roots: Iterable[bytes], listed: Iterable[bytes] = ()) -> bool:
-        """Watch these folders and no others. Return whether anything changed after the last call.
+        """Watch these folders and no others. Poll each folder that is missing.
 
-        A missing folder is polled. If a folder was deleted, created again or mounted, call this
-        method again. `listed`: the desktop's trash folders. They are watched without their
-        subfolders and are never polled.
+        If a folder was deleted, created again or mounted, call this method again. Return whether
+        the watched or polled folders have changed since the last call. `listed`: the desktop's
+        trash folders. They are watched without their subfolders and are never polled.
         """
         wanted = {root: _identity(root) for root in roots}
         trash = {folder: _identity(folder) for folder in listed}
@@ -112,8 +112,8 @@ class Watcher:
     def _poll_unwatched(self) -> bool:
         """Poll all watched folders if the kernel has no inotify watches left.
 
-        In this case, the package watchdog skips some folders without an error. Return whether a
-        folder is polled now that was not polled before.
+        In this case, the package watchdog skips some folders without an error. Return whether this
+        call has begun to poll another folder.
         """
         if not _limit_reached.is_set():
             return False
@@ -126,7 +126,7 @@ class Watcher:
     def is_alive(self) -> bool:
         """Return whether all threads of the watcher run.
 
-        A thread that was asked to stop is ignored.
+        A thread that was asked to stop need not run.
         """
         if self._observer is None:
             return True

@@ -43,7 +43,7 @@ class BackupJob(Stage[BackUp]):
         self._due = True
 
     def advance(self, conditions: Conditions) -> None:
-        """If a backup is due and the training worker is free, send the task to this worker."""
+        """If a backup is due and the training worker is free, let this worker write the backup."""
         store, daemon = self.ctx.store, self.ctx.config.daemon
         if conditions.paused or not self._due or self.ctx.pool.trainer_busy:
             return

@@ -79,7 +79,7 @@ class EngineContext:
 
     @property
     def unavailable(self) -> str | None:
-        """The problem because of which the store accepts no writes, or None. It stops all work."""
+        """The reason why the store accepts no writes, or None. Such a reason stops all work."""
         return self.problems.get("disk") or self.problems.get("store")
 
     @property

@@ -73,9 +73,10 @@ class IndexRun:
             return {taste: labels.totals(txn, taste) for taste in sorted(tastes)}
 
     def _new_labels(self) -> str:
-        """Return a log text with the numbers of labels, for the tastes whose labels have changed.
+        """Return a log text with the numbers of keep and trash labels of each taste.
 
-        Only changes during this run matter. Return "" if no labels have changed.
+        Tastes whose labels have not changed during this run are left out. Return "" if no labels
+        have changed.
         """
         return "".join(
             f"; labels{of_taste(taste)}: {totals['keep']:,} keep, {totals['trash']:,} trash"

@@ -62,21 +62,21 @@ class Indexer(Stage[IndexFile]):
         self.hints = Hints(ctx.config.daemon.settle)
         self._queue = IndexQueue()
         self._out: dict[bytes, bool] = {}
-        """a map from each path that a worker processes now to a flag. True means that the file is
+        """the paths that workers process now. Maps each path to a flag. True means that the file is
         compared with the store again after the worker's answer."""
         self._teaching: set[bytes] = set()
         """the labelled files that a worker processes, or whose answers wait for the next commit"""
         self._asked: dict[bytes, list[IndexTicket]] = {}
         self._expects = False
-        """whether a changed file was found that will be sent to a worker after its settle time"""
+        """whether some changed file will be sent to a worker after its settle time"""
         self.indexed = 0
         """the number of files indexed since the start"""
         self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
         self._results: list[tuple[IndexFile, FileIndexed]] = []
         """the answers of workers that the next commit stores"""
         self._uncommitted: dict[bytes, Fingerprint] = {}
-        """the fingerprint of each file in `_results` at the time when the worker read the file, by
-        path"""
+        """the fingerprints of the files in `_results`, by path. Each fingerprint was taken when a
+        worker read the file."""
         self._results_since = 0.0
         self._trash_changed = False
         self._run = IndexRun(ctx)
@@ -296,7 +296,7 @@ class Indexer(Stage[IndexFile]):
         return "inbox" if place is None or place.role == "inbox" else "teaches"
 
     def take(self, task: IndexFile, answer: Answer) -> None:
-        """Keep a worker's answer for the next commit. If the file failed, store the error now."""
+        """Keep a worker's answer for the next commit. If indexing failed, store the error now."""
         self._emit(task, answer)
         again = self._out.pop(task.path, False)
         self._give(task, answer)

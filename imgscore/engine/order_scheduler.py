@@ -90,7 +90,7 @@ class OrderScheduler(Stage[Plan]):
         return inbox in self._held
 
     def hold(self, inbox: bytes, *, held: bool) -> None:
-        """Switch the automatic orders of an inbox off, if `held` is true, or on.
+        """Switch the automatic orders of an inbox off if `held` is true, else on.
 
         While they are off, the inbox is ordered only if a client asks. The setting is stored.
         """
@@ -111,7 +111,7 @@ class OrderScheduler(Stage[Plan]):
     def refusals(self) -> dict[bytes, TouchError]:
         """Return the errors of files whose date cannot be set, by path.
 
-        Orders skip these files as long as the files do not change.
+        An order skips these files as long as they do not change.
         """
         return self._refusals.current()
 

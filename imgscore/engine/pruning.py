@@ -87,8 +87,9 @@ class Pruner(Stage[Prune]):
     def _log(self, touches: int, sightings: int, trashed: int) -> None:
         """Log which records are deleted.
 
-        `touches`: the number of the last expired touch. `sightings`: how many records of vanished
-        files are deleted. `trashed`: how many records of files in the desktop's trash are deleted.
+        `touches`: the journal number of the last touch that is deleted. All earlier touches are
+        deleted too. `sightings`: how many records of vanished files are deleted. `trashed`: how
+        many records of files in the desktop's trash are deleted.
         """
         parts = [
             *([f"touches up to number {touches:,}"] if touches else []),

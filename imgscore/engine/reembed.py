@@ -48,8 +48,7 @@ class Reembedding:
             lacking = [file.path for file in present if self._lacks(txn, file)]
         self._missing = {path for path in lacking if os.path.lexists(path) and locate(path)}
         # Some files cannot be embedded now, because they are on an unplugged disk or in a folder
-        # that is no longer watched. While such files exist, the embedder is not recorded as
-        # complete.
+        # that is no longer watched. While such files exist, the setting COMPLETE is not stored.
         self._unreachable = len(self._missing) < len(lacking)
         self._known, self._done, self._began = len(present), 0, time.monotonic()
         self._mark()

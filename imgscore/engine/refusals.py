@@ -1,4 +1,4 @@
-"""Files whose date cannot be set. Orders skip such a file as long as the file does not change."""
+"""Files whose date cannot be set. An order skips such a file if the file has not changed."""
 
 from imgscore.order.touch import TouchError
 from imgscore.reconcile.walk import fingerprint_of
@@ -18,7 +18,7 @@ class Refusals:
             self._errors[error.path] = (seen, error)
 
     def clear(self) -> None:
-        """Delete all errors, so that orders try all files again."""
+        """Delete all errors, so that the next order tries all files again."""
         self._errors.clear()
 
     def current(self) -> dict[bytes, TouchError]:

@@ -13,7 +13,7 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:
     """Append a label event to the log and return the event's number.
 
     If `share` is true, append the label also for RAW and JPEG files with the same name as the
-    image. These files are searched in the folder of every known copy of the image.
+    image. Look for these files in the folder of every known copy of the image.
     """
     number = labels.append(txn, event)
     if not share:

@@ -60,7 +60,7 @@ class TasteState:
 
     @property
     def missing(self) -> str:
-        """A text about the labels that are still needed before training, or "" if none is."""
+        """A text about the labels that are still needed before training, or "" if enough exist."""
         missing = missing_labels({"keep": self.keep, "trash": self.trash})
         return " and ".join(f"{count} more {name}" for name, count in missing.items())
 

@@ -34,5 +34,5 @@ class QueryTicket(Generic[Row]):
     done: bool = False
     error: ImgscoreError | None = None
     wanted: bool = True
-    """whether the client still needs the rows. If this is False, further rows are discarded. The
-    rows could fill gigabytes of memory."""
+    """whether the client still needs the rows. If this is False, further rows are discarded,
+    because they could fill gigabytes of memory."""

@@ -74,12 +74,13 @@ class TrashMonitor(AnyStage):
         """a map from each unreadable file to its fingerprint. Such a file is tried again only after
         it has changed, or after a restart."""
         self._results: list[tuple[TrashEntry, bytes]] = []
-        """the entries and their digests that the next commit stores"""
+        """the entries that the next commit stores, with their digests"""
         self._unchanged: dict[bytes, int] = {}
-        """a map from trash folders that were read completely to the mtime of their listing"""
+        """the trash folders that were read completely. Maps each folder to the mtime of the folder
+        with its .trashinfo files."""
         self._settled: dict[bytes, set[bytes]] = {}
-        """a map from trash folders to the entries that need not be read again. Each entry is a hash
-        of its name and its ctime."""
+        """the entries that need not be read again, by trash folder. An entry is stored as a hash of
+        its name and its ctime."""
 
     def hint(self) -> None:
         """Schedule a reading of the trash, because files may have entered or left the trash."""
@@ -184,9 +185,10 @@ class TrashMonitor(AnyStage):
                     self._failed[entry.path] = entry.seen
 
     def _known_digest(self, entry: TrashEntry) -> bytes | None:
-        """Return the digest that the store contains for the path of a file before its deletion.
+        """Return the digest of a deleted file from the file's record in the store.
 
-        Return None if the store contains no digest for this path, or if the file has changed.
+        The store contains this record under the path that the file had before its deletion. Return
+        None if there is no such record, or if the file has changed.
         """
         with self.ctx.store.read() as txn:
             sighting = sightings.find(txn, entry.origin)
@@ -349,8 +351,8 @@ class TrashMonitor(AnyStage):
     def _sibling_stays(self, entry: TrashEntry, label: Label | None) -> bool:
         """Return whether the RAW or JPEG file with the same name still exists.
 
-        This file may be in the folder from which the image was deleted, or in a keep folder. In the
-        second case, `label` came from this file.
+        This file may be in the folder from which the image was deleted. It may also be a file in a
+        keep folder, if `label` came from this file.
         """
         if not entry.place.watch.siblings or entry.place.role == "trash":
             return False

@@ -34,8 +34,8 @@ def make(
     """Create an icon, but do not show it yet.
 
     `items()` returns the items of the menu. It is called at each update. As long as
-    `structure_of()` returns the same value, an update changes only texts, and whether items are
-    enabled. Raises NoDesktopError if the display cannot be opened.
+    `structure_of()` returns the same value, an update only changes texts, and enables or
+    disables items. Raises NoDesktopError if the display cannot be opened.
     """
     import_gi()
     os.environ["PYSTRAY_BACKEND"] = backend

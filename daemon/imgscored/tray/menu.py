@@ -21,7 +21,7 @@ class Actions(Protocol):
 
 
 def structure(tray_state: TrayState) -> Hashable:
-    """Return a value that two states share if their menus have the same items and actions."""
+    """Return a value that is equal for states whose menus have the same items and actions."""
     return (
         tray_state.shape == "offline",
         bool(tray_state.result),

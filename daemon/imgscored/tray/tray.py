@@ -1,8 +1,8 @@
 """The tray icon: it shows the daemon's status and runs the actions of its menu.
 
 There are three kinds of thread: the main thread with pystray's loop, one thread that requests the
-status, and one thread for each slow action. Only the second thread changes the state. It updates
-the icon only if the state has changed.
+status, and one thread for each slow action. Only the thread that requests the status
+changes the state. This thread updates the icon only if the state has changed.
 """
 
 import os
