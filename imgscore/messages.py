@@ -15,7 +15,10 @@ class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omi
     needs_watch: ClassVar[bool] = False
     """True if the verb needs a config with at least one watched folder."""
     keeps_pause: ClassVar[bool] = False
-    """True if the verb reads or sets the pause. Without a daemon, other verbs ignore the pause."""
+    """True if the verb reads or sets the pause.
+
+    Without a daemon, other verbs run as if there were no pause.
+    """
     works_on_battery: ClassVar[bool] = False
     """True if the verb embeds or trains at once, even if the computer runs on battery."""
 

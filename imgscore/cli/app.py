@@ -159,7 +159,7 @@ def run(
     daemon_only: bool = False,
     nothing: str = "",
 ) -> None:
-    """Call a verb, print its rows, and exit: with code 1 if a row has an error, otherwise 0.
+    """Call a verb, print its rows, and exit. The exit code is 1 if a row has an error, otherwise 0.
 
     `human`: a function that returns the text of a row, or None to print nothing.
     `nothing`: the text to print if there are no rows.

@@ -63,7 +63,7 @@ def _date(nanoseconds: int | None) -> str:
 
 
 def event_line(event: Event) -> str:
-    """Return a line about an event: the time, the kind of event, and for example the file."""
+    """Return a line about an event: its time, its kind, and its details, such as the file."""
     when = datetime.fromtimestamp(event.time_ns / 1e9).strftime("%H:%M:%S")
     return f"{when}  {event.__struct_config__.tag:<9} {printable(_subject(event))}"
 
@@ -98,7 +98,7 @@ def _subject(event: Event) -> str:
 
 
 def remarks(row: Status) -> list[str]:
-    """Return lines about the unusual in a status, such as a wait for power or a dry run."""
+    """Return a line for each special state of the daemon, such as a dry run."""
     lines = []
     if row.waiting:
         lines.append(f"waiting: {row.waiting}; to process the files now: imgscore scan")

@@ -52,7 +52,7 @@ class ReviewServer(ThreadingHTTPServer):
         self.session = session
         self.origin = f"http://{LOOPBACK}:{self.server_address[1]}"
         # The page has a random path, and the cookie is limited to this path. Without the limit, the
-        # browser would send the cookie to every server of this machine, whatever the port.
+        # browser would send the cookie to the servers on all ports of this machine.
         self.base = f"/{secrets.token_urlsafe(6)}/"
         self.secret = secrets.token_urlsafe(24)
         self._token = secrets.token_urlsafe(24)

@@ -57,7 +57,8 @@ def run(
 ) -> None:
     """Call a verb as app.run does, and draw the images of each row below its text.
 
-    `images`: a function that returns the images of a row. The result has one list for each line.
+    `images`: a function that returns the images of a row. It returns one list of images
+    for each line of thumbnails.
     `wanted`: if true, draw the images if the terminal can show them.
     """
     messages: Iterable[Message[R]] = dispatch.call(request)
@@ -123,7 +124,8 @@ def _is_in_foreground(terminal: int) -> bool:
 def _thumbnails(images: list[ImageRef]) -> dict[ImageRef, str]:
     """Return a dict from each image to the path of its thumbnail.
 
-    An image without a thumbnail is left out. If there are more than MAX_IMAGES, the dict is empty.
+    An image without a thumbnail is left out. If there are more than MAX_IMAGES images,
+    the dict is empty.
     """
     distinct = list(dict.fromkeys(images))
     if not distinct or len(distinct) > MAX_IMAGES:

@@ -1,4 +1,4 @@
-"""The verb `embed`: store the embeddings from Dask workers, and find files without one.
+"""The verb `embed`: store embeddings from Dask workers, and find files without an embedding.
 
 The command `imgscore embed` embeds files with Dask. The command calls this verb to read and write
 the store.
@@ -44,7 +44,7 @@ class KnownFailure(msgspec.Struct, array_like=True):
     """A file in the list of the request that has failed earlier and has not changed since then."""
 
     position: int
-    """the position of the file in `listed`"""
+    """the position of the file in the field `listed` of the request"""
     reason: str
     """the problem with the file"""
     remedy: str
@@ -52,10 +52,10 @@ class KnownFailure(msgspec.Struct, array_like=True):
 
 
 class Response(msgspec.Struct):
-    """The answer about the files that the request has in `listed`."""
+    """The answer about the files in the field `listed` of the request."""
 
     lacking: list[int]
-    """the positions in `listed` of the files that have no embedding yet"""
+    """the files that have no embedding yet, as positions in the field `listed` of the request"""
     failed: list[KnownFailure]
     """the files that could not be embedded earlier, and have not changed since then"""
     error: str | None = None
@@ -112,7 +112,7 @@ def _record(txn: Txn, request: Request) -> None:
 
 
 def _known(txn: Txn, path: bytes, seen: Fingerprint) -> UnwatchedFile | None:
-    """Return what the store contains about a file, or None if there is nothing.
+    """Return the record of a file in the store, or None if there is no record.
 
     The record comes from an earlier call of this verb, or from the sighting of a watched file.
     Return None if the file has changed since the record was written.

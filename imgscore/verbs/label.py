@@ -29,7 +29,7 @@ class Response(msgspec.Struct):
     label: str | None
     """the present label, `keep` or `trash`; null if the image has no label"""
     error: str | None
-    """the reason why the file has no embedding, and a remedy; null if it has one"""
+    """the reason why the file has no embedding, and a remedy; null if it has an embedding"""
 
 
 class Request(BaseRequest[Response]):

@@ -53,7 +53,7 @@ def find(name: str) -> ModuleType:
 def parse(name: str, arguments: dict[str, Any]) -> BaseRequest[Any]:
     """Convert the arguments of a verb to the Request of this verb.
 
-    `arguments`: the fields of the Request as decoded JSON. Raises UsageError if one is wrong.
+    `arguments`: the fields of the Request as decoded JSON. Raises UsageError if a field is wrong.
     """
     verb = find(name)
     try:

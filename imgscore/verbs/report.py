@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The folders and files that the page needs, and the numbers of items on the page."""
+    """The folders and files that the page needs, and the counts of images and other items."""
 
     taste: str
     """the name of the taste"""

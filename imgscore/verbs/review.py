@@ -140,7 +140,7 @@ def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
 def _restates(event: LabelEvent, other: LabelEvent) -> bool:
     """Return whether two label events are equal, apart from the time.
 
-    If they are two different events, the later event restored the label of the earlier event.
+    If two different events are equal, the later event restored the label of the earlier event.
     """
     return msgspec.structs.replace(event, time_ns=other.time_ns) == other
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ChangedFile(msgspec.Struct):
-    """A file that was changed or deleted. These rows are printed only with --dry-run."""
+    """A file that was added, changed or deleted. These rows are printed only with --dry-run."""
 
     path: str
     """the path of the file"""

@@ -86,7 +86,10 @@ def taste_of(engine: Engine, path: bytes, taste: str | None) -> str:
 
 
 def problem(ticket: IndexTicket) -> str | None:
-    """Return the reason why a file has no embedding, and a remedy. None means that it has one."""
+    """Return the reason why a file has no embedding, and a remedy.
+
+    Return None if the file has an embedding, or if there is no answer yet.
+    """
     return problem_of(ticket.answer)
 
 

@@ -105,7 +105,7 @@ class Response(msgspec.Struct):
     embedding_anew: Reembedding | None
     """the progress of embedding all images with a new model; null if all are embedded"""
     hint: str | None
-    """advice to use a better model (UForm); null if one is in use or downloaded"""
+    """advice to use UForm, a better model; null if a UForm model is in use or downloaded"""
     head: str | None
     """the version of the head of the first watch that has a head; null if there is no head"""
     pending: int

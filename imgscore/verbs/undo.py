@@ -1,6 +1,6 @@
 """The verb `undo`: undo the last ordering of an inbox, or the last label.
 
-If the verb is called again, it undoes the previous ordering or label.
+If the verb is called again, it undoes the next older ordering or label.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
     if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
         return None
     if sighting is not None and sighting.digest != touch.digest:
-        return None  # another image; a sidecar has no sighting, and therefore passes this check
+        # Another image is at the path. A sidecar has no sighting, and therefore passes this check.
+        return None
     role = sighting.role if sighting is not None else "inbox"
     now = Sighting(touch.path, seen, touch.digest, touch.inbox, role)
     return PlannedTouch(now, touch.before_ns)
@@ -163,9 +164,9 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
     """Return the newest label event that is not undone yet, and the events logged together with it.
 
     The result contains (number, event) pairs, newest first. Events are logged together for the
-    siblings of an image, and for the rows of an imported table. An undo logs one event with the
-    source "undo" for each event that it undoes. For each such event in the log, this function
-    therefore skips one older event.
+    RAW and JPEG files of one photo, and for the rows of an imported table. An undo logs one event
+    with the source "undo" for each event that it undoes. For each event with this source, this
+    function therefore skips one older event.
     """
     from imgscore.store import labels
 

@@ -40,9 +40,9 @@ class Response(msgspec.Struct):
     trashed: list[str]
     """the files that were moved into trash/"""
     auc: float
-    """the share of pairs of a liked and a disliked picture in which the liked one comes first"""
+    """the share of pairs (one liked, one disliked picture) with the liked picture first"""
     learning_seconds: float
-    """the time from the move of the last file to the new order, in seconds"""
+    """the seconds between the move of the last file and the new order"""
     seconds: float
     """the time that the demo took, in seconds"""
     error: str | None = None
@@ -74,7 +74,7 @@ def demo(
             f"drawing pictures into {printable(str(sandbox.inbox))}, which a daemon watches …"
         )
     outcomes: list[Outcome] = []
-    # The end of this block closes `messages`, and this ends the daemon of the demo. The block also
+    # When this block ends, it closes `messages`, which ends the daemon of the demo. The block also
     # ends if the user presses Ctrl-C.
     with closing(_messages(sandbox, outcomes)) as messages:
         code = print_messages(messages, lambda _: _text(sandbox, outcomes[0]), as_json=as_json)

@@ -115,7 +115,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
             stack.enter_context(cluster)
             scheduler = cluster.scheduler_address
         try:
-            # If the address is invalid, this call raises an error. Client() would never return.
+            # Check the address first. With an invalid address, Client() would never return.
             resolve_address(scheduler)
             client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:

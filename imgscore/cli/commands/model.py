@@ -140,7 +140,7 @@ def _use(name: str) -> Iterator[Message[SelectedModel]]:
 
 
 def _try_out(name: str) -> str:
-    """Embed a picture with a model, and return the id of the model.
+    """Embed a picture with a model, and return the id of its embedder.
 
     If the model is broken, this function raises ImgscoreError before the config is changed.
     """

@@ -24,7 +24,7 @@ class Response(msgspec.Struct):
     """The page that is served."""
 
     url: str
-    """the address of the page, which works only once"""
+    """the address of the page; the address works only once"""
     taste: str
     """the name of the taste"""
     images: int

@@ -17,7 +17,7 @@ def stop(as_json: Json = False) -> None:
     if pid is not None:
         lifecycle.end(pid)
     elif systemd.is_usable() and systemd.state().active == "activating":
-        # The daemon fails at each start, and systemd starts it again and again.
+        # The daemon fails at each start. Without this call, systemd would start it again and again.
         systemd.stop()
     else:
         raise NoDaemonError("no daemon is running", "there is nothing to stop")

@@ -40,8 +40,8 @@ def watch_log(as_json: Json = False) -> None:
 def _rows() -> Iterator[Event]:
     """Yield the events of the daemon. The generator never ends by itself.
 
-    If the connection is lost, because the daemon restarts or reloads its config, connect again.
-    Raises ImgscoreError if no connection succeeds within RESTART_SECONDS.
+    If the daemon restarts or reloads its config, the connection is lost. This function then
+    connects again. Raises ImgscoreError if no connection succeeds within RESTART_SECONDS.
     """
     deadline: float | None = 0.0
     while True:
