@@ -24,7 +24,7 @@ _DIGITS = re.compile(r"\d+")
 def words(name: bytes) -> str:
     """Split the name of a file into words: `MyCat_0042.jpg` → "my cat 0".
 
-    `name`: the name of the file without its folder, as any bytes.
+    `name`: the name of the file without its folder. The bytes need not be valid UTF-8.
 
     Each run of digits becomes "0". Thus IMG_0001 and IMG_0002 have equal words.
     """

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from imgscore.embedders.uform_spec import Folder
 
 NameEncoder = Callable[[Sequence[bytes]], NDArray[np.float16]]
-"""The type of a function that maps n file names (any bytes, without the folder) to vectors float16
-[n, dim]."""
+"""The type of a function that maps n file names to vectors float16 [n, dim]. The names are bytes
+without the folder, and need not be valid UTF-8."""
 
 MIN_NGRAM, MAX_NGRAM = 3, 5
 """The smallest and the largest number of characters in an n-gram. A word has a space at each end,

@@ -1,7 +1,7 @@
 """Constants of the built-in EfficientNet-Lite0: its id, sections and checksum.
 
-This module is separate from `lite0.py`, because the idle daemon needs the id, but lite0 imports
-numpy and Pillow. `tools/quantise_lite0.py` makes the model file.
+This module is separate from `lite0.py`, because the idle daemon needs the id but must not import
+numpy and Pillow, as `lite0.py` does. `tools/quantise_lite0.py` makes the model file.
 """
 
 from pathlib import Path

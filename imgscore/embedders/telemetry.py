@@ -9,7 +9,8 @@ VARIABLES = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
 def disable() -> None:
     """Switch the telemetry of onnxruntime off.
 
-    Call this before `import onnxruntime`, because onnxruntime reads the variables at its import.
+    Call this before `import onnxruntime`, because onnxruntime reads the environment variables when
+    it is imported.
     """
     for name in VARIABLES:
         os.environ[name] = "1"

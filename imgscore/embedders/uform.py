@@ -114,12 +114,12 @@ class Uform:
 def prepare(pixels: NDArray[np.uint8], config: ImageConfig) -> Floats:
     """Return the middle square of pixels uint8 [h, w, 3], as normalised float32 [1, 3, size, size].
 
-    The function computes the result of uform's own processor, with equal rounding. But it crops the
-    image before it resizes the image. In the opposite order, an image of 20000 × 2 pixels would
-    first become 2,240,000 × 224 pixels.
+    The result is equal to the result of uform's own processor, including the rounding, for all
+    images that are not portraits. uform's numpy processor (3.1.3) does not scale the height of
+    portrait images. This function resizes portrait images like landscape images.
 
-    The result differs only for portrait images. This function resizes portrait images like
-    landscape images. uform's numpy processor (3.1.3) does not scale the height of portrait images.
+    This function crops the image before it resizes the image. In the opposite order, an image of
+    20000 × 2 pixels would first become 2,240,000 × 224 pixels.
     """
     height, width = pixels.shape[:2]
     size = config.image_size

@@ -1,7 +1,7 @@
 """Read a folder in UForm's layout: its files, its config, and the id of its embedder.
 
-This module is separate from `uform.py`, because the idle daemon needs the id, but uform imports
-numpy and Pillow.
+This module is separate from `uform.py`, because the idle daemon needs the id but must not import
+numpy and Pillow, as `uform.py` does.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def _rarer(examples: Examples) -> int:
 
 
 def _sizes(count: int) -> list[int]:
-    """Return the numbers of labels of all points before the last point.
+    """Return the number of labels of each point before the last point.
 
     `count`: the number of all labels. Each of these points has at most half of all labels.
     """

@@ -31,14 +31,15 @@ EDGE_SHARPNESS = 12.0
 """The factor in the weight of an edge, exp(EDGE_SHARPNESS · closeness). The closeness of two nodes
 is defined in `neighbours`."""
 SOFTMAX_SHARPNESS = 24.0
-"""The factor in the weight of a node for a scored image, exp(SOFTMAX_SHARPNESS · cosine).
+"""The factor in exp(SOFTMAX_SHARPNESS · cosine), the weight of a node in the score of an image.
 `scorer.py` uses all nodes, because a search for the nearest nodes would take longer. Nodes with a
 small cosine have small weights. An image that is itself a node gets almost exactly the value of
 this node."""
 ITERATIONS = 60
 """The number of steps of Chebyshev's iteration. A value of 80 gives no better results."""
 DENSE_RATIO = 0.1
-"""The ratio of columns to nodes above which `_by_elimination` is faster than `_by_iteration`."""
+"""The share of the kernel's columns above which `_by_elimination` is faster than `_by_iteration`.
+Only the requested columns of the kernel are computed."""
 ROW_BLOCK = 512
 """The number of rows of the cosine matrix that are computed at once."""
 COLUMN_SPAN = 32

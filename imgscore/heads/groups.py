@@ -127,8 +127,8 @@ def split(keep: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int
     folds.
 
     The number of folds is at most the number of labels of the rarer kind (keep or trash), and at
-    least 2. If one fold is left out, the other folds therefore contain labels of both kinds. There
-    is one exception: all labels of one kind are in one group.
+    least 2. If one fold is left out, the other folds therefore contain labels of both kinds. The
+    only exception: if all labels of one kind are in one group, one fold contains all of them.
     """
     rarer = int(min(keep.sum(), len(keep) - keep.sum()))
     folds = max(2, min(folds, rarer))

@@ -25,9 +25,9 @@ GAMMA = 1.0
 """The factor gamma in the similarity exp(-gamma · |x - y|²) of two feature vectors. Values of 0.5
 and 2 give worse results (bench/LEARNING.md)."""
 GRAPH_NODES = ((100, 7500), (300, 4500))
-"""The largest number of nodes of the graph, as pairs (labels, nodes). The first pair with enough
-labels is used: `labels` must be at least the number of labels of the head. With fewer labels, the
-graph is more important, and the other steps of the training need less time."""
+"""Pairs (labels, nodes): for at most `labels` labels, the graph has at most `nodes` nodes. The
+first pair that fits the number of labels is used. With fewer labels, the graph is more important,
+and the other steps of the training need less time."""
 MIN_GRAPH_NODES = 2000
 """The largest number of nodes of the graph if there are more labels than in the last pair of
 GRAPH_NODES."""
@@ -106,8 +106,8 @@ class Inputs:
 
     `rows`: float32 [n, r], the features of the labelled images.
     `nodes`: float16 [N, r], as in KernelHead.
-    `far`: float32 [N, n], the graph kernel of all nodes and the labelled images, or None if there
-    is no graph.
+    `far`: float32 [N, n], the graph kernel between each node and each labelled image, or None if
+    there is no graph.
     """
 
     features: Features

@@ -34,7 +34,7 @@ class Ranking:
         self.ends = np.flatnonzero(np.append(np.diff(ordered) != 0, True))
 
     def _totals(self, weights: Weights | None) -> tuple[Weights, Weights]:
-        """Return cumulative numbers of keep labels and of trash labels, in two arrays.
+        """Return two arrays: cumulative counts of the keep labels and of the trash labels.
 
         The labels are counted from the best score down. Each array has one number for each run of
         equal scores: the number of labels up to the end of the run.
@@ -123,7 +123,7 @@ def quality(score: Floats, keep: Bools, groups: Ints | None = None) -> Quality:
 
 
 def _reliability(score: Floats, keep: Bools) -> list[Bin]:
-    """Return the bins of the reliability diagram that contain a label.
+    """Return the bins of the reliability diagram, without the empty bins.
 
     All bins have equal width.
     """

@@ -101,10 +101,10 @@ class MlpRecipe:
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
-        """Train once on all labels, and once without each fold; see base.Recipe.
+        """Train a head on all labels. For each fold, also train a head without this fold.
 
-        If `folds` is None, FOLDS folds are made. The training takes about 0.2 s for each label.
-        Raises UsageError if torch is not installed.
+        See base.Recipe for the parameters. If `folds` is None, FOLDS folds are made. The training
+        takes about 0.2 s for each label. Raises UsageError if torch is not installed.
         """
         examples.check()
         folds = split(examples.keep, examples.groups, FOLDS) if folds is None else folds

@@ -10,8 +10,8 @@ from imgscore.heads.features import Features
 from imgscore.heads.kernel_solver import GAMMA, rbf
 
 SIMILAR_COSINE = 0.9
-"""The smallest cosine at which an image is skipped because it is similar to a chosen or labelled
-image. The label of such an image would add little information."""
+"""An image is skipped if its cosine with a chosen or labelled image is at least this number. The
+label of a skipped image would add little information."""
 MAX_CANDIDATES = 2000
 """The largest number of images from which `next_labels` chooses. If there are more images, a random
 sample is used, because the time grows with the square of this number."""

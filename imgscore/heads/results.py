@@ -94,8 +94,8 @@ class Comparison(msgspec.Struct, frozen=True):
 
     basis: str
     """"new labels": the heads are compared on labels that the previous head was not trained on;
-    "same folds": the heads are compared on all labels; for this, for each fold, a head with the
-    recipe of the previous head is trained on the labels of the other folds"""
+    "same folds": the heads are compared on all labels; for each fold, a head with the recipe of
+    the previous head is trained on the labels of the other folds"""
     labels: int
     """the number of labels on which the heads are compared"""
     auc: float

@@ -1,7 +1,7 @@
 """Compute the log-odds of many images with onnxruntime, a few times as fast as with numpy.
 
 The two largest matrix products are computed in int8: the product with the directions and the
-product with the nodes of the graph. Compared with float32, this changes log-odds by hundredths
+product with the nodes of the graph. With int8 instead of float32, log-odds change by hundredths
 (bench/LEARNING.md). Integer sums are exact. The score of an image is therefore independent of the
 other images in its block and of the number of threads.
 """

@@ -70,8 +70,8 @@ def train(
        was trained without this label and without the labels of near-duplicates. The scores of
        `previous` are compared with the held-out scores of the new head.
     2. "same folds", if the two heads differ in their recipe or settings, and if there are
-       MIN_COMPARED labels of each kind. Both recipes are trained once without each fold, and their
-       held-out scores are compared.
+       MIN_COMPARED labels of each kind. For each fold, one head of each recipe is trained without
+       this fold. The held-out scores of the two recipes are compared.
     3. No comparison. The two heads have equal settings, for example, and differ only in their
        labels.
 

@@ -67,8 +67,8 @@ BYTES_PER_PIXEL = 4
 """The number of bytes for each pixel of a decoded image. Pillow uses 4 bytes even for an RGB
 pixel."""
 MAX_PIXELS = MAX_BYTES // BYTES_PER_PIXEL
-# Set the limit of Pillow's own check, too. Pillow also checks the images inside an ICO file. The
-# sizes of these images are unknown before they are read.
+# Set the limit of Pillow's own size check, too. Pillow also checks the images inside an ICO file.
+# The sizes of these images are unknown before they are read.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # By default, the AVIF decoder starts one thread for each CPU, and each thread needs its own memory.
 # A worker uses one CPU.

@@ -25,12 +25,12 @@ WIDE_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 
 
 def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray[np.uint8], bool]:
-    """Reduce a loaded image to RGB, and return its pixels and whether it has transparent pixels.
+    """Convert a loaded image to RGB, and reduce it. Return (pixels, has_transparency).
 
     `target`: the smallest allowed width and height of the result. If the image is smaller than
     `target`, the size of the image is not changed.
 
-    The pixels are uint8 [h, w, 3]. The second value is True if at least one pixel is not opaque.
+    The pixels are uint8 [h, w, 3]. `has_transparency` is True if at least one pixel is not opaque.
 
     The image is reduced by whole factors with a box filter. Callers must resize the result to the
     exact size that they need. Transparent pixels are combined with the background before the

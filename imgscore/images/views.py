@@ -71,8 +71,8 @@ def views(pixels: NDArray[np.uint8], size: tuple[int, int]) -> list[NDArray[np.u
 
     There is at least one view. All views of a picture have equal shapes and equal weights. The
     layout is computed from `size`, not from the shape of `pixels`, because the sides of the reduced
-    image are rounded. Together the views cover each pixel once. The edges of the tiles are
-    fractions of a pixel and are not rounded.
+    image are rounded. Together the views cover each pixel once. The edges of the tiles are not
+    rounded to whole pixels.
     """
     height, width = pixels.shape[:2]
     plan = layout(*size)
