@@ -80,7 +80,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     device: str = "auto"
     """the device that runs the model: "auto", "cpu", "cuda" or another onnxruntime provider"""
     head: Literal["auto", "kernel", "mlp"] = "auto"
-    """the kind of head, the part that scores: auto chooses kernel; mlp needs imgscore[torch]"""
+    """the kind of head (the part that scores); auto chooses kernel; mlp needs imgscore[torch]"""
     use_filename: bool = False
     """whether imgscore also learns from file names"""
     dry_run: bool = False

@@ -77,8 +77,8 @@ def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
     """Return the config `text` in which the value at `path` is `value`.
 
     `path`: the keys and list positions that lead to the value, from the outermost table inwards.
-    The returned text was parsed again. Raises ConfigError if the value could not be changed, or if
-    the change would also affect another value.
+    The new text is parsed again as a check. Raises ConfigError if the value could not be changed,
+    or if the change would also affect another value.
     """
     import tomlkit
 

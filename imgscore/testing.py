@@ -305,8 +305,8 @@ class Sandbox:
     def connect(self) -> socket.socket:
         """Return a connection to the daemon. Raises NoDaemonError if the daemon has ended.
 
-        The function waits until the daemon accepts connections. A daemon accepts none during its
-        start, and none while it reads its config again.
+        The function waits until the daemon accepts connections. A daemon accepts no connections
+        during its start, or while it reads its config again.
         """
 
         def attempt() -> socket.socket | None:

@@ -42,8 +42,8 @@ class Outcome(NamedTuple):
     learning_seconds: float
     """the number of seconds from the first label until the inbox is in its new order"""
     auc: float
-    """of all pairs of a landscape with a screen or a chart, the share in which the landscape is
-    newer"""
+    """the share of pairs in which the landscape is newer; each pair has a landscape, and a
+    screen or a chart"""
 
 
 def run(demo: DemoFolder) -> Generator[Progress, None, Outcome]:

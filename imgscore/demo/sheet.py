@@ -1,4 +1,7 @@
-"""The contact sheet: the order of the inbox before and after, and the labelled pictures."""
+"""The contact sheet.
+
+It shows the labelled pictures, and the inbox before and after the ordering.
+"""
 
 from __future__ import annotations
 

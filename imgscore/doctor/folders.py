@@ -2,7 +2,7 @@
 of the desktop.
 
 They find folders that cannot be read, files whose dates cannot be set, and limits of the kernel
-that are too low for all folders.
+that are too low for the number of folders.
 """
 
 import os

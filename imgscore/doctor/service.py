@@ -1,5 +1,6 @@
-"""The checks of the systemd service, and of Landlock, with which the kernel limits the files that a
-process may write.
+"""The checks of the systemd service and of Landlock.
+
+With Landlock, the kernel limits the files that a process may write.
 """
 
 import os
@@ -52,7 +53,7 @@ def _running(state: systemd.State) -> Finding:
 def confinement() -> Iterator[Finding]:
     """Check that the kernel has Landlock.
 
-    With Landlock, the daemon and its workers prevent their own writes to the user's files.
+    The daemon and its workers use Landlock. They then cannot write to the user's files.
     """
     version = landlock.kernel_support()
     if version:

@@ -1,4 +1,4 @@
-"""The checks of what runs at present: socket, daemon, clock, display and tray."""
+"""The checks of the control socket, the daemon, the clock, the display and the tray icon."""
 
 import importlib.util
 import os

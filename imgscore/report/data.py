@@ -140,8 +140,8 @@ class ReportData(Contents, kw_only=True):
     evaluation: Evaluation | None
     heads: list[TrainedHead]
     learned_of: tuple[str, int]
-    """the (id of the embedder, number of the newest label) when the data was gathered; if both are
-    unchanged, the next report can use `evaluation` again"""
+    """the id of the embedder, and the sequence number of the newest label, when the data was
+    gathered; if both are unchanged, the next report can use `evaluation` again"""
 
 
 class PageData(Contents, kw_only=True):
@@ -167,5 +167,5 @@ def load(text: str) -> ReportData:
     """
     try:
         return msgspec.convert(json.loads(text), ReportData)
-    except msgspec.ValidationError as error:  # no ValueError in msgspec 0.19
+    except msgspec.ValidationError as error:  # This error is not a ValueError in msgspec 0.19.
         raise ValueError(str(error)) from None

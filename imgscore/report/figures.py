@@ -210,7 +210,8 @@ def _share(name: str) -> Axis:
 def _auc(lows: Sequence[float]) -> Axis:
     """Return an axis for AUC values.
 
-    It starts at a round value below all `lows`, and ends just above 1.
+    `lows`: the lowest values that the plot must show. The axis starts at a round value below all of
+    them, and ends just above 1.
     """
     low = max(0.0, math.floor(min(lows) * 10 - 0.2) / 10)
     step = 0.1 if low < 0.75 else 0.05

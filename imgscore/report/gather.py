@@ -212,9 +212,9 @@ class Gatherer:
         ]
 
     def _suspects(self, labelled: Labelled, fitted: Fitted, limit: int) -> list[Suspect]:
-        """Find at most `limit` suspect labels, and the images that contradict them.
+        """Find at most `limit` suspect labels.
 
-        These images are the most similar images that have the opposite label.
+        For each suspect image, also find the most similar images that have the opposite label.
         """
         examples = labelled.examples
         rows = labelled.features(examples.embeddings)

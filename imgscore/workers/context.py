@@ -78,8 +78,8 @@ class Context:
                     )
             except ImgscoreError as error:
                 raise ModelError(error.message, error.remedy) from error
-            # The store must not mix the vectors of two embedders. Therefore do not use an embedder
-            # with another id than the config's model.
+            # The store must not mix the vectors of two embedders. Therefore reject an embedder
+            # whose id differs from the id that the model had when this worker started.
             if embedder.id != self.spec.image_embedder:
                 raise ModelError(f"the files of {self.model} have changed", "restart imgscored")
             self._embedder = embedder

@@ -115,7 +115,7 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
 
 
 class FileFailure(msgspec.Struct, frozen=True):
-    """A file could be read but has no embedding: the reason and the remedy."""
+    """The reason why a file that could be read has no embedding, and the remedy."""
 
     reason: str
     remedy: str

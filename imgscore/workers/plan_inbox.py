@@ -63,7 +63,9 @@ def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
 
 
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
-    """Return the files of an inbox with their scores, and a dict from their paths to sightings.
+    """Return the files of an inbox with their scores, and a dict of their sightings.
+
+    The key of a sighting is the path of its file.
 
     Hard links are several names of one inode, and they share one date. If an inode also has a name
     in a keep or trash folder, its names in the inbox are not loaded. If an inode has names in
@@ -203,7 +205,7 @@ def _sidecars(
     sighting_of: dict[bytes, Sighting],
     exclude: Container[bytes],
 ) -> list[File]:
-    """Return the sidecars of those `files` that have a score.
+    """Return the sidecars of `files`. The sidecars of a file without a score are left out.
 
     Adds a sighting of each sidecar to `sighting_of`. These sightings have an empty digest.
     """

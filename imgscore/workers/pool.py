@@ -109,10 +109,10 @@ class Pool:
         return True
 
     def _end_idle_trainer(self) -> None:
-        """End the trainer if it is idle, so that a new process makes the next plan.
+        """End the trainer if it is idle. A new trainer process then makes the next plan.
 
-        The old process does not release the memory of its earlier tasks. This memory and the memory
-        of the plan would be too much together.
+        A trainer does not release the memory of its earlier tasks. If one process had the memory
+        of earlier tasks and of the plan, it would need too much.
         """
         for worker in list(self._workers.values()):
             if worker.for_training and worker.ready and not worker.tasks:

@@ -53,7 +53,7 @@ class WorkerSettings:
 
 @dataclass(eq=False)
 class Worker:
-    """A worker process, as its parent process sees it.
+    """The object with which the parent process controls one worker process.
 
     `tasks`: the tasks that were sent to the worker and have no answer yet, oldest first.
     """

@@ -35,8 +35,8 @@ MB."""
 def train(context: Context, task: Train) -> Trained:
     """Train a head on the labels in the store, and save the head.
 
-    The store is not changed: the answer contains the record of the head. Raises ImgscoreError if
-    too few labelled images have an embedding.
+    This function does not write to the store. It returns the record of the head in the answer.
+    Raises ImgscoreError if too few labelled images have an embedding.
     """
     spec = context.spec
     with context.store.read() as txn:

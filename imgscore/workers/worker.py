@@ -72,8 +72,8 @@ def _sendable(text: str) -> str:
 def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
     """Answer tasks until stdin closes.
 
-    `prepares`: whether to load the embedder before the first task, if no task is waiting at the
-    start.
+    `prepares`: whether to load the embedder before the first task is read. If a task is already
+    waiting at the start, the embedder is not loaded in advance.
     """
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     if prepares and not select.select([stdin], [], [], 0)[0]:
