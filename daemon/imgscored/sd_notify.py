@@ -3,8 +3,8 @@
 import os
 import socket
 
-# The longest wait for room in the manager's queue, in seconds. The queue contains only about ten
-# messages. Without this limit, a manager that hangs would also stop the loop.
+# The longest wait for room in the manager's queue, in seconds. The queue has room for only about
+# ten messages. Without this limit, a manager that hangs would also stop the loop.
 SEND_SECONDS = 1.0
 
 

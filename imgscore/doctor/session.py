@@ -116,7 +116,7 @@ def display() -> Iterator[Finding]:
 
 
 def tray() -> Iterator[Finding]:
-    """Check that `imgscore tray` would work on this machine, if its extra is installed."""
+    """If the extra `tray` is installed, check that `imgscore tray` works on this machine."""
     installed = importlib.util.find_spec("pystray") is not None
     try:
         tray_backend.find_display()

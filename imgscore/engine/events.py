@@ -1,7 +1,7 @@
-"""The events that clients receive. The newest events are kept in memory and are not stored.
+"""The events that clients receive. This module keeps the newest events in memory.
 
-Events about labels and dates are read from the store's logs. The other events come from the answers
-of the workers.
+It reads events about labels and dates from the store's logs. The other events come from the answers
+of the workers, and are not stored.
 """
 
 import os

@@ -145,7 +145,8 @@ class _Ingest:
     def _keep_original(self, path: bytes, answer: FileIndexed, before: Sighting | None) -> None:
         """Keep the original date of a file that was moved, copied or edited.
 
-        After an edit, the original date is kept only if the edit did not change the mtime.
+        After an edit of the file, the original is kept only if the file still has a date that
+        imgscore set. Any other date is the user's.
         """
         txn, digest, mtime_ns = self.txn, answer.digest, answer.seen.mtime_ns
         if originals.follow(txn, digest, path, mtime_ns) is not None:

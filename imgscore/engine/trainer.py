@@ -28,8 +28,8 @@ from imgscore.workers.messages import (
 
 logger = logging.getLogger(__name__)
 
-# The number of newest heads of a taste whose files are kept. The command `heads use` can select one
-# of these heads. The quality figures of all heads are kept for ever.
+# For each taste, the files of this many newest heads are kept. The command `heads use` can select
+# one of these heads. The quality figures of all heads are kept for ever.
 KEPT_HEADS = 20
 
 

@@ -168,7 +168,7 @@ def _train(inputs: Floats, keep: Bools) -> tuple[Layer, ...]:
 
 
 def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
-    """Read a head from a .pt file that contains the state dict of the recipe's network.
+    """Read a head from a .pt file that contains the state dict of the network in this module.
 
     `embedder`: the id of the head's embedder.
     `dimensions`: the width of the embeddings of this embedder.

@@ -1,8 +1,8 @@
 """This module groups files into entries. One entry is one position in the order.
 
-All names of one inode are in one entry. A RAW file, the JPEG with its name and their sidecars are
-also in one entry. The functions use only the list of files that the caller passes, and read nothing
-from the disk.
+All names of one inode are in one entry. A RAW file, the JPEG of the same name, and the sidecars of
+both are also in one entry. The functions use only the list of files that the caller passes, and
+read nothing from the disk.
 """
 
 from collections import Counter
@@ -46,7 +46,8 @@ class Entry(NamedTuple):
 
     `score`: the sort key, on any scale. It is not NaN.
     `deviation`: the uncertainty of the score, in the unit of the score.
-    If the intervals score ± deviation of two entries overlap, the entries are a tie. Tied entries
+    Each entry has an interval from `score` - `deviation` to `score` + `deviation`. If the intervals
+    of two entries overlap, the entries are a tie. Tied entries
     keep their present order.
     """
 

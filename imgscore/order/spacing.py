@@ -17,7 +17,8 @@ from collections.abc import Sequence
 EARLIEST = 315_619_200
 # The smallest distance of two neighbours, in seconds. FAT stores only even numbers of seconds.
 STEP = 2
-# The distance of two neighbours in a new order, in seconds. Such a gap can be halved 10 times.
+# The distance of two neighbours in a new order, in seconds. A new entry between two neighbours
+# halves their distance. This is possible 10 times.
 SPACING = 3_600
 # The longest time span of a new order, in seconds. In a large folder, the dates are closer than
 # SPACING.

@@ -107,7 +107,7 @@ class IndexQueue:
         self._paths[urgency][path] = None
 
     def has(self, last: Urgency = "again") -> bool:
-        """Return whether the queue contains a path that is at least as urgent as `last`."""
+        """Return whether the queue contains a path with the urgency `last` or a higher urgency."""
         return any(self._paths[urgency] for urgency in self._up_to(last))
 
     def take(self, last: Urgency = "again") -> bytes | None:

@@ -80,7 +80,7 @@ def shares_date(path: bytes) -> bool:
 
 
 def sibling_names(path: bytes) -> list[bytes]:
-    """Return the paths that a RAW or JPEG in the folder and with the basename of `path` can have.
+    """Return all possible paths of RAW and JPEG siblings: same folder and basename as `path`.
 
     `path` itself is one of these paths.
     """

@@ -1,4 +1,4 @@
-"""The records of the files outside of all watches that `embed` has read.
+"""The records of files that `embed` has read and that are outside of all watched folders.
 
 If a file has a record and has not changed, `embed` does not read the file again. These records have
 no effect on labels or order. No scan checks whether the file of a record still exists.

@@ -67,7 +67,8 @@ class LabelEntry(msgspec.Struct):
     taste: str
     """the taste that learns from the label"""
     dates: int | UnsetType = UNSET
-    """always 1; missing if the request has `together` false"""
+    """the number of labels in this entry, which is always 1. If the request has `together` false,
+    the field is missing"""
 
 
 Response = TouchEntry | LabelEntry

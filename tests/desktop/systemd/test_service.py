@@ -206,7 +206,7 @@ def test_doctor_service_state_is_reported(box: Box) -> None:
     assert service() == (
         "ok",
         "not installed",
-        "to start it at every login: imgscore service install",
+        "to start the daemon at every login: imgscore service install",
     )
     install(box)
     assert service() == ("ok", "runs from boot to shutdown", "")
