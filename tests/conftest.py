@@ -20,11 +20,11 @@ from tests.support.processes import processes
 TIERS = ("unit", "integration", "e2e", "desktop")
 """Folders of tests/; each test has the mark of its folder."""
 MAY_SKIP = "cannot "
-"""How the reasons begin for which a test may be skipped under --no-skips: see support/needs.py."""
+"""The beginning of the skip reasons that --no-skips allows; see support/needs.py."""
 CACHES = {".hypothesis", ".pytest_cache"}
 """Folders that pytest's plugins make in the working directory."""
 END_SECONDS = 30.0
-"""Until the processes of a test have ended, after it closed their input."""
+"""Seconds that the processes of a test may take to end after the test has closed their input."""
 
 # No example and no strategy is judged by its time: the machine may be busy.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,7 +12,7 @@ SCORED = re.compile(r"\d+ images? scored by head 1 in [\d.]+ s")
 
 
 def indexed(log: str) -> int:
-    """How many images the log says were indexed."""
+    """Return the number of indexed images in the log."""
     return sum(int(count) for count in INDEXED.findall(log))
 
 

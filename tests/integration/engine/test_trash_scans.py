@@ -1,4 +1,4 @@
-"""Which entries of the desktop's trash are read again. The tests write the trash themselves."""
+"""Tests of the repeated scans of the desktop's trash. The tests write the trash themselves."""
 
 import hashlib
 import os

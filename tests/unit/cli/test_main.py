@@ -1,4 +1,4 @@
-"""Which file is imported for which command."""
+"""Tests that each command imports the file of that command."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Which image protocol a terminal supports, asked over a pseudo-terminal."""
+"""Tests of the detection of a terminal's image protocol, over a pseudo-terminal."""
 
 import os
 import pty

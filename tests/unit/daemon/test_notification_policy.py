@@ -1,4 +1,4 @@
-"""What is said, and how often: one moment after the other."""
+"""Tests of the notices that follow from a sequence of moments, and of their frequency."""
 
 import msgspec
 from imgscored.notification_policy import REPEAT_SECONDS, Moment, NotificationPolicy
