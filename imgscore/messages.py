@@ -21,6 +21,8 @@ class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omi
     """
     works_on_battery: ClassVar[bool] = False
     """True if the verb embeds or trains at once, even if the computer runs on battery."""
+    any_folder: ClassVar[bool] = False
+    """True if the field `folder` may name a folder that is not watched."""
 
 
 class Result(NamedTuple, Generic[R_co]):

@@ -36,6 +36,13 @@ def labelled(txn: Txn, taste: str, label: LabelName) -> int:
     return _get(txn, _labelled(taste, label))
 
 
+def tastes(txn: Txn) -> set[str]:
+    """Return all tastes that have labels. The function reads only the counters."""
+    prefix = b"labels:"
+    keys = (key for key, _ in txn.table("counts").scan(prefix))
+    return {key[len(prefix) :].partition(b"\0")[0].decode() for key in keys}
+
+
 def sighting_changed(txn: Txn, before: Sighting | None, after: Sighting | None) -> None:
     """Change the counters after a sighting was written or deleted.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import groupby, islice
@@ -12,7 +11,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from imgscore.messages import BaseRequest, Result
-from imgscore.verbs.base import Steps, absolute_path, display_path
+from imgscore.verbs.argument_checks import folder_of
+from imgscore.verbs.base import Steps, display_path
 from imgscore.watches import within
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Request(BaseRequest[Response]):
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Yield the rows of touches and labels, newest first."""
-    folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
+    folder = folder_of(request.folder)
     with engine.ctx.store.read() as txn:
         both = merge(_touches(txn), _labels(txn), key=lambda entry: entry[0], reverse=True)
         wanted = (row for _, path, row in both if folder is None or within(path, folder))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from imgscore.errors import ImgscoreError, UsageError
+from imgscore.errors import ImgscoreError
 from imgscore.messages import BaseRequest, Result
-from imgscore.verbs.base import Steps, absolute_path, display_path
+from imgscore.verbs.argument_checks import folder_of
+from imgscore.verbs.base import Steps, display_path
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -93,18 +94,7 @@ def parts(job: OrderJob) -> Iterator[Any | None]:
 
 
 def chosen_watches(engine: Engine, folder: str | None) -> list[Watch]:
-    """Return the watch that contains `folder`, or all watches if `folder` is None.
-
-    Raises UsageError if no watch contains `folder`.
-    """
-    watches = engine.ctx.watches
-    if folder is None:
-        return list(watches.all)
-    path = absolute_path(folder)
-    place = watches.locate(path)
-    if place is None:
-        raise UsageError(
-            f"{display_path(path)} is not in a watched folder",
-            "to watch the folder: imgscore init INBOX",
-        )
-    return [place.watch]
+    """Return the watch that contains `folder`, or all watches if `folder` is None."""
+    path = folder_of(folder)
+    place = None if path is None else engine.ctx.watches.locate(path)
+    return list(engine.ctx.watches.all) if place is None else [place.watch]

@@ -20,6 +20,7 @@ import msgspec
 from imgscore import verbs
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import BaseRequest, R, decode_row
+from imgscore.verbs import argument_checks
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.verbs.base import Steps
 
-_NOT_VERBS = frozenset({"base", "queries", "registry"})
+_NOT_VERBS = frozenset({"argument_checks", "base", "folder_images", "queries", "registry"})
 _RESTART = "imgscore stop, then imgscore start"
 
 
@@ -72,7 +73,11 @@ def name_of(request: BaseRequest[Any]) -> str:
 
 
 def run(engine: Engine, request: BaseRequest[R]) -> Steps[R]:
-    """Call `run` of the verb of a request, and return the generator."""
+    """Check the arguments, call `run` of the verb of a request, and return the generator.
+
+    Raises UsageError if the request names a folder or a taste that does not exist.
+    """
+    argument_checks.check(engine, request)
     steps: Steps[R] = sys.modules[type(request).__module__].run(engine, request)
     return steps
 

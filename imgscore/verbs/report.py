@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.errors import UsageError
 from imgscore.messages import BaseRequest, Message, Progress, Result
 from imgscore.report.data import WatchFolders
-from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, in_turn
+from imgscore.verbs.argument_checks import folder_of
+from imgscore.verbs.base import Steps, a_step, display_path, in_turn
 from imgscore.verbs.queries import answer, inboxes_of, taste_or_first
 from imgscore.verbs.thumbnails import thumbnails_folder
 
@@ -74,15 +74,9 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     from imgscore.workers.messages import MakeThumbnail
     from imgscore.workers.queries import MissingThumbnail, ReportCounts, ReportQuery
 
-    folder, taste = None, taste_or_first(engine, request.taste)
-    if request.folder is not None:
-        folder = os.path.realpath(absolute_path(request.folder))
-        place = engine.ctx.watches.locate(folder)
-        if place is None:
-            raise UsageError(
-                f"{display_path(folder)} is not in a watched folder",
-                "to watch the folder: imgscore init INBOX",
-            )
+    taste = taste_or_first(engine, request.taste)
+    folder = folder_of(request.folder)
+    if folder is not None and (place := engine.ctx.watches.locate(folder)) is not None:
         taste = request.taste or place.watch.taste
     inboxes = inboxes_of(engine, taste)
     thumbnails = thumbnails_folder()

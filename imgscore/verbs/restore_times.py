@@ -6,12 +6,11 @@ the user runs `imgscore order`.
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from imgscore.errors import UsageError
 from imgscore.messages import BaseRequest, Result
-from imgscore.verbs.base import Steps, absolute_path, display_path
+from imgscore.verbs.argument_checks import folder_of
+from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.order import TouchedFile, parts
 from imgscore.watches import Watch, within
 
@@ -28,6 +27,7 @@ Response = TouchedFile
 class Request(BaseRequest[Response]):
     """`folder`: restore only files in this folder or below it. None means all files."""
 
+    any_folder: ClassVar[bool] = True
     folder: str | None = None
     dry_run: bool = False
 
@@ -40,9 +40,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     from imgscore.engine import apply
 
     ctx = engine.ctx
-    folder = None if request.folder is None else os.path.realpath(absolute_path(request.folder))
-    if folder is not None and not os.path.isdir(folder):
-        raise UsageError(f"{display_path(folder)} is not a folder", "check the name of the folder")
+    folder = folder_of(request.folder)
     dry_run = request.dry_run or ctx.config.dry_run
     if not dry_run:
         for watch in ctx.watches.all:

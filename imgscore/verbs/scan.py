@@ -5,14 +5,13 @@ imgscore embeds, scores and orders the images, and learns from those in keep/ an
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from imgscore.errors import UsageError
 from imgscore.messages import BaseRequest, Result
-from imgscore.verbs.base import Steps, absolute_path, display_path, until_idle
+from imgscore.verbs.argument_checks import folder_of
+from imgscore.verbs.base import Steps, display_path, until_idle
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -60,14 +59,9 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
     ctx = engine.ctx
     roots = ctx.watches.roots()
-    if request.folder is not None:
-        root = os.path.realpath(absolute_path(request.folder))
-        if ctx.watches.folder(root) is None:
-            raise UsageError(
-                f"{display_path(root)} is not in a watched folder",
-                "to watch the folder: imgscore init INBOX",
-            )
-        roots = [root]
+    folder = folder_of(request.folder)
+    if folder is not None:
+        roots = [folder]
     if request.dry_run:
         for root in roots:
             yield from _changes(engine, root)

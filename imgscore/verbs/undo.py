@@ -6,14 +6,17 @@ If the verb is called again, it undoes the next older ordering or label.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import BaseRequest, Result
+from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.order import TouchedFile, chosen_watches, touched_files
+from imgscore.watches import within
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -45,7 +48,8 @@ Response = TouchedFile | RestoredLabel
 class Request(BaseRequest[Response]):
     """`what`: "order" undoes an ordering, "label" undoes a label.
 
-    `folder`: if it is not None, undo only an ordering of the inbox that contains this folder.
+    `folder`: if it is not None, undo the last ordering that changed files in this folder or below
+    it, and only for these files. An undo of labels has no folder.
     """
 
     what: Literal["order", "label"]
@@ -57,49 +61,74 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     """Yield a TouchedFile for each file of the ordering, or one RestoredLabel."""
     from imgscore.engine import apply
 
+    folder = folder_of(request.folder)
     if request.what == "label":
+        if folder is not None:
+            raise UsageError(
+                "undo label takes no folder: it undoes the last label, wherever the image is",
+                "to see the last labels: imgscore history",
+            )
         yield Result(_undo_label(engine, request.dry_run))
         return
     inboxes = {watch.inbox for watch in chosen_watches(engine, request.folder)}
     store = engine.ctx.store
     with store.read() as txn:
-        touches = _last_ordering(txn, inboxes)
-        planned = [_reversed(txn, touch) for touch in touches]
-    wanted = [touch for touch in planned if touch is not None]
-    if not touches:
-        raise ImgscoreError("there is no ordering to undo", "see: imgscore history")
+        found = next(_orderings(txn, inboxes, folder), None)
+    if found is None:
+        where = "" if folder is None else f" in {display_path(folder)}"
+        raise ImgscoreError(f"there is no ordering to undo{where}", "see: imgscore history")
     if request.dry_run or engine.ctx.config.dry_run:
-        for touch in wanted:
+        for touch in found.wanted:
             yield Result(TouchedFile.planned(touch))
         return
-    for inbox in {touch.inbox for touch in touches}:
+    for inbox in {touch.sighting.inbox for touch in found.wanted}:
         engine.order_scheduler.hold(inbox, held=True)
-    undoing = apply.apply_plan(store, wanted, str(touches[0].run), "undo")
+    undoing = apply.apply_plan(store, found.wanted, str(found.run), "undo")
     yield from touched_files(engine.order_scheduler.run(undoing))
 
 
-def _last_ordering(txn: Txn, inboxes: set[bytes]) -> list[Touch]:
-    """Return the touches of the newest ordering of `inboxes` that is not undone yet.
+class _Ordering(NamedTuple):
+    """The run of an ordering, and the touches that undo it."""
 
-    The journal may contain touches of other runs between the touches of an ordering. For example,
-    a file can leave the inbox during the ordering, and its original date is then restored.
+    run: int
+    wanted: list[PlannedTouch]
+
+
+def _orderings(txn: Txn, inboxes: set[bytes], folder: bytes | None) -> Iterator[_Ordering]:
+    """Yield the orderings of `inboxes` that can be undone, newest first.
+
+    If `folder` is not None, use only the touches of files in this folder or below it. A touch that
+    was undone before is left out, and so is a touch that can no longer be undone. The journal may
+    contain touches of other runs between the touches of an ordering. For example, a file can leave
+    the inbox during the ordering, and its original date is then restored.
     """
     from imgscore.store import journal
 
-    undone: set[str] = set()
+    undone: set[tuple[str, bytes]] = set()
     ordering: list[Touch] = []
+
+    def finished() -> Iterator[_Ordering]:
+        planned = [_reversed(txn, touch) for touch in ordering]
+        if wanted := [touch for touch in planned if touch is not None]:
+            yield _Ordering(ordering[0].run, wanted)
+
     for _, touch in journal.newest_first(txn):
+        if folder is not None and not within(touch.path, folder):
+            continue
         if touch.reason == "undo":
             # The `head` of an undo contains the number of the run that was undone.
-            undone.add(touch.head)
-        elif ordering:
-            if touch.run == ordering[0].run:
-                ordering.append(touch)
-            elif touch.run < ordering[0].run:
-                break
-        elif touch.reason == "order" and touch.inbox in inboxes and str(touch.run) not in undone:
-            ordering.append(touch)
-    return ordering
+            undone.add((touch.head, touch.path))
+            continue
+        if touch.reason != "order" or touch.inbox not in inboxes:
+            continue
+        if (str(touch.run), touch.path) in undone:
+            continue
+        if ordering and touch.run != ordering[0].run:
+            yield from finished()
+            ordering = []
+        ordering.append(touch)
+    if ordering:
+        yield from finished()
 
 
 def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:

@@ -285,3 +285,28 @@ def test_verbs_without_a_watch_name_init_as_remedy() -> None:
     for verb in ("next", "train", "order", "scan"):
         answer = imgscore(verb)
         assert answer.code == 3 and "imgscore init" in answer.err, answer
+
+
+@pytest.mark.parametrize("with_daemon", [False, True])
+def test_verbs_wrong_folder_or_taste_gives_exit_code_2(
+    inbox: Path, start: Start, with_daemon: bool
+) -> None:
+    (photo,) = put(inbox, "sun", 1)
+    assert imgscore("scan").code == 0
+    if with_daemon:
+        start()
+    date = photo.stat().st_mtime_ns
+    missing = inbox / "no" / "such"
+    for verb in (["undo", "order"], ["report"], ["order"], ["scan"], ["history"], ["review"]):
+        answer = imgscore(*verb, missing)
+        assert (answer.code, answer.out) == (2, ""), answer
+        assert f"{missing} does not exist" in answer.err and f"watched: {inbox}" in answer.err
+    for verb in (
+        ["label", "keep", photo], ["score", photo], ["heads", "list"], ["evaluate"], ["next"],
+        ["suspects"], ["train"], ["report"], ["export", inbox.parent / "table.parquet"],
+    ):  # fmt: skip
+        answer = imgscore(*verb, "--taste", "typo")
+        assert (answer.code, answer.out) == (2, ""), answer
+        assert "there is no taste 'typo'" in answer.err and "tastes: default" in answer.err
+    assert photo.stat().st_mtime_ns == date
+    assert imgscore("history", "--json").out == ""

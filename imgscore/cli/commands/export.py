@@ -50,6 +50,7 @@ def export(
     from imgscore import parquet
     from imgscore.embedders import registry
     from imgscore.store.store import Store
+    from imgscore.verbs.argument_checks import check_taste
 
     settings = config.load() if paths.config_file().exists() else Config()
     chosen = taste or next((watch.taste for watch in settings.watch), "default")
@@ -57,6 +58,9 @@ def export(
     if not (paths.store_folder() / "data.mdb").exists():
         raise StoreError("there is no store to export yet", "create the store: imgscore init INBOX")
     with Store(paths.store_folder(), readonly=True) as store:
+        if taste is not None:
+            with store.read() as txn:
+                check_taste(txn, taste, {watch.taste for watch in settings.watch})
         written = parquet.write(store, file, taste=chosen, spec=spec, labelled=labelled)
     row = Response(str(file), *written, taste=chosen)
     typer.echo(to_json(row) if as_json else _written(row))

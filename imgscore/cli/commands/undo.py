@@ -23,6 +23,8 @@ def undo(
 ) -> None:
     """Undo the last ordering of an inbox, or the last label.
 
+    With a folder, `undo order` restores only the dates of the files in this folder.
+
     Repeat the command to undo the previous ordering or label.
     """
     run(Request(what, optional_text_of(folder), dry_run), _describe, as_json=as_json)
