@@ -127,7 +127,11 @@ Thumbnails = Annotated[
         "--thumbnails/--no-thumbnails", help="Draw thumbnails, if the terminal can show images."
     ),
 ]
-Files = Annotated[list[Path], typer.Argument(help="Image files.")]
+Files = Annotated[list[Path], typer.Argument(help="Image files, and folders of image files.")]
+Recursive = Annotated[
+    bool,
+    typer.Option("-r", "--recursive", help="Include the subfolders of the given folders."),
+]
 Count = Annotated[int, typer.Option("-n", "--count", min=1, help="List at most N images.")]
 Folder = Annotated[
     Path | None,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.messages import BaseRequest, Result
-from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, in_turn
+from imgscore.messages import BaseRequest, Progress, Result
+from imgscore.verbs.base import Steps, a_step, display_path, in_turn
+from imgscore.verbs.folder_images import images_of
 from imgscore.verbs.score import digest_of, index, problem
 
 if TYPE_CHECKING:
@@ -37,17 +38,22 @@ class Request(BaseRequest[Response]):
 
     None means the taste of the watch that the file is in. If the file is outside of all watches,
     None means the taste of the first watch.
+
+    `files`: files, and folders whose images are labelled. `recursive`: whether the subfolders of
+    these folders are included.
     """
 
     label: Literal["keep", "trash", "clear"]
     files: list[str]
     taste: TasteName | None = None
+    recursive: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Label the files, and yield a Response for each file."""
-    paths = [absolute_path(file) for file in request.files]
+    paths = yield from images_of(request.files, recursive=request.recursive)
     tastes: set[str] = set()
+    done = 0
     for ticket in in_turn(index(engine, paths, request.taste)):
         if ticket is None:
             yield from a_step(engine)
@@ -64,6 +70,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 error=problem(ticket),
             )
         )
+        done += 1
+        yield Progress("labelling", done, len(paths))
     for taste in sorted(tastes):
         engine.trainer.relearn(taste)
 

@@ -12,7 +12,8 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, Progress, Result
-from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, in_turn
+from imgscore.verbs.base import Steps, a_step, display_path, in_turn
+from imgscore.verbs.folder_images import images_of
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -46,15 +47,19 @@ class Request(BaseRequest[Response]):
 
     None means the taste of the watch that the file is in. If the file is outside of all watches,
     None means the taste of the first watch.
+
+    `files`: files, and folders whose images are scored. `recursive`: whether the subfolders of
+    these folders are included.
     """
 
     files: list[str]
     taste: TasteName | None = None
+    recursive: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Yield a Response for each file, in the order of `files`."""
-    paths = map(absolute_path, request.files)
+    paths = yield from images_of(request.files, recursive=request.recursive)
     done = 0
     for ticket in in_turn(index(engine, paths, request.taste)):
         if ticket is None:
@@ -62,7 +67,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             continue
         yield Result(_row(engine, ticket))
         done += 1
-        yield Progress("scoring", done, len(request.files))
+        yield Progress("scoring", done, len(paths))
 
 
 def index(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[IndexTicket]:

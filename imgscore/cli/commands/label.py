@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from imgscore.cli.app import Files, FileTaste, Json, Section, app, prints, run, texts_of
+from imgscore.cli.app import Files, FileTaste, Json, Recursive, Section, app, prints, run, texts_of
 from imgscore.cli.formatting import named
 from imgscore.verbs.label import Request, Response
 
@@ -17,9 +17,13 @@ def label(
         typer.Argument(help="The label: keep or trash. To remove the label: clear."),
     ],
     files: Files,
+    recursive: Recursive = False,
     taste: FileTaste = None,
     as_json: Json = False,
 ) -> None:
-    """Label files without moving them."""
-    request = Request(label, texts_of(files), taste)
+    """Label files without moving them.
+
+    If you give a folder, its images get the label.
+    """
+    request = Request(label, texts_of(files), taste, recursive)
     run(request, lambda row: named(row, row.label or "clear"), as_json=as_json)
