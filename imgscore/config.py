@@ -76,7 +76,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     watch: list[WatchConfig] = []
     model: str = "efficientnet-lite0"
-    """the model: a name from `imgscore model list`, or a folder in UForm's layout"""
+    """the model: a name from `imgscore model list`, or the folder of a model"""
     device: str = "auto"
     """the device that runs the model: "auto", "cpu", "cuda" or another onnxruntime provider"""
     head: Literal["auto", "kernel", "mlp"] = "auto"

@@ -60,6 +60,13 @@ class Embedder(Protocol):
     def providers(self) -> tuple[str, ...]:
         """The onnxruntime execution providers in use. The preferred provider is the first."""
 
+    @property
+    def min_side(self) -> int:
+        """The number of pixels that the shorter side of a picture should have.
+
+        0 means that pictures of the size that `images.views` needs are large enough.
+        """
+
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
         """Return vectors float16 [n, dim] of n pictures.
 

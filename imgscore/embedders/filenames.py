@@ -1,6 +1,6 @@
 """Turn file names into vectors.
 
-The built-in model uses hashed n-grams. A UForm model uses its own text encoder. The vectors of
+The built-in model uses hashed n-grams. Other models use their own text encoders. The vectors of
 names are stored separately from the vectors of images: two files with equal bytes share the vector
 of the image, but they can have different names.
 """
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from imgscore.embedders.filename_spec import HASHED_DIM, words
 
 if TYPE_CHECKING:
-    from imgscore.embedders.uform_spec import Folder
+    from imgscore.embedders import uform_spec
+    from imgscore.embedders.onnx_spec import OnnxFolder
 
 NameEncoder = Callable[[Sequence[bytes]], NDArray[np.float16]]
 """The type of a function that maps n file names to vectors float16 [n, dim]. The names are bytes
@@ -48,33 +49,16 @@ def hash_names(names: Sequence[bytes]) -> NDArray[np.float16]:
     return result.astype(np.float16)
 
 
-def uform_encoder(folder: Folder) -> NameEncoder:
-    """Load UForm's text encoder, and return a function that maps file names to unit vectors.
+def text_encoder(folder: uform_spec.Folder | OnnxFolder) -> NameEncoder:
+    """Load the text encoder of a model, and return a function that maps file names to unit vectors.
 
-    The function encodes one name at a time, because a vector of a quantised model depends on the
-    other inputs of a batch. Raises ImgscoreError if the folder has no text encoder in ONNX.
+    Raises ImgscoreError if the model has no text encoder.
     """
-    from imgscore.embedders.onnx_session import make_session
-    from imgscore.embedders.uform_spec import TOKENIZER
-    from imgscore.errors import ImgscoreError
+    from imgscore.embedders.text_encoder import load
 
-    weights = folder.text_weights
-    if weights is None or weights.suffix != ".onnx":
-        raise ImgscoreError(
-            f"{folder.path} has no text encoder for file names",
-            "copy text_encoder.onnx and tokenizer.json there, or set use_filename = false",
-        )
-    from uform.numpy_processors import TextProcessor
+    encode = load(folder)
 
-    processor = TextProcessor(str(folder.config), str(folder.path / TOKENIZER))
-    session = make_session(weights)
-    output = session.get_outputs()[-1].name
+    def encode_names(names: Sequence[bytes]) -> NDArray[np.float16]:
+        return encode([words(name) for name in names]).astype(np.float16)
 
-    def encode(names: Sequence[bytes]) -> NDArray[np.float16]:
-        result = np.empty((len(names), folder.image.embedding_dim), np.float16)
-        for row, name in zip(result, names, strict=True):
-            vector = session.run([output], processor(words(name)))[0][0]
-            row[:] = vector / max(float(np.linalg.norm(vector)), 1e-12)
-        return result
-
-    return encode
+    return encode_names

@@ -76,6 +76,11 @@ class Lite0:
         """The execution providers that the session reports."""
         return tuple(self._session.get_providers())
 
+    @property
+    def min_side(self) -> int:
+        """0, because pictures of the size that `views` needs are large enough."""
+        return 0
+
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
         """Return vectors float16 [n, dim] of n pictures."""
         result = np.empty((len(pictures), self.dim), dtype=np.float16)

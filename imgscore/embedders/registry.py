@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from imgscore import paths
-from imgscore.embedders import catalogue, devices, lite0_spec, telemetry
+from imgscore.embedders import catalogue, devices, lite0_spec, onnx_spec, telemetry, uform_spec
 from imgscore.embedders.base import Embedder, Section
 from imgscore.embedders.filename_spec import HASHED_DIM, HASHED_ENCODER, NAME_SECTION
-from imgscore.embedders.uform_spec import Folder, open_folder
+from imgscore.embedders.onnx_spec import OnnxFolder
 from imgscore.errors import ConfigError
 
 BUILT_IN = "efficientnet-lite0"
 """The name of the model that is part of the package and needs no download."""
+_HUB_NAME = re.compile(r"hf:([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)")
+"""The name of a model on the hub: `hf:OWNER/NAME`."""
 
 
 class Spec(NamedTuple):
@@ -48,10 +51,9 @@ def spec(model: str, *, use_filename: bool = False) -> Spec:
     if model == BUILT_IN:
         images = Spec(lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS, lite0_spec.ID)
         return _with_names(images, HASHED_ENCODER, HASHED_DIM) if use_filename else images
-    folder = uform_folder(model)
-    dim = folder.image.embedding_dim
-    images = Spec(folder.id, dim, folder.sections, folder.id)
-    return _with_names(images, folder.text_id, dim) if use_filename else images
+    folder = open_model(model)
+    images = Spec(folder.id, folder.dim, folder.sections, folder.id)
+    return _with_names(images, folder.text_id, folder.dim) if use_filename else images
 
 
 def _with_names(images: Spec, encoder: str, dim: int) -> Spec:
@@ -79,9 +81,15 @@ def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> 
 
         embedder: Embedder = lite0.load(providers=choice.providers)
     else:
-        from imgscore.embedders import uform
+        folder = open_model(model)
+        if isinstance(folder, OnnxFolder):
+            from imgscore.embedders import onnx_encoder
 
-        embedder = uform.load(uform_folder(model), providers=choice.providers)
+            embedder = onnx_encoder.load(folder, providers=choice.providers)
+        else:
+            from imgscore.embedders import uform
+
+            embedder = uform.load(folder, providers=choice.providers)
     warning = choice.warning or devices.after_loading(choice, embedder.providers).warning
     if warning is not None and warn is not None:
         warn(warning)
@@ -102,33 +110,46 @@ def hint(model: str) -> str | None:
     )
 
 
-def uform_folder(model: str) -> Folder:
-    """Return the UForm folder of a model.
+def open_model(model: str) -> uform_spec.Folder | OnnxFolder:
+    """Return the folder of a model that is not built in.
 
     `model`: the name of a downloaded model, or the absolute path of a folder.
 
-    Raises ConfigError if the folder is missing.
+    Raises ConfigError if the folder is missing, or if its layout is not supported.
     """
-    if model in catalogue.UFORM:
+    if model in catalogue.UFORM or hub_repository(model) is not None:
         folder = model_folder(model)
         if not folder.is_dir():
             raise ConfigError(
                 f"model = {model!r}: this model has not been downloaded yet",
                 f"download the model: imgscore model download {model}",
             )
-        return open_folder(folder, model)
+        return _open(folder, model.rpartition("/")[2] or model)
     path = Path(model).expanduser()
     if not path.is_absolute():
         names = ", ".join((BUILT_IN, *catalogue.UFORM))
         raise ConfigError(
             f"model = {model!r}: there is no such embedder",
-            f"use one of: {names}; or the absolute path of a folder in UForm's layout",
+            f"use one of: {names}; hf:OWNER/NAME after its download; or the absolute path of a "
+            "folder with a model",
         )
     if not path.is_dir():
         raise ConfigError(f"model = {model!r}: there is no such folder", "check the path")
-    return open_folder(Path(os.path.realpath(path)))
+    return _open(Path(os.path.realpath(path)), None)
+
+
+def _open(folder: Path, label: str | None) -> uform_spec.Folder | OnnxFolder:
+    if onnx_spec.is_onnx_folder(folder):
+        return onnx_spec.open_folder(folder, label)
+    return uform_spec.open_folder(folder, label or "uform")
+
+
+def hub_repository(model: str) -> str | None:
+    """Return OWNER/NAME if `model` is `hf:OWNER/NAME`, else None."""
+    found = _HUB_NAME.fullmatch(model)
+    return None if found is None else found[1]
 
 
 def model_folder(model: str) -> Path:
     """Return the folder of a downloaded model. The folder may not exist yet."""
-    return paths.data_folder() / "models" / model
+    return paths.data_folder() / "models" / model.replace(":", "--").replace("/", "--")

@@ -94,6 +94,11 @@ class Uform:
         """The execution providers that the session reports. A torch model runs on the CPU."""
         return self._providers
 
+    @property
+    def min_side(self) -> int:
+        """0, because pictures of the size that `views` needs are large enough for 224 pixels."""
+        return 0
+
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
         """Return vectors float16 [n, dim] of n pictures.
 

@@ -71,6 +71,11 @@ class Folder(NamedTuple):
         return f"{self.label}-{digest[:12]}-p{PREPROCESSING_VERSION}"
 
     @property
+    def dim(self) -> int:
+        """The number of values in a vector."""
+        return self.image.embedding_dim
+
+    @property
     def text_id(self) -> str:
         """The id of the text encoder.
 

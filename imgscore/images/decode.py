@@ -129,11 +129,14 @@ class Picture:
     traits: Traits
 
 
-def decode(data: bytes) -> Picture:
+def decode(data: bytes, min_side: int = 0) -> Picture:
     """Decode the bytes of an image file to its first frame, uncropped, upright and opaque.
 
     The image is reduced by whole factors. If the original has enough pixels, each side has at least
     OVERSAMPLING times the pixels that `views` needs.
+
+    `min_side`: the number of pixels that the embedder needs at the shorter side. If the original
+    has enough pixels, the shorter side has at least OVERSAMPLING times as many.
 
     Colour profiles are not applied, because a profile is untrusted data that would have to be
     parsed. A Display P3 photograph is therefore read as sRGB. This error changes the embedding less
@@ -146,7 +149,7 @@ def decode(data: bytes) -> Picture:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            return _decode(data)
+            return _decode(data, min_side)
         except ImageError:
             raise
         # For damaged input, decoders raise almost any exception class, even KeyError.
@@ -154,15 +157,15 @@ def decode(data: bytes) -> Picture:
             raise _failure(data, error) from error
 
 
-def _decode(data: bytes) -> Picture:
+def _decode(data: bytes, min_side: int) -> Picture:
     if not data:
         raise IncompleteImageError("empty file", REMEDY_INCOMPLETE)
     name = format_of(data)
     if not name:
         raise ImageError("not an image", REMEDY_NOT_IMAGE)
     if name == RAW or (name == "TIFF" and _is_raw(data)):
-        return _decode_raw(data)
-    return _picture(_open(data, name), name, len(data))
+        return _decode_raw(data, min_side)
+    return _picture(_open(data, name), name, len(data), min_side)
 
 
 def _open(data: bytes, name: str) -> Image.Image:
@@ -183,15 +186,18 @@ def _open(data: bytes, name: str) -> Image.Image:
     return Image.open(stream, formats=(name,))
 
 
-def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> Picture:
+def _picture(
+    image: Image.Image, name: str, size: int, min_side: int, orientation: int = 1
+) -> Picture:
     """Load an opened image, reduce it, turn it upright, and compute its traits.
 
     `name`: the format of the image.
     `size`: the size of the file in bytes.
+    `min_side`: the number of pixels that the embedder needs at the shorter side.
     `orientation`: the orientation that is used if the image has no EXIF orientation.
     """
     full_width, full_height = image.size
-    image.draft(None, _working_size(full_width, full_height))
+    image.draft(None, _working_size(full_width, full_height, min_side))
     needed = image.width * image.height * BYTES_PER_PIXEL + _coefficient_bytes(
         image, full_width * full_height
     )
@@ -208,7 +214,7 @@ def _picture(image: Image.Image, name: str, size: int, orientation: int = 1) -> 
         # image in an ICO file may have another size than the size in the header of the file.
         full_width, full_height = image.size
     exif = _exif(image)
-    pixels, transparent = working_pixels(image, _working_size(full_width, full_height))
+    pixels, transparent = working_pixels(image, _working_size(full_width, full_height, min_side))
     if exif.orientation in TRANSPOSES:
         orientation = exif.orientation
     if orientation in TRANSPOSES:
@@ -249,9 +255,16 @@ def _colourfulness(pixels: NDArray[np.uint8]) -> float:
     return float((largest - smallest).mean()) / 255
 
 
-def _working_size(full_width: int, full_height: int) -> tuple[int, int]:
-    """Return the smallest size, in pixels, to which an image of this full size may be reduced."""
+def _working_size(full_width: int, full_height: int, min_side: int) -> tuple[int, int]:
+    """Return the smallest size, in pixels, to which an image of this full size may be reduced.
+
+    `min_side`: the number of pixels that the embedder needs at the shorter side.
+    """
     width, height = layout(full_width, full_height).canvas
+    if min_side:
+        ratio = min_side / min(full_width, full_height)
+        width = max(width, round(full_width * ratio))
+        height = max(height, round(full_height * ratio))
     return int(width * OVERSAMPLING), int(height * OVERSAMPLING)
 
 
@@ -320,7 +333,7 @@ def _is_raw(data: bytes) -> bool:
     )
 
 
-def _decode_raw(data: bytes) -> Picture:
+def _decode_raw(data: bytes, min_side: int) -> Picture:
     """Decode a camera raw file.
 
     The function decodes the preview that is embedded in the file, as image viewers do. If there is
@@ -340,12 +353,12 @@ def _decode_raw(data: bytes) -> Picture:
         if preview is not None and preview.format == rawpy.ThumbFormat.JPEG:
             # Most previews have no EXIF orientation. The orientation of the raw file is then used.
             orientation = RAW_ORIENTATIONS.get(raw.sizes.flip, 1)
-            return _picture(_open(preview.data, JPEG), RAW, len(data), orientation)
+            return _picture(_open(preview.data, JPEG), RAW, len(data), min_side, orientation)
         try:
             developed = raw.postprocess(half_size=True, use_camera_wb=True)
         except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawMemPoolOverflowError) as error:
             raise MemoryError from error
-    return _picture(Image.fromarray(developed), RAW, len(data))
+    return _picture(Image.fromarray(developed), RAW, len(data), min_side)
 
 
 def _failure(data: bytes, error: Exception) -> ImageError:

@@ -85,12 +85,12 @@ def _row(name: str) -> Response:
         if not registry.model_folder(name).is_dir():
             return row
     try:
-        folder = registry.uform_folder(name)
+        folder = registry.open_model(name)
     except ConfigError as error:
         row.error = f"{error.message}; {error.remedy}"
         return row
     row.installed, row.embedder = True, folder.id
-    row.dimension = folder.image.embedding_dim
+    row.dimension = folder.dim
     row.disk_bytes, row.path = _size(folder.path), str(folder.path)
     return row
 

@@ -89,11 +89,11 @@ class Context:
     def name_encoder(self) -> NameEncoder:
         """Return the encoder of file names. Raises ModelError if the encoder cannot be loaded."""
         if self._name_encoder is None:
-            from imgscore.embedders.filenames import uform_encoder
+            from imgscore.embedders.filenames import text_encoder
 
             try:
                 with memory.uncounted(self.low_memory):
-                    self._name_encoder = uform_encoder(registry.uform_folder(self.model))
+                    self._name_encoder = text_encoder(registry.open_model(self.model))
             except ImgscoreError as error:
                 raise ModelError(error.message, error.remedy) from error
         return self._name_encoder

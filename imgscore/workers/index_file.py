@@ -72,7 +72,7 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
         return FileIndexed(seen, digest, failure=failure)
     try:
         embedder = context.embedder
-        picture = decode(data)
+        picture = decode(data, embedder.min_side)
         embedding = embedder.embed([picture])[0]
     except ImageError as error:
         if isinstance(error, NeedsMemoryError) and context.low_memory:

@@ -90,7 +90,7 @@ def use(
     name: Annotated[
         str,
         typer.Argument(
-            help="A model's name, or a folder in UForm's layout.", autocompletion=completions.models
+            help="A model's name, or the folder of a model.", autocompletion=completions.models
         ),
     ],
     as_json: Json = False,
@@ -110,7 +110,7 @@ def _download(name: str, revision: str | None) -> Iterator[Message[DownloadedMod
     for received in fetch(name, revision):
         fetched = True
         yield Progress(f"{received.file}, kB", received.done // 1000, received.total // 1000)
-    folder = registry.uform_folder(name)
+    folder = registry.open_model(name)
     recorded = manifest.read(folder.path)
     yield Result(
         DownloadedModel(

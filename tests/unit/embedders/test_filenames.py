@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgscore.embedders.filename_spec import HASHED_DIM, words
-from imgscore.embedders.filenames import hash_names, uform_encoder
+from imgscore.embedders.filenames import hash_names, text_encoder
 from imgscore.embedders.uform_spec import open_folder
 from imgscore.errors import ImgscoreError
 from tests.support import uform_checkpoint
@@ -45,12 +45,12 @@ def test_hash_names_any_name_has_unit_length_or_is_zero(name: bytes) -> None:
     assert bool(np.any(vector)) <= bool(words(name))
 
 
-def test_uform_encoder_equals_uforms_own(tmp_path: Path) -> None:
+def test_text_encoder_of_uform_equals_uforms_own(tmp_path: Path) -> None:
     from uform.numpy_processors import TextProcessor
     from uform.onnx_encoders import TextEncoder
 
     folder = uform_checkpoint.make(tmp_path / "tiny", quantised=True)
-    encode = uform_encoder(open_folder(folder))
+    encode = text_encoder(open_folder(folder))
     names = [b"black_cat.jpg", b"Old Dog 7.png", b"-.png", b"x" * 200 + b".jpg"]
     vectors = encode(names).astype(np.float32)
     processor = TextProcessor(str(folder / "config.json"), str(folder / "tokenizer.json"))
@@ -62,4 +62,4 @@ def test_uform_encoder_equals_uforms_own(tmp_path: Path) -> None:
     (folder / "text_encoder.onnx").unlink()
     (folder / "model.pt").unlink()
     with pytest.raises(ImgscoreError, match="no text encoder"):
-        uform_encoder(open_folder(folder))
+        text_encoder(open_folder(folder))
