@@ -57,6 +57,11 @@ def cache_folder() -> Path:
     return _base("XDG_CACHE_HOME", ".cache")
 
 
+def temporary_folder() -> Path:
+    """Return the folder that contains the temporary folder of each running worker."""
+    return cache_folder() / "tmp"
+
+
 def report_folder() -> Path:
     """Return the folder to which the verb `report` writes its pages, data and thumbnails."""
     return cache_folder() / "report"

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from imgscore import events
-from imgscore.cli.output import printable
+from imgscore.cli.output import duration, printable
 from imgscore.events import Event
 from imgscore.verbs.order import TouchedFile
 from imgscore.verbs.status import Response as Status
@@ -104,10 +104,17 @@ def remarks(row: Status) -> list[str]:
         lines.append(f"waiting: {row.waiting}; to process the files now: imgscore scan")
     if row.dry_run:
         lines.append("dry run: imgscore computes the dates, but does not set them")
+    if row.training is not None:
+        seconds = row.training.seconds_left
+        left = "" if seconds is None else f", about {duration(seconds)} left"
+        lines.append(
+            f"training taste {row.training.taste}: step {row.training.done} of "
+            f"{row.training.total}{left}"
+        )
     again = row.embedding_anew
     if again is not None:
         seconds = again.seconds_left
-        left = "" if seconds is None else f", about {seconds:.0f} s left"
+        left = "" if seconds is None else f", about {duration(seconds)} left"
         lines.append(
             f"embedding again with {row.embedder}: {again.done} of {again.total}{left}; "
             "until then the previous head gives the order"

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgscore.cli.formatting import event_line, remarks
-from imgscore.cli.output import printable
+from imgscore.cli.output import duration, printable
 from imgscore.events import Event
 from imgscore.verbs.status import Response as Status
 
@@ -112,14 +112,8 @@ def _queue(pace: Pace) -> list[str]:
     if pace.rate:
         parts.append(f"{pace.rate:.0f}/s")
     if pace.seconds_left is not None:
-        parts.append(f"{_duration(pace.seconds_left)} left")
+        parts.append(f"{duration(pace.seconds_left)} left")
     return parts
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{rest} s"
 
 
 def _bar(pace: Pace) -> RenderableType:

@@ -23,7 +23,7 @@ from imgscore.messages import Message, Progress, R, Result
 if TYPE_CHECKING:
     import rich.progress
 
-__all__ = ("print_error", "print_messages", "print_note", "printable", "to_json")
+__all__ = ("duration", "print_error", "print_messages", "print_note", "printable", "to_json")
 
 PLAIN_SECONDS = 5.0
 """Seconds between two lines of progress if stderr is not a terminal."""
@@ -89,6 +89,13 @@ def print_error(error: ImgscoreError, *, as_json: bool) -> None:
         print_note(f"  what to do: {printable(error.remedy)}")
 
 
+def duration(seconds: float) -> str:
+    """Return a time in words, such as "2 h 5 min". `seconds`: the length of the time."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{rest} s"
+
+
 class _Bar:
     """The progress of a verb on stderr.
 
@@ -100,12 +107,19 @@ class _Bar:
         self._bar: rich.progress.Progress | None = None
         self._task: Any = None
         self._printed_at = time.monotonic()
+        self._first: tuple[str, int, float] | None = None
+        """the name of the work, the number of finished items when the work was first shown, and the
+        time"""
 
     def show(self, progress: Progress) -> None:
+        if self._first is None or self._first[0] != progress.what:
+            self._first = progress.what, progress.done, time.monotonic()
         if not sys.stderr.isatty():
             if time.monotonic() - self._printed_at >= PLAIN_SECONDS:
                 self._printed_at = time.monotonic()
-                print_note(f"{progress.what}: {progress.done} of {progress.total}")
+                print_note(
+                    f"{progress.what}: {progress.done} of {progress.total}{self._left(progress)}"
+                )
             return
         if self._bar is None:
             self._bar = _rich_bar()
@@ -117,6 +131,16 @@ class _Bar:
             completed=progress.done,
             total=progress.total,
         )
+
+    def _left(self, progress: Progress) -> str:
+        """Return a text with the estimated time until the work ends, or "" if it is unknown."""
+        if self._first is None or self._first[0] != progress.what:
+            return ""
+        _, done, began = self._first
+        if progress.done <= done:
+            return ""
+        seconds = (time.monotonic() - began) / (progress.done - done)
+        return f", about {duration(seconds * (progress.total - progress.done))} left"
 
     def pause(self) -> None:
         """Remove the bar from the terminal, so that a result can be printed there."""

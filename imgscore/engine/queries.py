@@ -7,7 +7,7 @@ from imgscore.engine.context import EngineContext
 from imgscore.engine.stage import Conditions, Stage
 from imgscore.engine.tickets import QueryTicket
 from imgscore.errors import ImgscoreError, of_kind
-from imgscore.workers.messages import Answer, Crashed, Interrupted, Refused
+from imgscore.workers.messages import Answer, Crashed, Interrupted, Progressed, Refused
 from imgscore.workers.queries import Query, QueryRows, Row
 
 
@@ -50,6 +50,8 @@ class Queries(Stage[Query[Any]]):
                 if ticket.wanted:
                     ticket.rows += rows
                 ticket.done = last
+            case Progressed(done, total):
+                ticket.progress = done, total
             case Refused(reason, remedy, kind):
                 ticket.error = of_kind(kind, reason, remedy)
             case Crashed(reason):

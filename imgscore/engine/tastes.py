@@ -42,6 +42,9 @@ class TasteState:
     training: float | None = None
     """the time at which a worker began to train, in monotonic seconds. None means that no worker
     trains."""
+    progress: tuple[int, int] | None = None
+    """the number of finished steps and of all steps of the training, as the worker
+    sent them last. None means that the worker has sent no progress yet."""
     scoring: float | None = None
     """the time at which a worker began to score, in monotonic seconds. None means that no worker
     scores."""
@@ -63,6 +66,16 @@ class TasteState:
         """A text about the labels that are still needed before training, or "" if enough exist."""
         missing = missing_labels({"keep": self.keep, "trash": self.trash})
         return " and ".join(f"{count} more {name}" for name, count in missing.items())
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return the estimated number of seconds until the training ends, or None if unknown.
+
+        `now`: the present time, in monotonic seconds.
+        """
+        if self.training is None or self.progress is None or not self.progress[0]:
+            return None
+        done, total = self.progress
+        return (now - self.training) * (total - done) / done
 
     @property
     def wants_training(self) -> bool:

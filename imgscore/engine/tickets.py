@@ -32,6 +32,8 @@ class QueryTicket(Generic[Row]):
     task: Query[Row]
     rows: list[Row] = field(default_factory=list)
     done: bool = False
+    progress: tuple[int, int] | None = None
+    """the number of finished steps and of all steps; None if the worker has sent no progress"""
     error: ImgscoreError | None = None
     wanted: bool = True
     """whether the client still needs the rows. If this is False, further rows are discarded,

@@ -19,6 +19,7 @@ from imgscore.workers.messages import (
     Answer,
     Crashed,
     Interrupted,
+    Progressed,
     Refused,
     Rescore,
     Scored,
@@ -109,6 +110,11 @@ class Trainer(Stage[Train | Rescore]):
             + (state.scoring is not None or (state.unscored and bool(self.ctx.head(taste))))
             for taste, state in self.tastes.items()
         )
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """The number of finished steps and of all steps of the training, or None if unknown."""
+        return next((state.progress for state in self.tastes.values() if state.progress), None)
 
     @property
     def _busy(self) -> bool:
@@ -213,7 +219,11 @@ class Trainer(Stage[Train | Rescore]):
 
     def _take_head(self, task: Train, answer: Answer) -> None:
         state = self.tastes[task.taste]
-        began, state.training = state.training, None
+        if isinstance(answer, Progressed):
+            state.progress = answer.done, answer.total
+            self.ctx.changed()
+            return
+        began, state.training, state.progress = state.training, None, None
         match answer:
             case Trained(record):
                 state.problem = None

@@ -6,7 +6,7 @@ prints nothing. `files.py` saves and loads heads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -99,6 +99,15 @@ class Examples:
             )
 
 
+OnProgress = Callable[[int, int], None]
+"""The type of a function that is called during a training with the number of finished steps and the
+number of all steps."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Ignore the progress of a training."""
+
+
 class Head(Protocol):
     """A trained scorer of images. A head is immutable and deterministic."""
 
@@ -156,6 +165,7 @@ class Recipe(Protocol):
         examples: Examples,
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
+        on_progress: OnProgress = no_progress,
     ) -> Fitted:
         """Train a head, and return it with the cross-validated scores.
 
@@ -163,8 +173,15 @@ class Recipe(Protocol):
         `groups.split`.
         `settings`: the settings of another head, which are used unchanged. None means that
         cross-validation chooses the settings.
+        `on_progress`: is called with the progress, if the training takes long.
 
         Raises UsageError if the shapes do not match or if there are too few labels.
+        """
+
+    def fit_head(self, examples: Examples, settings: Mapping[str, Any] | None = None) -> Head:
+        """Train a head on all labels, with the least work: the caller needs no held-out scores.
+
+        The parameters and errors are those of `fit`.
         """
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Head:

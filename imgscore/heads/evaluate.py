@@ -9,7 +9,14 @@ import numpy as np
 
 from imgscore.errors import UsageError
 from imgscore.heads.arrays import Ints
-from imgscore.heads.base import MIN_LABELS, Examples, Fitted
+from imgscore.heads.base import (
+    MIN_LABELS,
+    Examples,
+    Fitted,
+    OnProgress,
+    Recipe,
+    no_progress,
+)
 from imgscore.heads.measures import Ranking, quality
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
@@ -41,17 +48,21 @@ def evaluate(
     settings: Mapping[str, Any] | None = None,
     fitted: Fitted | None = None,
     stop: Callable[[], bool] = lambda: False,
+    device: str = "cpu",
+    on_progress: OnProgress = no_progress,
 ) -> Evaluation:
     """Cross-validate with all labels, and train with fewer labels for the learning curve.
 
     `fitted`: the result of `Recipe.fit` on these examples, if it is already computed, else None.
     `stop`: a function that is called after each point. If it returns True, the remaining points are
     left out. Points with more labels are computed first.
+    `device`: the device of the config, for a recipe that can use a GPU.
+    `on_progress`: is called with the progress of the cross-validation, if it takes long.
 
     For the prediction, the power law 1 - AUC = a · n^-b for n labels (Cortes et al. 1993) is fitted
     to the curve. Raises UsageError if there are too few labels.
     """
-    fitted = fitted or recipe(kind).fit(examples, None, settings)
+    fitted = fitted or recipe(kind, device).fit(examples, None, settings, on_progress)
     cross_validated = quality(fitted.held_out.score, examples.keep, examples.groups)
     width = cross_validated.auc.high - cross_validated.auc.low
     curve = [Point(len(examples), cross_validated.auc.value, width / 3.92)]
@@ -61,7 +72,7 @@ def evaluate(
         if _rarer(examples) * size >= MIN_LABELS * len(examples)
     ]
     while sizes and not (len(curve) > 1 and stop()):
-        curve.insert(0, _point(examples, sizes.pop(), kind, fitted.head.settings))
+        curve.insert(0, _point(examples, sizes.pop(), recipe(kind, device), fitted.head.settings))
     doubled = _extrapolate(curve, 2 * len(examples))
     return Evaluation(fitted.head.kind, cross_validated, curve, doubled, len(sizes))
 
@@ -85,7 +96,7 @@ def _sizes(count: int) -> list[int]:
     return sizes[-MAX_POINTS:]
 
 
-def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any]) -> Point:
+def _point(examples: Examples, count: int, method: Recipe, settings: Mapping[str, Any]) -> Point:
     """Return the point of the learning curve for `count` labels.
 
     DRAWS heads are trained on `count` labels each. They are tested on labels of other groups, which
@@ -99,7 +110,7 @@ def _point(examples: Examples, count: int, kind: str, settings: Mapping[str, Any
         rest = order[~np.isin(groups[order], groups[train])][:MAX_TESTED]
         if len(np.unique(examples.keep[rest])) < 2:
             continue
-        head = recipe(kind).fit(examples.take(train), None, settings).head
+        head = method.fit_head(examples.take(train), settings)
         extras = None if examples.extras is None else examples.extras[rest]
         score = head.score(examples.embeddings[rest], extras).score
         aucs.append(Ranking(score, examples.keep[rest]).auc())

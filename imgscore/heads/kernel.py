@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, Ints
-from imgscore.heads.base import Examples, Fitted, Scores
+from imgscore.heads.base import Examples, Fitted, OnProgress, Scores, no_progress
 from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.features import Features
 from imgscore.heads.graph import SOFTMAX_SHARPNESS
@@ -122,8 +122,9 @@ class KernelRecipe:
         examples: Examples,
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
+        on_progress: OnProgress = no_progress,
     ) -> Fitted:
-        """Train a kernel head; see base.Recipe.
+        """Train a kernel head; see base.Recipe. The training takes seconds: it reports no progress.
 
         The features, the nodes and the graph do not depend on any label. All folds therefore share
         them.
@@ -152,6 +153,12 @@ class KernelRecipe:
             (slope * constant + offset).astype(np.float32),
         )
         return Fitted(head, calibrated_by_fold(outputs, examples.keep, folds), folds)
+
+    def fit_head(self, examples: Examples, settings: Mapping[str, Any] | None = None) -> KernelHead:
+        """Train a kernel head; see base.Recipe. Its calibration needs the held-out scores."""
+        head = self.fit(examples, None, settings).head
+        assert isinstance(head, KernelHead)
+        return head
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> KernelHead:
         """Return the head that `arrays` and `values` describe; see base.Recipe."""

@@ -7,7 +7,7 @@ training and reading a .pt file need torch. Scoring uses numpy.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from imgscore.errors import UsageError
 from imgscore.heads.arrays import BLOCK_ROWS, Bools, Floats, Half, Ints
-from imgscore.heads.base import Examples, Fitted, Scores
+from imgscore.heads.base import Examples, Fitted, OnProgress, Scores, no_progress
 from imgscore.heads.calibration import sigmoid
 from imgscore.heads.groups import split
 
@@ -91,42 +91,67 @@ class MlpRecipe:
 
     The only setting is `standardise`. It is False by default. If it is True, the inputs are centred
     and scaled with the mean and deviation of the background, a sample of the library.
+
+    `device`: the device that trains the network: a name of the config, see `_torch_device`.
     """
 
     kind = KIND
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
 
     def fit(
         self,
         examples: Examples,
         folds: Ints | None = None,
         settings: Mapping[str, Any] | None = None,
+        on_progress: OnProgress = no_progress,
     ) -> Fitted:
         """Train a head on all labels. For each fold, also train a head without this fold.
 
         See base.Recipe for the parameters. If `folds` is None, FOLDS folds are made. The training
-        takes about 0.2 s for each label. Raises UsageError if torch is not installed.
+        then takes 45 steps for each label. A step took 8 ms of CPU time on one core in 2026.
+        Raises UsageError if torch is not installed.
         """
         examples.check()
         folds = split(examples.keep, examples.groups, FOLDS) if folds is None else folds
+        masks = [folds != fold for fold in np.unique(folds)]
+        done, total = 0, EPOCHS * (len(examples) + sum(int(rows.sum()) for rows in masks))
+
+        def on_step() -> None:
+            nonlocal done
+            done += 1
+            on_progress(done, total)
+
+        score = np.empty(len(examples), np.float32)
+        for rows in masks:
+            head = self._head(examples, rows, settings, on_step)
+            score[~rows] = head.score(examples.embeddings[~rows]).score
+        head = self._head(examples, np.ones(len(examples), bool), settings, on_step)
+        return Fitted(head, Scores(score, np.zeros_like(score)), folds)
+
+    def fit_head(self, examples: Examples, settings: Mapping[str, Any] | None = None) -> MlpHead:
+        """Train a head on all labels, and no other network; see base.Recipe."""
+        examples.check()
+        return self._head(examples, np.ones(len(examples), bool), settings, lambda: None)
+
+    def _head(
+        self,
+        examples: Examples,
+        rows: Bools,
+        settings: Mapping[str, Any] | None,
+        on_step: Callable[[], None],
+    ) -> MlpHead:
+        """Train a head on some labelled images. `on_step`: is called after each step."""
         chosen = {"standardise": bool((settings or {}).get("standardise", False))}
         width = examples.embeddings.shape[1]
         centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
         if chosen["standardise"] and len(examples.background):
             sample = examples.background.astype(np.float32)
             centre, scale = sample.mean(axis=0), 1 / (sample.std(axis=0) + 1e-3)
-        inputs = (examples.embeddings.astype(np.float32) - centre) * scale
-
-        def head(rows: Bools) -> MlpHead:
-            layers = _train(inputs[rows], examples.keep[rows])
-            return MlpHead(examples.embedder, chosen, layers, centre, scale)
-
-        score = np.empty(len(examples), np.float32)
-        for fold in np.unique(folds):
-            held = folds == fold
-            score[held] = head(~held).score(examples.embeddings[held]).score
-        return Fitted(
-            head(np.ones(len(examples), bool)), Scores(score, np.zeros_like(score)), folds
-        )
+        inputs = (examples.embeddings[rows].astype(np.float32) - centre) * scale
+        layers = _train(inputs, examples.keep[rows], self.device, on_step)
+        return MlpHead(examples.embedder, chosen, layers, centre, scale)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> MlpHead:
         """Return the head that `arrays` and `values` describe; see base.Recipe."""
@@ -143,28 +168,57 @@ class MlpRecipe:
         )
 
 
-def _train(inputs: Floats, keep: Bools) -> tuple[Layer, ...]:
+def _train(
+    inputs: Floats, keep: Bools, device: str, on_step: Callable[[], None]
+) -> tuple[Layer, ...]:
     """Train the network as in the original recipe, and return its layers.
 
     The loss is BCEWithLogits. The optimiser is SGD with batches of one image, in random order. The
     initial weights are torch's random defaults.
+
+    The steps are written out. For one image, the gradient of a weight matrix is the product of two
+    vectors, which is added to the matrix at once. torch.optim would write the gradient to memory
+    first: a step then took 33 ms of CPU time instead of 8 ms, for equal weights (to 4e-9).
     """
     torch = _torch()
     torch.manual_seed(SEED)
     widths = (inputs.shape[1], *HIDDEN_WIDTHS, 1)
     linear = [torch.nn.Linear(width, following) for width, following in itertools.pairwise(widths)]
-    modules = [module for layer in linear for module in (layer, torch.nn.ReLU())][:-1]
-    network = torch.nn.Sequential(*modules)
-    optimiser = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE)
-    loss = torch.nn.BCEWithLogitsLoss()
-    rows = torch.from_numpy(inputs)
-    target = torch.from_numpy(keep.astype(np.float32))[:, None]
-    for _ in range(EPOCHS):
-        for row in torch.randperm(len(rows)).tolist():
-            optimiser.zero_grad()
-            loss(network(rows[row : row + 1]), target[row : row + 1]).backward()
-            optimiser.step()
-    return tuple((layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in linear)
+    chosen = _torch_device(torch, device)
+    with torch.inference_mode():
+        layers = [
+            (layer.weight.detach().to(chosen), layer.bias.detach().to(chosen)) for layer in linear
+        ]
+        rows = torch.from_numpy(inputs).to(chosen)
+        target = torch.from_numpy(keep.astype(np.float32)).to(chosen)[:, None]
+        for _ in range(EPOCHS):
+            for row in torch.randperm(len(rows)).tolist():
+                _step(torch, layers, rows[row], target[row])
+                on_step()
+        return tuple((weight.cpu().numpy(), bias.cpu().numpy()) for weight, bias in layers)
+
+
+def _step(torch: Any, layers: list[tuple[Any, Any]], image: Any, target: Any) -> None:
+    """Take one step of SGD: change the layers in place by the gradient of one image's loss."""
+    values = [image]
+    for weight, bias in layers[:-1]:
+        values.append(torch.addmv(bias, weight, values[-1]).relu_())
+    weight, bias = layers[-1]
+    gradient = torch.sigmoid(torch.addmv(bias, weight, values[-1])) - target
+    for (weight, bias), value in zip(reversed(layers), reversed(values), strict=True):
+        before = weight.T @ gradient
+        weight.addr_(gradient, value, alpha=-LEARNING_RATE)
+        bias.add_(gradient, alpha=-LEARNING_RATE)
+        gradient = before * (value > 0)
+
+
+def _torch_device(torch: Any, device: str) -> str:
+    """Return torch's name of a device of the config.
+
+    A GPU is used for "auto", "cuda" and "rocm" if torch can use one. torch calls an AMD GPU "cuda",
+    too. All other devices run only models in onnxruntime, and the network is trained on the CPU.
+    """
+    return "cuda" if device in ("auto", "cuda", "rocm") and torch.cuda.is_available() else "cpu"
 
 
 def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:

@@ -9,8 +9,10 @@ AUTO = "auto"
 NAMES = (AUTO, "kernel", "mlp")
 
 
-def recipe(name: str) -> Recipe:
+def recipe(name: str, device: str = "cpu") -> Recipe:
     """Return the recipe with this name. Raises UsageError if there is no such recipe.
+
+    `device`: the device of the config. Only the mlp recipe uses a GPU.
 
     "auto" means the kernel head, which is the best head at each number of labels
     (bench/LEARNING.md).
@@ -22,5 +24,5 @@ def recipe(name: str) -> Recipe:
     if name == "mlp":
         from imgscore.heads.mlp import MlpRecipe
 
-        return MlpRecipe()
+        return MlpRecipe(device)
     raise UsageError(f"there is no kind of head called {name!r}", f"use one of {', '.join(NAMES)}")

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from imgscore.heads.arrays import Bools, Floats, Ints
-from imgscore.heads.base import Examples, Head
+from imgscore.heads.base import Examples, Head, OnProgress, no_progress
 from imgscore.heads.measures import Ranking, interval, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Comparison, Quality
@@ -57,6 +57,8 @@ def train(
     kind: str = AUTO,
     previous: Head | None = None,
     seen: Bools | None = None,
+    device: str = "cpu",
+    on_progress: OnProgress = no_progress,
 ) -> Trained:
     """Train on all of `examples`, and compare the new head with `previous` on held-out labels.
 
@@ -64,6 +66,8 @@ def train(
     `previous`: the head to compare with, or None.
     `seen`: bool [n], True for each label that `previous` was trained on with the present value
     (keep or trash). None means that all labels are new to `previous`.
+    `device`: the device of the config, for a recipe that can use a GPU.
+    `on_progress`: is called with the progress of the recipe, if the training takes long.
 
     The function makes the first comparison in this list that is possible:
     1. "new labels", if there are MIN_COMPARED new labels of each kind. A label is new if `previous`
@@ -79,7 +83,7 @@ def train(
     The confidence is computed by a paired bootstrap over groups. If there is no comparison, the new
     head is accepted. Raises UsageError if there are too few labels.
     """
-    fitted = recipe(kind).fit(examples)
+    fitted = recipe(kind, device).fit(examples, on_progress=on_progress)
     head = fitted.head
     comparison = None
     if previous is not None and previous.embedder == head.embedder:
@@ -95,7 +99,9 @@ def train(
         elif _enough(examples.keep) and (
             previous.kind != head.kind or dict(previous.settings) != dict(head.settings)
         ):
-            again = recipe(previous.kind).fit(examples, fitted.folds, previous.settings)
+            again = recipe(previous.kind, device).fit(
+                examples, fitted.folds, previous.settings, on_progress
+            )
             comparison = _compare(
                 "same folds", examples, fitted.held_out.score, again.held_out.score
             )

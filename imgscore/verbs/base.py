@@ -84,7 +84,7 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
     `what`: the name of the work, for the progress. Raises ImgscoreError if the daemon is paused, or
     if the work has to wait to save power, for example because the computer runs on battery.
     """
-    total, reported = 0, -1
+    total, reported, trained = 0, -1, None
     while not engine.idle:
         if engine.paused:
             raise ImgscoreError("the daemon is paused", "to end the pause: imgscore resume")
@@ -92,6 +92,10 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
             raise ImgscoreError(
                 f"waiting: {engine.saving}", "to process the files now: imgscore scan"
             )
+        progress = engine.trainer.progress
+        if progress != trained and progress is not None:
+            yield Progress("training", *progress)
+        trained = progress
         pending = engine.pending
         total = max(total, pending)
         if pending != reported:

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from imgscore.errors import ConfigError, ImgscoreError
-from imgscore.messages import Message
+from imgscore.messages import Message, Progress
 from imgscore.verbs.base import a_step, display_path
 
 if TYPE_CHECKING:
@@ -23,12 +23,17 @@ def taste_or_first(engine: Engine, taste: str | None) -> str:
 def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, None, list[Row]]:
     """Send a query to a worker, and return the rows of the answer.
 
-    Yield None as long as the worker has not answered. If the worker sends an error, raise it.
+    Yield None as long as the worker has not answered, and the progress if the worker sends it. If
+    the worker sends an error, raise it.
     """
     ticket = engine.queries.ask(query)
+    reported = None
     while not ticket.done:
         if ticket.error is not None:
             raise ticket.error
+        if ticket.progress is not None and ticket.progress != reported:
+            reported = ticket.progress
+            yield Progress("training", *reported)
         yield from a_step(engine)
     return ticket.rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
@@ -91,6 +92,19 @@ class Reembedding(msgspec.Struct):
     """the estimated time until the end, in seconds; null at the beginning"""
 
 
+class Training(msgspec.Struct):
+    """The progress of a training that takes long."""
+
+    taste: str
+    """the name of the taste"""
+    done: int
+    """the number of finished steps"""
+    total: int
+    """the number of all steps"""
+    seconds_left: float | None
+    """the estimated time until the end, in seconds; null at the beginning"""
+
+
 class Response(msgspec.Struct):
     """The state of the daemon, or of the store if no daemon runs."""
 
@@ -128,6 +142,8 @@ class Response(msgspec.Struct):
     """the end of the pause, in nanoseconds since 1970; null if there is no pause"""
     troubles: list[str]
     """the problems that you must solve"""
+    training: Training | None = None
+    """the progress of the training; null if no training runs, or if it takes only seconds"""
 
 
 class Request(BaseRequest[Response]):
@@ -188,7 +204,17 @@ def status(engine: Engine, *, running: bool = False) -> Response:
             *ctx.notes.values(),
             *(taste.problem for taste in tastes.values() if taste.problem),
         ],
+        training=_training(engine),
     )
+
+
+def _training(engine: Engine) -> Training | None:
+    """Return the progress of the training that runs now, or None."""
+    for taste, state in engine.trainer.tastes.items():
+        if state.progress is not None:
+            done, total = state.progress
+            return Training(taste, done, total, state.seconds_left(time.monotonic()))
+    return None
 
 
 def _watch_status(engine: Engine, txn: Txn, watch: Watch, head: str | None) -> WatchStatus:

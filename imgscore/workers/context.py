@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, ModelError
+from imgscore.heads.base import OnProgress, no_progress
 from imgscore.images import memory
 from imgscore.paths import head_file
 from imgscore.store.store import Store
@@ -53,6 +54,8 @@ class Context:
         self.notes: dict[str, str] = {}
         """The notices for the user about this machine: a dict from the subject to the text. A
         notice is removed when it is sent."""
+        self.on_progress: OnProgress = no_progress
+        """the function that sends the progress of the current task to the parent process"""
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._name_encoder: NameEncoder | None = None

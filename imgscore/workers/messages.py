@@ -175,6 +175,16 @@ class Scored(msgspec.Struct, tag=True, frozen=True):
     last: bool
 
 
+class Progressed(msgspec.Struct, tag=True, frozen=True):
+    """The progress of the current task: `done` of `total` steps are finished.
+
+    The worker sends the progress before the answer, if the task takes long.
+    """
+
+    done: int
+    total: int
+
+
 class Trained(msgspec.Struct, tag=True, frozen=True):
     """The answer to Train after a head has been trained.
 
@@ -276,6 +286,7 @@ Answer = (
     | ThumbnailMade
     | NeedsMemory
     | Scored
+    | Progressed
     | Trained
     | QueryRows
     | Planned

@@ -25,6 +25,7 @@ from imgscore.workers.messages import (
     Notice,
     Plan,
     Planned,
+    Progressed,
     Ready,
     Scored,
     Task,
@@ -281,7 +282,7 @@ class Pool:
 def _is_last(answer: Answer) -> bool:
     """Return whether no other message follows `answer` for the same task."""
     match answer:
-        case Notice():
+        case Notice() | Progressed():
             return False
         case Scored(last=last) | QueryRows(last=last) | Planned(last=last):
             return last

@@ -74,7 +74,13 @@ def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
     """
     with context.store.read() as txn:
         examples = examples_of(txn, context.spec, query.taste).examples
-    measured = evaluation.evaluate(examples, kind=query.recipe, stop=after(CURVE_SECONDS))
+    measured = evaluation.evaluate(
+        examples,
+        kind=query.recipe,
+        stop=after(CURVE_SECONDS),
+        device=context.device,
+        on_progress=context.on_progress,
+    )
     return QueryRows([Evaluated(measured)], last=True)
 
 

@@ -49,7 +49,14 @@ def train(context: Context, task: Train) -> Trained:
         previous = files.load(head_file(context.heads_folder, task.taste, before.version))
         seen = np.array([label.sequence <= before.label_sequence for label in labelled.labels])
     step("in training")
-    trained = train_head(labelled.examples, kind=task.recipe, previous=previous, seen=seen)
+    trained = train_head(
+        labelled.examples,
+        kind=task.recipe,
+        previous=previous,
+        seen=seen,
+        device=context.device,
+        on_progress=context.on_progress,
+    )
     files.save(trained.head, head_file(context.heads_folder, task.taste, version))
     step("after training")
     return Trained(

@@ -2,10 +2,10 @@
 closes.
 
 The kernel enforces the limits of the process. An alarm ends the process if a file takes too long.
-RLIMIT_DATA limits the memory. Landlock allows writes only to the heads and the caches. The trainer,
-which decodes no images, may also write to the backups. The reason for these limits: a hostile image
-can take control of a decoder. Even then, Landlock protects the user's files and the backups from
-changes.
+RLIMIT_DATA limits the memory. Landlock allows writes only to the heads and the caches. The caches
+include a private temporary folder of each worker. The trainer, which decodes no images, may also
+write to the backups. The reason for these limits: a hostile image can take control of a decoder.
+Even then, Landlock protects the user's files and the backups from changes.
 """
 
 import contextlib
@@ -14,17 +14,24 @@ import resource
 import select
 import signal
 import sys
-from collections.abc import Iterator
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 from imgscore import paths
 from imgscore.errors import ImgscoreError, ModelError, kind_of
+from imgscore.heads.base import OnProgress
 from imgscore.images import memory
 from imgscore.images.memory import NeedsMemoryError
 from imgscore.system.landlock import confine_writes
-from imgscore.workers import messages, precompile
+from imgscore.workers import messages, precompile, temporary
 from imgscore.workers.context import Context
+
+PROGRESS_SECONDS = 1.0
+"""The smallest number of seconds between two reports of progress. A progress bar needs no more
+reports, and each report wakes the daemon."""
 
 
 def _answers(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
@@ -42,7 +49,8 @@ def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]
     before the answer.
 
     If the handler raises an ImgscoreError or a MemoryError, yield an answer that describes the
-    error. Any other error ends the worker.
+    error. So does any other error of a task that reads no file. If the task reads a file, any other
+    error ends the worker, and the pool answers for the worker.
     """
     try:
         for answer in _answers(context, task):
@@ -59,6 +67,12 @@ def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]
     except ImgscoreError as error:
         reason, remedy = _sendable(error.message), _sendable(error.remedy)
         yield messages.Refused(reason, remedy, kind_of(error))
+    except Exception as error:
+        if isinstance(task, messages.FileTask):
+            raise
+        traceback.print_exc()
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        yield messages.Refused(_sendable(text), "report this error of imgscore with its log")
 
 
 def _sendable(text: str) -> str:
@@ -80,16 +94,33 @@ def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
         from imgscore.workers.index_file import prepare
 
         prepare(context)
-    stdout.write(messages.frame(messages.Ready()))
-    stdout.flush()
+
+    def send(answer: messages.Answer) -> None:
+        stdout.write(messages.frame(answer))
+        stdout.flush()
+
+    send(messages.Ready())
+    context.on_progress = _progress_sender(send)
     while (task := messages.read_task(stdin)) is not None:
         if isinstance(task, messages.FileTask):
             # The default action of SIGALRM ends the process even inside a decoder's C code.
             signal.alarm(file_seconds)
         for answer in _attempt(context, task):
-            stdout.write(messages.frame(answer))
-            stdout.flush()
+            send(answer)
         signal.alarm(0)
+
+
+def _progress_sender(send: Callable[[messages.Answer], None]) -> OnProgress:
+    """Return a function that sends the progress of a task, at most once in PROGRESS_SECONDS."""
+    sent_at = time.monotonic()
+
+    def send_progress(done: int, total: int) -> None:
+        nonlocal sent_at
+        if time.monotonic() - sent_at >= PROGRESS_SECONDS:
+            sent_at = time.monotonic()
+            send(messages.Progressed(done, total))
+
+    return send_progress
 
 
 def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
@@ -121,6 +152,7 @@ def main() -> None:
         memory.set_hard_limit(int(max_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _confine(Path(store), Path(heads), decodes=bool(int(max_bytes)))
+    folder = temporary.make_folder()
     try:
         context = Context(
             Path(store),
@@ -136,6 +168,7 @@ def main() -> None:
     with contextlib.suppress(BrokenPipeError):  # The parent process has ended.
         memory.set_headroom(context.low_memory)
         serve(context, int(file_seconds), prepares=bool(int(max_bytes)))
+    temporary.delete_folder(folder)
     # End the process at once. A normal exit would first unload the libraries, which takes time. No
     # clean-up is needed, because the store is opened as read-only.
     os._exit(0)

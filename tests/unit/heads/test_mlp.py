@@ -24,6 +24,47 @@ def test_fit_learns_and_survives_save_and_load(made_up, tmp_path, monkeypatch):
     assert np.array_equal(load(tmp_path / "head").score(examples.embeddings).score, score)
 
 
+def test_fit_takes_the_steps_of_torchs_sgd(made_up, monkeypatch):
+    """The written-out steps give the weights of torch.optim.SGD, as in the original recipe."""
+    monkeypatch.setattr(mlp, "HIDDEN_WIDTHS", (32, 16))
+    monkeypatch.setattr(mlp, "LEARNING_RATE", 0.05)
+    examples = made_up(20)
+    head = mlp.MlpRecipe().fit_head(examples)
+    torch.manual_seed(mlp.SEED)
+    model = network(examples.embeddings.shape[1])
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
+    loss = torch.nn.BCEWithLogitsLoss()
+    rows = torch.from_numpy(examples.embeddings.astype(np.float32))
+    target = torch.from_numpy(examples.keep.astype(np.float32))[:, None]
+    for _ in range(mlp.EPOCHS):
+        for row in torch.randperm(len(rows)).tolist():
+            optimiser.zero_grad()
+            loss(model(rows[row : row + 1]), target[row : row + 1]).backward()
+            optimiser.step()
+    weights = [layer.weight.detach().numpy() for layer in model if hasattr(layer, "weight")]
+    assert len(weights) == len(head.layers)
+    for (weight, _), expected in zip(head.layers, weights, strict=True):
+        assert np.allclose(weight, expected, atol=1e-5)
+
+
+def test_fit_reports_every_step_once(made_up, monkeypatch):
+    monkeypatch.setattr(mlp, "HIDDEN_WIDTHS", (4,))
+    steps = []
+    mlp.MlpRecipe().fit(made_up(12), on_progress=lambda *step: steps.append(step))
+    # Three folds, each of which leaves out a third of the labels, and the head itself.
+    total = mlp.EPOCHS * 12 * 3
+    assert steps == [(done, total) for done in range(1, total + 1)]
+
+
+def test_fit_head_trains_the_head_of_fit(made_up, monkeypatch):
+    monkeypatch.setattr(mlp, "HIDDEN_WIDTHS", (4,))
+    examples = made_up(12)
+    head, fitted = mlp.MlpRecipe().fit_head(examples), mlp.MlpRecipe().fit(examples).head
+    assert np.array_equal(
+        head.score(examples.embeddings).score, fitted.score(examples.embeddings).score
+    )
+
+
 def network(width):
     widths = (width, *mlp.HIDDEN_WIDTHS, 1)
     layers = []

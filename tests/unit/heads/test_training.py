@@ -63,7 +63,9 @@ def test_train_refuses_a_worse_head_and_accepts_a_better_one(made_up, monkeypatc
     spoilt = replace(examples, keep=np.random.default_rng(0).permutation(examples.keep))
     # The previous head predicts the labels; one that is trained on shuffled labels does not.
     monkeypatch.setattr(
-        KernelRecipe, "fit", lambda self, _, *rest, fit=KernelRecipe.fit: fit(self, spoilt, *rest)
+        KernelRecipe,
+        "fit",
+        lambda self, _, *rest, fit=KernelRecipe.fit, **more: fit(self, spoilt, *rest, **more),
     )
     refused = train(examples, previous=good, seen=np.zeros(120, bool))
     assert not refused.accepted
