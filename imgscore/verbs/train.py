@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Response(msgspec.Struct):
-    """The head that was trained for a taste."""
+    """The head that was trained for a taste. If the training failed, the newest earlier head."""
 
     taste: str
     """the name of the taste"""
@@ -29,7 +29,7 @@ class Response(msgspec.Struct):
     labels: int
     """the number of labels in the training"""
     used: bool
-    """true if the new head was accepted; false if it was worse than the previous head"""
+    """true if the head was accepted; false if it was worse than the previous head"""
     report: HeadReport
     """the report about the training, as `heads list` prints it"""
     error: str | None
@@ -60,6 +60,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 f"move at least {MIN_LABELS} files into keep/ and {MIN_LABELS} into trash/",
             )
     yield from until_idle(engine, "training")
+    failed = []
     for taste in tastes:
         with engine.ctx.store.read() as txn:
             trained = heads.of_taste(txn, taste)[-1:]
@@ -76,6 +77,6 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 )
             )
         if not trained:
-            raise ImgscoreError(
-                f"taste {taste!r} could not be trained: {problem}", "see: imgscore status"
-            )
+            failed.append(f"taste {taste!r} could not be trained: {problem}")
+    if failed:
+        raise ImgscoreError("; ".join(failed), "see: imgscore status")

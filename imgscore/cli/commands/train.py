@@ -6,6 +6,7 @@ import typer
 
 from imgscore.cli import completions
 from imgscore.cli.app import Json, Section, app, prints, run
+from imgscore.cli.output import printable
 from imgscore.verbs.train import Request, Response
 
 
@@ -25,6 +26,11 @@ def train(
 
 
 def _describe(row: Response) -> str:
+    if row.error is not None:
+        return (
+            f"taste {printable(row.taste)} could not be trained: {printable(row.error)}; "
+            f"head {row.head} has not changed"
+        )
     proof, quality = "", row.report.quality
     if quality:
         auc = quality.auc
