@@ -33,6 +33,8 @@ class Corpus:
     category: np.ndarray
     """str [n]: the name of the folder"""
     sections: tuple[Section, ...]
+    names: np.ndarray
+    """str [n]: the path of each image, relative to the corpus"""
 
     def examples(self, rows: np.ndarray, keep: np.ndarray, extras: bool = True) -> Examples:
         """The labelled rows, with the whole corpus as background."""
@@ -62,7 +64,9 @@ def read(cache: Path) -> Corpus:
             )
         names, stops = arrays["sections"].tolist(), arrays["stops"].tolist()
         sections = tuple(map(Section, names, [0, *stops[:-1]], stops))
-        return Corpus(arrays["embeddings"], arrays["extras"], arrays["category"], sections)
+        return Corpus(
+            arrays["embeddings"], arrays["extras"], arrays["category"], sections, arrays["names"]
+        )
 
 
 def tastes(corpus: Corpus) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -125,7 +129,7 @@ def main(folder: Path, cache: Path, second: str = "") -> None:
     from imgscore.images.decode import decode
 
     embedder = lite0.load()
-    vectors, traits, category = [], [], []
+    vectors, traits, category, names = [], [], [], []
     for part in ("wallpapers", "screenshots", "clipart"):
         for path in sorted(path for path in (folder / part).rglob("*") if path.is_file()):
             try:
@@ -141,11 +145,13 @@ def main(folder: Path, cache: Path, second: str = "") -> None:
             vectors.append(vector.astype(np.float16))
             traits.append(picture.traits)
             category.append(path.parent.name)
+            names.append(str(path.relative_to(folder)))
     np.savez(
         cache,
         embeddings=np.stack(vectors),
         extras=extras_of(traits),
         category=np.array(category),
+        names=np.array(names),
         embedder=embedder.id,
         sections=np.array([section.name for section in embedder.sections]),
         stops=np.array([section.stop for section in embedder.sections]),
