@@ -67,7 +67,8 @@ def models(incomplete: str) -> list[str]:
     """Return the names of the models."""
     from imgscore.embedders import catalogue, registry
 
-    return _beginning([registry.BUILT_IN, *catalogue.UFORM], incomplete)
+    names = [registry.BUILT_IN, *catalogue.UFORM, *registry.downloaded()]
+    return _beginning(names, incomplete)
 
 
 def downloads(incomplete: str) -> list[str]:

@@ -23,13 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from imgscore.embedders import catalogue, manifest
+from imgscore.embedders import catalogue, hub_files, manifest, registry
 from imgscore.embedders.manifest import FileFacts, Manifest
 from imgscore.embedders.registry import model_folder
-from imgscore.embedders.uform_spec import CONFIGS, TOKENIZER, open_folder
 from imgscore.errors import ImgscoreError, UsageError
 
-WEIGHTS = ("image_encoder.onnx", "text_encoder.onnx")
 _CHUNK_BYTES = 1 << 20
 # A download fails if the server sends no byte for this number of seconds.
 _TIMEOUT_SECONDS = 30
@@ -60,18 +58,24 @@ class _Remote(NamedTuple):
 
 
 def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
-    """Download a model of the catalogue. Do nothing if the model is installed and intact.
+    """Download a model. Do nothing if the model is installed and intact.
 
+    `model`: a name of the catalogue, or `hf:OWNER/NAME` for a repository of the hub.
     `revision`: a commit, branch or tag of the hub. None means the revision in the catalogue.
+    For a repository outside of the catalogue, None means the installed commit, or else "main".
 
     The environment variable HF_ENDPOINT may contain the address of another hub. Yields the progress
     of each file. Raises ImgscoreError with a remedy for each failure.
     """
-    entry = catalogue.UFORM.get(model)
-    if entry is None:
+    entry, repository = catalogue.UFORM.get(model), registry.hub_repository(model)
+    if entry is not None:
+        repository, default = entry.repository, entry.revision
+    elif repository is not None:
+        default = "main"
+    else:
         raise UsageError(
             f"{model}: there is no such model to download",
-            f"use one of: {', '.join(catalogue.UFORM)}",
+            f"use one of: {', '.join(catalogue.UFORM)}; or hf:OWNER/NAME",
         )
     # Set this variable before huggingface_hub is imported, because it is read during the import.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -80,8 +84,8 @@ def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
     if recorded is not None and revision in (None, recorded.revision) and is_intact(target):
         return
     with _staging(target) as staging:
-        with _translated_errors(model):
-            commit, remotes = _look_up(entry.repository, revision or entry.revision)
+        with _translated_errors(model, repository):
+            commit, remotes = _look_up(repository, revision or default)
             _discard_other_commit(staging, commit)
             files: dict[str, FileFacts] = {}
             for remote in remotes:
@@ -89,9 +93,9 @@ def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
                 checksum = manifest.sha256_of(staging / remote.name)
                 files[remote.name] = FileFacts(remote.size, checksum)
         _check_same_files(model, commit, files, recorded)
-        manifest.write(staging, Manifest(entry.repository, commit, files))
+        manifest.write(staging, Manifest(repository, commit, files))
         # This call raises an error if the folder is not a usable model.
-        open_folder(staging)
+        registry.open_folder(staging)
         (staging / _COMMIT_FILE).unlink()
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
@@ -142,7 +146,7 @@ def _staging(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _translated_errors(model: str) -> Iterator[None]:
+def _translated_errors(model: str, repository: str) -> Iterator[None]:
     """Convert each exception of the with block to an ImgscoreError with a remedy."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -164,7 +168,7 @@ def _translated_errors(model: str) -> Iterator[None]:
         ) from None
     except RepositoryNotFoundError:
         raise ImgscoreError(
-            f"{model}: the hub does not have {catalogue.UFORM[model].repository}",
+            f"{model}: the hub does not have {repository}",
             "copy the files of the model into a folder, then: imgscore model use FOLDER",
         ) from None
     except OfflineModeIsEnabled:
@@ -204,15 +208,16 @@ def _look_up(repository: str, revision: str) -> tuple[str, list[_Remote]]:
     api = HfApi(endpoint=_endpoint(), token=False)
     about = api.model_info(repository, revision=revision, files_metadata=True)
     listed = {file.rfilename: file for file in about.siblings or ()}
-    config = next((name for name in CONFIGS if name in listed), None)
     commit = about.sha or ""
-    if config is None or WEIGHTS[0] not in listed or not _COMMIT.fullmatch(commit):
+    names = hub_files.wanted_files(listed.keys())
+    if not names or not _COMMIT.fullmatch(commit):
         raise ImgscoreError(
-            f"{repository} at {revision} has no UForm model in ONNX",
-            "choose another revision with --revision",
+            f"{repository} at {revision} has no model in ONNX in a layout that imgscore supports",
+            "choose another revision with --revision, or another repository that contains "
+            "image_encoder.onnx, onnx/vision_model.onnx or visual/model.onnx",
         )
     remotes = []
-    for name in (config, *(name for name in (TOKENIZER, *WEIGHTS) if name in listed)):
+    for name in names:
         file = listed[name]
         checksum = file.lfs.sha256 if file.lfs else file.blob_id
         if file.size is None or checksum is None:
@@ -229,7 +234,7 @@ def _discard_other_commit(staging: Path, commit: str) -> None:
     file = staging / _COMMIT_FILE
     if not file.exists() or file.read_text() != commit:
         for stale in staging.iterdir():
-            stale.unlink()
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
         file.write_text(commit)
 
 
@@ -240,6 +245,7 @@ def _download_file(staging: Path, remote: _Remote) -> Iterator[FileProgress]:
     """
     file = staging / remote.name
     if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
         part = staging / f"{remote.name}.incomplete"
         with part.open("ab") as stream:
             done = stream.tell()

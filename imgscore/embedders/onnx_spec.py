@@ -34,7 +34,7 @@ ENCODER_VERSION = 1
 Layout = Literal["transformers", "open_clip"]
 # Exporters add these suffixes to the names of smaller variants. The order is the order of
 # preference: the weights with the highest precision that run on every CPU come first.
-_VARIANTS = ("", "_fp16", "_int8", "_uint8", "_quantized", "_q8", "_q4f16", "_q4", "_bnb4")
+VARIANTS = ("", "_fp16", "_int8", "_uint8", "_quantized", "_q8", "_q4f16", "_q4", "_bnb4")
 # The number of tokens of a text, for models whose files do not contain it.
 _TEXT_LENGTHS = {"clip": 77, "siglip": 64, "siglip2": 64}
 MAX_TEXT_LENGTH = 2048
@@ -104,6 +104,11 @@ class OnnxFolder(NamedTuple):
         return sections_of(("embedding", self.facts.dim))
 
     @property
+    def has_text(self) -> bool:
+        """Whether the model can turn texts into vectors."""
+        return self.text is not None
+
+    @property
     def text_id(self) -> str:
         """The id of the text encoder. Raises ConfigError if the folder has no text encoder."""
         if self.text is None:
@@ -159,9 +164,7 @@ def _vision_weights(path: Path) -> Path | None:
 
 def _weights(path: Path, name: str) -> Path | None:
     candidates = (
-        folder / f"{name}{variant}.onnx"
-        for variant in _VARIANTS
-        for folder in (path / "onnx", path)
+        folder / f"{name}{variant}.onnx" for variant in VARIANTS for folder in (path / "onnx", path)
     )
     return next((file for file in candidates if file.is_file()), None)
 

@@ -124,7 +124,7 @@ def open_model(model: str) -> uform_spec.Folder | OnnxFolder:
                 f"model = {model!r}: this model has not been downloaded yet",
                 f"download the model: imgscore model download {model}",
             )
-        return _open(folder, model.rpartition("/")[2] or model)
+        return open_folder(folder, model.rpartition("/")[2].lower())
     path = Path(model).expanduser()
     if not path.is_absolute():
         names = ", ".join((BUILT_IN, *catalogue.UFORM))
@@ -135,13 +135,26 @@ def open_model(model: str) -> uform_spec.Folder | OnnxFolder:
         )
     if not path.is_dir():
         raise ConfigError(f"model = {model!r}: there is no such folder", "check the path")
-    return _open(Path(os.path.realpath(path)), None)
+    return open_folder(Path(os.path.realpath(path)))
 
 
-def _open(folder: Path, label: str | None) -> uform_spec.Folder | OnnxFolder:
+def open_folder(folder: Path, label: str | None = None) -> uform_spec.Folder | OnnxFolder:
+    """Return the folder of a model in any supported layout.
+
+    `label`: the first part of the id of the embedder. None means a default.
+
+    Raises ConfigError if the folder has no supported layout.
+    """
     if onnx_spec.is_onnx_folder(folder):
         return onnx_spec.open_folder(folder, label)
     return uform_spec.open_folder(folder, label or "uform")
+
+
+def downloaded() -> list[str]:
+    """Return the names `hf:OWNER/NAME` of the downloaded models outside of the catalogue."""
+    models = paths.data_folder() / "models"
+    names = (folder.name.split("--") for folder in models.glob("hf--*--*") if folder.is_dir())
+    return sorted(f"hf:{parts[1]}/{'--'.join(parts[2:])}" for parts in names if len(parts) > 2)
 
 
 def hub_repository(model: str) -> str | None:

@@ -76,6 +76,11 @@ class Folder(NamedTuple):
         return self.image.embedding_dim
 
     @property
+    def has_text(self) -> bool:
+        """Whether the model can turn texts into vectors."""
+        return self.text_weights is not None and self.text_weights.suffix == ".onnx"
+
+    @property
     def text_id(self) -> str:
         """The id of the text encoder.
 
@@ -102,8 +107,9 @@ def open_folder(path: Path, label: str = "uform") -> Folder:
     config = _first(path, CONFIGS)
     if config is None:
         raise ConfigError(
-            f"{path} is not a UForm model: it has no config.json",
-            "give a folder with config.json, tokenizer.json and image_encoder.onnx",
+            f"{path} has no model in a layout that imgscore supports",
+            "give a folder with config.json and image_encoder.onnx, onnx/vision_model.onnx or "
+            "visual/model.onnx",
         )
     weights = _first(path, ("image_encoder.onnx", *MERGED_WEIGHTS, "image_encoder.pt"))
     if weights is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgscore.embedders import catalogue, lite0_spec, registry
+from imgscore.embedders.licence import licence_of
 from imgscore.errors import ConfigError
 from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps
@@ -36,7 +37,11 @@ class Response(msgspec.Struct):
     vectors: int = 0
     """the number of vectors in the store that the model made"""
     languages: str | None = None
-    """the languages that the model's text encoder can read; null if it has no text encoder"""
+    """the languages that the model's text encoder can read; null if they are not known"""
+    search: bool | None = None
+    """true if the model can search by words; null if the model is not downloaded"""
+    licence: str | None = None
+    """the licence that the model's folder states; null if it states none"""
     path: str | None = None
     """the folder of the model's files; null if the model is not downloaded"""
     error: str | None = None
@@ -54,7 +59,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     ctx = engine.ctx
     with ctx.store.read() as txn:
         stored = {name: record.count for name, record in vectors.embedders(txn).items()}
-    names = [registry.BUILT_IN, *catalogue.UFORM]
+    names = [registry.BUILT_IN, *catalogue.UFORM, *registry.downloaded()]
     if ctx.config.model not in names:
         names.append(ctx.config.model)
     for row in [_row(name) for name in names]:
@@ -74,6 +79,8 @@ def _row(name: str) -> Response:
             embedder=lite0_spec.ID,
             installed=True,
             dimension=lite0_spec.DIM,
+            search=False,
+            licence="Apache-2.0",
             download_mb=0,
             disk_bytes=file.stat().st_size,
             path=str(file),
@@ -90,11 +97,12 @@ def _row(name: str) -> Response:
         row.error = f"{error.message}; {error.remedy}"
         return row
     row.installed, row.embedder = True, folder.id
-    row.dimension = folder.dim
+    row.dimension, row.search = folder.dim, folder.has_text
+    row.licence = licence_of(folder.path)
     row.disk_bytes, row.path = _size(folder.path), str(folder.path)
     return row
 
 
 def _size(folder: Path) -> int:
     """Return the total size of the files in a folder, in bytes."""
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

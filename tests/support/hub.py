@@ -52,7 +52,7 @@ def serving(folder: Path, repository: str, commit: str) -> Iterator[Hub]:
             """The hub's description: git's blob sha1, and the sha256 of a large file."""
             data = file.read_bytes()
             size = len(data)
-            about = {"rfilename": file.name, "size": size}
+            about = {"rfilename": file.relative_to(hub.folder).as_posix(), "size": size}
             blob = {"blobId": hashlib.sha1(b"blob %d\0" % size + data).hexdigest()}
             if file.suffix != ".onnx":
                 return about | blob
@@ -63,7 +63,8 @@ def serving(folder: Path, repository: str, commit: str) -> Iterator[Hub]:
             if revision not in ("main", hub.commit):
                 self._answer(404, {"X-Error-Code": "RevisionNotFound"}, b"")
                 return
-            files = [self._described(file) for file in sorted(hub.folder.iterdir())]
+            paths = sorted(file for file in hub.folder.rglob("*") if file.is_file())
+            files = [self._described(file) for file in paths]
             about = {"id": hub.repository, "sha": hub.commit, "siblings": files}
             self._answer(200, {"Content-Type": "application/json"}, json.dumps(about).encode())
 

@@ -68,7 +68,8 @@ def download(
     name: Annotated[
         str,
         typer.Argument(
-            help=f"One of: {', '.join(catalogue.UFORM)}.", autocompletion=completions.downloads
+            help=f"One of: {', '.join(catalogue.UFORM)}; or hf:OWNER/NAME[@REVISION].",
+            autocompletion=completions.downloads,
         ),
     ],
     revision: Annotated[
@@ -80,7 +81,8 @@ def download(
 
     If the download is interrupted, repeat the command to continue it.
     """
-    messages = _download(name, revision)
+    name, _, after = name.partition("@")
+    messages = _download(name, revision or after or None)
     raise typer.Exit(print_messages(messages, _downloaded, as_json=as_json))
 
 
@@ -125,6 +127,7 @@ def _download(name: str, revision: str | None) -> Iterator[Message[DownloadedMod
 
 def _use(name: str) -> Iterator[Message[SelectedModel]]:
     known = name == registry.BUILT_IN or name in catalogue.UFORM
+    known = known or registry.hub_repository(name) is not None
     if not known and Path(name).expanduser().is_dir():
         name = os.path.realpath(Path(name).expanduser())
     embedder = _try_out(name)
@@ -165,7 +168,14 @@ def _describe(row: Response) -> str:
     state = f"not downloaded (about {row.download_mb} MB)"
     if row.installed:
         state = f"installed, {row.disk_bytes / 1e6:.0f} MB"
-    return f"{mark} {name}: {row.dimension} dimensions; {state}; {row.vectors} vectors"
+    elif row.download_mb is None:
+        state = "not downloaded"
+    parts = [f"{row.dimension} dimensions", state, f"{row.vectors} vectors"]
+    if row.search:
+        parts.append("searches by words")
+    if row.licence:
+        parts.append(printable(row.licence))
+    return f"{mark} {name}: {'; '.join(parts)}"
 
 
 def _downloaded(row: DownloadedModel) -> str:

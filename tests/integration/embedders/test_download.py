@@ -7,8 +7,10 @@ import pytest
 
 from imgscore.embedders import catalogue, manifest, registry
 from imgscore.embedders.download import FileProgress, download, is_intact
+from imgscore.embedders.hub_files import wanted_files
+from imgscore.embedders.licence import licence_of
 from imgscore.errors import ImgscoreError, UsageError
-from tests.support import uform_checkpoint
+from tests.support import onnx_checkpoints, uform_checkpoint
 from tests.support.hub import Hub, serving
 
 NAME = "uform3-small"
@@ -18,7 +20,8 @@ ENTRY = catalogue.UFORM[NAME]
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = uform_checkpoint.make(tmp_path_factory.mktemp("hub") / "model")
-    (folder / "README.md").write_text("not fetched")
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A model\n")
+    (folder / "notes.txt").write_text("not fetched")
     return folder
 
 
@@ -35,6 +38,7 @@ def test_download_writes_manifest_and_usable_model(hub: Hub) -> None:
     assert last == FileProgress(last.file, last.total, last.total)
     folder = registry.model_folder(NAME)
     assert sorted(file.name for file in folder.iterdir()) == [
+        "README.md",
         "config.json",
         "image_encoder.onnx",
         manifest.NAME,
@@ -113,7 +117,7 @@ def test_download_repository_without_onnx_raises(hub: Hub, tmp_path: Path) -> No
     hub.folder = tmp_path / "bare"
     hub.folder.mkdir()
     (hub.folder / "config.json").write_text("{}")
-    with pytest.raises(ImgscoreError, match="no UForm model in ONNX"):
+    with pytest.raises(ImgscoreError, match="no model in ONNX"):
         list(download(NAME))
 
 
@@ -133,3 +137,63 @@ def test_download_while_another_runs_raises(hub: Hub) -> None:
         list(download(NAME))
     list(first)
     assert is_intact(registry.model_folder(NAME))
+
+
+@pytest.mark.parametrize("layout", ["clip", "open_clip"])
+def test_download_of_a_repository_on_the_hub_gives_a_usable_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    folder = getattr(onnx_checkpoints, layout)(tmp_path / "model")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    (folder / "visual" if layout == "open_clip" else folder / "onnx").joinpath("rknpu").mkdir()
+    (folder / "pytorch_model.bin").write_bytes(bytes(100))
+    name = "hf:someone/tiny-model"
+    with serving(folder, "someone/tiny-model", "c" * 40) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        list(download(name))
+    target = registry.model_folder(name)
+    assert is_intact(target) and not (target / "pytorch_model.bin").exists()
+    assert registry.downloaded() == [name]
+    opened = registry.open_model(name)
+    assert opened.has_text and opened.id.startswith("tiny-model-")
+    assert licence_of(target) == "mit"
+    assert registry.load(name, "cpu").id == opened.id
+    (opened.weights).write_bytes(b"damaged")
+    with pytest.raises(ImgscoreError):
+        registry.load(name, "cpu")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["config.json", "preprocessor_config.json", "pytorch_model.bin"],
+        ["visual/model.onnx"],
+        ["config.json", "onnx/model.onnx"],
+        ["text_encoder.onnx", "config.json"],
+    ],
+)
+def test_wanted_files_of_an_unknown_layout_are_none(names: list[str]) -> None:
+    assert wanted_files(names) == []
+
+
+def test_wanted_files_choose_the_largest_variant_and_stay_in_the_folder() -> None:
+    names = [
+        "config.json",
+        "preprocessor_config.json",
+        "tokenizer.json",
+        "onnx/vision_model_int8.onnx",
+        "onnx/vision_model_fp16.onnx",
+        "onnx/vision_model_fp16.onnx_data",
+        "onnx/vision_model_fp16.onnx_data/../../../evil",
+        "onnx/text_model_q4.onnx",
+        "onnx/text_model.onnx",
+        "visual/..",
+    ]
+    assert wanted_files(names) == [
+        "config.json",
+        "preprocessor_config.json",
+        "tokenizer.json",
+        "onnx/text_model.onnx",
+        "onnx/vision_model_fp16.onnx",
+        "onnx/vision_model_fp16.onnx_data",
+    ]
