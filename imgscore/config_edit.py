@@ -55,6 +55,36 @@ def with_watch(text: str, settings: dict[str, Value]) -> str:
     return text + (newline if text else "") + newline.join([*lines, ""])
 
 
+def without_watch(text: str, number: int) -> str:
+    """Return the config `text` without one of its watches.
+
+    `number`: the index of this watch among all watches, from 0. All other settings and comments
+    stay. Raises ConfigError if the watch cannot be removed.
+    """
+    config.parse(text)
+    expected = tomllib.loads(text)
+    del expected["watch"][number]
+    pieces = _WATCH.split(text)
+    if len(pieces) > 1:
+        pieces[number + 1] = _piece_without_watch(pieces[number + 1])
+        changed = "".join(pieces)
+        newline = _newline(text)
+        if number == len(pieces) - 2 and not pieces[-1] and changed.endswith(newline * 2):
+            changed = changed.removesuffix(newline)
+    else:
+        changed = _inline_without_watch(text, number)
+    try:
+        exact = tomllib.loads(changed).get("watch", []) == expected.pop("watch")
+        exact = exact and {**tomllib.loads(changed), "watch": 0} == {**expected, "watch": 0}
+    except tomllib.TOMLDecodeError:
+        exact = False
+    if not exact:
+        raise ConfigError(
+            "config.toml: the watch could not be taken out", "delete its lines in the file"
+        )
+    return changed
+
+
 def write(path: Path, text: str) -> None:
     """Replace the content of the config file by `text`. The change is atomic and keeps the
     permissions.
@@ -136,6 +166,48 @@ def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: s
     else:
         table.trivia.trail += line
     return document.as_string()
+
+
+def _piece_without_watch(text: str) -> str:
+    """Return `text` without the `[[watch]]` table at its beginning.
+
+    A comment after the table stays if an empty line is above it, because it is about the next
+    table. If the text cannot be parsed alone, it is returned unchanged.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document: Any = tomlkit.parse(text)
+        end = [item.as_string() for key, item in document["watch"][0].value.body if key is None]
+        body = document["watch"][0].as_string()
+        document.remove("watch")
+    except (TOMLKitError, AttributeError, LookupError):
+        return text
+    rest = document.as_string()
+    lines: list[str] = []
+    for piece in reversed(end):
+        if not body.endswith("".join([piece, *lines])):
+            break
+        lines.insert(0, piece)
+    after = "".join(lines)
+    newline = _newline(text)
+    _, empty, kept = f"{newline}{after}".partition(newline * 2)
+    return f"{newline if empty and kept else ''}{kept}{rest}"
+
+
+def _inline_without_watch(text: str, number: int) -> str:
+    """Return `text` without one element of the array `watch`, or unchanged if it is not parsed."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document: Any = tomlkit.parse(text)
+        del document["watch"][number]
+    except (TOMLKitError, LookupError):
+        return text
+    changed: str = document.as_string()
+    return changed
 
 
 def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str, Any]:

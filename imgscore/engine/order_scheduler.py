@@ -104,6 +104,11 @@ class OrderScheduler(Stage[Plan]):
         (self._held.add if held else self._held.discard)(inbox)
         self.ctx.changed()
 
+    def suspend(self, inbox: bytes) -> None:
+        """Switch the automatic orders of an inbox off, but only until this engine ends."""
+        self.hold(inbox, held=True)
+        self.ctx.store.commit(lambda txn: settings.put(txn, _hold(inbox), None))
+
     def planned(self, inbox: bytes) -> list[PlannedTouch]:
         """Return the touches that the last automatic dry run planned for an inbox."""
         return self._states[inbox].planned

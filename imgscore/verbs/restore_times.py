@@ -6,6 +6,7 @@ the user runs `imgscore order`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from imgscore.messages import BaseRequest, Result
@@ -37,8 +38,6 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
     In a dry run, no date is restored. The rows show the changes that would be made.
     """
-    from imgscore.engine import apply
-
     ctx = engine.ctx
     folder = folder_of(request.folder)
     dry_run = request.dry_run or ctx.config.dry_run
@@ -46,8 +45,24 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         for watch in ctx.watches.all:
             if _concerns(engine, watch, folder):
                 engine.order_scheduler.hold(watch.inbox, held=True)
-    wanted = _wanted(engine, folder, dry_run)
-    restoring = apply.restore_times(ctx.store, wanted, dry_run=dry_run)
+    roots = ctx.watches.roots() if folder is None else [folder]
+    yield from restored(
+        engine, roots, lambda path: folder is None or within(path, folder), dry_run=dry_run
+    )
+
+
+def restored(
+    engine: Engine, roots: list[bytes], wanted: Callable[[bytes], bool], *, dry_run: bool
+) -> Steps[Response]:
+    """Yield a TouchedFile for each file whose date was restored, or in a dry run would be restored.
+
+    `roots`: the folders in which files without a sighting are searched. `wanted`: a function that
+    returns whether the date of the file at a path is to be restored.
+    """
+    from imgscore.engine import apply
+
+    held = _wanted(engine, roots, wanted, dry_run)
+    restoring = apply.restore_times(engine.ctx.store, held, dry_run=dry_run)
     job = engine.order_scheduler.run(restoring, dry_run=dry_run)
     for part in parts(job):
         if part is None:
@@ -71,29 +86,27 @@ def _concerns(engine: Engine, watch: Watch, folder: bytes | None) -> bool:
     return place is not None and place.watch == watch and place.role == "inbox"
 
 
-def _wanted(engine: Engine, folder: bytes | None, dry_run: bool) -> list[HeldOriginal]:
-    """Return the originals of the files under `folder` whose dates are to be restored.
+def _wanted(
+    engine: Engine, roots: list[bytes], wanted: Callable[[bytes], bool], dry_run: bool
+) -> list[HeldOriginal]:
+    """Return the originals of the files whose dates are to be restored.
 
-    Each original has the present path of its file. If `folder` is None, all files are included.
+    Each original has the present path of its file. The parameters are those of `restored`.
     """
     from imgscore.engine import apply
     from imgscore.store import originals, sightings
 
     store = engine.ctx.store
     with store.read() as txn:
-        paths = [
-            sighting.path
-            for sighting in sightings.iter_all(txn)
-            if folder is None or within(sighting.path, folder)
-        ]
+        paths = [sighting.path for sighting in sightings.iter_all(txn) if wanted(sighting.path)]
     moved = apply.with_sidecars(store, paths, dry_run=dry_run)
-    for root in engine.ctx.watches.roots() if folder is None else [folder]:
-        moved += _unseen(store, root, dry_run)
+    for root in roots:
+        moved += [file for file in _unseen(store, root, dry_run) if wanted(file.original.path)]
     with store.read() as txn:
         held = [
             apply.HeldOriginal(digest, original)
             for digest, original in originals.iter_all(txn)
-            if folder is None or within(original.path, folder)
+            if wanted(original.path)
         ]
     known = {(digest, original.path) for digest, original in held}
     held += [file for file in moved if (file.digest, file.original.path) not in known]

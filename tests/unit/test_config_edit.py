@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgscore import config
-from imgscore.config_edit import with_setting, with_watch, with_watch_setting, write
+from imgscore.config_edit import (
+    with_setting,
+    with_watch,
+    with_watch_setting,
+    without_watch,
+    write,
+)
 from imgscore.errors import ConfigError
 
 WATCH = '# my folders\n[[watch]]\ninbox = "~/x"   # here\n'
@@ -127,3 +133,30 @@ def test_a_link_and_the_permissions_of_its_file_stay(tmp_path: Path) -> None:
     assert os.readlink(link) == str(real) and config.read(link) == text
     assert real.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in real.parent.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_without_watch_other_tables_and_their_comments_stay(newline: str) -> None:
+    top = "# top\ndry_run = true\n\n"
+    first = '[[watch]]\ninbox = "/a" # x\n# keep = "k"\n'
+    second = '\n# about b\n[[ watch ]] # hi\nkeep = ["q",\n "r"]\ninbox = "/b"\n'
+    daemon = "\n# daemon\n[daemon]\nsettle = 1\n"
+    third = '\n[[watch]]\ninbox = "/c"\n'
+    text = (top + first + second + daemon + third).replace("\n", newline)
+    for number, expected in enumerate(
+        (
+            top + second + daemon + third,
+            top + first + "\n# about b\n" + daemon + third,
+            top + first + second + daemon,
+        )
+    ):
+        assert without_watch(text, number) == expected.replace("\n", newline)
+
+
+def test_without_watch_undoes_with_watch_and_reads_every_form() -> None:
+    for text in ("", "dry_run = true\n", WATCH):
+        added = with_watch(text, {"inbox": "/x", "taste": "memes"})
+        assert without_watch(added, len(config.parse(added).watch) - 1) == text
+    inline = 'watch = [{inbox = "/a"}, {inbox = "/b"}] # x\ndry_run = true\n'
+    assert [watch.inbox for watch in config.parse(without_watch(inline, 0)).watch] == ["/b"]
+    assert config.parse(without_watch('watch = [{inbox = "/a"}]\n', 0)).watch == []
