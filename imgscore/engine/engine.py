@@ -11,6 +11,7 @@ from pathlib import Path
 from imgscore import events
 from imgscore.config import Config
 from imgscore.embedders import devices, registry
+from imgscore.engine import taste_changes
 from imgscore.engine.backups import BackupJob
 from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
@@ -45,6 +46,7 @@ class Engine:
 
     def __init__(self, store: Store, config: Config, heads_folder: Path, pool: WorkerPool) -> None:
         embedder = registry.spec(config.model, use_filename=config.use_filename)
+        taste_changes.adopt(store, Watches.of(config))
         with store.read() as txn:
             event_log = EventLog(store, txn)
             self.ctx = EngineContext(

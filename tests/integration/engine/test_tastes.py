@@ -79,3 +79,20 @@ def test_trainer_head_out_of_use_keeps_no_scores(engine: Engine) -> None:
     train("3")
     with store.read() as txn:
         assert list(counts.score_prefixes(txn)) == [b"default\x003\0", b"memes\x002\0"]
+
+
+def test_engine_watch_with_another_taste_gets_the_labels_of_its_folders(world: World) -> None:
+    for name, place in (("a.png", "inbox/keep"), ("b.png", "inbox/trash"), ("c.png", "inbox")):
+        world.put(name, "0.5 0.5", place)
+    world.settled()
+    with world.engine() as engine:  # labelled by a command, against its folder
+        ask(engine, "label", label="trash", files=[os.fspath(world.inbox / "keep" / "a.png")])
+    world.watch["taste"] = "other"
+    for _ in range(2):  # the second start changes nothing
+        with world.engine() as engine:
+            world.settle(engine)
+            (watch,) = ask(engine, "status")[0]["watches"]
+            assert watch["taste"] == "other" and watch["labels"] == {"keep": 0, "trash": 2}
+            rows = ask(engine, "history")
+            events = [row for row in rows if row.get("taste") == "other"]
+            assert sorted(row["label"] for row in events) == ["trash", "trash"]
