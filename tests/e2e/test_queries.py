@@ -51,6 +51,32 @@ def test_query_verbs_trained_taste_answer(taught: Path, tmp_path: Path) -> None:
     assert missing.code == 1 and "no such file" in missing.out
 
 
+def test_score_of_an_unwatched_folder_lists_the_worst_first(taught: Path, tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    (batch / "sub").mkdir(parents=True)
+    put(batch, "sun", 3, first=50)
+    put(batch / "sub", "text", 3, first=50)
+    (batch / "broken.png").write_bytes(b"no image")
+    before = {path: path.stat().st_mtime_ns for path in batch.rglob("*.*")}
+    every = imgscore("score", batch, "--recursive", "--json").rows
+    scored = [row for row in every if row["error"] is None]
+    assert len(scored) == 6 and len(every) == 7
+    worst = imgscore("score", batch, "--recursive", "--sort", "worst", "-n", "3", "--json")
+    assert worst.code == 1  # one file failed; it is listed last
+    assert all("text" in row["path"] for row in worst.rows[:3])
+    assert [row["score"] for row in worst.rows[:3]] == sorted(row["score"] for row in scored)[:3]
+    assert [Path(row["path"]).name for row in worst.rows[3:]] == ["broken.png"]
+    best = imgscore("score", batch, "--recursive", "--sort", "best", "--json").rows[:6]
+    assert [row["score"] for row in best] == sorted((row["score"] for row in scored), reverse=True)
+    named = imgscore("score", batch, "--recursive", "--sort", "name", "--json").rows[:6]
+    assert [row["path"] for row in named] == sorted(row["path"] for row in scored)
+    lines = imgscore("score", batch, "--recursive", "--sort", "worst", "-n", "1").out.splitlines()
+    assert "text" in lines[0] and lines[1].startswith("failed") and len(lines) == 2
+    assert imgscore("score", batch, "-n", "0").code == 2
+    # Files that are not watched keep their dates.
+    assert before == {path: path.stat().st_mtime_ns for path in batch.rglob("*.*")}
+
+
 def test_heads_use_older_version_scores_by_it(taught: Path) -> None:
     (first,) = imgscore("heads", "list", "--json").rows
     assert first["in_use"] and first["labels"] == 32
