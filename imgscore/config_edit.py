@@ -18,7 +18,7 @@ from imgscore.fsutil import write_atomic
 # another table is between them.
 _WATCH = re.compile(r"^(?=[ \t]*\[\[[ \t]*watch[ \t]*\]\])", re.MULTILINE)
 
-Value = str | bool
+Value = str | bool | list[str]
 
 
 def with_setting(text: str, key: str, value: Value) -> str:

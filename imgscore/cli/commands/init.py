@@ -1,6 +1,7 @@
 """The command `init`: watch a folder."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +10,10 @@ import msgspec
 import typer
 
 from imgscore import config, config_edit, paths
-from imgscore.cli import completions, dispatch
+from imgscore.cli import completions, dispatch, label_folders
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import print_note, printable, to_json
+from imgscore.config_edit import Value
 from imgscore.errors import UsageError
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watches
@@ -37,6 +39,8 @@ class Response(msgspec.Struct):
     """the config file"""
     warnings: list[str]
     """warnings, for example that a program synchronizes the folder"""
+    taste: str = "default"
+    """the taste of the watch"""
     error: str | None = None
     """always null"""
 
@@ -51,12 +55,29 @@ def init(
         ),
     ],
     taste: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="The folder's taste. Folders with the same taste share their labels.",
+            help=(
+                "The folder's taste. Folders with the same taste share their labels. Without it: "
+                "default."
+            ),
             autocompletion=completions.tastes,
         ),
-    ] = "default",
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder of images that you keep, relative to INBOX; may be repeated.",
+        ),
+    ] = None,
+    trash: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder of images that you delete, relative to INBOX; may be repeated.",
+        ),
+    ] = None,
     xdg_trash: Annotated[
         bool | None,
         typer.Option(
@@ -65,27 +86,39 @@ def init(
             show_default=False,
         ),
     ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "-y", "--yes", help="Ask nothing: use folders such as Keep and Rejected that exist."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Watch a folder.
 
     The command creates the folder, with the folders keep/ and trash/ in it, and adds the folder to
-    the config.
+    the config. If the folder is watched already, the options that you give change its settings,
+    and the folders of --keep and --trash are added.
     """
     path = paths.config_file()
     before = config.read(path) or ""
     settings = config.parse(before, str(path))
     folder = config.expand(str(inbox), os.getcwd())
-    existing = [watch for watch in Watches.of(settings).all if watch.inbox == folder]
-    if existing:
-        text = before
-        if xdg_trash not in (None, existing[0].xdg_trash):
-            number = Watches.of(settings).all.index(existing[0])
-            text = config_edit.with_watch_setting(text, number, "xdg_trash", bool(xdg_trash))
-    else:
-        if xdg_trash is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
+    inboxes = [watch.inbox for watch in Watches.of(settings).all]
+    existing = settings.watch[inboxes.index(folder)] if folder in inboxes else None
+    notes: list[str] = []
+    if existing is None:
+        asks = not (as_json or yes) and sys.stdin.isatty() and sys.stderr.isatty()
+        keep, trash, notes = _label_folders(folder, keep, trash, yes=yes, asks=asks)
+        if xdg_trash is None and asks:
             xdg_trash = typer.confirm(QUESTION, err=True)
-        text = config_edit.with_watch(before, _entry(folder, taste, xdg_trash=bool(xdg_trash)))
+    given = _settings(taste=taste, keep=keep, trash=trash, xdg_trash=xdg_trash)
+    if existing is None:
+        text = config_edit.with_watch(before, _entry(folder, given))
+    else:
+        text = before
+        for key, value in _changes(existing, given).items():
+            text = config_edit.with_watch_setting(text, inboxes.index(folder), key, value)
     watches = Watches.of(config.parse(text, str(path))).all
     (watch,) = (watch for watch in watches if watch.inbox == folder)
     _make(watch.inbox, *watch.keep, *watch.trash)
@@ -93,45 +126,122 @@ def init(
         config_edit.write(path, text)
     # Reload even if this command has not changed the config: the user may have edited it.
     dispatch.reload_daemon()
-    warnings = [marker.sentence for marker in find_markers(Path(os.fsdecode(watch.inbox)))]
+    markers = find_markers(Path(os.fsdecode(watch.inbox)))
     row = Response(
         inbox=os.fsdecode(watch.inbox),
         keep=[os.fsdecode(path) for path in watch.keep],
         trash=[os.fsdecode(path) for path in watch.trash],
         xdg_trash=watch.xdg_trash,
         config=str(path),
-        warnings=warnings,
+        warnings=[*(marker.sentence for marker in markers), *notes],
+        taste=watch.taste,
     )
-    for warning in warnings:
+    for warning in row.warnings:
         print_note(f"note: {printable(warning)}")
     if as_json:
         typer.echo(to_json(row))
         return
-    typer.echo(f"watching {printable(os.fsdecode(watch.inbox))} (config: {printable(str(path))})")
-    for name, folders in (("keep", watch.keep), ("trash", watch.trash)):
+    _describe(row)
+    if existing is not None and existing.taste != watch.taste:
+        typer.echo(f"  its taste is {watch.taste} now; it was {existing.taste}")
+
+
+def _describe(row: Response) -> None:
+    """Print the folders of a watch, and what they mean."""
+    typer.echo(f"watching {printable(row.inbox)} (config: {printable(row.config)})")
+    for name, folders in (("keep", row.keep), ("trash", row.trash)):
         for labelling in folders:
-            typer.echo(
-                f"  files that you move to {printable(os.fsdecode(labelling))} get the label {name}"
-            )
-    if watch.xdg_trash:
+            typer.echo(f"  files that you move to {printable(labelling)} get the label {name}")
+    if row.xdg_trash:
         typer.echo("  files that you move to the desktop's trash get the label trash")
 
 
-def _entry(folder: bytes, taste: str, *, xdg_trash: bool) -> dict[str, str | bool]:
-    try:
-        text = folder.decode()
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"{printable(os.fsdecode(folder))}: the name is not valid UTF-8, "
-            "so it cannot be written into the config",
-            "rename the folder, or watch the folder above it",
-        ) from None
-    entry: dict[str, str | bool] = {"inbox": text}
-    if taste != "default":
-        entry["taste"] = taste
-    if xdg_trash:
-        entry["xdg_trash"] = True
-    return entry
+def _label_folders(
+    inbox: bytes, keep: list[str] | None, trash: list[str] | None, *, yes: bool, asks: bool
+) -> tuple[list[str] | None, list[str] | None, list[str]]:
+    """Return the keep folders, the trash folders and notes, for a new watch.
+
+    If a folder such as Rejected/ exists and the option for its label is not given, the user is
+    asked whether to use it. If no question can be asked, a note names the option.
+    """
+    found, notes = label_folders.find(inbox), []
+    chosen: dict[str, list[str] | None] = {"keep": keep, "trash": trash}
+    for label, names in found._asdict().items():
+        if not names or chosen[label]:
+            continue
+        listed = " and ".join(f"{printable(name)}/" for name in names)
+        if yes or (asks and typer.confirm(f"Give images in {listed} the label {label}", err=True)):
+            default = [label] if os.path.isdir(os.path.join(inbox, label.encode())) else []
+            chosen[label] = [*default, *names]
+        elif not asks:
+            options = " ".join(f"--{label} {shlex.quote(name)}" for name in names)
+            notes.append(
+                f"{listed} in the inbox is not used for the label {label}; to use it: imgscore "
+                f"init {shlex.quote(os.fsdecode(inbox))} {options}"
+            )
+    return chosen["keep"], chosen["trash"], notes
+
+
+def _settings(
+    *, taste: str | None, keep: list[str] | None, trash: list[str] | None, xdg_trash: bool | None
+) -> dict[str, Value]:
+    """Return the settings that the user has given, by their names in the config.
+
+    Raises UsageError if a name cannot be written into the config.
+    """
+    given: dict[str, Value] = {}
+    for key, value in (("taste", taste), ("keep", keep), ("trash", trash)):
+        if value:
+            given[key] = value[0] if isinstance(value, list) and len(value) == 1 else value
+            _check_utf8(*(value if isinstance(value, list) else [value]))
+    if xdg_trash is not None:
+        given["xdg_trash"] = xdg_trash
+    return given
+
+
+def _check_utf8(*names: str) -> None:
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"{printable(name)}: the name is not valid UTF-8, "
+                "so it cannot be written into the config",
+                "rename the folder, or watch the folder above it",
+            ) from None
+
+
+def _changes(watch: config.WatchConfig, given: dict[str, Value]) -> dict[str, Value]:
+    """Return the settings of a watch that the given settings change.
+
+    A given keep or trash folder is added to the folders that the watch has: if a folder lost its
+    label, all images in it would lose their labels too.
+    """
+    changed: dict[str, Value] = {}
+    for key, value in given.items():
+        known = getattr(watch, key)
+        if key in ("keep", "trash"):
+            inbox = os.fsdecode(config.expand(watch.inbox))
+            folders = {config.expand(folder, inbox): folder for folder in _list(known)}
+            new = [name for name in _list(value) if config.expand(name, inbox) not in folders]
+            if new:
+                changed[key] = [*folders.values(), *new]
+        elif value != known:
+            changed[key] = value
+    return changed
+
+
+def _list(value: Value) -> list[str]:
+    return value if isinstance(value, list) else [str(value)]
+
+
+def _entry(folder: bytes, given: dict[str, Value]) -> dict[str, Value]:
+    """Return the settings of a new watch. A setting that has its default value is left out."""
+    text = os.fsdecode(folder)
+    _check_utf8(text)
+    defaults = config.WatchConfig(text)
+    changed = {key: value for key, value in given.items() if value != getattr(defaults, key)}
+    return {"inbox": text, **changed}
 
 
 def _make(*folders: bytes) -> None:

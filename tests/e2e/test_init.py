@@ -1,0 +1,83 @@
+"""`imgscore init`: folders that exist already, and options for a watch that exists already."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from imgscore import config, paths
+from tests.conftest import put
+from tests.support.commands import BIN, Start, imgscore
+
+pytestmark = pytest.mark.core
+
+
+def _answered(answers: bytes, *arguments: str | Path) -> str:
+    """Run `imgscore` in a terminal that sends these answers. Return what it asks and prints."""
+    ours, theirs = pty.openpty()
+    with open(ours, "r+b", buffering=0) as person, open(theirs, "r+b", buffering=0) as terminal:
+        person.write(answers)
+        done = subprocess.run(
+            [BIN / "imgscore", *arguments], stdin=terminal, stderr=terminal, stdout=terminal,
+            check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0
+        return os.read(ours, 1 << 16).decode()
+
+
+def test_init_existing_label_folders_are_offered(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    for name in ("Selected", "REJECTED", "holidays"):
+        (inbox / name).mkdir(parents=True)
+    noted = imgscore("init", inbox, "--json")
+    assert noted.code == 0
+    assert noted.row["keep"] == [f"{inbox}/keep"] and noted.row["trash"] == [f"{inbox}/trash"]
+    commands = [warning.rpartition("to use it: imgscore ")[2] for warning in noted.row["warnings"]]
+    assert commands == [f"init {inbox} --keep Selected", f"init {inbox} --trash REJECTED"]
+    for command in commands:
+        assert imgscore(*command.split(" ")).code == 0
+    (watch,) = config.load().watch
+    assert (watch.keep, watch.trash) == (["keep", "Selected"], ["trash", "REJECTED"])
+
+
+@pytest.mark.parametrize(("answers", "keep"), [(b"y\ny\nn\n", "Selected"), (b"n\nn\nn\n", "keep")])
+def test_init_on_a_terminal_asks_about_existing_folders(
+    tmp_path: Path, answers: bytes, keep: str
+) -> None:
+    inbox = tmp_path / "inbox"
+    for name in ("Selected", "Papierkorb"):
+        (inbox / name).mkdir(parents=True)
+    text = _answered(answers, "init", inbox)
+    assert "images in Selected/ the label keep" in text
+    assert "images in Papierkorb/ the label trash" in text
+    assert config.load().watch[0].keep == keep
+    assert (inbox / "keep").exists() == (keep == "keep")
+
+
+def test_init_yes_uses_existing_folders_and_they_teach(tmp_path: Path, start: Start) -> None:
+    inbox = tmp_path / "inbox"
+    for name, kind in (("Keep", "sun"), ("Rejects", "text")):
+        (inbox / name).mkdir(parents=True)
+        put(inbox / name, kind, 3)
+    row = imgscore("init", inbox, "--yes", "--json").row
+    assert row["keep"] == [f"{inbox}/Keep"] and row["trash"] == [f"{inbox}/Rejects"]
+    assert row["warnings"] == []
+    assert imgscore("scan").code == 0
+    assert imgscore("status", "--json").row["watches"][0]["labels"] == {"keep": 3, "trash": 3}
+
+
+def test_init_of_a_watched_inbox_changes_what_differs(inbox: Path, tmp_path: Path) -> None:
+    before, away = paths.config_file().read_text(), str(tmp_path / "away")
+    assert imgscore("init", inbox).code == 0
+    assert paths.config_file().read_text() == before
+    changed = imgscore("init", inbox, "--taste", "other")
+    assert changed.code == 0 and "its taste is other now; it was default" in changed.out
+    assert imgscore("init", inbox, "--trash", away).code == 0
+    assert imgscore("init", inbox, "--trash", away).code == 0
+    (watch,) = config.load().watch
+    assert (watch.taste, watch.keep, watch.trash) == ("other", "keep", ["trash", away])
+    refused = imgscore("init", inbox, "--taste", "no/taste")
+    assert refused.code == 3 and "no/taste" in refused.err
+    assert config.load().watch[0].taste == "other"
