@@ -26,6 +26,7 @@ from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.store import backups
 from imgscore.store.verify import read_all
 from imgscore.testing import Row, eventually
+from tests.support.old_stores import downgrade
 
 ACTIONS = 24
 """actions of a workload: enough to reach each failpoint, in about 15 s"""
@@ -297,31 +298,32 @@ MIGRATION = """
 import sys
 from pathlib import Path
 from imgscore.store import migrations
-from imgscore.store.schema import SCHEMA_VERSION
 from imgscore.store.store import Store
-new = range(SCHEMA_VERSION, SCHEMA_VERSION + 3)
-steps = {n: lambda txn, n=n: txn.table("meta").put(b"migrated", b"%d" % n) for n in new}
-with Store(Path(sys.argv[1])) as store:
-    store.commit(lambda txn: migrations.migrate(txn, steps, new.stop))
+migrations.SEAL_BATCH = 20
+Store(Path(sys.argv[1])).close()
 """
+"""the script that opens a store; a small batch makes the migration stop between many commits"""
 
 
 def kill_during_migration(scenario: Scenario, tries: int) -> Iterator[Fault]:
-    """Kill during a migration by three invented steps to future schemas, in a real transaction."""
-    stops = (stop_at("in migration", 1), stop_at("in migration", 3), stop_at("before commit", 2))
+    """Kill while the records of a store of schema 2 get their checksums."""
 
     def attempt(number: int) -> None:
         with scenario.copy() as sandbox:
             before = sandbox.labels()
+            downgrade(sandbox.store_folder, 2)
             command = [sys.executable, "-P", "-c", MIGRATION, sandbox.store_folder]
             environment = sandbox.environment()
-            stop = stops[number % len(stops)]
+            failpoint = ("in migration", "before commit", "after commit")[number % 3]
+            stop = stop_at(failpoint, 1 + number // 3 % 9)
             done = subprocess.run(command, env=environment | stop, check=False, timeout=60)
             if done.returncode != -signal.SIGKILL:
                 raise LostError(f"the migration was not killed: {done.returncode}")
             if sandbox.labels() != before:
                 raise LostError("the migration lost labels")
-            sandbox.run_checked("db", "check")
             subprocess.run(command, env=environment, check=True, timeout=60)
+            sandbox.run_checked("db", "check")
+            if sandbox.labels() != before:
+                raise LostError("the migration lost labels")
 
     yield repeat("SIGKILL in a migration of the store", tries, attempt)

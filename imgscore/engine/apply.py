@@ -125,8 +125,10 @@ def apply_batch(
     def settle(txn: Txn) -> None:
         for plan, actual in done:
             _record_own_change(txn, plan.sighting)
+            if actual == plan.after_ns:
+                continue
             held = originals.get(txn, plan.sighting.digest, plan.sighting.path)
-            if held is not None and actual != plan.after_ns:
+            if held is not None:
                 rounded = originals.touched(held, held.path, held.before_ns, actual)
                 originals.record(txn, plan.sighting.digest, rounded)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from imgscore.errors import StoreError
 from imgscore.store import (
+    checksums,
     counts,
     failures,
     heads,
@@ -27,6 +28,7 @@ from imgscore.store import (
     unwatched_files,
     vectors,
 )
+from imgscore.store.checksums import Seal
 from imgscore.store.schema import DIGEST_SIZE, SCHEMA_VERSION, path_key
 from imgscore.store.transaction import Txn
 
@@ -64,6 +66,7 @@ def iter_all(txn: Txn) -> Iterator[Finding]:
     for what, entries in readable:
         yield _readable(what, entries)
     for what, check in (
+        ("checksums", _checksums),
         ("places", _places),
         ("scores", _scores),
         ("labels", _labels),
@@ -91,6 +94,23 @@ def _attempt(what: str, check: Callable[[], Finding]) -> Finding:
         return check()
     except (msgspec.DecodeError, StoreError, struct.error, ValueError, IndexError) as error:
         return Finding(what, 0, [f"an entry cannot be read: {error}"])
+
+
+def _checksums(txn: Txn) -> Finding:
+    """Check that each record of the tables with checksums matches its checksum.
+
+    If the store has an older schema, its records have no checksums, and none are checked.
+    """
+    count, problems = 0, list[str]()
+    if not migrations.is_sealed(txn):
+        return Finding("checksums", 0, [])
+    for name in sorted(checksums.TABLES):
+        seal = Seal(name, strict=True)
+        for key, value in txn.raw_table(name).scan():
+            count += 1
+            if not (migrations.is_plain(name, key) or seal.is_sealed(key, value)):
+                problems.append(f"a record in the table {name} is damaged (key {key.hex()})")
+    return Finding("checksums", count, problems[:MAX_PROBLEMS])
 
 
 def _places(txn: Txn) -> Finding:

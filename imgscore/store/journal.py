@@ -24,8 +24,7 @@ def append(txn: Txn, touch: Touch) -> int:
 
 def last_number(txn: Txn) -> int:
     """Return the number of the newest touch; 0 if the journal is empty."""
-    last = txn.table("journal").last()
-    return int.from_bytes(last[0], "big") if last else 0
+    return txn.table("journal").last_number()
 
 
 def get(txn: Txn, number: int) -> Touch | None:

@@ -73,5 +73,4 @@ def newest_first(txn: Txn) -> Iterator[tuple[int, LabelEvent]]:
 
 def last_sequence(txn: Txn) -> int:
     """Return the sequence number of the newest event; 0 if the log is empty."""
-    last = txn.table("label_log").last()
-    return int.from_bytes(last[0], "big") if last else 0
+    return txn.table("label_log").last_number()

@@ -13,7 +13,7 @@ import msgspec
 
 from imgscore.watches import Role
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DIGEST_SIZE = 32
 
 LabelName = Literal["keep", "trash"]

@@ -19,7 +19,8 @@ import msgspec
 
 from imgscore.errors import StoreError
 from imgscore.failpoints import step
-from imgscore.store import migrations
+from imgscore.store import checksums, migrations
+from imgscore.store.checksums import Seal
 from imgscore.store.transaction import Txn
 from imgscore.system import mounts
 
@@ -57,6 +58,7 @@ class Store:
         """
         self.folder = folder
         self.handles: dict[str, _Database | None] = {}
+        self._seals = _seals(strict=False)
         if not readonly:
             _prepare(folder)
         try:
@@ -83,7 +85,9 @@ class Store:
                 for name in TABLES:
                     self.handles[name] = self._open_table(name.encode(), create=not readonly)
             if not readonly:
-                self.commit(migrations.migrate)
+                migrations.migrate(self.commit)
+            with self.read() as txn:
+                self._seals = _seals(strict=migrations.is_sealed(txn))
         except BaseException:
             self.close()
             raise
@@ -125,7 +129,7 @@ class Store:
                 self.environment.set_mapsize(0)
                 raw = self.environment.begin(write=write)
             with raw:
-                yield Txn(self.handles, raw)
+                yield Txn(self.handles, raw, self._seals)
 
     def grow(self) -> None:
         """Double the size of the memory map.
@@ -216,6 +220,10 @@ def _translated() -> Iterator[None]:
         raise StoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
     except lmdb.Error as error:
         raise StoreError(f"the store failed: {error}", "see: imgscore doctor") from None
+
+
+def _seals(*, strict: bool) -> dict[str, Seal]:
+    return {name: Seal(name, strict=strict) for name in checksums.TABLES}
 
 
 def _size(folder: Path) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from imgscore.store.checksums import Seal
+
 if TYPE_CHECKING:
     import lmdb
     from lmdb import _Database
@@ -38,10 +40,14 @@ class Table:
 
         The first number is 1.
         """
-        last = self.last()
-        number = int.from_bytes(last[0], "big") + 1 if last else 1
+        number = self.last_number() + 1
         self._txn.put(number.to_bytes(8, "big"), value, db=self._database, append=True)
         return number
+
+    def last_number(self) -> int:
+        """Return the last sequence number that `append` used; 0 if the table is empty."""
+        with self._txn.cursor(db=self._database) as cursor:
+            return int.from_bytes(cursor.key(), "big") if cursor.last() else 0
 
     def delete(self, key: bytes) -> bool:
         """Delete the entry at `key`. Return False if the table does not contain `key`."""
@@ -70,6 +76,12 @@ class Table:
                 if not key.startswith(prefix):
                     return
                 yield key, value
+
+    def scan_from(self, first: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the entries whose key is at least `first`, sorted by key."""
+        with self._txn.cursor(db=self._database) as cursor:
+            if cursor.set_range(first) if first else cursor.first():
+                yield from cursor
 
     def keys(self) -> Iterator[bytes]:
         """Yield all keys of the table, sorted. This takes half the time of a scan."""
@@ -127,6 +139,65 @@ class Table:
         return int(self._txn.stat(self._database)["entries"])
 
 
+class _SealedTable(Table):
+    """A table whose records have checksums.
+
+    The methods return and accept records without their checksums. A method that reads a damaged
+    record raises DamagedRecordError.
+    """
+
+    def __init__(self, txn: "lmdb.Transaction[bytes]", database: "_Database", seal: Seal) -> None:
+        super().__init__(txn, database)
+        self._seal = seal
+
+    def get(self, key: bytes) -> bytes | None:
+        value = super().get(key)
+        return None if value is None else self._seal.verify(key, value)
+
+    def getter(self) -> Callable[[bytes, bytes], bytes]:
+        def get(key: bytes, default: bytes) -> bytes:
+            record = self.get(key)
+            return default if record is None else record
+
+        return get
+
+    def put(self, key: bytes, value: bytes) -> None:
+        super().put(key, self._seal.add(key, value))
+
+    def append(self, value: bytes) -> int:
+        key = (self.last_number() + 1).to_bytes(8, "big")
+        return super().append(self._seal.add(key, value))
+
+    def last(self) -> tuple[bytes, bytes] | None:
+        return self._verified(super().last())
+
+    def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
+        return self._verified(super().first_from(key))
+
+    def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        verify = self._seal.verify
+        return ((key, verify(key, value)) for key, value in super().scan(prefix))
+
+    def scan_from(self, first: bytes) -> Iterator[tuple[bytes, bytes]]:
+        verify = self._seal.verify
+        return ((key, verify(key, value)) for key, value in super().scan_from(first))
+
+    def backwards(self) -> Iterator[tuple[bytes, bytes]]:
+        verify = self._seal.verify
+        return ((key, verify(key, value)) for key, value in super().backwards())
+
+    def put_many(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        add = self._seal.add
+        super().put_many((key, add(key, value)) for key, value in entries)
+
+    def last_under(self, prefix: bytes, length: int) -> tuple[bytes, bytes] | None:
+        found = super().last_under(prefix, length)
+        return found and (found[0], self._seal.verify(prefix + found[0], found[1]))
+
+    def _verified(self, entry: tuple[bytes, bytes] | None) -> tuple[bytes, bytes] | None:
+        return entry and (entry[0], self._seal.verify(*entry))
+
+
 class _NoTable(Table):
     """An empty, read-only table. It is used if the store is old and does not contain the table."""
 
@@ -142,10 +213,16 @@ class _NoTable(Table):
     def last(self) -> tuple[bytes, bytes] | None:
         return None
 
+    def last_number(self) -> int:
+        return 0
+
     def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
         return None
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+    def scan_from(self, first: bytes) -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
     def keys(self) -> Iterator[bytes]:
@@ -172,12 +249,33 @@ class Txn:
     """
 
     def __init__(
-        self, handles: "Mapping[str, _Database | None]", txn: "lmdb.Transaction[bytes]"
+        self,
+        handles: "Mapping[str, _Database | None]",
+        txn: "lmdb.Transaction[bytes]",
+        seals: Mapping[str, Seal],
     ) -> None:
         self._handles = handles
         self._txn = txn
+        self._seals = seals
+        self._tables: dict[str, Table] = {}
 
     def table(self, name: str) -> Table:
         """Return the table `name`, which is one of `store.TABLES`."""
+        table = self._tables.get(name)
+        if table is None:
+            table = self._tables[name] = self._make_table(name)
+        return table
+
+    def _make_table(self, name: str) -> Table:
+        handle, seal = self._handles[name], self._seals.get(name)
+        if handle is None:
+            return _NoTable()
+        return Table(self._txn, handle) if seal is None else _SealedTable(self._txn, handle, seal)
+
+    def raw_table(self, name: str) -> Table:
+        """Return the table `name` with its stored values.
+
+        In a table with checksums, a stored value is a record followed by its checksum.
+        """
         handle = self._handles[name]
         return _NoTable() if handle is None else Table(self._txn, handle)

@@ -51,7 +51,7 @@ def read_all(folder: Path) -> int:
     count = 0
     with Store(folder, readonly=True) as store, store.read() as txn:
         for name in TABLES:
-            count += sum(1 for _ in txn.table(name).scan())
+            count += sum(1 for _ in txn.raw_table(name).scan())
     return count
 
 

@@ -11,6 +11,7 @@ from imgscore.store.schema import Fingerprint, LabelEvent, Sighting
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Role
+from tests.support.old_stores import downgrade
 
 PATHS = [b"/in/a", b"/in/b", b"/in/in/c"]
 DIGESTS = [bytes([number]) * 32 for number in (0, 1, 255)]
@@ -94,10 +95,10 @@ def test_migrate_store_of_schema_1_gets_its_counters(tmp_path: Path) -> None:
         change(txn, "score", "default", "1", DIGESTS[:2])
         change(txn, "label", "default", DIGESTS[0], "keep")
         txn.table("counts").delete_all(b"")
-        txn.table("meta").put(b"schema", b"1")
 
     with Store(tmp_path / "store") as store:
         store.commit(fill)
+    downgrade(tmp_path / "store", 1)
     with Store(tmp_path / "store") as store, store.read() as txn:
         assert counts.files(txn, b"/in", "inbox") == 3
         assert counts.files(txn, b"/in", "keep") == 1

@@ -193,22 +193,28 @@ def test_backup_can_be_opened_as_a_store(tmp_path: Path) -> None:
         assert labels.last_sequence(txn) == 1
 
 
-def test_migrate_runs_each_step_once_or_changes_nothing(tmp_path: Path) -> None:
-    def step(txn: Txn) -> None:
-        txn.table("meta").put(b"step", b"done")
+def test_migrate_runs_each_part_once_or_changes_nothing(tmp_path: Path) -> None:
+    parts: list[bytes] = []
 
-    def broken(txn: Txn) -> None:
+    def step(txn: Txn, progress: bytes) -> bytes | None:
+        parts.append(progress)
+        txn.table("meta").put(b"step", b"part %d" % len(parts))
+        return b"more" if progress == b"" else None
+
+    def broken(txn: Txn, progress: bytes) -> bytes | None:
         txn.table("meta").put(b"step", b"broken")
         raise RuntimeError
 
     with Store(tmp_path / "store") as store:
         steps = {SCHEMA_VERSION: step, SCHEMA_VERSION + 1: broken}
-        with store.write() as txn:
-            migrations.migrate(txn, steps, SCHEMA_VERSION + 1)
-        with pytest.raises(RuntimeError), store.write() as txn:
-            migrations.migrate(txn, steps, SCHEMA_VERSION + 2)
+        migrations.migrate(store.commit, steps, SCHEMA_VERSION + 1)
+        migrations.migrate(store.commit, steps, SCHEMA_VERSION + 1)
+        assert parts == [b"", b"more"]
+        with pytest.raises(RuntimeError):
+            migrations.migrate(store.commit, steps, SCHEMA_VERSION + 2)
         with store.read() as txn:
-            assert txn.table("meta").get(b"step") == b"done"
+            assert txn.table("meta").get(b"step") == b"part 2"
+            assert migrations.schema(txn) == SCHEMA_VERSION + 1
     with pytest.raises(StoreError, match="schema"):
         Store(tmp_path / "store")  # a newer imgscore has migrated it
 
