@@ -18,6 +18,7 @@ from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
 from imgscore.store.verify import after_a_crash
+from imgscore.system import accelerators
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import precompile
 from imgscored import log
@@ -125,7 +126,9 @@ def _confine() -> None:
         with suppress(OSError):
             # If a folder cannot be created, the first write into it raises an error.
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not confine_writes(own):
+    # A worker that uses an accelerator inherits these limits, and limits itself further.
+    existing = accelerators.written_by_children() if accelerators.is_present() else ()
+    if not confine_writes(own, existing):
         logger.info(
             "this kernel has no Landlock, so nothing limits which files the daemon can write"
         )

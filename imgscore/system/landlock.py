@@ -23,6 +23,10 @@ _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _REFER_SINCE, _TRUNCATE_SINCE = 2, 3
 
 
+# Writing to these devices changes nothing.
+_HARMLESS_DEVICES = (Path("/dev/null"), Path("/dev/zero"), Path("/dev/full"))
+
+
 class _Ruleset(ctypes.Structure):
     _fields_ = (("handled_access_fs", ctypes.c_uint64),)
 
@@ -40,11 +44,13 @@ def kernel_support() -> int:
         return 0
 
 
-def confine_writes(allowed: Iterable[Path]) -> bool:
+def confine_writes(allowed: Iterable[Path], existing: Iterable[Path] = ()) -> bool:
     """Block every later write outside of `allowed`, for this process and its child processes.
 
-    `allowed`: files, and folders with all their contents. A path that does not exist yet is
-    skipped. If the kernel lacks Landlock, the function blocks nothing and returns False.
+    `allowed`: files, and folders with all their contents. `existing`: files that may be written,
+    and folders whose existing files may be written, but in which nothing may be created or deleted.
+    A path that does not exist yet is skipped. If the kernel lacks Landlock, the function blocks
+    nothing and returns False.
     """
     version = kernel_support()
     if not version:
@@ -57,11 +63,12 @@ def confine_writes(allowed: Iterable[Path]) -> bool:
     rules = _Ruleset(files | folders)
     ruleset = _system_call(_CREATE_RULESET, ctypes.byref(rules), ctypes.sizeof(rules), 0)
     try:
-        # Allow writing to existing devices, such as /dev/null or a GPU, but not creating files in
-        # /dev.
-        _allow(ruleset, Path("/dev"), files, files)
         for path in allowed:
             _allow(ruleset, path, files | folders, files)
+        for path in (*_HARMLESS_DEVICES, *existing):
+            # A rule holds an inode. The kernel can forget the inode of a folder in /proc and make
+            # another one later, so keep the folder open until the process ends.
+            _allow(ruleset, path, files, files, keeps_open=path.parts[:2] == ("/", "proc"))
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
             return False
         _system_call(_RESTRICT_SELF, ruleset, 0)
@@ -70,7 +77,9 @@ def confine_writes(allowed: Iterable[Path]) -> bool:
     return True
 
 
-def _allow(ruleset: int, path: Path, access: int, file_access: int) -> None:
+def _allow(
+    ruleset: int, path: Path, access: int, file_access: int, *, keeps_open: bool = False
+) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -81,7 +90,8 @@ def _allow(ruleset: int, path: Path, access: int, file_access: int) -> None:
         rule = _PathBeneath(access, descriptor)
         _system_call(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
     finally:
-        os.close(descriptor)
+        if not keeps_open:
+            os.close(descriptor)
 
 
 def _system_call(number: int, *arguments: object) -> int:

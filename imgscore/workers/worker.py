@@ -25,6 +25,7 @@ from imgscore.errors import ImgscoreError, ModelError, kind_of
 from imgscore.heads.base import OnProgress
 from imgscore.images import memory
 from imgscore.images.memory import NeedsMemoryError
+from imgscore.system import accelerators
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import messages, precompile, temporary
 from imgscore.workers.context import Context
@@ -134,7 +135,9 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # A worker reads the store, and every reader must write to LMDB's lock file.
-    confine_writes([*allowed, store / "lock.mdb"])
+    # The trainer may train on an accelerator.
+    drivers = accelerators.written_by_this_process() if accelerators.is_present() else ()
+    confine_writes([*allowed, store / "lock.mdb"], () if decodes else drivers)
 
 
 def main() -> None:

@@ -15,6 +15,22 @@ from tests.conftest import draw
 
 needs_landlock = pytest.mark.skipif(not kernel_support(), reason="cannot use Landlock here")
 INTRUDER = Path(__file__).parents[2] / "support/intruder"
+ACCELERATOR = """
+import sys
+from pathlib import Path
+from imgscore.system.accelerators import written_by_this_process
+from imgscore.system.landlock import confine_writes
+assert confine_writes([Path(sys.argv[1])], written_by_this_process())
+exec(sys.argv[2])
+"""
+DAEMON = """
+import subprocess, sys
+from pathlib import Path
+from imgscore.system.accelerators import written_by_children
+from imgscore.system.landlock import confine_writes
+assert confine_writes([Path(sys.argv[1])], written_by_children())
+sys.exit(subprocess.run([sys.executable, "-c", sys.argv[3], *sys.argv[1:3]]).returncode)
+"""
 CONFINED = """
 import sys
 from pathlib import Path
@@ -71,6 +87,9 @@ def until_answered(pool: Pool) -> list[tuple[object, object]]:
         ("(Path(sys.argv[1]).parent / 'theirs').write_text('x')", False),
         ("(Path(sys.argv[1]).parent / 'theirs').rename(Path(sys.argv[1], 'theirs'))", False),
         ("Path(sys.argv[1], 'mine').rename(Path(sys.argv[1]).parent / 'mine')", False),
+        ("import glob; open(glob.glob('/proc/self/task/*/comm')[0], 'w')", False),
+        ("import os; os.open('/dev/ptmx', os.O_RDWR)", False),
+        ("Path('/dev/shm/imgscore-test').write_text('x')", False),
         ("import subprocess; subprocess.run(['touch', sys.argv[1] + '-new'], check=True)", False),
     ],
 )
@@ -84,3 +103,54 @@ def test_confine_writes_allows_only_its_folders(tmp_path: Path, code: str, possi
     )
     assert (done.returncode == 0) == possible, done.stderr
     assert possible or "ermission" in done.stderr or "cross-device" in done.stderr
+
+
+NAME_THREADS = """
+import threading
+from glob import glob
+stop = threading.Event()
+thread = threading.Thread(target=stop.wait)
+thread.start()
+names = glob('/proc/self/task/*/comm')
+for name in names:
+    open(name, 'w').write('imgscore-test')
+named = [open(name).read().strip() for name in names]
+stop.set()
+thread.join()
+assert len(names) == 2 and set(named) == {'imgscore-test'}, named
+"""
+
+
+@needs_landlock
+@pytest.mark.parametrize("by_daemon", [False, True])
+@pytest.mark.parametrize(
+    ("code", "possible"),
+    [
+        (NAME_THREADS, True),
+        ("Path(sys.argv[1], 'new').write_text('x')", True),
+        ("Path('/dev/null').write_text('x')", True),
+        ("Path('/proc/self/oom_score_adj').write_text('1000')", False),
+        ("Path('/proc/self/comm').write_text('x')", False),
+        ("Path(f'/proc/{os.getppid()}/oom_score_adj').write_text('1000')", False),
+        ("Path(f'/proc/{os.getppid()}/mem').open('r+b')", False),
+        ("Path(sys.argv[1]).with_name('theirs').write_text('x')", False),
+        ("Path('/dev/shm/imgscore-test').write_text('x')", False),
+        ("os.open('/dev/ptmx', os.O_RDWR)", False),
+    ],
+)
+def test_confine_writes_for_an_accelerator_allows_only_its_driver(
+    tmp_path: Path, code: str, possible: bool, by_daemon: bool
+) -> None:
+    """CUDA names its threads in /proc/self/task; without this it cannot be initialised."""
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    (tmp_path / "theirs").touch()
+    code = f"import os; {code}" if ";" not in code and "\n" not in code else code
+    arguments = [ACCELERATOR, allowed, code]
+    if by_daemon:  # its workers inherit its limits
+        arguments = [DAEMON, allowed, code, ACCELERATOR]
+    done = subprocess.run(
+        [sys.executable, "-c", *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == possible, done.stderr
+    assert possible or "ermission" in done.stderr
