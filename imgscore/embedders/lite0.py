@@ -14,10 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders import lite0_spec
-from imgscore.embedders.base import Embedder, Section
-from imgscore.embedders.onnx_session import CPU, make_session
+from imgscore.embedders.base import ImmediateNetwork, StagedEmbedder
+from imgscore.embedders.onnx_session import (
+    ACCELERATOR_BATCH,
+    CPU,
+    CPU_BATCH,
+    device_name,
+    make_session,
+)
 from imgscore.errors import ImgscoreError
-from imgscore.images.views import views
+from imgscore.images.views import CELL_PIXELS, VIEW_SHAPES, views
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -27,11 +33,18 @@ if TYPE_CHECKING:
 
 def load(
     threads: int = 1, providers: Sequence[str] = CPU, model: Path = lite0_spec.MODEL
-) -> Embedder:
+) -> StagedEmbedder:
     """Load the embedder. The id, dim and sections are constants in `lite0_spec`.
 
     Raises ImgscoreError if the model file cannot be read or its sha256 is not the expected value.
     """
+    data = read_model(model)
+    session = make_session(data, threads=threads, providers=providers)
+    return StagedEmbedder(Lite0Inputs(), Lite0Network(session))
+
+
+def read_model(model: Path) -> bytes:
+    """Return the bytes of the model file, after a check of their sha256."""
     try:
         data = model.read_bytes()
     except OSError as error:
@@ -43,56 +56,50 @@ def load(
             f"{model}: the built-in model is damaged (its sha256 is not the expected one)",
             "reinstall imgscore",
         )
-    return Lite0(make_session(data, threads=threads, providers=providers))
+    return data
 
 
-class Lite0:
-    """The loaded built-in model.
+class Lite0Inputs:
+    """The preprocessor of the built-in model: it cuts a picture into views."""
 
-    The model processes one view at a time. The use of memory is therefore constant, and no vector
-    depends on the other views of a batch.
+    id = lite0_spec.ID
+    dim = outputs = lite0_spec.DIM
+    sections = lite0_spec.SECTIONS
+    min_side = 0
+    """Pictures of the size that `views` needs are large enough."""
+    max_input_bytes = max(long * short for long, short in VIEW_SHAPES) * CELL_PIXELS**2 * 3
+
+    def blank(self) -> NDArray[np.uint8]:
+        """Return a black view uint8 [h, w, 3]."""
+        return np.zeros(
+            (VIEW_SHAPES[0][0] * CELL_PIXELS, VIEW_SHAPES[0][1] * CELL_PIXELS, 3), np.uint8
+        )
+
+    def inputs(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return the views of a picture, uint8 [n, h, w, 3]."""
+        return np.stack(views(picture.pixels, (picture.traits.width, picture.traits.height)))
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def vector(self, outputs: NDArray[np.float32]) -> NDArray[np.float16]:
+        """Return the vector float16 [dim] of a picture from the outputs of its views."""
+        return pool_tiles(outputs).astype(np.float16)
+
+
+class Lite0Network(ImmediateNetwork):
+    """The built-in network in onnxruntime. Its quantisation is static, so batches change nothing.
+
+    Views are computed in small batches on a CPU, where large batches bring no gain.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self.device = device_name(self.providers)
+        self.max_batch = CPU_BATCH if self.providers[0] == CPU[0] else ACCELERATOR_BATCH
 
-    @property
-    def id(self) -> str:
-        """The id of the embedder, `lite0_spec.ID`."""
-        return lite0_spec.ID
-
-    @property
-    def dim(self) -> int:
-        """The number of values in a vector, `lite0_spec.DIM`."""
-        return lite0_spec.DIM
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """The parts of a vector, `lite0_spec.SECTIONS`."""
-        return lite0_spec.SECTIONS
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """The execution providers that the session reports."""
-        return tuple(self._session.get_providers())
-
-    @property
-    def min_side(self) -> int:
-        """0, because pictures of the size that `views` needs are large enough."""
-        return 0
-
-    def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Return vectors float16 [n, dim] of n pictures."""
-        result = np.empty((len(pictures), self.dim), dtype=np.float16)
-        for index, picture in enumerate(pictures):
-            size = (picture.traits.width, picture.traits.height)
-            tiles = [self._run(view) for view in views(picture.pixels, size)]
-            result[index] = pool_tiles(np.stack(tiles))
-        return result
-
-    def _run(self, view: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the network's output float32 [dim] for one view uint8 [h, w, 3]."""
-        output: NDArray[np.float32] = self._session.run(None, {"pixels": view[np.newaxis]})[0][0]
+    def run(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the outputs float32 [n, dim] of views uint8 [n, h, w, 3]."""
+        output: NDArray[np.float32] = self._session.run(None, {"pixels": inputs})[0]
         return output
 
 

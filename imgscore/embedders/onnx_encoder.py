@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders import manifest, onnx_facts
-from imgscore.embedders.base import Embedder, Section
-from imgscore.embedders.onnx_session import CPU, make_session
+from imgscore.embedders.base import ImmediateNetwork, Section, StagedEmbedder
+from imgscore.embedders.onnx_session import CPU, device_name, make_session, max_batch
 from imgscore.embedders.onnx_spec import OnnxFolder, weights_files
-from imgscore.embedders.preprocessing import prepare
+from imgscore.embedders.preprocessing import normalise, resize
 from imgscore.errors import ImgscoreError
 
 if TYPE_CHECKING:
     from imgscore.images.decode import Picture
 
 
-def load(folder: OnnxFolder, threads: int = 1, providers: Sequence[str] = CPU) -> Embedder:
+def load(folder: OnnxFolder, threads: int = 1, providers: Sequence[str] = CPU) -> StagedEmbedder:
     """Load the embedder of a folder.
 
     `threads`: the number of threads of the session.
@@ -39,7 +39,7 @@ def load(folder: OnnxFolder, threads: int = 1, providers: Sequence[str] = CPU) -
                 f"delete {folder.path} and download the model again",
             )
         session = make_session(folder.weights, threads=threads, providers=providers)
-        return OnnxEncoder(folder, session)
+        return StagedEmbedder(OnnxInputs(folder), OnnxNetwork(folder, session))
     except ImgscoreError:
         raise
     # For a file that is not a model, onnxruntime raises exceptions of unrelated classes.
@@ -50,71 +50,75 @@ def load(folder: OnnxFolder, threads: int = 1, providers: Sequence[str] = CPU) -
         ) from error
 
 
-class OnnxEncoder:
+class OnnxInputs:
+    """The preprocessor of a folder: it resizes pictures, and gives each section unit length.
+
+    Such models compare vectors by cosine.
+    """
+
+    def __init__(self, folder: OnnxFolder) -> None:
+        self._folder = folder
+        self.id = folder.id
+        self.dim = self.outputs = folder.dim
+        self.sections: tuple[Section, ...] = folder.sections
+        self.min_side = folder.preprocessing.min_side
+        width, height = folder.preprocessing.crop
+        self.max_input_bytes = width * height * 3
+
+    def blank(self) -> NDArray[np.uint8]:
+        """Return a black input uint8 [h, w, 3]."""
+        width, height = self._folder.preprocessing.crop
+        return np.zeros((height, width, 3), np.uint8)
+
+    def inputs(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return the input uint8 [1, h, w, 3] of a picture."""
+        return resize(picture.pixels, self._folder.preprocessing)[np.newaxis]
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def vector(self, outputs: NDArray[np.float32]) -> NDArray[np.float16]:
+        """Return the vector float16 [dim] of a picture from the output of its input.
+
+        Raises ImgscoreError if the shape of the output differs from the shape in the facts.
+        """
+        if outputs.shape != (1, self.dim):
+            raise ImgscoreError(
+                f"{self._folder.weights} gives {outputs.shape[-1]} numbers for an image, not "
+                f"{self.dim}",
+                "use another model",
+            )
+        parts = [outputs[0, start:stop] for _, start, stop in self.sections]
+        vector: NDArray[np.float16] = np.concatenate(
+            [part / max(float(np.linalg.norm(part)), 1e-12) for part in parts]
+        ).astype(np.float16)
+        return vector
+
+
+class OnnxNetwork(ImmediateNetwork):
     """A loaded encoder.
 
-    Each section of a vector has unit length, because such models compare vectors by cosine. The
-    encoder processes one picture at a time: a quantised graph computes its ranges from a whole
-    batch, so that the vector of a picture would depend on the other pictures.
+    A file with dynamic quantisation computes its ranges from a whole batch, so that the vector of a
+    picture would depend on the other pictures. Such a file computes one picture at a time.
     """
 
     def __init__(self, folder: OnnxFolder, session: Any) -> None:
         self._folder = folder
         self._session = session
         self._inputs = onnx_facts.inputs_for(session, folder.preprocessing.crop)
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self.device = device_name(self.providers)
+        self.max_batch = max_batch(session, folder.weights)
 
-    @property
-    def id(self) -> str:
-        """The id of the embedder, `OnnxFolder.id`."""
-        return self._folder.id
-
-    @property
-    def dim(self) -> int:
-        """The number of values in a vector, `OnnxFolder.dim`."""
-        return self._folder.dim
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """The sections of a vector, `OnnxFolder.sections`."""
-        return self._folder.sections
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """The execution providers that the session reports."""
-        return tuple(self._session.get_providers())
-
-    @property
-    def min_side(self) -> int:
-        """The number of pixels that the shorter side of a picture should have."""
-        return self._folder.preprocessing.min_side
-
-    def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Return vectors float16 [n, dim] of n pictures.
-
-        Raises ImgscoreError if the shape of the output differs from the shape in the facts.
-        """
-        result = np.empty((len(pictures), self.dim), np.float16)
-        for row, picture in zip(result, pictures, strict=True):
-            output = self._run(prepare(picture.pixels, self._folder.preprocessing))
-            parts = self._parts(output)
-            if [len(part) for part in parts] != [self._folder.facts.dim] * len(self.sections):
-                raise ImgscoreError(
-                    f"{self._folder.weights} gives {output.shape} for an image",
-                    "use another model",
-                )
-            row[:] = np.concatenate(
-                [part / max(float(np.linalg.norm(part)), 1e-12) for part in parts]
-            )
-        return result
-
-    def _run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the outputs float32 [n, dim] of inputs uint8 [n, h, w, 3]."""
         facts = self._folder.facts
-        kind = self._inputs[facts.source].dtype
-        inputs = {**self._inputs, facts.source: pixels.astype(kind, copy=False)}
-        output: NDArray[np.float32] = self._session.run([facts.output], inputs)[0][0]
-        return output.astype(np.float32, copy=False)
-
-    def _parts(self, output: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        if not self._folder.facts.tokens:
-            return [output]
-        return [output[0], output[self._folder.prefix_tokens :].mean(axis=0)]
+        pixels = normalise(inputs, self._folder.preprocessing)
+        others = {
+            name: np.repeat(value, len(inputs), axis=0) for name, value in self._inputs.items()
+        }
+        values = {**others, facts.source: pixels.astype(self._inputs[facts.source].dtype)}
+        output = self._session.run([facts.output], values)[0].astype(np.float32, copy=False)
+        if not facts.tokens:
+            result: NDArray[np.float32] = output
+            return result
+        patches = output[:, self._folder.prefix_tokens :]
+        return np.concatenate([output[:, 0], patches.mean(axis=1)], axis=1)

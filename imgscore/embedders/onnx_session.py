@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import onnxruntime
 
 CPU = ("CPUExecutionProvider",)
+CPU_BATCH = 8
+"""The largest batch on a CPU, where larger batches only need more memory."""
+ACCELERATOR_BATCH = 64
+"""The largest batch on an accelerator."""
 
 
 def make_session(
@@ -26,6 +30,10 @@ def make_session(
     telemetry.disable()
     import onnxruntime
 
+    if tuple(providers) != CPU and hasattr(onnxruntime, "preload_dlls"):
+        # Load CUDA and cuDNN from the packages of NVIDIA (or of torch) in site-packages. Without
+        # this call, onnxruntime only searches the folders of the system's linker.
+        onnxruntime.preload_dlls()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -40,3 +48,22 @@ def make_session(
     # Log only errors. The warnings of onnxruntime are about the graph and do not help the user.
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=list(providers))
+
+
+def device_name(providers: Sequence[str]) -> str:
+    """Return the name of the device on which a session runs, for the user."""
+    return providers[0].removesuffix("ExecutionProvider")
+
+
+def max_batch(session: onnxruntime.InferenceSession, model: Path) -> int:
+    """Return how many inputs the session can compute together without an effect on each other.
+
+    The result is 1 if the file is dynamically quantised (its ranges are those of a whole batch), or
+    if an input has a fixed number of rows.
+    """
+    if any(isinstance(source.shape[0], int) for source in session.get_inputs()):
+        return 1
+    if b"DynamicQuantizeLinear" in model.read_bytes():
+        return 1
+    on_cpu = session.get_providers()[0] == CPU[0]
+    return CPU_BATCH if on_cpu else ACCELERATOR_BATCH

@@ -97,6 +97,11 @@ class OnnxFolder(NamedTuple):
         return self.sections[-1].stop
 
     @property
+    def text_dim(self) -> int:
+        """The number of values in a vector of a text. The embedding of an image has as many."""
+        return self.facts.dim
+
+    @property
     def sections(self) -> tuple[Section, ...]:
         """The sections of a vector: the embedding, or the class token and the mean of patches."""
         if self.facts.tokens:

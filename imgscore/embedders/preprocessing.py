@@ -19,18 +19,27 @@ _FILTERS = {
 
 
 def prepare(pixels: NDArray[np.uint8], steps: Preprocessing) -> NDArray[np.float32]:
-    """Return the input of a network, float32 [1, 3, h, w], for the pixels uint8 [h, w, 3].
+    """Return the input of a network, float32 [1, 3, h, w], for the pixels uint8 [h, w, 3]."""
+    return normalise(resize(pixels, steps)[np.newaxis], steps)
+
+
+def resize(pixels: NDArray[np.uint8], steps: Preprocessing) -> NDArray[np.uint8]:
+    """Return the pixels uint8 [h, w, 3] in the size of the input of the network.
 
     The image is cropped before it is resized, which gives the same pixels. In the opposite order,
     an image of 20000 × 2 pixels would first become 2,240,000 × 224 pixels.
     """
-    resize = {"squash": _squashed, "shortest": _cropped, "longest": _padded}[steps.resize]
-    resized = np.asarray(resize(Image.fromarray(pixels), steps))
-    values = (resized[..., ::-1] if steps.bgr else resized).astype(np.float32)
+    method = {"squash": _squashed, "shortest": _cropped, "longest": _padded}[steps.resize]
+    return np.asarray(method(Image.fromarray(pixels), steps))
+
+
+def normalise(pixels: NDArray[np.uint8], steps: Preprocessing) -> NDArray[np.float32]:
+    """Return the input of a network, float32 [n, 3, h, w], for pixels uint8 [n, h, w, 3]."""
+    values = (pixels[..., ::-1] if steps.bgr else pixels).astype(np.float32)
     values *= steps.scale
     values -= np.array(steps.mean, np.float32)
     values /= np.array(steps.deviation, np.float32)
-    return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
 def _squashed(image: Image.Image, steps: Preprocessing) -> Image.Image:

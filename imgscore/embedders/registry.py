@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from imgscore import paths
-from imgscore.embedders import catalogue, devices, lite0_spec, onnx_spec, telemetry, uform_spec
-from imgscore.embedders.base import Embedder, Section
+from imgscore.embedders import (
+    backends,
+    catalogue,
+    devices,
+    lite0_spec,
+    onnx_spec,
+    telemetry,
+    uform_spec,
+)
+from imgscore.embedders.base import Preprocessor, Section, StagedEmbedder
 from imgscore.embedders.filename_spec import HASHED_DIM, HASHED_ENCODER, NAME_SECTION
 from imgscore.embedders.onnx_spec import OnnxFolder
-from imgscore.errors import ConfigError
+from imgscore.errors import ConfigError, ImgscoreError
 
 BUILT_IN = "efficientnet-lite0"
 """The name of the model that is part of the package and needs no download."""
@@ -53,7 +61,9 @@ def spec(model: str, *, use_filename: bool = False) -> Spec:
         return _with_names(images, HASHED_ENCODER, HASHED_DIM) if use_filename else images
     folder = open_model(model)
     images = Spec(folder.id, folder.dim, folder.sections, folder.id)
-    return _with_names(images, folder.text_id, folder.dim) if use_filename else images
+    if not use_filename:
+        return images
+    return _with_names(images, folder.text_id, folder.text_dim)
 
 
 def _with_names(images: Spec, encoder: str, dim: int) -> Spec:
@@ -66,7 +76,7 @@ def _with_names(images: Spec, encoder: str, dim: int) -> Spec:
     return Spec(f"{images.id}+{encoder}", name.stop, sections, images.image_embedder, encoder)
 
 
-def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> Embedder:
+def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> StagedEmbedder:
     """Load an embedder that runs on `device`: "auto", or a key of `devices.PROVIDERS`.
 
     If the CPU is used instead of this device, `warn` is called with one sentence. Raises
@@ -76,24 +86,94 @@ def load(model: str, device: str, warn: Callable[[str], None] | None = None) -> 
     import onnxruntime
 
     choice = devices.choose(device, onnxruntime.get_available_providers())
-    if model == BUILT_IN:
-        from imgscore.embedders import lite0
-
-        embedder: Embedder = lite0.load(providers=choice.providers)
-    else:
-        folder = open_model(model)
-        if isinstance(folder, OnnxFolder):
-            from imgscore.embedders import onnx_encoder
-
-            embedder = onnx_encoder.load(folder, providers=choice.providers)
-        else:
-            from imgscore.embedders import uform
-
-            embedder = uform.load(folder, providers=choice.providers)
+    folder = None if model == BUILT_IN else open_model(model)
+    if folder is not None and folder.weights.suffix != ".onnx":
+        return _load(folder, (devices.CPU,))
+    embedder = _load(folder, choice.providers)
     warning = choice.warning or devices.after_loading(choice, embedder.providers).warning
     if warning is not None and warn is not None:
         warn(warning)
     return embedder
+
+
+def load_for_batches(model: str, device: str) -> StagedEmbedder:
+    """Load an embedder for the device process. It runs on `device`, and never on the CPU instead.
+
+    `device`: "cpu", "auto", or a device of `backends.ONE_PROCESS`. Raises ImgscoreError, with the
+    reason, if the model cannot run on this device in batches.
+    """
+    telemetry.disable()
+    folder = None if model == BUILT_IN else open_model(model)
+    kind = backends.torch_device(device)
+    if folder is not None and folder.weights.suffix != ".onnx":
+        if kind is None and device != "cpu":
+            raise ImgscoreError(
+                f'device = "{device}": {folder.weights} needs torch for this device',
+                'install torch for the device (https://pytorch.org), or set device = "cpu"',
+            )
+        return _load(folder, (devices.CPU,), kind or "cpu")
+    if folder is None and kind is not None:
+        from imgscore.embedders import lite0_torch
+
+        return lite0_torch.load(kind)
+    providers = backends.onnxruntime_providers(device) or (devices.CPU,)
+    embedder = _load(folder, providers)
+    if embedder.network.max_batch == 1 and providers[0] != devices.CPU:
+        raise ImgscoreError(
+            f"the ONNX file of {model} cannot compute batches (it is quantised for CPUs, or its "
+            "batch size is fixed), so an accelerator would be slower than the CPU",
+            'use a model with weights for torch (.safetensors), or set device = "cpu"',
+        )
+    if embedder.providers[0] != providers[0]:
+        raise ImgscoreError(
+            f"onnxruntime cannot use {providers[0]}, although it is installed",
+            'see the message above, or set device = "cpu"',
+        )
+    return embedder
+
+
+def _load(
+    folder: uform_spec.Folder | OnnxFolder | None, providers: Sequence[str], device: str = "cpu"
+) -> StagedEmbedder:
+    """Load the embedder of a folder, or the built-in embedder if `folder` is None.
+
+    `device`: the device for weights for torch.
+    """
+    if folder is None:
+        from imgscore.embedders import lite0
+
+        return lite0.load(providers=providers)
+    if isinstance(folder, OnnxFolder):
+        from imgscore.embedders import onnx_encoder
+
+        return onnx_encoder.load(folder, providers=providers)
+    from imgscore.embedders import uform
+
+    return uform.load(folder, providers=providers, device=device)
+
+
+def preprocessor(model: str) -> Preprocessor:
+    """Return the preprocessor of a model, without its network."""
+    if model == BUILT_IN:
+        from imgscore.embedders.lite0 import Lite0Inputs
+
+        return Lite0Inputs()
+    folder = open_model(model)
+    if isinstance(folder, OnnxFolder):
+        from imgscore.embedders.onnx_encoder import OnnxInputs
+
+        return OnnxInputs(folder)
+    from imgscore.embedders.uform import UformInputs
+
+    return UformInputs(folder)
+
+
+def is_quick_to_load(model: str) -> bool:
+    """Return whether a file worker can load the model in a fraction of a second.
+
+    The pool then needs a device process only for many files.
+    """
+    return model == BUILT_IN
 
 
 def hint(model: str) -> str | None:

@@ -1,13 +1,13 @@
 """UForm's image encoder as an embedder, with the preprocessing of imgscore.
 
-The weights are read from a checkpoint. The encoder processes one picture at a time. The published
-ONNX files compute their quantisation range from a whole batch. In a batch, the vector of a picture
-would thus depend on the other pictures.
+The weights are read from a checkpoint. The published ONNX files compute their quantisation range
+from a whole batch: in a batch, the vector of a picture would depend on the other pictures. The
+network therefore computes one picture at a time if its file is quantised like this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgscore.embedders import manifest
-from imgscore.embedders.base import Embedder, Section
-from imgscore.embedders.onnx_session import CPU, make_session
+from imgscore.embedders.base import ImmediateNetwork, Network, Section, StagedEmbedder
+from imgscore.embedders.onnx_session import CPU, device_name, make_session, max_batch
 from imgscore.embedders.uform_spec import Folder, ImageConfig
 from imgscore.errors import ImgscoreError
 
@@ -26,36 +26,28 @@ if TYPE_CHECKING:
     from imgscore.images.decode import Picture
 
 Floats = NDArray[np.float32]
-Encode = Callable[[Floats], Floats]
-"""The type of a function that maps prepared pixels float32 [1, 3, size, size] to an embedding
-float32 [1, dim]."""
+Pixels = NDArray[np.uint8]
 
 
-def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Embedder:
+def load(
+    folder: Folder, threads: int = 1, providers: Sequence[str] = CPU, device: str = "cpu"
+) -> StagedEmbedder:
     """Load the embedder of a folder.
 
-    `threads`: the number of threads of the session.
-    `providers`: the execution providers for ONNX weights. Weights in a .pt file need the torch
-    extra and run on the CPU.
+    `threads`: the number of threads of the session. `providers`: the execution providers for ONNX
+    weights. `device`: the device for weights for torch: "cpu", "cuda" or "rocm".
 
     Raises ImgscoreError if the weights are damaged, unreadable or not a model.
     """
+    _check_sha256(folder)
     try:
-        if manifest.sha256_of(folder.weights) != folder.sha256:
-            raise ImgscoreError(
-                f"{folder.weights} is damaged: its sha256 differs from the sha256 at its download",
-                f"delete {folder.path} and download the model again",
-            )
-    except OSError as error:
-        raise ImgscoreError(
-            f"{folder.weights} cannot be read: {error.strerror}",
-            "check the permissions of the file",
-        ) from None
-    try:
-        if folder.weights.suffix != ".onnx":
-            return Uform(folder, _torch_encoder(folder), CPU)
-        session = make_session(folder.weights, threads=threads, providers=providers)
-        return Uform(folder, _onnx_encoder(folder, session), tuple(session.get_providers()))
+        if folder.weights.suffix == ".onnx":
+            session = make_session(folder.weights, threads=threads, providers=providers)
+            network: Network = OnnxNetwork(folder, session)
+        else:
+            from imgscore.embedders.uform_torch import load_network
+
+            network = load_network(folder, device)
     except ImgscoreError:
         raise
     # For a file that is not a model, onnxruntime and torch raise exceptions of unrelated classes.
@@ -64,70 +56,75 @@ def load(folder: Folder, threads: int = 1, providers: Sequence[str] = CPU) -> Em
             f"{folder.weights} cannot be loaded: {error}",
             "copy the file again from its source, or use another model",
         ) from error
+    return StagedEmbedder(UformInputs(folder), network)
 
 
-class Uform:
-    """One loaded checkpoint. Vectors have unit length, because UForm compares them by cosine."""
+def _check_sha256(folder: Folder) -> None:
+    try:
+        if manifest.sha256_of(folder.weights) != folder.sha256:
+            raise ImgscoreError(
+                f"{folder.weights} is damaged: its sha256 differs from the sha256 at its download",
+                f"move {folder.path} elsewhere and download the model again",
+            )
+    except OSError as error:
+        raise ImgscoreError(
+            f"{folder.weights} cannot be read: {error.strerror}",
+            "check the permissions of the file",
+        ) from None
 
-    def __init__(self, folder: Folder, encode: Encode, providers: tuple[str, ...]) -> None:
+
+class UformInputs:
+    """The preprocessor of a folder: it resizes pictures, and scales embeddings to unit length."""
+
+    def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._encode = encode
-        self._providers = providers
+        self.id = folder.id
+        self.sections: tuple[Section, ...] = folder.sections
+        self.dim = self.outputs = folder.dim
+        self.min_side = 0
+        """Pictures of the size that `images.views` needs are large enough for 224 pixels."""
+        self.max_input_bytes = 3 * folder.image.image_size**2
 
-    @property
-    def id(self) -> str:
-        """The id of the embedder, `Folder.id`."""
-        return self._folder.id
+    def blank(self) -> Pixels:
+        """Return a black input uint8 [size, size, 3]."""
+        size = self._folder.image.image_size
+        return np.zeros((size, size, 3), np.uint8)
 
-    @property
-    def dim(self) -> int:
-        """The number of values in a vector, which is embedding_dim in the model's config."""
-        return self._folder.image.embedding_dim
+    def inputs(self, picture: Picture) -> Pixels:
+        """Return the input uint8 [1, size, size, 3] of a picture."""
+        return prepare(picture.pixels, self._folder.image.image_size)[np.newaxis]
 
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """The sections of the vector. There is only one section, the whole embedding."""
-        return self._folder.sections
+    @np.errstate(over="ignore", invalid="ignore")
+    def vector(self, outputs: Floats) -> NDArray[np.float16]:
+        """Return the vector float16 [dim] of a picture from the output of its input.
 
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """The execution providers that the session reports. A torch model runs on the CPU."""
-        return self._providers
-
-    @property
-    def min_side(self) -> int:
-        """0, because pictures of the size that `views` needs are large enough for 224 pixels."""
-        return 0
-
-    def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        """Return vectors float16 [n, dim] of n pictures.
-
-        Raises ImgscoreError if the size of the model's output differs from the size in the config.
+        The embedding gets unit length, because UForm compares embeddings by cosine. Raises
+        ImgscoreError if the size of the output differs from the size in the config.
         """
-        result = np.empty((len(pictures), self.dim), np.float16)
-        for index, picture in enumerate(pictures):
-            vector = self._encode(prepare(picture.pixels, self._folder.image))
-            if vector.shape != (1, self.dim):
-                raise ImgscoreError(
-                    f"{self._folder.weights} gives {vector.shape}, not (1, {self.dim})",
-                    "its config.json belongs to another model; download the model again",
-                )
-            result[index] = vector[0] / max(float(np.linalg.norm(vector)), 1e-12)
-        return result
+        if outputs.shape != (1, self.dim):
+            raise ImgscoreError(
+                f"{self._folder.weights} gives {outputs.shape[-1]} numbers for a picture, not "
+                f"{self.dim}",
+                "its config.json belongs to another model; download the model again",
+            )
+        result = outputs[0].astype(np.float32)
+        embedding = result[: self._folder.image.embedding_dim]
+        embedding /= max(float(np.linalg.norm(embedding)), 1e-12)
+        vector: NDArray[np.float16] = result.astype(np.float16)
+        return vector
 
 
-def prepare(pixels: NDArray[np.uint8], config: ImageConfig) -> Floats:
-    """Return the middle square of pixels uint8 [h, w, 3], as normalised float32 [1, 3, size, size].
+def prepare(pixels: Pixels, size: int) -> Pixels:
+    """Return the middle square of pixels uint8 [h, w, 3], as uint8 [size, size, 3].
 
-    The result is equal to the result of uform's own processor, including the rounding, for all
-    images that are not portraits. uform's numpy processor (3.1.3) does not scale the height of
-    portrait images. This function resizes portrait images like landscape images.
+    After `normalise`, the result is equal to the result of uform's own processor, including the
+    rounding, for all images that are not portraits. uform's numpy processor (3.1.3) does not scale
+    the height of portrait images. This function resizes portrait images like landscape images.
 
     This function crops the image before it resizes the image. In the opposite order, an image of
     20000 × 2 pixels would first become 2,240,000 × 224 pixels.
     """
     height, width = pixels.shape[:2]
-    size = config.image_size
     if width < height:
         scaled_width, scaled_height = size, int(height / width * size)
     else:
@@ -141,46 +138,42 @@ def prepare(pixels: NDArray[np.uint8], config: ImageConfig) -> Floats:
         min(height, top + size * height / scaled_height),
     )
     square = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC, box=box)
-    values = np.asarray(square, np.float32) / 255.0
+    return np.asarray(square)
+
+
+def normalise(pixels: Pixels, config: ImageConfig) -> Floats:
+    """Return pixels uint8 [n, size, size, 3] as normalised float32 [n, 3, size, size]."""
+    values = pixels.astype(np.float32) / 255.0
     values -= np.array(config.normalization_means, np.float32)
     values /= np.array(config.normalization_deviations, np.float32)
-    return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
-def _onnx_encoder(folder: Folder, session: onnxruntime.InferenceSession) -> Encode:
-    (source,) = session.get_inputs()
-    outputs = [output.name for output in session.get_outputs()]
-    if len(outputs) != 2:
-        raise ImgscoreError(
-            f"{folder.weights} has {len(outputs)} outputs; it must have 2 (features and "
-            "embeddings)",
-            "export the model as UForm does",
-        )
+class OnnxNetwork(ImmediateNetwork):
+    """The image encoder of an ONNX file, with the outputs `features` and `embeddings`."""
 
-    def encode(images: Floats) -> Floats:
-        embedding: Floats = session.run(outputs[1:], {source.name: images})[0]
-        return embedding
+    def __init__(self, folder: Folder, session: onnxruntime.InferenceSession) -> None:
+        (source,) = session.get_inputs()
+        outputs = [output.name for output in session.get_outputs()]
+        if len(outputs) != 2:
+            raise ImgscoreError(
+                f"{folder.weights} has {len(outputs)} outputs; it must have 2 (features and "
+                "embeddings)",
+                "export the model as UForm does",
+            )
+        self._config = folder.image
+        self._session = session
+        self._source, self._outputs = source.name, outputs
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self.device = device_name(self.providers)
+        self.max_batch = max_batch(session, folder.weights)
 
-    return encode
-
-
-def _torch_encoder(folder: Folder) -> Encode:
-    try:
-        import torch
-        from uform.torch_encoders import ImageEncoder
-    except ImportError:
-        raise ImgscoreError(
-            f"{folder.weights} needs torch, which is not installed",
-            "pip install 'imgscore[torch]', or use a model with image_encoder.onnx",
-        ) from None
-    # With weights_only=True, torch loads only tensors. With weights_only=False, a pickle in the
-    # file could run any code.
-    state = torch.load(folder.weights, map_location="cpu", weights_only=True)
-    encoder = ImageEncoder.from_pretrained(str(folder.config), state).eval()
-
-    def encode(images: Floats) -> Floats:
-        with torch.inference_mode():
-            embedding: Floats = encoder(torch.from_numpy(images), return_features=False).numpy()
-        return embedding
-
-    return encode
+    def run(self, inputs: Pixels) -> Floats:
+        """Return the outputs float32 [n, dim] of inputs uint8 [n, size, size, 3]."""
+        images = {self._source: normalise(inputs, self._config)}
+        if not self._config.dim:
+            embedding: Floats = self._session.run(self._outputs[1:], images)[0]
+            return embedding
+        features, embedding = self._session.run(self._outputs, images)
+        tokens = features[:, self._config.special_tokens :]
+        return np.concatenate([embedding, tokens.mean(axis=1), tokens.std(axis=1)], axis=1)

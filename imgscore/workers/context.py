@@ -13,7 +13,7 @@ from imgscore.paths import head_file
 from imgscore.store.store import Store
 
 if TYPE_CHECKING:
-    from imgscore.embedders.base import Embedder
+    from imgscore.embedders.base import Preprocessor, StagedEmbedder
     from imgscore.embedders.filenames import NameEncoder
     from imgscore.heads.base import Head
 
@@ -57,7 +57,8 @@ class Context:
         self.on_progress: OnProgress = no_progress
         """the function that sends the progress of the current task to the parent process"""
         self._store: Store | None = None
-        self._embedder: Embedder | None = None
+        self._preprocessor: Preprocessor | None = None
+        self._embedder: StagedEmbedder | None = None
         self._name_encoder: NameEncoder | None = None
         self._heads: dict[str, tuple[str, Head]] = {}
         """The loaded heads: a dict from the taste to (version, head). Only the version that was
@@ -71,7 +72,22 @@ class Context:
         return self._store
 
     @property
-    def embedder(self) -> Embedder:
+    def preprocessor(self) -> Preprocessor:
+        """Return the embedder's preprocessor. Raises ModelError if the model is unusable.
+
+        The network is not loaded for it.
+        """
+        if self._preprocessor is None:
+            try:
+                self._preprocessor = registry.preprocessor(self.model)
+            except ImgscoreError as error:
+                raise ModelError(error.message, error.remedy) from error
+            if self._preprocessor.id != self.spec.image_embedder:
+                raise ModelError(f"the files of {self.model} have changed", "restart imgscored")
+        return self._preprocessor
+
+    @property
+    def embedder(self) -> StagedEmbedder:
         """Return the embedder. Raises ModelError if the embedder cannot be loaded."""
         if self._embedder is None:
             try:

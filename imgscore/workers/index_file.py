@@ -9,10 +9,11 @@ import contextlib
 import errno
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from imgscore.errors import ImageError, ImgscoreError
 from imgscore.failpoints import step
@@ -46,11 +47,38 @@ def prepare(context: Context) -> None:
         _ = context.embedder
 
 
-def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Unreadable:
+class Prepared(NamedTuple):
+    """An image that has been read and decoded, but not embedded.
+
+    `inputs`: the inputs of the network, uint8 [n, h, w, 3].
+    """
+
+    seen: Fingerprint
+    digest: bytes
+    traits: Traits
+    inputs: NDArray[np.uint8]
+
+
+Indexed = FileIndexed | Unstable | Unreadable
+
+
+def index_file(context: Context, task: IndexFile) -> Indexed:
     """Read, hash, decode, embed and score the file at `task.path`.
 
     In a low-memory worker, raises NeedsMemoryError or MemoryError if the image needs more memory
     than the worker may use.
+    """
+    prepared = prepare_file(context, task)
+    if not isinstance(prepared, Prepared):
+        return prepared
+    return embed_here(context, task, prepared)
+
+
+def prepare_file(context: Context, task: IndexFile) -> Prepared | Indexed:
+    """Read, hash and decode the file at `task.path`.
+
+    If the file cannot be read or decoded, or if its embedding is in the store, return the answer to
+    the task. Raises the errors of `index_file`.
     """
     try:
         seen, digest, data = _read(task.path)
@@ -70,19 +98,41 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
     if len(data) > MAX_BYTES:
         failure = FileFailure(f"too large: {len(data) >> 20} MB", "move the file elsewhere")
         return FileIndexed(seen, digest, failure=failure)
+    preprocessor = context.preprocessor
     try:
-        embedder = context.embedder
-        picture = decode(data, embedder.min_side)
-        embedding = embedder.embed([picture])[0]
+        picture = decode(data, preprocessor.min_side)
+        return Prepared(seen, digest, picture.traits, preprocessor.inputs(picture))
     except ImageError as error:
         if isinstance(error, NeedsMemoryError) and context.low_memory:
             raise
         return FileIndexed(seen, digest, failure=FileFailure(error.message, error.remedy))
     except MemoryError:
-        if context.low_memory:
-            raise
-        failure = FileFailure("needs too much memory", "shrink the image, or move it elsewhere")
-        return FileIndexed(seen, digest, failure=failure)
+        return _without_memory(context, seen, digest)
+
+
+def embed_here(context: Context, task: IndexFile, prepared: Prepared) -> FileIndexed:
+    """Embed and score an image in this process, and return the answer to the task."""
+    embedder = context.embedder
+    try:
+        embedding = embedder.embed_inputs(prepared.inputs)
+    except MemoryError:
+        return _without_memory(context, prepared.seen, prepared.digest)
+    return finish(context, task, prepared, embedding)
+
+
+def _without_memory(context: Context, seen: Fingerprint, digest: bytes) -> FileIndexed:
+    """Return the answer if memory runs out, or raise MemoryError in a low-memory worker."""
+    if context.low_memory:
+        raise MemoryError
+    failure = FileFailure("needs too much memory", "shrink the image, or move it elsewhere")
+    return FileIndexed(seen, digest, failure=failure)
+
+
+def finish(
+    context: Context, task: IndexFile, prepared: Prepared, embedding: NDArray[np.float16]
+) -> FileIndexed:
+    """Score an image whose vector has been computed, and return the answer to the task."""
+    seen, digest = prepared.seen, prepared.digest
     # The score of an embedding with NaN or infinity would be NaN. An image with the score NaN
     # cannot be sorted.
     if not np.isfinite(embedding).all():
@@ -92,8 +142,8 @@ def index_file(context: Context, task: IndexFile) -> FileIndexed | Unstable | Un
         )
         return FileIndexed(seen, digest, failure=failure)
     vector = embedding.tobytes()
-    indexed = FileIndexed(seen, digest, vector, picture.traits)
-    return _add_score(context, task, indexed, vector, picture.traits) if task.stored else indexed
+    indexed = FileIndexed(seen, digest, vector, prepared.traits)
+    return _add_score(context, task, indexed, vector, prepared.traits) if task.stored else indexed
 
 
 def _read(path: bytes) -> tuple[Fingerprint, bytes, bytes | None]:

@@ -3,16 +3,15 @@
 import gc
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders import lite0_spec
-from imgscore.embedders.base import Embedder
+from imgscore.embedders.base import ImmediateNetwork, StagedEmbedder
+from imgscore.embedders.lite0 import Lite0Inputs
 from imgscore.heads.kernel import KernelHead
-from imgscore.images.decode import Picture
 from imgscore.images.traits import Traits
 from imgscore.paths import head_file
 from imgscore.store import labels, traits, vectors
@@ -28,14 +27,15 @@ from tests.conftest import draw
 TASTE = "cats"
 
 
-class OverflowingEmbedder:
-    """An embedder whose network overflows, as one in half precision can; the included does not."""
+class OverflowingNetwork(ImmediateNetwork):
+    """A network that overflows, as one in half precision can; the included one does not."""
 
-    id = lite0_spec.ID
     providers = ("CPUExecutionProvider",)
+    device = "CPU"
+    max_batch = 1
 
-    def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float16]:
-        return np.full((len(pictures), lite0_spec.DIM), np.inf, np.float16)
+    def run(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.full((len(inputs), lite0_spec.DIM), np.inf, np.float32)
 
 
 def test_index_file_under_many_heads_keeps_one_a_taste(tmp_path: Path) -> None:
@@ -71,11 +71,11 @@ def test_index_file_under_many_heads_keeps_one_a_taste(tmp_path: Path) -> None:
 
 
 class OverflowingContext(Context):
-    """A worker's context with that embedder."""
+    """A worker's context with that network."""
 
     @property
-    def embedder(self) -> Embedder:
-        return OverflowingEmbedder()
+    def embedder(self) -> StagedEmbedder:
+        return StagedEmbedder(Lite0Inputs(), OverflowingNetwork())
 
 
 def test_index_file_with_overflowing_embedder_returns_reason(tmp_path: Path) -> None:
