@@ -9,11 +9,12 @@ import os
 import time
 from collections.abc import Iterator
 
-from imgscore import events
 from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
+from imgscore.engine.index_events import index_event
 from imgscore.engine.index_run import IndexRun
 from imgscore.engine.reembed import Reembedding
+from imgscore.engine.retries import Retries
 from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.engine.tickets import IndexTicket
 from imgscore.images.formats import is_image_name
@@ -28,7 +29,6 @@ from imgscore.watches import within
 from imgscore.workers.messages import (
     Answer,
     Crashed,
-    FileFailure,
     FileIndexed,
     IndexFile,
     ModelUnavailable,
@@ -79,6 +79,7 @@ class Indexer(Stage[IndexFile]):
         worker read the file."""
         self._results_since = 0.0
         self._trash_changed = False
+        self._retries = Retries(ctx.store)
         self._run = IndexRun(ctx)
         self.reembedding = Reembedding(ctx)
 
@@ -180,6 +181,8 @@ class Indexer(Stage[IndexFile]):
             if self._scans:
                 return now
             times.append(self.hints.next_due())
+            wait = self._retries.seconds_left(time.time_ns())
+            times.append(None if wait is None else now + max(0.0, wait))
         return min((time for time in times if time is not None), default=None)
 
     # ---- scanning folders, sending files to workers, storing answers
@@ -223,6 +226,8 @@ class Indexer(Stage[IndexFile]):
         self.ctx.changed()
 
     def _compare_hints(self, now: float) -> None:
+        for path in self._retries.take(time.time_ns()):
+            self.hints.add(path, now - self.hints.settle)
         gone: list[bytes] = []
         for path, seen in self.hints.ready(now, time.time_ns(), fingerprint_of):
             if path in self._out:
@@ -255,7 +260,7 @@ class Indexer(Stage[IndexFile]):
             failure = failures.find(txn, path)
             known = sightings.find(txn, path)
         if failure is not None:
-            return failure.seen != seen or failure.decoder != DECODER_VERSION
+            return not failure.is_current(seen, DECODER_VERSION, time.time_ns())
         return (
             known is None
             or place is None
@@ -279,7 +284,8 @@ class Indexer(Stage[IndexFile]):
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
                 head = heads[taste] if taste in heads else self.ctx.head(taste)
                 try:
-                    self.ctx.pool.submit(IndexFile(path, taste, head))
+                    patience = self.ctx.config.daemon.incomplete
+                    self.ctx.pool.submit(IndexFile(path, taste, head, patience))
                 except NoWorkerError:
                     self._queue.add(path, self._urgency(path))
                     raise
@@ -297,7 +303,9 @@ class Indexer(Stage[IndexFile]):
 
     def take(self, task: IndexFile, answer: Answer) -> None:
         """Keep a worker's answer for the next commit. If indexing failed, store the error now."""
-        self._emit(task, answer)
+        event = index_event(task, answer)
+        if event is not None:
+            self.ctx.event_log.emit(event)
         again = self._out.pop(task.path, False)
         self._give(task, answer)
         if not isinstance(answer, FileIndexed):
@@ -309,6 +317,7 @@ class Indexer(Stage[IndexFile]):
                 if not self._results:
                     self._results_since = time.monotonic()
                 self._results.append((task, answer))
+                self._retries.add(task.path, answer)
                 self._uncommitted[task.path] = answer.seen
                 self.indexed += 1
                 self._run.count(failed=answer.failure is not None)
@@ -338,28 +347,6 @@ class Indexer(Stage[IndexFile]):
         if unanswered:  # These tickets need the score of another taste.
             self._asked[task.path] = unanswered
             self._queue.add(task.path, "asked")
-
-    def _emit(self, task: IndexFile, answer: Answer) -> None:
-        emit, path = self.ctx.event_log.emit, os.fsdecode(task.path)
-        match answer:
-            case FileIndexed(failure=None, digest=digest, score=score):
-                emit(
-                    events.Scored(
-                        path=path,
-                        sha256=digest.hex(),
-                        score=round(score[0], 6) if score else None,
-                        taste=task.taste,
-                        head=task.head,
-                    )
-                )
-            case (
-                FileIndexed(failure=FileFailure(reason, remedy))
-                | Unreadable(reason, remedy)
-                | Refused(reason, remedy)
-            ):
-                emit(events.Failed(path=path, reason=reason, remedy=remedy))
-            case Crashed(reason):
-                emit(events.Failed(path=path, reason=reason, remedy=""))
 
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
         seen = fingerprint_of(path) or Fingerprint(0, 0, 0, 0, 0)

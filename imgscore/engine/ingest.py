@@ -56,9 +56,19 @@ def ingest_batch(
         if place is not None:
             ingest.sighting(task.path, answer, place)
             if answer.failure:
-                reason, remedy = answer.failure.reason, answer.failure.remedy
-                failure = Failure(task.path, answer.seen, answer.digest, reason, remedy, decoder)
-                failures.record(txn, failure)
+                why = answer.failure
+                failures.record(
+                    txn,
+                    Failure(
+                        task.path,
+                        answer.seen,
+                        answer.digest,
+                        why.reason,
+                        why.remedy,
+                        decoder,
+                        why.retry_ns,
+                    ),
+                )
             else:
                 failures.forget(txn, task.path)
         if answer.vector is not None:

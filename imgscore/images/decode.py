@@ -1,8 +1,7 @@
 """Decode the bytes of an image file to pixels and traits. All embedders use these pixels.
 
 Only workers import this module, because it imports Pillow. Files are untrusted. Each failure raises
-an ImageError with a reason and a remedy. After an IncompleteImageError, the file is tried again
-when it changes.
+an ImageError with a reason and a remedy (`decode_errors`).
 
 If you change the results of this module, increase `version.DECODER_VERSION`. Files that failed are
 then tried again. Increase the PREPROCESSING_VERSION of each embedder, too.
@@ -14,6 +13,7 @@ import io
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,17 +30,25 @@ from PIL import (
     PpmImagePlugin,
     PsdImagePlugin,
     QoiImagePlugin,
+    TgaImagePlugin,
     TiffImagePlugin,
-    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
 from imgscore.errors import ImageError
-from imgscore.images import memory
+from imgscore.images import jpeg, memory, png, tiff, truncated
 from imgscore.images import traits as facts
-from imgscore.images.memory import REMEDY_TOO_LARGE, NeedsMemoryError
-from imgscore.images.pixels import working_pixels
-from imgscore.images.signature import HEIF, JPEG, RAW, format_of, is_cut_off
+from imgscore.images.decode_errors import (
+    BOMBS,
+    REMEDY_INCOMPLETE,
+    REMEDY_NOT_IMAGE,
+    IncompleteImageError,
+    image_error,
+    may_be_cut_off,
+)
+from imgscore.images.memory import REMEDY_TOO_LARGE
+from imgscore.images.pixels import colourfulness, working_pixels
+from imgscore.images.signature import HEIF, JPEG, JXL, RAW, format_of
 from imgscore.images.traits import Exif, Traits
 from imgscore.images.views import layout
 
@@ -57,6 +65,7 @@ _PLUGINS = (
     PpmImagePlugin,
     PsdImagePlugin,
     QoiImagePlugin,
+    TgaImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -80,13 +89,6 @@ OVERSAMPLING = 1.4
 pixels of the reduced image. With 1.4, the embedding of the reduced image is almost equal to the
 embedding of the full-size image: the median cosine is 0.9996 (bench/RESULTS.md)."""
 
-# These TIFF tags distinguish a camera raw file from a plain TIFF.
-_SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
-# This value of _SUBFILE_TYPE means that the first page is a thumbnail.
-_REDUCED_IMAGE = 1
-# These values of _PHOTOMETRIC mean sensor data: a colour filter array, and linear raw.
-_SENSOR_DATA = frozenset({32803, 34892})
-
 TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -105,17 +107,6 @@ RAW_ORIENTATIONS = {3: 3, 5: 8, 6: 6}
 """The EXIF orientation for each value of LibRaw's `flip`."""
 ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 
-REMEDY_BROKEN = "open the file in an image viewer; if that also fails, the file is damaged"
-REMEDY_INCOMPLETE = "wait until the file is fully written or downloaded, or download it again"
-REMEDY_NOT_IMAGE = "give the file the extension of its real type, or move it out of the inbox"
-
-
-class IncompleteImageError(ImageError):
-    """The error for a file whose end is missing, for example because it is still being written.
-
-    Try the file again when it changes.
-    """
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -129,7 +120,7 @@ class Picture:
     traits: Traits
 
 
-def decode(data: bytes, min_side: int = 0) -> Picture:
+def decode(data: bytes, min_side: int = 0, *, settled: bool = False) -> Picture:
     """Decode the bytes of an image file to its first frame, uncropped, upright and opaque.
 
     The image is reduced by whole factors. If the original has enough pixels, each side has at least
@@ -142,30 +133,81 @@ def decode(data: bytes, min_side: int = 0) -> Picture:
     parsed. A Display P3 photograph is therefore read as sRGB. This error changes the embedding less
     than JPEG compression with quality 75 does.
 
-    Raises IncompleteImageError if the end of the file is missing. Raises NeedsMemoryError if
-    decoding needs more memory than this process may use. Raises ImageError for any other problem.
+    `settled`: whether the file has not changed for so long that no program still writes it. If the
+    end of a settled JPEG or PNG is missing, and nearly all rows are there, the image is decoded.
+
+    Raises IncompleteImageError if the end of a file is missing that is not settled. Raises
+    NeedsMemoryError if decoding needs more memory than this process may use. Raises ImageError for
+    any other problem.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            return _decode(data, min_side)
+            return _decode(data, min_side, settled)
         except ImageError:
             raise
         # For damaged input, decoders raise almost any exception class, even KeyError.
         except Exception as error:
-            raise _failure(data, error) from error
+            raise image_error(data, error, settled) from error
 
 
-def _decode(data: bytes, min_side: int) -> Picture:
+def _decode(data: bytes, min_side: int, settled: bool) -> Picture:
     if not data:
         raise IncompleteImageError("empty file", REMEDY_INCOMPLETE)
     name = format_of(data)
     if not name:
-        raise ImageError("not an image", REMEDY_NOT_IMAGE)
-    if name == RAW or (name == "TIFF" and _is_raw(data)):
+        start = jpeg.start_of(data)
+        if start is None:
+            raise ImageError("not an image", REMEDY_NOT_IMAGE)
+        return _decode(data[start:], min_side, settled)
+    if name == "TIFF":
+        if tiff.is_raw(data):
+            name = RAW
+        elif (offset := tiff.picture_page(data)) is not None:
+            data = tiff.with_first_page(data, offset)
+    if name == RAW:
         return _decode_raw(data, min_side)
-    return _picture(_open(data, name), name, len(data), min_side)
+    return _decode_plain(data, name, min_side, settled)
+
+
+def _decode_plain(data: bytes, name: str, min_side: int, settled: bool) -> Picture:
+    """Decode a file that is not camera raw.
+
+    If this fails, try again without the parts that the pixels do not need. Viewers skip such parts
+    when they are broken. If the end of a settled file is missing, decode what is there.
+    """
+    tried, failure = b"", Exception("the end is missing, and zeros are in its place")
+    if name != JPEG or not jpeg.ends_in_zeros(data):
+        for prepare in (_unchanged, _without_unused_parts):
+            content = prepare(data, name)
+            if content == tried:
+                break
+            try:
+                return _picture(_open(content, name), name, len(data), min_side)
+            except (ImageError, MemoryError, *BOMBS):
+                raise
+            except Exception as error:  # noqa: BLE001 - see `decode`
+                tried, failure = content, error
+    if settled and name in truncated.FORMATS and may_be_cut_off(data, failure):
+        image = _open(truncated.complete(tried or data, name), name)
+        return _picture(image, name, len(data), min_side, load=truncated.load)
+    raise image_error(data, failure, settled) from failure
+
+
+def _unchanged(data: bytes, name: str) -> bytes:
+    return data
+
+
+def _without_unused_parts(data: bytes, name: str) -> bytes:
+    """Return the file without the parts that the pixels do not need, and that may be broken."""
+    match name:
+        case "JPEG":
+            return jpeg.without_unused_segments(data)
+        case "PNG":
+            return png.without_unused_chunks(data)
+        case _:
+            return data
 
 
 def _open(data: bytes, name: str) -> Image.Image:
@@ -183,11 +225,29 @@ def _open(data: bytes, name: str) -> Image.Image:
                 "HEIC needs an extra that is not installed", "pip install 'imgscore[heic]'"
             ) from None
         pillow_heif.register_heif_opener()
+    if name == JXL:
+        try:
+            import pylibjxl
+        except ImportError:
+            raise ImageError(
+                "unsupported: JPEG XL needs an extra that is not installed",
+                "pip install 'imgscore[jxl]'",
+            ) from None
+        pylibjxl.register_pillow()
     return Image.open(stream, formats=(name,))
 
 
+def _load(image: Image.Image) -> None:
+    image.load()
+
+
 def _picture(
-    image: Image.Image, name: str, size: int, min_side: int, orientation: int = 1
+    image: Image.Image,
+    name: str,
+    size: int,
+    min_side: int,
+    orientation: int = 1,
+    load: Callable[[Image.Image], None] = _load,
 ) -> Picture:
     """Load an opened image, reduce it, turn it upright, and compute its traits.
 
@@ -195,6 +255,7 @@ def _picture(
     `size`: the size of the file in bytes.
     `min_side`: the number of pixels that the embedder needs at the shorter side.
     `orientation`: the orientation that is used if the image has no EXIF orientation.
+    `load`: the function that loads the pixels.
     """
     full_width, full_height = image.size
     image.draft(None, _working_size(full_width, full_height, min_side))
@@ -208,7 +269,7 @@ def _picture(
         )
     needed += image.width * image.height * memory.DECODER_BYTES_PER_PIXEL.get(name, 0)
     memory.check(needed, f"{full_width} × {full_height} pixels")
-    image.load()
+    load(image)
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         # Use the size after loading. Pillow turns a TIFF upright while it loads the image. The
         # image in an ICO file may have another size than the size in the header of the file.
@@ -237,22 +298,10 @@ def _picture(
             animated=_is_animated(image, name),
             brightness=float(luma.mean()),
             contrast=float(luma.std()),
-            colourfulness=_colourfulness(pixels[::4, ::4]),
+            colourfulness=colourfulness(pixels[::4, ::4]),
             sharpness=float(np.abs(np.diff(luma, axis=1)).mean()) if luma.shape[1] > 1 else 0.0,
         ),
     )
-
-
-def _colourfulness(pixels: NDArray[np.uint8]) -> float:
-    """Return the mean difference between a pixel's largest and smallest channel, from 0 to 1.
-
-    The channels are compared as three separate arrays, because a numpy reduction over an axis of
-    length three takes 16 times as long.
-    """
-    red, green, blue = (pixels[..., channel] for channel in range(3))
-    largest = np.maximum(np.maximum(red, green), blue)
-    smallest = np.minimum(np.minimum(red, green), blue)
-    return float((largest - smallest).mean()) / 255
 
 
 def _working_size(full_width: int, full_height: int, min_side: int) -> tuple[int, int]:
@@ -316,23 +365,6 @@ def _is_animated(image: Image.Image, name: str) -> bool:
         return False
 
 
-def _is_raw(data: bytes) -> bool:
-    """Return whether a TIFF is a camera raw file.
-
-    A TIFF is a camera raw file in three cases: it has the DNG version tag; its first page contains
-    sensor data, which Pillow does not open; its first page is the thumbnail of another page.
-    """
-    tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
-    stream = io.BytesIO(data)
-    stream.seek(tags.next)
-    tags.load(stream)
-    return (
-        _DNG_VERSION in tags
-        or tags.get(_PHOTOMETRIC) in _SENSOR_DATA
-        or (_SUB_IFDS in tags and tags.get(_SUBFILE_TYPE) == _REDUCED_IMAGE)
-    )
-
-
 def _decode_raw(data: bytes, min_side: int) -> Picture:
     """Decode a camera raw file.
 
@@ -359,22 +391,3 @@ def _decode_raw(data: bytes, min_side: int) -> Picture:
         except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawMemPoolOverflowError) as error:
             raise MemoryError from error
     return _picture(Image.fromarray(developed), RAW, len(data), min_side)
-
-
-def _failure(data: bytes, error: Exception) -> ImageError:
-    """Return the ImageError that reports the exception of a decoder."""
-    text = error.args[0] if error.args else ""
-    reason = facts.clean(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
-    if not reason or isinstance(error, UnidentifiedImageError):
-        reason = "its header is invalid"
-    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        limit = MAX_PIXELS // 1_000_000
-        return ImageError(f"too large: more than {limit} megapixels", REMEDY_TOO_LARGE)
-    # Decoders report a lack of memory by many different exceptions. A low-memory worker therefore
-    # treats each failure as a lack of memory. A worker with more memory then tries the file again.
-    # The result of this second worker is final.
-    if isinstance(error, MemoryError) or (memory.is_low_memory() and not is_cut_off(data)):
-        return NeedsMemoryError("too large: memory ran out while decoding", REMEDY_TOO_LARGE)
-    if is_cut_off(data) or "truncated" in reason.lower():
-        return IncompleteImageError(f"incomplete: {reason}", REMEDY_INCOMPLETE)
-    return ImageError(f"broken {format_of(data)}: {reason}", REMEDY_BROKEN)

@@ -3,14 +3,21 @@
 No decoder is needed. The name and extension of the file are not used.
 """
 
+import struct
 from collections.abc import Iterator
+
+from imgscore.images import jpeg
 
 JPEG = "JPEG"
 HEIF = "HEIF"
 RAW = "RAW"
+JXL = "JXL"
+TGA = "TGA"
 
 _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", JPEG),
+    (b"\xff\x0a", JXL),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", JXL),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
@@ -36,9 +43,10 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 _RAW_BRANDS = frozenset({b"crx "})
-_JPEG_TRAILER = 4096
-"""The number of bytes at the end of a JPEG that are searched for the end marker. Cameras and
-editors may append data after the end marker."""
+_TGA_HEADER_BYTES = 18
+_TGA_RAW, _TGA_RUNS = frozenset({1, 2, 3}), frozenset({9, 10, 11})
+"""The kinds of TGA: palette, colour and grey; with single pixels, or with runs of equal pixels."""
+_TGA_DEPTHS = frozenset({8, 15, 16, 24, 32})
 
 
 def format_of(data: bytes) -> str:
@@ -54,7 +62,26 @@ def format_of(data: bytes) -> str:
         return RAW
     if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
         return "PPM"
-    return next((name for prefix, name in _PREFIXES if data.startswith(prefix)), "")
+    found = next((name for prefix, name in _PREFIXES if data.startswith(prefix)), "")
+    return found or (TGA if _is_tga(data) else "")
+
+
+def _is_tga(data: bytes) -> bool:
+    """Return whether the bytes are a TGA. A TGA has no signature, so its header is checked."""
+    if len(data) < _TGA_HEADER_BYTES:
+        return False
+    id_bytes, palette, kind, first, colours, colour_bits, width, height, bits, flags = (
+        struct.unpack_from("<BBBHHB4xHHBB", data)
+    )
+    if kind not in (_TGA_RAW | _TGA_RUNS) or bits not in _TGA_DEPTHS or flags & 0xC0:
+        return False
+    if palette != (kind & 3 == 1) or not (width and height):
+        return False
+    if not palette and (first or colours or colour_bits):
+        return False
+    palette_bytes = colours * ((colour_bits + 7) // 8)
+    pixel_bytes = width * height * ((bits + 7) // 8) if kind in _TGA_RAW else 1
+    return bool(len(data) >= _TGA_HEADER_BYTES + id_bytes + palette_bytes + pixel_bytes)
 
 
 def is_cut_off(data: bytes) -> bool:
@@ -65,7 +92,7 @@ def is_cut_off(data: bytes) -> bool:
     """
     match format_of(data):
         case "JPEG":
-            return b"\xff\xd9" not in data[-_JPEG_TRAILER:]
+            return jpeg.EOI not in data[-jpeg.TRAILER_BYTES :]
         case "PNG":
             return _png_is_cut_off(data)
         case "GIF":

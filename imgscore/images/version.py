@@ -3,6 +3,6 @@
 The idle daemon reads the version and must not import Pillow.
 """
 
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 """The version of the decoder. Increase the version if a change allows files to be decoded that
 failed before, or if the decoded pixels of files change."""

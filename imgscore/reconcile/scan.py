@@ -6,6 +6,7 @@ deleted.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -95,10 +96,11 @@ def _failed_keys(txn: Txn) -> set[bytes]:
 def _worth_retrying(txn: Txn, path: bytes, status: os.stat_result, decoder: int) -> bool:
     """Return whether a file that has a failure in the store must be read again.
 
-    It must be read again if the file or the version of the decoder has changed since the failure.
+    It must be read again if the file or the version of the decoder has changed since the failure,
+    or if the time for the next attempt has come.
     """
     failure, seen = failures.find(txn, path), Fingerprint.of_stat(status)
-    return failure is None or failure.seen != seen or failure.decoder != decoder
+    return failure is None or not failure.is_current(seen, decoder, time.time_ns())
 
 
 def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes]) -> ScanBatch:

@@ -184,6 +184,9 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
     """The reason why a file has no embedding.
 
     imgscore reads the file again if the file or the version of the decoder changes.
+
+    retry_ns: the time from which imgscore also reads the unchanged file again, in nanoseconds since
+    1970. 0 means never.
     """
 
     path: bytes
@@ -192,6 +195,16 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
     reason: str
     remedy: str
     decoder: int
+    retry_ns: int = 0
+
+    def is_current(self, seen: Fingerprint, decoder: int, now_ns: int) -> bool:
+        """Return whether the file need not be read again.
+
+        `seen`: the present fingerprint of the file. `decoder`: the version of the decoder.
+        `now_ns`: the present time, in nanoseconds since 1970.
+        """
+        waits = self.retry_ns == 0 or now_ns < self.retry_ns
+        return waits and self.seen == seen and self.decoder == decoder
 
 
 class Original(msgspec.Struct, array_like=True, frozen=True):

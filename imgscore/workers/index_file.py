@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from imgscore.errors import ImageError, ImgscoreError
 from imgscore.failpoints import step
 from imgscore.fsutil import open_regular
 from imgscore.images.decode import decode
+from imgscore.images.decode_errors import IncompleteImageError
 from imgscore.images.memory import NeedsMemoryError
 from imgscore.store import head_inputs, name_vectors, traits, vectors
 from imgscore.store.schema import Fingerprint
@@ -99,13 +101,18 @@ def prepare_file(context: Context, task: IndexFile) -> Prepared | Indexed:
         failure = FileFailure(f"too large: {len(data) >> 20} MB", "move the file elsewhere")
         return FileIndexed(seen, digest, failure=failure)
     preprocessor = context.preprocessor
+    whole_ns = seen.ctime_ns + int(task.incomplete_seconds * 1e9)
     try:
-        picture = decode(data, preprocessor.min_side)
+        picture = decode(data, preprocessor.min_side, settled=time.time_ns() >= whole_ns)
         return Prepared(seen, digest, picture.traits, preprocessor.inputs(picture))
     except ImageError as error:
         if isinstance(error, NeedsMemoryError) and context.low_memory:
             raise
-        return FileIndexed(seen, digest, failure=FileFailure(error.message, error.remedy))
+        # A program may still write the file. Read it again when it has not changed for a while.
+        waits = isinstance(error, IncompleteImageError) and time.time_ns() < whole_ns
+        retry_ns = whole_ns if waits else 0
+        failure = FileFailure(error.message, error.remedy, retry_ns)
+        return FileIndexed(seen, digest, failure=failure)
     except MemoryError:
         return _without_memory(context, seen, digest)
 

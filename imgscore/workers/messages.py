@@ -31,6 +31,8 @@ class IndexFile(msgspec.Struct, tag=True, frozen=True):
     path: bytes
     taste: str
     head: str | None
+    incomplete_seconds: float = 300.0
+    """the setting `incomplete`: how long a file whose end is missing must stay unchanged"""
     stored: bool = True
     """whether there is a store; without a store, the file is always embedded and never scored"""
 
@@ -119,6 +121,8 @@ class FileFailure(msgspec.Struct, frozen=True):
 
     reason: str
     remedy: str
+    retry_ns: int = 0
+    """the time from which the file is read again although it has not changed; 0 means never"""
 
 
 class FileIndexed(msgspec.Struct, tag=True, frozen=True):

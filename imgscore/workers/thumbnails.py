@@ -63,7 +63,7 @@ def _save(data: bytes, file: bytes) -> None:
 
     from imgscore.images.decode import decode
 
-    image = Image.fromarray(decode(data).pixels)
+    image = Image.fromarray(decode(data, settled=True).pixels)
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     with replacing(file, durable=False) as output:
         image.save(output, "WEBP", quality=QUALITY)

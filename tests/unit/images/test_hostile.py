@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgscore.errors import ImageError
-from imgscore.images.decode import IncompleteImageError, Picture, decode
+from imgscore.images.decode import Picture, decode
+from imgscore.images.decode_errors import IncompleteImageError
 from imgscore.images.signature import format_of, is_cut_off
 
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "ICO", "JPEG2000", "PPM", "QOI")
