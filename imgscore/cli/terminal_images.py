@@ -56,16 +56,31 @@ def run(
     nothing: str = "",
     arrange: Callable[[Iterable[Message[R]]], Iterable[Message[R]]] | None = None,
 ) -> None:
-    """Call a verb as app.run does, and draw the images of each row below its text.
+    """Call a verb, and show its messages as `show` does.
 
-    `images`: a function that returns the images of a row. It returns one list of images
-    for each line of thumbnails.
-    `wanted`: if true, draw the images if the terminal can show them.
     `arrange`: a function that changes the order of the messages; None keeps their order.
     """
     messages: Iterable[Message[R]] = dispatch.call(request)
     if arrange is not None:
         messages = arrange(messages)
+    show(messages, human, images, as_json=as_json, wanted=wanted, nothing=nothing)
+
+
+def show(
+    messages: Iterable[Message[R]],
+    human: Callable[[R], str],
+    images: Callable[[R], list[list[ImageRef]]],
+    *,
+    as_json: bool,
+    wanted: bool,
+    nothing: str = "",
+) -> None:
+    """Print the rows of a verb, draw the images of each row below its text, and exit.
+
+    `images`: a function that returns the images of a row. It returns one list of images
+    for each line of thumbnails.
+    `wanted`: if true, draw the images if the terminal can show them.
+    """
     screen = _screen() if wanted and not as_json else None
     if screen is not None:
         messages = list(messages)

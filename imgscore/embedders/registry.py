@@ -230,6 +230,18 @@ def open_folder(folder: Path, label: str | None = None) -> uform_spec.Folder | O
     return uform_spec.open_folder(folder, label or "uform")
 
 
+def check_searches(model: str) -> None:
+    """Raise ImgscoreError if a model cannot search by words, because it has no text encoder."""
+    if model != BUILT_IN and open_model(model).has_text:
+        return
+    name, entry = next(iter(catalogue.UFORM.items()))
+    raise ImgscoreError(
+        f"the model in use ({model}) cannot search by words, because it has no text encoder",
+        f"use a model that has one, for example: imgscore model download {name} "
+        f"({entry.megabytes} MB), then imgscore model use {name}; the images are embedded again",
+    )
+
+
 def downloaded() -> list[str]:
     """Return the names `hf:OWNER/NAME` of the downloaded models outside of the catalogue."""
     models = paths.data_folder() / "models"

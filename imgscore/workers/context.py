@@ -15,6 +15,7 @@ from imgscore.store.store import Store
 if TYPE_CHECKING:
     from imgscore.embedders.base import Preprocessor, StagedEmbedder
     from imgscore.embedders.filenames import NameEncoder
+    from imgscore.embedders.text_encoder import TextEncoder
     from imgscore.heads.base import Head
 
 
@@ -60,6 +61,7 @@ class Context:
         self._preprocessor: Preprocessor | None = None
         self._embedder: StagedEmbedder | None = None
         self._name_encoder: NameEncoder | None = None
+        self._text_encoder: TextEncoder | None = None
         self._heads: dict[str, tuple[str, Head]] = {}
         """The loaded heads: a dict from the taste to (version, head). Only the version that was
         loaded last is kept, because a head uses 15 MB."""
@@ -116,6 +118,19 @@ class Context:
             except ImgscoreError as error:
                 raise ModelError(error.message, error.remedy) from error
         return self._name_encoder
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """Return the encoder of search words. Raises ModelError if it cannot be loaded."""
+        if self._text_encoder is None:
+            from imgscore.embedders import text_encoder
+
+            try:
+                with memory.uncounted(self.low_memory):
+                    self._text_encoder = text_encoder.load(registry.open_model(self.model))
+            except ImgscoreError as error:
+                raise ModelError(error.message, error.remedy) from error
+        return self._text_encoder
 
     def head(self, taste: str, version: str) -> Head:
         """Return the head of `taste` that has this version.

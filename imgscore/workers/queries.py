@@ -52,6 +52,19 @@ class SimilarImage(msgspec.Struct, frozen=True):
     similarity: float
 
 
+class ImageFound(msgspec.Struct, tag=True, frozen=True):
+    """An image that fits the words of a search.
+
+    `path`: the path of the image. `similarity`: the cosine between the vectors of the words and of
+    the image, from -1 to 1. `score`: the score of the image; None if it has no score.
+    """
+
+    digest: bytes
+    path: bytes
+    similarity: float
+    score: float | None
+
+
 class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
     """A score with its 95 % interval, and the reasons for the score.
 
@@ -120,6 +133,7 @@ class QueryRows(msgspec.Struct, tag=True, frozen=True):
         Evaluated
         | SuspectLabel
         | NextImage
+        | ImageFound
         | ScoreExplained
         | HeadImported
         | ParquetRow
@@ -167,6 +181,20 @@ class NextQuery(Query[NextImage], frozen=True):
     handler: ClassVar[str] = "run_queries:next_images"
     inboxes: list[bytes]
     count: int
+
+
+class SearchQuery(Query[ImageFound], frozen=True):
+    """The query for the images that fit a text best. The answer has at most `count` images.
+
+    `folder`: the folder to which the search is limited. None means all watched folders.
+    `taste_weight`: the weight of the score, from 0 (only the text counts) to 1.
+    """
+
+    handler: ClassVar[str] = "search:search"
+    text: str
+    count: int
+    folder: bytes | None
+    taste_weight: float
 
 
 class ExplainQuery(Query[ScoreExplained], frozen=True):
@@ -223,6 +251,7 @@ AnyQuery = (
     EvaluateQuery
     | SuspectsQuery
     | NextQuery
+    | SearchQuery
     | ExplainQuery
     | ImportHeadQuery
     | ReadParquetQuery

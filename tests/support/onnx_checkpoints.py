@@ -7,18 +7,32 @@ import json
 import sys
 import types
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SIDE = 32
 DIM = 24
 WORDS = ("cat", "dog", "sun", "text", "moon", "over", "a", "the", "shrine", "full")
 
 
-def clip(folder: Path, *, seed: int = 0, side: int = SIDE, dim: int = DIM) -> Path:
-    """Write a CLIP model in the layout of transformers, with a text side."""
+def clip(
+    folder: Path,
+    *,
+    seed: int = 0,
+    side: int = SIDE,
+    dim: int = DIM,
+    lessons: "Sequence[tuple[Image.Image, str]]" = (),
+) -> Path:
+    """Write a CLIP model in the layout of transformers, with a text side.
+
+    `lessons`: images with their words. The model is trained on them, so that it can search.
+    """
     transformers = import_transformers()
     import torch
 
@@ -38,6 +52,9 @@ def clip(folder: Path, *, seed: int = 0, side: int = SIDE, dim: int = DIM) -> Pa
     text = transformers.CLIPTextModelWithProjection(config.text_config).eval()
     text.text_model, text.text_projection = model.text_model, model.text_projection
     _save(folder, config, processor)
+    _tokenizer(folder, 16)
+    if lessons:
+        _teach(model, processor, folder, lessons)
     _export(
         vision,
         {"pixel_values": torch.zeros(1, 3, side, side)},
@@ -51,7 +68,6 @@ def clip(folder: Path, *, seed: int = 0, side: int = SIDE, dim: int = DIM) -> Pa
         ["text_embeds", "last_hidden_state"],
         folder / "onnx" / "text_model.onnx",
     )
-    _tokenizer(folder, 16)
     return folder
 
 
@@ -196,6 +212,32 @@ def _save(folder: Path, config: Any, processor: Any) -> None:
     processor.save_pretrained(folder)
 
 
+def _teach(
+    model: Any, processor: Any, folder: Path, lessons: "Sequence[tuple[Image.Image, str]]"
+) -> None:
+    """Train a CLIP model until its vectors of images fit the vectors of their words."""
+    import torch
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    words = sorted({word for _, word in lessons})
+    tokenizer.enable_padding(pad_id=2)
+    pixels = processor(images=[image for image, _ in lessons], return_tensors="pt")["pixel_values"]
+    ids = torch.tensor([encoded.ids for encoded in tokenizer.encode_batch(words)])
+    answers = torch.tensor([words.index(word) for _, word in lessons])
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
+    model.train()
+    for _ in range(60):
+        outputs = model(pixel_values=pixels, input_ids=ids)
+        loss = torch.nn.functional.cross_entropy(outputs.logits_per_image, answers)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.eval()
+    for part in model.modules():
+        part.spread = True
+
+
 def _spread(model: Any) -> None:
     """Enlarge the weights. With the initial scales, the vectors of all inputs are almost equal."""
     import torch
@@ -228,7 +270,7 @@ def _export(
             result = self.inner(**dict(zip(inputs, values, strict=True)))
             return tuple(getattr(result, name) for name in outputs)
 
-    if not getattr(model, "spread", False):
+    if not any(getattr(part, "spread", False) for part in model.modules()):
         _spread(model)
         model.spread = True
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,82 @@
+"""The command `search`: find images by words."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgscore.cli import completions, dispatch, link_folder, terminal_images
+from imgscore.cli.app import (
+    Count,
+    Json,
+    Section,
+    Taste,
+    Thumbnails,
+    app,
+    optional_text_of,
+    prints,
+)
+from imgscore.cli.output import print_note, printable
+from imgscore.cli.terminal_images import images_of
+from imgscore.messages import Message, Result
+from imgscore.verbs.search import Request, Response
+
+
+@app.command(rich_help_panel=Section.ORDER)
+@prints(Response)
+def search(
+    words: Annotated[
+        list[str], typer.Argument(help='What the images show, such as "red car at night".')
+    ],
+    count: Count = 20,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder",
+            help="Search only in this folder. Without it: in all watched folders.",
+            autocompletion=completions.inboxes,
+        ),
+    ] = None,
+    taste_weight: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Put images with a high score first. 0: only the words count; 1: only the score "
+            "counts, among the images that fit the words.",
+        ),
+    ] = 0.0,
+    links: Annotated[
+        Path | None,
+        typer.Option(help="Make a folder of links to the images, for an image viewer."),
+    ] = None,
+    taste: Taste = None,
+    thumbnails: Thumbnails = True,
+    as_json: Json = False,
+) -> None:
+    """Find images by words, best image first.
+
+    The words may be English, or any language of the model. The model needs a text encoder: see
+    `imgscore model list`.
+    """
+    request = Request(" ".join(words), count, optional_text_of(folder), taste, taste_weight)
+    if links is not None:
+        link_folder.check(links)
+    messages: list[Message[Response]] = list(dispatch.call(request))
+    if links is not None:
+        paths = [message.row.path for message in messages if isinstance(message, Result)]
+        link_folder.write(links, paths)
+        print_note(f"{len(paths)} links made in {printable(str(links))}")
+    terminal_images.show(
+        messages,
+        _describe,
+        lambda row: [images_of((row.path, row.sha256))],
+        as_json=as_json,
+        wanted=thumbnails,
+        nothing="no image is embedded yet",
+    )
+
+
+def _describe(row: Response) -> str:
+    score = "     " if row.score is None else f"{row.score:.3f}"
+    return f"{row.similarity:.3f}  {score}  {printable(row.path)}"
