@@ -82,6 +82,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """the model: a name from `imgscore model list`, or the folder of a model"""
     device: str = "auto"
     """the device that runs the model: "auto", "cpu", "cuda" or another onnxruntime provider"""
+    batch: Annotated[int, msgspec.Meta(ge=1, le=4096)] | Literal["auto"] = "auto"
+    """number of images that an accelerator computes together; "auto" finds the number that fits"""
     head: Literal["auto", "kernel", "mlp"] = "auto"
     """the kind of head (the part that scores); auto chooses kernel; mlp needs imgscore[torch]"""
     use_filename: bool = False
@@ -99,6 +101,7 @@ REMEDIES = {
     "inbox": 'give a folder, for example inbox = "~/Pictures/inbox"',
     "keep": "give a folder or a list of folders, or leave it out for INBOX/keep",
     "trash": "give a folder or a list of folders, or leave it out for INBOX/trash",
+    "batch": 'write a whole number from 1 to 4096, without quotes, or "auto"',
     "taste": "use letters, digits, '_', '-' and '.', at most 64",
 }
 """The remedies for wrong values, by the name of the setting. If a setting is not in this dict, its

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imgscore import events
 from imgscore.config import Config
-from imgscore.embedders import devices, registry
+from imgscore.embedders import backends, devices, registry
 from imgscore.engine import taste_changes
 from imgscore.engine.backups import BackupJob
 from imgscore.engine.context import EngineContext, WorkerPool
@@ -270,6 +270,8 @@ def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
             config.daemon.file_seconds,
             embedder.id,
             config.use_filename,
+            batches=backends.uses_device_process(config.device),
+            batch=config.batch if isinstance(config.batch, int) else 0,
         ),
         config.daemon.workers or cpus(),
         config.daemon.worker_idle,

@@ -7,6 +7,7 @@ handler are the context of the worker and the task. The handler returns one answ
 parts of an answer.
 """
 
+import os
 import struct
 from typing import Any, BinaryIO, ClassVar
 
@@ -114,6 +115,16 @@ and memory."""
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
     """The first message of a worker, sent when the worker is ready for tasks."""
+
+
+class DeviceReady(msgspec.Struct, tag=True, frozen=True):
+    """The first message of a device process, sent after it has computed on the device.
+
+    `device`: the name of the device. `provider`: what computes on it.
+    """
+
+    device: str
+    provider: str
 
 
 class FileFailure(msgspec.Struct, frozen=True):
@@ -284,6 +295,7 @@ class Interrupted(msgspec.Struct, tag=True, frozen=True):
 
 Answer = (
     Ready
+    | DeviceReady
     | FileIndexed
     | Unstable
     | Unreadable
@@ -323,6 +335,29 @@ def read_task(stream: BinaryIO) -> Task | None:
     body = stream.read(size)
     task: Task | None = _tasks.decode(body) if len(body) == size else None
     return task
+
+
+def read_task_from(descriptor: int) -> Task | None:
+    """Wait for the next task at a descriptor and return it. Return None at its end.
+
+    No byte after the task is read, so `select` reports whether another task has arrived.
+    """
+    length = _read_exactly(descriptor, _length.size)
+    if length is None:
+        return None
+    body = _read_exactly(descriptor, _length.unpack(length)[0])
+    task: Task | None = None if body is None else _tasks.decode(body)
+    return task
+
+
+def _read_exactly(descriptor: int, size: int) -> bytes | None:
+    data = b""
+    while len(data) < size:
+        part = os.read(descriptor, size - len(data))
+        if not part:
+            return None
+        data += part
+    return data
 
 
 def take_answers(buffer: bytearray) -> list[Answer]:

@@ -14,8 +14,10 @@ import subprocess
 import time
 from collections import deque
 
+from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
 from imgscore.workers import process
+from imgscore.workers.device import Device
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -31,7 +33,7 @@ from imgscore.workers.messages import (
     Task,
     take_answers,
 )
-from imgscore.workers.process import QUEUE_DEPTH, NoWorkerError, Worker, WorkerSettings
+from imgscore.workers.process import NoWorkerError, Worker, WorkerSettings
 from imgscore.workers.queries import QueryRows
 
 MAX_FAILED_STARTS = 3
@@ -58,6 +60,9 @@ class Pool:
         worker without this limit."""
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
+        self.device = Device(settings, self._selector) if settings.batches else None
+        self._notices: list[Notice] = []
+        """the notices about the device process that are sent with the next answer"""
 
     @property
     def busy(self) -> int:
@@ -88,7 +93,7 @@ class Pool:
     def has_room(self) -> bool:
         """Return whether `submit` can accept another FileTask at present."""
         workers = self._file_workers()
-        return len(workers) < self._size or any(len(w.tasks) < QUEUE_DEPTH for w in workers)
+        return len(workers) < self._size or any(len(w.tasks) < w.depth for w in workers)
 
     def submit(self, task: Task) -> bool:
         """Send a task to a worker, and start a worker if needed.
@@ -101,6 +106,8 @@ class Pool:
         workers = [w for w in self._workers.values() if w.for_training == for_training]
         free = [worker for worker in workers if worker.is_free(task)]
         idle = next((worker for worker in free if not worker.tasks), None)
+        if self.device is not None and not for_training:
+            self.device.count(busy=idle is None and len(workers) >= self._size)
         if idle is None and len(workers) < (1 if for_training else self._size):
             idle = self._start(for_training)
         chosen = idle or min(free, key=lambda worker: len(worker.tasks), default=None)
@@ -131,7 +138,17 @@ class Pool:
 
     def _start(self, for_training: bool) -> Worker:
         low_memory = not for_training and any(not w.low_memory for w in self._file_workers())
-        worker = process.start(self.settings, for_training=for_training, low_memory=low_memory)
+        connection = None
+        if self.device is not None and not for_training:
+            if not registry.is_quick_to_load(self.settings.model):
+                self.device.start()
+            connection = self.device.connect()
+        worker = process.start(
+            self.settings,
+            for_training=for_training,
+            low_memory=low_memory,
+            connection=connection,
+        )
         self._workers[worker.process.pid] = worker
         assert worker.process.stdout is not None
         self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
@@ -155,6 +172,11 @@ class Pool:
         for key, _ in events:
             if isinstance(key.data, Worker):
                 answers += self._read(key.data)
+            elif isinstance(key.data, Device) and (notice := key.data.read()) is not None:
+                self._notices.append(notice)
+        if self._notices and answers:
+            answers[:0] = [(answers[0][0], notice) for notice in self._notices]
+            self._notices.clear()
         return answers + self._escalate()
 
     def _escalate(self) -> list[tuple[Task, Answer]]:
@@ -165,7 +187,7 @@ class Pool:
         """
         worker = next((w for w in self._file_workers() if not w.low_memory), None)
         try:
-            while self._needs_memory and (worker is None or len(worker.tasks) < QUEUE_DEPTH):
+            while self._needs_memory and (worker is None or len(worker.tasks) < worker.depth):
                 worker = worker or self._start(for_training=False)
                 worker.send(self._needs_memory.popleft())
         except NoWorkerError:
@@ -190,6 +212,7 @@ class Pool:
                 answers.append((worker.tasks[0], answer))
             else:
                 task = worker.tasks.popleft()
+                worker.answered += 1
                 worker.idle_since = time.monotonic()
                 if isinstance(answer, NeedsMemory):
                     self._needs_memory.append(task)
@@ -214,8 +237,10 @@ class Pool:
                     f"a worker cannot be started (exit status {status})",
                     "see the message above, and: imgscore doctor",
                 )
-        elif worker.tasks:
-            answers.append((worker.tasks.popleft(), _end_of(status, self.settings.file_seconds)))
+        elif worker.tasks and (current := worker.current()) is not None:
+            task = worker.tasks[current]
+            del worker.tasks[current]
+            answers.append((task, _end_of(status, self.settings.file_seconds)))
         for task in worker.tasks:
             if not self._resubmit(task):
                 answers.append((task, Interrupted()))
@@ -253,6 +278,8 @@ class Pool:
                 self._end(worker)
             else:
                 ends.append(end)
+        if self.device is not None and not self._file_workers():
+            self.device.end()
         return min(ends, default=None)
 
     def _end(self, worker: Worker) -> None:
@@ -270,6 +297,8 @@ class Pool:
         for worker in list(self._workers.values()):
             worker.process.kill()
             self._remove(worker)
+        if self.device is not None:
+            self.device.end()
         self._selector.close()
 
     def __enter__(self) -> "Pool":

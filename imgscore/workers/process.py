@@ -12,11 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgscore.errors import StoreError
+from imgscore.workers.connection import Connection
 from imgscore.workers.messages import FileTask, Task, frame
 
 QUEUE_DEPTH = 2
 """The largest number of file tasks that one worker has at a time. While the worker does the first
 task, the second task already waits in its stdin."""
+LINKED_DEPTH = 34
+"""The same if the device process computes the images: one task for each slot of the worker
+(`ring.SLOTS`), one that it decodes, and one that waits in its stdin."""
+FILES_WORTH_STARTING = 256
+"""The number of files in a row that must keep all file workers busy before the device process is
+started, if the workers can compute the model themselves. On a GPU, the start takes several seconds
+of one CPU."""
 MAX_BYTES = 3 * 2**30
 """The largest number of bytes of memory that a worker may use. A WebP image of 100 megapixels uses
 1.7 GB."""
@@ -49,6 +57,13 @@ class WorkerSettings:
     embedder: str | None = None
     """the id that the model must have; None means any id"""
     use_filename: bool = False
+    batches: bool = False
+    """whether a device process computes images in batches"""
+    batch: int = 0
+    """the largest number of images in a batch; 0 means the largest number that fits"""
+    device_after: int = FILES_WORTH_STARTING
+    """the number of files in a row that must keep all workers busy before the device process is
+    started"""
 
 
 @dataclass(eq=False)
@@ -64,6 +79,10 @@ class Worker:
     ready: bool = False
     tasks: deque[Task] = field(default_factory=deque)
     buffer: bytearray = field(default_factory=bytearray)
+    connection: Connection | None = None
+    """the connection to the device process, if the worker has one"""
+    answered: int = 0
+    """the number of tasks that have an answer"""
     idle_since: float = 0.0
     """the time at which the worker became ready or sent its last answer, in seconds of the
     monotonic clock"""
@@ -82,14 +101,33 @@ class Worker:
         """Return whether the worker can accept this task at present."""
         if self.for_training or not isinstance(task, FileTask):
             return not self.tasks
-        return len(self.tasks) < QUEUE_DEPTH
+        return len(self.tasks) < self.depth
+
+    @property
+    def depth(self) -> int:
+        """The largest number of file tasks that the worker has at a time."""
+        linked = self.connection is not None and self.connection.is_ready
+        return LINKED_DEPTH if linked else QUEUE_DEPTH
+
+    def current(self) -> int | None:
+        """Return the index in `tasks` of the task that the worker does now.
+
+        Return None if it waits for the device process.
+        """
+        return 0 if self.connection is None else self.connection.current(self.answered)
 
 
-def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> Worker:
+def start(
+    settings: WorkerSettings,
+    *,
+    for_training: bool,
+    low_memory: bool,
+    connection: Connection | None = None,
+) -> Worker:
     """Start a worker. Raises NoWorkerError if that fails.
 
     `for_training`: whether the worker is the trainer. `low_memory`: whether the worker has the
-    limit LOW_MEMORY_BYTES for each image.
+    limit LOW_MEMORY_BYTES for each image. `connection`: the connection to the device process.
     """
     # Allow OpenBLAS only one thread. Idle threads of OpenBLAS use CPU time. On a busy CPU, a
     # training with more threads took 20 times as long.
@@ -103,12 +141,14 @@ def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> 
         os.fspath(settings.store),
         os.fspath(settings.heads),
         settings.model,
-        settings.device,
+        # File workers leave an accelerator to the device process.
+        "cpu" if settings.batches and not for_training else settings.device,
         str(settings.file_seconds),
         "0" if for_training else str(MAX_BYTES),
         settings.embedder or "",
         "names" if settings.use_filename else "",
         str(LOW_MEMORY_BYTES if low_memory else 0),
+        ",".join(map(str, connection.descriptors)) if connection is not None else "",
     ]
     try:
         process = subprocess.Popen(
@@ -119,12 +159,16 @@ def start(settings: WorkerSettings, *, for_training: bool, low_memory: bool) -> 
             # The worker gets its own process group, so Ctrl-C sends a signal only to the parent.
             # The worker exits when its stdin closes.
             process_group=0,
+            pass_fds=connection.descriptors if connection is not None else (),
         )
     except OSError as error:
         raise NoWorkerError(
             f"no worker can be started: {error.strerror}",
             "end other programs, or raise the limits (ulimit)",
         ) from None
+    finally:
+        if connection is not None:
+            connection.close_descriptors()
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
-    return Worker(process, for_training, low_memory)
+    return Worker(process, for_training, low_memory, connection=connection)

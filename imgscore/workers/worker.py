@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from imgscore import paths
 from imgscore.errors import ImgscoreError, ModelError, kind_of
@@ -45,16 +46,21 @@ def _answers(context: Context, task: messages.Task) -> Iterator[messages.Answer]
         yield answer
 
 
-def _attempt(context: Context, task: messages.Task) -> Iterator[messages.Answer]:
+def _attempt(
+    context: Context, task: messages.Task, work: Callable[[], Any] | None = None
+) -> Iterator[Any]:
     """Do a task, and yield the answer, or each part of the answer. Yield the notices for the user
     before the answer.
+
+    `work`: a function that does a part of the task. Its result is yielded. None means the handler
+    of the task.
 
     If the handler raises an ImgscoreError or a MemoryError, yield an answer that describes the
     error. So does any other error of a task that reads no file. If the task reads a file, any other
     error ends the worker, and the pool answers for the worker.
     """
     try:
-        for answer in _answers(context, task):
+        for answer in _answers(context, task) if work is None else [work()]:
             while context.notes:
                 yield messages.Notice(*context.notes.popitem())
             yield answer
@@ -111,6 +117,25 @@ def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
         signal.alarm(0)
 
 
+def serve_with_device(context: Context, file_seconds: int, descriptors: str) -> None:
+    """Answer tasks until stdin closes. The device process computes the images.
+
+    `descriptors`: the numbers of the socket and of the memory for the connection.
+    """
+    from imgscore.workers.link import open_link
+    from imgscore.workers.linked import LinkedWorker
+
+    connection, memory = map(int, descriptors.split(","))
+    try:
+        link = open_link(connection, memory, context.preprocessor)
+    except ImgscoreError:
+        # The first task will report that the model is unusable.
+        serve(context, file_seconds, prepares=False)
+        return
+    os.write(sys.stdout.fileno(), messages.frame(messages.Ready()))
+    LinkedWorker(context, link, _attempt, sys.stdout.fileno(), file_seconds).serve(0)
+
+
 def _progress_sender(send: Callable[[messages.Answer], None]) -> OnProgress:
     """Return a function that sends the progress of a task, at most once in PROGRESS_SECONDS."""
     sent_at = time.monotonic()
@@ -134,9 +159,9 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
         # will fail and report an error.
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A worker reads the store, and every reader must write to LMDB's lock file.
-    # The trainer may train on an accelerator.
+    # The trainer may train on an accelerator. A worker that decodes files must not reach it.
     drivers = accelerators.written_by_this_process() if accelerators.is_present() else ()
+    # A worker reads the store, and every reader must write to LMDB's lock file.
     confine_writes([*allowed, store / "lock.mdb"], () if decodes else drivers)
 
 
@@ -145,7 +170,8 @@ def main() -> None:
 
     The arguments are those that `process.start` passes to `python -m imgscore.workers.worker`.
     """
-    store, heads, model, device, file_seconds, max_bytes, embedder, names, low_memory = sys.argv[1:]
+    store, heads, model, device, file_seconds, max_bytes, embedder, names, *rest = sys.argv[1:]
+    low_memory, descriptors = rest
     # Libraries may print to stdout. Redirect such output to stderr, and keep stdout for the
     # answers.
     answers = os.dup(1)
@@ -170,7 +196,10 @@ def main() -> None:
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # The parent process has ended.
         memory.set_headroom(context.low_memory)
-        serve(context, int(file_seconds), prepares=bool(int(max_bytes)))
+        if descriptors:
+            serve_with_device(context, int(file_seconds), descriptors)
+        else:
+            serve(context, int(file_seconds), prepares=bool(int(max_bytes)))
     temporary.delete_folder(folder)
     # End the process at once. A normal exit would first unload the libraries, which takes time. No
     # clean-up is needed, because the store is opened as read-only.

@@ -78,6 +78,22 @@ def make(folder: Path, *, seed: int = 0, dim: int = 32, quantised: bool = False)
     return folder
 
 
+def with_tensors(checkpoint: Path, folder: Path, prefix: str = "image_encoder.") -> Path:
+    """Write a copy with bfloat16 weights in .safetensors, as UForm publishes them.
+
+    `prefix`: the prefix of the tensors' names, as in a file with all encoders.
+    """
+    torch = pytest.importorskip("torch", reason="pip install torch")
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_bytes((checkpoint / "config.json").read_bytes())
+    state = torch.load(checkpoint / "model.pt", weights_only=True)["image_encoder"]
+    tensors = {prefix + name: value.bfloat16() for name, value in state.items()}
+    save_file(tensors, folder / ("model.safetensors" if prefix else "image_encoder.safetensors"))
+    return folder
+
+
 def _export(
     encoder: Any, inputs: tuple[Any, ...], names: list[str], folder: Path, quantised: bool
 ) -> None:

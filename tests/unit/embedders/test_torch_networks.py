@@ -41,18 +41,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return uform_checkpoint.make(tmp_path_factory.mktemp("uform") / "tiny")
 
 
-def tensors_of(tiny: Path, folder: Path, prefix: str = "image_encoder.") -> Path:
-    """A copy of the checkpoint with bfloat16 weights in .safetensors, as UForm publishes them."""
-    from safetensors.torch import save_file
-
-    folder.mkdir()
-    (folder / "config.json").write_bytes((tiny / "config.json").read_bytes())
-    state = torch.load(tiny / "model.pt", weights_only=True)["image_encoder"]
-    tensors = {prefix + name: value.bfloat16() for name, value in state.items()}
-    save_file(tensors, folder / ("model.safetensors" if prefix else "image_encoder.safetensors"))
-    return folder
-
-
 def test_lite0_in_torch_gives_the_vectors_of_the_int8_file() -> None:
     from imgscore.embedders import lite0_torch
 
@@ -93,7 +81,7 @@ def test_graph_of_the_built_in_model_is_read_like_onnx_does() -> None:
 def test_uform_safetensors_give_the_vectors_of_the_onnx_file(
     tiny: Path, tmp_path: Path, prefix: str
 ) -> None:
-    folder = tensors_of(tiny, tmp_path / "tensors", prefix)
+    folder = uform_checkpoint.with_tensors(tiny, tmp_path / "tensors", prefix)
     assert registry.spec(str(folder)).id != registry.spec(str(tiny)).id
     vectors = registry.load(str(folder), "cpu").embed(pictures())
     expected = registry.load(str(tiny), "cpu").embed(pictures())
@@ -102,7 +90,9 @@ def test_uform_safetensors_give_the_vectors_of_the_onnx_file(
 
 
 def test_uform_in_a_batch_gives_the_same_vectors(tiny: Path, tmp_path: Path) -> None:
-    embedder = registry.load_for_batches(str(tensors_of(tiny, tmp_path / "tensors")), "cpu")
+    embedder = registry.load_for_batches(
+        str(uform_checkpoint.with_tensors(tiny, tmp_path / "tensors")), "cpu"
+    )
     inputs = np.concatenate([embedder.preprocessor.inputs(picture) for picture in pictures()])
     batch = together(embedder.network, inputs)
     alone = np.concatenate([together(embedder.network, item[None]) for item in inputs])
@@ -110,13 +100,13 @@ def test_uform_in_a_batch_gives_the_same_vectors(tiny: Path, tmp_path: Path) -> 
 
 
 def test_safetensors_are_preferred_to_onnx_with_torch(tiny: Path, tmp_path: Path) -> None:
-    folder = tensors_of(tiny, tmp_path / "tensors")
+    folder = uform_checkpoint.with_tensors(tiny, tmp_path / "tensors")
     (folder / "image_encoder.onnx").write_bytes((tiny / "image_encoder.onnx").read_bytes())
     assert registry.open_model(str(folder)).weights.name == "model.safetensors"
 
 
 def test_load_weights_of_another_config_raises(tiny: Path, tmp_path: Path) -> None:
-    folder = tensors_of(tiny, tmp_path / "tensors")
+    folder = uform_checkpoint.with_tensors(tiny, tmp_path / "tensors")
     text = (folder / "config.json").read_text()
     (folder / "config.json").write_text(text.replace('"num_layers": 2', '"num_layers": 3', 1))
     with pytest.raises(ImgscoreError, match=r"does not fit config\.json: blocks\.2"):
@@ -126,7 +116,7 @@ def test_load_weights_of_another_config_raises(tiny: Path, tmp_path: Path) -> No
 def test_load_for_batches_without_the_device_raises_the_reason(tiny: Path, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    folder = tensors_of(tiny, tmp_path / "tensors")
+    folder = uform_checkpoint.with_tensors(tiny, tmp_path / "tensors")
     with pytest.raises(ImgscoreError, match="torch") as caught:
         registry.load_for_batches(str(folder), "cuda")
     assert caught.value.remedy

@@ -152,7 +152,7 @@ def test_spec_missing_file_raises_with_remedy(tiny: Path, tmp_path: Path) -> Non
         ("uform3-small", "not been downloaded"),
         ("uform4", "no such embedder"),
         (str(tmp_path / "none"), "no such folder"),
-        (str(tmp_path), "no config.json"),
+        (str(tmp_path), "no model in a layout"),
     ):
         with pytest.raises(ConfigError, match=message) as caught:
             registry.spec(model)
