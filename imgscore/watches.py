@@ -10,6 +10,7 @@ from typing import Literal
 
 from imgscore.config import Config, Direction, WatchConfig, expand
 from imgscore.errors import ConfigError
+from imgscore.images.formats import is_image_name
 
 Role = Literal["inbox", "keep", "trash"]
 
@@ -107,6 +108,16 @@ class Watches:
         """
         folder = self.folder(path)
         return folder is None or b"/." in path[len(folder) :]
+
+    def image_place(self, path: bytes) -> Place | None:
+        """Return the same as `locate`, but None for a file that imgscore leaves alone.
+
+        Such a file is hidden, or its name is not the name of a finished image. A client can ask for
+        the score of such a file, but the file gets no date and no label from its place.
+        """
+        if self.hides(path) or not is_image_name(os.path.basename(path)):
+            return None
+        return self.locate(path)
 
     def with_trash(self) -> list[bytes]:
         """Return the folders of all watches whose setting `xdg_trash` is true.

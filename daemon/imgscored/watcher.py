@@ -28,7 +28,6 @@ from watchdog.events import (
 from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
 from watchdog.observers.inotify_c import InotifyFD
 
-from imgscore.images.formats import is_image_name
 from imgscore.system import mounts
 from imgscored.mailbox import Mailbox
 
@@ -166,7 +165,8 @@ class _Handler(FileSystemEventHandler):
             raw = os.fsencode(path)
             if event.is_directory:
                 self._mailbox.hint_tree(raw)
-            elif is_image_name(os.path.split(raw)[1]):
+            else:
+                # If the file is no image, the indexer only counts it.
                 self._mailbox.hint(raw)
 
 

@@ -1,5 +1,6 @@
 """Converts touches, scores, events and statuses to the text that several commands print."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -120,3 +121,24 @@ def remarks(row: Status) -> list[str]:
             "until then the previous head gives the order"
         )
     return lines
+
+
+LEFT_ALONE_WORDS = {
+    "hidden": ("hidden file", "hidden files"),
+    "links": ("link", "links"),
+    "videos": ("video", "videos"),
+    "svg": ("SVG", "SVGs"),
+    "unfinished": ("unfinished download", "unfinished downloads"),
+    "unsupported": ("unsupported image", "unsupported images"),
+    "unknown": ("other file", "other files"),
+}
+"""For each reason to leave a file alone: the word for one file, and the word for several files."""
+
+
+def left_alone_text(counts: Mapping[str, int]) -> str:
+    """Return the number of files that imgscore leaves alone, by reason, as text."""
+    parts = []
+    for reason, count in counts.items():
+        one, many = LEFT_ALONE_WORDS.get(reason, (reason, reason))
+        parts.append(f"{count} {one if count == 1 else many}")
+    return ", ".join(parts)

@@ -13,11 +13,12 @@ from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
 from imgscore.engine.index_events import index_event
 from imgscore.engine.index_run import IndexRun
+from imgscore.engine.left_alone import LeftAlone
 from imgscore.engine.reembed import Reembedding
 from imgscore.engine.retries import Retries
 from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.engine.tickets import IndexTicket
-from imgscore.images.formats import is_image_name
+from imgscore.images.formats import is_image_name, is_unfinished_name
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
 from imgscore.reconcile.scan import ScanBatch, scan
@@ -80,6 +81,7 @@ class Indexer(Stage[IndexFile]):
         self._results_since = 0.0
         self._trash_changed = False
         self._retries = Retries(ctx.store)
+        self.left_alone = LeftAlone(ctx.store, ctx.watches)
         self._run = IndexRun(ctx)
         self.reembedding = Reembedding(ctx)
 
@@ -92,7 +94,9 @@ class Indexer(Stage[IndexFile]):
 
     def hint(self, path: bytes) -> None:
         """Compare a file with the store soon. The file may be new, changed or deleted."""
-        if is_image_name(os.path.split(path)[1]) and not self.ctx.watches.hides(path):
+        if not is_image_name(os.path.split(path)[1]):
+            self.left_alone.hint(path, time.monotonic())
+        elif not self.ctx.watches.hides(path):
             self.hints.add(path, time.monotonic())
             if not self._expects and not self.ctx.pool.alive:
                 seen = fingerprint_of(path)
@@ -123,6 +127,9 @@ class Indexer(Stage[IndexFile]):
         The worker's answer is put into the ticket, and the results are stored.
         """
         ticket = IndexTicket(path, taste)
+        if is_unfinished_name(os.path.basename(path)):
+            ticket.answer = Refused("an unfinished download", "wait until it is finished")
+            return ticket
         self._asked.setdefault(path, []).append(ticket)
         if path not in self._out:
             self._queue.add(path, "asked")
@@ -183,6 +190,7 @@ class Indexer(Stage[IndexFile]):
             times.append(self.hints.next_due())
             wait = self._retries.seconds_left(time.time_ns())
             times.append(None if wait is None else now + max(0.0, wait))
+            times.append(self.left_alone.next_time())
         return min((time for time in times if time is not None), default=None)
 
     # ---- scanning folders, sending files to workers, storing answers
@@ -192,6 +200,8 @@ class Indexer(Stage[IndexFile]):
         if not conditions.paused:
             self._scan_slice(conditions.now)
             self._compare_hints(conditions.now)
+            if self.left_alone.advance(conditions.now):
+                self.ctx.changed()
             if self._expects and not conditions.saving:
                 self.ctx.pool.warm_up()
             self._expects = False
@@ -220,6 +230,8 @@ class Indexer(Stage[IndexFile]):
         self._expects |= bool(part.changed)
         if part.gone:
             self._gone(part.gone)
+        if part.left_alone is not None:
+            self.left_alone.replace(root, part.left_alone)
         for folder in part.unlisted:
             reason = f"cannot be listed: {folder.reason}"
             self._fail(folder.path, reason, "check the folder's permissions")
@@ -279,7 +291,7 @@ class Indexer(Stage[IndexFile]):
             path = self._queue.take(last)
             if path is None:
                 return
-            place, asked = watches.locate(path), self._asked.get(path)
+            place, asked = watches.image_place(path), self._asked.get(path)
             if place is not None or asked:
                 taste = asked[0].taste if asked else place.watch.taste if place else ""
                 head = heads[taste] if taste in heads else self.ctx.head(taste)
@@ -323,10 +335,10 @@ class Indexer(Stage[IndexFile]):
                 self._run.count(failed=answer.failure is not None)
                 logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
             case ModelUnavailable():
-                if self.ctx.watches.locate(task.path) is not None:
+                if self.ctx.watches.image_place(task.path) is not None:
                     self._queue.add(task.path, self._urgency(task.path))
-            case _ if self.ctx.watches.locate(task.path) is None:
-                # The file is in no watched folder. Only a ticket needed the answer.
+            case _ if self.ctx.watches.image_place(task.path) is None:
+                # The file is hidden or in no watched folder. Only a ticket needed the answer.
                 again = False
             case Unreadable(reason, remedy) | Refused(reason, remedy):
                 self._fail(task.path, reason, remedy)

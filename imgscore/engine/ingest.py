@@ -52,7 +52,7 @@ def ingest_batch(
     ingest = _Ingest(txn, watches, time.time_ns())
     new_vectors: list[tuple[bytes, bytes]] = []
     for task, answer in batch:
-        place = watches.locate(task.path)
+        place = watches.image_place(task.path)
         if place is not None:
             ingest.sighting(task.path, answer, place)
             if answer.failure:

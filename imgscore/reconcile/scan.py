@@ -7,6 +7,7 @@ deleted.
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -32,6 +33,9 @@ class ScanBatch:
     unlisted: list[Unlisted] = field(default_factory=list)
     """The folders that cannot be listed."""
     offline: bool = False
+    left_alone: dict[bytes, Counter[str]] | None = None
+    """The number of files that are left alone, by folder and by reason. Only the last batch of a
+    scan has this field."""
 
 
 def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[ScanBatch]:
@@ -50,16 +54,21 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
     present: set[bytes] = set()
     part: list[Listing] = []
     unlisted: list[Unlisted] = []
+    left_alone: dict[bytes, Counter[str]] = {}
     for entry in listings(root, SCAN_BATCH) if os.path.isdir(root) else ():
         if isinstance(entry, Unlisted):
             unlisted.append(entry)
             continue
         part.append(entry)
+        if entry.left_alone:
+            left_alone[entry.folder] = left_alone.get(entry.folder, Counter()) + entry.left_alone
         if sum(len(listing.names) for listing in part) >= SCAN_BATCH:
             yield ScanBatch(changed=_changed(store, watches, part, decoder, present))
             part = []
     yield ScanBatch(changed=_changed(store, watches, part, decoder, present), unlisted=unlisted)
-    yield _gone(store, root, present, [folder.path for folder in unlisted])
+    last = _gone(store, root, present, [folder.path for folder in unlisted])
+    last.left_alone = left_alone
+    yield last
 
 
 def _changed(
@@ -69,7 +78,7 @@ def _changed(
     with store.read() as txn:
         known = txn.table("sightings").getter()
         failed = _failed_keys(txn)
-        for folder, names, stats in part:
+        for folder, names, stats, _ in part:
             place = watches.locate(folder)
             ending = sightings.ending(place.watch.inbox, place.role) if place else b"nowhere"
             paths = [os.path.join(folder, b"") + name for name in names]

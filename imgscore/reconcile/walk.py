@@ -6,15 +6,26 @@ It follows no links and opens no files.
 import os
 import stat
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from imgscore.images.formats import is_image_name
+from imgscore.images.formats import NameKind, is_image_name, kind_of_name
 from imgscore.store.schema import Fingerprint
 
 # The encoding of file names. `str.encode` with this encoding returns the bytes that os.fsencode
 # returns, but it saves a Python call for each file.
 _ENCODING = sys.getfilesystemencoding()
+
+
+LEFT_ALONE: dict[NameKind, str] = {
+    "hidden": "hidden",
+    "unfinished": "unfinished",
+    "video": "videos",
+    "svg": "svg",
+    "unknown": "unknown",
+}
+"""The reasons to leave a file alone, by the kind of its name."""
 
 
 class ImageFile(NamedTuple):
@@ -42,6 +53,8 @@ class Listing(NamedTuple):
     folder: bytes
     names: list[bytes]
     stats: list[os.stat_result]
+    left_alone: Counter[str]
+    """The number of other files in this part of the folder, by the reason to leave them alone."""
 
 
 def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
@@ -57,10 +70,13 @@ def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
             yield ImageFile(os.path.join(part.folder, name), status)
 
 
-def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
+def listings(
+    root: bytes, limit: int = 1000, *, recursive: bool = True
+) -> Iterator[Listing | Unlisted]:
     """Yield the files under `root` in lists. This is faster than `walk`, which yields single files.
 
-    Each list contains at most `limit` files of one folder.
+    Each list contains at most `limit` files of one folder. `recursive`: whether to list the folders
+    below `root`, too.
     """
     folders = [root]
     while folders:
@@ -81,6 +97,8 @@ def listings(root: bytes, limit: int = 1000) -> Iterator[Listing | Unlisted]:
             yield Unlisted(folder, error.strerror or str(error))
         finally:
             os.close(descriptor)
+        if not recursive:
+            return
 
 
 def _listings_of(
@@ -92,6 +110,7 @@ def _listings_of(
     """
     names: list[bytes] = []
     stats: list[os.stat_result] = []
+    left_alone: Counter[str] = Counter()
     for entry in entries:
         name = entry.name.encode(_ENCODING, "surrogateescape")
         try:
@@ -100,12 +119,35 @@ def _listings_of(
                 names.append(name)
             elif entry.is_dir(follow_symlinks=False) and not name.startswith(b"."):
                 folders.append(os.path.join(folder, name))
+            elif reason := _reason_to_leave(entry, name):
+                left_alone[reason] += 1
         except OSError:
             continue
         if len(names) == limit:
-            yield Listing(folder, names, stats)
-            names, stats = [], []
-    yield Listing(folder, names, stats)
+            yield Listing(folder, names, stats, left_alone)
+            names, stats, left_alone = [], [], Counter()
+    yield Listing(folder, names, stats, left_alone)
+
+
+def _reason_to_leave(entry: "os.DirEntry[str]", name: bytes) -> str:
+    """Return the reason why imgscore leaves a file alone, as `status` names it.
+
+    The result is '' for a file that describes an image, such as a sidecar, and for a hidden folder.
+    """
+    if entry.is_symlink():
+        return "links"
+    if not entry.is_file(follow_symlinks=False):
+        return "" if entry.is_dir(follow_symlinks=False) else "unknown"
+    return LEFT_ALONE.get(kind_of_name(name), "")
+
+
+def count_left_alone(root: bytes) -> Counter[str]:
+    """Return the number of files under `root` that imgscore leaves alone, by reason."""
+    counts: Counter[str] = Counter()
+    for part in listings(root):
+        if isinstance(part, Listing):
+            counts += part.left_alone
+    return counts
 
 
 def fingerprint_of(path: bytes) -> Fingerprint | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
@@ -79,6 +80,9 @@ class WatchStatus(msgspec.Struct):
     """the number of labels of the taste"""
     planned: PlannedTouches | None
     """the changes that were planned but not made; null if `dry_run` is false"""
+    left_alone: dict[str, int] = {}
+    """the number of files in the folders of the watch that imgscore leaves alone, by reason:
+    `hidden`, `links`, `videos`, `svg`, `unfinished` (downloads), `unsupported` or `unknown`"""
 
 
 class Reembedding(msgspec.Struct):
@@ -173,8 +177,10 @@ def status(engine: Engine, *, running: bool = False) -> Response:
                 failures.iter_all(txn), key=lambda failure: -failure.seen.ctime_ns
             )
         ]
+        unsupported = _unsupported(engine, txn)
         watches = [
-            _watch_status(engine, txn, watch, heads[watch.taste]) for watch in ctx.watches.all
+            _watch_status(engine, txn, watch, heads[watch.taste], unsupported[watch.inbox])
+            for watch in ctx.watches.all
         ]
     failed += [
         Failure(display_path(path), error.what, error.remedy)
@@ -217,7 +223,21 @@ def _training(engine: Engine) -> Training | None:
     return None
 
 
-def _watch_status(engine: Engine, txn: Txn, watch: Watch, head: str | None) -> WatchStatus:
+def _unsupported(engine: Engine, txn: Txn) -> Counter[bytes]:
+    """Return for each inbox the number of files that no installed decoder supports."""
+    from imgscore.store import failures
+
+    counts: Counter[bytes] = Counter()
+    for failure in failures.iter_all(txn):
+        if failure.reason.startswith("unsupported"):
+            place = engine.ctx.watches.locate(failure.path)
+            counts[place.watch.inbox if place is not None else b""] += 1
+    return counts
+
+
+def _watch_status(
+    engine: Engine, txn: Txn, watch: Watch, head: str | None, unsupported: int
+) -> WatchStatus:
     from imgscore.store import counts
 
     taste = engine.trainer.tastes[watch.taste]
@@ -232,6 +252,8 @@ def _watch_status(engine: Engine, txn: Txn, watch: Watch, head: str | None) -> W
         head=head,
         labels=LabelCounts(taste.keep, taste.trash),
         planned=_planned(engine, watch) if engine.ctx.config.dry_run else None,
+        left_alone=engine.indexer.left_alone.of(watch.inbox)
+        | ({"unsupported": unsupported} if unsupported else {}),
     )
 
 

@@ -12,9 +12,11 @@ import typer
 from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch, label_folders
 from imgscore.cli.app import Json, Section, app, prints
+from imgscore.cli.formatting import left_alone_text
 from imgscore.cli.output import print_note, printable, to_json
 from imgscore.config_edit import Value
 from imgscore.errors import UsageError
+from imgscore.reconcile.walk import count_left_alone
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watches
 
@@ -41,6 +43,8 @@ class Response(msgspec.Struct):
     """warnings, for example that a program synchronizes the folder"""
     taste: str = "default"
     """the taste of the watch"""
+    left_alone: dict[str, int] = {}
+    """the number of files in the inbox that imgscore leaves alone, by reason, as in `status`"""
     error: str | None = None
     """always null"""
 
@@ -135,6 +139,7 @@ def init(
         config=str(path),
         warnings=[*(marker.sentence for marker in markers), *notes],
         taste=watch.taste,
+        left_alone=dict(sorted(count_left_alone(watch.inbox).items())),
     )
     for warning in row.warnings:
         print_note(f"note: {printable(warning)}")
@@ -154,6 +159,8 @@ def _describe(row: Response) -> None:
             typer.echo(f"  files that you move to {printable(labelling)} get the label {name}")
     if row.xdg_trash:
         typer.echo("  files that you move to the desktop's trash get the label trash")
+    if row.left_alone:
+        typer.echo(f"  files that imgscore leaves alone: {left_alone_text(row.left_alone)}")
 
 
 def _label_folders(

@@ -11,7 +11,7 @@ import typer
 
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, app, prints, run
-from imgscore.cli.formatting import remarks, touched
+from imgscore.cli.formatting import left_alone_text, remarks, touched
 from imgscore.cli.output import printable, to_json
 from imgscore.errors import NoDaemonError
 from imgscore.messages import Result
@@ -100,6 +100,8 @@ def describe(row: Response) -> str:
             f"{watch.keep} in keep, {watch.trash} in trash; "
             f"{AWAY if watch.state == 'offline' else watch.state}"
         )
+        if watch.left_alone:
+            lines.append(f"  left alone: {left_alone_text(watch.left_alone)}")
         if watch.planned:
             lines.append(f"  would change {watch.planned.touches} dates, newest first:")
             lines += [f"    {touched(touch)}" for touch in watch.planned.examples]
