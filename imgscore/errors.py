@@ -50,6 +50,10 @@ class StoreError(ImgscoreError):
     exit_code = 5
 
 
+class CorruptStoreError(StoreError):
+    """The database file is damaged. A further write could lose data, so the daemon ends."""
+
+
 class ModelError(ImgscoreError):
     """The embedder cannot be loaded. The images can be embedded later, with a working embedder."""
 

@@ -1,13 +1,19 @@
-"""The daemon's main loop, on one thread: read the mailbox, answer calls, step the engine."""
+"""The daemon's main loop, on one thread: read the mailbox, answer calls, step the engine.
+
+No error ends the loop, except that of a corrupt store: `Loop.run` raises it, and the daemon ends
+with a message. Any other error is logged, is a problem in the status, and delays only its part.
+"""
 
 import logging
 import time
 from typing import Any
 
+import msgspec
+
 from imgscore import config, paths, protocol
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
-from imgscore.errors import ConfigError, ImgscoreError
+from imgscore.errors import ConfigError, CorruptStoreError, ImgscoreError
 from imgscore.verbs import registry as verb_registry
 from imgscore.verbs import status as status_verb
 from imgscore.verbs.base import Steps
@@ -30,6 +36,9 @@ MIN_STATUS_SECONDS = 0.2
 # A worker is treated as hung if it uses no CPU time for `file_seconds` plus this number of seconds.
 # If a file takes too long, an alarm normally ends the worker after `file_seconds`.
 GRACE_SECONDS = 5.0
+# Seconds until the next round, after an error of a round. Without the pause, an error that occurs
+# in each round would use all CPU time.
+ERROR_SECONDS = 1.0
 
 
 class Loop:
@@ -50,6 +59,8 @@ class Loop:
         self._notifications = notifications
         self._calls: list[tuple[Call, Steps[Any]]] = []
         self._published = (-1, -1)
+        self._published_all = True
+        """whether the last status could be created"""
         self._config_problem = ""
         self._saving = ""
         self._publish_at = 0.0
@@ -57,18 +68,19 @@ class Loop:
         self.watchdog = ServiceWatchdog(engine.ctx.pool, silence)
         self.watchdog.follow("the watcher", watcher.is_alive)
         self.watchdog.follow("the schedule", schedule.is_alive)
-        self.snapshot = status_verb.status(engine, running=True)
+        self.snapshot = status_verb.of_a_start()
         self.publish()
 
     def run(self) -> bool:
         """Run until a client or a signal requests a stop, or until the config changes.
 
         Return False after a request to stop, and True after a change of the config. Unfinished work
-        is left for the next start.
+        is left for the next start. Raises CorruptStoreError.
         """
         for call in self._mailbox.asked_for_reload():
             _answer(call, None)
-        self._watch()
+        with self._engine.ctx.problems.errors_of(self):
+            self._watch()
         self._engine.indexer.hint_all()
         while True:
             pending = self._mailbox.take()
@@ -76,15 +88,9 @@ class Loop:
                 for call in pending.calls:  # The Loop that runs next answers these calls.
                     self._mailbox.call(call)
                 break
-            self._pass_on(pending)
             for call in pending.calls:
                 self._begin(call)
-            asked = any(call.works_on_battery for call, _ in self._calls)
-            self._engine.save_power(None if asked else self._saving or None)
-            self._advance_calls()
-            self._publish_if_due()
-            self._engine.step(self._timeout(), wake=self._mailbox.descriptor)
-            self.watchdog.beat()
+            self._round(pending)
         for call, steps in self._calls:
             steps.close()
             _answer(
@@ -92,6 +98,24 @@ class Loop:
                 ImgscoreError("the daemon is stopping", "start the daemon again: imgscore start"),
             )
         return not pending.stop
+
+    def _round(self, pending: Pending) -> None:
+        """Do one round of the loop. After an unexpected error, pause a little."""
+        problems = self._engine.ctx.problems
+        with problems.errors_of(self):
+            self._pass_on(pending)
+            asked = any(call.works_on_battery for call, _ in self._calls)
+            self._engine.save_power(None if asked else self._saving or None)
+            self._advance_calls()
+            self._publish_if_due()
+            self._engine.step(self._timeout(), wake=self._mailbox.descriptor)
+            self.watchdog.beat()
+            if not problems.waits(self, time.monotonic()):
+                problems.solved(self)
+            return
+        with problems.errors_of(self):
+            self._engine.indexer.recover()  # A scan finds the files whose hints were lost.
+        self._mailbox.wait(ERROR_SECONDS)
 
     def _pass_on(self, pending: Pending) -> None:
         """Pass the posted hints and maintenance jobs to the engine."""
@@ -157,6 +181,8 @@ class Loop:
                 return
             request = verb_registry.parse(call.verb, call.arguments)
             steps = verb_registry.run(self._engine, request)
+        except CorruptStoreError:
+            raise
         except ImgscoreError as error:
             _answer(call, error)
             return
@@ -197,6 +223,9 @@ class Loop:
                     call.answers.put(protocol.message_line(message))
                 else:
                     self._end(call, None)
+            except CorruptStoreError as error:
+                _answer(call, error)
+                raise
             except ImgscoreError as error:
                 self._end(call, error)
             except Exception as error:  # A verb that fails must not end the daemon.
@@ -218,10 +247,11 @@ class Loop:
         now = time.monotonic()
         if self._published == self._state():
             return
-        if now >= self._publish_at or self._engine.idle:
+        if now >= self._publish_at or (self._engine.idle and self._published_all):
             self.publish()
             cost = time.monotonic() - now
-            self._publish_at = now + max(MIN_STATUS_SECONDS, STATUS_SHARE * cost)
+            least = MIN_STATUS_SECONDS if self._published_all else ERROR_SECONDS
+            self._publish_at = now + max(least, STATUS_SHARE * cost)
 
     def _state(self) -> tuple[int, int]:
         return self._engine.ctx.version, self._engine.pending
@@ -229,15 +259,24 @@ class Loop:
     def publish(self) -> None:
         """Create a new status, store it in `snapshot`, and send it to the service manager.
 
-        If the system has no free file descriptor, keep the old status.
+        If it cannot be created, for example because the system has no free file descriptor, keep
+        the old status, and add the reason to its problems.
         """
         published = self._state()
-        try:
+        problems = self._engine.ctx.problems
+        old = problems.texts_of(_STATUS)
+        self._published_all = False
+        with problems.errors_of(_STATUS):
             status = status_verb.status(self._engine, running=True)
-        except OSError as error:
-            logger.warning("the status could not be updated: %s", error)
+            self._published, self._published_all = published, True
+            problems.solved(_STATUS)
+            status.troubles = [text for text in status.troubles if text not in old]
+            self._add_problems(status)
             return
-        self._published = published
+        self.snapshot = msgspec.structs.replace(self.snapshot, troubles=[*problems.values()])
+
+    def _add_problems(self, status: status_verb.Response) -> None:
+        """Add the problems of the watcher and of the config to a status, and publish the status."""
         status.troubles += [
             f"{root.decode(errors='replace')}: polled: {why}"
             for root, why in self._watcher.polled.items()
@@ -256,6 +295,13 @@ class Loop:
             if state.problem:
                 problems[f"training {taste}"] = state.problem
         return problems | ({"config": self._config_problem} if self._config_problem else {})
+
+
+class Status:
+    """The owner of the problems that prevent a new status."""
+
+
+_STATUS = Status()
 
 
 def _unexpected(verb: str, error: Exception) -> ImgscoreError:

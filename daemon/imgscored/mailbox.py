@@ -2,6 +2,7 @@
 
 import os
 import queue
+import select
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,6 +130,10 @@ class Mailbox:
         with self._lock:
             pending, self._pending = self._pending, Pending(stop=self._pending.stop)
         return pending
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something is posted, but at most `seconds`. Nothing is removed."""
+        select.select([self.descriptor], [], [], seconds)
 
     def _wake(self) -> None:
         os.eventfd_write(self.descriptor, 1)

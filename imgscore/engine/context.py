@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from imgscore import events
 from imgscore.config import Config
 from imgscore.embedders.registry import Spec
 from imgscore.engine.events import EventLog
+from imgscore.engine.problems import Problems
 from imgscore.store import heads
 from imgscore.store.store import Store
 from imgscore.watches import Watches, within
@@ -42,6 +44,8 @@ class WorkerPool(Protocol):
         self, timeout: float | None, wake: int | None = None
     ) -> list[tuple[Task, Answer]]: ...
 
+    def retry(self) -> None: ...
+
     def reap_idle(self, now: float) -> float | None: ...
 
     def close(self) -> None: ...
@@ -61,13 +65,20 @@ class EngineContext:
     embedder: Spec
     pool: WorkerPool
     event_log: EventLog
-    problems: dict[str, str] = field(default_factory=dict)
+    problems: Problems = field(init=False)
+    """the present problems of the stages"""
     notes: dict[str, str] = field(default_factory=dict)
     """facts about the machine for the user, as a map from a subject to a text. Each fact is
     reported once."""
     offline: set[bytes] = field(default_factory=set)
     """the watched folders that did not exist at their last scan"""
     version: int = 0
+
+    def __post_init__(self) -> None:
+        def emit(text: str) -> None:
+            self.event_log.emit(events.Problem(reason=text))
+
+        self.problems = Problems(emit, self.changed)
 
     def changed(self) -> None:
         """Increase `version`. Call this after any change that affects the status of the daemon."""
@@ -76,11 +87,6 @@ class EngineContext:
     def is_online(self, folder: bytes) -> bool:
         """Return whether the watched folder that contains `folder` existed at the last scan."""
         return not any(within(folder, root) for root in self.offline)
-
-    @property
-    def unavailable(self) -> str | None:
-        """The reason why the store accepts no writes, or None. Such a reason stops all work."""
-        return self.problems.get("disk") or self.problems.get("store")
 
     @property
     def shortage(self) -> str | None:

@@ -6,6 +6,8 @@ again and again until `idle` is true.
 
 import logging
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from imgscore import events
@@ -17,6 +19,7 @@ from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
 from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_scheduler import OrderScheduler
+from imgscore.engine.problems import LowSpaceError
 from imgscore.engine.pruning import Pruner
 from imgscore.engine.queries import Queries
 from imgscore.engine.refusals import Refusals
@@ -25,17 +28,22 @@ from imgscore.engine.thumbnails import Thumbnailer
 from imgscore.engine.time_restorer import TimeRestorer
 from imgscore.engine.trainer import Trainer
 from imgscore.engine.trash import TrashMonitor
-from imgscore.errors import StoreError
+from imgscore.errors import CorruptStoreError, ImgscoreError, ModelError
 from imgscore.store import settings
 from imgscore.store.store import Store
 from imgscore.watches import Watches
-from imgscore.workers.messages import Answer, ModelUnavailable, Notice, Task
+from imgscore.workers.messages import (
+    Answer,
+    Crashed,
+    Interrupted,
+    ModelUnavailable,
+    Notice,
+    Task,
+)
 from imgscore.workers.pool import Pool, WorkerSettings, cpus
 
 logger = logging.getLogger(__name__)
 
-# Seconds between a failure of the machine, such as a full disk, and the next try.
-RETRY_SECONDS = 30.0
 # The longest wait of one step, in seconds. The kernel limits a wait to 24 days (2**31 ms), but a
 # pause may be longer. During a long pause, the engine waits several times.
 MAX_SECONDS = 86_400.0
@@ -79,14 +87,34 @@ class Engine:
         self.saving: str | None = None
         """the reason why embedding and training wait, such as "on battery". None means that
         embedding and training need not wait."""
-        self.retry_at: float | None = None
-        """the time at which work continues after a failure of the machine, in monotonic seconds.
-        None means that work is not interrupted by a failure."""
 
     @property
     def pending(self) -> int:
         """The number of unfinished pieces of work in all stages."""
-        return sum(stage.pending for stage in self.stages)
+        return sum(self._pending_of(stage) for stage in self.stages)
+
+    def _pending_of(self, stage: AnyStage) -> int:
+        """Return the number of unfinished pieces of work of a stage.
+
+        A stage that cannot count them, for example because a record is damaged, has a problem.
+        """
+        with self._errors_while_waiting(stage):
+            return stage.pending
+        return 0
+
+    @contextmanager
+    def _errors_while_waiting(self, stage: AnyStage) -> Iterator[None]:
+        """Catch an error of a method that only reads the state of a stage.
+
+        A stage that waits already has a problem. The same error must not prolong its wait.
+        """
+        try:
+            yield
+        except CorruptStoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is logged, and reported in the status
+            if self.ctx.problems.retry_at(stage) is None:
+                self.ctx.problems.failed(stage, error)
 
     @property
     def idle(self) -> bool:
@@ -123,8 +151,19 @@ class Engine:
             self.ctx.changed()
 
     def retry(self) -> None:
-        """Continue the work at the next step, even if `retry_at` is later."""
-        self.retry_at = None
+        """Let all stages that wait because of a problem work at the next step."""
+        self.ctx.problems.retry()
+        self.ctx.pool.retry()
+
+    def blocking(self, stages: Iterable[AnyStage], since: float) -> ImgscoreError | None:
+        """Return an error if a problem that occurred at or after `since` stops one of `stages`.
+
+        `since`: in monotonic seconds. If `stages` is empty, return an error if a problem stops any
+        stage that has unfinished work.
+        """
+        chosen = tuple(stages) or tuple(stage for stage in self.stages if self._pending_of(stage))
+        errors = (self.ctx.problems.blocking(owner, since) for owner in (self, *chosen))
+        return next((error for error in errors if error is not None), None)
 
     # ---- one step of all stages
 
@@ -138,14 +177,10 @@ class Engine:
         change to its clients at once.
         """
         now = time.monotonic()
-        if self.retry_at is None or now >= self.retry_at:
+        if not self.ctx.problems.waits(self, now):
             before = self.ctx.version, self.pending
-            try:
-                self._advance(now, idle=before[1] == 0)
-            except (StoreError, OSError) as error:
-                self._back_off(_problem(error), "store")
-                self.indexer.hint_all()  # A scan finds the files whose processing was lost.
-            if (self.ctx.version, self.pending) != before or self.retry_at is not None:
+            self._advance(now, idle=before[1] == 0)
+            if (self.ctx.version, self.pending) != before:
                 return
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
         until = min((at for at in times if at is not None), default=None)
@@ -154,18 +189,35 @@ class Engine:
             self._take(task, answer)
 
     def _advance(self, now: float, *, idle: bool) -> None:
-        """Advance every stage once. If the disk is nearly full, do no work and retry later."""
-        self.retry_at = None
-        if any(stage.needs_space and stage.pending for stage in self.stages) and (
-            shortage := self.ctx.shortage
-        ):
-            self._back_off(f"{shortage}; free some disk space", "disk")
-            return
+        """Advance every stage once, except the stages that wait because of a problem.
+
+        If the disk is nearly full, do no work and retry later.
+        """
+        problems = self.ctx.problems
+        with problems.errors_of(self):
+            if any(stage.needs_space and self._pending_of(stage) for stage in self.stages) and (
+                shortage := self.ctx.shortage
+            ):
+                problems.failed(self, LowSpaceError(shortage, "free some disk space"))
+                return
+            problems.solved(self)
         for stage in self.stages:
+            if not problems.waits(stage, now):
+                self._advance_stage(stage, now, idle=idle)
+
+    def _advance_stage(self, stage: AnyStage, now: float, *, idle: bool) -> None:
+        problems = self.ctx.problems
+        with problems.errors_of(stage):
             # Compute the conditions again for each stage, because an earlier stage may have changed
             # them.
-            self._spread(stage, stage.advance(self._conditions(now, idle=idle)))
-        self.ctx.problems.clear()
+            effects = stage.advance(self._conditions(now, idle=idle))
+            problems.solved(stage)
+            if not self._pending_of(stage):
+                problems.answered(stage)
+            self._spread(stage, effects)
+            return
+        with problems.errors_of(stage):
+            stage.recover()
 
     def _conditions(self, now: float, *, idle: bool) -> Conditions:
         return Conditions(
@@ -183,7 +235,8 @@ class Engine:
             return
         logger.debug("%s: %s", type(source).__name__, effects)
         for stage in self.stages:
-            stage.receive(effects)
+            with self.ctx.problems.errors_of(stage):
+                stage.receive(effects)
 
     def _next_times(self) -> list[float | None]:
         """End workers that were idle for too long. Return the times at which work is due.
@@ -196,13 +249,20 @@ class Engine:
         workers_end = self.ctx.pool.reap_idle(now)
         if self.ctx.pool.alive != before:
             self.ctx.changed()
-        if self.retry_at is not None:
-            return [workers_end, self.retry_at]
+        own = self.ctx.problems.retry_at(self)
+        if own is not None:
+            return [workers_end, own]
         conditions = self._conditions(now, idle=self.idle)
         pause_end = None
         if conditions.paused:
             pause_end = now + (self.paused_until_ns - time.time_ns()) / 1e9
-        return [workers_end, pause_end, *(stage.next_time(conditions) for stage in self.stages)]
+        times = [self._next_time(stage, conditions) for stage in self.stages]
+        return [workers_end, pause_end, *times]
+
+    def _next_time(self, stage: AnyStage, conditions: Conditions) -> float | None:
+        with self._errors_while_waiting(stage):
+            return self.ctx.problems.retry_at(stage) or stage.next_time(conditions)
+        return self.ctx.problems.retry_at(stage)
 
     # ---- answers of workers
 
@@ -215,13 +275,16 @@ class Engine:
         if isinstance(answer, Notice):
             self._note(answer)
             return
-        if isinstance(answer, ModelUnavailable):
-            self._back_off(f"{answer.reason}; {answer.remedy}", "model")
         stage = next(stage for stage in self.stages if isinstance(task, stage.handles))
-        try:
+        problems = self.ctx.problems
+        if isinstance(answer, ModelUnavailable):
+            problems.failed(stage, ModelError(answer.reason, answer.remedy))
+        elif not isinstance(answer, Crashed | Interrupted):
+            problems.answered(stage)
+        with problems.errors_of(stage):
             self._spread(stage, stage.take(task, answer))
-        except (StoreError, OSError) as error:
-            self._back_off(_problem(error), "store")
+            return
+        with problems.errors_of(stage):
             stage.retry(task)
 
     def _note(self, note: Notice) -> None:
@@ -233,15 +296,6 @@ class Engine:
             self.ctx.notes[note.about] = note.text
             self.ctx.event_log.emit(events.Problem(reason=note.text))
             logger.warning("%s", note.text)
-
-    def _back_off(self, problem: str, about: str) -> None:
-        """Report a problem of the machine, and do no work for RETRY_SECONDS."""
-        if self.ctx.problems.get(about) != problem:
-            self.ctx.event_log.emit(events.Problem(reason=problem))
-            logger.info("waiting %.0f s: %s", RETRY_SECONDS, problem)
-        self.ctx.problems[about] = problem
-        self.retry_at = time.monotonic() + RETRY_SECONDS
-        self.ctx.changed()
 
     def close(self) -> None:
         """End the workers. The next scan finds the files that the workers did not finish."""
@@ -272,18 +326,9 @@ def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
             config.use_filename,
             batches=backends.uses_device_process(config.device),
             batch=config.batch if isinstance(config.batch, int) else 0,
+            dim=embedder.image_dim,
         ),
         config.daemon.workers or cpus(),
         config.daemon.worker_idle,
     )
     return Engine(store, config, heads_folder, pool)
-
-
-def _problem(error: StoreError | OSError) -> str:
-    """Return a text with the problem and its remedy.
-
-    The usual cause of an OSError is a lack of file descriptors.
-    """
-    if isinstance(error, StoreError):
-        return f"{error.message}; {error.remedy}"
-    return f"the system refuses: {error}; end other programs, or raise the limits (ulimit)"

@@ -140,8 +140,14 @@ class Indexer(Stage[IndexFile]):
         for path in effects.changed:
             self.hint(path)
 
+    def recover(self) -> None:
+        """Scan all folders: a scan finds the files whose processing was lost."""
+        self.hint_all()
+
     def retry(self, task: IndexFile) -> None:
         """Index the file again, because the worker's answer could not be stored."""
+        self._out.pop(task.path, None)
+        self._teaching.discard(task.path)
         self.hint(task.path)
 
     # ---- state

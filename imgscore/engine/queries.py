@@ -6,8 +6,15 @@ from typing import Any
 from imgscore.engine.context import EngineContext
 from imgscore.engine.stage import Conditions, Stage
 from imgscore.engine.tickets import QueryTicket
-from imgscore.errors import ImgscoreError, of_kind
-from imgscore.workers.messages import Answer, Crashed, Interrupted, Progressed, Refused
+from imgscore.errors import ImgscoreError, ModelError, of_kind
+from imgscore.workers.messages import (
+    Answer,
+    Crashed,
+    Interrupted,
+    ModelUnavailable,
+    Progressed,
+    Refused,
+)
 from imgscore.workers.queries import Query, QueryRows, Row
 
 
@@ -54,12 +61,25 @@ class Queries(Stage[Query[Any]]):
                 ticket.progress = done, total
             case Refused(reason, remedy, kind):
                 ticket.error = of_kind(kind, reason, remedy)
+            case ModelUnavailable(reason, remedy):
+                ticket.error = ModelError(reason, remedy)
             case Crashed(reason):
                 ticket.error = ImgscoreError(f"the worker {reason}", "see the log")
-            case Interrupted():
-                ticket.error = ImgscoreError("the worker was ended", "try again")
+            case Interrupted(reason, remedy):
+                ticket.error = ImgscoreError(reason, remedy)
             case _:
-                pass
+                ticket.error = ImgscoreError("the worker gave no answer", "try again")
         if ticket.done or ticket.error:
-            self.tickets.popleft()
-            self._running = False
+            self._end()
+
+    def retry(self, task: Query[Any]) -> None:
+        """End the query with an error, because the answer could not be processed."""
+        if self.tickets and self._running:
+            self.tickets[0].error = ImgscoreError(
+                "the answer of the worker could not be processed", "see the log of the daemon"
+            )
+            self._end()
+
+    def _end(self) -> None:
+        self.tickets.popleft()
+        self._running = False

@@ -96,8 +96,8 @@ class Stage(ABC, Generic[AnyTask]):
     def advance(self, conditions: Conditions) -> Effects | None:
         """Do the work that needs no waiting, and send tasks to workers. Return after a few ms.
 
-        Raises StoreError or OSError after a failure of the machine, such as a full disk. The engine
-        then calls `advance` again later.
+        After any error, for example because the disk is full, the engine calls `recover` now and
+        `advance` later. An error of one stage does not stop the other stages.
         """
 
     def take(self, task: AnyTask, answer: Answer) -> Effects | None:
@@ -106,6 +106,9 @@ class Stage(ABC, Generic[AnyTask]):
 
     def retry(self, task: AnyTask) -> None:
         """Repeat a task whose answer could not be stored, for example because the disk is full."""
+
+    def recover(self) -> None:
+        """Prepare the next try after `advance` has raised an error."""
 
     def receive(self, effects: Effects) -> None:
         """Process those effects of another stage that concern this stage."""

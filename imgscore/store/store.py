@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import lmdb
 import msgspec
 
-from imgscore.errors import StoreError
+from imgscore.errors import CorruptStoreError, StoreError
 from imgscore.failpoints import step
 from imgscore.store import checksums, migrations
 from imgscore.store.checksums import Seal
@@ -215,7 +215,7 @@ def _translated() -> Iterator[None]:
             f"the disk is full: {error}", "free some disk space and try again"
         ) from None
     except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError) as error:
-        raise StoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
+        raise CorruptStoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
     except (msgspec.DecodeError, struct.error) as error:
         raise StoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
     except lmdb.Error as error:

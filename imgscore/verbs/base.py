@@ -9,11 +9,12 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from imgscore.errors import ImgscoreError, StoreError, UsageError
+from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import Message, Progress, R_co, Result
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
+    from imgscore.engine.stage import AnyStage
     from imgscore.engine.tickets import IndexTicket, ThumbnailTicket
 
 PREFETCH = 64
@@ -35,31 +36,38 @@ continue.
 def drive(engine: Engine, steps: Steps[R_co]) -> Iterator[Message[R_co]]:
     """Run a verb to its end in a process that is not a daemon, and yield its messages.
 
-    Raises ImgscoreError if the engine has a problem, such as a full disk. A daemon does not call
-    this function: a daemon keeps running in this case, and tries again later.
+    A daemon does not call this function.
     """
     for message in steps:
         if message is None:
             engine.step(0.25)
-            for about, problem in engine.ctx.problems.items():
-                kind = StoreError if about in ("store", "disk") else ImgscoreError
-                raise kind(problem, "solve this problem, then run the command again")
         else:
             yield message
 
 
-def a_step(engine: Engine) -> Steps[Any]:
-    """Yield None once, so that the engine takes a step.
+class Waiting:
+    """The wait of a verb for some stages of the engine. A wait ends with an error, not never.
 
-    Raises StoreError if the engine cannot use the store, for example because the disk is full.
+    `stages`: the stages that do the work. If none is given, the verb waits for all stages that have
+    unfinished work. Create the object when the wait begins: the stages then try again at once,
+    because the user may have solved a problem, for example by freeing disk space.
     """
-    if engine.ctx.unavailable:
-        engine.retry()  # the user may have solved the problem, for example by freeing disk space
+
+    def __init__(self, engine: Engine, *stages: AnyStage) -> None:
+        self._engine = engine
+        self._stages = stages
+        self._since = time.monotonic()
+        engine.retry()
+
+    def step(self) -> Steps[Any]:
+        """Yield None once, so that the engine takes a step.
+
+        Raises ImgscoreError if one of the stages has failed since the wait began, for example
+        because the disk is full, or because no worker can be started.
+        """
+        if problem := self._engine.blocking(self._stages, self._since):
+            raise problem
         yield None
-        if problem := engine.ctx.unavailable:
-            raise StoreError(problem, "solve this problem, then run the command again")
-        return
-    yield None
 
 
 def in_turn(tickets: Iterator[Ticket]) -> Iterator[Ticket | None]:
@@ -84,6 +92,7 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
     `what`: the name of the work, for the progress. Raises ImgscoreError if the daemon is paused, or
     if the work has to wait to save power, for example because the computer runs on battery.
     """
+    waiting = Waiting(engine)
     total, reported, trained = 0, -1, None
     while not engine.idle:
         if engine.paused:
@@ -101,7 +110,7 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
         if pending != reported:
             reported = pending
             yield Progress(what, total - pending, total)
-        yield None
+        yield from waiting.step()
 
 
 def rows_of(messages: Iterable[Message[R_co]]) -> list[R_co]:

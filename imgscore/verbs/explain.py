@@ -10,7 +10,7 @@ from imgscore.config import TasteName
 from imgscore.heads.results import TraitWeight
 from imgscore.images.traits import Traits
 from imgscore.messages import BaseRequest, Result
-from imgscore.verbs.base import Steps, a_step, absolute_path, display_path
+from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path
 from imgscore.verbs.queries import answer, paths_of
 from imgscore.verbs.score import digest_of, problem, taste_of
 
@@ -99,9 +99,9 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
     ctx, path = engine.ctx, absolute_path(request.file)
     taste = taste_of(engine, path, request.taste)
-    ticket = engine.indexer.ask(path, taste)
+    ticket, waiting = engine.indexer.ask(path, taste), Waiting(engine, engine.indexer)
     while ticket.answer is None:
-        yield from a_step(engine)
+        yield from waiting.step()
     head, digest, reason = ctx.head(taste) or None, digest_of(ticket), problem(ticket)
     if reason is None and head is None:
         state = engine.trainer.tastes.get(taste)
@@ -110,7 +110,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         yield Result(Unexplained(display_path(path), taste, head, ctx.embedder.id, reason))
         return
     while not _is_stored(engine, digest):
-        yield from a_step(engine)
+        yield from waiting.step()
     (explanation,) = yield from answer(engine, ExplainQuery(taste, digest, request.count))
     yield Result(
         Explained(

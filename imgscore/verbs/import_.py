@@ -14,7 +14,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, Progress, Result
-from imgscore.verbs.base import Steps, until_idle
+from imgscore.verbs.base import Steps, Waiting, until_idle
 from imgscore.verbs.queries import taste_or_first
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
     taste = taste_or_first(engine, request.taste)
     ticket = engine.queries.ask(ReadParquetQuery(taste, os.fsencode(request.file)))
+    waiting = Waiting(engine, engine.queries)
     now_ns = time.time_ns()  # all labels get the same time, so that one undo undoes them all
     imported = Response(taste=taste)
     try:
@@ -67,7 +68,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 raise ticket.error
             if ticket.done and not ticket.rows:
                 break
-            yield None
+            yield from waiting.step()
     finally:
         ticket.wanted = False
     if imported.labels:

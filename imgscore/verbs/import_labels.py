@@ -16,7 +16,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.errors import UsageError
 from imgscore.messages import BaseRequest, Progress, Result
-from imgscore.verbs.base import Steps, a_step, absolute_path, display_path, until_idle
+from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path, until_idle
 from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
 
@@ -84,13 +84,14 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     total, done, failed = len(waiting), 0, 0
     counts: dict[LabelName, int] = {"keep": 0, "trash": 0}
     tickets: deque[tuple[IndexTicket, LabelName]] = deque()
+    indexing = Waiting(engine, engine.indexer)
     while waiting or tickets:
         while waiting and len(tickets) < PREFETCH:
             path, label = waiting.popleft()
             tickets.append((engine.indexer.ask(path, taste), label))
         ready = [(ticket, label) for ticket, label in tickets if ticket.answer is not None]
         if len(ready) < min(BATCH, len(tickets)):
-            yield from a_step(engine)
+            yield from indexing.step()
             continue
         tickets = deque((ticket, label) for ticket, label in tickets if ticket.answer is None)
         record(engine, list(ready), "import")

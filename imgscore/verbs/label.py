@@ -9,7 +9,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, Progress, Result
-from imgscore.verbs.base import Steps, a_step, display_path, in_turn
+from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
 from imgscore.verbs.score import digest_of, index, problem
 
@@ -53,10 +53,10 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     """Label the files, and yield a Response for each file."""
     paths = yield from images_of(request.files, recursive=request.recursive)
     tastes: set[str] = set()
-    done = 0
+    done, waiting = 0, Waiting(engine, engine.indexer)
     for ticket in in_turn(index(engine, paths, request.taste)):
         if ticket is None:
-            yield from a_step(engine)
+            yield from waiting.step()
             continue
         record(engine, [(ticket, request.label)], "cli")
         digest = digest_of(ticket)

@@ -10,7 +10,7 @@ import msgspec
 from imgscore.errors import ImgscoreError
 from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.argument_checks import folder_of
-from imgscore.verbs.base import Steps, display_path
+from imgscore.verbs.base import Steps, Waiting, display_path
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -65,16 +65,17 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         if not dry_run:
             engine.order_scheduler.hold(watch.inbox, held=False)
         job = engine.order_scheduler.order(watch, dry_run=dry_run)
-        yield from touched_files(job)
+        yield from touched_files(engine, job)
         for touch in job.planned:
             yield Result(TouchedFile.planned(touch))
 
 
-def touched_files(job: OrderJob) -> Steps[Response]:
+def touched_files(engine: Engine, job: OrderJob) -> Steps[Response]:
     """Yield a TouchedFile for each file whose date the job has changed or cannot change."""
+    waiting = Waiting(engine, engine.order_scheduler)
     for outcome in parts(job):
         if outcome is None:
-            yield None
+            yield from waiting.step()
             continue
         for touch in outcome.touched:
             yield Result(TouchedFile(display_path(touch.path), touch.before_ns, touch.after_ns))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.messages import Message, Progress
-from imgscore.verbs.base import a_step, display_path
+from imgscore.verbs.base import Waiting, display_path
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -26,7 +26,7 @@ def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, 
     Yield None as long as the worker has not answered, and the progress if the worker sends it. If
     the worker sends an error, raise it.
     """
-    ticket = engine.queries.ask(query)
+    ticket, waiting = engine.queries.ask(query), Waiting(engine, engine.queries)
     reported = None
     while not ticket.done:
         if ticket.error is not None:
@@ -34,7 +34,7 @@ def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, 
         if ticket.progress is not None and ticket.progress != reported:
             reported = ticket.progress
             yield Progress("training", *reported)
-        yield from a_step(engine)
+        yield from waiting.step()
     return ticket.rows
 
 

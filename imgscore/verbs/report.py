@@ -15,7 +15,7 @@ from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, Message, Progress, Result
 from imgscore.report.data import WatchFolders
 from imgscore.verbs.argument_checks import folder_of
-from imgscore.verbs.base import Steps, a_step, display_path, in_turn
+from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.queries import answer, inboxes_of, taste_or_first
 from imgscore.verbs.thumbnails import thumbnails_folder
 
@@ -129,9 +129,10 @@ def _make_thumbnails(
     from imgscore.workers.messages import ThumbnailMade
 
     done = made = 0
+    waiting = Waiting(engine, engine.thumbnailer)
     for ticket in in_turn(map(engine.thumbnailer.ask, missing)):
         if ticket is None:
-            yield from a_step(engine)
+            yield from waiting.step()
             continue
         made += isinstance(ticket.answer, ThumbnailMade)
         done += 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.argument_checks import folder_of
-from imgscore.verbs.base import Steps, display_path
+from imgscore.verbs.base import Steps, Waiting, display_path
 from imgscore.verbs.order import TouchedFile, parts
 from imgscore.watches import Watch, within
 
@@ -64,9 +64,10 @@ def restored(
     held = _wanted(engine, roots, wanted, dry_run)
     restoring = apply.restore_times(engine.ctx.store, held, dry_run=dry_run)
     job = engine.order_scheduler.run(restoring, dry_run=dry_run)
+    waiting = Waiting(engine, engine.order_scheduler)
     for part in parts(job):
         if part is None:
-            yield None
+            yield from waiting.step()
             continue
         for touch, error in part:
             problem = None if error is None else f"{error.message}: {error.remedy}"

@@ -12,7 +12,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, Progress, Result
-from imgscore.verbs.base import Steps, a_step, display_path, in_turn
+from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ class Request(BaseRequest[Response]):
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Yield a Response for each file, in the order of `files`."""
     paths = yield from images_of(request.files, recursive=request.recursive)
-    done = 0
+    done, waiting = 0, Waiting(engine, engine.indexer)
     for ticket in in_turn(index(engine, paths, request.taste)):
         if ticket is None:
-            yield from a_step(engine)
+            yield from waiting.step()
             continue
         yield Result(_row(engine, ticket))
         done += 1
@@ -128,8 +128,8 @@ def problem_of(answer: Answer | None) -> str | None:
             return f"{reason}: {remedy}" if remedy else reason
         case Crashed(reason):
             return reason
-        case Interrupted():
-            return "the worker was ended: try again"
+        case Interrupted(reason, remedy):
+            return f"{reason}: {remedy}"
         case _:
             return "the worker gave no answer: try again"
 

@@ -223,6 +223,30 @@ def _training(engine: Engine) -> Training | None:
     return None
 
 
+def of_a_start() -> Response:
+    """Return the status of a daemon that has not read its store yet."""
+    return Response(
+        state="running",
+        pid=os.getpid(),
+        rss_bytes=_rss_bytes(),
+        embedder="",
+        embedding_anew=None,
+        hint=None,
+        head=None,
+        pending=0,
+        failed=[],
+        watches=[],
+        workers=0,
+        looked=0,
+        events=[],
+        dry_run=False,
+        waiting=None,
+        paused_until_ns=None,
+        troubles=[],
+        training=None,
+    )
+
+
 def _unsupported(engine: Engine, txn: Txn) -> Counter[bytes]:
     """Return for each inbox the number of files that no installed decoder supports."""
     from imgscore.store import failures

@@ -11,7 +11,7 @@ import msgspec
 from imgscore import paths
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import BaseRequest, Result
-from imgscore.verbs.base import Steps, a_step, absolute_path
+from imgscore.verbs.base import Steps, Waiting, absolute_path
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -53,9 +53,10 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         tickets.append(
             (image, file, None if os.path.exists(file) else engine.thumbnailer.ask(task))
         )
+    waiting = Waiting(engine, engine.thumbnailer)
     for image, file, ticket in tickets:
         while ticket is not None and ticket.answer is None:
-            yield from a_step(engine)
+            yield from waiting.step()
         exists = ticket is None or isinstance(ticket.answer, ThumbnailMade)
         yield Result(Response(image.sha256, os.fsdecode(file) if exists else None))
 

@@ -84,7 +84,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     for inbox in {touch.sighting.inbox for touch in found.wanted}:
         engine.order_scheduler.hold(inbox, held=True)
     undoing = apply.apply_plan(store, found.wanted, str(found.run), "undo")
-    yield from touched_files(engine.order_scheduler.run(undoing))
+    yield from touched_files(engine, engine.order_scheduler.run(undoing))
 
 
 class _Ordering(NamedTuple):

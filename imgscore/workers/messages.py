@@ -5,6 +5,8 @@ This module imports no large libraries and has no side effects.
 Each task type has a handler, written as MODULE:FUNCTION in imgscore.workers. The arguments of the
 handler are the context of the worker and the task. The handler returns one answer, or yields the
 parts of an answer.
+
+Each task of the trainer has a time limit `seconds`. An alarm ends a worker that works longer.
 """
 
 import os
@@ -20,6 +22,8 @@ from imgscore.watches import Watch
 from imgscore.workers.queries import AnyQuery, Query, QueryRows
 
 _length = struct.Struct("<I")
+MAX_ANSWER_BYTES = 1 << 30
+"""The largest size of an answer in bytes. The timeline of a million files has about 100 MB."""
 
 
 class IndexFile(msgspec.Struct, tag=True, frozen=True):
@@ -45,6 +49,7 @@ class Rescore(msgspec.Struct, tag=True, frozen=True):
     """
 
     handler: ClassVar[str] = "training:rescore"
+    seconds: ClassVar[int] = 6 * 3600
     taste: str
     head: str
     digests: list[bytes] = []
@@ -57,6 +62,7 @@ class Train(msgspec.Struct, tag=True, frozen=True):
     """
 
     handler: ClassVar[str] = "training:train"
+    seconds: ClassVar[int] = 24 * 3600
     taste: str
     recipe: str = "auto"
 
@@ -68,6 +74,7 @@ class Plan(msgspec.Struct, tag=True, frozen=True):
     """
 
     handler: ClassVar[str] = "plan_inbox:answer_plan"
+    seconds: ClassVar[int] = 3600
     watch: Watch
     head: str
     exclude: list[bytes]
@@ -77,6 +84,7 @@ class BackUp(msgspec.Struct, tag=True, frozen=True):
     """The task to copy the store and the heads into `folder`."""
 
     handler: ClassVar[str] = "back_up:back_up"
+    seconds: ClassVar[int] = 6 * 3600
     folder: bytes
 
 
@@ -87,6 +95,7 @@ class Prune(msgspec.Struct, tag=True, frozen=True):
     """
 
     handler: ClassVar[str] = "pruning:prune"
+    seconds: ClassVar[int] = 3600
     thumbnails: bytes
     max_bytes: int
 
@@ -286,11 +295,17 @@ class Crashed(msgspec.Struct, tag=True, frozen=True):
 
 
 class Interrupted(msgspec.Struct, tag=True, frozen=True):
-    """The answer if a signal ended the worker and the task is not the cause, for example at a
-    logout.
+    """The answer if a task was not done and is not the cause, for example at a logout.
 
     The pool creates this answer.
     """
+
+    reason: str = "the worker was ended"
+    remedy: str = "try again"
+
+
+class WrongAnswerError(ValueError):
+    """A worker has sent bytes that are no answer, or an answer that does not fit its task."""
 
 
 Answer = (
@@ -361,14 +376,20 @@ def _read_exactly(descriptor: int, size: int) -> bytes | None:
 
 
 def take_answers(buffer: bytearray) -> list[Answer]:
-    """Remove all complete messages from the front of `buffer`, and return them decoded."""
-    return [_answers.decode(body) for body in _bodies(buffer)]
+    """Remove and decode all complete messages in `buffer`. Raises WrongAnswerError."""
+    try:
+        return [_answers.decode(body) for body in _bodies(buffer)]
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise WrongAnswerError(f"sends bytes that are not an answer: {error}") from None
 
 
 def _bodies(buffer: bytearray) -> list[bytes]:
     bodies, start = [], 0
     while len(buffer) - start >= _length.size:
-        end = start + _length.size + _length.unpack_from(buffer, start)[0]
+        size = _length.unpack_from(buffer, start)[0]
+        if size > MAX_ANSWER_BYTES:
+            raise ValueError(f"{size} bytes are too many")
+        end = start + _length.size + size
         if len(buffer) < end:
             break
         bodies.append(bytes(memoryview(buffer)[start + _length.size : end]))

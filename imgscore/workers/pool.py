@@ -2,22 +2,24 @@
 
 A pool starts workers when there are tasks, and ends the workers that are idle.
 
-If a worker crashes, only the task that it was doing fails. The pool has no thread. `Pool.answers`
-waits for answers in the caller's thread. It can also wait for a file descriptor of the caller.
+If a worker crashes while it reads a file, a fresh worker reads this file once more, alone: only a
+second crash is the file's fault. Other tasks of the worker are not lost.
+
+The pool has no thread. `Pool.answers` waits for answers in the caller's thread. It can also wait
+for a file descriptor of the caller.
 """
 
 import contextlib
 import os
 import selectors
-import signal
 import subprocess
 import time
 from collections import deque
 
 from imgscore.embedders import registry
-from imgscore.errors import ImgscoreError
-from imgscore.workers import process
+from imgscore.workers import answer_checks, process
 from imgscore.workers.device import Device
+from imgscore.workers.endings import Starts, end_of, ending
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -29,16 +31,15 @@ from imgscore.workers.messages import (
     Planned,
     Progressed,
     Ready,
+    Refused,
     Scored,
     Task,
+    WrongAnswerError,
     take_answers,
 )
 from imgscore.workers.process import NoWorkerError, Worker, WorkerSettings
 from imgscore.workers.queries import QueryRows
 
-MAX_FAILED_STARTS = 3
-"""The number of consecutive failed starts after which the pool raises an error. After three
-failures in a row, the cause is probably permanent."""
 MAX_READ = 1 << 18
 """The largest number of bytes that are read from a worker at a time. The caller can store the
 answers in these bytes before the pool reads more."""
@@ -58,8 +59,13 @@ class Pool:
         self._needs_memory: deque[Task] = deque()
         """The tasks that need more memory than a low-memory worker may use. They wait for the file
         worker without this limit."""
+        self._suspects: deque[Task] = deque()
+        """The tasks during which a file worker has crashed. Each of them is done once more."""
+        self._postponed: deque[Task] = deque()
+        """The other tasks of workers that have crashed. They wait until no task is suspect."""
         self._selector = selectors.DefaultSelector()
-        self._failed_starts = 0
+        self._starts = {True: Starts(), False: Starts()}
+        """The failed starts of trainers (True) and of file workers (False)."""
         self.device = Device(settings, self._selector) if settings.batches else None
         self._notices: list[Notice] = []
         """the notices about the device process that are sent with the next answer"""
@@ -67,7 +73,8 @@ class Pool:
     @property
     def busy(self) -> int:
         """Return the number of tasks that have no answer yet."""
-        return sum(len(worker.tasks) for worker in self._workers.values()) + len(self._needs_memory)
+        waiting = len(self._needs_memory) + len(self._suspects) + len(self._postponed)
+        return sum(len(worker.tasks) for worker in self._workers.values()) + waiting
 
     @property
     def alive(self) -> int:
@@ -92,6 +99,8 @@ class Pool:
 
     def has_room(self) -> bool:
         """Return whether `submit` can accept another FileTask at present."""
+        if self._has_suspect():
+            return False
         workers = self._file_workers()
         return len(workers) < self._size or any(len(w.tasks) < w.depth for w in workers)
 
@@ -103,6 +112,8 @@ class Pool:
         if isinstance(task, Plan):
             self._end_idle_trainer()
         for_training = not isinstance(task, FileTask)
+        if not for_training and self._has_suspect():
+            return False
         workers = [w for w in self._workers.values() if w.for_training == for_training]
         free = [worker for worker in workers if worker.is_free(task)]
         idle = next((worker for worker in free if not worker.tasks), None)
@@ -136,7 +147,13 @@ class Pool:
             with contextlib.suppress(NoWorkerError):
                 self._start(for_training=False)
 
+    def retry(self) -> None:
+        """Let the next task start a worker, even if earlier starts have failed a moment ago."""
+        for starts in self._starts.values():
+            starts.retry()
+
     def _start(self, for_training: bool) -> Worker:
+        self._starts[for_training].check(time.monotonic())
         low_memory = not for_training and any(not w.low_memory for w in self._file_workers())
         connection = None
         if self.device is not None and not for_training:
@@ -158,8 +175,7 @@ class Pool:
         """Wait for answers, and return a (task, answer) for each of them.
 
         `timeout`: the largest number of seconds to wait. None means no limit. `wake`: a file
-        descriptor; the wait ends when it becomes readable. Raises ImgscoreError if no worker can be
-        started.
+        descriptor; the wait ends when it becomes readable.
         """
         if wake is not None:
             self._selector.register(wake, selectors.EVENT_READ, None)
@@ -177,7 +193,7 @@ class Pool:
         if self._notices and answers:
             answers[:0] = [(answers[0][0], notice) for notice in self._notices]
             self._notices.clear()
-        return answers + self._escalate()
+        return answers + self._escalate() + self._retry_suspect()
 
     def _escalate(self) -> list[tuple[Task, Answer]]:
         """Send the tasks in `_needs_memory` to the file worker that is not a low-memory worker.
@@ -190,10 +206,33 @@ class Pool:
             while self._needs_memory and (worker is None or len(worker.tasks) < worker.depth):
                 worker = worker or self._start(for_training=False)
                 worker.send(self._needs_memory.popleft())
-        except NoWorkerError:
-            left: list[tuple[Task, Answer]] = [(task, Interrupted()) for task in self._needs_memory]
-            self._needs_memory.clear()
-            return left
+        except NoWorkerError as error:
+            return _interrupted(self._needs_memory, error)
+        return []
+
+    def _has_suspect(self) -> bool:
+        """Return whether a file is to be read alone, or is read alone now."""
+        return bool(self._suspects) or any(worker.alone for worker in self._workers.values())
+
+    def _retry_suspect(self) -> list[tuple[Task, Answer]]:
+        """Let a fresh worker do a suspect task, as soon as no other file worker has a task.
+
+        A worker that is killed because memory ran out may have been killed for the image of another
+        worker. While one task runs alone, its own image is the only one in memory.
+        """
+        try:
+            workers = self._file_workers()
+            if self._suspects and not self._needs_memory and not any(w.tasks for w in workers):
+                for worker in workers:
+                    worker.process.kill()
+                    self._remove(worker)
+                alone = self._start(for_training=False)
+                alone.alone = True
+                alone.send(self._suspects.popleft())
+            while self._postponed and self.submit(self._postponed[0]):
+                self._postponed.popleft()
+        except NoWorkerError as error:
+            return _interrupted(self._suspects, error) + _interrupted(self._postponed, error)
         return []
 
     def _read(self, worker: Worker) -> list[tuple[Task, Answer]]:
@@ -204,54 +243,75 @@ class Pool:
         except BlockingIOError:
             return answers
         worker.buffer += data
-        for answer in take_answers(worker.buffer):
-            if isinstance(answer, Ready):
-                worker.ready, self._failed_starts = True, 0
-                worker.idle_since = time.monotonic()
-            elif not _is_last(answer):
-                answers.append((worker.tasks[0], answer))
-            else:
-                task = worker.tasks.popleft()
-                worker.answered += 1
-                worker.idle_since = time.monotonic()
-                if isinstance(answer, NeedsMemory):
-                    self._needs_memory.append(task)
-                else:
-                    answers.append((task, answer))
+        try:
+            for answer in take_answers(worker.buffer):
+                answers += self._take(worker, answer)
+        except WrongAnswerError as error:
+            # A hostile image may have taken control of the worker. Trust nothing of its output.
+            worker.process.kill()
+            return answers + self._reap(worker, str(error))
         if not data:
             answers += self._reap(worker)
         return answers
 
-    def _reap(self, worker: Worker) -> list[tuple[Task, Answer]]:
+    def _take(self, worker: Worker, answer: Answer) -> list[tuple[Task, Answer]]:
+        """Process one answer of a worker. Raises WrongAnswerError if the answer does not fit."""
+        if isinstance(answer, Ready):
+            worker.ready = True
+            self._starts[worker.for_training].retry(ready=True)
+            worker.idle_since = time.monotonic()
+            return []
+        if not worker.ready and isinstance(answer, Refused):
+            worker.problem = f"{answer.reason}: {answer.remedy}"
+            return []
+        task = worker.tasks[0] if worker.tasks else None
+        answer_checks.check(task, answer, self.settings.dim)
+        if not _is_last(answer):
+            return [(worker.tasks[0], answer)]
+        worker.alone = False
+        done = worker.tasks.popleft()
+        worker.answered += 1
+        worker.idle_since = time.monotonic()
+        if isinstance(answer, NeedsMemory):
+            self._needs_memory.append(done)
+            return []
+        return [(done, answer)]
+
+    def _reap(self, worker: Worker, wrong: str = "") -> list[tuple[Task, Answer]]:
         """Remove a worker that has ended, and return an answer for the task that it was doing.
 
-        The other tasks of the worker are submitted again. If no worker can accept one of these
-        tasks, its answer is Interrupted.
+        There is no answer if the task will be done once more. The other tasks of the worker are
+        submitted again. `wrong`: the reason why the pool has ended the worker, if it has.
         """
         status = self._remove(worker)
         answers: list[tuple[Task, Answer]] = []
         if not worker.ready:
-            self._failed_starts += 1
-            if self._failed_starts >= MAX_FAILED_STARTS:
-                raise ImgscoreError(
-                    f"a worker cannot be started (exit status {status})",
-                    "see the message above, and: imgscore doctor",
-                )
+            self._starts[worker.for_training].failed(
+                time.monotonic(), worker.problem or f"a worker {ending(status)} at its start"
+            )
         elif worker.tasks and (current := worker.current()) is not None:
             task = worker.tasks[current]
             del worker.tasks[current]
-            answers.append((task, _end_of(status, self.settings.file_seconds)))
+            answer = Crashed(wrong) if wrong else end_of(status, self._seconds(task))
+            if isinstance(answer, Crashed) and isinstance(task, FileTask) and not worker.alone:
+                self._suspects.append(task)
+            else:
+                answers.append((task, answer))
         for task in worker.tasks:
-            if not self._resubmit(task):
-                answers.append((task, Interrupted()))
+            answers += self._resubmit(task)
         return answers
 
-    def _resubmit(self, task: Task) -> bool:
-        """Send a task again. Return False if no worker can accept the task at present."""
+    def _seconds(self, task: Task) -> int:
+        return self.settings.file_seconds if isinstance(task, FileTask) else task.seconds
+
+    def _resubmit(self, task: Task) -> list[tuple[Task, Answer]]:
+        """Send a task again, now or later. If no worker can be started, return its answer."""
         try:
-            return self.submit(task)
-        except NoWorkerError:
-            return False
+            if not self.submit(task):
+                self._postponed.append(task)
+        except NoWorkerError as error:
+            return [(task, Interrupted(error.message, error.remedy))]
+        return []
 
     def _remove(self, worker: Worker) -> int:
         process = worker.process
@@ -324,22 +384,13 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _end_of(status: int, seconds: int) -> Crashed | Interrupted:
-    """Return the answer for the task that a worker was doing when it ended.
-
-    `status`: the exit status of the worker. `seconds`: the time limit for one file. If SIGTERM,
-    SIGHUP or SIGINT ended the worker, for example at a logout, the answer is Interrupted. For all
-    other causes, the answer is Crashed.
-    """
-    if status in (-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):
-        return Interrupted()
-    if status == -signal.SIGALRM:
-        return Crashed(f"takes longer than {seconds} s")
-    if status == -signal.SIGKILL:
-        return Crashed("was killed, probably because memory ran out")
-    if status < 0:
-        return Crashed(f"crashes the decoder ({signal.Signals(-status).name})")
-    return Crashed(f"ends the worker (exit status {status}; the log says more)")
+def _interrupted(tasks: deque[Task], error: NoWorkerError) -> list[tuple[Task, Answer]]:
+    """Remove all tasks from `tasks`, and return them with the answer Interrupted."""
+    left: list[tuple[Task, Answer]] = [
+        (task, Interrupted(error.message, error.remedy)) for task in tasks
+    ]
+    tasks.clear()
+    return left
 
 
 __all__ = ["NoWorkerError", "Pool", "WorkerSettings", "cpus"]

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imgscore.errors import StoreError
+from imgscore.errors import ImgscoreError
 from imgscore.workers.connection import Connection
 from imgscore.workers.messages import FileTask, Task, frame
 
@@ -38,7 +38,7 @@ images were ready after 5 s with this limit, and after 29 s without it (WebP: 8 
 workers together used 0.6 GB with the limit, and 1.0 GB without it (WebP: 1.7 GB and 2.8 GB)."""
 
 
-class NoWorkerError(StoreError):
+class NoWorkerError(ImgscoreError):
     """The error that is raised if no worker can be started at present.
 
     The cause is a lack of memory, processes or file descriptors. A later start may succeed.
@@ -64,6 +64,8 @@ class WorkerSettings:
     device_after: int = FILES_WORTH_STARTING
     """the number of files in a row that must keep all workers busy before the device process is
     started"""
+    dim: int | None = None
+    """the number of values in an image's vector; None means that the number is not checked"""
 
 
 @dataclass(eq=False)
@@ -77,6 +79,10 @@ class Worker:
     for_training: bool
     low_memory: bool
     ready: bool = False
+    alone: bool = False
+    """whether the worker does a task again during which another worker has crashed"""
+    problem: str = ""
+    """the reason why the worker cannot start, if the worker has sent it"""
     tasks: deque[Task] = field(default_factory=deque)
     buffer: bytearray = field(default_factory=bytearray)
     connection: Connection | None = None

@@ -151,6 +151,8 @@ class Query(msgspec.Struct, Generic[Row], tag=True, frozen=True):
     """
 
     handler: ClassVar[str]
+    seconds: ClassVar[int] = 3600
+    """the time limit of the query, in seconds; see messages.py"""
     taste: str
 
 
@@ -158,6 +160,7 @@ class EvaluateQuery(Query[Evaluated], frozen=True):
     """The query that measures a recipe on held-out labels. The answer is one Evaluated."""
 
     handler: ClassVar[str] = "run_queries:evaluate"
+    seconds: ClassVar[int] = 24 * 3600
     recipe: str
 
 
@@ -215,6 +218,7 @@ class ImportHeadQuery(Query[HeadImported], frozen=True):
     """
 
     handler: ClassVar[str] = "run_queries:import_head"
+    seconds: ClassVar[int] = 300
     file: bytes
 
 

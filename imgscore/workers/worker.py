@@ -1,7 +1,7 @@
 """The worker process. It reads tasks from stdin, writes answers to stdout, and exits when stdin
 closes.
 
-The kernel enforces the limits of the process. An alarm ends the process if a file takes too long.
+The kernel enforces the limits of the process. An alarm ends the process if a task takes too long.
 RLIMIT_DATA limits the memory. Landlock allows writes only to the heads and the caches. The caches
 include a private temporary folder of each worker. The trainer, which decodes no images, may also
 write to the backups. The reason for these limits: a hostile image can take control of a decoder.
@@ -109,9 +109,8 @@ def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
     send(messages.Ready())
     context.on_progress = _progress_sender(send)
     while (task := messages.read_task(stdin)) is not None:
-        if isinstance(task, messages.FileTask):
-            # The default action of SIGALRM ends the process even inside a decoder's C code.
-            signal.alarm(file_seconds)
+        # The default action of SIGALRM ends the process even inside a decoder's C code.
+        signal.alarm(file_seconds if isinstance(task, messages.FileTask) else task.seconds)
         for answer in _attempt(context, task):
             send(answer)
         signal.alarm(0)
@@ -193,6 +192,8 @@ def main() -> None:
             low_memory=int(low_memory),
         )
     except ImgscoreError as error:
+        refused = messages.Refused(_sendable(error.message), _sendable(error.remedy))
+        os.write(answers, messages.frame(refused))
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # The parent process has ended.
         memory.set_headroom(context.low_memory)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from imgscore.embedders import lite0_spec
 from imgscore.store.store import Store
 from imgscore.workers.pool import Pool, WorkerSettings
 
@@ -13,7 +14,12 @@ def real_pool(folder: Path, size: int, *, file_seconds: int, idle_seconds: float
     """A pool of at most `size` workers; store and heads are in `folder`."""
     with Store(folder / "store") as store:
         settings = WorkerSettings(
-            store.folder, folder / "heads", "efficientnet-lite0", "cpu", file_seconds=file_seconds
+            store.folder,
+            folder / "heads",
+            "efficientnet-lite0",
+            "cpu",
+            file_seconds=file_seconds,
+            dim=lite0_spec.DIM,
         )
         with Pool(settings, size, idle_seconds=idle_seconds) as pool:
             yield pool

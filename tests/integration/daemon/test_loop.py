@@ -19,6 +19,7 @@ from imgscored.watcher import Watcher
 from imgscore import config, paths
 from imgscore.engine import pruning
 from imgscore.engine.engine import open_engine
+from imgscore.errors import CorruptStoreError, StoreError
 from imgscore.store.store import Store
 from imgscore.testing import eventually
 from imgscore.verbs import thumbnails
@@ -110,6 +111,59 @@ def test_loop_verb_that_cannot_be_imported_does_not_end_it(
     mailbox.call(Call("stop", {}))
     assert loop.run() is False
     assert "report" in answer(call)["error"]
+
+
+@pytest.mark.parametrize("part", ["_pass_on", "_advance_calls", "_timeout"])
+def test_loop_unexpected_error_does_not_end_it(
+    loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    real, errors = getattr(loop, part), [ValueError("nonsense"), OSError(24, "no descriptors")]
+
+    def fail(*arguments: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, part, fail)
+    monkeypatch.setattr(loop_module, "ERROR_SECONDS", 0.01)
+    call = Call("history", {})
+    mailbox.call(call)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        assert "done" in answer(call)
+        eventually(lambda: not errors)
+    finally:
+        mailbox.call(Call("stop", {}))
+        thread.join()
+
+
+def test_loop_corrupt_store_ends_it(
+    loop: Loop, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def corrupt(*_: object) -> None:
+        raise CorruptStoreError("the store is damaged", "restore a backup")
+
+    monkeypatch.setattr(loop._engine.trainer, "advance", corrupt)
+    with pytest.raises(CorruptStoreError):
+        loop.run()
+
+
+def test_loop_status_that_cannot_be_created_says_why(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = StoreError("the store is damaged", "restore a backup")
+
+    def fail(*_: object, **__: object) -> None:
+        raise damaged
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module.status_verb, "status", fail)
+        loop.publish()
+        assert loop.snapshot.troubles == ["the store is damaged; restore a backup"]
+        assert loop.snapshot.watches
+    loop.publish()
+    assert not loop.snapshot.troubles
 
 
 def wait_for_power(loop: Loop, mailbox: Mailbox, inbox: Path) -> None:

@@ -71,6 +71,9 @@ class InlinePool:
     def warm_up(self) -> None:
         self.warmed += 1
 
+    def retry(self) -> None:
+        return None
+
     def reap_idle(self, now: float) -> None:
         return None
 

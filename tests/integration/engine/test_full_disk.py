@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgscore.engine import apply, engine, ingest
+from imgscore.engine import apply, ingest, problems
 from imgscore.engine.engine import Engine
 from imgscore.errors import StoreError
 from imgscore.events import Problem
@@ -21,7 +21,7 @@ from tests.integration.engine.conftest import World, until
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(problems, "RETRY_SECONDS", 0.02)
 
 
 def failing_once(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,9 +122,10 @@ def test_engine_lasting_problem_is_one_event(world: World, monkeypatch: pytest.M
     with world.engine() as engine:
         monkeypatch.setattr(type(engine.ctx.store), "free_bytes", lambda _: -1)
         engine.indexer.hint_all()
-        until(engine, lambda: engine.retry_at is not None)
-        first = engine.retry_at
-        until(engine, lambda: engine.retry_at not in (None, first))
+        problems = engine.ctx.problems
+        until(engine, lambda: problems.next_retry is not None)
+        first = problems.next_retry
+        until(engine, lambda: problems.next_retry not in (None, first))
         _, events = engine.ctx.event_log.since(0)
         assert [type(event) for event in events] == [Problem]
 
@@ -138,7 +139,7 @@ def test_verb_full_disk_raises_and_the_next_call_retries_at_once(
     by_a_commit: bool, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon tries again by itself only after a while."""
-    monkeypatch.setattr(engine, "RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr(problems, "RETRY_SECONDS", 3600.0)
     path = world.put("a.png", 1)
     request = registry.parse("import-labels", {"keep": [os.fspath(path.parent)]})
     with world.engine() as here:

@@ -122,7 +122,7 @@ def test_plan_full_disk_in_the_middle_is_planned_again(
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(apply, "apply_batch", fails_once)
-    monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("imgscore.engine.problems.RETRY_SECONDS", 0.01)
     engine.order_scheduler.reorder_taste("default")
     world.settle(engine)
     until(engine, lambda: world.order() == list("acbd"))

@@ -83,7 +83,7 @@ def test_trash_entry_lost_to_a_full_disk_is_read_again(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trash, "SCAN_BATCH", 1)
-    monkeypatch.setattr("imgscore.engine.engine.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("imgscore.engine.problems.RETRY_SECONDS", 0.0)
     contents = [lay(watched.inbox / f"{number}.jpg", f"0.{number}") for number in range(1, 9)]
     os.utime(paths.trash_folder() / "info", (LONG_AGO, LONG_AGO))
     with watched.engine() as engine:

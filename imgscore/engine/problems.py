@@ -1,0 +1,211 @@
+"""The present problems of the engine's stages, and the time at which each stage is tried again.
+
+An error of one stage stops only this stage, and only for a while. The other stages go on. The only
+exception is a corrupt store: its error is not caught, because every further write could lose data.
+"""
+
+import errno
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from imgscore.errors import CorruptStoreError, ImgscoreError, ModelError, StoreError
+from imgscore.workers.process import NoWorkerError
+
+logger = logging.getLogger(__name__)
+
+# Seconds between a failure of a stage, for example because the disk is full, and the next try.
+RETRY_SECONDS = 30.0
+# The longest such wait, in seconds. After a defect of imgscore, each further failure doubles the
+# wait, because a defect rarely ends by itself.
+MAX_RETRY_SECONDS = 3600.0
+# These problems end only if a worker answers. A stage that has sent a task to a worker has not
+# shown yet that the worker can do the task.
+ENDED_BY_AN_ANSWER = frozenset({"model", "workers"})
+_REMEDIES = {
+    errno.EMFILE: "end other programs, or raise the limits (ulimit)",
+    errno.ENFILE: "end other programs, or raise the limits (ulimit)",
+    errno.ENOMEM: "end other programs, or raise the limits (ulimit)",
+    errno.EAGAIN: "end other programs, or raise the limits (ulimit)",
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some disk space",
+    errno.EACCES: "check the permissions",
+    errno.EPERM: "check the permissions",
+    errno.EROFS: "check the permissions",
+    errno.EIO: "check the disk",
+}
+
+
+@dataclass
+class _Problem:
+    error: ImgscoreError
+    at: float
+    """the time at which the problem occurred last, in monotonic seconds"""
+    count: int = 1
+    """how often the problem has occurred without a success between"""
+
+    @property
+    def text(self) -> str:
+        return (
+            f"{self.error.message}; {self.error.remedy}" if self.error.remedy else str(self.error)
+        )
+
+
+class Problems(Mapping[str, str]):
+    """The present problems, as a map from a subject such as "disk" to a text with a remedy.
+
+    `emit`: a function that reports a new problem. `changed`: a function that is called if the
+    problems have changed. The owner of a problem is a stage, or the engine.
+    """
+
+    def __init__(self, emit: Callable[[str], None], changed: Callable[[], None]) -> None:
+        self._emit = emit
+        self._changed = changed
+        self._problems: dict[tuple[str, object], _Problem] = {}
+        self._retry_at: dict[object, float] = {}
+
+    def __getitem__(self, subject: str) -> str:
+        for (name, _), problem in self._problems.items():
+            if name == subject:
+                return problem.text
+        raise KeyError(subject)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(subject for subject, _ in self._problems))
+
+    def __len__(self) -> int:
+        return len({subject for subject, _ in self._problems})
+
+    @contextmanager
+    def errors_of(self, owner: object) -> Iterator[None]:
+        """Catch an error of the block: it becomes a problem of `owner`, which then waits.
+
+        Raises CorruptStoreError.
+        """
+        try:
+            yield
+        except CorruptStoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is logged, and reported in the status
+            self.failed(owner, error)
+
+    def failed(self, owner: object, error: Exception) -> None:
+        """Report an error of `owner`. Until the next try, `waits(owner)` is true."""
+        subject, reported = _described(owner, error)
+        if type(reported) is _DefectError:
+            logger.error("%s", reported.message, exc_info=error)
+        count = self.report(subject, owner, reported)
+        doubled = 2 ** min(count - 1, 10) if type(reported) is _DefectError else 1
+        wait = min(RETRY_SECONDS * doubled, max(RETRY_SECONDS, MAX_RETRY_SECONDS))
+        self._retry_at[owner] = time.monotonic() + wait
+
+    def report(self, subject: str, owner: object, error: ImgscoreError) -> int:
+        """Report a problem of `owner` that does not stop the owner.
+
+        Return how often the problem has occurred without a success between.
+        """
+        before = self.get(subject)
+        old = self._problems.get((subject, owner))
+        problem = _Problem(error, time.monotonic(), old.count + 1 if old else 1)
+        self._problems[subject, owner] = problem
+        if problem.text != before:
+            self._emit(problem.text)
+            logger.info("waiting: %s", problem.text)
+            self._changed()
+        return problem.count
+
+    def solved(self, owner: object, subject: str | None = None) -> None:
+        """Remove a problem of `owner` after a success.
+
+        If `subject` is None, remove all problems except those that only an answer of a worker ends.
+        """
+        self._retry_at.pop(owner, None)
+        ended = [
+            key
+            for key in self._problems
+            if key[1] is owner and (key[0] == subject if subject else _ends(key[0]))
+        ]
+        for key in ended:
+            del self._problems[key]
+        if ended:
+            self._changed()
+
+    def answered(self, owner: object) -> None:
+        """Remove the problems of `owner` that an answer of a worker ends."""
+        for subject in ENDED_BY_AN_ANSWER:
+            if (subject, owner) in self._problems:
+                self.solved(owner, subject)
+
+    def texts_of(self, owner: object) -> list[str]:
+        """Return the texts of the problems of `owner`."""
+        return [problem.text for (_, of), problem in self._problems.items() if of is owner]
+
+    def waits(self, owner: object, now: float) -> bool:
+        """Return whether the next try of `owner` is later than `now`, in monotonic seconds."""
+        return self._retry_at.get(owner, now) > now
+
+    def retry_at(self, owner: object) -> float | None:
+        """Return the time of the next try of `owner`, or None if the owner does not wait."""
+        return self._retry_at.get(owner)
+
+    @property
+    def next_retry(self) -> float | None:
+        """The time of the next try of any owner, or None if no owner waits."""
+        return min(self._retry_at.values(), default=None)
+
+    def retry(self) -> None:
+        """Let every owner try again at once."""
+        self._retry_at.clear()
+
+    def blocking(self, owner: object, since: float) -> ImgscoreError | None:
+        """Return an error about a problem of `owner` that occurred at or after `since`, or None."""
+        for (_, of), problem in self._problems.items():
+            if of is owner and problem.at >= since:
+                kinds = (StoreError, ModelError, ImgscoreError)
+                kind = next(kind for kind in kinds if isinstance(problem.error, kind))
+                return kind(problem.text, "solve this problem, then run the command again")
+        return None
+
+
+class LowSpaceError(StoreError):
+    """Too little space is free on the disk of the store."""
+
+
+class _DefectError(ImgscoreError):
+    """An exception that imgscore does not expect."""
+
+
+def _ends(subject: str) -> bool:
+    """Return whether a success of the owner ends a problem with this subject.
+
+    The subject of a problem of one inbox contains a space. Such a problem ends by its own name.
+    """
+    return subject not in ENDED_BY_AN_ANSWER and " " not in subject
+
+
+def _described(owner: object, error: Exception) -> tuple[str, ImgscoreError]:
+    """Return the subject of a problem, and the error that describes the problem to the user."""
+    match error:
+        case LowSpaceError():
+            return "disk", error
+        case NoWorkerError():
+            return "workers", error
+        case ModelError():
+            return "model", error
+        case StoreError():
+            return "store", error
+        case OSError():
+            name = f"{error.filename}: " if error.filename else ""
+            remedy = _REMEDIES.get(error.errno or 0, "see the log of the daemon")
+            return "system", ImgscoreError(
+                f"the system refuses: {name}{error.strerror or error}", remedy
+            )
+        case ImgscoreError():
+            return type(owner).__name__, error
+        case _:
+            return type(owner).__name__, _DefectError(
+                f"{type(owner).__name__}: {error!r}",
+                "this is a defect in imgscore; please report it, with the log of the daemon",
+            )

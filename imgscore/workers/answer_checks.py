@@ -1,0 +1,169 @@
+"""Checks whether an answer of a worker fits its task, before anything of the answer is used.
+
+A hostile image can take control of the worker that decodes it. Such a worker can send any bytes.
+The checks load no numpy, because they run in the daemon.
+"""
+
+import math
+import struct
+from collections.abc import Iterable
+from typing import Any, get_args
+
+import msgspec
+
+from imgscore.images.traits import Traits
+from imgscore.store.schema import DIGEST_SIZE, LATEST_NS, Fingerprint, HeadRecord
+from imgscore.watches import within
+from imgscore.workers.messages import (
+    Answer,
+    BackedUp,
+    BackUp,
+    FileIndexed,
+    IndexFile,
+    MakeThumbnail,
+    ModelUnavailable,
+    NeedsMemory,
+    Notice,
+    Plan,
+    Planned,
+    Progressed,
+    Prune,
+    Pruned,
+    Refused,
+    Rescore,
+    Scored,
+    Task,
+    ThumbnailMade,
+    Train,
+    Trained,
+    Unreadable,
+    Unstable,
+    WrongAnswerError,
+)
+from imgscore.workers.queries import Query, QueryRows
+
+MAX_TEXT = 100_000
+"""The largest number of characters in the texts of one answer. An honest text has a few hundred."""
+MAX_NAME_KEY_BYTES = 511
+"""The largest key of LMDB, in bytes."""
+MAX_COUNT = 1 << 63
+"""The limit of each integer in an answer. LMDB's and struct's integers have 64 bits."""
+_ANY_TASK = (Refused, ModelUnavailable, Notice, Progressed)
+_FILE = (Unstable, Unreadable, NeedsMemory, *_ANY_TASK)
+_FITTING: dict[type, tuple[type, ...]] = {
+    IndexFile: (FileIndexed, *_FILE),
+    MakeThumbnail: (ThumbnailMade, *_FILE),
+    Rescore: (Scored, *_ANY_TASK),
+    Train: (Trained, *_ANY_TASK),
+    Plan: (Planned, *_ANY_TASK),
+    BackUp: (BackedUp, *_ANY_TASK),
+    Prune: (Pruned, *_ANY_TASK),
+}
+_score = struct.Struct(f"<{DIGEST_SIZE}sff")
+# Maps the high byte of a float16 to 1 if the value is NaN or infinite: all bits of its exponent are
+# set. `bytes.translate` checks a vector about a hundred times as fast as a loop.
+_NOT_FINITE = bytes((byte & 0x7C) == 0x7C for byte in range(256))
+
+
+def check(task: Task | None, answer: Answer, dim: int | None) -> None:
+    """Raise WrongAnswerError if `answer` is no possible answer to `task`.
+
+    `task`: the oldest task of the worker, or None if the worker has no task. `dim`: the number of
+    values in the vector of an image, or None if it is not known.
+    """
+    if task is None:
+        raise WrongAnswerError("answers without a task")
+    if not isinstance(answer, _FITTING.get(type(task), (QueryRows, *_ANY_TASK))):
+        raise WrongAnswerError(f"answers {type(task).__name__} by {type(answer).__name__}")
+    try:
+        if not _is_possible(task, answer, dim):
+            raise WrongAnswerError(f"sends an impossible {type(answer).__name__}")
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise WrongAnswerError(f"sends an impossible {type(answer).__name__}: {error}") from None
+
+
+def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
+    match answer:
+        case FileIndexed():
+            return _is_file(answer, dim)
+        case Scored(packed):
+            return len(packed) % _score.size == 0 and all(
+                _is_score(score, deviation) for _, score, deviation in _score.iter_unpack(packed)
+            )
+        case Trained(record):
+            return isinstance(task, Train) and _is_head(record, task)
+        case Planned(touches, ties, _, _):
+            inbox = task.watch.inbox if isinstance(task, Plan) else b""
+            return (ties is None or _finite(ties.knots)) and all(
+                within(touch.sighting.path, inbox)
+                and len(touch.sighting.digest) == DIGEST_SIZE
+                and _is_fingerprint(touch.sighting.seen)
+                and 0 <= touch.after_ns < MAX_COUNT
+                for touch in touches
+            )
+        case QueryRows(rows):
+            return isinstance(task, Query) and all(isinstance(row, rows_of(task)) for row in rows)
+        case Refused(reason, remedy) | Unreadable(reason, remedy) | Notice(reason, remedy):
+            return len(reason) + len(remedy) <= MAX_TEXT
+        case ModelUnavailable(reason, remedy):
+            return len(reason) + len(remedy) <= MAX_TEXT
+        case _:
+            return True
+
+
+def rows_of(task: Query[Any]) -> tuple[type, ...]:
+    """Return the types of the rows that answer a query."""
+    (row,) = get_args(type(task).__orig_bases__[0])  # type: ignore[attr-defined]
+    return get_args(row) or (row,)
+
+
+def _is_file(answer: FileIndexed, dim: int | None) -> bool:
+    vector, name, failure = answer.vector, answer.name, answer.failure
+    return (
+        _is_fingerprint(answer.seen)
+        and len(answer.digest) == DIGEST_SIZE
+        and (vector is None or (_is_vector(vector) and dim in (None, len(vector) // 2)))
+        and (answer.score is None or _is_score(*answer.score))
+        and (name is None or (0 < len(name[0]) <= MAX_NAME_KEY_BYTES and _is_vector(name[1])))
+        and (failure is None or len(failure.reason) + len(failure.remedy) <= MAX_TEXT)
+        and (answer.traits is None or _are_traits(answer.traits))
+    )
+
+
+def _is_fingerprint(seen: Fingerprint) -> bool:
+    return (
+        0 <= seen.dev <= LATEST_NS
+        and 0 <= seen.ino <= LATEST_NS
+        and 0 <= seen.size < 1 << 56
+        and -MAX_COUNT <= seen.ctime_ns < MAX_COUNT
+    )
+
+
+def _is_vector(vector: bytes) -> bool:
+    return len(vector) % 2 == 0 and 1 not in vector[1::2].translate(_NOT_FINITE)
+
+
+def _is_score(score: float, deviation: float) -> bool:
+    return 0 <= score <= 1 and 0 <= deviation < math.inf
+
+
+def _are_traits(traits: Traits) -> bool:
+    numbers = [value for value in msgspec.structs.astuple(traits) if isinstance(value, int | float)]
+    texts = [traits.format, traits.camera, traits.software, traits.taken]
+    return _finite(numbers) and sum(map(len, texts)) <= MAX_TEXT
+
+
+def _finite(numbers: Iterable[float]) -> bool:
+    return all(-MAX_COUNT < number < MAX_COUNT for number in numbers)
+
+
+def _is_head(record: HeadRecord, task: Train) -> bool:
+    numbers = (record.created_ns, record.labels, record.label_sequence)
+    return (
+        record.taste == task.taste
+        and record.version.isascii()
+        and record.version.isdigit()
+        and len(record.version) <= 18
+        and all(0 <= number < MAX_COUNT for number in numbers)
+        and len(msgspec.json.encode(record.report)) <= 1 << 20
+    )
