@@ -23,7 +23,7 @@ from bench.crash.scenario import Scenario, check_end_state
 from bench.crash.stop import stop_at
 from bench.crash.workload import Workload
 from imgscore.errors import ImgscoreError, NoDaemonError
-from imgscore.store import backups
+from imgscore.store import backup_folders
 from imgscore.store.verify import read_all
 from imgscore.testing import Row, eventually
 from tests.support.old_stores import downgrade
@@ -282,13 +282,15 @@ def kill_during_backup(scenario: Scenario, tries: int) -> Iterator[Fault]:
             with contextlib.suppress(TimeoutError):  # the workload may not reach this failpoint
                 eventually(lambda sandbox=sandbox: not sandbox.running, seconds=STEP_SECONDS)
             durability.after_crash()
-            for backup in backups.kept(sandbox.data_folder / "backups", datetime.now(UTC)):
+            for backup in backup_folders.kept(sandbox.data_folder / "backups", datetime.now(UTC)):
                 read_all(backup)
             sandbox.start()
             durability.after_restart()
             _check_end(sandbox, workload, durability, expected)
             partial = [*(sandbox.data_folder / "backups").glob("*.partial")]
-            if partial or not backups.kept(sandbox.data_folder / "backups", datetime.now(UTC)):
+            if partial or not backup_folders.kept(
+                sandbox.data_folder / "backups", datetime.now(UTC)
+            ):
                 raise LostError(f"backups: {[*(sandbox.data_folder / 'backups').iterdir()]}")
 
     yield repeat("SIGKILL in a backup", tries, attempt)

@@ -15,9 +15,9 @@ from contextlib import closing, nullcontext, suppress
 from imgscore import __version__, client, config, paths
 from imgscore.engine.engine import open_engine
 from imgscore.errors import ConfigError, ImgscoreError
+from imgscore.store import verify
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
-from imgscore.store.verify import after_a_crash
 from imgscore.system import accelerators
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import precompile
@@ -81,7 +81,7 @@ def run(report: StartupReport) -> None:
     if lock is not None:
         with lock:
             _confine()
-            after_a_crash(lock, paths.store_folder())
+            verify.before_use(lock, paths.store_folder())
             while serve(mailbox, report):
                 logger.info("the config has changed")
     sd_notify(STOPPING="1")

@@ -8,7 +8,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from imgscore import paths
 from imgscore.config import DaemonConfig
-from imgscore.store import backups
+from imgscore.store import backup_folders
 from imgscored.mailbox import Mailbox
 
 DAY = 86_400
@@ -24,8 +24,8 @@ def next_backup(now: datetime, seconds: float) -> datetime:
     whichever is smaller.
     """
     soon = now + timedelta(seconds=min(AFTER_START, seconds))
-    kept = backups.kept(paths.backups_folder(), now)
-    newest = backups.moment(kept[-1]) if kept else None
+    kept = backup_folders.kept(paths.backups_folder(), now)
+    newest = backup_folders.moment(kept[-1]) if kept else None
     # If the date of the newest backup is in the future, the clock was set back.
     if newest is None or newest > now:
         return soon

@@ -61,11 +61,11 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
             time.sleep(RETRY_SECONDS)
             continue
         with lock:
-            from imgscore.store.verify import after_a_crash
+            from imgscore.store import verify
 
             if daemon_only:
                 raise NoDaemonError("no daemon is running", "start the daemon: imgscore start")
-            after_a_crash(lock, paths.store_folder())
+            verify.before_use(lock, paths.store_folder())
             yield from _here(checked)
         return
 
@@ -132,13 +132,13 @@ class Writer:
 
     def _open(self) -> None:
         from imgscore.engine.engine import open_engine
+        from imgscore.store import verify
         from imgscore.store.store import Store
-        from imgscore.store.verify import after_a_crash
 
         settings = settings_in_force()
         with ExitStack() as stack:
             lock = stack.enter_context(StoreLock(paths.data_folder()))
-            after_a_crash(lock, paths.store_folder())
+            verify.before_use(lock, paths.store_folder())
             store = stack.enter_context(Store(paths.store_folder()))
             engine = stack.enter_context(open_engine(store, settings, paths.heads_folder()))
             self._stack = stack.pop_all()

@@ -9,7 +9,7 @@ from datetime import datetime
 from imgscore import client, paths
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError, NoDesktopError, StoreError
-from imgscore.store import journal
+from imgscore.store import journal, pages
 from imgscore.store.store import Store
 from imgscore.system import tray_backend
 from imgscore.verbs.base import rows_of
@@ -97,6 +97,8 @@ def _latest_touch() -> float:
     if not (paths.store_folder() / "data.mdb").exists():
         return 0.0
     try:
+        # LMDB could crash this process if a page were damaged.
+        pages.check(paths.store_folder() / "data.mdb")
         with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
             for _, touch in journal.newest_first(txn):
                 return touch.time_ns / 1e9

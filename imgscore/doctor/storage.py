@@ -10,8 +10,7 @@ from pathlib import Path
 from imgscore import client, paths
 from imgscore.config import Config
 from imgscore.doctor.finding import Finding
-from imgscore.store import checks
-from imgscore.store.store import Store
+from imgscore.store import backup_folders, verify
 from imgscore.system import mounts
 
 # The size in bytes of the largest store whose contents are checked. For a larger store, the finding
@@ -50,11 +49,10 @@ def _health(data: Path, kind: str) -> Finding:
     if size > MAX_READ:
         detail = f"{place}: not checked, because it is large. To check it: imgscore db check"
         return Finding("store", "ok", detail)
-    with Store(data.parent, readonly=True) as opened, opened.read() as txn:
-        tables = list(checks.iter_all(txn))
+    tables = verify.findings(data.parent)
     problems = [f"{table.what}: {problem}" for table in tables for problem in table.problems]
     if problems:
-        remedy = "imgscore db check lists all of them; imgscore db restore restores a backup"
+        remedy = f"imgscore db check lists all of them; {backup_folders.remedy()}"
         detail = f"{place}; {len(problems)} problem{'s' * (len(problems) > 1)}: {problems[0]}"
         return Finding("store", "problem", detail, remedy)
     entries = sum(table.entries for table in tables)

@@ -2,8 +2,7 @@
 
 A backup can be made while the daemon writes to the store. The daemon writes automatic backups to
 the folder `paths.backups_folder()`. The command `imgscore db backup` writes a backup to any folder.
-The name of an automatic backup is the time of the backup (UTC). The name of an incomplete backup
-ends with `.partial`.
+The name of an incomplete backup ends with `.partial`.
 """
 
 import contextlib
@@ -16,12 +15,12 @@ from pathlib import Path
 from imgscore import paths
 from imgscore.errors import ImgscoreError, StoreError, UsageError
 from imgscore.fsutil import sync
-from imgscore.store import originals
+from imgscore.store import originals, verify
+from imgscore.store.backup_folders import kept, moment, name
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 
-_FORM = "%Y-%m-%dT%H-%M-%SZ"
 _PARTIAL = ".partial"
 # Two seconds, in nanoseconds. Every date that imgscore sets is a multiple of this value.
 _EVEN_NS = 2 * 10**9
@@ -39,8 +38,10 @@ def back_up(folder: Path) -> int:
         # write.
         with Store(paths.store_folder(), readonly=True) as store:
             return write(store, paths.heads_folder(), folder)
-    with lock, Store(paths.store_folder()) as store:
-        return write(store, paths.heads_folder(), folder)
+    with lock:
+        verify.before_use(lock, paths.store_folder())
+        with Store(paths.store_folder()) as store:
+            return write(store, paths.heads_folder(), folder)
 
 
 def write(store: Store, heads: Path, folder: Path) -> int:
@@ -78,41 +79,6 @@ def _copy_if_present(source: str, target: str) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         shutil.copy2(source, target)
-
-
-def name(now: datetime) -> str:
-    """Return the folder name of a backup that is made at `now`."""
-    return now.astimezone(UTC).strftime(_FORM)
-
-
-def moment(folder: Path) -> datetime:
-    """Return the time at which a backup was made.
-
-    The time is computed from the name of the backup's folder.
-    """
-    return datetime.strptime(folder.name, _FORM).replace(tzinfo=UTC)
-
-
-def kept(folder: Path, now: datetime) -> list[Path]:
-    """Return the folders of the complete backups in `folder`, oldest first.
-
-    If the name of a backup is a time after `now`, the clock was set back after that backup. The age
-    of that backup is unknown, so it is the first in the list.
-    """
-    try:
-        backups = [path for path in folder.iterdir() if _is_moment(path.name)]
-    except OSError:
-        return []
-    complete = [backup for backup in backups if (backup / "data.mdb").is_file()]
-    return sorted(complete, key=lambda backup: (moment(backup) <= now, moment(backup)))
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        datetime.strptime(text, _FORM)
-    except ValueError:
-        return False
-    return True
 
 
 def partial(folder: Path, now: datetime) -> Path:

@@ -7,6 +7,7 @@ and change nothing.
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ from imgscore.store import (
     labels,
     migrations,
     originals,
+    pages,
     scores,
     sightings,
     traits,
@@ -47,11 +49,16 @@ class Finding(NamedTuple):
     problems: list[str]
 
 
-def iter_all(txn: Txn) -> Iterator[Finding]:
+def iter_all(txn: Txn, file: Path) -> Iterator[Finding]:
     """Run all checks, one after the other, and yield the result of each check.
 
-    Together, the checks read each record of each table.
+    Together, the checks read each page of `file`, the file of the store, and each record of each
+    table. If a page is damaged, no records are read, because this could crash the process.
     """
+    damage = _pages(txn, file)
+    yield damage
+    if damage.problems:
+        return
     readable: tuple[tuple[str, Callable[[], Iterable[object]]], ...] = (
         ("sightings", lambda: sightings.iter_all(txn, gone=True)),
         ("originals", lambda: originals.iter_all(txn)),
@@ -94,6 +101,14 @@ def _attempt(what: str, check: Callable[[], Finding]) -> Finding:
         return check()
     except (msgspec.DecodeError, StoreError, struct.error, ValueError, IndexError) as error:
         return Finding(what, 0, [f"an entry cannot be read: {error}"])
+
+
+def _pages(txn: Txn, file: Path) -> Finding:
+    """Check the pages that this transaction reads. LMDB does not reuse them while it is open."""
+    try:
+        return Finding("pages", pages.check(file, txn.number), [])
+    except StoreError as error:
+        return Finding("pages", 0, [error.message])
 
 
 def _checksums(txn: Txn) -> Finding:

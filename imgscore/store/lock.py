@@ -10,6 +10,11 @@ from types import TracebackType
 
 from imgscore.errors import StoreError
 
+# The largest number of bytes in the lock file: a process id, or the state of a closed store.
+_MAX_SIZE = 128
+# The content of the lock file if the store must be verified, and no process has done so yet.
+_UNVERIFIED = b"unverified"
+
 
 class BusyError(StoreError):
     """The error raised if another process has locked the store."""
@@ -40,15 +45,24 @@ class StoreLock:
                 f"another imgscore ({holder}) is using the store in {folder}",
                 "wait until that process ends, or end it",
             ) from None
-        self.left_open = os.fstat(self._descriptor).st_size > 0
-        """Whether the last process that locked the store ended without a call of close()."""
+        self._data = folder / "store" / "data.mdb"
+        last = os.pread(self._descriptor, _MAX_SIZE, 0)
+        self.is_unverified = last != b"" and last != _closed(self._data)
+        """Whether the store must be verified before it is used.
+
+        This is true if the last process that locked the store ended without a call of close(), or
+        if the file of the store has changed since then. A process that has verified the store sets
+        this attribute to False.
+        """
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
     def close(self) -> None:
-        """Unlock the store. A second call has no effect."""
+        """Unlock the store. The caller must have closed it. A second call has no effect."""
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, 0)
+            state = _UNVERIFIED if self.is_unverified else _closed(self._data)
+            os.pwrite(self._descriptor, state, 0)
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -62,6 +76,20 @@ class StoreLock:
         at: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _closed(data: Path) -> bytes:
+    """Return the content of the lock file after a call of close(): the state of the data file."""
+    try:
+        status = data.stat()
+    except OSError:
+        return b"closed"
+    return b"closed %d %d %d %d" % (
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
 
 
 def _process(pid: str) -> str:

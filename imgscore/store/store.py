@@ -19,7 +19,7 @@ import msgspec
 
 from imgscore.errors import CorruptStoreError, StoreError
 from imgscore.failpoints import step
-from imgscore.store import checksums, migrations
+from imgscore.store import backup_folders, checksums, migrations
 from imgscore.store.checksums import Seal
 from imgscore.store.transaction import Txn
 from imgscore.system import mounts
@@ -35,11 +35,6 @@ TABLES = (
     "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
     "deletions", "counts",
 )  # fmt: skip
-RESTORE_REMEDY = (
-    "this run did not change the store; restore the newest automatic backup with "
-    "`imgscore db restore`, "
-    "or a backup of your own with `imgscore db restore DIR`"
-)
 
 Result = TypeVar("Result")
 
@@ -97,6 +92,11 @@ class Store:
             return self.environment.open_db(name, create=create)
         except lmdb.NotFoundError:
             return None
+
+    @property
+    def file(self) -> Path:
+        """The path of the database file."""
+        return self.folder / "data.mdb"
 
     @contextmanager
     def read(self) -> Iterator[Txn]:
@@ -215,9 +215,9 @@ def _translated() -> Iterator[None]:
             f"the disk is full: {error}", "free some disk space and try again"
         ) from None
     except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError) as error:
-        raise CorruptStoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
+        raise CorruptStoreError(f"the store is damaged: {error}", checksums.REMEDY) from None
     except (msgspec.DecodeError, struct.error) as error:
-        raise StoreError(f"the store is damaged: {error}", RESTORE_REMEDY) from None
+        raise StoreError(f"the store is damaged: {error}", checksums.REMEDY) from None
     except lmdb.Error as error:
         raise StoreError(f"the store failed: {error}", "see: imgscore doctor") from None
 
@@ -249,7 +249,7 @@ def _prepare(folder: Path) -> None:
 
 def _open_error(folder: Path, error: Exception) -> StoreError:
     if isinstance(error, lmdb.InvalidError | lmdb.CorruptedError | lmdb.VersionMismatchError):
-        return StoreError(f"{folder}/data.mdb is damaged: {error}", RESTORE_REMEDY)
+        return StoreError(f"{folder}/data.mdb is damaged: {error}", backup_folders.remedy())
     if isinstance(error, lmdb.ReadonlyError | lmdb.DiskError) or "No space" in str(error):
         return StoreError(f"{folder}: {error}", "free some disk space, or check the permissions")
     return StoreError(f"{folder}: the store cannot be opened: {error}", "see: imgscore doctor")

@@ -272,6 +272,11 @@ class Txn:
             return _NoTable()
         return Table(self._txn, handle) if seal is None else _SealedTable(self._txn, handle, seal)
 
+    @property
+    def number(self) -> int:
+        """The number of the commit whose data a read transaction reads."""
+        return self._txn.id()
+
     def raw_table(self, name: str) -> Table:
         """Return the table `name` with its stored values.
 

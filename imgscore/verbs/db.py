@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from imgscore.errors import UsageError
 from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps
+from imgscore.verbs.queries import answer
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -55,18 +55,17 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     """
     match request.action:
         case "check":
-            yield from map(Result, _check(engine))
+            yield from _check(engine)
         case "drop":
             yield Result(_drop(engine, request.embedder or ""))
 
 
-def _check(engine: Engine) -> Iterator[CheckedTable]:
-    from imgscore.store import checks
+def _check(engine: Engine) -> Steps[CheckedTable]:
+    from imgscore.workers.queries import CheckStoreQuery
 
-    with engine.ctx.store.read() as txn:
-        for finding in checks.iter_all(txn):
-            error = "; ".join(finding.problems) or None
-            yield CheckedTable(finding.what, finding.entries, error)
+    for checked in (yield from answer(engine, CheckStoreQuery(""))):
+        error = "; ".join(checked.problems) or None
+        yield Result(CheckedTable(checked.what, checked.entries, error))
 
 
 def _drop(engine: Engine, embedder: str) -> DroppedEmbedder:

@@ -126,6 +126,14 @@ class ReportCounts(msgspec.Struct, tag=True, frozen=True):
     failures: int
 
 
+class CheckedRecords(msgspec.Struct, tag=True, frozen=True):
+    """The result of one check of the store. The fields are those of `store.checks.Finding`."""
+
+    what: str
+    entries: int
+    problems: list[str]
+
+
 class QueryRows(msgspec.Struct, tag=True, frozen=True):
     """A part of the answer to a Query. `last`: whether this part is the last one."""
 
@@ -139,6 +147,7 @@ class QueryRows(msgspec.Struct, tag=True, frozen=True):
         | ParquetRow
         | MissingThumbnail
         | ReportCounts
+        | CheckedRecords
     ]
     last: bool
 
@@ -251,6 +260,15 @@ class ReportQuery(Query[MissingThumbnail | ReportCounts], frozen=True):
     thumbnails: bytes
 
 
+class CheckStoreQuery(Query[CheckedRecords], frozen=True):
+    """The query that checks the store. A damaged page can crash the worker, not the daemon.
+
+    The answer is one CheckedRecords for each check.
+    """
+
+    handler: ClassVar[str] = "check_store:check_store"
+
+
 AnyQuery = (
     EvaluateQuery
     | SuspectsQuery
@@ -260,4 +278,5 @@ AnyQuery = (
     | ImportHeadQuery
     | ReadParquetQuery
     | ReportQuery
+    | CheckStoreQuery
 )

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -95,7 +94,7 @@ def restore(
 
 def _restore(folder: Path | None) -> Restored:
     from imgscore.reconcile.walk import fingerprint_of
-    from imgscore.store import backups
+    from imgscore.store import backup_folders, backups
     from imgscore.store.lock import StoreLock
 
     def mtime_ns(path: bytes) -> int | None:
@@ -104,13 +103,12 @@ def _restore(folder: Path | None) -> Restored:
 
     with StoreLock(paths.data_folder()):
         if folder is None:
-            existing = backups.kept(paths.backups_folder(), datetime.now(UTC))
-            if not existing:
+            folder = backup_folders.newest_sound()
+            if folder is None:
                 raise UsageError(
-                    f"there is no backup in {paths.backups_folder()}",
+                    f"there is no undamaged backup in {paths.backups_folder()}",
                     "give the folder of a backup: imgscore db restore DIR",
                 )
-            folder = existing[-1]
         aside = backups.restore(folder, paths.store_folder(), paths.heads_folder(), mtime_ns)
     return Restored(os.fspath(folder), None if aside is None else os.fspath(aside))
 
@@ -146,6 +144,7 @@ def _shrink() -> tuple[int, int]:
     The file is replaced by a smaller file, so no other process may use it at this time. If a daemon
     is running, the file is therefore not changed.
     """
+    from imgscore.store import verify
     from imgscore.store.lock import StoreLock
     from imgscore.store.store import Store
 
@@ -160,8 +159,9 @@ def _shrink() -> tuple[int, int]:
         )
         size = (paths.store_folder() / "data.mdb").stat().st_size
         return size, size
-    with StoreLock(paths.data_folder()):
+    with StoreLock(paths.data_folder()) as lock:
         folder = paths.store_folder()
+        verify.before_use(lock, folder)
         copy = folder.with_name("store.compact")
         shutil.rmtree(copy, ignore_errors=True)
         with Store(folder) as store:

@@ -49,6 +49,7 @@ def export(
     """
     from imgscore import parquet
     from imgscore.embedders import registry
+    from imgscore.store import verify
     from imgscore.store.store import Store
     from imgscore.verbs.argument_checks import check_taste
 
@@ -57,6 +58,7 @@ def export(
     spec = registry.spec(settings.model, use_filename=settings.use_filename)
     if not (paths.store_folder() / "data.mdb").exists():
         raise StoreError("there is no store to export yet", "create the store: imgscore init INBOX")
+    verify.before_reading(paths.data_folder(), paths.store_folder())
     with Store(paths.store_folder(), readonly=True) as store:
         if taste is not None:
             with store.read() as txn:

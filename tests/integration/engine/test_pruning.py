@@ -91,7 +91,7 @@ def test_pruner_forgets_files_gone_for_long(store: Store, tidied: Callable[[], N
         }
         assert originals.get(txn, digest(0), b"/inbox/0.png") is not None
         assert labels.current(txn, "other", digest(7)) is not None
-        assert not any(check.problems for check in checks.iter_all(txn))
+        assert not any(check.problems for check in checks.iter_all(txn, store.file))
 
 
 @pytest.mark.parametrize(

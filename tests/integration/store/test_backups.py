@@ -16,13 +16,13 @@ from imgscore.config import Config, DaemonConfig
 from imgscore.engine.engine import Engine, open_engine
 from imgscore.engine.stage import Conditions
 from imgscore.errors import StoreError
-from imgscore.store import backups, checks, labels, originals, verify
+from imgscore.store import backup_folders, backups, checks, labels, originals, verify
 from imgscore.store import store as store_module
 from imgscore.store.lock import StoreLock
 from imgscore.store.schema import LabelEvent, Original
 from imgscore.store.store import TABLES, Store
 from imgscore.store.transaction import Txn
-from imgscore.store.verify import after_a_crash, read_all
+from imgscore.store.verify import read_all
 from imgscore.workers.messages import BackUp, Interrupted, Task
 from imgscore.workers.pool import NoWorkerError
 
@@ -55,7 +55,7 @@ def written(engine: Engine) -> list[Path]:
         engine.step(0.05)
         if not engine.ctx.pool.trainer_busy:
             break
-    return backups.kept(paths.backups_folder(), datetime.now(UTC))
+    return backup_folders.kept(paths.backups_folder(), datetime.now(UTC))
 
 
 def test_backup_job_keeps_the_newest_and_copies_no_commit_twice(
@@ -98,7 +98,7 @@ def test_partial_unfinished_backup_is_ignored_and_deleted(store: Store) -> None:
     left = folder / "2026-11-21T00-00-00Z.partial"
     backups.write(store, paths.heads_folder(), left)
     (folder / "2026-11-20T00-00-00Z").mkdir()  # a backup without a store
-    assert backups.kept(folder, NOW) == []
+    assert backup_folders.kept(folder, NOW) == []
     backups.partial(folder, NOW)
     assert not left.exists()
 
@@ -110,7 +110,8 @@ def test_partial_second_backup_in_one_second_gets_another_name(store: Store) -> 
         backups.write(store, paths.heads_folder(), written)
         backups.finish(written, 3)
     assert [
-        backups.moment(backup) - NOW for backup in backups.kept(folder, NOW + timedelta(days=1))
+        backup_folders.moment(backup) - NOW
+        for backup in backup_folders.kept(folder, NOW + timedelta(days=1))
     ] == [
         timedelta(0),
         timedelta(seconds=1),
@@ -124,10 +125,10 @@ def test_kept_backup_from_the_future_counts_as_the_oldest(store: Store) -> None:
         written = backups.partial(folder, moment)
         backups.write(store, paths.heads_folder(), written)
         whole = backups.finish(written, 1)
-        assert backups.kept(folder, moment) == [whole]
+        assert backup_folders.kept(folder, moment) == [whole]
     (folder / "2026-11-2Z").mkdir()  # the name is no moment
     (folder / "2026-11-2Z/data.mdb").touch()
-    assert backups.kept(folder, NOW + timedelta(days=2)) == [whole]
+    assert backup_folders.kept(folder, NOW + timedelta(days=2)) == [whole]
 
 
 @pytest.mark.parametrize("ended", [False, True])
@@ -153,7 +154,7 @@ def test_backup_job_after_a_failure_is_still_due(
                 engine.backup_job.advance(Conditions(0.0))
     for _ in range(400):
         engine.step(0.05)
-        if backups.kept(paths.backups_folder(), datetime.now(UTC)):
+        if backup_folders.kept(paths.backups_folder(), datetime.now(UTC)):
             return
     raise AssertionError("no backup")
 
@@ -166,7 +167,7 @@ def test_backup_job_next_time_is_a_day_after_the_last(store: Store) -> None:
         (timedelta(days=9), soon),
         (timedelta(days=-365), soon),  # the clock was set back by an unknown time
     ):
-        folder = paths.backups_folder() / backups.name(NOW - ago)
+        folder = paths.backups_folder() / backup_folders.name(NOW - ago)
         backups.write(store, paths.heads_folder(), folder)
         assert next_backup(NOW, day) == wanted
         shutil.rmtree(folder)
@@ -237,7 +238,7 @@ def test_restore_of_no_backup_changes_nothing(store: Store, tmp_path: Path) -> N
     assert (paths.store_folder() / "data.mdb").read_bytes() == before
 
 
-def test_verify_runs_only_after_a_crash(tmp_path: Path) -> None:
+def test_verify_runs_only_after_a_crash_or_a_change(tmp_path: Path) -> None:
     with Store(paths.store_folder()) as store:
         for number in range(400):
             store.commit(lambda txn, number=number: label(txn, number))
@@ -249,18 +250,21 @@ def test_verify_runs_only_after_a_crash(tmp_path: Path) -> None:
     )
     for damaged in (whole[: len(whole) // 2], whole[:8192] + bytes(len(whole) - 8192)):
         subprocess.run([sys.executable, "-c", code], check=False)
+        file.write_bytes(damaged)
         with StoreLock(paths.data_folder()) as lock:
-            assert lock.left_open
-            file.write_bytes(whole)
-            after_a_crash(lock, paths.store_folder())
-            file.write_bytes(damaged)
             with pytest.raises(StoreError, match="damaged") as caught:
-                after_a_crash(lock, paths.store_folder())
+                verify.before_use(lock, paths.store_folder())
             assert "imgscore db restore" in caught.value.remedy
         assert file.read_bytes() == damaged
         with StoreLock(paths.data_folder()) as lock:
-            assert not lock.left_open
-            after_a_crash(lock, paths.store_folder())  # closed properly: nothing is read
+            assert lock.is_unverified, "the damaged store stays marked"
+            file.write_bytes(whole)
+            verify.before_use(lock, paths.store_folder())
+        with StoreLock(paths.data_folder()) as lock:
+            assert not lock.is_unverified
+    file.write_bytes(damaged)
+    with StoreLock(paths.data_folder()) as lock:
+        assert lock.is_unverified, "another program has changed the file"
 
 
 @pytest.mark.parametrize("tables", [TABLES[:15], TABLES[:3]], ids=["older", "killed at first"])
@@ -275,7 +279,7 @@ def test_verify_store_with_fewer_tables_succeeds(
         Store(folder).close()
     (paths.data_folder() / "lock").write_text("1234")
     with StoreLock(paths.data_folder()) as lock:
-        after_a_crash(lock, folder)
+        verify.before_use(lock, folder)
         with Store(folder, readonly=True) as store, store.read() as txn:
             for table in (txn.table("deletions"), txn.table("places")):
                 assert (table.get(b"x"), table.last(), table.last_under(b"x", 8)) == (
@@ -285,7 +289,7 @@ def test_verify_store_with_fewer_tables_succeeds(
                 )
                 assert table.getter()(b"x", b"y") == b"y" and len(table) == 0
                 assert [*table.scan(), *table.keys(), *table.backwards()] == []
-            assert not any(finding.problems for finding in checks.iter_all(txn))
+            assert not any(finding.problems for finding in checks.iter_all(txn, store.file))
         with Store(folder) as store, store.read() as txn:
             assert len(txn.table("deletions")) == 0
 
@@ -297,4 +301,4 @@ def test_verify_that_takes_too_long_warns_and_uses_the_store(
     Store(paths.store_folder()).close()
     (paths.data_folder() / "lock").write_text("1234")
     with StoreLock(paths.data_folder()) as lock:
-        after_a_crash(lock, paths.store_folder())
+        verify.before_use(lock, paths.store_folder())

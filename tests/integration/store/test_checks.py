@@ -69,7 +69,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def problems(store: Store) -> dict[str, list[str]]:
     with store.read() as txn:
         return {
-            finding.what: finding.problems for finding in checks.iter_all(txn) if finding.problems
+            finding.what: finding.problems
+            for finding in checks.iter_all(txn, store.file)
+            if finding.problems
         }
 
 
@@ -77,7 +79,9 @@ def test_checks_of_a_sound_store_find_no_problem(store: Store) -> None:
     assert problems(store) == {}
     with store.read() as txn:
         assert all(
-            finding.entries for finding in checks.iter_all(txn) if finding.what != "settings"
+            finding.entries
+            for finding in checks.iter_all(txn, store.file)
+            if finding.what != "settings"
         )
 
 

@@ -63,7 +63,7 @@ def stored_entries(folder: Path) -> Iterator[tuple[str, bytes, bytes]]:
 
 def problems(folder: Path) -> list[str]:
     with Store(folder, readonly=True) as store, store.read() as txn:
-        return [text for finding in checks.iter_all(txn) for text in finding.problems]
+        return [text for finding in checks.iter_all(txn, store.file) for text in finding.problems]
 
 
 @given(st.binary(max_size=60), st.binary(max_size=200), st.data())

@@ -66,9 +66,10 @@ def txn(tmp_path: Path) -> Iterator[Txn]:
         yield txn
 
 
-def test_open_earlier_store_finds_no_problem(txn: Txn) -> None:
+def test_open_earlier_store_finds_no_problem(txn: Txn, tmp_path: Path) -> None:
+    folder = tmp_path / "store"
     assert set(json.loads(TABLES_FILE.read_text())) <= set(TABLES)
-    findings = {finding.what: finding for finding in checks.iter_all(txn)}
+    findings = {finding.what: finding for finding in checks.iter_all(txn, folder / "data.mdb")}
     assert not [finding for finding in findings.values() if finding.problems]
     assert all(finding.entries for finding in findings.values())
 
