@@ -16,7 +16,7 @@ from imgscore.errors import ImgscoreError
 OLDEST = (3, 11)
 EXTRAS = {
     "torch": "torch",
-    "pillow_heif": "heic",
+    "pylibjxl": "jxl",
     "rawpy": "raw",
     "pyarrow": "parquet",
     "distributed": "dask",

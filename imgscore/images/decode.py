@@ -36,7 +36,7 @@ from PIL import (
 )
 
 from imgscore.errors import ImageError
-from imgscore.images import jpeg, memory, png, tiff, truncated
+from imgscore.images import jpeg, jxl, memory, png, tiff, truncated
 from imgscore.images import traits as facts
 from imgscore.images.decode_errors import (
     BOMBS,
@@ -105,7 +105,7 @@ SWAPPED_SIDES = frozenset({5, 6, 7, 8})
 upright image."""
 RAW_ORIENTATIONS = {3: 3, 5: 8, 6: 6}
 """The EXIF orientation for each value of LibRaw's `flip`."""
-ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
+ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF", JXL})
 
 
 @dataclass(frozen=True)
@@ -222,18 +222,12 @@ def _open(data: bytes, name: str) -> Image.Image:
             import pillow_heif
         except ImportError:
             raise ImageError(
-                "HEIC needs an extra that is not installed", "pip install 'imgscore[heic]'"
+                "unsupported: HEIC needs a package that is not installed",
+                "pip install pillow-heif",
             ) from None
         pillow_heif.register_heif_opener()
     if name == JXL:
-        try:
-            import pylibjxl
-        except ImportError:
-            raise ImageError(
-                "unsupported: JPEG XL needs an extra that is not installed",
-                "pip install 'imgscore[jxl]'",
-            ) from None
-        pylibjxl.register_pillow()
+        return jxl.read(data, MAX_PIXELS)
     return Image.open(stream, formats=(name,))
 
 
@@ -375,7 +369,8 @@ def _decode_raw(data: bytes, min_side: int) -> Picture:
         import rawpy
     except ImportError:
         raise ImageError(
-            "camera raw needs an extra that is not installed", "pip install 'imgscore[raw]'"
+            "unsupported: camera raw needs an extra that is not installed",
+            "pip install 'imgscore[raw]'",
         ) from None
     with rawpy.imread(io.BytesIO(data)) as raw:
         try:

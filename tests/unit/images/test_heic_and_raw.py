@@ -1,4 +1,4 @@
-"""HEIC and camera raw: with the extra if it is installed, else with a stand-in for it."""
+"""HEIC, JPEG XL and camera raw: with the extra if it is installed, else with a stand-in for it."""
 
 import io
 import struct
@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from imgscore.errors import ImageError
@@ -161,8 +163,7 @@ def test_decode_broken_raw_raises_image_error() -> None:
 
 
 def test_decode_heic_gives_pixels_and_traits() -> None:
-    heif = pytest.importorskip("pillow_heif", reason="pip install pillow-heif")
-    heif.register_heif_opener()
+    pillow_heif.register_heif_opener()
     exif = Image.Exif()
     exif[0x0110], exif[0x0112] = "Phone", 6
     stream = io.BytesIO()
@@ -174,3 +175,39 @@ def test_decode_heic_gives_pixels_and_traits() -> None:
     assert (traits.format, traits.camera) == ("HEIF", "Phone")
     assert (traits.width, traits.height) == (60, 80)
     assert picture.pixels[:30].min() > 200 and picture.pixels[50:].max() < 60
+
+
+def jxl(pixels: NDArray[np.uint8], **options: Any) -> bytes:
+    pylibjxl = pytest.importorskip("pylibjxl", reason="pip install pylibjxl")
+    return bytes(pylibjxl.encode(pixels, lossless=True, **options))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_decode_jpeg_xl_gives_pixels_and_traits(channels: int) -> None:
+    pixels = np.full((60, 80, channels), 255, np.uint8)
+    pixels[:, :40, :3] = 10
+    picture = decode(jxl(pixels.squeeze(-1) if channels == 1 else pixels))
+    assert (picture.traits.format, picture.pixels.shape) == ("JXL", (60, 80, 3))
+    assert picture.pixels[:, :35].max() == 10 and picture.pixels[:, 45:].min() == 255
+    assert not picture.traits.alpha and not picture.traits.animated
+
+
+def test_decode_jpeg_xl_with_exif_gives_camera_and_is_not_turned() -> None:
+    """A JPEG XL is turned by its own header. The orientation in its EXIF has no meaning."""
+    exif = Image.Exif()
+    exif[0x0110], exif[0x0112] = "Phone", 6
+    picture = decode(jxl(np.zeros((60, 80, 3), np.uint8), exif=exif.tobytes()))
+    assert (picture.traits.camera, picture.pixels.shape) == ("Phone", (60, 80, 3))
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.95])
+def test_decode_cut_off_jpeg_xl_is_not_decoded(keep: float) -> None:
+    data = jxl(np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8))
+    with pytest.raises(ImageError):
+        decode(data[: int(len(data) * keep)], settled=True)
+
+
+def test_decode_jpeg_xl_of_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgscore.images.decode.MAX_PIXELS", 4000)
+    with pytest.raises(ImageError, match="too large"):
+        decode(jxl(np.zeros((60, 80, 3), np.uint8)))

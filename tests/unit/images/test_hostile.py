@@ -120,9 +120,13 @@ def test_decode_postscript_starts_no_program(monkeypatch: pytest.MonkeyPatch) ->
 def test_decode_without_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     monkeypatch.setitem(__import__("sys").modules, "rawpy", None)
+    monkeypatch.setitem(__import__("sys").modules, "pylibjxl", None)
+    with pytest.raises(ImageError, match="unsupported: JPEG XL") as caught:
+        decode(b"\xff\x0a" + bytes(40))
+    assert "imgscore[jxl]" in caught.value.remedy
     with pytest.raises(ImageError) as caught:
         decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40))
-    assert "imgscore[heic]" in caught.value.remedy
+    assert "pillow-heif" in caught.value.remedy
     for raw in (b"II*\0\x10\0\0\0CR\x02\0" + bytes(40), b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom"):
         with pytest.raises(ImageError) as caught:
             decode(raw)
