@@ -66,7 +66,7 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     on_battery: Literal["wait", "work"] = "wait"
     """whether embedding and training wait while the computer runs on battery or the power saver is
     on"""
-    free_mb: Annotated[int, msgspec.Meta(ge=0)] = 200
+    free_mb: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 200
     """if less disk space than this is free (MB), the daemon pauses and reports the problem"""
     backup: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 86_400.0
     """seconds between two backups of the store, if it has changed; 0 means no backups"""

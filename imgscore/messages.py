@@ -1,9 +1,30 @@
 """The messages that clients and the daemon exchange: requests, results and progress."""
 
 from functools import cache
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
+
+MAX_ROWS = 1_000_000
+"""The largest number of rows that a client can request. Larger numbers are mistakes."""
+MAX_SECONDS = 315_360_000
+"""The largest number of seconds in a request: ten years. Larger numbers overflow some timers."""
+MAX_PATH = 4096
+"""The largest length of a path, in characters. It is the limit of the system (PATH_MAX)."""
+MAX_ITEMS = 100_000
+"""The largest number of items in a list of a request."""
+# The characters that no path can contain: NUL, and surrogates that stand for no byte.
+PATH_PATTERN = r"^[^\x00\ud800-\udc7f\udd00-\udfff]*\Z"
+
+# The types of the fields of requests. Each number has bounds, and each text and each list has a
+# largest length, because a client can send anything.
+Rows = Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)]
+Number = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+PathText = Annotated[str, msgspec.Meta(max_length=MAX_PATH, pattern=PATH_PATTERN)]
+PathTexts = Annotated[list[PathText], msgspec.Meta(max_length=MAX_ITEMS)]
+Sha256Text = Annotated[str, msgspec.Meta(max_length=64)]
+ShortText = Annotated[str, msgspec.Meta(max_length=1000)]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)

@@ -15,6 +15,7 @@ from imgscore.workers.messages import (
     Progressed,
     Refused,
 )
+from imgscore.workers.process import NoWorkerError
 from imgscore.workers.queries import Query, QueryRows, Row
 
 
@@ -41,8 +42,14 @@ class Queries(Stage[Query[Any]]):
 
     def advance(self, conditions: Conditions) -> None:
         """Send the next query to the training worker, if no query runs now."""
-        if self.tickets and not self._running:
-            self._running = self.ctx.pool.submit(self.tickets[0].task)
+        while self.tickets and not self._running:
+            try:
+                self._running = self.ctx.pool.submit(self.tickets[0].task)
+                return
+            except NoWorkerError:
+                raise
+            except ImgscoreError as error:  # The query cannot be encoded. The next one may be.
+                self.tickets.popleft().error = error
 
     def next_time(self, conditions: Conditions) -> float | None:
         """Return the present time if a query waits and the training worker is free, else None."""

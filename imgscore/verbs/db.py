@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from imgscore.errors import UsageError
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, Result, ShortText
 from imgscore.verbs.base import Steps
 from imgscore.verbs.queries import answer
 
@@ -45,7 +45,7 @@ class Request(BaseRequest[Response]):
     """`embedder`: the id of the embedder whose vectors are deleted."""
 
     action: Literal["check", "drop"]
-    embedder: str | None = None
+    embedder: ShortText | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

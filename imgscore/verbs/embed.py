@@ -7,14 +7,14 @@ the store.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.images.traits import Traits
 from imgscore.images.version import DECODER_VERSION
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, Result, ShortText
 from imgscore.store import sightings, traits, unwatched_files, vectors
 from imgscore.store.schema import Fingerprint
 from imgscore.store.unwatched_files import UnwatchedFile
@@ -31,7 +31,7 @@ class EmbeddedFile(msgspec.Struct, forbid_unknown_fields=True):
     `seen`: the fingerprint of the file, taken before the worker read the file.
     """
 
-    path: str
+    path: PathText
     seen: Fingerprint
     digest: bytes
     vector: bytes | None = None
@@ -68,9 +68,11 @@ class Request(BaseRequest[Response]):
     In JSON, bytes are written in base64.
     """
 
-    embedder: str
-    found: tuple[EmbeddedFile, ...] = ()
-    listed: tuple[tuple[str, Fingerprint], ...] = ()
+    embedder: ShortText
+    found: Annotated[tuple[EmbeddedFile, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    listed: Annotated[
+        tuple[tuple[PathText, Fingerprint], ...], msgspec.Meta(max_length=MAX_ITEMS)
+    ] = ()
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

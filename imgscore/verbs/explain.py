@@ -9,7 +9,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.heads.results import TraitWeight
 from imgscore.images.traits import Traits
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result, Rows
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path
 from imgscore.verbs.queries import answer, paths_of
 from imgscore.verbs.score import digest_of, problem, taste_of
@@ -88,9 +88,9 @@ Response = Explained | Unexplained
 class Request(BaseRequest[Response]):
     """`count`: the largest number of similar images for each label."""
 
-    file: str
+    file: PathText
     taste: TasteName | None = None
-    count: int = 5
+    count: Rows = 5
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from imgscore.config import TasteName
 from imgscore.errors import ImgscoreError
 from imgscore.heads.results import Comparison, Quality
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result, ShortText
 from imgscore.paths import head_file
 from imgscore.verbs.base import Steps, until_idle
 from imgscore.verbs.queries import answer, taste_or_first
@@ -76,8 +76,8 @@ class Request(BaseRequest[Response]):
 
     works_on_battery: ClassVar[bool] = True
     action: Literal["list", "use", "import"] = "list"
-    version: str | None = None
-    file: str = ""
+    version: ShortText | None = None
+    file: PathText = ""
     taste: TasteName | None = None
 
 

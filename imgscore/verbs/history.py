@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result, Rows
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
 from imgscore.watches import within
@@ -81,8 +81,8 @@ class Request(BaseRequest[Response]):
     touches, such as an ordering. If false, yield one row for each touch.
     """
 
-    folder: str | None = None
-    limit: int = 50
+    folder: PathText | None = None
+    limit: Rows = 50
     together: bool = False
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.messages import BaseRequest, Progress, Result
+from imgscore.messages import BaseRequest, PathText, Progress, Result
 from imgscore.verbs.base import Steps, Waiting, until_idle
 from imgscore.verbs.queries import taste_or_first
 
@@ -41,7 +41,7 @@ class Response(msgspec.Struct):
 class Request(BaseRequest[Response]):
     """`file`: the absolute path of a Parquet file."""
 
-    file: str
+    file: PathText
     taste: TasteName | None = None
 
 

@@ -9,13 +9,13 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from imgscore.config import TasteName
 from imgscore.errors import UsageError
-from imgscore.messages import BaseRequest, Progress, Result
+from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, Progress, Result
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path, until_idle
 from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
@@ -68,8 +68,8 @@ class Request(BaseRequest[Response]):
     `taste`: the taste that learns from the labels. None means the taste of the first watch.
     """
 
-    keep: tuple[str, ...] = ()
-    trash: tuple[str, ...] = ()
+    keep: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    trash: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     taste: TasteName | None = None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.messages import BaseRequest, Progress, Result
+from imgscore.messages import BaseRequest, PathTexts, Progress, Result
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
 from imgscore.verbs.score import digest_of, index, problem
@@ -44,7 +44,7 @@ class Request(BaseRequest[Response]):
     """
 
     label: Literal["keep", "trash", "clear"]
-    files: list[str]
+    files: PathTexts
     taste: TasteName | None = None
     recursive: bool = False
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from imgscore.errors import ImgscoreError
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, Waiting, display_path
 
@@ -48,7 +48,7 @@ class Request(BaseRequest[Response]):
     """`folder`: order only the inbox that contains this folder. None means all inboxes."""
 
     needs_watch: ClassVar[bool] = True
-    folder: str | None = None
+    folder: PathText | None = None
     dry_run: bool = False
 
 

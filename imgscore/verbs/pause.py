@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, Result, Seconds
 from imgscore.verbs.base import Steps
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Request(BaseRequest[Response]):
     """`seconds`: the length of the pause. None means no time limit."""
 
     keeps_pause: ClassVar[bool] = True
-    seconds: float | None = None
+    seconds: Seconds | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

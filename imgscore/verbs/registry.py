@@ -19,7 +19,7 @@ import msgspec
 
 from imgscore import verbs
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.messages import BaseRequest, R, decode_row
+from imgscore.messages import PATH_PATTERN, BaseRequest, R, decode_row
 from imgscore.verbs import argument_checks
 
 if TYPE_CHECKING:
@@ -59,9 +59,12 @@ def parse(name: str, arguments: dict[str, Any]) -> BaseRequest[Any]:
     verb = find(name)
     try:
         request: BaseRequest[Any] = msgspec.convert(arguments, verb.Request)
-    except msgspec.ValidationError as error:
+    except (ValueError, OverflowError, RecursionError) as error:
+        text = str(error)
+        if PATH_PATTERN in text:
+            text = "a path contains a character that no path can contain"
         raise UsageError(
-            f"{name}: {error}",
+            f"{name}: {text}",
             f"see imgscore {name} --help; if imgscore was upgraded, restart the daemon: {_RESTART}",
         ) from None
     return request

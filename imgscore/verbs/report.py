@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.messages import BaseRequest, Message, Progress, Result
+from imgscore.messages import MAX_ROWS, BaseRequest, Message, PathText, Progress, Result
 from imgscore.report.data import WatchFolders
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
@@ -63,9 +63,9 @@ class Request(BaseRequest[Response]):
     learning curve again.
     """
 
-    folder: str | None = None
+    folder: PathText | None = None
     taste: TasteName | None = None
-    suspects: int = 50
+    suspects: Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)] = 50
     figures: bool = True
 
 

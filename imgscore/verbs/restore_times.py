@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, Waiting, display_path
 from imgscore.verbs.order import TouchedFile, parts
@@ -29,7 +29,7 @@ class Request(BaseRequest[Response]):
     """`folder`: restore only files in this folder or below it. None means all files."""
 
     any_folder: ClassVar[bool] = True
-    folder: str | None = None
+    folder: PathText | None = None
     dry_run: bool = False
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, Number, PathText, Result, Sha256Text
 from imgscore.store import labels
 from imgscore.store.schema import DIGEST_SIZE, LabelEvent
 from imgscore.verbs.base import Steps, display_path
@@ -50,11 +50,11 @@ class Request(BaseRequest[Response]):
     label to undo. If a later label has replaced this label, nothing is undone.
     """
 
-    sha256: str
-    path: str
+    sha256: Sha256Text
+    path: PathText
     taste: TasteName
     label: Literal["keep", "trash"] | None = None
-    undo: int | None = None
+    undo: Number | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

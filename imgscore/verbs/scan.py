@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path, until_idle
 
@@ -49,7 +49,7 @@ class Request(BaseRequest[Response]):
 
     works_on_battery: ClassVar[bool] = True
     needs_watch: ClassVar[bool] = True
-    folder: str | None = None
+    folder: PathText | None = None
     dry_run: bool = False
 
 

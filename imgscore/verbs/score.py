@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.messages import BaseRequest, Progress, Result
+from imgscore.messages import BaseRequest, PathTexts, Progress, Result
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
 
@@ -52,7 +52,7 @@ class Request(BaseRequest[Response]):
     these folders are included.
     """
 
-    files: list[str]
+    files: PathTexts
     taste: TasteName | None = None
     recursive: bool = False
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.queries import answer, taste_or_first
@@ -45,7 +45,7 @@ class Request(BaseRequest[Response]):
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] = 20
-    folder: str | None = None
+    folder: PathText | None = None
     taste: TasteName | None = None
     taste_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, Result, Rows
 from imgscore.verbs.base import Steps
 from imgscore.verbs.queries import answer, paths_of, taste_or_first
 
@@ -40,7 +40,7 @@ class Request(BaseRequest[Response]):
     """`count`: the largest number of rows."""
 
     taste: TasteName | None = None
-    count: int = 20
+    count: Rows = 20
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

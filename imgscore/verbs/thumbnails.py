@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from imgscore import paths
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, Result, Sha256Text
 from imgscore.verbs.base import Steps, Waiting, absolute_path
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Image(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The path and the digest of an image."""
 
-    path: str
-    sha256: str
+    path: PathText
+    sha256: Sha256Text
 
 
 class Response(msgspec.Struct):
@@ -37,7 +37,7 @@ class Response(msgspec.Struct):
 class Request(BaseRequest[Response]):
     """`images`: the images. All are sent to the workers at once, so send at most a few hundred."""
 
-    images: list[Image]
+    images: Annotated[list[Image], msgspec.Meta(max_length=MAX_ITEMS)]
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.order import TouchedFile, chosen_watches, touched_files
@@ -53,7 +53,7 @@ class Request(BaseRequest[Response]):
     """
 
     what: Literal["order", "label"]
-    folder: str | None = None
+    folder: PathText | None = None
     dry_run: bool = False
 
 

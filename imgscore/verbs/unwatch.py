@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from imgscore.errors import UsageError
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.order import TouchedFile
@@ -45,7 +45,7 @@ class Request(BaseRequest[Response]):
     """`inbox`: the inbox of the watch, as an absolute path."""
 
     needs_watch: ClassVar[bool] = True
-    inbox: str
+    inbox: PathText
     dry_run: bool = False
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from imgscore.errors import ImgscoreError
-from imgscore.messages import BaseRequest, Result
+from imgscore.messages import BaseRequest, Result, Seconds
 from imgscore.verbs.base import Deadline, Steps, until_idle
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Request(BaseRequest[Response]):
     """`timeout`: the longest time to wait, in seconds. None means no limit."""
 
     needs_watch: ClassVar[bool] = True
-    timeout: float | None = None
+    timeout: Seconds | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

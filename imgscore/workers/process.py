@@ -94,13 +94,19 @@ class Worker:
     monotonic clock"""
 
     def send(self, task: Task) -> None:
-        """Send a task to the worker."""
+        """Send a task to the worker. Raises ImgscoreError if the task cannot be encoded."""
+        try:
+            data = frame(task)
+        except (ValueError, OverflowError, RecursionError) as error:
+            raise ImgscoreError(
+                f"a task for a worker cannot be encoded: {error}", "check the request"
+            ) from None
         self.tasks.append(task)
         assert self.process.stdin is not None
         # If the worker has ended, ignore the error here. The pool will find the end of the worker's
         # output and remove the worker.
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(frame(task))
+            self.process.stdin.write(data)
             self.process.stdin.flush()
 
     def is_free(self, task: Task) -> bool:
