@@ -106,6 +106,9 @@ def test_each_published_layout_is_indexed_and_searched_by_the_daemon(
     put(inbox, "text", 8)
     daemon = start()
     daemon.settle()
+    checked = imgscore("model", "check", models["siglip"], "--json")
+    assert checked.code == 0 and checked.row["search"], checked.err
+    assert "images a second" in imgscore("model", "check", models["dino"]).out
     embedders = {daemon.status()["embedder"]}
     for name, folder in models.items():
         answer = imgscore("model", "use", folder, "--json")

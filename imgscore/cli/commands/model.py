@@ -49,6 +49,31 @@ class SelectedModel(msgspec.Struct):
     """always null"""
 
 
+class CheckedModel(msgspec.Struct):
+    """The result of trying a model out on ten pictures."""
+
+    name: str
+    """the name of the model, or the folder of its files"""
+    embedder: str
+    """the id of the model's embedder"""
+    dimension: int
+    """the length of a vector of the model"""
+    search: bool
+    """true if the model can search by words"""
+    licence: str | None
+    """the licence that the model's folder states; null if it states none"""
+    images_per_second: float
+    """the speed on one core of the CPU, without decoding"""
+    spread: float
+    """the mean distance (1 - cosine) between vectors of different pictures; near 0 is suspicious"""
+    library: str | None
+    """the library whose preparation of images was compared; null if it is not installed"""
+    min_cosine: float | None
+    """the smallest cosine between imgscore's vector and the vector of the library's pixels"""
+    error: str | None = None
+    """the reason why the model should not be used; null if it can be used"""
+
+
 commands = group("model", Section.BEGIN, "List, download and select models.")
 
 
@@ -104,6 +129,25 @@ def use(
     raise typer.Exit(print_messages(_use(name), _used, as_json=as_json))
 
 
+@commands.command()
+@prints(CheckedModel)
+def check(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A model's name, or the folder of a model.", autocompletion=completions.models
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Try a model out on ten pictures, and change nothing.
+
+    The command measures the speed. If the library that defines the model's layout is installed
+    (transformers, open_clip), the command also compares how images are prepared.
+    """
+    raise typer.Exit(print_messages(_check(_full_name(name)), _checked, as_json=as_json))
+
+
 def _download(name: str, revision: str | None) -> Iterator[Message[DownloadedModel]]:
     from imgscore.embedders import manifest
     from imgscore.embedders.download import download as fetch
@@ -126,10 +170,7 @@ def _download(name: str, revision: str | None) -> Iterator[Message[DownloadedMod
 
 
 def _use(name: str) -> Iterator[Message[SelectedModel]]:
-    known = name == registry.BUILT_IN or name in catalogue.UFORM
-    known = known or registry.hub_repository(name) is not None
-    if not known and Path(name).expanduser().is_dir():
-        name = os.path.realpath(Path(name).expanduser())
+    name = _full_name(name)
     embedder = _try_out(name)
     path = paths.config_file()
     before = config.read(path) or ""
@@ -140,6 +181,31 @@ def _use(name: str) -> Iterator[Message[SelectedModel]]:
         config_edit.write(path, config_edit.with_setting(before, "model", name))
         dispatch.reload_daemon()
     yield Result(SelectedModel(name, embedder, changed, str(path)))
+
+
+def _full_name(name: str) -> str:
+    """Return the name of a model. The name of a folder becomes its absolute path."""
+    known = name == registry.BUILT_IN or name in catalogue.UFORM
+    known = known or registry.hub_repository(name) is not None
+    if not known and Path(name).expanduser().is_dir():
+        return os.path.realpath(Path(name).expanduser())
+    return name
+
+
+def _check(name: str) -> Iterator[Message[CheckedModel]]:
+    from imgscore.cli import model_check
+
+    yield Progress("checking", 0, model_check.PICTURES)
+    tried = model_check.try_out(name)
+    error = None
+    if tried.min_cosine is not None and tried.min_cosine < model_check.MIN_COSINE:
+        error = (
+            f"imgscore prepares images otherwise than {tried.library}: please report it, and use "
+            "another model"
+        )
+    elif tried.spread < model_check.MIN_SPREAD:
+        error = "the model gives almost the same vector for different pictures: use another model"
+    yield Result(CheckedModel(name=name, error=error, **tried._asdict()))
 
 
 def _try_out(name: str) -> str:
@@ -182,6 +248,22 @@ def _downloaded(row: DownloadedModel) -> str:
     print_note(f"to use this model: imgscore model use {row.name}")
     state = "downloaded" if row.downloaded else "already downloaded"
     return f"{row.name}: {state}, {printable(row.path)}, revision {row.revision}"
+
+
+def _checked(row: CheckedModel) -> str:
+    compared = "not compared with the library that defines its layout, which cannot be imported"
+    if row.name == registry.BUILT_IN:
+        compared = "part of imgscore, so there is no library to compare with"
+    elif row.library is not None and row.min_cosine is not None:
+        compared = f"prepares images like {row.library} (cosine at least {row.min_cosine:.4f})"
+    lines = [
+        f"{printable(row.name)} ({row.embedder})",
+        f"  {row.dimension} dimensions; {row.images_per_second:.1f} images a second on one core",
+        f"  searches by words: {'yes' if row.search else 'no'}; "
+        f"licence: {printable(row.licence or 'not stated')}",
+        f"  {compared}" if row.error is None else f"  {row.error}",
+    ]
+    return "\n".join(lines)
 
 
 def _used(row: SelectedModel) -> str:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgscore.cli import model_check
 from imgscore.embedders import onnx_spec, registry, text_encoder
 from imgscore.embedders.onnx_session import make_session
 from imgscore.embedders.preprocessing import prepare
@@ -213,3 +214,20 @@ def test_text_id_without_text_side_is_refused(models: dict[str, Path]) -> None:
         _ = onnx_spec.open_folder(models["dino"]).text_id
     with pytest.raises(ImgscoreError, match="no text encoder"):
         text_encoder.load(onnx_spec.open_folder(models["dino"]))
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip", "dino", "squash"])
+def test_try_out_compares_with_the_library_of_the_layout(
+    models: dict[str, Path], name: str
+) -> None:
+    tried = model_check.try_out(str(models[name]))
+    assert tried.library is not None and tried.min_cosine is not None
+    assert tried.min_cosine > model_check.MIN_COSINE
+    assert tried.spread > model_check.MIN_SPREAD and tried.images_per_second > 0
+    assert tried.search == (name != "dino")
+
+
+def test_try_out_of_the_built_in_model_has_no_library() -> None:
+    tried = model_check.try_out(registry.BUILT_IN)
+    assert (tried.library, tried.min_cosine, tried.search) == (None, None, False)
+    assert tried.licence == "Apache-2.0" and tried.spread > model_check.MIN_SPREAD
