@@ -17,6 +17,7 @@ from imgscore.engine import taste_changes
 from imgscore.engine.backups import BackupJob
 from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
+from imgscore.engine.folder_recorder import FolderRecorder
 from imgscore.engine.indexer import Indexer
 from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.problems import LowSpaceError
@@ -70,6 +71,7 @@ class Engine:
             self.time_restorer = TimeRestorer(self.ctx, refusals, txn)
             self.order_scheduler = OrderScheduler(self.ctx, refusals, txn)
             self.pruner = Pruner(self.ctx)
+            self.folder_recorder = FolderRecorder(self.ctx, txn)
             until = settings.get(txn, "paused_until_ns")
         self.stages: tuple[AnyStage, ...] = (
             self.indexer,
@@ -81,6 +83,7 @@ class Engine:
             self.time_restorer,
             self.order_scheduler,
             self.pruner,
+            self.folder_recorder,
         )
         self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
@@ -225,6 +228,7 @@ class Engine:
             paused=self.paused,
             saving=bool(self.saving),
             indexing=self.indexer.indexing,
+            reconciled=self.indexer.pending == 0,
             teaching=self.indexer.teaching,
             reembedded=self.indexer.reembedding.complete,
             idle=idle,

@@ -14,6 +14,7 @@ from imgscore.engine.context import EngineContext
 from imgscore.engine.index_events import index_event
 from imgscore.engine.index_run import IndexRun
 from imgscore.engine.left_alone import LeftAlone
+from imgscore.engine.missing_files import MissingFiles
 from imgscore.engine.reembed import Reembedding
 from imgscore.engine.retries import Retries
 from imgscore.engine.stage import Conditions, Effects, Stage
@@ -25,7 +26,6 @@ from imgscore.reconcile.scan import ScanBatch, scan
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import failures, sightings
 from imgscore.store.schema import Failure, Fingerprint
-from imgscore.store.transaction import Txn
 from imgscore.watches import within
 from imgscore.workers.messages import (
     Answer,
@@ -82,6 +82,7 @@ class Indexer(Stage[IndexFile]):
         self._trash_changed = False
         self._retries = Retries(ctx.store)
         self.left_alone = LeftAlone(ctx.store, ctx.watches)
+        self._missing = MissingFiles(ctx)
         self._run = IndexRun(ctx)
         self.reembedding = Reembedding(ctx)
 
@@ -156,7 +157,7 @@ class Indexer(Stage[IndexFile]):
     def pending(self) -> int:
         """The number of files and scans that are not finished."""
         waiting = len(self.hints) + len(self._queue)
-        return waiting + len(self._out) + len(self._scans) + len(self._results)
+        return waiting + len(self._out) + len(self._scans) + len(self._results) + len(self._missing)
 
     @property
     def queued(self) -> int:
@@ -191,7 +192,7 @@ class Indexer(Stage[IndexFile]):
         if self._results:
             times.append(self._results_since + BATCH_SECONDS if self._out else now)
         if not conditions.paused:
-            if self._scans:
+            if self._scans or self._missing:
                 return now
             times.append(self.hints.next_due())
             wait = self._retries.seconds_left(time.time_ns())
@@ -213,7 +214,12 @@ class Indexer(Stage[IndexFile]):
             self._expects = False
         self._hand_out(_least_urgent(conditions))
         effects = self._commit_results(conditions.now)
-        effects.trash_changed, self._trash_changed = self._trash_changed, False
+        if not conditions.paused:
+            missing, consequences = self._missing.record()
+            effects.merge(consequences)
+            self.reembedding.done(missing)
+        effects.trash_changed |= self._trash_changed
+        self._trash_changed = False
         self._run.log_progress(conditions.now, self.pending)
         return effects
 
@@ -234,8 +240,7 @@ class Indexer(Stage[IndexFile]):
         for path in part.changed:
             self.hints.add(path, now - self.hints.settle)
         self._expects |= bool(part.changed)
-        if part.gone:
-            self._gone(part.gone)
+        self._missing.add(part.gone)
         if part.left_alone is not None:
             self.left_alone.replace(root, part.left_alone)
         for folder in part.unlisted:
@@ -258,18 +263,7 @@ class Indexer(Stage[IndexFile]):
             elif self._is_news(path, seen):
                 self._queue.add(path, self._urgency(path))
                 self.ctx.changed()
-        if gone:
-            self._gone(gone)
-
-    def _gone(self, paths: list[bytes]) -> None:
-        def mark(txn: Txn) -> None:
-            for path in paths:
-                ingest.mark_gone(txn, path)
-
-        self.ctx.store.commit(mark)
-        self._trash_changed = True
-        self.reembedding.done(paths)
-        self.ctx.changed()
+        self._missing.add(gone)
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
         """Return whether the file at `path` must be indexed. `seen`: its present fingerprint."""

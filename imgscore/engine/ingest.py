@@ -10,31 +10,26 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
-from imgscore.engine import siblings
+from imgscore.engine.place_labels import PlaceLabels
 from imgscore.engine.stage import Effects
-from imgscore.reconcile.label_rules import Appearance, label_event
+from imgscore.reconcile.reachable import is_unreachable
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import (
     failures,
     heads,
-    labels,
     name_vectors,
     originals,
     scores,
     sightings,
     traits,
-    trashed_files,
     vectors,
 )
 from imgscore.store.schema import (
     Failure,
     FileAt,
     Fingerprint,
-    Label,
-    LabelEvent,
     Original,
     Sighting,
-    TrashedFile,
 )
 from imgscore.store.transaction import Txn
 from imgscore.watches import Place, Watches
@@ -79,7 +74,7 @@ def ingest_batch(
             traits.record(txn, answer.digest, answer.traits)
         ingest.score(task, answer)
     vectors.append(txn, embedder, new_vectors)
-    return ingest.effects
+    return ingest.finish()
 
 
 class _Ingest:
@@ -94,6 +89,14 @@ class _Ingest:
         self.now_ns = now_ns
         self.effects = Effects()
         self._sightings: dict[bytes, dict[bytes, Sighting]] = {}
+        self._labels = PlaceLabels(txn, watches, now_ns, self._sightings_of)
+
+    def finish(self) -> Effects:
+        """Log the labels that follow from the batch, and return the effects of the batch."""
+        self._labels.apply()
+        self.effects.relearn |= self._labels.relearn
+        self.effects.label_changes += self._labels.changes
+        return self.effects
 
     def _sightings_of(self, digest: bytes) -> dict[bytes, Sighting]:
         """Return all sightings of a digest, by path.
@@ -131,26 +134,45 @@ class _Ingest:
         same_digest = self._sightings_of(digest)
         copies = [copy for copy in same_digest.values() if copy.path != path]
         self._keep_original(path, answer, before)
-        if (
+        is_new = (
             before is None
-            or before.gone_ns
+            or bool(before.gone_ns)
             or before.digest != digest
             or (before.inbox, before.role) != (inbox, place.role)
-        ):
-            self._label(path, answer, place, copies)
+        )
         if before is not None:
             self._sightings_of(before.digest).pop(path, None)
         same_digest[path] = Sighting(path, answer.seen, digest, inbox, place.role)
         sightings.record(txn, same_digest[path])
+        origin: Sighting | None = None
         for copy in copies:
             if _same_file(copy.seen, answer.seen) and not os.path.lexists(copy.path):
                 sightings.forget(txn, copy)  # The file was moved from `copy.path` to `path`.
                 del same_digest[copy.path]
                 failures.forget(txn, copy.path)
+                origin = copy if origin is None or copy.role != "inbox" else origin
+        if is_new:
+            self._labels.appeared(path, digest, answer.seen, place, before=before, origin=origin)
         if place.role == "inbox":
             self.effects.new_files.setdefault(inbox, set()).add(path)
         elif originals.get(txn, digest, path) is not None:
             self.effects.restore.add(FileAt(digest, path))
+
+    def gone(self, path: bytes) -> None:
+        """Record that no file is at `path` now, unless the path is not reachable or in use."""
+        sighting = sightings.find(self.txn, path)
+        if sighting is None or sighting.gone_ns:
+            failures.forget(self.txn, path)
+            return
+        if fingerprint_of(path) is not None:
+            return
+        if is_unreachable(self.watches, path, sighting.seen.dev):
+            return
+        failures.forget(self.txn, path)
+        gone = structs.replace(sighting, gone_ns=self.now_ns)
+        sightings.record(self.txn, gone)
+        self._sightings_of(gone.digest)[path] = gone
+        self._labels.left(sighting)
 
     def _keep_original(self, path: bytes, answer: FileIndexed, before: Sighting | None) -> None:
         """Keep the original date of a file that was moved, copied or edited.
@@ -168,74 +190,19 @@ class _Ingest:
                 originals.record(txn, digest, kept)
                 originals.forget(txn, before.digest, path)
 
-    def _label(
-        self, path: bytes, answer: FileIndexed, place: Place, copies: list[Sighting]
-    ) -> None:
-        """Log the label event that the label rules return for this file, if they return one."""
-        taste = place.watch.taste
-        label = labels.current(self.txn, taste, answer.digest)
-        source = None if label is None else self._label_file(label, answer.digest)
-        appearance = Appearance(
-            path,
-            place.role,
-            label,
-            label_file_known=source is not None,
-            label_file_exists=label is not None and self._may_exist(label.path, source),
-            label_file_missed_ns=self.now_ns - source.gone_ns if source and source.gone_ns else 0,
-            same_file=source is not None and _same_file(source.seen, answer.seen),
-            taught_elsewhere=any(
-                copy.role != "inbox" and not copy.gone_ns and self._may_exist(copy.path)
-                for copy in copies
-            ),
-        )
-        event = label_event(appearance)
-        if event is not None:
-            logged = LabelEvent(self.now_ns, taste, answer.digest, event, "place", path)
-            share = place.watch.siblings and siblings.shares_place(path, event, label)
-            siblings.append_label(self.txn, logged, share=share)
-            self.effects.relearn.add(taste)
-
-    def _label_file(self, label: Label, digest: bytes) -> Sighting | TrashedFile | None:
-        """Return the stored record of the file that gave a digest its label.
-
-        Return None if there is no such record.
-        """
-        if label.source == "xdg_trash":
-            return trashed_files.find(self.txn, label.path, digest)
-        return sightings.find(self.txn, label.path)
-
-    def _may_exist(self, path: bytes, known: Sighting | TrashedFile | None = None) -> bool:
-        """Return whether the file at `path` exists now, or may exist on an unplugged disk.
-
-        If the watched folder of the file does not exist, the disk may be unplugged. `known`: the
-        stored record of the file.
-        """
-        folder = known.trash if isinstance(known, TrashedFile) else self.watches.folder(path)
-        if not os.path.lexists(path):
-            return folder is not None and not os.path.lexists(folder)
-        # After a file was restored from the trash, another file in the trash can get the same name.
-        return not isinstance(known, TrashedFile) or _is_still(known.seen, fingerprint_of(path))
-
 
 def _same_file(first: Fingerprint, second: Fingerprint) -> bool:
     return (first.dev, first.ino) == (second.dev, second.ino)
 
 
-def _is_still(seen: Fingerprint, now: Fingerprint | None) -> bool:
-    """Return whether the size and the mtime of a file are unchanged.
+def mark_gone(txn: Txn, paths: Iterable[bytes], watches: Watches) -> Effects:
+    """Record that no files are at `paths` now. Return the effects on other stages.
 
-    Inode numbers are not compared, because they change on some disks.
+    The original dates of the files stay in the store. Labels change if another copy of an image
+    remains, as reconcile/label_rules.py describes. A path whose disk may not be mounted, or that
+    contains a file again, is skipped.
     """
-    return now is not None and (seen.size, seen.mtime_ns) == (now.size, now.mtime_ns)
-
-
-def mark_gone(txn: Txn, path: bytes) -> None:
-    """Record that no file is at `path` now.
-
-    The file's labels and original dates stay in the store.
-    """
-    failures.forget(txn, path)
-    sighting = sightings.find(txn, path)
-    if sighting is not None and not sighting.gone_ns:
-        gone = structs.replace(sighting, gone_ns=time.time_ns())
-        sightings.record(txn, gone)
+    ingest = _Ingest(txn, watches, time.time_ns())
+    for path in paths:
+        ingest.gone(path)
+    return ingest.finish()

@@ -1,5 +1,7 @@
 """The rule that a RAW file and the JPEG files with the same name share their labels."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from imgscore.order.entries import RAW_SUFFIXES, suffix
@@ -9,17 +11,28 @@ from imgscore.store.schema import EventName, Label, LabelEvent, Sighting
 from imgscore.store.transaction import Txn
 
 
-def append_label(txn: Txn, event: LabelEvent, *, share: bool) -> int:
+def append_label(txn: Txn, event: LabelEvent, *, share: bool, beside: Iterable[bytes] = ()) -> int:
     """Append a label event to the log and return the event's number.
 
     If `share` is true, append the label also for RAW and JPEG files with the same name as the
-    image. Look for these files in the folder of every known copy of the image.
+    image. Look for these files in the folder of every known copy of the image, and in the folders
+    of the paths `beside`. A file in a keep or trash folder keeps its label if the label of the
+    image is cleared.
     """
     number = labels.append(txn, event)
     if not share:
         return number
-    paths = {event.path, *(sighting.path for sighting in sightings.of_digest(txn, event.digest))}
-    digests = {sibling.digest for path in paths for sibling in _present_siblings(txn, path)}
+    paths = {
+        event.path,
+        *beside,
+        *(sighting.path for sighting in sightings.of_digest(txn, event.digest)),
+    }
+    digests = {
+        sibling.digest
+        for path in paths
+        for sibling in _present_siblings(txn, path)
+        if event.label != "clear" or event.source != "place" or sibling.role == "inbox"
+    }
     for digest in sorted(digests - {event.digest}):
         current = labels.current(txn, event.taste, digest)
         if (current.label if current else "clear") != event.label:

@@ -9,6 +9,7 @@ from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
+from imgscore.engine.label_change import LabelChange
 from imgscore.store.schema import FileAt
 from imgscore.workers.messages import Answer
 
@@ -28,6 +29,8 @@ class Conditions:
     folders, and files that a client asked for, are indexed."""
     indexing: bool = False
     """whether any file waits for a worker, is processed by a worker, or waits for a commit"""
+    reconciled: bool = False
+    """whether every known change of a file is compared with the store"""
     teaching: bool = False
     """whether any file of a keep or trash folder waits for indexing or is being indexed"""
     reembedded: bool = True
@@ -59,6 +62,8 @@ class Effects:
     """whether files have disappeared. They may now be in the desktop's trash."""
     new_files: dict[bytes, set[bytes]] = field(default_factory=dict)
     """a map from an inbox to its new or changed files. The inbox may be out of order."""
+    label_changes: list[LabelChange] = field(default_factory=list)
+    """the labels that were set or cleared because of the places of files"""
     relearn: set[str] = field(default_factory=set)
     """the tastes whose labels have changed"""
     unscored: set[str] = field(default_factory=set)
@@ -67,6 +72,12 @@ class Effects:
     """the tastes whose files have new scores"""
     restore: set[FileAt] = field(default_factory=set)
     """the files that left the inbox and whose original date must be restored"""
+
+    def merge(self, other: "Effects") -> None:
+        """Add the labels and tastes of other effects of the same stage to these effects."""
+        self.label_changes += other.label_changes
+        self.relearn |= other.relearn
+        self.trash_changed |= other.trash_changed
 
     def __bool__(self) -> bool:
         """Return whether any field contains an effect."""

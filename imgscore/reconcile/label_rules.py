@@ -1,13 +1,13 @@
-"""The rules that determine which label a digest gets from the folder of its file.
+"""The rules that determine which label a digest gets from the folders of its files.
 
-This module reads no files. A file in a keep folder gets the label keep, and a file in a trash
-folder gets the label trash. If the file is moved back to the inbox, its label is cleared. If the
-file is deleted or moved out of the watch, its label stays.
+This module reads no files. docs/labels.md contains the same rules as a table. A place label belongs
+to the file at a path. It follows this path if the bytes of the file are replaced.
 """
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from imgscore.store.schema import EventName, Label, Source
+from imgscore.store.schema import EventName, Label, LabelName, Source
 from imgscore.watches import Role
 
 # The sources of labels that result from a file's folder. A move to the inbox clears such a label.
@@ -16,56 +16,118 @@ FROM_FOLDER: frozenset[Source] = frozenset({"place", "xdg_trash"})
 # The longest duration of a move, in nanoseconds. A file that reappears within this time was moved.
 # A file that reappears later is a new copy.
 MOVE_WINDOW_NS = 60 * 10**9
+# The longest time for which a program that saves a file leaves its path empty, in nanoseconds. A
+# file that appears at the path later is another image. Slow programs need a few seconds.
+SAVE_WINDOW_NS = 10 * 10**9
+
+What = Literal["appeared", "rewritten", "left", "replaced"]
+"""A change of the files with one digest.
+
+"appeared": a file with the digest is new at a path. "rewritten": the bytes of a file were replaced
+by new bytes, and the digest is that of the new bytes. "left": a file with the digest has left a
+path. "replaced": the bytes of a file were replaced by new bytes, and the digest is that of the old
+bytes.
+"""
 
 
 @dataclass(frozen=True)
-class Appearance:
-    """A digest that was just seen at a path of a watch.
+class Change:
+    """A change of the files with one digest, and the present places of these files.
 
-    In this text, "the label's file" is the file at `label.path`.
-
-    label: the present label of the digest, or None.
-    label_file_known: whether a file was ever seen at `label.path`.
-    label_file_exists: whether the label's file is still at `label.path`.
-    label_file_missed_ns: the nanoseconds for which the label's file has been missing. 0 means that
-    no scan found it missing.
-    same_file: whether the label's file and the file at `path` have the same inode.
-    taught_elsewhere: whether a keep or trash folder contains a file with the digest.
+    what: the kind of the change.
+    role: the role of the folder in which the change happened.
+    label: the label of the digest before the change, or None.
+    standing: the label folders (keep, trash) that contain a file with the digest after the change.
+    in_inbox: whether an inbox contains a file with the digest after the change.
+    moved_back: only for "appeared" in an inbox: whether the file was in a label folder before.
+    folder_renamed: whether the user renamed the whole label folder that contained the file.
+    label_file_lost: whether the file that gave the label has left its path.
+    former: only for "rewritten": the label of the old bytes, or None.
+    former_stands: only for "rewritten": whether a label folder contains another file with the old
+    bytes.
     """
 
-    path: bytes
+    what: What
     role: Role
     label: Label | None
-    label_file_known: bool = True
-    label_file_exists: bool = False
-    label_file_missed_ns: int = 0
-    same_file: bool = False
-    taught_elsewhere: bool = False
+    standing: frozenset[LabelName] = frozenset()
+    in_inbox: bool = False
+    moved_back: bool = False
+    folder_renamed: bool = False
+    label_file_lost: bool = False
+    former: Label | None = None
+    former_stands: bool = False
 
 
-def label_event(seen: Appearance) -> EventName | None:
+class Decision(NamedTuple):
+    """The event to append to the label log, and the source of this event."""
+
+    event: EventName
+    source: Source = "place"
+
+
+def label_event(change: Change) -> Decision | None:
     """Return the event to append to the label log. None means that the label does not change."""
-    label = seen.label
-    if seen.role != "inbox":
-        if label is None or label.label != seen.role:
-            return seen.role
-        # The label's file was moved to another folder with the same label. Log the new path. Later,
-        # the new path is needed to recognise a move back to the inbox.
-        moved = (
-            label.source in FROM_FOLDER and label.path != seen.path and not seen.label_file_exists
-        )
-        return seen.role if moved else None
-    if label is None or label.source not in FROM_FOLDER or label.path == seen.path:
+    match change.what:
+        case "appeared":
+            if change.role == "inbox":
+                return _without_teacher(change, clear=change.moved_back)
+            return _in_label_folder(change, change.role)
+        case "rewritten":
+            return _rewritten(change)
+        case "left":
+            return _without_teacher(change, clear=change.in_inbox and change.role != "inbox")
+        case "replaced":
+            return _replaced(change)
+
+
+def _in_label_folder(change: Change, role: LabelName) -> Decision | None:
+    label = change.label
+    if label is None or label.label != role or label.source not in FROM_FOLDER:
+        return Decision(role)
+    # The file was moved to another folder with the same label. Log the new path.
+    return Decision(role) if change.label_file_lost else None
+
+
+def _without_teacher(change: Change, *, clear: bool) -> Decision | None:
+    """Decide about a label that may have lost the last file in a label folder.
+
+    `clear`: whether the label is cleared if no label folder contains a file with the digest.
+    """
+    label = change.label
+    if label is None or label.source not in FROM_FOLDER or label.label in change.standing:
         return None
-    if seen.label_file_exists or seen.taught_elsewhere:
+    for role in change.standing:  # Only one role is left: the other one is that of the label.
+        return Decision(role)
+    return Decision("clear") if clear and not change.folder_renamed else None
+
+
+def _rewritten(change: Change) -> Decision | None:
+    """Decide about the label of new bytes. The label of the file follows the file."""
+    former = change.former
+    if former is not None and former.source in FROM_FOLDER:
+        # The label belongs to the other file if that file stands in a label folder.
+        former = None if change.former_stands or change.role != "inbox" else former
+    if former is None:
+        return None if change.role == "inbox" else _in_label_folder(change, change.role)
+    if change.label is not None and change.role == "inbox":
         return None
-    if not seen.label_file_known:
-        # The store has never had a sighting for the label's path. The label comes from a move that
-        # failed, so no file ever reached this path. Earlier versions of imgscore logged such failed
-        # moves.
+    return Decision(former.label, former.source)
+
+
+def _replaced(change: Change) -> Decision | None:
+    """Decide about the label of old bytes. It ends unless another file has these bytes."""
+    label = change.label
+    if label is None or label.label in change.standing:
         return None
-    moved_back = seen.same_file or seen.label_file_missed_ns < MOVE_WINDOW_NS
-    return "clear" if moved_back else None
+    if label.source not in FROM_FOLDER:
+        nowhere = not change.standing and not change.in_inbox
+        return Decision("clear", "rewrite") if nowhere else None
+    for role in change.standing:
+        return Decision(role)
+    if change.role == "inbox" and change.in_inbox:
+        return None
+    return Decision("clear", "rewrite")
 
 
 def trashed_event(label: Label | None, *, copy_stays: bool) -> EventName | None:

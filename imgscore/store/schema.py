@@ -18,7 +18,7 @@ DIGEST_SIZE = 32
 
 LabelName = Literal["keep", "trash"]
 EventName = Literal["keep", "trash", "clear"]
-Source = Literal["place", "xdg_trash", "cli", "import", "undo"]
+Source = Literal["place", "xdg_trash", "cli", "import", "undo", "rewrite"]
 Reason = Literal["order", "restore", "undo"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)

@@ -63,7 +63,7 @@ class LabelEntry(msgspec.Struct):
     label: str
     """`keep` or `trash`; `clear` if the label was cleared"""
     source: str
-    """the origin of the label: `place`, `xdg_trash`, `cli`, `import` or `undo`"""
+    """the origin of the label: `place`, `xdg_trash`, `cli`, `import`, `undo` or `rewrite`"""
     taste: str
     """the taste that learns from the label"""
     dates: int | UnsetType = UNSET

@@ -1,53 +1,95 @@
-"""The label rules, case by case."""
+"""The label rules, row by row of the table in docs/labels.md."""
+
+import re
+from itertools import product
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from imgscore.reconcile.label_rules import MOVE_WINDOW_NS, Appearance, label_event
+from imgscore.reconcile.label_rules import FROM_FOLDER, Change, Decision, What, label_event
 from imgscore.store.schema import Label, LabelName, Source
+from imgscore.watches import Role
+
+PAGE = Path(__file__).parents[3] / "docs/labels.md"
+KEEP, TRASH = frozenset[LabelName]({"keep"}), frozenset[LabelName]({"trash"})
 
 
-def label(name: LabelName, source: Source = "place", path: bytes = b"/keep/a") -> Label:
-    return Label(name, 1, 0, source, path)
+def label(name: LabelName = "keep", source: Source = "place") -> Label:
+    return Label(name, 1, 0, source, b"/keep/a")
 
 
-@pytest.mark.parametrize("role", ["keep", "trash"])
-def test_label_event_in_a_keep_or_trash_folder_labels(role: LabelName) -> None:
-    assert label_event(Appearance(b"/x", role, None)) == role
-    assert label_event(Appearance(b"/x", role, label(role), label_file_exists=True)) is None
-    other: LabelName = "trash" if role == "keep" else "keep"
-    assert label_event(Appearance(b"/x", role, label(other), label_file_exists=True)) == role
+CASES: list[tuple[int, Change, Decision | None]] = [
+    (1, Change("appeared", "keep", None, KEEP), Decision("keep")),
+    (1, Change("appeared", "keep", label(), KEEP), None),
+    (1, Change("appeared", "trash", label(), KEEP | TRASH), Decision("trash")),
+    (1, Change("appeared", "keep", label(source="cli"), KEEP), Decision("keep")),
+    (1, Change("appeared", "keep", label("trash", "import"), KEEP), Decision("keep")),
+    (1, Change("appeared", "keep", label(), KEEP, label_file_lost=True), Decision("keep")),
+    (2, Change("appeared", "inbox", label(), moved_back=True), Decision("clear")),
+    (2, Change("appeared", "inbox", label(), TRASH, moved_back=True), Decision("trash")),
+    (3, Change("appeared", "inbox", label(), KEEP, moved_back=True), None),
+    (3, Change("appeared", "inbox", label("trash"), KEEP | TRASH), None),
+    (4, Change("appeared", "inbox", label()), None),
+    (5, Change("left", "keep", label(), KEEP, in_inbox=True), None),
+    (5, Change("left", "trash", label(), KEEP), None),
+    (6, Change("left", "trash", label("trash"), KEEP), Decision("keep")),
+    (6, Change("appeared", "inbox", label("trash"), KEEP, moved_back=True), Decision("keep")),
+    (6, Change("replaced", "trash", label("trash"), KEEP), Decision("keep")),
+    (7, Change("left", "keep", label(), in_inbox=True), Decision("clear")),
+    (8, Change("left", "keep", label()), None),
+    (8, Change("left", "trash", label("trash", "xdg_trash")), None),
+    (9, Change("appeared", "inbox", label(source="cli"), moved_back=True), None),
+    (9, Change("left", "keep", label(source="import"), in_inbox=True), None),
+    (10, Change("rewritten", "keep", None, KEEP, former=label()), Decision("keep")),
+    (10, Change("rewritten", "keep", None, KEEP, former=None), Decision("keep")),
+    (10, Change("rewritten", "trash", label(), TRASH, former=label("trash")), Decision("trash")),
+    (11, Change("rewritten", "inbox", None, former=label(source="cli")), Decision("keep", "cli")),
+    (
+        11,
+        Change("rewritten", "trash", None, TRASH, former=label(source="cli")),
+        Decision("keep", "cli"),
+    ),
+    (11, Change("rewritten", "inbox", label("trash", "import"), former=label()), None),
+    (12, Change("rewritten", "inbox", None, former=label()), Decision("keep", "place")),
+    (12, Change("rewritten", "inbox", None, former=label(), former_stands=True), None),
+    (13, Change("replaced", "keep", label()), Decision("clear", "rewrite")),
+    (13, Change("replaced", "keep", label(), in_inbox=True), Decision("clear", "rewrite")),
+    (13, Change("replaced", "inbox", label(source="cli")), Decision("clear", "rewrite")),
+    (14, Change("replaced", "keep", label(), KEEP), None),
+    (14, Change("replaced", "inbox", label(source="cli"), in_inbox=True), None),
+    (14, Change("replaced", "inbox", label(), in_inbox=True), None),
+    (15, Change("appeared", "inbox", label(), moved_back=True, folder_renamed=True), None),
+    (15, Change("left", "keep", label(), in_inbox=True, folder_renamed=True), None),
+]
 
 
-def test_label_event_moved_between_keep_folders_logs_the_new_path() -> None:
-    assert label_event(Appearance(b"/keep/sub/a", "keep", label("keep"))) == "keep"
+@pytest.mark.parametrize(("row", "change", "decision"), CASES)
+def test_label_event_in_a_row_of_the_table_returns_its_event(
+    row: int, change: Change, decision: Decision | None
+) -> None:
+    assert label_event(change) == decision
 
 
-def test_label_event_moved_back_to_the_inbox_clears() -> None:
-    back = Appearance(b"/inbox/a", "inbox", label("keep"))
-    assert label_event(back) == "clear"
+def test_label_event_rows_of_the_table_all_have_a_case() -> None:
+    rows = {int(number) for number in re.findall(r"^\| (\d+) \|", PAGE.read_text(), re.MULTILINE)}
+    assert rows == {row for row, _, _ in CASES}
 
 
-def test_label_event_copy_in_the_inbox_clears_nothing() -> None:
-    copy = Appearance(b"/inbox/a", "inbox", label("keep"), label_file_exists=True)
-    assert label_event(copy) is None
-    elsewhere = Appearance(b"/inbox/a", "inbox", label("keep"), taught_elsewhere=True)
-    assert label_event(elsewhere) is None
-
-
-def test_label_event_new_copy_long_after_deletion_keeps_the_label() -> None:
-    anew = Appearance(b"/inbox/a", "inbox", label("trash"), label_file_missed_ns=MOVE_WINDOW_NS + 1)
-    assert label_event(anew) is None
-    same = Appearance(
-        b"/inbox/a",
-        "inbox",
-        label("trash"),
-        label_file_missed_ns=MOVE_WINDOW_NS + 1,
-        same_file=True,
-    )
-    assert label_event(same) == "clear"
-
-
-@pytest.mark.parametrize("source", ["cli", "import"])
-def test_label_event_moved_file_with_a_label_by_command_clears_nothing(source: Source) -> None:
-    assert label_event(Appearance(b"/inbox/b", "inbox", label("keep", source))) is None
-    assert label_event(Appearance(b"/inbox/b", "inbox", None)) is None
+def test_label_event_for_a_label_by_command_only_ends_with_its_last_bytes() -> None:
+    """No move, copy or deletion changes a label by command; only a label folder and a save do."""
+    for what, role, source, back, inbox in product(
+        get_args(What),
+        get_args(Role),
+        set(get_args(Source)) - FROM_FOLDER,
+        (True, False),
+        (True, False),
+    ):
+        change = Change(
+            what, role, label(source=source), in_inbox=inbox, moved_back=back
+        )  # fmt: skip
+        decision = label_event(change)
+        if (what in ("left", "appeared") and role == "inbox") or what == "left":
+            assert decision is None
+        if what == "replaced":
+            assert (decision is None) == inbox
