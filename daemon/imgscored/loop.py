@@ -18,6 +18,7 @@ from imgscore.verbs import registry as verb_registry
 from imgscore.verbs import status as status_verb
 from imgscore.verbs.base import Steps
 from imgscore.watches import Watches
+from imgscored.log import Terminal
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Pending
 from imgscored.notifications import Notifications
 from imgscored.schedule import Schedule
@@ -51,12 +52,14 @@ class Loop:
         watcher: Watcher,
         schedule: Schedule,
         notifications: Notifications | None = None,
+        terminal: Terminal | None = None,
     ) -> None:
         self._engine = engine
         self._mailbox = mailbox
         self._watcher = watcher
         self._schedule = schedule
         self._notifications = notifications
+        self._terminal: Terminal | None = None
         self._calls: list[tuple[Call, Steps[Any]]] = []
         self._published = (-1, -1)
         self._published_all = True
@@ -70,6 +73,8 @@ class Loop:
         self.watchdog.follow("the schedule", schedule.is_alive)
         self.snapshot = status_verb.of_a_start()
         self.publish()
+        # The terminal shows no status from before the first scan.
+        self._terminal = terminal
 
     def run(self) -> bool:
         """Run until a client or a signal requests a stop, or until the config changes.
@@ -285,6 +290,8 @@ class Loop:
             status.troubles.append(self._config_problem)
         self.snapshot = status
         sd_notify(STATUS=summary(status))
+        if self._terminal is not None:
+            self._terminal.look(status)
         if self._notifications is not None:
             self._notifications.look(status, self._problems())
 

@@ -40,8 +40,10 @@ take a few seconds."""
 LOCK_RETRY_SECONDS = 0.05
 
 
-def serve(mailbox: Mailbox, report: StartupReport) -> bool:
+def serve(mailbox: Mailbox, report: StartupReport, terminal: log.Terminal | None = None) -> bool:
     """Run the daemon until a client or a signal requests a stop, or until the config changes.
+
+    `terminal`: the terminal that shows what to do next, or None.
 
     Return False after a request to stop, and True after a change of the config. Raises
     ImgscoreError if the daemon cannot start.
@@ -61,7 +63,7 @@ def serve(mailbox: Mailbox, report: StartupReport) -> bool:
         closing(Notifications(settings.notifications, engine.ctx.event_log)) as notifications,
         closing(Power(mailbox)) if settings.daemon.on_battery == "wait" else nullcontext(),
     ):
-        loop = Loop(engine, mailbox, watcher, schedule, notifications)
+        loop = Loop(engine, mailbox, watcher, schedule, notifications, terminal)
         with closing(Server(paths.socket_path(), mailbox, lambda: loop.snapshot)) as server:
             loop.watchdog.follow("the control socket", server.is_alive)
             for watch in engine.ctx.watches.all:
@@ -71,7 +73,7 @@ def serve(mailbox: Mailbox, report: StartupReport) -> bool:
             return loop.run()
 
 
-def run(report: StartupReport) -> None:
+def run(report: StartupReport, terminal: log.Terminal | None = None) -> None:
     """Lock the store and serve clients. Start again after each change of the config."""
     mailbox = Mailbox()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -82,7 +84,7 @@ def run(report: StartupReport) -> None:
         with lock:
             _confine()
             verify.before_use(lock, paths.store_folder())
-            while serve(mailbox, report):
+            while serve(mailbox, report, terminal):
                 logger.info("the config has changed")
     sd_notify(STOPPING="1")
     logger.info("stopped")
@@ -151,10 +153,10 @@ def main() -> None:
     """Run the daemon. This is the entry point of the console script."""
     arguments = parser().parse_args()
     faulthandler.enable()
-    log.set_up(verbose=arguments.verbose)
+    terminal = log.set_up(verbose=arguments.verbose)
     report = StartupReport(arguments.startup_descriptor)
     try:
-        run(report)
+        run(report, terminal)
     except ImgscoreError as error:
         logger.error("%s", error.message)
         if error.remedy:

@@ -6,8 +6,10 @@ from typing import Protocol
 
 from imgscore import events
 from imgscore.cli.output import duration, printable
+from imgscore.cli.path_text import short, shortened
 from imgscore.events import Event
 from imgscore.verbs.order import TouchedFile
+from imgscore.verbs.pause import FOREVER_NS
 from imgscore.verbs.status import Response as Status
 
 
@@ -33,8 +35,8 @@ def named(row: _FileRow, text: str) -> str:
     """Return a line with `text` and the path of the file. If the row has an error, the line
     contains the error instead of `text`."""
     if row.error is not None:
-        return f"failed  {printable(row.path)}: {printable(row.error)}"
-    return f"{text}  {printable(row.path)}"
+        return f"failed  {short(row.path)}: {shortened(row.error)}"
+    return f"{text}  {short(row.path)}"
 
 
 def scored(row: _ScoredRow) -> str:
@@ -42,7 +44,7 @@ def scored(row: _ScoredRow) -> str:
 
     If the path is not known, the line contains the digest of the image instead.
     """
-    return f"{row.score:.3f}  {printable(row.path or row.sha256)}"
+    return f"{row.score:.3f}  {short(row.path or row.sha256)}"
 
 
 def touched(row: TouchedFile) -> str:
@@ -59,6 +61,17 @@ def time_text(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds // 10**9).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def until_text(nanoseconds: int) -> str:
+    """Return the end of a pause as text, in the local time zone.
+
+    The date is left out if the pause ends today. `nanoseconds`: the time in nanoseconds since 1970.
+    """
+    if nanoseconds >= FOREVER_NS:
+        return "you run imgscore resume"
+    end = datetime.fromtimestamp(nanoseconds // 10**9)
+    return end.strftime("%H:%M" if end.date() == datetime.now().date() else "%Y-%m-%d %H:%M")
+
+
 def _date(nanoseconds: int | None) -> str:
     return "-" if nanoseconds is None else time_text(nanoseconds)
 
@@ -72,22 +85,22 @@ def event_line(event: Event) -> str:
 def _subject(event: Event) -> str:
     match event:
         case events.Labelled():
-            return f"{event.label}  {event.path}"
+            return f"{event.label}  {short(event.path)}"
         case events.ManyLabelled():
             return f"{event.keep} keep, {event.trash} trash, {event.clear} cleared"
         case events.Scored(score=None):
-            return f"no head yet  {event.path}"
+            return f"no head yet  {short(event.path)}"
         case events.Scored():
-            return f"{event.score:.3f}  {event.path}"
+            return f"{event.score:.3f}  {short(event.path)}"
         case events.Rescored():
             return f"{event.files} images with head {event.head}"
         case events.Trained():
             verdict = "used" if event.used else "not used: the previous head is better"
             return f"head {event.head} on {event.labels} labels, {verdict}"
         case events.Ordered() | events.Restored() | events.Undone():
-            return f"{event.files} dates" + (f" in {event.inbox}" if event.inbox else "")
+            return f"{event.files} dates" + (f" in {short(event.inbox)}" if event.inbox else "")
         case events.Failed():
-            about = f"{event.path}: " if event.path else ""
+            about = f"{short(event.path)}: " if event.path else ""
             remedy = f" ({event.remedy})" if event.remedy else ""
             return f"{about}{event.reason}{remedy}"
         case events.Problem():

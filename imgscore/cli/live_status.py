@@ -10,8 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from imgscore.cli.formatting import event_line, remarks
+from imgscore.cli.formatting import event_line, remarks, until_text
 from imgscore.cli.output import duration, printable
+from imgscore.cli.path_text import short, shortened
 from imgscore.events import Event
 from imgscore.verbs.status import Response as Status
 
@@ -79,7 +80,7 @@ def line(row: Status, pace: Pace) -> str:
         parts.append(f"waiting: {row.waiting}")
     if row.failed:
         parts.append(f"{len(row.failed)} failed")
-    parts += [f"attention: {printable(problem)}" for problem in row.troubles]
+    parts += [f"attention: {shortened(problem)}" for problem in row.troubles]
     return f"{time.strftime('%H:%M:%S')}  {', '.join(parts)}"
 
 
@@ -97,7 +98,8 @@ def view(row: Status, pace: Pace) -> RenderableType:
 
 
 def _title(row: Status) -> Text:
-    state = (row.state, STATES[row.state])
+    text = f"paused until {until_text(row.paused_until_ns)}" if row.paused_until_ns else row.state
+    state = (text, STATES[row.state])
     facts = [f"head {row.head or 'none yet'}", row.embedder]
     if row.pid is not None:
         facts.append(f"{row.rss_bytes / 1e6:.0f} MB")
@@ -135,7 +137,7 @@ def _folders(row: Status) -> RenderableType:
     table.add_column("state")
     for watch in row.watches:
         figures = map(str, (watch.files, watch.scored, watch.keep, watch.trash))
-        table.add_row(Text(printable(watch.inbox)), *figures, Text(printable(watch.state)))
+        table.add_row(Text(short(watch.inbox)), *figures, Text(printable(watch.state)))
     return table
 
 
@@ -155,10 +157,10 @@ def _short(event: Event, row: Status) -> Event:
 
 def _attention(row: Status) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(remark) for remark in remarks(row)]
-    lines += [Text(f"attention: {printable(problem)}", style="yellow") for problem in row.troubles]
+    lines += [Text(f"attention: {shortened(problem)}", style="yellow") for problem in row.troubles]
     failed = row.failed
     lines += [
-        Text(f"failed: {printable(file.path)}: {printable(file.reason)}", style="red")
+        Text(f"failed: {short(file.path)}: {shortened(file.reason)}", style="red")
         for file in failed[:MAX_FAILED]
     ]
     if len(failed) > MAX_FAILED:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from imgscore.cli.path_text import shortened
 from imgscore.errors import ImgscoreError
 from imgscore.escape import printable
 from imgscore.messages import Message, Progress, R, Result
@@ -84,9 +85,9 @@ def print_error(error: ImgscoreError, *, as_json: bool) -> None:
     if as_json:
         print_note(to_json({"error": error.message, "remedy": error.remedy}))
         return
-    print_note(f"imgscore: {printable(error.message)}")
+    print_note(f"imgscore: {shortened(error.message)}")
     if error.remedy:
-        print_note(f"  what to do: {printable(error.remedy)}")
+        print_note(f"  what to do: {shortened(error.remedy)}")
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 
 from imgscore import config, paths
 from imgscore.config import Config
-from imgscore.doctor import folders, service, session, software, storage
+from imgscore.doctor import files, folders, service, session, software, storage
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError
 from imgscore.watches import Watches
@@ -19,7 +19,7 @@ Check = Callable[[], Iterable[Finding]]
 CHECKS = (
     "Python", "packages", "extras", "model", "config", "embedder", "device", "store", "disk",
     "lock", "socket", "daemon", "service", "confinement", "clock", "inbox", "keep", "trash",
-    "sync", "desktop trash", "inotify", "display", "tray",
+    "sync", "desktop trash", "inotify", "files", "display", "tray",
 )  # fmt: skip
 """The names of all checks. If a check needs the result of another check, the other check is earlier
 in this list."""
@@ -47,6 +47,7 @@ def examine() -> Iterator[Finding]:
         *(("inbox", partial(folders.watch_folders, watch)) for watch in watches.all),
         ("desktop trash", partial(folders.desktop_trash, watches)),
         ("inotify", partial(folders.inotify, watches)),
+        ("files", files.files),
         ("display", session.display),
         ("tray", session.tray),
     ]

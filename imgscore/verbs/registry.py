@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.verbs.base import Steps
 
-_NOT_VERBS = frozenset({"argument_checks", "base", "folder_images", "queries", "registry"})
+_NOT_VERBS = frozenset(
+    {"argument_checks", "base", "first_order", "folder_images", "queries", "registry"}
+)
 _RESTART = "imgscore stop, then imgscore start"
 
 

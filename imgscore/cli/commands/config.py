@@ -7,6 +7,7 @@ from imgscore import config as configuration
 from imgscore import paths
 from imgscore.cli.app import Json, Section, group, prints
 from imgscore.cli.output import printable, to_json
+from imgscore.cli.path_text import short
 from imgscore.config import Config
 from imgscore.watches import Watches
 
@@ -59,7 +60,7 @@ def check(as_json: Json = False) -> None:
     devices.check(settings.device)
     registry.spec(settings.model)
     row = CheckedConfig(str(path), len(settings.watch))
-    typer.echo(to_json(row) if as_json else f"{printable(str(path))} is valid")
+    typer.echo(to_json(row) if as_json else f"{short(str(path))} is valid")
 
 
 def _toml(value: object) -> str:

@@ -11,7 +11,8 @@ import typer
 from imgscore import client, fsutil, paths
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, group, prints, run
-from imgscore.cli.output import print_messages, print_note, printable
+from imgscore.cli.output import print_messages, print_note
+from imgscore.cli.path_text import short, shortened
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
 from imgscore.verbs import db as verb
@@ -177,16 +178,16 @@ def _shrink() -> tuple[int, int]:
 
 def _checked(row: verb.Response) -> str:
     assert isinstance(row, verb.CheckedTable)
-    return f"{row.what}: {row.entries}, {printable(row.error or 'ok')}"
+    return f"{row.what}: {row.entries}, {shortened(row.error or 'ok')}"
 
 
 def _backed_up(row: BackedUp) -> str:
-    return f"{printable(row.folder)}: {row.bytes / 1e6:.1f} MB"
+    return f"{short(row.folder)}: {row.bytes / 1e6:.1f} MB"
 
 
 def _restored(row: Restored) -> str:
-    aside = f"; the old store is now {printable(row.set_aside)}" if row.set_aside else ""
-    return f"restored from {printable(row.restored)}{aside}"
+    aside = f"; the old store is now {short(row.set_aside)}" if row.set_aside else ""
+    return f"restored from {short(row.restored)}{aside}"
 
 
 def _compacted(row: Compacted) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import print_messages, print_note, printable
+from imgscore.cli.path_text import short
 from imgscore.messages import Message, Result
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ def demo(
     sandbox = DemoFolder(folder)
     sandbox.prepare()
     if not as_json:
-        print_note(
-            f"drawing pictures into {printable(str(sandbox.inbox))}, which a daemon watches …"
-        )
+        print_note(f"drawing pictures into {short(str(sandbox.inbox))}, which a daemon watches …")
     outcomes: list[Outcome] = []
     # When this block ends, it closes `messages`, which ends the daemon of the demo. The block also
     # ends if the user presses Ctrl-C.
@@ -107,7 +106,7 @@ def _messages(
 
 def _text(sandbox: "DemoFolder", outcome: "Outcome") -> str:
     kept, trashed = len(outcome.kept), len(outcome.trashed)
-    inbox = printable(str(sandbox.inbox))
+    inbox = short(str(sandbox.inbox))
     return "\n".join(
         [
             "",
@@ -125,9 +124,9 @@ def _text(sandbox: "DemoFolder", outcome: "Outcome") -> str:
             "was labelled: each one is placed by the labelled pictures that it resembles.",
             "",
             "To see it:",
-            f"  {printable(str(sandbox.sheet))}",
+            f"  {short(str(sandbox.sheet))}",
             f"  {inbox} (sort it by date, in any viewer)",
-            f"To remove the demo, delete {printable(str(sandbox.folder))}.",
+            f"To remove the demo, delete {short(str(sandbox.folder))}.",
             "For your own folder: imgscore init DIR, then imgscore start.",
         ]
     )

@@ -6,7 +6,8 @@ import msgspec
 import typer
 
 from imgscore.cli.app import Json, Section, app, prints
-from imgscore.cli.output import print_note, printable, to_json
+from imgscore.cli.output import print_note, to_json
+from imgscore.cli.path_text import shortened
 
 
 class Response(msgspec.Struct):
@@ -38,7 +39,7 @@ def doctor(as_json: Json = False) -> None:
             typer.echo(to_json(Response(*finding)))
             continue
         remedy = f" – {finding.remedy}" if finding.remedy else ""
-        typer.echo(printable(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))
+        typer.echo(shortened(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))
     if not as_json:
         print_note(f"{count['problem']} problems, {count['warning']} warnings")
     raise typer.Exit(int(count["problem"] > 0))

@@ -12,7 +12,7 @@ import typer
 from imgscore.bulk_embed.rows import FailedFile, Response
 from imgscore.cli import dispatch, output
 from imgscore.cli.app import Json, Section, app, prints
-from imgscore.cli.output import printable
+from imgscore.cli.path_text import short, shortened
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import Message
 from imgscore.verbs.base import absolute_path, display_path
@@ -128,7 +128,7 @@ def _cluster(scheduler: str | None, workers: int) -> "Iterator[Client]":
 
 def _describe(row: Response) -> str:
     if isinstance(row, FailedFile):
-        return f"failed  {printable(row.path)}: {printable(row.error)}"
+        return f"failed  {short(row.path)}: {shortened(row.error)}"
     return (
         f"{row.files} images: {row.embedded} embedded, {row.known} already embedded, "
         f"{row.failed} failed"

@@ -8,7 +8,7 @@ import typer
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, FileTaste, Json, Section, Thumbnails, app, prints, text_of
 from imgscore.cli.formatting import named
-from imgscore.cli.output import printable
+from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.verbs.explain import Explained, Request, Response
 
@@ -45,13 +45,13 @@ def _describe(row: Response) -> str:
     if not isinstance(row, Explained):
         return named(row, "")
     lines = [
-        f"{row.score:.3f} ({row.low:.3f} to {row.high:.3f})  {printable(row.path)}",
+        f"{row.score:.3f} ({row.low:.3f} to {row.high:.3f})  {short(row.path)}",
         f"head {row.head} of taste {row.taste}, embedder {row.embedder}",
     ]
     for side, images in (("keeps", row.keeps), ("trashes", row.trashes)):
         lines.append(f"the most similar of your {side} (1 = the same image):")
         lines += [
-            f"  {similar.similarity:+.3f}  {printable(similar.path or similar.sha256)}"
+            f"  {similar.similarity:+.3f}  {short(similar.path or similar.sha256)}"
             for similar in images
         ]
     traits = [trait for trait in row.traits_that_matter if abs(trait.change) >= 0.01]

@@ -6,7 +6,7 @@ import typer
 
 from imgscore.cli.app import Folder, Json, Section, app, optional_text_of, prints, run
 from imgscore.cli.formatting import time_text
-from imgscore.cli.output import printable
+from imgscore.cli.path_text import short
 from imgscore.verbs.history import LabelEntry, Request, Response
 
 
@@ -34,8 +34,8 @@ def _describe(row: Response) -> str:
     if isinstance(row, LabelEntry):
         what = f"label {row.label} ({row.source})"
     elif row.dates and row.dates > 1:
-        return f"{when}  {row.what}: {row.dates} dates  {printable(row.inbox)}"
+        return f"{when}  {row.what}: {row.dates} dates  {short(row.inbox)}"
     else:
         before, after = time_text(row.before_ns), time_text(row.after_ns)
         what = f"{row.what} {before} → {after}"
-    return f"{when}  {what}  {printable(row.path)}"
+    return f"{when}  {what}  {short(row.path)}"

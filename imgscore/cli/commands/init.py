@@ -14,6 +14,7 @@ from imgscore.cli import completions, dispatch, label_folders
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import left_alone_text
 from imgscore.cli.output import print_note, printable, to_json
+from imgscore.cli.path_text import short, shortened
 from imgscore.config_edit import Value
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import count_left_alone
@@ -142,7 +143,7 @@ def init(
         left_alone=dict(sorted(count_left_alone(watch.inbox).items())),
     )
     for warning in row.warnings:
-        print_note(f"note: {printable(warning)}")
+        print_note(f"note: {shortened(warning)}")
     if as_json:
         typer.echo(to_json(row))
         return
@@ -153,10 +154,10 @@ def init(
 
 def _describe(row: Response) -> None:
     """Print the folders of a watch, and what they mean."""
-    typer.echo(f"watching {printable(row.inbox)} (config: {printable(row.config)})")
+    typer.echo(f"watching {short(row.inbox)} (config: {short(row.config)})")
     for name, folders in (("keep", row.keep), ("trash", row.trash)):
         for labelling in folders:
-            typer.echo(f"  files that you move to {printable(labelling)} get the label {name}")
+            typer.echo(f"  files that you move to {short(labelling)} get the label {name}")
     if row.xdg_trash:
         typer.echo("  files that you move to the desktop's trash get the label trash")
     if row.left_alone:

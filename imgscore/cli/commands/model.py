@@ -12,6 +12,7 @@ from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch
 from imgscore.cli.app import Json, Section, group, prints, run
 from imgscore.cli.output import print_messages, print_note, printable
+from imgscore.cli.path_text import short, shortened
 from imgscore.embedders import catalogue, registry
 from imgscore.messages import Message, Progress, Result
 from imgscore.verbs.model import Request, Response
@@ -228,7 +229,7 @@ def _describe(row: Response) -> str:
     mark = "*" if row.in_use else " "
     name = printable(row.name or f"(only vectors) {row.embedder}")
     if row.error:
-        return f"{mark} {name}: {printable(row.error)}"
+        return f"{mark} {name}: {shortened(row.error)}"
     if row.name is None:
         return f"{mark} {name}: {row.vectors} vectors"
     state = f"not downloaded (about {row.download_mb} MB)"
@@ -247,7 +248,7 @@ def _describe(row: Response) -> str:
 def _downloaded(row: DownloadedModel) -> str:
     print_note(f"to use this model: imgscore model use {row.name}")
     state = "downloaded" if row.downloaded else "already downloaded"
-    return f"{row.name}: {state}, {printable(row.path)}, revision {row.revision}"
+    return f"{row.name}: {state}, {short(row.path)}, revision {row.revision}"
 
 
 def _checked(row: CheckedModel) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from imgscore.cli.app import Json, Section, app, prints, run
+from imgscore.cli.formatting import until_text
 from imgscore.errors import UsageError
 from imgscore.verbs.pause import Request, Response
 
@@ -30,7 +31,11 @@ def pause(
     The pause continues if the daemon restarts.
     """
     seconds = None if for_ is None else _seconds(for_)
-    run(Request(seconds), lambda row: row.state, as_json=as_json)
+    run(
+        Request(seconds),
+        lambda row: f"{row.state} until {until_text(row.paused_until_ns)}",
+        as_json=as_json,
+    )
 
 
 def _seconds(text: str) -> float:

@@ -12,7 +12,8 @@ import typer
 from imgscore import config, paths
 from imgscore.cli import dispatch, output
 from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
-from imgscore.cli.output import print_note, printable
+from imgscore.cli.output import print_note
+from imgscore.cli.path_text import short
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
 from imgscore.verbs import report as verb
@@ -127,7 +128,7 @@ def _write(request: verb.Request, file: Path | None, show: bool) -> Iterator[Mes
 
 def _describe(row: Response) -> str:
     return (
-        f"{printable(row.page)}\n  images: {row.images}; suspects: {row.suspects}; "
+        f"{short(row.page)}\n  images: {row.images}; suspects: {row.suspects}; "
         f"groups of near-duplicates: {row.groups}; failures: {row.failures}\n  "
-        f"{row.drawn} new thumbnails in {printable(row.thumbnails)}"
+        f"{row.drawn} new thumbnails in {short(row.thumbnails)}"
     )

@@ -1,7 +1,7 @@
 """The command `scan`: find new and changed images now."""
 
 from imgscore.cli.app import DryRun, Folder, Json, Section, app, optional_text_of, prints, run
-from imgscore.cli.output import printable
+from imgscore.cli.path_text import short
 from imgscore.verbs.scan import ChangedFile, Request, Response
 
 
@@ -17,7 +17,7 @@ def scan(folder: Folder = None, dry_run: DryRun = False, as_json: Json = False) 
 
 def _describe(row: Response) -> str:
     if isinstance(row, ChangedFile):
-        return f"{row.is_:<4}  {printable(row.path)}"
+        return f"{row.is_:<4}  {short(row.path)}"
     return (
         f"{row.looked} files read; {row.files} images in the inbox, {row.scored} scored, "
         f"{row.failed} failed"

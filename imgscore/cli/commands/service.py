@@ -5,7 +5,8 @@ import typer
 
 from imgscore.cli import lifecycle
 from imgscore.cli.app import Json, Section, group, prints
-from imgscore.cli.output import printable, to_json
+from imgscore.cli.output import to_json
+from imgscore.cli.path_text import short
 from imgscore.system import systemd
 
 
@@ -73,5 +74,5 @@ def _say(state: systemd.State, as_json: bool) -> None:
         )
         typer.echo(to_json(row))
         return
-    installed = f"installed in {printable(str(state.unit))}" if state.installed else "not installed"
+    installed = f"installed in {short(str(state.unit))}" if state.installed else "not installed"
     typer.echo(f"{installed}; {'enabled' if state.enabled else 'not enabled'}; {active}")

@@ -1,8 +1,11 @@
 """The command `start`: start the daemon in the background."""
 
+import sys
+
 from imgscore import config
 from imgscore.cli import lifecycle
 from imgscore.cli.app import Json, Section, app, prints
+from imgscore.cli.first_order_view import follow_first_order
 from imgscore.errors import ConfigError
 from imgscore.system import systemd
 
@@ -13,7 +16,7 @@ def start(as_json: Json = False) -> None:
     """Start the daemon in the background.
 
     If the systemd service is installed, this command starts the service. Otherwise it starts a
-    process.
+    process. On a terminal, the command then shows what to do next, until the first order stands.
     """
     status = lifecycle.running()
     if status is None:
@@ -21,3 +24,5 @@ def start(as_json: Json = False) -> None:
             raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")
         status = lifecycle.start_service() if systemd.is_usable() else lifecycle.start_process()
     lifecycle.print_state(status.state, status.pid, as_json=as_json)
+    if sys.stdout.isatty() and not as_json:
+        follow_first_order(status)

@@ -11,12 +11,14 @@ import typer
 
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, app, prints, run
-from imgscore.cli.formatting import left_alone_text, remarks, touched
-from imgscore.cli.output import printable, to_json
+from imgscore.cli.formatting import left_alone_text, remarks, touched, until_text
+from imgscore.cli.output import to_json
+from imgscore.cli.path_text import short, shortened
 from imgscore.errors import NoDaemonError
 from imgscore.messages import Result
 from imgscore.store.lock import BusyError
-from imgscore.verbs.status import Request, Response
+from imgscore.verbs.first_order import what_to_do
+from imgscore.verbs.status import Request, Response, WatchStatus
 
 if TYPE_CHECKING:
     from imgscore.cli.live_status import Pace
@@ -88,18 +90,32 @@ def _statuses() -> "Iterator[tuple[Response, Pace]]":
 AWAY = "offline: the folder is not there; imgscore continues when it is back"
 
 
+def _watch_lines(watch: WatchStatus) -> list[str]:
+    """Return one line about a watch, and a second line if something is to do or to say."""
+    todo = what_to_do(watch)
+    scored = "" if todo else f", {watch.scored} scored"
+    line = (
+        f"{short(watch.inbox)}: {watch.files} images{scored}; "
+        f"{watch.keep} in keep, {watch.trash} in trash"
+    )
+    if todo:
+        return [line, f"  next: {todo}"]
+    if watch.state == "offline":
+        return [line, f"  {AWAY}"]
+    return [f"{line}; {watch.state}"]
+
+
 def describe(row: Response) -> str:
     """Return a status as text."""
-    lines = [f"{row.state}, {row.pending} pending, head {row.head or 'none yet'}"]
+    state = f"paused until {until_text(row.paused_until_ns)}" if row.paused_until_ns else row.state
+    lines = [f"{state}, {row.pending} pending, head {row.head or 'none yet'}"]
     if row.state == "offline":
         lines[0] = f"no daemon is running (imgscore start); head {row.head or 'none yet'}"
+        if row.paused_until_ns:
+            lines.append(state)
     lines += remarks(row)
     for watch in row.watches:
-        lines.append(
-            f"{printable(watch.inbox)}: {watch.files} images, {watch.scored} scored; "
-            f"{watch.keep} in keep, {watch.trash} in trash; "
-            f"{AWAY if watch.state == 'offline' else watch.state}"
-        )
+        lines += _watch_lines(watch)
         if watch.left_alone:
             lines.append(f"  left alone: {left_alone_text(watch.left_alone)}")
         if watch.planned:
@@ -109,11 +125,11 @@ def describe(row: Response) -> str:
         lines.append("no folder is watched yet; add a folder: imgscore init INBOX")
     if row.hint:
         lines.append(row.hint)
-    lines += [f"attention: {printable(problem)}" for problem in row.troubles]
+    lines += [f"attention: {shortened(problem)}" for problem in row.troubles]
     failed = row.failed
     for file in failed[:MAX_FAILED]:
-        remedy = f" ({printable(file.remedy)})" if file.remedy else ""
-        lines.append(f"failed: {printable(file.path)}: {printable(file.reason)}{remedy}")
+        remedy = f" ({shortened(file.remedy)})" if file.remedy else ""
+        lines.append(f"failed: {short(file.path)}: {shortened(file.reason)}{remedy}")
     if len(failed) > MAX_FAILED:
         lines.append(
             f"… and {len(failed) - MAX_FAILED} more files failed; see: imgscore status --json"

@@ -3,7 +3,7 @@
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, prints
 from imgscore.cli.formatting import scored
-from imgscore.cli.output import printable
+from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.verbs.suspects import Request, Response
 
@@ -33,5 +33,5 @@ def suspects(
 
 
 def _describe(row: Response) -> str:
-    twin = f"  (like {printable(row.twin_path or row.twin)})" if row.twin else ""
+    twin = f"  (like {short(row.twin_path or row.twin)})" if row.twin else ""
     return f"{row.label:<5} but {scored(row)}{twin}"

@@ -7,6 +7,7 @@ import typer
 from imgscore.cli import completions
 from imgscore.cli.app import Json, Section, app, prints, run
 from imgscore.cli.output import printable
+from imgscore.cli.path_text import shortened
 from imgscore.verbs.train import Request, Response
 
 
@@ -28,7 +29,7 @@ def train(
 def _describe(row: Response) -> str:
     if row.error is not None:
         return (
-            f"taste {printable(row.taste)} could not be trained: {printable(row.error)}; "
+            f"taste {printable(row.taste)} could not be trained: {shortened(row.error)}; "
             f"head {row.head} has not changed"
         )
     proof, quality = "", row.report.quality

@@ -11,7 +11,8 @@ import msgspec
 import typer
 
 from imgscore.cli.app import Json, Section, app, prints
-from imgscore.cli.output import printable, to_json
+from imgscore.cli.output import to_json
+from imgscore.cli.path_text import short
 from imgscore.errors import UsageError
 from imgscore.system import tray_autostart
 
@@ -72,6 +73,6 @@ def _print_files(as_json: bool) -> None:
             "the tray icon will be shown at the next login; to show the icon now: imgscore tray &"
         )
         for file in files:
-            typer.echo(f"  {printable(str(file))}")
+            typer.echo(f"  {short(str(file))}")
     else:
         typer.echo("the icon is not shown at login")

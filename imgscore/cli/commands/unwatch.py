@@ -11,7 +11,8 @@ from imgscore import config, config_edit, paths
 from imgscore.cli import completions, dispatch, lifecycle, output
 from imgscore.cli.app import DryRun, Json, Section, app, prints
 from imgscore.cli.formatting import touched
-from imgscore.cli.output import print_note, printable
+from imgscore.cli.output import print_note
+from imgscore.cli.path_text import short, shortened
 from imgscore.config import Config
 from imgscore.errors import ConfigError, UsageError
 from imgscore.messages import Message, Result
@@ -95,7 +96,7 @@ def _describe(row: Response) -> str | None:
         return touched(row) if row.dry_run or row.error else None
     would = "would be " if row.dry_run else ""
     text = (
-        f"{printable(row.inbox)} {would or 'is '}no longer watched; "
+        f"{short(row.inbox)} {would or 'is '}no longer watched; "
         f"{row.restored} original dates {would or 'were '}restored"
     )
-    return f"{text}\n{printable(row.error)}" if row.error else text
+    return f"{text}\n{shortened(row.error)}" if row.error else text

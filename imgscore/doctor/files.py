@@ -1,0 +1,44 @@
+"""The check of the files that `imgscore status` lists as failed."""
+
+from collections.abc import Iterator
+
+from imgscore import client, paths
+from imgscore.doctor.finding import Finding
+from imgscore.errors import ImgscoreError
+from imgscore.store import failures
+from imgscore.store.store import Store
+from imgscore.verbs.base import rows_of
+from imgscore.verbs.status import Request
+
+STATUS_SECONDS = 5.0
+"""The longest wait for the answer of the daemon, in seconds. A healthy daemon answers at once."""
+
+
+def files() -> Iterator[Finding]:
+    """Count the failed files, as `imgscore status` does."""
+    count = _failed()
+    if count:
+        detail = f"{count} file{'s' if count > 1 else ''} failed"
+        yield Finding("files", "warning", detail, "see the reasons: imgscore status")
+    else:
+        yield Finding("files", "ok", "no file has failed")
+
+
+def _failed() -> int:
+    """Return the number of failed files. Without a daemon, it is read from the store.
+
+    If the daemon or the store cannot be asked, return 0: other checks report this.
+    """
+    connection = client.connect(paths.socket_path())
+    try:
+        if connection is not None:
+            with connection:
+                connection.settimeout(STATUS_SECONDS)
+                (status,) = rows_of(client.call(connection, Request()))
+            return len(status.failed)
+        if not (paths.store_folder() / "data.mdb").exists():
+            return 0
+        with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
+            return sum(1 for _ in failures.iter_all(txn))
+    except ImgscoreError:
+        return 0

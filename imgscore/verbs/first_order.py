@@ -1,0 +1,63 @@
+"""Tells the user what imgscore does now, or what to do next, until the first order stands.
+
+The commands `start` and `status` and a daemon in a terminal print these texts. No text contains a
+path, so that each fits into a line of 80 columns.
+"""
+
+from imgscore.engine.tastes import MIN_LABELS
+from imgscore.verbs.status import Response, WatchStatus
+
+
+def what_to_do(watch: WatchStatus) -> str | None:
+    """Return what the user has to do before a watch can be ordered.
+
+    None means that nothing is to do: there are enough labels, or the inbox is offline.
+    """
+    if not watch.state.startswith("needs"):
+        return None
+    keep = max(0, MIN_LABELS - watch.labels.keep)
+    trash = max(0, MIN_LABELS - watch.labels.trash)
+    if not watch.files + watch.keep + watch.trash:
+        return "put images into this folder"
+    if not trash:
+        return f"move at least {_images(keep)} that you like into keep/"
+    if not keep:
+        return f"move at least {_images(trash)} that you do not like into trash/"
+    return f"move at least {_images(keep)} that you like into keep/ and {trash} others into trash/"
+
+
+def next_steps(status: Response) -> list[str]:
+    """Return what imgscore does now, and what the user has to do, until the first order stands.
+
+    Each text is one line. The list is empty if an inbox is in order, or if imgscore cannot go on:
+    the command `status` then prints the reason.
+    """
+    watches = [watch for watch in status.watches if watch.state != "offline"]
+    held = any(watch.state.startswith("held") for watch in watches)
+    learned = any(watch.head is not None and watch.files for watch in watches)
+    if status.state != "running" or not watches or held or (learned and not status.pending):
+        return []
+    steps = []
+    known = sum(watch.files + watch.keep + watch.trash for watch in watches)
+    todo = None if learned else next(filter(None, map(what_to_do, watches)), None)
+    if status.waiting:
+        steps.append(f"waiting: {status.waiting}; to process the files now: imgscore scan")
+    elif learned:
+        steps.append(f"ordering: {status.pending} items left")
+    elif status.pending and known and todo is None:
+        steps.append(f"reading images and learning: {status.pending} items left")
+    elif status.pending:
+        steps.append(f"reading images: {known} read, {status.pending} left")
+    if todo is not None and (known or not status.pending):
+        steps.append(f"next: {todo}")
+    return steps or ["learning from your labels"]
+
+
+def ordered_inbox(status: Response) -> str | None:
+    """Return the first inbox that is in order, or None if there is none."""
+    inboxes = (watch.inbox for watch in status.watches if watch.head is not None and watch.files)
+    return next(inboxes, None)
+
+
+def _images(count: int) -> str:
+    return f"{count} image" if count == 1 else f"{count} images"

@@ -1,0 +1,70 @@
+"""The texts that lead a user to the first order."""
+
+import pytest
+
+from imgscore.cli.commands.status import describe
+from imgscore.verbs.first_order import next_steps, ordered_inbox, what_to_do
+from imgscore.verbs.status import LabelCounts, WatchStatus
+from tests.support.statuses import make_status, make_watch
+
+COLUMNS = 80
+
+
+def _needing(keep: int, trash: int, files: int = 292) -> WatchStatus:
+    """A watch with these labels, which are too few."""
+    return make_watch("/p/inbox", files=files, state="needs …", labels=LabelCounts(keep, trash))
+
+
+@pytest.mark.parametrize(
+    ("watch", "text"),
+    [
+        (
+            _needing(0, 0),
+            "move at least 2 images that you like into keep/ and 2 others into trash/",
+        ),
+        (_needing(1, 2), "move at least 1 image that you like into keep/"),
+        (_needing(2, 0), "move at least 2 images that you do not like into trash/"),
+        (_needing(0, 0, files=0), "put images into this folder"),
+        (make_watch(files=9), None),
+    ],
+)
+def test_what_to_do_names_the_missing_labels(watch: WatchStatus, text: str | None) -> None:
+    assert what_to_do(watch) == text
+
+
+def test_status_without_labels_says_what_to_do_in_80_columns() -> None:
+    lines = describe(make_status(watches=[_needing(0, 0)])).splitlines()
+    assert lines[1:] == [
+        "/p/inbox: 292 images; 0 in keep, 0 in trash",
+        "  next: move at least 2 images that you like into keep/ and 2 others into trash/",
+    ]
+    assert all(len(line) <= COLUMNS for line in lines)
+
+
+def test_next_steps_lead_from_reading_to_the_first_order() -> None:
+    todo = "next: move at least 2 images that you like into keep/ and 2 others into trash/"
+    ready = make_watch(files=20, keep=2, trash=2, labels=LabelCounts(2, 2))
+    for status, steps in (
+        (make_status(watches=[_needing(0, 0, files=0)]), ["next: put images into this folder"]),
+        (
+            make_status(watches=[_needing(0, 0, files=9)], pending=283),
+            ["reading images: 9 read, 283 left", todo],
+        ),
+        (make_status(watches=[_needing(0, 0)]), [todo]),
+        (
+            make_status(watches=[ready], pending=2),
+            ["reading images and learning: 2 items left"],
+        ),
+        (make_status(watches=[ready]), ["learning from your labels"]),
+        (
+            make_status(watches=[make_watch(files=20, head="1")], pending=1),
+            ["ordering: 1 items left"],
+        ),
+        (make_status(watches=[make_watch(files=20, head="1")]), []),
+        (make_status(watches=[make_watch(state="offline")]), []),
+        (make_status(state="paused", watches=[_needing(0, 0)]), []),
+    ):
+        assert next_steps(status) == steps
+        assert all(len(step) < COLUMNS for step in steps)
+    assert ordered_inbox(make_status(watches=[make_watch("/a"), ready])) is None
+    assert ordered_inbox(make_status(watches=[make_watch("/a", files=1, head="1")])) == "/a"
