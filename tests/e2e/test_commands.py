@@ -195,7 +195,7 @@ def test_verbs_wrong_use_config_or_store_gives_its_exit_code(tmp_path: Path) -> 
     complains(imgscore("status"), 5)
     started = imgscore("start")
     complains(started, 5)
-    assert "`imgscore db restore DIR`" in started.err.splitlines()[1]  # and not only "see the log"
+    assert "imgscore db restore DIR" in started.err.splitlines()[1]  # and not only "see the log"
 
 
 def test_start_and_stop_of_a_process_work_once(inbox: Path) -> None:

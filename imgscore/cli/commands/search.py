@@ -16,7 +16,8 @@ from imgscore.cli.app import (
     optional_text_of,
     prints,
 )
-from imgscore.cli.output import print_note, printable
+from imgscore.cli.output import print_note
+from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import images_of
 from imgscore.messages import Message, Result
 from imgscore.verbs.search import Request, Response
@@ -66,7 +67,7 @@ def search(
     if links is not None:
         paths = [message.row.path for message in messages if isinstance(message, Result)]
         link_folder.write(links, paths)
-        print_note(f"{len(paths)} links made in {printable(str(links))}")
+        print_note(f"{len(paths)} links made in {short(str(links))}")
     terminal_images.show(
         messages,
         _describe,
@@ -79,4 +80,4 @@ def search(
 
 def _describe(row: Response) -> str:
     score = "     " if row.score is None else f"{row.score:.3f}"
-    return f"{row.similarity:.3f}  {score}  {printable(row.path)}"
+    return f"{row.similarity:.3f}  {score}  {short(row.path)}"

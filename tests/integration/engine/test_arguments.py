@@ -18,6 +18,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "undo": {"what": "order"},
     "label": {"label": "keep", "files": []},
     "score": {"files": []},
+    "search": {"text": "sun"},
     "review": {"sha256": "00" * 32, "path": "/a.png"},
     "explain": {"file": "/a.png"},
     "import": {"file": "/a.parquet"},
