@@ -22,7 +22,7 @@ import numpy as np
 
 from imgscore.embedders.registry import Spec
 from imgscore.errors import UsageError
-from imgscore.fsutil import replacing
+from imgscore.fsutil import open_regular, replacing
 from imgscore.store import head_inputs, labels, sightings
 from imgscore.store.schema import DIGEST_SIZE, LabelName
 
@@ -129,7 +129,7 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
     with contextlib.ExitStack() as stack:
         try:
             # pyarrow itself cannot open a path that is not UTF-8.
-            opened = stack.enter_context(path.open("rb"))
+            opened = stack.enter_context(open_regular(path))
             file = parquet.ParquetFile(opened)
         except (OSError, arrow.ArrowInvalid) as error:
             message = f"{path} is not a Parquet file that can be read: {error}"

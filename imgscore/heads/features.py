@@ -109,8 +109,11 @@ class Features:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Features:
-        """Return the Features from which `state` made `arrays` and `values`."""
-        return cls(
+        """Return the Features from which `state` made `arrays` and `values`.
+
+        Raises ValueError if the shapes or the sections do not fit.
+        """
+        features = cls(
             tuple((int(start), int(stop)) for start, stop in values["spans"]),
             tuple(bool(rooted) for rooted in values["rooted"]),
             tuple(float(weight) for weight in values["weights"]),
@@ -120,3 +123,23 @@ class Features:
             arrays["extras_scale"],
             arrays["directions"],
         )
+        features._check()
+        return features
+
+    def _check(self) -> None:
+        width, extras_width = self.centre.size, self.extras_centre.size
+        if self.centre.shape != (width,) or self.scale.shape != (width,) or not width:
+            raise ValueError("centre and scale have no common width")
+        if not self.extras_centre.shape == self.extras_scale.shape == (extras_width,):
+            raise ValueError("extras_centre and extras_scale have no common width")
+        if self.directions.ndim != 2 or self.directions.shape[0] != width + extras_width:
+            raise ValueError("the directions do not fit the width")
+        if not self.directions.shape[1]:
+            raise ValueError("there are no directions")
+        columns = [column for span in self.spans for column in span]
+        if columns != sorted(columns) or not columns or columns[0] < 0 or columns[-1] > width:
+            raise ValueError("the sections do not lie in the embedding")
+        if not len(self.spans) == len(self.rooted) == len(self.weights):
+            raise ValueError("the sections have no common number")
+        if not all(0 <= weight <= 1 for weight in self.weights):
+            raise ValueError("the weight of a section is no share")

@@ -6,6 +6,7 @@ This is the only module of the package `heads` that uses the disk.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
 from imgscore.errors import StoreError, UsageError
-from imgscore.fsutil import write_atomic
+from imgscore.fsutil import open_regular, write_atomic
 from imgscore.heads.base import Head
+from imgscore.heads.checks import check_trial, check_values, require
 from imgscore.heads.recipes import recipe
 
 FORMAT = "imgscore-head"
 VERSION = 1
+MAX_BYTES = 1 << 30
+"""The size in bytes of the largest head that is read. The largest trained heads have 100 MB."""
 HEADER_KEY = "imgscore"
 """The key in the safetensors header under which the JSON text is stored."""
 
@@ -53,15 +57,24 @@ def load(path: Path, *, embedder: str | None = None, dimensions: int | None = No
     `embedder`, `dimensions`: the expected id of the embedder and the expected width of its
     embeddings. None means that any value is accepted.
 
-    Raises StoreError if the file is unreadable or damaged. Raises UsageError if the file is not a
+    Raises StoreError if the file is unreadable, damaged, or no regular file, or if the scores of
+    the head are not probabilities. Raises UsageError if the file is not a
     head, or if the head has another embedder or width than expected.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
+        with open_regular(path) as opened:
+            size = os.fstat(opened.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ValueError(f"{size >> 20} MB are too many")
+            # safetensors opens only paths. This path names the file that is open already.
+            name = f"/proc/self/fd/{opened.fileno()}"
+            with safe_open(name, framework="numpy") as file:
+                about = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read as a head: {error}", "train again") from error
+    if not isinstance(about, dict):
+        about = {}
     return _checked(path, about, arrays, embedder, dimensions)
 
 
@@ -94,10 +107,15 @@ def _checked(
             f"{path} scores embeddings of {about['dimensions']} numbers, not {dimensions}",
             "train again",
         )
+    found = recipe(str(about["kind"]))
     try:
-        for name, array in arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise ValueError(f"{name} is not finite")
-        return recipe(about["kind"]).restore(arrays, about["values"])
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise StoreError(f"{path} is damaged: {error}", "train again") from error
+        check_values(arrays)
+        head = found.restore(arrays, about["values"])
+        require(head.dimensions == about["dimensions"], "its width is not the one in its header")
+        require(head.embedder == about["embedder"], "its embedder is not the one in its header")
+        with np.errstate(all="ignore"):
+            check_trial(head)
+    # onnxruntime has its own exceptions for inputs of a wrong shape.
+    except Exception as error:
+        raise StoreError(f"{path} is damaged: {error!r}", "train again") from error
+    return head

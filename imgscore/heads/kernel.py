@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, Ints
 from imgscore.heads.base import Examples, Fitted, OnProgress, Scores, no_progress
 from imgscore.heads.calibration import fit_platt, sigmoid
+from imgscore.heads.checks import require
 from imgscore.heads.features import Features
 from imgscore.heads.graph import SOFTMAX_SHARPNESS
 from imgscore.heads.groups import split
@@ -33,6 +34,10 @@ from imgscore.heads.kernel_solver import (
 from imgscore.heads.scorer import Scorer
 
 KIND = "kernel"
+MAX_SETTINGS = 100
+"""The largest number of graph weights or noises in the settings of a head that is read."""
+MAX_GAMMA = 1e3
+"""The largest gamma of a head that is read. Trained heads have GAMMA, which is far smaller."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,7 @@ class KernelRecipe:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> KernelHead:
         """Return the head that `arrays` and `values` describe; see base.Recipe."""
-        return KernelHead(
+        head = KernelHead(
             str(values["embedder"]),
             dict(values["settings"]),
             Features.restore(arrays, values),
@@ -171,3 +176,23 @@ class KernelRecipe:
             arrays.get("far"),
             arrays["constant"],
         )
+        _check(head)
+        return head
+
+
+def _check(head: KernelHead) -> None:
+    """Raise ValueError if the shapes of the arrays, or the settings, are not those of a head."""
+    nodes, columns = len(head.nodes), head.constant.size
+    require(head.nodes.shape == (nodes, head.features.directions.shape[1]), "nodes do not fit")
+    require(head.nodes.dtype == np.float16 and nodes > 0, "nodes are not float16 rows")
+    require(head.constant.shape == (columns,) and columns > 1, "there are no folds")
+    require(head.near.shape == (len(head.near), columns), "near does not fit")
+    require(0 < len(head.near) <= nodes, "there are more landmarks than nodes")
+    require(head.far is None or head.far.shape == (nodes, columns), "far does not fit")
+    weights = [head.near, head.constant] + ([] if head.far is None else [head.far])
+    require(all(weight.dtype == np.float32 for weight in weights), "the weights are not float32")
+    for name in ("reaches", "noises"):
+        numbers = head.settings[name]
+        fits = isinstance(numbers, list) and 0 < len(numbers) <= MAX_SETTINGS
+        require(fits and all(0 <= float(number) <= MAX_GAMMA for number in numbers), name)
+    require(0 <= float(head.settings["gamma"]) <= MAX_GAMMA, "gamma is out of bounds")

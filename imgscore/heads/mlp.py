@@ -7,6 +7,7 @@ training and reading a .pt file need torch. Scoring uses numpy.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.errors import UsageError
+from imgscore.fsutil import open_regular
 from imgscore.heads.arrays import BLOCK_ROWS, Bools, Floats, Half, Ints
 from imgscore.heads.base import Examples, Fitted, OnProgress, Scores, no_progress
 from imgscore.heads.calibration import sigmoid
+from imgscore.heads.checks import check_trial, check_values, require
 from imgscore.heads.groups import split
 
 KIND = "mlp"
@@ -30,6 +33,9 @@ FOLDS = 3
 """The number of folds of the cross-validation. It is small because each fold needs a complete
 training."""
 SEED = 0
+
+MAX_BYTES = 1 << 30
+"""The size in bytes of the largest .pt file that is read. The original network has 70 MB."""
 
 Layer = tuple[Floats, Floats]
 
@@ -159,10 +165,13 @@ class MlpRecipe:
             (arrays[f"{number}.weight"], arrays[f"{number}.bias"])
             for number in range(int(values["layers"]))
         )
+        width = _chained(layers)[0][0].shape[1]
+        for name in ("centre", "scale"):
+            require(arrays[name].shape == (width,), f"{name} does not fit the input")
         return MlpHead(
             str(values["embedder"]),
             dict(values["settings"]),
-            _chained(layers),
+            layers,
             arrays["centre"],
             arrays["scale"],
         )
@@ -233,7 +242,10 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
     """
     torch = _torch()
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                raise ValueError("the file is too large")
+            state = torch.load(file, map_location="cpu", weights_only=True)
         tensors = [np.asarray(tensor.detach().float().numpy()) for tensor in state.values()]
     except Exception as error:
         raise UsageError(
@@ -260,7 +272,14 @@ def read_checkpoint(path: Path, embedder: str, dimensions: int) -> MlpHead:
             "on: imgscore model use",
         )
     centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
-    return MlpHead(embedder, {"standardise": False}, layers, centre, scale)
+    head = MlpHead(embedder, {"standardise": False}, layers, centre, scale)
+    try:
+        check_values({f"tensor {number}": tensor for number, tensor in enumerate(tensors)})
+        with np.errstate(all="ignore"):
+            check_trial(head)
+    except ValueError as error:
+        raise UsageError(f"{path} is not a usable head: {error}", "train it again") from error
+    return head
 
 
 def _chained(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:

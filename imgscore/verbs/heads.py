@@ -128,7 +128,9 @@ def _import(engine: Engine, taste: str, file: str) -> Steps[Response]:
     from imgscore.workers.queries import ImportHeadQuery
 
     ctx, name = engine.ctx, os.fsencode(file).decode(errors="replace")
-    (imported,) = yield from answer(engine, ImportHeadQuery(taste, os.fsencode(file)))
+    (imported,) = yield from answer(
+        engine, ImportHeadQuery(taste, os.path.realpath(os.fsencode(file)))
+    )
     with ctx.store.read() as txn:
         newest = labels.last_sequence(txn)
     record = HeadRecord(

@@ -50,7 +50,9 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     from imgscore.workers.queries import ReadParquetQuery
 
     taste = taste_or_first(engine, request.taste)
-    ticket = engine.queries.ask(ReadParquetQuery(taste, os.fsencode(request.file)))
+    ticket = engine.queries.ask(
+        ReadParquetQuery(taste, os.path.realpath(os.fsencode(request.file)))
+    )
     waiting = Waiting(engine, engine.queries)
     now_ns = time.time_ns()  # all labels get the same time, so that one undo undoes them all
     imported = Response(taste=taste)

@@ -225,4 +225,6 @@ def _score(
     if head.embedder != context.spec.id:
         return None  # The head was trained for another embedder.
     scores = head.score(np.frombuffer(row, np.float16)[None], extras_of([image_traits]))
-    return float(scores.score[0]), float(scores.deviation[0])
+    score, deviation = float(scores.score[0]), float(scores.deviation[0])
+    # If a head is damaged, the task Rescore reports it.
+    return (score, deviation) if np.isfinite((score, deviation)).all() else None

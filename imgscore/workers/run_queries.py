@@ -21,6 +21,7 @@ from imgscore.heads import evaluate as evaluation
 from imgscore.heads import explain as explanation
 from imgscore.heads import files
 from imgscore.heads import suspects as suspicion
+from imgscore.heads.checks import checked
 from imgscore.heads.extras import NAMES as TRAIT_NAMES
 from imgscore.heads.library import fit_features
 from imgscore.heads.next_labels import next_labels
@@ -123,7 +124,7 @@ def next_images(context: Context, query: NextQuery) -> QueryRows:
     examples = labelled.examples
     features = fit_features(examples.background, spec.sections, examples.background_extras)
     chosen = next_labels(head, features, examples, matrix, query.count, traits)
-    scores = head.score(matrix[chosen], traits[chosen]).score
+    scores = checked(head.score(matrix[chosen], traits[chosen]), "in use").score
     rows = [
         NextImage(digests[row], float(score)) for row, score in zip(chosen, scores, strict=True)
     ]

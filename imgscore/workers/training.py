@@ -17,6 +17,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.failpoints import step
 from imgscore.heads import files
 from imgscore.heads.base import Scores
+from imgscore.heads.checks import checked
 from imgscore.heads.training import train as train_head
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, heads, labels, scores, vectors
@@ -93,7 +94,7 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             digests = [digest for digest, _ in part]
             values = b"".join(row for _, row in part)
             matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
-            head_scores = head.score(matrix, extras(txn, digests))
+            head_scores = checked(head.score(matrix, extras(txn, digests)), task.head)
             yield Scored(_packed(digests, head_scores), last=False)
     yield Scored(b"", last=True)
 
