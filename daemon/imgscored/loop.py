@@ -127,6 +127,7 @@ class Loop:
         indexer = self._engine.indexer
         if pending.everything or "roots" in pending.jobs or pending.trees:
             pending.everything |= self._watch()
+            indexer.recheck_unread()
         if pending.everything:
             indexer.hint_all()
         for root in pending.trees:
@@ -150,7 +151,10 @@ class Loop:
         Return whether the set of watched or polled folders changed.
         """
         trash = [trash.info for trash in self._engine.trash_monitor.trashes()]
-        if not self._watcher.watch(self._engine.ctx.watches.roots(), trash):
+        indexer = self._engine.indexer
+        if not self._watcher.watch(
+            self._engine.ctx.watches.roots(), trash, indexer.left_alone.unlisted
+        ):
             return False
         self._schedule.poll(self._watcher.polled)
         self._engine.ctx.changed()

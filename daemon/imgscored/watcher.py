@@ -6,12 +6,14 @@ with the store shows whether the file has changed. When imgscore reads a file or
 kernel sends none of these events.
 """
 
+import contextlib
 import ctypes
 import errno
 import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterable
 
 from watchdog.events import (
@@ -56,6 +58,12 @@ EVENTS: list[type[FileSystemEvent]] = [
 ]
 
 
+RETRY_SECONDS = 3600.0
+"""The seconds after which the watcher tries again to watch all folders, if the kernel had no inotify
+watches left. Each attempt walks all folders. A changed limit of the kernel causes an attempt at
+once."""
+
+
 class Watcher:
     """The watcher of all watched folders. It posts hints to the mailbox.
 
@@ -68,21 +76,65 @@ class Watcher:
         self.polled: dict[bytes, str] = {}
         self._roots: dict[bytes, tuple[int, int] | None] = {}
         self._listed: dict[bytes, tuple[int, int] | None] = {}
+        self._blocked: frozenset[bytes] = frozenset()
+        self._refused = False
+        """whether the kernel gave no inotify instance, so that all folders are polled"""
+        self._full: tuple[str, float] | None = None
+        """if the kernel had no inotify watches left: the limit, and the time"""
 
-    def watch(self, roots: Iterable[bytes], listed: Iterable[bytes] = ()) -> bool:
+    def watch(
+        self,
+        roots: Iterable[bytes],
+        listed: Iterable[bytes] = (),
+        unlisted: Iterable[bytes] = (),
+    ) -> bool:
         """Watch these folders and no others. Poll each folder that is missing.
 
         If a folder was deleted, created again or mounted, call this method again. Return whether
         the watched or polled folders have changed since the last call. `listed`: the desktop's
-        trash folders. They are watched without their subfolders and are never polled.
+        trash folders. They are watched without their subfolders and are never polled. `unlisted`:
+        folders that a scan could not list. When such a folder can be read, all folders are watched
+        again, because the package watchdog skipped this folder.
         """
         wanted = {root: _identity(root) for root in roots}
         trash = {folder: _identity(folder) for folder in listed}
-        if (wanted, trash) == (self._roots, self._listed):
+        blocked = frozenset(
+            folder for folder in unlisted if not os.access(folder, os.R_OK | os.X_OK)
+        )
+        readable = self._blocked - blocked
+        self._blocked = blocked
+        unchanged = (wanted, trash) == (self._roots, self._listed) and not self._is_full_no_more()
+        if unchanged and self._refused and not _has_instances():
+            return bool(readable)
+        if unchanged and not readable and not self._refused:
             return self._poll_unwatched()
         self.close()
+        _limit_reached.clear()
         self._roots, self._listed = wanted, trash
         self.polled = {}
+        try:
+            self._observe(wanted, trash)
+        except OSError as error:
+            # The most frequent cause is a limit: fs.inotify.max_user_watches or max_user_instances.
+            logger.warning(
+                "the kernel reports no events for these folders, so the daemon polls them: %s",
+                error,
+            )
+            self._stop_observer()
+            self._refused = error.errno in (errno.EMFILE, errno.ENFILE)
+            why = f"the kernel refuses to watch: {error.strerror}"
+            self.polled = dict.fromkeys(wanted, why) | self.polled
+        return True
+
+    def _observe(
+        self,
+        wanted: dict[bytes, tuple[int, int] | None],
+        trash: dict[bytes, tuple[int, int] | None],
+    ) -> None:
+        """Start to watch folders. The values are the identities of the folders.
+
+        Raises OSError if the kernel refuses. Then some threads may run already.
+        """
         handler = _Handler(self._mailbox)
         self._observer = observer = _Observer(self._mailbox)
         for root, identity in wanted.items():
@@ -97,16 +149,7 @@ class Watcher:
             if identity is not None and not mounts.is_remote(folder):
                 trash_handler = _TrashHandler(self._mailbox)
                 observer.schedule(trash_handler, os.fsdecode(folder), event_filter=EVENTS)
-        try:
-            observer.start()
-        except OSError as error:
-            # The most frequent cause is a limit: fs.inotify.max_user_watches or max_user_instances.
-            logger.warning(
-                "the kernel reports no events for these folders, so the daemon polls them: %s",
-                error,
-            )
-            self.polled = dict.fromkeys(wanted, f"the kernel refuses to watch: {error.strerror}")
-        return True
+        observer.start()
 
     def _poll_unwatched(self) -> bool:
         """Poll all watched folders if the kernel has no inotify watches left.
@@ -117,10 +160,18 @@ class Watcher:
         if not _limit_reached.is_set():
             return False
         _limit_reached.clear()
+        self._full = (_watch_limits(), time.monotonic())
         why = "the kernel watches no more folders: fs.inotify.max_user_watches"
         fresh = {root: why for root in self._roots if root not in self.polled}
         self.polled |= fresh
         return bool(fresh)
+
+    def _is_full_no_more(self) -> bool:
+        """Return whether the kernel may have inotify watches again, after it had none left."""
+        if self._full is None:
+            return False
+        limits, since = self._full
+        return limits != _watch_limits() or time.monotonic() - since >= RETRY_SECONDS
 
     def is_alive(self) -> bool:
         """Return whether all threads of the watcher run.
@@ -137,12 +188,35 @@ class Watcher:
 
     def close(self) -> None:
         """Stop watching. Return after the threads have ended."""
+        self._stop_observer()
+        self._refused = False
+        self._full = None
+        self._roots, self._listed = {}, {}
+
+    def _stop_observer(self) -> None:
         if self._observer is not None:
             self._observer.stop()
             if self._observer.is_alive():
                 self._observer.join()
             self._observer = None
-        self._roots, self._listed = {}, {}
+
+
+def _watch_limits() -> str:
+    """Return the limits of the kernel for inotify watches, as text."""
+    limits = ""
+    for name in ("fs/inotify/max_user_watches", "user/max_inotify_watches"):
+        with contextlib.suppress(OSError), open(f"/proc/sys/{name}", encoding="ascii") as file:
+            limits += file.read()
+    return limits
+
+
+def _has_instances() -> bool:
+    """Return whether the kernel gives this process another inotify instance."""
+    try:
+        os.close(InotifyFD._create_inotify_fd())
+    except OSError:
+        return False
+    return True
 
 
 def _identity(folder: bytes) -> tuple[int, int] | None:

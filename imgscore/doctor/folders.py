@@ -5,6 +5,8 @@ They find folders that cannot be read, files whose dates cannot be set, and limi
 that are too low for the number of folders.
 """
 
+import contextlib
+import ctypes
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -111,15 +113,22 @@ def inotify(watches: Watches) -> Iterator[Finding]:
 
     The daemon needs one inotify watch for each folder. All programs of a user share the limits.
     """
-    limits = {name: _limit(name) for name in ("max_user_watches", "max_user_instances")}
-    watch_limit, instance_limit = limits["max_user_watches"], limits["max_user_instances"]
+    watch_limit, instance_limit = _limit("watches"), _limit("instances")
     if watch_limit is None or instance_limit is None:
         return
     folders = sum(1 for root in watches.roots() for _ in os.walk(root))
     instances, used = _in_use(Path("/proc").glob("[0-9]*"))
     detail = f"{folders} folders to watch; in use {used} of {watch_limit} watches"
     detail += f", {instances} of {instance_limit} instances"
-    if max(folders, used) > watch_limit // 2:
+    if not _gives_instance():
+        wanted = max(128, 4 * instance_limit)
+        yield Finding(
+            "inotify",
+            "warning",
+            f"the kernel gives no more inotify instances; the daemon polls the folders; {detail}",
+            f"sudo sysctl fs.inotify.max_user_instances={wanted}",
+        )
+    elif max(folders, used) > watch_limit // 2:
         wanted = 4 * max(folders, used)
         remedy = f"sudo sysctl fs.inotify.max_user_watches={wanted}"
         yield Finding("inotify", "warning", detail, remedy)
@@ -131,10 +140,24 @@ def inotify(watches: Watches) -> Iterator[Finding]:
 
 
 def _limit(name: str) -> int | None:
-    try:
-        return int(Path(f"/proc/sys/fs/inotify/{name}").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
+    """Return the limit of the kernel for `watches` or `instances`, or None if it is unknown.
+
+    A user namespace can have a lower limit than the system.
+    """
+    limits = []
+    for path in (f"fs/inotify/max_user_{name}", f"user/max_inotify_{name}"):
+        with contextlib.suppress(OSError, ValueError):
+            limits.append(int(Path("/proc/sys", path).read_text(encoding="ascii")))
+    return min(limits, default=None)
+
+
+def _gives_instance() -> bool:
+    """Return whether the kernel gives this process an inotify instance."""
+    descriptor = ctypes.CDLL(None).inotify_init1(os.O_CLOEXEC)
+    if descriptor < 0:
+        return False
+    os.close(descriptor)
+    return True
 
 
 def _in_use(processes: Iterable[Path]) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from imgscore.engine.reembed import Reembedding
 from imgscore.engine.retries import Retries
 from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.engine.tickets import IndexTicket
+from imgscore.engine.urgency import least_urgent
 from imgscore.images.formats import is_image_name, is_unfinished_name
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
@@ -122,6 +123,11 @@ class Indexer(Stage[IndexFile]):
         for root in self.ctx.watches.roots():
             self.hint_tree(root)
 
+    def recheck_unread(self) -> None:
+        """Index the unreadable files that have changed, for example their permissions."""
+        for path in self._retries.changed_unread():
+            self.hints.add(path, time.monotonic())
+
     def ask(self, path: bytes, taste: str) -> IndexTicket:
         """Index a file soon, and return a ticket. The file may be in any folder.
 
@@ -186,7 +192,7 @@ class Indexer(Stage[IndexFile]):
         is the time of the next check or commit. None means that there is no work.
         """
         now = conditions.now
-        if self._queue.has(_least_urgent(conditions)) and self.ctx.pool.has_room():
+        if self._queue.has(least_urgent(conditions)) and self.ctx.pool.has_room():
             return now
         times: list[float | None] = []
         if self._results:
@@ -212,7 +218,7 @@ class Indexer(Stage[IndexFile]):
             if self._expects and not conditions.saving:
                 self.ctx.pool.warm_up()
             self._expects = False
-        self._hand_out(_least_urgent(conditions))
+        self._hand_out(least_urgent(conditions))
         effects = self._commit_results(conditions.now)
         if not conditions.paused:
             missing, consequences = self._missing.record()
@@ -243,9 +249,10 @@ class Indexer(Stage[IndexFile]):
         self._missing.add(part.gone)
         if part.left_alone is not None:
             self.left_alone.replace(root, part.left_alone)
+            self.left_alone.replace_unlisted(root, {folder.path for folder in part.unlisted})
         for folder in part.unlisted:
             reason = f"cannot be listed: {folder.reason}"
-            self._fail(folder.path, reason, "check the folder's permissions")
+            self._fail(folder.path, reason, "give yourself permission to read the folder")
         self.ctx.changed()
 
     def _compare_hints(self, now: float) -> None:
@@ -364,6 +371,7 @@ class Indexer(Stage[IndexFile]):
         seen = fingerprint_of(path) or Fingerprint(0, 0, 0, 0, 0)
         failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
         self.ctx.store.commit(lambda txn: failures.record(txn, failure))
+        self._retries.add_unread(path)
         self.reembedding.done([path])
 
     def _commit_results(self, now: float) -> Effects:
@@ -381,14 +389,3 @@ class Indexer(Stage[IndexFile]):
         self.reembedding.done(paths)
         ctx.changed()
         return effects
-
-
-def _least_urgent(conditions: Conditions) -> Urgency:
-    """Return the lowest urgency that a file must have to be sent to a worker now.
-
-    During a pause, only files that a client asked for are sent. While the machine saves power,
-    files in keep and trash folders are sent too, because their original dates must be restored.
-    """
-    if conditions.paused:
-        return "asked"
-    return "teaches" if conditions.saving else "again"

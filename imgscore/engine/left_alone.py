@@ -35,6 +35,8 @@ class LeftAlone:
         self._folders: dict[bytes, Counter[str]] = {}
         self._scanned: set[bytes] = set()
         """the inboxes of which this process has counted all folders"""
+        self.unlisted: set[bytes] = set()
+        """the folders that the last scan could not list"""
         self._dirty: set[bytes] = set()
         self._due = 0.0
         with store.read() as txn:
@@ -54,6 +56,11 @@ class LeftAlone:
         self._folders |= counts
         self._scanned |= {watch.inbox for watch in self._watches.all if within(watch.inbox, root)}
         return self._update()
+
+    def replace_unlisted(self, root: bytes, unlisted: set[bytes]) -> None:
+        """Replace the folders under `root` that cannot be listed."""
+        elsewhere = {folder for folder in self.unlisted if not within(folder, root)}
+        self.unlisted = elsewhere | unlisted
 
     def hint(self, path: bytes, now: float) -> None:
         """Count the folder of a file soon. The file was created, moved or deleted."""

@@ -1,23 +1,57 @@
-"""Keeps the times at which files must be read again although they have not changed."""
+"""Finds the failed files that must be read again although the kernel reports no change."""
 
 import heapq
+from collections import OrderedDict
 
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import failures
 from imgscore.store.store import Store
 from imgscore.workers.messages import FileIndexed
 
+MAX_RECHECKS = 1000
+"""The largest number of unreadable files that one call compares with the disk. A thousand files
+take about 20 ms."""
+
 
 class Retries:
-    """The files that must be read again later, for example because their end is missing.
+    """The files that must be read again later, and the files that could not be read at all.
 
-    All times are in nanoseconds since 1970.
+    The end of the former files is missing. All times are in nanoseconds since 1970.
     """
 
     def __init__(self, store: Store) -> None:
+        self._store = store
+        self._heap: list[tuple[int, bytes]] = []
+        self._unread: OrderedDict[bytes, None] = OrderedDict()
         with store.read() as txn:
-            found = failures.iter_all(txn)
-            self._heap = [(failure.retry_ns, failure.path) for failure in found if failure.retry_ns]
+            for failure in failures.iter_all(txn):
+                if failure.retry_ns:
+                    self._heap.append((failure.retry_ns, failure.path))
+                if not failure.digest:
+                    self._unread[failure.path] = None
         heapq.heapify(self._heap)
+
+    def add_unread(self, path: bytes) -> None:
+        """Add a file that could not be read, for example because its permissions forbid it."""
+        self._unread[path] = None
+
+    def changed_unread(self) -> list[bytes]:
+        """Return the unread files that have changed since they failed.
+
+        A changed permission causes no event that the watcher uses. At most MAX_RECHECKS files are
+        compared. The next call continues with the other files.
+        """
+        changed: list[bytes] = []
+        with self._store.read() as txn:
+            for _ in range(min(MAX_RECHECKS, len(self._unread))):
+                path, _ = self._unread.popitem(last=False)
+                failure = failures.find(txn, path)
+                if failure is None or failure.digest:
+                    continue  # The file has been read, or is gone.
+                self._unread[path] = None
+                if failure.seen != (fingerprint_of(path) or failure.seen):
+                    changed.append(path)
+        return changed
 
     def add(self, path: bytes, answer: FileIndexed) -> None:
         """Add a file if the answer of the worker says that the file must be read again."""

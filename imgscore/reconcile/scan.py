@@ -31,7 +31,7 @@ class ScanBatch:
     gone: list[bytes] = field(default_factory=list)
     """The paths that have a sighting or a failure in the store, but no file on the disk."""
     unlisted: list[Unlisted] = field(default_factory=list)
-    """The folders that cannot be listed."""
+    """The folders that cannot be listed. Only the last batch of a scan has this field."""
     offline: bool = False
     left_alone: dict[bytes, Counter[str]] | None = None
     """The number of files that are left alone, by folder and by reason. Only the last batch of a
@@ -65,9 +65,9 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
         if sum(len(listing.names) for listing in part) >= SCAN_BATCH:
             yield ScanBatch(changed=_changed(store, watches, part, decoder, present))
             part = []
-    yield ScanBatch(changed=_changed(store, watches, part, decoder, present), unlisted=unlisted)
+    yield ScanBatch(changed=_changed(store, watches, part, decoder, present))
     last = _gone(store, root, present, [folder.path for folder in unlisted])
-    last.left_alone = left_alone
+    last.left_alone, last.unlisted = left_alone, unlisted
     yield last
 
 

@@ -197,7 +197,7 @@ def test_inotify_too_few_watches_is_a_warning(inbox: Path, monkeypatch: pytest.M
     try:
         assert folders._in_use([me]) == (instances + 1, watches + 3)
         for limits, word in (((4, 999), "max_user_watches"), ((10**6, 1), "max_user_instances")):
-            named = dict(zip(("max_user_watches", "max_user_instances"), limits, strict=True))
+            named = dict(zip(("watches", "instances"), limits, strict=True))
             monkeypatch.setattr(folders, "_limit", named.get)
             assert ill("inotify", "warning").startswith("3 folders to watch")
             assert word in finding("inotify").remedy
