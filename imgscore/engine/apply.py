@@ -10,21 +10,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import structs
+
 from imgscore.failpoints import step
 from imgscore.order.spacing import STEP
-from imgscore.order.touch import ChangedError, Seen, TouchError, VanishedError, touch
-from imgscore.reconcile import sidecars
+from imgscore.order.touch import (
+    ChangedError,
+    Seen,
+    Touched,
+    TouchError,
+    VanishedError,
+    touch,
+)
+from imgscore.reconcile import identity, sidecars
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import journal, originals, sightings
 from imgscore.store.schema import (
     EARLIEST_NS,
     LATEST_NS,
+    FileAt,
     Fingerprint,
     Original,
     Reason,
     Sighting,
     Touch,
 )
+from imgscore.store.shifts import Shifts
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.messages import PlannedTouch
@@ -32,16 +43,6 @@ from imgscore.workers.messages import PlannedTouch
 # The largest number of touches in one commit to the store. Each commit waits for the disk, so large
 # commits are faster.
 TOUCH_BATCH = 512
-
-
-class HeldOriginal(NamedTuple):
-    """The stored original date of a file: the date that the file had before imgscore changed it.
-
-    `digest`: the sha256 of the file's bytes.
-    """
-
-    digest: bytes
-    original: Original
 
 
 class RestoreResult(NamedTuple):
@@ -101,21 +102,18 @@ def apply_batch(
 
     store.commit(prepare)
     step("after journal")
-    done: list[tuple[PlannedTouch, int]] = []
+    done: list[tuple[PlannedTouch, Touched]] = []
     for plan, entry in due:
-        seen = plan.sighting.seen
         try:
-            actual = touch(
-                plan.sighting.path, Seen(seen.dev, seen.ino, seen.mtime_ns), plan.after_ns
-            )
+            touched = touch(plan.sighting.path, _expected(plan.sighting.seen), plan.after_ns)
         except (ChangedError, VanishedError):
             outcome.changed.append(plan.sighting.path)
         except TouchError as error:
             outcome.refused.append(error)
         else:
             outcome.touched.append(entry)
-            done.append((plan, actual))
-            if abs(actual - plan.after_ns) >= STEP * 10**9:
+            done.append((plan, touched))
+            if abs(touched.seen.mtime_ns - plan.after_ns) >= STEP * 10**9:
                 # Exclude the file from later plans. Otherwise every plan would touch the file
                 # again.
                 outcome.refused.append(_does_not_hold(plan.sighting.path))
@@ -123,8 +121,9 @@ def apply_batch(
     step("after touches")
 
     def settle(txn: Txn) -> None:
-        for plan, actual in done:
-            _record_own_change(txn, plan.sighting)
+        for plan, touched in done:
+            _record_own_change(txn, plan.sighting, touched)
+            actual = touched.seen.mtime_ns
             if actual == plan.after_ns:
                 continue
             held = originals.get(txn, plan.sighting.digest, plan.sighting.path)
@@ -171,43 +170,48 @@ def _hold_original(txn: Txn, plan: PlannedTouch) -> None:
     """Store the original date of a file, if the store does not contain it yet."""
     path, digest = plan.sighting.path, plan.sighting.digest
     before_ns = plan.sighting.seen.mtime_ns
-    held = originals.follow(txn, digest, path, before_ns)
+    held = identity.follow(txn, digest, path, before_ns)
     originals.record(txn, digest, originals.touched(held, path, before_ns, plan.after_ns))
 
 
-def _record_own_change(txn: Txn, sighting: Sighting) -> None:
-    """Record the ctime and mtime that a file has after a touch.
+def _expected(seen: Fingerprint) -> Seen:
+    return Seen(seen.dev, seen.ino, seen.size, seen.ctime_ns, seen.mtime_ns)
 
-    Without this record, the next scan would treat the file as changed and hash it again.
+
+def _record_own_change(txn: Txn, sighting: Sighting, touched: Touched) -> None:
+    """Record the state of a file after a touch, for each name of the file.
+
+    Without this record, the next scan would treat the file as changed and hash it again. A sighting
+    that differed from the file before the touch is not changed, because the digest of the file may
+    be another one.
     """
-    known, seen = sightings.find(txn, sighting.path), fingerprint_of(sighting.path)
-    if known is None or known.digest != sighting.digest or seen is None:
-        return  # The file has no sighting (a sidecar never has one), or it was replaced or deleted.
-    before = known.seen
-    if (seen.dev, seen.ino, seen.size) == (before.dev, before.ino, before.size):
-        sightings.record(txn, Sighting(known.path, seen, known.digest, known.inbox, known.role))
+    known = sightings.find(txn, sighting.path)
+    names = [] if known is None else [known]
+    if touched.links > 1:
+        names += sightings.of_digest(txn, sighting.digest)
+    for name in names:
+        # A sidecar has no sighting.
+        if name.digest == sighting.digest and name.seen == sighting.seen and not name.gone_ns:
+            seen = Fingerprint(*touched.seen)
+            sightings.record(txn, structs.replace(name, seen=seen))
 
 
 # ---- restore the original dates of files
 
 
-def with_sidecars(
-    store: Store, images: Sequence[bytes], *, dry_run: bool = False
-) -> list[HeldOriginal]:
-    """Return the original dates of the sidecars, such as .xmp files, of these images.
+def with_sidecars(images: Sequence[bytes]) -> list[FileAt]:
+    """Return the sidecars, such as .xmp files, of these images, with their digests.
 
-    Only sidecars whose date was set by an order are included. If `dry_run` is false, the store also
-    records the present paths of these sidecars.
+    Sidecars whose date was not set by imgscore are left out.
     """
-    held = (held_of(store, path, dry_run=dry_run) for path in sidecars.sidecars_of(images))
-    return [original for original in held if original is not None]
+    files = (unseen(path) for path in sidecars.sidecars_of(images))
+    return [file for file in files if file is not None]
 
 
-def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
-    """Return the original date of a file without a sighting, such as a sidecar.
+def unseen(path: bytes) -> FileAt | None:
+    """Return a file without a sighting, such as a sidecar, with the digest of the file.
 
-    The file's sha256 is computed to find the original date. Return None if the store contains no
-    original date for the file.
+    Return None if the file cannot be read, or if imgscore did not set its date.
     """
     seen = fingerprint_of(path)
     # If a file date has a fraction of a second, no order has set this date. There is no need to
@@ -215,78 +219,71 @@ def held_of(store: Store, path: bytes, *, dry_run: bool) -> HeldOriginal | None:
     if seen is None or seen.mtime_ns % 10**9:
         return None
     digest = sidecars.digest_of(path)
-    if digest is None:
-        return None
-    if dry_run:
-        with store.read() as txn:
-            held = originals.find(txn, digest, path, seen.mtime_ns)
-    else:
-        held = store.commit(lambda txn: originals.follow(txn, digest, path, seen.mtime_ns))
-    return None if held is None else HeldOriginal(digest, held)
+    return None if digest is None else FileAt(digest, path)
 
 
 def restore_times(
-    store: Store, wanted: Sequence[HeldOriginal], *, dry_run: bool = False
+    store: Store, files: Sequence[FileAt], *, dry_run: bool = False, known: Shifts | None = None
 ) -> Iterator[list[RestoreResult]]:
     """Restore the original dates of files.
 
     The dates are exact to the nanosecond if the file system supports this. Yield the results of
     TOUCH_BATCH files at a time. In a dry run, change nothing and yield the results that a real run
-    would have. Skip a file if its present date was not set by imgscore.
+    would have. Skip a file if its present date was not set by imgscore. `known`: the known shifts;
+    None means those in the store.
     """
     run = time.time_ns()
-    for start in range(0, len(wanted), TOUCH_BATCH):
-        yield _restore_batch(store, wanted[start : start + TOUCH_BATCH], run, dry_run)
+    for start in range(0, len(files), TOUCH_BATCH):
+        yield _restore_batch(store, files[start : start + TOUCH_BATCH], run, dry_run, known)
 
 
 def _restore_batch(
-    store: Store, wanted: Sequence[HeldOriginal], run: int, dry_run: bool
+    store: Store, files: Sequence[FileAt], run: int, dry_run: bool, known: Shifts | None
 ) -> list[RestoreResult]:
     due: list[tuple[Touch, Sighting]] = []
-    settled: list[HeldOriginal] = []
     with store.read() as txn:
-        for held in wanted:
-            digest, original = held
-            seen = fingerprint_of(original.path)
+        for digest, path in files:
+            seen = fingerprint_of(path)
             if seen is None:
                 continue
-            sighting = _sighting_of(txn, original.path, seen)
+            sighting = _sighting_of(txn, path, seen)
             if sighting is not None and sighting.digest != digest:
                 continue
-            if _needs_restore(original, seen):
+            origin = identity.find(txn, digest, path, seen.mtime_ns, known=known)
+            if origin is not None and _needs_restore(origin.original, seen):
                 inbox, role = (sighting.inbox, sighting.role) if sighting else (b"", "inbox")
-                file = Sighting(original.path, seen, digest, inbox, role)
-                plan = PlannedTouch(file, original.original_ns)
+                file = Sighting(path, seen, digest, inbox, role)
+                plan = PlannedTouch(file, origin.original.original_ns)
                 due.append((_journal_entry(plan, run, "", "restore"), file))
-            elif sighting is not None:
-                settled.append(held)
     if dry_run:
         return [RestoreResult(entry, None) for entry, _ in due]
 
     def prepare(txn: Txn) -> None:
-        for digest, original in settled:
-            originals.forget(txn, digest, original.path)
         for entry, _ in due:
+            identity.follow(txn, entry.digest, entry.path, entry.before_ns, known=known)
             journal.append(txn, entry)
 
     store.commit(prepare)
+    step("after journal")
     results: list[RestoreResult] = []
-    done: list[tuple[Touch, Sighting]] = []
+    done: list[tuple[Touch, Sighting, Touched]] = []
     for entry, file in due:
         try:
-            touch(
-                entry.path, Seen(file.seen.dev, file.seen.ino, file.seen.mtime_ns), entry.after_ns
-            )
+            touched = touch(entry.path, _expected(file.seen), entry.after_ns)
         except TouchError as error:
             results.append(RestoreResult(entry, error))
         else:
-            done.append((entry, file))
+            done.append((entry, file, touched))
             results.append(RestoreResult(entry, None))
+        step("between touches")
 
     def settle(txn: Txn) -> None:
-        for entry, file in done:
-            originals.forget(txn, entry.digest, entry.path)
-            _record_own_change(txn, file)
+        for entry, file, touched in done:
+            _record_own_change(txn, file, touched)
+            held = originals.get(txn, entry.digest, entry.path)
+            if held is not None:
+                restored = originals.touched(held, held.path, entry.before_ns, entry.after_ns)
+                originals.record(txn, entry.digest, restored)
 
     store.commit(settle)
     return results

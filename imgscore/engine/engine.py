@@ -30,7 +30,7 @@ from imgscore.engine.time_restorer import TimeRestorer
 from imgscore.engine.trainer import Trainer
 from imgscore.engine.trash import TrashMonitor
 from imgscore.errors import CorruptStoreError, ImgscoreError, ModelError
-from imgscore.store import settings
+from imgscore.store import originals, settings
 from imgscore.store.store import Store
 from imgscore.watches import Watches
 from imgscore.workers.messages import (
@@ -56,6 +56,10 @@ class Engine:
     def __init__(self, store: Store, config: Config, heads_folder: Path, pool: WorkerPool) -> None:
         embedder = registry.spec(config.model, use_filename=config.use_filename)
         taste_changes.adopt(store, Watches.of(config))
+        with store.read() as txn:
+            indexed = originals.is_indexed(txn)
+        if not indexed:
+            store.commit(originals.index_dates)
         with store.read() as txn:
             event_log = EventLog(store, txn)
             self.ctx = EngineContext(

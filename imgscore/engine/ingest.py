@@ -10,8 +10,10 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
+from imgscore.engine import date_changes
 from imgscore.engine.place_labels import PlaceLabels
 from imgscore.engine.stage import Effects
+from imgscore.reconcile import identity
 from imgscore.reconcile.reachable import is_unreachable
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import (
@@ -28,9 +30,9 @@ from imgscore.store.schema import (
     Failure,
     FileAt,
     Fingerprint,
-    Original,
     Sighting,
 )
+from imgscore.store.shifts import NO_SHIFTS, Shifts
 from imgscore.store.transaction import Txn
 from imgscore.watches import Place, Watches
 from imgscore.workers.messages import FileIndexed, IndexFile
@@ -44,7 +46,9 @@ def ingest_batch(
     decoder: int,
 ) -> Effects:
     """Store a batch of answers. Return the effects on other stages."""
-    ingest = _Ingest(txn, watches, time.time_ns())
+    batch = list(batch)
+    now_ns = time.time_ns()
+    ingest = _Ingest(txn, watches, now_ns, date_changes.observe(txn, batch, watches, now_ns))
     new_vectors: list[tuple[bytes, bytes]] = []
     for task, answer in batch:
         place = watches.image_place(task.path)
@@ -83,8 +87,9 @@ class _Ingest:
     All records of the batch have the same time.
     """
 
-    def __init__(self, txn: Txn, watches: Watches, now_ns: int) -> None:
+    def __init__(self, txn: Txn, watches: Watches, now_ns: int, shifts: Shifts = NO_SHIFTS) -> None:
         self.txn = txn
+        self.shifts = shifts
         self.watches = watches
         self.now_ns = now_ns
         self.effects = Effects()
@@ -133,7 +138,10 @@ class _Ingest:
         before = sightings.find(txn, path)
         same_digest = self._sightings_of(digest)
         copies = [copy for copy in same_digest.values() if copy.path != path]
-        self._keep_original(path, answer, before)
+        moved_from = self._moved_from(path, answer, copies)
+        identity.follow(
+            txn, digest, path, answer.seen.mtime_ns, moved_from=moved_from, known=self.shifts
+        )
         is_new = (
             before is None
             or bool(before.gone_ns)
@@ -155,7 +163,7 @@ class _Ingest:
             self._labels.appeared(path, digest, answer.seen, place, before=before, origin=origin)
         if place.role == "inbox":
             self.effects.new_files.setdefault(inbox, set()).add(path)
-        elif originals.get(txn, digest, path) is not None:
+        elif (held := originals.get(txn, digest, path)) is not None and not held.is_restored:
             self.effects.restore.add(FileAt(digest, path))
 
     def gone(self, path: bytes) -> None:
@@ -174,21 +182,16 @@ class _Ingest:
         self._sightings_of(gone.digest)[path] = gone
         self._labels.left(sighting)
 
-    def _keep_original(self, path: bytes, answer: FileIndexed, before: Sighting | None) -> None:
-        """Keep the original date of a file that was moved, copied or edited.
-
-        After an edit of the file, the original is kept only if the file still has a date that
-        imgscore set. Any other date is the user's.
-        """
-        txn, digest, mtime_ns = self.txn, answer.digest, answer.seen.mtime_ns
-        if originals.follow(txn, digest, path, mtime_ns) is not None:
-            return
-        if before is not None and before.digest != digest:
-            edited = originals.get(txn, before.digest, path)
-            if edited is not None and originals.is_ours(edited, mtime_ns):
-                kept = Original(path, edited.original_ns, mtime_ns, mtime_ns)
-                originals.record(txn, digest, kept)
-                originals.forget(txn, before.digest, path)
+    def _moved_from(self, path: bytes, answer: FileIndexed, copies: list[Sighting]) -> bytes | None:
+        """Return the path at which the inode of a file was last seen. None: no other path."""
+        return next(
+            (
+                copy.path
+                for copy in copies
+                if _same_file(copy.seen, answer.seen) and not os.path.lexists(copy.path)
+            ),
+            None,
+        )
 
 
 def _same_file(first: Fingerprint, second: Fingerprint) -> bool:

@@ -52,11 +52,9 @@ class TimeRestorer(AnyStage):
         store, effects, restored = self.ctx.store, Effects(), 0
         with store.read() as txn:
             wanted = [
-                apply.HeldOriginal(file.digest, original)
-                for file in files
-                if (original := originals.get(txn, file.digest, file.path)) is not None
+                file for file in files if originals.get(txn, file.digest, file.path) is not None
             ]
-        wanted += apply.with_sidecars(store, [original.path for _, original in wanted])
+        wanted += apply.with_sidecars([file.path for file in wanted])
         for part in apply.restore_times(store, wanted):
             for touch, error in part:
                 if error is None:
@@ -75,10 +73,10 @@ def _left_over(txn: Txn, watches: Watches) -> Iterator[FileAt]:
     Such files exist if imgscore was stopped before it had restored all dates.
     """
     teaches: dict[bytes, bool] = {}
-    for file in originals.touched_files(txn):
-        folder = file.path.rpartition(b"/")[0]
+    for digest, original in originals.iter_present(txn):
+        folder = original.path.rpartition(b"/")[0]
         if folder not in teaches:
-            place = watches.locate(file.path)
+            place = watches.locate(original.path)
             teaches[folder] = place is not None and place.role != "inbox"
-        if teaches[folder]:
-            yield file
+        if teaches[folder] and not original.is_restored:
+            yield FileAt(digest, original.path)

@@ -14,14 +14,24 @@ from imgscore.errors import ImgscoreError
 
 
 class Seen(NamedTuple):
-    """The device, inode and mtime that the caller expects at a path.
+    """The state of the file that the caller expects at a path.
 
-    `touch` raises ChangedError if the file at the path differs in one of these values.
+    `touch` raises ChangedError if the file at the path differs in one of these values. The ctime
+    shows a change of the bytes, even if another program has set the mtime back.
     """
 
     device: int
     inode: int
+    size: int
+    ctime_ns: int
     mtime_ns: int
+
+
+class Touched(NamedTuple):
+    """The state of a file just after a touch. `links`: the number of the file's hard links."""
+
+    seen: Seen
+    links: int
 
 
 class TouchError(ImgscoreError):
@@ -34,7 +44,7 @@ class TouchError(ImgscoreError):
 
 
 class ChangedError(TouchError):
-    """The error raised if the file is not the expected one: its inode or mtime differs.
+    """The error raised if the file is not the expected one: its inode, size or a date differs.
 
     It is also raised if there is no regular file at the path. The caller must plan again.
     """
@@ -52,12 +62,13 @@ class ReadOnlyError(TouchError):
     """The error for EROFS: the file system is read-only."""
 
 
-def touch(path: bytes, expect: Seen, after_ns: int) -> int:
-    """Set the mtime of `path` to `after_ns`. Return the mtime (ns) that the file system stored.
+def touch(path: bytes, expect: Seen, after_ns: int) -> Touched:
+    """Set the mtime of `path` to `after_ns`. Return the new state of the file.
 
     The atime does not change. Symbolic links are not followed. The function opens the inode once.
     It checks this open inode and then sets its mtime. Another file with this name can therefore
-    never get the date. A coarse file system (FAT: 2 s) stores a rounded date.
+    never get the date. A coarse file system (FAT: 2 s) stores a rounded date. The returned state is
+    read from the open inode, so it contains no later change of the file.
 
     Raises ChangedError, VanishedError, DeniedError or ReadOnlyError. Raises TouchError for every
     other failure.
@@ -72,18 +83,25 @@ def touch(path: bytes, expect: Seen, after_ns: int) -> int:
                     "this is not a regular file",
                     "imgscore does not set the date of this file",
                 )
-            if Seen(status.st_dev, status.st_ino, status.st_mtime_ns) != expect:
+            if _seen(status) != expect:
                 raise ChangedError(
                     path,
                     "the file has changed since the order was computed",
                     "compute the order again: imgscore order",
                 )
             os.utime(_by_descriptor(descriptor), ns=(status.st_atime_ns, after_ns))
-            return os.fstat(descriptor).st_mtime_ns
+            status = os.fstat(descriptor)
+            return Touched(_seen(status), status.st_nlink)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise _typed(path, error) from error
+
+
+def _seen(status: os.stat_result) -> Seen:
+    return Seen(
+        status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
+    )
 
 
 DESCRIPTORS = "/proc/self/fd"

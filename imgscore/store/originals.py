@@ -1,24 +1,45 @@
 """The originals: the dates (mtimes) that files had before imgscore touched them.
 
-An original is written before the first touch of its file. It is stored by the digest and the path
-of the file. If a file was moved, its original is still stored under the old path. An original
-belongs to the moved file if the digests are equal and imgscore set the date of the moved file.
+An original is written before the first touch of its file, and it is never deleted. A record says:
+these dates, which imgscore set, replace this original. The present record of a file is stored by
+the digest and the path of the file. If the user sets another date, the record is set aside: its key
+then also contains the original. A record that was set aside is used again if its file gets one of
+its dates again, for example from a backup. reconcile/identity.py finds the record of a file.
 """
 
-import os
+import sys
+import time
 from collections.abc import Iterator
 
 import msgspec
 
-from imgscore.store.schema import DIGEST_SIZE, FileAt, Original, pack, path_key
+from imgscore.store import journal
+from imgscore.store.schema import (
+    DIGEST_SIZE,
+    EARLIEST_NS,
+    LATEST_NS,
+    FileAt,
+    Original,
+    pack,
+    path_key,
+)
 from imgscore.store.transaction import Txn
 
 # The upper limit for the rounding error of a date, in nanoseconds. FAT stores dates in steps of two
 # seconds. exFAT, SMB and archives do not store the nanoseconds.
 TOLERANCE_NS = 2 * 10**9
-# The largest number of dates in `Original.earlier`. A file can have an earlier date again in two
-# cases: the file was restored from a backup, or the power failed before a new date was on disk.
+# The largest number of dates in `Original.dates`. The limit keeps a record below 17 kB. A file that
+# is touched ten times a day reaches it after a year.
+MAX_DATES = 4_096
+# The largest number of dates in `Original.earlier`. imgscore itself sets only whole seconds, so
+# these dates are rare.
 MAX_EARLIER = 8
+_SECOND = 10**9
+_SECOND_BYTES = 4
+# Keys of the table `dates` begin with a date as an unsigned number. The number is the date plus
+# this value, because dates before 1970 are negative.
+_BIAS = 1 << 63
+_DATE_BYTES = 9
 
 
 class _Path(msgspec.Struct, array_like=True, frozen=True):
@@ -34,18 +55,71 @@ _decoder = msgspec.msgpack.Decoder(Original)
 _path = msgspec.msgpack.Decoder(_Path)
 
 
+# ---- records
+
+
 def record(txn: Txn, digest: bytes, original: Original) -> None:
-    """Write the original of a file."""
-    txn.table("originals").put(digest + path_key(original.path), pack(original))
+    """Write the present original of a file."""
+    table, key = txn.table("originals"), digest + path_key(original.path)
+    value = table.get(key)
+    known = set() if value is None else _current_dates(_decoder.decode(value))
+    table.put(key, pack(original))
+    dates, current = txn.table("dates"), _current_dates(original)
+    for date in known - current:
+        dates.delete(_date_key(date) + key)
+    for date in current - known:
+        dates.put(_date_key(date) + key, b"")
 
 
-def forget(txn: Txn, digest: bytes, path: bytes) -> None:
-    """Delete the original of a file, because the user has set the date of the file."""
-    txn.table("originals").delete(digest + path_key(path))
+def set_aside(txn: Txn, digest: bytes, original: Original) -> None:
+    """Set a record aside: the file at its path has no date of this record now."""
+    _remove(txn, digest + path_key(original.path), original)
+    table, key = txn.table("originals"), _aside_key(digest, original)
+    value = table.get(key)
+    kept = original if value is None else _merged(_decoder.decode(value), original)
+    table.put(key, pack(kept))
+
+
+def put_present(
+    txn: Txn, digest: bytes, original: Original, source: Original | None = None
+) -> None:
+    """Write the present record of a file. Set the record aside that the file had before.
+
+    `source`: the record of the same digest that `original` replaces. It may be set aside, or have
+    another path. None means that no record is replaced, because the file is a copy.
+    """
+    present = get(txn, digest, original.path)
+    if present is not None and present != source:
+        set_aside(txn, digest, present)
+    if source is not None:
+        table, key = txn.table("originals"), _aside_key(digest, source)
+        value = table.get(key)
+        if value is not None:
+            original = _merged(_decoder.decode(value), original)
+            table.delete(key)
+        if source.path != original.path and get(txn, digest, source.path) == source:
+            _remove(txn, digest + path_key(source.path), source)
+    record(txn, digest, original)
+
+
+def _remove(txn: Txn, key: bytes, original: Original) -> None:
+    txn.table("originals").delete(key)
+    for date in _current_dates(original):
+        txn.table("dates").delete(_date_key(date) + key)
+
+
+def _aside_key(digest: bytes, original: Original) -> bytes:
+    return digest + path_key(b"%b\0%d" % (original.path, original.original_ns))
+
+
+def _merged(first: Original, second: Original) -> Original:
+    """Return `second` with the dates of both records."""
+    dates = _all_dates(first) | _all_dates(second)
+    return _with_dates(second, dates, second.before_ns, second.after_ns)
 
 
 def get(txn: Txn, digest: bytes, path: bytes) -> Original | None:
-    """Return the original that is stored for this digest and path.
+    """Return the present original that is stored for this digest and path.
 
     None means that there is no original.
     """
@@ -54,61 +128,94 @@ def get(txn: Txn, digest: bytes, path: bytes) -> Original | None:
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Original]:
-    """Return all originals of a digest."""
-    return [_decoder.decode(value) for _, value in txn.table("originals").scan(digest)]
+    """Return all originals of a digest. The originals that were set aside come last."""
+    found = [
+        (key != digest + path_key(original.path), original)
+        for key, value in txn.table("originals").scan(digest)
+        if (original := _decoder.decode(value))
+    ]
+    return [original for _, original in sorted(found, key=lambda pair: pair[0])]
 
 
 def iter_all(txn: Txn) -> Iterator[tuple[bytes, Original]]:
-    """Yield (digest, original) for each file that has an original."""
+    """Yield (digest, original) for each file that has an original.
+
+    The originals that were set aside are also yielded.
+    """
     for key, value in txn.table("originals").scan():
         yield key[:DIGEST_SIZE], _decoder.decode(value)
 
 
+def iter_present(txn: Txn) -> Iterator[tuple[bytes, Original]]:
+    """Yield (digest, original) for each original that was not set aside."""
+    for key, value in txn.table("originals").scan():
+        if key[DIGEST_SIZE:] == path_key(_path.decode(value).path):
+            yield key[:DIGEST_SIZE], _decoder.decode(value)
+
+
 def touched_files(txn: Txn) -> Iterator[FileAt]:
-    """Yield all files that have an original. This takes a third of the time of `iter_all`."""
+    """Yield all files that have an original. This takes a third of the time of `iter_all`.
+
+    A file with several originals is yielded several times.
+    """
     for key, value in txn.table("originals").scan():
         yield FileAt(key[:DIGEST_SIZE], _path.decode(value).path)
 
 
-def find(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
-    """Return the original that belongs to the file at `path`.
+# ---- the index of records by their present dates
 
-    `digest`, `mtime_ns`: the digest and the present mtime of the file. If the file was moved or
-    copied, its original may be stored under another path. The returned original has `path` as its
-    path, even then. None means that the user set `mtime_ns`, so the file needs no original.
+
+def of_date(txn: Txn, date_ns: int) -> Iterator[tuple[bytes, Original]]:
+    """Yield (digest, original) for each present record whose last touch set this date."""
+    if not EARLIEST_NS <= date_ns <= LATEST_NS:
+        return
+    for key, _ in txn.table("dates").scan(_date_key(date_ns)):
+        value = txn.table("originals").get(key[_DATE_BYTES:])
+        if value is not None:
+            yield key[_DATE_BYTES : _DATE_BYTES + DIGEST_SIZE], _decoder.decode(value)
+
+
+def has_dates(txn: Txn, first_ns: int, last_ns: int, count: int) -> bool:
+    """Return whether at least `count` files have a date of imgscore between two dates."""
+    table, key, last = txn.table("dates"), _date_key(first_ns), _date_key(last_ns)
+    for _ in range(count):
+        entry = table.first_from(key)
+        if entry is None or entry[0][:_DATE_BYTES] > last:
+            return False
+        key = entry[0] + b"\0"
+    return True
+
+
+def is_indexed(txn: Txn) -> bool:
+    """Return whether the index by date exists. Older versions of imgscore did not write it."""
+    return bool(len(txn.table("dates"))) or not len(txn.table("originals"))
+
+
+def index_dates(txn: Txn) -> None:
+    """Write the index of records by date, after an older version of imgscore wrote the store.
+
+    The dates that are only in the journal are added to the records.
     """
-    original = get(txn, digest, path)
-    if original is not None and belongs(original, mtime_ns):
-        return original
-    source = _source(txn, digest, mtime_ns)
-    return None if source is None else touched(source, path, mtime_ns, mtime_ns)
+    for digest, original in list(iter_present(txn)):
+        for date in _current_dates(original):
+            txn.table("dates").put(_date_key(date) + digest + path_key(original.path), b"")
+    for _, touch in journal.newest_first(txn):
+        held = get(txn, touch.digest, touch.path)
+        dates = {touch.before_ns, touch.after_ns}
+        if held is not None and not all(belongs(held, date) for date in dates):
+            record(txn, touch.digest, _with_dates(held, dates, held.before_ns, held.after_ns))
 
 
-def follow(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Original | None:
-    """Store the original of a file under the file's present path, and return the original.
-
-    If the user has set the file date since the last touch, delete the original and return None.
-    """
-    original = find(txn, digest, path, mtime_ns)
-    if original is None:
-        forget(txn, digest, path)
-    elif original != get(txn, digest, path):
-        source = _source(txn, digest, mtime_ns)
-        if source is not None and not os.path.lexists(source.path):
-            forget(txn, digest, source.path)
-        record(txn, digest, original)
-    return original
+def _current_dates(original: Original) -> set[int]:
+    """Return the two dates of the last touch, without the original."""
+    return {original.before_ns, original.after_ns} - {original.original_ns}
 
 
-def _source(txn: Txn, digest: bytes, mtime_ns: int) -> Original | None:
-    """Return an original with this digest whose dates show that imgscore set `mtime_ns`.
+def _date_key(date_ns: int) -> bytes:
+    return (date_ns + _BIAS).to_bytes(_DATE_BYTES, "big")
 
-    None means that there is no such original. If there are several, the function prefers an
-    original whose path no longer exists, because that file was moved. A file whose path still
-    exists was only copied.
-    """
-    originals = [original for original in of_digest(txn, digest) if is_ours(original, mtime_ns)]
-    return min(originals, key=lambda original: os.path.lexists(original.path), default=None)
+
+# ---- the dates of a record
 
 
 def touched(original: Original | None, path: bytes, before_ns: int, after_ns: int) -> Original:
@@ -117,12 +224,48 @@ def touched(original: Original | None, path: bytes, before_ns: int, after_ns: in
     `original`: the original that is already stored, or None. `before_ns`, `after_ns`: the dates
     before and after the touch.
     """
+    now_ns = time.time_ns()
     if original is None:
-        return Original(path, before_ns, before_ns, after_ns)
-    earlier = dict.fromkeys((*original.earlier, original.before_ns, original.after_ns))
-    for date in (original.original_ns, before_ns):
-        earlier.pop(date, None)
-    return Original(path, original.original_ns, before_ns, after_ns, [*earlier][-MAX_EARLIER:])
+        return Original(path, before_ns, before_ns, after_ns, touched_ns=now_ns)
+    moved = msgspec.structs.replace(original, path=path, touched_ns=now_ns)
+    added = {original.before_ns, original.after_ns}
+    return _with_dates(moved, added, before_ns, after_ns)
+
+
+def _with_dates(original: Original, dates: set[int], before_ns: int, after_ns: int) -> Original:
+    """Return a record with new dates of the last touch, and with these additional other dates."""
+    earlier, packed = original.earlier, original.dates
+    known = memoryview(packed).cast("I")
+    for date in sorted(dates - {original.original_ns, before_ns, after_ns}):
+        second, rest = divmod(date, _SECOND)
+        if rest or not 0 <= second < 1 << 8 * _SECOND_BYTES:
+            earlier = [*(other for other in earlier if other != date), date][-MAX_EARLIER:]
+        elif second not in known:
+            packed += second.to_bytes(_SECOND_BYTES, sys.byteorder)
+    return msgspec.structs.replace(
+        original,
+        before_ns=before_ns,
+        after_ns=after_ns,
+        earlier=earlier,
+        dates=packed[-MAX_DATES * _SECOND_BYTES :],
+    )
+
+
+def _all_dates(original: Original) -> set[int]:
+    return {
+        original.before_ns,
+        original.after_ns,
+        *original.earlier,
+        *(second * _SECOND for second in memoryview(original.dates).cast("I")),
+    }
+
+
+def had(original: Original, mtime_ns: int) -> bool:
+    """Return whether imgscore set exactly the date `mtime_ns` before the last touch."""
+    second, rest = divmod(mtime_ns, _SECOND)
+    if mtime_ns in original.earlier:
+        return True
+    return not rest and second in memoryview(original.dates).cast("I")
 
 
 def is_ours(original: Original, mtime_ns: int) -> bool:
@@ -131,9 +274,9 @@ def is_ours(original: Original, mtime_ns: int) -> bool:
     The file system may have rounded `mtime_ns`.
     """
     return (
-        near(original.after_ns, mtime_ns)
+        (not original.is_restored and near(original.after_ns, mtime_ns))
         or (original.before_ns != original.original_ns and near(original.before_ns, mtime_ns))
-        or mtime_ns in original.earlier
+        or had(original, mtime_ns)
     )
 
 
@@ -151,5 +294,5 @@ def near(ours_ns: int, mtime_ns: int) -> bool:
     return ours_ns == mtime_ns or (
         # A rounded date is a whole number of seconds. A date with a fraction of a second was not
         # rounded, so another program set it.
-        mtime_ns % 10**9 == 0 and abs(ours_ns - mtime_ns) < TOLERANCE_NS
+        mtime_ns % _SECOND == 0 and abs(ours_ns - mtime_ns) < TOLERANCE_NS
     )

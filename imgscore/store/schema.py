@@ -212,8 +212,11 @@ class Original(msgspec.Struct, array_like=True, frozen=True):
 
     original_ns: the date before the first touch.
     before_ns, after_ns: the old and the new date of the last touch. If imgscore crashed between the
-    journal entry and the touch, the file still has the date `before_ns`.
-    earlier: other dates that imgscore set before the last touch.
+    journal entry and the touch, the file still has the date `before_ns`. If `after_ns` is
+    `original_ns`, the original was restored.
+    earlier: other dates of the file that are no whole seconds, or that an older version stored.
+    dates: other dates that imgscore set before the last touch, as seconds of 4 bytes each.
+    touched_ns: the time of the last touch; 0 if an older version stored the record.
     If the file has none of these dates, the user has set a new date.
     """
 
@@ -222,6 +225,31 @@ class Original(msgspec.Struct, array_like=True, frozen=True):
     before_ns: int
     after_ns: int
     earlier: list[int] = []
+    dates: bytes = b""
+    touched_ns: int = 0
+
+    @property
+    def is_restored(self) -> bool:
+        """Return whether the original was restored after the last touch."""
+        return self.after_ns == self.original_ns
+
+
+class ForeignDate(msgspec.Struct, array_like=True, frozen=True):
+    """A date that another program gave to a file with unchanged bytes.
+
+    time_ns: the time at which imgscore found the date. before_ns: the date before the change.
+    """
+
+    time_ns: int
+    digest: bytes
+    path: bytes
+    before_ns: int
+    date_ns: int
+
+    @property
+    def delta_ns(self) -> int:
+        """The number of nanoseconds by which the date was moved."""
+        return self.date_ns - self.before_ns
 
 
 class Touch(msgspec.Struct, array_like=True, frozen=True):

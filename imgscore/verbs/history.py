@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import groupby, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -81,6 +81,7 @@ class Request(BaseRequest[Response]):
     touches, such as an ordering. If false, yield one row for each touch.
     """
 
+    any_folder: ClassVar[bool] = True
     folder: PathText | None = None
     limit: Rows = 50
     together: bool = False

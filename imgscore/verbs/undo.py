@@ -138,12 +138,16 @@ def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
     path of the file now.
     """
     from imgscore.reconcile.walk import fingerprint_of
-    from imgscore.store import originals, sightings
+    from imgscore.store import originals, shifts, sightings
     from imgscore.store.schema import Sighting
     from imgscore.workers.messages import PlannedTouch
 
     sighting, seen = sightings.find(txn, touch.path), fingerprint_of(touch.path)
-    if seen is None or not originals.near(touch.after_ns, seen.mtime_ns):
+    if seen is None:
+        return None
+    moved_ns = seen.mtime_ns - touch.after_ns
+    shifted = shifts.load(txn).explains(moved_ns, seen.mtime_ns)
+    if not shifted and not originals.near(touch.after_ns, seen.mtime_ns):
         return None
     if sighting is not None and sighting.digest != touch.digest:
         # Another image is at the path. A sidecar has no sighting, and therefore passes this check.

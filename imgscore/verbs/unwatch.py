@@ -87,11 +87,12 @@ def _left(engine: Engine, watch: Watch, would: set[str]) -> int:
 
     left = 0
     with engine.ctx.store.read() as txn:
-        for _, original in originals.iter_all(txn):
+        for _, original in originals.iter_present(txn):
             place = engine.ctx.watches.locate(original.path)
             if place is None or place.watch != watch or display_path(original.path) in would:
                 continue
-            left += _mtime_ns(original.path) != original.original_ns
+            mtime_ns = _mtime_ns(original.path)
+            left += not original.is_restored and mtime_ns != original.original_ns
     return left
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from imgscore.engine import apply
 from imgscore.engine.stage import Effects
-from imgscore.order.touch import DeniedError, Seen
+from imgscore.order.touch import DeniedError, Seen, Touched
 from imgscore.store import journal
 from imgscore.store.schema import FileAt
 from imgscore.verbs.status import status
@@ -222,7 +222,7 @@ def test_order_refused_file_is_reported_and_left_alone_until_it_changes(
 ) -> None:
     real, tried = apply.touch, []
 
-    def touch(path: bytes, expect: Seen, after_ns: int) -> int:
+    def touch(path: bytes, expect: Seen, after_ns: int) -> Touched:
         tried.append(os.path.basename(path))
         if path.endswith(b"c.jpg"):
             raise DeniedError(path, "Operation not permitted", "chown it")
@@ -257,7 +257,7 @@ def test_order_disk_with_coarse_dates_is_touched_once(
 ) -> None:
     real, tried = apply.touch, []
 
-    def touch(path: bytes, expect: Seen, after_ns: int) -> int:
+    def touch(path: bytes, expect: Seen, after_ns: int) -> Touched:
         tried.append(path)
         return real(path, expect, after_ns // (60 * 10**9) * 60 * 10**9 + 7 * 60 * 10**9)
 

@@ -26,7 +26,14 @@ WHEN = 1_700_000_000 * 10**9
 
 def seen(path: Path) -> Seen:
     status = path.lstat()
-    return Seen(status.st_dev, status.st_ino, status.st_mtime_ns)
+    return Seen(
+        status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
+    )
+
+
+def set_date(path: bytes, expect: Seen, after_ns: int) -> int:
+    """Touch a file; the date that the file system stored."""
+    return touch(path, expect, after_ns).seen.mtime_ns
 
 
 @pytest.fixture
@@ -38,17 +45,19 @@ def picture(tmp_path: Path) -> Path:
 
 def test_touch_sets_the_mtime_and_keeps_the_atime(picture: Path) -> None:
     os.utime(picture, ns=(1_234_567_890_123_456_789, 5))
-    assert touch(bytes(picture), seen(picture), WHEN) == WHEN
+    assert set_date(bytes(picture), seen(picture), WHEN) == WHEN
     assert picture.stat().st_mtime_ns == WHEN
     assert picture.stat().st_atime_ns == 1_234_567_890_123_456_789
     exact = 987_654_321_123_456_789
-    assert touch(bytes(picture), seen(picture), exact) == exact, "restore-times: to the nanosecond"
+    assert set_date(bytes(picture), seen(picture), exact) == exact, (
+        "restore-times: to the nanosecond"
+    )
 
 
 def test_touch_name_of_any_bytes_without_read_permission_works(tmp_path: Path) -> None:
     path = Path(os.fsdecode(bytes(tmp_path) + b"/\xff\xfe.jpg"))
     path.touch(mode=0o000)
-    assert touch(os.fsencode(path), seen(path), WHEN) == WHEN
+    assert set_date(os.fsencode(path), seen(path), WHEN) == WHEN
 
 
 def test_touch_symlink_is_refused(picture: Path) -> None:
@@ -88,6 +97,15 @@ def test_touch_changed_mtime_or_inode_is_refused(picture: Path) -> None:
     assert picture.stat().st_mtime_ns == 77
 
 
+def test_touch_rewritten_file_with_its_old_mtime_is_refused(picture: Path) -> None:
+    expect = seen(picture)
+    picture.write_bytes(b"NOT LOOKED AT")  # as large as before
+    os.utime(picture, ns=(0, expect.mtime_ns))
+    with pytest.raises(ChangedError):
+        touch(bytes(picture), expect, WHEN)
+    assert picture.stat().st_mtime_ns == expect.mtime_ns
+
+
 def test_touch_missing_file_raises_vanished(picture: Path) -> None:
     expect = seen(picture)
     with pytest.raises(VanishedError):
@@ -110,8 +128,8 @@ def test_touch_file_of_another_user_is_denied(picture: Path) -> None:
     needs.root("to give a file away and then step down")
     # Other users cannot enter tmp_path: open it through a descriptor.
     descriptor = os.open(picture.parent, os.O_PATH)
-    expect = seen(picture)
     picture.chmod(0o644)
+    expect = seen(picture)
     os.seteuid(65_534)
     try:
         with pytest.raises(DeniedError):
@@ -132,7 +150,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 def test_touch_on_ext4_stores_nanoseconds(disk: Callable[..., Path]) -> None:
     path = disk("mkfs.ext4", "-q", "-I", "256") / "a.jpg"
     path.touch()
-    assert touch(bytes(path), seen(path), WHEN + 123_456_789) == WHEN + 123_456_789
+    assert set_date(bytes(path), seen(path), WHEN + 123_456_789) == WHEN + 123_456_789
 
 
 def test_touch_on_ext4_with_small_inodes_returns_whole_seconds(
@@ -140,16 +158,16 @@ def test_touch_on_ext4_with_small_inodes_returns_whole_seconds(
 ) -> None:
     path = disk("mkfs.ext4", "-q", "-I", "128") / "a.jpg"
     path.touch()
-    assert touch(bytes(path), seen(path), WHEN) == WHEN
-    assert touch(bytes(path), seen(path), WHEN + 123_456_789) == WHEN
-    assert touch(bytes(path), seen(path), WHEN + 10**9) == WHEN + 10**9
+    assert set_date(bytes(path), seen(path), WHEN) == WHEN
+    assert set_date(bytes(path), seen(path), WHEN + 123_456_789) == WHEN
+    assert set_date(bytes(path), seen(path), WHEN + 10**9) == WHEN + 10**9
 
 
 def test_touch_on_fat_returns_even_seconds(disk: Callable[..., Path]) -> None:
     path = disk("mkfs.vfat") / "a.jpg"
     path.touch()
-    assert touch(bytes(path), seen(path), WHEN) == WHEN
-    assert touch(bytes(path), seen(path), WHEN + 1_500_000_000) == WHEN
+    assert set_date(bytes(path), seen(path), WHEN) == WHEN
+    assert set_date(bytes(path), seen(path), WHEN + 1_500_000_000) == WHEN
 
 
 def test_touch_immutable_file_or_read_only_mount_raises_its_error(
@@ -158,11 +176,12 @@ def test_touch_immutable_file_or_read_only_mount_raises_its_error(
     point = disk("mkfs.ext4", "-q")
     path = point / "a.jpg"
     path.touch()
-    expect = seen(path)
     subprocess.run(["chattr", "+i", path], check=True)
+    expect = seen(path)
     with pytest.raises(DeniedError):
         touch(bytes(path), expect, WHEN)
     subprocess.run(["chattr", "-i", path], check=True)
+    expect = seen(path)
     subprocess.run(["mount", "-o", "remount,ro", point], check=True)
     with pytest.raises(ReadOnlyError):
         touch(bytes(path), expect, WHEN)
@@ -176,6 +195,6 @@ def test_touch_on_tmpfs_stores_nanoseconds() -> None:
     path = shm / f"imgscore-test-{os.getpid()}"
     path.touch()
     try:
-        assert touch(bytes(path), seen(path), WHEN + 1) == WHEN + 1
+        assert set_date(bytes(path), seen(path), WHEN + 1) == WHEN + 1
     finally:
         path.unlink()

@@ -1,0 +1,324 @@
+"""The rules that determine which original belongs to a file (docs/dates.md has them as a table).
+
+An original belongs to a file if the file has one of the dates of the original's record. The bytes,
+the path and the inode of the file decide between several records. If no record has the date of the
+file, the user set this date, and the file needs no original.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from msgspec import structs
+
+from imgscore.order.entries import SIDECAR_SUFFIXES, basename_key, suffix
+from imgscore.reconcile.walk import fingerprint_of
+from imgscore.store import originals, shifts, sightings
+from imgscore.store.schema import Original
+from imgscore.store.shifts import NO_SHIFTS, Shifts
+from imgscore.store.transaction import Txn
+
+# The longest time between the disappearance of a file and the appearance of its edited version
+# under another name, in nanoseconds. While a large folder is indexed, the second can take hours.
+GONE_NS = 86_400 * 10**9
+# An edited copy of a file that still exists is recognised by its date alone if fewer than
+# MAX_NEIGHBOURS files have a date of imgscore within NEAR_NS nanoseconds. A new file then has such
+# a date by chance with a probability of at most 1 %.
+NEAR_NS = 6 * 3_600 * 10**9
+MAX_NEIGHBOURS = 216
+
+
+class Place(IntEnum):
+    """The relation of the path of a record to the file. The relation with the highest value is the
+    closest one.
+    """
+
+    PRESENT = 0
+    """another file is at the path of the record, so the file is a copy"""
+    GONE = 1
+    """no file is at the path of the record, so the file may have been moved"""
+    OWN = 2
+    """the record has the path of the file"""
+    MOVED = 3
+    """the inode of the file was last seen at the path of the record"""
+
+
+class Match(IntEnum):
+    """The relation of the date of a file to the dates of a record."""
+
+    NONE = 0
+    """the date is not one of the record's dates"""
+    ROUNDED_ORIGINAL = 1
+    SHIFTED = 2
+    """another program moved the date by a change of the time zone"""
+    ROUNDED = 3
+    """the last date that imgscore set, rounded by the file system"""
+    EARLIER = 4
+    """a date that imgscore set earlier"""
+    MOVED_ALIKE = 5
+    """another program moved the dates of many files alike"""
+    ORIGINAL = 6
+    BEFORE = 7
+    """the date before the last touch, so imgscore crashed before the touch"""
+    AFTER = 8
+    """the last date that imgscore set"""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A record that may belong to a file. `aside`: whether the record was set aside."""
+
+    original: Original
+    place: Place
+    aside: bool = False
+
+
+def match(original: Original, mtime_ns: int, known: Shifts = NO_SHIFTS) -> Match:
+    """Return the relation of a date to the dates of a record."""
+    last = original.before_ns, original.after_ns
+    if mtime_ns == original.original_ns:
+        return Match.ORIGINAL
+    if mtime_ns in last:
+        return Match.AFTER if mtime_ns == last[1] else Match.BEFORE
+    if originals.had(original, mtime_ns):
+        return Match.EARLIER
+    if any(known.is_known(mtime_ns - date, mtime_ns) for date in last):
+        return Match.MOVED_ALIKE
+    if originals.is_ours(original, mtime_ns):
+        return Match.ROUNDED
+    if originals.near(original.original_ns, mtime_ns):
+        return Match.ROUNDED_ORIGINAL
+    if original.is_restored:
+        return Match.NONE
+    dates = [date for date in last if date != original.original_ns]
+    moved = any(known.explains(mtime_ns - date, mtime_ns) for date in dates)
+    return Match.SHIFTED if moved else Match.NONE
+
+
+def choose(
+    candidates: Iterable[Candidate], mtime_ns: int, known: Shifts = NO_SHIFTS
+) -> Candidate | None:
+    """Return the candidate whose dates explain the date of the file best.
+
+    None means that the user set the date.
+    """
+    rated = [
+        (rating, candidate)
+        for candidate in candidates
+        if (rating := _rate(candidate, mtime_ns, known))
+    ]
+    best = max(rated, key=lambda pair: pair[0], default=None)
+    return None if best is None else best[1]
+
+
+def _rate(
+    candidate: Candidate, mtime_ns: int, known: Shifts
+) -> tuple[int, int, bool, int, int] | None:
+    """Return a rating for `choose`. None means that the record does not belong to the file."""
+    original, place = candidate.original, candidate.place
+    found = match(original, mtime_ns, known)
+    if place < Place.OWN and found in (
+        Match.ORIGINAL,
+        Match.ROUNDED_ORIGINAL,
+        Match.SHIFTED,
+        Match.NONE,
+    ):
+        # The file was never touched: it only has the bytes of a touched file.
+        return None
+    if found is Match.NONE:
+        return None
+    if place is Place.PRESENT:
+        tier = 1
+    elif found in (Match.SHIFTED, Match.ROUNDED_ORIGINAL):
+        tier = 0
+    else:
+        tier = 3 if found >= Match.MOVED_ALIKE else 2
+    return tier, place, not candidate.aside, found, original.touched_ns
+
+
+class Origin(NamedTuple):
+    """The record that belongs to a file.
+
+    `original`: the record as it must be stored for the file. `source`: the record in the store,
+    under the digest `digest`. `copied`: whether the record also belongs to another file that still
+    exists.
+    """
+
+    original: Original
+    source: Original
+    digest: bytes
+    copied: bool
+
+
+def find(
+    txn: Txn,
+    digest: bytes,
+    path: bytes,
+    mtime_ns: int,
+    *,
+    moved_from: bytes | None = None,
+    known: Shifts | None = None,
+) -> Origin | None:
+    """Return the record that belongs to the file at `path`.
+
+    `digest`, `mtime_ns`: the digest and the present mtime of the file. `moved_from`: the path at
+    which the inode of the file was last seen. None as the result means that the user set
+    `mtime_ns`, so the file needs no original.
+    """
+    known = shifts.load(txn) if known is None else known
+    chosen = choose(_same_bytes(txn, digest, path, moved_from), mtime_ns, known)
+    if chosen is None:
+        return _edited(txn, digest, path, mtime_ns, known)
+    source = chosen.original
+    original = _at(source, path, mtime_ns, known)
+    return Origin(original, source, digest, chosen.place is Place.PRESENT)
+
+
+def follow(
+    txn: Txn,
+    digest: bytes,
+    path: bytes,
+    mtime_ns: int,
+    *,
+    moved_from: bytes | None = None,
+    known: Shifts | None = None,
+) -> Original | None:
+    """Store the record of a file under the file's present path, and return the record.
+
+    If the user has set the file date since the last touch, set the record aside and return None.
+    """
+    origin = find(txn, digest, path, mtime_ns, moved_from=moved_from, known=known)
+    present = originals.get(txn, digest, path)
+    if origin is None:
+        if present is not None:
+            originals.set_aside(txn, digest, present)
+        moved = None if moved_from is None else originals.get(txn, digest, moved_from)
+        if moved is not None:
+            originals.put_present(txn, digest, _renamed(moved, path), moved)
+            originals.set_aside(txn, digest, _renamed(moved, path))
+        return None
+    if origin.digest != digest:
+        if not origin.copied:
+            originals.set_aside(txn, origin.digest, origin.source)
+        originals.put_present(txn, digest, origin.original)
+    elif origin.original != present:
+        source = None if origin.copied else origin.source
+        originals.put_present(txn, digest, origin.original, source)
+    return originals.get(txn, digest, path)
+
+
+def _same_bytes(
+    txn: Txn, digest: bytes, path: bytes, moved_from: bytes | None
+) -> Iterator[Candidate]:
+    for original in originals.of_digest(txn, digest):
+        if original.path == moved_from and moved_from != path:
+            place = Place.MOVED
+        elif original.path == path:
+            place = Place.OWN
+        else:
+            place = Place.PRESENT if os.path.lexists(original.path) else Place.GONE
+        aside = originals.get(txn, digest, original.path) != original
+        yield Candidate(original, place, aside)
+
+
+def _at(original: Original, path: bytes, mtime_ns: int, known: Shifts) -> Original:
+    """Return a record for the file at `path`, which has the date `mtime_ns`."""
+    found = match(original, mtime_ns, known)
+    if (
+        found in (Match.AFTER, Match.ROUNDED, Match.ROUNDED_ORIGINAL)
+        # A file whose original was restored has a date of the user, even after a shift.
+        or (original.is_restored and found in (Match.ORIGINAL, Match.MOVED_ALIKE))
+    ):
+        return _renamed(original, path)
+    return originals.touched(original, path, mtime_ns, mtime_ns)
+
+
+def _renamed(original: Original, path: bytes) -> Original:
+    return original if original.path == path else structs.replace(original, path=path)
+
+
+# ---- files that were edited without a change of their date
+
+
+def _edited(txn: Txn, digest: bytes, path: bytes, mtime_ns: int, known: Shifts) -> Origin | None:
+    """Return a record for a file with new bytes and with a date that imgscore set.
+
+    Programs that write metadata keep the date of the file. Some of them write a temporary file and
+    rename it, so the inode is also new. Return None if no file had this date.
+    """
+    before = sightings.find(txn, path)
+    old = None if before is None or before.digest == digest else before.digest
+    own = None if old is None else originals.get(txn, old, path)
+    found = Match.NONE if own is None else match(own, mtime_ns, known)
+    rated = [
+        (rating, held_digest, held)
+        for held_digest, held in _with_date(txn, mtime_ns, known)
+        if held_digest != digest
+        and (rating := _rate_edited(txn, held_digest, held, path, mtime_ns))
+    ]
+    if (
+        own is not None
+        and old is not None
+        and found
+        not in (
+            Match.NONE,
+            Match.ORIGINAL,
+            Match.ROUNDED_ORIGINAL,
+        )
+    ):
+        tier = 3 if found >= Match.BEFORE else 1
+        rated.append(((tier, True, own.touched_ns), old, own))
+    if not rated:
+        return None
+    rating, held_digest, held = max(rated, key=lambda candidate: candidate[0])
+    original = originals.touched(held, path, mtime_ns, mtime_ns)
+    return Origin(original, held, held_digest, copied=rating[0] == 0)
+
+
+def _with_date(txn: Txn, mtime_ns: int, known: Shifts) -> Iterator[tuple[bytes, Original]]:
+    """Yield (digest, record) for each record whose last touch set this date, or a shifted one."""
+    yield from originals.of_date(txn, mtime_ns)
+    for delta in known.known:
+        yield from originals.of_date(txn, mtime_ns - delta)
+        yield from originals.of_date(txn, mtime_ns + delta)
+
+
+def _rate_edited(
+    txn: Txn, digest: bytes, held: Original, path: bytes, mtime_ns: int
+) -> tuple[int, bool, int] | None:
+    """Return a rating for a record with the date of an edited file at `path`.
+
+    The first number is 3 for the same path, 2 for a file that disappeared, and 0 for a file that
+    still exists. None means that the record does not belong to the edited file.
+    """
+    if held.path == path:
+        return 3, True, held.touched_ns
+    if _kind(held.path) != _kind(path):
+        return None
+    alike = _is_similar(held.path, path)
+    seen, last = fingerprint_of(held.path), sightings.find(txn, held.path)
+    if seen is None:
+        gone_ns = 0 if last is None else time.time_ns() - last.gone_ns if last.gone_ns else 1
+        recent = 0 < gone_ns <= GONE_NS
+        return (2, alike, held.touched_ns) if alike or recent else None
+    if last is not None and last.digest == digest and last.seen.ino != seen.ino:
+        return 2, alike, held.touched_ns  # Another file has just replaced the file.
+    if seen.mtime_ns != mtime_ns:
+        return (0, alike, held.touched_ns) if alike else None
+    crowded = originals.has_dates(txn, mtime_ns - NEAR_NS, mtime_ns + NEAR_NS, MAX_NEIGHBOURS)
+    return (0, alike, held.touched_ns) if alike or not crowded else None
+
+
+def _kind(path: bytes) -> bytes | bool:
+    """Return a value that is equal for files that can be versions of one file."""
+    ending = suffix(path)
+    return ending if ending in SIDECAR_SUFFIXES else True
+
+
+def _is_similar(first: bytes, second: bytes) -> bool:
+    """Return whether one file name begins with the other one, as in `a.jpg` and `a-1.jpg`."""
+    stems = [basename_key(path)[1].lower() for path in (first, second)]
+    return stems[0].startswith(stems[1]) or stems[1].startswith(stems[0])
