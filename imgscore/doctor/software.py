@@ -7,11 +7,23 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Literal
 
+from imgscore import paths
 from imgscore.config import Config
 from imgscore.doctor.finding import Finding
-from imgscore.embedders import catalogue, devices, lite0_spec, manifest, registry, telemetry
+from imgscore.embedders import backends, catalogue, devices, lite0_spec, manifest, registry
 from imgscore.errors import ImgscoreError
+from imgscore.workers.messages import (
+    Crashed,
+    DeviceTried,
+    ModelUnavailable,
+    Notice,
+    Refused,
+    TryDevice,
+)
+from imgscore.workers.pool import Pool, WorkerSettings
+from imgscore.workers.try_device import try_in_batches
 
 OLDEST = (3, 11)
 EXTRAS = {
@@ -94,25 +106,47 @@ def embedder(settings: Config) -> Iterator[Finding]:
 
 
 def device(settings: Config) -> Iterator[Finding]:
-    """Check that the model can be loaded on the device.
+    """Compute on the device, in a confined process like those that embed images.
 
-    For example, the model cannot be loaded if the driver of the device is missing.
+    Installed packages do not prove that a device works: a driver can be missing, or a confined
+    process may not be allowed to use it.
     """
-    telemetry.disable()
-    import onnxruntime
-
-    warnings: list[str] = []
-    installed = onnxruntime.get_available_providers()
-    usable = [name for name in installed if name in devices.PROVIDERS.values()]
-    names = ", ".join(name.removesuffix("ExecutionProvider") for name in usable)
+    devices.check(settings.device)
+    batches = backends.uses_device_process(settings.device)
+    worker_settings = WorkerSettings(
+        paths.store_folder(),
+        paths.heads_folder(),
+        settings.model,
+        settings.device,
+        settings.daemon.file_seconds,
+        batches=batches,
+        batch=settings.batch if isinstance(settings.batch, int) else 0,
+    )
     try:
-        choice = devices.choose(settings.device, installed)
-        used = registry.load(settings.model, settings.device, warnings.append).providers[0]
+        tried = try_in_batches(worker_settings) if batches else _try_alone(worker_settings)
     except ImgscoreError as error:
-        yield Finding("device", "problem", error.message, error.remedy)
+        state: Literal["warning", "problem"] = "warning" if batches else "problem"
+        detail = f"{error.message}, so the CPU is used" if batches else error.message
+        yield Finding("device", state, detail, error.remedy)
         return
-    if warnings:
-        yield Finding("device", "warning", warnings[0], 'set device = "auto"')
-        return
-    reason = f'device = "{settings.device}", and onnxruntime has {names}'
-    yield Finding("device", "ok", f"{choice.device} ({used}): {reason}")
+    rate = f"{tried.rate:.0f} images a second" + (" in batches" if batches else " on one core")
+    yield Finding("device", "ok", f"{tried.device} ({tried.provider}): {rate}, without decoding")
+
+
+def _try_alone(settings: WorkerSettings) -> DeviceTried:
+    """Compute in a file worker. Raises ImgscoreError if the device of the config is not used."""
+    with Pool(settings, 1, idle_seconds=0) as pool:
+        pool.submit(TryDevice())
+        while True:
+            for _, answer in pool.answers(None):
+                match answer:
+                    case DeviceTried():
+                        return answer
+                    case Notice(text=text):
+                        raise ImgscoreError(text, 'set device = "auto"')
+                    case Refused(reason, remedy) | ModelUnavailable(reason, remedy):
+                        raise ImgscoreError(reason, remedy)
+                    case Crashed(reason):
+                        raise ImgscoreError(f"the worker {reason}", "see the message above")
+                    case _:
+                        raise ImgscoreError("the worker was interrupted", "run it again")

@@ -18,6 +18,7 @@ from imgscore.workers.messages import (
     Answer,
     BackedUp,
     BackUp,
+    DeviceTried,
     FileIndexed,
     IndexFile,
     MakeThumbnail,
@@ -36,6 +37,7 @@ from imgscore.workers.messages import (
     ThumbnailMade,
     Train,
     Trained,
+    TryDevice,
     Unreadable,
     Unstable,
     WrongAnswerError,
@@ -53,6 +55,7 @@ _FILE = (Unstable, Unreadable, NeedsMemory, *_ANY_TASK)
 _FITTING: dict[type, tuple[type, ...]] = {
     IndexFile: (FileIndexed, *_FILE),
     MakeThumbnail: (ThumbnailMade, *_FILE),
+    TryDevice: (DeviceTried, *_ANY_TASK),
     Rescore: (Scored, *_ANY_TASK),
     Train: (Trained, *_ANY_TASK),
     Plan: (Planned, *_ANY_TASK),

@@ -32,6 +32,10 @@ class Device:
         self.state: Literal["off", "starting", "ready", "failed"] = "off"
         self.name = ""
         """the name of the device; "" before the device process is ready"""
+        self.provider = ""
+        """what computes on the device, for example "torch CUDA" """
+        self.failure = "", ""
+        """the reason and the remedy, after a failure"""
 
     @property
     def pid(self) -> int | None:
@@ -104,17 +108,20 @@ class Device:
         notice = None
         for message in take_answers(self._buffer):
             match message:
-                case DeviceReady(device=device):
-                    self.state, self.name = "ready", device
+                case DeviceReady(device=device, provider=provider):
+                    self.state, self.name, self.provider = "ready", device, provider
                 case ModelUnavailable(reason, remedy):
+                    self.failure = reason, remedy
                     notice = f"{reason}, so the CPU is used; {remedy}"
         if not data or notice is not None:
             ended = self._end()
             self.state = "failed"
-            notice = notice or (
-                f"the process that uses the device ended (exit status {ended}), so the CPU is "
-                "used; see the log, and: imgscore doctor"
-            )
+            if notice is None:
+                self.failure = (
+                    f"the process that uses the device ended (exit status {ended})",
+                    "see the message above, and: imgscore doctor",
+                )
+                notice = f"{self.failure[0]}, so the CPU is used; {self.failure[1]}"
         return None if notice is None else Notice("device", notice)
 
     def end(self) -> None:

@@ -53,6 +53,11 @@ class Link:
         """The number of free slots."""
         return len(self._free)
 
+    @property
+    def used(self) -> list[int]:
+        """The slots that are not free."""
+        return list(self._shapes)
+
     def mark(self, begun: int, *, active: bool) -> None:
         """Tell the pool how many tasks were begun, and whether the last one is being done now."""
         self._ring.mark(begun, active=active)

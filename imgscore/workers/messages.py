@@ -113,13 +113,19 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
     file: bytes
 
 
-OwnTask = IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail
+class TryDevice(msgspec.Struct, tag=True, frozen=True):
+    """The task to compute on the device of the config for a moment."""
+
+    handler: ClassVar[str] = "try_device:try_device"
+
+
+OwnTask = IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail | TryDevice
 """The tasks that this module defines. The other tasks are the queries, which workers/queries.py
 defines."""
 Task = OwnTask | Query[Any]
-FileTask = IndexFile | MakeThumbnail
-"""The tasks that read one file. Only file workers do these tasks. A file worker has limits of time
-and memory."""
+FileTask = IndexFile | MakeThumbnail | TryDevice
+"""The tasks that read one file, or try the device. Only file workers do these tasks. A file worker
+has limits of time and memory."""
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -134,6 +140,18 @@ class DeviceReady(msgspec.Struct, tag=True, frozen=True):
 
     device: str
     provider: str
+
+
+class DeviceTried(msgspec.Struct, tag=True, frozen=True):
+    """The answer to TryDevice.
+
+    `device`: the name of the device. `provider`: what computes on it. `rate`: the number of inputs
+    that were computed in a second.
+    """
+
+    device: str
+    provider: str
+    rate: float
 
 
 class FileFailure(msgspec.Struct, frozen=True):
@@ -311,6 +329,7 @@ class WrongAnswerError(ValueError):
 Answer = (
     Ready
     | DeviceReady
+    | DeviceTried
     | FileIndexed
     | Unstable
     | Unreadable

@@ -126,7 +126,11 @@ class Worker:
 
         Return None if it waits for the device process.
         """
-        return 0 if self.connection is None else self.connection.current(self.answered)
+        if self.connection is None:
+            return 0
+        current = self.connection.current(self.answered)
+        # A hostile image that has taken control of the worker can write any number.
+        return current if current is None or current < len(self.tasks) else 0
 
 
 def start(

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from imgscore.embedders import registry
+from imgscore.errors import ImgscoreError
 from imgscore.images.decode import decode
 from imgscore.store.store import Store
 from imgscore.testing import eventually
 from imgscore.workers.messages import Answer, Crashed, FileIndexed, IndexFile, Interrupted, Notice
 from imgscore.workers.pool import Pool, WorkerSettings
+from imgscore.workers.try_device import try_in_batches
 from tests.conftest import draw
 from tests.support import uform_checkpoint
 
@@ -232,3 +234,19 @@ def test_pool_killed_leaves_no_process_and_no_memory(tmp_path: Path, folder: Pat
 def shared_memory() -> int:
     """The number of mappings of our anonymous files in this process."""
     return Path("/proc/self/maps").read_text().count("memfd:imgscore")
+
+
+def test_try_in_batches_computes_through_the_device_process(tmp_path: Path, tiny: str) -> None:
+    settings = WorkerSettings(tmp_path, tmp_path / "heads", tiny, "cpu", 60, batches=True)
+    tried = try_in_batches(settings)
+    assert (tried.device, tried.provider) == ("CPU", "torch CPU") and tried.rate > 0
+
+
+def test_try_in_batches_without_the_device_raises_the_reason(tmp_path: Path, tiny: str) -> None:
+    torch = pytest.importorskip("torch", reason="pip install torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    settings = WorkerSettings(tmp_path, tmp_path / "heads", tiny, "cuda", 60, batches=True)
+    with pytest.raises(ImgscoreError, match="needs torch for this device") as caught:
+        try_in_batches(settings)
+    assert caught.value.remedy

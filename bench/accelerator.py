@@ -1,0 +1,552 @@
+"""The pipeline of an accelerator, measured whole and in parts, on a machine that may have a GPU.
+
+    python -m bench.accelerator --device cuda --seeds FOLDER --out FOLDER [--parts …] [--scale 1.0]
+
+FOLDER of seeds: a few photographs (JPEG). Each part runs in processes of its own with a time limit,
+prints its rows at once, and appends them to OUT/table.md. So a part that fails or hangs costs only
+itself. UForm's networks get random weights in the published layout: their speed does not depend on
+the weights. `--device cpu --scale 0.02` tries the script on any machine.
+
+The parts:
+    make       writes the images and the checkpoints
+    doctor     what `imgscore doctor` says about the device, from a confined process
+    cosine     the vectors of batches on the device against those of single images on the CPU
+    decode     what the cores decode and prepare, with nothing else
+    network    what the bare network computes in batches of inputs that are in memory
+    pipeline   the file workers and the device process together, without a store
+    scan       `imgscore scan` into a fresh store, with the device, from start to end
+    cpu        `imgscore scan` on the CPU alone, with 1, 2, 4, 8 and 16 workers
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PARTS = ("make", "doctor", "cosine", "decode", "network", "pipeline", "scan", "cpu")
+SECONDS = {
+    "make": 90, "doctor": 60, "cosine": 90, "decode": 60, "network": 40, "pipeline": 45,
+    "scan": 60, "cpu": 60,
+}  # fmt: skip
+"""The time limit of one step of a part."""
+BUILT_IN = "efficientnet-lite0"
+SHAPES = {
+    "uform-small": (384, 16, 12, 6, 256),
+    "uform-base": (768, 16, 12, 12, 256),
+    "uform-large": (1024, 14, 24, 16, 768),
+}
+"""Width, patch, layers, heads and embedding of the networks. The published base has fewer layers
+than 12; which number is not known here, and more layers are slower."""
+KINDS = {"12 megapixels": (4000, 3000), "half a megapixel": (820, 615)}
+MEASURE_SECONDS = 5.0
+
+
+class Job(NamedTuple):
+    """The arguments of a step."""
+
+    part: str
+    subject: str
+    kind: str
+    device: str
+    work: Path
+    scale: float
+    seeds: Path
+
+
+def main() -> None:
+    """Run the parts, each step in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--seeds", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("/tmp/imgscore-bench"))
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--models", default=",".join((BUILT_IN, *SHAPES)))
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--step")
+    arguments = parser.parse_args()
+    if arguments.step:
+        job = Job(*json.loads(arguments.step))
+        job = job._replace(work=Path(job.work), seeds=Path(job.seeds))
+        for row in STEPS[job.part](job):
+            print("ROW " + json.dumps(row), flush=True)
+        return
+    table = Table(arguments.out / "table.md")
+    parts = arguments.parts.split(",")
+    for part in parts:
+        for subject, kind in steps_of(part, arguments.models.split(",")):
+            job = Job(
+                part, subject, kind, arguments.device, arguments.work, arguments.scale,
+                arguments.seeds,
+            )  # fmt: skip
+            run_step(job, table)
+    table.summary()
+
+
+def steps_of(part: str, models: list[str]) -> list[tuple[str, str]]:
+    """The (subject, kind) of each step of a part."""
+    prepared = [model for model in models if model in (BUILT_IN, "uform-small")]
+    match part:
+        case "make" | "doctor":
+            return [("", "")]
+        case "cosine" | "network":
+            return [(model, "") for model in models]
+        case "decode":
+            return [(model, kind) for model in prepared for kind in KINDS]
+        case "pipeline":
+            return [(model, kind) for model in models for kind in KINDS]
+        case "scan":
+            return [(model, kind) for model in prepared for kind in KINDS]
+        case _:
+            return [(str(count), kind) for kind in KINDS for count in (1, 2, 4, 8, 16)]
+
+
+class Table:
+    """The rows, printed and written as they come."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.values: dict[tuple[str, str, str], float] = {}
+        self._write("\n| part | subject | images | result | |\n|---|---|---|---|---|")
+
+    def _write(self, text: str) -> None:
+        print(text, flush=True)
+        with self.file.open("a") as stream:
+            stream.write(text + "\n")
+
+    def add(self, job: Job, row: dict[str, Any]) -> None:
+        """Write one row."""
+        if "rate" in row:
+            self.values[job.part, job.subject, job.kind] = row["rate"]
+            result = f"{row['rate']:.1f}/s"
+        else:
+            result = row["text"]
+        note = row.get("note", "")
+        self._write(f"| {job.part} | {job.subject} | {job.kind} | {result} | {note} |")
+
+    def summary(self) -> None:
+        """Write the ratio of each pipeline to the smaller of what the cores and the network do."""
+        for (part, subject, kind), rate in list(self.values.items()):
+            if part not in ("pipeline", "scan"):
+                continue
+            prepared = subject if subject == BUILT_IN else "uform-small"
+            decode = self.values.get(("decode", prepared, kind))
+            network = self.values.get(("network", subject, ""))
+            if decode and network:
+                least = min(decode, network)
+                text = f"{rate:.0f} / min({decode:.0f}, {network:.0f}) = {rate / least:.2f}"
+                self._write(f"| {part}: ratio | {subject} | {kind} | {text} | |")
+        for kind in KINDS:
+            one = self.values.get(("cpu", "1", kind))
+            for count in (2, 4, 8, 16):
+                rate = self.values.get(("cpu", str(count), kind), 0.0)
+                if one and rate:
+                    text = f"{rate / one / count:.2f} of {count} × one worker"
+                    self._write(f"| cpu: ratio | {count} | {kind} | {text} | |")
+
+
+def run_step(job: Job, table: Table) -> None:
+    """Run a step in a process of its own, and add its rows."""
+    limit = SECONDS[job.part]
+    step = json.dumps([str(value) if isinstance(value, Path) else value for value in job])
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.accelerator", "--seeds", "", "--out", "", "--step", step],
+        stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, _ = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        output, _ = process.communicate()
+        table.add(job, {"text": f"no result within {limit} s"})
+    for line in output.splitlines():
+        if line.startswith("ROW "):
+            table.add(job, json.loads(line[4:]))
+        else:
+            print(line)
+    if process.returncode not in (0, -9):
+        table.add(job, {"text": f"failed: exit status {process.returncode}"})
+    print(f"  ({job.part} {job.subject} {job.kind}: {time.monotonic() - start:.1f} s)", flush=True)
+
+
+# ---- images and checkpoints
+
+
+def make(job: Job) -> Iterator[dict[str, Any]]:
+    """Write the images of each kind, and a checkpoint of each UForm model."""
+    job.work.mkdir(parents=True, exist_ok=True)
+    seeds = sorted(job.seeds.iterdir())
+    tasks = [
+        (seed, folder_of(job, kind) / f"{number:03}-{seed.stem}.jpg", size, number)
+        for kind, size in KINDS.items()
+        for number, seed in enumerate(islice(cycle(seeds), 8 if job.scale < 0.5 else 48))
+    ]
+    with multiprocessing.get_context("spawn").Pool(cpus()) as pool:
+        sizes = pool.starmap(_make_image, tasks)
+    for kind in KINDS:
+        mine = [size for task, size in zip(tasks, sizes, strict=True) if kind_of(task[1]) == kind]
+        yield {"text": f"{len(mine)} {kind}, {sum(mine) / len(mine) / 1e6:.2f} MB each"}
+    for name in SHAPES:
+        yield {"text": f"{name}: {make_checkpoint(job, name) / 1e6:.0f} MB"}
+
+
+def _make_image(seed: Path, target: Path, size: tuple[int, int], number: int) -> int:
+    from PIL import Image
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(seed) as image:
+        plain = image.convert("RGB")
+    left, top = (number * 37) % 200, (number * 53) % 150
+    box = (left, top, plain.width - 200 + left, plain.height - 150 + top)
+    plain.resize(size, Image.Resampling.BICUBIC, box=box).save(target, quality=88)
+    return target.stat().st_size
+
+
+def make_checkpoint(job: Job, name: str) -> int:
+    """Write config.json and image_encoder.safetensors (bfloat16) with random weights."""
+    import torch
+    from safetensors.torch import save_file
+
+    dim, patch, layers, heads, embedding = SHAPES[name]
+    if job.scale < 0.1:
+        layers = 1
+    folder = job.work / name
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "dim": dim, "patch_size": patch, "image_size": 224, "num_layers": layers,
+        "num_heads": heads, "embedding_dim": embedding, "pooling": "cls",
+        "normalization_means": [0.48145466, 0.4578275, 0.40821073],
+        "normalization_deviations": [0.26862954, 0.26130258, 0.27577711],
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps({"image_encoder": config}))
+    torch.manual_seed(1)
+
+    def linear(rows: int, columns: int) -> Any:
+        return torch.randn(rows, columns) / columns**0.5
+
+    tensors = {
+        "cls_token": torch.randn(1, 1, dim),
+        "pos_embed": 0.3 * torch.randn(1, (224 // patch) ** 2, dim),
+        "patch_embed.weight": linear(dim, 3 * patch * patch).view(dim, 3, patch, patch),
+        "patch_embed.bias": torch.zeros(dim),
+        "embedding_projection.weight": linear(embedding, dim),
+    }
+    for layer in ["norm", *(f"blocks.{n}.norm{m}" for n in range(layers) for m in (1, 2))]:
+        tensors[f"{layer}.weight"] = torch.ones(dim)
+        tensors[f"{layer}.bias"] = torch.zeros(dim)
+    for n in range(layers):
+        for part in ("attn.query", "attn.key", "attn.value", "attn.out"):
+            tensors[f"blocks.{n}.{part}.weight"] = linear(dim, dim)
+            tensors[f"blocks.{n}.{part}.bias"] = torch.zeros(dim)
+        for part, rows, columns in (("hidden", 4 * dim, dim), ("output", dim, 4 * dim)):
+            tensors[f"blocks.{n}.mlp.{part}_layer.weight"] = linear(rows, columns)
+            tensors[f"blocks.{n}.mlp.{part}_layer.bias"] = torch.zeros(rows)
+        for part in ("ls1", "ls2"):
+            tensors[f"blocks.{n}.{part}.gamma"] = torch.full((dim,), 0.5)
+    file = folder / "image_encoder.safetensors"
+    save_file({name: value.bfloat16().contiguous() for name, value in tensors.items()}, file)
+    return file.stat().st_size
+
+
+def folder_of(job: Job, kind: str) -> Path:
+    """The folder with the images of a kind."""
+    return job.work / "images" / kind.replace(" ", "-")
+
+
+def kind_of(file: Path) -> str:
+    """The kind of an image."""
+    return file.parent.name.replace("-", " ")
+
+
+def files_of(job: Job, kind: str) -> list[Path]:
+    """The images of a kind."""
+    return sorted(folder_of(job, kind).iterdir())
+
+
+def model_of(job: Job) -> str:
+    """The model of a step, for the config."""
+    return job.subject if job.subject == BUILT_IN else str(job.work / job.subject)
+
+
+def cpus() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+# ---- parts
+
+
+def doctor(job: Job) -> Iterator[dict[str, Any]]:
+    """What doctor says about the device."""
+    from imgscore.testing import Sandbox
+
+    sandbox = Sandbox(job.work / "doctor")
+    for model in (BUILT_IN, str(job.work / "uform-small")):
+        sandbox.configure()
+        configure(sandbox, job.device, model)
+        done = sandbox.run("doctor", "--json", seconds=50.0)
+        for line in done.out.splitlines():
+            row = json.loads(line)
+            if row["check"] == "device":
+                yield {"text": f"{row['state']}: {row['detail']}", "note": row.get("remedy", "")}
+        if done.err:
+            print(done.err[-2000:])
+
+
+def cosine(job: Job) -> Iterator[dict[str, Any]]:
+    """The least cosine between batches on the device and single images on the CPU."""
+    import numpy as np
+
+    from imgscore.embedders import registry
+    from imgscore.images.decode import decode
+
+    model = model_of(job)
+    there = registry.load_for_batches(model, job.device)
+    here = registry.load(model, "cpu")
+    count = 16 if job.scale > 0.1 else 3
+    pictures = [
+        decode(file.read_bytes()) for kind in KINDS for file in files_of(job, kind)[: count // 2]
+    ]
+    groups: dict[tuple[int, ...], list[Any]] = {}
+    for picture in pictures:
+        for item in there.preprocessor.inputs(picture):
+            groups.setdefault(item.shape, []).append(item)
+    worst = {"batch and CPU": 1.0, "batch and alone": 1.0}
+    for items in groups.values():
+        inputs = np.stack(items)
+        batch = there.network.collect(there.network.start(inputs)).astype(np.float64)
+        alone, cpu = (
+            np.concatenate(
+                [embedder.network.collect(embedder.network.start(row[None])) for row in inputs]
+            ).astype(np.float64)
+            for embedder in (there, here)
+        )
+        for name, other in (("batch and CPU", cpu), ("batch and alone", alone)):
+            for section in there.sections:
+                part = slice(section.start, section.stop)
+                left, right = batch[:, part], other[:, part]
+                products = (left * right).sum(1)
+                products /= np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+                worst[name] = min(worst[name], float(products.min()))
+    text = ", ".join(f"{name}: {value:.6f}" for name, value in worst.items())
+    yield {"text": f"least cosine, {len(pictures)} images, each section: {text}"}
+
+
+def decode(job: Job) -> Iterator[dict[str, Any]]:
+    """What the cores read, hash, decode and prepare, with a process for each core."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(cpus())
+    with context.Pool(cpus(), _set_barrier, (barrier,)) as pool:
+        shares = [(job, number) for number in range(cpus())]
+        rates = pool.starmap(_decode_share, shares, chunksize=1)
+    yield {"rate": sum(rates), "note": f"{cpus()} processes"}
+
+
+_barrier: Any = None
+
+
+def _set_barrier(barrier: Any) -> None:
+    globals()["_barrier"] = barrier
+
+
+def _decode_share(job: Job, number: int) -> float:
+    import hashlib
+
+    from imgscore.embedders import registry
+    from imgscore.images.decode import decode as decode_image
+
+    preprocessor = registry.preprocessor(model_of(job))
+    files = files_of(job, job.kind)
+    preprocessor.inputs(decode_image(files[0].read_bytes()))
+    _barrier.wait()
+    done, start = 0, time.monotonic()
+    for file in cycle(files[number % len(files) :] + files[: number % len(files)]):
+        data = file.read_bytes()
+        hashlib.sha256(data)
+        preprocessor.inputs(decode_image(data))
+        done += 1
+        if time.monotonic() - start > MEASURE_SECONDS * min(1.0, job.scale * 4):
+            break
+    return done / (time.monotonic() - start)
+
+
+def network(job: Job) -> Iterator[dict[str, Any]]:
+    """What the bare network computes in batches, with inputs in the memory of the device."""
+    import numpy as np
+
+    from imgscore.embedders import registry
+
+    start = time.monotonic()
+    embedder = registry.load_for_batches(model_of(job), job.device)
+    loaded = time.monotonic() - start
+    net: Any = embedder.network
+    inputs = np.stack([embedder.preprocessor.blank()] * net.max_batch)
+    inputs[:] = np.random.default_rng(1).integers(0, 255, inputs.shape, np.uint8)
+    seconds = MEASURE_SECONDS * min(1.0, job.scale * 4) / 2
+    for name, start_batch, wait in _ways(net, inputs):
+        for _ in range(3):
+            wait(start_batch())
+        done, begin = 0, time.monotonic()
+        pending: list[Any] = []
+        while time.monotonic() - begin < seconds:
+            pending.append(start_batch())
+            if len(pending) > 1:
+                wait(pending.pop(0))
+                done += len(inputs)
+        while pending:
+            wait(pending.pop(0))
+            done += len(inputs)
+        rate = done / (time.monotonic() - begin)
+        note = f"batches of {net.max_batch}, {net.providers[0]} on {net.device}; {name}"
+        if name == "bare":
+            yield {"rate": rate, "note": f"{note}; loaded in {loaded:.1f} s"}
+        else:
+            yield {"text": f"{rate:.1f}/s", "note": note}
+
+
+def _ways(net: Any, inputs: Any) -> Iterator[tuple[str, Callable[[], Any], Callable[[Any], Any]]]:
+    """The network with copies to and from the device, and without them."""
+    yield "with copies", lambda: net.start(inputs), net.collect
+    if not getattr(net, "_is_gpu", False):
+        yield "bare", lambda: net.start(inputs), net.collect
+        return
+    import torch
+
+    pixels = torch.from_numpy(inputs).cuda()
+
+    def compute() -> Any:
+        with torch.inference_mode():
+            outputs = net._module(pixels)
+            event = torch.cuda.Event()
+            event.record()
+            return outputs, event
+
+    yield "bare", compute, lambda handle: handle[1].synchronize()
+
+
+def pipeline(job: Job) -> Iterator[dict[str, Any]]:
+    """The rate of a pool with a device process, after both are warm."""
+    from imgscore.store.store import Store
+    from imgscore.workers.messages import IndexFile, Notice
+    from imgscore.workers.pool import Pool, WorkerSettings
+
+    work = job.work / "pipeline"
+    work.mkdir(exist_ok=True)
+    paths = [os.fsencode(file) for file in files_of(job, job.kind)]
+    source = cycle(paths)
+    with Store(work / "store") as store:
+        settings = WorkerSettings(
+            store.folder, work / "heads", model_of(job), job.device, 60, batches=True
+        )
+        with Pool(settings, cpus(), idle_seconds=600) as pool:
+            assert pool.device is not None
+            pool.device.start()
+            begin = time.monotonic()
+            counted = failed = 0
+            measuring = None
+            end = begin + 30
+            while time.monotonic() < end:
+                while pool.has_room():
+                    pool.submit(IndexFile(next(source), "", None, stored=False))
+                for _, answer in pool.answers(1.0):
+                    if isinstance(answer, Notice):
+                        print("notice:", answer.text)
+                        continue
+                    counted += 1
+                    failed += getattr(answer, "vector", None) is None
+                now = time.monotonic()
+                if measuring is None and pool.device.state == "ready":
+                    warm = 2.0 * min(1.0, job.scale * 4)
+                    measuring, started = now + warm, now - begin
+                    end = measuring + MEASURE_SECONDS * min(1.0, job.scale * 4)
+                if measuring is not None and now < measuring:
+                    counted, first = 0, now
+            if measuring is None:
+                yield {"text": f"the device is {pool.device.state}"}
+                return
+            cpu = os.times()
+            note = f"{failed} failed; ready after {started:.1f} s; pool {cpu.user:.1f} s CPU"
+            yield {"rate": counted / (time.monotonic() - first), "note": note}
+
+
+def scan(job: Job) -> Iterator[dict[str, Any]]:
+    """`imgscore scan` with the device, from start to end."""
+    from bench.sandbox import run_imgscore
+    from imgscore.testing import Sandbox
+
+    count = int((12000 if job.kind.startswith("half") else 4000) * job.scale)
+    sandbox = Sandbox(job.work / f"scan-{job.subject}-{kind_name(job.kind)}")
+    sandbox.configure()
+    configure(sandbox, job.device, model_of(job))
+    write_copies(files_of(job, job.kind), sandbox.inbox, count)
+    run = run_imgscore(sandbox, "scan")
+    yield {
+        "rate": count / run.seconds,
+        "note": f"{count} images, {run.seconds:.1f} s, {run.cpu_seconds / count * 1000:.1f} ms CPU",
+    }
+
+
+def cpu(job: Job) -> Iterator[dict[str, Any]]:
+    """`imgscore scan` on the CPU alone, with a number of workers."""
+    from bench.sandbox import run_imgscore
+    from imgscore.testing import Sandbox
+
+    workers = int(job.subject)
+    each = 300 if job.kind.startswith("half") else 120
+    count = max(20, int(each * workers * job.scale))
+    sandbox = Sandbox(job.work / f"cpu-{workers}-{kind_name(job.kind)}")
+    sandbox.configure(workers=workers)
+    configure(sandbox, "cpu", BUILT_IN)
+    write_copies(files_of(job, job.kind), sandbox.inbox, count)
+    run = run_imgscore(sandbox, "scan")
+    yield {
+        "rate": count / run.seconds,
+        "note": f"{count} images, {run.seconds:.1f} s, {run.cpu_seconds / count * 1000:.1f} ms CPU",
+    }
+
+
+def configure(sandbox: Any, device: str, model: str) -> None:
+    """Set the device and the model in the config of a sandbox."""
+    text = sandbox.config_file.read_text()
+    settings = f'device = "{device}"\nmodel = "{model}"\n'
+    sandbox.config_file.write_text(settings + text)
+
+
+def kind_name(kind: str) -> str:
+    """A kind as a part of a file name."""
+    return kind.replace(" ", "-")
+
+
+def write_copies(files: list[Path], folder: Path, count: int) -> None:
+    """Write copies with a number after the end of the image, so that their digests differ."""
+    contents = [file.read_bytes() for file in files]
+    for number, data in zip(range(count), cycle(contents), strict=False):
+        if number % 1000 == 0:
+            sub = folder / f"{number // 1000:03}"
+            sub.mkdir(parents=True)
+        (sub / f"{number:06}.jpg").write_bytes(data + number.to_bytes(8, "big"))
+
+
+STEPS: dict[str, Callable[[Job], Iterator[dict[str, Any]]]] = {
+    "make": make,
+    "doctor": doctor,
+    "cosine": cosine,
+    "decode": decode,
+    "network": network,
+    "pipeline": pipeline,
+    "scan": scan,
+    "cpu": cpu,
+}
+
+if __name__ == "__main__":
+    main()
