@@ -72,6 +72,8 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--models", default=",".join((BUILT_IN, *SHAPES)))
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--skip", default="", help="steps as PART/SUBJECT/KIND, with commas")
+    parser.add_argument("--deadline", type=float, default=340.0, help="seconds for all steps")
     parser.add_argument("--step")
     arguments = parser.parse_args()
     if arguments.step:
@@ -81,13 +83,18 @@ def main() -> None:
             print("ROW " + json.dumps(row), flush=True)
         return
     table = Table(arguments.out / "table.md")
-    parts = arguments.parts.split(",")
+    parts, begin = arguments.parts.split(","), time.monotonic()
     for part in parts:
         for subject, kind in steps_of(part, arguments.models.split(",")):
             job = Job(
                 part, subject, kind, arguments.device, arguments.work, arguments.scale,
                 arguments.seeds,
             )  # fmt: skip
+            if f"{part}/{subject}/{kind}" in arguments.skip.split(","):
+                continue
+            if time.monotonic() - begin > arguments.deadline:
+                table.add(job, {"text": "not measured: no time left"})
+                continue
             run_step(job, table)
     table.summary()
 
