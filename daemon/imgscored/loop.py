@@ -14,6 +14,7 @@ from imgscore import config, paths, protocol
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
 from imgscore.errors import ConfigError, CorruptStoreError, ImgscoreError
+from imgscore.reconcile.scan import changed_files
 from imgscore.verbs import registry as verb_registry
 from imgscore.verbs import status as status_verb
 from imgscore.verbs.base import Steps
@@ -133,6 +134,8 @@ class Loop:
         for root in pending.trees:
             indexer.hint_tree(root)
         for path in pending.files:
+            indexer.hint(path)
+        for path in changed_files(self._engine.ctx.store, pending.dates):
             indexer.hint(path)
         if "trash" in pending.jobs:
             self._engine.trash_monitor.hint()

@@ -36,6 +36,8 @@ class Pending:
     """Everything that was posted after the last `take`."""
 
     files: set[bytes] = field(default_factory=set)
+    dates: set[bytes] = field(default_factory=set)
+    """the files whose date may have changed, by imgscore itself or by another program"""
     trees: set[bytes] = field(default_factory=set)
     everything: bool = False
     calls: list[Call] = field(default_factory=list)
@@ -64,6 +66,14 @@ class Mailbox:
         with self._lock:
             self._pending.files.add(path)
         self._wake()
+
+    def hint_date(self, path: bytes) -> None:
+        """Add a hint to the mailbox: the date of the file at a path may have changed."""
+        with self._lock:
+            known = bool(self._pending.dates)
+            self._pending.dates.add(path)
+        if not known:  # The first hint has woken the loop.
+            self._wake()
 
     def hint_tree(self, root: bytes) -> None:
         """Add a hint to the mailbox: any file under a folder may have changed."""

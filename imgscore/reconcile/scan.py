@@ -8,7 +8,7 @@ deleted.
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from imgscore.reconcile.walk import Listing, Unlisted, listings
@@ -96,6 +96,25 @@ def _changed(
                 if _worth_retrying(txn, path, status, decoder) if key in failed else not same:
                     changed.append(path)
     return changed
+
+
+def changed_files(store: Store, paths: Collection[bytes]) -> list[bytes]:
+    """Return the paths whose file differs from its sighting, or that have no sighting.
+
+    Only the stat results are compared: a file that imgscore touched equals its sighting.
+    """
+    if not paths:
+        return []
+    with store.read() as txn:
+        known = txn.table("sightings").getter()
+        return [path for path in paths if not _is_seen(known(path_key(path), b""), path)]
+
+
+def _is_seen(value: bytes, path: bytes) -> bool:
+    try:
+        return bool(value) and value.startswith(packed_stat(os.lstat(path)))
+    except OSError:
+        return False
 
 
 def _failed_keys(txn: Txn) -> set[bytes]:

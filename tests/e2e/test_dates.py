@@ -125,6 +125,29 @@ def test_daemon_killed_while_it_orders_ends_in_order(inbox: Path, start: Start) 
     assert dates(inbox) == originals
 
 
+def test_daemon_notices_dates_that_other_programs_set(inbox: Path, start: Start) -> None:
+    """Such a program only calls utime: it neither writes nor renames a file."""
+    suns, texts = put(inbox, "sun", 8), put(inbox, "text", 8)
+    daemon = start()
+    teach(inbox, suns[:4], texts[:4])
+    daemon.settle()
+    ordered = newest_first(inbox)
+    files = [inbox / name for name in ordered]
+    for number, path in enumerate(files):  # the best is the oldest
+        os.utime(path, ns=(0, 1_500_000_000_123_456_789 + number * 10**12))
+    wished = dates(inbox)
+    eventually(lambda: newest_first(inbox) == ordered)
+    daemon.settle()
+    touched = {name for name, date in dates(inbox).items() if date != wished[name]}
+    assert len(touched) >= 7
+    for path in files:  # a change of the time zone on a FAT disk
+        os.utime(path, ns=(0, path.stat().st_mtime_ns - 3_600 * 10**9))
+    daemon.settle()
+    daemon.ask("restore-times")
+    restored = dates(inbox)
+    assert {name: restored[name] for name in touched} == {name: wished[name] for name in touched}
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """The mount point of a new ext4 file system."""

@@ -1,4 +1,4 @@
-"""The desktop's trash is watched for what comes and goes, and without what is below it."""
+"""Events of the kernel become hints in the mailbox."""
 
 import os
 import select
@@ -27,3 +27,18 @@ def test_watcher_new_trashed_file_posts_a_job(tmp_path: Path) -> None:
             assert select.select([mailbox.descriptor], [], [], 60)[0]
             pending = mailbox.take()
             assert pending.jobs == {"trash"} and not pending.files and not pending.trees
+
+
+def test_watcher_changed_date_posts_the_file_and_a_read_posts_nothing(tmp_path: Path) -> None:
+    image = tmp_path / "sub" / "a.png"
+    image.parent.mkdir()
+    image.write_bytes(b"a")
+    with closing(Mailbox()) as mailbox, closing(Watcher(mailbox)) as watcher:
+        watcher.watch([os.fsencode(tmp_path)])
+        image.read_bytes()
+        for date in (1, 2):
+            os.utime(image, ns=(0, date * 10**18))
+            assert select.select([mailbox.descriptor], [], [], 60)[0]
+            pending = mailbox.take()
+            assert pending.dates == {os.fsencode(image)}
+            assert not pending.files and not pending.trees and not pending.everything

@@ -11,6 +11,7 @@ import pytest
 from imgscore.engine import apply
 from imgscore.engine.engine import Engine
 from imgscore.order.touch import Seen, Touched
+from imgscore.reconcile.scan import changed_files
 from imgscore.store import originals, scores, sightings
 from imgscore.store.schema import Original, pack, path_key
 from tests.integration.engine.conftest import LONG_AGO, World, ask
@@ -287,6 +288,23 @@ def test_original_is_kept_after_it_was_restored(inbox: World) -> None:
         set_date(path, backed_up)
     restore(inbox)
     assert inbox.dates() == inbox.originals
+
+
+def test_changed_files_after_an_order_are_only_those_of_other_programs(inbox: World) -> None:
+    """The kernel reports each date that imgscore sets; such a file is not hashed again."""
+    os.link(inbox.inbox / "c.jpg", inbox.inbox / "second name.jpg")
+    inbox.settled()
+    with inbox.engine() as engine:
+        inbox.settle(engine)
+        rescore(engine, inbox.inbox / "c.jpg", 0.01)
+        engine.order_scheduler.reorder(os.fsencode(inbox.inbox))
+        inbox.settle(engine)
+        assert inbox.order()[0] != "c"
+        paths = [os.fsencode(path) for path in inbox.inbox.glob("*.jpg")]
+        assert changed_files(engine.ctx.store, paths) == []
+        set_date(inbox.inbox / "e.jpg", LONG_AGO + 1)
+        expected = [os.fsencode(inbox.inbox / "e.jpg")]
+        assert changed_files(engine.ctx.store, paths) == expected
 
 
 def test_store_of_an_older_version_gets_the_index_and_the_dates_of_the_journal(
