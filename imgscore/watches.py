@@ -11,6 +11,7 @@ from typing import Literal
 from imgscore.config import Config, Direction, WatchConfig, expand
 from imgscore.errors import ConfigError
 from imgscore.images.formats import is_image_name
+from imgscore.system.system_folders import is_system_name
 
 Role = Literal["inbox", "keep", "trash"]
 
@@ -101,13 +102,17 @@ class Watches:
         return folder
 
     def hides(self, path: bytes) -> bool:
-        """Return whether imgscore ignores `path`.
+        """Return whether imgscore ignores `path` because of its names.
 
-        This is the case if `path` is outside all watches. It is also the case if the name of a file
-        or folder in `path`, below the folder of the watch, begins with a dot.
+        This is the case if `path` is outside all watches, or if the name of the file begins with a
+        dot. It is also the case if a folder of `path`, below the folder of the watch, is hidden or
+        is made by the system or a NAS. A `path` that ends with a slash is the path of a folder.
         """
         folder = self.folder(path)
-        return folder is None or b"/." in path[len(folder) :]
+        if folder is None:
+            return True
+        *folders, name = path[len(folder) :].split(b"/")
+        return name.startswith(b".") or any(map(is_system_name, folders))
 
     def image_place(self, path: bytes) -> Place | None:
         """Return the same as `locate`, but None for a file that imgscore leaves alone.

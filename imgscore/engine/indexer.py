@@ -24,7 +24,7 @@ from imgscore.images.formats import is_image_name, is_unfinished_name
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
 from imgscore.reconcile.scan import ScanBatch, scan
-from imgscore.reconcile.walk import fingerprint_of
+from imgscore.reconcile.walk import fingerprint_of, is_skipped
 from imgscore.store import failures, sightings
 from imgscore.store.schema import Failure, Fingerprint
 from imgscore.watches import within
@@ -98,7 +98,7 @@ class Indexer(Stage[IndexFile]):
         """Compare a file with the store soon. The file may be new, changed or deleted."""
         if not is_image_name(os.path.split(path)[1]):
             self.left_alone.hint(path, time.monotonic())
-        elif not self.ctx.watches.hides(path):
+        elif not is_skipped(self.ctx.watches, path):
             self.hints.add(path, time.monotonic())
             if not self._expects and not self.ctx.pool.alive:
                 seen = fingerprint_of(path)
@@ -106,7 +106,7 @@ class Indexer(Stage[IndexFile]):
 
     def hint_tree(self, root: bytes) -> None:
         """Schedule a scan that compares all files under the folder `root` with the store."""
-        if self.ctx.watches.hides(root + b"/"):
+        if is_skipped(self.ctx.watches, root + b"/"):
             return
         self._trash_changed = True
         if any(within(root, queued) for queued, _ in self._scans[1:]):

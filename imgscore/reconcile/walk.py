@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from imgscore.images.formats import NameKind, is_image_name, kind_of_name
 from imgscore.store.schema import Fingerprint
+from imgscore.system.system_folders import is_marked, is_system_name
+from imgscore.watches import Watches
 
 # The encoding of file names. `str.encode` with this encoding returns the bytes that os.fsencode
 # returns, but it saves a Python call for each file.
@@ -58,7 +60,7 @@ class Listing(NamedTuple):
 
 
 def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
-    """Yield the image files under `root`, folder by folder. Skip hidden folders.
+    """Yield the image files under `root`, folder by folder. Skip hidden folders and recycle bins.
 
     A file that is deleted during the walk is also skipped.
     """
@@ -117,8 +119,10 @@ def _listings_of(
             if is_image_name(name) and entry.is_file(follow_symlinks=False):
                 stats.append(entry.stat(follow_symlinks=False))
                 names.append(name)
-            elif entry.is_dir(follow_symlinks=False) and not name.startswith(b"."):
-                folders.append(os.path.join(folder, name))
+            elif entry.is_dir(follow_symlinks=False) and not is_system_name(name):
+                subfolder = os.path.join(folder, name)
+                if not is_marked(subfolder):
+                    folders.append(subfolder)
             elif reason := _reason_to_leave(entry, name):
                 left_alone[reason] += 1
         except OSError:
@@ -139,6 +143,22 @@ def _reason_to_leave(entry: "os.DirEntry[str]", name: bytes) -> str:
     if not entry.is_file(follow_symlinks=False):
         return "" if entry.is_dir(follow_symlinks=False) else "unknown"
     return LEFT_ALONE.get(kind_of_name(name), "")
+
+
+def is_skipped(watches: Watches, path: bytes) -> bool:
+    """Return whether a scan of the watched folders skips `path`, because of its names or a marker.
+
+    A `path` that ends with a slash is the path of a folder.
+    """
+    folder = watches.folder(path)
+    if folder is None or watches.hides(path):
+        return True
+    inside = os.path.dirname(path)
+    while len(inside) > len(folder):
+        if is_marked(inside):
+            return True
+        inside = os.path.dirname(inside)
+    return False
 
 
 def count_left_alone(root: bytes) -> Counter[str]:

@@ -37,6 +37,7 @@ from imgscore.report.data import (
 )
 from imgscore.store import failures, heads, labels, scores, sightings, traits
 from imgscore.store.examples import BACKGROUND, Labelled, examples_of, rows_of, sample
+from imgscore.store.image_paths import present_path
 from imgscore.watches import within
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Gatherer:
         self._spec = spec
         self._taste = taste
         self._head = heads.current(txn, taste)
+        self._inboxes = inboxes
         self._folder = folder
         self._folders: dict[bytes, int] = {}
         self._images: list[Image] = []
@@ -126,9 +128,7 @@ class Gatherer:
         number = self._numbers.get(digest)
         if number is not None:
             return number
-        label = labels.current(self._txn, self._taste, digest)
-        paths = [s.path for s in sightings.of_digest(self._txn, digest) if not s.gone_ns]
-        path = min(paths) if paths else label.path if label else None
+        path = present_path(self._txn, self._taste, self._inboxes, digest)
         return self._add(digest, path, None)
 
     def gather(
@@ -212,20 +212,25 @@ class Gatherer:
         ]
 
     def _suspects(self, labelled: Labelled, fitted: Fitted, limit: int) -> list[Suspect]:
-        """Find at most `limit` suspect labels.
+        """Find at most `limit` suspect labels of images that are still on disk.
 
         For each suspect image, also find the most similar images that have the opposite label.
         """
         examples = labelled.examples
         rows = labelled.features(examples.embeddings)
         found: list[Suspect] = []
-        for suspect in suspects(examples, fitted, limit):
+        for suspect in suspects(examples, fitted):
+            if len(found) == limit:
+                break
+            digest = labelled.digests[suspect.row]
+            if present_path(self._txn, self._taste, self._inboxes, digest) is None:
+                continue
             cosine = rows @ rows[suspect.row]
             cosine[examples.keep == examples.keep[suspect.row]] = -np.inf
             nearest = np.argsort(-cosine, kind="stable")[:NEIGHBOURS]
             found.append(
                 Suspect(
-                    image=self._number(labelled.digests[suspect.row]),
+                    image=self._number(digest),
                     label=labelled.labels[suspect.row].label,
                     score=round(suspect.score, 4),
                     neighbours=[

@@ -28,9 +28,9 @@ class Response(msgspec.Struct):
     sha256: str | None
     """the digest of the image; null if the file cannot be read"""
     label: str | None
-    """the present label, `keep` or `trash`; null if the image has no label"""
+    """the new label, `keep` or `trash`; null if it was cleared, or if there is an error"""
     error: str | None
-    """the reason why the file has no embedding, and a remedy; null if it has an embedding"""
+    """the reason why the file was not labelled, and a remedy; null if there is no error"""
 
 
 class Request(BaseRequest[Response]):
@@ -59,15 +59,15 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             yield from waiting.step()
             continue
         record(engine, [(ticket, request.label)], "cli")
-        digest = digest_of(ticket)
+        digest, error = digest_of(ticket), problem(ticket)
         if digest is not None:
             tastes.add(ticket.taste)
         yield Result(
             Response(
                 path=display_path(ticket.path),
                 sha256=digest.hex() if digest else None,
-                label=None if request.label == "clear" or digest is None else request.label,
-                error=problem(ticket),
+                label=None if request.label == "clear" or error else request.label,
+                error=error,
             )
         )
         done += 1
@@ -79,9 +79,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def record(engine: Engine, labelled: list[tuple[IndexTicket, EventName]], source: Source) -> None:
     """Log the labels of indexed files in one commit.
 
-    A file that could not be read gets no label. A file that was read but could not be embedded
-    does get a label: a later version of imgscore may be able to embed it. Nothing is logged for a
-    file that already has the label.
+    A file that could not be read or embedded gets no label, but an older label can be cleared.
+    Nothing is logged for a file that already has the label.
     """
     from imgscore.engine import siblings
     from imgscore.store import labels
@@ -92,7 +91,7 @@ def record(engine: Engine, labelled: list[tuple[IndexTicket, EventName]], source
 
     def log(txn: Txn) -> None:
         for ticket, label, digest in digests:
-            if digest is None:
+            if digest is None or (label != "clear" and problem(ticket) is not None):
                 continue
             current = labels.current(txn, ticket.taste, digest)
             if (current.label if current else "clear") != label:

@@ -11,7 +11,6 @@ from imgscore.verbs.base import Waiting, display_path
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
-    from imgscore.store.transaction import Txn
     from imgscore.workers.queries import Query, Row
 
 
@@ -39,25 +38,17 @@ def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, 
 
 
 def paths_of(engine: Engine, taste: str, digests: Iterable[bytes]) -> dict[bytes, str | None]:
-    """Return a dict from each digest to a path of its image.
+    """Return a dict from each digest to a path at which its image is now.
 
-    If a file with the image exists now, the value is the path of this file. Otherwise the value is
-    the path that the image had when it was labelled. If no path is known, the value is None.
+    Only the watches of the taste are searched, and then the path at which the image was labelled.
+    The value is None if the image is at none of these paths.
     """
+    from imgscore.store.image_paths import present_path
+
+    inboxes = {watch.inbox for watch in engine.ctx.watches.all if watch.taste == taste}
     with engine.ctx.store.read() as txn:
-        return {digest: _path_of(txn, taste, digest) for digest in digests}
-
-
-def _path_of(txn: Txn, taste: str, digest: bytes) -> str | None:
-    from imgscore.store import labels, sightings
-
-    present = [
-        sighting.path for sighting in sightings.of_digest(txn, digest) if not sighting.gone_ns
-    ]
-    if present:
-        return display_path(min(present))
-    label = labels.current(txn, taste, digest)
-    return display_path(label.path) if label is not None else None
+        paths = {digest: present_path(txn, taste, inboxes, digest) for digest in digests}
+    return {digest: display_path(path) if path else None for digest, path in paths.items()}
 
 
 def inboxes_of(engine: Engine, taste: str) -> list[bytes]:

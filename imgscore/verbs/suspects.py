@@ -1,4 +1,7 @@
-"""The verb `suspects`: list labels that may be mistakes. The most suspect label is first."""
+"""The verb `suspects`: list labels that may be mistakes. The most suspect label is first.
+
+An image that is no longer on disk is left out.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     from imgscore.workers.queries import SuspectsQuery
 
     taste = taste_or_first(engine, request.taste)
-    suspects = yield from answer(engine, SuspectsQuery(taste, request.count))
+    inboxes = [watch.inbox for watch in engine.ctx.watches.all if watch.taste == taste]
+    suspects = yield from answer(engine, SuspectsQuery(taste, inboxes, request.count))
     twins = [suspect.twin for suspect in suspects if suspect.twin]
     paths = paths_of(engine, taste, [*twins, *(suspect.digest for suspect in suspects)])
     for suspect in suspects:

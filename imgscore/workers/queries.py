@@ -176,10 +176,12 @@ class EvaluateQuery(Query[Evaluated], frozen=True):
 class SuspectsQuery(Query[SuspectLabel], frozen=True):
     """The query for labels that are probably wrong, because they do not fit the other labels.
 
-    The answer has at most `count` labels, strongest evidence first.
+    The answer has at most `count` labels, strongest evidence first. The file of each image exists.
+    `inboxes`: the inboxes of the taste.
     """
 
     handler: ClassVar[str] = "run_queries:suspects"
+    inboxes: list[bytes]
     count: int
 
 

@@ -30,6 +30,7 @@ from imgscore.paths import head_file
 from imgscore.report import gather
 from imgscore.store import head_inputs, heads, labels, sightings
 from imgscore.store.examples import examples_of, extras
+from imgscore.store.image_paths import present_path
 from imgscore.workers.queries import (
     Evaluated,
     HeadImported,
@@ -96,19 +97,24 @@ def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
     with context.store.read() as txn:
         labelled = examples_of(txn, context.spec, query.taste)
     fitted = recipe(AUTO).fit(labelled.examples)
-    return QueryRows(
-        [
-            SuspectLabel(
-                digest=labelled.digests[suspect.row],
-                label=labelled.labels[suspect.row].label,
-                score=suspect.score,
-                evidence=suspect.evidence,
-                twin=labelled.digests[suspect.twin] if suspect.twin >= 0 else None,
+    rows: list[SuspectLabel] = []
+    with context.store.read() as txn:
+        for suspect in suspicion.suspects(labelled.examples, fitted):
+            digest = labelled.digests[suspect.row]
+            if len(rows) == query.count:
+                break
+            if present_path(txn, query.taste, query.inboxes, digest) is None:
+                continue
+            rows.append(
+                SuspectLabel(
+                    digest=digest,
+                    label=labelled.labels[suspect.row].label,
+                    score=suspect.score,
+                    evidence=suspect.evidence,
+                    twin=labelled.digests[suspect.twin] if suspect.twin >= 0 else None,
+                )
             )
-            for suspect in suspicion.suspects(labelled.examples, fitted, query.count)
-        ],
-        last=True,
-    )
+    return QueryRows([*rows], last=True)
 
 
 def next_images(context: Context, query: NextQuery) -> QueryRows:

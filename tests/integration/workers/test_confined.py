@@ -188,7 +188,7 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.BackUp: lambda files: messages.BackUp(os.fsencode(paths.backups_folder() / "now")),
     messages.Prune: lambda files: messages.Prune(os.fsencode(paths.report_folder()), 10**6),
     queries.EvaluateQuery: lambda files: queries.EvaluateQuery(TASTE, "auto"),
-    queries.SuspectsQuery: lambda files: queries.SuspectsQuery(TASTE, 5),
+    queries.SuspectsQuery: lambda files: queries.SuspectsQuery(TASTE, [], 5),
     queries.NextQuery: lambda files: queries.NextQuery(TASTE, [files.watch.inbox], 5),
     queries.ExplainQuery: lambda files: queries.ExplainQuery(TASTE, files.digests[0], 5),
     queries.ImportHeadQuery: lambda files: queries.ImportHeadQuery(TASTE, os.fsencode(files.head)),

@@ -22,7 +22,11 @@ from imgscore.workers.messages import (
 )
 from imgscore.workers.queries import SuspectsQuery
 
-TASKS: list[Task] = [IndexFile(b"/\xff", "default", None), Train("a"), SuspectsQuery("b", 3)]
+TASKS: list[Task] = [
+    IndexFile(b"/\xff", "default", None),
+    Train("a"),
+    SuspectsQuery("b", [b"/in"], 3),
+]
 
 
 @pytest.mark.parametrize("task", [*get_args(OwnTask), *get_args(queries.AnyQuery)])
