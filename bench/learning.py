@@ -20,7 +20,7 @@ from learning_corpus import OFFICIAL, Corpus, draw, read, tastes
 
 from imgscore.embedders import lite0_spec
 from imgscore.heads.base import Examples
-from imgscore.heads.groups import near_duplicates
+from imgscore.heads.groups import fold_groups, similar_pairs
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.library import library_features
 from imgscore.heads.measures import Ranking, losses
@@ -185,7 +185,8 @@ def measure_suspects(corpus: Corpus, draws: int = 3) -> None:
             rows, _ = draw(keep, eligible, 1000, seed)
             examples, flipped = _flip_labels(corpus.examples(rows, keep[rows]), seed)
             features = corpus.features(extras=False)
-            examples = replace(examples, groups=near_duplicates(examples.embeddings, features))
+            pairs = similar_pairs(examples.embeddings, features, examples.background)
+            examples = replace(examples, groups=fold_groups(pairs), copies=pairs.groups())
             first = suspects(examples, KernelRecipe().fit(examples), int(flipped.sum()))
             precision.append(np.sum([flipped[suspect.row] for suspect in first]) / flipped.sum())
         names.append(name)
@@ -238,7 +239,7 @@ def measure_speed() -> None:
         start, cpu_start = time.perf_counter(), time.process_time()
         examples = Examples(values, keep, background, lite0_spec.SECTIONS)
         features = library_features(examples)
-        groups = near_duplicates(values, features)
+        groups = fold_groups(similar_pairs(values, features, background))
         trained = train(replace(examples, groups=groups, features=features))
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

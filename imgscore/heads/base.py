@@ -48,8 +48,10 @@ class Examples:
     head is loaded.
     `extras`, `background_extras`: float32 [n, k] and [m, k], k numbers that are computed from the
     traits of each image (see `extras.py`), or None. NaN means that a number is unknown.
-    `groups`: int64 [n], the group number of each image, or None. Near-duplicates have equal numbers
-    (see `groups.py`).
+    `groups`: int64 [n], the group number of each image, or None. Images with equal numbers must be
+    in one fold (see `groups.fold_groups`).
+    `copies`: int64 [n], the group number of each image, or None. Near-duplicates have equal numbers
+    (see `groups.near_duplicates`).
     `features`: the Features that are fitted to the library (see `library.py`). None means that they
     are not computed yet.
     """
@@ -62,6 +64,7 @@ class Examples:
     extras: Floats | None = None
     background_extras: Floats | None = None
     groups: Ints | None = None
+    copies: Ints | None = None
     features: Features | None = None
 
     def __len__(self) -> int:
@@ -78,6 +81,7 @@ class Examples:
             keep=self.keep[rows],
             extras=None if self.extras is None else self.extras[rows],
             groups=None if self.groups is None else self.groups[rows],
+            copies=None if self.copies is None else self.copies[rows],
         )
 
     def check(self) -> None:

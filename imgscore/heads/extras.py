@@ -42,6 +42,15 @@ def extras_of(traits: Sequence[Traits | None]) -> Floats:
     return extras
 
 
+def facts_of(extras: Floats) -> Floats:
+    """Return the columns of extras that are about equal for an image and its changed copy.
+
+    They are the aspect, the brightness, the contrast and the colourfulness, as float32 [n, 4].
+    """
+    names = ("aspect", "brightness", "contrast", "colourfulness")
+    return np.asarray(extras[:, [NAMES.index(name) for name in names]])
+
+
 def taken_of(traits: Sequence[Traits | None]) -> NDArray[np.float64]:
     """Return the times at which images were taken (from EXIF), as float64 [n] in seconds.
 

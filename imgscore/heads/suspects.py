@@ -32,7 +32,7 @@ def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> li
     `limit`: None means that all contradicted labels are returned.
 
     A label is contradicted in two cases. In the first case, most near-duplicates of the image (see
-    `Examples.groups`) have the opposite label. In the second case, the held-out probability of the
+    `Examples.copies`) have the opposite label. In the second case, the held-out probability of the
     label is below 0.5. The labels of the first case are first in the list. The labels of each case
     are sorted by evidence, the strongest evidence first.
     """
@@ -51,9 +51,9 @@ def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> li
 
 def _outvoted(examples: Examples) -> Bools:
     """Return bool [n]: True if most other labels in the row's group contradict the row's label."""
-    if examples.groups is None:
+    if examples.copies is None:
         return np.zeros(len(examples), bool)
-    _, group = np.unique(examples.groups, return_inverse=True)
+    _, group = np.unique(examples.copies, return_inverse=True)
     votes = np.bincount(group, weights=np.where(examples.keep, 1.0, -1.0))[group]
     own = np.where(examples.keep, 1.0, -1.0)
     return np.asarray((votes - own) * own < 0)
@@ -65,14 +65,14 @@ def _twins(examples: Examples) -> Ints:
     The value is -1 if a row has no near-duplicate with the opposite label.
     """
     twins = np.full(len(examples), -1)
-    if examples.groups is None:
+    if examples.copies is None:
         return twins
     for kind in (True, False):
-        numbers, first = np.unique(examples.groups[examples.keep == kind], return_index=True)
+        numbers, first = np.unique(examples.copies[examples.keep == kind], return_index=True)
         rows = np.flatnonzero(examples.keep == kind)[first]
         opposite = np.flatnonzero(examples.keep != kind)
-        position = np.searchsorted(numbers, examples.groups[opposite])
+        position = np.searchsorted(numbers, examples.copies[opposite])
         position = np.minimum(position, len(numbers) - 1)
-        same = numbers[position] == examples.groups[opposite]
+        same = numbers[position] == examples.copies[opposite]
         twins[opposite[same]] = rows[position[same]]
     return twins

@@ -16,7 +16,8 @@ import numpy as np
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import write_atomic
 from imgscore.heads.evaluate import evaluate
-from imgscore.heads.groups import DUPLICATE_COSINE, near_duplicates
+from imgscore.heads.extras import facts_of
+from imgscore.heads.groups import near_duplicates, similar_pairs
 from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Quality
@@ -36,13 +37,12 @@ from imgscore.report.data import (
     load,
 )
 from imgscore.store import failures, heads, labels, scores, sightings, traits
-from imgscore.store.examples import BACKGROUND, Labelled, examples_of, rows_of, sample
+from imgscore.store.examples import BACKGROUND, Labelled, examples_of, extras, rows_of, sample
 from imgscore.store.image_paths import present_path
 from imgscore.watches import within
 
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
-    from imgscore.heads.arrays import Floats
     from imgscore.heads.base import Fitted
     from imgscore.heads.features import Features
     from imgscore.store.schema import HeadRecord, Sighting
@@ -257,39 +257,46 @@ class Gatherer:
         digests, matrix = rows_of(self._txn, self._spec, wanted)
         if not digests:
             return []
+        _, background = sample(self._txn, self._spec, BACKGROUND)
         if features is None:
-            _, background = sample(self._txn, self._spec, BACKGROUND)
             features = fit_features(background, self._spec.sections)
-        chain_of_row = near_duplicates(matrix, features).tolist()
-        rows, row_of = features(matrix), {digest: row for row, digest in enumerate(digests)}
+        facts = facts_of(extras(self._txn, digests))
+        pairs = near_duplicates(similar_pairs(matrix, features, background), facts)
+        chain_of_row, row_of = pairs.groups(), {digest: row for row, digest in enumerate(digests)}
+        alike = {frozenset(pair) for pair in pairs.rows.tolist()}
         chains: dict[int, list[int]] = {}
         for number in numbers:
             row = row_of.get(self._digests[number])
             if row is not None:
-                chains.setdefault(chain_of_row[row], []).append(number)
+                chains.setdefault(int(chain_of_row[row]), []).append(number)
         groups = [
             group
             for chain in chains.values()
             if len(chain) > 1
-            for group in self._split(chain, rows[[row_of[self._digests[n]] for n in chain]])
+            for group in self._split(chain, [row_of[self._digests[n]] for n in chain], alike)
             if any(self._images[number].place == "inbox" for number in group)
         ]
         return sorted(groups, key=lambda group: self._rank(group[0]), reverse=True)
 
-    def _split(self, chain: list[int], rows: Floats) -> Iterator[list[int]]:
+    def _split(
+        self, chain: list[int], rows: list[int], alike: set[frozenset[int]]
+    ) -> Iterator[list[int]]:
         """Split a chain of images into groups of near-duplicates.
 
-        In a chain, each image is similar to at least one other image of the chain, but the two ends
-        of the chain can be very different. In a group, each image is similar to the best image of
-        the group.
+        In a chain, each image is a near-duplicate of at least one other image of the chain, but the
+        two ends of the chain can be very different. In a group, each image is a near-duplicate of
+        the best image of the group.
+
+        `rows`: the rows of the images of the chain. `alike`: the pairs of rows that are
+        near-duplicates. Two images with equal rows are files with equal bytes.
         """
         left = sorted(range(len(chain)), key=lambda at: self._rank(chain[at]), reverse=True)
         while len(left) > 1:
-            alike = rows[left] @ rows[left[0]] >= DUPLICATE_COSINE
-            alike[0] = True
-            if alike.sum() > 1:
-                yield [chain[at] for at, near in zip(left, alike, strict=True) if near]
-            left = [at for at, near in zip(left, alike, strict=True) if not near]
+            best = rows[left[0]]
+            near = [rows[at] == best or frozenset((rows[at], best)) in alike for at in left]
+            if sum(near) > 1:
+                yield [chain[at] for at, is_near in zip(left, near, strict=True) if is_near]
+            left = [at for at, is_near in zip(left, near, strict=True) if not is_near]
 
     def _rank(self, number: int) -> tuple[float, int, int]:
         """Return (score, number of pixels, number of bytes) of an image.

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from imgscore.embedders.registry import Spec
 from imgscore.heads.base import Examples
-from imgscore.heads.extras import extras_of, taken_of
+from imgscore.heads.extras import extras_of, facts_of, taken_of
 from imgscore.heads.features import Features
-from imgscore.heads.groups import near_duplicates
+from imgscore.heads.groups import fold_groups, near_duplicates, similar_pairs
 from imgscore.heads.library import library_features
 from imgscore.store import head_inputs, labels, traits, vectors
 from imgscore.store.schema import Label
@@ -66,8 +66,10 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
     )
     examples.check()
     features = library_features(examples)
-    groups = near_duplicates(matrix, features, taken_of(image_traits))
-    examples = replace(examples, groups=groups, features=features)
+    pairs = similar_pairs(matrix, features, background, taken_of(image_traits))
+    assert examples.extras is not None
+    copies = near_duplicates(pairs, facts_of(examples.extras)).groups()
+    examples = replace(examples, groups=fold_groups(pairs), copies=copies, features=features)
     return Labelled(digests, ordered, examples, features)
 
 

@@ -4,32 +4,90 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.heads.groups import near_duplicates, split
+from imgscore.heads.groups import (
+    EQUAL_COSINE,
+    MAX_GROUP_SHARE,
+    Pairs,
+    fold_groups,
+    near_duplicates,
+    similar_pairs,
+    split,
+)
 from imgscore.heads.library import fit_features
+
+NO_FACTS = np.zeros((100, 4), np.float32)
+
+
+def pairs_of(values, taken=None):
+    return similar_pairs(values, fit_features(values), values, taken)
 
 
 def test_near_duplicates_noisy_copies_share_a_group():
     generator = np.random.default_rng(0)
     values = generator.normal(size=(50, 60)).astype(np.float16)
     copies = values[:10] + generator.normal(size=(10, 60)).astype(np.float16) * np.float16(0.01)
-    groups = near_duplicates(np.concatenate([values, copies]), fit_features(values))
+    values = np.concatenate([values, copies])
+    pairs = pairs_of(values)
+    groups = near_duplicates(pairs, NO_FACTS[:60]).groups()
     assert np.array_equal(groups[50:], groups[:10])
     assert len(np.unique(groups)) == 50
+    assert np.array_equal(fold_groups(pairs), groups)
+
+
+def test_similar_pairs_finds_changed_copies_by_the_scale_of_the_library():
+    """A copy with a cosine of .9 is found among strangers, but not in a library of one motif."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(60, 60))
+    values[30:] = values[:30] + 0.45 * generator.normal(size=(30, 60))
+    pairs = pairs_of(values.astype(np.float16))
+    assert {(int(a), int(b)) for a, b in pairs.rows} == {(row, row + 30) for row in range(30)}
+    values = generator.normal(size=60) + 0.45 * generator.normal(size=(60, 60))
+    features = fit_features(generator.normal(size=(200, 60)).astype(np.float16))
+    alike = values.astype(np.float16)
+    assert len(similar_pairs(alike, features, alike).rows) == 0
+
+
+def test_near_duplicates_with_other_facts_are_only_in_one_fold():
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(60, 60))
+    values[30:] = values[:30] + 0.45 * generator.normal(size=(30, 60))
+    pairs = pairs_of(values.astype(np.float16))
+    facts = np.zeros((60, 4), np.float32)
+    facts[0, 0], facts[1, 1] = 1, np.nan
+    groups, copies = fold_groups(pairs), near_duplicates(pairs, facts).groups()
+    assert (groups[:30] == groups[30:]).all()
+    assert (copies[:30] == copies[30:])[2:].any() and not (copies[:30] == copies[30:])[:2].any()
+
+
+def test_fold_groups_of_a_chain_are_limited():
+    count = 100
+    rows = np.stack([np.arange(count - 1), np.arange(1, count)], axis=1)
+    cosine, ratio = np.full(count - 1, 0.7, np.float32), np.full(count - 1, 0.4, np.float32)
+    chain = Pairs(count, rows, cosine, ratio, np.zeros(count - 1, bool))
+    assert np.bincount(fold_groups(chain)).max() <= MAX_GROUP_SHARE * count
+    assert len(np.unique(chain.groups())) == 1
+    certain = chain._replace(cosine=np.full(count - 1, EQUAL_COSINE, np.float32))
+    assert len(np.unique(fold_groups(certain))) == 1
 
 
 def test_near_duplicates_burst_must_be_similar_and_close_in_time():
     generator = np.random.default_rng(0)
     values = generator.normal(size=(40, 60)).astype(np.float16)
-    # Row 1 is similar to row 0 (cosine about 0.9), row 2 is not.
-    values[1] = values[0] + np.float16(0.45) * values[1]
-    features = fit_features(values)
+    # Row 1 is similar to row 0 (cosine about 0.85) but has another brightness. Row 2 is different.
+    values[1] = values[0] + np.float16(0.6) * values[1]
     taken = np.full(40, np.nan)
     taken[:3] = [100.0, 101.0, 102.0]
-    assert len(np.unique(near_duplicates(values, features))) == 40
-    groups = near_duplicates(values, features, taken)
+    facts = np.zeros((40, 4), np.float32)
+    facts[1, 1] = 1
+
+    def groups_at(taken):
+        return near_duplicates(pairs_of(values, taken), facts).groups()
+
+    assert len(np.unique(groups_at(None))) == 40
+    groups = groups_at(taken)
     assert groups[0] == groups[1] != groups[2]
     taken[1] = 500.0
-    assert len(np.unique(near_duplicates(values, features, taken))) == 40
+    assert len(np.unique(groups_at(taken))) == 40
 
 
 @given(
@@ -57,5 +115,4 @@ def test_split_without_groups_leaves_both_kinds_outside_each_fold(count, seed):
 
 def test_near_duplicates_equal_times_join_only_similar_images():
     values = np.random.default_rng(0).normal(size=(100, 60)).astype(np.float16)
-    groups = near_duplicates(values, fit_features(values), np.zeros(100))
-    assert len(np.unique(groups)) == 100
+    assert len(pairs_of(values, np.zeros(100)).rows) == 0

@@ -26,7 +26,7 @@ def test_suspects_outvoted_near_duplicate_comes_first(made_up):
     groups = np.arange(40)
     groups[[10, 11, 12]] = 10
     keep[[10, 11, 12]] = [True, False, True]
-    examples = replace(examples, keep=keep, groups=groups)
+    examples = replace(examples, keep=keep, copies=groups)
     first = suspects(examples, KernelRecipe().fit(examples))[0]
     assert first.row == 11
     assert first.twin in (10, 12)
