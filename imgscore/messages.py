@@ -20,7 +20,7 @@ PATH_PATTERN = r"^[^\x00\ud800-\udc7f\udd00-\udfff]*\Z"
 # largest length, because a client can send anything.
 Rows = Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)]
-Number = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 PathText = Annotated[str, msgspec.Meta(max_length=MAX_PATH, pattern=PATH_PATTERN)]
 PathTexts = Annotated[list[PathText], msgspec.Meta(max_length=MAX_ITEMS)]
 Sha256Text = Annotated[str, msgspec.Meta(max_length=64)]
