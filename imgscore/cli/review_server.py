@@ -173,6 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
             if not name:
                 text, policy = session.page()
                 self._send(text.encode(), "text/html; charset=utf-8", policy=policy)
+            elif kind == "order":
+                self._send(to_json(session.order(rest)).encode(), "application/json")
             elif kind == "thumbnails":
                 self._send_file(session.thumbnail(rest), "image/webp")
             elif kind == "image":

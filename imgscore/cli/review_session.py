@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from imgscore.cli import dispatch
+from imgscore.cli.order_watch import OrderWatch
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
 from imgscore.report.data import Image
@@ -26,7 +27,7 @@ NEXT_COUNT = 60
 """The largest number of images in the tab Next of the page. 60 images fill a few screens."""
 # The parts of the page data that may change when the images get a new order.
 RENEWED = (
-    "images", "folders", "suspects", "groups", "compared", "failures", "head", "about",
+    "images", "folders", "suspects", "groups", "compared", "failures", "head", "about", "version",
 )  # fmt: skip
 
 
@@ -35,6 +36,12 @@ class NextNumbers(msgspec.Struct):
 
     numbers: list[int]
     error: str | None = None
+
+
+class OrderVersion(msgspec.Struct):
+    """The version of the present order."""
+
+    version: str
 
 
 class Session:
@@ -53,7 +60,12 @@ class Session:
         self._thumbnails = os.fsencode(source.thumbnails)
         data = files.read(Path(source.data), source.folder)
         self._figures = files.figures_of(data)
-        self._content = page_data(data, source.watches, "thumbnails", review=True)
+        inboxes = [os.fsencode(watch.inbox) for watch in source.watches]
+        self.orders = OrderWatch(source.taste, inboxes, lambda: self._lock)
+        # The head is that of the gathered data: a newer head may be in use now.
+        head = "" if data.head is None else data.head.version
+        version = f"{head}-{self.orders.version().rpartition('-')[2]}"
+        self._content = page_data(data, source.watches, "thumbnails", review=True, version=version)
         self.actions: dict[str, Callable[[Any], object]] = {
             "label": self._label,
             "undo": self._undo,
@@ -63,12 +75,17 @@ class Session:
 
     def end(self) -> None:
         """Wait until the running action has ended. After this call, no other action can begin."""
+        self.orders.end()
         self._lock.acquire()
 
     def page(self) -> tuple[str, str]:
         """Return the HTML of the page with the present labels, and its Content-Security-Policy."""
         with self._lock:
             return page(self._content, self._figures), policy_of(self._content)
+
+    def order(self, known: str) -> OrderVersion:
+        """Wait for another order than that with the version `known`, and return its version."""
+        return OrderVersion(self.orders.wait(known))
 
     def thumbnail(self, name: str) -> bytes:
         """Return the path of a thumbnail. Raises ValueError if `name` is not SHA256.webp."""
@@ -147,8 +164,11 @@ class Session:
 
     def _renew(self, request: Any) -> dict[str, object]:
         """Read the data of the page again, and return the parts that may have changed."""
+        version = self.orders.version()
         with self._lock:
             (source,) = rows_of(dispatch.call(self._request))
             data = files.read(Path(source.data), source.folder)
-            self._content = page_data(data, source.watches, "thumbnails", review=True)
+            self._content = page_data(
+                data, source.watches, "thumbnails", review=True, version=version
+            )
             return {name: msgspec.to_builtins(getattr(self._content, name)) for name in RENEWED}

@@ -151,6 +151,8 @@ class PageData(Contents, kw_only=True):
     thumbnails: str
     """the folder of the thumbnails, relative to the folder of the page"""
     review: bool
+    version: str
+    """the version of the order that the page shows, in a review; empty in a report"""
     about: str
     learned: str
 

@@ -39,17 +39,24 @@ def page(data: PageData, figures: Sequence[Figure] = ()) -> str:
 
 
 def page_data(
-    data: ReportData, watches: Sequence[WatchFolders], thumbnails: str, *, review: bool
+    data: ReportData,
+    watches: Sequence[WatchFolders],
+    thumbnails: str,
+    *,
+    review: bool,
+    version: str = "",
 ) -> PageData:
     """Return the data for the script of the page.
 
-    `thumbnails`: the folder of the thumbnails, relative to the folder of the page.
+    `thumbnails`: the folder of the thumbnails, relative to the folder of the page. `version`: the
+    version of the order, in a review.
     """
     return PageData(
         **{name: getattr(data, name) for name in Contents.__struct_fields__},
         watches=list(watches),
         thumbnails=thumbnails,
         review=review,
+        version=version,
         about=_about(data),
         learned=_learned(data),
     )

@@ -57,10 +57,39 @@ async function undoLast() {
 function take(image, row) {
   setLabel(image, row.label);
   if (row.error) announce(row.error);
-  if (row.head && page.head && row.head !== page.head.version && !$("renew")) {
-    document.querySelector(".tools").prepend(make("button", { id: "renew", type: "button", onclick: renew },
-      `Show the order of the new head ${row.head}`));
+}
+
+// ---- new orders: the server answers when there is one, or after a while
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+
+function visible() {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+}
+
+async function awaitOrders() {
+  for (let known = page.version; ;) {
+    await visible();
+    try {
+      const response = await fetch(`order/${encodeURIComponent(known)}`);
+      if (!response.ok) throw new Error(response.status);
+      const { version } = await response.json();
+      if (version !== known) offer(version);
+      known = version;
+    } catch {
+      await pause(5);
+    }
   }
+}
+
+// The strip at the bottom always has its place: nothing moves when the offer appears.
+function offer(version) {
+  const [head] = version.split("-");
+  const isNew = version !== page.version;
+  $("renew").hidden = !isNew;
+  $("offer").textContent = !isNew ? "" : head !== page.version.split("-")[0]
+    ? `There is a new order, from head ${head}.` : "Images were added or removed.";
 }
 
 async function renew() {
@@ -69,9 +98,9 @@ async function renew() {
     Object.assign(page, await post("renew", {}));
     readImages();
     undoable.length = 0;
-    $("renew")?.remove();
+    offer(page.version);
     fill();
-    announce(`This is the order of head ${page.head.version}.`);
+    announce(page.head ? `This is the order of head ${page.head.version}.` : "There is no head yet.");
   } catch (error) {
     announce(`Could not load the new order: ${error.message}`);
   }

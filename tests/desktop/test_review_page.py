@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from imgscore.cli.review_server import ReviewServer
+from imgscore.testing import eventually
+from tests.conftest import put
 from tests.support.commands import Start, imgscore
 from tests.support.reviews import Visitor, history, page_data, reviewing
 
@@ -81,7 +85,8 @@ def test_review_server_strangers_are_refused(labelled_inbox: Path) -> None:
         (labelled_inbox / "sun-005.jpg").unlink()
         (labelled_inbox / "sun-005.jpg").symlink_to("/etc/hostname")
         assert owner.ask(f"{base}image/{number}/{digest}")[0] in (403, 404)
-        assert owner.ask(base + "label", request, Origin=origin)[0] == 200
+        answer = owner.ask(base + "label", request, Origin=origin)
+        assert answer[0] == 200, answer[2]
         assert history()[0]["sha256"] == digest and history()[0]["source"] == "cli"
 
 
@@ -127,9 +132,11 @@ def test_review_page_keys_label_and_undo(
         if with_daemon:  # it trains on the labels
             page.click("#tabs [value=order]")
             page.keyboard.press("k")
-            imgscore("wait", "--timeout", "120")
-            page.keyboard.press("t")
-            page.click("#renew", timeout=60_000)
+            place = page.locator("#tile-0").bounding_box()
+            page.wait_for_selector("#renew:visible", timeout=300_000)  # no key was pressed
+            assert page.locator("#tile-0").bounding_box() == place  # nothing moved
+            expect(page.locator("#offer")).to_contain_text("new order, from head 2")
+            page.click("#renew")
             expect(page.locator("#status")).to_contain_text("This is the order of head")
     context.close()
     assert sorted(path.name for path in labelled_inbox.rglob("*.*")) == before  # no file was moved
@@ -209,3 +216,43 @@ def test_review_server_foreign_cookies_are_ignored(labelled_inbox: Path) -> None
             assert owner.ask(base, Cookie=f"{cookies}; {own}")[0] == 200, cookies
         assert owner.ask(base, Cookie=f"x{own}")[0] == 403
         assert owner.ask(base, Cookie=own[:-1])[0] == 403
+
+
+def test_review_new_head_ends_the_wait_and_an_open_page_wakes_no_daemon(
+    labelled_inbox: Path, start: Start
+) -> None:
+    daemon = start()
+    daemon.settle()
+    with reviewing() as url:
+        owner = Visitor(url)
+        base, data = owner.begin(url)
+        answers: list[str] = []
+
+        def wait() -> None:
+            while len(set(answers)) < 2:
+                answer = owner.ask(f"{base}order/{data['version']}")[2]
+                answers.append(json.loads(answer)["version"])
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+
+        def is_quiet() -> bool:
+            before = _switches(daemon.pid)
+            time.sleep(3)
+            return _switches(daemon.pid) == before
+
+        eventually(is_quiet, what="no thread of the daemon wakes for three seconds")
+        assert set(answers) <= {data["version"]}
+        put(labelled_inbox / "keep", "sun", 2, first=40)
+        answers.append(data["version"])
+        waiting.join(timeout=300)
+        assert answers[-1] == "2-12"
+        renewed = json.loads(owner.ask(base + "renew", {})[2])
+        assert renewed["version"] == "2-12"
+
+
+def _switches(pid: int) -> int:
+    """How often the threads of a process have waited and were woken."""
+    statuses = [task / "status" for task in Path(f"/proc/{pid}/task").iterdir()]
+    lines = [line for status in statuses for line in status.read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
