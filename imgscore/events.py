@@ -54,6 +54,17 @@ class ManyLabelled(_Event, tag="labels"):
     """the number of images whose label was cleared"""
 
 
+class MassChange(_Event, tag="mass-change"):
+    """Many labels were cleared or flipped at once, because files were moved."""
+
+    cleared: int
+    """the number of labels that were cleared"""
+    flipped: int
+    """the number of labels that changed from keep to trash, or from trash to keep"""
+    remedy: str
+    """how to take this back"""
+
+
 class _DatesSet(_Event):
     inbox: str | None
     """the path of the inbox; null if the files are in no inbox"""
@@ -132,6 +143,7 @@ Event = (
     | Following
     | Labelled
     | ManyLabelled
+    | MassChange
     | Ordered
     | Paused
     | Problem

@@ -75,6 +75,9 @@ class NotificationPolicy:
         notices = [notice for notice in problems if notice.subject not in self._current]
         self._current = {notice.subject for notice in problems}
         notices += self._failures(moment, now)
+        notices += [
+            _mass_change(event) for event in moment.events if isinstance(event, events.MassChange)
+        ]
         notices += self._learned(moment)
         notices = [notice for notice in notices if self._may(notice.subject, now)]
         self._not_before |= {notice.subject: now + REPEAT_SECONDS for notice in notices}
@@ -116,6 +119,13 @@ class NotificationPolicy:
 def _problem(subject: str, text: str) -> Notice:
     title = "imgscore waits: the disk is nearly full" if subject == "disk" else "imgscore is stuck"
     return Notice(subject, title, text, urgent=True)
+
+
+def _mass_change(event: events.MassChange) -> Notice:
+    count = event.cleared + event.flipped
+    title = f"{count:,} labels were cleared or changed"
+    # The time makes the subject unique: each mass change is reported, even within an hour.
+    return Notice(f"labels {event.time_ns}", title, f"because files were moved; {event.remedy}")
 
 
 def _missing(inbox: str) -> Notice:

@@ -88,6 +88,8 @@ def _subject(event: Event) -> str:
             return f"{event.label}  {short(event.path)}"
         case events.ManyLabelled():
             return f"{event.keep} keep, {event.trash} trash, {event.clear} cleared"
+        case events.MassChange():
+            return f"{event.cleared} cleared, {event.flipped} flipped; {event.remedy}"
         case events.Scored(score=None):
             return f"no head yet  {short(event.path)}"
         case events.Scored():

@@ -19,6 +19,7 @@ from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
 from imgscore.engine.folder_recorder import FolderRecorder
 from imgscore.engine.indexer import Indexer
+from imgscore.engine.mass_changes import MassChanges
 from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.problems import LowSpaceError
 from imgscore.engine.pruning import Pruner
@@ -75,6 +76,7 @@ class Engine:
             self.time_restorer = TimeRestorer(self.ctx, refusals, txn)
             self.order_scheduler = OrderScheduler(self.ctx, refusals, txn)
             self.pruner = Pruner(self.ctx)
+            self.mass_changes = MassChanges(self.ctx, txn)
             self.folder_recorder = FolderRecorder(self.ctx, txn)
             until = settings.get(txn, "paused_until_ns")
         self.stages: tuple[AnyStage, ...] = (
@@ -87,6 +89,7 @@ class Engine:
             self.time_restorer,
             self.order_scheduler,
             self.pruner,
+            self.mass_changes,
             self.folder_recorder,
         )
         self.indexer.embed_missing()

@@ -209,7 +209,9 @@ class PlaceLabels:
 
     def _folder_of(self, label: Label | None) -> tuple[bytes, Role] | None:
         place = self.watches.locate(label.path) if label is not None else None
-        return (place.watch.inbox, place.role) if place is not None else None
+        if place is None or place.role == "inbox":
+            return None
+        return place.watch.inbox, place.role
 
     # ---- facts about the files of a digest
 

@@ -1,5 +1,7 @@
 """The verb `undo`: undo the last ordering of an inbox, or the last label.
 
+If many labels were cleared or changed at once by moving files, all of them are undone together.
+
 If the verb is called again, it undoes the next older ordering or label.
 """
 
@@ -158,12 +160,13 @@ def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:
 
 
 def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
-    from imgscore.store import labels
+    from imgscore.store import labels, mass_changes
     from imgscore.store.schema import LabelEvent
 
     now_ns = time.time_ns()
     with engine.ctx.store.read() as txn:
         last = _last_labels(txn)
+        mass = mass_changes.find(txn, last[0][0]) if last else None
         before = _before(txn, last)
         undoing = [
             LabelEvent(
@@ -179,10 +182,18 @@ def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
     if not last:
         raise ImgscoreError("there is no label to undo", "see: imgscore history")
     if not dry_run:
-        engine.ctx.store.commit(
-            lambda txn: [labels.append(txn, event) for event in reversed(undoing)]
-        )
-        engine.trainer.relearn(undoing[0].taste)
+
+        def undo(txn: Txn) -> None:
+            for event in reversed(undoing):
+                labels.append(txn, event)
+            if mass is not None:
+                mass_changes.record(txn, msgspec.structs.replace(mass, undone=True))
+
+        engine.ctx.store.commit(undo)
+        for taste in sorted({event.taste for event in undoing}):
+            engine.trainer.relearn(taste)
+        if mass is not None:
+            engine.mass_changes.undone()
     first, restored = last[-1][1], undoing[-1]
     return RestoredLabel(
         path=display_path(first.path),
@@ -197,27 +208,32 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
     """Return the newest label event that is not undone yet, and the events logged together with it.
 
     The result contains (number, event) pairs, newest first. Events are logged together for the
-    RAW and JPEG files of one photo, and for the rows of an imported table. An undo logs one event
-    with the source "undo" for each event that it undoes. For each event with this source, this
-    function therefore skips one older event.
+    RAW and JPEG files of one photo, and for the rows of an imported table. All events of a mass
+    change also belong together. An undo logs one event with the source "undo" for each event that
+    it undoes. For each event with this source, this function therefore skips one older event. An
+    event with the source "rewrite" is never undone: the image of this event no longer exists.
     """
-    from imgscore.store import labels
+    from imgscore.store import labels, mass_changes
 
     newest: list[tuple[int, LabelEvent]] = []
-    undone = 0
+    undone, mass = 0, None
     for number, event in labels.newest_first(txn):
-        if newest:
-            last = newest[0][1]
-            if (event.time_ns, event.taste, event.path) != (last.time_ns, last.taste, last.path):
-                break
-            newest.append((number, event))
-        elif event.source == "undo":
+        if event.source == "rewrite":
+            continue
+        if newest and not (mass.first <= number if mass else _is_together(event, newest[0][1])):
+            break
+        if event.source == "undo":
             undone += 1
         elif undone:
             undone -= 1
         else:
+            mass = mass if newest else mass_changes.find(txn, number)
             newest.append((number, event))
     return newest
+
+
+def _is_together(event: LabelEvent, last: LabelEvent) -> bool:
+    return (event.time_ns, event.taste, event.path) == (last.time_ns, last.taste, last.path)
 
 
 def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:

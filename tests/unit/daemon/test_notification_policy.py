@@ -73,3 +73,11 @@ def test_due_level_off_sends_nothing() -> None:
     assert (
         NotificationPolicy("off").due(Moment({"disk": "full"}, ["/one"], broken("a.jpg")), 0) == []
     )
+
+
+def test_due_mass_change_is_notified_each_time() -> None:
+    notices = NotificationPolicy("important")
+    for time_ns in (1, 2):
+        event = events.MassChange(time_ns=time_ns, cleared=1300, flipped=33, remedy="undo it")
+        (notice,) = notices.due(Moment({}, events=[event]), 0)
+        assert notice.title.startswith("1,333 labels") and "undo it" in notice.body
