@@ -60,9 +60,9 @@ EVENTS: list[type[FileSystemEvent]] = [
 
 
 RETRY_SECONDS = 3600.0
-"""The seconds after which the watcher tries again to watch all folders, if the kernel had no inotify
-watches left. Each attempt walks all folders. A changed limit of the kernel causes an attempt at
-once."""
+"""The seconds after which the watcher tries again to watch all folders, if the kernel had no
+inotify watches left. Each attempt walks all folders. If a limit of the kernel changes, the watcher
+tries again at once."""
 
 
 class Watcher:
@@ -77,7 +77,8 @@ class Watcher:
         self.polled: dict[bytes, str] = {}
         self._roots: dict[bytes, tuple[int, int] | None] = {}
         self._listed: dict[bytes, tuple[int, int] | None] = {}
-        self._blocked: frozenset[bytes] = frozenset()
+        self._readable: set[bytes] = set()
+        """the folders that no scan has listed, but that can be read now"""
         self._refused = False
         """whether the kernel gave no inotify instance, so that all folders are polled"""
         self._full: tuple[str, float] | None = None
@@ -99,15 +100,13 @@ class Watcher:
         """
         wanted = {root: _identity(root) for root in roots}
         trash = {folder: _identity(folder) for folder in listed}
-        blocked = frozenset(
-            folder for folder in unlisted if not os.access(folder, os.R_OK | os.X_OK)
-        )
-        readable = self._blocked - blocked
-        self._blocked = blocked
+        readable = {path for path in unlisted if os.access(path, os.R_OK | os.X_OK)}
+        # Do not try again for a folder that stays unlisted, for example because its disk is broken.
+        opened, self._readable = readable - self._readable, readable
         unchanged = (wanted, trash) == (self._roots, self._listed) and not self._is_full_no_more()
         if unchanged and self._refused and not _has_instances():
-            return bool(readable)
-        if unchanged and not readable and not self._refused:
+            return bool(opened)
+        if unchanged and not opened and not self._refused:
             return self._poll_unwatched()
         self.close()
         _limit_reached.clear()

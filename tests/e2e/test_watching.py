@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from imgscore import paths
-from imgscore.testing import Sandbox
+from imgscore.testing import Row, Sandbox
 from tests.conftest import draw, put
-from tests.support.commands import imgscore
+from tests.support.commands import BIN, imgscore
 from tests.support.prefixes import limited, without_access
 
 
@@ -20,8 +20,9 @@ def polling(inbox: Path) -> Path:
     return inbox
 
 
-def polled(sandbox: Sandbox) -> bool:
-    return any("polled" in trouble for trouble in sandbox.status()["troubles"])
+def polled(status: Row) -> int:
+    """The number of polled folders."""
+    return sum("polled" in trouble for trouble in status["troubles"])
 
 
 @pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
@@ -31,7 +32,7 @@ def test_daemon_without_inotify_polls_until_it_can_watch(
     """The user namespace of the daemon allows no inotify instance, or no inotify watch."""
     with sandbox:
         sandbox.start(prefix=limited(limit, 0))
-        assert polled(sandbox)
+        sandbox.until(polled)
         assert "polled: the kernel" in imgscore("status").out
         put(polling, "sun", 2)
         sandbox.until(lambda status: status["watches"][0]["files"] == 2)
@@ -40,11 +41,11 @@ def test_daemon_without_inotify_polls_until_it_can_watch(
         put(other, "sun", 3)
         sandbox.until(lambda status: len(status["watches"]) == 2)
         sandbox.until(lambda status: status["watches"][1]["files"] == 3)
-        assert len([t for t in sandbox.status()["troubles"] if "polled" in t]) == 2
+        sandbox.until(lambda status: polled(status) == 2)
         # The kernel allows more: the folders are watched again.
         enter = ["nsenter", "-t", str(sandbox.pid), "-U", "--preserve-credentials"]
         subprocess.run([*enter, "bash", "-c", f"echo 500 > /proc/sys/user/{limit}"], check=True)
-        sandbox.until(lambda status: not status["troubles"])
+        sandbox.until(lambda status: not polled(status))
         put(other, "text", 1)
         sandbox.until(lambda status: status["watches"][1]["files"] == 4)
         assert sandbox.stop() == 0
@@ -53,7 +54,7 @@ def test_daemon_without_inotify_polls_until_it_can_watch(
 
 def test_doctor_without_inotify_instances_warns(inbox: Path) -> None:
     done = subprocess.run(
-        [*limited("max_inotify_instances", 0), "imgscore", "doctor"],
+        [*limited("max_inotify_instances", 0), BIN / "imgscore", "doctor"],
         capture_output=True,
         text=True,
         check=False,
