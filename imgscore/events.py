@@ -54,7 +54,7 @@ class ManyLabelled(_Event, tag="labels"):
     """the number of images whose label was cleared"""
 
 
-class MassChange(_Event, tag="mass-change"):
+class MassChange(_Event, tag="mass_change"):
     """Many labels were cleared or flipped at once, because files were moved."""
 
     cleared: int
