@@ -1,6 +1,7 @@
 """The client of the daemon: functions that connect to the control socket and call a verb."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import msgspec
 
 from imgscore import protocol
-from imgscore.errors import NoDaemonError
+from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.messages import BaseRequest, Message, Progress, R, Result
+from imgscore.system import private
 from imgscore.verbs import registry
 
 STATUS_SECONDS = 10.0
@@ -21,7 +23,12 @@ A daemon that does not answer within this time is considered to hang.
 
 
 def connect(path: Path) -> socket.socket | None:
-    """Connect to the daemon whose socket is at `path`. Return None if no daemon accepts calls."""
+    """Connect to the daemon whose socket is at `path`. Return None if no daemon accepts calls.
+
+    Raises ConfigError if other users can replace the socket. Raises ImgscoreError if another user
+    listens on it.
+    """
+    private.check_runtime_folder(path.parent)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with protocol.address(path) as name:
@@ -29,6 +36,13 @@ def connect(path: Path) -> socket.socket | None:
     except OSError:
         connection.close()
         return None
+    owner = protocol.peer(connection).uid
+    if owner != os.getuid():
+        connection.close()
+        raise ImgscoreError(
+            f"{path}: the process that listens there belongs to the user {owner}, not to you",
+            "set XDG_RUNTIME_DIR to a folder of your own with mode 0700",
+        )
     return connection
 
 

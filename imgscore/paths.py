@@ -57,6 +57,13 @@ def cache_folder() -> Path:
     return _base("XDG_CACHE_HOME", ".cache")
 
 
+def private_folders() -> list[Path]:
+    """Return imgscore's own folders whose content is derived from pictures, outermost first."""
+    data, cache = data_folder(), cache_folder()
+    below = [store_folder(), heads_folder(), backups_folder(), report_folder(), temporary_folder()]
+    return [data, cache, runtime_folder(), *below]
+
+
 def temporary_folder() -> Path:
     """Return the folder that contains the temporary folder of each running worker."""
     return cache_folder() / "tmp"

@@ -21,6 +21,7 @@ from imgscore import protocol
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import Result
 from imgscore.protocol import Line
+from imgscore.system import private
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Server:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.check_runtime_folder(path.parent)
         # If the socket exists, an earlier daemon was killed and has left it. No other daemon can
         # run now, because this daemon has locked the store.
         path.unlink(missing_ok=True)

@@ -6,9 +6,11 @@ import pkgutil
 import sys
 from typing import TYPE_CHECKING
 
+from imgscore import paths
 from imgscore.cli import commands, output
 from imgscore.cli.app import app
 from imgscore.errors import ImgscoreError
+from imgscore.system import private
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -39,6 +41,7 @@ def main() -> None:
     # If a shell asks for completions, import all commands, even if sys.argv names one of them.
     completing = any(name.startswith("_IMGSCORE_") for name in os.environ)
     try:
+        private.protect(paths.private_folders())
         load("" if completing or len(sys.argv) == 1 else sys.argv[1])()
     except ImgscoreError as error:
         output.print_error(error, as_json=as_json)

@@ -18,6 +18,7 @@ from imgscore.cli.path_text import short, shortened
 from imgscore.config_edit import Value
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import count_left_alone
+from imgscore.system import private
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watches
 
@@ -255,7 +256,8 @@ def _entry(folder: bytes, given: dict[str, Value]) -> dict[str, Value]:
 def _make(*folders: bytes) -> None:
     for folder in folders:
         try:
-            os.makedirs(folder, exist_ok=True)
+            with private.users_umask():  # the folders are the user's, who may share them
+                os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise UsageError(
                 f"{os.fsdecode(folder)} cannot be created: {error.strerror}",

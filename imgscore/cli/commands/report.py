@@ -16,6 +16,7 @@ from imgscore.cli.output import print_note
 from imgscore.cli.path_text import short
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
+from imgscore.system import private
 from imgscore.verbs import report as verb
 from imgscore.watches import Watches
 
@@ -122,7 +123,11 @@ def _write(request: verb.Request, file: Path | None, show: bool) -> Iterator[Mes
                 undrawn=report.undrawn,
             )
         )
-        if show and not webbrowser.open(target.as_uri()):
+        if not show:
+            continue
+        with private.users_umask():
+            opened = webbrowser.open(target.as_uri())
+        if not opened:
             print_note("no browser could be started; open the page yourself")
 
 

@@ -141,7 +141,8 @@ def test_server_other_user_is_refused(server: Path) -> None:
         os.chdir(server.parent)  # the folders above it, which are not the test's, may be closed
         os.setuid(65534)
         try:
-            connection = connect(Path(server.name))
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(server.name)
             connection.sendall(protocol.encode({"verb": "status"}))
             os.write(write, connection.recv(100) or b"nothing")
         except OSError as error:
