@@ -26,6 +26,7 @@ from imgscore.fsutil import write_atomic
 # names. An encoder of open_clip has one output with any name.
 POOLED = ("image_embeds", "image_embeddings", "image_features", "embedding", "pooler_output")
 TOKENS = "last_hidden_state"
+TEXT_INPUT, TEXT_OUTPUT = "input_ids", "text_embeds"
 _SECONDS = 300
 """The time limit of the run in seconds. A model of 2 GB needs about 20 seconds to load."""
 
@@ -37,12 +38,14 @@ class Facts(msgspec.Struct, frozen=True):
     output: the name of the output.
     tokens: whether the output is a vector for each token, [1, n, dim], instead of [1, dim].
     dim: the number of values in a vector of the output.
+    texts: whether the same graph also encodes texts, as in optimum's exports of CLIP and SigLIP.
     """
 
     source: str
     output: str
     tokens: bool
     dim: int
+    texts: bool = False
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -82,7 +85,7 @@ def facts_of(weights: Path, size: tuple[int, int]) -> Facts:
         reason = lines[-1] if lines else f"its process ended with the status {done.returncode}"
         raise ConfigError(f"{weights} cannot be used: {reason}", "use another model")
 
-    return _cached([weights], f"facts-{size[0]}x{size[1]}", Facts, compute)
+    return _cached([weights], f"facts2-{size[0]}x{size[1]}", Facts, compute)
 
 
 def sha256_of(files: Sequence[Path]) -> str:
@@ -161,7 +164,8 @@ def measure(weights: Path, size: tuple[int, int]) -> Facts:
         raise ImgscoreError(f"none of its outputs ({', '.join(outputs)}) is a vector of an image")
     if not np.isfinite(results[output]).all():
         raise ImgscoreError(f"its output {output} contains numbers that are not finite")
-    return Facts(source, output, tokens, int(results[output].shape[-1]))
+    texts = TEXT_OUTPUT in results and TEXT_INPUT in inputs
+    return Facts(source, output, tokens, int(results[output].shape[-1]), texts)
 
 
 def inputs_for(session: Any, size: tuple[int, int]) -> dict[str, Any]:

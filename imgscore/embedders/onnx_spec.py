@@ -3,8 +3,9 @@
 Two layouts are understood. Paths are relative to the folder:
 
 - transformers (optimum, transformers.js): `config.json`, `preprocessor_config.json`,
-  `onnx/vision_model.onnx` or `onnx/model.onnx`; to search by words, also `onnx/text_model.onnx` and
-  `tokenizer.json`. The ONNX files may also be in the folder itself.
+  `onnx/vision_model.onnx` or `onnx/model.onnx`; to search by words, also `tokenizer.json`, and
+  `onnx/text_model.onnx` or a `model.onnx` for images and texts. The ONNX files may also be in the
+  folder itself.
 - open_clip (immich): `config.json`, `visual/model.onnx`, `visual/preprocess_cfg.json`; to search by
   words, also `textual/model.onnx` and `textual/tokenizer.json`.
 
@@ -183,6 +184,7 @@ def _open_transformers(path: Path, label: str) -> OnnxFolder:
             "export the model to ONNX (optimum-cli export onnx), or use another model",
         )
     steps = preprocessing_spec.of_transformers(path / "preprocessor_config.json")
+    facts = onnx_facts.facts_of(weights, steps.crop)
     vision = config.get("vision_config")
     registers = (vision if isinstance(vision, dict) else config).get("num_register_tokens", 0)
     return OnnxFolder(
@@ -191,15 +193,16 @@ def _open_transformers(path: Path, label: str) -> OnnxFolder:
         weights,
         onnx_facts.sha256_of(weights_files(weights)),
         steps,
-        onnx_facts.facts_of(weights, steps.crop),
+        facts,
         1 + (registers if isinstance(registers, int) else 0),
-        _transformers_text(path, config),
+        _transformers_text(path, config, weights if facts.texts else None),
         label,
     )
 
 
-def _transformers_text(path: Path, config: dict[str, Any]) -> TextSide | None:
-    weights, tokenizer = _weights(path, "text_model"), path / "tokenizer.json"
+def _transformers_text(path: Path, config: dict[str, Any], both: Path | None) -> TextSide | None:
+    """Return the text encoder. `both`: the ONNX file that encodes images and texts, if any."""
+    weights, tokenizer = _weights(path, "text_model") or both, path / "tokenizer.json"
     if weights is None or not tokenizer.is_file():
         return None
     settings = _json(path / "tokenizer_config.json", optional=True)

@@ -7,7 +7,7 @@ cosine. File names and search words are such texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def load(folder: uform_spec.Folder | OnnxFolder) -> TextEncoder:
         if isinstance(folder, OnnxFolder):
             if folder.text is None:
                 raise ImgscoreError(f"{folder.path} has no text encoder", "use another model")
-            return _onnx(folder.text, folder.dim)
+            return _onnx(folder.text, folder.dim, folder.preprocessing.crop)
         return _uform(folder)
     except ImgscoreError:
         raise
@@ -65,7 +65,8 @@ def _uform(folder: uform_spec.Folder) -> TextEncoder:
     return _encoder(weights, folder.image.embedding_dim, processor, ("embeddings",))
 
 
-def _onnx(text: TextSide, dim: int) -> TextEncoder:
+def _onnx(text: TextSide, dim: int, size: tuple[int, int]) -> TextEncoder:
+    """Return the text encoder of an ONNX folder. `size`: the width and height of its images."""
     from tokenizers import Tokenizer
 
     tokenizer: Tokenizer = Tokenizer.from_file(str(text.tokenizer))
@@ -89,35 +90,46 @@ def _onnx(text: TextSide, dim: int) -> TextEncoder:
             "attention_mask": np.array([encoded.attention_mask], np.int64),
         }
 
-    return _encoder(text.weights, dim, tokens, POOLED)
+    return _encoder(text.weights, dim, tokens, POOLED, size)
 
 
 def _encoder(
-    weights: Path, dim: int, tokens: Callable[[str], _Tokens], outputs: Sequence[str]
+    weights: Path,
+    dim: int,
+    tokens: Callable[[str], _Tokens],
+    outputs: Sequence[str],
+    size: tuple[int, int] = (1, 1),
 ) -> TextEncoder:
     """Return the encoder for a graph. `tokens`: a function that maps a text to the graph's inputs.
 
-    `outputs`: the names of the output to use, in the order of preference.
+    `outputs`: the names of the output to use, in the order of preference. `size`: the width and
+    height of the blank image that a graph for images and texts needs.
     """
     from imgscore.embedders.onnx_session import make_session
 
     session = make_session(weights)
     named = [output.name for output in session.get_outputs()]
     output = next((name for name in outputs if name in named), named[0])
-    kinds = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-    sources = {source.name: kinds.get(source.type) for source in session.get_inputs()}
+    kinds = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(float16)": np.float16}
+    sources = {source.name: source for source in session.get_inputs()}
+    blank = np.zeros((1, 3, size[1], size[0]), np.float32)
     if len(sources) == 1:  # A graph with one input may give it any name.
         (only,) = sources
         names = {only: "input_ids"}
     else:
         names = {name: name for name in sources}
 
+    def inputs_of(text: str) -> dict[str, NDArray[Any]]:
+        prepared: dict[str, NDArray[Any]] = {**tokens(text), "pixel_values": blank}
+        return {
+            name: prepared[names[name]].astype(kinds.get(source.type, np.float32), copy=False)
+            for name, source in sources.items()
+        }
+
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
         result = np.empty((len(texts), dim), np.float32)
         for row, text in zip(result, texts, strict=True):
-            prepared = tokens(text)
-            inputs = {name: prepared[names[name]].astype(kind) for name, kind in sources.items()}
-            vector = session.run([output], inputs)[0][0]
+            vector = session.run([output], inputs_of(text))[0][0]
             if vector.shape != (dim,):
                 raise ImgscoreError(
                     f"{weights} gives {vector.shape} for a text, and the images have {dim} numbers",

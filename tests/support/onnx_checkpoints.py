@@ -71,6 +71,38 @@ def clip(
     return folder
 
 
+def clip_in_one_file(folder: Path, *, seed: int = 0) -> Path:
+    """Write a CLIP model as optimum exports it: one graph for images and texts."""
+    transformers = import_transformers()
+    import torch
+
+    torch.manual_seed(seed)
+    config = transformers.CLIPConfig(
+        text_config={**_tower(), "vocab_size": 512, "max_position_embeddings": 16}
+        | {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2},
+        vision_config={**_tower(), "image_size": SIDE, "patch_size": 8},
+        projection_dim=DIM,
+    )
+    model = transformers.CLIPModel(config).eval()
+    processor = transformers.models.clip.image_processing_pil_clip.CLIPImageProcessorPil(
+        size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
+    )
+    _save(folder, config, processor)
+    tokens = torch.tensor([[1, 5, 2]])
+    _export(
+        model,
+        {
+            "input_ids": tokens,
+            "pixel_values": torch.zeros(1, 3, SIDE, SIDE),
+            "attention_mask": torch.ones_like(tokens),
+        },
+        ["logits_per_image", "logits_per_text", "text_embeds", "image_embeds"],
+        folder / "model.onnx",
+    )
+    _tokenizer(folder, 16)
+    return folder
+
+
 def siglip(folder: Path, *, seed: int = 0) -> Path:
     """Write a SigLIP model in the layout of transformers, with a text side."""
     transformers = import_transformers()

@@ -30,6 +30,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "clip": make.clip(root / "clip"),
         "siglip": make.siglip(root / "siglip"),
+        "one file": make.clip_in_one_file(root / "one"),
         "dino": make.dino(root / "dino"),
         "registers": make.dino(root / "registers", registers=4),
         "shortest": make.open_clip(root / "shortest"),
@@ -78,7 +79,7 @@ def cosines(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(
-    "name", ["clip", "siglip", "dino", "registers", "shortest", "squash", "longest"]
+    "name", ["clip", "one file", "siglip", "dino", "registers", "shortest", "squash", "longest"]
 )
 def test_embed_of_a_published_layout_equals_its_own_library(
     models: dict[str, Path], name: str
@@ -93,7 +94,11 @@ def test_embed_of_a_published_layout_equals_its_own_library(
         ours = prepare(np.asarray(image), folder.preprocessing)
         assert ours.shape == pixels.shape
         assert np.abs(ours - pixels).mean() < 0.02, image.size
-        output = session.run([folder.facts.output], {folder.facts.source: pixels})[0][0]
+        inputs = {folder.facts.source: pixels}
+        if name == "one file":
+            text = np.full((1, 3), 7, np.int64)
+            inputs |= {"input_ids": text, "attention_mask": np.ones_like(text)}
+        output = session.run([folder.facts.output], inputs)[0][0]
         parts = (
             [output[0], output[folder.prefix_tokens :].mean(axis=0)]
             if name in ("dino", "registers")
@@ -111,7 +116,7 @@ def test_sections_of_a_model_without_pooled_output_are_class_and_patches(
     assert (folder.prefix_tokens, folder.text) == (5, None)
 
 
-@pytest.mark.parametrize("name", ["clip", "siglip", "shortest", "longest"])
+@pytest.mark.parametrize("name", ["clip", "one file", "siglip", "shortest", "longest"])
 def test_text_encoder_of_a_published_layout_equals_its_own_library(
     models: dict[str, Path], name: str
 ) -> None:
@@ -127,14 +132,17 @@ def test_text_encoder_of_a_published_layout_equals_its_own_library(
             text.lower() if name in ("siglip", "longest") else text,
             max_length=16,
             truncation=True,
-            padding=False if name == "clip" else "max_length",
+            padding=False if name in ("clip", "one file") else "max_length",
             return_tensors="np",
         )
         kinds = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
         inputs = {
             source.name: tokens.get(source.name, tokens["input_ids"]).astype(kinds[source.type])
             for source in session.get_inputs()
+            if source.name != "pixel_values"
         }
+        if name == "one file":
+            inputs["pixel_values"] = np.ones((1, 3, 32, 32), np.float32)
         outputs = [output.name for output in session.get_outputs()]
         wanted = next(name for name in text_encoder.POOLED if name in outputs)
         assert cosines(session.run([wanted], inputs)[0][0], vector) > 0.9999
