@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from imgscore import events
@@ -172,7 +173,8 @@ class Engine:
         stage that has unfinished work.
         """
         chosen = tuple(stages) or tuple(stage for stage in self.stages if self._pending_of(stage))
-        errors = (self.ctx.problems.blocking(owner, since) for owner in (self, *chosen))
+        owners = chain((self,), *(stage.owners for stage in chosen))
+        errors = (self.ctx.problems.blocking(owner, since) for owner in owners)
         return next((error for error in errors if error is not None), None)
 
     # ---- one step of all stages

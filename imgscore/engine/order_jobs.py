@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from imgscore.engine.apply import Outcome, RestoreResult
+from imgscore.engine.log_text import counted, short_path
 from imgscore.errors import ImgscoreError
 from imgscore.order.timeline import Timeline
+from imgscore.store import counts
+from imgscore.store.store import Store
 from imgscore.watches import Watch
 from imgscore.workers.messages import PlannedTouch
 
@@ -24,7 +27,7 @@ class CurrentOrder(NamedTuple):
     timeline: Timeline
 
 
-@dataclass
+@dataclass(eq=False)
 class OrderState:
     """The state of the order of one inbox."""
 
@@ -39,6 +42,11 @@ class OrderState:
     """the time at which the last automatic order of the inbox began, in monotonic seconds"""
     planned: list[PlannedTouch] = field(default_factory=list)
     """the touches that an order would make. Only a dry run sets this field."""
+
+    @property
+    def name(self) -> str:
+        """The name of the state as the owner of a problem."""
+        return f"the order of {short_path(self.watch.inbox)}"
 
 
 @dataclass
@@ -86,3 +94,12 @@ class OrderJob:
             raise self.error
         results, self.results = self.results, []
         return results
+
+
+def touched_text(store: Store, job: OrderJob) -> str:
+    """Return a log text with the number of dates that a job has set."""
+    if job.order is None:
+        return counted(job.touched, "earlier date")
+    with store.read() as txn:
+        files = counts.files(txn, job.order.inbox, "inbox")
+    return f"order of {short_path(job.order.inbox)}: {job.touched:,} of {counted(files, 'date')}"

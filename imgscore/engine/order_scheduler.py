@@ -8,19 +8,21 @@ insertion does not grow with the number of files in the inbox.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from imgscore.engine import apply
 from imgscore.engine.context import EngineContext
 from imgscore.engine.log_text import counted, short_path
-from imgscore.engine.order_jobs import CurrentOrder, OrderJob, OrderState, PartResult
+from imgscore.engine.order_holds import Holds
+from imgscore.engine.order_jobs import CurrentOrder, OrderJob, OrderState, PartResult, touched_text
+from imgscore.engine.problems import described
 from imgscore.engine.refusals import Refusals
 from imgscore.engine.stage import Conditions, Effects, Stage
-from imgscore.errors import ImgscoreError, StoreError
+from imgscore.errors import CorruptStoreError, ImgscoreError
 from imgscore.order.timeline import Timeline
 from imgscore.order.touch import TouchError
-from imgscore.store import counts, settings
-from imgscore.store.schema import Ties, path_key
+from imgscore.store import settings
+from imgscore.store.schema import Ties
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watch
 from imgscore.workers import plan_inbox
@@ -36,8 +38,6 @@ WORKER_PLAN_THRESHOLD = 5_000
 # The largest number of new files that are inserted into an existing order. For more files, a new
 # plan of the whole inbox costs less.
 INCREMENTAL_LIMIT = 64
-# The key in `EngineContext.notes` of the text about an order that could not be planned.
-NOTE_KEY = "order"
 
 
 class OrderScheduler(Stage[Plan]):
@@ -52,7 +52,7 @@ class OrderScheduler(Stage[Plan]):
         self._refusals = refusals
         self._effects = Effects()
         """the effects that the next call of `advance` or `take` returns"""
-        self._held = {inbox for inbox in self._states if settings.get(txn, _hold(inbox))}
+        self._held = Holds(ctx.store, txn, self._states)
 
     # ---- the inboxes that must be ordered
 
@@ -99,15 +99,13 @@ class OrderScheduler(Stage[Plan]):
             self._states[inbox].current_order = None
         if held == (inbox in self._held):
             return
-        value = "yes" if held else None
-        self.ctx.store.commit(lambda txn: settings.put(txn, _hold(inbox), value))
-        (self._held.add if held else self._held.discard)(inbox)
+        self._held.put(inbox, held=held)
         self.ctx.changed()
 
     def suspend(self, inbox: bytes) -> None:
         """Switch the automatic orders of an inbox off, but only until this engine ends."""
         self.hold(inbox, held=True)
-        self.ctx.store.commit(lambda txn: settings.put(txn, _hold(inbox), None))
+        self._held.forget_at_end(inbox)
 
     def planned(self, inbox: bytes) -> list[PlannedTouch]:
         """Return the touches that the last automatic dry run planned for an inbox."""
@@ -119,6 +117,11 @@ class OrderScheduler(Stage[Plan]):
         An order skips these files as long as they do not change.
         """
         return self._refusals.current()
+
+    @property
+    def owners(self) -> Iterable[object]:
+        """The owners of the problems of this stage: each inbox has its own problems."""
+        return (self, *self._states.values())
 
     # ---- jobs: changes of file dates
 
@@ -148,9 +151,6 @@ class OrderScheduler(Stage[Plan]):
     def _end(self, job: OrderJob, error: ImgscoreError | None = None) -> None:
         self._jobs = [other for other in self._jobs if other is not job]
         job.done, job.error = True, error
-        self.ctx.notes.pop(NOTE_KEY, None)
-        if error is not None and not job.asked:
-            self.ctx.notes[NOTE_KEY] = f"{error.message}; {error.remedy}"
         self.ctx.changed()
 
     def drop_unasked(self) -> None:
@@ -216,8 +216,8 @@ class OrderScheduler(Stage[Plan]):
         """Return the time at which an order of the inbox may begin, or None if no order is due."""
         if not self._is_due(state):
             return None
-        now = conditions.now
-        return max(now, state.done_at + ORDER_SECONDS) if conditions.indexing else now
+        wait = state.done_at + ORDER_SECONDS if conditions.indexing else conditions.now
+        return max(conditions.now, wait, self.ctx.problems.retry_at(state) or 0.0)
 
     # ---- planning and applying orders
 
@@ -233,8 +233,10 @@ class OrderScheduler(Stage[Plan]):
         if job is not None and not self._waits(job):
             try:
                 self._go_on(job)
-            except (StoreError, OSError) as error:
-                self._back_off(job, error)
+            except CorruptStoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - it becomes a problem of the inbox
+                self._failed(job, error)
         return self._take_effects()
 
     def _take_effects(self) -> Effects:
@@ -244,19 +246,18 @@ class OrderScheduler(Stage[Plan]):
     def _head(self, watch: Watch) -> str | None:
         return self.ctx.ordering_head(watch.taste)
 
-    def _back_off(self, job: OrderJob, error: StoreError | OSError) -> None:
-        """End a job after an error of the store, such as a full disk. Schedule the order again.
+    def _failed(self, job: OrderJob, error: Exception) -> None:
+        """End a job after an error, for example because the disk is full. Order the inbox later.
 
-        If a client asked for the job, the job stores the error for the client. Otherwise raise the
-        error.
+        If a client asked for the job, the job stores the error for the client. Otherwise the error
+        is a problem of the inbox. Other inboxes are ordered all the same.
         """
-        if isinstance(error, OSError):  # The most likely cause is a lack of file descriptors.
-            error = StoreError(str(error), "end other programs, or raise the limits (ulimit)")
-        self._end(job, error)
+        owner = self if job.order is None else self._states[job.order.inbox]
+        if not job.asked:
+            self.ctx.problems.failed(owner, error)
+        self._end(job, described(owner, error))
         if job.order is not None:
             self.reorder(job.order.inbox)
-        if not job.asked:
-            raise error
 
     def _go_on(self, job: OrderJob) -> None:
         """Make the plan of a job if the job has no plan yet, and do the next part of the job."""
@@ -287,6 +288,7 @@ class OrderScheduler(Stage[Plan]):
         planned = plan_inbox.plan_inbox(self.ctx.store, watch, head, self.refusals())
         touches, job.timeline = planned.touches, planned.timeline
         self._record_ties(watch, planned.ties if planned.store_ties else None)
+        self._report_unusable(watch, head, planned.unusable)
         if job.dry_run:
             job.planned, job.parts = touches, iter(())
         else:
@@ -316,6 +318,14 @@ class OrderScheduler(Stage[Plan]):
             return False
         return job.head != self._head(job.order)
 
+    def _report_unusable(self, watch: Watch, head: str, count: int) -> None:
+        """Report that scores of an inbox are not numbers. An older version stored such scores."""
+        key = f"scores of {short_path(watch.inbox)}"
+        self.ctx.notes.pop(key, None)
+        if count:
+            text = f"head {head} gave {counted(count, 'image')} no number as score"
+            self.ctx.notes[key] = f"{text}; they keep their dates; train again: imgscore train"
+
     def _record_ties(self, watch: Watch, ties: Ties | None) -> None:
         if ties is not None:
             self.ctx.store.commit(lambda txn: settings.record_ties(txn, watch.inbox, ties))
@@ -339,23 +349,16 @@ class OrderScheduler(Stage[Plan]):
     def _finish(self, job: OrderJob) -> None:
         if job.order is not None:
             state = self._states[job.order.inbox]
+            self.ctx.problems.solved(state)
+            self.ctx.problems.answered(state)
             if job.dry_run and not job.asked:
                 state.planned = job.planned
             if job.timeline is not None and job.head is not None and not job.dry_run:
                 state.current_order = CurrentOrder(job.head, job.timeline)
         if job.touched:
-            logger.info("%s set in %.1f s", self._touched(job), time.monotonic() - job.began)
+            seconds = time.monotonic() - job.began
+            logger.info("%s set in %.1f s", touched_text(self.ctx.store, job), seconds)
         self._end(job)
-
-    def _touched(self, job: OrderJob) -> str:
-        """Return a log text with the number of dates that a job has set."""
-        if job.order is None:
-            return counted(job.touched, "earlier date")
-        with self.ctx.store.read() as txn:
-            files = counts.files(txn, job.order.inbox, "inbox")
-        return (
-            f"order of {short_path(job.order.inbox)}: {job.touched:,} of {counted(files, 'date')}"
-        )
 
     def take(self, task: Plan, answer: Answer) -> Effects | None:
         """Apply the part of a plan that a worker has sent."""
@@ -366,16 +369,19 @@ class OrderScheduler(Stage[Plan]):
             case Planned(touches, ties, last, timeline):
                 try:
                     self._take_part(job, task, touches, ties)
-                except (StoreError, OSError) as error:
-                    self._back_off(job, error)
+                except CorruptStoreError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it becomes a problem of the inbox
+                    self._failed(job, error)
                     return self._take_effects()
                 if last:
+                    self._report_unusable(task.watch, task.head, answer.unusable)
                     job.timeline = Timeline.unpacked(timeline) if timeline else None
                     self._finish(job)
             case Refused(reason, remedy):
-                self._end(job, ImgscoreError(reason, remedy))
+                self._failed(job, ImgscoreError(reason, remedy))
             case Crashed(reason):
-                self._end(job, ImgscoreError(f"the planning worker {reason}", "see the log"))
+                self._failed(job, ImgscoreError(f"the planning worker {reason}", "see the log"))
             case _:
                 job.run = 0  # Send the task to a worker again.
         return self._take_effects()
@@ -388,8 +394,3 @@ class OrderScheduler(Stage[Plan]):
             job.planned += touches
         elif touches and not self._is_stale(job):
             self._did(job, apply.apply_batch(self.ctx.store, touches, job.run, task.head))
-
-
-def _hold(inbox: bytes) -> str:
-    """Return the name of the setting that switches the automatic orders of an inbox off."""
-    return f"held:{path_key(inbox).hex()}"

@@ -7,7 +7,7 @@ exception is a corrupt store: its error is not caught, because every further wri
 import errno
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,12 +18,13 @@ logger = logging.getLogger(__name__)
 
 # Seconds between a failure of a stage, for example because the disk is full, and the next try.
 RETRY_SECONDS = 30.0
-# The longest such wait, in seconds. After a defect of imgscore, each further failure doubles the
-# wait, because a defect rarely ends by itself.
+# The longest such wait, in seconds. Each further failure doubles the wait, except after a problem
+# of the machine: a defect of imgscore rarely ends by itself.
 MAX_RETRY_SECONDS = 3600.0
 # These problems end only if a worker answers. A stage that has sent a task to a worker has not
 # shown yet that the worker can do the task.
 ENDED_BY_AN_ANSWER = frozenset({"model", "workers"})
+_OF_THE_MACHINE = frozenset({"disk", "store", "system", *ENDED_BY_AN_ANSWER})
 _REMEDIES = {
     errno.EMFILE: "end other programs, or raise the limits (ulimit)",
     errno.ENFILE: "end other programs, or raise the limits (ulimit)",
@@ -57,7 +58,8 @@ class Problems(Mapping[str, str]):
     """The present problems, as a map from a subject such as "disk" to a text with a remedy.
 
     `emit`: a function that reports a new problem. `changed`: a function that is called if the
-    problems have changed. The owner of a problem is a stage, or the engine.
+    problems have changed. The owner of a problem is a stage, a part of a stage, or the engine. The
+    attribute `name` of an owner, if there is one, is its name for the user.
     """
 
     def __init__(self, emit: Callable[[str], None], changed: Callable[[], None]) -> None:
@@ -93,50 +95,37 @@ class Problems(Mapping[str, str]):
 
     def failed(self, owner: object, error: Exception) -> None:
         """Report an error of `owner`. Until the next try, `waits(owner)` is true."""
-        subject, reported = _described(owner, error)
+        subject, reported = _classified(owner, error)
         if type(reported) is _DefectError:
             logger.error("%s", reported.message, exc_info=error)
-        count = self.report(subject, owner, reported)
-        doubled = 2 ** min(count - 1, 10) if type(reported) is _DefectError else 1
+        old, before = self._problems.get((subject, owner)), self.get(subject)
+        problem = _Problem(reported, time.monotonic(), old.count + 1 if old else 1)
+        self._problems[subject, owner] = problem
+        doubled = 1 if subject in _OF_THE_MACHINE else 2 ** min(problem.count - 1, 10)
         wait = min(RETRY_SECONDS * doubled, max(RETRY_SECONDS, MAX_RETRY_SECONDS))
         self._retry_at[owner] = time.monotonic() + wait
-
-    def report(self, subject: str, owner: object, error: ImgscoreError) -> int:
-        """Report a problem of `owner` that does not stop the owner.
-
-        Return how often the problem has occurred without a success between.
-        """
-        before = self.get(subject)
-        old = self._problems.get((subject, owner))
-        problem = _Problem(error, time.monotonic(), old.count + 1 if old else 1)
-        self._problems[subject, owner] = problem
         if problem.text != before:
             self._emit(problem.text)
-            logger.info("waiting: %s", problem.text)
+            logger.info("waiting %.0f s: %s", wait, problem.text)
             self._changed()
-        return problem.count
 
-    def solved(self, owner: object, subject: str | None = None) -> None:
-        """Remove a problem of `owner` after a success.
-
-        If `subject` is None, remove all problems except those that only an answer of a worker ends.
-        """
+    def solved(self, owner: object) -> None:
+        """Remove the problems of `owner`, except those that only an answer of a worker ends."""
         self._retry_at.pop(owner, None)
-        ended = [
-            key
-            for key in self._problems
-            if key[1] is owner and (key[0] == subject if subject else _ends(key[0]))
-        ]
+        self._remove(
+            key for key in self._problems if key[0] not in ENDED_BY_AN_ANSWER and key[1] is owner
+        )
+
+    def answered(self, owner: object) -> None:
+        """Remove the problems of `owner` that an answer of a worker ends."""
+        self._remove((subject, owner) for subject in ENDED_BY_AN_ANSWER)
+
+    def _remove(self, keys: Iterable[tuple[str, object]]) -> None:
+        ended = [key for key in keys if key in self._problems]
         for key in ended:
             del self._problems[key]
         if ended:
             self._changed()
-
-    def answered(self, owner: object) -> None:
-        """Remove the problems of `owner` that an answer of a worker ends."""
-        for subject in ENDED_BY_AN_ANSWER:
-            if (subject, owner) in self._problems:
-                self.solved(owner, subject)
 
     def texts_of(self, owner: object) -> list[str]:
         """Return the texts of the problems of `owner`."""
@@ -177,16 +166,14 @@ class _DefectError(ImgscoreError):
     """An exception that imgscore does not expect."""
 
 
-def _ends(subject: str) -> bool:
-    """Return whether a success of the owner ends a problem with this subject.
-
-    The subject of a problem of one inbox contains a space. Such a problem ends by its own name.
-    """
-    return subject not in ENDED_BY_AN_ANSWER and " " not in subject
+def described(owner: object, error: Exception) -> ImgscoreError:
+    """Return an error that describes any exception of `owner` to the user."""
+    return _classified(owner, error)[1]
 
 
-def _described(owner: object, error: Exception) -> tuple[str, ImgscoreError]:
+def _classified(owner: object, error: Exception) -> tuple[str, ImgscoreError]:
     """Return the subject of a problem, and the error that describes the problem to the user."""
+    name = getattr(owner, "name", type(owner).__name__)
     match error:
         case LowSpaceError():
             return "disk", error
@@ -197,15 +184,15 @@ def _described(owner: object, error: Exception) -> tuple[str, ImgscoreError]:
         case StoreError():
             return "store", error
         case OSError():
-            name = f"{error.filename}: " if error.filename else ""
+            file = f"{error.filename}: " if error.filename else ""
             remedy = _REMEDIES.get(error.errno or 0, "see the log of the daemon")
             return "system", ImgscoreError(
-                f"the system refuses: {name}{error.strerror or error}", remedy
+                f"the system refuses: {file}{error.strerror or error}", remedy
             )
         case ImgscoreError():
-            return type(owner).__name__, error
+            return name, error
         case _:
-            return type(owner).__name__, _DefectError(
-                f"{type(owner).__name__}: {error!r}",
+            return name, _DefectError(
+                f"{name}: {error!r}",
                 "this is a defect in imgscore; please report it, with the log of the daemon",
             )

@@ -5,7 +5,7 @@ Then write its stage in this folder, and add the stage to `Engine.stages`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -130,6 +130,11 @@ class Stage(ABC, Generic[AnyTask]):
         None means that `advance` is called only after an answer or a request.
         """
         return None
+
+    @property
+    def owners(self) -> Iterable[object]:
+        """The owners of the problems that keep this stage from its work."""
+        return (self,)
 
     @property
     def pending(self) -> int:

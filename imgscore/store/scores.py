@@ -1,14 +1,17 @@
 """The scores, by taste, head and digest. Each score can be computed again from the embedding."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
 
+from imgscore.errors import StoreError
 from imgscore.store import counts, heads, sightings
 from imgscore.store.counts import score_prefix
 from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.transaction import Txn
 
 _score = struct.Struct("<ff")
+_packed = struct.Struct(f"<{DIGEST_SIZE}sff")
 # The number of bytes of one packed score: the digest, the score and the deviation.
 PACKED_SIZE = DIGEST_SIZE + _score.size
 
@@ -24,8 +27,10 @@ def pack(digest: bytes, score: float, deviation: float) -> bytes:
 def record(txn: Txn, taste: str, head: str, scores: bytes) -> None:
     """Write the scores of one head.
 
-    `scores`: the concatenated results of `pack`.
+    `scores`: the concatenated results of `pack`. Raises StoreError if a score is not a number.
     """
+    if not all(isfinite(score + deviation) for _, score, deviation in _packed.iter_unpack(scores)):
+        raise StoreError(f"head {head} gave a score that is not a number", "train again")
     prefix = score_prefix(taste, head)
     values = {
         scores[at : at + DIGEST_SIZE]: scores[at + DIGEST_SIZE : at + PACKED_SIZE]
@@ -40,10 +45,9 @@ def record(txn: Txn, taste: str, head: str, scores: bytes) -> None:
 def get(txn: Txn, taste: str, head: str, digest: bytes) -> tuple[float, float] | None:
     """Return (score, deviation) of a digest, as computed by a head.
 
-    None means that the head has not scored the digest.
+    None means that the head has not scored the digest, or that its score is not a number.
     """
-    value = txn.table("scores").get(score_prefix(taste, head) + digest)
-    return None if value is None else _score.unpack(value)
+    return getter(txn, taste, head)(digest)
 
 
 def getter(txn: Txn, taste: str, head: str) -> Callable[[bytes], tuple[float, float] | None]:
@@ -55,9 +59,19 @@ def getter(txn: Txn, taste: str, head: str) -> Callable[[bytes], tuple[float, fl
 
     def get_score(digest: bytes) -> tuple[float, float] | None:
         value = get_value(prefix + digest, b"")
-        return _score.unpack(value) if value else None
+        if not value:
+            return None
+        score, deviation = _score.unpack(value)
+        # A sum is finite only if both numbers are. An older version stored scores that are not.
+        return (score, deviation) if isfinite(score + deviation) else None
 
     return get_score
+
+
+def unusable(txn: Txn, taste: str, head: str, digests: Iterable[bytes]) -> int:
+    """Return how many of these digests have a score that is not a number."""
+    is_stored, get_score = is_scored(txn, taste, head), getter(txn, taste, head)
+    return sum(is_stored(digest) and get_score(digest) is None for digest in digests)
 
 
 def is_scored(txn: Txn, taste: str, head: str) -> Callable[[bytes], bool]:
@@ -70,7 +84,10 @@ def is_scored(txn: Txn, taste: str, head: str) -> Callable[[bytes], bool]:
 
 
 def iter_all(txn: Txn) -> Iterator[tuple[bytes, float, float]]:
-    """Yield (digest, score, deviation) for all scores of all tastes and heads."""
+    """Yield (digest, score, deviation) for all scores of all tastes and heads.
+
+    A score that an older version stored may be no number.
+    """
     for key, value in txn.table("scores").scan():
         score, deviation = _score.unpack(value)
         yield key[-DIGEST_SIZE:], score, deviation

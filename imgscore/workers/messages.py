@@ -258,6 +258,8 @@ class Planned(msgspec.Struct, tag=True, frozen=True):
     ties: Ties | None
     last: bool
     timeline: Packed | None = None
+    unusable: int = 0
+    """the number of files whose score is not a number; only the last part has it"""
 
 
 class BackedUp(msgspec.Struct, tag=True, frozen=True):

@@ -45,6 +45,8 @@ class InboxPlan(NamedTuple):
     store_ties: bool
     """whether the engine must store `ties`, because the quantiles were computed for this plan"""
     timeline: Timeline
+    unusable: int
+    """the number of files whose score is not a number"""
 
 
 def answer_plan(context: Context, task: Plan) -> Iterator[Planned]:
@@ -59,7 +61,8 @@ def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
     for start in range(0, len(touches), MESSAGE_BATCH):
         yield Planned(touches[start : start + MESSAGE_BATCH], ties, last=False)
         ties = None
-    yield Planned([], ties, last=True, timeline=planned.timeline.packed())
+    packed = planned.timeline.packed()
+    yield Planned([], ties, last=True, timeline=packed, unusable=planned.unusable)
 
 
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
@@ -118,6 +121,8 @@ def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]
     with store.read() as txn:
         files, sighting_of = load_files(txn, watch, head)
         ties = settings.ties(txn, watch.inbox, head)
+        unscored = [sighting_of[file.path].digest for file in files if file.score is None]
+        unusable = scores.unusable(txn, watch.taste, head, unscored)
     file_scores = [file.score for file in files if file.score is not None]
     # The quantiles in `ties` are computed once for each head. They are computed again only if the
     # number of scored files has doubled. If they were computed for each plan, one new file would
@@ -143,7 +148,7 @@ def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]
         if digest is not None:
             hashed = Sighting(touch.path, sighting.seen, digest, sighting.inbox, sighting.role)
             planned.append(PlannedTouch(hashed, touch.after_ns))
-    return InboxPlan(planned, ties, store_ties, timeline)
+    return InboxPlan(planned, ties, store_ties, timeline, unusable)
 
 
 def insert_files(

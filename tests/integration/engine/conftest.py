@@ -106,6 +106,8 @@ class World:
     dry_run: bool = False
     disk: Path | None = None
     """the folder of the inbox, if it is not the one of the store"""
+    others: list[Path] = field(default_factory=list)
+    """further inboxes, of the same taste"""
     pool: InlinePool = field(init=False)
     """the pool of the engine that was opened last"""
 
@@ -129,12 +131,16 @@ class World:
     def engine(self) -> Iterator[Engine]:
         """Open the store and an engine, as a new daemon process does."""
         config = Config(
-            watch=[WatchConfig(inbox=os.fspath(self.inbox), **self.watch)],
+            watch=[
+                WatchConfig(inbox=os.fspath(inbox), **self.watch)
+                for inbox in (self.inbox, *self.others)
+            ],
             dry_run=self.dry_run,
             daemon=DaemonConfig(settle=0.05, workers=1, train_after=0.0, free_mb=0),
         )
         for name in ("keep", "trash"):
-            (self.inbox / name).mkdir(parents=True, exist_ok=True)
+            for inbox in (self.inbox, *self.others):
+                (inbox / name).mkdir(parents=True, exist_ok=True)
         with Store(self.folder / "store") as store:
             self.pool = InlinePool(store)
             engine = Engine(store, config, self.folder / "heads", self.pool)

@@ -1,6 +1,8 @@
 """An error of one stage stops only this stage, for a while, and the status says why."""
 
+import math
 import os
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,9 +14,10 @@ from imgscore.engine.engine import Engine
 from imgscore.engine.stage import AnyStage
 from imgscore.errors import CorruptStoreError, ImgscoreError, StoreError
 from imgscore.events import Problem
-from imgscore.store import store
+from imgscore.store import scores, store
 from imgscore.verbs import registry
 from imgscore.verbs.status import status
+from imgscore.workers import plan_inbox
 from imgscore.workers.messages import Crashed, IndexFile, ModelUnavailable, Task
 from imgscore.workers.pool import NoWorkerError
 from tests.integration.engine.conftest import World, ask, until, until_idle
@@ -205,3 +208,56 @@ def test_status_is_answered_while_a_stage_fails(
     (message,) = steps
     assert message is not None
     assert IndexFile.__name__ not in str(message)
+
+
+@pytest.fixture
+def two_inboxes(world: World) -> Iterator[Engine]:
+    """An engine with two inboxes of one taste, both out of order."""
+    for folder in ("inbox", "other"):
+        for number in range(4):
+            world.put(f"{folder}-{number}.png", 4 - number, folder)
+    world.others = [world.folder / "other"]
+    with world.engine() as engine:
+        yield engine
+
+
+def test_order_scheduler_error_of_a_plan_is_a_problem_of_its_inbox(
+    two_inboxes: Engine, world: World, monkeypatch: pytest.MonkeyPatch, soon: None
+) -> None:
+    real = plan_inbox.plan_inbox
+
+    def plan(store: Any, watch: Any, *rest: Any) -> Any:
+        if watch.inbox.endswith(b"/inbox"):
+            raise ZeroDivisionError("nonsense")
+        return real(store, watch, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plan_inbox, "plan_inbox", plan)
+        two_inboxes.indexer.hint_all()
+        until(two_inboxes, lambda: world.order("other") == [f"other-{n}" for n in range(4)])
+        until(two_inboxes, lambda: bool(two_inboxes.ctx.problems))
+        assert "nonsense" in str(status(two_inboxes).troubles)
+        for verb in ("wait", "order"):
+            with pytest.raises(ImgscoreError, match="nonsense"):
+                ask(two_inboxes, verb)
+    world.settle(two_inboxes)
+    assert world.order() == [f"inbox-{n}" for n in range(4)]
+    assert not two_inboxes.ctx.problems
+
+
+def test_order_scheduler_stored_score_that_is_no_number_is_skipped_and_said(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        world.put(f"{number}.png", 4 - number)
+    with world.engine() as engine:
+        world.settle(engine)
+        with engine.ctx.store.write() as txn:  # as an older version stored it
+            key, _ = next(txn.table("scores").scan())
+            txn.table("scores").put(key, struct.pack("<ff", math.nan, 0.0))
+    with world.engine() as engine:
+        world.settle(engine)
+        assert not engine.ctx.problems and "1 image no number" in str(status(engine).troubles)
+        packed = scores.pack(bytes(32), math.inf, 0.0)
+        with pytest.raises(StoreError, match="not a number"):
+            engine.ctx.store.commit(lambda txn: scores.record(txn, "default", "1", packed))
