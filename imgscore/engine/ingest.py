@@ -152,15 +152,22 @@ class _Ingest:
             self._sightings_of(before.digest).pop(path, None)
         same_digest[path] = Sighting(path, answer.seen, digest, inbox, place.role)
         sightings.record(txn, same_digest[path])
-        origin: Sighting | None = None
-        for copy in copies:
-            if _same_file(copy.seen, answer.seen) and not os.path.lexists(copy.path):
-                sightings.forget(txn, copy)  # The file was moved from `copy.path` to `path`.
-                del same_digest[copy.path]
-                failures.forget(txn, copy.path)
-                origin = copy if origin is None or copy.role != "inbox" else origin
+        moved = [
+            copy
+            for copy in copies
+            if _same_file(copy.seen, answer.seen) and not os.path.lexists(copy.path)
+        ]
+        for copy in moved:  # The file was moved from `copy.path` to `path`.
+            sightings.forget(txn, copy)
+            del same_digest[copy.path]
+            failures.forget(txn, copy.path)
+        # If the file was in several folders, the last one in a keep or trash folder counts.
+        moved.sort(key=lambda copy: (copy.role != "inbox", not copy.gone_ns, copy.gone_ns))
         if is_new:
+            origin = moved[-1] if moved else None
             self._labels.appeared(path, digest, answer.seen, place, before=before, origin=origin)
+        for copy in moved if not is_new else ():
+            self._labels.left(copy)
         if place.role == "inbox":
             self.effects.new_files.setdefault(inbox, set()).add(path)
         elif (held := originals.get(txn, digest, path)) is not None and not held.is_restored:

@@ -1,5 +1,6 @@
 """The paths at which files are missing, until the store has recorded that."""
 
+import time
 from itertools import islice
 
 from imgscore.engine import ingest
@@ -9,6 +10,9 @@ from imgscore.engine.stage import Effects
 # The number of missing files in one commit. Each needs about 0.1 ms, and the daemon answers
 # requests between two commits.
 GONE_BATCH = 500
+# The longest time, in seconds, for which a missing file waits until new files are indexed. The
+# missing file may be one of them, after a move. A new file of 100 megapixels needs two seconds.
+MAX_WAIT_SECONDS = 5.0
 
 
 class MissingFiles:
@@ -17,19 +21,32 @@ class MissingFiles:
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
         self._paths: dict[bytes, None] = {}
+        self._since = 0.0
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def add(self, paths: list[bytes]) -> None:
         """Queue paths at which no file was found."""
+        if not self._paths:
+            self._since = time.monotonic()
         self._paths |= dict.fromkeys(paths)
 
-    def record(self) -> tuple[list[bytes], Effects]:
+    def ready_at(self, *, indexing: bool) -> float | None:
+        """Return the time at which `record` has work, in monotonic seconds.
+
+        None means that no file is missing. `indexing`: whether any new file is being indexed.
+        """
+        if not self._paths:
+            return None
+        return self._since + MAX_WAIT_SECONDS if indexing else self._since
+
+    def record(self, *, indexing: bool) -> tuple[list[bytes], Effects]:
         """Record the first paths as gone. Return these paths, and the effects on other stages."""
-        paths = list(islice(self._paths, GONE_BATCH))
-        if not paths:
+        ready_at = self.ready_at(indexing=indexing)
+        if ready_at is None or ready_at > time.monotonic():
             return [], Effects()
+        paths = list(islice(self._paths, GONE_BATCH))
         effects = self.ctx.store.commit(lambda txn: ingest.mark_gone(txn, paths, self.ctx.watches))
         for path in paths:
             del self._paths[path]

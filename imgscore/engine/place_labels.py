@@ -72,6 +72,8 @@ class PlaceLabels:
         self._left: list[_Left] = []
         self._new_digests: set[bytes] = set()
         """the digests that no file had before this batch"""
+        self._replaced_digests: set[bytes] = set()
+        """the digests that a file had before this batch, and other bytes have replaced there"""
         self._standing: dict[tuple[str, bytes], frozenset[Role]] = {}
         self._images: dict[tuple[bytes, int], bool] = {}
 
@@ -90,7 +92,10 @@ class PlaceLabels:
         `before`: the record of the path before. `origin`: the record of the path from which the
         file was moved, if it is known.
         """
-        if all(copy.path == path for copy in self._copies_of(digest).values()):
+        if before is not None and before.digest != digest:
+            self._replaced_digests.add(before.digest)
+        known = digest in self._replaced_digests or digest in self._new_digests
+        if not known and all(copy.path == path for copy in self._copies_of(digest).values()):
             self._new_digests.add(digest)
         self._appeared.append(_Appeared(path, digest, seen, place, before, origin))
 
