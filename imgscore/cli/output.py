@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore.cli.path_text import shortened
+from imgscore.cli.progress_bar import ProgressBar, duration
 from imgscore.errors import ImgscoreError
 from imgscore.escape import printable
 from imgscore.messages import Message, Progress, R, Result
 
 if TYPE_CHECKING:
-    import rich.progress
+    pass
 
 __all__ = ("duration", "print_error", "print_messages", "print_note", "printable", "to_json")
-
-PLAIN_SECONDS = 5.0
-"""Seconds between two lines of progress if stderr is not a terminal."""
 
 
 def print_messages(
@@ -48,7 +44,7 @@ def print_messages(
     `nothing`: the text to print if there are no rows.
     """
     failed, empty = False, True
-    with _Bar() as bar:
+    with ProgressBar() as bar:
         for message in messages:
             match message:
                 case Progress():
@@ -65,6 +61,23 @@ def print_messages(
     if empty and nothing and not as_json:
         print_note(nothing)
     return int(failed)
+
+
+def gathered(messages: Iterable[Message[R]]) -> list[Message[R]]:
+    """Return the results of a verb in a list, and show the progress until then."""
+    results: list[Message[R]] = []
+    with ProgressBar() as bar:
+        for message in messages:
+            if isinstance(message, Progress):
+                bar.show(message)
+            else:
+                results.append(message)
+    return results
+
+
+def later(work: Callable[[], R]) -> Iterator[Message[R]]:
+    """Yield the result of `work` as a message. print_messages shows a bar while the work runs."""
+    yield Result(work())
 
 
 def to_json(row: object) -> str:
@@ -88,104 +101,3 @@ def print_error(error: ImgscoreError, *, as_json: bool) -> None:
     print_note(f"imgscore: {shortened(error.message)}")
     if error.remedy:
         print_note(f"  what to do: {shortened(error.remedy)}")
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words, such as "2 h 5 min". `seconds`: the length of the time."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{rest} s"
-
-
-class _Bar:
-    """The progress of a verb on stderr.
-
-    On a terminal, a bar shows the progress, the rate and the remaining time. Otherwise the
-    progress is printed as lines of text.
-    """
-
-    def __init__(self) -> None:
-        self._bar: rich.progress.Progress | None = None
-        self._task: Any = None
-        self._printed_at = time.monotonic()
-        self._first: tuple[str, int, float] | None = None
-        """the name of the work, the number of finished items when the work was first shown, and the
-        time"""
-
-    def show(self, progress: Progress) -> None:
-        if self._first is None or self._first[0] != progress.what:
-            self._first = progress.what, progress.done, time.monotonic()
-        if not sys.stderr.isatty():
-            if time.monotonic() - self._printed_at >= PLAIN_SECONDS:
-                self._printed_at = time.monotonic()
-                print_note(
-                    f"{progress.what}: {progress.done} of {progress.total}{self._left(progress)}"
-                )
-            return
-        if self._bar is None:
-            self._bar = _rich_bar()
-            self._task = self._bar.add_task("")
-            self._bar.start()
-        self._bar.update(
-            self._task,
-            description=progress.what,
-            completed=progress.done,
-            total=progress.total,
-        )
-
-    def _left(self, progress: Progress) -> str:
-        """Return a text with the estimated time until the work ends, or "" if it is unknown."""
-        if self._first is None or self._first[0] != progress.what:
-            return ""
-        _, done, began = self._first
-        if progress.done <= done:
-            return ""
-        seconds = (time.monotonic() - began) / (progress.done - done)
-        return f", about {duration(seconds * (progress.total - progress.done))} left"
-
-    def pause(self) -> None:
-        """Remove the bar from the terminal, so that a result can be printed there."""
-        if self._bar is not None and sys.stdout.isatty():
-            self._bar.stop()
-            self._bar = None
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
-def _rich_bar() -> rich.progress.Progress:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    class Rate(TextColumn):
-        """The column of the bar that shows the number of items per second."""
-
-        def render(self, task: rich.progress.Task) -> Any:
-            from rich.text import Text
-
-            return Text(f"{task.speed:.0f}/s" if task.speed else "")
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(""),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )

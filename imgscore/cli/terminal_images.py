@@ -83,7 +83,7 @@ def show(
     """
     screen = _screen() if wanted and not as_json else None
     if screen is not None:
-        messages = list(messages)
+        messages = output.gathered(messages)
         files = _thumbnails([image for row in rows_of(messages) for image in chain(*images(row))])
 
     def below(row: R) -> str:

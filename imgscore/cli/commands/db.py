@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from imgscore import client, fsutil, paths
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, group, prints, run
-from imgscore.cli.output import print_messages, print_note
+from imgscore.cli.output import later, print_messages, print_note
 from imgscore.cli.path_text import short, shortened
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
@@ -74,8 +75,8 @@ def backup(
     from imgscore.store.backups import back_up
 
     path = Path(os.path.abspath(folder))
-    row = BackedUp(os.fspath(path), back_up(path))
-    raise typer.Exit(print_messages([Result(row)], _backed_up, as_json=as_json))
+    row = later(lambda: BackedUp(os.fspath(path), back_up(path)))
+    raise typer.Exit(print_messages(row, _backed_up, as_json=as_json))
 
 
 @commands.command()
@@ -90,7 +91,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Replace the store with a backup. The old store is kept under another name."""
-    raise typer.Exit(print_messages([Result(_restore(folder))], _restored, as_json=as_json))
+    raise typer.Exit(print_messages(later(lambda: _restore(folder)), _restored, as_json=as_json))
 
 
 def _restore(folder: Path | None) -> Restored:
@@ -129,14 +130,14 @@ def compact(
     raise typer.Exit(print_messages(_compact(drop_embedder), _compacted, as_json=as_json))
 
 
-def _compact(embedder: str | None) -> list[Message[Compacted]]:
+def _compact(embedder: str | None) -> Iterator[Message[Compacted]]:
     dropped = 0
     if embedder is not None:
         for row in rows_of(dispatch.call(verb.Request("drop", embedder))):
             if isinstance(row, verb.DroppedEmbedder):
                 dropped = row.vectors
     before, after = _shrink()
-    return [Result(Compacted(dropped, before, after))]
+    yield Result(Compacted(dropped, before, after))
 
 
 def _shrink() -> tuple[int, int]:

@@ -8,6 +8,7 @@ import typer
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import print_note, to_json
 from imgscore.cli.path_text import shortened
+from imgscore.cli.progress_bar import ProgressBar
 
 
 class Response(msgspec.Struct):
@@ -33,13 +34,15 @@ def doctor(as_json: Json = False) -> None:
     from imgscore.doctor import examine
 
     count: Counter[str] = Counter()
-    for finding in examine():
-        count[finding.state] += 1
-        if as_json:
-            typer.echo(to_json(Response(*finding)))
-            continue
-        remedy = f" – {finding.remedy}" if finding.remedy else ""
-        typer.echo(shortened(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))
+    with ProgressBar("checking") as bar:
+        for finding in examine():
+            count[finding.state] += 1
+            bar.pause()
+            if as_json:
+                typer.echo(to_json(Response(*finding)))
+                continue
+            remedy = f" – {finding.remedy}" if finding.remedy else ""
+            typer.echo(shortened(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))
     if not as_json:
         print_note(f"{count['problem']} problems, {count['warning']} warnings")
     raise typer.Exit(int(count["problem"] > 0))

@@ -34,7 +34,7 @@ def evaluate(
     """
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "use a name that ends in .svg")
-    messages: list[Message[Response]] = list(dispatch.call(Request(taste)))
+    messages: list[Message[Response]] = output.gathered(dispatch.call(Request(taste)))
     if plot is not None:
         all_heads = rows_of(dispatch.call(heads.Request(taste=taste)))
         for row in rows_of(messages):

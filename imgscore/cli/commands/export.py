@@ -9,6 +9,7 @@ import typer
 from imgscore import config, paths
 from imgscore.cli.app import Json, Section, Taste, app, prints
 from imgscore.cli.output import printable, to_json
+from imgscore.cli.progress_bar import ProgressBar
 from imgscore.config import Config
 from imgscore.errors import StoreError
 
@@ -59,7 +60,7 @@ def export(
     if not (paths.store_folder() / "data.mdb").exists():
         raise StoreError("there is no store to export yet", "create the store: imgscore init INBOX")
     verify.before_reading(paths.data_folder(), paths.store_folder())
-    with Store(paths.store_folder(), readonly=True) as store:
+    with ProgressBar("writing"), Store(paths.store_folder(), readonly=True) as store:
         if taste is not None:
             with store.read() as txn:
                 check_taste(txn, taste, {watch.taste for watch in settings.watch})

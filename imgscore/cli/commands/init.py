@@ -15,6 +15,7 @@ from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import left_alone_text
 from imgscore.cli.output import print_note, printable, to_json
 from imgscore.cli.path_text import short, shortened
+from imgscore.cli.progress_bar import ProgressBar
 from imgscore.config_edit import Value
 from imgscore.errors import UsageError
 from imgscore.reconcile.walk import count_left_alone
@@ -131,7 +132,8 @@ def init(
     if text != before:
         config_edit.write(path, text)
     # Reload even if this command has not changed the config: the user may have edited it.
-    dispatch.reload_daemon()
+    with ProgressBar("starting"):
+        dispatch.reload_daemon()
     markers = find_markers(Path(os.fsdecode(watch.inbox)))
     row = Response(
         inbox=os.fsdecode(watch.inbox),

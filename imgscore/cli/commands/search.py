@@ -16,7 +16,7 @@ from imgscore.cli.app import (
     optional_text_of,
     prints,
 )
-from imgscore.cli.output import print_note
+from imgscore.cli.output import gathered, print_note
 from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import images_of
 from imgscore.messages import Message, Result
@@ -63,7 +63,7 @@ def search(
     request = Request(" ".join(words), count, optional_text_of(folder), taste, taste_weight)
     if links is not None:
         link_folder.check(links)
-    messages: list[Message[Response]] = list(dispatch.call(request))
+    messages: list[Message[Response]] = gathered(dispatch.call(request))
     if links is not None:
         paths = [message.row.path for message in messages if isinstance(message, Result)]
         link_folder.write(links, paths)

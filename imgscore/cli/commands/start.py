@@ -6,6 +6,7 @@ from imgscore import config
 from imgscore.cli import lifecycle
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.first_order_view import follow_first_order
+from imgscore.cli.progress_bar import ProgressBar
 from imgscore.errors import ConfigError
 from imgscore.system import systemd
 
@@ -22,7 +23,8 @@ def start(as_json: Json = False) -> None:
     if status is None:
         if not config.load().watch:
             raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")
-        status = lifecycle.start_service() if systemd.is_usable() else lifecycle.start_process()
+        with ProgressBar("starting"):
+            status = lifecycle.start_service() if systemd.is_usable() else lifecycle.start_process()
     lifecycle.print_state(status.state, status.pid, as_json=as_json)
     if sys.stdout.isatty() and not as_json:
         follow_first_order(status)

@@ -2,6 +2,7 @@
 
 from imgscore.cli import lifecycle
 from imgscore.cli.app import Json, Section, app, prints
+from imgscore.cli.progress_bar import ProgressBar
 from imgscore.errors import NoDaemonError
 from imgscore.system import systemd
 
@@ -15,7 +16,8 @@ def stop(as_json: Json = False) -> None:
     """
     pid = lifecycle.daemon_pid()
     if pid is not None:
-        lifecycle.end(pid)
+        with ProgressBar("stopping"):
+            lifecycle.end(pid)
     elif systemd.is_usable() and systemd.state().active == "activating":
         # The daemon fails at each start. Without this call, systemd would start it again and again.
         systemd.stop()
