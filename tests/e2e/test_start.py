@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from imgscore import paths
+from imgscore.cli.path_text import short
 from imgscore.store.lock import StoreLock
 from tests.support.commands import BIN, imgscore
 
@@ -69,4 +70,4 @@ def test_start_daemon_that_crashes_names_the_log(inbox: Path) -> None:
     answer = imgscore("start")
     assert answer.code == 1
     assert "the daemon ended while it started (exit code 1)" in answer.err
-    assert str(log_file()) in answer.err
+    assert short(str(log_file())) in answer.err
