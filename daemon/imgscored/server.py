@@ -2,8 +2,13 @@
 
 Only the user who runs the daemon can connect. A `status` request is answered from the loop's newest
 status, so the client does not wait for the loop.
+
+Clients of one kind cannot keep the others out. There are three kinds, each with its own limit:
+clients that have not sent their request yet, clients that wait for an answer, and followers, whose
+calls may take for ever. A `status` request is answered at once, so it needs no place.
 """
 
+import contextlib
 import errno
 import json
 import logging
@@ -12,6 +17,7 @@ import queue
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,9 +32,19 @@ from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
 
 logger = logging.getLogger(__name__)
 
-MAX_CLIENTS = 32
-# The longest wait for the request of a client, in seconds.
+# The largest number of clients that have not sent their request. If one more connects, the client
+# that has had the most time for its request is disconnected.
+MAX_READING = 32
+# The largest number of calls that wait for an answer, and the largest number of followers.
+MAX_CALLS = 32
+MAX_FOLLOWERS = 32
+# The verbs of followers.
+FOLLOWERS = frozenset({FOLLOWS, "wait"})
+# The longest time from the connection of a client to the end of its request, in seconds. Also the
+# longest time to send one line to a follower.
 REQUEST_SECONDS = 10.0
+# The same for a client that connects while no file descriptor is free. Others wait meanwhile.
+HURRIED_SECONDS = 0.5
 # Seconds between two checks whether a waiting client is still connected.
 GONE_SECONDS = 1.0
 # The temporary errors of accept(), such as a lack of descriptors or memory. The server tries again
@@ -46,7 +62,12 @@ class Server:
         self._path = path
         self._mailbox = mailbox
         self._snapshot = snapshot
-        self._clients: set[socket.socket] = set()
+        self._reading: dict[socket.socket, None] = {}
+        """the clients that have not sent their request, oldest first"""
+        self._calls: set[socket.socket] = set()
+        self._followers: set[socket.socket] = set()
+        self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        """a descriptor that is closed to accept a client if no other descriptor is free"""
         self._lock = threading.Lock()
         self._closed = threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -61,7 +82,7 @@ class Server:
                 self._listener.bind(name)
         finally:
             os.umask(before)
-        self._listener.listen(MAX_CLIENTS)
+        self._listener.listen(MAX_READING)
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
         self._thread.start()
 
@@ -70,16 +91,24 @@ class Server:
             try:
                 client, _ = self._listener.accept()
             except OSError as error:
-                if error.errno not in TRANSIENT or self._closed.wait(RETRY_SECONDS):
+                if error.errno not in TRANSIENT or self._closed.is_set():
                     return  # The socket was closed.
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    self._answer_without_descriptors()
+                elif self._closed.wait(RETRY_SECONDS):
+                    return
+                continue
+            if protocol.peer(client).uid != os.getuid():
+                client.close()
                 continue
             with self._lock:
-                crowded = len(self._clients) >= MAX_CLIENTS
-                if not crowded:
-                    self._clients.add(client)
-            if crowded or protocol.peer(client).uid != os.getuid():
-                self._forget(client)
-                continue
+                self._reading[client] = None
+                oldest = next(iter(self._reading))
+                crowded = len(self._reading) > MAX_READING
+                if crowded:
+                    del self._reading[oldest]
+            if crowded:
+                _disconnect(oldest)
             thread = threading.Thread(
                 target=self._serve, args=(client,), name="client", daemon=True
             )
@@ -88,16 +117,71 @@ class Server:
             except RuntimeError:  # The system has no free thread. The client may try again.
                 self._forget(client)
 
+    def _answer_without_descriptors(self) -> None:
+        """Accept one client although no file descriptor is free, and answer it at once.
+
+        Only `status` gets its answer. For another verb, the answer is an error: the work would need
+        descriptors too.
+        """
+        os.close(self._spare)
+        try:
+            client, _ = self._listener.accept()
+        except OSError:
+            return
+        else:
+            with client:
+                if protocol.peer(client).uid == os.getuid():
+                    self._answer_hurriedly(client)
+        finally:
+            self._spare = -1
+            while self._spare < 0 and not self._closed.is_set():
+                try:
+                    self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+                except OSError:
+                    self._closed.wait(RETRY_SECONDS)
+
+    def _answer_hurriedly(self, client: socket.socket) -> None:
+        try:
+            call = _request(client, HURRIED_SECONDS)
+            if call.verb != "status":
+                raise ImgscoreError(
+                    "the daemon has no free file descriptor",
+                    "end other programs, or raise the limits (ulimit)",
+                )
+            self._send_status(client)
+        except ImgscoreError as error:
+            _try_to_say(client, protocol.error_line(error))
+        except (OSError, ValueError) as error:
+            logger.debug("a client went away: %s", error)
+
+    def _send_status(self, client: socket.socket) -> None:
+        line = protocol.message_line(Result(self._snapshot()))
+        client.sendall(protocol.encode(line) + protocol.encode({"done": True}))
+
+    def _begin(self, client: socket.socket, call: Call) -> None:
+        """Give a call a place among the calls or the followers. Raises ImgscoreError if all are
+        taken."""
+        follows = call.verb in FOLLOWERS
+        places, limit = (self._followers, MAX_FOLLOWERS) if follows else (self._calls, MAX_CALLS)
+        with self._lock:
+            self._reading.pop(client, None)
+            if len(places) < limit:
+                places.add(client)
+                return
+        what = "wait or follow the log" if follows else "wait for an answer"
+        raise ImgscoreError(
+            f"{limit} clients already {what}", "end some of them, then run the command again"
+        )
+
     def _serve(self, client: socket.socket) -> None:
         call = None
         try:
+            call = _request(client, REQUEST_SECONDS)
             client.settimeout(REQUEST_SECONDS)
-            call = _request(client)
             if call.verb == "status":
-                line = protocol.message_line(Result(self._snapshot()))
-                client.sendall(protocol.encode(line))
-                client.sendall(protocol.encode({"done": True}))
+                self._send_status(client)
                 return
+            self._begin(client, call)
             self._mailbox.call(call)
             # A client that follows events but does not read them is disconnected after a timeout.
             if call.verb != FOLLOWS:
@@ -110,6 +194,9 @@ class Server:
             _try_to_say(client, protocol.error_line(error))
         except OSError as error:
             logger.debug("a client went away: %s", error)
+        except Exception as error:  # Without an answer, the client would not know the reason.
+            logger.exception("an answer could not be sent")
+            _try_to_say(client, protocol.error_line(ImgscoreError(repr(error), "see the log")))
         finally:
             if call is not None:
                 call.cancelled = True
@@ -117,7 +204,9 @@ class Server:
 
     def _forget(self, client: socket.socket) -> None:
         with self._lock:
-            self._clients.discard(client)
+            self._reading.pop(client, None)
+            self._calls.discard(client)
+            self._followers.discard(client)
         client.close()
 
     def is_alive(self) -> bool:
@@ -128,23 +217,38 @@ class Server:
         """Stop listening, and disconnect the waiting clients."""
         self._closed.set()
         with self._lock:
-            clients = list(self._clients)
+            clients = [*self._reading, *self._calls, *self._followers]
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
+        if self._spare >= 0:
+            os.close(self._spare)
         for client in clients:
-            try:
-                client.shutdown(socket.SHUT_RD)
-            except OSError:
-                continue
+            _disconnect(client)
         self._path.unlink(missing_ok=True)
 
 
-def _request(client: socket.socket) -> Call:
-    """Read the request of a client. Raises UsageError if the request is invalid."""
+def _disconnect(client: socket.socket) -> None:
+    """End the wait of a client's thread for a request. The thread then closes the socket."""
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_RD)
+
+
+def _request(client: socket.socket, seconds: float) -> Call:
+    """Read the request of a client. Raises UsageError if the request is invalid.
+
+    `seconds`: the time limit of the whole request, also if the client has sent a part of it.
+    """
+    deadline = time.monotonic() + seconds
     buffer = bytearray()
     while b"\n" not in buffer:
-        part = client.recv(1 << 16)
+        client.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            part = client.recv(1 << 16)
+        except TimeoutError:
+            raise UsageError(
+                f"the request was not complete after {seconds:g} s", "see docs/control.md"
+            ) from None
         if not part or len(buffer) + len(part) > protocol.MAX_REQUEST_BYTES:
             raise UsageError("the request is not one line of JSON", "see docs/control.md")
         buffer += part

@@ -13,12 +13,12 @@ import mimetypes
 import os
 import secrets
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from socketserver import TCPServer
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
+from imgscore.cli.http_limits import LimitedHandler, LimitedServer
 from imgscore.cli.output import to_json
 from imgscore.cli.review_session import Session
 from imgscore.errors import ImgscoreError
@@ -38,14 +38,11 @@ HEADERS = {
 }
 
 
-class ReviewServer(ThreadingHTTPServer):
+class ReviewServer(LimitedServer):
     """The HTTP server of the review page. It listens as soon as the object is created.
 
     The server serves only one browser: the first browser that opens `url`.
     """
-
-    daemon_threads = True
-    block_on_close = False
 
     def __init__(self, session: Session, port: int = 0) -> None:
         super().__init__((LOOPBACK, port), _Handler)
@@ -81,14 +78,13 @@ class ReviewServer(ThreadingHTTPServer):
         """Print nothing: it is normal that a browser closes a connection during an answer."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LimitedHandler):
     server: ReviewServer
     protocol_version = "HTTP/1.1"
     server_version = "imgscore"
     sys_version = ""
-    timeout = 60.0  # seconds until an idle connection is closed; its thread ends too
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - http.server calls it
         split = urlsplit(self.path)
         if not self._is_same_origin():
             return
@@ -97,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self._has_cookie():
             self._show(split.path.removeprefix(self.server.base))
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - http.server calls it
         if not self._is_same_origin() or not self._has_cookie():
             return
         if self.headers.get("Origin") != self.server.origin:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import socket
 import stat
 import threading
@@ -199,7 +200,7 @@ def test_server_client_that_disconnects_frees_its_place(
     monkeypatch.setattr(server_module, "GONE_SECONDS", 0.02)
     mailbox, path = Mailbox(), tmp_path / "control.sock"
     with closing(mailbox), closing(Server(path, mailbox, lambda: STATUS)):
-        for _ in range(server_module.MAX_CLIENTS):
+        for _ in range(server_module.MAX_FOLLOWERS):
             with connect(path) as client:
                 client.sendall(protocol.encode({"verb": "wait", "arguments": {}}))
 
@@ -251,6 +252,60 @@ def test_server_follower_that_does_not_read_is_disconnected(
     assert lines and b"done" not in lines[-1]
 
 
+def drip(client: socket.socket, ended: threading.Event) -> None:
+    """Send a byte from time to time, and never a whole request."""
+    with contextlib.suppress(OSError):
+        while not ended.wait(0.02):
+            client.sendall(b" ")
+
+
+def test_server_dripping_clients_do_not_keep_others_out(
+    server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 2.0)
+    ended = threading.Event()
+    clients = [connect(server) for _ in range(100)]
+    threads = [threading.Thread(target=drip, args=(client, ended)) for client in clients[60:]]
+    for thread in threads:
+        thread.start()
+    try:
+        for verb in ("status", "echo") * 5:
+            assert rows(server, verb, {})
+        # The last ones are cut off by the deadline, though each of them sends something.
+        for client in clients[-3:]:
+            assert b"not complete" in client.makefile("rb").read()
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize("verb", ["watch-log", "wait", "history"])
+def test_server_many_waiting_calls_leave_a_place_for_the_others(tmp_path: Path, verb: str) -> None:
+    mailbox, path = Mailbox(), tmp_path / "control.sock"
+    with closing(mailbox), closing(Server(path, mailbox, make_status)):
+        clients = [connect(path) for _ in range(40)]
+        for client in clients:
+            client.sendall(protocol.encode({"verb": verb, "arguments": {}}))
+        refused: list[socket.socket] = []
+
+        def all_refused() -> bool:
+            ready, _, _ = select.select(clients, [], [], 0.1)
+            refused[:] = ready
+            return len(refused) == 8
+
+        eventually(all_refused)
+        assert all(b"32 clients" in client.recv(1000) for client in refused)
+        for _ in range(3):
+            assert len(rows(path, "status", {})) == 1
+        with connect(path) as other:
+            asked(mailbox, other, "history" if verb != "history" else "wait")
+        for client in clients:
+            client.close()
+
+
 def test_server_keeps_listening_without_descriptors(tmp_path: Path) -> None:
     mailbox, path = Mailbox(), tmp_path / "control.sock"
     with closing(mailbox), closing(Server(path, mailbox, lambda: STATUS)):
@@ -263,15 +318,15 @@ def test_server_keeps_listening_without_descriptors(tmp_path: Path) -> None:
                 while True:  # below the limit, too, none is left
                     spare.append(os.open("/dev/null", os.O_RDONLY))
             client.connect(os.fspath(path))
-            time.sleep(3 * server_module.RETRY_SECONDS)  # it is refused a descriptor meanwhile
+            client.settimeout(60)
+            client.sendall(protocol.encode({"verb": "status"}))
+            assert b"running" in client.recv(1000)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
             for one in spare:
                 os.close(one)
-        with client:
-            client.settimeout(60)
-            client.sendall(protocol.encode({"verb": "status"}))
-            assert b"running" in client.recv(1000)
+        client.close()
+        assert len(rows(path, "status", {})) == 1
 
 
 def test_server_keeps_listening_without_threads(
