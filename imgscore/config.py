@@ -134,7 +134,7 @@ def read(path: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path}: cannot be read: {error}", "correct or delete the file"
+            f"{path}: cannot be read: {error}", "correct the file or its permissions"
         ) from None
 
 
@@ -183,7 +183,7 @@ def _problems(
             yield ConfigError(
                 f"{where}{name}: there is no such setting",
                 _nearest(name, kind.__struct_fields__)
-                or "remove this setting; to list the settings: imgscore config show",
+                or "take this setting out; to list the settings: imgscore config show",
             )
     for field in msgspec.structs.fields(kind):
         name = field.name

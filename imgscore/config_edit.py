@@ -80,7 +80,7 @@ def without_watch(text: str, number: int) -> str:
         exact = False
     if not exact:
         raise ConfigError(
-            "config.toml: the watch could not be taken out", "delete its lines in the file"
+            "config.toml: the watch could not be taken out", "take its lines out of the file"
         )
     return changed
 

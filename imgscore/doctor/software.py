@@ -95,7 +95,9 @@ def _downloaded(name: str, folder: Path) -> Finding:
     ]
     if damaged:
         detail = f"{name}: missing or damaged: {', '.join(damaged)}"
-        return Finding("model", "problem", detail, f"rm -r '{folder}', then: {download}")
+        return Finding(
+            "model", "problem", detail, f"mv '{folder}' '{folder}.damaged', then: {download}"
+        )
     return Finding("model", "ok", f"{name}, {len(recorded.files)} files, sha256 as expected")
 
 

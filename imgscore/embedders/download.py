@@ -301,5 +301,5 @@ def _check_same_files(
     if recorded is not None and recorded.revision == commit and recorded.files != files:
         raise ImgscoreError(
             f"{model}: the files of this commit on the hub have changed since the first download",
-            f"if you trust these files, delete {model_folder(model)} and download the model again",
+            f"if you trust these files, move {model_folder(model)} elsewhere and download again",
         )

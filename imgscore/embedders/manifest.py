@@ -50,7 +50,7 @@ def read(folder: Path) -> Manifest | None:
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigError(
             f"{folder / NAME} cannot be read: {error}",
-            "delete the folder and download the model again",
+            "move the folder elsewhere and download the model again",
         ) from None
 
 

@@ -36,7 +36,7 @@ def load(folder: OnnxFolder, threads: int = 1, providers: Sequence[str] = CPU) -
         if facts is not None and manifest.sha256_of(folder.weights) != facts.sha256:
             raise ImgscoreError(
                 f"{folder.weights} is damaged: its sha256 differs from the sha256 at its download",
-                f"delete {folder.path} and download the model again",
+                f"move {folder.path} elsewhere and download the model again",
             )
         session = make_session(folder.weights, threads=threads, providers=providers)
         return StagedEmbedder(OnnxInputs(folder), OnnxNetwork(folder, session))

@@ -17,7 +17,7 @@ BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 """The exceptions of Pillow for an image with too many pixels."""
 REMEDY_BROKEN = "open the file in an image viewer; if that also fails, the file is damaged"
 REMEDY_INCOMPLETE = "wait until the file is fully written or downloaded, or download it again"
-REMEDY_NOT_IMAGE = "give the file the extension of its real type, or move it out of the inbox"
+REMEDY_NOT_IMAGE = "if it is an image, give it the extension of its real type"
 
 
 class IncompleteImageError(ImageError):
