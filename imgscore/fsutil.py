@@ -15,6 +15,7 @@ AnyPath = str | bytes | os.PathLike[str]
 
 # With O_NONBLOCK, opening a FIFO returns at once. Without it, open waits for a writer.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -24,7 +25,30 @@ def open_regular(path: AnyPath) -> FileIO:
     Raises OSError with ELOOP if `path` is a symbolic link. Raises OSError with EINVAL if `path` is
     a folder, a FIFO, a socket or a device.
     """
-    descriptor = os.open(path, _READ_FLAGS)
+    return _regular(os.open(path, _READ_FLAGS), path)
+
+
+def open_without_links(path: bytes) -> FileIO:
+    """Open a regular file for reading. Symbolic links are followed in no part of the path.
+
+    Raises OSError if the file or one of the folders above it is a symbolic link. Raises OSError
+    with EINVAL if `path` is not absolute, or contains `.`, `..` or an empty name.
+    """
+    names = path.split(b"/")[1:]
+    if not path.startswith(b"/") or not names or {b"", b".", b".."} & {*names}:
+        raise OSError(errno.EINVAL, "not an absolute path", path)
+    folder = os.open(b"/", _FOLDER_FLAGS)
+    try:
+        for name in names[:-1]:
+            below = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        return _regular(os.open(names[-1], _READ_FLAGS, dir_fd=folder), path)
+    finally:
+        os.close(folder)
+
+
+def _regular(descriptor: int, path: AnyPath) -> FileIO:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,9 @@ NEXT_COUNT = 60
 RENEWED = (
     "images", "folders", "suspects", "groups", "compared", "failures", "head", "about", "version",
 )  # fmt: skip
+
+
+_THUMBNAIL = re.compile(r"[0-9a-f]{64}\.webp", re.ASCII)
 
 
 class NextNumbers(msgspec.Struct):
@@ -89,8 +93,7 @@ class Session:
 
     def thumbnail(self, name: str) -> bytes:
         """Return the path of a thumbnail. Raises ValueError if `name` is not SHA256.webp."""
-        digest, _, suffix = name.partition(".")
-        if suffix != "webp" or bytes.fromhex(digest).hex() != digest:
+        if not _THUMBNAIL.fullmatch(name):
             raise ValueError(name)
         return os.path.join(self._thumbnails, name.encode())
 
@@ -101,6 +104,8 @@ class Session:
         image with this number and digest.
         """
         number, _, digest = name.partition("/")
+        if not (number.isascii() and number.isdigit()):
+            raise ValueError(name)
         with self._lock:
             image = self._image(int(number), digest)
             return os.fsencode(os.path.join(self._content.folders[image.folder], image.name))

@@ -35,6 +35,11 @@ def protect(folders: Iterable[Path]) -> None:
                 os.chmod(folder, stat.S_IMODE(status.st_mode) & ~UMASK)
 
 
+def umask_of_user() -> int:
+    """Return the umask with which the user started this process; -1 if `protect` was not called."""
+    return -1 if _users_umask is None else _users_umask
+
+
 @contextlib.contextmanager
 def users_umask() -> Iterator[None]:
     """Use the umask with which the user started this process, until the end of the block.

@@ -1,5 +1,6 @@
 """`imgscore review`: access to the server, labels by keys in a browser, and undo."""
 
+import contextlib
 import json
 import os
 import socket
@@ -8,13 +9,14 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from imgscore.cli.review_server import ReviewServer
-from imgscore.testing import eventually
+from imgscore.testing import eventually, run
 from tests.conftest import put
+from tests.support import needs
 from tests.support.commands import Start, imgscore
 from tests.support.reviews import Visitor, history, page_data, reviewing
 
@@ -78,6 +80,9 @@ def test_review_server_strangers_are_refused(labelled_inbox: Path) -> None:
         assert picture[1]["Content-Type"] == "image/jpeg"
         assert owner.ask(f"{base}thumbnails/{digest}.webp")[2][8:12] == b"WEBP"
         for path in (
+            "image/-1/", f"image/-1/{digest}", f"image/0{number}%00/{digest}", f"image/+0/{digest}",
+            f"image/{'9' * 5000}/{digest}", "image/%C2%B2/x", "%00", "..%2f..%2fetc/passwd",
+            f"thumbnails/{digest}.webp%00", f"thumbnails/{digest.upper()}.webp", "image//", "//",
             "thumbnails/../default.json", f"thumbnails/..%2f{digest}.webp", "thumbnails/.webp",
             f"image/{number}/{'00' * 32}", "image/x/y", "image/0", "../", "label",
         ):  # fmt: skip
@@ -182,14 +187,103 @@ def test_review_open_terminal_browser_is_served(
     assert imgscore("scan").code == 0
     script, got = tmp_path / "browser.py", tmp_path / "got"
     script.write_text(
-        "import sys, urllib.request as web\n"
+        "import re, sys, urllib.request as web\n"
         "opener = web.build_opener(web.HTTPCookieProcessor())\n"
-        f"open({str(got)!r}, 'wb').write(opener.open(sys.argv[1], timeout=30).read())\n"
+        "form = opener.open(sys.argv[1]).read().decode()\n"
+        "action = re.search('action=\"(.*?)/\"', form)[1]\n"
+        "token = re.search('value=\"(.*?)\"', form)[1]\n"
+        "answer = opener.open(action + '/', b'token=' + token.encode(), timeout=30).read()\n"
+        "base = re.search('url=(.*?)\"', answer.decode())[1]\n"
+        f"open({str(got)!r}, 'wb').write(opener.open(action + base, timeout=30).read())\n"
     )
     os.mkfifo(got)
     monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
     with reviewing("--open"):
         assert b"sun-005" in got.read_bytes()
+
+
+def test_review_open_token_is_in_no_argument_and_in_a_private_file(
+    labelled_inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: "Browser"
+) -> None:
+    """The real browser follows the page in the file, although a file has no origin."""
+    from playwright.sync_api import expect
+
+    assert imgscore("scan").code == 0
+    script, got = tmp_path / "browser.sh", tmp_path / "got"
+    script.write_text(
+        f'#!/bin/sh\necho "$1" > {got}.part; umask > {got}.umask\nmv {got}.part {got}'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{script} %s")
+    with reviewing("--open") as url:
+        eventually(got.exists)
+        shown = got.read_text().strip()
+        assert shown.startswith("file:///")
+        token = parse_qs(urlsplit(url).query)["token"][0]
+        file = Path(urlsplit(shown).path)
+        assert token in file.read_text() and file.stat().st_mode & 0o777 == 0o600
+        assert Path(f"{got}.umask").read_text().strip() == "0022"
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                assert token.encode() not in process.read_bytes(), process
+        page = browser.new_page()
+        page.goto(shown)
+        expect(page.locator("#tile-0 .name")).to_be_visible()
+        assert urlsplit(page.url).netloc == urlsplit(url).netloc and token not in page.url
+        page.close()
+        assert Visitor(url).ask(url.split(urlsplit(url).netloc)[1])[0] == 403, "used already"
+    assert not file.exists()
+
+
+ASK = """
+import os, socket, sys
+from urllib.parse import parse_qs, urlsplit
+os.setgid(1234), os.setuid(1234)
+split = urlsplit(sys.argv[1])
+family = socket.AF_INET6 if sys.argv[2] == "6" else socket.AF_INET
+with socket.socket(family) as client:
+    client.connect(("::ffff:" * (sys.argv[2] == "6") + split.hostname, split.port))
+    target = f"{split.path}?{split.query}"
+    try:
+        client.sendall(f"GET {target} HTTP/1.1\\r\\nHost: {split.netloc}\\r\\n\\r\\n".encode())
+        print(client.recv(100))
+    except ConnectionError:
+        print(b"")
+"""
+
+
+@pytest.mark.parametrize("version", ["4", "6"])
+def test_review_server_other_user_with_the_token_is_refused(
+    labelled_inbox: Path, version: str
+) -> None:
+    needs.root("to connect as another user")
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        done = run([sys.executable, "-c", ASK, url, version])
+        assert done.out.strip() == "b''", done
+        assert Visitor(url).enter(url), "the token is still valid for its owner"
+
+
+def test_review_image_moved_behind_a_link_or_changed_is_refused(labelled_inbox: Path) -> None:
+    trip = labelled_inbox / "trip"
+    trip.mkdir()
+    (labelled_inbox / "sun-005.jpg").rename(trip / "sun-005.jpg")
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        owner = Visitor(url)
+        base, data = owner.begin(url)
+        (number,) = [n for n, image in enumerate(data["images"]) if image[0] == "sun-005.jpg"]
+        address = f"{base}image/{number}/{data['images'][number][2]}"
+        assert owner.ask(address)[0] == 200
+        # The same bytes behind a link are refused, too: a link can be changed at any moment.
+        trip.rename(labelled_inbox.parent / "outside")
+        trip.symlink_to(labelled_inbox.parent / "outside")
+        assert owner.ask(address)[0] in (403, 404)
+        trip.unlink()
+        trip.mkdir()
+        (trip / "sun-005.jpg").write_bytes((labelled_inbox / "text-005.jpg").read_bytes())
+        status, _, body = owner.ask(address)
+        assert status == 409 and b"changed" in body
 
 
 def test_review_server_start_makes_no_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:

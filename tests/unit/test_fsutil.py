@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.fsutil import open_regular, replacing, sync, write_atomic
+from imgscore.fsutil import open_regular, open_without_links, replacing, sync, write_atomic
 
 
 @pytest.fixture
@@ -102,3 +102,18 @@ def test_sync_accepts_a_file_and_a_folder(folder: Path) -> None:
     (folder / "a").write_bytes(b"bytes")
     sync(folder / "a")
     sync(folder)
+
+
+def test_open_without_links_reads_only_plain_paths(folder: Path) -> None:
+    real = Path(os.path.realpath(folder))
+    (real / "a" / "b").mkdir(parents=True)
+    (real / "a" / "b" / "file").write_bytes(b"content")
+    (real / "link").symlink_to("a")
+    (real / "a" / "b" / "end").symlink_to("file")
+    with open_without_links(os.fsencode(real / "a" / "b" / "file")) as file:
+        assert file.read() == b"content"
+    for wrong in ("link/b/file", "a/b/end", "a/b", "a/../a/b/file", "a//b/file", "a/b/none"):
+        with pytest.raises(OSError):
+            open_without_links(os.fsencode(real) + b"/" + wrong.encode())
+    with pytest.raises(OSError):
+        open_without_links(b"a/b/file")

@@ -1,19 +1,22 @@
 """The command `review`: serve a page to the browser, where the user labels images with keys."""
 
 import contextlib
+import os
 import signal
-import webbrowser
+import subprocess
+import sys
 from collections.abc import Iterator
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
+from imgscore import fsutil, paths
 from imgscore.cli import dispatch, output
 from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
 from imgscore.cli.output import print_note
 from imgscore.messages import Message, Result
+from imgscore.system import private
 from imgscore.verbs import report
 
 if TYPE_CHECKING:
@@ -56,14 +59,35 @@ def review(
     output.print_messages(messages, lambda row: row.url, as_json=as_json)
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if show:  # open the browser in a thread: the call may block until the browser is closed
-        Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     if not as_json:
         print_note("each label is stored at once; no file is moved")
         print_note("the address works once, in one browser; Ctrl-C ends the review")
-    with contextlib.suppress(KeyboardInterrupt), server:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        server,
+        _shown(server) if show else contextlib.nullcontext(),
+    ):
         server.serve_forever()
     servers[0].session.end()
+
+
+@contextlib.contextmanager
+def _shown(server: "ReviewServer") -> Iterator[None]:
+    """Open the review in the browser. The file with the token exists until the end of the block."""
+    folder = paths.runtime_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / f"review-{os.getpid()}.html"
+    fsutil.write_atomic(file, server.opener().encode(), mode=0o600, durable=False)
+    # The process ends when a browser in the terminal is closed, or at once for another browser. It
+    # has the umask of the user, which must not apply to the files of this process.
+    code = "import sys, webbrowser; webbrowser.open(sys.argv[1])"
+    command = [sys.executable, "-P", "-c", code, file.as_uri()]
+    browser = subprocess.Popen(command, umask=private.umask_of_user())
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        browser.poll()
 
 
 def _start(
