@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from imgscore import protocol
+from imgscore import paths, protocol
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.messages import BaseRequest, Message, Progress, R, Result
+from imgscore.store.lock import published_socket
 from imgscore.system import private
 from imgscore.verbs import registry
 
@@ -44,6 +45,20 @@ def connect(path: Path) -> socket.socket | None:
             "set XDG_RUNTIME_DIR to a folder of your own with mode 0700",
         )
     return connection
+
+
+def connect_to_daemon() -> socket.socket | None:
+    """Connect to the daemon of this user's store. Return None if no daemon accepts calls.
+
+    The daemon may have been started with another XDG_RUNTIME_DIR than this process, for example if
+    this process is a cron job. The lock file of the store then names the daemon's socket.
+    """
+    usual = paths.socket_path()
+    connection = connect(usual)
+    if connection is not None:
+        return connection
+    published = published_socket(paths.data_folder())
+    return None if published in (None, usual) else connect(published)
 
 
 def call(connection: socket.socket, request: BaseRequest[R]) -> Iterator[Message[R]]:

@@ -7,11 +7,25 @@ a service can therefore change every path by setting a variable.
 import os
 from pathlib import Path
 
+from imgscore.errors import ConfigError
+
 
 def _base(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
     # The XDG specification says that programs must ignore a relative path in an XDG variable.
-    return (Path(value) if value.startswith("/") else Path.home() / default) / "imgscore"
+    return (Path(value) if value.startswith("/") else _home() / default) / "imgscore"
+
+
+def _home() -> Path:
+    """Return the home folder. Raises ConfigError if it is unknown."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise ConfigError(
+            f"the home folder of user {os.getuid()} is unknown, because the system has no entry "
+            "for this user",
+            "set the environment variable HOME to a folder of this user",
+        ) from None
 
 
 def config_file() -> Path:

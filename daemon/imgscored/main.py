@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from contextlib import closing, nullcontext, suppress
+from typing import NoReturn
 
 from imgscore import __version__, client, config, paths
 from imgscore.engine.engine import open_engine
@@ -84,6 +85,7 @@ def run(report: StartupReport, terminal: log.Terminal | None = None) -> None:
         with lock:
             _confine()
             verify.before_use(lock, paths.store_folder())
+            lock.publish(paths.socket_path())
             while serve(mailbox, report, terminal):
                 logger.info("the config has changed")
     sd_notify(STOPPING="1")
@@ -113,7 +115,7 @@ def _lock(mailbox: Mailbox) -> StoreLock | None:
 
 
 def _another_daemon_runs() -> bool:
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is None:
         return False
     connection.close()
@@ -153,17 +155,25 @@ def main() -> None:
     """Run the daemon. This is the entry point of the console script."""
     arguments = parser().parse_args()
     faulthandler.enable()
-    private.protect(paths.private_folders())
     terminal = log.set_up(verbose=arguments.verbose)
     report = StartupReport(arguments.startup_descriptor)
     try:
+        private.protect(paths.private_folders())
         run(report, terminal)
     except ImgscoreError as error:
-        logger.error("%s", error.message)
-        if error.remedy:
-            logger.error("what to do: %s", error.remedy)
-        report.failed(error)
-        sys.exit(error.exit_code)
+        _end(report, error)
+    except OSError as error:
+        logger.debug("the daemon ends", exc_info=True)
+        name = f"{error.filename}: " if error.filename else ""
+        _end(report, ImgscoreError(f"{name}{error.strerror or error}", "check the permissions"))
+
+
+def _end(report: StartupReport, error: ImgscoreError) -> NoReturn:
+    logger.error("%s", error.message)
+    if error.remedy:
+        logger.error("what to do: %s", error.remedy)
+    report.failed(error)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

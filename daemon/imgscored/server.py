@@ -16,6 +16,7 @@ import os
 import queue
 import select
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -53,6 +54,19 @@ TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, 
 RETRY_SECONDS = 0.1
 
 
+def _remove_socket(path: Path) -> None:
+    """Delete the socket at `path`, if there is one. Raises ImgscoreError if it is another file."""
+    try:
+        is_socket = stat.S_ISSOCK(path.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if not is_socket:
+        raise ImgscoreError(
+            f"{path} is not a socket", "move it elsewhere, then start the daemon again"
+        )
+    path.unlink(missing_ok=True)
+
+
 class Server:
     """The server of the control socket. It listens from its construction until close()."""
 
@@ -74,7 +88,7 @@ class Server:
         private.check_runtime_folder(path.parent)
         # If the socket exists, an earlier daemon was killed and has left it. No other daemon can
         # run now, because this daemon has locked the store.
-        path.unlink(missing_ok=True)
+        _remove_socket(path)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:

@@ -45,7 +45,7 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
-        connection = client.connect(paths.socket_path())
+        connection = client.connect_to_daemon()
         if connection is not None:
             with connection:
                 yield from client.call(connection, request)
@@ -118,7 +118,7 @@ class Writer:
         """
         deadline = time.monotonic() + WRITER_BUSY_SECONDS
         while self._engine is None:
-            connection = client.connect(paths.socket_path())
+            connection = client.connect_to_daemon()
             try:
                 if connection is not None:
                     with connection:
@@ -163,7 +163,7 @@ def reload_daemon() -> None:
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
-        connection = client.connect(paths.socket_path())
+        connection = client.connect_to_daemon()
         if connection is not None:
             with connection:
                 list(client.exchange(connection, "reload", {}))

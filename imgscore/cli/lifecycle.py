@@ -45,7 +45,7 @@ class DaemonState(msgspec.Struct):
 
 def running() -> Response | None:
     """Return the status that the daemon sends, or None if no daemon answers."""
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is None:
         return None
     with connection:
@@ -133,7 +133,7 @@ def daemon_pid() -> int | None:
 
     This function also works if the daemon is of another version of imgscore.
     """
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is None:
         return None
     with connection:
@@ -145,7 +145,7 @@ def end(pid: int) -> None:
     if systemd.is_usable() and systemd.state().pid == pid:
         systemd.stop()
         return
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is not None:
         with connection:
             list(client.exchange(connection, "stop", {}))

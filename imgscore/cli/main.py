@@ -1,15 +1,16 @@
 """The console script `imgscore`. It imports one command, runs the command, and prints errors."""
 
+import contextlib
 import importlib
 import os
 import pkgutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from imgscore import paths
-from imgscore.cli import commands, output
+from imgscore.cli import commands, output, streams
 from imgscore.cli.app import app
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ImgscoreError, UsageError
 from imgscore.system import private
 
 if TYPE_CHECKING:
@@ -40,19 +41,45 @@ def main() -> None:
     as_json = "--json" in sys.argv
     # If a shell asks for completions, import all commands, even if sys.argv names one of them.
     completing = any(name.startswith("_IMGSCORE_") for name in os.environ)
+    streams.prepare()
     try:
-        private.protect(paths.private_folders())
-        load("" if completing or len(sys.argv) == 1 else sys.argv[1])()
+        try:
+            private.protect(paths.private_folders())
+            load("" if completing or len(sys.argv) == 1 else sys.argv[1])()
+        finally:
+            streams.flush()
     except ImgscoreError as error:
-        output.print_error(error, as_json=as_json)
-        sys.exit(error.exit_code)
+        _fail(error, as_json=as_json)
     except BrokenPipeError:
-        # The reader of the pipe, such as `head` in `imgscore … | head`, has closed the pipe. Write
-        # the rest of the output to /dev/null. Otherwise Python prints an error when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of the pipe, such as `head` in `imgscore … | head`, has closed the pipe.
+        streams.discard()
         sys.exit(1)
+    except OSError as error:
+        _fail(_of_system(error), as_json=as_json)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(error: ImgscoreError, *, as_json: bool) -> NoReturn:
+    """Print an error and exit with its exit code."""
+    streams.discard()
+    with contextlib.suppress(OSError):  # stderr cannot be written, either
+        output.print_error(error, as_json=as_json)
+    sys.exit(error.exit_code)
+
+
+def _of_system(error: OSError) -> ImgscoreError:
+    """Return the error that tells the user about an error of the operating system."""
+    try:
+        os.getcwd()
+    except OSError:
+        return UsageError("the current folder was deleted", "change to another folder: cd")
+    if error.filename is None and error.errno in streams.WRITE_ERRORS:
+        return streams.unwritable(error)
+    if error.filename is None:
+        return ImgscoreError(error.strerror or str(error), "see: imgscore doctor")
+    name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+    return ImgscoreError(f"{name}: {error.strerror}", "check the name and the permissions")
 
 
 if __name__ == "__main__":

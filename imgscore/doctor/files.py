@@ -29,7 +29,7 @@ def _failed() -> int:
 
     If the daemon or the store cannot be asked, return 0: other checks report this.
     """
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     try:
         if connection is not None:
             with connection:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import stat
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -40,6 +41,9 @@ def socket() -> Iterator[Finding]:
     if status.st_uid != os.getuid():
         remedy = "set XDG_RUNTIME_DIR to a folder of your own"
         yield Finding("socket", "problem", f"{path} belongs to another user", remedy)
+    elif not stat.S_ISSOCK(status.st_mode):
+        remedy = "move it elsewhere, then start the daemon"
+        yield Finding("socket", "problem", f"{path} is not a socket", remedy)
     elif status.st_mode & 0o077:
         detail = f"{path} is open to others (mode {status.st_mode & 0o777:o})"
         yield Finding("socket", "warning", detail, f"chmod 600 '{path}'")
@@ -49,7 +53,7 @@ def socket() -> Iterator[Finding]:
 
 def daemon() -> Iterator[Finding]:
     """Check that a daemon answers, and report the state of this daemon."""
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is None:
         yield Finding("daemon", "warning", "no daemon is running", "imgscore start")
         return

@@ -86,7 +86,7 @@ def lock() -> Iterator[Finding]:
         yield Finding("lock", "ok", "no process holds the store")
         return
     holder = f"process {holders[0]}"
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is not None:
         connection.close()
         yield Finding("lock", "ok", f"the daemon ({holder}) holds the store")

@@ -16,6 +16,11 @@ _MAX_SIZE = 128
 _UNVERIFIED = b"unverified"
 
 
+_MAX_HOLDER = 4200
+"""The largest number of bytes that describe the holder of the lock: a process id, and a path of at
+most 4,096 bytes."""
+
+
 class BusyError(StoreError):
     """The error raised if another process has locked the store."""
 
@@ -39,11 +44,17 @@ class StoreLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _process(os.read(self._descriptor, 32).decode(errors="replace").strip())
+            pid, _, socket = os.pread(self._descriptor, _MAX_HOLDER, 0).partition(b"\n")
             os.close(self._descriptor)
+            holder = _process(pid.decode(errors="replace").strip())
+            remedy = "wait until that process ends"
+            if socket:
+                remedy = (
+                    f"this daemon should answer on {os.fsdecode(socket)}, but does not; wait a "
+                    "moment, or restart it"
+                )
             raise BusyError(
-                f"another imgscore ({holder}) is using the store in {folder}",
-                "wait until that process ends, or end it",
+                f"another imgscore ({holder}) is using the store in {folder}", remedy
             ) from None
         self._data = folder / "store" / "data.mdb"
         last = os.pread(self._descriptor, _MAX_SIZE, 0)
@@ -56,6 +67,11 @@ class StoreLock:
         """
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
+    def publish(self, socket: Path) -> None:
+        """Write the path of the daemon's socket into the lock file, for `published_socket`."""
+        content = f"{os.getpid()}\n".encode() + os.fsencode(socket)
+        os.pwrite(self._descriptor, content, 0)
 
     def close(self) -> None:
         """Unlock the store. The caller must have closed it. A second call has no effect."""
@@ -90,6 +106,20 @@ def _closed(data: Path) -> bytes:
         status.st_mtime_ns,
         status.st_ctime_ns,
     )
+
+
+def published_socket(folder: Path) -> Path | None:
+    """Return the path of the socket of the daemon that has locked the store in `folder`.
+
+    A client uses it if the daemon was started with another XDG_RUNTIME_DIR. Return None if no
+    daemon has written a path. After a crash of the daemon, the path may be stale.
+    """
+    try:
+        content = (folder / "lock").read_bytes()[:_MAX_HOLDER]
+    except OSError:
+        return None
+    socket = content.partition(b"\n")[2]
+    return Path(os.fsdecode(socket)) if socket.startswith(b"/") else None
 
 
 def _process(pid: str) -> str:

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from imgscore import paths
 from imgscore.cli.path_text import short
 from imgscore.store.lock import StoreLock
@@ -65,9 +67,21 @@ def test_daemon_stopped_while_it_awaits_the_store_exits_with_0(inbox: Path) -> N
         daemon.stderr.close()
 
 
-def test_start_daemon_that_crashes_names_the_log(inbox: Path) -> None:
-    paths.socket_path().mkdir(parents=True)  # a folder in the socket's place
+def test_start_folder_in_place_of_the_socket_is_named(inbox: Path) -> None:
+    paths.socket_path().mkdir(parents=True)
+    answer = imgscore("start")
+    assert answer.code == 1 and "imgscore/control.sock is not a socket" in answer.err
+    assert paths.socket_path().is_dir()
+    assert "is not a socket" in imgscore("doctor").out
+
+
+def test_start_daemon_that_crashes_names_the_log(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "watchdog.py").write_text("raise RuntimeError('this package is broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     answer = imgscore("start")
     assert answer.code == 1
     assert "the daemon ended while it started (exit code 1)" in answer.err
     assert short(str(log_file())) in answer.err
+    assert "is broken" in log_file().read_text()

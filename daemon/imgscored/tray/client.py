@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from imgscore import client, paths
+from imgscore import client
 from imgscore.errors import ImgscoreError, NoDaemonError
 from imgscore.messages import BaseRequest, R
 from imgscore.verbs import status as status_verb
@@ -24,7 +24,7 @@ def ask(request: BaseRequest[R], seconds: float | None = None) -> R:
     `seconds`: the longest wait. Raises ImgscoreError if the daemon sends an error or does not
     answer.
     """
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is None:
         raise NoDaemonError("imgscore is not running", "start the daemon: imgscore start")
     with connection:

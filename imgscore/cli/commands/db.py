@@ -150,7 +150,7 @@ def _shrink() -> tuple[int, int]:
     from imgscore.store.lock import StoreLock
     from imgscore.store.store import Store
 
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is not None:
         connection.close()
         print_note(

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from imgscore import client, paths
+from imgscore import client
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import event_line
@@ -72,7 +72,7 @@ def _await_daemon(deadline: float) -> None:
 
 
 def _listens() -> bool:
-    connection = client.connect(paths.socket_path())
+    connection = client.connect_to_daemon()
     if connection is None:
         return False
     connection.close()
