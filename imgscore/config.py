@@ -22,6 +22,10 @@ of the system overflow."""
 Direction = Literal["best-newest", "worst-newest"]
 TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
+Words = Annotated[
+    list[Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]], msgspec.Meta(max_length=100)
+]
+
 
 class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A `[[watch]]` table: an ordered inbox, and the folders of its labelled images."""
@@ -36,6 +40,11 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """inboxes with the same taste share their labels; use letters, digits, "_", "-" and "." """
     order: Direction = "best-newest"
     """whether the best or the worst image gets the newest date"""
+    like: Words = []
+    """words for images that you like, such as "night sky", for an order before the first label; the
+    model needs a text encoder"""
+    dislike: Words = []
+    """words for images that you dislike, such as "screenshot of a chat" """
     siblings: bool = True
     """whether a RAW, a JPEG and sidecars (.xmp …) with the same name share one date and one
     label"""

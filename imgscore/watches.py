@@ -32,6 +32,9 @@ class Watch:
     """
     xdg_trash: bool = False
     """Whether an image gets the label trash if the user moves it to the desktop's trash."""
+    like: tuple[str, ...] = ()
+    dislike: tuple[str, ...] = ()
+    """The words of the taste, for an order before the first label."""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
         """Yield every folder of the watch with its role. The inbox comes first."""
@@ -161,6 +164,8 @@ def _watch(config: WatchConfig) -> Watch:
         config.order,
         config.siblings,
         config.xdg_trash,
+        tuple(config.like),
+        tuple(config.dislike),
     )
 
 

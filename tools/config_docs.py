@@ -33,9 +33,11 @@ def _table(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
     info = schema.type_info(kind)
     assert isinstance(info, schema.StructType)
     for field in info.fields:
-        if isinstance(field.type, schema.StructType | schema.ListType):
+        if isinstance(field.type, schema.StructType) or field.name == "watch":
             continue  # another table
         default = EXAMPLES[field.name] if field.required else field.default
+        if isinstance(field.type, schema.ListType):
+            default = []
         limits = _limits(field.type)
         yield f"# {descriptions[field.name]}{f' ({limits})' if limits else ''}"
         yield f"{field.name} = {_format_toml(default)}"

@@ -3,10 +3,16 @@
 This module has no side effects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from imgscore.store.schema import LabelName
+from imgscore.store.schema import HeadRecord, LabelName
+from imgscore.watches import Watch
+
+# The kind of heads that are made of words, as in heads.recipes. That module is not imported here,
+# because the idle daemon must not import numpy.
+WORDS = "words"
 
 # The smallest number of keep labels with which a head can be trained. At least the same number of
 # trash labels is needed.
@@ -30,6 +36,36 @@ def missing_labels(counts: Mapping[LabelName, int]) -> dict[LabelName, int]:
     return {name: MIN_LABELS - count for name, count in counts.items() if count < MIN_LABELS}
 
 
+class Words(NamedTuple):
+    """The words of a taste: descriptions of images that the user likes or dislikes."""
+
+    like: tuple[str, ...]
+    dislike: tuple[str, ...]
+
+
+def words_of(watches: Iterable[Watch], taste: str) -> Words | None:
+    """Return the words of all watches with this taste, or None if they have no words."""
+    own = [watch for watch in watches if watch.taste == taste]
+    like = dict.fromkeys(text for watch in own for text in watch.like)
+    dislike = dict.fromkeys(text for watch in own for text in watch.dislike)
+    return Words(tuple(like), tuple(dislike)) if like or dislike else None
+
+
+def words_to_use(words: Words | None, head: HeadRecord | None) -> Words | None:
+    """Return `words` if a head must be made of them, else None.
+
+    `head`: the head of the taste under the embedder in use. A head that was trained on labels is
+    better than words, and a head that was made of equal words need not be made again.
+    """
+    if words is None or head is None:
+        return words
+    made = head.report.get("settings")
+    if head.report.get("kind") != WORDS or not isinstance(made, dict):
+        return None
+    equal = (made.get("like"), made.get("dislike")) == (list(words.like), list(words.dislike))
+    return None if equal else words
+
+
 @dataclass
 class TasteState:
     """The labels of a taste, and the state of its training and scoring."""
@@ -51,6 +87,9 @@ class TasteState:
     scored: int = 0
     """the number of files that the worker has scored since `scoring`"""
     unscored: bool = False
+    words: Words | None = None
+    """the words of which a head must be made as long as labels are missing. None means that there
+    are no words, or that the taste has a head."""
     foreign: bool = False
     """whether the head of the taste was trained under another embedder than the embedder in use"""
     problem: str | None = None
@@ -60,6 +99,11 @@ class TasteState:
     def labels(self) -> int:
         """The number of labelled digests."""
         return self.keep + self.trash
+
+    @property
+    def wants_words(self) -> bool:
+        """Return whether a head must be made of words, because labels are missing."""
+        return self.words is not None and bool(self.missing) and self.training is None
 
     @property
     def missing(self) -> str:

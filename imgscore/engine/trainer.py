@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from imgscore import events
+from imgscore.embedders import registry
 from imgscore.engine.context import EngineContext
 from imgscore.engine.log_text import counted, of_taste
 from imgscore.engine.stage import Conditions, Effects, Stage
-from imgscore.engine.tastes import TasteState, patience
+from imgscore.engine.tastes import WORDS, TasteState, Words, patience, words_of, words_to_use
+from imgscore.errors import ImgscoreError
 from imgscore.failpoints import step
 from imgscore.paths import head_file
 from imgscore.store import counts, heads, labels, scores, sightings, vectors
@@ -52,6 +54,14 @@ class Trainer(Stage[Train | Rescore]):
             if newest > tried:
                 state.due = time.monotonic()
             state.unscored = True
+            own_head = head if head is not None and head.embedder == embedder else None
+            state.words = words_to_use(words_of(ctx.watches.all, taste), own_head)
+            if state.words is not None:
+                try:
+                    registry.check_searches(ctx.config.model)
+                except ImgscoreError as error:
+                    state.words = None
+                    state.problem = f"like and dislike have no effect: {error.message}"
 
     def _count(self, txn: Txn, taste: str) -> None:
         counts = labels.totals(txn, taste)
@@ -98,7 +108,7 @@ class Trainer(Stage[Train | Rescore]):
         """Schedule the task again, because the worker's answer could not be stored."""
         state = self.tastes[task.taste]
         if isinstance(task, Train):
-            state.due = time.monotonic()
+            self._train_again(task, state)
         else:
             state.unscored = True
 
@@ -106,7 +116,7 @@ class Trainer(Stage[Train | Rescore]):
     def pending(self) -> int:
         """The number of unfinished trainings plus the number of unfinished scorings."""
         return sum(
-            (state.wants_training or state.training is not None)
+            (state.wants_training or state.training is not None or self._can_use_words(state))
             + (state.scoring is not None or (state.unscored and bool(self.ctx.head(taste))))
             for taste, state in self.tastes.items()
         )
@@ -135,6 +145,8 @@ class Trainer(Stage[Train | Rescore]):
             return None
         if any(state.unscored and self.ctx.head(taste) for taste, state in self.tastes.items()):
             return conditions.now
+        if conditions.may_train and any(map(self._can_use_words, self.tastes.values())):
+            return conditions.now
         wanting = [state for state in self.tastes.values() if state.wants_training]
         if not wanting or not conditions.may_train:
             return None
@@ -154,6 +166,8 @@ class Trainer(Stage[Train | Rescore]):
                         "training%s on %s", of_taste(taste), counted(state.labels, "label")
                     )
                     state.due, state.training = None, conditions.now
+            elif conditions.may_train and not conditions.indexing and self._can_use_words(state):
+                self._use_words(taste, state, conditions.now)
             elif state.unscored and state.scoring is None:
                 self._score(taste, state, conditions.now)
         return effects
@@ -161,6 +175,20 @@ class Trainer(Stage[Train | Rescore]):
     def _may_train(self, state: TasteState, conditions: Conditions) -> bool:
         due = state.due is not None and state.due <= conditions.now
         return due and state.wants_training and conditions.may_train
+
+    def _can_use_words(self, state: TasteState) -> bool:
+        """Return whether a head must be made of words, and there are images to compare with."""
+        if not state.wants_words:
+            return False
+        with self.ctx.store.read() as txn:
+            return vectors.count(txn, self.ctx.embedder.image_embedder) > 0
+
+    def _use_words(self, taste: str, state: TasteState, now: float) -> None:
+        words = state.words
+        if words is not None and self.ctx.pool.submit(
+            Train(taste, WORDS, list(words.like), list(words.dislike))
+        ):
+            state.words, state.training = None, now
 
     def _take_up_heads(self) -> set[str]:
         """For each taste, use the last head that was trained under the embedder in use.
@@ -236,17 +264,26 @@ class Trainer(Stage[Train | Rescore]):
             case Refused(reason, remedy):
                 state.problem = f"{reason}; {remedy}"
             case Interrupted():
-                state.due = time.monotonic()
+                self._train_again(task, state)
             case Crashed(reason):
                 state.problem = f"training {reason}"
             case _:
                 pass
+
+    def _train_again(self, task: Train, state: TasteState) -> None:
+        if task.recipe == WORDS:
+            state.words = Words(tuple(task.like), tuple(task.dislike))
+        else:
+            state.due = time.monotonic()
 
     def _report_head(self, record: HeadRecord, began: float | None) -> None:
         taste, version = record.taste, record.version
         self.ctx.event_log.emit(
             events.Trained(taste=taste, head=version, labels=record.labels, used=record.accepted)
         )
+        if not record.labels:
+            logger.info("head %s%s made of words (in use)", version, of_taste(taste))
+            return
         logger.info(
             "head %s%s trained on %s in %.1f s%s (%s)",
             version,

@@ -7,6 +7,8 @@ from imgscore.heads.base import Recipe
 
 AUTO = "auto"
 NAMES = (AUTO, "kernel", "mlp")
+WORDS = "words"
+"""The kind of heads that are made of words. Labels cannot train such a head."""
 
 
 def recipe(name: str, device: str = "cpu") -> Recipe:
@@ -25,4 +27,8 @@ def recipe(name: str, device: str = "cpu") -> Recipe:
         from imgscore.heads.mlp import MlpRecipe
 
         return MlpRecipe(device)
+    if name == WORDS:
+        from imgscore.heads.words import WordsRecipe
+
+        return WordsRecipe()
     raise UsageError(f"there is no kind of head called {name!r}", f"use one of {', '.join(NAMES)}")

@@ -10,7 +10,7 @@ import numpy as np
 from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.base import Examples, Head, OnProgress, no_progress
 from imgscore.heads.measures import Ranking, interval, quality, resample
-from imgscore.heads.recipes import AUTO, recipe
+from imgscore.heads.recipes import AUTO, WORDS, recipe
 from imgscore.heads.results import Comparison, Quality
 
 MIN_COMPARED = 10
@@ -81,14 +81,16 @@ def train(
 
     The new head is rejected if its AUC is lower than the AUC of `previous` with 97.5 % confidence.
     The confidence is computed by a paired bootstrap over groups. If there is no comparison, the new
-    head is accepted. Raises UsageError if there are too few labels.
+    head is accepted. A words head has no training: with fewer labels than MIN_COMPARED of each
+    kind, it is replaced as soon as its AUC is not larger. Raises UsageError if there are too few
+    labels.
     """
     fitted = recipe(kind, device).fit(examples, on_progress=on_progress)
     head = fitted.head
     comparison = None
     if previous is not None and previous.embedder == head.embedder:
         unseen = _unseen(examples, seen)
-        if _enough(examples.keep[unseen]):
+        if _enough(examples.keep[unseen]) or previous.kind == WORDS:
             old = previous.score(
                 examples.embeddings[unseen],
                 None if examples.extras is None else examples.extras[unseen],
@@ -105,7 +107,11 @@ def train(
             comparison = _compare(
                 "same folds", examples, fitted.held_out.score, again.held_out.score
             )
-    accepted = comparison is None or comparison.gain.high >= 0
+    accepted = comparison is None or (
+        comparison.gain.value >= 0
+        if previous is not None and previous.kind == WORDS and not _enough(examples.keep)
+        else comparison.gain.high >= 0
+    )
     report = Report(
         kind=head.kind,
         embedder=head.embedder,

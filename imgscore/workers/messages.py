@@ -59,12 +59,15 @@ class Train(msgspec.Struct, tag=True, frozen=True):
     """The task to train a head on the labels in the store.
 
     `recipe`: the name of a recipe in heads.recipes.
+    `like`, `dislike`: the words of the taste. If the recipe is "words", the head is made of them.
     """
 
     handler: ClassVar[str] = "training:train"
     seconds: ClassVar[int] = 24 * 3600
     taste: str
     recipe: str = "auto"
+    like: list[str] = []
+    dislike: list[str] = []
 
 
 class Plan(msgspec.Struct, tag=True, frozen=True):

@@ -18,16 +18,20 @@ from imgscore.failpoints import step
 from imgscore.heads import files
 from imgscore.heads.base import Scores
 from imgscore.heads.checks import checked
+from imgscore.heads.recipes import WORDS
 from imgscore.heads.training import train as train_head
+from imgscore.heads.words import from_words
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, heads, labels, scores, vectors
-from imgscore.store.examples import examples_of, extras
+from imgscore.store.examples import examples_of, extras, sample
 from imgscore.store.schema import HeadRecord
 from imgscore.workers.messages import Rescore, Scored, Train, Trained
 
 if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
+WORDS_SAMPLE = 4096
+"""The largest number of images from which the scale of a words head is computed."""
 SCORE_BATCH = 4096
 """The number of vectors that are scored at a time. A vector uses 5 kB, so 4096 vectors use 20
 MB."""
@@ -39,6 +43,8 @@ def train(context: Context, task: Train) -> Trained:
     This function does not write to the store. It returns the record of the head in the answer.
     Raises ImgscoreError if too few labelled images have an embedding.
     """
+    if task.recipe == WORDS:
+        return _from_words(context, task)
     spec = context.spec
     with context.store.read() as txn:
         before = heads.current(txn, task.taste)
@@ -70,6 +76,38 @@ def train(context: Context, task: Train) -> Trained:
             label_sequence=newest,
             accepted=trained.accepted,
             report=msgspec.to_builtins(trained.report),
+        )
+    )
+
+
+def _from_words(context: Context, task: Train) -> Trained:
+    """Make a head of words, and save it.
+
+    Raises ImgscoreError if the model has no text encoder, or if no image has an embedding.
+    """
+    spec = context.spec
+    texts = context.text_encoder([*task.like, *task.dislike])
+    with context.store.read() as txn:
+        version = str(len(heads.of_taste(txn, task.taste)) + 1)
+        _, rows = sample(txn, spec, WORDS_SAMPLE)
+    if not len(rows):
+        raise ImgscoreError("no image is embedded yet", "add images to the inbox")
+    head = from_words(texts, task.like, task.dislike, rows, spec.sections, spec.id)
+    files.save(head, head_file(context.heads_folder, task.taste, version))
+    return Trained(
+        HeadRecord(
+            version=version,
+            taste=task.taste,
+            embedder=spec.id,
+            created_ns=time.time_ns(),
+            labels=0,
+            label_sequence=0,
+            accepted=True,
+            report={
+                "kind": head.kind,
+                "reason": "made of words, before the first labels",
+                "settings": dict(head.settings),
+            },
         )
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import draw, put
 from tests.support import onnx_checkpoints, uform_checkpoint
-from tests.support.commands import Start, imgscore
+from tests.support.commands import Start, imgscore, newest_first
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +126,38 @@ def test_each_published_layout_is_indexed_and_searched_by_the_daemon(
         else:
             assert len(found("-n", "20", "sun over the moon")) == 16
     assert len(embedders) == 5
+
+
+def test_init_with_words_orders_before_the_first_label_and_yields_to_labels(
+    inbox: Path, start: Start, taught: Path
+) -> None:
+    warned = imgscore("init", inbox, "--like", "sun", "--dislike", "text")
+    assert warned.code == 0 and "no text encoder" in warned.err
+    assert imgscore("model", "use", taught).code == 0
+    put(inbox, "sun", 15)
+    put(inbox, "text", 15)
+    daemon = start()
+    status = daemon.settle()
+    assert status["head"] == "1" and status["watches"][0]["scored"] == 30
+    assert {name[:3] for name in newest_first(inbox)[:12]} == {"sun"}
+    (head,) = imgscore("heads", "list", "--json").rows
+    assert (head["labels"], head["report"]["kind"]) == (0, "words")
+    assert head["report"]["settings"] == {"like": ["sun"], "dislike": ["text"]}
+    assert imgscore("heads", "list").code == 0
+    explained = imgscore("explain", inbox / "sun-001.jpg")
+    assert explained.code == 2 and "too few labels" in explained.err
+    # The words are wrong: the person keeps texts.
+    for number in range(4):
+        suffix = "jpg" if number % 2 else "png"
+        for kind, label in (("text", "keep"), ("sun", "trash")):
+            name = f"{kind}-{number:03d}.{suffix}"
+            (inbox / name).rename(inbox / label / name)
+    daemon.until(lambda status: status["head"] not in (None, "1"), "a head from labels")
+    daemon.settle()
+    assert {name[:3] for name in newest_first(inbox)[:9]} == {"tex"}
+    # After a restart, the words do not come back.
+    assert daemon.stop() == 0
+    daemon.start()
+    daemon.settle()
+    assert len(imgscore("heads", "list", "--json").rows) >= 2
+    assert daemon.status()["head"] != "1"

@@ -17,7 +17,8 @@ from imgscore.cli.output import print_note, printable, to_json
 from imgscore.cli.path_text import short, shortened
 from imgscore.cli.progress_bar import ProgressBar
 from imgscore.config_edit import Value
-from imgscore.errors import UsageError
+from imgscore.embedders import registry
+from imgscore.errors import ImgscoreError, UsageError
 from imgscore.reconcile.walk import count_left_alone
 from imgscore.system import private
 from imgscore.system.sync_markers import find_markers
@@ -93,6 +94,18 @@ def init(
             show_default=False,
         ),
     ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORDS",
+            help="Images that you like, in words, for an order before the first label; may be "
+            "repeated. The model needs a text encoder.",
+        ),
+    ] = None,
+    dislike: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORDS", help="Images that you dislike, in words; may be repeated."),
+    ] = None,
     yes: Annotated[
         bool,
         typer.Option(
@@ -120,6 +133,10 @@ def init(
         if xdg_trash is None and asks:
             xdg_trash = typer.confirm(QUESTION, err=True)
     given = _settings(taste=taste, keep=keep, trash=trash, xdg_trash=xdg_trash)
+    words = {"like": like, "dislike": dislike}
+    given |= {key: texts for key, texts in words.items() if texts}
+    if like or dislike:
+        notes += _words_notes(settings.model)
     if existing is None:
         text = config_edit.with_watch(before, _entry(folder, given))
     else:
@@ -191,6 +208,15 @@ def _label_folders(
                 f"init {shlex.quote(os.fsdecode(inbox))} {options}"
             )
     return chosen["keep"], chosen["trash"], notes
+
+
+def _words_notes(model: str) -> list[str]:
+    """Return a note if the model cannot compare images with words."""
+    try:
+        registry.check_searches(model)
+    except ImgscoreError as error:
+        return [f"--like and --dislike have no effect yet: {error.message}; {error.remedy}"]
+    return []
 
 
 def _settings(
