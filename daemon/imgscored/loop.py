@@ -13,6 +13,7 @@ import msgspec
 from imgscore import config, paths, protocol
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
+from imgscore.engine.problems import remedy_of
 from imgscore.errors import ConfigError, CorruptStoreError, ImgscoreError
 from imgscore.reconcile.scan import changed_files
 from imgscore.verbs import registry as verb_registry
@@ -72,6 +73,8 @@ class Loop:
         self.watchdog = ServiceWatchdog(engine.ctx.pool, silence)
         self.watchdog.follow("the watcher", watcher.is_alive)
         self.watchdog.follow("the schedule", schedule.is_alive)
+        # Read the list of verbs now. Later, the system may have no free file descriptor.
+        verb_registry.names()
         self.snapshot = status_verb.of_a_start()
         self.publish()
         # The terminal shows no status from before the first scan.
@@ -324,7 +327,7 @@ def _unexpected(verb: str, error: Exception) -> ImgscoreError:
         name = f"{error.filename}: " if error.filename else ""
         return ImgscoreError(
             f"{verb}: {name}{error.strerror or error}",
-            "check the name and the permissions of the file",
+            remedy_of(error, "check the name and the permissions of the file"),
         )
     return ImgscoreError(
         f"{verb}: {error!r}",

@@ -166,6 +166,11 @@ class _DefectError(ImgscoreError):
     """An exception that imgscore does not expect."""
 
 
+def remedy_of(error: OSError, default: str) -> str:
+    """Return the remedy for an error of the system, or `default` if its cause is not known."""
+    return _REMEDIES.get(error.errno or 0, default)
+
+
 def described(owner: object, error: Exception) -> ImgscoreError:
     """Return an error that describes any exception of `owner` to the user."""
     return _classified(owner, error)[1]
@@ -185,7 +190,7 @@ def _classified(owner: object, error: Exception) -> tuple[str, ImgscoreError]:
             return "store", error
         case OSError():
             file = f"{error.filename}: " if error.filename else ""
-            remedy = _REMEDIES.get(error.errno or 0, "see the log of the daemon")
+            remedy = remedy_of(error, "see the log of the daemon")
             return "system", ImgscoreError(
                 f"the system refuses: {file}{error.strerror or error}", remedy
             )

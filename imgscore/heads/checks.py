@@ -36,7 +36,7 @@ def check_values(arrays: Mapping[str, NDArray[Any]]) -> None:
         require(array.dtype.kind == "f", f"{name} does not contain floats")
         largest = float(np.abs(array).max(initial=0))
         # The comparison is also false for NaN.
-        require(largest <= MAX_VALUE, f"{name} contains a number that is too large")
+        require(largest <= MAX_VALUE, f"{name} contains a number that is not finite, or too large")
 
 
 def check_trial(head: Head) -> None:

@@ -3,6 +3,7 @@
 It follows no links and opens no files.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -88,7 +89,7 @@ def listings(
             # folder for each file.
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            yield Unlisted(folder, error.strerror or str(error))
+            yield _unlisted(folder, error)
             continue
         try:
             with os.scandir(descriptor) as entries:
@@ -96,11 +97,21 @@ def listings(
         except OSError as error:
             # The folder was opened, but listing it failed, for example because of an error of the
             # disk.
-            yield Unlisted(folder, error.strerror or str(error))
+            yield _unlisted(folder, error)
         finally:
             os.close(descriptor)
         if not recursive:
             return
+
+
+def _unlisted(folder: bytes, error: OSError) -> "Unlisted":
+    """Return the reason why a folder is not listed.
+
+    Raises `error` if the system lacks descriptors or memory: the folder is not the cause.
+    """
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise error
+    return Unlisted(folder, error.strerror or str(error))
 
 
 def _listings_of(

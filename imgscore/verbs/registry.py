@@ -13,6 +13,7 @@ import importlib
 import keyword
 import pkgutil
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,9 +35,18 @@ _NOT_VERBS = frozenset(
 _RESTART = "imgscore stop, then imgscore start"
 
 
+@cache
 def names() -> list[str]:
-    """Return the names of all verbs in alphabetical order."""
+    """Return the names of all verbs in alphabetical order. Later calls do not read the folder.
+
+    Raises ImgscoreError if the folder cannot be read.
+    """
     files = {module.name for module in pkgutil.iter_modules(verbs.__path__)}
+    if not files:  # pkgutil ignores errors, such as a lack of file descriptors.
+        raise ImgscoreError(
+            "the list of commands cannot be read",
+            "end other programs, or raise the limits (ulimit)",
+        )
     return sorted(file.rstrip("_").replace("_", "-") for file in files - _NOT_VERBS)
 
 
