@@ -8,9 +8,11 @@ Control characters are escaped, because an attacker may have chosen the name of 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 import msgspec
 
@@ -20,10 +22,10 @@ from imgscore.errors import ImgscoreError
 from imgscore.escape import printable
 from imgscore.messages import Message, Progress, R, Result
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ("duration", "print_error", "print_messages", "print_note", "printable", "to_json")
+
+COLUMNS = 80
+"""The width of a terminal that does not report its width."""
 
 
 def print_messages(
@@ -93,11 +95,28 @@ def print_note(text: str) -> None:
     sys.stderr.write(printable(text, keep="\n") + "\n")
 
 
+def wrapped(text: str, stream: TextIO) -> str:
+    """Wrap the lines of a text at the width of a terminal, and indent the lines that continue.
+
+    If `stream` is not a terminal, return the text unchanged.
+    """
+    if not stream.isatty():
+        return text
+    width = os.get_terminal_size(stream.fileno()).columns or COLUMNS
+    lines = []
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())] + "  "
+        lines += textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        ) or [""]
+    return "\n".join(lines)
+
+
 def print_error(error: ImgscoreError, *, as_json: bool) -> None:
     """Print an error and its remedy to stderr."""
     if as_json:
         print_note(to_json({"error": error.message, "remedy": error.remedy}))
         return
-    print_note(f"imgscore: {shortened(error.message)}")
+    print_note(wrapped(f"imgscore: {shortened(error.message)}", sys.stderr))
     if error.remedy:
-        print_note(f"  what to do: {shortened(error.remedy)}")
+        print_note(wrapped(f"  what to do: {shortened(error.remedy)}", sys.stderr))

@@ -18,8 +18,11 @@ PLAIN_SECONDS = 5.0
 """Seconds between two lines of progress if stderr is not a terminal."""
 SILENT_SECONDS = 1.0
 """Seconds without a message after which a terminal shows a bar without a measure."""
+START_SECONDS = 0.5
+"""Seconds after the beginning, or after a printed result, in which no bar is shown. Without this
+limit, a bar would flicker between results that follow each other quickly."""
 CHECK_SECONDS = 0.25
-"""Seconds between two checks whether the work has been silent for SILENT_SECONDS."""
+"""Seconds between two checks whether a bar must be shown."""
 
 
 def duration(seconds: float) -> str:
@@ -44,7 +47,8 @@ class ProgressBar:
         self._bar: rich.progress.Progress | None = None
         self._task: Any = None
         self._is_measured = False
-        self._printed_at = self._reported_at = self._began = time.monotonic()
+        self._latest: Progress | None = None
+        self._printed_at = self._paused_at = self._began = time.monotonic()
         self._first: tuple[str, int, float] | None = None
         """the name of the work, the number of finished items when the work was first shown, and the
         time"""
@@ -62,22 +66,13 @@ class ProgressBar:
                 sys.stderr.write(printable(text) + "\n")
             return
         with self._lock:
-            self._reported_at = time.monotonic()
-            if progress.total <= 1:  # one step is no measure
-                self._what = progress.what
-                if self._is_measured:
-                    self._stop()
-                return
-            if not self._is_measured:
+            self._what = progress.what
+            self._latest = progress if progress.total > 1 else None  # one step is no measure
+            if self._bar is not None and self._is_measured != (self._latest is not None):
                 self._stop()
-                self._start(_measured_bar(), measured=True)
-            assert self._bar is not None
-            self._bar.update(
-                self._task,
-                description=progress.what,
-                completed=progress.done,
-                total=progress.total,
-            )
+                self._start()
+            elif self._bar is not None:
+                self._update()
 
     def _left(self, progress: Progress) -> str:
         """Return a text with the estimated time until the work ends, or "" if it is unknown."""
@@ -93,15 +88,22 @@ class ProgressBar:
         """Remove the bar from the terminal, so that a result can be printed there."""
         if sys.stderr.isatty():
             with self._lock:
-                self._reported_at = time.monotonic()
+                self._paused_at = time.monotonic()
                 if sys.stdout.isatty():
                     self._stop()
 
-    def _start(self, bar: rich.progress.Progress, *, measured: bool) -> None:
-        self._bar, self._is_measured = bar, measured
+    def _start(self) -> None:
+        self._is_measured = self._latest is not None
+        self._bar = _measured_bar() if self._is_measured else _moving_bar()
         elapsed = time.monotonic() - self._began
-        self._task = bar.add_task(self._what, total=None, elapsed_before=elapsed)
-        bar.start()
+        self._task = self._bar.add_task(self._what, total=None, elapsed_before=elapsed)
+        self._update()
+        self._bar.start()
+
+    def _update(self) -> None:
+        if self._bar is not None and self._latest is not None:
+            done, total = self._latest.done, self._latest.total
+            self._bar.update(self._task, description=self._what, completed=done, total=total)
 
     def _stop(self) -> None:
         if self._bar is not None:
@@ -109,12 +111,13 @@ class ProgressBar:
         self._bar, self._is_measured = None, False
 
     def _watch(self) -> None:
-        """Start a bar without a measure when the work has been silent for SILENT_SECONDS."""
+        """Start a bar when no result was printed for a while."""
         while not self._ended.wait(CHECK_SECONDS):
             with self._lock:
-                silent = time.monotonic() - self._reported_at
-                if self._bar is None and silent >= SILENT_SECONDS and not self._ended.is_set():
-                    self._start(_moving_bar(), measured=False)
+                silent = time.monotonic() - self._paused_at
+                least = SILENT_SECONDS if self._latest is None else START_SECONDS
+                if self._bar is None and silent >= least and not self._ended.is_set():
+                    self._start()
 
     def __enter__(self) -> ProgressBar:
         if sys.stderr.isatty():

@@ -47,7 +47,7 @@ def examine() -> Iterator[Finding]:
         *(("inbox", partial(folders.watch_folders, watch)) for watch in watches.all),
         ("desktop trash", partial(folders.desktop_trash, watches)),
         ("inotify", partial(folders.inotify, watches)),
-        ("files", files.files),
+        ("files", partial(files.files, watches)),
         ("display", session.display),
         ("tray", session.tray),
     ]

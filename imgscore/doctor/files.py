@@ -9,14 +9,15 @@ from imgscore.store import failures
 from imgscore.store.store import Store
 from imgscore.verbs.base import rows_of
 from imgscore.verbs.status import Request
+from imgscore.watches import Watches
 
 STATUS_SECONDS = 5.0
 """The longest wait for the answer of the daemon, in seconds. A healthy daemon answers at once."""
 
 
-def files() -> Iterator[Finding]:
+def files(watches: Watches) -> Iterator[Finding]:
     """Count the failed files, as `imgscore status` does."""
-    count = _failed()
+    count = _failed(watches)
     if count:
         detail = f"{count} file{'s' if count > 1 else ''} failed"
         yield Finding("files", "warning", detail, "see the reasons: imgscore status")
@@ -24,7 +25,7 @@ def files() -> Iterator[Finding]:
         yield Finding("files", "ok", "no file has failed")
 
 
-def _failed() -> int:
+def _failed(watches: Watches) -> int:
     """Return the number of failed files. Without a daemon, it is read from the store.
 
     If the daemon or the store cannot be asked, return 0: other checks report this.
@@ -39,6 +40,8 @@ def _failed() -> int:
         if not (paths.store_folder() / "data.mdb").exists():
             return 0
         with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
-            return sum(1 for _ in failures.iter_all(txn))
+            return sum(
+                watches.locate(failure.path) is not None for failure in failures.iter_all(txn)
+            )
     except ImgscoreError:
         return 0

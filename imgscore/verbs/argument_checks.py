@@ -94,9 +94,11 @@ def _folders(watches: Watches) -> list[tuple[bytes, str]]:
 
 
 def _watched(watches: Watches) -> str:
-    """Return a text that lists the watched inboxes."""
+    """Return a remedy that lists the watched inboxes."""
     inboxes = [display_path(watch.inbox) for watch in watches.all]
-    return f"watched: {_listed(inboxes)}" if inboxes else "check the name of the folder"
+    return (
+        f"give a watched folder: {_listed(inboxes)}" if inboxes else "check the name of the folder"
+    )
 
 
 def _listed(names: list[str]) -> str:
@@ -137,7 +139,7 @@ def check_taste(txn: Txn, taste: str, watched: set[str]) -> None:
     existing = sorted(watched | counts.tastes(txn))
     raise UsageError(
         f"there is no taste {taste!r}",
-        f"tastes: {_listed(existing)}; to watch a folder with a new taste: "
+        f"use a taste that exists: {_listed(existing)}; for a folder with a new taste: "
         f"imgscore init INBOX --taste {taste}"
         if existing
         else f"to watch a folder with this taste: imgscore init INBOX --taste {taste}",

@@ -176,6 +176,7 @@ def status(engine: Engine, *, running: bool = False) -> Response:
             for failure in sorted(
                 failures.iter_all(txn), key=lambda failure: -failure.seen.ctime_ns
             )
+            if ctx.watches.locate(failure.path) is not None
         ]
         unsupported = _unsupported(engine, txn)
         watches = [

@@ -300,13 +300,18 @@ def test_verbs_wrong_folder_or_taste_gives_exit_code_2(
     for verb in (["undo", "order"], ["report"], ["order"], ["scan"], ["history"], ["review"]):
         answer = imgscore(*verb, missing)
         assert (answer.code, answer.out) == (2, ""), answer
-        assert f"{missing} does not exist" in answer.err and f"watched: {inbox}" in answer.err
+        assert (
+            f"{missing} does not exist" in answer.err and f"a watched folder: {inbox}" in answer.err
+        )
     for verb in (
         ["label", "keep", photo], ["score", photo], ["heads", "list"], ["evaluate"], ["next"],
         ["suspects"], ["train"], ["report"], ["export", inbox.parent / "table.parquet"],
     ):  # fmt: skip
         answer = imgscore(*verb, "--taste", "typo")
         assert (answer.code, answer.out) == (2, ""), answer
-        assert "there is no taste 'typo'" in answer.err and "tastes: default" in answer.err
+        assert (
+            "there is no taste 'typo'" in answer.err
+            and "use a taste that exists: default" in answer.err
+        )
     assert photo.stat().st_mtime_ns == date
     assert imgscore("history", "--json").out == ""

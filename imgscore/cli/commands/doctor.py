@@ -1,12 +1,13 @@
 """The command `doctor`: print one line for each check, with a remedy if there is a problem."""
 
+import sys
 from collections import Counter
 
 import msgspec
 import typer
 
 from imgscore.cli.app import Json, Section, app, prints
-from imgscore.cli.output import print_note, to_json
+from imgscore.cli.output import print_note, to_json, wrapped
 from imgscore.cli.path_text import shortened
 from imgscore.cli.progress_bar import ProgressBar
 
@@ -42,7 +43,8 @@ def doctor(as_json: Json = False) -> None:
                 typer.echo(to_json(Response(*finding)))
                 continue
             remedy = f" – {finding.remedy}" if finding.remedy else ""
-            typer.echo(shortened(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}"))
+            text = shortened(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}")
+            typer.echo(wrapped(text, sys.stdout))
     if not as_json:
         print_note(f"{count['problem']} problems, {count['warning']} warnings")
     raise typer.Exit(int(count["problem"] > 0))

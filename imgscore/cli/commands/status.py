@@ -12,7 +12,7 @@ import typer
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, app, prints, run
 from imgscore.cli.formatting import left_alone_text, remarks, touched, until_text
-from imgscore.cli.output import to_json
+from imgscore.cli.output import to_json, wrapped
 from imgscore.cli.path_text import short, shortened
 from imgscore.errors import NoDaemonError
 from imgscore.messages import Result
@@ -39,7 +39,7 @@ def status(
 ) -> None:
     """Show what imgscore is doing now, and what needs you."""
     if not watch:
-        run(Request(), describe, as_json=as_json)
+        run(Request(), lambda row: wrapped(describe(row), sys.stdout), as_json=as_json)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Handle SIGTERM and SIGHUP like Ctrl-C, so that the terminal is restored.
         signal.signal(number, signal.default_int_handler)

@@ -94,9 +94,7 @@ def _apply(*, watched: bool) -> None:
 def _describe(row: Response) -> str | None:
     if isinstance(row, TouchedFile):
         return touched(row) if row.dry_run or row.error else None
-    would = "would be " if row.dry_run else ""
-    text = (
-        f"{short(row.inbox)} {would or 'is '}no longer watched; "
-        f"{row.restored} original dates {would or 'were '}restored"
-    )
+    watched = "would no longer be watched" if row.dry_run else "is no longer watched"
+    restored = "would be restored" if row.dry_run else "were restored"
+    text = f"{short(row.inbox)} {watched}; {row.restored} original dates {restored}"
     return f"{text}\n{shortened(row.error)}" if row.error else text

@@ -50,7 +50,7 @@ def test_every_verb_missing_folder_is_refused_and_nearest_name_given(
     before = world.dates()
     for folder, remedy in (
         (world.inbox / "holiday" / "sub", f"did you mean {world.inbox}/holidays?"),
-        (world.folder / "elsewhere", f"watched: {world.inbox}"),
+        (world.folder / "elsewhere", f"give a watched folder: {world.inbox}"),
     ):
         with pytest.raises(UsageError, match="does not exist") as error:
             ask(engine, verb, folder=os.fspath(folder), **REQUIRED.get(verb, {}))
@@ -61,7 +61,9 @@ def test_every_verb_missing_folder_is_refused_and_nearest_name_given(
     assert world.dates() == before
 
 
-@pytest.mark.parametrize("verb", [*{*_with_field("folder")} - {"restore-times"}])
+@pytest.mark.parametrize(
+    "verb", [verb for verb in _with_field("folder") if not registry.find(verb).Request.any_folder]
+)
 def test_every_verb_folder_outside_of_the_watches_is_refused(
     world: World, engine: Engine, verb: str
 ) -> None:
@@ -91,7 +93,7 @@ def test_every_verb_unknown_taste_is_refused_with_the_tastes_that_exist(
     engine.ctx.store.commit(lambda txn: labels.append(txn, event))
     with pytest.raises(UsageError, match="there is no taste 'typo'") as error:
         ask(engine, verb, taste="typo", **REQUIRED.get(verb, {}))
-    assert "tastes: default, memes" in error.value.remedy
+    assert "use a taste that exists: default, memes" in error.value.remedy
     assert "typo" not in engine.trainer.tastes
 
 
