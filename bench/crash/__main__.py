@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.crash import failing, fuzz, hostile, kill, load, missed
+from bench.crash import failing, fuzz, hostile, kill, label_rules, load, missed
 from bench.crash.sandbox import Fault
 from bench.crash.scenario import Scenario
 from bench.figures import describe_commit, describe_machine
@@ -52,6 +52,7 @@ GROUPS: dict[str, Group] = {
     "failing": lambda folder, quick: failing.run_all(folder, 1 if quick else 3),
     "hostile": lambda folder, quick: hostile.run_all(folder, *((1, 6) if quick else (3, 60))),
     "fuzz": lambda folder, quick: fuzz.run_all(2_000 if quick else 60_000),
+    "labels": lambda folder, quick: label_rules.run_all(500 if quick else 100_000),
     "load": _run_load,
 }
 

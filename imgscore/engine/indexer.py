@@ -200,7 +200,7 @@ class Indexer(Stage[IndexFile]):
         if not conditions.paused:
             if self._scans:
                 return now
-            times.append(self._missing.ready_at(indexing=self.indexing))
+            times.append(self._missing.ready_at(indexing=self.indexing or bool(self._scans)))
             times.append(self.hints.next_due())
             wait = self._retries.seconds_left(time.time_ns())
             times.append(None if wait is None else now + max(0.0, wait))
@@ -222,7 +222,9 @@ class Indexer(Stage[IndexFile]):
         self._hand_out(least_urgent(conditions))
         effects = self._commit_results(conditions.now)
         if not conditions.paused:
-            missing, consequences = self._missing.record(indexing=self.indexing)
+            missing, consequences = self._missing.record(
+                indexing=self.indexing or bool(self._scans)
+            )
             effects.merge(consequences)
             self.reembedding.done(missing)
         effects.trash_changed |= self._trash_changed

@@ -49,8 +49,12 @@ class MassChanges(AnyStage):
         self._mass: MassChange | None = None
 
     def receive(self, effects: Effects) -> None:
-        """Note the labels that have changed because of the places of files."""
-        self._new += effects.label_changes
+        """Note the labels that were cleared or flipped because of the places of files."""
+        self._new += [
+            change
+            for change in effects.label_changes
+            if change.before is not None and change.before != change.after
+        ]
 
     @property
     def pending(self) -> int:
@@ -78,8 +82,6 @@ class MassChanges(AnyStage):
         self._last_at = conditions.now
         self._first = self._first or new[0].number
         for change in new:
-            if change.before is None or change.before == change.after:
-                continue
             self._cleared += change.after == "clear"
             self._flipped += change.after != "clear"
             if change.folder is not None:

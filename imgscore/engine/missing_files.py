@@ -10,9 +10,10 @@ from imgscore.engine.stage import Effects
 # The number of missing files in one commit. Each needs about 0.1 ms, and the daemon answers
 # requests between two commits.
 GONE_BATCH = 500
-# The longest time, in seconds, for which a missing file waits until new files are indexed. The
-# missing file may be one of them, after a move. A new file of 100 megapixels needs two seconds.
-MAX_WAIT_SECONDS = 5.0
+# The longest time, in seconds, for which a missing file waits until all folders are scanned and all
+# new files are indexed. The missing file may be one of them, after a move. A scan of 100,000 files
+# needs a few seconds.
+MAX_WAIT_SECONDS = 20.0
 
 
 class MissingFiles:
@@ -35,7 +36,7 @@ class MissingFiles:
     def ready_at(self, *, indexing: bool) -> float | None:
         """Return the time at which `record` has work, in monotonic seconds.
 
-        None means that no file is missing. `indexing`: whether any new file is being indexed.
+        None means that no file is missing. `indexing`: whether files are being found or indexed.
         """
         if not self._paths:
             return None

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from imgscore import paths
+from imgscore.testing import eventually
 from tests.conftest import put
-from tests.support.commands import imgscore
+from tests.support.commands import Start, imgscore
 
 
 def test_label_what_is_no_image_stores_nothing(inbox: Path, tmp_path: Path) -> None:
@@ -72,3 +73,66 @@ def test_suspects_of_a_rewritten_or_deleted_file_are_not_listed(
     suspects = imgscore("suspects", "--taste", "memes", "--json").rows
     assert all(os.path.exists(row["path"]) for row in suspects)
     assert not [row for row in suspects if "sun-000" in row["path"]]
+
+
+def label(path: Path) -> str | None:
+    """The label of a file, from the daemon."""
+    value = imgscore("score", path, "--json").row["label"]
+    return None if value is None else str(value)
+
+
+def resave(path: Path, *, atomic: bool) -> None:
+    """Save an image again with other bytes."""
+    target = path.with_suffix(".tmp") if atomic else path
+    target.write_bytes(path.read_bytes() + b"more")
+    target.rename(path)
+
+
+@pytest.mark.core
+def test_daemon_labels_follow_the_places_of_files(inbox: Path, start: Start) -> None:
+    saved, synced, copied, commanded, binned, *kept = put(inbox, "sun", 10)
+    daemon = start()
+    daemon.settle()
+    keep, trash = inbox / "keep", inbox / "trash"
+    saved, synced, copied = (path.rename(keep / path.name) for path in (saved, synced, copied))
+    binned = binned.rename(trash / binned.name)
+    kept = [path.rename(keep / path.name) for path in kept]
+    shutil.copy2(synced, inbox)
+    daemon.settle()
+    shutil.copy2(copied, trash)
+    assert imgscore("label", "trash", commanded).code == 0
+    daemon.settle()
+    assert [label(path) for path in (saved, synced, copied)] == ["keep", "keep", "trash"]
+    # A program saves a file again; a sync program moves a file; a copy is moved back; a bin.
+    resave(saved, atomic=False)
+    resave(commanded, atomic=True)
+    synced.unlink()
+    (trash / copied.name).rename(inbox / copied.name)
+    (inbox / "#recycle" / "trash").mkdir(parents=True)
+    binned = binned.rename(inbox / "#recycle" / "trash" / binned.name)
+
+    def totals() -> dict[str, int]:
+        labels = daemon.settle()["watches"][0]["labels"]
+        assert isinstance(labels, dict)
+        return labels
+
+    wanted = {"keep": 2 + len(kept), "trash": 2}  # Old bytes have no label.
+    eventually(lambda: totals() == wanted, what=totals)
+    assert [label(path) for path in (saved, inbox / synced.name, copied)] == ["keep", None, "keep"]
+    assert [label(path) for path in (commanded, binned)] == ["trash", "trash"]
+    # The whole folder is renamed, and then taken back by hand.
+    keep.rename(inbox / "keep-2025")
+    keep.mkdir()
+    daemon.until(lambda status: status["watches"][0]["keep"] == 0, "keep is empty")
+    assert totals() == wanted and not daemon.status()["troubles"]
+    files = sorted((inbox / "keep-2025").iterdir())
+    moved = [path.rename(keep / path.name) for path in files]
+    daemon.until(lambda status: status["watches"][0]["keep"] == len(files), "keep is full")
+    assert totals() == wanted
+    for path in moved:
+        path.rename(inbox / path.name)
+    eventually(lambda: totals() == {"keep": 0, "trash": 2}, what=totals)
+    (trouble,) = daemon.status()["troubles"]
+    assert trouble.startswith(f"{len(files)} labels were cleared at once")
+    assert imgscore("undo", "label").code == 0
+    assert totals() == wanted and not daemon.status()["troubles"]

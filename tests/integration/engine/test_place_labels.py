@@ -391,6 +391,18 @@ def test_mass_change_twice_is_undone_run_by_run(world: World) -> None:
         assert {label_of_open(engine, path) for path in [*first, *second]} == {"keep"}
 
 
+def test_mass_change_right_after_new_labels_does_not_contain_them(world: World) -> None:
+    paths = [world.put(f"{number}.png", 0.5) for number in range(25)]
+    with world.engine() as engine:
+        world.settle(engine)
+        paths = [move(path, world.inbox / "keep") for path in paths]
+        world.settle(engine)
+        paths = [move(path, world.inbox) for path in paths]
+        world.settle(engine)
+        assert ask(engine, "undo", what="label")[0]["others"] == 24
+        assert {label_of_open(engine, path) for path in paths} == {"keep"}
+
+
 @pytest.mark.parametrize(("count", "moved"), [(60, 20), (8, 3), (2, 2)])
 def test_mass_change_few_labels_are_no_mass_change(world: World, count: int, moved: int) -> None:
     paths = taught(world, count)
