@@ -20,12 +20,13 @@ from learning_corpus import OFFICIAL, Corpus, draw, read, tastes
 
 from imgscore.embedders import lite0_spec
 from imgscore.heads.base import Examples
-from imgscore.heads.groups import fold_groups, similar_pairs
+from imgscore.heads.groups import fold_groups
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.library import library_features
 from imgscore.heads.measures import Ranking, losses
 from imgscore.heads.mlp import MlpRecipe
 from imgscore.heads.next_labels import next_labels
+from imgscore.heads.similar import similar_pairs
 from imgscore.heads.suspects import suspects
 from imgscore.heads.training import train
 
@@ -185,7 +186,12 @@ def measure_suspects(corpus: Corpus, draws: int = 3) -> None:
             rows, _ = draw(keep, eligible, 1000, seed)
             examples, flipped = _flip_labels(corpus.examples(rows, keep[rows]), seed)
             features = corpus.features(extras=False)
-            pairs = similar_pairs(examples.embeddings, features, examples.background)
+            pairs = similar_pairs(
+                examples.embeddings,
+                features,
+                examples.background,
+                np.zeros((1000, 256), np.float32),
+            )
             examples = replace(examples, groups=fold_groups(pairs), copies=pairs.groups())
             first = suspects(examples, KernelRecipe().fit(examples), int(flipped.sum()))
             precision.append(np.sum([flipped[suspect.row] for suspect in first]) / flipped.sum())
@@ -239,7 +245,9 @@ def measure_speed() -> None:
         start, cpu_start = time.perf_counter(), time.process_time()
         examples = Examples(values, keep, background, lite0_spec.SECTIONS)
         features = library_features(examples)
-        groups = fold_groups(similar_pairs(values, features, background))
+        grids = generator.normal(size=(count, 256)).astype(np.float32)
+        grids /= np.linalg.norm(grids, axis=1, keepdims=True)
+        groups = fold_groups(similar_pairs(values, features, background, grids))
         trained = train(replace(examples, groups=groups, features=features))
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.heads.arrays import Floats
-from imgscore.images.traits import Traits
+from imgscore.images.traits import GRID_SIDE, Traits
 
 LOSSY_FORMATS = frozenset({"JPEG", "WEBP", "HEIF", "AVIF", "MPO"})
+MIN_GRID_DEVIATION = 1.0
+"""The smallest standard deviation of the luma of a grid, which has values from 0 to 255. In a grid
+with a smaller deviation, the noise of JPEG is as large as the content."""
 NAMES = (
     "width",
     "height",
@@ -49,6 +52,24 @@ def facts_of(extras: Floats) -> Floats:
     """
     names = ("aspect", "brightness", "contrast", "colourfulness")
     return np.asarray(extras[:, [NAMES.index(name) for name in names]])
+
+
+def grids_of(traits: Sequence[Traits | None]) -> Floats:
+    """Return the grids of images, centred and of unit length, as float32 [n, GRID_SIDE²].
+
+    The product of two rows is the correlation of the two grids. The row of an image of one colour,
+    or without a grid, is zero.
+    """
+    size = GRID_SIDE**2
+    rows = np.zeros((len(traits), size), np.float32)
+    for number, image_traits in enumerate(traits):
+        if image_traits is not None and len(image_traits.grid) == size:
+            rows[number] = np.frombuffer(image_traits.grid, np.uint8)
+    rows -= rows.mean(axis=1, keepdims=True)
+    flat = rows.std(axis=1) < MIN_GRID_DEVIATION
+    rows[flat] = 0
+    rows[~flat] /= np.linalg.norm(rows[~flat], axis=1, keepdims=True)
+    return rows
 
 
 def taken_of(traits: Sequence[Traits | None]) -> NDArray[np.float64]:

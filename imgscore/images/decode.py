@@ -47,7 +47,7 @@ from imgscore.images.decode_errors import (
     may_be_cut_off,
 )
 from imgscore.images.memory import REMEDY_TOO_LARGE
-from imgscore.images.pixels import colourfulness, working_pixels
+from imgscore.images.pixels import colourfulness, luma_grid, working_pixels
 from imgscore.images.signature import HEIF, JPEG, JXL, RAW, format_of
 from imgscore.images.traits import Exif, Traits
 from imgscore.images.views import layout
@@ -294,6 +294,7 @@ def _picture(
             contrast=float(luma.std()),
             colourfulness=colourfulness(pixels[::4, ::4]),
             sharpness=float(np.abs(np.diff(luma, axis=1)).mean()) if luma.shape[1] > 1 else 0.0,
+            grid=luma_grid(pixels),
         ),
     )
 

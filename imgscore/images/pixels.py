@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgscore.images.traits import GRID_SIDE
+
 # Transparent pixels get a white background. If the visible pixels are almost white, transparent
 # pixels get a grey background.
 WHITE, GREY = (255, 255, 255), (128, 128, 128)
@@ -50,6 +52,12 @@ def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray
         transparent = transparent or not opaque
         result.paste(band.reduce((factor_x, factor_y)), (0, top // factor_y))
     return np.asarray(result), transparent
+
+
+def luma_grid(pixels: NDArray[np.uint8]) -> bytes:
+    """Return the grid of RGB pixels uint8 [h, w, 3]: the mean luma of each part, row by row."""
+    luma = Image.fromarray(pixels).convert("L")
+    return luma.resize((GRID_SIDE, GRID_SIDE), Image.Resampling.BOX).tobytes()
 
 
 def _background(image: Image.Image) -> tuple[int, int, int]:

@@ -10,6 +10,8 @@ import msgspec
 # These are the numbers of EXIF tags.
 MAKE, MODEL, SOFTWARE = 0x010F, 0x0110, 0x0131
 ORIENTATION, EXIF_IFD, GPS_IFD, TAKEN = 0x0112, 0x8769, 0x8825, 0x9003
+GRID_SIDE = 16
+"""The number of rows and of columns of the grid of an image."""
 MAX_TEXT = 100
 """The largest number of characters of an EXIF text that are kept. A file may contain megabytes of
 EXIF text."""
@@ -46,6 +48,9 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """the mean difference between a pixel's largest and smallest channel, from 0 to 1"""
     sharpness: float = 0.0
     """the mean difference in luma between neighbouring pixels of the reduced image, from 0 to 1"""
+    grid: bytes = b""
+    """the mean luma (0 to 255) of each part of the image, divided into 16 × 16 parts; for the
+    search for near-duplicates; empty in answers, and in stores of older versions"""
 
 
 class Exif(NamedTuple):

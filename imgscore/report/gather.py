@@ -16,11 +16,11 @@ import numpy as np
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import write_atomic
 from imgscore.heads.evaluate import evaluate
-from imgscore.heads.extras import facts_of
-from imgscore.heads.groups import near_duplicates, similar_pairs
+from imgscore.heads.extras import extras_of, facts_of, grids_of
 from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Quality
+from imgscore.heads.similar import near_duplicates, similar_pairs
 from imgscore.heads.suspects import suspects
 from imgscore.paths import thumbnail
 from imgscore.report.data import (
@@ -37,7 +37,7 @@ from imgscore.report.data import (
     load,
 )
 from imgscore.store import failures, heads, labels, scores, sightings, traits
-from imgscore.store.examples import BACKGROUND, Labelled, examples_of, extras, rows_of, sample
+from imgscore.store.examples import BACKGROUND, Labelled, examples_of, rows_of, sample
 from imgscore.store.image_paths import present_path
 from imgscore.watches import within
 
@@ -260,8 +260,9 @@ class Gatherer:
         _, background = sample(self._txn, self._spec, BACKGROUND)
         if features is None:
             features = fit_features(background, self._spec.sections)
-        facts = facts_of(extras(self._txn, digests))
-        pairs = near_duplicates(similar_pairs(matrix, features, background), facts)
+        image_traits = [traits.get(self._txn, digest) for digest in digests]
+        similar = similar_pairs(matrix, features, background, grids_of(image_traits))
+        pairs = near_duplicates(similar, facts_of(extras_of(image_traits)))
         chain_of_row, row_of = pairs.groups(), {digest: row for row, digest in enumerate(digests)}
         alike = {frozenset(pair) for pair in pairs.rows.tolist()}
         chains: dict[int, list[int]] = {}

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from imgscore.embedders.registry import Spec
 from imgscore.heads.base import Examples
-from imgscore.heads.extras import extras_of, facts_of, taken_of
+from imgscore.heads.extras import extras_of, facts_of, grids_of, taken_of
 from imgscore.heads.features import Features
-from imgscore.heads.groups import fold_groups, near_duplicates, similar_pairs
+from imgscore.heads.groups import fold_groups
 from imgscore.heads.library import library_features
+from imgscore.heads.similar import near_duplicates, similar_pairs
 from imgscore.store import head_inputs, labels, traits, vectors
 from imgscore.store.schema import Label
 from imgscore.store.transaction import Txn
@@ -66,7 +67,8 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
     )
     examples.check()
     features = library_features(examples)
-    pairs = similar_pairs(matrix, features, background, taken_of(image_traits))
+    grids, taken = grids_of(image_traits), taken_of(image_traits)
+    pairs = similar_pairs(matrix, features, background, grids, taken)
     assert examples.extras is not None
     copies = near_duplicates(pairs, facts_of(examples.extras)).groups()
     examples = replace(examples, groups=fold_groups(pairs), copies=copies, features=features)

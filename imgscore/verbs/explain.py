@@ -140,7 +140,8 @@ def _traits(engine: Engine, digest: bytes) -> Traits | None:
     from imgscore.store import traits
 
     with engine.ctx.store.read() as txn:
-        return traits.get(txn, digest)
+        stored = traits.get(txn, digest)
+    return msgspec.structs.replace(stored, grid=b"") if stored is not None else None
 
 
 def _is_stored(engine: Engine, digest: bytes) -> bool:

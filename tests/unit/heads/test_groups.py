@@ -4,22 +4,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.heads.groups import (
-    EQUAL_COSINE,
-    MAX_GROUP_SHARE,
-    Pairs,
-    fold_groups,
-    near_duplicates,
-    similar_pairs,
-    split,
-)
+from imgscore.heads.groups import MAX_GROUP_SHARE, fold_groups, split
 from imgscore.heads.library import fit_features
+from imgscore.heads.similar import EQUAL_COSINE, Pairs, near_duplicates, similar_pairs
 
 NO_FACTS = np.zeros((100, 4), np.float32)
 
 
 def pairs_of(values, taken=None):
-    return similar_pairs(values, fit_features(values), values, taken)
+    grids = np.zeros((len(values), 256), np.float32)
+    return similar_pairs(values, fit_features(values), values, grids, taken)
 
 
 def test_near_duplicates_noisy_copies_share_a_group():
@@ -44,7 +38,21 @@ def test_similar_pairs_finds_changed_copies_by_the_scale_of_the_library():
     values = generator.normal(size=60) + 0.45 * generator.normal(size=(60, 60))
     features = fit_features(generator.normal(size=(200, 60)).astype(np.float16))
     alike = values.astype(np.float16)
-    assert len(similar_pairs(alike, features, alike).rows) == 0
+    assert len(similar_pairs(alike, features, alike, np.zeros((60, 256), np.float32)).rows) == 0
+
+
+def test_similar_pairs_finds_copies_by_their_grids():
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(60, 60))
+    values[30:] = values[:30] + 0.9 * generator.normal(size=(30, 60))  # a cosine of about .74
+    grids = generator.normal(size=(60, 256)).astype(np.float32)
+    grids[30:] = grids[:30] + 0.1 * grids[30:]
+    grids[0] = 0
+    grids[1:] /= np.linalg.norm(grids[1:], axis=1, keepdims=True)
+    values = values.astype(np.float16)
+    pairs = similar_pairs(values, fit_features(values), values, grids)
+    found = {(int(a), int(b)) for a, b in pairs.rows[pairs.certain]}
+    assert found == {(row, row + 30) for row in range(1, 30)}
 
 
 def test_near_duplicates_with_other_facts_are_only_in_one_fold():
@@ -63,7 +71,7 @@ def test_fold_groups_of_a_chain_are_limited():
     count = 100
     rows = np.stack([np.arange(count - 1), np.arange(1, count)], axis=1)
     cosine, ratio = np.full(count - 1, 0.7, np.float32), np.full(count - 1, 0.4, np.float32)
-    chain = Pairs(count, rows, cosine, ratio, np.zeros(count - 1, bool))
+    chain = Pairs(count, rows, cosine, ratio, 0 * ratio, np.zeros(count - 1, bool))
     assert np.bincount(fold_groups(chain)).max() <= MAX_GROUP_SHARE * count
     assert len(np.unique(chain.groups())) == 1
     certain = chain._replace(cosine=np.full(count - 1, EQUAL_COSINE, np.float32))
