@@ -8,16 +8,9 @@ from typing import Any
 import numpy as np
 
 from imgscore.errors import UsageError
-from imgscore.heads.arrays import Ints
-from imgscore.heads.base import (
-    MIN_LABELS,
-    Examples,
-    Fitted,
-    OnProgress,
-    Recipe,
-    no_progress,
-)
-from imgscore.heads.measures import Ranking, quality
+from imgscore.heads.arrays import Bools, Floats, Ints
+from imgscore.heads.base import MIN_LABELS, Examples, Fitted, Recipe
+from imgscore.heads.measures import Ranking, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
 
@@ -36,6 +29,9 @@ MAX_POINT_LABELS = 2000
 """The largest number of labels on which the heads of one point of the learning curve are trained.
 The last point may have more labels, because the AUC of the last point is computed by the
 cross-validation."""
+DOUBTFUL_DISTANCE = 0.4
+"""The distance between the label and the score of an image beyond which the label is doubtful. It
+is that of the original recipe."""
 MIN_ERROR = 1e-4
 """The smallest value of 1 - AUC for the fit of the curve. An AUC of 1 would give 0, whose logarithm
 is infinite."""
@@ -49,7 +45,6 @@ def evaluate(
     fitted: Fitted | None = None,
     stop: Callable[[], bool] = lambda: False,
     device: str = "cpu",
-    on_progress: OnProgress = no_progress,
 ) -> Evaluation:
     """Cross-validate with all labels, and train with fewer labels for the learning curve.
 
@@ -57,15 +52,16 @@ def evaluate(
     `stop`: a function that is called after each point. If it returns True, the remaining points are
     left out. Points with more labels are computed first.
     `device`: the device of the config, for a recipe that can use a GPU.
-    `on_progress`: is called with the progress of the cross-validation, if it takes long.
 
     For the prediction, the power law 1 - AUC = a · n^-b for n labels (Cortes et al. 1993) is fitted
     to the curve. Raises UsageError if there are too few labels.
     """
-    fitted = fitted or recipe(kind, device).fit(examples, None, settings, on_progress)
+    fitted = fitted or recipe(kind, device).fit(examples, None, settings)
     cross_validated = quality(fitted.held_out.score, examples.keep, examples.groups)
-    width = cross_validated.auc.high - cross_validated.auc.low
-    curve = [Point(len(examples), cross_validated.auc.value, width / 3.92)]
+    ranking = Ranking(fitted.held_out.score, examples.keep)
+    groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
+    deviation = float(np.std([ranking.auc(draw) for draw in resample(groups)]))
+    curve = [Point(len(examples), cross_validated.auc.value, deviation)]
     sizes = [
         size
         for size in _sizes(len(examples))
@@ -75,6 +71,17 @@ def evaluate(
         curve.insert(0, _point(examples, sizes.pop(), recipe(kind, device), fitted.head.settings))
     doubled = _extrapolate(curve, 2 * len(examples))
     return Evaluation(fitted.head.kind, cross_validated, curve, doubled, len(sizes))
+
+
+def doubtful(score: Floats, keep: Bools) -> Ints:
+    """Return the rows whose score is far from their label, the farthest first.
+
+    `score`: the held-out scores [n]. `keep`: bool [n]. The distance of a score from its label (0
+    for trash, 1 for keep) is larger than DOUBTFUL_DISTANCE.
+    """
+    distance = np.abs(score - keep)
+    order = np.argsort(-distance, kind="stable")
+    return np.asarray(order[distance[order] > DOUBTFUL_DISTANCE], np.int64)
 
 
 def _rarer(examples: Examples) -> int:

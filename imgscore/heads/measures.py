@@ -1,4 +1,4 @@
-"""Measure scores against labels by AUC, average precision, log loss and reliability."""
+"""Measure scores against labels: accuracy, AUC, average precision, log loss and reliability."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgscore.heads import intervals
 from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.results import Bin, Interval, Quality
 
 BOOTSTRAP_DRAWS = 200
+THRESHOLD = 0.5
+"""The score from which a head predicts the label keep."""
 RELIABILITY_BINS = 10
 MIN_PROBABILITY = 1e-6
 """The smallest distance of a probability from 0 and 1. Probabilities that are closer to 0 or 1 are
@@ -103,22 +106,23 @@ def interval(value: float, draws: Any) -> Interval:
 def quality(score: Floats, keep: Bools, groups: Ints | None = None) -> Quality:
     """Return the Quality of scores float32 [n] for the labels `keep`, bool [n].
 
-    The intervals are computed by a bootstrap over groups.
+    The labels of one group count as one image in the intervals.
     """
     ranking = Ranking(score, keep)
     loss = losses(score, keep)
-    draws = resample(np.arange(len(keep)) if groups is None else groups)
+    _, group = np.unique(np.arange(len(keep)) if groups is None else groups, return_inverse=True)
+    keeps, trashes = intervals.independent(keep, group)
     share = float(np.clip(keep.mean(), MIN_PROBABILITY, 1 - MIN_PROBABILITY))
+    accuracy = float(np.mean((score >= THRESHOLD) == keep))
     return Quality(
         labels=len(keep),
         keeps=int(keep.sum()),
-        auc=interval(ranking.auc(), [ranking.auc(draw) for draw in draws]),
-        average_precision=interval(
-            ranking.average_precision(), [ranking.average_precision(draw) for draw in draws]
-        ),
-        log_loss=interval(float(loss.mean()), draws @ loss / draws.sum(axis=1)),
+        auc=intervals.of_auc(ranking.auc(), max(keeps, 1), max(trashes, 1)),
+        average_precision=intervals.of_proportion(ranking.average_precision(), max(keeps, 1)),
+        log_loss=intervals.of_mean(loss, group),
         base_log_loss=float(-share * np.log(share) - (1 - share) * np.log(1 - share)),
         reliability=_reliability(score, keep),
+        accuracy=intervals.of_proportion(accuracy, int(group.max()) + 1),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A measured value with its 95 % bootstrap interval."""
+    """A measured value with its 95 % interval (see intervals.py; of a gain: by a bootstrap)."""
 
     value: float
     """the measured value"""
@@ -47,6 +47,9 @@ class Quality(msgspec.Struct, frozen=True):
     """the log loss of a constant score that is equal to the share of keep labels"""
     reliability: list[Bin]
     """the reliability diagram: bins of labels with about equal scores"""
+    accuracy: Interval | None = None
+    """the share of labels that a score of at least 0.5 for keep predicts; null if the head was
+    trained by an older version"""
 
 
 class Point(msgspec.Struct, frozen=True):

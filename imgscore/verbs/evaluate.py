@@ -13,10 +13,23 @@ from imgscore.config import TasteName
 from imgscore.heads.results import Point, Quality
 from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps
-from imgscore.verbs.queries import answer, taste_or_first
+from imgscore.verbs.queries import answer, paths_of, taste_or_first
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
+
+
+class Doubtful(msgspec.Struct):
+    """A label that the score of its image contradicts, or hardly supports."""
+
+    path: str | None
+    """the path of the image; null if the path is not known"""
+    sha256: str
+    """the digest of the image"""
+    label: str
+    """the label of the image, `keep` or `trash`"""
+    score: float
+    """the score of the image from a head that was trained without this image"""
 
 
 class Response(msgspec.Struct):
@@ -36,12 +49,19 @@ class Response(msgspec.Struct):
     """the number of points of the learning curve that were left out because time ran out"""
     error: str | None = None
     """always null"""
+    doubtful: list[Doubtful] | None = None
+    """the labels that differ by more than 0.4 from the score (keep is 1, trash is 0), the largest
+    difference first; null without `--doubtful`"""
 
 
 class Request(BaseRequest[Response]):
-    """`taste`: the taste to evaluate. None means the taste of the first watch."""
+    """`taste`: the taste to evaluate. None means the taste of the first watch.
+
+    `doubtful`: whether to list the doubtful labels.
+    """
 
     taste: TasteName | None = None
+    doubtful: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
@@ -49,8 +69,14 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     from imgscore.workers.queries import EvaluateQuery
 
     taste = taste_or_first(engine, request.taste)
-    (row,) = yield from answer(engine, EvaluateQuery(taste, engine.ctx.config.head))
+    query = EvaluateQuery(taste, engine.ctx.config.head, request.doubtful)
+    (row,) = yield from answer(engine, query)
     evaluation = row.evaluation
+    paths = paths_of(engine, taste, [label.digest for label in row.doubtful])
+    doubtful = [
+        Doubtful(paths[label.digest], label.digest.hex(), label.label, round(label.score, 6))
+        for label in row.doubtful
+    ]
     yield Result(
         Response(
             taste=taste,
@@ -59,5 +85,6 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             curve=evaluation.curve,
             doubled=evaluation.doubled,
             left_out=evaluation.left_out,
+            doubtful=doubtful if request.doubtful else None,
         )
     )

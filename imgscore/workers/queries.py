@@ -14,10 +14,22 @@ from imgscore.store.schema import LabelName
 Row = TypeVar("Row")
 
 
+class DoubtfulLabel(msgspec.Struct, frozen=True):
+    """A label that is far from the held-out score of its image."""
+
+    digest: bytes
+    label: LabelName
+    score: float
+
+
 class Evaluated(msgspec.Struct, tag=True, frozen=True):
-    """The answer to EvaluateQuery: the measured quality of a recipe."""
+    """The answer to EvaluateQuery: the measured quality of a recipe.
+
+    `doubtful`: the labels that are farthest from the scores, if the query asks for them.
+    """
 
     evaluation: Evaluation
+    doubtful: list[DoubtfulLabel] = []
 
 
 class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
@@ -166,11 +178,15 @@ class Query(msgspec.Struct, Generic[Row], tag=True, frozen=True):
 
 
 class EvaluateQuery(Query[Evaluated], frozen=True):
-    """The query that measures a recipe on held-out labels. The answer is one Evaluated."""
+    """The query that measures a recipe on held-out labels. The answer is one Evaluated.
+
+    `doubtful`: whether the answer lists the doubtful labels.
+    """
 
     handler: ClassVar[str] = "run_queries:evaluate"
     seconds: ClassVar[int] = 24 * 3600
     recipe: str
+    doubtful: bool = False
 
 
 class SuspectsQuery(Query[SuspectLabel], frozen=True):

@@ -32,6 +32,7 @@ from imgscore.store import head_inputs, heads, labels, sightings
 from imgscore.store.examples import examples_of, extras
 from imgscore.store.image_paths import present_path
 from imgscore.workers.queries import (
+    DoubtfulLabel,
     Evaluated,
     HeadImported,
     MissingThumbnail,
@@ -75,15 +76,24 @@ def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
     Raises UsageError if there are too few labels.
     """
     with context.store.read() as txn:
-        examples = examples_of(txn, context.spec, query.taste).examples
+        labelled = examples_of(txn, context.spec, query.taste)
+    fitted = recipe(query.recipe, context.device).fit(
+        labelled.examples, on_progress=context.on_progress
+    )
     measured = evaluation.evaluate(
-        examples,
+        labelled.examples,
         kind=query.recipe,
+        fitted=fitted,
         stop=after(CURVE_SECONDS),
         device=context.device,
-        on_progress=context.on_progress,
     )
-    return QueryRows([Evaluated(measured)], last=True)
+    score = fitted.held_out.score
+    rows = evaluation.doubtful(score, labelled.examples.keep) if query.doubtful else ()
+    doubtful = [
+        DoubtfulLabel(labelled.digests[row], labelled.labels[row].label, float(score[row]))
+        for row in rows
+    ]
+    return QueryRows([Evaluated(measured, doubtful)], last=True)
 
 
 def after(seconds: float) -> Callable[[], bool]:

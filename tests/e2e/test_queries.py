@@ -32,7 +32,15 @@ def test_query_verbs_trained_taste_answer(taught: Path, tmp_path: Path) -> None:
     assert plot.read_text().startswith("<svg")
     refused = imgscore("evaluate", "--plot", tmp_path / "plot.png")
     assert refused.code == 2 and ".svg" in refused.err
-    assert "AUC" in imgscore("evaluate").out
+    assert evaluated.row["doubtful"] is None
+    assert 0.5 < evaluated.row["quality"]["accuracy"]["value"] <= 1
+    listed = imgscore("evaluate", "--doubtful", "--json").row["doubtful"]
+    distances = [abs((row["label"] == "keep") - row["score"]) for row in listed]
+    assert distances == sorted(distances, reverse=True) and min(distances) > 0.4
+    assert listed[0]["path"].endswith("trash/sun-000.png")
+    printed = imgscore("evaluate", "--doubtful").out
+    assert "accuracy" in printed and "AUC" in printed
+    assert f"trash but {listed[0]['score']:.3f}" in printed
 
     suspects = imgscore("suspects", "-n", "3", "--json").rows
     assert suspects[0]["path"].endswith("trash/sun-000.png")

@@ -7,6 +7,7 @@ import typer
 
 from imgscore.cli import dispatch, output
 from imgscore.cli.app import Json, Section, Taste, app, prints
+from imgscore.cli.formatting import scored
 from imgscore.errors import UsageError
 from imgscore.heads.results import Evaluation, Interval
 from imgscore.messages import Message
@@ -25,16 +26,24 @@ def evaluate(
             metavar="FILE.svg", help="Draw the learning curve and other plots into this file."
         ),
     ] = None,
+    doubtful: Annotated[
+        bool,
+        typer.Option("--doubtful", help="List the labels that differ most from the scores, too."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure how good the scores are.
 
     The figures are measured on labels that were not used for the training of the head. The command
     also estimates how good the scores would be if you had twice as many labels.
+
+    With --doubtful, it lists each image whose score differs from its label by more than 0.4 (keep
+    is 1, trash is 0), the largest difference first. The score is from a head that was trained
+    without the image and its near-duplicates.
     """
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "use a name that ends in .svg")
-    messages: list[Message[Response]] = output.gathered(dispatch.call(Request(taste)))
+    messages: list[Message[Response]] = output.gathered(dispatch.call(Request(taste, doubtful)))
     if plot is not None:
         all_heads = rows_of(dispatch.call(heads.Request(taste=taste)))
         for row in rows_of(messages):
@@ -78,6 +87,7 @@ def _describe(row: Response) -> str:
 
     lines = [
         f"taste {row.taste}: {quality.labels} labels, {quality.keeps} of them keep",
+        *([figure("accuracy", quality.accuracy)] if quality.accuracy else []),
         figure("AUC", quality.auc),
         figure("average precision", quality.average_precision),
         figure("log loss", quality.log_loss) + f"; base rate alone {quality.base_log_loss:.3f}",
@@ -91,4 +101,7 @@ def _describe(row: Response) -> str:
     lines[-1] += ", ".join(
         f"{bucket.score:.2f} → {bucket.keep:.2f} ({bucket.count})" for bucket in quality.reliability
     )
+    if row.doubtful is not None:
+        lines.append(f"doubtful labels: {len(row.doubtful)}")
+        lines += [f"  {label.label:<5} but {scored(label)}" for label in row.doubtful]
     return "\n".join(lines)

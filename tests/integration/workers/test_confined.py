@@ -194,6 +194,9 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     queries.ImportHeadQuery: lambda files: queries.ImportHeadQuery(TASTE, os.fsencode(files.head)),
     queries.ReadParquetQuery: parquet_query,
     queries.ReportQuery: report_query,
+    queries.SearchQuery: lambda files: queries.SearchQuery(TASTE, "sun", 5, None, 0.0),
+    queries.CheckStoreQuery: lambda files: queries.CheckStoreQuery(TASTE),
+    messages.TryDevice: lambda files: messages.TryDevice(),
 }
 """A task of each type."""
 
@@ -204,7 +207,10 @@ def test_tasks_of_every_type_are_listed() -> None:
 
 @pytest.mark.parametrize("kind", TASKS, ids=lambda kind: kind.__name__)
 def test_worker_that_is_confined_does_each_task(files: Files, kind: type[Any]) -> None:
-    with files.pool() as pool:
+    model = BUILT_IN
+    if kind is queries.SearchQuery:  # needs a model with a text encoder
+        model = os.fspath(uform_checkpoint.make(files.folder / "model"))
+    with files.pool(model) as pool:
         answers = answers_of(pool, TASKS[kind](files))
     assert answers and not any(isinstance(answer, FAILURES) for answer in answers), answers
 

@@ -1,6 +1,8 @@
 """Cross-validation and the learning curve."""
 
-from imgscore.heads.evaluate import evaluate
+import numpy as np
+
+from imgscore.heads.evaluate import doubtful, evaluate
 from imgscore.heads.kernel import KernelRecipe
 
 
@@ -38,3 +40,9 @@ def test_evaluate_with_fitted_does_not_fit_again(made_up, monkeypatch):
     monkeypatch.setattr(KernelRecipe, "fit", counted)
     assert evaluate(examples, fitted=fitted) == evaluate(examples)
     assert sum(on_all_labels) == 1
+
+
+def test_doubtful_lists_labels_that_are_far_from_the_score_worst_first():
+    keep = np.array([True, True, True, False, False, False])
+    score = np.array([0.9, 0.55, 0.61, 0.1, 0.95, 0.39], np.float32)
+    assert doubtful(score, keep).tolist() == [4, 1]
