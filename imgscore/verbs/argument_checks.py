@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 5
 """The largest number of names that an error lists, so that it fits into a few lines."""
+SIMILARITY = 0.75
+"""The smallest similarity of a name that an error proposes, from 0 to 1. Names that share only a
+suffix, such as zzz.png and a.png, have 0.67."""
 MAX_ENTRIES = 10_000
 """The largest number of folder entries that are compared with a wrong name. Comparing 10,000 names
 takes about 0.1 s."""
@@ -60,7 +63,7 @@ def _check_folder(watches: Watches, folder: str, *, watched: bool) -> None:
                 f"{display_path(path)} is watched, but it is not there now",
                 "if it is on another disk, connect this disk",
             ) from None
-        near = _nearest(given)
+        near = _nearest(given, folders=True)
         raise UsageError(
             f"{display_path(given)} does not exist",
             f"did you mean {display_path(near)}?" if near else _watched(watches),
@@ -106,11 +109,18 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _nearest(path: bytes) -> bytes | None:
-    """Return the existing folder whose path is most similar to `path`, which does not exist.
+def no_such_file(path: bytes) -> str:
+    """Return a text that says that there is no file at `path`, with the most similar name."""
+    near = _nearest(path, folders=False)
+    remedy = f"did you mean {display_path(near)}?" if near else "check the name"
+    return f"there is no such file: {remedy}"
 
-    Only the first missing name in `path` is compared, with the folders beside it. Return None if
-    no name is similar.
+
+def _nearest(path: bytes, *, folders: bool) -> bytes | None:
+    """Return the existing path that is most similar to `path`, which does not exist.
+
+    Only the first missing name in `path` is compared, with the names beside it. `folders`: whether
+    only folders are compared. Return None if no name is similar.
     """
     parent, name = os.path.split(path)
     while parent != os.path.dirname(parent) and not os.path.isdir(parent):
@@ -120,11 +130,11 @@ def _nearest(path: bytes) -> bytes | None:
             names = {
                 os.fsdecode(entry.name).casefold(): entry.name
                 for entry in islice(entries, MAX_ENTRIES)
-                if entry.is_dir()
+                if not folders or entry.is_dir()
             }
     except OSError:
         return None
-    matches = get_close_matches(os.fsdecode(name).casefold(), names, n=1)
+    matches = get_close_matches(os.fsdecode(name).casefold(), names, n=1, cutoff=SIMILARITY)
     return os.path.join(parent, names[matches[0]]) if matches else None
 
 

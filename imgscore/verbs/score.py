@@ -5,6 +5,7 @@ The files may be outside of the watched folders.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import msgspec
 
 from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, PathTexts, Progress, Result
+from imgscore.verbs.argument_checks import no_such_file
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
 
@@ -95,6 +97,10 @@ def problem(ticket: IndexTicket) -> str | None:
 
     Return None if the file has an embedding, or if there is no answer yet.
     """
+    from imgscore.workers.messages import Unstable
+
+    if isinstance(ticket.answer, Unstable) and not os.path.lexists(ticket.path):
+        return no_such_file(ticket.path)
     return problem_of(ticket.answer)
 
 

@@ -129,3 +129,17 @@ def test_undo_order_of_a_subfolder_restores_only_its_files(world: World) -> None
 def test_undo_label_with_a_folder_is_refused(world: World, engine: Engine) -> None:
     with pytest.raises(UsageError, match="takes no folder"):
         ask(engine, "undo", what="label", folder=os.fspath(world.inbox))
+
+
+@pytest.mark.parametrize("verb", ["score", "label"])
+def test_file_verbs_missing_file_gives_the_nearest_name(
+    world: World, engine: Engine, verb: str
+) -> None:
+    world.put("IMG_1234.jpg", "0.5")
+    for name, hint in (("IMG_1243.jpg", "did you mean"), ("zzz.png", "check the name")):
+        arguments = {"label": "keep"} if verb == "label" else {}
+        (row,) = ask(engine, verb, files=[os.fspath(world.inbox / name)], **arguments)
+        assert row["error"].startswith("there is no such file") and hint in row["error"]
+        assert row["sha256"] is None
+    (row,) = ask(engine, "score", files=[os.fspath(world.inbox / "IMG_1243.jpg")])
+    assert f"did you mean {world.inbox}/IMG_1234.jpg?" in row["error"]
