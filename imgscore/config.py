@@ -5,6 +5,7 @@ config.toml.
 """
 
 import os
+import stat
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,7 @@ def read(path: Path) -> str | None:
     Raises ConfigError if the file cannot be read.
     """
     try:
+        _check_owner(path)
         return path.read_bytes().decode("utf-8")  # Path.read_text would replace CRLF by LF.
     except FileNotFoundError:
         return None
@@ -145,6 +147,30 @@ def read(path: Path) -> str | None:
         raise ConfigError(
             f"{path}: cannot be read: {error}", "correct the file or its permissions"
         ) from None
+
+
+def _check_owner(path: Path) -> None:
+    """Check that no other user can change a config file, because it says which files change.
+
+    Raises ConfigError if another user owns the file, or if all users can write to it or replace it.
+    """
+    status, folder = path.stat(), path.parent.stat()
+    if status.st_uid not in (os.getuid(), 0):
+        raise ConfigError(
+            f"{path}: the file belongs to another user ({status.st_uid})",
+            "replace it by a copy of your own",
+        )
+    if status.st_mode & stat.S_IWOTH:
+        raise ConfigError(
+            f"{path}: all users can write to this file (mode {stat.S_IMODE(status.st_mode):04o})",
+            f"withdraw the permission: chmod go-w '{path}'",
+        )
+    if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
+        raise ConfigError(
+            f"{path.parent}: all users can replace the config in this folder "
+            f"(mode {stat.S_IMODE(folder.st_mode):04o})",
+            f"withdraw the permission: chmod go-w '{path.parent}'",
+        )
 
 
 def parse(text: str, source: str = "config.toml") -> Config:

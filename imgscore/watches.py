@@ -1,6 +1,6 @@
 """This module finds the watch and the folder (inbox, keep or trash) that contain a path.
 
-It reads no files.
+It reads no files. `Watches.of` also checks the folders: see watch_folders.py.
 """
 
 import os
@@ -8,10 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from imgscore import watch_folders
 from imgscore.config import Config, Direction, WatchConfig, expand
 from imgscore.errors import ConfigError
 from imgscore.images.formats import is_image_name
 from imgscore.system.system_folders import is_system_name
+from imgscore.watch_folders import within
+
+__all__ = ["Place", "Role", "Watch", "Watches", "outermost", "within"]
 
 Role = Literal["inbox", "keep", "trash"]
 
@@ -80,8 +84,29 @@ class Watches:
 
     @classmethod
     def of(cls, config: Config) -> "Watches":
-        """Create the Watches object of a config."""
-        return cls(_watch(watch) for watch in config.watch)
+        """Create the Watches object of a config.
+
+        Raises ConfigError if a watch uses a folder that it must not use.
+        """
+        watches = cls(_watch(watch) for watch in config.watch)
+        watches._check_folders()
+        return watches
+
+    def _check_folders(self) -> None:
+        twice = watch_folders.same_folder(self._places)
+        if twice is not None:
+            first, second = map(os.fsdecode, twice)
+            raise ConfigError(
+                f"{first} and {second} are the same folder", "use a different folder for each"
+            )
+        for watch in self.all:
+            place = self.locate(os.path.dirname(watch.inbox))
+            if place is not None and place.role != "inbox" and place.watch is not watch:
+                raise ConfigError(
+                    f"the inbox {os.fsdecode(watch.inbox)} is in the {place.role} folder of the "
+                    f"inbox {os.fsdecode(place.watch.inbox)}",
+                    "use an inbox outside of the folders of labelled images",
+                )
 
     def locate(self, path: bytes) -> Place | None:
         """Return the watch and the role of the innermost folder that contains `path`.
@@ -145,21 +170,20 @@ class Watches:
 
 def _watch(config: WatchConfig) -> Watch:
     inbox = expand(config.inbox)
-    if within(os.fsencode(os.path.realpath(os.path.expanduser("~"))), inbox):
-        raise ConfigError(
-            f"inbox = {config.inbox!r} would include folders where programs keep their images",
-            "choose a folder in your home, for example ~/Pictures/inbox",
-        )
+    watch_folders.check(inbox, f"inbox = {config.inbox!r}")
     inside = os.fsdecode(inbox)
 
-    def expanded(value: str | list[str]) -> tuple[bytes, ...]:
-        folders = [value] if isinstance(value, str) else value
-        return tuple(expand(folder, inside) for folder in folders)
+    def expanded(value: str | list[str], key: str) -> tuple[bytes, ...]:
+        given = [value] if isinstance(value, str) else value
+        folders = tuple(expand(folder, inside) for folder in given)
+        for folder, text in zip(folders, given, strict=True):
+            watch_folders.check(folder, f"{key} = {text!r}")
+        return folders
 
     return Watch(
         inbox,
-        expanded(config.keep),
-        expanded(config.trash),
+        expanded(config.keep, "keep"),
+        expanded(config.trash, "trash"),
         config.taste,
         config.order,
         config.siblings,
@@ -167,11 +191,6 @@ def _watch(config: WatchConfig) -> Watch:
         tuple(config.like),
         tuple(config.dislike),
     )
-
-
-def within(path: bytes, folder: bytes) -> bool:
-    """Return whether `path` is `folder` itself or is inside `folder`."""
-    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:

@@ -182,7 +182,7 @@ def test_folders_missing_or_foreign_are_found(inbox: Path, monkeypatch: pytest.M
 
 def test_folders_read_only_mount_is_a_problem(tmp_path: Path) -> None:
     with mounted(tmp_path, "mkfs.ext4", "-q") as disk:
-        write_config(f'[[watch]]\ninbox = "{disk}"\nkeep = "/tmp"\ntrash = "/var"\n')
+        write_config(f'[[watch]]\ninbox = "{disk}"\nkeep = "/tmp/keep"\ntrash = "/mnt"\n')
         assert finding("inbox").state == "ok"
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         assert "read-only" in ill("inbox", "problem")

@@ -1,13 +1,15 @@
 """config.toml: parsing, its errors, and the folders of the watches."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from imgscore import config
+from imgscore import config, paths, watch_folders
 from imgscore.errors import ConfigError
 from imgscore.watches import Watches, outermost
+from tests.support import needs
 
 
 def test_the_smallest_config(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_errors_name_key_value_and_remedy(text: str, named: list[str]) -> None:
 
 @pytest.mark.parametrize("inbox", ["/", "~", "~/.."])
 def test_a_home_is_no_inbox(inbox: str) -> None:
-    with pytest.raises(ConfigError, match="folders where programs keep their images"):
+    with pytest.raises(ConfigError, match="include your whole home"):
         Watches.of(config.parse(f"[[watch]]\ninbox = '{inbox}'"))
 
 
@@ -100,3 +102,88 @@ def test_what_is_no_text(tmp_path: Path) -> None:
     for reading in (config.load, config.read):
         with pytest.raises(ConfigError, match="cannot be read"):
             reading(file)
+
+
+@pytest.mark.parametrize("key", ["inbox", "keep", "trash"])
+@pytest.mark.parametrize(
+    "folder",
+    ["/", "~", "~/..", "/etc", "/etc/x", "/proc", "/proc/self", "/sys", "/dev", "/dev/pts",
+     "/usr/share", "/tmp", "/var", "{data}", "{data}/store", "{cache}/report",
+     "{config}", "{runtime}", "{above}"],
+)  # fmt: skip
+def test_watches_of_folder_that_is_not_for_images_is_refused(
+    tmp_path: Path, key: str, folder: str
+) -> None:
+    own = {
+        "data": paths.data_folder(),
+        "cache": paths.cache_folder(),
+        "config": paths.config_file().parent,
+        "runtime": paths.runtime_folder(),
+        "above": paths.data_folder().parent,
+    }
+    given = folder.format(**own)
+    others = "" if key == "inbox" else f'inbox = "{tmp_path}/in"\n'
+    settings = config.parse(f"[[watch]]\n{others}{key} = {json.dumps(given)}")
+    with pytest.raises(ConfigError) as caught:
+        Watches.of(settings)
+    assert f"{key} = {given!r}" in caught.value.message and caught.value.remedy
+
+
+@pytest.mark.parametrize("folder", ["/dev/shm/inbox", "/mnt", "/srv/photos", "/run/media/me/card"])
+def test_watches_of_folder_outside_the_home_is_allowed(folder: str) -> None:
+    assert Watches.of(config.parse(f'[[watch]]\ninbox = "{folder}"')).all
+
+
+def test_watches_of_folder_through_a_link_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc")
+    with pytest.raises(ConfigError, match="folder of the system"):
+        Watches.of(config.parse(f'[[watch]]\ninbox = "{tmp_path}/link"'))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "twin").symlink_to("in")
+    text = "".join(f'[[watch]]\ninbox = "{tmp_path / name}"\n' for name in ("in", "twin"))
+    with pytest.raises(ConfigError, match="both the inbox folder"):
+        Watches.of(config.parse(text))
+
+
+def test_same_folder_by_a_second_path_is_found(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "twin").symlink_to("in")  # as a bind mount, the path itself cannot be resolved
+    one, two = os.fsencode(tmp_path / "in"), os.fsencode(tmp_path / "twin")
+    assert watch_folders.same_folder([one, two]) == (one, two)
+    assert watch_folders.same_folder([one, one, b"/none/a", b"/none/b"]) is None
+
+
+def test_watches_of_inbox_in_a_label_folder_of_another_is_refused(tmp_path: Path) -> None:
+    def watches(*inboxes: str) -> Watches:
+        text = "".join(f'[[watch]]\ninbox = "{tmp_path / name}"\n' for name in inboxes)
+        return Watches.of(config.parse(text))
+
+    assert watches("in", "in/memes").all
+    for inner in ("in/keep/memes", "in/trash/a/b"):
+        with pytest.raises(ConfigError, match=r"is in the (keep|trash) folder of the inbox"):
+            watches("in", inner)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o602, 0o646])
+def test_load_config_that_all_users_can_write_is_refused(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("dry_run = true\n")
+    assert config.load(file).dry_run
+    file.chmod(mode)
+    with pytest.raises(ConfigError, match="all users can write") as caught:
+        config.load(file)
+    assert f"chmod go-w '{file}'" in caught.value.remedy
+    file.chmod(0o664)
+    assert config.load(file).dry_run
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigError, match="all users can replace"):
+        config.load(file)
+
+
+def test_load_config_of_another_user_is_refused(tmp_path: Path) -> None:
+    needs.root("to give a file to another user")
+    file = tmp_path / "config.toml"
+    file.write_text("dry_run = true\n")
+    os.chown(file, 1234, 1234)
+    with pytest.raises(ConfigError, match=r"another user \(1234\)"):
+        config.load(file)
