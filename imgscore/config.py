@@ -47,7 +47,7 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     dislike: Words = []
     """words for images that you dislike, such as "screenshot of a chat" """
     siblings: bool = True
-    """whether a RAW, a JPEG and sidecars (.xmp …) with the same name share one date and one
+    """whether a RAW, a JPEG and sidecars (.xmp, .json …) with the same name share one date and one
     label"""
     xdg_trash: bool = False
     """whether an image that you move to the desktop's trash is labelled trash"""

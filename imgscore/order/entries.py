@@ -9,14 +9,17 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from imgscore.order import json_sidecars
+
 NANOSECONDS = 1_000_000_000
 
 RAW_SUFFIXES = frozenset(
     b".3fr .arw .cr2 .cr3 .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2"
     b" .rwl .sr2 .srf .srw .x3f".split()
 )
-SIDECAR_SUFFIXES = frozenset(b".aae .cos .dop .pp3 .thm .xmp".split())
+SIDECAR_SUFFIXES = frozenset(b".aae .cos .dop .json .pp3 .thm .xmp".split())
 JPEG_SUFFIXES = frozenset(b".jpeg .jpg".split())
+JSON = b".json"
 _JOINING = tuple(RAW_SUFFIXES | SIDECAR_SUFFIXES)
 
 
@@ -79,14 +82,24 @@ class Entry(NamedTuple):
 def basename_key(path: bytes) -> tuple[bytes, bytes]:
     """Return (folder, name without image and sidecar suffixes). Siblings have equal keys.
 
-    For `a.jpg`, `a.CR2`, `a.xmp` and darktable's `a.CR2.xmp`, the name is `a`.
+    For `a.jpg`, `a.CR2`, `a.xmp` and darktable's `a.CR2.xmp`, the name is `a`. For a JSON file such
+    as `a.png.json`, the name is `a.png`, because the file describes only this image.
     """
     folder, _, name = path.rpartition(b"/")
+    if suffix(name) == JSON:
+        stem = name[: -len(JSON)]
+        return folder, json_sidecars.image_of(stem) or stem
     if suffix(name) in SIDECAR_SUFFIXES:
         name = name[: -len(suffix(name))]
         if suffix(name) not in RAW_SUFFIXES | JPEG_SUFFIXES:
             return folder, name
     return folder, name[: len(name) - len(suffix(name))]
+
+
+def keys_of(path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the keys of all sidecars that can belong to a file."""
+    folder, _, name = path.rpartition(b"/")
+    return basename_key(path), (folder, name)
 
 
 def suffix(path: bytes) -> bytes:
@@ -145,8 +158,9 @@ def _families(
     keys = {basename_key(file.path) for file in names if file.path.lower().endswith(_JOINING)}
     by_basename: dict[tuple[bytes, bytes], list[tuple[int, int]]] = {}
     for file in names if keys else ():
-        if (key := basename_key(file.path)) in keys:
-            by_basename.setdefault(key, []).append((file.device, file.inode))
+        for key in keys_of(file.path):
+            if key in keys:
+                by_basename.setdefault(key, []).append((file.device, file.inode))
     root = {inode: inode for family in by_basename.values() for inode in family}
 
     def find(inode: tuple[int, int]) -> tuple[int, int]:

@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from imgscore.fsutil import open_regular
+from imgscore.order import json_sidecars
 from imgscore.order.entries import (
     JPEG_SUFFIXES,
     RAW_SUFFIXES,
     SIDECAR_SUFFIXES,
     basename_key,
+    keys_of,
     suffix,
 )
 
@@ -50,7 +52,7 @@ def sidecars_of(images: Iterable[bytes]) -> list[bytes]:
             if name.lower().endswith(_ENDINGS) and not name.startswith(b".")
         ]
         if beside:
-            keys = {basename_key(image) for image in members}
+            keys = {key for image in members for key in keys_of(image)}
             sidecars += [path for path in beside if basename_key(path) in keys]
     return sorted(sidecars)
 
@@ -76,6 +78,8 @@ def shares_date(path: bytes) -> bool:
     stem = path[: len(path) - len(suffix(path))]
     names = [stem + ending for ending in (*_RAW_SPELLINGS, *_SIDECAR_SPELLINGS)]
     names += [path + ending for ending in _SIDECAR_SPELLINGS]
+    folder, name = os.path.split(path)
+    names += [os.path.join(folder, other) for other in json_sidecars.names_for(name)]
     return any(os.path.lexists(name) for name in names)
 
 

@@ -160,3 +160,39 @@ def test_siblings_disabled_are_independent(shoot: World) -> None:
         "d.jpg", "c.jpg", "a.jpg", "b.CR2"
     ]  # fmt: skip
     assert shoot.dates()["b.CR2.xmp"] == shoot.originals["b.CR2.xmp"]
+
+
+def seconds(world: World) -> dict[str, int]:
+    """The dates of all files in whole seconds, as viewers compare them."""
+    return {name: date // 10**9 for name, date in world.dates().items()}
+
+
+def test_json_sidecars_keep_step_with_their_images(world: World) -> None:
+    """Google Photos writes such files, and so do download programs."""
+    images = {"a.jpg": 0.9, "b.png": 0.5, "c(1).jpg": 0.3, "long-name-of-a-photograph.jpg": 0.1}
+    sidecars = {
+        "a.jpg.json": "a.jpg",
+        "b.png.supplemental-metadata.json": "b.png",
+        "c.jpg(1).json": "c(1).jpg",
+        "long-name-of-a-photograph.jpg.supplemental-meta.json": "long-name-of-a-photograph.jpg",
+    }
+    for name, score in images.items():
+        world.put(name, score)
+    for name in (*sidecars, "package.json"):
+        world.put(name, "not a number")
+    world.settled()
+    dates = seconds(world)
+    assert {name: dates[name] for name in sidecars} == {
+        sidecar: dates[image] for sidecar, image in sidecars.items()
+    }
+    assert len({dates[image] for image in images}) == len(images)
+    assert world.dates()["package.json"] == world.originals["package.json"]
+    # A new image with a sidecar is inserted beside many others, with the same date.
+    world.put("new.jpg", 0.7)
+    world.put("new.jpg.supplemental-metadata.json", "not a number")
+    world.settled()
+    dates = seconds(world)
+    assert dates["new.jpg"] == dates["new.jpg.supplemental-metadata.json"]
+    with world.engine() as engine:
+        ask(engine, "restore-times")
+    assert world.dates() == world.originals

@@ -46,6 +46,27 @@ def test_group_plain_images_of_one_basename_stay_separate() -> None:
     assert len(group([file("/a.jpg", 1, 0.1), file("/a.png", 2, 0.2)])) == 2
 
 
+def test_group_json_sidecar_joins_only_its_own_image() -> None:
+    entries = group(
+        [
+            file("/x/a.jpg", 1, 0.5),
+            file("/x/a.png", 2, 0.1),
+            file("/x/a.jpg.json", 3, None),
+            file("/x/a.png.supplemental-me.json", 4, None),
+            file("/x/b.jpg", 5, 0.3),
+            file("/x/b.json", 6, None),
+            file("/x/c(1).jpg", 7, 0.2),
+            file("/x/c.jpg(1).json", 8, None),
+        ]
+    )
+    assert sorted(paths(entries)) == [
+        ["/x/a.jpg", "/x/a.jpg.json"],
+        ["/x/a.png", "/x/a.png.supplemental-me.json"],
+        ["/x/b.jpg", "/x/b.json"],
+        ["/x/c(1).jpg", "/x/c.jpg(1).json"],
+    ]
+
+
 def test_group_hard_link_in_two_folders_joins_both_families() -> None:
     entries = group(
         [
@@ -74,6 +95,14 @@ def test_group_without_jpeg_takes_the_best_score_and_without_score_leaves_out() 
         (b"/x/.hidden", (b"/x", b".hidden")),
         (b"bare", (b"", b"bare")),
         (b"/x/\xff.jpg", (b"/x", b"\xff")),
+        (b"/x/a.png.json", (b"/x", b"a.png")),
+        (b"/x/a.json", (b"/x", b"a")),
+        (b"/x/a.b.json", (b"/x", b"a.b")),
+        (b"/x/a.JPG.supplemental-metadata.json", (b"/x", b"a.JPG")),
+        (b"/x/a.jpg.suppl.json", (b"/x", b"a.jpg")),
+        (b"/x/a.jpg(2).json", (b"/x", b"a(2).jpg")),
+        (b"/x/a.jpg.supplemental-metadata(2).json", (b"/x", b"a(2).jpg")),
+        (b"/x/package.lock.json", (b"/x", b"package.lock")),
     ],
 )
 def test_basename_key_strips_image_and_sidecar_suffixes(
