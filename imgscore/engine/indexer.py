@@ -18,7 +18,7 @@ from imgscore.engine.missing_files import MissingFiles
 from imgscore.engine.reembed import Reembedding
 from imgscore.engine.retries import Retries
 from imgscore.engine.stage import Conditions, Effects, Stage
-from imgscore.engine.tickets import IndexTicket
+from imgscore.engine.tickets import AskedFiles, IndexTicket
 from imgscore.engine.urgency import least_urgent
 from imgscore.images.formats import is_image_name, is_unfinished_name
 from imgscore.images.version import DECODER_VERSION
@@ -68,7 +68,7 @@ class Indexer(Stage[IndexFile]):
         compared with the store again after the worker's answer."""
         self._teaching: set[bytes] = set()
         """the labelled files that a worker processes, or whose answers wait for the next commit"""
-        self._asked: dict[bytes, list[IndexTicket]] = {}
+        self._asked = AskedFiles()
         self._expects = False
         """whether some changed file will be sent to a worker after its settle time"""
         self.indexed = 0
@@ -128,6 +128,11 @@ class Indexer(Stage[IndexFile]):
         for path in self._retries.changed_unread():
             self.hints.add(path, time.monotonic())
 
+    def retry_unread(self, root: bytes) -> None:
+        """Index again the files under `root` that no worker could read, or that crashed workers."""
+        for path in self._retries.unread_in(root):
+            self._queue.add(path, self._urgency(path))
+
     def ask(self, path: bytes, taste: str) -> IndexTicket:
         """Index a file soon, and return a ticket. The file may be in any folder.
 
@@ -137,7 +142,7 @@ class Indexer(Stage[IndexFile]):
         if is_unfinished_name(os.path.basename(path)):
             ticket.answer = Refused("an unfinished download", "wait until it is finished")
             return ticket
-        self._asked.setdefault(path, []).append(ticket)
+        self._asked.add(ticket)
         if path not in self._out:
             self._queue.add(path, "asked")
         return ticket
@@ -262,6 +267,7 @@ class Indexer(Stage[IndexFile]):
         for path in self._retries.take(time.time_ns()):
             self.hints.add(path, now - self.hints.settle)
         gone: list[bytes] = []
+        news: list[tuple[bytes, Fingerprint]] = []
         for path, seen in self.hints.ready(now, time.time_ns(), fingerprint_of):
             if path in self._out:
                 self._out[path] = True
@@ -271,9 +277,15 @@ class Indexer(Stage[IndexFile]):
                 # A worker has read this version of the file. The next commit stores the answer.
                 continue
             elif self._is_news(path, seen):
-                self._queue.add(path, self._urgency(path))
-                self.ctx.changed()
+                news.append((path, seen))
         self._missing.add(gone)
+        for path, seen in news:
+            self.ctx.changed()
+            place, answer = self.ctx.watches.image_place(path), self._missing.moved.find(seen)
+            if place is None or answer is None or path in self._asked:
+                self._queue.add(path, self._urgency(path))
+            else:
+                self._keep(IndexFile(path, place.watch.taste, None), answer)
 
     def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
         """Return whether the file at `path` must be indexed. `seen`: its present fingerprint."""
@@ -301,9 +313,9 @@ class Indexer(Stage[IndexFile]):
             path = self._queue.take(last)
             if path is None:
                 return
-            place, asked = watches.image_place(path), self._asked.get(path)
-            if place is not None or asked:
-                taste = asked[0].taste if asked else place.watch.taste if place else ""
+            place, asked = watches.image_place(path), self._asked.taste(path)
+            taste = asked or (place.watch.taste if place is not None else None)
+            if taste is not None:
                 head = heads[taste] if taste in heads else self.ctx.head(taste)
                 try:
                     patience = self.ctx.config.daemon.incomplete
@@ -325,22 +337,20 @@ class Indexer(Stage[IndexFile]):
 
     def take(self, task: IndexFile, answer: Answer) -> None:
         """Keep a worker's answer for the next commit. If indexing failed, store the error now."""
+        answer = self._missing.moved.instead_of(task, answer)
         event = index_event(task, answer)
         if event is not None:
             self.ctx.event_log.emit(event)
         again = self._out.pop(task.path, False)
-        self._give(task, answer)
+        if self._asked.give(task, answer):  # Other tickets need the score of another taste.
+            self._queue.add(task.path, "asked")
         if not isinstance(answer, FileIndexed):
             self._teaching.discard(task.path)
         if isinstance(answer, Unreadable | Refused | Crashed):
             self._run.count(failed=True)
         match answer:
             case FileIndexed():
-                if not self._results:
-                    self._results_since = time.monotonic()
-                self._results.append((task, answer))
-                self._retries.add(task.path, answer)
-                self._uncommitted[task.path] = answer.seen
+                self._keep(task, answer)
                 self.indexed += 1
                 self._run.count(failed=answer.failure is not None)
                 logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
@@ -359,16 +369,13 @@ class Indexer(Stage[IndexFile]):
         if again:
             self.hints.add(task.path, time.monotonic())
 
-    def _give(self, task: IndexFile, answer: Answer) -> None:
-        """Put a worker's answer into the tickets that wait for this file and this taste."""
-        asked = self._asked.pop(task.path, [])
-        for ticket in asked:
-            if ticket.taste == task.taste:
-                ticket.answer = answer
-        unanswered = [ticket for ticket in asked if ticket.answer is None]
-        if unanswered:  # These tickets need the score of another taste.
-            self._asked[task.path] = unanswered
-            self._queue.add(task.path, "asked")
+    def _keep(self, task: IndexFile, answer: FileIndexed) -> None:
+        """Keep an answer for the next commit."""
+        if not self._results:
+            self._results_since = time.monotonic()
+        self._results.append((task, answer))
+        self._retries.add(task.path, answer)
+        self._uncommitted[task.path] = answer.seen
 
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
         seen = fingerprint_of(path) or Fingerprint(0, 0, 0, 0, 0)

@@ -5,6 +5,7 @@ from itertools import islice
 
 from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
+from imgscore.engine.moved_files import MovedFiles
 from imgscore.engine.stage import Effects
 
 # The number of missing files in one commit. Each needs about 0.1 ms, and the daemon answers
@@ -21,6 +22,7 @@ class MissingFiles:
 
     def __init__(self, ctx: EngineContext) -> None:
         self.ctx = ctx
+        self.moved = MovedFiles(ctx)
         self._paths: dict[bytes, None] = {}
         self._since = 0.0
 
@@ -31,6 +33,8 @@ class MissingFiles:
         """Queue paths at which no file was found."""
         if not self._paths:
             self._since = time.monotonic()
+        if paths:
+            self.moved.add(paths)
         self._paths |= dict.fromkeys(paths)
 
     def ready_at(self, *, indexing: bool) -> float | None:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import failures
 from imgscore.store.store import Store
+from imgscore.watches import within
 from imgscore.workers.messages import FileIndexed
 
 MAX_RECHECKS = 1000
@@ -34,6 +35,10 @@ class Retries:
     def add_unread(self, path: bytes) -> None:
         """Add a file that could not be read, for example because its permissions forbid it."""
         self._unread[path] = None
+
+    def unread_in(self, root: bytes) -> list[bytes]:
+        """Return the files under the folder `root` that could not be read at all."""
+        return [path for path in self._unread if within(path, root)]
 
     def changed_unread(self) -> list[bytes]:
         """Return the unread files that have changed since they failed.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from imgscore.errors import ImgscoreError
-from imgscore.workers.messages import Answer, MakeThumbnail
+from imgscore.workers.messages import Answer, IndexFile, MakeThumbnail
 from imgscore.workers.queries import Query, Row
 
 
@@ -15,6 +15,39 @@ class IndexTicket:
     path: bytes
     taste: str
     answer: Answer | None = None
+
+
+class AskedFiles:
+    """The tickets of the files that clients have asked for, by path."""
+
+    def __init__(self) -> None:
+        self._tickets: dict[bytes, list[IndexTicket]] = {}
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._tickets
+
+    def add(self, ticket: IndexTicket) -> None:
+        """Add a ticket."""
+        self._tickets.setdefault(ticket.path, []).append(ticket)
+
+    def taste(self, path: bytes) -> str | None:
+        """Return the taste of the oldest ticket of a file, or None if the file has no ticket."""
+        tickets = self._tickets.get(path)
+        return tickets[0].taste if tickets else None
+
+    def give(self, task: IndexFile, answer: Answer) -> bool:
+        """Put a worker's answer into the tickets that wait for this file and this taste.
+
+        Return whether other tickets of the file wait for another taste.
+        """
+        tickets = self._tickets.pop(task.path, [])
+        for ticket in tickets:
+            if ticket.taste == task.taste:
+                ticket.answer = answer
+        others = [ticket for ticket in tickets if ticket.answer is None]
+        if others:
+            self._tickets[task.path] = others
+        return bool(others)
 
 
 @dataclass

@@ -140,6 +140,14 @@ def of_inodes(
                 yield sighting
 
 
+def of_inode(txn: Txn, device: int, inode: int) -> Iterator[Sighting]:
+    """Yield the sightings of an inode, even if they are marked as gone. This reads all values."""
+    beginning = _inode.pack(device, inode)
+    for _, value in txn.table("sightings").scan():
+        if value.startswith(beginning):
+            yield decode(value)
+
+
 def missing_from(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
     """Yield the sightings of the paths that are not in `present`.
 

@@ -68,6 +68,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         return
     for root in roots:
         engine.indexer.hint_tree(root)
+        engine.indexer.retry_unread(root)
     before = engine.indexer.indexed
     yield from until_idle(engine, "scanning")
     now = status(engine)

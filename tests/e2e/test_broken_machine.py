@@ -88,3 +88,22 @@ def test_label_of_a_moved_file_survives_the_death_of_its_worker(seeded: Sandbox)
     (seeded.trash / "kill-9.png").rename(seeded.trash / "mended.png")
     status = seeded.settle()
     assert status["watches"][0]["labels"]["trash"] == before + 3 and not status["failed"]
+
+
+def test_label_of_a_renamed_file_needs_no_worker(seeded: Sandbox) -> None:
+    """Each worker that opens the new name is killed."""
+    seeded.start(PYTHONPATH=os.fspath(HOSTILE_WORKER))
+    before = seeded.settle()["watches"][0]["labels"]["trash"]
+    looked = seeded.status()["looked"]
+    (seeded.inbox / "text-010.png").rename(seeded.trash / "kill-9.png")
+    status = seeded.until(lambda status: status["watches"][0]["labels"]["trash"] == before + 1)
+    assert seeded.settle()["looked"] == looked and not status["failed"]
+    seeded.stop()
+    # While no daemon runs, the files are moved; the next scan sees the new names first.
+    (seeded.inbox / "text-012.png").rename(seeded.trash / "kill-9-again.png")
+    (seeded.inbox / "sun-010.png").rename(seeded.keep / "kill-11.png")
+    seeded.start(PYTHONPATH=os.fspath(HOSTILE_WORKER))
+    status = seeded.settle()
+    assert status["watches"][0]["labels"]["trash"] == before + 2
+    assert status["watches"][0]["labels"]["keep"] == before + 1
+    assert not status["failed"]

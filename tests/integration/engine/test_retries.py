@@ -8,8 +8,8 @@ import pytest
 
 from imgscore.engine import indexer
 from imgscore.engine.engine import Engine
-from imgscore.workers.messages import Answer, IndexFile, Task, Unreadable
-from tests.integration.engine.conftest import World
+from imgscore.workers.messages import Answer, Crashed, IndexFile, Task, Unreadable
+from tests.integration.engine.conftest import World, ask
 
 
 @pytest.fixture
@@ -56,3 +56,24 @@ def test_indexer_failed_file_is_retried_only_after_a_change(
     assert tried() == []
     second.unlink()
     assert tried() == []
+
+
+def test_indexer_unread_file_is_retried_by_a_scan_of_the_user(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("a.png", 1)
+    world.put("b.png", 2)
+    broken = True
+
+    def fail(answers: list[tuple[Task, Answer]]) -> list[tuple[Task, Answer]]:
+        crashed = Crashed("was killed, probably because memory ran out")
+        return [(task, crashed if broken else answer) for task, answer in answers]
+
+    with world.engine() as engine:
+        _through(engine, fail, monkeypatch)
+        world.settle(engine)
+        assert ask(engine, "scan")[0]["failed"] == 2
+        broken = False
+        world.settle(engine)
+        assert len(ask(engine, "status")[0]["failed"]) == 2
+        assert ask(engine, "scan")[0]["failed"] == 0

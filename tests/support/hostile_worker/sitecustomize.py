@@ -25,4 +25,5 @@ def _act(event: str, arguments: tuple[object, ...]) -> None:
 
 
 _seen: set[bytes] = set()
-sys.addaudithook(_act)
+if "imgscore.workers.worker" in sys.orig_argv:
+    sys.addaudithook(_act)
