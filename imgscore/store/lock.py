@@ -5,6 +5,7 @@ The kernel releases the lock when the process ends.
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +20,13 @@ _UNVERIFIED = b"unverified"
 _MAX_HOLDER = 4200
 """The largest number of bytes that describe the holder of the lock: a process id, and a path of at
 most 4,096 bytes."""
+
+
+BUSY_SECONDS = 5.0
+"""The longest time in seconds to wait for another command that has locked the store. Most commands
+lock it for a few seconds."""
+RETRY_SECONDS = 0.05
+"""The time between two tries to lock the store, in seconds."""
 
 
 class BusyError(StoreError):
@@ -106,6 +114,21 @@ def _closed(data: Path) -> bytes:
         status.st_mtime_ns,
         status.st_ctime_ns,
     )
+
+
+def lock_soon(folder: Path) -> StoreLock:
+    """Lock the store in `folder`. If a command has locked it, wait up to BUSY_SECONDS.
+
+    Raises BusyError if the wait is too long, or if a daemon has locked the store.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return StoreLock(folder)
+        except BusyError:
+            if time.monotonic() >= deadline or published_socket(folder) is not None:
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 def published_socket(folder: Path) -> Path | None:

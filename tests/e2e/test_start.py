@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -53,6 +54,27 @@ def test_start_store_that_stays_busy_names_its_holder(inbox: Path) -> None:
         answer = imgscore("start")
         assert answer.code == 5
         assert f"process {holder.pid}: imgscore train" in answer.err.splitlines()[0]
+
+
+@pytest.mark.parametrize("verb", [["db", "compact"], ["db", "check"], ["status"], ["scan"]])
+def test_command_busy_store_is_awaited(inbox: Path, verb: list[str]) -> None:
+    assert imgscore("scan").code == 0
+    lock = StoreLock(paths.data_folder())
+    release = threading.Timer(1.5, lock.close)
+    release.start()
+    try:
+        answer = imgscore(*verb)
+    finally:
+        release.join()
+    assert answer.code == 0, answer.err
+
+
+def test_command_store_that_stays_busy_names_its_holder(inbox: Path) -> None:
+    assert imgscore("scan").code == 0
+    with StoreLock(paths.data_folder()):
+        for verb in (["db", "compact"], ["db", "restore"], ["heads", "list"]):
+            answer = imgscore(*verb)
+            assert answer.code == 5 and f"(process {os.getpid()}" in answer.err, answer
 
 
 def test_daemon_stopped_while_it_awaits_the_store_exits_with_0(inbox: Path) -> None:

@@ -97,13 +97,13 @@ def restore(
 def _restore(folder: Path | None) -> Restored:
     from imgscore.reconcile.walk import fingerprint_of
     from imgscore.store import backup_folders, backups
-    from imgscore.store.lock import StoreLock
+    from imgscore.store.lock import lock_soon
 
     def mtime_ns(path: bytes) -> int | None:
         fingerprint = fingerprint_of(path)
         return None if fingerprint is None else fingerprint.mtime_ns
 
-    with StoreLock(paths.data_folder()):
+    with lock_soon(paths.data_folder()):
         if folder is None:
             folder = backup_folders.newest_sound()
             if folder is None:
@@ -147,7 +147,7 @@ def _shrink() -> tuple[int, int]:
     is running, the file is therefore not changed.
     """
     from imgscore.store import verify
-    from imgscore.store.lock import StoreLock
+    from imgscore.store.lock import lock_soon
     from imgscore.store.store import Store
 
     connection = client.connect_to_daemon()
@@ -161,7 +161,7 @@ def _shrink() -> tuple[int, int]:
         )
         size = (paths.store_folder() / "data.mdb").stat().st_size
         return size, size
-    with StoreLock(paths.data_folder()) as lock:
+    with lock_soon(paths.data_folder()) as lock:
         folder = paths.store_folder()
         verify.before_use(lock, folder)
         copy = folder.with_name("store.compact")
