@@ -101,11 +101,18 @@ class Network(Protocol):
     max_batch: int
     """The largest number of inputs of one batch."""
 
-    def start(self, inputs: NDArray[np.uint8]) -> Any:
-        """Start to compute a batch of inputs uint8 [n, h, w, 3], and return a handle for `collect`.
+    def allocate(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return an array for the inputs of a batch, from which the device can copy fast."""
 
-        An accelerator computes after the function has returned.
+    def start(self, inputs: NDArray[np.uint8]) -> Any:
+        """Start to compute a batch of inputs uint8 [n, h, w, 3], and return a handle.
+
+        An accelerator computes after the function has returned. Until then, `inputs` must not be
+        changed.
         """
+
+    def is_done(self, handle: Any) -> bool:
+        """Return whether `collect` returns without a wait."""
 
     def collect(self, handle: Any) -> NDArray[np.float32]:
         """Wait for a batch, and return its outputs float32 [n, outputs].
@@ -121,9 +128,19 @@ class ImmediateNetwork:
         """Return the outputs float32 [n, outputs] of inputs uint8 [n, h, w, 3]."""
         raise NotImplementedError
 
+    def allocate(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return an array for the inputs of a batch."""
+        import numpy as np
+
+        return np.empty(shape, np.uint8)
+
     def start(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute a batch."""
         return self.run(inputs)
+
+    def is_done(self, handle: NDArray[np.float32]) -> bool:
+        """Return True."""
+        return True
 
     def collect(self, handle: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the result of `start`."""

@@ -104,19 +104,35 @@ def _convolution(node: Node, image: Quantised, weight: Quantised, bias: Quantise
     from torch.nn import functional
 
     attributes: Mapping[str, Any] = node.attributes
+    stride = attributes["strides"]
     top, left, bottom, right = attributes["pads"]
-    codes, padding = image.codes, (top, left)
-    if (top, left) != (bottom, right):
-        codes, padding = functional.pad(codes, (left, right, top, bottom)), (0, 0)
-    sums = functional.conv2d(
-        codes,
-        weight.codes,
-        bias.codes,
-        stride=attributes["strides"],
-        padding=padding,
-        groups=attributes.get("group", 1),
-    )
+    codes = image.codes
+    groups = attributes.get("group", 1)
+    if any((top, left, bottom, right)):
+        codes = functional.pad(codes, (left, right, top, bottom))
+    if groups > 1:  # torch has its own kernel for a depthwise convolution
+        sums = functional.conv2d(codes, weight.codes, bias.codes, stride=stride, groups=groups)
+    else:
+        sums = _product(codes, weight.codes, bias.codes, stride)
     return Sum((Quantised(sums, (image.scale * weight.scale).view(1, -1, 1, 1)),))
+
+
+def _product(codes: Any, weight: Any, bias: Any, stride: list[int]) -> Any:
+    """Return a convolution without padding, computed as a product of matrices."""
+    import torch
+    from torch.nn import functional
+
+    kernel = weight.shape[2:]
+    height, width = (
+        (side - length) // step + 1
+        for side, length, step in zip(codes.shape[2:], kernel, stride, strict=True)
+    )
+    if tuple(kernel) == (1, 1):
+        columns = codes.flatten(2)
+    else:
+        columns = functional.unfold(codes, tuple(kernel), stride=stride)
+    matrices = weight.flatten(1).expand(len(codes), -1, -1)
+    return torch.baddbmm(bias[:, None], matrices, columns).unflatten(2, (height, width))
 
 
 def _add(_node: Node, left: Quantised, right: Quantised) -> Sum:

@@ -14,6 +14,8 @@ from imgscore.embedders.torch_device import TorchNetwork, open_device
 from imgscore.embedders.uform_spec import Folder, ImageConfig
 from imgscore.errors import ImgscoreError
 
+MEANS, DEVIATIONS = "means", "deviations"
+"""The names of the normalisation of pixels among the weights."""
 NORM_EPSILON = 1e-6
 """The epsilon of all layer normalisations of the checkpoints."""
 
@@ -34,7 +36,7 @@ def load_network(folder: Folder, device: str) -> TorchNetwork:
             "copy the config.json that belongs to the weights",
         )
     _check_names(state, folder)
-    return TorchNetwork(Encoder(state, config), target)
+    return TorchNetwork(Encoder(_fused(state, config), config), target)
 
 
 def _state(weights: Path) -> Mapping[str, Any]:
@@ -68,8 +70,16 @@ class Encoder:
         self._config = config
 
     def to(self, device: Any, dtype: Any) -> Encoder:
-        """Return a copy of the network on another device, with weights of another type."""
-        weights = {name: tensor.to(device, dtype) for name, tensor in self._weights.items()}
+        """Return a copy of the network on another device, with weights of another type.
+
+        Pixels are normalised in float32 with any type.
+        """
+        import torch
+
+        weights = {
+            name: tensor.to(device, torch.float32 if name in (MEANS, DEVIATIONS) else dtype)
+            for name, tensor in self._weights.items()
+        }
         return Encoder(weights, self._config)
 
     def __call__(self, pixels: Any) -> Any:
@@ -94,40 +104,30 @@ class Encoder:
 
     def _patches(self, pixels: Any) -> Any:
         """Return the tokens [n, patches, dim] of pixels uint8 [n, h, w, 3]."""
-        import torch
         from torch.nn import functional
 
         weights, config = self._weights, self._config
-        means, deviations = (
-            torch.tensor(values, device=pixels.device)
-            for values in (config.normalization_means, config.normalization_deviations)
-        )
-        # Normalise in float32, also if the weights are float16. The transposed pixels are in the
-        # memory format channels_last, in which convolutions on a GPU are fastest.
-        images = ((pixels.float() / 255 - means) / deviations).permute(0, 3, 1, 2)
-        patches = functional.conv2d(
-            images.to(weights["patch_embed.weight"].dtype),
+        images = (pixels.float() / 255 - weights[MEANS]) / weights[DEVIATIONS]
+        images = images.to(weights["cls_token"].dtype)
+        side, patch = config.image_size // config.patch_size, config.patch_size
+        rows = images.view(-1, side, patch, side, patch, 3).permute(0, 1, 3, 5, 2, 4)
+        patches = functional.linear(
+            rows.reshape(len(pixels), side * side, 3 * patch * patch),
             weights["patch_embed.weight"],
             weights["patch_embed.bias"],
-            stride=config.patch_size,
         )
-        return patches.flatten(2).transpose(1, 2) + weights["pos_embed"]
+        return patches + weights["pos_embed"]
 
     def _block(self, prefix: str, tokens: Any) -> Any:
         from torch.nn import functional
 
-        weights, heads = self._weights, self._config.num_heads
-        inner = self._norm(prefix + "norm1", tokens)
-        query, key, value = (
-            self._linear(f"{prefix}attn.{name}", inner).unflatten(2, (heads, -1)).transpose(1, 2)
-            for name in ("query", "key", "value")
-        )
+        heads = self._config.num_heads
+        inner = self._linear(f"{prefix}attn", self._norm(prefix + "norm1", tokens))
+        query, key, value = inner.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(query, key, value)
-        mixed = self._linear(prefix + "attn.out", mixed.transpose(1, 2).flatten(2))
-        tokens = tokens + mixed * weights[prefix + "ls1.gamma"]
+        tokens = tokens + self._linear(prefix + "attn.out", mixed.transpose(1, 2).flatten(2))
         inner = self._linear(prefix + "mlp.hidden_layer", self._norm(prefix + "norm2", tokens))
-        inner = self._linear(prefix + "mlp.output_layer", functional.gelu(inner))
-        return tokens + inner * weights[prefix + "ls2.gamma"]
+        return tokens + self._linear(prefix + "mlp.output_layer", functional.gelu(inner))
 
     def _linear(self, name: str, tokens: Any) -> Any:
         from torch.nn import functional
@@ -141,6 +141,31 @@ class Encoder:
 
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         return functional.layer_norm(tokens, weight.shape, weight, bias, NORM_EPSILON)
+
+
+def _fused(state: Mapping[str, Any], config: ImageConfig) -> dict[str, Any]:
+    """Return the weights in float32, in the form that needs the fewest operations.
+
+    Query, key and value become one matrix. The factors of the layer scales become part of the
+    matrices before them.
+    """
+    import torch
+
+    weights = {name: tensor.float() for name, tensor in state.items()}
+    weights["patch_embed.weight"] = weights["patch_embed.weight"].flatten(1)
+    weights[MEANS] = torch.tensor(config.normalization_means)
+    weights[DEVIATIONS] = torch.tensor(config.normalization_deviations)
+    for index in range(config.num_layers):
+        block = f"blocks.{index}."
+        for part in ("weight", "bias"):
+            names = (f"{block}attn.{name}.{part}" for name in ("query", "key", "value"))
+            parts = [weights.pop(name) for name in names]
+            weights[f"{block}attn.{part}"] = torch.cat(parts)
+        for scale, layer in (("ls1", "attn.out"), ("ls2", "mlp.output_layer")):
+            factor = weights.pop(f"{block}{scale}.gamma")
+            weights[f"{block}{layer}.weight"] *= factor[:, None]
+            weights[f"{block}{layer}.bias"] *= factor
+    return weights
 
 
 def _check_names(names: Collection[str], folder: Folder) -> None:

@@ -35,6 +35,10 @@ IN_FLIGHT = 2
 """The number of batches that the device has at a time: it computes one, and the other waits."""
 
 
+POLL_SECONDS = 0.0005
+"""The number of seconds between two checks whether the device has computed a batch."""
+
+
 class Client:
     """A file worker: its socket, its slots, and the messages that are not complete yet."""
 
@@ -97,17 +101,30 @@ class Server:
     def serve(self) -> None:
         """Compute inputs until the pool closes the socket."""
         while True:
-            busy = self._waiting or self._running
-            for key, _ in self._selector.select(0 if busy else None):
+            may_start = self._may_start()
+            finished = bool(self._running) and self._network.is_done(self._running[0][0])
+            timeout = None if not (self._waiting or self._running) else POLL_SECONDS
+            for key, _ in self._selector.select(0 if may_start or finished else timeout):
                 if key.data is None:
                     if not self._welcome():
                         return
                 else:
                     self._read(key.data)
-            if self._waiting and len(self._running) < IN_FLIGHT:
-                self._start()
-            elif self._running:
+            if finished:
                 self._finish()
+            if self._may_start():
+                self._start()
+
+    def _may_start(self) -> bool:
+        """Return whether to start a batch now.
+
+        The first batch starts at once. While the device computes it, a second batch starts only if
+        it is at least half as large. Small batches would take the device more time for each input.
+        """
+        if not self._waiting or len(self._running) >= IN_FLIGHT:
+            return False
+        most = max(map(len, self._waiting.values()))
+        return not self._running or 2 * most >= len(self._running[-1][1])
 
     def _welcome(self) -> bool:
         """Take the socket of a new file worker. Return False if the pool has closed its end."""
@@ -131,11 +148,12 @@ class Server:
         """Start a batch of the size of which most inputs wait."""
         size = max(self._waiting, key=lambda key: len(self._waiting[key]))
         waiting = self._waiting[size]
-        count = min(len(waiting), self._network.max_batch)
+        # The sizes of batches are powers of two. A new size costs the device some preparation.
+        count = 1 << (min(len(waiting), self._network.max_batch).bit_length() - 1)
         batch = [waiting.popleft() for _ in range(count)]
         if not waiting:
             del self._waiting[size]
-        inputs = np.empty((count, *size, 3), np.uint8)
+        inputs = self._network.allocate((count, *size, 3))
         for row, (client, slot) in zip(inputs, batch, strict=True):
             assert client.ring is not None
             row[:] = client.ring.input(slot, *size)

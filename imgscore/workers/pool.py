@@ -270,8 +270,7 @@ class Pool:
             return [(worker.tasks[0], answer)]
         worker.alone = False
         done = worker.tasks.popleft()
-        worker.answered += 1
-        worker.idle_since = time.monotonic()
+        worker.count_answer(time.monotonic())
         if isinstance(answer, NeedsMemory):
             self._needs_memory.append(done)
             return []

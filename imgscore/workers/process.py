@@ -16,11 +16,18 @@ from imgscore.workers.connection import Connection
 from imgscore.workers.messages import FileTask, Task, frame
 
 QUEUE_DEPTH = 2
-"""The largest number of file tasks that one worker has at a time. While the worker does the first
-task, the second task already waits in its stdin."""
+"""The smallest number of file tasks that one worker may have at a time. While the worker does the
+first task, the second task already waits in its stdin."""
+QUEUE_SECONDS = 0.05
+"""The number of seconds of work that may wait in the stdin of a worker. A commit of the pool's
+process waits for the disk, up to 30 ms. Without enough tasks, the workers would wait, too."""
+MAX_QUEUE_DEPTH = 16
+"""The largest number of file tasks of a worker that computes images itself."""
+PACE_SHARE = 0.1
+"""The share of the newest time in the mean of a worker's pace."""
 LINKED_DEPTH = 34
-"""The same if the device process computes the images: one task for each slot of the worker
-(`ring.SLOTS`), one that it decodes, and one that waits in its stdin."""
+"""The number of file tasks of a worker if the device process computes the images: one for each slot
+of the worker (`ring.SLOTS`), one that it decodes, and one that waits in its stdin."""
 FILES_WORTH_STARTING = 256
 """The number of files in a row that must keep all file workers busy before the device process is
 started, if the workers can compute the model themselves. On a GPU, the start takes several seconds
@@ -89,6 +96,8 @@ class Worker:
     """the connection to the device process, if the worker has one"""
     answered: int = 0
     """the number of tasks that have an answer"""
+    pace: float = 1.0
+    """the mean of the last seconds that the worker has needed for one task"""
     idle_since: float = 0.0
     """the time at which the worker became ready or sent its last answer, in seconds of the
     monotonic clock"""
@@ -118,8 +127,17 @@ class Worker:
     @property
     def depth(self) -> int:
         """The largest number of file tasks that the worker has at a time."""
-        linked = self.connection is not None and self.connection.is_ready
-        return LINKED_DEPTH if linked else QUEUE_DEPTH
+        if self.connection is not None and self.connection.is_ready:
+            return LINKED_DEPTH
+        waiting = int(QUEUE_SECONDS / max(self.pace, 1e-4))
+        return max(QUEUE_DEPTH, min(1 + waiting, MAX_QUEUE_DEPTH))
+
+    def count_answer(self, now: float) -> None:
+        """Count an answer that arrived at `now`, in seconds of the monotonic clock."""
+        if self.answered:  # The first answer includes the time to load the model.
+            self.pace += PACE_SHARE * (min(now - self.idle_since, 1.0) - self.pace)
+        self.answered += 1
+        self.idle_since = now
 
     def current(self) -> int | None:
         """Return the index in `tasks` of the task that the worker does now.
