@@ -66,7 +66,7 @@ def words_to_use(words: Words | None, head: HeadRecord | None) -> Words | None:
     return None if equal else words
 
 
-@dataclass
+@dataclass(eq=False)
 class TasteState:
     """The labels of a taste, and the state of its training and scoring."""
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imgscore import events
@@ -20,7 +20,6 @@ from imgscore.store.transaction import Txn
 from imgscore.workers.messages import (
     Answer,
     Crashed,
-    Interrupted,
     Progressed,
     Refused,
     Rescore,
@@ -143,14 +142,18 @@ class Trainer(Stage[Train | Rescore]):
         """
         if conditions.paused or self._busy:
             return None
-        if any(state.unscored and self.ctx.head(taste) for taste, state in self.tastes.items()):
+        problems, tastes = self.ctx.problems, self.tastes.items()
+        ready = {
+            taste: state for taste, state in tastes if not problems.waits(state, conditions.now)
+        }
+        if any(state.unscored and self.ctx.head(taste) for taste, state in ready.items()):
             return conditions.now
-        if conditions.may_train and any(map(self._can_use_words, self.tastes.values())):
+        if conditions.may_train and any(map(self._can_use_words, ready.values())):
             return conditions.now
-        wanting = [state for state in self.tastes.values() if state.wants_training]
-        if not wanting or not conditions.may_train:
-            return None
-        return min((state.due for state in wanting if state.due is not None), default=None)
+        retries = [problems.retry_at(state) for taste, state in tastes if taste not in ready]
+        wanting = [state for state in ready.values() if state.wants_training]
+        due = [state.due for state in wanting] if conditions.may_train else []
+        return min((time for time in (*due, *retries) if time is not None), default=None)
 
     # ---- sending tasks to the training worker
 
@@ -160,6 +163,8 @@ class Trainer(Stage[Train | Rescore]):
             return None
         effects = Effects(reorder=self._take_up_heads()) if conditions.reembedded else None
         for taste, state in self.tastes.items():
+            if self.ctx.problems.waits(state, conditions.now):
+                continue
             if self._may_train(state, conditions):
                 if self.ctx.pool.submit(Train(taste, self.ctx.config.head)):
                     logger.debug(
@@ -255,6 +260,7 @@ class Trainer(Stage[Train | Rescore]):
         match answer:
             case Trained(record):
                 state.problem = None
+                self.ctx.problems.solved(state)
                 before = self.ctx.head(task.taste)
                 self.ctx.store.commit(lambda txn: heads.record(txn, record))
                 if record.accepted:
@@ -263,12 +269,21 @@ class Trainer(Stage[Train | Rescore]):
                 self._report_head(record, began)
             case Refused(reason, remedy):
                 state.problem = f"{reason}; {remedy}"
-            case Interrupted():
-                self._train_again(task, state)
             case Crashed(reason):
-                state.problem = f"training {reason}"
+                self._wait(task.taste, f"training {reason}")
+                self._train_again(task, state)
             case _:
-                pass
+                self._train_again(task, state)
+
+    def _wait(self, taste: str, problem: str) -> None:
+        """Let a taste wait after a crash. Each further crash doubles the wait."""
+        error = ImgscoreError(f"taste {taste!r}: {problem}", "see the log")
+        self.ctx.problems.failed(self.tastes[taste], error)
+
+    @property
+    def owners(self) -> Iterable[object]:
+        """The owners of the problems of this stage: each taste has its own problems."""
+        return (self, *self.tastes.values())
 
     def _train_again(self, task: Train, state: TasteState) -> None:
         if task.recipe == WORDS:
@@ -322,6 +337,7 @@ class Trainer(Stage[Train | Rescore]):
                 state.scored += len(packed) // scores.PACKED_SIZE
                 if last:
                     state.scoring = None
+                    self.ctx.problems.solved(state)
                 self.ctx.store.commit(lambda txn: scores.record(txn, taste, task.head, packed))
                 if not last:
                     return None
@@ -337,6 +353,9 @@ class Trainer(Stage[Train | Rescore]):
                 return Effects(reorder={taste})
             case Refused(reason, remedy):
                 state.problem = f"{reason}; {remedy}"
+            case Crashed(reason):
+                self._wait(taste, f"scoring {reason}")
+                state.unscored = True
             case _:
                 state.unscored = True
         state.scoring, state.scored = None, 0

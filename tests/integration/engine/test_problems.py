@@ -14,11 +14,11 @@ from imgscore.engine.engine import Engine
 from imgscore.engine.stage import AnyStage
 from imgscore.errors import CorruptStoreError, ImgscoreError, StoreError
 from imgscore.events import Problem
-from imgscore.store import scores, store
+from imgscore.store import scores, store, vectors
 from imgscore.verbs import registry
 from imgscore.verbs.status import status
 from imgscore.workers import plan_inbox
-from imgscore.workers.messages import Crashed, IndexFile, ModelUnavailable, Task
+from imgscore.workers.messages import Crashed, IndexFile, ModelUnavailable, Rescore, Task, Train
 from imgscore.workers.pool import NoWorkerError
 from tests.integration.engine.conftest import World, ask, until, until_idle
 
@@ -261,3 +261,36 @@ def test_order_scheduler_stored_score_that_is_no_number_is_skipped_and_said(
         packed = scores.pack(bytes(32), math.inf, 0.0)
         with pytest.raises(StoreError, match="not a number"):
             engine.ctx.store.commit(lambda txn: scores.record(txn, "default", "1", packed))
+
+
+@pytest.mark.parametrize("kind", [Train, Rescore])
+def test_trainer_crash_is_a_problem_of_its_taste_and_is_not_tried_at_once(
+    ordered: Engine, world: World, monkeypatch: pytest.MonkeyPatch, kind: type
+) -> None:
+    submitted: list[Task] = []
+
+    def submit(task: Task) -> bool:
+        submitted.append(task)
+        world.pool.results.append((task, Crashed("was killed")))
+        return True
+
+    monkeypatch.setattr(world.pool, "submit", submit)
+    state = ordered.trainer.tastes["default"]
+    if kind is Train:
+        monkeypatch.setattr(type(state), "missing", "")
+        state.due = 0.0
+    else:
+        with ordered.ctx.store.write() as txn:
+            (key, _), *_ = txn.table("scores").scan()
+            digest = key[-32:]
+            scores.forget(txn, "default", "1")
+            vectors.append(txn, ordered.ctx.embedder.id, [(digest, bytes(2560))])
+        ordered.trainer.rescore("default")
+    until(ordered, lambda: bool(ordered.ctx.problems))
+    for _ in range(20):
+        ordered.step(0.0)
+    assert [type(task) for task in submitted] == [kind]
+    assert "was killed" in str(status(ordered).troubles)
+    with pytest.raises(ImgscoreError, match="was killed"):
+        ask(ordered, "wait")
+    assert len(submitted) == 2  # a client lets the taste try again at once
