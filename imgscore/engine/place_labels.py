@@ -7,7 +7,7 @@ in the batch does not matter.
 
 import os
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import islice, product
 from typing import NamedTuple
 
 from imgscore.engine import siblings
@@ -22,7 +22,7 @@ from imgscore.reconcile.label_rules import (
 )
 from imgscore.reconcile.reachable import is_unreachable
 from imgscore.reconcile.walk import ImageFile, fingerprint_of, walk
-from imgscore.store import label_folders, labels, trashed_files
+from imgscore.store import label_folders, labels, sightings, trashed_files
 from imgscore.store.schema import Fingerprint, Label, LabelEvent, LabelName, Sighting
 from imgscore.store.transaction import Txn
 from imgscore.watches import Place, Role, Watches
@@ -97,6 +97,8 @@ class PlaceLabels:
         known = digest in self._replaced_digests or digest in self._new_digests
         if not known and all(copy.path == path for copy in self._copies_of(digest).values()):
             self._new_digests.add(digest)
+            if before is None and origin is None:
+                before = self._saved_then_moved(path, digest, seen, place)
         self._appeared.append(_Appeared(path, digest, seen, place, before, origin))
 
     def left(self, sighting: Sighting) -> None:
@@ -125,6 +127,9 @@ class PlaceLabels:
         rewritten = before is not None and self._is_rewritten(before, new)
         if before is not None and rewritten:
             former = labels.current(self.txn, taste, before.digest)
+            moved = before.path != new.path
+            if moved and (new.place.role != "inbox" or (former and former.source in FROM_FOLDER)):
+                former = None  # The new folder of the file decides.
         back_from = self._back_from(new, label) if new.place.role == "inbox" else None
         standing = self._standing_in(taste, new.digest, label)
         change = Change(
@@ -150,7 +155,7 @@ class PlaceLabels:
             # If the inode is the same, the old bytes were overwritten. Otherwise the user may have
             # renamed the old file, and another file to the path of the old file.
             if rewritten or (not before.gone_ns and _same_file(before.seen, new.seen)):
-                self._apply_replaced(before, new.place)
+                self._apply_replaced(before, self.watches.locate(before.path) or new.place)
             elif not before.gone_ns:
                 self.left(before)
         if new.origin is not None:
@@ -219,6 +224,27 @@ class PlaceLabels:
         return place.watch.inbox, place.role
 
     # ---- facts about the files of a digest
+
+    def _saved_then_moved(
+        self, path: bytes, digest: bytes, seen: Fingerprint, place: Place
+    ) -> Sighting | None:
+        """Return the former record of a file that was saved, and moved before it was indexed again.
+
+        The former path is in another folder of the watch, with the same name, and it is empty now.
+        The file still has the inode or the date of the record. Without these conditions, a deleted
+        file and a new file with the same name could be taken for one file.
+        """
+        folder = self.watches.folder(path) or b""
+        names = {path[len(folder) :], b"/" + os.path.basename(path)}
+        for name, (other, _) in product(names, place.watch.folders()):
+            former = sightings.find(self.txn, other + name)
+            if former is None or former.path == path or former.digest == digest:
+                continue
+            same = _same_file(former.seen, seen) or former.seen.mtime_ns == seen.mtime_ns
+            recent = not former.gone_ns or self.now_ns - former.gone_ns <= SAVE_WINDOW_NS
+            if same and recent and not os.path.lexists(former.path):
+                return former
+        return None
 
     def _is_rewritten(self, before: Sighting, new: _Appeared) -> bool:
         """Return whether a program saved new bytes at the path of an older file.

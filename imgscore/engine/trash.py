@@ -15,6 +15,7 @@ from typing import NamedTuple
 from imgscore import paths
 from imgscore.engine import siblings
 from imgscore.engine.context import EngineContext
+from imgscore.engine.label_change import LabelChange
 from imgscore.engine.log_text import counted
 from imgscore.engine.stage import AnyStage, Conditions, Effects
 from imgscore.engine.tickets import IndexTicket
@@ -312,19 +313,26 @@ class TrashMonitor(AnyStage):
     def _commit_results(self) -> Effects:
         results, self._results = self._results, []
 
-        def record(txn: Txn) -> list[TrashEntry]:
-            return [entry for entry, digest in results if self._record(txn, entry, digest)]
+        def record(txn: Txn) -> list[tuple[str, LabelChange]]:
+            return [
+                (entry.place.watch.taste, change)
+                for entry, digest in results
+                if (change := self._record(txn, entry, digest)) is not None
+            ]
 
         labelled = self.ctx.store.commit(record)
         self.ctx.changed()
         images = counted(len(results), "new image")
         logger.info("desktop trash: %s; new trash labels: %d", images, len(labelled))
-        return Effects(relearn={entry.place.watch.taste for entry in labelled})
+        return Effects(
+            relearn={taste for taste, _ in labelled},
+            label_changes=[change for _, change in labelled],
+        )
 
-    def _record(self, txn: Txn, entry: TrashEntry, digest: bytes) -> bool:
+    def _record(self, txn: Txn, entry: TrashEntry, digest: bytes) -> LabelChange | None:
         """Store a deleted image, and log the label that follows from the deletion.
 
-        Return whether a label was logged.
+        Return the logged label, or None if no label was logged.
         """
         file = TrashedFile(entry.path, entry.seen, digest, entry.origin, entry.trash)
         trashed_files.record(txn, file)
@@ -333,10 +341,12 @@ class TrashMonitor(AnyStage):
         stays = self._copy_stays(txn, taste, digest) or self._sibling_stays(entry, label)
         event = trashed_event(label, copy_stays=stays)
         if event is None:
-            return False
+            return None
         logged = LabelEvent(time.time_ns(), taste, digest, event, "xdg_trash", entry.path)
-        siblings.append_label(txn, logged, share=entry.place.watch.siblings)
-        return True
+        number = siblings.append_label(txn, logged, share=entry.place.watch.siblings)
+        folder = (entry.place.watch.inbox, entry.place.role)
+        before = label.label if label is not None else None
+        return LabelChange(number, before, event, folder if entry.place.role != "inbox" else None)
 
     def _copy_stays(self, txn: Txn, taste: str, digest: bytes) -> bool:
         """Return whether a copy of the image is still in an inbox or a keep folder of the taste."""

@@ -2,44 +2,20 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from imgscore import events
-from imgscore.engine.engine import Engine
 from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
 from imgscore.reconcile.sidecars import digest_of
-from imgscore.store import labels, sightings
-from imgscore.store.schema import LabelName
+from imgscore.store import sightings
 from imgscore.store.transaction import Txn
 from imgscore.verbs.status import status
-from tests.integration.engine.conftest import World, ask, until
-
-
-def label_of(world: World, path: Path | bytes, taste: str = "default") -> str | None:
-    """The label of a file, or of a digest."""
-    digest = path if isinstance(path, bytes) else digest_of(os.fsencode(path))
-    assert digest is not None
-    with world.engine() as engine, engine.ctx.store.read() as txn:
-        label = labels.current(txn, taste, digest)
-    return label.label if label else None
-
-
-def move(path: Path, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True, parents=True)
-    return path.rename(folder / path.name)
-
-
-def save(path: Path, text: str, *, atomic: bool) -> bytes:
-    """Write new bytes, in place or by a rename; the digest of the old bytes."""
-    old = digest_of(os.fsencode(path))
-    assert old is not None
-    target = path.with_suffix(".tmp") if atomic else path
-    target.write_text(text)
-    target.rename(path)
-    return old
+from tests.integration.engine.conftest import World, ask
+from tests.support.disks import mounted
+from tests.support.place_labels import label_of, label_of_open, move, save
 
 
 @pytest.fixture
@@ -63,6 +39,52 @@ def test_place_label_file_rewritten_then_moved_leaves_no_ghost(
     path = move(kept, world.inbox / then)
     world.settled()
     assert (label_of(world, path), label_of(world, old)) == (then or None, None)
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+@pytest.mark.parametrize("then", ["trash", "", "best"])
+@pytest.mark.parametrize("running", [True, False])
+def test_place_label_file_rewritten_and_moved_at_once_leaves_no_ghost(
+    world: World, kept: Path, atomic: bool, then: str, running: bool
+) -> None:
+    """An atomic save keeps the date of the file, as exiftool -P does."""
+    status = kept.stat()
+    with world.engine() as engine:
+        world.settle(engine)
+        old = save(kept, "0.4 edited", atomic=atomic)
+        if atomic:
+            os.utime(kept, ns=(0, status.st_mtime_ns))
+        path = move(kept, world.inbox / then)
+        if running:
+            world.settle(engine)
+    world.settled()
+    assert label_of(world, path) == ("trash" if then == "trash" else None)
+    assert label_of(world, old) is None
+
+
+@pytest.mark.parametrize(("here", "then", "wanted"), [("", "keep", "keep"), ("keep", "", "trash")])
+def test_command_label_file_saved_and_moved_at_once_follows(
+    world: World, here: str, then: str, wanted: str
+) -> None:
+    path = world.put("a.png", 0.5, f"inbox/{here}")
+    with world.engine() as engine:
+        world.settle(engine)
+        ask(engine, "label", label="trash", files=[os.fspath(path)])
+        old = save(path, "0.4 edited", atomic=False)
+        path = move(path, world.inbox / then)
+        world.settle(engine)
+    assert (label_of(world, path), label_of(world, old)) == (wanted, None)
+
+
+def test_place_label_of_a_deleted_file_stays_beside_a_new_file_of_its_name(
+    world: World, kept: Path
+) -> None:
+    spare = world.put("spare.png", 0.2, "elsewhere")
+    old = digest_of(os.fsencode(kept)) or b""
+    kept.unlink()
+    spare.rename(world.inbox / kept.name)
+    world.settled()
+    assert (label_of(world, old), label_of(world, world.inbox / kept.name)) == ("keep", None)
 
 
 def test_place_label_rewritten_while_a_copy_stands_stays_with_both(
@@ -226,6 +248,32 @@ def test_place_label_of_a_keep_folder_that_is_gone_with_its_disk_stays(world: Wo
     assert label_of(world, copy) is None
 
 
+def test_place_label_of_a_keep_folder_that_is_unmounted_stays(world: World, tmp_path: Path) -> None:
+    """The keep folder is a disk inside the inbox. Without it, an empty folder is left."""
+    (world.inbox / "keep").mkdir(parents=True)
+    with mounted(tmp_path, "mkfs.ext4", "-q") as disk:
+        command = ["mount", "--bind", disk, world.inbox / "keep"]
+        subprocess.run(command, check=True)
+        try:
+            kept = world.put("a.png", 0.5, "inbox/keep")
+            copy = Path(shutil.copy2(kept, world.inbox / "copy.png"))
+            world.settled()
+        finally:
+            subprocess.run(["umount", world.inbox / "keep"], check=True)
+        with world.engine() as engine:
+            engine.indexer.hint(os.fsencode(kept))
+            world.settle(engine)
+            assert label_of_open(engine, copy) == "keep"
+            assert status(engine).watches[0].keep == 1
+        subprocess.run(command, check=True)
+        try:
+            kept.unlink()
+            world.settled()
+        finally:
+            subprocess.run(["umount", world.inbox / "keep"], check=True)
+        world.settled()
+
+
 def test_place_labels_in_a_list_of_keep_folders_follow_the_files(world: World) -> None:
     world.watch = {"keep": ["keep", "best"]}
     (world.inbox / "best").mkdir(parents=True)
@@ -274,171 +322,3 @@ def test_place_label_of_a_file_deleted_long_ago_stays_with_a_new_copy(
     other = move(other, world.inbox)
     world.settled()
     assert label_of(world, other) == "keep"
-
-
-BINS = (
-    "#recycle/trash", "$RECYCLE.BIN/S-1-5-21-1", "$Recycle.Bin", "RECYCLER", "@Recycle", "@eaDir",
-    "lost+found", "LOST.DIR", "System Volume Information", "#snapshot/a", "@Recently-Snapshot",
-    ".Trash-1000/files", ".stversions", ".sync", ".dropbox.cache", ".dtrash", "sub/#recycle",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("bin_name", BINS)
-@pytest.mark.parametrize("place", ["inbox", "inbox/trash"])
-def test_place_label_of_a_file_in_a_recycle_bin_stays(
-    world: World, bin_name: str, place: str
-) -> None:
-    path = world.put("a.png", 0.5, "inbox/trash")
-    world.settled()
-    thrown = move(path, world.folder / place / bin_name)
-    date = thrown.stat().st_mtime_ns
-    with world.engine() as engine:
-        engine.indexer.hint(os.fsencode(thrown))
-        engine.indexer.hint_tree(os.fsencode(thrown.parent))
-        world.settle(engine)
-        assert status(engine).watches[0].files == status(engine).watches[0].trash == 0
-    assert label_of(world, thrown) == "trash" and thrown.stat().st_mtime_ns == date
-    move(thrown, world.inbox)
-    world.settled()
-    assert label_of(world, world.inbox / "a.png") is None
-
-
-MARKS = {
-    "CACHEDIR.TAG": b"Signature: 8a477f597d28d172789f06886806bc55\n# a cache",
-    "desktop.ini": b"[.ShellClassInfo]\r\nCLSID={645FF040-5081-101B-9F08-00AA002F954E}\r\n",
-}
-
-
-@pytest.mark.parametrize("mark", MARKS)
-def test_place_label_of_a_file_in_a_marked_folder_stays(world: World, mark: str) -> None:
-    path = world.put("a.png", 0.5, "inbox/trash")
-    thumbnail = world.put("b.png", 0.5, "inbox/thumbs/deep")
-    marked = world.inbox / "thumbs"
-    (marked / mark).write_bytes(MARKS[mark])
-    world.settled()
-    thrown = move(path, marked)
-    with world.engine() as engine:
-        for hidden in (thrown, thumbnail):
-            engine.indexer.hint(os.fsencode(hidden))
-            engine.indexer.hint_tree(os.fsencode(hidden.parent))
-        world.settle(engine)
-        assert status(engine).watches[0].files == 0
-    assert label_of(world, thrown) == "trash" and label_of(world, thumbnail) is None
-
-
-@pytest.mark.parametrize("text", [b"[.ShellClassInfo]\r\nIconFile=a.ico", b""])
-def test_files_beside_another_desktop_ini_are_indexed(world: World, text: bytes) -> None:
-    world.put("a.png", 0.5, "inbox/album")
-    (world.inbox / "album" / "desktop.ini").write_bytes(text)
-    with world.engine() as engine:
-        world.settle(engine)
-        assert status(engine).watches[0].files == 1
-
-
-def taught(world: World, count: int) -> list[Path]:
-    """Put files into the keep folder; a second file goes into the trash folder first."""
-    world.put("first.png", 0.1, "inbox/trash")
-    world.settled()
-    paths = [world.put(f"{number}.png", 0.5, "inbox/keep") for number in range(count)]
-    world.settled()
-    return paths
-
-
-def troubles(engine: Engine) -> list[str]:
-    return [trouble for trouble in status(engine).troubles if "undo label" in trouble]
-
-
-@pytest.mark.parametrize(("count", "moved"), [(60, 30), (6, 3), (5, 5), (30, 21)])
-@pytest.mark.parametrize("target", ["", "trash"])
-def test_mass_change_is_reported_and_undone_at_once(
-    world: World, count: int, moved: int, target: str
-) -> None:
-    paths = taught(world, count)
-    with world.engine() as engine:
-        world.settle(engine)
-        there = [move(path, world.inbox / target) for path in paths[:moved]]
-        world.settle(engine)
-        (trouble,) = troubles(engine)
-        assert trouble.startswith(f"{moved} labels were {'changed' if target else 'cleared'}")
-        until(engine, lambda: bool(mass_events(engine)))
-        (event,) = mass_events(engine)
-        assert event.cleared + event.flipped == moved
-    assert {label_of(world, path) for path in there} == {target or None}
-    with world.engine() as engine:
-        assert troubles(engine)
-        (row,) = ask(engine, "undo", what="label")
-        assert row["others"] == moved - 1 and not troubles(engine)
-        assert {label_of_open(engine, path) for path in there} == {"keep"}
-        world.settle(engine)
-        assert {label_of_open(engine, path) for path in there} == {"keep"}
-        (row,) = ask(engine, "undo", what="label")  # The label before the mass change.
-        assert (row["others"], row["was"], row["label"]) == (0, "keep", None)
-
-
-def test_mass_change_twice_is_undone_run_by_run(world: World) -> None:
-    paths = taught(world, 50)
-    with world.engine() as engine:
-        world.settle(engine)
-        first = [move(path, world.inbox / "trash") for path in paths[:25]]
-        world.settle(engine)
-        until(engine, lambda: len(mass_events(engine)) == 1)
-        second = [move(path, world.inbox) for path in paths[25:]]
-        world.settle(engine)
-        assert ask(engine, "undo", what="label")[0]["others"] == 24
-        assert {label_of_open(engine, path) for path in second} == {"keep"}
-        assert {label_of_open(engine, path) for path in first} == {"trash"}
-        assert ask(engine, "undo", what="label")[0]["others"] == 24
-        assert {label_of_open(engine, path) for path in [*first, *second]} == {"keep"}
-
-
-def test_mass_change_right_after_new_labels_does_not_contain_them(world: World) -> None:
-    paths = [world.put(f"{number}.png", 0.5) for number in range(25)]
-    with world.engine() as engine:
-        world.settle(engine)
-        paths = [move(path, world.inbox / "keep") for path in paths]
-        world.settle(engine)
-        paths = [move(path, world.inbox) for path in paths]
-        world.settle(engine)
-        assert ask(engine, "undo", what="label")[0]["others"] == 24
-        assert {label_of_open(engine, path) for path in paths} == {"keep"}
-
-
-@pytest.mark.parametrize(("count", "moved"), [(60, 20), (8, 3), (2, 2)])
-def test_mass_change_few_labels_are_no_mass_change(world: World, count: int, moved: int) -> None:
-    paths = taught(world, count)
-    with world.engine() as engine:
-        world.settle(engine)
-        for path in paths[:moved]:
-            move(path, world.inbox)
-        world.settle(engine)
-        assert not troubles(engine)
-        assert ask(engine, "undo", what="label")[0]["others"] == 0
-
-
-def test_mass_change_many_rewritten_files_are_no_mass_change(world: World) -> None:
-    paths = taught(world, 30)
-    with world.engine() as engine:
-        world.settle(engine)
-        for path in paths:
-            save(path, f"0.4 {path.name} edited", atomic=True)
-        world.settle(engine)
-        assert not troubles(engine)
-        assert {label_of_open(engine, path) for path in paths} == {"keep"}
-        assert labels_of(engine) == {"keep": 30, "trash": 1}
-
-
-def mass_events(engine: Engine) -> list[events.MassChange]:
-    _, all_events = engine.ctx.event_log.since(0)
-    return [event for event in all_events if isinstance(event, events.MassChange)]
-
-
-def labels_of(engine: Engine) -> dict[LabelName, int]:
-    with engine.ctx.store.read() as txn:
-        return labels.totals(txn, "default")
-
-
-def label_of_open(engine: Engine, path: Path) -> str | None:
-    digest = digest_of(os.fsencode(path)) or b""
-    with engine.ctx.store.read() as txn:
-        label = labels.current(txn, "default", digest)
-    return label.label if label else None
