@@ -47,7 +47,7 @@ SHAPES = {
 """Width, patch, layers, heads and embedding of the networks. The published base has fewer layers
 than 12; which number is not known here, and more layers are slower."""
 KINDS = {"12 megapixels": (4000, 3000), "half a megapixel": (820, 615)}
-MEASURE_SECONDS = 5.0
+MEASURE_SECONDS = 4.0
 
 
 class Job(NamedTuple):
@@ -478,12 +478,26 @@ def pipeline(job: Job) -> Iterator[dict[str, Any]]:
                     end = measuring + MEASURE_SECONDS * min(1.0, job.scale * 4)
                 if measuring is not None and now < measuring:
                     counted, first = 0, now
+                    ticks = {pid: cpu_seconds(pid) for pid in [*pool.pids(), pool.device.pid or 0]}
             if measuring is None:
                 yield {"text": f"the device is {pool.device.state}"}
                 return
-            cpu = os.times()
-            note = f"{failed} failed; ready after {started:.1f} s; pool {cpu.user:.1f} s CPU"
-            yield {"rate": counted / (time.monotonic() - first), "note": note}
+            seconds = time.monotonic() - first
+            used = {pid: (cpu_seconds(pid) - before) / seconds for pid, before in ticks.items()}
+            device = used.pop(pool.device.pid or 0, 0.0)
+            workers = sum(used.values()) / len(used)
+            note = f"{failed} failed; ready after {started:.1f} s; CPU: device process {device:.0%}"
+            note += f", a worker {workers:.0%} (mean of {len(used)})"
+            yield {"rate": counted / seconds, "note": note}
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time of a process so far."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def scan(job: Job) -> Iterator[dict[str, Any]]:
@@ -491,7 +505,7 @@ def scan(job: Job) -> Iterator[dict[str, Any]]:
     from bench.sandbox import run_imgscore
     from imgscore.testing import Sandbox
 
-    count = int((12000 if job.kind.startswith("half") else 4000) * job.scale)
+    count = int((30000 if job.kind.startswith("half") else 5000) * job.scale)
     sandbox = Sandbox(job.work / f"scan-{job.subject}-{kind_name(job.kind)}")
     sandbox.configure()
     configure(sandbox, job.device, model_of(job))
@@ -509,7 +523,7 @@ def cpu(job: Job) -> Iterator[dict[str, Any]]:
     from imgscore.testing import Sandbox
 
     workers = int(job.subject)
-    each = 300 if job.kind.startswith("half") else 120
+    each = 600 if job.kind.startswith("half") else 150
     count = max(20, int(each * workers * job.scale))
     sandbox = Sandbox(job.work / f"cpu-{workers}-{kind_name(job.kind)}")
     sandbox.configure(workers=workers)
