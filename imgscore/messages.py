@@ -42,6 +42,8 @@ class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omi
     """
     works_on_battery: ClassVar[bool] = False
     """True if the verb embeds or trains at once, even if the computer runs on battery."""
+    needs_file: ClassVar[bool] = False
+    """True if the field `file`, if it is not empty, must name a file that exists."""
     any_folder: ClassVar[bool] = False
     """True if the field `folder` may name a folder that is not watched."""
 

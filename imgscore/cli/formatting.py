@@ -72,6 +72,11 @@ def until_text(nanoseconds: int) -> str:
     return end.strftime("%H:%M" if end.date() == datetime.now().date() else "%Y-%m-%d %H:%M")
 
 
+def state_text(row: Status) -> str:
+    """Return the state of a status, with the end of a pause."""
+    return f"paused until {until_text(row.paused_until_ns)}" if row.paused_until_ns else row.state
+
+
 def _date(nanoseconds: int | None) -> str:
     return "-" if nanoseconds is None else time_text(nanoseconds)
 

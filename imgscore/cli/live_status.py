@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from imgscore.cli.formatting import event_line, remarks, until_text
+from imgscore.cli.formatting import event_line, remarks, state_text
 from imgscore.cli.output import duration, printable
 from imgscore.cli.path_text import short, shortened
 from imgscore.events import Event
@@ -75,7 +75,7 @@ def live(console: Console) -> Live:
 def line(row: Status, pace: Pace) -> str:
     """Convert a status to one line of text, for a stdout that is not a terminal."""
     files = sum(watch.files for watch in row.watches)
-    parts = [f"{row.state}", f"{files} images", *_queue(pace)]
+    parts = [state_text(row), f"{files} images", *_queue(pace)]
     if row.waiting:
         parts.append(f"waiting: {row.waiting}")
     if row.failed:
@@ -98,8 +98,7 @@ def view(row: Status, pace: Pace) -> RenderableType:
 
 
 def _title(row: Status) -> Text:
-    text = f"paused until {until_text(row.paused_until_ns)}" if row.paused_until_ns else row.state
-    state = (text, STATES[row.state])
+    state = (state_text(row), STATES[row.state])
     facts = [f"head {row.head or 'none yet'}", row.embedder]
     if row.pid is not None:
         facts.append(f"{row.rss_bytes / 1e6:.0f} MB")

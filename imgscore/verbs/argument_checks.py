@@ -1,4 +1,4 @@
-"""Checks the arguments `folder` and `taste` of all requests before a verb runs.
+"""Checks the arguments `folder`, `file` and `taste` of all requests before a verb runs.
 
 The fields have the same meaning in every Request. `folder` is the absolute path of a folder that
 exists and is in a watched folder; see `any_folder` of BaseRequest for the exception. `taste` is the
@@ -33,18 +33,20 @@ takes about 0.1 s."""
 
 
 def check(engine: Engine, request: BaseRequest[Any]) -> None:
-    """Check the fields `folder` and `taste` of a request, if it has these fields.
+    """Check the fields `folder`, `file` and `taste` of a request, if it has these fields.
 
     Raises UsageError if a value is wrong, and ConfigError if a watched folder is needed and the
     config has none.
     """
     folder: str | None = getattr(request, "folder", None)
     if folder is not None:
-        _check_folder(engine.ctx.watches, folder, watched=not request.any_folder)
+        check_folder(engine.ctx.watches, folder, watched=not request.any_folder)
     taste: str | None = getattr(request, "taste", None)
     if taste is not None and taste not in engine.trainer.tastes:
         with engine.ctx.store.read() as txn:
             check_taste(txn, taste, {watch.taste for watch in engine.ctx.watches.all})
+    if request.needs_file:
+        _check_file(getattr(request, "file", ""))
 
 
 def folder_of(folder: str | None) -> bytes | None:
@@ -52,7 +54,8 @@ def folder_of(folder: str | None) -> bytes | None:
     return None if folder is None else os.path.realpath(absolute_path(folder))
 
 
-def _check_folder(watches: Watches, folder: str, *, watched: bool) -> None:
+def check_folder(watches: Watches, folder: str, *, watched: bool) -> None:
+    """Raise UsageError if a folder is missing, or if `watched` is true and it is not watched."""
     given = absolute_path(folder)
     path = os.path.realpath(given)
     try:
@@ -107,6 +110,21 @@ def _watched(watches: Watches) -> str:
 def _listed(names: list[str]) -> str:
     more = len(names) - MAX_NAMES
     return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_file(file: str) -> None:
+    """Raise UsageError if there is no file at this path. An empty path is not checked."""
+    if not file:
+        return
+    path = absolute_path(file)
+    if not os.path.exists(path):
+        near = _nearest(path, folders=False)
+        raise UsageError(
+            f"{display_path(path)}: there is no such file",
+            f"did you mean {display_path(near)}?" if near else "check the name of the file",
+        )
+    if os.path.isdir(path):
+        raise UsageError(f"{display_path(path)} is a folder", "give a file")
 
 
 def no_such_file(path: bytes) -> str:

@@ -75,6 +75,7 @@ class Request(BaseRequest[Response]):
     """
 
     works_on_battery: ClassVar[bool] = True
+    needs_file: ClassVar[bool] = True
     action: Literal["list", "use", "import"] = "list"
     version: ShortText | None = None
     file: PathText = ""

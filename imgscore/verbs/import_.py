@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Response(msgspec.Struct):
 class Request(BaseRequest[Response]):
     """`file`: the absolute path of a Parquet file."""
 
+    needs_file: ClassVar[bool] = True
     file: PathText
     taste: TasteName | None = None
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.errors import UsageError
 from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, Progress, Result
+from imgscore.verbs.argument_checks import check_folder
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path, until_idle
 from imgscore.verbs.label import record
 from imgscore.verbs.score import problem
@@ -79,6 +79,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     If the import was interrupted, the client can send the same request again. A file that already
     has an embedding is read again, but not embedded again.
     """
+    for folder in (*request.keep, *request.trash):
+        check_folder(engine.ctx.watches, folder, watched=False)
     taste = request.taste or next(iter(engine.trainer.tastes), "default")
     waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))
     total, done, failed = len(waiting), 0, 0
@@ -113,10 +115,6 @@ def _files(folders: tuple[str, ...], label: LabelName) -> Iterator[tuple[bytes, 
 
     for folder in folders:
         root = os.path.realpath(absolute_path(folder))
-        if not os.path.isdir(root):
-            raise UsageError(
-                f"{display_path(root)} is not a folder", "check the name of the folder"
-            )
         for entry in walk(root):
             if isinstance(entry, ImageFile):
                 yield entry.path, label

@@ -11,7 +11,7 @@ import typer
 
 from imgscore.cli import dispatch
 from imgscore.cli.app import Json, Section, app, prints, run
-from imgscore.cli.formatting import left_alone_text, remarks, touched, until_text
+from imgscore.cli.formatting import left_alone_text, remarks, state_text, touched
 from imgscore.cli.output import to_json, wrapped
 from imgscore.cli.path_text import short, shortened
 from imgscore.errors import NoDaemonError
@@ -107,7 +107,7 @@ def _watch_lines(watch: WatchStatus) -> list[str]:
 
 def describe(row: Response) -> str:
     """Return a status as text."""
-    state = f"paused until {until_text(row.paused_until_ns)}" if row.paused_until_ns else row.state
+    state = state_text(row)
     lines = [f"{state}, {row.pending} pending, head {row.head or 'none yet'}"]
     if row.state == "offline":
         lines[0] = f"no daemon is running (imgscore start); head {row.head or 'none yet'}"

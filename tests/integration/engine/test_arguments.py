@@ -143,3 +143,22 @@ def test_file_verbs_missing_file_gives_the_nearest_name(
         assert row["sha256"] is None
     (row,) = ask(engine, "score", files=[os.fspath(world.inbox / "IMG_1243.jpg")])
     assert f"did you mean {world.inbox}/IMG_1234.jpg?" in row["error"]
+
+
+@pytest.mark.parametrize(("verb", "more"), [("import", {}), ("heads", {"action": "import"})])
+def test_file_arguments_missing_file_or_folder_is_refused(
+    world: World, engine: Engine, verb: str, more: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError, match="there is no such file"):
+        ask(engine, verb, file=os.fspath(world.folder / "zzz.bin"), **more)
+    with pytest.raises(UsageError, match="is a folder"):
+        ask(engine, verb, file=os.fspath(world.inbox), **more)
+
+
+def test_import_labels_missing_folder_is_refused_with_the_nearest(
+    world: World, engine: Engine
+) -> None:
+    (world.folder / "sorted").mkdir()
+    with pytest.raises(UsageError, match="does not exist") as error:
+        ask(engine, "import-labels", keep=[os.fspath(world.folder / "sortd")])
+    assert f"did you mean {world.folder}/sorted?" in error.value.remedy
