@@ -18,7 +18,7 @@ from imgscore.report import files
 from imgscore.report.data import Image
 from imgscore.report.page import page, page_data, policy_of
 from imgscore.verbs import next as next_images
-from imgscore.verbs import report, review
+from imgscore.verbs import report, review, search
 from imgscore.verbs.base import rows_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NEXT_COUNT = 60
 """The largest number of images in the tab Next of the page. 60 images fill a few screens."""
+SEARCH_COUNT = 200
+"""The largest number of images in the tab Search of the page. 200 images fill some ten screens."""
 # The parts of the page data that may change when the images get a new order.
 RENEWED = (
     "images", "folders", "suspects", "groups", "compared", "failures", "head", "about", "version",
@@ -35,8 +37,8 @@ RENEWED = (
 _THUMBNAIL = re.compile(r"[0-9a-f]{64}\.webp", re.ASCII)
 
 
-class NextNumbers(msgspec.Struct):
-    """The images to label next, as a list of their numbers on the page."""
+class ImageNumbers(msgspec.Struct):
+    """Images, as a list of their numbers on the page."""
 
     numbers: list[int]
     error: str | None = None
@@ -74,6 +76,7 @@ class Session:
             "label": self._label,
             "undo": self._undo,
             "next": self._next,
+            "search": self._search,
             "renew": self._renew,
         }
 
@@ -156,16 +159,24 @@ class Session:
         image.label = row.label
         return row
 
-    def _next(self, request: Any) -> NextNumbers:
+    def _next(self, request: Any) -> ImageNumbers:
+        return self._numbers(next_images.Request(self._taste, NEXT_COUNT))
+
+    def _search(self, request: Any) -> ImageNumbers:
+        text = str(request["text"])[: search.MAX_TEXT]
+        return self._numbers(search.Request(text, SEARCH_COUNT, taste=self._taste))
+
+    def _numbers(self, request: next_images.Request | search.Request) -> ImageNumbers:
+        """Send a request, and return the numbers of its images on the page."""
         with self._lock:
             try:
-                rows = rows_of(dispatch.call(next_images.Request(self._taste, NEXT_COUNT)))
+                rows: list[Any] = rows_of(dispatch.call(request))
             except ImgscoreError as error:
-                return NextNumbers([], f"{error.message}: {error.remedy}")
+                return ImageNumbers([], f"{error.message}: {error.remedy}")
             numbers: dict[str, int] = {}
             for number, image in enumerate(self._content.images):
                 numbers.setdefault(image.sha256, number)
-            return NextNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
+            return ImageNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
 
     def _renew(self, request: Any) -> dict[str, object]:
         """Read the data of the page again, and return the parts that may have changed."""

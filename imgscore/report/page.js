@@ -3,15 +3,16 @@
 const TABS = [
   ["order", "Order", () => images.filter((image) => image.place === "inbox").length, null],
   ["next", "Next", () => null, () => showNext()],
+  ["search", "Search", () => null, () => showSearch()],
   ["suspects", "Suspects", () => page.suspects.length, showSuspects],
   ["groups", "Near-duplicates", () => page.groups.length, showGroups],
   ["failures", "Failures", () => page.failures.length, showFailures],
   ["learning", "Learning", () => null, showLearning],
-].filter((tab) => page.review || tab[0] !== "next");
+].filter(([id]) => page.review || !["next", "search"].includes(id));
 const KEYS = [
   ["← → ↑ ↓", "select another image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"],
   ["b", "jump to the undecided images"], ["c", "copy the path"], ["m, d", "copy the command that moves the image to keep/ or trash/"],
-  ["/", "search for a name"], ["1 … 6", "switch the tab"], ["?", "show these keys"],
+  ["/", "search for a name"], [`1 … ${TABS.length}`, "switch the tab"], ["?", "show these keys"],
 ];
 let built = new Set();
 

@@ -125,6 +125,30 @@ async function showNext() {
   }
 }
 
+// Find images by words. The results stay until the next search.
+function showSearch() {
+  const section = $("search"), lead = "Describe images in words. The images that fit best come first.";
+  head(section, "Search", lead);
+  const words = make("input", { type: "search", id: "words", maxlength: "1000", autocomplete: "off", required: "", "aria-label": "Words" });
+  const found = make("div", { class: "row group", id: "found" });
+  const count = make("p", { class: "count", role: "status" });
+  const form = make("form", { class: "acts" }, words, make("button", {}, "Search"));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    count.textContent = "Searching …";
+    try {
+      const { numbers, error } = await post("search", { text: words.value });
+      const list = numbers.map((number) => images[number]);
+      count.textContent = error || (list.length ? "" : "No image was found.");
+      found.replaceChildren(...list.map((image) => imageButton(image, list)));
+    } catch (error) {
+      count.textContent = error.message;
+    }
+  });
+  section.append(form, count, found);
+  words.focus();
+}
+
 // Handle a key of the review. It acts on the open image, or on the selected one of the gallery.
 function reviewKey(event) {
   const open = $("viewer").open;

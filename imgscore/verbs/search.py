@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_COUNT = 100_000
 """The largest number of results of a search."""
+MAX_TEXT = 1000
+"""The largest number of characters of the words. Text encoders read 16 to 77 tokens."""
 
 
 class Response(msgspec.Struct):
@@ -43,7 +45,7 @@ class Request(BaseRequest[Response]):
     `taste_weight`: the weight of the score, from 0 (only the words count) to 1.
     """
 
-    text: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] = 20
     folder: PathText | None = None
     taste: TasteName | None = None

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -15,8 +16,8 @@ import pytest
 
 from imgscore.cli.review_server import ReviewServer
 from imgscore.testing import eventually, run
-from tests.conftest import put
-from tests.support import needs
+from tests.conftest import draw, put
+from tests.support import needs, onnx_checkpoints
 from tests.support.commands import Start, imgscore
 from tests.support.reviews import Visitor, history, page_data, reviewing
 
@@ -145,6 +146,44 @@ def test_review_page_keys_label_and_undo(
             expect(page.locator("#status")).to_contain_text("This is the order of head")
     context.close()
     assert sorted(path.name for path in labelled_inbox.rglob("*.*")) == before  # no file was moved
+
+
+def test_review_search_shows_fitting_images_or_the_reason(
+    labelled_inbox: Path, browser: "Browser", tmp_path: Path
+) -> None:
+    from playwright.sync_api import expect
+
+    def search(words: str) -> None:
+        page.click("#tabs [value=search]")
+        page.fill("#words", words)
+        page.keyboard.press("Enter")
+
+    context = browser.new_context()
+    page = context.new_page()
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        page.goto(url)
+        search("sun")
+        expect(page.locator("#search .count")).to_contain_text("imgscore model download")
+    lessons = [
+        (draw(kind, 500 + n).convert("RGB"), kind) for kind in ("sun", "text") for n in range(9)
+    ]
+    model = onnx_checkpoints.clip(tmp_path / "taught", lessons=lessons)
+    assert imgscore("model", "use", model).code == 0
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        page.goto(url)
+        search("sun")
+        tiles = page.locator("#found button")
+        expect(tiles).to_have_count(18)
+        titles = [tiles.nth(n).get_attribute("aria-label") or "" for n in range(5)]
+        assert all("sun" in title for title in titles), titles
+        tiles.nth(0).click()
+        expect(page.locator("#image-name")).to_contain_text("sun")
+        page.keyboard.press("Escape")
+        search("text")
+        expect(tiles.nth(0)).to_have_attribute("aria-label", re.compile("text"))
+    context.close()
 
 
 def test_review_undo_reverts_own_labels_last_first(labelled_inbox: Path) -> None:
