@@ -19,7 +19,7 @@ from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.store import verify
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
-from imgscore.system import accelerators, private
+from imgscore.system import accelerators, private, standard_streams
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import precompile
 from imgscored import log
@@ -153,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run the daemon. This is the entry point of the console script."""
+    standard_streams.open_closed()
     arguments = parser().parse_args()
     faulthandler.enable()
     terminal = log.set_up(verbose=arguments.verbose)

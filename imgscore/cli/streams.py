@@ -11,6 +11,7 @@ import os
 import sys
 
 from imgscore.errors import ImgscoreError
+from imgscore.system import standard_streams
 
 WRITE_ERRORS = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 """The errors of writing. If such an error names no file, the command could not write its output,
@@ -22,18 +23,9 @@ def prepare() -> None:
 
     If stdout is closed, the command still runs, and `flush` raises the error.
     """
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            # Without this, the next file that is opened gets this descriptor, and all output of
-            # libraries goes into that file.
-            mode = os.O_RDONLY if descriptor == 0 else os.O_WRONLY
-            os.open(os.devnull, mode)
+    standard_streams.open_closed()
     if sys.stdout is None:
         sys.stdout = _Closed()
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -62,8 +62,10 @@ def load(image: Image.Image) -> None:
         if memory.is_low_memory():
             # The rows may be missing because memory ran out.
             raise NeedsMemoryError("too large: memory ran out", memory.REMEDY_TOO_LARGE)
-        share = 100 * count // rows
-        raise ImageError(f"damaged: the end is missing, and with it {share} % of the rows", REMEDY)
+        share = f"{100 * count // rows} % of the rows"
+        if count == rows:  # a progressive JPEG, whose first scans show a coarse picture
+            share = "the details of the picture"
+        raise ImageError(f"damaged: the end is missing, and with it {share}", REMEDY)
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         present = np.flatnonzero(~missing)
         for row in np.flatnonzero(missing):

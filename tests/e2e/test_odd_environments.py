@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgscore import paths
-from imgscore.testing import Completed
+from imgscore.testing import Completed, Sandbox
 from tests.conftest import draw
 from tests.support import needs
 from tests.support.commands import BIN, Start, imgscore
@@ -140,3 +140,15 @@ def test_client_after_killed_daemon_ignores_its_socket(inbox: Path, start: Start
     assert b"\n/" in (paths.data_folder() / "lock").read_bytes()
     done = shell('"$@"', IMGSCORE, "status", XDG_RUNTIME_DIR=None)
     assert done.code == 0 and "no daemon is running" in done.out
+
+
+def test_daemon_with_closed_streams_indexes_images(inbox: Path, sandbox: Sandbox) -> None:
+    """Without a file in the place of stderr, the store would get this descriptor."""
+    draw("sun", 1).save(inbox / "a.png")
+    with sandbox:
+        sandbox.start(prefix=["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash"])
+        assert sandbox.settle()["watches"][0]["files"] == 1
+        descriptors = Path(f"/proc/{sandbox.pid}/fd")
+        assert {os.readlink(descriptors / str(number)) for number in range(3)} == {"/dev/null"}
+        assert sandbox.stop() == 0
+    assert imgscore("db", "check").code == 0
