@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.crash import failing, fuzz, hostile, kill, label_rules, load, missed
+from bench.crash import (
+    failing,
+    fuzz,
+    hostile,
+    kill,
+    label_rules,
+    load,
+    missed,
+    originals,
+)
 from bench.crash.sandbox import Fault
 from bench.crash.scenario import Scenario
 from bench.figures import describe_commit, describe_machine
@@ -54,6 +63,7 @@ GROUPS: dict[str, Group] = {
     "fuzz": lambda folder, quick: fuzz.run_all(2_000 if quick else 60_000),
     "labels": lambda folder, quick: label_rules.run_all(500 if quick else 100_000),
     "load": _run_load,
+    "originals": lambda folder, quick: originals.run_all(2_000 if quick else 100_000),
 }
 
 

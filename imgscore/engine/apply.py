@@ -267,9 +267,14 @@ def _restore_batch(
     step("after journal")
     results: list[RestoreResult] = []
     done: list[tuple[Touch, Sighting, Touched]] = []
+    restored: dict[tuple[int, int], Touched] = {}
     for entry, file in due:
+        inode = file.seen.dev, file.seen.ino
         try:
-            touched = touch(entry.path, _expected(file.seen), entry.after_ns)
+            # Several hard links of one file share one date.
+            if inode not in restored:
+                restored[inode] = touch(entry.path, _expected(file.seen), entry.after_ns)
+            touched = restored[inode]
         except TouchError as error:
             results.append(RestoreResult(entry, error))
         else:
@@ -282,8 +287,8 @@ def _restore_batch(
             _record_own_change(txn, file, touched)
             held = originals.get(txn, entry.digest, entry.path)
             if held is not None:
-                restored = originals.touched(held, held.path, entry.before_ns, entry.after_ns)
-                originals.record(txn, entry.digest, restored)
+                after = originals.touched(held, held.path, entry.before_ns, entry.after_ns)
+                originals.record(txn, entry.digest, after)
 
     store.commit(settle)
     return results

@@ -47,8 +47,7 @@ def unscanned(store: Store, files: Iterable[tuple[Sighting, Fingerprint]]) -> Sh
             if known.seen.mtime_ns != seen.mtime_ns
             and (change := _change_of(txn, known, known.path, seen, 0)) is not None
         ]
-        stored, found = shifts.load(txn), shifts.find(changes)
-    return Shifts(stored.known | found.known, found.given)
+        return shifts.find(changes, shifts.load(txn).known)
 
 
 def _change(

@@ -41,7 +41,7 @@ class Place(IntEnum):
     GONE = 1
     """no file is at the path of the record, so the file may have been moved"""
     OWN = 2
-    """the record has the path of the file"""
+    """the record has the path of the file, or of another hard link of the file"""
     MOVED = 3
     """the inode of the file was last seen at the path of the record"""
 
@@ -58,12 +58,14 @@ class Match(IntEnum):
     """the last date that imgscore set, rounded by the file system"""
     EARLIER = 4
     """a date that imgscore set earlier"""
-    MOVED_ALIKE = 5
+    ORIGINAL_ALIKE = 5
+    """another program moved the dates of many files alike, and this file had its original date"""
+    MOVED_ALIKE = 6
     """another program moved the dates of many files alike"""
-    ORIGINAL = 6
-    BEFORE = 7
+    ORIGINAL = 7
+    BEFORE = 8
     """the date before the last touch, so imgscore crashed before the touch"""
-    AFTER = 8
+    AFTER = 9
     """the last date that imgscore set"""
 
 
@@ -85,16 +87,18 @@ def match(original: Original, mtime_ns: int, known: Shifts = NO_SHIFTS) -> Match
         return Match.AFTER if mtime_ns == last[1] else Match.BEFORE
     if originals.had(original, mtime_ns):
         return Match.EARLIER
-    if any(known.is_known(mtime_ns - date, mtime_ns) for date in last):
+    ours = [date for date in last if date != original.original_ns]
+    if not original.is_restored and any(known.is_known(mtime_ns - date, mtime_ns) for date in ours):
         return Match.MOVED_ALIKE
+    if original.original_ns in last and known.is_known(mtime_ns - original.original_ns, mtime_ns):
+        return Match.ORIGINAL_ALIKE
     if originals.is_ours(original, mtime_ns):
         return Match.ROUNDED
     if originals.near(original.original_ns, mtime_ns):
         return Match.ROUNDED_ORIGINAL
     if original.is_restored:
         return Match.NONE
-    dates = [date for date in last if date != original.original_ns]
-    moved = any(known.explains(mtime_ns - date, mtime_ns) for date in dates)
+    moved = any(known.explains(mtime_ns - date, mtime_ns) for date in ours)
     return Match.SHIFTED if moved else Match.NONE
 
 
@@ -105,6 +109,10 @@ def choose(
 
     None means that the user set the date.
     """
+    candidates = list(candidates)
+    if any(candidate.original.original_ns == mtime_ns for candidate in candidates):
+        # The date is known as a date of the user, so no change of the time zone is assumed.
+        known = known._replace(zones=False)
     rated = [
         (rating, candidate)
         for candidate in candidates
@@ -116,12 +124,14 @@ def choose(
 
 def _rate(
     candidate: Candidate, mtime_ns: int, known: Shifts
-) -> tuple[int, int, bool, int, int] | None:
+) -> tuple[int, bool, int, bool, int, int] | None:
     """Return a rating for `choose`. None means that the record does not belong to the file."""
     original, place = candidate.original, candidate.place
     found = match(original, mtime_ns, known)
     if place < Place.OWN and found in (
         Match.ORIGINAL,
+        Match.ORIGINAL_ALIKE,
+        Match.MOVED_ALIKE,
         Match.ROUNDED_ORIGINAL,
         Match.SHIFTED,
         Match.NONE,
@@ -130,13 +140,12 @@ def _rate(
         return None
     if found is Match.NONE:
         return None
-    if place is Place.PRESENT:
-        tier = 1
-    elif found in (Match.SHIFTED, Match.ROUNDED_ORIGINAL):
-        tier = 0
-    else:
-        tier = 3 if found >= Match.MOVED_ALIKE else 2
-    return tier, place, not candidate.aside, found, original.touched_ns
+    weak = found in (Match.SHIFTED, Match.ROUNDED_ORIGINAL) or (
+        candidate.aside and found in (Match.ORIGINAL_ALIKE, Match.MOVED_ALIKE)
+    )
+    is_current = not candidate.aside and found >= Match.ORIGINAL_ALIKE
+    near = 0 if weak else 1 + min(place, Place.OWN)
+    return near, is_current, place, not candidate.aside, found, original.touched_ns
 
 
 class Origin(NamedTuple):
@@ -169,12 +178,19 @@ def find(
     `mtime_ns`, so the file needs no original.
     """
     known = shifts.load(txn) if known is None else known
+    others = (other for other in sightings.of_digest(txn, digest) if other.path != path)
+    if any(other.seen.mtime_ns == mtime_ns for other in others):
+        # A copy has this date, so no change of the time zone is assumed.
+        known = known._replace(zones=False)
     chosen = choose(_same_bytes(txn, digest, path, moved_from), mtime_ns, known)
     if chosen is None:
-        return _edited(txn, digest, path, mtime_ns, known)
+        return _edited(txn, digest, path, mtime_ns)
     source = chosen.original
     original = _at(source, path, mtime_ns, known)
-    return Origin(original, source, digest, chosen.place is Place.PRESENT)
+    copied = chosen.place is Place.PRESENT or (
+        chosen.place is Place.OWN and source.path != path  # a hard link
+    )
+    return Origin(original, source, digest, copied)
 
 
 def follow(
@@ -218,19 +234,29 @@ def _same_bytes(
             place = Place.MOVED
         elif original.path == path:
             place = Place.OWN
+        elif not os.path.lexists(original.path):
+            place = Place.GONE
         else:
-            place = Place.PRESENT if os.path.lexists(original.path) else Place.GONE
+            place = Place.OWN if _are_links(original.path, path) else Place.PRESENT
         aside = originals.get(txn, digest, original.path) != original
         yield Candidate(original, place, aside)
+
+
+def _are_links(first: bytes, second: bytes) -> bool:
+    """Return whether two existing paths are hard links of one file."""
+    try:
+        return os.path.samestat(os.lstat(first), os.lstat(second))
+    except OSError:
+        return False
 
 
 def _at(original: Original, path: bytes, mtime_ns: int, known: Shifts) -> Original:
     """Return a record for the file at `path`, which has the date `mtime_ns`."""
     found = match(original, mtime_ns, known)
     if (
-        found in (Match.AFTER, Match.ROUNDED, Match.ROUNDED_ORIGINAL)
+        found in (Match.AFTER, Match.ROUNDED_ORIGINAL)
         # A file whose original was restored has a date of the user, even after a shift.
-        or (original.is_restored and found in (Match.ORIGINAL, Match.MOVED_ALIKE))
+        or (original.is_restored and found in (Match.ORIGINAL, Match.ORIGINAL_ALIKE))
     ):
         return _renamed(original, path)
     return originals.touched(original, path, mtime_ns, mtime_ns)
@@ -243,47 +269,34 @@ def _renamed(original: Original, path: bytes) -> Original:
 # ---- files that were edited without a change of their date
 
 
-def _edited(txn: Txn, digest: bytes, path: bytes, mtime_ns: int, known: Shifts) -> Origin | None:
+def _edited(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Origin | None:
     """Return a record for a file with new bytes and with a date that imgscore set.
 
     Programs that write metadata keep the date of the file. Some of them write a temporary file and
     rename it, so the inode is also new. Return None if no file had this date.
     """
-    before = sightings.find(txn, path)
-    old = None if before is None or before.digest == digest else before.digest
-    own = None if old is None else originals.get(txn, old, path)
-    found = Match.NONE if own is None else match(own, mtime_ns, known)
+    if sightings.of_digest(txn, digest):
+        return None  # The bytes are not new.
     rated = [
         (rating, held_digest, held)
-        for held_digest, held in _with_date(txn, mtime_ns, known)
+        for held_digest, held in originals.of_date(txn, mtime_ns)
         if held_digest != digest
         and (rating := _rate_edited(txn, held_digest, held, path, mtime_ns))
     ]
-    if (
-        own is not None
-        and old is not None
-        and found
-        not in (
-            Match.NONE,
-            Match.ORIGINAL,
-            Match.ROUNDED_ORIGINAL,
-        )
-    ):
-        tier = 3 if found >= Match.BEFORE else 1
-        rated.append(((tier, True, own.touched_ns), old, own))
+    before = sightings.find(txn, path)
+    own = None if before is None else originals.get(txn, before.digest, path)
+    if own is not None and before is not None and before.digest != digest:
+        found = match(own, mtime_ns)
+        if found >= Match.BEFORE:
+            rated.append(((4, True, own.touched_ns), before.digest, own))
+        elif found in (Match.EARLIER, Match.ROUNDED):
+            rated.append(((1, True, own.touched_ns), before.digest, own))
     if not rated:
         return None
-    rating, held_digest, held = max(rated, key=lambda candidate: candidate[0])
+    _, held_digest, held = max(rated, key=lambda candidate: candidate[0])
     original = originals.touched(held, path, mtime_ns, mtime_ns)
-    return Origin(original, held, held_digest, copied=rating[0] == 0)
-
-
-def _with_date(txn: Txn, mtime_ns: int, known: Shifts) -> Iterator[tuple[bytes, Original]]:
-    """Yield (digest, record) for each record whose last touch set this date, or a shifted one."""
-    yield from originals.of_date(txn, mtime_ns)
-    for delta in known.known:
-        yield from originals.of_date(txn, mtime_ns - delta)
-        yield from originals.of_date(txn, mtime_ns + delta)
+    copied = held.path != path and os.path.lexists(held.path)
+    return Origin(original, held, held_digest, copied)
 
 
 def _rate_edited(
@@ -291,8 +304,9 @@ def _rate_edited(
 ) -> tuple[int, bool, int] | None:
     """Return a rating for a record with the date of an edited file at `path`.
 
-    The first number is 3 for the same path, 2 for a file that disappeared, and 0 for a file that
-    still exists. None means that the record does not belong to the edited file.
+    The first number is 3 for the same path, 2 for a file that disappeared or that has the same date
+    and a similar name, and lower for other files that still exist. None means that the
+    record does not belong to the edited file.
     """
     if held.path == path:
         return 3, True, held.touched_ns
@@ -300,6 +314,9 @@ def _rate_edited(
         return None
     alike = _is_similar(held.path, path)
     seen, last = fingerprint_of(held.path), sightings.find(txn, held.path)
+    is_last = last is not None and last.digest == digest and last.seen.mtime_ns == mtime_ns
+    if mtime_ns != held.after_ns and not is_last and not alike:
+        return None  # The file had this date only before its last touch.
     if seen is None:
         gone_ns = 0 if last is None else time.time_ns() - last.gone_ns if last.gone_ns else 1
         recent = 0 < gone_ns <= GONE_NS
@@ -307,9 +324,11 @@ def _rate_edited(
     if last is not None and last.digest == digest and last.seen.ino != seen.ino:
         return 2, alike, held.touched_ns  # Another file has just replaced the file.
     if seen.mtime_ns != mtime_ns:
-        return (0, alike, held.touched_ns) if alike else None
+        return (1, alike, held.touched_ns) if alike else None
+    if alike:
+        return 2, alike, held.touched_ns
     crowded = originals.has_dates(txn, mtime_ns - NEAR_NS, mtime_ns + NEAR_NS, MAX_NEIGHBOURS)
-    return (0, alike, held.touched_ns) if alike or not crowded else None
+    return None if crowded else (0, alike, held.touched_ns)
 
 
 def _kind(path: bytes) -> bytes | bool:

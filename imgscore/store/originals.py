@@ -98,7 +98,8 @@ def put_present(
             original = _merged(_decoder.decode(value), original)
             table.delete(key)
         if source.path != original.path and get(txn, digest, source.path) == source:
-            _remove(txn, digest + path_key(source.path), source)
+            # A backup may bring the file back under its old path.
+            set_aside(txn, digest, source)
     record(txn, digest, original)
 
 
@@ -273,10 +274,10 @@ def is_ours(original: Original, mtime_ns: int) -> bool:
 
     The file system may have rounded `mtime_ns`.
     """
-    return (
-        (not original.is_restored and near(original.after_ns, mtime_ns))
-        or (original.before_ns != original.original_ns and near(original.before_ns, mtime_ns))
-        or had(original, mtime_ns)
+    dates = {original.before_ns, original.after_ns} - {original.original_ns}
+    # imgscore sets whole seconds, so only such a date can have been rounded.
+    return had(original, mtime_ns) or any(
+        date == mtime_ns or (date % _SECOND == 0 and near(date, mtime_ns)) for date in dates
     )
 
 

@@ -38,11 +38,13 @@ class Shifts(NamedTuple):
     """The known shifts.
 
     `known`: the differences in nanoseconds. `given`: dates that the user gave to several files
-    which had different dates. Such a date is never a shifted date.
+    which had different dates. Such a date is never a shifted date. `zones`: whether a change of the
+    time zone may be assumed for a single file.
     """
 
     known: frozenset[int] = frozenset()
     given: frozenset[int] = frozenset()
+    zones: bool = True
 
     def is_known(self, delta_ns: int, date_ns: int) -> bool:
         """Return whether many files were moved by this difference, or back.
@@ -54,27 +56,35 @@ class Shifts(NamedTuple):
     def explains(self, delta_ns: int, date_ns: int) -> bool:
         """Return whether a date was moved by a known shift or by a change of the time zone."""
         is_zone = delta_ns % QUARTER_NS == 0 and 0 < abs(delta_ns) <= MAX_ZONE_NS
-        return (is_zone and date_ns not in self.given) or self.is_known(delta_ns, date_ns)
+        return (self.zones and is_zone and date_ns not in self.given) or self.is_known(
+            delta_ns, date_ns
+        )
 
 
 NO_SHIFTS = Shifts()
 
 
-def find(changes: Sequence[ForeignDate]) -> Shifts:
-    """Return the shifts among changed dates.
+def find(changes: Sequence[ForeignDate], stored: frozenset[int] = frozenset()) -> Shifts:
+    """Return the shifts among changed dates. `changes`: the changed dates, the last one last.
 
-    A difference is a shift if at least MIN_FILES files, and at least half of the changed files,
-    have it.
+    A difference is a shift if at least MIN_FILES files have it, and at least half of the files that
+    changed since the first of these files. Files with one common date count as one file: they may
+    be hard links, or copies to which the user gave one date. `stored`: the differences of earlier
+    shifts.
     """
-    files = {(change.path, change.date_ns): change for change in changes}.values()
-    deltas = Counter(change.delta_ns for change in files)
-    enough = max(MIN_FILES, (len(files) + 1) // 2)
+    dates = {(change.date_ns, change.delta_ns): change for change in changes}.values()
+    deltas = Counter[int]()
+    known = set(stored)
+    for number, change in enumerate(reversed(dates), 1):
+        deltas[change.delta_ns] += 1
+        if deltas[change.delta_ns] >= max(MIN_FILES, (number + 1) // 2):
+            known.add(change.delta_ns)
     given: dict[int, set[int]] = {}
-    for change in files:
+    for change in dates:
         given.setdefault(change.date_ns, set()).add(change.delta_ns)
     return Shifts(
-        frozenset(delta for delta, count in deltas.items() if count >= enough),
-        frozenset(date for date, several in given.items() if len(several) > 1),
+        frozenset(known),
+        frozenset(date for date, several in given.items() if len(several) > 1 and several - known),
     )
 
 
@@ -101,10 +111,11 @@ def observe(
         table.append(pack(change))
     for key, _ in list(table.scan())[:-MAX_FOREIGN]:
         table.delete(key)
-    found, known = find([*earlier, *new]), load(txn).known
-    for delta in found.known - known:
+    stored = load(txn).known
+    found = find([*earlier, *new], stored)
+    for delta in found.known - stored:
         _record(txn, delta, now_ns)
-    return Shifts(found.known | known, found.given), earlier
+    return found, earlier
 
 
 def _record(txn: Txn, delta_ns: int, now_ns: int) -> None:

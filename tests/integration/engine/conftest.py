@@ -104,6 +104,7 @@ class World:
     originals: dict[str, int] = field(default_factory=dict)
     watch: dict[str, Any] = field(default_factory=dict)
     dry_run: bool = False
+    settle_seconds: float = 0.05
     disk: Path | None = None
     """the folder of the inbox, if it is not the one of the store"""
     others: list[Path] = field(default_factory=list)
@@ -136,7 +137,7 @@ class World:
                 for inbox in (self.inbox, *self.others)
             ],
             dry_run=self.dry_run,
-            daemon=DaemonConfig(settle=0.05, workers=1, train_after=0.0, free_mb=0),
+            daemon=DaemonConfig(settle=self.settle_seconds, workers=1, train_after=0.0, free_mb=0),
         )
         for name in ("keep", "trash"):
             for inbox in (self.inbox, *self.others):
