@@ -11,7 +11,17 @@ from zlib import crc32
 from imgscore.errors import StoreError
 
 TABLES = frozenset(
-    {"meta", "label_log", "labels", "originals", "journal", "heads", "deletions"},
+    {
+        "meta",
+        "label_log",
+        "labels",
+        "originals",
+        "journal",
+        "heads",
+        "deletions",
+        "foreign_dates",
+        "shifts",
+    },
 )
 """The tables whose records have checksums."""
 SIZE = 4
@@ -46,6 +56,8 @@ class Seal:
         """
         self.table = table
         self.strict = strict
+        self.damaged: set[bytes] = set()
+        """the keys of the damaged records that `Table.scan_undamaged` has left out"""
         self._start = crc32(table.encode())
 
     def add(self, key: bytes, record: bytes) -> bytes:

@@ -50,13 +50,13 @@ def current(txn: Txn, taste: str, digest: bytes) -> Label | None:
 def iter_all(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:
     """Yield (digest, label) for each digest that has a label in this taste."""
     prefix = _key(taste, b"")
-    for key, value in txn.table("labels").scan(prefix):
+    for key, value in txn.table("labels").scan_undamaged(prefix):
         yield key[len(prefix) :], _label.decode(value)
 
 
 def tastes(txn: Txn) -> set[str]:
     """Return all tastes that have labels."""
-    return {key.partition(b"\0")[0].decode() for key, _ in txn.table("labels").scan()}
+    return {key.partition(b"\0")[0].decode() for key in txn.table("labels").keys()}  # noqa: SIM118
 
 
 def totals(txn: Txn, taste: str) -> dict[LabelName, int]:

@@ -141,15 +141,18 @@ def of_digest(txn: Txn, digest: bytes) -> list[Original]:
 def iter_all(txn: Txn) -> Iterator[tuple[bytes, Original]]:
     """Yield (digest, original) for each file that has an original.
 
-    The originals that were set aside are also yielded.
+    The originals that were set aside are also yielded. Damaged records are left out.
     """
-    for key, value in txn.table("originals").scan():
+    for key, value in txn.table("originals").scan_undamaged():
         yield key[:DIGEST_SIZE], _decoder.decode(value)
 
 
 def iter_present(txn: Txn) -> Iterator[tuple[bytes, Original]]:
-    """Yield (digest, original) for each original that was not set aside."""
-    for key, value in txn.table("originals").scan():
+    """Yield (digest, original) for each original that was not set aside.
+
+    Damaged records are left out.
+    """
+    for key, value in txn.table("originals").scan_undamaged():
         if key[DIGEST_SIZE:] == path_key(_path.decode(value).path):
             yield key[:DIGEST_SIZE], _decoder.decode(value)
 
@@ -159,7 +162,7 @@ def touched_files(txn: Txn) -> Iterator[FileAt]:
 
     A file with several originals is yielded several times.
     """
-    for key, value in txn.table("originals").scan():
+    for key, value in txn.table("originals").scan_undamaged():
         yield FileAt(key[:DIGEST_SIZE], _path.decode(value).path)
 
 

@@ -98,6 +98,16 @@ class Store:
         """The path of the database file."""
         return self.folder / "data.mdb"
 
+    @property
+    def damage(self) -> dict[str, str]:
+        """A text for each table from which damaged records were left out, by the table's name."""
+        return {
+            name: f"the store is damaged: {len(seal.damaged)} records in the table {name} cannot "
+            f"be used; {checksums.REMEDY}"
+            for name, seal in self._seals.items()
+            if seal.damaged
+        }
+
     @contextmanager
     def read(self) -> Iterator[Txn]:
         """Begin a read transaction. The end of the block ends the transaction.

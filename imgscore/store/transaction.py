@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from imgscore.store.checksums import Seal
+from imgscore.store.checksums import DamagedRecordError, Seal
 
 if TYPE_CHECKING:
     import lmdb
@@ -82,6 +82,14 @@ class Table:
         with self._txn.cursor(db=self._database) as cursor:
             if cursor.set_range(first) if first else cursor.first():
                 yield from cursor
+
+    def scan_undamaged(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield the same entries as `scan`, without damaged records.
+
+        `Store.damage` names the damaged records. Only callers that can go on without a record use
+        this method.
+        """
+        return self.scan(prefix)
 
     def keys(self) -> Iterator[bytes]:
         """Yield all keys of the table, sorted. This takes half the time of a scan."""
@@ -181,6 +189,13 @@ class _SealedTable(Table):
     def scan_from(self, first: bytes) -> Iterator[tuple[bytes, bytes]]:
         verify = self._seal.verify
         return ((key, verify(key, value)) for key, value in super().scan_from(first))
+
+    def scan_undamaged(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        for key, value in super().scan(prefix):
+            try:
+                yield key, self._seal.verify(key, value)
+            except DamagedRecordError:
+                self._seal.damaged.add(key)
 
     def backwards(self) -> Iterator[tuple[bytes, bytes]]:
         verify = self._seal.verify

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
 
+from imgscore.errors import StoreError
 from imgscore.messages import BaseRequest, PathText, PathTexts, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path
@@ -54,6 +55,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 
     In a dry run, no date is restored. The rows show the changes that would be made.
     """
+    from imgscore.store import checksums
+
     ctx = engine.ctx
     chosen = [] if request.folder is None else [folder_of(request.folder)]
     chosen += [_resolved(path) for path in request.paths or ()]
@@ -75,6 +78,12 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     )
     if not roots and (elsewhere := count_elsewhere(engine)):
         yield Result(FilesElsewhere(elsewhere))
+    if "originals" in ctx.store.damage:
+        raise StoreError(
+            "the dates of some files were not restored, because the records of their original "
+            "dates are damaged",
+            f"{checksums.REMEDY}; then run imgscore restore-times again",
+        )
 
 
 def _resolved(path: str) -> bytes:

@@ -209,6 +209,7 @@ def status(engine: Engine, *, running: bool = False) -> Response:
         troubles=[
             *ctx.problems.values(),
             *ctx.notes.values(),
+            *ctx.store.damage.values(),
             *(taste.problem for taste in tastes.values() if taste.problem),
         ],
         training=_training(engine),

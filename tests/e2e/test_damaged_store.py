@@ -2,15 +2,18 @@
 
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from imgscore import paths
 from imgscore.cli.path_text import short
 from imgscore.store import backup_folders
+from imgscore.store.store import TABLES
 from imgscore.testing import IMGSCORED, run
 from tests.conftest import put
 from tests.support.commands import Start, imgscore
@@ -45,7 +48,10 @@ def truncate(data: bytearray) -> None:
 
 
 def zero_a_page(data: bytearray) -> None:
-    data[3 * PAGE : 4 * PAGE] = bytes(PAGE)
+    # Zero the root of the main table in the newest meta page: (root, last page, transaction).
+    metas = [struct.unpack_from("<3Q", data, page * PAGE + 128) for page in (0, 1)]
+    root = max(metas, key=lambda meta: meta[2])[0]
+    data[root * PAGE : (root + 1) * PAGE] = bytes(PAGE)
 
 
 def overwrite_pages(data: bytearray) -> None:
@@ -100,3 +106,47 @@ def test_restore_newest_backup_damaged_uses_an_older_one(folder: Path) -> None:
     assert backup_folders.newest_sound() == whole
     done = imgscore("db", "restore")
     assert done.code == 0 and short(str(whole)) in done.out
+
+
+def flip_a_bit(table: str) -> bytes:
+    """Flip one bit of the first record of a table, and return the record's key."""
+    with lmdb.open(str(paths.store_folder()), max_dbs=len(TABLES)) as environment:
+        database = environment.open_db(table.encode())
+        with environment.begin(db=database, write=True) as txn:
+            key, value = next(iter(txn.cursor()))
+            damaged = bytearray(value)
+            damaged[len(value) // 2] ^= 1
+            txn.put(key, bytes(damaged))
+    return key
+
+
+def test_daemon_damaged_original_goes_on_and_reports_it(folder: Path, start: Start) -> None:
+    # A new copy of the image with the damaged record would have to wait until the store is mended.
+    (folder / "a.png").unlink()
+    dates = {path: path.stat().st_mtime_ns for path in folder.glob("*.*")}
+    key = flip_a_bit("originals")
+    daemon = start()
+    status = daemon.settle()
+    assert any("originals cannot be used" in text for text in status["troubles"])
+    assert imgscore("label", "keep", next(folder.glob("text*"))).code == 0
+    check = imgscore("db", "check")
+    assert check.code == 1 and key.hex() in check.out
+    done = imgscore("restore-times")
+    assert done.code == 5 and "db restore" in done.err and "Traceback" not in done.err
+    restored = [path for path in dates if path.stat().st_mtime_ns != dates[path]]
+    assert len(restored) >= 1, "the other files get their dates back"
+    assert daemon.stop() == 0
+    again = imgscore("restore-times")
+    assert again.code == 5 and not again.out, "the damaged date is never set"
+
+
+@pytest.mark.parametrize("table", ["labels", "label_log", "journal", "heads", "meta"])
+def test_verbs_damaged_record_ends_none_with_a_traceback(folder: Path, table: str) -> None:
+    key = flip_a_bit(table)
+    check = imgscore("db", "check")
+    assert check.code == 1 and key.hex() in check.out
+    for verb in ("status", "scan", "history", "order", "suspects", "heads list", "doctor"):
+        done = imgscore(*verb.split())
+        assert done.code in (0, 1, 5) and "Traceback" not in done.err, (verb, done)
+    assert imgscore("db", "restore").code == 0
+    assert imgscore("db", "check").code == 0

@@ -11,7 +11,7 @@ import typer
 
 from imgscore import client, fsutil, paths
 from imgscore.cli import dispatch
-from imgscore.cli.app import Json, Section, group, prints, run
+from imgscore.cli.app import Json, Section, group, prints
 from imgscore.cli.output import later, print_messages, print_note
 from imgscore.cli.path_text import short, shortened
 from imgscore.errors import UsageError
@@ -62,7 +62,25 @@ commands = group("db", Section.STORE, "Check, back up, restore and shrink the st
 @prints(verb.CheckedTable)
 def check(as_json: Json = False) -> None:
     """Check the store for contradictions. The exit code is 1 if there are any."""
-    run(verb.Request("check"), _checked, as_json=as_json)
+    messages = _check() if _is_to_be_checked_here() else dispatch.call(verb.Request("check"))
+    raise typer.Exit(print_messages(messages, _checked, as_json=as_json))
+
+
+def _is_to_be_checked_here() -> bool:
+    """Return whether there is a store and no daemon. A damaged store may have no working engine."""
+    connection = client.connect(paths.socket_path())
+    if connection is not None:
+        connection.close()
+        return False
+    return (paths.store_folder() / "data.mdb").exists()
+
+
+def _check() -> Iterator[Message[verb.Response]]:
+    from imgscore.store import verify
+
+    verify.before_reading(paths.data_folder(), paths.store_folder())
+    for what, entries, problems in verify.findings(paths.store_folder()):
+        yield Result(verb.CheckedTable(what, entries, "; ".join(problems) or None))
 
 
 @commands.command()
