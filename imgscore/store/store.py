@@ -226,7 +226,7 @@ def _translated() -> Iterator[None]:
         ) from None
     except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError) as error:
         raise CorruptStoreError(f"the store is damaged: {error}", checksums.REMEDY) from None
-    except (msgspec.DecodeError, struct.error) as error:
+    except (msgspec.DecodeError, struct.error, UnicodeDecodeError) as error:
         raise StoreError(f"the store is damaged: {error}", checksums.REMEDY) from None
     except lmdb.Error as error:
         raise StoreError(f"the store failed: {error}", "see: imgscore doctor") from None

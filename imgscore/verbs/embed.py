@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from imgscore.errors import ImgscoreError, StoreError
+from imgscore.errors import ImgscoreError, StoreError, UsageError
 from imgscore.images.traits import Traits
 from imgscore.images.version import DECODER_VERSION
 from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, Result, ShortText
@@ -83,6 +83,12 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             f"the model in use is {ctx.embedder.image_embedder} now, not {request.embedder}",
             "run the command again: it uses the model of the config",
         )
+    for file in request.found:
+        if not _is_possible(file, ctx.embedder.image_dim):
+            raise UsageError(
+                f"embed: the values of {file.path} are not those of an image",
+                "run the command again, with the same version of imgscore on all machines",
+            )
     if request.found:
         if shortage := ctx.shortage:
             raise StoreError(shortage, "free some disk space")
@@ -98,6 +104,15 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             elif known is None or not vectors.contains(txn, request.embedder, known.digest):
                 lacking.append(position)
     yield Result(Response(lacking, failed))
+
+
+def _is_possible(file: EmbeddedFile, dim: int) -> bool:
+    from imgscore.workers import answer_checks
+    from imgscore.workers.messages import FileFailure, FileIndexed
+
+    failure = FileFailure(file.reason, file.remedy)
+    answer = FileIndexed(file.seen, file.digest, file.vector, file.traits, failure=failure)
+    return answer_checks.is_file(answer, dim)
 
 
 def _record(txn: Txn, request: Request) -> None:

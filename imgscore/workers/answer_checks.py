@@ -88,7 +88,7 @@ def check(task: Task | None, answer: Answer, dim: int | None) -> None:
 def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
     match answer:
         case FileIndexed():
-            return _is_file(answer, dim)
+            return is_file(answer, dim)
         case Scored(packed):
             return len(packed) % _score.size == 0 and all(
                 _is_score(score, deviation) for _, score, deviation in _score.iter_unpack(packed)
@@ -120,7 +120,8 @@ def rows_of(task: Query[Any]) -> tuple[type, ...]:
     return get_args(row) or (row,)
 
 
-def _is_file(answer: FileIndexed, dim: int | None) -> bool:
+def is_file(answer: FileIndexed, dim: int | None) -> bool:
+    """Return whether the values of `answer` are possible. `dim`: see `check`."""
     vector, name, failure = answer.vector, answer.name, answer.failure
     return (
         _is_fingerprint(answer.seen)

@@ -1,5 +1,6 @@
 """A real daemon against requests of every verb with hostile values, and against raw bytes."""
 
+import base64
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgscore import client
+from imgscore.embedders import lite0_spec
 from imgscore.testing import Sandbox
 from imgscore.verbs import registry
 from tests.conftest import put
@@ -134,7 +136,12 @@ LINES = [
 ]  # fmt: skip
 
 
+FILE = {"path": "/a.png", "seen": [1, 1, 1, 1, 1], "digest": base64.b64encode(bytes(32)).decode()}
 BEYOND = [
+    ("embed", {"embedder": lite0_spec.ID, "found": [FILE | {"seen": [1, 1, -1, 1, 1]}]}),
+    ("embed", {"embedder": lite0_spec.ID, "found": [FILE | {"seen": [2**64, 1, 1, 1, 1]}]}),
+    ("embed", {"embedder": lite0_spec.ID, "found": [FILE | {"digest": ""}]}),
+    ("embed", {"embedder": lite0_spec.ID, "found": [FILE | {"vector": FILE["digest"]}]}),
     ("next", {"count": 2**64}), ("suspects", {"count": 2**64}), ("report", {"suspects": 2**64}),
     ("explain", {"file": "/a.png", "count": 2**64}), ("history", {"limit": 2**64}),
     ("search", {"text": "x", "count": 2**64}), ("wait", {"timeout": 1e300}),
