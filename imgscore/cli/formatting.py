@@ -146,6 +146,7 @@ def remarks(row: Status) -> list[str]:
 LEFT_ALONE_WORDS = {
     "hidden": ("hidden file", "hidden files"),
     "links": ("link", "links"),
+    "hard links": ("file with a hard link outside", "files with hard links outside"),
     "videos": ("video", "videos"),
     "svg": ("SVG", "SVGs"),
     "unfinished": ("unfinished download", "unfinished downloads"),

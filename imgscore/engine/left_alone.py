@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
+from imgscore.reconcile import hard_links
 from imgscore.reconcile.walk import Unlisted, listings
 from imgscore.store import settings
 from imgscore.store.store import Store
@@ -82,7 +83,10 @@ class LeftAlone:
             for part in listings(folder, recursive=False):
                 if not isinstance(part, Unlisted):
                     counts += part.left_alone
-            self._folders.pop(folder, None)
+            # Only a scan of the whole inbox finds the other hard links of a file.
+            before = self._folders.pop(folder, Counter[str]())
+            if linked := before.get(hard_links.REASON):
+                counts[hard_links.REASON] = linked
             if counts:
                 self._folders[folder] = counts
         self._due = now + max(RECOUNT_SECONDS, RECOUNT_SHARE * (time.monotonic() - now))

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+from imgscore.reconcile import hard_links
 from imgscore.reconcile.walk import Listing, Unlisted, listings
 from imgscore.store import failures, sightings
 from imgscore.store.schema import Fingerprint, packed_stat, path_key
@@ -55,11 +56,13 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
     part: list[Listing] = []
     unlisted: list[Unlisted] = []
     left_alone: dict[bytes, Counter[str]] = {}
+    links = hard_links.LinkCounter()
     for entry in listings(root, SCAN_BATCH) if os.path.isdir(root) else ():
         if isinstance(entry, Unlisted):
             unlisted.append(entry)
             continue
         part.append(entry)
+        links.add(entry)
         if entry.left_alone:
             left_alone[entry.folder] = left_alone.get(entry.folder, Counter()) + entry.left_alone
         if sum(len(listing.names) for listing in part) >= SCAN_BATCH:
@@ -67,6 +70,8 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
             part = []
     yield ScanBatch(changed=_changed(store, watches, part, decoder, present))
     last = _gone(store, root, present, [folder.path for folder in unlisted])
+    for folder, count in links.by_folder().items():
+        left_alone.setdefault(folder, Counter())[hard_links.REASON] = count
     last.left_alone, last.unlisted = left_alone, unlisted
     yield last
 

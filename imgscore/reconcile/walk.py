@@ -172,15 +172,6 @@ def is_skipped(watches: Watches, path: bytes) -> bool:
     return False
 
 
-def count_left_alone(root: bytes) -> Counter[str]:
-    """Return the number of files under `root` that imgscore leaves alone, by reason."""
-    counts: Counter[str] = Counter()
-    for part in listings(root):
-        if isinstance(part, Listing):
-            counts += part.left_alone
-    return counts
-
-
 def fingerprint_of(path: bytes) -> Fingerprint | None:
     """Return the fingerprint of the regular file at `path`.
 

@@ -82,7 +82,8 @@ class WatchStatus(msgspec.Struct):
     """the changes that were planned but not made; null if `dry_run` is false"""
     left_alone: dict[str, int] = {}
     """the number of files in the folders of the watch that imgscore leaves alone, by reason:
-    `hidden`, `links`, `videos`, `svg`, `unfinished` (downloads), `unsupported` or `unknown`"""
+    `hidden`, `links`, `hard links` (to places outside), `videos`, `svg`, `unfinished` (downloads),
+    `unsupported` or `unknown`"""
 
 
 class Reembedding(msgspec.Struct):

@@ -18,7 +18,8 @@ from imgscore.order.entries import Entry, File, Member, group
 from imgscore.order.plan import insert_entry, plan_with_timeline
 from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.timeline import Timeline
-from imgscore.reconcile import sidecars
+from imgscore.reconcile import hard_links, sidecars
+from imgscore.reconcile.hard_links import Inode
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import scores, settings, sightings
 from imgscore.store.schema import Sighting, Ties
@@ -72,21 +73,27 @@ def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[byte
 
     Hard links are several names of one inode, and they share one date. If an inode also has a name
     in a keep or trash folder, its names in the inbox are not loaded. If an inode has names in
-    several inboxes, they are loaded only for the inbox whose path sorts first.
+    several inboxes, they are loaded only for the inbox whose path sorts first. If an inode has a
+    name outside of all watched folders, none of its names are loaded.
     """
     in_inbox = {s.path: s for s in sightings.in_place(txn, watch.inbox, "inbox")}
-    inodes = {(s.seen.dev, s.seen.ino) for s in in_inbox.values()}
-    elsewhere = {
-        (s.seen.dev, s.seen.ino): s.path
-        for s in sightings.of_inodes(txn, inodes, exclude=(watch.inbox, "inbox"))
-        if s.role != "inbox" or s.inbox < watch.inbox
-    }
+    names: dict[Inode, list[bytes]] = {}
+    for sighting in in_inbox.values():
+        names.setdefault((sighting.seen.dev, sighting.seen.ino), []).append(sighting.path)
+    elsewhere: dict[Inode, bytes] = {}
+    for other in sightings.of_inodes(txn, names, exclude=(watch.inbox, "inbox")):
+        inode = other.seen.dev, other.seen.ino
+        names[inode].append(other.path)
+        if other.role != "inbox" or other.inbox < watch.inbox:
+            elsewhere[inode] = other.path
+    outside = hard_links.linked_outside(names)
     score_of = scores.getter(txn, watch.taste, head)
     files: list[File] = []
     for path, sighting in in_inbox.items():
         seen = sighting.seen
-        other = elsewhere.get((seen.dev, seen.ino))
-        if other is None or not _is_inode(other, seen.dev, seen.ino):
+        inode = seen.dev, seen.ino
+        first = elsewhere.get(inode)
+        if inode not in outside and (first is None or not _is_inode(first, *inode)):
             score, deviation = score_of(sighting.digest) or (None, 0.0)
             files.append(File(path, seen.mtime_ns, seen.dev, seen.ino, score, deviation))
     return files, in_inbox
@@ -215,9 +222,12 @@ def _sidecars(
     Adds a sighting of each sidecar to `sighting_of`. These sightings have an empty digest.
     """
     found: list[File] = []
+    names: dict[Inode, list[bytes]] = {}
     for path in sidecars.sidecars_of(file.path for file in files if file.score is not None):
         seen = fingerprint_of(path)
         if seen is not None and path not in exclude:
             sighting_of[path] = Sighting(path, seen, b"", watch.inbox, "inbox")
             found.append(File(path, seen.mtime_ns, seen.dev, seen.ino, None))
-    return found
+            names.setdefault((seen.dev, seen.ino), []).append(path)
+    outside = hard_links.linked_outside(names)
+    return [file for file in found if (file.device, file.inode) not in outside]

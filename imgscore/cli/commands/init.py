@@ -19,7 +19,7 @@ from imgscore.cli.progress_bar import ProgressBar
 from imgscore.config_edit import Value
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.reconcile.walk import count_left_alone
+from imgscore.reconcile.hard_links import count_left_alone
 from imgscore.system import private
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watches

@@ -12,7 +12,7 @@ from imgscore.order.touch import DeniedError, Seen, Touched
 from imgscore.store import journal
 from imgscore.store.schema import FileAt
 from imgscore.verbs.status import status
-from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle
+from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle, use_head
 
 NEW = LONG_AGO + 500 * DAY + 987_654_321
 
@@ -289,6 +289,42 @@ def test_order_hard_links_share_a_date_and_a_kept_name_excludes_it(world: World)
                    if row["what"] != "label"]  # fmt: skip
         assert len(touched) == 2 and "b.jpg" not in touched
         assert [name for name in world.order() if name in "dca"] == ["d", "c", "a"]
+        ask(engine, "restore-times")
+    assert world.dates() == world.originals
+
+
+def test_order_file_with_a_hard_link_outside_is_left_alone(world: World) -> None:
+    """Also a sidecar, and also a file that gets the link after it was indexed."""
+    for name, score in {"d": 0.9, "c": 0.3, "b": 0.2, "a": 0.1}.items():
+        world.put(f"{name}.jpg", score)
+    for name in "bc":
+        world.put(f"{name}.xmp", "")
+    archive = world.folder / "archive"
+    archive.mkdir()
+    os.link(world.inbox / "b.jpg", archive / "b.jpg")
+    os.link(world.inbox / "c.xmp", archive / "c.xmp")
+    os.link(world.inbox / "a.jpg", world.inbox / "second name.jpg")
+    with world.engine() as engine:
+        world.settle(engine)
+        os.link(world.inbox / "d.jpg", archive / "d.jpg")
+        use_head(engine, "1")
+        for name in "efg":
+            world.put(f"{name}.jpg", 0.95)
+        world.settle(engine)
+        ask(engine, "order")
+        dates = world.dates()
+        for name in ("b.jpg", "c.xmp"):
+            assert date(archive / name) == world.originals[name]
+        before = date(archive / "d.jpg")
+        world.put("h.jpg", 0.05)
+        world.settle(engine)
+        ask(engine, "order")
+        assert date(archive / "d.jpg") == before
+        assert status(engine).watches[0].left_alone == {"hard links": 2}
+        assert dates["a.jpg"] != world.originals["a.jpg"]
+        (archive / "b.jpg").unlink()
+        world.settle(engine)
+        assert date(world.inbox / "b.jpg") != world.originals["b.jpg"]
         ask(engine, "restore-times")
     assert world.dates() == world.originals
 
