@@ -97,8 +97,8 @@ class PlaceLabels:
         known = digest in self._replaced_digests or digest in self._new_digests
         if not known and all(copy.path == path for copy in self._copies_of(digest).values()):
             self._new_digests.add(digest)
-            if before is None and origin is None:
-                before = self._saved_then_moved(path, digest, seen, place)
+            if origin is None and (before is None or before.gone_ns):
+                before = self._saved_then_moved(path, digest, seen, place) or before
         self._appeared.append(_Appeared(path, digest, seen, place, before, origin))
 
     def left(self, sighting: Sighting) -> None:

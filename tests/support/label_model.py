@@ -28,6 +28,10 @@ FOLDERS = (
     "one", "one/album", "one/keep", "one/keep/deep", "one/best", "one/trash", "two", "two/keep",
     "two/trash", "one/#recycle/trash", "outside",
 )  # fmt: skip
+WATCH_FOLDERS = {
+    "one": ("one", "one/keep", "one/best", "one/trash"),
+    "two": ("two", "two/keep", "two/trash"),
+}
 TASTES = {"one": "default", "two": "memes"}
 ROLES = {"keep": "keep", "best": "keep", "trash": "trash"}
 
@@ -120,6 +124,41 @@ class Model:
             there = place_of(other)
             if there is not None and there.taste != place.taste:
                 self._left(there, content)
+
+    def save_and_move(self, source: str, target: str, content: str, inode: int) -> None:
+        """A file was saved in place and moved, before the engine saw it again."""
+        there = place_of(target)
+        if place_of(source) is not None:
+            self.records[source].gone = self.records[source].recent = True
+        former_path = next(
+            (
+                path
+                for folder in WATCH_FOLDERS.get(target.partition("/")[0], ())
+                for path in [f"{folder}/{os.path.basename(target)}"]
+                if path in self.records
+                and self.records[path].inode == inode
+                and self.records[path].gone
+                and self.records[path].recent
+                and path != target
+            ),
+            None,
+        )
+        here = None if former_path is None else place_of(former_path)
+        if here is None or there is None or former_path is None:
+            if place_of(source) is not None:
+                self.leave(source)
+            self.land(target, content, inode)
+            return
+        record = self.records[former_path]
+        former = self.labels.get((there.taste, record.content))
+        self.records[target] = Record(content, inode)
+        if there.role != "inbox":
+            self.labels[there.taste, content] = Label(there.role, False)
+        elif former is not None and former.by_command:
+            self.labels[there.taste, content] = former
+        self._replaced(here, record.content)
+        if source != former_path and place_of(source) is not None:
+            self.leave(source)
 
     def _teachers(self, taste: str, content: str) -> set[str]:
         return self.roles(taste, content) - {"inbox"}
@@ -230,7 +269,7 @@ class LabelWorld:
         operations = (
             self._move, self._move, self._move, self._copy, self._copy, self._delete, self._save,
             self._save, self._label, self._restart, self._age, self._add, self._rename_folder,
-            self._swap, self._move_all,
+            self._swap, self._move_all, self._save_and_move,
         )  # fmt: skip
         number, one, two = step
         operations[number % len(operations)](one, two)
@@ -327,6 +366,16 @@ class LabelWorld:
         target.write_text(self._fresh())
         target.rename(self.folder / path)
         self.model.land(path, self._content(path), self._inode(path))
+
+    def _save_and_move(self, one: int, two: int) -> None:
+        source = self._pick(one)
+        target = f"{FOLDERS[two % len(FOLDERS)]}/{os.path.basename(source)}"
+        if (self.folder / target).exists():
+            return
+        self.log.append(f"save {source}; mv {source} {target}")
+        (self.folder / source).write_text(self._fresh())
+        (self.folder / source).rename(self.folder / target)
+        self.model.save_and_move(source, target, self._content(target), self._inode(target))
 
     def _label(self, one: int, two: int) -> None:
         """Label a file by the command; a file outside of the watches gets no taste of its own."""
