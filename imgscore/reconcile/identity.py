@@ -71,11 +71,16 @@ class Match(IntEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A record that may belong to a file. `aside`: whether the record was set aside."""
+    """A record that may belong to a file.
+
+    `aside`: whether the record was set aside. `replaced`: whether the path of the file had other
+    bytes when it was last seen.
+    """
 
     original: Original
     place: Place
     aside: bool = False
+    replaced: bool = False
 
 
 def match(original: Original, mtime_ns: int, known: Shifts = NO_SHIFTS) -> Match:
@@ -145,6 +150,8 @@ def _rate(
     )
     is_current = not candidate.aside and found >= Match.ORIGINAL_ALIKE
     near = 0 if weak else 1 + min(place, Place.OWN)
+    if candidate.replaced and found is Match.EARLIER:
+        near = min(near, 1)  # The file may be a copy of another file that has this date now.
     return near, is_current, place, not candidate.aside, found, original.touched_ns
 
 
@@ -229,6 +236,8 @@ def follow(
 def _same_bytes(
     txn: Txn, digest: bytes, path: bytes, moved_from: bytes | None
 ) -> Iterator[Candidate]:
+    before = sightings.find(txn, path)
+    replaced = before is not None and before.digest != digest
     for original in originals.of_digest(txn, digest):
         if original.path == moved_from and moved_from != path:
             place = Place.MOVED
@@ -239,7 +248,7 @@ def _same_bytes(
         else:
             place = Place.OWN if _are_links(original.path, path) else Place.PRESENT
         aside = originals.get(txn, digest, original.path) != original
-        yield Candidate(original, place, aside)
+        yield Candidate(original, place, aside, replaced)
 
 
 def _are_links(first: bytes, second: bytes) -> bool:
