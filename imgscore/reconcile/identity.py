@@ -184,6 +184,10 @@ def find(
     which the inode of the file was last seen. None as the result means that the user set
     `mtime_ns`, so the file needs no original.
     """
+    present = originals.get(txn, digest, path)
+    if present is not None and present.after_ns == mtime_ns and moved_from in (None, path):
+        # Nearly every file takes this branch: no record can have a better rating.
+        return Origin(present, present, digest, copied=False)
     known = shifts.load(txn) if known is None else known
     others = (other for other in sightings.of_digest(txn, digest) if other.path != path)
     if any(other.seen.mtime_ns == mtime_ns for other in others):
@@ -215,6 +219,8 @@ def follow(
     """
     origin = find(txn, digest, path, mtime_ns, moved_from=moved_from, known=known)
     present = originals.get(txn, digest, path)
+    if origin is not None and origin.original == present:
+        return present
     if origin is None:
         if present is not None:
             originals.set_aside(txn, digest, present)
@@ -227,7 +233,7 @@ def follow(
         if not origin.copied:
             originals.set_aside(txn, origin.digest, origin.source)
         originals.put_present(txn, digest, origin.original)
-    elif origin.original != present:
+    else:
         source = None if origin.copied else origin.source
         originals.put_present(txn, digest, origin.original, source)
     return originals.get(txn, digest, path)
