@@ -194,6 +194,21 @@ def _record_own_change(txn: Txn, sighting: Sighting, touched: Touched) -> None:
         if name.digest == sighting.digest and name.seen == sighting.seen and not name.gone_ns:
             seen = Fingerprint(*touched.seen)
             sightings.record(txn, structs.replace(name, seen=seen))
+            if name.path != sighting.path:
+                _share_original(txn, sighting, name.path)
+
+
+def _share_original(txn: Txn, touched: Sighting, link: bytes) -> None:
+    """Store the original of a touched file also for another hard link of the file."""
+    held = originals.get(txn, touched.digest, touched.path)
+    if held is None:
+        return
+    own = originals.get(txn, touched.digest, link)
+    if own is not None and own.original_ns == held.original_ns:
+        shared = originals.touched(own, link, held.before_ns, held.after_ns)
+        originals.record(txn, touched.digest, shared)
+    else:
+        originals.put_present(txn, touched.digest, structs.replace(held, path=link))
 
 
 # ---- restore the original dates of files
@@ -284,11 +299,11 @@ def _restore_batch(
 
     def settle(txn: Txn) -> None:
         for entry, file, touched in done:
-            _record_own_change(txn, file, touched)
             held = originals.get(txn, entry.digest, entry.path)
             if held is not None:
                 after = originals.touched(held, held.path, entry.before_ns, entry.after_ns)
                 originals.record(txn, entry.digest, after)
+            _record_own_change(txn, file, touched)
 
     store.commit(settle)
     return results
