@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.crash import (
+    damage,
     failing,
     fuzz,
     hostile,
@@ -61,6 +62,9 @@ GROUPS: dict[str, Group] = {
     "failing": lambda folder, quick: failing.run_all(folder, 1 if quick else 3),
     "hostile": lambda folder, quick: hostile.run_all(folder, *((1, 6) if quick else (3, 60))),
     "fuzz": lambda folder, quick: fuzz.run_all(2_000 if quick else 60_000),
+    "damage": lambda folder, quick: damage.run_all(
+        Scenario(folder / "damage"), 100 if quick else 1_000
+    ),
     "labels": lambda folder, quick: label_rules.run_all(500 if quick else 100_000),
     "load": _run_load,
     "originals": lambda folder, quick: originals.run_all(2_000 if quick else 100_000),
