@@ -25,6 +25,7 @@ from imgscore.order.touch import (
 from imgscore.reconcile import identity, sidecars
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import journal, originals, sightings
+from imgscore.store.checksums import REMEDY, DamagedRecordError
 from imgscore.store.schema import (
     EARLIEST_NS,
     LATEST_NS,
@@ -95,15 +96,16 @@ def apply_batch(
         else:
             outcome.refused.append(_out_of_range(plan.sighting.path))
 
-    def prepare(txn: Txn) -> None:
-        for plan, entry in due:
-            _hold_original(txn, plan)
-            journal.append(txn, entry)
+    def prepare(txn: Txn) -> list[bool]:
+        return [_hold_original(txn, plan, entry) for plan, entry in due]
 
-    store.commit(prepare)
+    held_originals = store.commit(prepare)
     step("after journal")
     done: list[tuple[PlannedTouch, Touched]] = []
-    for plan, entry in due:
+    for (plan, entry), is_held in zip(due, held_originals, strict=True):
+        if not is_held:
+            outcome.refused.append(_damaged(plan.sighting.path))
+            continue
         try:
             touched = touch(plan.sighting.path, _expected(plan.sighting.seen), plan.after_ns)
         except (ChangedError, VanishedError):
@@ -133,6 +135,10 @@ def apply_batch(
 
     store.commit(settle)
     return outcome
+
+
+def _damaged(path: bytes) -> TouchError:
+    return TouchError(path, "the record of its original date is damaged", REMEDY)
 
 
 def _out_of_range(path: bytes) -> TouchError:
@@ -166,12 +172,20 @@ def _journal_entry(plan: PlannedTouch, run: int, head: str, reason: Reason) -> T
     )
 
 
-def _hold_original(txn: Txn, plan: PlannedTouch) -> None:
-    """Store the original date of a file, if the store does not contain it yet."""
+def _hold_original(txn: Txn, plan: PlannedTouch, entry: Touch) -> bool:
+    """Store the original date of a file, if the store does not contain it yet, and the touch.
+
+    Return False if the record of the original date is damaged. The file must then not be touched.
+    """
     path, digest = plan.sighting.path, plan.sighting.digest
     before_ns = plan.sighting.seen.mtime_ns
-    held = identity.follow(txn, digest, path, before_ns)
+    try:
+        held = identity.follow(txn, digest, path, before_ns)
+    except DamagedRecordError:
+        return False
     originals.record(txn, digest, originals.touched(held, path, before_ns, plan.after_ns))
+    journal.append(txn, entry)
+    return True
 
 
 def _expected(seen: Fingerprint) -> Seen:

@@ -1,5 +1,6 @@
 """The checksums of the records that cannot be computed again, and the migration that adds them."""
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgscore.engine.apply import apply_plan
 from imgscore.errors import StoreError
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import checks, checksums, journal, labels, migrations, originals, settings
 from imgscore.store.checksums import DamagedRecordError, Seal
-from imgscore.store.schema import LabelEvent, Original, Touch
+from imgscore.store.schema import LabelEvent, Original, Sighting, Touch
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
+from imgscore.workers.messages import PlannedTouch
 from tests.support.old_stores import downgrade
 
 RECORDS = 50
@@ -201,3 +205,34 @@ def test_open_store_of_a_newer_schema_is_refused(folder: Path) -> None:
                 raw.put(key, value)
     with pytest.raises(StoreError, match="schema 9"):
         Store(folder)
+
+
+def test_apply_plan_damaged_original_leaves_only_that_file(tmp_path: Path) -> None:
+    paths = [os.fsencode(tmp_path / name) for name in ("a.png", "b.png")]
+    for path in paths:
+        Path(os.fsdecode(path)).write_bytes(path)
+        os.utime(path, ns=(10**18, 10**18))
+    with Store(tmp_path / "store") as store:
+
+        def plans(after_ns: int) -> list[PlannedTouch]:
+            files = []
+            for number, path in enumerate(paths, 1):
+                seen = fingerprint_of(path)
+                assert seen is not None
+                files.append(Sighting(path, seen, digest(number), b"/in", "inbox"))
+            return [PlannedTouch(file, after_ns) for file in files]
+
+        first, second = 16 * 10**17, 17 * 10**17
+        assert len(*(outcome.touched for outcome in apply_plan(store, plans(first), "1"))) == 2
+
+        def damage(txn: Txn) -> None:
+            table = txn.raw_table("originals")
+            key, value = next(table.scan(digest(1)))
+            table.put(key, value[:-5] + bytes([value[-5] ^ 1]) + value[-4:])
+
+        store.commit(damage)
+        (outcome,) = apply_plan(store, plans(second), "1")
+        assert [touch.path for touch in outcome.touched] == paths[1:]
+        assert [error.path for error in outcome.refused] == paths[:1]
+        assert "original date is damaged" in outcome.refused[0].message
+        assert [os.stat(path).st_mtime_ns for path in paths] == [first, second]
