@@ -173,8 +173,10 @@ class _SealedTable(Table):
         super().put(key, self._seal.add(key, value))
 
     def append(self, value: bytes) -> int:
-        key = (self.last_number() + 1).to_bytes(8, "big")
-        return super().append(self._seal.add(key, value))
+        number = self.last_number() + 1
+        key = number.to_bytes(8, "big")
+        self._txn.put(key, self._seal.add(key, value), db=self._database, append=True)
+        return number
 
     def last(self) -> tuple[bytes, bytes] | None:
         return self._verified(super().last())
@@ -184,7 +186,13 @@ class _SealedTable(Table):
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         verify = self._seal.verify
-        return ((key, verify(key, value)) for key, value in super().scan(prefix))
+        with self._txn.cursor(db=self._database) as cursor:
+            if not (cursor.set_range(prefix) if prefix else cursor.first()):
+                return
+            for key, value in cursor:
+                if not key.startswith(prefix):
+                    return
+                yield key, verify(key, value)
 
     def scan_from(self, first: bytes) -> Iterator[tuple[bytes, bytes]]:
         verify = self._seal.verify
