@@ -20,6 +20,7 @@ MAX_SECONDS = 31_536_000
 """The largest number of seconds that a setting may have: one year. With larger values, some timers
 of the system overflow."""
 
+UseFilename = bool | Literal["auto"]
 Direction = Literal["best-newest", "worst-newest"]
 TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -96,8 +97,9 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """number of images that an accelerator computes together; "auto" finds the number that fits"""
     head: Literal["auto", "kernel", "mlp"] = "auto"
     """the kind of head (the part that scores); auto chooses kernel; mlp needs imgscore[torch]"""
-    use_filename: bool = False
-    """whether imgscore also learns from file names"""
+    use_filename: UseFilename = "auto"
+    """whether imgscore also learns from file names: "auto" measures how much the names of files
+    and subfolders tell about the images; true uses the file names always; false never"""
     dry_run: bool = False
     """whether to plan all changes of dates, without making them"""
     notifications: Literal["off", "important", "all"] = "important"

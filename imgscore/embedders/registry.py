@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imgscore import paths
+from imgscore.config import UseFilename
 from imgscore.embedders import (
     backends,
     catalogue,
@@ -44,6 +45,8 @@ class Spec(NamedTuple):
     sections: tuple[Section, ...]
     image_embedder: str
     name_encoder: str | None = None
+    measures_names: bool = False
+    """whether a training measures how much file names tell, and uses them beside the input"""
 
     @property
     def image_dim(self) -> int:
@@ -51,17 +54,21 @@ class Spec(NamedTuple):
         return self.sections[-1].start if self.name_encoder else self.dim
 
 
-def spec(model: str, *, use_filename: bool = False) -> Spec:
+def spec(model: str, *, use_filename: UseFilename = False) -> Spec:
     """Return the Spec of a model in the config. Raises ConfigError if the model is unusable.
 
-    `use_filename`: whether file names are part of a head's input.
+    `use_filename`: the setting of the config. True means that the file name is part of a head's
+    input, "auto" that a training measures how much file names tell.
     """
+    measures = use_filename == "auto"
     if model == BUILT_IN:
-        images = Spec(lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS, lite0_spec.ID)
-        return _with_names(images, HASHED_ENCODER, HASHED_DIM) if use_filename else images
+        images = Spec(
+            lite0_spec.ID, lite0_spec.DIM, lite0_spec.SECTIONS, lite0_spec.ID, None, measures
+        )
+        return _with_names(images, HASHED_ENCODER, HASHED_DIM) if use_filename is True else images
     folder = open_model(model)
-    images = Spec(folder.id, folder.dim, folder.sections, folder.id)
-    if not use_filename:
+    images = Spec(folder.id, folder.dim, folder.sections, folder.id, None, measures)
+    if use_filename is not True:
         return images
     return _with_names(images, folder.text_id, folder.text_dim)
 

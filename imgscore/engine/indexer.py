@@ -27,7 +27,7 @@ from imgscore.reconcile.scan import ScanBatch, scan
 from imgscore.reconcile.walk import fingerprint_of, is_skipped
 from imgscore.store import failures, sightings
 from imgscore.store.schema import Failure, Fingerprint
-from imgscore.watches import within
+from imgscore.watches import name_below, within
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -320,7 +320,8 @@ class Indexer(Stage[IndexFile]):
                 head = heads[taste] if taste in heads else self.ctx.head(taste)
                 try:
                     patience = self.ctx.config.daemon.incomplete
-                    self.ctx.pool.submit(IndexFile(path, taste, head, patience))
+                    name = name_below(place.watch.inbox, place.role, path) if place else None
+                    self.ctx.pool.submit(IndexFile(path, taste, head, patience, name=name))
                 except NoWorkerError:
                     self._queue.add(path, self._urgency(path))
                     raise

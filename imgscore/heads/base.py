@@ -128,13 +128,18 @@ class Head(Protocol):
         """The width d of the embeddings that the head scores."""
 
     @property
+    def uses_names(self) -> bool:
+        """Whether the head uses the vectors of file names in the columns behind the traits."""
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """The JSON-able settings that the head was trained with. `Recipe.fit` accepts them."""
 
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of embeddings float16 [n, d].
 
-        `extras`: float32 [n, k], numbers that are computed from traits, or None.
+        `extras`: float32 [n, k], numbers that are computed from traits, or None. If the head uses
+        names, the vectors of the file names follow in further columns.
 
         The scores are computed in blocks. n may therefore be large, and the embeddings may be a
         memory map.

@@ -8,7 +8,7 @@ contain no information about taste.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,10 @@ class Features:
     `centre`, `scale`: float32 [d]. The centre is subtracted from the values. The difference is
     multiplied by the scale, but not in rooted sections.
     `extras_centre`, `extras_scale`: float32 [k], the centre and the scale of the extras.
-    `directions`: float32 [d + k, r], orthonormal columns in ascending order of variance. The main
-    direction is the last column.
+    `directions`: float32 [d + k + w, r], orthonormal columns in ascending order of variance. The
+    main direction is the last column.
+    `name_scale`: float32 [w], the scale of each column of the vectors of file names (see
+    `names.py`). w is 0 if file names do not count.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -48,12 +50,16 @@ class Features:
     extras_centre: Floats
     extras_scale: Floats
     directions: Floats
+    name_scale: Floats = field(default_factory=lambda: np.empty(0, np.float32))
 
     def __call__(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Return unit rows float32 [n, r] for embeddings float16 [n, d] and extras float32 [n, k].
+        """Return unit rows float32 [n, r] for embeddings float16 [n, d] and extras.
 
-        Extras that are NaN or missing are replaced by the library's mean. Raises UsageError if the
-        width of the embeddings is not d.
+        `extras`: float32 [n, k], or [n, k + w] with the vectors of the file names in the last w
+        columns. Extras that are NaN or missing are replaced by the library's mean. Missing vectors
+        of names are zero. Further columns are not used.
+
+        Raises UsageError if the width of the embeddings is not d.
         """
         features = np.empty((len(embeddings), self.directions.shape[1]), np.float32)
         for start in range(0, len(embeddings), BLOCK_ROWS):
@@ -63,17 +69,20 @@ class Features:
         return unit(features)
 
     def scaled(self, embeddings: Half, extras: Floats | None = None) -> Floats:
-        """Return unit rows float32 [n, d + k], which `__call__` then projects on `directions`.
+        """Return rows float32 [n, d + k + w], which `__call__` then projects on `directions`.
+
+        Without the columns of the names, the rows have unit length.
 
         The function allocates memory for all n rows. Pass at most BLOCK_ROWS rows at a time.
         """
         width, extras_width = len(self.centre), len(self.extras_centre)
+        names_width = len(self.name_scale)
         if embeddings.shape[1] != width:
             raise UsageError(
                 f"this head scores embeddings of {width} numbers, not {embeddings.shape[1]}",
                 "use the embedder that the head was trained with, or train again",
             )
-        values = np.empty((len(embeddings), width + extras_width), np.float32)
+        values = np.empty((len(embeddings), width + extras_width + names_width), np.float32)
         values[:, width:] = 0
         widen(embeddings, values[:, :width])
         for (start, stop), rooted in zip(self.spans, self.rooted, strict=True):
@@ -89,11 +98,14 @@ class Features:
                 section *= self.scale[start:stop]
             unit(section, weight)
         if extras is not None and extras_width:
-            section = values[:, width:]
-            section += (extras - self.extras_centre) * self.extras_scale
+            section = values[:, width : width + extras_width]
+            section += (extras[:, :extras_width] - self.extras_centre) * self.extras_scale
             section[np.isnan(section)] = 0
             np.clip(section, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=section)
             unit(section, EXTRAS_SHARE)
+        if names_width and extras is not None and extras.shape[1] >= extras_width + names_width:
+            names = extras[:, extras_width : extras_width + names_width]
+            np.multiply(names, self.name_scale, out=values[:, width + extras_width :])
         return values
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -104,6 +116,7 @@ class Features:
             "extras_centre": self.extras_centre,
             "extras_scale": self.extras_scale,
             "directions": self.directions,
+            "name_scale": self.name_scale,
         }
         return arrays, {"spans": self.spans, "rooted": self.rooted, "weights": self.weights}
 
@@ -122,6 +135,7 @@ class Features:
             arrays["extras_centre"],
             arrays["extras_scale"],
             arrays["directions"],
+            arrays.get("name_scale", np.empty(0, np.float32)),
         )
         features._check()
         return features
@@ -132,7 +146,10 @@ class Features:
             raise ValueError("centre and scale have no common width")
         if not self.extras_centre.shape == self.extras_scale.shape == (extras_width,):
             raise ValueError("extras_centre and extras_scale have no common width")
-        if self.directions.ndim != 2 or self.directions.shape[0] != width + extras_width:
+        if self.name_scale.ndim != 1:
+            raise ValueError("name_scale is no row of numbers")
+        total = width + extras_width + self.name_scale.size
+        if self.directions.ndim != 2 or self.directions.shape[0] != total:
             raise ValueError("the directions do not fit the width")
         if not self.directions.shape[1]:
             raise ValueError("there are no directions")

@@ -72,6 +72,11 @@ class KernelHead:
         """The width d of the embeddings that the head scores."""
         return len(self.features.centre)
 
+    @property
+    def uses_names(self) -> bool:
+        """Whether file names count; see names.py."""
+        return bool(len(self.features.name_scale))
+
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of embeddings float16 [n, d] and extras float32 [n, k].
 

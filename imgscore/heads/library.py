@@ -12,7 +12,10 @@ from imgscore.embedders.base import Section
 from imgscore.embedders.filename_spec import NAME_SECTION
 from imgscore.heads.arrays import EPSILON, Floats, Half, widen
 from imgscore.heads.base import Examples
+from imgscore.heads.extras import NAMES as TRAIT_NAMES
 from imgscore.heads.features import EXTRAS_SHARE, Features
+from imgscore.heads.names import MAX_SAMPLE as MAX_NAMES
+from imgscore.heads.names import scale_of_names
 
 MAX_DIRECTIONS = 384
 """The largest number of directions to which embeddings are projected. A value of 768 gives no
@@ -53,6 +56,9 @@ def fit_features(
 ) -> Features:
     """Fit Features to the embeddings `sample` float16 [m, d] and to extras float32 [m, k].
 
+    If `extras` has further columns than those of the traits, they are the vectors of the file
+    names. They count as much as they tell about the images (see `names.py`).
+
     If the first section has no negative values, the square root of each value is used. Averages
     after a ReLU, for example, have no negative values. The root shortens the long tail of the
     values. A section with square roots is not scaled, because its columns with small values are
@@ -64,6 +70,8 @@ def fit_features(
     """
     width = sample.shape[1]
     spans = tuple((section.start, section.stop) for section in sections) or ((0, width),)
+    names = None if extras is None else extras[:, len(TRAIT_NAMES) :]
+    extras = None if extras is None else extras[:, : len(TRAIT_NAMES)]
     extras_width = 0 if extras is None else extras.shape[1]
     weights = _weights([section.name for section in sections] or ["all"], bool(extras_width))
     centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
@@ -99,7 +107,15 @@ def fit_features(
     rows = features.scaled(
         sample[:MAX_DIRECTION_SAMPLE], None if extras is None else extras[:MAX_DIRECTION_SAMPLE]
     )
-    return replace(features, directions=_directions(rows))
+    features = replace(features, directions=_directions(rows))
+    if names is None or not names.shape[1]:
+        return features
+    images = features(sample[:MAX_NAMES], None if extras is None else extras[:MAX_NAMES])
+    scale = scale_of_names(images, names[:MAX_NAMES])
+    if not len(scale):
+        return features
+    with_names = np.hstack([rows, names[:MAX_DIRECTION_SAMPLE] * scale])
+    return replace(features, directions=_directions(with_names), name_scale=scale)
 
 
 def _weights(names: Sequence[str], extras: bool) -> tuple[float, ...]:

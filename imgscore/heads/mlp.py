@@ -64,6 +64,11 @@ class MlpHead:
         """The width d of the embeddings that the head scores."""
         return int(self.layers[0][0].shape[1])
 
+    @property
+    def uses_names(self) -> bool:
+        """False: the columns behind the traits are not used."""
+        return False
+
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of embeddings float16 [n, d], computed in blocks.
 

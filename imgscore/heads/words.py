@@ -60,6 +60,11 @@ class WordsHead:
         """The words."""
         return {"like": list(self.like), "dislike": list(self.dislike)}
 
+    @property
+    def uses_names(self) -> bool:
+        """False: the columns behind the traits are not used."""
+        return False
+
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of embeddings float16 [n, d].
 

@@ -20,7 +20,7 @@ from imgscore.heads.features import Features
 from imgscore.heads.groups import fold_groups
 from imgscore.heads.library import library_features
 from imgscore.heads.similar import near_duplicates, similar_pairs
-from imgscore.store import head_inputs, labels, traits, vectors
+from imgscore.store import file_names, head_inputs, labels, traits, vectors
 from imgscore.store.schema import Label
 from imgscore.store.transaction import Txn
 
@@ -62,8 +62,8 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
         background,
         spec.sections,
         spec.id,
-        extras=extras_of(image_traits),
-        background_extras=extras(txn, background_digests),
+        extras=extras(txn, digests, names=spec.measures_names),
+        background_extras=extras(txn, background_digests, names=spec.measures_names),
     )
     examples.check()
     features = library_features(examples)
@@ -75,9 +75,13 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
     return Labelled(digests, ordered, examples, features)
 
 
-def extras(txn: Txn, digests: list[bytes]) -> NDArray[np.float32]:
-    """Return the traits of images as numbers for a head, float32 [n, k]."""
-    return extras_of([traits.get(txn, digest) for digest in digests])
+def extras(txn: Txn, digests: list[bytes], *, names: bool) -> NDArray[np.float32]:
+    """Return the traits of images as numbers for a head, float32 [n, k].
+
+    `names`: whether the vectors of the file names follow in further columns.
+    """
+    numbers = extras_of([traits.get(txn, digest) for digest in digests])
+    return np.hstack([numbers, file_names.vectors_of(txn, digests)]) if names else numbers
 
 
 def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.float16]]:

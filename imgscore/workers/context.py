@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgscore.config import UseFilename
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, ModelError
 from imgscore.heads.base import OnProgress, no_progress
@@ -33,7 +34,7 @@ class Context:
         device: str,
         embedder: str | None = None,
         *,
-        use_filename: bool = False,
+        use_filename: UseFilename = False,
         low_memory: int = 0,
     ) -> None:
         """Raise ImgscoreError if the id of `model` differs from `embedder`.

@@ -22,7 +22,7 @@ from imgscore.fsutil import open_regular
 from imgscore.images.decode import decode
 from imgscore.images.decode_errors import IncompleteImageError
 from imgscore.images.memory import NeedsMemoryError
-from imgscore.store import head_inputs, name_vectors, traits, vectors
+from imgscore.store import file_names, head_inputs, name_vectors, traits, vectors
 from imgscore.store.schema import Fingerprint
 from imgscore.workers.messages import FileFailure, FileIndexed, IndexFile, Unreadable, Unstable
 
@@ -192,7 +192,7 @@ def _add_score(
         name = _new_name(context, txn, task.path)
         fresh = {} if name is None else dict([name])
         row = head_inputs.at_path(txn, spec, indexed.digest, vector, task.path, fresh)
-    score = _score(context, task, row, image_traits)
+        score = _score(context, txn, task, indexed.digest, row, image_traits)
     return msgspec.structs.replace(indexed, score=score, name=name)
 
 
@@ -209,7 +209,12 @@ def _new_name(context: Context, txn: Txn, path: bytes) -> tuple[bytes, bytes] | 
 
 
 def _score(
-    context: Context, task: IndexFile, row: bytes, image_traits: Traits
+    context: Context,
+    txn: Txn,
+    task: IndexFile,
+    digest: bytes,
+    row: bytes,
+    image_traits: Traits,
 ) -> tuple[float, float] | None:
     """Return the (score, deviation) that the head `task.head` gives to an image.
 
@@ -224,7 +229,12 @@ def _score(
     head = context.head(task.taste, task.head)
     if head.embedder != context.spec.id:
         return None  # The head was trained for another embedder.
-    scores = head.score(np.frombuffer(row, np.float16)[None], extras_of([image_traits]))
+    numbers = extras_of([image_traits])
+    if head.uses_names:
+        name = os.path.basename(task.path) if task.name is None else task.name
+        names = file_names.vectors_of(txn, [digest], {digest: name})
+        numbers = np.hstack([numbers, names])
+    scores = head.score(np.frombuffer(row, np.float16)[None], numbers)
     score, deviation = float(scores.score[0]), float(scores.deviation[0])
     # If a head is damaged, the task Rescore reports it.
     return (score, deviation) if np.isfinite((score, deviation)).all() else None

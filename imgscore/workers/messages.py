@@ -40,6 +40,8 @@ class IndexFile(msgspec.Struct, tag=True, frozen=True):
     """the setting `incomplete`: how long a file whose end is missing must stay unchanged"""
     stored: bool = True
     """whether there is a store; without a store, the file is always embedded and never scored"""
+    name: bytes | None = None
+    """the path of the file below its inbox; None means the file name"""
 
 
 class Rescore(msgspec.Struct, tag=True, frozen=True):

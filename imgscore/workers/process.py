@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imgscore.config import UseFilename
 from imgscore.errors import ImgscoreError
 from imgscore.workers.connection import Connection
 from imgscore.workers.messages import FileTask, Task, frame
@@ -63,7 +64,7 @@ class WorkerSettings:
     file_seconds: int
     embedder: str | None = None
     """the id that the model must have; None means any id"""
-    use_filename: bool = False
+    use_filename: UseFilename = False
     batches: bool = False
     """whether a device process computes images in batches"""
     batch: int = 0
@@ -180,7 +181,7 @@ def start(
         str(settings.file_seconds),
         "0" if for_training else str(MAX_BYTES),
         settings.embedder or "",
-        "names" if settings.use_filename else "",
+        str(settings.use_filename).lower(),
         str(LOW_MEMORY_BYTES if low_memory else 0),
         ",".join(map(str, connection.descriptors)) if connection is not None else "",
     ]

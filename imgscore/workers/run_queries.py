@@ -136,11 +136,11 @@ def next_images(context: Context, query: NextQuery) -> QueryRows:
         digests, matrix = _candidates(context, txn, query)
         if not digests:
             return QueryRows([], last=True)
-        traits = extras(txn, digests)
+        numbers = extras(txn, digests, names=spec.measures_names or head.uses_names)
     examples = labelled.examples
     features = fit_features(examples.background, spec.sections, examples.background_extras)
-    chosen = next_labels(head, features, examples, matrix, query.count, traits)
-    scores = checked(head.score(matrix[chosen], traits[chosen]), "in use").score
+    chosen = next_labels(head, features, examples, matrix, query.count, numbers)
+    scores = checked(head.score(matrix[chosen], numbers[chosen]), "in use").score
     rows = [
         NextImage(digests[row], float(score)) for row, score in zip(chosen, scores, strict=True)
     ]
@@ -183,7 +183,8 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
         if vector is None:
             raise ImgscoreError("the image has no embedding", "see: imgscore status")
         head = _load_head(context, txn, query.taste)
-        traits = extras(txn, [query.digest])[0]
+        names = context.spec.measures_names or head.uses_names
+        numbers = extras(txn, [query.digest], names=names)[0]
     embedding: NDArray[np.float16] = np.frombuffer(vector, np.float16)
     examples = labelled.examples
     features = fit_features(examples.background, examples.sections, examples.background_extras)
@@ -192,7 +193,7 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
         features,
         examples,
         embedding,
-        extras=traits,
+        extras=numbers,
         names=TRAIT_NAMES,
         limit=query.count,
     )

@@ -132,7 +132,9 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             digests = [digest for digest, _ in part]
             values = b"".join(row for _, row in part)
             matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
-            head_scores = checked(head.score(matrix, extras(txn, digests)), task.head)
+            head_scores = checked(
+                head.score(matrix, extras(txn, digests, names=head.uses_names)), task.head
+            )
             yield Scored(_packed(digests, head_scores), last=False)
     yield Scored(b"", last=True)
 

@@ -188,7 +188,7 @@ def main() -> None:
             model,
             device,
             embedder or None,
-            use_filename=bool(names),
+            use_filename="auto" if names == "auto" else names == "true",
             low_memory=int(low_memory),
         )
     except ImgscoreError as error:

@@ -10,6 +10,7 @@ import pytest
 from imgscore import paths
 from imgscore.embedders import catalogue, lite0_spec, manifest, registry
 from imgscore.embedders.manifest import FileFacts, Manifest
+from imgscore.heads import files
 from imgscore.store import heads, scores, sightings, vectors
 from imgscore.store.store import Store
 from imgscore.workers.context import Context
@@ -268,6 +269,41 @@ def test_doctor_device_is_reported_with_its_reason(inbox: Path) -> None:
     (row,) = [row for row in imgscore("doctor", "--json").rows if row["check"] == "device"]
     assert row["state"] == "problem"
     assert imgscore("scan").code == 3
+
+
+@pytest.mark.parametrize("telling", [False, True])
+def test_use_filename_auto_uses_names_only_if_they_tell(
+    inbox: Path, start: Start, telling: bool
+) -> None:
+    """The names of subfolders count as well. No label decides whether names tell."""
+    for kind, folder in (("sun", "beach"), ("text", "invoices")):
+        for number, file in enumerate(put(inbox, kind, 16)):
+            name = (
+                f"{folder}/{folder} {number}.png" if telling else f"IMG_{len(kind)}{number:02}.png"
+            )
+            (inbox / name).parent.mkdir(exist_ok=True)
+            file.rename(inbox / name)
+    suns = sorted((inbox / "beach").iterdir()) if telling else sorted(inbox.glob("IMG_3*"))
+    texts = sorted((inbox / "invoices").iterdir()) if telling else sorted(inbox.glob("IMG_4*"))
+    move(suns[:6], inbox / "keep")
+    move(texts[:6], inbox / "trash")
+    daemon = start()
+    status = daemon.settle()
+    assert status["head"] == "1" and "+" not in status["embedder"]
+    head = files.load(paths.head_file(paths.heads_folder(), "default", "1"))
+    assert head.uses_names == telling
+    scored = imgscore("score", suns[6], texts[6], "--json").rows
+    assert scored[0]["score"] > 0.5 > scored[1]["score"]
+    explained = imgscore("explain", suns[6], "--json").row
+    assert explained["score"] == pytest.approx(scored[0]["score"], abs=1e-3)
+    assert imgscore("evaluate").code == imgscore("next").code == 0
+    if telling:
+        # A file with another name gets another score.
+        before = scored[0]["score"]
+        (inbox / "beach" / suns[6].name).rename(inbox / "invoices" / "invoices 99.png")
+        daemon.settle()
+        renamed = imgscore("score", inbox / "invoices" / "invoices 99.png", "--json").row
+        assert renamed["score"] < before
 
 
 @pytest.mark.parametrize("uform", [False, True])
