@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from imgscore.reconcile import hard_links
-from imgscore.reconcile.walk import Unlisted, listings
+from imgscore.reconcile.walk import Unlisted, is_skipped, listings
 from imgscore.store import settings
 from imgscore.store.store import Store
 from imgscore.watches import Watches, within
@@ -79,12 +79,14 @@ class LeftAlone:
             return False
         folders, self._dirty = self._dirty, set()
         for folder in folders:
+            before = self._folders.pop(folder, Counter[str]())
+            if is_skipped(self._watches, folder + b"/"):
+                continue
             counts: Counter[str] = Counter()
             for part in listings(folder, recursive=False):
                 if not isinstance(part, Unlisted):
                     counts += part.left_alone
             # Only a scan of the whole inbox finds the other hard links of a file.
-            before = self._folders.pop(folder, Counter[str]())
             if linked := before.get(hard_links.REASON):
                 counts[hard_links.REASON] = linked
             if counts:

@@ -172,14 +172,20 @@ def status(engine: Engine, *, running: bool = False) -> Response:
     tastes = engine.trainer.tastes
     heads = {taste: ctx.ordering_head(taste) for taste in tastes}
     with ctx.store.read() as txn:
-        failed = [
-            Failure(display_path(failure.path), failure.reason, failure.remedy)
+        found = [
+            (place.watch.inbox, failure)
             for failure in sorted(
                 failures.iter_all(txn), key=lambda failure: -failure.seen.ctime_ns
             )
-            if ctx.watches.locate(failure.path) is not None
+            if (place := ctx.watches.locate(failure.path)) is not None
         ]
-        unsupported = _unsupported(engine, txn)
+        failed = [
+            Failure(display_path(failure.path), failure.reason, failure.remedy)
+            for _, failure in found
+        ]
+        unsupported = Counter(
+            inbox for inbox, failure in found if failure.reason.startswith("unsupported")
+        )
         watches = [
             _watch_status(engine, txn, watch, heads[watch.taste], unsupported[watch.inbox])
             for watch in ctx.watches.all
@@ -248,18 +254,6 @@ def of_a_start() -> Response:
         troubles=[],
         training=None,
     )
-
-
-def _unsupported(engine: Engine, txn: Txn) -> Counter[bytes]:
-    """Return for each inbox the number of files that no installed decoder supports."""
-    from imgscore.store import failures
-
-    counts: Counter[bytes] = Counter()
-    for failure in failures.iter_all(txn):
-        if failure.reason.startswith("unsupported"):
-            place = engine.ctx.watches.locate(failure.path)
-            counts[place.watch.inbox if place is not None else b""] += 1
-    return counts
 
 
 def _watch_status(

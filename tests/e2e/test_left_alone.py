@@ -52,8 +52,12 @@ def test_status_counts_the_files_left_alone_by_reason(inbox: Path, start: Start)
     daemon.until(lambda status: status["watches"][0]["left_alone"]["videos"] == 4)
     (inbox / "sub").rename(inbox.with_name("away"))
     daemon.until(lambda status: status["watches"][0]["left_alone"]["videos"] == 2)
+    # Recycle bins are not part of the inbox.
+    (inbox / "#recycle").mkdir()
+    (inbox / "#recycle" / "e.webm").write_bytes(b"video")
     (inbox / "drawing.svg").unlink()
     daemon.until(lambda status: "svg" not in status["watches"][0]["left_alone"])
+    assert daemon.settle()["watches"][0]["left_alone"]["videos"] == 2
 
 
 def test_status_without_daemon_counts_the_files_left_alone(inbox: Path) -> None:
