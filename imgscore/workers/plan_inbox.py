@@ -7,12 +7,14 @@ library takes seconds and much memory. If an inbox is already in order, a few ne
 plan: `insert_files` gives each new file its place.
 """
 
+from __future__ import annotations
+
 import gc
 import os
 import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgscore.order.entries import Entry, File, Member, group
 from imgscore.order.plan import insert_entry, plan_with_timeline
@@ -26,8 +28,10 @@ from imgscore.store.schema import Sighting, Ties
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watch
-from imgscore.workers.context import Context
 from imgscore.workers.messages import Plan, Planned, PlannedTouch
+
+if TYPE_CHECKING:
+    from imgscore.workers.context import Context
 
 MESSAGE_BATCH = 512
 """The largest number of touches in one message. One commit writes at most 512 touches to the
