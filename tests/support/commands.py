@@ -54,7 +54,7 @@ def start(sandbox: Sandbox) -> Iterator[Start]:
 
 def settled_state(sandbox: Sandbox) -> str:
     """The daemon's state, after it has handled all earlier requests."""
-    sandbox.ask("history", limit=0)
+    sandbox.ask("history", limit=1)
     return str(sandbox.status()["state"])
 
 
