@@ -60,8 +60,8 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     settle: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.3
     """seconds for which a new file must stay unchanged before it is read"""
     incomplete: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 300.0
-    """seconds for which an image whose end is missing must stay unchanged before imgscore takes it
-    as it is (if nearly all of it is there) or reports it as damaged"""
+    """seconds for which an image whose end is missing must stay unchanged; then imgscore decodes it
+    if nearly all rows are there, and otherwise reports it as damaged"""
     rescan: Annotated[float, msgspec.Meta(ge=10, le=MAX_SECONDS)] = 3600.0
     """seconds between two comparisons of the disk with the store, in case events were lost"""
     poll: Annotated[float, msgspec.Meta(ge=1, le=MAX_SECONDS)] = 60.0

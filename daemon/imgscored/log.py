@@ -43,7 +43,8 @@ def set_up(*, verbose: bool) -> "Terminal | None":
 
 
 class Terminal(logging.StreamHandler[TextIO]):
-    """A handler that keeps a line below the log: what to do next, until the first order stands."""
+    """A handler that keeps a line below the log: the next step of the user, until the first order
+    is complete."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)

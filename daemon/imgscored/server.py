@@ -44,7 +44,8 @@ FOLLOWERS = frozenset({FOLLOWS, "wait"})
 # The longest time from the connection of a client to the end of its request, in seconds. Also the
 # longest time to send one line to a follower.
 REQUEST_SECONDS = 10.0
-# The same for a client that connects while no file descriptor is free. Others wait meanwhile.
+# The same limit for a client that connects while no file descriptor is free. The other clients wait
+# during this time.
 HURRIED_SECONDS = 0.5
 # Seconds between two checks whether a waiting client is still connected.
 GONE_SECONDS = 1.0
@@ -81,7 +82,7 @@ class Server:
         self._calls: set[socket.socket] = set()
         self._followers: set[socket.socket] = set()
         self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        """a descriptor that is closed to accept a client if no other descriptor is free"""
+        """a reserve: the server closes it to accept a client if no other descriptor is free"""
         self._lock = threading.Lock()
         self._closed = threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -166,7 +167,7 @@ class Server:
         except ImgscoreError as error:
             _try_to_say(client, protocol.error_line(error))
         except (OSError, ValueError) as error:
-            logger.debug("a client went away: %s", error)
+            logger.debug("a client has disconnected: %s", error)
 
     def _send_status(self, client: socket.socket) -> None:
         line = protocol.message_line(Result(self._snapshot()))
@@ -207,7 +208,7 @@ class Server:
         except ImgscoreError as error:
             _try_to_say(client, protocol.error_line(error))
         except OSError as error:
-            logger.debug("a client went away: %s", error)
+            logger.debug("a client has disconnected: %s", error)
         except Exception as error:  # Without an answer, the client would not know the reason.
             logger.exception("an answer could not be sent")
             _try_to_say(client, protocol.error_line(ImgscoreError(repr(error), "see the log")))

@@ -12,8 +12,8 @@ from imgscore.verbs.first_order import next_steps, ordered_inbox
 from imgscore.verbs.status import Response
 
 SECONDS = 0.5
-"""Seconds between two statuses of the view. The daemon answers from its last status, so this costs
-it little."""
+"""Seconds between two statuses of the view. The daemon sends its last status, which takes it no
+work."""
 
 
 def follow_first_order(status: Response) -> None:

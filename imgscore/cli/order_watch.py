@@ -18,7 +18,7 @@ from imgscore.errors import ImgscoreError
 WAIT_SECONDS = 25.0
 """The longest wait of one call, in seconds. It is shorter than the timeouts of browsers."""
 LOOK_SECONDS = 1.0
-"""Seconds between two looks at the store's file. A look costs 10 µs."""
+"""Seconds between two checks of the store's file. A check takes 10 µs."""
 
 
 class _State(NamedTuple):
@@ -57,10 +57,11 @@ class OrderWatch:
         return "" if state is None else state.version
 
     def wait(self, known: str) -> str:
-        """Wait until an order with another version than `known` stands, and return its version.
+        """Wait until an order with another version than `known` is complete, and return its
+        version.
 
-        Return `known` after WAIT_SECONDS. An order stands when all files are scored by its head, or
-        when no more files get a score.
+        Return `known` after WAIT_SECONDS. An order is complete when its head has scored all files,
+        or when no more files get a score.
         """
         deadline = time.monotonic() + WAIT_SECONDS
         before = None
@@ -93,7 +94,7 @@ class OrderWatch:
                 with self._guard():
                     self._state = self._read()
                 self._file = file
-            except ImgscoreError:  # for example while the store is restored: the next look reads it
+            except ImgscoreError:  # for example while the store is restored
                 return self._state
         return self._state
 

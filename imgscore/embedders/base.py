@@ -91,7 +91,7 @@ class Network(Protocol):
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The names of what computes, the preferred one first, for example
+        """The names of the backends that compute, the preferred one first, for example
         CUDAExecutionProvider."""
 
     @property
@@ -207,7 +207,7 @@ class StagedEmbedder:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The names of what computes, the preferred one first."""
+        """The names of the backends that compute, the preferred one first."""
         return self.network.providers
 
     @property

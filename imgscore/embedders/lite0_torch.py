@@ -86,7 +86,8 @@ class Lite0Module:
 
 
 class Sum(NamedTuple):
-    """The sum of quantised tensors, as (codes, scale) of each part. It has not been quantised."""
+    """The parts (codes, scale) of a sum of quantised tensors. The sum itself is not quantised
+    yet."""
 
     parts: tuple[Quantised, ...]
 

@@ -1,8 +1,9 @@
-"""Read how a published image encoder wants its pixels: resizing, cropping, scaling, normalisation.
+"""Read how pixels are prepared for a published image encoder: resizing, cropping, scaling,
+normalisation.
 
 Two formats are understood: `preprocessor_config.json` of transformers, and `preprocess_cfg.json` of
 open_clip, which immich publishes beside its models. A setting that imgscore cannot apply is an
-error with the reason. Without the right pixels, the vectors would be wrong without a sign.
+error with the reason. With wrong pixels, the vectors would be wrong, and no error would show it.
 
 This module is separate from `preprocessing.py`, because the idle daemon needs the id of an embedder
 but must not import numpy and Pillow, as `preprocessing.py` does.

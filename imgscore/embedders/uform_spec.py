@@ -113,7 +113,8 @@ class Folder(NamedTuple):
 
         The embedding is the model's own result, made for comparison with texts. Beside it are the
         mean and the standard deviation of the tokens of the last layer, from which the embedding
-        is made. If the config does not state the size of a token, the embedding is all.
+        is made. If the config does not state the size of a token, the embedding is the only
+        section.
         """
         embedding, token = self.image.embedding_dim, self.image.dim
         if not token:

@@ -21,10 +21,10 @@ MIN_OF_FOLDER = 3
 """The smallest number of changed labels that can be half of a folder. With one or two files, half
 of a folder is a normal correction."""
 GAP_SECONDS = 3.0
-"""s: the longest time between two label changes of a run. A sync program may move one file a
-second."""
+"""The longest time between two label changes of a run, in seconds. A sync program may move one file
+a second."""
 REPORT_NS = 86_400 * 10**9
-"""ns: the time for which `status` reports a mass change"""
+"""The time for which `status` reports a mass change, in nanoseconds."""
 REMEDY = "to take this back: imgscore undo label"
 NOTE = "labels"
 """The subject of the note in `EngineContext.notes`"""

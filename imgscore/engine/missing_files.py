@@ -1,4 +1,4 @@
-"""The paths at which files are missing, until the store has recorded that."""
+"""The queue of paths whose files are missing, until the store records these files as gone."""
 
 import time
 from itertools import islice

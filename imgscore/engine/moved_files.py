@@ -42,7 +42,7 @@ class MovedFiles:
                     self._vanished[_key(known.seen)] = now, known.digest
 
     def find(self, seen: Fingerprint) -> FileIndexed | None:
-        """Return what a worker would answer about a file that was renamed, or None."""
+        """Return the answer that a worker would send about a renamed file, or None."""
         _, digest = self._vanished.get(_key(seen), (0.0, None))
         return None if digest is None else FileIndexed(seen, digest)
 
@@ -61,7 +61,7 @@ class MovedFiles:
         return answer
 
     def _is_usable(self, txn: Txn, path: bytes, digest: bytes) -> bool:
-        """Return whether the store has all that a worker would compute for a digest.
+        """Return whether the store contains all results that a worker would compute for a digest.
 
         A file name is part of the input of some embedders. A worker then has to read the new name.
         """

@@ -323,7 +323,7 @@ class OrderScheduler(Stage[Plan]):
         key = f"scores of {short_path(watch.inbox)}"
         self.ctx.notes.pop(key, None)
         if count:
-            text = f"head {head} gave {counted(count, 'image')} no number as score"
+            text = f"head {head} gave {counted(count, 'image')} a score that is not a number"
             self.ctx.notes[key] = f"{text}; they keep their dates; train again: imgscore train"
 
     def _record_ties(self, watch: Watch, ties: Ties | None) -> None:

@@ -73,7 +73,7 @@ class PlaceLabels:
         self._new_digests: set[bytes] = set()
         """the digests that no file had before this batch"""
         self._replaced_digests: set[bytes] = set()
-        """the digests that a file had before this batch, and other bytes have replaced there"""
+        """the digests of bytes that this batch replaced by other bytes"""
         self._standing: dict[tuple[str, bytes], frozenset[Role]] = {}
         self._images: dict[tuple[bytes, int], bool] = {}
 

@@ -45,7 +45,7 @@ class _Problem:
     at: float
     """the time at which the problem occurred last, in monotonic seconds"""
     count: int = 1
-    """how often the problem has occurred without a success between"""
+    """the number of times that the problem has occurred since the last success"""
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Checks of a head that was read from a file: are its arrays those of a head, and does it score?
+"""Checks of a head that was read from a file: its arrays must fit together, and it must score.
 
 A file can come from another person, or from a damaged disk. A score that is not a number could not
 be sorted.

@@ -2,7 +2,7 @@
 
 A bootstrap of few labels is too narrow: if all labels are ranked correctly, each draw is, too, and
 the interval is a single point. These formulas depend on the number of labels. Their factors were
-measured on heads of 10, 20, 50 and 100 labels (bench/LEARNING.md). The figures are about the head
+measured on heads of 10, 20, 50 and 100 labels (bench/LEARNING.md). The figures describe the head
 that is trained on all labels, but they are measured on heads that are trained without some of the
 labels. The factors are therefore larger than the usual 1.96.
 """
@@ -25,8 +25,8 @@ loss on all other images in 94 to 98 % of the cases."""
 AUC_Z = 1.96
 """The number of standard errors below an AUC, and above the AUC of many labels."""
 FEW_LABELS_Z = 3.6
-"""The further standard errors above the AUC of very few labels. A head of ten labels is much better
-than the heads that are trained without one or two of them: by 0.12 on average."""
+"""The number of additional standard errors above the AUC of very few labels. A head of ten labels
+is much better than the heads that are trained without one or two of them: by 0.12 on average."""
 FEW_LABELS = 75
 """The number of labels at which FEW_LABELS_Z has fallen to 1/e."""
 STEPS = 4000

@@ -68,7 +68,7 @@ class WordsHead:
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of embeddings float16 [n, d].
 
-        The deviations are 0. Words say nothing about their own error.
+        The deviations are 0. Words give no estimate of the error.
         """
         result = np.empty(len(embeddings), np.float32)
         for start in range(0, len(embeddings), BLOCK):

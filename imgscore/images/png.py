@@ -114,8 +114,8 @@ def _text_bytes(chunk: _Chunk, keyword_bytes: int) -> int | None:
     """
     rest = chunk.body[keyword_bytes + 1 :]
     if chunk.kind == b"iTXt":
-        # One byte tells whether the text is compressed, one byte names the method. Two texts
-        # follow, the language and the translated keyword. Each ends with a zero byte.
+        # One byte is 1 if the text is compressed, and the next byte is the method. Two texts
+        # follow: the language and the translated keyword. Each ends with a zero byte.
         if len(rest) < 4 or not rest[0]:
             return len(rest)
         parts = bytes(rest[2:]).split(b"\0", 2)

@@ -116,7 +116,8 @@ def _rewritten(change: Change) -> Decision | None:
 
 
 def _replaced(change: Change) -> Decision | None:
-    """Decide about the label of old bytes. It ends unless another file has these bytes."""
+    """Decide about the label of old bytes. The label is cleared unless another file has these
+    bytes."""
     label = change.label
     if label is None or label.label in change.standing:
         return None

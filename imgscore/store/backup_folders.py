@@ -60,7 +60,7 @@ def newest_sound() -> Path | None:
 
 
 def remedy() -> str:
-    """Return what the user can do about a damaged store: the command that restores a backup."""
+    """Return the remedy for a damaged store: the command that restores a backup."""
     backup = newest_sound()
     if backup is None:
         return (

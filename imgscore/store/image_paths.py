@@ -1,4 +1,4 @@
-"""Find the file of a labelled image, as far as one taste may see it."""
+"""Find the file of a labelled image in the watches of one taste."""
 
 import os
 from collections.abc import Collection

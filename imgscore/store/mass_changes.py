@@ -25,7 +25,7 @@ class MassChange(msgspec.Struct, frozen=True):
     undone: bool = False
 
     def text(self) -> str:
-        """Return what happened, for the user."""
+        """Return a description of the mass change for the user."""
         parts = [
             f"{count:,} {'label was' if count == 1 else 'labels were'} {what}"
             for count, what in (

@@ -1,10 +1,11 @@
 """The originals: the dates (mtimes) that files had before imgscore touched them.
 
-An original is written before the first touch of its file, and it is never deleted. A record says:
-these dates, which imgscore set, replace this original. The present record of a file is stored by
-the digest and the path of the file. If the user sets another date, the record is set aside: its key
-then also contains the original. A record that was set aside is used again if its file gets one of
-its dates again, for example from a backup. reconcile/identity.py finds the record of a file.
+An original is written before the first touch of its file, and it is never deleted. A record
+contains an original, and the dates that imgscore set in its place. The present record of a file is
+stored by the digest and the path of the file. If the user sets another date, the record is set
+aside: its key then also contains the original. A record that was set aside is used again if its
+file gets one of its dates again, for example from a backup. reconcile/identity.py finds the record
+of a file.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """The device files of accelerators (GPUs), and the other files that their drivers write.
 
-This module only looks at file names, so the idle daemon can import it.
+This module reads only file names, so the idle daemon can import it.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Tells the user what imgscore does now, or what to do next, until the first order stands.
+"""The present work of imgscore and the next step of the user, until the first order is complete.
 
 The commands `start` and `status` and a daemon in a terminal print these texts. No text contains a
 path, so that each fits into a line of 80 columns.
@@ -9,9 +9,9 @@ from imgscore.verbs.status import Response, WatchStatus
 
 
 def what_to_do(watch: WatchStatus) -> str | None:
-    """Return what the user has to do before a watch can be ordered.
+    """Return the next step of the user before a watch can be ordered.
 
-    None means that nothing is to do: there are enough labels, or the inbox is offline.
+    None means that no step is needed: there are enough labels, or the inbox is offline.
     """
     if not watch.state.startswith("needs"):
         return None
@@ -27,7 +27,7 @@ def what_to_do(watch: WatchStatus) -> str | None:
 
 
 def next_steps(status: Response) -> list[str]:
-    """Return what imgscore does now, and what the user has to do, until the first order stands.
+    """Return the present work of imgscore and the next step, until the first order is complete.
 
     Each text is one line. The list is empty if an inbox is in order, or if imgscore cannot go on:
     the command `status` then prints the reason.

@@ -24,7 +24,7 @@ class Connection:
     def __init__(
         self, descriptors: tuple[int, int], progress: mmap.mmap, is_ready: Callable[[], bool]
     ) -> None:
-        """`progress`: the first PAGE bytes of the memory. `is_ready`: tells whether the device
+        """`progress`: the first PAGE bytes of the memory. `is_ready`: returns whether the device
         process computes."""
         self.descriptors = descriptors
         self._progress = progress

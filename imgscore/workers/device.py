@@ -33,7 +33,7 @@ class Device:
         self.name = ""
         """the name of the device; "" before the device process is ready"""
         self.provider = ""
-        """what computes on the device, for example "torch CUDA" """
+        """the library that computes on the device, for example "torch CUDA" """
         self.failure = "", ""
         """the reason and the remedy, after a failure"""
 
@@ -43,7 +43,7 @@ class Device:
         return self._process.pid if self._process is not None else None
 
     def connect(self) -> Connection | None:
-        """Return what a new file worker needs. Return None if the device cannot be used."""
+        """Return the connection for a new file worker. Return None if the device cannot be used."""
         if self.state == "failed":
             return None
         ours, theirs = socket.socketpair()

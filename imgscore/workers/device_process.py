@@ -49,7 +49,7 @@ class Client:
 
     def read(self) -> list[tuple[int, int, int]]:
         """Return the new inputs as (slot, height, width). Raises EOFError if the worker has ended,
-        and ValueError if it sends nonsense."""
+        and ValueError if it sends an invalid message."""
         if self.ring is None:
             self._greet()
             return []

@@ -59,11 +59,12 @@ class Link:
         return list(self._shapes)
 
     def mark(self, begun: int, *, active: bool) -> None:
-        """Tell the pool how many tasks were begun, and whether the last one is being done now."""
+        """Record for the pool how many tasks were begun, and whether this worker does the last of
+        them now."""
         self._ring.mark(begun, active=active)
 
     def close(self) -> None:
-        """Give the device process up. The inputs stay in their slots."""
+        """Stop using the device process. The inputs stay in their slots."""
         self._connection.close()
         self.ended = True
 

@@ -140,7 +140,7 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
 class DeviceReady(msgspec.Struct, tag=True, frozen=True):
     """The first message of a device process, sent after it has computed on the device.
 
-    `device`: the name of the device. `provider`: what computes on it.
+    `device`: the name of the device. `provider`: the library that uses it.
     """
 
     device: str
@@ -150,8 +150,8 @@ class DeviceReady(msgspec.Struct, tag=True, frozen=True):
 class DeviceTried(msgspec.Struct, tag=True, frozen=True):
     """The answer to TryDevice.
 
-    `device`: the name of the device. `provider`: what computes on it. `rate`: the number of inputs
-    that were computed in a second.
+    `device`: the name of the device. `provider`: the library that uses it. `rate`: the number of
+    inputs that were computed in a second.
     """
 
     device: str

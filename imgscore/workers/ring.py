@@ -58,7 +58,7 @@ class Ring:
         self._outputs = whole[end : shape.size].view(np.float32).reshape(SLOTS, shape.outputs)
 
     def mark(self, begun: int, *, active: bool) -> None:
-        """Tell the pool which task the worker does."""
+        """Record for the pool which task the worker does."""
         PROGRESS.pack_into(self._memory, 0, begun, active)
 
     def input(self, slot: int, height: int, width: int) -> NDArray[np.uint8]:

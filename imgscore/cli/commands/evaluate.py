@@ -28,7 +28,7 @@ def evaluate(
     ] = None,
     doubtful: Annotated[
         bool,
-        typer.Option("--doubtful", help="List the labels that differ most from the scores, too."),
+        typer.Option("--doubtful", help="Also list the labels that differ most from the scores."),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -67,7 +67,7 @@ def init(
         typer.Option(
             help=(
                 "The folder's taste. Folders with the same taste share their labels. Without it: "
-                "default."
+                '"default".'
             ),
             autocompletion=completions.tastes,
         ),

@@ -201,7 +201,7 @@ def _check(name: str) -> Iterator[Message[CheckedModel]]:
     error = None
     if tried.min_cosine is not None and tried.min_cosine < model_check.MIN_COSINE:
         error = (
-            f"imgscore prepares images otherwise than {tried.library}: please report it, and use "
+            f"imgscore and {tried.library} prepare images differently: please report this, and use "
             "another model"
         )
     elif tried.spread < model_check.MIN_SPREAD:

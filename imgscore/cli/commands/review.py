@@ -78,8 +78,8 @@ def _shown(server: "ReviewServer") -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / f"review-{os.getpid()}.html"
     fsutil.write_atomic(file, server.opener().encode(), mode=0o600, durable=False)
-    # The process ends when a browser in the terminal is closed, or at once for another browser. It
-    # has the umask of the user, which must not apply to the files of this process.
+    # A browser in the terminal runs in the new process; another browser starts on its own. The
+    # user's umask applies to the browser, but must not apply to the files of this process.
     code = "import sys, webbrowser; webbrowser.open(sys.argv[1])"
     command = [sys.executable, "-P", "-c", code, file.as_uri()]
     browser = subprocess.Popen(command, umask=private.umask_of_user())

@@ -49,7 +49,9 @@ def search(
     ] = 0.0,
     links: Annotated[
         Path | None,
-        typer.Option(help="Make a folder of links to the images, for an image viewer."),
+        typer.Option(
+            metavar="DIR", help="Make a folder of links to the images, for an image viewer."
+        ),
     ] = None,
     taste: Taste = None,
     thumbnails: Thumbnails = True,

@@ -17,7 +17,7 @@ def start(as_json: Json = False) -> None:
     """Start the daemon in the background.
 
     If the systemd service is installed, this command starts the service. Otherwise it starts a
-    process. On a terminal, the command then shows what to do next, until the first order stands.
+    process. On a terminal, the command then shows the next step, until the first order is complete.
     """
     status = lifecycle.running()
     if status is None:
