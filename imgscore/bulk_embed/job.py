@@ -5,17 +5,16 @@ The worker process has limits of time and memory. If a file crashes the worker p
 worker continues to run. This module does not use a store.
 """
 
+import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from distributed import get_worker
 
-from imgscore.embedders import registry
+from imgscore.embedders import backends, registry
 from imgscore.errors import ImgscoreError
 from imgscore.workers.messages import (
     Answer,
@@ -28,9 +27,12 @@ from imgscore.workers.messages import (
 from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
-_idle_pools: dict[WorkerSettings, list[Pool]] = {}
-"""The pools that no thread uses at present, by their settings. Each pool has at most one worker
-process. `_lock` protects this dict."""
+_pools: dict[WorkerSettings, "_SharedPool"] = {}
+"""The pools of this process, by their settings. `_lock` protects this dict."""
+
+
+STEP_SECONDS = 0.2
+"""The largest number of seconds to wait for answers, before files of other threads are sent."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -77,62 +79,123 @@ def embed(job: Job, paths: list[bytes]) -> bytes:
         unfit = problem(job)
         if unfit is not None:
             raise ImgscoreError(*unfit)
-        with _pool(job) as pool:
-            answers = _embed(pool, paths)
+        answers = _pool_for(job).embed(paths)
     except ImgscoreError as error:
         return frame(ModelUnavailable(f"{get_worker().address}: {error.message}", error.remedy))
     return b"".join(frame(answers[path]) for path in paths)
 
 
-def _embed(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
-    pending = deque(paths)
-    answers: dict[bytes, Answer] = {}
-    while len(answers) < len(paths):
-        while pending and pool.has_room():
-            pool.submit(IndexFile(pending.popleft(), "", None, stored=False))
-        for task, answer in pool.answers(None):
+class _Part:
+    """The files of one call, and their answers."""
+
+    def __init__(self, paths: list[bytes]) -> None:
+        self.waiting = deque(paths)
+        self.count = len(paths)
+        self.answers: dict[bytes, Answer] = {}
+        self.error: ImgscoreError | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.error is not None or len(self.answers) == self.count
+
+
+class _SharedPool:
+    """A pool that all threads of this process use, so that one device process serves all of them.
+
+    One thread at a time runs one step of the pool, for the files of all threads. A thread whose
+    files are done never waits for the files of another thread.
+    """
+
+    def __init__(self, settings: WorkerSettings, size: int) -> None:
+        self._pool = Pool(settings, size, idle_seconds=0.0)
+        self._changed = threading.Condition()
+        self._runs = False
+        """whether a thread runs the pool now"""
+        self._parts: deque[_Part] = deque()
+        """the parts that are not done, oldest first"""
+        self._sent: dict[bytes, list[_Part]] = {}
+
+    def embed(self, paths: list[bytes]) -> dict[bytes, Answer]:
+        """Return the answer for each path. Raises ImgscoreError if the model cannot be used."""
+        part = _Part(paths)
+        with self._changed:
+            self._parts.append(part)
+            while not part.is_done:
+                if self._runs:
+                    self._changed.wait()
+                    continue
+                self._runs = True
+                self._changed.release()
+                try:
+                    self._step()
+                finally:
+                    self._changed.acquire()
+                    self._runs = False
+                    self._changed.notify_all()
+        if part.error is not None:
+            raise part.error
+        return part.answers
+
+    def _step(self) -> None:
+        """Send files of all parts to workers, and process the answers that arrive."""
+        with self._changed:
+            parts = list(self._parts)
+        for part in parts:
+            while part.waiting and self._pool.has_room():
+                path = part.waiting.popleft()
+                self._sent.setdefault(path, []).append(part)
+                self._pool.submit(IndexFile(path, "", None, stored=False))
+        for task, answer in self._pool.answers(STEP_SECONDS):
             assert isinstance(task, IndexFile)
+            if isinstance(answer, Notice):
+                continue
+            part = self._sent[task.path].pop(0)
+            if not self._sent[task.path]:
+                del self._sent[task.path]
             match answer:
-                case Notice():
-                    pass
                 case ModelUnavailable(reason, remedy):
-                    raise ImgscoreError(reason, remedy)
+                    part.error = ImgscoreError(reason, remedy)
                 # The worker process ended, and this file was not the cause. Try this file again.
                 case Interrupted():
-                    pending.append(task.path)
+                    part.waiting.append(task.path)
                 case _:
-                    answers[task.path] = answer
-    return answers
+                    part.answers[task.path] = answer
+            if part.is_done:
+                with self._changed, contextlib.suppress(ValueError):  # Another answer removed it.
+                    self._parts.remove(part)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._runs)
+            self._pool.close()
 
 
-@contextmanager
-def _pool(job: Job) -> Iterator[Pool]:
-    """Return a context manager for a pool that only this thread uses.
-
-    If the block ends without an error, the pool is kept for the next call. If the block raises an
-    error, the pool is closed.
-    """
-    settings = WorkerSettings(Path(), Path(), job.model, job.device, job.file_seconds, job.embedder)
+def _pool_for(job: Job) -> _SharedPool:
+    """Return the pool of this process for the settings of a job."""
+    settings = WorkerSettings(
+        Path(),
+        Path(),
+        job.model,
+        job.device,
+        job.file_seconds,
+        job.embedder,
+        batches=backends.uses_device_process(job.device),
+    )
     with _lock:
-        idle = _idle_pools.get(settings)
-        pool = idle.pop() if idle else Pool(settings, 1, idle_seconds=0.0)
-    try:
-        yield pool
-    except BaseException:
-        pool.close()
-        raise
-    with _lock:
-        _idle_pools.setdefault(settings, []).append(pool)
+        if settings not in _pools:
+            _pools[settings] = _SharedPool(settings, get_worker().state.nthreads)
+        return _pools[settings]
 
 
 def close_idle_pools() -> None:
-    """Close all pools in `_idle_pools`, which ends their worker processes.
+    """Close all pools, which ends their worker processes.
 
     Without this call, these processes would run as long as the Dask worker runs, possibly for
     weeks.
     """
     with _lock:
-        pools = [pool for idle in _idle_pools.values() for pool in idle]
-        _idle_pools.clear()
+        pools = list(_pools.values())
+        _pools.clear()
     for pool in pools:
         pool.close()

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 # BATCH: the number of files in one commit. BATCH_SECONDS: the seconds after which a smaller batch
 # is committed. Each commit waits for the disk, up to 30 ms, in which no worker gets a new task, and
 # 16 workers index up to 3,000 files in a second.
-BATCH = 256
+BATCH = 1024
 BATCH_SECONDS = 0.5
 
 # The largest number of queued scans. Each scan reads all sightings under its folder. If more scans
