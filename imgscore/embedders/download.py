@@ -18,15 +18,16 @@ import re
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from imgscore.embedders import catalogue, hub_files, manifest, registry
+from imgscore.embedders import backends, catalogue, hub_files, manifest, registry
 from imgscore.embedders.manifest import FileFacts, Manifest
 from imgscore.embedders.registry import model_folder
 from imgscore.errors import ImgscoreError, UsageError
+from imgscore.system import accelerators
 
 _CHUNK_BYTES = 1 << 20
 # A download fails if the server sends no byte for this number of seconds.
@@ -93,6 +94,8 @@ def download(model: str, revision: str | None = None) -> Iterator[FileProgress]:
                 checksum = manifest.sha256_of(staging / remote.name)
                 files[remote.name] = FileFacts(remote.size, checksum)
         _check_same_files(model, commit, files, recorded)
+        if entry is not None and revision is None:
+            _check_witness(model, entry, files)
         manifest.write(staging, Manifest(repository, commit, files))
         # This call raises an error if the folder is not a usable model.
         registry.open_folder(staging)
@@ -209,7 +212,8 @@ def _look_up(repository: str, revision: str) -> tuple[str, list[_Remote]]:
     about = api.model_info(repository, revision=revision, files_metadata=True)
     listed = {file.rfilename: file for file in about.siblings or ()}
     commit = about.sha or ""
-    names = hub_files.wanted_files(listed.keys())
+    tensors = backends.torch_device("auto") is not None and accelerators.is_present()
+    names = hub_files.wanted_files(listed.keys(), tensors=tensors)
     if not names or not _COMMIT.fullmatch(commit):
         raise ImgscoreError(
             f"{repository} at {revision} has no model in ONNX in a layout that imgscore supports",
@@ -292,6 +296,17 @@ def _has_checksum(file: Path, checksum: str) -> bool:
         return manifest.sha256_of(file) == checksum
     data = file.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == checksum
+
+
+def _check_witness(model: str, entry: catalogue.Entry, files: Mapping[str, FileFacts]) -> None:
+    """Raise ImgscoreError if a file differs from the sha256 in the catalogue."""
+    for name, expected in entry.sha256.items():
+        if name in files and files[name].sha256 != expected:
+            raise ImgscoreError(
+                f"{model}: {name} on the hub differs from the file that imgscore knows",
+                f"if you trust the newest files, name them: imgscore model download {model} "
+                "--revision main",
+            )
 
 
 def _check_same_files(

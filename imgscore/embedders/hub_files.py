@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable
 
 from imgscore.embedders import onnx_spec, uform_spec
 
+# The first of these files that exists contains the weights for torch.
+UFORM_TENSORS = ("image_encoder.safetensors", "model.safetensors")
 UFORM_WEIGHTS = ("image_encoder.onnx", "text_encoder.onnx")
 # These files of open_clip's layout describe the encoders. A repository may also contain other
 # formats of the weights, in folders inside of these folders. A name that begins with a dot, such as
@@ -21,24 +23,30 @@ _TRANSFORMERS = (
 README = "README.md"
 
 
-def wanted_files(names: Collection[str]) -> list[str]:
+def wanted_files(names: Collection[str], *, tensors: bool = False) -> list[str]:
     """Return the files to download, small files first. An empty list means: no known layout.
 
-    `names`: the paths of all files of the repository.
+    `names`: the paths of all files of the repository. `tensors`: whether to download UForm's
+    weights for torch, too, because this machine has an accelerator that torch can use.
 
     If the repository contains several variants of the weights, only the largest is chosen.
     """
-    files = _uform(names) or _open_clip(names) or _transformers(names)
+    files = _uform(names, tensors=tensors) or _open_clip(names) or _transformers(names)
     if files and README in names:
         files.append(README)
-    return sorted(files, key=lambda name: (".onnx" in name, name))
+    return sorted(files, key=lambda name: (".onnx" in name or name.endswith(".safetensors"), name))
 
 
-def _uform(names: Collection[str]) -> list[str]:
+def _uform(names: Collection[str], *, tensors: bool) -> list[str]:
     config = next((name for name in uform_spec.CONFIGS if name in names), None)
     if config is None or UFORM_WEIGHTS[0] not in names:
         return []
-    return [config, *(name for name in (uform_spec.TOKENIZER, *UFORM_WEIGHTS) if name in names)]
+    torch = [name for name in UFORM_TENSORS if name in names][: int(tensors)]
+    return [
+        config,
+        *(name for name in (uform_spec.TOKENIZER, *UFORM_WEIGHTS) if name in names),
+        *torch,
+    ]
 
 
 def _open_clip(names: Collection[str]) -> list[str]:

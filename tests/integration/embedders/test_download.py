@@ -197,3 +197,26 @@ def test_wanted_files_choose_the_largest_variant_and_stay_in_the_folder() -> Non
         "onnx/vision_model_fp16.onnx",
         "onnx/vision_model_fp16.onnx_data",
     ]
+
+
+def test_wanted_files_have_tensors_only_for_an_accelerator() -> None:
+    names = ["config.json", "image_encoder.onnx", "model.safetensors", "image_encoder.safetensors"]
+    assert wanted_files(names) == ["config.json", "image_encoder.onnx"]
+    assert wanted_files(names, tensors=True) == [
+        "config.json",
+        "image_encoder.onnx",
+        "image_encoder.safetensors",
+    ]
+    assert "model.safetensors" in wanted_files(names[:3], tensors=True)
+
+
+def test_download_of_files_unlike_the_witness_is_refused(hub: Hub) -> None:
+    entry = catalogue.UFORM["uform3-base"]
+    assert set(entry.sha256) == {"image_encoder.onnx", "text_encoder.onnx", "tokenizer.json"}
+    hub.repository = entry.repository
+    with pytest.raises(ImgscoreError, match="differs from the file that imgscore knows") as caught:
+        list(download("uform3-base"))
+    assert "--revision main" in caught.value.remedy
+    assert not registry.model_folder("uform3-base").exists()
+    list(download("uform3-base", "main"))
+    assert registry.model_folder("uform3-base").exists()
