@@ -16,14 +16,8 @@ from distributed import get_worker
 
 from imgscore.embedders import backends, registry
 from imgscore.errors import ImgscoreError
-from imgscore.workers.messages import (
-    Answer,
-    IndexFile,
-    Interrupted,
-    ModelUnavailable,
-    Notice,
-    frame,
-)
+from imgscore.workers.frames import frame
+from imgscore.workers.messages import Answer, IndexFile, Interrupted, ModelUnavailable, Notice
 from imgscore.workers.pool import Pool, WorkerSettings
 
 _lock = threading.Lock()
@@ -72,7 +66,7 @@ def embed(job: Job, paths: list[bytes]) -> bytes:
     """Read, hash and embed files. Return the answers as framed messages.
 
     The returned bytes contain one answer for each path, in the order of `paths`. If the machine
-    cannot do the job, they contain only one ModelUnavailable. `workers.messages.take_answers`
+    cannot do the job, they contain only one ModelUnavailable. `workers.frames.take_answers`
     decodes the bytes.
     """
     try:

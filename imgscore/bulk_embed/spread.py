@@ -24,7 +24,8 @@ from imgscore.verbs import embed
 from imgscore.verbs.base import display_path
 from imgscore.verbs.embed import EmbeddedFile
 from imgscore.verbs.score import problem_of
-from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable, take_answers
+from imgscore.workers.frames import take_answers
+from imgscore.workers.messages import Answer, FileIndexed, ModelUnavailable
 
 Ask = Callable[[embed.Request], embed.Response]
 """A function that sends a request to the verb `embed`, and returns the response. The verb runs in

@@ -41,11 +41,8 @@ from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
 
-# BATCH: the number of files in one commit. BATCH_SECONDS: the seconds after which a smaller batch
-# is committed. Each commit waits for the disk, up to 30 ms, in which no worker gets a new task, and
-# 16 workers index up to 3,000 files in a second.
-BATCH = 1024
-BATCH_SECONDS = 0.5
+# The largest number of files of a commit, which waits for the disk; seconds until a smaller one.
+BATCH, BATCH_SECONDS = 1024, 0.5
 
 # The largest number of queued scans. Each scan reads all sightings under its folder. If more scans
 # are due, for example while an archive is unpacked, one scan of all watched folders is cheaper.

@@ -13,7 +13,8 @@ import sys
 from typing import Literal
 
 from imgscore.workers.connection import PAGE, Connection
-from imgscore.workers.messages import DeviceReady, ModelUnavailable, Notice, take_answers
+from imgscore.workers.frames import take_answers
+from imgscore.workers.messages import DeviceReady, ModelUnavailable, Notice
 from imgscore.workers.process import WorkerSettings
 
 

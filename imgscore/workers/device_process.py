@@ -28,7 +28,7 @@ from imgscore.embedders.base import Network, Preprocessor
 from imgscore.errors import ImgscoreError
 from imgscore.system import accelerators
 from imgscore.system.landlock import confine_writes
-from imgscore.workers import messages, temporary
+from imgscore.workers import frames, messages, temporary
 from imgscore.workers.ring import HELLO, INPUT, OUTPUT, READY, SLOTS, Ring, Shape, is_sealed
 
 IN_FLIGHT = 2
@@ -189,10 +189,10 @@ def main() -> None:
             network.max_batch = int(batch)
         _try_out(network, embedder.preprocessor)
     except ImgscoreError as error:
-        answers.write(messages.frame(messages.ModelUnavailable(error.message, error.remedy)))
+        answers.write(frames.frame(messages.ModelUnavailable(error.message, error.remedy)))
         temporary.delete_folder(folder)
         os._exit(0)
-    answers.write(messages.frame(messages.DeviceReady(network.device, network.providers[0])))
+    answers.write(frames.frame(messages.DeviceReady(network.device, network.providers[0])))
     Server(network, control).serve()
     temporary.delete_folder(folder)
     # A normal exit would first unload the libraries, which takes time.

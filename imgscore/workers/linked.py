@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgscore.embedders import registry
-from imgscore.workers import messages
+from imgscore.workers import frames
 from imgscore.workers.context import Context
 from imgscore.workers.index_file import Prepared, embed_here, finish, prepare_file
 from imgscore.workers.link import Link
@@ -70,7 +70,7 @@ class LinkedWorker:
                 self._link.close()  # The device hangs.
                 self._take_over()
             if tasks in ready:
-                task = messages.read_task_from(tasks)
+                task = frames.read_task_from(tasks)
                 if task is None:
                     return
                 self._begin(task)
@@ -156,6 +156,6 @@ class LinkedWorker:
         """Send the answers of the oldest tasks, up to the first one without an answer."""
         data = b""
         while self._entries and self._entries[0].answers:
-            data += b"".join(messages.frame(answer) for answer in self._entries.popleft().answers)
+            data += b"".join(frames.frame(answer) for answer in self._entries.popleft().answers)
         while data:
             data = data[os.write(self._output, data) :]

@@ -1,4 +1,4 @@
-"""The messages between a pool and its workers: tasks and answers, encoded as msgpack.
+"""The messages between a pool and its workers: tasks and answers. `frames` encodes them as msgpack.
 
 This module imports no large libraries and has no side effects.
 
@@ -9,9 +9,7 @@ parts of an answer.
 Each task of the trainer has a time limit `seconds`. An alarm ends a worker that works longer.
 """
 
-import os
-import struct
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -19,11 +17,7 @@ from imgscore.images.traits import Traits
 from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
-from imgscore.workers.queries import AnyQuery, Query, QueryRows
-
-_length = struct.Struct("<I")
-MAX_ANSWER_BYTES = 1 << 30
-"""The largest size of an answer in bytes. The timeline of a million files has about 100 MB."""
+from imgscore.workers.queries import Query, QueryRows
 
 
 class IndexFile(msgspec.Struct, tag=True, frozen=True):
@@ -355,70 +349,3 @@ Answer = (
     | Crashed
     | Interrupted
 )
-
-_encoder = msgspec.msgpack.Encoder()
-_tasks: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(OwnTask | AnyQuery)
-_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
-
-
-def frame(message: Task | Answer) -> bytes:
-    """Encode a message as bytes that begin with its length."""
-    body = _encoder.encode(message)
-    return _length.pack(len(body)) + body
-
-
-def read_task(stream: BinaryIO) -> Task | None:
-    """Wait for the next task in the stream and return it. Return None at the end of the stream."""
-    length = stream.read(_length.size)
-    if len(length) < _length.size:
-        return None
-    size: int = _length.unpack(length)[0]
-    body = stream.read(size)
-    task: Task | None = _tasks.decode(body) if len(body) == size else None
-    return task
-
-
-def read_task_from(descriptor: int) -> Task | None:
-    """Wait for the next task at a descriptor and return it. Return None at its end.
-
-    No byte after the task is read, so `select` reports whether another task has arrived.
-    """
-    length = _read_exactly(descriptor, _length.size)
-    if length is None:
-        return None
-    body = _read_exactly(descriptor, _length.unpack(length)[0])
-    task: Task | None = None if body is None else _tasks.decode(body)
-    return task
-
-
-def _read_exactly(descriptor: int, size: int) -> bytes | None:
-    data = b""
-    while len(data) < size:
-        part = os.read(descriptor, size - len(data))
-        if not part:
-            return None
-        data += part
-    return data
-
-
-def take_answers(buffer: bytearray) -> list[Answer]:
-    """Remove and decode all complete messages in `buffer`. Raises WrongAnswerError."""
-    try:
-        return [_answers.decode(body) for body in _bodies(buffer)]
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise WrongAnswerError(f"sends bytes that are not an answer: {error}") from None
-
-
-def _bodies(buffer: bytearray) -> list[bytes]:
-    bodies, start = [], 0
-    while len(buffer) - start >= _length.size:
-        size = _length.unpack_from(buffer, start)[0]
-        if size > MAX_ANSWER_BYTES:
-            raise ValueError(f"{size} bytes are too many")
-        end = start + _length.size + size
-        if len(buffer) < end:
-            break
-        bodies.append(bytes(memoryview(buffer)[start + _length.size : end]))
-        start = end
-    del buffer[:start]
-    return bodies

@@ -20,6 +20,7 @@ from imgscore.embedders import registry
 from imgscore.workers import answer_checks, process
 from imgscore.workers.device import Device
 from imgscore.workers.endings import Starts, end_of, ending
+from imgscore.workers.frames import take_answers
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -35,7 +36,6 @@ from imgscore.workers.messages import (
     Scored,
     Task,
     WrongAnswerError,
-    take_answers,
 )
 from imgscore.workers.process import NoWorkerError, Worker, WorkerSettings
 from imgscore.workers.queries import QueryRows

@@ -14,7 +14,8 @@ from pathlib import Path
 from imgscore.config import UseFilename
 from imgscore.errors import ImgscoreError
 from imgscore.workers.connection import Connection
-from imgscore.workers.messages import FileTask, Task, frame
+from imgscore.workers.frames import frame
+from imgscore.workers.messages import FileTask, Task
 
 QUEUE_DEPTH = 2
 """The smallest number of file tasks that one worker may have at a time. While the worker does the

@@ -28,7 +28,7 @@ from imgscore.images import memory
 from imgscore.images.memory import NeedsMemoryError
 from imgscore.system import accelerators
 from imgscore.system.landlock import confine_writes
-from imgscore.workers import messages, precompile, temporary
+from imgscore.workers import frames, messages, precompile, temporary
 from imgscore.workers.context import Context
 
 PROGRESS_SECONDS = 1.0
@@ -103,12 +103,12 @@ def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
         prepare(context)
 
     def send(answer: messages.Answer) -> None:
-        stdout.write(messages.frame(answer))
+        stdout.write(frames.frame(answer))
         stdout.flush()
 
     send(messages.Ready())
     context.on_progress = _progress_sender(send)
-    while (task := messages.read_task(stdin)) is not None:
+    while (task := frames.read_task(stdin)) is not None:
         # The default action of SIGALRM ends the process even inside a decoder's C code.
         signal.alarm(file_seconds if isinstance(task, messages.FileTask) else task.seconds)
         for answer in _attempt(context, task):
@@ -131,7 +131,7 @@ def serve_with_device(context: Context, file_seconds: int, descriptors: str) -> 
         # The first task will report that the model is unusable.
         serve(context, file_seconds, prepares=False)
         return
-    os.write(sys.stdout.fileno(), messages.frame(messages.Ready()))
+    os.write(sys.stdout.fileno(), frames.frame(messages.Ready()))
     LinkedWorker(context, link, _attempt, sys.stdout.fileno(), file_seconds).serve(0)
 
 
@@ -193,7 +193,7 @@ def main() -> None:
         )
     except ImgscoreError as error:
         refused = messages.Refused(_sendable(error.message), _sendable(error.remedy))
-        os.write(answers, messages.frame(refused))
+        os.write(answers, frames.frame(refused))
         sys.exit(f"{error.message}: {error.remedy}")
     with contextlib.suppress(BrokenPipeError):  # The parent process has ended.
         memory.set_headroom(context.low_memory)

@@ -11,7 +11,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.store import journal, settings
 from imgscore.verbs.status import status
-from imgscore.workers import messages, plan_inbox
+from imgscore.workers import frames, plan_inbox
 from imgscore.workers.messages import Crashed, Plan
 from tests.integration.engine.conftest import World, ask, until, use_head
 
@@ -154,7 +154,7 @@ def test_plan_messages_survive_encoding(world: World, engine: Engine) -> None:
     world.settle(engine)
     use_head(engine, "2")
     task = Plan(engine.ctx.watches.all[0], "2", [b"\xff"])
-    assert messages.read_task(io.BytesIO(messages.frame(task))) == task
+    assert frames.read_task(io.BytesIO(frames.frame(task))) == task
     answers = list(plan_inbox.plan_messages(engine.ctx.store, task))
-    frames = bytearray(b"".join(map(messages.frame, answers)))
-    assert messages.take_answers(frames) == answers and not frames
+    encoded = bytearray(b"".join(map(frames.frame, answers)))
+    assert frames.take_answers(encoded) == answers and not encoded

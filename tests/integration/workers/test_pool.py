@@ -14,6 +14,7 @@ import pytest
 from imgscore.store.schema import Fingerprint
 from imgscore.testing import eventually
 from imgscore.watches import Watch
+from imgscore.workers.frames import frame
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -28,7 +29,6 @@ from imgscore.workers.messages import (
     Train,
     Unreadable,
     Unstable,
-    frame,
 )
 from imgscore.workers.pool import NoWorkerError, Pool, WorkerSettings
 from tests.conftest import draw

@@ -8,18 +8,8 @@ from typing import BinaryIO, get_args
 import pytest
 
 from imgscore.workers import queries
-from imgscore.workers.messages import (
-    Answer,
-    Crashed,
-    IndexFile,
-    OwnTask,
-    Ready,
-    Task,
-    Train,
-    frame,
-    read_task,
-    take_answers,
-)
+from imgscore.workers.frames import frame, read_task, take_answers
+from imgscore.workers.messages import Answer, Crashed, IndexFile, OwnTask, Ready, Task, Train
 from imgscore.workers.queries import SuspectsQuery
 
 TASKS: list[Task] = [
