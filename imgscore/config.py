@@ -96,7 +96,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     batch: Annotated[int, msgspec.Meta(ge=1, le=4096)] | Literal["auto"] = "auto"
     """number of images that an accelerator computes together; "auto" finds the number that fits"""
     head: Literal["auto", "kernel", "mlp"] = "auto"
-    """the kind of head (the part that scores); auto chooses kernel; mlp needs imgscore[torch]"""
+    """the kind of head (the part that scores); auto chooses kernel; mlp, the
+    original recipe, needs imgscore[torch] and half a second of CPU time for each label"""
     use_filename: UseFilename = "auto"
     """whether imgscore also learns from file names: "auto" measures how much the names of files
     and subfolders tell about the images; true uses the file names always; false never"""
