@@ -1,12 +1,15 @@
 """The checks of the installation: Python, the packages, the extras, the models and the device."""
 
 import importlib.util
+import os
 import platform
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from imgscore import paths
@@ -115,24 +118,50 @@ def device(settings: Config) -> Iterator[Finding]:
     """
     devices.check(settings.device)
     batches = backends.uses_device_process(settings.device)
-    worker_settings = WorkerSettings(
-        paths.store_folder(),
-        paths.heads_folder(),
-        settings.model,
-        settings.device,
-        settings.daemon.file_seconds,
-        batches=batches,
-        batch=settings.batch if isinstance(settings.batch, int) else 0,
-    )
+    with _scratch() as folder:
+        worker_settings = WorkerSettings(
+            folder / "store",
+            folder / "heads",
+            settings.model,
+            settings.device,
+            settings.daemon.file_seconds,
+            batches=batches,
+            batch=settings.batch if isinstance(settings.batch, int) else 0,
+        )
+        yield _tried(worker_settings)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield a temporary folder for a worker.
+
+    If there is no cache folder yet, the worker's caches are in it, too: doctor changes nothing.
+    """
+    with TemporaryDirectory(prefix="imgscore-doctor-") as folder:
+        if paths.cache_folder().exists():
+            yield Path(folder)
+            return
+        before = os.environ.get("XDG_CACHE_HOME")
+        os.environ["XDG_CACHE_HOME"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ["XDG_CACHE_HOME"]
+            if before is not None:
+                os.environ["XDG_CACHE_HOME"] = before
+
+
+def _tried(settings: WorkerSettings) -> Finding:
+    """Compute on the device of these settings, and return the finding."""
+    batches = settings.batches
     try:
-        tried = try_in_batches(worker_settings) if batches else _try_alone(worker_settings)
+        tried = try_in_batches(settings) if batches else _try_alone(settings)
     except ImgscoreError as error:
         state: Literal["warning", "problem"] = "warning" if batches else "problem"
         detail = f"{error.message}, so the CPU is used" if batches else error.message
-        yield Finding("device", state, detail, error.remedy)
-        return
+        return Finding("device", state, detail, error.remedy)
     rate = f"{tried.rate:.0f} images a second" + (" in batches" if batches else " on one core")
-    yield Finding("device", "ok", f"{tried.device} ({tried.provider}): {rate}, without decoding")
+    return Finding("device", "ok", f"{tried.device} ({tried.provider}): {rate}, without decoding")
 
 
 def _try_alone(settings: WorkerSettings) -> DeviceTried:

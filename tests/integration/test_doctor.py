@@ -228,3 +228,14 @@ def test_desktop_trash_unreadable_is_a_problem(inbox: Path) -> None:
     found = finding("desktop trash")
     assert found.state == "ok" and "holds 1" in found.detail
     assert str(paths.trash_folder()) in found.detail
+
+
+def test_device_is_tried_in_a_confined_worker(inbox: Path) -> None:
+    detail = finding("device").detail
+    assert "(CPUExecutionProvider)" in detail and "images a second" in detail
+    assert not paths.cache_folder().exists() and "XDG_CACHE_HOME" in os.environ
+
+
+def test_device_that_cannot_compute_is_a_warning_with_the_reason(inbox: Path) -> None:
+    write_config(f'device = "directml"\n{paths.config_file().read_text()}')
+    assert "has no DmlExecutionProvider" in finding("device").detail
