@@ -99,8 +99,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """the kind of head (the part that scores); auto chooses kernel; mlp, the
     original recipe, needs imgscore[torch] and half a second of CPU time for each label"""
     use_filename: UseFilename = "auto"
-    """whether imgscore also learns from file names: "auto" measures how much the names of files
-    and subfolders tell about the images; true uses the file names always; false never"""
+    """whether imgscore also learns from file names: "auto" if similar names of files and subfolders
+    belong to similar images, true always, false never"""
     dry_run: bool = False
     """whether to plan all changes of dates, without making them"""
     notifications: Literal["off", "important", "all"] = "important"

@@ -68,7 +68,7 @@ def name_below(inbox: bytes, role: Role, path: bytes) -> bytes:
     """Return the path of a file below its inbox. Return the file name if it is not in the inbox.
 
     `role`: the role of the folder that contains the file. The names of keep and trash folders are
-    left out, because they would tell the label.
+    left out, because they would reveal the label.
     """
     if role == "inbox" and path.startswith(inbox + b"/"):
         return path[len(inbox) + 1 :]

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from imgscore import __version__
 from imgscore.cli import completions, dispatch, output
-from imgscore.messages import BaseRequest, R
+from imgscore.messages import MAX_ROWS, BaseRequest, R
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -132,7 +132,9 @@ Recursive = Annotated[
     bool,
     typer.Option("-r", "--recursive", help="Include the subfolders of the given folders."),
 ]
-Count = Annotated[int, typer.Option("-n", "--count", min=1, help="List at most N images.")]
+Count = Annotated[
+    int, typer.Option("-n", "--count", min=1, max=MAX_ROWS, help="List at most N images.")
+]
 Folder = Annotated[
     Path | None,
     typer.Argument(

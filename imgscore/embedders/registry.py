@@ -46,7 +46,7 @@ class Spec(NamedTuple):
     image_embedder: str
     name_encoder: str | None = None
     measures_names: bool = False
-    """whether a training measures how much file names tell, and uses them beside the input"""
+    """whether a training measures the weight of file names, and uses them beside the input"""
 
     @property
     def image_dim(self) -> int:
@@ -58,7 +58,7 @@ def spec(model: str, *, use_filename: UseFilename = False) -> Spec:
     """Return the Spec of a model in the config. Raises ConfigError if the model is unusable.
 
     `use_filename`: the setting of the config. True means that the file name is part of a head's
-    input, "auto" that a training measures how much file names tell.
+    input, "auto" that a training measures the weight of file names.
     """
     measures = use_filename == "auto"
     if model == BUILT_IN:

@@ -57,7 +57,7 @@ def fit_features(
     """Fit Features to the embeddings `sample` float16 [m, d] and to extras float32 [m, k].
 
     If `extras` has further columns than those of the traits, they are the vectors of the file
-    names. They count as much as they tell about the images (see `names.py`).
+    names. `names.py` measures their weight.
 
     If the first section has no negative values, the square root of each value is used. Averages
     after a ReLU, for example, have no negative values. The root shortens the long tail of the

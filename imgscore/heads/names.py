@@ -1,9 +1,9 @@
 """Measure, without a label, whether files with similar names contain similar images.
 
-A name such as IMG_1234 tells nothing about its image, and a name such as `cat on sofa` does. Each
-column of the vectors of names stands for some parts of words. A column counts as much as those
-images are alike whose names contain its parts. If names tell nothing, no column counts, and a head
-is equal to a head without names.
+A name such as `cat on sofa` describes its image, and a name such as IMG_1234 does not. Each column
+of the vectors of names stands for some parts of words. Its weight grows with the similarity of the
+images whose names contain these parts. If no column has a weight, a head is equal to a head without
+names.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ MIN_DEVIATIONS = 3.0
 MIN_TOTAL_DEVIATIONS = 5.0
 """The smallest number of standard deviations by which all columns together must exceed chance, so
 that names count at all. The alignment of camera names, dealt out at random to 300 to 4500 images,
-exceeded chance by 1 at most. Telling names of half of 300 images exceed it by 10."""
+exceeded chance by 1 at most. Descriptive names of half of 300 images exceed it by 10."""
 MIN_ALIGNMENT = 1.3
-"""The smallest alignment of all columns with which names count at all. Names that tell less would
-hardly change a score."""
+"""The smallest alignment of all columns with which names count at all. Names with a smaller
+alignment would hardly change a score."""
 MAX_SAMPLE = 2048
 """The largest number of images on which the alignment is measured. They take 0.2 s."""
 
@@ -68,11 +68,11 @@ def scale_of_names(images: Floats, vectors: Floats) -> Floats:
     similarity = excess / np.maximum(members - 1, 1)
     counts = (excess >= MIN_DEVIATIONS * np.sqrt(2 * spread)) & (variance > EPSILON)
     weight = np.where(counts, np.clip(similarity / FULL_SIMILARITY, 0, 1), 0)
-    # The part of the names that tells. A name that tells nothing makes an image less similar to
-    # images with a name that tells, so names count less if many of them tell nothing.
+    # The share of the names that describe images. An image with another name becomes less similar
+    # to images with a descriptive name, so names count less if many of them describe nothing.
     squares = np.square(vectors[:MAX_SAMPLE], dtype=np.float64).sum(axis=0)
-    telling = float(squares @ weight / max(squares.sum(), EPSILON))
-    return np.sqrt(NAME_SHARE * telling * weight).astype(np.float32) if telling else none
+    descriptive = float(squares @ weight / max(squares.sum(), EPSILON))
+    return np.sqrt(NAME_SHARE * descriptive * weight).astype(np.float32) if descriptive else none
 
 
 def _spread(rows: NDArray[np.float64]) -> float:

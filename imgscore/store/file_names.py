@@ -1,4 +1,4 @@
-"""The vectors of the file names of images, for heads that measure how much names tell.
+"""The vectors of the file names of images, for heads that measure the weight of names.
 
 A name is the path of a file below its inbox: the names of subfolders count, too. The vectors are
 hashes of the words in a name. They are not stored, but computed whenever they are needed.
@@ -44,8 +44,8 @@ def vectors_of(
 def _names(txn: Txn, digest: bytes, further: bytes | None) -> set[bytes]:
     """Return the names of the files with this digest, and the name `further` if it is not None.
 
-    The names of missing files count if they were in an inbox, because a labelled file has left its
-    subfolder of the inbox.
+    The names of missing files count if they were in an inbox, because a file in a label folder is
+    no longer in its subfolder of the inbox.
     """
     found = sightings.of_digest(txn, digest)
     chosen = [file for file in found if not file.gone_ns or file.role == "inbox"] or found

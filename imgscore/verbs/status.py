@@ -290,7 +290,7 @@ def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
     if not engine.ctx.is_online(inbox) or not os.path.isdir(inbox):
         return "offline"
     if engine.order_scheduler.held(inbox):
-        return "held: dates were put back; order again with: imgscore order"
+        return "held: you restored the dates; to order again: imgscore order"
     missing = engine.trainer.tastes[taste].missing
     return f"needs {missing}" if missing else "ok"
 

@@ -7,6 +7,7 @@ import typer
 from imgscore.cli.app import Folder, Json, Section, app, optional_text_of, prints, run
 from imgscore.cli.formatting import time_text
 from imgscore.cli.path_text import short
+from imgscore.messages import MAX_ROWS
 from imgscore.verbs.history import LabelEntry, Request, Response
 
 
@@ -14,7 +15,9 @@ from imgscore.verbs.history import LabelEntry, Request, Response
 @prints(Response)
 def history(
     folder: Folder = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Print at most N lines.")] = 50,
+    limit: Annotated[
+        int, typer.Option("-n", "--limit", min=1, max=MAX_ROWS, help="Print at most N lines.")
+    ] = 50,
     files: Annotated[
         bool,
         typer.Option(

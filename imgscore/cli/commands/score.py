@@ -20,7 +20,7 @@ from imgscore.cli.app import (
 )
 from imgscore.cli.formatting import named
 from imgscore.cli.terminal_images import ImageRef, images_of
-from imgscore.messages import Message, Result
+from imgscore.messages import MAX_ROWS, Message, Result
 from imgscore.verbs.score import Request, Response
 
 
@@ -43,7 +43,9 @@ def score(
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option("-n", "--count", min=1, help="List at most N files that have a score."),
+        typer.Option(
+            "-n", "--count", min=1, max=MAX_ROWS, help="List at most N files that have a score."
+        ),
     ] = None,
     taste: FileTaste = None,
     thumbnails: Thumbnails = True,

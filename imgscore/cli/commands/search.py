@@ -7,7 +7,6 @@ import typer
 
 from imgscore.cli import completions, dispatch, link_folder, terminal_images
 from imgscore.cli.app import (
-    Count,
     Json,
     Section,
     Taste,
@@ -20,7 +19,7 @@ from imgscore.cli.output import gathered, print_note
 from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import images_of
 from imgscore.messages import Message, Result
-from imgscore.verbs.search import Request, Response
+from imgscore.verbs.search import MAX_COUNT, Request, Response
 
 
 @app.command(rich_help_panel=Section.ORDER)
@@ -29,7 +28,9 @@ def search(
     words: Annotated[
         list[str], typer.Argument(help='What the images show, such as "red car at night".')
     ],
-    count: Count = 20,
+    count: Annotated[
+        int, typer.Option("-n", "--count", min=1, max=MAX_COUNT, help="List at most N images.")
+    ] = 20,
     folder: Annotated[
         Path | None,
         typer.Option(

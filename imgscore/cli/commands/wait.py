@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from imgscore.cli.app import Json, Section, app, prints, run
+from imgscore.messages import MAX_SECONDS
 from imgscore.verbs.wait import Request, Response
 
 
@@ -12,7 +13,8 @@ from imgscore.verbs.wait import Request, Response
 @prints(Response)
 def wait(
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Give up after N seconds, with exit code 1.")
+        float | None,
+        typer.Option(min=0, max=MAX_SECONDS, help="Give up after N seconds, with exit code 1."),
     ] = None,
     as_json: Json = False,
 ) -> None:

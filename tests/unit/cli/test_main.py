@@ -48,3 +48,26 @@ def test_load_a_command_imports_no_other(command: str, files: set[str]) -> None:
         [sys.executable, "-c", code, command], capture_output=True, text=True, check=True
     )
     assert set(done.stdout.split()) == {f"imgscore.cli.commands.{file}" for file in files}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["next", "--count"], ["suspects", "--count"], ["score", "x.jpg", "--count"],
+        ["search", "cat", "--count"], ["history", "--limit"], ["wait", "--timeout"],
+    ],
+    ids=lambda command: command[0],
+)  # fmt: skip
+def test_commands_number_beyond_its_bound_names_the_option_and_the_range(
+    command: list[str],
+) -> None:
+    code = "from imgscore.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command, str(2**64)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert command[-1] in done.stderr
+    assert "is not in the range" in done.stderr
