@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from imgscore import paths
+from imgscore.store import labels
+from imgscore.store.schema import LabelEvent
+from imgscore.store.store import Store
 from tests.conftest import put
 from tests.support.commands import imgscore
 
@@ -93,9 +96,9 @@ def test_import_label_of_the_table_holds_until_undone(taught: Path, tmp_path: Pa
 
 
 def test_export_label_without_vector_is_reported(taught: Path, tmp_path: Path) -> None:
-    broken = taught / "trash" / "broken.png"
-    broken.write_bytes((taught / "trash" / "text-000.png").read_bytes()[:-300])
-    imgscore("label", "trash", broken)
+    event = LabelEvent(1, "default", bytes(32), "trash", "cli", os.fsencode(taught / "old.png"))
+    with Store(paths.store_folder()) as store:
+        store.commit(lambda txn: labels.append(txn, event))
     written = imgscore("export", tmp_path / "all.parquet")
     assert "12 of them labelled" in written.out and "1 labels left out" in written.out
 
