@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 from imgscore import paths
 from imgscore.config import Config
@@ -153,28 +152,41 @@ def _scratch() -> Iterator[Path]:
 
 def _tried(settings: WorkerSettings) -> Finding:
     """Compute on the device of these settings, and return the finding."""
-    batches = settings.batches
+    note = ""
     try:
-        tried = try_in_batches(settings) if batches else _try_alone(settings)
+        if settings.batches:
+            tried = try_in_batches(settings)
+        else:
+            tried, note = _try_alone(settings)
     except ImgscoreError as error:
-        state: Literal["warning", "problem"] = "warning" if batches else "problem"
-        detail = f"{error.message}, so the CPU is used" if batches else error.message
-        return Finding("device", state, detail, error.remedy)
-    rate = f"{tried.rate:.0f} images a second" + (" in batches" if batches else " on one core")
-    return Finding("device", "ok", f"{tried.device} ({tried.provider}): {rate}, without decoding")
+        if settings.batches:
+            detail = f"{error.message}, so the CPU is used"
+            return Finding("device", "warning", detail, error.remedy)
+        return Finding("device", "problem", error.message, error.remedy)
+    rate = f"{tried.rate:.0f} images a second" + (
+        " in batches" if settings.batches else " on one core"
+    )
+    detail = f"{tried.device} ({tried.provider}): {rate}, without decoding"
+    if note:
+        return Finding("device", "warning", f"{note}; {detail}", 'set device = "auto"')
+    return Finding("device", "ok", detail)
 
 
-def _try_alone(settings: WorkerSettings) -> DeviceTried:
-    """Compute in a file worker. Raises ImgscoreError if the device of the config is not used."""
+def _try_alone(settings: WorkerSettings) -> tuple[DeviceTried, str]:
+    """Compute in a file worker. Return the result, and why another device is used ("" if none).
+
+    Raises ImgscoreError if the model cannot be computed.
+    """
+    note = ""
     with Pool(settings, 1, idle_seconds=0) as pool:
         pool.submit(TryDevice())
         while True:
             for _, answer in pool.answers(None):
                 match answer:
                     case DeviceTried():
-                        return answer
+                        return answer, note
                     case Notice(text=text):
-                        raise ImgscoreError(text, 'set device = "auto"')
+                        note = text
                     case Refused(reason, remedy) | ModelUnavailable(reason, remedy):
                         raise ImgscoreError(reason, remedy)
                     case Crashed(reason):
