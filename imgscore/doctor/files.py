@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from imgscore import client, paths
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError
-from imgscore.store import failures
+from imgscore.store import failures, verify
 from imgscore.store.store import Store
 from imgscore.verbs.base import rows_of
 from imgscore.verbs.status import Request
@@ -39,6 +39,8 @@ def _failed(watches: Watches) -> int:
             return len(status.failed)
         if not (paths.store_folder() / "data.mdb").exists():
             return 0
+        # LMDB could crash this process if a page were damaged.
+        verify.before_reading(paths.data_folder(), paths.store_folder())
         with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
             return sum(
                 watches.locate(failure.path) is not None for failure in failures.iter_all(txn)

@@ -47,6 +47,10 @@ def truncate(data: bytearray) -> None:
     del data[len(data) // 2 :]
 
 
+def truncate_to_the_meta_pages(data: bytearray) -> None:
+    del data[2 * PAGE :]
+
+
 def zero_a_page(data: bytearray) -> None:
     # Zero the root of the main table in the newest meta page: (root, last page, transaction).
     metas = [struct.unpack_from("<3Q", data, page * PAGE + 128) for page in (0, 1)]
@@ -63,7 +67,10 @@ def zero_everything(data: bytearray) -> None:
     data[:] = bytes(len(data))
 
 
-@pytest.mark.parametrize("damage", [truncate, zero_a_page, overwrite_pages, zero_everything])
+@pytest.mark.parametrize(
+    "damage",
+    [truncate, truncate_to_the_meta_pages, zero_a_page, overwrite_pages, zero_everything],
+)
 def test_verbs_damaged_store_name_the_way_back(
     folder: Path, damage: Callable[[bytearray], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
