@@ -77,6 +77,13 @@ _KINDS = {
 }
 
 
+def reason_of(error: BaseException) -> str:
+    """Return the text of an error for a message that names the file itself."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) if isinstance(error, ValueError) else repr(error)
+
+
 def kind_of(error: ImgscoreError) -> str:
     """Return the name of a class, for sending the error to another process.
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from imgscore.embedders.registry import Spec
-from imgscore.errors import UsageError
+from imgscore.errors import UsageError, reason_of
 from imgscore.fsutil import open_regular, replacing
 from imgscore.store import head_inputs, labels, sightings
 from imgscore.store.schema import DIGEST_SIZE, LabelName
@@ -132,7 +132,7 @@ def read(path: Path, *, embedder: str, dim: int) -> Iterator[list[Row]]:
             opened = stack.enter_context(open_regular(path))
             file = parquet.ParquetFile(opened)
         except (OSError, arrow.ArrowInvalid) as error:
-            message = f"{path} is not a Parquet file that can be read: {error}"
+            message = f"{path} is not a Parquet file that can be read: {reason_of(error)}"
             raise UsageError(message, "give a file that was written by: imgscore export") from None
         missing = {"sig", "val"} - set(file.schema_arrow.names)
         if missing:

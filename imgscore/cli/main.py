@@ -1,6 +1,7 @@
 """The console script `imgscore`. It imports one command, runs the command, and prints errors."""
 
 import contextlib
+import errno
 import importlib
 import os
 import pkgutil
@@ -79,6 +80,8 @@ def _of_system(error: OSError) -> ImgscoreError:
     if error.filename is None:
         return ImgscoreError(error.strerror or str(error), "see: imgscore doctor")
     name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return ImgscoreError(os.strerror(error.errno), "raise the limit of open files: ulimit -n")
     return ImgscoreError(f"{name}: {error.strerror}", "check the name and the permissions")
 
 

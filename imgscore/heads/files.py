@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
-from imgscore.errors import StoreError, UsageError
+from imgscore.errors import StoreError, UsageError, reason_of
 from imgscore.fsutil import open_regular, write_atomic
 from imgscore.heads.base import Head
 from imgscore.heads.checks import check_trial, check_values, require
@@ -72,7 +72,8 @@ def load(path: Path, *, embedder: str | None = None, dimensions: int | None = No
                 about = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
-        raise StoreError(f"{path} cannot be read as a head: {error}", "train again") from error
+        reason = str(error) if isinstance(error, SafetensorError) else reason_of(error)
+        raise StoreError(f"{path} cannot be read as a head: {reason}", "train again") from error
     if not isinstance(about, dict):
         about = {}
     return _checked(path, about, arrays, embedder, dimensions)
@@ -117,5 +118,5 @@ def _checked(
             check_trial(head)
     # onnxruntime has its own exceptions for inputs of a wrong shape.
     except Exception as error:
-        raise StoreError(f"{path} is damaged: {error!r}", "train again") from error
+        raise StoreError(f"{path} is damaged: {reason_of(error)}", "train again") from error
     return head

@@ -58,8 +58,8 @@ class StoreLock:
             remedy = "wait until that process ends"
             if socket:
                 remedy = (
-                    f"this daemon should answer on {os.fsdecode(socket)}, but does not; wait a "
-                    "moment, or restart it"
+                    "stop this daemon: imgscore stop; or wait until it answers on "
+                    f"{os.fsdecode(socket)}"
                 )
             raise BusyError(
                 f"another imgscore ({holder}) is using the store in {folder}", remedy

@@ -87,6 +87,8 @@ def prepare_file(context: Context, task: IndexFile) -> Prepared | Indexed:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return Unstable()
+        if error.errno == errno.ELOOP:
+            return Unreadable("is a symbolic link", "give the file that the link points to")
         return Unreadable(f"cannot be read: {error.strerror}", _remedy(error))
     if data is None:
         return Unstable()

@@ -12,7 +12,8 @@ import pytest
 from imgscore import paths
 from imgscore.cli.path_text import short
 from imgscore.store.lock import StoreLock
-from tests.support.commands import BIN, imgscore
+from imgscore.testing import IMGSCORED, run
+from tests.support.commands import BIN, Start, imgscore
 
 SECONDS = 60.0
 
@@ -75,6 +76,13 @@ def test_command_store_that_stays_busy_names_its_holder(inbox: Path) -> None:
         for verb in (["db", "compact"], ["db", "restore"], ["heads", "list"]):
             answer = imgscore(*verb)
             assert answer.code == 5 and f"(process {os.getpid()}" in answer.err, answer
+
+
+def test_db_restore_beside_a_daemon_says_how_to_stop_it(inbox: Path, start: Start) -> None:
+    start()
+    answer = imgscore("db", "restore")
+    assert answer.code == 5 and "stop this daemon: imgscore stop" in answer.err, answer
+    assert run([*IMGSCORED]).err.count("stop this daemon: imgscore stop") == 1
 
 
 def test_daemon_stopped_while_it_awaits_the_store_exits_with_0(inbox: Path) -> None:
