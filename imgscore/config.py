@@ -188,6 +188,11 @@ def parse(text: str, source: str = "config.toml") -> Config:
         raise ConfigError(
             f"{source}: the file is not valid TOML: {error}", "correct that line of the file"
         ) from None
+    except RecursionError:
+        raise ConfigError(
+            f"{source}: the file contains a value that is nested too deeply",
+            "write only the settings that docs/config.md describes",
+        ) from None
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError:

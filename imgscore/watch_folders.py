@@ -1,7 +1,7 @@
 """Refuses folders that a watch must not use, such as folders of the system or of imgscore itself.
 
-The checks know only the paths. `same_folder` also reads the disk, because a bind mount gives one
-folder two paths.
+Most checks know only the paths. `check` also refuses a file, and `same_folder` reads the disk,
+because a bind mount gives one folder two paths.
 """
 
 import os
@@ -48,6 +48,8 @@ def check(folder: bytes, setting: str) -> None:
             raise ConfigError(f"{setting} is in a folder of imgscore itself: {own}", remedy)
         if within(real, folder):
             raise ConfigError(f"{setting} would include a folder of imgscore itself: {own}", remedy)
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ConfigError(f"{setting} is a file, not a folder", remedy)
 
 
 def same_folder(folders: Iterable[bytes]) -> tuple[bytes, bytes] | None:

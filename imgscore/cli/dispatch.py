@@ -43,6 +43,9 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
 
     `daemon_only`: if true, raise NoDaemonError if no daemon is running.
     """
+    # Check the fields of the request before it is sent, or before the store is opened: JSON has no
+    # infinity, and the constructor of the request checked nothing.
+    checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         connection = client.connect_to_daemon()
@@ -50,9 +53,6 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
             with connection:
                 yield from client.call(connection, request)
             return
-        # Check the types of the request's fields before the store is opened. The constructor of
-        # the request did not check them.
-        checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
         try:
             lock = StoreLock(paths.data_folder())
         except BusyError:

@@ -11,6 +11,7 @@ from imgscore import client, paths
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError, NoDesktopError, StoreError
 from imgscore.store import journal, pages
+from imgscore.store.lock import published_socket
 from imgscore.store.store import Store
 from imgscore.system import tray_backend
 from imgscore.verbs.base import rows_of
@@ -27,6 +28,9 @@ STATUS_SECONDS = 5.0
 def socket() -> Iterator[Finding]:
     """Check that only this user can use the control socket."""
     path = paths.socket_path()
+    published = published_socket(paths.data_folder())
+    if not path.exists() and published is not None and published.exists():
+        path = published  # the daemon was started with another XDG_RUNTIME_DIR
     folder = path.parent
     while not folder.exists():
         folder = folder.parent

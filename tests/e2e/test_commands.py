@@ -105,6 +105,9 @@ def test_verbs_with_and_without_a_daemon_give_the_same_results(
         assert settled_state(daemon) == "paused"
         refused = imgscore("wait")
         assert refused.code == 1 and "resume" in refused.err
+        for seconds in ("inf", "nan", "1e400"):
+            refused = imgscore("wait", "--timeout", seconds)
+            assert refused.code == 2 and "Traceback" not in refused.err, refused
         assert (
             imgscore("score", inbox / names[0]).code == 0
         )  # a pause does not stop an explicit call

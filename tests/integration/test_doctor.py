@@ -162,6 +162,19 @@ def test_socket_open_to_others_is_found(
     assert "another user" in ill("socket", "problem")
 
 
+def test_socket_of_a_daemon_with_another_runtime_folder_is_found(
+    inbox: Path, tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cron job has no XDG_RUNTIME_DIR, but the lock file names the daemon's socket."""
+    path = paths.socket_path()
+    path.chmod(0o600)
+    paths.data_folder().mkdir(parents=True, exist_ok=True)
+    (paths.data_folder() / "lock").write_bytes(b"1\n" + os.fsencode(path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert paths.socket_path() != path
+    assert finding("socket") == Finding("socket", "ok", f"only you can use {path}")
+
+
 def test_clock_set_back_is_found(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding("clock").state == "ok"
     with Store(paths.store_folder()) as store:

@@ -104,6 +104,20 @@ def test_what_is_no_text(tmp_path: Path) -> None:
             reading(file)
 
 
+def test_parse_value_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        config.parse("a=" + "[" * 100_000)
+
+
+@pytest.mark.parametrize("key", ["inbox", "keep", "trash"])
+def test_watches_of_file_in_place_of_a_folder_is_refused(tmp_path: Path, key: str) -> None:
+    (tmp_path / "file").write_text("")
+    folders = {"inbox": f"{tmp_path}/in", key: f"{tmp_path}/file"}
+    lines = "".join(f'{name} = "{folder}"\n' for name, folder in folders.items())
+    with pytest.raises(ConfigError, match=f"{key} = '{tmp_path}/file' is a file, not a folder"):
+        Watches.of(config.parse(f"[[watch]]\n{lines}"))
+
+
 @pytest.mark.parametrize("key", ["inbox", "keep", "trash"])
 @pytest.mark.parametrize(
     "folder",

@@ -10,6 +10,7 @@ from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.output import print_note, to_json, wrapped
 from imgscore.cli.path_text import shortened
 from imgscore.cli.progress_bar import ProgressBar
+from imgscore.engine.log_text import counted
 
 
 class Response(msgspec.Struct):
@@ -46,5 +47,6 @@ def doctor(as_json: Json = False) -> None:
             text = shortened(f"{finding.state:<8}{finding.check}: {finding.detail}{remedy}")
             typer.echo(wrapped(text, sys.stdout))
     if not as_json:
-        print_note(f"{count['problem']} problems, {count['warning']} warnings")
+        totals = (counted(count[state], state) for state in ("problem", "warning"))
+        print_note(", ".join(totals))
     raise typer.Exit(int(count["problem"] > 0))
