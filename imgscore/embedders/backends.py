@@ -10,8 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from imgscore.embedders.devices import PACKAGES, PROVIDERS
 from imgscore.system import accelerators
 
-TORCH_DEVICES = ("cuda", "rocm")
-"""The devices that torch can use."""
 ONE_PROCESS = ("cuda", "rocm", "tensorrt", "migraphx")
 """The devices with memory of their own. One process of a pool uses such a device, in batches."""
 

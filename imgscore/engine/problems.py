@@ -139,11 +139,6 @@ class Problems(Mapping[str, str]):
         """Return the time of the next try of `owner`, or None if the owner does not wait."""
         return self._retry_at.get(owner)
 
-    @property
-    def next_retry(self) -> float | None:
-        """The time of the next try of any owner, or None if no owner waits."""
-        return min(self._retry_at.values(), default=None)
-
     def retry(self) -> None:
         """Let every owner try again at once."""
         self._retry_at.clear()

@@ -30,14 +30,14 @@ def vectors_of(
     """
     names = [_names(txn, digest, more.get(digest)) for digest in digests]
     # Many names have equal words, such as IMG_0001 and IMG_0002. Hash equal words only once.
-    keys = {name: words(name) for found in names for name in found}
+    keys = {name: words(name) for files in names for name in files}
     distinct = {key: name for name, key in keys.items()}
     numbers = {key: number for number, key in enumerate(distinct)}
     hashed = hash_names(list(distinct.values())).astype(np.float32)
     result = np.zeros((len(names), HASHED_DIM), np.float32)
-    for row, found in zip(result, names, strict=True):
-        if found:
-            row[:] = hashed[[numbers[keys[name]] for name in found]].mean(axis=0)
+    for row, files in zip(result, names, strict=True):
+        if files:
+            row[:] = hashed[[numbers[keys[name]] for name in files]].mean(axis=0)
     return result
 
 
@@ -47,7 +47,7 @@ def _names(txn: Txn, digest: bytes, further: bytes | None) -> set[bytes]:
     The names of missing files count if they were in an inbox, because a file in a label folder is
     no longer in its subfolder of the inbox.
     """
-    found = sightings.of_digest(txn, digest)
-    chosen = [file for file in found if not file.gone_ns or file.role == "inbox"] or found
+    files = list(sightings.of_digest(txn, digest))
+    chosen = [file for file in files if not file.gone_ns or file.role == "inbox"] or files
     names = {name_below(file.inbox, file.role, file.path) for file in chosen}
     return names if further is None else names | {further}

@@ -49,10 +49,10 @@ def iter_all(txn: Txn) -> list[MassChange]:
 def record(txn: Txn, change: MassChange) -> None:
     """Write a mass change. It replaces the record with the same first event."""
     others = [other for other in iter_all(txn) if other.first != change.first]
-    changes = sorted([*others, change], key=lambda one: one.first)[-KEPT:]
+    changes = sorted([*others, change], key=lambda kept: kept.first)[-KEPT:]
     settings.put(txn, "mass_changes", msgspec.json.encode(changes).decode())
 
 
 def find(txn: Txn, number: int) -> MassChange | None:
     """Return the mass change that contains an event of the label log, or None."""
-    return next((one for one in iter_all(txn) if one.first <= number <= one.last), None)
+    return next((change for change in iter_all(txn) if change.first <= number <= change.last), None)

@@ -7,6 +7,7 @@ tables, and the list of free pages. It knows the format of LMDB 0.9 on 64-bit li
 machines.
 """
 
+import contextlib
 import os
 import struct
 import sys
@@ -65,15 +66,8 @@ def check(file: Path, transaction: int | None = None) -> int:
     `transaction`: the number of the commit to check; None means the newest. Raises StoreError if
     the file is damaged or cannot be read.
     """
-    try:
-        with _File(file) as opened:
-            return _Check(opened, _newest(opened, transaction)).run()
-    except OSError as error:
-        raise StoreError(
-            f"{file}: cannot be read: {error.strerror}", "check the permissions of the file"
-        ) from None
-    except DamagedPageError as error:
-        raise StoreError(f"{file} is damaged: {error}", "") from None
+    with _store_errors(file), _File(file) as opened:
+        return _Check(opened, _newest(opened, transaction)).run()
 
 
 def is_complete(file: Path) -> bool:
@@ -82,20 +76,14 @@ def is_complete(file: Path) -> bool:
     A shorter file may still be sound, because LMDB does not write pages that were freed in the
     transaction that allocated them. Raises StoreError if there is no valid meta page.
     """
-    try:
+    with _store_errors(file):
+        if not file.exists():
+            return True
         with _File(file) as opened:
             if opened.size == 0:
                 return True
             meta = _newest(opened, None)
             return opened.size >= (meta.last_page + 1) * meta.page_size
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        raise StoreError(
-            f"{file}: cannot be read: {error.strerror}", "check the permissions of the file"
-        ) from None
-    except DamagedPageError as error:
-        raise StoreError(f"{file} is damaged: {error}", "") from None
 
 
 def complete(file: Path) -> None:
@@ -103,6 +91,19 @@ def complete(file: Path) -> None:
     with _File(file) as opened:
         meta = _newest(opened, None)
     os.truncate(file, (meta.last_page + 1) * meta.page_size)
+
+
+@contextlib.contextmanager
+def _store_errors(file: Path) -> Iterator[None]:
+    """Raise StoreError if the block cannot read the file, or finds a damaged page."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{file}: cannot be read: {error.strerror}", "check the permissions of the file"
+        ) from None
+    except DamagedPageError as error:
+        raise StoreError(f"{file} is damaged: {error}", "") from None
 
 
 class _File:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from imgscore import config, config_edit, paths
-from imgscore.cli import completions, dispatch, label_folders
+from imgscore.cli import completions, dispatch, sorted_folders
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import left_alone_text
 from imgscore.cli.output import print_note, printable, to_json
@@ -22,7 +22,7 @@ from imgscore.errors import ImgscoreError, UsageError
 from imgscore.reconcile.hard_links import count_left_alone
 from imgscore.system import private
 from imgscore.system.sync_markers import find_markers
-from imgscore.watches import Watches
+from imgscore.watches import Watch, Watches
 
 QUESTION = (
     "If you move an image from this folder to the desktop's trash, imgscore can give it the label\n"
@@ -151,17 +151,7 @@ def init(
     # Reload even if this command has not changed the config: the user may have edited it.
     with ProgressBar("starting"):
         dispatch.reload_daemon()
-    markers = find_markers(Path(os.fsdecode(watch.inbox)))
-    row = Response(
-        inbox=os.fsdecode(watch.inbox),
-        keep=[os.fsdecode(path) for path in watch.keep],
-        trash=[os.fsdecode(path) for path in watch.trash],
-        xdg_trash=watch.xdg_trash,
-        config=str(path),
-        warnings=[*(marker.sentence for marker in markers), *notes],
-        taste=watch.taste,
-        left_alone=dict(sorted(count_left_alone(watch.inbox).items())),
-    )
+    row = _response(watch, path, notes)
     for warning in row.warnings:
         print_note(f"note: {shortened(warning)}")
     if as_json:
@@ -184,6 +174,21 @@ def _describe(row: Response) -> None:
         typer.echo(f"  files that imgscore leaves alone: {left_alone_text(row.left_alone)}")
 
 
+def _response(watch: Watch, config_path: Path, notes: list[str]) -> Response:
+    """Return the row that `init` prints. `notes`: further warnings."""
+    markers = find_markers(Path(os.fsdecode(watch.inbox)))
+    return Response(
+        inbox=os.fsdecode(watch.inbox),
+        keep=[os.fsdecode(path) for path in watch.keep],
+        trash=[os.fsdecode(path) for path in watch.trash],
+        xdg_trash=watch.xdg_trash,
+        config=str(config_path),
+        warnings=[*(marker.sentence for marker in markers), *notes],
+        taste=watch.taste,
+        left_alone=dict(sorted(count_left_alone(watch.inbox).items())),
+    )
+
+
 def _label_folders(
     inbox: bytes, keep: list[str] | None, trash: list[str] | None, *, yes: bool, asks: bool
 ) -> tuple[list[str] | None, list[str] | None, list[str]]:
@@ -192,9 +197,9 @@ def _label_folders(
     If a folder such as Rejected/ exists and the option for its label is not given, the user is
     asked whether to use it. If no question can be asked, a note names the option.
     """
-    found, notes = label_folders.find(inbox), []
+    notes: list[str] = []
     chosen: dict[str, list[str] | None] = {"keep": keep, "trash": trash}
-    for label, names in found._asdict().items():
+    for label, names in sorted_folders.find(inbox)._asdict().items():
         if not names or chosen[label]:
             continue
         listed = " and ".join(f"{printable(name)}/" for name in names)

@@ -123,9 +123,9 @@ def test_engine_lasting_problem_is_one_event(world: World, monkeypatch: pytest.M
         monkeypatch.setattr(type(engine.ctx.store), "free_bytes", lambda _: -1)
         engine.indexer.hint_all()
         problems = engine.ctx.problems
-        until(engine, lambda: problems.next_retry is not None)
-        first = problems.next_retry
-        until(engine, lambda: problems.next_retry not in (None, first))
+        until(engine, lambda: problems.retry_at(engine) is not None)
+        first = problems.retry_at(engine)
+        until(engine, lambda: problems.retry_at(engine) not in (None, first))
         _, events = engine.ctx.event_log.since(0)
         assert [type(event) for event in events] == [Problem]
 

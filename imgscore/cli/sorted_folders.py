@@ -19,33 +19,33 @@ TRASH_NAMES = frozenset((
 """Common names of folders of images to delete, in lower case, in English and other languages."""
 
 
-class Found(NamedTuple):
+class SortedFolders(NamedTuple):
     """The names of folders in an inbox that probably contain sorted images."""
 
     keep: list[str]
     trash: list[str]
 
 
-def find(inbox: bytes) -> Found:
+def find(inbox: bytes) -> SortedFolders:
     """Return the folders in `inbox` that probably contain images to keep or to delete.
 
     The folders `keep` and `trash` are left out: imgscore uses these without a setting.
     """
-    found = Found([], [])
+    folders = SortedFolders([], [])
     try:
         entries = sorted(os.scandir(inbox), key=lambda entry: entry.name)
     except OSError:
-        return found
+        return folders
     for entry in entries:
         name = os.fsdecode(entry.name)
         plain = unicodedata.normalize("NFC", name).casefold()
         if _is_default(inbox, entry) or not entry.is_dir(follow_symlinks=False):
             continue
         if plain in KEEP_NAMES:
-            found.keep.append(name)
+            folders.keep.append(name)
         elif plain in TRASH_NAMES:
-            found.trash.append(name)
-    return found
+            folders.trash.append(name)
+    return folders
 
 
 def _is_default(inbox: bytes, entry: "os.DirEntry[bytes]") -> bool:
