@@ -19,7 +19,7 @@ MEMORY = Path("/dev/shm")
 
 
 def run_all(steps: int) -> Iterator[Fault]:
-    """Do `steps` random steps, in worlds of STEPS_OF_WORLD steps."""
+    """Do `steps` random steps, in sequences of STEPS_OF_WORLD steps."""
     from tests.support.label_model import LabelWorld
 
     losses: list[str] = []
