@@ -289,10 +289,12 @@ def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
     """Return the state of an inbox as text, as the field `state` of WatchStatus describes it."""
     if not engine.ctx.is_online(inbox) or not os.path.isdir(inbox):
         return "offline"
+    missing = engine.trainer.tastes[taste].missing
+    if missing:  # `imgscore order` could not order a held inbox either
+        return f"needs {missing}"
     if engine.order_scheduler.held(inbox):
         return "held: you restored the dates; to order again: imgscore order"
-    missing = engine.trainer.tastes[taste].missing
-    return f"needs {missing}" if missing else "ok"
+    return "ok"
 
 
 def _rss_bytes() -> int:

@@ -196,3 +196,11 @@ def test_order_immutable_file_is_reported_and_not_retried(
     assert imgscore("restore-times").code == 0
     assert {name: date for name, date in dates(inbox).items() if name in originals} == originals
     assert daemon.stop() == 0
+
+
+def test_status_after_restore_times_before_the_first_order_asks_for_labels(inbox: Path) -> None:
+    put(inbox, "sun", 2)
+    assert imgscore("scan").code == 0
+    assert imgscore("restore-times").code == 0
+    state = imgscore("status", "--json").row["watches"][0]["state"]
+    assert state == "needs 2 more keep and 2 more trash"
