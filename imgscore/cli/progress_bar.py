@@ -154,6 +154,9 @@ def _moving_bar() -> rich.progress.Progress:
         Elapsed(""),
         console=Console(stderr=True),
         transient=True,
+        # rich 13.9 puts objects that are no terminals in place of stdout and stderr.
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
 
 
@@ -182,4 +185,7 @@ def _measured_bar() -> rich.progress.Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        # rich 13.9 puts objects that are no terminals in place of stdout and stderr.
+        redirect_stdout=False,
+        redirect_stderr=False,
     )

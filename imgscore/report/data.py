@@ -169,5 +169,5 @@ def load(text: str) -> ReportData:
     """
     try:
         return msgspec.convert(json.loads(text), ReportData)
-    except msgspec.ValidationError as error:  # This error is not a ValueError in msgspec 0.19.
+    except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
