@@ -157,7 +157,7 @@ const gallery = {
     const head = document.querySelector(".top").getBoundingClientRect();
     const cover = Math.max(0, head.bottom) + 12;
     if (start < scrollY + cover) scrollTo(0, start - cover);
-    const bottom = innerHeight - $("news").offsetHeight - 12;
+    const bottom = innerHeight - $("strip").offsetHeight - 12;
     if (start >= scrollY + cover && start + row.height > scrollY + bottom) scrollTo(0, start + row.height - bottom);
     this.draw();
   },

@@ -119,7 +119,7 @@ $("help-button").onclick = help;
 if (page.review) KEYS.splice(3, 0, ["k, t", "give the label keep or trash"], ["u", "undo the last label"]);
 $("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]));
 $("labelling").hidden = !page.review;
-$("news").hidden = !page.review;
+$("strip").hidden = !page.review;
 document.body.classList.toggle("review", page.review);
 $("renew").onclick = () => renew();
 $("label-keep").onclick = () => reviewKey({ key: "k" });

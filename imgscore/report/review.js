@@ -130,7 +130,7 @@ function showSearch() {
   const section = $("search"), lead = "Describe images in words. The images that fit best come first.";
   head(section, "Search", lead);
   const words = make("input", { type: "search", id: "words", maxlength: "1000", autocomplete: "off", required: "", "aria-label": "Words" });
-  const found = make("div", { class: "row group", id: "found" });
+  const results = make("div", { class: "row group", id: "results" });
   const count = make("p", { class: "count", role: "status" });
   const form = make("form", { class: "acts" }, words, make("button", {}, "Search"));
   form.addEventListener("submit", async (event) => {
@@ -140,12 +140,12 @@ function showSearch() {
       const { numbers, error } = await post("search", { text: words.value });
       const list = numbers.map((number) => images[number]);
       count.textContent = error || (list.length ? "" : "No image was found.");
-      found.replaceChildren(...list.map((image) => imageButton(image, list)));
+      results.replaceChildren(...list.map((image) => imageButton(image, list)));
     } catch (error) {
       count.textContent = error.message;
     }
   });
-  section.append(form, count, found);
+  section.append(form, count, results);
   words.focus();
 }
 

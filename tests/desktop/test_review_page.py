@@ -174,7 +174,7 @@ def test_review_search_shows_fitting_images_or_the_reason(
     with reviewing() as url:
         page.goto(url)
         search("sun")
-        tiles = page.locator("#found button")
+        tiles = page.locator("#results button")
         expect(tiles).to_have_count(18)
         titles = [tiles.nth(n).get_attribute("aria-label") or "" for n in range(5)]
         assert all("sun" in title for title in titles), titles
