@@ -116,9 +116,10 @@ def init(
 ) -> None:
     """Watch a folder.
 
-    The command creates the folder, with the folders keep/ and trash/ in it, and adds the folder to
-    the config. If the folder is watched already, the options that you give change its settings,
-    and the folders of --keep and --trash are added.
+    The command creates the folder with its keep and trash folders, and adds the folder to the
+    config. Without other choices, these are keep/ and trash/ in the folder. If the folder is
+    watched already, the options that you give change its settings, and the folders of --keep and
+    --trash are added.
     """
     path = paths.config_file()
     before = config.read(path) or ""
