@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Literal
 
-from imgscore.workers.connection import PAGE, Connection
+from imgscore.workers.device_connection import PAGE, Connection
 from imgscore.workers.frames import take_answers
 from imgscore.workers.messages import DeviceReady, ModelUnavailable, Notice
 from imgscore.workers.process import WorkerSettings

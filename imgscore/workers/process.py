@@ -13,7 +13,7 @@ from pathlib import Path
 
 from imgscore.config import UseFilename
 from imgscore.errors import ImgscoreError
-from imgscore.workers.connection import Connection
+from imgscore.workers.device_connection import Connection
 from imgscore.workers.frames import frame
 from imgscore.workers.messages import FileTask, Task
 

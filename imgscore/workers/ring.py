@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.workers.connection import PAGE, PROGRESS
+from imgscore.workers.device_connection import PAGE, PROGRESS
 
 SLOTS = 32
 """The number of inputs that a worker may have in the device process at a time. It is the largest

@@ -49,7 +49,7 @@ def try_in_batches(settings: WorkerSettings) -> DeviceTried:
     """
     from imgscore.embedders import registry
     from imgscore.workers.device import Device
-    from imgscore.workers.link import Link, open_link
+    from imgscore.workers.device_link import Link, open_link
     from imgscore.workers.ring import SLOTS
 
     preprocessor = registry.preprocessor(settings.model)

@@ -121,8 +121,8 @@ def serve_with_device(context: Context, file_seconds: int, descriptors: str) -> 
 
     `descriptors`: the numbers of the socket and of the memory for the connection.
     """
-    from imgscore.workers.link import open_link
-    from imgscore.workers.linked import LinkedWorker
+    from imgscore.workers.device_link import open_link
+    from imgscore.workers.linked_worker import LinkedWorker
 
     connection, memory = map(int, descriptors.split(","))
     try:

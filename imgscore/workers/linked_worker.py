@@ -18,8 +18,8 @@ from typing import Any
 from imgscore.embedders import registry
 from imgscore.workers import frames
 from imgscore.workers.context import Context
+from imgscore.workers.device_link import Link
 from imgscore.workers.index_file import Prepared, embed_here, finish, prepare_file
-from imgscore.workers.link import Link
 from imgscore.workers.messages import Answer, IndexFile, Task
 
 Attempt = Callable[[Context, Task, Callable[[], Any] | None], Iterator[Any]]
