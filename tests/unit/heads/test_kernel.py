@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgscore.heads.base import Examples
+from imgscore.heads.evaluate import evaluate
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.library import library_features
 from imgscore.heads.measures import Ranking
@@ -76,3 +77,13 @@ def test_fit_with_features_uses_them(made_up):
     assert head.features is features
     alone = KernelRecipe().fit(examples).head
     assert np.array_equal(alone.score(examples.background), head.score(examples.background))
+
+
+def test_fit_labels_that_are_all_near_duplicates_gives_finite_figures(made_up):
+    """All labels are in one fold, so no other labels can calibrate its held-out scores."""
+    examples = replace(made_up(8), groups=np.zeros(8, np.int64))
+    fitted = KernelRecipe().fit(examples)
+    assert (fitted.held_out.score == 0.5).all()
+    measured = evaluate(examples, kind="kernel", fitted=fitted).quality
+    for figure in (measured.auc, measured.accuracy, measured.average_precision, measured.log_loss):
+        assert np.isfinite([figure.value, figure.low, figure.high]).all()
