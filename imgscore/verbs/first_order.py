@@ -1,11 +1,15 @@
 """The present work of imgscore and the next step of the user, until the first order is complete.
 
 The commands `start` and `status` and a daemon in a terminal print these texts. No text contains a
-path, so that each fits into a line of 80 columns.
+long path, so that each fits into a line of 80 columns.
 """
 
 from imgscore.engine.tastes import MIN_LABELS
+from imgscore.escape import printable
 from imgscore.verbs.status import Response, WatchStatus
+
+MAX_NAME = 14
+"""The largest number of characters of a folder name in a text: two names must fit into a line."""
 
 
 def what_to_do(watch: WatchStatus) -> str | None:
@@ -19,11 +23,22 @@ def what_to_do(watch: WatchStatus) -> str | None:
     trash = max(0, MIN_LABELS - watch.labels.trash)
     if not watch.files + watch.keep + watch.trash:
         return "put images into this folder"
+    into_keep = f"into {_folder(watch.keep_folder, 'keep')}"
+    into_trash = f"into {_folder(watch.trash_folder, 'trash')}"
     if not trash:
-        return f"move at least {_images(keep)} that you like into keep/"
+        return f"move at least {_images(keep)} that you like {into_keep}"
     if not keep:
-        return f"move at least {_images(trash)} that you do not like into trash/"
-    return f"move at least {_images(keep)} that you like into keep/ and {trash} others into trash/"
+        return f"move at least {_images(trash)} that you do not like {into_trash}"
+    if (watch.keep_folder, watch.trash_folder) != ("keep", "trash"):  # the line would be too long
+        return f"move at least {_images(keep)} {into_keep} and {trash} {into_trash}"
+    return (
+        f"move at least {_images(keep)} that you like {into_keep} and {trash} others {into_trash}"
+    )
+
+
+def _folder(path: str, label: str) -> str:
+    """Return the name of a label folder, or a description if its path is long."""
+    return f"{printable(path)}/" if len(path) <= MAX_NAME else f"a {label} folder"
 
 
 def next_steps(status: Response) -> list[str]:

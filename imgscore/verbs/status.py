@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
@@ -84,6 +85,10 @@ class WatchStatus(msgspec.Struct):
     """the number of files in the folders of the watch that imgscore leaves alone, by reason:
     `hidden`, `links`, `hard links` (to places outside), `videos`, `svg`, `unfinished` (downloads),
     `unsupported` or `unknown`"""
+    keep_folder: str = "keep"
+    """the first keep folder, relative to the inbox if it is in the inbox"""
+    trash_folder: str = "trash"
+    """the first trash folder, relative to the inbox if it is in the inbox"""
 
 
 class Reembedding(msgspec.Struct):
@@ -275,7 +280,15 @@ def _watch_status(
         planned=_planned(engine, watch) if engine.ctx.config.dry_run else None,
         left_alone=engine.indexer.left_alone.of(watch.inbox)
         | ({"unsupported": unsupported} if unsupported else {}),
+        keep_folder=_first_folder(watch.inbox, watch.keep, "keep"),
+        trash_folder=_first_folder(watch.inbox, watch.trash, "trash"),
     )
+
+
+def _first_folder(inbox: bytes, folders: Sequence[bytes], default: str) -> str:
+    if not folders:
+        return default
+    return display_path(folders[0].removeprefix(inbox + b"/"))
 
 
 def _planned(engine: Engine, watch: Watch) -> PlannedTouches:

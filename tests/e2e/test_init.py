@@ -65,7 +65,9 @@ def test_init_yes_uses_existing_folders_and_they_teach(tmp_path: Path, start: St
     assert row["keep"] == [f"{inbox}/Keep"] and row["trash"] == [f"{inbox}/Rejects"]
     assert row["warnings"] == []
     assert imgscore("scan").code == 0
-    assert imgscore("status", "--json").row["watches"][0]["labels"] == {"keep": 3, "trash": 3}
+    watch = imgscore("status", "--json").row["watches"][0]
+    assert watch["labels"] == {"keep": 3, "trash": 3}
+    assert (watch["keep_folder"], watch["trash_folder"]) == ("Keep", "Rejects")
 
 
 def test_init_of_a_watched_inbox_changes_what_differs(inbox: Path, tmp_path: Path) -> None:

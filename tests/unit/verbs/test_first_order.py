@@ -1,5 +1,6 @@
 """The texts that lead a user to the first order."""
 
+import msgspec
 import pytest
 
 from imgscore.cli.commands.status import describe
@@ -30,6 +31,28 @@ def _needing(keep: int, trash: int, files: int = 292) -> WatchStatus:
 )
 def test_what_to_do_names_the_missing_labels(watch: WatchStatus, text: str | None) -> None:
     assert what_to_do(watch) == text
+
+
+@pytest.mark.parametrize(
+    ("keep_folder", "trash_folder", "text"),
+    [
+        ("Selected", "trash", "2 images into Selected/ and 2 into trash/"),
+        ("/mnt/disk/best", "\x1b[2J", "2 images into /mnt/disk/best/ and 2 into \\x1b[2J/"),
+        (
+            "best of all years",
+            "/srv/photographs/no",
+            "2 images into a keep folder and 2 into a trash folder",
+        ),
+    ],
+)
+def test_what_to_do_other_label_folders_are_named_in_80_columns(
+    keep_folder: str, trash_folder: str, text: str
+) -> None:
+    watch = msgspec.structs.replace(
+        _needing(0, 0), keep_folder=keep_folder, trash_folder=trash_folder
+    )
+    assert what_to_do(watch) == f"move at least {text}"
+    assert len(f"  next: move at least {text}") <= COLUMNS
 
 
 def test_status_without_labels_says_what_to_do_in_80_columns() -> None:
