@@ -70,7 +70,7 @@ def _fail(error: ImgscoreError, *, as_json: bool) -> NoReturn:
 
 
 def _of_system(error: OSError) -> ImgscoreError:
-    """Return the error that tells the user about an error of the operating system."""
+    """Return the error that describes an error of the operating system to the user."""
     try:
         os.getcwd()
     except OSError:

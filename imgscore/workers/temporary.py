@@ -45,7 +45,7 @@ def make_folder() -> Path | None:
 
 
 def _delete_left_over(root: Path) -> None:
-    """Delete the temporary folders of processes that were killed: nobody holds a lock on them."""
+    """Delete the temporary folders of processes that were killed: no process has locked them."""
     with contextlib.suppress(BlockingIOError), _open(root) as all_folders:
         fcntl.flock(all_folders, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for entry in list(os.scandir(root)):
