@@ -1,5 +1,7 @@
 """Import of a table: an abandoned import keeps nothing in memory, and one undo undoes all."""
 
+import os
+
 from imgscore.engine.engine import Engine
 from imgscore.messages import Progress
 from imgscore.store import labels
@@ -11,8 +13,16 @@ from tests.integration.engine.conftest import World, ask
 PART = QueryRows([ParquetRow(b"x" * 32, None, "keep")], last=False)
 
 
+def _table(world: World) -> str:
+    """Make an empty file. The answers of a worker about it are made up."""
+    path = world.inbox.parent / "table.parquet"
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    return os.fspath(path)
+
+
 def test_import_abandoned_keeps_no_rows(world: World) -> None:
-    request = registry.parse("import", {"file": "/a/table.parquet"})
+    request = registry.parse("import", {"file": _table(world)})
     with world.engine() as engine:
         steps = registry.run(engine, request)
         next(steps)
@@ -35,7 +45,7 @@ def test_import_is_undone_by_one_undo(world: World) -> None:
 
     with world.engine() as engine:
         engine.ctx.store.commit(lambda txn: labels.append(txn, event))
-        request = registry.parse("import", {"file": "/a/table.parquet"})
+        request = registry.parse("import", {"file": _table(world)})
         steps = registry.run(engine, request)
         next(steps)
         (ticket,) = engine.queries.tickets
