@@ -42,12 +42,7 @@ def fit_platt(outputs: NDArray[np.floating], keep: Bools) -> tuple[float, float]
     The fit is that of Platt (1999), with his smoothed targets (n₊+1)/(n₊+2) and 1/(n₋+2) for n₊
     keep labels and n₋ trash labels. It uses Newton's method in the form of Lin, Lin and Weng
     (2007).
-
-    Without labels, the sigmoid has the slope 1 and the offset 0. This is so if all labelled images
-    are near-duplicates, so that they are in one fold.
     """
-    if not len(keep):
-        return 1.0, 0.0
     raw = np.asarray(outputs, np.float64)
     deviation = max(float(raw.std()), MIN_DEVIATION)
     scaled = raw / deviation

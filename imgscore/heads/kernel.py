@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, Ints
 from imgscore.heads.base import Examples, Fitted, OnProgress, Scores, no_progress
-from imgscore.heads.calibration import fit_platt, sigmoid
+from imgscore.heads.calibration import sigmoid
 from imgscore.heads.checks import require
 from imgscore.heads.features import Features
 from imgscore.heads.graph import SOFTMAX_SHARPNESS
@@ -28,6 +28,7 @@ from imgscore.heads.kernel_solver import (
     GRAPH_WEIGHTS,
     NOISES,
     Inputs,
+    calibrate,
     calibrated_by_fold,
     solve,
 )
@@ -152,7 +153,7 @@ class KernelRecipe:
         _, folds = np.unique(folds, return_inverse=True)
         inputs = Inputs.of(examples, graph=max(chosen["reaches"]) > 0)
         near, far, constant, outputs = solve(inputs, examples.keep, folds, chosen)
-        slope, offset = fit_platt(outputs, examples.keep)
+        slope, offset = calibrate(outputs, examples.keep, folds)
         head = KernelHead(
             examples.embedder,
             chosen,

@@ -284,11 +284,40 @@ def _mean_log_loss(outputs: Matrix, keep: Bools) -> float:
     return float(np.logaddexp(0, -(slope * outputs + offset) * np.where(keep, 1, -1)).mean())
 
 
+def calibrate(outputs: Matrix, keep: Bools, folds: Ints) -> tuple[float, float]:
+    """Return the slope and the offset of fit_platt for held-out outputs.
+
+    Outputs that tell nothing are left out: see `_informed`.
+    """
+    return _fit(outputs, keep, _informed(keep, folds))
+
+
+def _fit(outputs: Matrix, keep: Bools, used: Bools) -> tuple[float, float]:
+    """Call fit_platt. If the used rows lack keep or trash labels, return slope 1 and offset 0."""
+    if keep[used].all() or not keep[used].any():
+        return 1.0, 0.0
+    return fit_platt(outputs[used], keep[used])
+
+
+def _informed(keep: Bools, folds: Ints) -> Bools:
+    """Return for each row whether the other folds contain keep labels and trash labels.
+
+    All labels of one kind are in one fold if their images are near-duplicates, such as a burst. The
+    held-out output of this fold comes from a head that has seen only the other kind of label.
+    """
+    counts = np.stack([np.bincount(folds, kind, folds.max() + 1) for kind in (keep, ~keep)])
+    return np.asarray((counts.sum(axis=1, keepdims=True) > counts).all(axis=0)[folds])
+
+
 def calibrated_by_fold(outputs: Matrix, keep: Bools, folds: Ints) -> Scores:
-    """Return the held-out scores. Each fold is calibrated with the labels of the other folds."""
-    score = np.empty(len(outputs), np.float32)
-    for fold in np.unique(folds):
+    """Return the held-out scores. Each fold is calibrated with the labels of the other folds.
+
+    If the other folds lack keep or trash labels, the score is 0.5.
+    """
+    score = np.full(len(outputs), 0.5, np.float32)
+    informed = _informed(keep, folds)
+    for fold in np.unique(folds[informed]):
         held = folds == fold
-        slope, offset = fit_platt(outputs[~held], keep[~held])
+        slope, offset = _fit(outputs, keep, informed & ~held)
         score[held] = sigmoid(slope * outputs[held] + offset)
     return Scores(score, np.zeros_like(score))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,11 +80,15 @@ def test_fit_with_features_uses_them(made_up):
     assert np.array_equal(alone.score(examples.background), head.score(examples.background))
 
 
-def test_fit_labels_that_are_all_near_duplicates_gives_finite_figures(made_up):
-    """All labels are in one fold, so no other labels can calibrate its held-out scores."""
-    examples = replace(made_up(8), groups=np.zeros(8, np.int64))
+@pytest.mark.parametrize("kinds", [1, 2])
+def test_fit_labels_of_one_or_two_bursts_gives_held_out_scores_of_a_half(made_up, kinds):
+    """All labels are in one fold, or all labels of one kind. Then no fold can be tested."""
+    examples = made_up(8)
+    examples = replace(examples, groups=examples.keep.astype(np.int64) * (kinds - 1))
     fitted = KernelRecipe().fit(examples)
     assert (fitted.held_out.score == 0.5).all()
+    score = fitted.head.score(examples.embeddings).score
+    assert score[examples.keep].min() > 0.55 and score[~examples.keep].max() < 0.45
     measured = evaluate(examples, kind="kernel", fitted=fitted).quality
     for figure in (measured.auc, measured.accuracy, measured.average_precision, measured.log_loss):
         assert np.isfinite([figure.value, figure.low, figure.high]).all()
