@@ -4,6 +4,7 @@ The commands `start` and `status` and a daemon in a terminal print these texts. 
 long path, so that each fits into a line of 80 columns.
 """
 
+from imgscore.engine.log_text import counted
 from imgscore.engine.tastes import MIN_LABELS
 from imgscore.escape import printable
 from imgscore.verbs.status import Response, WatchStatus
@@ -58,9 +59,9 @@ def next_steps(status: Response) -> list[str]:
     if status.waiting:
         steps.append(f"waiting: {status.waiting}; to process the files now: imgscore scan")
     elif learned:
-        steps.append(f"ordering: {status.pending} items left")
+        steps.append(f"ordering: {counted(status.pending, 'item')} left")
     elif status.pending and known and todo is None:
-        steps.append(f"reading images and learning: {status.pending} items left")
+        steps.append(f"reading images and learning: {counted(status.pending, 'item')} left")
     elif status.pending:
         steps.append(f"reading images: {known} read, {status.pending} left")
     if todo is not None and (known or not status.pending):

@@ -81,7 +81,7 @@ def test_next_steps_lead_from_reading_to_the_first_order() -> None:
         (make_status(watches=[ready]), ["learning from your labels"]),
         (
             make_status(watches=[make_watch(files=20, head="1")], pending=1),
-            ["ordering: 1 items left"],
+            ["ordering: 1 item left"],
         ),
         (make_status(watches=[make_watch(files=20, head="1")]), []),
         (make_status(watches=[make_watch(state="offline")]), []),
