@@ -172,12 +172,11 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
             numbers = np.asarray(row["uform_emb"], np.float16)
         except (ValueError, TypeError):
             numbers = np.empty(0, np.float16)
-        if numbers.ndim != 1 or len(numbers) < dim or not np.isfinite(numbers).all():
-            raise UsageError(
-                f"{path}: an embedding has {numbers.size} numbers; it must have {dim}, "
-                "and all must be finite",
-                "write the file again with: imgscore export",
-            )
+        remedy = "write the file again with: imgscore export"
+        if numbers.ndim != 1 or len(numbers) < dim:
+            raise UsageError(f"{path}: an embedding has {numbers.size} numbers, not {dim}", remedy)
+        if not np.isfinite(numbers).all():
+            raise UsageError(f"{path}: an embedding contains a number that is not finite", remedy)
         vector = numbers[:dim].tobytes()
     label: LabelName | None = None if value is None else ("keep" if value == 1 else "trash")
     return Row(digest, vector, label)

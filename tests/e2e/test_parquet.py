@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from imgscore import paths
+from imgscore.errors import UsageError
+from imgscore.parquet import EMBEDDER, read
 from imgscore.store import labels
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store
@@ -160,3 +162,18 @@ def test_export_unusable_name_is_refused(
     refused = imgscore("export", name)
     assert refused.code == 2 and "what to do: " in refused.err
     assert [path.name for path in folder.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [([float("nan")] * 4, "a number that is not finite"), ([0.5] * 3, "3 numbers, not 4")],
+)
+def test_read_embedding_that_is_wrong_is_refused_with_its_own_reason(
+    tmp_path: Path, numbers: list[float], reason: str
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    row = {"filename": "a.png", "sig": "00" * 32, "uform_emb": numbers, "val": 1.0}
+    table = pyarrow.Table.from_pylist([row]).replace_schema_metadata({EMBEDDER: b"m"})
+    pyarrow.parquet.write_table(table, tmp_path / "table.parquet")
+    with pytest.raises(UsageError, match=reason):
+        list(read(tmp_path / "table.parquet", embedder="m", dim=4))
