@@ -41,7 +41,9 @@ class Response(msgspec.Struct):
     embedder: str
     """the id of the embedder in use"""
     error: str | None
-    """the reason why the file has no score, and a remedy; null if it has a score"""
+    """the reason why the file cannot be scored, and a remedy; null if there is no such reason"""
+    missing: str | None = None
+    """what is missing until there is a head, such as `2 more keep`; null if there is a head"""
 
 
 class Request(BaseRequest[Response]):
@@ -159,11 +161,11 @@ def _row(engine: Engine, ticket: IndexTicket) -> Response:
         with engine.ctx.store.read() as txn:
             current = labels.current(txn, ticket.taste, digest)
         label = current.label if current else None
+    missing = None
     if error is None and score is None:
         state = engine.trainer.tastes.get(ticket.taste)
-        missing = state.missing if state is not None else "labels"
         soon = f"training waits: {engine.saving}" if engine.saving else "training is under way"
-        error = f"no head yet: label {missing}" if missing else f"no head yet: {soon}"
+        missing = (state.missing if state is not None else "labels") or soon
     return Response(
         path=display_path(ticket.path),
         sha256=digest.hex() if digest else None,
@@ -173,4 +175,5 @@ def _row(engine: Engine, ticket: IndexTicket) -> Response:
         head=engine.ctx.head(ticket.taste) or None,
         embedder=engine.ctx.embedder.id,
         error=error,
+        missing=missing,
     )

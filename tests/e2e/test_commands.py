@@ -145,7 +145,10 @@ def test_score_file_outside_the_watches_gets_a_score(inbox: Path, tmp_path: Path
     (elsewhere,) = put(tmp_path, "sun", 1, first=70)
     answer = imgscore("score", elsewhere, tmp_path / "missing.png", "--json")
     assert answer.code == 1
-    assert "no head yet" in answer.rows[0]["error"]
+    assert (answer.rows[0]["score"], answer.rows[0]["error"]) == (None, None)
+    assert answer.rows[0]["missing"]
+    alone = imgscore("score", elsewhere)  # a missing head is no error
+    assert alone.code == 0 and "no head yet" in alone.out
     assert "no such file" in answer.rows[1]["error"]
     imgscore("scan")
     assert imgscore("score", elsewhere, "--json").row["score"] > 0.5

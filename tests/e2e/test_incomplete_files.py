@@ -37,7 +37,7 @@ def test_daemon_cut_off_images_are_taken_or_damaged_after_a_while(
     cut_off(inbox)
     daemon.until(lambda status: reasons(status) == {"half.jpg": "damaged"})
     (row,) = imgscore("score", "--json", inbox / "nearly.jpg").rows
-    assert row["sha256"] and "no head yet" in row["error"]
+    assert row["sha256"] and row["error"] is None and row["missing"]
 
 
 def test_daemon_restarted_tries_incomplete_images_again(inbox: Path, start: Start) -> None:

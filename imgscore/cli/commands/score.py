@@ -61,12 +61,16 @@ def score(
     """
     terminal_images.run(
         Request(texts_of(files), taste, recursive),
-        lambda row: named(row, f"{row.score or 0:.3f}"),
+        lambda row: named(row, _score_text(row)),
         _images,
         as_json=as_json,
         wanted=thumbnails,
         arrange=lambda messages: _arranged(messages, sort, count),
     )
+
+
+def _score_text(row: Response) -> str:
+    return f"no head yet ({row.missing})" if row.score is None else f"{row.score:.3f}"
 
 
 def _arranged(
