@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -208,15 +209,15 @@ def damage_store(sandbox: Sandbox, damage: Callable[[bytes], bytes]) -> None:
     file.write_bytes(damaged)
     sandbox.launch()
     assert sandbox.process is not None
-    code, error = sandbox.process.wait(timeout=60), sandbox.log_tail(2)
+    code, error = sandbox.process.wait(timeout=60), sandbox.log_tail(4)
     if code != STORE_ERROR or "damaged" not in error:
         raise LostError(f"exit code {code}: {error}")
     if file.read_bytes() != damaged:
         raise LostError("the daemon changed the damaged file")
-    remedy = error.partition("`")[2].partition("`")[0]
-    if remedy != "imgscore db restore":
-        raise LostError(f"the error message names the command {remedy!r}")
-    sandbox.run_checked(*remedy.split()[1:])
+    remedy = re.search(r"imgscore (db restore \S+)", error)
+    if remedy is None:
+        raise LostError(f"the error message names no command: {error}")
+    sandbox.run_checked(*remedy[1].split())
     copies = sandbox.data_folder.glob("store.*/data.mdb")
     if not any(copy.read_bytes() == damaged for copy in copies):
         raise LostError("db restore did not keep the damaged file")

@@ -31,7 +31,7 @@ def test_daemon_log_of_a_small_run_has_a_line_for_each_result(inbox: Path, start
             file.rename(inbox / folder / file.name)
     daemon.settle()
     log = daemon.log_text[len(first) :]
-    assert indexed(log) == 6
+    assert indexed(log) == 0  # a moved file needs no worker
     ordered = re.search(rf"order of {inbox}: ([1-6]) of 6 dates set in [\d.]+ s", log)
     assert TRAINED.search(log) and SCORED.search(log) and ordered, log
 
