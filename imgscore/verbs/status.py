@@ -302,10 +302,10 @@ def _watch_state(engine: Engine, inbox: bytes, taste: str) -> str:
     """Return the state of an inbox as text, as the field `state` of WatchStatus describes it."""
     if not engine.ctx.is_online(inbox) or not os.path.isdir(inbox):
         return "offline"
-    missing = engine.trainer.tastes[taste].missing
-    if missing:  # `imgscore order` could not order a held inbox either
+    missing, held = engine.trainer.tastes[taste].missing, engine.order_scheduler.held(inbox)
+    if missing and not (held and engine.ctx.ordering_head(taste)):
         return f"needs {missing}"
-    if engine.order_scheduler.held(inbox):
+    if held:
         return "held: you restored the dates; to order again: imgscore order"
     return "ok"
 

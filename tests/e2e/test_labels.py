@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from imgscore import paths
+from imgscore.engine.mass_changes import GAP_SECONDS
 from imgscore.testing import eventually
 from tests.conftest import put
 from tests.support.commands import Start, imgscore
@@ -129,6 +131,7 @@ def test_daemon_labels_follow_the_places_of_files(inbox: Path, start: Start) -> 
     moved = [path.rename(keep / path.name) for path in files]
     daemon.until(lambda status: status["watches"][0]["keep"] == len(files), "keep is full")
     assert totals() == wanted
+    time.sleep(GAP_SECONDS + 1)  # Label changes after this pause are another run of changes.
     for path in moved:
         path.rename(inbox / path.name)
     eventually(lambda: totals() == {"keep": 0, "trash": 2}, what=totals)
