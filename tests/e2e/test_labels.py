@@ -135,7 +135,7 @@ def test_daemon_labels_follow_the_places_of_files(inbox: Path, start: Start) -> 
     for path in moved:
         path.rename(inbox / path.name)
     eventually(lambda: totals() == {"keep": 0, "trash": 2}, what=totals)
-    (trouble,) = daemon.status()["troubles"]
-    assert trouble.startswith(f"{len(files)} labels were cleared at once")
+    report = f"{len(files)} labels were cleared at once"
+    daemon.until(lambda status: "".join(status["troubles"]).startswith(report), report)
     assert imgscore("undo", "label").code == 0
     assert totals() == wanted and not daemon.status()["troubles"]
