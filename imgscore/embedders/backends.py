@@ -5,8 +5,6 @@ Whether the device really works is known only after a model has run on it: see
 `workers/device_process.py`.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
 from imgscore.embedders.devices import PACKAGES, PROVIDERS
 from imgscore.system import accelerators
 
@@ -20,6 +18,8 @@ def torch_device(device: str) -> str | None:
     `device`: "auto" or a device of the config. Return None if torch is missing, is built for CPUs,
     or is built for another device.
     """
+    from importlib.metadata import PackageNotFoundError, version  # 12 ms
+
     try:
         built = version("torch")
     except PackageNotFoundError:
@@ -40,6 +40,8 @@ def onnxruntime_providers(device: str) -> tuple[str, ...]:
 
 
 def _is_installed(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return bool(version(package))
     except PackageNotFoundError:
