@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.embedders import manifest, onnx_facts
+from imgscore.embedders import load_errors, manifest, onnx_facts
 from imgscore.embedders.base import ImmediateNetwork, Section, StagedEmbedder
 from imgscore.embedders.onnx_session import CPU, device_name, make_session, max_batch
 from imgscore.embedders.onnx_spec import OnnxFolder, weights_files
@@ -27,7 +27,7 @@ def load(folder: OnnxFolder, threads: int = 1, providers: Sequence[str] = CPU) -
 
     Raises ImgscoreError if the weights changed, are unreadable or are not a model.
     """
-    try:
+    with load_errors.named(folder.weights):
         if onnx_facts.sha256_of(weights_files(folder.weights)) != folder.sha256:
             raise ImgscoreError(f"the files of {folder.path} have changed", "restart imgscored")
         recorded = manifest.read(folder.path)
@@ -40,14 +40,6 @@ def load(folder: OnnxFolder, threads: int = 1, providers: Sequence[str] = CPU) -
             )
         session = make_session(folder.weights, threads=threads, providers=providers)
         return StagedEmbedder(OnnxInputs(folder), OnnxNetwork(folder, session))
-    except ImgscoreError:
-        raise
-    # For a file that is not a model, onnxruntime raises exceptions of unrelated classes.
-    except Exception as error:
-        raise ImgscoreError(
-            f"{folder.weights} cannot be loaded: {error}",
-            "copy the file again from its source, or use another model",
-        ) from error
 
 
 class OnnxInputs:

@@ -119,8 +119,8 @@ def _cached(files: Sequence[Path], name: str, kind: type[Value], compute: Any) -
             raise ConfigError(
                 f"{file} cannot be read: {error.strerror}", "check the permissions of the file"
             ) from None
-        path = os.fsdecode(os.fsencode(file)).encode("utf-8", "replace").decode()
-        stats.append((path, status.st_ino, status.st_size, status.st_mtime_ns))
+        # JSON cannot contain the bytes of a name that is not UTF-8, so they are escaped.
+        stats.append((ascii(os.fspath(file)), status.st_ino, status.st_size, status.st_mtime_ns))
     key = hashlib.blake2b(os.fsencode(files[0]) + name.encode(), digest_size=16).hexdigest()
     stored = paths.cache_folder() / "models" / f"{key}.json"
     try:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgscore.embedders import manifest
+from imgscore.embedders import load_errors, manifest
 from imgscore.embedders.base import ImmediateNetwork, Network, Section, StagedEmbedder
 from imgscore.embedders.onnx_session import CPU, device_name, make_session, max_batch
 from imgscore.embedders.uform_spec import Folder, ImageConfig
@@ -40,7 +40,7 @@ def load(
     Raises ImgscoreError if the weights are damaged, unreadable or not a model.
     """
     _check_sha256(folder)
-    try:
+    with load_errors.named(folder.weights):
         if folder.weights.suffix == ".onnx":
             session = make_session(folder.weights, threads=threads, providers=providers)
             network: Network = OnnxNetwork(folder, session)
@@ -48,14 +48,6 @@ def load(
             from imgscore.embedders.uform_torch import load_network
 
             network = load_network(folder, device)
-    except ImgscoreError:
-        raise
-    # For a file that is not a model, onnxruntime and torch raise exceptions of unrelated classes.
-    except Exception as error:
-        raise ImgscoreError(
-            f"{folder.weights} cannot be loaded: {error}",
-            "copy the file again from its source, or use another model",
-        ) from error
     return StagedEmbedder(UformInputs(folder), network)
 
 
