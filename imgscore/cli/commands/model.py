@@ -75,6 +75,13 @@ class CheckedModel(msgspec.Struct):
     """the reason why the model should not be used; null if it can be used"""
 
 
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        help="A model's name, or the folder of a model.", autocompletion=completions.models
+    ),
+]
+
 commands = group("model", Section.BEGIN, "List, download and select models.")
 
 
@@ -115,12 +122,7 @@ def download(
 @commands.command()
 @prints(SelectedModel)
 def use(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A model's name, or the folder of a model.", autocompletion=completions.models
-        ),
-    ],
+    name: ModelName,
     as_json: Json = False,
 ) -> None:
     """Select another model, and embed all images with it.
@@ -133,12 +135,7 @@ def use(
 @commands.command()
 @prints(CheckedModel)
 def check(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A model's name, or the folder of a model.", autocompletion=completions.models
-        ),
-    ],
+    name: ModelName,
     as_json: Json = False,
 ) -> None:
     """Try a model out on ten pictures, and change nothing.
