@@ -294,7 +294,7 @@ def cpus() -> int:
 
 
 def doctor(job: Job) -> Iterator[dict[str, Any]]:
-    """What doctor says about the device."""
+    """Print the findings of doctor about the device."""
     from imgscore.testing import Sandbox
 
     sandbox = Sandbox(job.work / "doctor")
@@ -350,7 +350,7 @@ def cosine(job: Job) -> Iterator[dict[str, Any]]:
 
 
 def decode(job: Job) -> Iterator[dict[str, Any]]:
-    """What the cores read, hash, decode and prepare, with a process for each core."""
+    """Measure how fast the cores read, hash, decode and prepare, with a process for each core."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(cpus())
     with context.Pool(cpus(), _set_barrier, (barrier,)) as pool:
@@ -388,7 +388,7 @@ def _decode_share(job: Job, number: int) -> float:
 
 
 def network(job: Job) -> Iterator[dict[str, Any]]:
-    """What the bare network computes in batches, with inputs in the memory of the device."""
+    """Measure the bare network in batches, with inputs in the memory of the device."""
     import numpy as np
 
     from imgscore.embedders import registry

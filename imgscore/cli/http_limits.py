@@ -77,7 +77,7 @@ class LimitedHandler(BaseHTTPRequestHandler):
 class _Reader(io.RawIOBase):
     """The bytes that a client sends. A read raises TimeoutError after `deadline`.
 
-    `deadline`: in seconds of the monotonic clock. A socket's own timeout begins anew at each byte.
+    `deadline`: in seconds of the monotonic clock. The timeout of a socket restarts at each byte.
     """
 
     def __init__(self, connection: socket.socket) -> None:

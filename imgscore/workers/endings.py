@@ -1,4 +1,4 @@
-"""How workers end: failed starts, and the answer for the task of a worker that has ended.
+"""Count failed starts of workers, and answer for the task of a worker that has ended.
 
 This module starts and ends no process.
 """

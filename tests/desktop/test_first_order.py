@@ -1,4 +1,4 @@
-"""What a terminal shows until the first order stands: after `start`, and below a daemon's log."""
+"""The lines on a terminal before the first order: after `start`, and below a daemon's log."""
 
 import os
 import pty

@@ -385,7 +385,7 @@ def test_review_new_head_ends_the_wait_and_an_open_page_wakes_no_daemon(
 
 
 def _switches(pid: int) -> int:
-    """How often the threads of a process have waited and were woken."""
+    """The number of times that the threads of a process have waited and were woken."""
     statuses = [task / "status" for task in Path(f"/proc/{pid}/task").iterdir()]
     lines = [line for status in statuses for line in status.read_text().splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))

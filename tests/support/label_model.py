@@ -65,7 +65,7 @@ def place_of(path: str) -> Place | None:
 
 
 class Model:
-    """Which label each content should have in each taste."""
+    """The model of the labels that each content should have in each taste."""
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}

@@ -1,4 +1,4 @@
-"""Which devices get a device process."""
+"""The choice of the devices that get a device process."""
 
 from pathlib import Path
 
