@@ -15,6 +15,7 @@ import msgspec
 from imgscore.errors import StoreError
 from imgscore.store import (
     checksums,
+    comparisons,
     counts,
     failures,
     heads,
@@ -77,6 +78,7 @@ def iter_all(txn: Txn, file: Path) -> Iterator[Finding]:
         ("places", _places),
         ("scores", _scores),
         ("labels", _labels),
+        ("comparisons", _comparisons),
         ("counts", _counts),
     ):
         yield _attempt(what, partial(check, txn))
@@ -178,6 +180,36 @@ def _labels(txn: Txn) -> Finding:
             f"the log has {count} events, and its last number is {labels.last_sequence(txn)}"
         )
     return Finding("labels", count, problems)
+
+
+def _comparisons(txn: Txn) -> Finding:
+    """Check that the answer of each pair is the answer in the pair's last log event."""
+    last: dict[tuple[str, frozenset[bytes]], tuple[bytes, str]] = {}
+    count = 0
+    for _, event in comparisons.newest_first(txn):
+        count += 1
+        pair = event.taste, frozenset({event.first, event.second})
+        last.setdefault(pair, (event.first, event.answer))
+    wanted = {pair: answer for pair, answer in last.items() if answer[1] != "clear"}
+    current = {
+        (taste, frozenset({item.first, item.second})): (item.first, item.answer)
+        for taste in comparisons.tastes(txn) | {taste for taste, _ in last}
+        for item in comparisons.iter_all(txn, taste)
+    }
+    differing = [
+        pair for pair in wanted.keys() | current.keys() if wanted.get(pair) != current.get(pair)
+    ]
+    problems = [
+        f"the pair {', '.join(sorted(digest.hex() for digest in images))} has another answer under "
+        f"{taste} than in the last event in the log"
+        for taste, images in differing[:MAX_PROBLEMS]
+    ]
+    if count != comparisons.last_sequence(txn):
+        problems.append(
+            f"the log of comparisons has {count} events, and its last number is "
+            f"{comparisons.last_sequence(txn)}"
+        )
+    return Finding("comparisons", count, problems)
 
 
 def _counts(txn: Txn) -> Finding:

@@ -21,6 +21,8 @@ TABLES = frozenset(
         "deletions",
         "foreign_dates",
         "shifts",
+        "comparison_log",
+        "comparisons",
     },
 )
 """The tables whose records have checksums."""

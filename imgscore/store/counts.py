@@ -1,10 +1,10 @@
-"""The stored counters of files, of scored files, and of labels.
+"""The stored counters of files, of scored files, of labels, and of comparisons.
 
 Files are counted for each watch and role (inbox, keep, trash). Scored files are counted for each
-inbox and head. Labels are counted for each taste. The transaction that writes a record also changes
-the counters. The verb `status` can therefore return the counters without reading the records.
-`recount` computes all counters from the records, for `db check` and for the migration of an older
-store.
+inbox and head. Labels and comparisons are counted for each taste. The transaction that writes a
+record also changes the counters. The verb `status` can therefore return the counters without
+reading the records. `recount` computes all counters from the records, for `db check` and for the
+migration of an older store.
 """
 
 from collections import Counter
@@ -34,6 +34,11 @@ def scored(txn: Txn, inbox: bytes, taste: str, head: str) -> int:
 def labelled(txn: Txn, taste: str, label: LabelName) -> int:
     """Return the number of digests that have this label in a taste."""
     return _get(txn, _labelled(taste, label))
+
+
+def compared(txn: Txn, taste: str) -> int:
+    """Return the number of pairs of a taste whose answer a head can learn from."""
+    return _get(txn, _compared(taste))
 
 
 def tastes(txn: Txn) -> set[str]:
@@ -87,6 +92,11 @@ def label_changed(txn: Txn, taste: str, before: LabelName | None, after: LabelNa
     _add(txn, changes)
 
 
+def comparison_changed(txn: Txn, taste: str, by: int) -> None:
+    """Add `by` to the number of pairs of a taste whose answer a head can learn from."""
+    _add(txn, Counter({_compared(taste): by}))
+
+
 def score_prefix(taste: str, head: str) -> bytes:
     """Return the bytes with which all keys of a head's scores begin.
 
@@ -101,13 +111,18 @@ def iter_all(txn: Txn) -> dict[bytes, int]:
 
 
 def recount(
-    txn: Txn, sightings: Iterable[Sighting], labels: Iterable[tuple[str, LabelName]]
+    txn: Txn,
+    sightings: Iterable[Sighting],
+    labels: Iterable[tuple[str, LabelName]],
+    comparisons: Iterable[str] = (),
 ) -> dict[bytes, int]:
     """Return all counters by key, computed from the records.
 
     `sightings`: the present sightings. `labels`: a pair (taste, label) for each labelled digest.
+    `comparisons`: the taste of each pair whose answer a head can learn from.
     """
     totals: Counter[bytes] = Counter(_labelled(taste, label) for taste, label in labels)
+    totals.update(map(_compared, comparisons))
     for sighting in sightings:
         totals.update(_keys(txn, sighting))
     return dict(totals)
@@ -154,6 +169,10 @@ def _scored(prefix: bytes, inbox: bytes) -> bytes:
 
 def _labelled(taste: str, label: LabelName) -> bytes:
     return f"labels:{taste}\0{label}".encode()
+
+
+def _compared(taste: str) -> bytes:
+    return f"comparisons:{taste}".encode()
 
 
 def _get(txn: Txn, key: bytes) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from imgscore.errors import StoreError
 from imgscore.failpoints import step
-from imgscore.store import counts, labels, sightings
+from imgscore.store import comparisons, counts, labels, sightings
 from imgscore.store.checksums import REMEDY, TABLES, Seal
 from imgscore.store.schema import SCHEMA_VERSION
 from imgscore.store.transaction import Txn
@@ -86,7 +86,13 @@ def recount(txn: Txn) -> dict[bytes, int]:
         for taste in labels.tastes(txn)
         for _, label in labels.iter_all(txn, taste)
     )
-    return counts.recount(txn, sightings.iter_all(txn), named)
+    compared = (
+        taste
+        for taste in comparisons.tastes(txn)
+        for comparison in comparisons.iter_all(txn, taste)
+        if comparison.teaches
+    )
+    return counts.recount(txn, sightings.iter_all(txn), named, compared)
 
 
 STEPS: dict[int, Step] = {1: _count, 2: _seal}

@@ -8,7 +8,7 @@ deletes these records in batches.
 from itertools import islice
 from typing import NamedTuple
 
-from imgscore.store import journal, labels, sightings, trashed_files
+from imgscore.store import comparisons, journal, labels, sightings, trashed_files
 from imgscore.store.schema import Sighting
 from imgscore.store.transaction import Txn
 
@@ -45,11 +45,11 @@ class Expired(NamedTuple):
 def find(txn: Txn, now_ns: int) -> Expired:
     """Return the records that have expired at the time `now_ns`."""
     before_ns = now_ns - GONE_NS
-    tastes = labels.tastes(txn)
+    tastes, compared = labels.tastes(txn), comparisons.digests(txn)
     gone = (
         sighting.path
         for sighting in sightings.iter_all(txn, gone=True)
-        if _is_expired(txn, sighting, before_ns, tastes)
+        if _is_expired(txn, sighting, before_ns, tastes, compared)
     )
     return Expired(
         _old_touches(txn),
@@ -66,9 +66,10 @@ def forget(txn: Txn, expired: Expired, now_ns: int, limit: int) -> Expired:
     """
     touches_left = journal.forget_oldest(txn, expired.touches, limit)
     tastes = labels.tastes(txn) if expired.sightings else set[str]()
+    compared = comparisons.digests(txn) if expired.sightings else set[bytes]()
     for path in expired.sightings[:limit]:
         sighting = sightings.find(txn, path)
-        if sighting is not None and _is_expired(txn, sighting, now_ns - GONE_NS, tastes):
+        if sighting is not None and _is_expired(txn, sighting, now_ns - GONE_NS, tastes, compared):
             sightings.forget(txn, sighting)
     for key in expired.trashed[:limit]:
         trashed_files.forget(txn, key, now_ns - GONE_NS)
@@ -77,15 +78,21 @@ def forget(txn: Txn, expired: Expired, now_ns: int, limit: int) -> Expired:
     )
 
 
-def _is_expired(txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str]) -> bool:
+def _is_expired(
+    txn: Txn, sighting: Sighting, before_ns: int, tastes: set[str], compared: set[bytes]
+) -> bool:
     """Return whether the sighting of a file has expired.
 
-    A sighting expires if its file has been missing since before `before_ns` and has no label. The
-    sighting of a labelled file is kept, because its file name may be part of the training data. The
-    labelled file may also reappear.
+    A sighting expires if its file has been missing since before `before_ns`, has no label and was
+    never compared. The sighting of a labelled file is kept, because its file name may be part of
+    the training data. The labelled file may also reappear. The same is true of a compared file.
+
+    `compared`: the digests of all compared images.
     """
-    return 0 < sighting.gone_ns < before_ns and not any(
-        labels.current(txn, taste, sighting.digest) for taste in tastes
+    return (
+        0 < sighting.gone_ns < before_ns
+        and sighting.digest not in compared
+        and not any(labels.current(txn, taste, sighting.digest) for taste in tastes)
     )
 
 

@@ -33,7 +33,7 @@ MAP_SIZE = 64 * 2**30
 TABLES = (
     "meta", "sightings", "places", "failures", "traits", "embedders", "vectors", "rows",
     "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
-    "deletions", "counts", "dates", "foreign_dates", "shifts",
+    "deletions", "counts", "dates", "foreign_dates", "shifts", "comparison_log", "comparisons",
 )  # fmt: skip
 
 Result = TypeVar("Result")

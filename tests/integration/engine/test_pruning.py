@@ -10,7 +10,17 @@ from imgscore import paths
 from imgscore.config import Config, DaemonConfig
 from imgscore.engine import pruning
 from imgscore.engine.engine import open_engine
-from imgscore.store import checks, journal, labels, originals, retention, sightings, trashed_files
+from imgscore.store import (
+    checks,
+    comparisons,
+    journal,
+    labels,
+    originals,
+    retention,
+    sightings,
+    trashed_files,
+)
+from imgscore.store.comparisons import ComparisonEvent
 from imgscore.store.schema import (
     Fingerprint,
     LabelEvent,
@@ -77,6 +87,9 @@ def test_pruner_forgets_files_gone_for_long(store: Store, tidied: Callable[[], N
         sightings.record(txn, gone(6, 0))
         sightings.record(txn, gone(7, LONG_AGO))
         labels.append(txn, LabelEvent(1, "other", digest(7), "keep", "place", b"/x"))
+        sightings.record(txn, gone(8, LONG_AGO))
+        answered = ComparisonEvent(1, "other", digest(8), digest(9), "skip", "cli")
+        comparisons.append(txn, answered)
         originals.record(txn, digest(0), Original(b"/inbox/0.png", 7, 8, 9))
         for number, gone_ns in enumerate((LONG_AGO, JUST_NOW, 0)):
             path = b"/trash/%d.png" % number
@@ -84,7 +97,7 @@ def test_pruner_forgets_files_gone_for_long(store: Store, tidied: Callable[[], N
     tidied()
     with store.read() as txn:
         left = {file.path for file in sightings.iter_all(txn, gone=True)}
-        assert left == {b"/inbox/5.png", b"/inbox/6.png", b"/inbox/7.png"}
+        assert left == {b"/inbox/%d.png" % number for number in (5, 6, 7, 8)}
         assert {file.path for file in trashed_files.iter_all(txn)} == {
             b"/trash/1.png",
             b"/trash/2.png",

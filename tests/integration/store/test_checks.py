@@ -9,6 +9,7 @@ import pytest
 from imgscore.images.traits import Traits
 from imgscore.store import (
     checks,
+    comparisons,
     failures,
     heads,
     journal,
@@ -21,6 +22,7 @@ from imgscore.store import (
     unwatched_files,
     vectors,
 )
+from imgscore.store.comparisons import ComparisonEvent
 from imgscore.store.schema import (
     Failure,
     Fingerprint,
@@ -39,7 +41,8 @@ DIGEST = bytes(range(32))
 SEEN = Fingerprint(1, 2, 3, 4, 5)
 TABLES = (
     "sightings", "places", "failures", "traits", "vectors", "rows", "label_log", "labels",
-    "originals", "journal", "heads", "scores", "archive", "deletions", "counts",
+    "originals", "journal", "heads", "scores", "archive", "deletions", "counts", "comparison_log",
+    "comparisons",
 )  # fmt: skip
 
 
@@ -51,6 +54,7 @@ def fill(txn: Txn) -> None:
     traits.record(txn, DIGEST, Traits(width=1, height=1, format="PNG", bytes_per_pixel=1.0))
     vectors.append(txn, "x", [(DIGEST, b"abcd"), (DIGEST[::-1], b"efgh")])
     labels.append(txn, LabelEvent(1, "default", DIGEST, "keep", "place", path))
+    comparisons.append(txn, ComparisonEvent(1, "default", DIGEST, DIGEST[::-1], "first", "cli"))
     originals.record(txn, DIGEST, Original(path, 1, 1, 2))
     journal.append(txn, Touch(1, 1, b"/inbox", path, DIGEST, 1, 2, "1", "order"))
     heads.record(txn, HeadRecord("1", "default", "x", 1, 1, 1, True, {}))
@@ -98,7 +102,10 @@ def test_checks_find_a_damaged_record(store: Store, table: str) -> None:
     assert problems(store)
 
 
-@pytest.mark.parametrize("table", ["places", "rows", "labels", "label_log", "vectors", "counts"])
+@pytest.mark.parametrize(
+    "table",
+    ["places", "rows", "labels", "label_log", "vectors", "counts", "comparisons", "comparison_log"],
+)
 def test_checks_find_a_missing_record(store: Store, table: str) -> None:
     def lose(txn: Txn) -> None:
         key, _ = next(txn.table(table).scan())

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from imgscore.store import counts, labels, migrations, scores, sightings
+from imgscore.store import comparisons, counts, labels, migrations, scores, sightings
+from imgscore.store.comparisons import ComparisonEvent
 from imgscore.store.schema import Fingerprint, LabelEvent, Sighting
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
@@ -35,6 +36,12 @@ changes = some.one_of(
     some.tuples(some.just("score"), tastes, heads, some.lists(digests)),
     some.tuples(some.just("retire"), tastes, heads),
     some.tuples(some.just("label"), tastes, digests, some.sampled_from(["keep", "trash", "clear"])),
+    some.tuples(
+        some.just("compare"),
+        tastes,
+        some.permutations(DIGESTS),
+        some.sampled_from(["first", "second", "same", "skip", "clear"]),
+    ),
 )
 
 
@@ -56,6 +63,9 @@ def change(txn: Txn, what: str, *how: Any) -> None:
         case "label":
             taste, digest, label = how
             labels.append(txn, LabelEvent(1, taste, digest, label, "cli", b"/in/a"))
+        case "compare":
+            taste, (first, second, _), answer = how
+            comparisons.append(txn, ComparisonEvent(1, taste, first, second, answer, "cli"))
 
 
 @settings(max_examples=300)
