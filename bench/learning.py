@@ -155,7 +155,7 @@ def _flip_labels(examples: Examples, seed: int) -> tuple[Examples, np.ndarray]:
     count = len(examples)
     wrong = np.zeros(count, bool)
     wrong[np.random.default_rng(seed).permutation(count)[: max(1, count // 20)]] = True
-    return replace(examples, keep=examples.keep ^ wrong), wrong
+    return replace(examples, grades=np.abs(examples.grades - wrong)), wrong
 
 
 def compare_wrong_labels(corpus: Corpus, draws: int = 1) -> None:
@@ -241,9 +241,9 @@ def measure_speed() -> None:
     background = make_vectors(7500)
     for count in (20, 1000, 25_000):
         values = make_vectors(count)
-        keep = values[:, :20].sum(axis=1) > 10
+        grades = (values[:, :20].sum(axis=1) > 10).astype(np.float32)
         start, cpu_start = time.perf_counter(), time.process_time()
-        examples = Examples(values, keep, background, lite0_spec.SECTIONS)
+        examples = Examples(values, grades, background, lite0_spec.SECTIONS)
         features = library_features(examples)
         grids = generator.normal(size=(count, 256)).astype(np.float32)
         grids /= np.linalg.norm(grids, axis=1, keepdims=True)

@@ -37,10 +37,10 @@ class Corpus:
     """str [n]: the path of each image, relative to the corpus"""
 
     def examples(self, rows: np.ndarray, keep: np.ndarray, extras: bool = True) -> Examples:
-        """The labelled rows, with the whole corpus as background."""
+        """The labelled rows, with the whole corpus as background. `keep`: bool or grades [n]."""
         return Examples(
             self.embeddings[rows],
-            keep,
+            keep.astype(np.float32),
             self.embeddings,
             self.sections,
             lite0_spec.ID,

@@ -92,8 +92,8 @@ def _vectors() -> Iterator[Probe]:
 
     chance = np.random.default_rng(1)
     values = np.abs(chance.standard_normal((ROWS, lite0_spec.DIM))).astype(np.float16)
-    keep = make_taste(values)[:200]
-    examples = Examples(values[:200], keep, values[200:], lite0_spec.SECTIONS, lite0_spec.ID)
+    grades = make_taste(values)[:200].astype(np.float32)
+    examples = Examples(values[:200], grades, values[200:], lite0_spec.SECTIONS, lite0_spec.ID)
     yield Probe("train on 200 labels", partial(_measure, lambda: recipe(AUTO).fit(examples)))
     head = recipe(AUTO).fit(examples).head
     yield Probe("score 1,000 vectors", partial(_measure, lambda: head.score(values)))

@@ -17,16 +17,14 @@ from imgscore.embedders.base import Section
 from imgscore.errors import UsageError
 from imgscore.heads.arrays import Bools, Floats, Half, Ints
 from imgscore.heads.features import Features
-
-MIN_LABELS = 2
-"""The smallest number of labels of each kind (keep and trash) that a head needs. Cross-validation
-trains without some of the labels, and at least one label of each kind must remain."""
+from imgscore.heads.sides import MIN_SIDE, UNDECIDED, smaller_side, upper_side
 
 
 class Scores(NamedTuple):
     """The scores of n images.
 
-    `score`: float32 [n], the calibrated probability of keep, from 0 to 1.
+    `score`: float32 [n], the expected grade, from 0 to 1. If all labels are keep or trash, this is
+    the calibrated probability of keep.
     `deviation`: float32 [n], the standard error of the score, in units of the score.
     """
 
@@ -39,7 +37,7 @@ class Examples:
     """The data that a head is trained on: n labelled images and m images of the library.
 
     `embeddings`: float16 [n, d], the embeddings of the labelled images.
-    `keep`: bool [n], True for keep and False for trash.
+    `grades`: float32 [n], the grade of each label, from 0 (trash) to 1 (keep).
     `background`: float16 [m, d], the embeddings of a sample of the library. The sample may contain
     labelled images, and m may be 0.
     `sections`: the sections (named parts) of the d columns. If the sequence is empty, all columns
@@ -57,7 +55,7 @@ class Examples:
     """
 
     embeddings: Half
-    keep: Bools
+    grades: Floats
     background: Half
     sections: Sequence[Section] = ()
     embedder: str = ""
@@ -68,7 +66,22 @@ class Examples:
     features: Features | None = None
 
     def __len__(self) -> int:
-        return len(self.keep)
+        return len(self.grades)
+
+    @property
+    def keep(self) -> Bools:
+        """bool [n]: True for each label above 0.5, which is the name keep."""
+        return np.asarray(self.grades > UNDECIDED)
+
+    @property
+    def trash(self) -> Bools:
+        """bool [n]: True for each label below 0.5, which is the name trash."""
+        return np.asarray(self.grades < UNDECIDED)
+
+    @property
+    def upper(self) -> Bools:
+        """bool [n]: True for each label of the upper side; see sides.py."""
+        return upper_side(self.grades)
 
     def take(self, rows: NDArray[Any]) -> Examples:
         """Return Examples that contain only `rows` of the labelled images.
@@ -78,7 +91,7 @@ class Examples:
         return replace(
             self,
             embeddings=self.embeddings[rows],
-            keep=self.keep[rows],
+            grades=self.grades[rows],
             extras=None if self.extras is None else self.extras[rows],
             groups=None if self.groups is None else self.groups[rows],
             copies=None if self.copies is None else self.copies[rows],
@@ -87,19 +100,21 @@ class Examples:
     def check(self) -> None:
         """Raise UsageError if the shapes do not match or if there are too few labels.
 
-        Each kind of label (keep and trash) needs at least MIN_LABELS labels.
+        At least MIN_SIDE labels must have a higher grade than MIN_SIDE other labels.
         """
         width = self.embeddings.shape[1]
-        if len(self.embeddings) != len(self.keep) or self.background.shape[1:] != (width,):
+        if len(self.embeddings) != len(self.grades) or self.background.shape[1:] != (width,):
             raise UsageError(
                 f"the shapes do not match: {len(self.embeddings)} embeddings of {width} numbers, "
-                f"{len(self.keep)} labels, unlabelled embeddings of shape {self.background.shape}"
+                f"{len(self.grades)} labels, unlabelled embeddings of shape {self.background.shape}"
             )
-        keeps = int(np.count_nonzero(self.keep))
-        if min(keeps, len(self.keep) - keeps) < MIN_LABELS:
+        if smaller_side(self.upper) < MIN_SIDE:
+            keeps, trashes = int(self.keep.sum()), int(self.trash.sum())
+            undecided = len(self) - keeps - trashes
+            counts = f"{keeps} keep, " + (f"{undecided} undecided, " if undecided else "")
             raise UsageError(
-                f"there are too few labels: {keeps} keep, {len(self.keep) - keeps} trash",
-                f"label at least {MIN_LABELS} images with keep, and {MIN_LABELS} with trash",
+                f"there are too few labels: {counts}{trashes} trash",
+                f"label at least {MIN_SIDE} images with keep, and {MIN_SIDE} with trash",
             )
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.arrays import Bools
-
 MAX_STEPS = 50
 """The largest number of Newton steps. The fit ends earlier if a step is smaller than 1e-7."""
 SLOPE_PRECISION = 1.0
@@ -30,25 +28,28 @@ def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))
 
 
-def fit_platt(outputs: NDArray[np.floating], keep: Bools) -> tuple[float, float]:
-    """Return the slope and offset of P(keep) = sigmoid(slope · output + offset).
+def fit_platt(outputs: NDArray[np.floating], grades: NDArray[np.floating]) -> tuple[float, float]:
+    """Return the slope and offset of score = sigmoid(slope · output + offset).
 
     `outputs`: [n], the held-out outputs of a head.
-    `keep`: bool [n], the labels.
+    `grades`: [n], the labels. A label of grade g is fitted like g keep labels and 1 - g
+    trash labels of the same output. The score is therefore the expected grade. An image of score
+    0.5 is expected to be undecided.
 
     The slope is always positive. If a head ranks a few held-out labels in the wrong order, the
     order of all images must not be reversed.
 
     The fit is that of Platt (1999), with his smoothed targets (n₊+1)/(n₊+2) and 1/(n₋+2) for n₊
-    keep labels and n₋ trash labels. It uses Newton's method in the form of Lin, Lin and Weng
-    (2007).
+    keep labels and n₋ trash labels, where n₊ is the sum of the grades. It uses Newton's method in
+    the form of Lin, Lin and Weng (2007).
     """
     raw = np.asarray(outputs, np.float64)
     deviation = max(float(raw.std()), MIN_DEVIATION)
     scaled = raw / deviation
-    keeps = int(keep.sum())
-    trashes = len(keep) - keeps
-    target = np.where(keep, (keeps + 1) / (keeps + 2), 1 / (trashes + 2))
+    share = np.asarray(grades, np.float64)
+    keeps = float(share.sum())
+    trashes = len(share) - keeps
+    target = share * ((keeps + 1) / (keeps + 2)) + (1 - share) * (1 / (trashes + 2))
     slope, offset = 1.0, float(np.log((keeps + 1) / (trashes + 1)))
     for _ in range(MAX_STEPS):
         probability = sigmoid(slope * scaled + offset)

@@ -9,10 +9,11 @@ import numpy as np
 
 from imgscore.errors import UsageError
 from imgscore.heads.arrays import Bools, Floats, Ints
-from imgscore.heads.base import MIN_LABELS, Examples, Fitted, Recipe
+from imgscore.heads.base import Examples, Fitted, Recipe
 from imgscore.heads.measures import Ranking, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
+from imgscore.heads.sides import MIN_SIDE
 
 DRAWS = 2
 """The number of heads that are trained for each point of the learning curve. It is small, because
@@ -65,7 +66,7 @@ def evaluate(
     sizes = [
         size
         for size in _sizes(len(examples))
-        if _rarer(examples) * size >= MIN_LABELS * len(examples)
+        if _rarer(examples) * size >= MIN_SIDE * len(examples)
     ]
     while sizes and not (len(curve) > 1 and stop()):
         curve.insert(0, _point(examples, sizes.pop(), recipe(kind, device), fitted.head.settings))

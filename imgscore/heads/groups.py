@@ -9,14 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from imgscore.heads.arrays import Bools, Ints
+from imgscore.heads.sides import smaller_side
 from imgscore.heads.similar import Pairs, find_root, number_groups, unite
 
 MAX_GROUP_SHARE = 0.1
 """The largest share of all labels that a group may have if it is joined by distance ratios only. A
 larger group would make the folds unequal."""
 FOLDS = 10
-"""The largest number of folds of a cross-validation. There are fewer folds if one kind of label
-(keep or trash) has fewer than FOLDS labels."""
+"""The largest number of folds of a cross-validation. There are fewer folds if one side of the
+labels (see sides.py) has fewer than FOLDS labels."""
 
 
 def fold_groups(pairs: Pairs) -> Ints:
@@ -39,22 +40,22 @@ def fold_groups(pairs: Pairs) -> Ints:
     return number_groups(parents)
 
 
-def split(keep: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int = 0) -> Ints:
+def split(upper: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int = 0) -> Ints:
     """Return the fold number of each row as int64 [n].
 
-    Each group is in one fold. The keep labels and the trash labels are spread evenly over the
-    folds.
+    `upper`: bool [n], True for each label of the upper side, such as keep; see sides.py.
 
-    The number of folds is at most the number of labels of the rarer kind (keep or trash), and at
-    least 2. If one fold is left out, the other folds therefore contain labels of both kinds. The
-    only exception: if all labels of one kind are in one group, one fold contains all of them.
+    Each group is in one fold. The labels of each side are spread evenly over the folds.
+
+    The number of folds is at most the number of labels of the smaller side, and at least 2. If one
+    fold is left out, the other folds therefore contain labels of both sides. The only exception: if
+    all labels of one side are in one group, one fold contains all of them.
     """
-    rarer = int(min(keep.sum(), len(keep) - keep.sum()))
-    folds = max(2, min(folds, rarer))
-    groups = np.arange(len(keep)) if groups is None else groups
+    folds = max(2, min(folds, smaller_side(upper)))
+    groups = np.arange(len(upper)) if groups is None else groups
     _, group = np.unique(groups, return_inverse=True)
     sizes = np.bincount(group)
-    keeps = np.bincount(group, weights=keep)
+    uppers = np.bincount(group, weights=upper)
     order = np.random.default_rng(seed).permutation(len(sizes))
     # Sort the groups by size, the largest first. The small groups are placed last, so that the
     # folds have almost equal sizes.
@@ -62,11 +63,11 @@ def split(keep: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int
     fold_labels = np.zeros((folds, 2))
     fold = np.empty(len(sizes), np.int64)
     for number in order:
-        kinds = np.array([keeps[number], sizes[number] - keeps[number]])
-        # Choose the fold with the fewest labels of the group's kinds. If several folds have equally
-        # few, choose the fold with the fewest labels of all kinds.
-        load = fold_labels @ (kinds / sizes[number])
+        sides = np.array([uppers[number], sizes[number] - uppers[number]])
+        # Choose the fold with the fewest labels of the group's sides. If several folds have equally
+        # few, choose the fold with the fewest labels of both sides.
+        load = fold_labels @ (sides / sizes[number])
         chosen = int(np.lexsort((fold_labels.sum(axis=1), load))[0])
         fold[number] = chosen
-        fold_labels[chosen] += kinds
+        fold_labels[chosen] += sides
     return fold[group]

@@ -43,7 +43,7 @@ MAX_GAMMA = 1e3
 
 @dataclass(frozen=True)
 class KernelHead:
-    """A head whose probability of keep is P(keep) = sigmoid(f(x)) for an image x.
+    """A head whose score is sigmoid(f(x)) for an image x.
 
     f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + constant.
     rbf = exp(2 · gamma · (cosine - 1)).
@@ -149,11 +149,11 @@ class KernelRecipe:
             "noises": [*NOISES],
             **(settings or {}),
         }
-        folds = split(examples.keep, examples.groups) if folds is None else folds
+        folds = split(examples.upper, examples.groups) if folds is None else folds
         _, folds = np.unique(folds, return_inverse=True)
         inputs = Inputs.of(examples, graph=max(chosen["reaches"]) > 0)
-        near, far, constant, outputs = solve(inputs, examples.keep, folds, chosen)
-        slope, offset = calibrate(outputs, examples.keep, folds)
+        near, far, constant, outputs = solve(inputs, examples.grades, folds, chosen)
+        slope, offset = calibrate(outputs, examples.grades, folds)
         head = KernelHead(
             examples.embedder,
             chosen,
@@ -163,7 +163,7 @@ class KernelRecipe:
             None if far is None else (slope * far).astype(np.float32),
             (slope * constant + offset).astype(np.float32),
         )
-        return Fitted(head, calibrated_by_fold(outputs, examples.keep, folds), folds)
+        return Fitted(head, calibrated_by_fold(outputs, examples.grades, folds), folds)
 
     def fit_head(self, examples: Examples, settings: Mapping[str, Any] | None = None) -> KernelHead:
         """Train a kernel head; see base.Recipe. Its calibration needs the held-out scores."""

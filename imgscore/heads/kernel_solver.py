@@ -20,6 +20,7 @@ from imgscore.heads.calibration import fit_platt, sigmoid
 from imgscore.heads.features import Features
 from imgscore.heads.graph import NEIGHBOURS, graph_kernel
 from imgscore.heads.library import library_features
+from imgscore.heads.sides import upper_side
 
 GAMMA = 1.0
 """The factor gamma in the similarity exp(-gamma · |x - y|²) of two feature vectors. Values of 0.5
@@ -45,7 +46,7 @@ PRIOR_ODDS = 1e-3
 labels, a larger graph weight is usually better, but so few held-out labels cannot show this. For n
 labels, the odds are PRIOR_ODDS to the power of 10 / n."""
 NOISES = (0.1, 1.0)
-"""The noise variances of a label in the processes, in units of the target ±1."""
+"""The noise variances of a label in the processes, in units of the target ±1 of keep and trash."""
 MIN_NOISE = 1e-3
 """The smallest noise variance of a label. With a smaller variance, the covariance matrix would be
 ill-conditioned, because the kernels are only float32."""
@@ -144,30 +145,33 @@ class Inputs:
         return cls(features, rows, nodes, graph_kernel(nodes.astype(np.float32), len(rows)))
 
 
-def solve(inputs: Inputs, keep: Bools, folds: Ints, settings: Mapping[str, Any]) -> Solution:
+def solve(inputs: Inputs, grades: Floats, folds: Ints, settings: Mapping[str, Any]) -> Solution:
     """Solve the Gaussian processes, exactly or with the Nyström approximation.
 
     See MAX_EXACT_LABELS for the choice, and `_solve_exactly` for the parameters.
     """
-    method = _solve_exactly if len(keep) <= MAX_EXACT_LABELS else _solve_by_nystrom
-    return method(inputs, keep, folds, settings)
+    method = _solve_exactly if len(grades) <= MAX_EXACT_LABELS else _solve_by_nystrom
+    return method(inputs, grades.astype(np.float64), folds, settings)
 
 
 def _solve_exactly(
-    inputs: Inputs, keep: Bools, folds: Ints, settings: Mapping[str, Any]
+    inputs: Inputs, grades: Matrix, folds: Ints, settings: Mapping[str, Any]
 ) -> Solution:
     """Solve each process with all labels, and return the average of the processes.
 
-    Let A be the covariance of the labels in a process, and y the targets ±1.
+    `grades`: float64 [n].
+
+    Let A be the covariance of the labels in a process, and y the targets: 2 g - 1 for a label of
+    grade g, which is ±1 for keep and trash.
     The weights of the process are w = A⁻¹y.
     Without fold F, the weights are w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F].
     The held-out outputs of fold F are y[F] - (A⁻¹[F, F])⁻¹ w[F].
     These formulas are from Rasmussen and Williams (2006, 5.12), extended to blocks. A⁻¹ is computed
     as RᵀR, where R is the inverse of A's Cholesky factor.
     """
-    count, fold_count = len(keep), int(folds.max()) + 1
-    target = np.where(keep, 1.0, -1.0)
-    noise_factor = 1 / _balanced_weights(keep)
+    count, fold_count = len(grades), int(folds.max()) + 1
+    target = 2 * grades - 1
+    noise_factor = 1 / _balanced_weights(grades)
     similarity = rbf(inputs.rows @ inputs.rows.T, settings["gamma"]).astype(np.float64)
     graph = None if inputs.far is None else inputs.far[:count].astype(np.float64)
     processes: list[Process] = []
@@ -192,7 +196,7 @@ def _solve_exactly(
             outputs[held] = target[held] - excess
             excesses[:, fold] = columns @ excess
         fold_weights = np.column_stack([weights, weights[:, None] - root.T @ excesses])
-        loss = _mean_log_loss(outputs, keep) * count
+        loss = _mean_log_loss(outputs, grades) * count
         processes.append(Process(share, loss, fold_weights, outputs))
     return _average(inputs, processes)
 
@@ -218,7 +222,7 @@ def _average(inputs: Inputs, processes: list[Process]) -> Solution:
 
 
 def _solve_by_nystrom(
-    inputs: Inputs, keep: Bools, folds: Ints, settings: Mapping[str, Any]
+    inputs: Inputs, grades: Matrix, folds: Ints, settings: Mapping[str, Any]
 ) -> Solution:
     """Solve one process for many labels, with the similarity and without the graph.
 
@@ -231,10 +235,10 @@ def _solve_by_nystrom(
     root = inverse_of_lower(lower).T.astype(np.float32)
     size = root.shape[1] + 1
     fold_count = int(folds.max()) + 1
-    balance = _balanced_weights(keep)
-    target = np.where(keep, 1.0, -1.0)
-    rows = np.empty((len(keep), size), np.float32)
-    for start in range(0, len(keep), BLOCK_ROWS):
+    balance = _balanced_weights(grades)
+    target = 2 * grades - 1
+    rows = np.empty((len(grades), size), np.float32)
+    for start in range(0, len(grades), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         rows[block, :-1] = rbf(inputs.rows[block] @ nodes.T, settings["gamma"]) @ root
     rows[:, -1] = np.sqrt(CONSTANT_VARIANCE)
@@ -256,11 +260,11 @@ def _solve_by_nystrom(
             ],
             axis=1,
         )
-        outputs = np.empty(len(keep))
+        outputs = np.empty(len(grades))
         for fold in range(fold_count):
             held = folds == fold
             outputs[held] = rows[held] @ coefficients[:, 1 + fold].astype(np.float32)
-        loss = _mean_log_loss(outputs, keep)
+        loss = _mean_log_loss(outputs, grades)
         if best is None or loss < best[0]:
             best = (loss, coefficients, outputs)
     assert best is not None
@@ -269,55 +273,63 @@ def _solve_by_nystrom(
     return Solution(root @ coefficients[:-1], None, constant, outputs)
 
 
-def _balanced_weights(keep: Bools) -> Matrix:
+def _balanced_weights(grades: Matrix) -> Matrix:
     """Return weights [n] with a mean of 1.
 
-    The weights of the keep labels have the same sum as the weights of the trash labels.
+    The weights of the keep labels have the same sum as the weights of the trash labels. A label of
+    grade g counts as g keep labels and 1 - g trash labels.
     """
-    share = keep.mean()
-    return np.asarray(np.where(keep, 0.5 / share, 0.5 / (1 - share)))
+    share = grades.mean()
+    return np.asarray(grades * (0.5 / share) + (1 - grades) * (0.5 / (1 - share)))
 
 
-def _mean_log_loss(outputs: Matrix, keep: Bools) -> float:
-    """Return the mean log loss of held-out outputs after calibration, in nats."""
-    slope, offset = fit_platt(outputs, keep)
-    return float(np.logaddexp(0, -(slope * outputs + offset) * np.where(keep, 1, -1)).mean())
+def _mean_log_loss(outputs: Matrix, grades: Matrix) -> float:
+    """Return the mean log loss of held-out outputs after calibration, in nats.
+
+    The log loss of a label of grade g is g times the loss of keep plus 1 - g times that of trash.
+    """
+    slope, offset = fit_platt(outputs, grades)
+    odds = slope * outputs + offset
+    losses = grades * np.logaddexp(0, -odds) + (1 - grades) * np.logaddexp(0, odds)
+    return float(losses.mean())
 
 
-def calibrate(outputs: Matrix, keep: Bools, folds: Ints) -> tuple[float, float]:
+def calibrate(outputs: Matrix, grades: Floats, folds: Ints) -> tuple[float, float]:
     """Return the slope and the offset of fit_platt for held-out outputs.
 
     Outputs that tell nothing are left out: see `_informed`.
     """
-    return _fit(outputs, keep, _informed(keep, folds))
+    upper = upper_side(grades)
+    return _fit(outputs, grades, upper, _informed(upper, folds))
 
 
-def _fit(outputs: Matrix, keep: Bools, used: Bools) -> tuple[float, float]:
-    """Call fit_platt. If the used rows lack keep or trash labels, return slope 1 and offset 0."""
-    if keep[used].all() or not keep[used].any():
+def _fit(outputs: Matrix, grades: Floats, upper: Bools, used: Bools) -> tuple[float, float]:
+    """Call fit_platt. If the used rows lack one side, return slope 1 and offset 0."""
+    if upper[used].all() or not upper[used].any():
         return 1.0, 0.0
-    return fit_platt(outputs[used], keep[used])
+    return fit_platt(outputs[used], grades[used])
 
 
-def _informed(keep: Bools, folds: Ints) -> Bools:
-    """Return for each row whether the other folds contain keep labels and trash labels.
+def _informed(upper: Bools, folds: Ints) -> Bools:
+    """Return for each row whether the other folds contain labels of both sides (see sides.py).
 
-    All labels of one kind are in one fold if their images are near-duplicates, such as a burst. The
-    held-out output of this fold comes from a head that has seen only the other kind of label.
+    All labels of one side are in one fold if their images are near-duplicates, such as a burst. The
+    held-out output of this fold comes from a head that has seen only the other side.
     """
-    counts = np.stack([np.bincount(folds, kind, folds.max() + 1) for kind in (keep, ~keep)])
+    counts = np.stack([np.bincount(folds, side, folds.max() + 1) for side in (upper, ~upper)])
     return np.asarray((counts.sum(axis=1, keepdims=True) > counts).all(axis=0)[folds])
 
 
-def calibrated_by_fold(outputs: Matrix, keep: Bools, folds: Ints) -> Scores:
+def calibrated_by_fold(outputs: Matrix, grades: Floats, folds: Ints) -> Scores:
     """Return the held-out scores. Each fold is calibrated with the labels of the other folds.
 
-    If the other folds lack keep or trash labels, the score is 0.5.
+    If the other folds lack labels of one side, the score is 0.5.
     """
     score = np.full(len(outputs), 0.5, np.float32)
-    informed = _informed(keep, folds)
+    upper = upper_side(grades)
+    informed = _informed(upper, folds)
     for fold in np.unique(folds[informed]):
         held = folds == fold
-        slope, offset = _fit(outputs, keep, informed & ~held)
+        slope, offset = _fit(outputs, grades, upper, informed & ~held)
         score[held] = sigmoid(slope * outputs[held] + offset)
     return Scores(score, np.zeros_like(score))

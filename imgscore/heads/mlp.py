@@ -42,7 +42,7 @@ Layer = tuple[Floats, Floats]
 
 @dataclass(frozen=True)
 class MlpHead:
-    """A head whose probability of keep is P(keep) = sigmoid(output of the network).
+    """A head whose score is sigmoid(output of the network).
 
     The recipe computes no deviation, and the deviation of each score is therefore reported as 0.
 
@@ -125,7 +125,7 @@ class MlpRecipe:
         Raises UsageError if torch is not installed.
         """
         examples.check()
-        folds = split(examples.keep, examples.groups, FOLDS) if folds is None else folds
+        folds = split(examples.upper, examples.groups, FOLDS) if folds is None else folds
         masks = [folds != fold for fold in np.unique(folds)]
         done, total = 0, EPOCHS * (len(examples) + sum(int(rows.sum()) for rows in masks))
 
@@ -161,7 +161,7 @@ class MlpRecipe:
             sample = examples.background.astype(np.float32)
             centre, scale = sample.mean(axis=0), 1 / (sample.std(axis=0) + 1e-3)
         inputs = (examples.embeddings[rows].astype(np.float32) - centre) * scale
-        layers = _train(inputs, examples.keep[rows], self.device, on_step)
+        layers = _train(inputs, examples.grades[rows], self.device, on_step)
         return MlpHead(examples.embedder, chosen, layers, centre, scale)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> MlpHead:
@@ -183,12 +183,12 @@ class MlpRecipe:
 
 
 def _train(
-    inputs: Floats, keep: Bools, device: str, on_step: Callable[[], None]
+    inputs: Floats, grades: Floats, device: str, on_step: Callable[[], None]
 ) -> tuple[Layer, ...]:
     """Train the network as in the original recipe, and return its layers.
 
-    The loss is BCEWithLogits. The optimiser is SGD with batches of one image, in random order. The
-    initial weights are torch's random defaults.
+    The loss is BCEWithLogits, whose targets are the grades. The optimiser is SGD with batches of
+    one image, in random order. The initial weights are torch's random defaults.
 
     The steps are written out. For one image, the gradient of a weight matrix is the product of two
     vectors, which is added to the matrix at once. torch.optim would write the gradient to memory
@@ -204,7 +204,7 @@ def _train(
             (layer.weight.detach().to(chosen), layer.bias.detach().to(chosen)) for layer in linear
         ]
         rows = torch.from_numpy(inputs).to(chosen)
-        target = torch.from_numpy(keep.astype(np.float32)).to(chosen)[:, None]
+        target = torch.from_numpy(grades.astype(np.float32)).to(chosen)[:, None]
         for _ in range(EPOCHS):
             for row in torch.randperm(len(rows)).tolist():
                 _step(torch, layers, rows[row], target[row])

@@ -81,9 +81,9 @@ def images() -> tuple[Examples, Floats]:
     embedder = lite0.load()
     vectors = np.stack([embedder.embed([picture])[0] for picture in pictures]).astype(np.float16)
     numbers = extras_of([picture.traits for picture in pictures])
-    keep = np.arange(2 * COUNT) % 2 == 0
+    grades = (np.arange(2 * COUNT) % 2).astype(np.float32)
     examples = Examples(
-        vectors, keep, vectors, lite0_spec.SECTIONS, extras=numbers, background_extras=numbers
+        vectors, grades, vectors, lite0_spec.SECTIONS, extras=numbers, background_extras=numbers
     )
     return examples, grids_of([picture.traits for picture in pictures])
 

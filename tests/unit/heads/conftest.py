@@ -26,6 +26,6 @@ def made_up() -> MakeUp:
         keep[:4] = [True, True, False, False]
         background = generator.random((200, width)).astype(np.float16)
         sections = sections_of(("features", width // 2), ("mean", width - width // 2))
-        return Examples(values, keep, background, sections, "made-up")
+        return Examples(values, keep.astype(np.float32), background, sections, "made-up")
 
     return make

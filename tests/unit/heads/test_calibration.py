@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from imgscore.heads.calibration import fit_platt, sigmoid
+from imgscore.heads.calibration import MIN_DEVIATION, MIN_SLOPE, fit_platt, sigmoid
 
 
 def test_fit_platt_finds_slope_and_offset_and_never_inverts():
@@ -13,6 +15,35 @@ def test_fit_platt_finds_slope_and_offset_and_never_inverts():
     slope, offset = fit_platt(outputs, keep)
     assert (slope, offset) == (pytest.approx(2, abs=0.2), pytest.approx(-1, abs=0.2))
     assert fit_platt(-outputs, keep)[0] > 0
+
+
+def test_fit_platt_of_grades_finds_the_expected_grade():
+    generator = np.random.default_rng(0)
+    outputs = generator.normal(size=4000)
+    grades = np.clip(sigmoid(2 * outputs - 1) + generator.normal(0, 0.1, 4000), 0, 1)
+    slope, offset = fit_platt(outputs, grades)
+    score = sigmoid(slope * outputs + offset)
+    for low, high in ((0, 0.2), (0.2, 0.5), (0.5, 1)):
+        inside = (score >= low) & (score < high)
+        assert score[inside].mean() == pytest.approx(grades[inside].mean(), abs=0.02)
+
+
+@given(
+    keep=st.lists(st.booleans(), min_size=2, max_size=40),
+    seed=st.integers(0, 99),
+)
+def test_fit_platt_of_keep_and_trash_has_the_targets_of_platt(keep, seed):
+    """At the fitted curve, the gradient of the log loss for the targets of Platt is zero."""
+    outputs = np.random.default_rng(seed).normal(size=len(keep))
+    slope, offset = fit_platt(outputs, np.array(keep, np.float32))
+    keeps, trashes = keep.count(True), keep.count(False)
+    deviation = max(outputs.std(), MIN_DEVIATION)
+    if slope * deviation > MIN_SLOPE + 1e-9:
+        target = np.where(keep, (keeps + 1) / (keeps + 2), 1 / (trashes + 2))
+        residual = sigmoid(slope * outputs + offset) - target
+        assert residual.sum() == pytest.approx(0, abs=1e-5)
+        prior = slope * deviation - 1
+        assert residual @ outputs / deviation + prior == pytest.approx(0, abs=1e-5)
 
 
 def test_fit_platt_nearly_equal_outputs_give_no_certainty():

@@ -22,8 +22,9 @@ from imgscore.heads.measures import Ranking
     spoil=st.sampled_from(
         ["nothing", "duplicates", "constant", "no background", "zeros", "extras"]
     ),
+    levels=st.sampled_from([(0, 1), (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1)]),
 )
-def test_fit_any_vectors_give_probabilities(count, width, seed, spoil):
+def test_fit_any_vectors_give_probabilities(count, width, seed, spoil, levels):
     generator = np.random.default_rng(seed)
     values = generator.normal(size=(count, width)).astype(np.float16)
     background = generator.normal(size=(50, width)).astype(np.float16)
@@ -39,16 +40,53 @@ def test_fit_any_vectors_give_probabilities(count, width, seed, spoil):
     elif spoil == "extras":
         extras = generator.normal(size=(count, 3)).astype(np.float32)
         extras[0], background_extras = np.nan, np.full((50, 3), np.nan, np.float32)
-    keep = generator.random(count) < 0.5
-    keep[:4] = [True, True, False, False]
+    grades = generator.choice(np.array(levels, np.float32), count)
+    grades[:4] = [1, 1, 0, 0]
     examples = Examples(
-        values, keep, background, extras=extras, background_extras=background_extras
+        values, grades, background, extras=extras, background_extras=background_extras
     )
     fitted = KernelRecipe().fit(examples)
     for scores in (fitted.held_out, fitted.head.score(values, extras)):
         assert np.isfinite(scores.score).all()
         assert ((scores.score >= 0) & (scores.score <= 1)).all()
         assert (scores.deviation >= 0).all()
+
+
+def test_fit_grades_orders_images_better_than_keep_and_trash_alone(made_up):
+    examples, test = made_up(60, width=6), made_up(400, width=6, seed=1)
+
+    def latent(examples):
+        return examples.embeddings[:, :3].astype(np.float32).sum(axis=1)
+
+    def correlation(grades):
+        head = KernelRecipe().fit(replace(examples, grades=grades)).head
+        return np.corrcoef(head.score(test.embeddings).score, latent(test))[0, 1]
+
+    value = latent(examples)
+    grades = np.digitize(value, np.quantile(value, [0.2, 0.4, 0.6, 0.8])) / 4
+    sides = (value > np.median(value)).astype(np.float32)
+    assert correlation(grades.astype(np.float32)) > correlation(sides) + 0.02
+
+
+def test_fit_grades_scores_are_expected_grades(made_up):
+    """Half of the labels are 0.9 and the others 0.5, at random: the expected grade is 0.7."""
+    examples = made_up(400)
+    random = np.random.default_rng(0).random(400) < 0.5
+    grades = np.where(random, np.float32(0.9), np.float32(0.5))
+    score = KernelRecipe().fit(replace(examples, grades=grades)).held_out.score
+    assert np.abs(score - 0.7).mean() < 0.06
+    assert abs(score.mean() - 0.7) < 0.02
+
+
+@pytest.mark.parametrize("limit", [100, 1500])
+def test_fit_undecided_labels_lie_between_keep_and_trash(made_up, monkeypatch, limit):
+    monkeypatch.setattr("imgscore.heads.kernel_solver.MAX_EXACT_LABELS", limit)
+    examples = made_up(300, width=6)
+    value = examples.embeddings[:, :3].astype(np.float32).sum(axis=1)
+    grades = np.digitize(value, np.quantile(value, [1 / 3, 2 / 3])).astype(np.float32) / 2
+    score = KernelRecipe().fit(replace(examples, grades=grades)).held_out.score
+    low, middle, high = (score[grades == grade].mean() for grade in (0, 0.5, 1))
+    assert low < 0.35 < middle < 0.65 < high
 
 
 def test_fit_many_labels_uses_landmarks(made_up, monkeypatch):

@@ -24,18 +24,20 @@ def test_fit_learns_and_survives_save_and_load(made_up, tmp_path, monkeypatch):
     assert np.array_equal(load(tmp_path / "head").score(examples.embeddings).score, score)
 
 
-def test_fit_takes_the_steps_of_torchs_sgd(made_up, monkeypatch):
+@pytest.mark.parametrize("undecided", [0, 8])
+def test_fit_takes_the_steps_of_torchs_sgd(made_up, monkeypatch, undecided):
     """The written-out steps give the weights of torch.optim.SGD, as in the original recipe."""
     monkeypatch.setattr(mlp, "HIDDEN_WIDTHS", (32, 16))
     monkeypatch.setattr(mlp, "LEARNING_RATE", 0.05)
     examples = made_up(20)
+    examples.grades[4 : 4 + undecided] = 0.5
     head = mlp.MlpRecipe().fit_head(examples)
     torch.manual_seed(mlp.SEED)
     model = network(examples.embeddings.shape[1])
     optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
     loss = torch.nn.BCEWithLogitsLoss()
     rows = torch.from_numpy(examples.embeddings.astype(np.float32))
-    target = torch.from_numpy(examples.keep.astype(np.float32))[:, None]
+    target = torch.from_numpy(examples.grades)[:, None]
     for _ in range(mlp.EPOCHS):
         for row in torch.randperm(len(rows)).tolist():
             optimiser.zero_grad()

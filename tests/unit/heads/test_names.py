@@ -104,9 +104,9 @@ def test_head_with_names_that_tell_nothing_equals_the_head_without_names(made_up
 def test_head_with_names_scores_equally_after_save_and_load(library, tmp_path):
     rows, kinds = library
     values, extras = rows.astype(np.float16), extras_with(telling(kinds))
-    keep = kinds[:40] < 2
+    grades = (kinds[:40] < 2).astype(np.float32)
     head = KernelRecipe().fit(
-        Examples(values[:40], keep, values, extras=extras[:40], background_extras=extras)
+        Examples(values[:40], grades, values, extras=extras[:40], background_extras=extras)
     )
     assert head.head.uses_names
     save(head.head, tmp_path / "head")

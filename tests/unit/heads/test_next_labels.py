@@ -34,7 +34,7 @@ def test_next_labels_centre_of_a_cluster_comes_first():
     # Row 0 is the centre of the first 40.
     values[:40] = values[0] + 0.9 * values[:40]
     values = values.astype(np.float16)
-    keep = np.array([True, True, False, False])
-    examples = Examples(values[100:], keep, values)
+    grades = np.array([1, 1, 0, 0], np.float32)
+    examples = Examples(values[100:], grades, values)
     head, features = EquallyUnsure(), fit_features(values)
     assert next_labels(head, features, examples, values[:100], 1).tolist() == [0]

@@ -60,7 +60,7 @@ def test_train_refuses_a_worse_head_and_accepts_a_better_one(made_up, monkeypatc
     good = train(examples).head
     assert train(examples, previous=Backwards()).accepted
 
-    spoilt = replace(examples, keep=np.random.default_rng(0).permutation(examples.keep))
+    spoilt = replace(examples, grades=np.random.default_rng(0).permutation(examples.grades))
     # The previous head predicts the labels; one that is trained on shuffled labels does not.
     monkeypatch.setattr(
         KernelRecipe,

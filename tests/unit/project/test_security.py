@@ -88,8 +88,8 @@ def test_model_folder_with_a_pickle_is_refused(tmp_path: Path) -> None:
 def test_head_with_wrong_numbers_is_refused(tmp_path: Path) -> None:
     chance = np.random.default_rng(1)
     rows = chance.normal(size=(40, 6)).astype(np.float16)
-    keep = rows[:, 0] > 0
-    head = train(Examples(rows, keep, rows, (), "made-up")).head
+    grades = (rows[:, 0] > 0).astype(np.float32)
+    head = train(Examples(rows, grades, rows, (), "made-up")).head
     path = tmp_path / "head.safetensors"
     files.save(head, path)
     assert files.load(path).embedder == "made-up"
