@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from imgscore import __version__
-from imgscore.cli import completions, dispatch, output
+from imgscore import __version__, dispatch
+from imgscore.cli import completions, output
 from imgscore.messages import MAX_ROWS, BaseRequest, R
 
 Command = TypeVar("Command", bound=Callable[..., None])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from imgscore.cli import dispatch
+from imgscore import dispatch
 from imgscore.cli.order_watch import OrderWatch
 from imgscore.errors import ImgscoreError
 from imgscore.report import files

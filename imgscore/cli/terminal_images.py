@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from imgscore.cli import dispatch, output
+from imgscore import dispatch
+from imgscore.cli import output
 from imgscore.cli.terminal import Protocol, cell, protocol
 from imgscore.errors import ImgscoreError
 from imgscore.messages import BaseRequest, Message, R

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from imgscore.cli import dispatch
+from imgscore import dispatch
 from imgscore.verbs import registry
 from imgscore.verbs.base import rows_of
 from tests.conftest import put

@@ -9,8 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from imgscore import client, fsutil, paths
-from imgscore.cli import dispatch
+from imgscore import client, dispatch, fsutil, paths
 from imgscore.cli.app import Json, Section, group, prints
 from imgscore.cli.output import later, print_messages, print_note
 from imgscore.cli.path_text import short, shortened

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgscore import dispatch
 from imgscore.bulk_embed.rows import FailedFile, Response
-from imgscore.cli import dispatch, output
+from imgscore.cli import output
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.path_text import short, shortened
 from imgscore.errors import ImgscoreError, UsageError
@@ -81,7 +82,7 @@ def _messages(
     images = registry.spec(settings.model).image_embedder
     seconds = settings.daemon.file_seconds
     job = Job(root, settings.model, settings.device, images, seconds)
-    with dispatch.Writer() as writer, _cluster(scheduler, workers or cpus()) as client:
+    with dispatch.Session() as writer, _cluster(scheduler, workers or cpus()) as client:
         yield from embed_folder(client, job, writer.ask)
 
 

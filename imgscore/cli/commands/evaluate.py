@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli import dispatch, output
+from imgscore import dispatch
+from imgscore.cli import output
 from imgscore.cli.app import Json, Section, Taste, app, prints
 from imgscore.cli.formatting import scored
 from imgscore.errors import UsageError

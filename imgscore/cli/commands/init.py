@@ -9,8 +9,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from imgscore import config, config_edit, paths
-from imgscore.cli import completions, dispatch, sorted_folders
+from imgscore import config, config_edit, dispatch, paths
+from imgscore.cli import completions, sorted_folders
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import left_alone_text
 from imgscore.cli.output import print_note, printable, to_json

@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from imgscore import config, config_edit, paths
-from imgscore.cli import completions, dispatch
+from imgscore import config, config_edit, dispatch, paths
+from imgscore.cli import completions
 from imgscore.cli.app import Json, Section, group, prints, run
 from imgscore.cli.output import print_messages, print_note, printable
 from imgscore.cli.path_text import short, shortened

@@ -9,8 +9,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from imgscore import config, paths
-from imgscore.cli import dispatch, output
+from imgscore import config, dispatch, paths
+from imgscore.cli import output
 from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
 from imgscore.cli.output import print_note
 from imgscore.cli.path_text import short

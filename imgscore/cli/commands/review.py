@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from imgscore import fsutil, paths
-from imgscore.cli import dispatch, output
+from imgscore import dispatch, fsutil, paths
+from imgscore.cli import output
 from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
 from imgscore.cli.output import print_note
 from imgscore.messages import Message, Result

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli import completions, dispatch, link_folder, terminal_images
+from imgscore import dispatch
+from imgscore.cli import completions, link_folder, terminal_images
 from imgscore.cli.app import (
     Json,
     Section,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgscore.cli import dispatch
+from imgscore import dispatch
 from imgscore.cli.app import Json, Section, app, prints, run
 from imgscore.cli.formatting import left_alone_text, remarks, state_text, touched
 from imgscore.cli.output import to_json, wrapped

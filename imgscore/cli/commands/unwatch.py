@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from imgscore import config, config_edit, paths
-from imgscore.cli import completions, dispatch, lifecycle, output
+from imgscore import config, config_edit, dispatch, paths
+from imgscore.cli import completions, lifecycle, output
 from imgscore.cli.app import DryRun, Json, Section, app, prints
 from imgscore.cli.formatting import touched
 from imgscore.cli.output import print_note

@@ -1,0 +1,218 @@
+"""Calls verbs.
+
+If a daemon is running, the daemon carries out the verb. Otherwise this process carries it out.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from imgscore import client, paths
+from imgscore.errors import ConfigError, NoDaemonError
+from imgscore.messages import BaseRequest, Message, R
+from imgscore.store.lock import BusyError, StoreLock
+from imgscore.verbs import registry
+from imgscore.verbs.base import drive, rows_of
+
+if TYPE_CHECKING:
+    from imgscore.config import Config
+    from imgscore.engine.engine import Engine
+    from imgscore.store.store import Store
+
+BUSY_SECONDS = 5.0
+"""The longest time that a call waits for the lock of the store, in seconds.
+
+Without a daemon, most commands lock the store for a few seconds. A starting daemon locks the store
+before it accepts calls.
+"""
+SESSION_BUSY_SECONDS = 60.0
+"""The longest time that a Session waits for the lock of the store, in seconds.
+
+A Session can last for hours, and a daemon can reload its config during this time. After a reload,
+the daemon scans all folders before it accepts calls. This can take many seconds.
+"""
+RETRY_SECONDS = 0.05
+"""The time between two tries to connect to the daemon or to lock the store, in seconds."""
+
+
+def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Message[R]]:
+    """Call a verb and yield its messages. Raises ImgscoreError if the verb fails.
+
+    `daemon_only`: if true, raise NoDaemonError if no daemon is running.
+    """
+    # Check the fields of the request before it is sent, or before the store is opened: JSON has no
+    # infinity, and the constructor of the request checked nothing.
+    checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        connection = client.connect_to_daemon()
+        if connection is not None:
+            with connection:
+                yield from client.call(connection, request)
+            return
+        try:
+            lock = StoreLock(paths.data_folder())
+        except BusyError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+            continue
+        with lock:
+            from imgscore.store import verify
+
+            if daemon_only:
+                raise NoDaemonError("no daemon is running", "start the daemon: imgscore start")
+            verify.before_use(lock, paths.store_folder())
+            yield from _here(checked)
+        return
+
+
+def _here(request: BaseRequest[R]) -> Iterator[Message[R]]:
+    from imgscore.engine.engine import open_engine
+    from imgscore.store.store import Store
+
+    settings = settings_in_force()
+    _check_watches(settings, request)
+    with (
+        Store(paths.store_folder()) as store,
+        open_engine(store, settings, paths.heads_folder()) as engine,
+    ):
+        yield from _carry_out(engine, request)
+
+
+def _check_watches(settings: "Config", request: BaseRequest[Any]) -> None:
+    """Raise ConfigError if a request needs a watched folder, and the config has none."""
+    if not settings.watch and request.needs_watch:
+        raise ConfigError(
+            f"{paths.config_file()}: no folder is watched yet", "add a folder: imgscore init INBOX"
+        )
+
+
+def _carry_out(engine: "Engine", request: BaseRequest[R]) -> Iterator[Message[R]]:
+    """Run a verb in this process. A pause of the daemon does not stop it."""
+    if request.keeps_pause:
+        yield from drive(engine, registry.run(engine, request))
+        return
+    until_ns, engine.paused_until_ns = engine.paused_until_ns, 0
+    try:
+        yield from drive(engine, registry.run(engine, request))
+    finally:
+        engine.paused_until_ns = until_ns
+
+
+def settings_in_force() -> "Config":
+    """Return the config, or the default settings if there is no config file."""
+    from imgscore import config
+    from imgscore.config import Config
+
+    path: Path = paths.config_file()
+    return config.load(path) if path.exists() else Config()
+
+
+class Session:
+    """A context manager that carries out many requests one after the other.
+
+    The Session sends each request to the daemon if a daemon is running. Otherwise the Session opens
+    the store in this process, and keeps it locked until the end of the `with` block.
+
+    If the daemon ends before it has answered, the Session sends the request again. It must
+    therefore be harmless to carry out a request twice.
+
+    `daemon_only`: if true, raise NoDaemonError if no daemon is running, and never open the store.
+    `busy_seconds`: the longest time to wait while another process has locked the store.
+    """
+
+    def __init__(
+        self, *, daemon_only: bool = False, busy_seconds: float = SESSION_BUSY_SECONDS
+    ) -> None:
+        self._daemon_only = daemon_only
+        self._busy_seconds = busy_seconds
+        self._stack = ExitStack()
+        self._engine: Engine | None = None
+
+    @property
+    def store(self) -> "Store | None":
+        """The store, if this Session has opened it."""
+        return None if self._engine is None else self._engine.ctx.store
+
+    def ask(self, request: BaseRequest[R]) -> R:
+        """Call a verb that yields exactly one row, and return the row.
+
+        Raises ImgscoreError if the verb fails.
+        """
+        (row,) = self.rows(request)
+        return row
+
+    def rows(self, request: BaseRequest[R]) -> list[R]:
+        """Call a verb, and return its rows. Raises ImgscoreError if the verb fails."""
+        checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
+        deadline = time.monotonic() + self._busy_seconds
+        while self._engine is None:
+            connection = client.connect_to_daemon()
+            try:
+                if connection is not None:
+                    with connection:
+                        return rows_of(client.call(connection, request))
+                self._open()
+            except (BusyError, NoDaemonError) as error:  # a daemon is starting, ending or reloading
+                if isinstance(error, _NoDaemonHereError) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(RETRY_SECONDS)
+        _check_watches(self._engine.ctx.config, request)
+        return rows_of(_carry_out(self._engine, checked))
+
+    def _open(self) -> None:
+        from imgscore.engine.engine import open_engine
+        from imgscore.store import verify
+        from imgscore.store.store import Store
+
+        settings = settings_in_force()
+        with ExitStack() as stack:
+            lock = stack.enter_context(StoreLock(paths.data_folder()))
+            if self._daemon_only:
+                raise _NoDaemonHereError("no daemon is running", "start the daemon: imgscore start")
+            verify.before_use(lock, paths.store_folder())
+            store = stack.enter_context(Store(paths.store_folder()))
+            engine = stack.enter_context(open_engine(store, settings, paths.heads_folder()))
+            self._stack = stack.pop_all()
+        self._engine = engine
+
+    def close(self) -> None:
+        """Close the store, if this Session has opened it. A second call has no effect."""
+        self._engine = None
+        self._stack.close()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _NoDaemonHereError(NoDaemonError):
+    """No process has locked the store, so no daemon runs or starts."""
+
+
+def reload_daemon() -> None:
+    """Make a running daemon reload its config. Do nothing if no daemon is running.
+
+    If a daemon is starting, wait until it accepts calls. This daemon may have read the old config.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        connection = client.connect_to_daemon()
+        if connection is not None:
+            with connection:
+                list(client.exchange(connection, "reload", {}))
+            return
+        try:
+            StoreLock(paths.data_folder()).close()
+        except BusyError:
+            if time.monotonic() < deadline:
+                time.sleep(RETRY_SECONDS)
+                continue
+        return
