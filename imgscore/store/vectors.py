@@ -200,6 +200,24 @@ def blocks(txn: Txn, embedder: str) -> Iterator[tuple[bytes, bytes]]:
         yield block[:split], block[split:]
 
 
+def blocks_from(txn: Txn, embedder: str, first: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield the blocks whose number is at least `first`, as (number, digests, vectors).
+
+    A caller that reads many vectors can end its transaction between two blocks, and continue with
+    the next number. The vectors of a block never change; only the last block grows.
+    """
+    record = _find(txn, embedder)
+    if record is None:
+        return
+    start = record.prefix + first.to_bytes(_NUMBER, "big")
+    for key, block in txn.table("vectors").scan_from(start):
+        if not key.startswith(record.prefix):
+            return
+        split = _split(block, record)
+        number = int.from_bytes(key[len(record.prefix) :], "big")
+        yield number, block[:split], block[split:]
+
+
 def drop(txn: Txn, embedder: str) -> None:
     """Delete all vectors of an embedder, the index of these vectors, and the embedder's record."""
     record = _find(txn, embedder)

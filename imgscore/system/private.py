@@ -21,13 +21,20 @@ _users_umask: int | None = None
 def protect(folders: Iterable[Path]) -> None:
     """Make all files private that this process and its child processes create from now on.
 
-    `folders`: imgscore's own folders. If other users have permissions for them, withdraw these
-    permissions: an older version of imgscore, or a program that copied the folder, may have given
-    them. A folder that is missing, or that belongs to another user, is left as it is. The service
-    may not change modes, but its umask is 0077.
+    `folders`: imgscore's own folders, for `withdraw_permissions`.
     """
     global _users_umask  # noqa: PLW0603
     _users_umask = os.umask(UMASK)
+    withdraw_permissions(folders)
+
+
+def withdraw_permissions(folders: Iterable[Path]) -> None:
+    """Withdraw the permissions that other users have for imgscore's own folders.
+
+    An older version of imgscore, or a program that copied the folder, may have given them. A folder
+    that is missing, or that belongs to another user, is left as it is. The service may not change
+    modes, but its umask is 0077.
+    """
     for folder in folders:
         with contextlib.suppress(OSError):
             status = os.lstat(folder)

@@ -71,6 +71,11 @@ def test_vectors_append_then_get_and_blocks_return_them(tmp_path: Path, count: i
             assert b"".join(names) == b"".join(name for name, _ in pairs)
             assert b"".join(values) == b"".join(vector for _, vector in pairs)
             assert vectors.get(txn, "b", digest(0)) is None
+            rest = list(vectors.blocks_from(txn, "a", 1))
+            assert [number for number, _, _ in rest] == list(range(1, (count - 1) // 64 + 1))
+            assert b"".join(names for _, names, _ in rest) == b"".join(
+                name for name, _ in pairs[64:]
+            )
         with store.write() as txn:
             vectors.drop(txn, "a")
         with store.read() as txn:
