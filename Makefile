@@ -28,6 +28,7 @@ lint: .venv/installed-dev
 
 docs: .venv/installed-dev
 	$(BIN)/python tools/cli_docs.py
+	$(BIN)/python tools/json_schemas.py
 	$(BIN)/python tools/config_docs.py
 
 manual: .venv/installed-dev
@@ -58,7 +59,7 @@ test-lowest:
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python tools/lowest.py > .venv-lowest/constraints.txt
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint .venv-lowest/constraints.txt \
-	  --editable '.[raw,jxl,dask,parquet,tray]' pytest hypothesis
+	  --editable '.[raw,jxl,dask,parquet,tray]' pytest hypothesis jsonschema
 	.venv-lowest/bin/python -m pytest --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
 
 # Make the shipped ONNX files. The same versions of torch and onnx give the same bytes.

@@ -27,6 +27,7 @@ EXIT_CODES = (
     ("3", "the config is wrong"),
     ("4", "the command needs a daemon or a display, and there is none"),
     ("5", "the store cannot be opened, read or written"),
+    ("130", "you pressed Ctrl-C"),
 )
 NOTES = (
     "If a daemon runs, the command sends its request to the daemon. Otherwise the command reads "
@@ -141,6 +142,8 @@ def format_markdown(all_verbs: list[Verb]) -> str:
             lines += _table_rows(verb.items)
         if verb.name in responses:
             lines += response_docs.tables(verb.response, shared)
+            schema = f"schemas/{schema_name(verb.name)}.json"
+            lines += ["", f"JSON Schema of a line: [{schema}]({schema})"]
     lines += ["", "## Objects in several results", "", "Several commands print these objects:"]
     lines += response_docs.shared_tables(shared)
     lines += ["", "## imgscored", f"    {_daemon_usage()}", "", _daemon_help()]
@@ -206,7 +209,7 @@ def format_daemon_manual() -> str:
         ".SH OPTIONS",
         *_definitions((item.names, item.help) for item in _daemon_items()),
         ".SH EXIT STATUS",
-        *_definitions(code for code in EXIT_CODES if code[0] in "035"),
+        *_definitions(code for code in EXIT_CODES if code[0] in {"0", "3", "5"}),
         ".SH FILES",
         *_definitions(FILES),
     ]
@@ -270,14 +273,19 @@ def pages() -> dict[Path, str]:
     }
 
 
-def main() -> None:
-    """Write the files that are out of date; with --check, only list them."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def schema_name(command: str) -> str:
+    """The name of the schema of a command: "imgscore heads list" → "heads-list"."""
+    return command.removeprefix("imgscore ").replace(" ", "-")
+
+
+def main(files: dict[Path, str]) -> None:
+    """Write the generated files that are out of date; with --check, only list them."""
+    parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     check = parser.parse_args().check
     stale = {
         path: text
-        for path, text in pages().items()
+        for path, text in files.items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
     }
     for path, text in stale.items():
@@ -289,4 +297,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(pages())

@@ -28,6 +28,15 @@ COLUMNS = 80
 """The width of a terminal that does not report its width."""
 
 
+class ErrorLine(msgspec.Struct):
+    """An error that ends a command. It is printed to stderr if the command has `--json`."""
+
+    error: str
+    """the problem"""
+    remedy: str
+    """what you can do; may be empty"""
+
+
 def print_messages(
     messages: Iterable[Message[R]],
     human: Callable[[R], str | None],
@@ -115,7 +124,7 @@ def wrapped(text: str, stream: TextIO) -> str:
 def print_error(error: ImgscoreError, *, as_json: bool) -> None:
     """Print an error and its remedy to stderr."""
     if as_json:
-        print_note(to_json({"error": error.message, "remedy": error.remedy}))
+        print_note(to_json(ErrorLine(error.message, error.remedy)))
         return
     print_note(wrapped(f"imgscore: {shortened(error.message)}", sys.stderr))
     if error.remedy:

@@ -10,6 +10,7 @@ import pytest
 from imgscore import paths
 from imgscore.testing import FAST, Completed, Sandbox, eventually, run
 from imgscore.workers import worker
+from tests.support import schemas
 from tests.support.processes import processes
 
 BIN = Path(sys.executable).parent
@@ -19,8 +20,11 @@ Start = Callable[..., Sandbox]
 
 
 def imgscore(*arguments: str | Path) -> Completed:
-    """Run the installed `imgscore`."""
-    return run([BIN / "imgscore", *arguments], seconds=300)
+    """Run the installed `imgscore`. With --json, each line must fit the schema of the command."""
+    done = run([BIN / "imgscore", *arguments], seconds=300)
+    if "--json" in arguments:
+        schemas.check(arguments, done)
+    return done
 
 
 @pytest.fixture
