@@ -29,6 +29,9 @@ Words = Annotated[
 ]
 
 
+Stars = Literal["-1", "1", "2", "3", "4", "5"]
+
+
 class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A `[[watch]]` table: an ordered inbox, and the folders of its labelled images."""
 
@@ -38,6 +41,9 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """the folder of images labelled keep, or a list; absolute paths, or relative to the inbox"""
     trash: str | list[str] = "trash"
     """the folder of images labelled trash, or a list; absolute paths, or relative to the inbox"""
+    grades: dict[Stars, str | list[str]] = {}
+    """folders of images with a rating: the stars (-1, 1 to 5) and a folder or a list, such as
+    { "4" = "good", "3" = ["maybe", "later"] }; -1 is the same as trash"""
     taste: TasteName = "default"
     """inboxes with the same taste share their labels; use letters, digits, "_", "-" and "." """
     order: Direction = "best-newest"
@@ -114,6 +120,8 @@ REMEDIES = {
     "inbox": 'give a folder, for example inbox = "~/Pictures/inbox"',
     "keep": "give a folder or a list of folders, or leave it out for INBOX/keep",
     "trash": "give a folder or a list of folders, or leave it out for INBOX/trash",
+    "grades": 'give stars and folders, for example grades = { "4" = "good", "2" = "poor" }; stars: '
+    "-1 or 1 to 5",
     "batch": 'write a whole number from 1 to 4096, without quotes, or "auto"',
     "taste": "use letters, digits, '_', '-' and '.', at most 64",
 }
@@ -198,12 +206,14 @@ def parse(text: str, source: str = "config.toml") -> Config:
     except msgspec.ValidationError:
         raise next(_problems(tree, Config, f"{source}: ")) from None
     for number, watch in enumerate(config.watch):
-        for key in ("inbox", "keep", "trash"):
-            value = getattr(watch, key)
+        named = [(key, key, getattr(watch, key)) for key in ("inbox", "keep", "trash")]
+        named += [("grades", f"grades.{stars}", value) for stars, value in watch.grades.items()]
+        for key, name, value in named:
             for folder in value if isinstance(value, list) else [value]:
                 if not folder.strip() or "\0" in folder:
                     raise ConfigError(
-                        f"{source}: watch[{number}].{key} = {folder!r}: not a folder", REMEDIES[key]
+                        f"{source}: watch[{number}].{name} = {folder!r}: not a folder",
+                        REMEDIES[key],
                     )
         if not watch.inbox.startswith(("/", "~")):
             raise ConfigError(

@@ -2,9 +2,9 @@
 the label of one image. The columns are those of the original script, which imgscore replaces.
 
 `filename` is the path of a file, as text. `sig` is the sha256 of the file, in hexadecimal.
-`uform_emb` is a list of float32. `val` is the label as a float64, the type that pandas writes: 1
-means keep, 0 means trash, and null means unlabelled. The metadata of the Parquet file contains the
-id of the embedder.
+`uform_emb` is a list of float32. `val` is the grade as a float64, the type that pandas writes: 1
+means keep, 0 means trash, numbers between are other grades, and null means unlabelled. The metadata
+of the Parquet file contains the id of the embedder.
 
 This module needs pyarrow, from the extra `imgscore[parquet]`. Workers and the command `export`
 import this module; the daemon does not.
@@ -23,8 +23,9 @@ import numpy as np
 from imgscore.embedders.registry import Spec
 from imgscore.errors import UsageError, reason_of
 from imgscore.fsutil import open_regular, replacing
+from imgscore.grades import of_number
 from imgscore.store import head_inputs, labels, sightings
-from imgscore.store.schema import DIGEST_SIZE, LabelName
+from imgscore.store.schema import DIGEST_SIZE
 
 if TYPE_CHECKING:
     from imgscore.store.store import Store
@@ -33,7 +34,6 @@ COLUMNS = ("filename", "sig", "uform_emb", "val")
 EMBEDDER = b"imgscore.embedder"
 ROW_BATCH = 1024
 """The number of rows that are read at a time. A row uses 5 kB, so 1024 rows use 5 MB."""
-VALUES = {"keep": 1.0, "trash": 0.0}
 NEEDS = "pip install 'imgscore[parquet]'"
 
 
@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
     digest: bytes
     vector: bytes | None
-    label: LabelName | None
+    grade: float | None
 
 
 class Written(NamedTuple):
@@ -98,12 +98,12 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
                     "filename": [_name(same[0].path) if same else None for same in files],
                     "sig": [digests[row].hex() for row in rows],
                     "uform_emb": [matrix[row] for row in rows],
-                    "val": [VALUES[label.label] if label else None for label in row_labels],
+                    "val": [label.grade if label else None for label in row_labels],
                 }
                 writer.write_table(arrow.table(columns, schema=schema))
                 row_count += len(rows)
                 label_count += sum(label is not None for label in current)
-            left_out = sum(labels.totals(txn, taste).values()) - label_count
+            left_out = labels.count(txn, taste) - label_count
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error}", "choose another place") from None
     return Written(row_count, label_count, left_out)
@@ -161,10 +161,15 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
     # Some programs write NaN instead of null. This test finds NaN, the only value that is not equal
     # to itself.
     value = None if row["val"] != row["val"] else row["val"]
-    if len(digest) != DIGEST_SIZE or value not in (None, 0, 1):
+    try:
+        grade = None if value is None else of_number(value)
+        is_valid = len(digest) == DIGEST_SIZE
+    except (TypeError, ValueError):
+        grade, is_valid = None, False
+    if not is_valid:
         raise UsageError(
             f"{path}: a row is not valid: sig {row['sig']!r}, val {value!r}",
-            "sig is a sha256 in hexadecimal; val is 1 (keep), 0 (trash) or empty",
+            "sig is a sha256 in hexadecimal; val is a number from 0 (trash) to 1 (keep), or empty",
         )
     vector = None
     if dim is not None and row.get("uform_emb") is not None:
@@ -178,8 +183,7 @@ def _checked(path: Path, row: dict[str, Any], dim: int | None) -> Row:
         if not np.isfinite(numbers).all():
             raise UsageError(f"{path}: an embedding contains a number that is not finite", remedy)
         vector = numbers[:dim].tobytes()
-    label: LabelName | None = None if value is None else ("keep" if value == 1 else "trash")
-    return Row(digest, vector, label)
+    return Row(digest, vector, grade)
 
 
 def _pyarrow() -> tuple[Any, Any]:

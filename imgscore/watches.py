@@ -1,4 +1,4 @@
-"""This module finds the watch and the folder (inbox, keep or trash) that contain a path.
+"""This module finds the watch and the folder (such as inbox, keep or trash) that contain a path.
 
 It reads no files. `Watches.of` also checks the folders: see watch_folders.py.
 """
@@ -8,21 +8,47 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from imgscore import watch_folders
+from imgscore import grades, watch_folders
 from imgscore.config import Config, Direction, WatchConfig, expand
 from imgscore.errors import ConfigError
 from imgscore.images.formats import is_image_name
 from imgscore.system.system_folders import is_system_name
 from imgscore.watch_folders import within
 
-__all__ = ["Place", "Role", "Watch", "Watches", "outermost", "within"]
+__all__ = ["Place", "Role", "Watch", "Watches", "grade_of", "outermost", "within"]
 
-Role = Literal["inbox", "keep", "trash"]
+Role = Literal["inbox", "keep", "trash", "1 star", "2 stars", "3 stars", "4 stars", "5 stars"]
+"""The kind of a folder of a watch. All folders but the inbox teach: they give their images a label.
+The store contains these texts."""
+
+_GRADES: dict[Role, float] = {
+    "keep": grades.KEEP,
+    "trash": grades.TRASH,
+    "1 star": grades.OF_STARS[1],
+    "2 stars": grades.OF_STARS[2],
+    "3 stars": grades.OF_STARS[3],
+    "4 stars": grades.OF_STARS[4],
+    "5 stars": grades.OF_STARS[5],
+}
+
+
+_OF_STARS: dict[str, Role] = {
+    "1": "1 star",
+    "2": "2 stars",
+    "3": "3 stars",
+    "4": "4 stars",
+    "5": "5 stars",
+}
+
+
+def grade_of(role: Role) -> float | None:
+    """Return the grade that a folder with this role teaches. An inbox teaches none."""
+    return _GRADES.get(role)
 
 
 @dataclass(frozen=True)
 class Watch:
-    """An inbox with its keep and trash folders. The folders are absolute paths, as bytes."""
+    """An inbox with its label folders. The folders are absolute paths, as bytes."""
 
     inbox: bytes
     keep: tuple[bytes, ...]
@@ -39,14 +65,26 @@ class Watch:
     like: tuple[str, ...] = ()
     dislike: tuple[str, ...] = ()
     """The words of the taste, for an order before the first label."""
+    graded: tuple[tuple[bytes, Role], ...] = ()
+    """The folders that teach a grade between trash and keep, each with its role."""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
         """Yield every folder of the watch with its role. The inbox comes first."""
         yield self.inbox, "inbox"
+        yield from self.label_folders()
+
+    def label_folders(self) -> Iterable[tuple[bytes, Role]]:
+        """Yield every folder that gives its images a label, with its role."""
         for folder in self.keep:
             yield folder, "keep"
         for folder in self.trash:
             yield folder, "trash"
+        yield from self.graded
+
+    def folder_for(self, grade: float) -> bytes | None:
+        """Return the first folder that teaches exactly this grade, or None if there is none."""
+        folders = (folder for folder, role in self.label_folders() if grade_of(role) == grade)
+        return next(folders, None)
 
     def roots(self) -> list[bytes]:
         """Return the folders that a walk of the whole watch must start from.
@@ -58,7 +96,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Place:
-    """The role of a folder (inbox, keep or trash), and the watch to which the folder belongs."""
+    """The role of a folder, such as inbox or keep, and the watch to which the folder belongs."""
 
     watch: Watch
     role: Role
@@ -67,8 +105,8 @@ class Place:
 def name_below(inbox: bytes, role: Role, path: bytes) -> bytes:
     """Return the path of a file below its inbox. Return the file name if it is not in the inbox.
 
-    `role`: the role of the folder that contains the file. The names of keep and trash folders are
-    left out, because they would reveal the label.
+    `role`: the role of the folder that contains the file. The names of label folders are left out,
+    because they would reveal the label.
     """
     if role == "inbox" and path.startswith(inbox + b"/"):
         return path[len(inbox) + 1 :]
@@ -86,8 +124,8 @@ class Watches:
                 other = self._places.get(folder)
                 if other is not None:
                     raise ConfigError(
-                        f"{os.fsdecode(folder)} is both the {other.role} folder of "
-                        f"{os.fsdecode(other.watch.inbox)} and the {role} folder of "
+                        f"{os.fsdecode(folder)} is both {_with_article(other.role)} of "
+                        f"{os.fsdecode(other.watch.inbox)} and {_with_article(role)} of "
                         f"{os.fsdecode(watch.inbox)}",
                         "use a different folder for each of them",
                     )
@@ -114,8 +152,8 @@ class Watches:
             place = self.locate(os.path.dirname(watch.inbox))
             if place is not None and place.role != "inbox" and place.watch is not watch:
                 raise ConfigError(
-                    f"the inbox {os.fsdecode(watch.inbox)} is in the {place.role} folder of the "
-                    f"inbox {os.fsdecode(place.watch.inbox)}",
+                    f"the inbox {os.fsdecode(watch.inbox)} is in {_with_article(place.role)} of "
+                    f"the inbox {os.fsdecode(place.watch.inbox)}",
                     "use an inbox outside of the folders of labelled images",
                 )
 
@@ -128,7 +166,7 @@ class Watches:
         return None if folder is None else self._places[folder]
 
     def folder(self, path: bytes) -> bytes | None:
-        """Return the innermost inbox, keep or trash folder that contains `path`.
+        """Return the innermost folder of a watch that contains `path`.
 
         None means that no watch contains `path`.
         """
@@ -191,17 +229,30 @@ def _watch(config: WatchConfig) -> Watch:
             watch_folders.check(folder, f"{key} = {text!r}")
         return folders
 
+    teaching = {key: expanded(value, f"grades.{key}") for key, value in config.grades.items()}
     return Watch(
         inbox,
         expanded(config.keep, "keep"),
-        expanded(config.trash, "trash"),
+        expanded(config.trash, "trash") + teaching.pop("-1", ()),
         config.taste,
         config.order,
         config.siblings,
         config.xdg_trash,
         tuple(config.like),
         tuple(config.dislike),
+        tuple(
+            (folder, _OF_STARS[stars]) for stars, folders in teaching.items() for folder in folders
+        ),
     )
+
+
+def _with_article(role: Role) -> str:
+    """Return the name of a folder with this role, such as "the keep folder"."""
+    if role == "inbox":
+        return "the inbox folder"
+    if role in ("keep", "trash"):
+        return f"the {role} folder"
+    return f"the folder for {role}"
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:

@@ -38,6 +38,8 @@ def _table(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
         default = EXAMPLES[field.name] if field.required else field.default
         if isinstance(field.type, schema.ListType):
             default = []
+        if isinstance(field.type, schema.DictType):
+            default = {}
         limits = _limits(field.type)
         yield f"# {descriptions[field.name]}{f' ({limits})' if limits else ''}"
         yield f"{field.name} = {_format_toml(default)}"

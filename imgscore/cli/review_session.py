@@ -22,7 +22,7 @@ from imgscore.verbs import report, review, search
 from imgscore.verbs.base import rows_of
 
 if TYPE_CHECKING:
-    from imgscore.store.schema import LabelName
+    from imgscore.grades import GradeText
 
 NEXT_COUNT = 60
 """The largest number of images in the tab Next of the page. 60 images fill a few screens."""
@@ -148,7 +148,7 @@ class Session:
             return row
 
     def _set_label(
-        self, request: Any, *, label: LabelName | None = None, undo: int | None = None
+        self, request: Any, *, label: GradeText | None = None, undo: int | None = None
     ) -> review.Response:
         """Set or undo a label of an image, and update the data of the page."""
         image = self._image(request["image"], request["sha256"])

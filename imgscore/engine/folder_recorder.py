@@ -1,6 +1,6 @@
-"""The stage that records the identities of the keep and trash folders.
+"""The stage that records the identities of the label folders.
 
-With these records, imgscore recognises a keep folder that was renamed. A new folder with the old
+With these records, imgscore recognises a label folder that was renamed. A new folder with the old
 name is recorded only after the files of the old folder were compared with the store.
 """
 
@@ -16,12 +16,7 @@ class FolderRecorder(AnyStage):
 
     def __init__(self, ctx: EngineContext, txn: Txn) -> None:
         self.ctx = ctx
-        self._folders = [
-            folder
-            for watch in ctx.watches.all
-            for folder, role in watch.folders()
-            if role != "inbox"
-        ]
+        self._folders = [folder for watch in ctx.watches.all for folder, _ in watch.label_folders()]
         self._known = {folder: label_folders.get(txn, folder) for folder in self._folders}
         self._due = True
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from imgscore.engine.context import EngineContext
 from imgscore.engine.log_text import counted, of_taste, short_path
 from imgscore.engine.tastes import missing_labels
-from imgscore.store import labels
+from imgscore.store import counts, labels
 from imgscore.store.schema import LabelName
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class IndexRun:
         with self.ctx.store.read() as txn:
             for watch in watches:
                 folders = {"keep": watch.keep, "trash": watch.trash}
-                for name, count in missing_labels(labels.totals(txn, watch.taste)).items():
+                for name, count in missing_labels(counts.grades_of(txn, watch.taste)).items():
                     folder = next(iter(folders[name]), os.fsencode(name))
                     steps.append(f"{counted(count, 'more file')} into {short_path(folder)}")
         return f"; move {' and '.join(steps)} to get an order" if steps else ""

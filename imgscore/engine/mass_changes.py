@@ -82,8 +82,8 @@ class MassChanges(AnyStage):
         self._last_at = conditions.now
         self._first = self._first or new[0].number
         for change in new:
-            self._cleared += change.after == "clear"
-            self._flipped += change.after != "clear"
+            self._cleared += change.after is None
+            self._flipped += change.after is not None
             if change.folder is not None:
                 self._folders[change.folder] = self._folders.get(change.folder, 0) + 1
         with self.ctx.store.read() as txn:

@@ -6,7 +6,7 @@ in the batch does not matter.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice, product
 from typing import NamedTuple
 
@@ -23,9 +23,9 @@ from imgscore.reconcile.label_rules import (
 from imgscore.reconcile.reachable import is_unreachable
 from imgscore.reconcile.walk import ImageFile, fingerprint_of, walk
 from imgscore.store import label_folders, labels, sightings, trashed_files
-from imgscore.store.schema import Fingerprint, Label, LabelEvent, LabelName, Sighting
+from imgscore.store.schema import Fingerprint, Label, LabelEvent, Sighting, event_value
 from imgscore.store.transaction import Txn
-from imgscore.watches import Place, Role, Watches
+from imgscore.watches import Place, Role, Watches, grade_of
 
 MIN_RENAMED = 20
 """The number of files from which a move of all files of a label folder into one other folder counts
@@ -74,7 +74,7 @@ class PlaceLabels:
         """the digests that no file had before this batch"""
         self._replaced_digests: set[bytes] = set()
         """the digests of bytes that this batch replaced by other bytes"""
-        self._standing: dict[tuple[str, bytes], frozenset[Role]] = {}
+        self._standing: dict[tuple[str, bytes], dict[Role, int]] = {}
         self._images: dict[tuple[bytes, int], bool] = {}
 
     def appeared(
@@ -136,7 +136,7 @@ class PlaceLabels:
             "rewritten" if rewritten else "appeared",
             new.place.role,
             label,
-            standing=_label_folders(standing),
+            standing=_newest_first(standing),
             in_inbox="inbox" in standing,
             moved_back=back_from is not None,
             folder_renamed=bool(back_from) and self._is_renamed(back_from or b"", [new.path]),
@@ -149,7 +149,7 @@ class PlaceLabels:
         decision = label_event(change)
         if decision is not None and decision.source == "undo":
             # An event with the source "undo" would hide an older event from the verb `undo`.
-            decision = Decision(decision.event, "cli")
+            decision = Decision(decision.grade, "cli")
         self._log(new, label, decision, share=not rewritten)
         if before is not None and before.digest != new.digest:
             # If the inode is the same, the old bytes were overwritten. Otherwise the user may have
@@ -172,7 +172,7 @@ class PlaceLabels:
             "replaced",
             place.role,
             label,
-            standing=_label_folders(standing),
+            standing=_newest_first(standing),
             in_inbox="inbox" in standing,
         )
         gone = _Left(before.digest, before.path, place)
@@ -193,7 +193,7 @@ class PlaceLabels:
             "left",
             left.place.role,
             label,
-            standing=_label_folders(standing),
+            standing=_newest_first(standing),
             in_inbox="inbox" in standing,
             folder_renamed="inbox" in standing and self._is_renamed(left.path, inbox),
         )
@@ -204,18 +204,19 @@ class PlaceLabels:
     ) -> None:
         if decision is None:
             return
-        event, source = decision
+        grade, source = decision
         watch = new.place.watch
-        logged = LabelEvent(self.now_ns, watch.taste, new.digest, event, source, new.path)
+        value = event_value(grade)
+        logged = LabelEvent(self.now_ns, watch.taste, new.digest, value, source, new.path)
         origin = new.origin if isinstance(new, _Appeared) else None
-        share = share and watch.siblings and siblings.shares_place(new.path, event, label)
+        share = share and watch.siblings and siblings.shares_place(new.path, grade, label)
         beside = [origin.path] if origin is not None else []
         number = siblings.append_label(self.txn, logged, share=share, beside=beside)
-        before = label.label if label is not None else None
-        if (before or "clear") != event:
+        before = label.grade if label is not None else None
+        if before != grade:
             self.relearn.add(watch.taste)
         if source != "rewrite":
-            self.changes.append(LabelChange(number, before, event, self._folder_of(label)))
+            self.changes.append(LabelChange(number, before, grade, self._folder_of(label)))
 
     def _folder_of(self, label: Label | None) -> tuple[bytes, Role] | None:
         place = self.watches.locate(label.path) if label is not None else None
@@ -258,25 +259,30 @@ class PlaceLabels:
             return False
         return new.digest in self._new_digests
 
-    def _standing_in(self, taste: str, digest: bytes, label: Label | None) -> frozenset[Role]:
-        """Return the roles of the folders of a taste that contain a file with this digest."""
+    def _standing_in(self, taste: str, digest: bytes, label: Label | None) -> dict[Role, int]:
+        """Return the roles of the folders of a taste that contain a file with this digest.
+
+        Each role has the latest ctime of its files. A move and a copy change the ctime of a file.
+        """
         key = taste, digest
         if key not in self._standing:
-            roles: set[Role] = set()
+            roles: dict[Role, int] = {}
             for copy in self._copies_of(digest).values():
                 place = None if copy.gone_ns else self.watches.locate(copy.path)
-                if place is None or place.watch.taste != taste or place.role in roles:
+                if place is None or place.watch.taste != taste:
+                    continue
+                if copy.seen.ctime_ns <= roles.get(place.role, -1):
                     continue
                 if os.path.lexists(copy.path) or is_unreachable(
                     self.watches, copy.path, copy.seen.dev
                 ):
-                    roles.add(place.role)
-            self._standing[key] = frozenset(roles)
+                    roles[place.role] = copy.seen.ctime_ns
+            self._standing[key] = roles
         standing = self._standing[key]
-        return standing | {"trash"} if self._in_desktop_trash(label, digest) else standing
+        return {"trash": 0, **standing} if self._in_desktop_trash(label, digest) else standing
 
     def _stands(self, taste: str, digest: bytes, label: Label) -> bool:
-        return label.label in self._standing_in(taste, digest, label)
+        return label.grade in _newest_first(self._standing_in(taste, digest, label))
 
     def _in_desktop_trash(self, label: Label | None, digest: bytes) -> bool:
         """Return whether the file that gave the label is still in the desktop's trash.
@@ -351,8 +357,18 @@ class PlaceLabels:
         return self._images[key]
 
 
-def _label_folders(roles: frozenset[Role]) -> frozenset[LabelName]:
-    return frozenset(role for role in roles if role != "inbox")
+def _newest_first(standing: Mapping[Role, int]) -> tuple[float, ...]:
+    """Return the grades of the label folders among `standing`.
+
+    `standing`: a ctime for each role. The grade with the latest ctime comes first. If two are
+    equal, the larger grade comes first.
+    """
+    taught = [
+        (ctime_ns, grade)
+        for role, ctime_ns in standing.items()
+        if (grade := grade_of(role)) is not None
+    ]
+    return tuple(grade for _, grade in sorted(taught, reverse=True))
 
 
 def _same_file(first: Fingerprint, second: Fingerprint) -> bool:

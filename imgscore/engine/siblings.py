@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from imgscore import grades
 from imgscore.order.entries import RAW_SUFFIXES, suffix
 from imgscore.reconcile.sidecars import has_raw, sibling_names
 from imgscore.store import labels, sightings
-from imgscore.store.schema import EventName, Label, LabelEvent, Sighting
+from imgscore.store.schema import Label, LabelEvent, Sighting
 from imgscore.store.transaction import Txn
 
 
@@ -16,8 +17,8 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool, beside: Iterable[b
 
     If `share` is true, append the label also for RAW and JPEG files with the same name as the
     image. Look for these files in the folder of every known copy of the image, and in the folders
-    of the paths `beside`. A file in a keep or trash folder keeps its label if the label of the
-    image is cleared.
+    of the paths `beside`. A file in a label folder keeps its label if the label of the image is
+    cleared.
     """
     number = labels.append(txn, event)
     if not share:
@@ -31,24 +32,25 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool, beside: Iterable[b
         sibling.digest
         for path in paths
         for sibling in _present_siblings(txn, path)
-        if event.label != "clear" or event.source != "place" or sibling.role == "inbox"
+        if event.grade is not None or event.source != "place" or sibling.role == "inbox"
     }
     for digest in sorted(digests - {event.digest}):
         current = labels.current(txn, event.taste, digest)
-        if (current.label if current else "clear") != event.label:
+        if (current.grade if current else None) != event.grade:
             labels.append(txn, msgspec.structs.replace(event, digest=digest))
     return number
 
 
-def shares_place(path: bytes, event: EventName, before: Label | None) -> bool:
+def shares_place(path: bytes, grade: float | None, before: Label | None) -> bool:
     """Return whether RAW and JPEG files with the same name share a label event.
 
-    `event`: the label event that follows from the folder of the file at `path`. `before`: the label
-    before this event. The files share every label event, with one exception: if the RAW file gets
-    or loses the label trash, the label of the JPEG file does not change.
+    `grade`: the grade that follows from the folder of the file at `path`; None if the label is
+    cleared. `before`: the label before this event. The files share every label event, with one
+    exception: if the RAW file gets or loses the label trash, the label of the JPEG file does not
+    change.
     """
-    label = before.label if before and event == "clear" else event
-    return label != "trash" or suffix(path) not in RAW_SUFFIXES
+    concerned = before.grade if before and grade is None else grade
+    return concerned != grades.TRASH or suffix(path) not in RAW_SUFFIXES
 
 
 def _present_siblings(txn: Txn, path: bytes) -> list[Sighting]:

@@ -1,7 +1,7 @@
 """Gives labels to a watch whose taste has changed since the last start of the engine.
 
-A label belongs to a taste. If the config gives a watch another taste, the images in its keep and
-trash folders would have no label of the new taste until the files change.
+A label belongs to a taste. If the config gives a watch another taste, the images in its label
+folders would have no label of the new taste until the files change.
 """
 
 import logging
@@ -11,18 +11,16 @@ from functools import partial
 from imgscore.engine.log_text import counted, short_path
 from imgscore.errors import StoreError
 from imgscore.store import labels, settings, sightings
-from imgscore.store.schema import EventName, LabelEvent, path_key
+from imgscore.store.schema import LabelEvent, path_key, stored_grade
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.watches import Role, Watch, Watches
+from imgscore.watches import Watch, Watches, grade_of
 
 logger = logging.getLogger(__name__)
 
-TEACHING: tuple[tuple[Role, EventName], ...] = (("keep", "keep"), ("trash", "trash"))
-
 
 def adopt(store: Store, watches: Watches) -> None:
-    """Label the images in keep and trash folders, for each watch whose taste has changed.
+    """Label the images in label folders, for each watch whose taste has changed.
 
     Nothing is written if no taste has changed. An image that has a label of the new taste keeps it.
     """
@@ -57,13 +55,16 @@ def _adopt(watch: Watch, before: str | None, txn: Txn) -> int:
     if before is None:
         return 0
     now_ns, count = time.time_ns(), 0
-    for role, place_label in TEACHING:
+    for role in dict.fromkeys(role for _, role in watch.label_folders()):
+        taught = grade_of(role)
+        if taught is None:
+            continue
         for sighting in list(sightings.in_place(txn, watch.inbox, role)):
             if labels.current(txn, watch.taste, sighting.digest) is not None:
                 continue
             known = labels.current(txn, before, sighting.digest)
-            label = place_label if known is None else known.label
-            event = LabelEvent(now_ns, watch.taste, sighting.digest, label, "place", sighting.path)
+            value = stored_grade(taught if known is None else known.grade)
+            event = LabelEvent(now_ns, watch.taste, sighting.digest, value, "place", sighting.path)
             labels.append(txn, event)
             count += 1
     return count

@@ -4,10 +4,11 @@ This module has no side effects.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from imgscore.store.schema import HeadRecord, LabelName
+from imgscore.grades import LabelName, name_of
+from imgscore.store.schema import HeadRecord
 from imgscore.watches import Watch
 
 # The kind of heads that are made of words, as in heads.recipes. That module is not imported here,
@@ -15,8 +16,10 @@ from imgscore.watches import Watch
 WORDS = "words"
 
 # The smallest number of keep labels with which a head can be trained. At least the same number of
-# trash labels is needed.
+# trash labels is needed. heads/sides.py has the same number; it is not imported here, because the
+# idle daemon must not import numpy.
 MIN_LABELS = 2
+SIDES: tuple[LabelName, ...] = ("keep", "trash")
 # The longest wait between the last new label and the training, in seconds. If `train_after` is
 # larger, the longest wait is `train_after`.
 MAX_PATIENCE = 60.0
@@ -31,8 +34,22 @@ def patience(count: int, train_after: float) -> float:
     return min(train_after * (1 + count / 100), max(train_after, MAX_PATIENCE))
 
 
-def missing_labels(counts: Mapping[LabelName, int]) -> dict[LabelName, int]:
-    """Return how many keep and trash labels are still needed before a head can be trained."""
+def missing_labels(grades: Mapping[float, int]) -> dict[LabelName, int]:
+    """Return how many keep and trash labels are still needed before a head can be trained.
+
+    `grades`: the number of labels of each grade. No label is missing if MIN_LABELS labels have a
+    higher grade than MIN_LABELS other labels. For example, images with four and five stars are
+    enough, although none of them is trash.
+    """
+    total, lower = sum(grades.values()), 0
+    for grade in sorted(grades):
+        lower += grades[grade]
+        if min(lower, total - lower) >= MIN_LABELS:
+            return {}
+    counts: dict[LabelName, int] = {
+        name: sum(count for grade, count in grades.items() if name_of(grade) == name)
+        for name in SIDES
+    }
     return {name: MIN_LABELS - count for name, count in counts.items() if count < MIN_LABELS}
 
 
@@ -70,8 +87,8 @@ def words_to_use(words: Words | None, head: HeadRecord | None) -> Words | None:
 class TasteState:
     """The labels of a taste, and the state of its training and scoring."""
 
-    keep: int = 0
-    trash: int = 0
+    grades: Mapping[float, int] = field(default_factory=dict)
+    """the number of labels of each grade"""
     due: float | None = None
     """the time at which training is due, in monotonic seconds. None means that no training is
     due."""
@@ -98,7 +115,11 @@ class TasteState:
     @property
     def labels(self) -> int:
         """The number of labelled digests."""
-        return self.keep + self.trash
+        return sum(self.grades.values())
+
+    def count(self, name: LabelName) -> int:
+        """Return the number of digests whose label has this name."""
+        return sum(count for grade, count in self.grades.items() if name_of(grade) == name)
 
     @property
     def wants_words(self) -> bool:
@@ -108,7 +129,7 @@ class TasteState:
     @property
     def missing(self) -> str:
         """A text about the labels that are still needed before training, or "" if enough exist."""
-        missing = missing_labels({"keep": self.keep, "trash": self.trash})
+        missing = missing_labels(self.grades)
         return " and ".join(f"{count} more {name}" for name, count in missing.items())
 
     def seconds_left(self, now: float) -> float | None:

@@ -63,8 +63,7 @@ class Trainer(Stage[Train | Rescore]):
                     state.problem = f"like and dislike have no effect: {error.message}"
 
     def _count(self, txn: Txn, taste: str) -> None:
-        counts = labels.totals(txn, taste)
-        self.tastes[taste].keep, self.tastes[taste].trash = counts["keep"], counts["trash"]
+        self.tastes[taste].grades = counts.grades_of(txn, taste)
 
     # ---- the tastes that must be trained or scored
 

@@ -20,15 +20,16 @@ from imgscore.engine.log_text import counted
 from imgscore.engine.stage import AnyStage, Conditions, Effects
 from imgscore.engine.tickets import IndexTicket
 from imgscore.errors import StoreError
+from imgscore.grades import TRASH
 from imgscore.images.formats import is_image_name
 from imgscore.reconcile import sidecars, xdg_trash
-from imgscore.reconcile.label_rules import trashed_event
+from imgscore.reconcile.label_rules import is_trashed
 from imgscore.reconcile.walk import ImageFile, fingerprint_of, walk
 from imgscore.reconcile.xdg_trash import Entry, Trash
 from imgscore.store import labels, sightings, trashed_files
 from imgscore.store.schema import Fingerprint, Label, LabelEvent, TrashedFile, path_key
 from imgscore.store.transaction import Txn
-from imgscore.watches import Place, within
+from imgscore.watches import Place, grade_of, within
 from imgscore.workers.messages import FileIndexed, Interrupted, ModelUnavailable, Unstable
 
 logger = logging.getLogger(__name__)
@@ -339,17 +340,18 @@ class TrashMonitor(AnyStage):
         taste = entry.place.watch.taste
         label = labels.current(txn, taste, digest)
         stays = self._copy_stays(txn, taste, digest) or self._sibling_stays(entry, label)
-        event = trashed_event(label, copy_stays=stays)
-        if event is None:
+        if not is_trashed(label, copy_stays=stays):
             return None
-        logged = LabelEvent(time.time_ns(), taste, digest, event, "xdg_trash", entry.path)
+        logged = LabelEvent(time.time_ns(), taste, digest, "trash", "xdg_trash", entry.path)
         number = siblings.append_label(txn, logged, share=entry.place.watch.siblings)
         folder = (entry.place.watch.inbox, entry.place.role)
-        before = label.label if label is not None else None
-        return LabelChange(number, before, event, folder if entry.place.role != "inbox" else None)
+        before = label.grade if label is not None else None
+        from_folder = folder if entry.place.role != "inbox" else None
+        return LabelChange(number, before, TRASH, from_folder)
 
     def _copy_stays(self, txn: Txn, taste: str, digest: bytes) -> bool:
-        """Return whether a copy of the image is still in an inbox or a keep folder of the taste."""
+        """Return whether a copy of the image is still in a folder of the taste, but not in a trash
+        folder."""
         for sighting in sightings.of_digest(txn, digest):
             place, seen = self.ctx.watches.locate(sighting.path), fingerprint_of(sighting.path)
             if place is None or place.role == "trash" or place.watch.taste != taste:
@@ -361,17 +363,18 @@ class TrashMonitor(AnyStage):
     def _sibling_stays(self, entry: TrashEntry, label: Label | None) -> bool:
         """Return whether the RAW or JPEG file with the same name still exists.
 
-        This file may be in the folder from which the image was deleted. It may also be a file in a
-        keep folder, if `label` came from this file.
+        This file may be in the folder from which the image was deleted. It may also be a file in
+        another label folder, if `label` came from this file.
         """
         if not entry.place.watch.siblings or entry.place.role == "trash":
             return False
         if sidecars.sibling_exists(entry.origin):
             return True
-        if label is None or label.label != "keep":
+        if label is None or label.grade == TRASH:
             return False
-        kept = self.ctx.watches.locate(label.path)
-        return kept is not None and kept.role == "keep" and os.path.lexists(label.path)
+        place = self.ctx.watches.locate(label.path)
+        teaches = place is not None and grade_of(place.role) == label.grade
+        return teaches and os.path.lexists(label.path)
 
 
 def _content(seen: Fingerprint) -> tuple[int, int, int, int]:

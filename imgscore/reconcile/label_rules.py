@@ -7,8 +7,9 @@ to the file at a path. It follows this path if the bytes of the file are replace
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from imgscore.store.schema import EventName, Label, LabelName, Source
-from imgscore.watches import Role
+from imgscore import grades
+from imgscore.store.schema import Label, Source
+from imgscore.watches import Role, grade_of
 
 # The sources of labels that result from a file's folder. A move to the inbox clears such a label.
 # It does not clear a label that the user set by a command or an import.
@@ -37,7 +38,8 @@ class Change:
     what: the kind of the change.
     role: the role of the folder in which the change happened.
     label: the label of the digest before the change, or None.
-    standing: the label folders (keep, trash) that contain a file with the digest after the change.
+    standing: the grades of the label folders that contain a file with the digest after the change.
+    The grade of the file that was moved or copied last comes first.
     in_inbox: whether an inbox contains a file with the digest after the change.
     moved_back: only for "appeared" in an inbox: whether the file was in a label folder before.
     folder_renamed: whether the user renamed the whole label folder that contained the file.
@@ -50,7 +52,7 @@ class Change:
     what: What
     role: Role
     label: Label | None
-    standing: frozenset[LabelName] = frozenset()
+    standing: tuple[float, ...] = ()
     in_inbox: bool = False
     moved_back: bool = False
     folder_renamed: bool = False
@@ -60,9 +62,12 @@ class Change:
 
 
 class Decision(NamedTuple):
-    """The event to append to the label log, and the source of this event."""
+    """The grade of the event to append to the label log, and the source of this event.
 
-    event: EventName
+    `grade`: None means that the event clears the label.
+    """
+
+    grade: float | None
     source: Source = "place"
 
 
@@ -70,9 +75,10 @@ def label_event(change: Change) -> Decision | None:
     """Return the event to append to the label log. None means that the label does not change."""
     match change.what:
         case "appeared":
-            if change.role == "inbox":
+            taught = grade_of(change.role)
+            if taught is None:
                 return _without_teacher(change, clear=change.moved_back)
-            return _in_label_folder(change, change.role)
+            return _in_label_folder(change, taught)
         case "rewritten":
             return _rewritten(change)
         case "left":
@@ -81,12 +87,13 @@ def label_event(change: Change) -> Decision | None:
             return _replaced(change)
 
 
-def _in_label_folder(change: Change, role: LabelName) -> Decision | None:
+def _in_label_folder(change: Change, taught: float) -> Decision | None:
+    """Decide about the label of a file in a label folder that teaches the grade `taught`."""
     label = change.label
-    if label is None or label.label != role or label.source not in FROM_FOLDER:
-        return Decision(role)
+    if label is None or label.grade != taught or label.source not in FROM_FOLDER:
+        return Decision(taught)
     # The file was moved to another folder with the same label. Log the new path.
-    return Decision(role) if change.label_file_lost else None
+    return Decision(taught) if change.label_file_lost else None
 
 
 def _without_teacher(change: Change, *, clear: bool) -> Decision | None:
@@ -95,11 +102,11 @@ def _without_teacher(change: Change, *, clear: bool) -> Decision | None:
     `clear`: whether the label is cleared if no label folder contains a file with the digest.
     """
     label = change.label
-    if label is None or label.source not in FROM_FOLDER or label.label in change.standing:
+    if label is None or label.source not in FROM_FOLDER or label.grade in change.standing:
         return None
-    for role in change.standing:  # Only one role is left: the other one is that of the label.
-        return Decision(role)
-    return Decision("clear") if clear and not change.folder_renamed else None
+    if change.standing:
+        return Decision(change.standing[0])
+    return Decision(None) if clear and not change.folder_renamed else None
 
 
 def _rewritten(change: Change) -> Decision | None:
@@ -109,34 +116,34 @@ def _rewritten(change: Change) -> Decision | None:
         # The label belongs to the other file if that file stands in a label folder.
         former = None if change.former_stands or change.role != "inbox" else former
     if former is None:
-        return None if change.role == "inbox" else _in_label_folder(change, change.role)
+        taught = grade_of(change.role)
+        return None if taught is None else _in_label_folder(change, taught)
     if change.label is not None and change.role == "inbox":
         return None
-    return Decision(former.label, former.source)
+    return Decision(former.grade, former.source)
 
 
 def _replaced(change: Change) -> Decision | None:
     """Decide about the label of old bytes. The label is cleared unless another file has these
     bytes."""
     label = change.label
-    if label is None or label.label in change.standing:
+    if label is None or label.grade in change.standing:
         return None
     if label.source not in FROM_FOLDER:
         nowhere = not change.standing and not change.in_inbox
-        return Decision("clear", "rewrite") if nowhere else None
-    for role in change.standing:
-        return Decision(role)
+        return Decision(None, "rewrite") if nowhere else None
+    if change.standing:
+        return Decision(change.standing[0])
     if change.role == "inbox" and change.in_inbox:
         return None
-    return Decision("clear", "rewrite")
+    return Decision(None, "rewrite")
 
 
-def trashed_event(label: Label | None, *, copy_stays: bool) -> EventName | None:
-    """Return the event for an image that the user moved to the desktop's trash.
+def is_trashed(label: Label | None, *, copy_stays: bool) -> bool:
+    """Return whether an image that the user moved to the desktop's trash gets the label trash.
 
-    None means that the label does not change. `copy_stays`: whether the watch still contains a copy
-    of the image, or the other file of a RAW and JPEG pair. In this case, the result is None,
-    because the user only deleted one of two similar files. The result is also None if the image
-    already has the label trash.
+    `copy_stays`: whether the watch still contains a copy of the image, or the other file of a RAW
+    and JPEG pair. In this case, the result is False, because the user only deleted one of two
+    similar files. The result is also False if the image already has the label trash.
     """
-    return None if copy_stays or (label is not None and label.label == "trash") else "trash"
+    return not copy_stays and (label is None or label.grade != grades.TRASH)

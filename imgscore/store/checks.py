@@ -155,15 +155,15 @@ def _scores(txn: Txn) -> Finding:
 
 def _labels(txn: Txn) -> Finding:
     """Check that the current label of each digest is the label in the digest's last log event."""
-    last: dict[tuple[str, bytes], str] = {}
+    last: dict[tuple[str, bytes], float | None] = {}
     count = 0
     for _, event in labels.newest_first(txn):
         count += 1
-        last.setdefault((event.taste, event.digest), event.label)
-    wanted = {key: label for key, label in last.items() if label != "clear"}
+        last.setdefault((event.taste, event.digest), event.grade)
+    wanted = {key: grade for key, grade in last.items() if grade is not None}
     tastes = labels.tastes(txn) | {taste for taste, _ in last}
     current = {
-        (taste, digest): label.label
+        (taste, digest): label.grade
         for taste in tastes
         for digest, label in labels.iter_all(txn, taste)
     }
@@ -171,8 +171,8 @@ def _labels(txn: Txn) -> Finding:
         key for key in wanted.keys() | current.keys() if wanted.get(key) != current.get(key)
     ]
     problems = [
-        f"{digest.hex()} has the label {current.get((taste, digest))} under {taste}; the last "
-        f"event in the log is {wanted.get((taste, digest))}"
+        f"{digest.hex()} has the grade {current.get((taste, digest))} under {taste}; the last "
+        f"event in the log has {wanted.get((taste, digest))}"
         for taste, digest in differing[:MAX_PROBLEMS]
     ]
     if count != labels.last_sequence(txn):

@@ -1,16 +1,22 @@
 """The stored counters of files, of scored files, of labels, and of comparisons.
 
-Files are counted for each watch and role (inbox, keep, trash). Scored files are counted for each
-inbox and head. Labels and comparisons are counted for each taste. The transaction that writes a
-record also changes the counters. The verb `status` can therefore return the counters without
-reading the records. `recount` computes all counters from the records, for `db check` and for the
-migration of an older store.
+Files are counted for each watch and role (such as inbox, keep and trash). Scored files are counted
+for each inbox and head. Labels are counted for each taste and grade, and comparisons for each
+taste. The transaction that writes a record also changes the counters. The verb `status` can
+therefore return the counters without reading the records. `recount` computes all counters from the
+records, for `db check` and for the migration of an older store.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from imgscore.store.schema import DIGEST_SIZE, LabelName, Sighting, path_key
+from imgscore.grades import KEEP, TRASH, of_number
+from imgscore.store.schema import (
+    DIGEST_SIZE,
+    Sighting,
+    path_key,
+    stored_grade,
+)
 from imgscore.store.transaction import Txn
 from imgscore.watches import Role
 
@@ -31,9 +37,16 @@ def scored(txn: Txn, inbox: bytes, taste: str, head: str) -> int:
     return _get(txn, _scored(score_prefix(taste, head), inbox))
 
 
-def labelled(txn: Txn, taste: str, label: LabelName) -> int:
-    """Return the number of digests that have this label in a taste."""
-    return _get(txn, _labelled(taste, label))
+def grades_of(txn: Txn, taste: str) -> dict[float, int]:
+    """Return a map from each grade that labels of a taste have to the number of these labels.
+
+    Grades are rounded to hundredths, so that the map is small.
+    """
+    prefix = _labelled(taste)
+    return {
+        _grade_in(key[len(prefix) :]): int.from_bytes(value, "big")
+        for key, value in txn.table("counts").scan(prefix)
+    }
 
 
 def compared(txn: Txn, taste: str) -> int:
@@ -80,15 +93,15 @@ def scores_deleted(txn: Txn, prefix: bytes) -> None:
     txn.table("counts").delete_all(b"scored:" + prefix)
 
 
-def label_changed(txn: Txn, taste: str, before: LabelName | None, after: LabelName | None) -> None:
+def label_changed(txn: Txn, taste: str, before: float | None, after: float | None) -> None:
     """Change the counters after the label of a digest changed.
 
-    `before`, `after`: the old and the new label. None means no label.
+    `before`, `after`: the old and the new grade. None means no label.
     """
     changes: Counter[bytes] = Counter()
-    for label, by in ((before, -1), (after, 1)):
-        if label is not None:
-            changes[_labelled(taste, label)] += by
+    for grade, by in ((before, -1), (after, 1)):
+        if grade is not None:
+            changes[_graded(taste, grade)] += by
     _add(txn, changes)
 
 
@@ -113,15 +126,15 @@ def iter_all(txn: Txn) -> dict[bytes, int]:
 def recount(
     txn: Txn,
     sightings: Iterable[Sighting],
-    labels: Iterable[tuple[str, LabelName]],
+    labels: Iterable[tuple[str, float]],
     comparisons: Iterable[str] = (),
 ) -> dict[bytes, int]:
     """Return all counters by key, computed from the records.
 
-    `sightings`: the present sightings. `labels`: a pair (taste, label) for each labelled digest.
+    `sightings`: the present sightings. `labels`: a pair (taste, grade) for each labelled digest.
     `comparisons`: the taste of each pair whose answer a head can learn from.
     """
-    totals: Counter[bytes] = Counter(_labelled(taste, label) for taste, label in labels)
+    totals: Counter[bytes] = Counter(_graded(taste, grade) for taste, grade in labels)
     totals.update(map(_compared, comparisons))
     for sighting in sightings:
         totals.update(_keys(txn, sighting))
@@ -167,8 +180,18 @@ def _scored(prefix: bytes, inbox: bytes) -> bytes:
     return b"scored:" + prefix + path_key(inbox)
 
 
-def _labelled(taste: str, label: LabelName) -> bytes:
-    return f"labels:{taste}\0{label}".encode()
+def _labelled(taste: str) -> bytes:
+    """Return the bytes with which the keys of all counters of a taste's labels begin."""
+    return f"labels:{taste}\0".encode()
+
+
+def _graded(taste: str, grade: float) -> bytes:
+    return _labelled(taste) + str(stored_grade(of_number(grade))).encode()
+
+
+def _grade_in(text: bytes) -> float:
+    named = {b"keep": KEEP, b"trash": TRASH}
+    return named[text] if text in named else float(text)
 
 
 def _compared(taste: str) -> bytes:

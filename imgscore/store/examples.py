@@ -54,7 +54,7 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
     digests, matrix = rows_of(txn, spec, label_of)
     ordered = [label_of[digest] for digest in digests]
     background_digests, background = sample(txn, spec, BACKGROUND)
-    grades = np.array([label.label == "keep" for label in ordered], np.float32)
+    grades = np.array([label.grade for label in ordered], np.float32)
     image_traits = [traits.get(txn, digest) for digest in digests]
     examples = Examples(
         matrix,

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from imgscore.grades import name_of
 from imgscore.store import counts
-from imgscore.store.schema import Label, LabelEvent, LabelName, pack
+from imgscore.store.schema import Label, LabelEvent, LabelName, event_value, pack, stored_grade
 from imgscore.store.transaction import Txn
 
 _event = msgspec.msgpack.Decoder(LabelEvent)
@@ -23,18 +24,19 @@ def _key(taste: str, digest: bytes) -> bytes:
 def append(txn: Txn, event: LabelEvent) -> int:
     """Append an event to the log, and change the current label of the event's digest.
 
-    Return the sequence number of the event.
+    Return the sequence number of the event. Raises ValueError if the grade is not from 0 to 1.
     """
+    grade = event.grade
+    event = msgspec.structs.replace(event, value=event_value(grade))
     number = txn.table("label_log").append(pack(event))
     table, key = txn.table("labels"), _key(event.taste, event.digest)
     before = current(txn, event.taste, event.digest)
-    after: LabelName | None = None
-    if event.label == "clear":
+    if grade is None:
         table.delete(key)
     else:
-        after = event.label
-        table.put(key, pack(Label(after, number, event.time_ns, event.source, event.path)))
-    counts.label_changed(txn, event.taste, before.label if before else None, after)
+        label = Label(stored_grade(grade), number, event.time_ns, event.source, event.path)
+        table.put(key, pack(label))
+    counts.label_changed(txn, event.taste, before.grade if before else None, grade)
     return number
 
 
@@ -60,9 +62,21 @@ def tastes(txn: Txn) -> set[str]:
 
 
 def totals(txn: Txn, taste: str) -> dict[LabelName, int]:
-    """Return how many digests of a taste have the label keep, and how many have the label trash."""
-    names: tuple[LabelName, ...] = ("keep", "trash")
-    return {name: counts.labelled(txn, taste, name) for name in names}
+    """Return how many digests of a taste have the label keep, and how many have the label trash.
+
+    Digests whose label is undecided are left out.
+    """
+    totals: dict[LabelName, int] = {"keep": 0, "trash": 0}
+    for grade, count in counts.grades_of(txn, taste).items():
+        name = name_of(grade)
+        if name != "undecided":
+            totals[name] += count
+    return totals
+
+
+def count(txn: Txn, taste: str) -> int:
+    """Return how many digests of a taste have a label."""
+    return sum(counts.grades_of(txn, taste).values())
 
 
 def newest_first(txn: Txn) -> Iterator[tuple[int, LabelEvent]]:

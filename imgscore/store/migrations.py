@@ -82,7 +82,7 @@ def is_plain(table: str, key: bytes) -> bool:
 def recount(txn: Txn) -> dict[bytes, int]:
     """Return all counters, computed from the records of the store."""
     named = (
-        (taste, label.label)
+        (taste, label.grade)
         for taste in labels.tastes(txn)
         for _, label in labels.iter_all(txn, taste)
     )
@@ -95,7 +95,15 @@ def recount(txn: Txn) -> dict[bytes, int]:
     return counts.recount(txn, sightings.iter_all(txn), named, compared)
 
 
-STEPS: dict[int, Step] = {1: _count, 2: _seal}
+def _allow_grades(txn: Txn, progress: bytes) -> None:
+    """Change nothing: since schema 4, a label may have a grade between trash and keep.
+
+    The new number keeps older versions of imgscore, which cannot read such a label, from opening
+    the store.
+    """
+
+
+STEPS: dict[int, Step] = {1: _count, 2: _seal, 3: _allow_grades}
 """STEPS[n] is the step that migrates a store from schema n to schema n + 1."""
 
 

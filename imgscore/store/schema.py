@@ -7,18 +7,23 @@ each new field needs a default.
 import hashlib
 import os
 import struct
-from typing import Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from imgscore import grades
 from imgscore.watches import Role
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 DIGEST_SIZE = 32
 
-LabelName = Literal["keep", "trash"]
-EventName = Literal["keep", "trash", "clear"]
-Source = Literal["place", "xdg_trash", "cli", "import", "undo", "rewrite"]
+LabelName = grades.LabelName
+EventName = Literal["keep", "undecided", "trash", "clear"]
+# A label as it is stored. The two ends are stored as names, as older versions of imgscore did, and
+# every other grade as a number.
+StoredGrade = Literal["keep", "trash"] | Annotated[float, msgspec.Meta(ge=0, le=1)]
+EventValue = StoredGrade | Literal["clear"]
+Source = Literal["place", "xdg_trash", "rating", "cli", "import", "undo", "rewrite"]
 Reason = Literal["order", "restore", "undo"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -157,27 +162,76 @@ class LabelEvent(msgspec.Struct, array_like=True, frozen=True):
     Older versions of imgscore could move files when the user labelled an image. They listed the
     moved files in a seventh field. This version does not read the seventh field. If the user undoes
     an event with such a field, imgscore does not move the files back.
+
+    `value`: the grade as it is stored (see `stored_grade`), or "clear" if the label was cleared.
     """
 
     time_ns: int
     taste: str
     digest: bytes
-    label: EventName
+    value: EventValue
     source: Source
     path: bytes
+
+    @property
+    def grade(self) -> float | None:
+        """The grade that the event set. None means that the event cleared the label."""
+        return None if self.value == "clear" else _grade_of(self.value)
+
+    @property
+    def label(self) -> EventName:
+        """The name of the grade that the event set, or "clear"."""
+        grade = self.grade
+        return "clear" if grade is None else grades.name_of(grade)
 
 
 class Label(msgspec.Struct, array_like=True, frozen=True):
     """The current label of a digest in a taste.
 
-    The last event of the digest in the label log determines this label.
+    The last event of the digest in the label log determines this label. `value`: the grade as it is
+    stored (see `stored_grade`).
     """
 
-    label: LabelName
+    value: StoredGrade
     sequence: int
     time_ns: int
     source: Source
     path: bytes
+
+    @property
+    def grade(self) -> float:
+        """The grade of the label, from 0 (trash) to 1 (keep)."""
+        return _grade_of(self.value)
+
+    @property
+    def label(self) -> LabelName:
+        """The name of the grade."""
+        return grades.name_of(self.grade)
+
+
+def stored_grade(grade: float) -> StoredGrade:
+    """Return a grade as the records contain it: "keep" or "trash" for the ends, else the number.
+
+    Raises ValueError if the grade is not from 0 to 1.
+    """
+    if grade == grades.KEEP:
+        return "keep"
+    if grade == grades.TRASH:
+        return "trash"
+    if not grades.TRASH < grade < grades.KEEP:
+        raise ValueError(f"{grade!r} is not a grade from 0 to 1")
+    return float(grade)
+
+
+def event_value(grade: float | None) -> EventValue:
+    """Return the `value` of a LabelEvent that sets a grade, or clears the label if it is None."""
+    return "clear" if grade is None else stored_grade(grade)
+
+
+def _grade_of(value: StoredGrade) -> float:
+    if value == "keep":
+        return grades.KEEP
+    return grades.TRASH if value == "trash" else float(value)
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):

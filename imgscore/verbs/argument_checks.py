@@ -162,7 +162,7 @@ def check_taste(txn: Txn, taste: str, watched: set[str]) -> None:
 
     if taste in watched:
         return
-    if any(labels.totals(txn, taste).values()) or heads.of_taste(txn, taste):
+    if labels.count(txn, taste) or heads.of_taste(txn, taste):
         return
     existing = sorted(watched | counts.tastes(txn))
     raise UsageError(

@@ -88,15 +88,16 @@ def _record(
     Return the number of new labels, and the number of new embeddings.
     """
     from imgscore.store import labels, vectors
-    from imgscore.store.schema import LabelEvent
+    from imgscore.store.schema import LabelEvent, stored_grade
 
     pairs = [(row.digest, row.vector) for row in rows if row.vector is not None]
     added = vectors.append(txn, engine.ctx.embedder.image_embedder, pairs)
     logged = 0
     for row in rows:
         current = labels.current(txn, taste, row.digest)
-        if row.label is not None and (current is None or current.label != row.label):
-            event = LabelEvent(now_ns, taste, row.digest, row.label, "import", b"")
+        if row.grade is not None and (current is None or current.grade != row.grade):
+            value = stored_grade(row.grade)
+            event = LabelEvent(now_ns, taste, row.digest, value, "import", b"")
             labels.append(txn, event)
             logged += 1
     return logged, added

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from imgscore.config import TasteName
+from imgscore.grades import parse
 from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, Progress, Result
 from imgscore.verbs.argument_checks import check_folder
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path, until_idle
@@ -23,7 +24,6 @@ from imgscore.verbs.score import problem
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.engine.tickets import IndexTicket
-    from imgscore.store.schema import LabelName
 
 PREFETCH = 256
 """The largest number of files that wait for the answer of a worker at the same time."""
@@ -84,8 +84,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     taste = request.taste or next(iter(engine.trainer.tastes), "default")
     waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))
     total, done, failed = len(waiting), 0, 0
-    counts: dict[LabelName, int] = {"keep": 0, "trash": 0}
-    tickets: deque[tuple[IndexTicket, LabelName]] = deque()
+    counts = {"keep": 0, "trash": 0}
+    tickets: deque[tuple[IndexTicket, str]] = deque()
     indexing = Waiting(engine, engine.indexer)
     while waiting or tickets:
         while waiting and len(tickets) < PREFETCH:
@@ -96,7 +96,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             yield from indexing.step()
             continue
         tickets = deque((ticket, label) for ticket, label in tickets if ticket.answer is None)
-        record(engine, list(ready), "import")
+        record(engine, [(ticket, parse(label)) for ticket, label in ready], "import")
         for ticket, label in ready:
             error = problem(ticket)
             counts[label] += error is None
@@ -110,7 +110,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     yield Result(Imported(counts["keep"], counts["trash"], failed, taste))
 
 
-def _files(folders: tuple[str, ...], label: LabelName) -> Iterator[tuple[bytes, LabelName]]:
+def _files(folders: tuple[str, ...], label: str) -> Iterator[tuple[bytes, str]]:
     from imgscore.reconcile.walk import ImageFile, walk
 
     for folder in folders:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from imgscore.config import TasteName
+from imgscore.grades import parse_label
 from imgscore.messages import BaseRequest, PathTexts, Progress, Result
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
@@ -16,7 +17,7 @@ from imgscore.verbs.score import digest_of, index, problem
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.engine.tickets import IndexTicket
-    from imgscore.store.schema import EventName, Source
+    from imgscore.store.schema import Source
     from imgscore.store.transaction import Txn
 
 
@@ -58,7 +59,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         if ticket is None:
             yield from waiting.step()
             continue
-        record(engine, [(ticket, request.label)], "cli")
+        record(engine, [(ticket, parse_label(request.label))], "cli")
         digest, error = digest_of(ticket), problem(ticket)
         if digest is not None:
             tastes.add(ticket.taste)
@@ -76,27 +77,32 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         engine.trainer.relearn(taste)
 
 
-def record(engine: Engine, labelled: list[tuple[IndexTicket, EventName]], source: Source) -> None:
+def record(
+    engine: Engine, labelled: list[tuple[IndexTicket, float | None]], source: Source
+) -> None:
     """Log the labels of indexed files in one commit.
+
+    `labelled`: files with their grades. The grade None clears the label.
 
     A file that could not be read or embedded gets no label, but an older label can be cleared.
     Nothing is logged for a file that already has the label.
     """
     from imgscore.engine import siblings
     from imgscore.store import labels
-    from imgscore.store.schema import LabelEvent
+    from imgscore.store.schema import LabelEvent, event_value
 
     now_ns = time.time_ns()
-    digests = [(ticket, label, digest_of(ticket)) for ticket, label in labelled]
+    digests = [(ticket, grade, digest_of(ticket)) for ticket, grade in labelled]
 
     def log(txn: Txn) -> None:
-        for ticket, label, digest in digests:
-            if digest is None or (label != "clear" and problem(ticket) is not None):
+        for ticket, grade, digest in digests:
+            if digest is None or (grade is not None and problem(ticket) is not None):
                 continue
             current = labels.current(txn, ticket.taste, digest)
-            if (current.label if current else "clear") != label:
+            if (current.grade if current else None) != grade:
                 place = engine.ctx.watches.locate(ticket.path)
-                event = LabelEvent(now_ns, ticket.taste, digest, label, source, ticket.path)
+                value = event_value(grade)
+                event = LabelEvent(now_ns, ticket.taste, digest, value, source, ticket.path)
                 share = place is not None and place.watch.siblings
                 siblings.append_label(txn, event, share=share)
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from imgscore.config import TasteName
 from imgscore.errors import ImgscoreError, UsageError
+from imgscore.grades import GradeText, parse
 from imgscore.messages import BaseRequest, Number, PathText, Result, Sha256Text
 from imgscore.store import labels
-from imgscore.store.schema import DIGEST_SIZE, LabelEvent
+from imgscore.store.schema import DIGEST_SIZE, LabelEvent, stored_grade
 from imgscore.verbs.base import Steps, display_path
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
-    from imgscore.store.schema import LabelName
     from imgscore.store.transaction import Txn
 
 
@@ -53,7 +53,7 @@ class Request(BaseRequest[Response]):
     sha256: Sha256Text
     path: PathText
     taste: TasteName
-    label: Literal["keep", "trash"] | None = None
+    label: GradeText | None = None
     undo: Number | None = None
 
 
@@ -67,7 +67,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         raise UsageError(f"review: {request.sha256!r} is not a sha256", "see: imgscore review -h")
     path, taste = os.fsencode(request.path), request.taste
     if request.label is not None and request.undo is None:
-        outcome = _label(engine, taste, digest, path, request.label)
+        outcome = _label(engine, taste, digest, path, parse(request.label))
     elif request.undo is not None and request.label is None:
         outcome = _undo(engine, taste, digest, request.undo)
     else:
@@ -107,15 +107,15 @@ class _Outcome(NamedTuple):
     siblings: tuple[LabelEvent, ...] = ()
 
 
-def _label(engine: Engine, taste: str, digest: bytes, path: bytes, label: LabelName) -> _Outcome:
+def _label(engine: Engine, taste: str, digest: bytes, path: bytes, grade: float) -> _Outcome:
     """Return the outcome of labelling an image.
 
     `is_new` is false if the image already has this label.
     """
-    event = LabelEvent(time.time_ns(), taste, digest, label, "cli", path)
+    event = LabelEvent(time.time_ns(), taste, digest, stored_grade(grade), "cli", path)
     with engine.ctx.store.read() as txn:
         current = labels.current(txn, taste, digest)
-    return _Outcome(event, is_new=current is None or current.label != label)
+    return _Outcome(event, is_new=current is None or current.grade != grade)
 
 
 def _undo(engine: Engine, taste: str, digest: bytes, number: int) -> _Outcome:
@@ -154,7 +154,7 @@ def _before(
     `now_ns`: the time of the new event.
     """
     before = next((event for logged, event in own if logged < number), None)
-    if before is None or before.label == "clear":
+    if before is None or before.grade is None:
         return LabelEvent(now_ns, undone.taste, undone.digest, "clear", "cli", undone.path)
     return msgspec.structs.replace(before, time_ns=now_ns)
 

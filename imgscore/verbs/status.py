@@ -44,9 +44,9 @@ class LabelCounts(msgspec.Struct):
     """The number of keep labels and the number of trash labels of a taste."""
 
     keep: int
-    """the number of images with the label keep"""
+    """the number of images with the label keep, which are those with a grade above 0.5"""
     trash: int
-    """the number of images with the label trash"""
+    """the number of images with the label trash, which are those with a grade below 0.5"""
 
 
 class PlannedTouches(msgspec.Struct):
@@ -89,6 +89,11 @@ class WatchStatus(msgspec.Struct):
     """the first keep folder, relative to the inbox if it is in the inbox"""
     trash_folder: str = "trash"
     """the first trash folder, relative to the inbox if it is in the inbox"""
+    graded: dict[str, int] = {}
+    """the number of images in the folders of the setting `grades`, by rating, such as `4 stars`"""
+    undecided: int = 0
+    """the number of labels of the taste with the grade 0.5, which count neither as keep nor as
+    trash"""
 
 
 class Reembedding(msgspec.Struct):
@@ -276,12 +281,14 @@ def _watch_status(
         state=_watch_state(engine, watch.inbox, watch.taste),
         taste=watch.taste,
         head=head,
-        labels=LabelCounts(taste.keep, taste.trash),
+        labels=LabelCounts(taste.count("keep"), taste.count("trash")),
         planned=_planned(engine, watch) if engine.ctx.config.dry_run else None,
         left_alone=engine.indexer.left_alone.of(watch.inbox)
         | ({"unsupported": unsupported} if unsupported else {}),
         keep_folder=_first_folder(watch.inbox, watch.keep, "keep"),
         trash_folder=_first_folder(watch.inbox, watch.trash, "trash"),
+        graded={role: counts.files(txn, watch.inbox, role) for _, role in watch.graded},
+        undecided=taste.count("undecided"),
     )
 
 

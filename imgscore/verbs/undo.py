@@ -22,7 +22,7 @@ from imgscore.watches import within
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
-    from imgscore.store.schema import EventName, LabelEvent, Touch
+    from imgscore.store.schema import EventValue, LabelEvent, Touch
     from imgscore.store.transaction import Txn
     from imgscore.workers.messages import PlannedTouch
 
@@ -236,7 +236,7 @@ def _is_together(event: LabelEvent, last: LabelEvent) -> bool:
     return (event.time_ns, event.taste, event.path) == (last.time_ns, last.taste, last.path)
 
 
-def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventName]:
+def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, bytes], EventValue]:
     """Return a dict from (taste, digest) to the label that the image had before the events `last`.
 
     An image without an earlier label is not in the dict.
@@ -244,11 +244,11 @@ def _before(txn: Txn, last: list[tuple[int, LabelEvent]]) -> dict[tuple[str, byt
     from imgscore.store import labels
 
     wanted = {(event.taste, event.digest): number for number, event in last}
-    before: dict[tuple[str, bytes], EventName] = {}
+    before: dict[tuple[str, bytes], EventValue] = {}
     for number, event in labels.newest_first(txn) if wanted else ():
         key = (event.taste, event.digest)
         if key in wanted and number < wanted[key]:
-            before[key] = event.label
+            before[key] = event.value
             del wanted[key]
             if not wanted:
                 break

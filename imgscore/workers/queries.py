@@ -108,7 +108,7 @@ class ParquetRow(msgspec.Struct, tag=True, frozen=True):
 
     digest: bytes
     vector: bytes | None
-    label: LabelName | None
+    grade: float | None
 
 
 class MissingThumbnail(msgspec.Struct, tag=True, frozen=True):

@@ -5,12 +5,12 @@ import os
 from imgscore.engine.engine import Engine
 from imgscore.messages import Progress
 from imgscore.store import labels
-from imgscore.store.schema import LabelEvent, LabelName
+from imgscore.store.schema import LabelEvent
 from imgscore.verbs import registry
 from imgscore.workers.queries import ParquetRow, QueryRows
 from tests.integration.engine.conftest import World, ask
 
-PART = QueryRows([ParquetRow(b"x" * 32, None, "keep")], last=False)
+PART = QueryRows([ParquetRow(b"x" * 32, None, 1.0)], last=False)
 
 
 def _table(world: World) -> str:
@@ -40,8 +40,8 @@ def test_import_is_undone_by_one_undo(world: World) -> None:
     known, new = [number.to_bytes(32, "big") for number in range(2)]
     event = LabelEvent(0, "default", known, "trash", "cli", b"/a.png")
 
-    def part(*rows: tuple[bytes, LabelName]) -> QueryRows:
-        return QueryRows([ParquetRow(digest, None, label) for digest, label in rows], last=False)
+    def part(*rows: tuple[bytes, float]) -> QueryRows:
+        return QueryRows([ParquetRow(digest, None, grade) for digest, grade in rows], last=False)
 
     with world.engine() as engine:
         engine.ctx.store.commit(lambda txn: labels.append(txn, event))
@@ -49,7 +49,7 @@ def test_import_is_undone_by_one_undo(world: World) -> None:
         steps = registry.run(engine, request)
         next(steps)
         (ticket,) = engine.queries.tickets
-        for rows in (((known, "keep"), (new, "keep"), (new, "trash")), ((new, "keep"),)):
+        for rows in (((known, 1.0), (new, 1.0), (new, 0.3)), ((new, 1.0),)):
             engine.queries.take(ticket.task, part(*rows))
             assert isinstance(next(steps), Progress)
             next(steps)

@@ -1,5 +1,6 @@
 """The counters equal a recount after any sequence of changes."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ PATHS = [b"/in/a", b"/in/b", b"/in/in/c"]
 DIGESTS = [bytes([number]) * 32 for number in (0, 1, 255)]
 INBOXES = [b"/in", b"/in/in"]
 TASTES = ["default", "memes"]
+LABELS = ["keep", "trash", "clear", 0.0, 0.1, 0.3, 0.304, 0.5, 0.7, 1.0, 1]
 
 paths, digests, inboxes = map(some.sampled_from, (PATHS, DIGESTS, INBOXES))
 tastes, heads = some.sampled_from(TASTES), some.sampled_from(["1", "10", "2"])
@@ -35,7 +37,7 @@ changes = some.one_of(
     some.tuples(some.just("lose"), paths),
     some.tuples(some.just("score"), tastes, heads, some.lists(digests)),
     some.tuples(some.just("retire"), tastes, heads),
-    some.tuples(some.just("label"), tastes, digests, some.sampled_from(["keep", "trash", "clear"])),
+    some.tuples(some.just("label"), tastes, digests, some.sampled_from(LABELS)),
     some.tuples(
         some.just("compare"),
         tastes,
@@ -82,6 +84,12 @@ def test_counters_after_any_changes_equal_a_recount(
                 for arguments in story:
                     change(txn, *arguments)
                 assert counts.iter_all(txn) == migrations.recount(txn)
+                for taste in TASTES:
+                    names = Counter(label.label for _, label in labels.iter_all(txn, taste))
+                    assert labels.totals(txn, taste) == {
+                        "keep": names["keep"], "trash": names["trash"]
+                    }  # fmt: skip
+                    assert sum(counts.grades_of(txn, taste).values()) == names.total()
                 for inbox in INBOXES:
                     files = list(sightings.in_place(txn, inbox, "inbox"))
                     assert counts.files(txn, inbox, "inbox") == len(files)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgscore.errors import StoreError
+from imgscore.grades import name_of
 from imgscore.store import failures, labels, migrations, originals, scores, sightings, vectors
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.schema import (
@@ -18,6 +19,7 @@ from imgscore.store.schema import (
     LabelEvent,
     Original,
     Sighting,
+    StoredGrade,
     path_key,
 )
 from imgscore.store.store import Store
@@ -134,6 +136,31 @@ def test_labels_last_event_is_the_current_label(tmp_path: Path) -> None:
             "trash",
             "keep",
         ]
+
+
+@pytest.mark.parametrize(
+    ("value", "grade", "stored"),
+    [(0.7, 0.7, 0.7), (0.5, 0.5, 0.5), (1, 1, "keep"), (0.0, 0, "trash"), ("keep", 1, "keep")],
+)
+def test_labels_append_grade_gives_label_with_this_grade(
+    tmp_path: Path, value: StoredGrade, grade: float, stored: StoredGrade
+) -> None:
+    with Store(tmp_path / "store") as store, store.write() as txn:
+        labels.append(txn, LabelEvent(0, "default", digest(1), value, "cli", b"/x"))
+        now = labels.current(txn, "default", digest(1))
+        assert now is not None and (now.grade, now.label) == (grade, name_of(grade))
+        [(_, event)] = labels.newest_first(txn)
+        assert (event.value, event.grade, event.label) == (stored, grade, name_of(grade))
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), float("inf")])
+def test_labels_append_impossible_grade_raises_and_writes_nothing(
+    tmp_path: Path, value: float
+) -> None:
+    with Store(tmp_path / "store") as store, store.write() as txn:
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            labels.append(txn, LabelEvent(0, "default", digest(1), value, "cli", b"/x"))
+        assert labels.last_sequence(txn) == 0
 
 
 def test_scores_of_two_heads_are_separate(tmp_path: Path) -> None:

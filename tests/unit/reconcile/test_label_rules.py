@@ -7,55 +7,64 @@ from typing import get_args
 
 import pytest
 
+from imgscore import grades
 from imgscore.reconcile.label_rules import FROM_FOLDER, Change, Decision, What, label_event
-from imgscore.store.schema import Label, LabelName, Source
+from imgscore.store.schema import Label, Source, StoredGrade
 from imgscore.watches import Role
 
 PAGE = Path(__file__).parents[3] / "docs/labels.md"
-KEEP, TRASH = frozenset[LabelName]({"keep"}), frozenset[LabelName]({"trash"})
+KEEP, TRASH = (grades.KEEP,), (grades.TRASH,)
 
 
-def label(name: LabelName = "keep", source: Source = "place") -> Label:
-    return Label(name, 1, 0, source, b"/keep/a")
+def label(value: StoredGrade = "keep", source: Source = "place") -> Label:
+    return Label(value, 1, 0, source, b"/keep/a")
 
 
 CASES: list[tuple[int, Change, Decision | None]] = [
-    (1, Change("appeared", "keep", None, KEEP), Decision("keep")),
+    (1, Change("appeared", "keep", None, KEEP), Decision(grades.KEEP)),
     (1, Change("appeared", "keep", label(), KEEP), None),
-    (1, Change("appeared", "trash", label(), KEEP | TRASH), Decision("trash")),
-    (1, Change("appeared", "keep", label(source="cli"), KEEP), Decision("keep")),
-    (1, Change("appeared", "keep", label("trash", "import"), KEEP), Decision("keep")),
-    (1, Change("appeared", "keep", label(), KEEP, label_file_lost=True), Decision("keep")),
-    (2, Change("appeared", "inbox", label(), moved_back=True), Decision("clear")),
-    (2, Change("appeared", "inbox", label(), TRASH, moved_back=True), Decision("trash")),
+    (1, Change("appeared", "trash", label(), KEEP + TRASH), Decision(grades.TRASH)),
+    (1, Change("appeared", "keep", label(source="cli"), KEEP), Decision(grades.KEEP)),
+    (1, Change("appeared", "keep", label("trash", "import"), KEEP), Decision(grades.KEEP)),
+    (1, Change("appeared", "keep", label(), KEEP, label_file_lost=True), Decision(grades.KEEP)),
+    (2, Change("appeared", "inbox", label(), moved_back=True), Decision(None)),
+    (2, Change("appeared", "inbox", label(), TRASH, moved_back=True), Decision(grades.TRASH)),
     (3, Change("appeared", "inbox", label(), KEEP, moved_back=True), None),
-    (3, Change("appeared", "inbox", label("trash"), KEEP | TRASH), None),
+    (3, Change("appeared", "inbox", label("trash"), KEEP + TRASH), None),
     (4, Change("appeared", "inbox", label()), None),
     (5, Change("left", "keep", label(), KEEP, in_inbox=True), None),
     (5, Change("left", "trash", label(), KEEP), None),
-    (6, Change("left", "trash", label("trash"), KEEP), Decision("keep")),
-    (6, Change("appeared", "inbox", label("trash"), KEEP, moved_back=True), Decision("keep")),
-    (6, Change("replaced", "trash", label("trash"), KEEP), Decision("keep")),
-    (7, Change("left", "keep", label(), in_inbox=True), Decision("clear")),
+    (6, Change("left", "trash", label("trash"), KEEP), Decision(grades.KEEP)),
+    (6, Change("appeared", "inbox", label("trash"), KEEP, moved_back=True), Decision(grades.KEEP)),
+    (6, Change("replaced", "trash", label("trash"), KEEP), Decision(grades.KEEP)),
+    (7, Change("left", "keep", label(), in_inbox=True), Decision(None)),
     (8, Change("left", "keep", label()), None),
     (8, Change("left", "trash", label("trash", "xdg_trash")), None),
     (9, Change("appeared", "inbox", label(source="cli"), moved_back=True), None),
     (9, Change("left", "keep", label(source="import"), in_inbox=True), None),
-    (10, Change("rewritten", "keep", None, KEEP, former=label()), Decision("keep")),
-    (10, Change("rewritten", "keep", None, KEEP, former=None), Decision("keep")),
-    (10, Change("rewritten", "trash", label(), TRASH, former=label("trash")), Decision("trash")),
-    (11, Change("rewritten", "inbox", None, former=label(source="cli")), Decision("keep", "cli")),
+    (10, Change("rewritten", "keep", None, KEEP, former=label()), Decision(grades.KEEP)),
+    (10, Change("rewritten", "keep", None, KEEP, former=None), Decision(grades.KEEP)),
+    (
+        10,
+        Change("rewritten", "trash", label(), TRASH, former=label("trash")),
+        Decision(grades.TRASH),
+    ),
+    (
+        11,
+        Change("rewritten", "inbox", None, former=label(source="cli")),
+        Decision(grades.KEEP, "cli"),
+    ),
     (
         11,
         Change("rewritten", "trash", None, TRASH, former=label(source="cli")),
-        Decision("keep", "cli"),
+        Decision(grades.KEEP, "cli"),
     ),
     (11, Change("rewritten", "inbox", label("trash", "import"), former=label()), None),
-    (12, Change("rewritten", "inbox", None, former=label()), Decision("keep", "place")),
+    (12, Change("rewritten", "inbox", None, former=label()), Decision(grades.KEEP, "place")),
     (12, Change("rewritten", "inbox", None, former=label(), former_stands=True), None),
-    (13, Change("replaced", "keep", label()), Decision("clear", "rewrite")),
-    (13, Change("replaced", "keep", label(), in_inbox=True), Decision("clear", "rewrite")),
-    (13, Change("replaced", "inbox", label(source="cli")), Decision("clear", "rewrite")),
+    (13, Change("replaced", "keep", label()), Decision(None, "rewrite")),
+    (13, Change("replaced", "keep", label(), in_inbox=True), Decision(None, "rewrite")),
+    (13, Change("replaced", "inbox", label(source="cli")), Decision(None, "rewrite")),
     (14, Change("replaced", "keep", label(), KEEP), None),
     (14, Change("replaced", "inbox", label(source="cli"), in_inbox=True), None),
     (14, Change("replaced", "inbox", label(), in_inbox=True), None),
