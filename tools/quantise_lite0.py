@@ -133,7 +133,7 @@ def quantised(files: list[Path] | None) -> bytes:
 def main() -> None:
     """Build in float32, quantise and write the model, and print its sha256."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("output", nargs="?", type=Path, default=lite0_spec.MODEL)
+    parser.add_argument("output", nargs="?", type=Path, default=lite0_spec.PACKAGED_MODEL)
     parser.add_argument("--calibrate", type=Path, metavar="IMAGES")
     arguments = parser.parse_args()
     files = None

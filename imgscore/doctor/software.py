@@ -76,8 +76,9 @@ def model_files(settings: Config) -> Iterator[Finding]:
     """Check the sha256 of the files of the built-in model, and of the model that the config
     selects.
     """
-    digest = manifest.sha256_of(lite0_spec.MODEL)
-    if digest != lite0_spec.MODEL_SHA256:
+    if not lite0_spec.MODEL.exists():
+        yield Finding("model", "problem", f"{lite0_spec.MODEL} is missing", lite0_spec.MISSING)
+    elif manifest.sha256_of(lite0_spec.MODEL) != lite0_spec.MODEL_SHA256:
         yield Finding("model", "problem", f"{lite0_spec.MODEL} is damaged", REINSTALL)
     else:
         yield Finding("model", "ok", f"{lite0_spec.ID}, sha256 as expected")

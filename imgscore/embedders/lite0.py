@@ -49,7 +49,7 @@ def read_model(model: Path) -> bytes:
         data = model.read_bytes()
     except OSError as error:
         raise ImgscoreError(
-            f"{model}: the built-in model cannot be read: {error.strerror}", "reinstall imgscore"
+            f"{model}: the built-in model cannot be read: {error.strerror}", lite0_spec.MISSING
         ) from error
     if hashlib.sha256(data).hexdigest() != lite0_spec.MODEL_SHA256:
         raise ImgscoreError(

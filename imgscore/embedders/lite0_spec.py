@@ -6,9 +6,17 @@ numpy and Pillow, as `lite0.py` does. `tools/quantise_lite0.py` makes the model 
 
 from pathlib import Path
 
+from imgscore.embedders import model_file
 from imgscore.embedders.base import sections_of
 
-MODEL = Path(__file__).parent / "data" / "efficientnet-lite0.onnx"
+PACKAGED_MODEL = Path(__file__).parent / "data" / "efficientnet-lite0.onnx"
+"""The path at which `make model` writes the file. A distribution may move the file elsewhere."""
+MODEL = model_file.find(PACKAGED_MODEL)
+MISSING = (
+    "install the package of your distribution that contains the model, reinstall imgscore, or set "
+    f"{model_file.VARIABLE} to the folder of the file"
+)
+"""The remedy if the file is missing."""
 MODEL_SHA256 = "175553f138b99bd5977792ca734d91dd53dd4e0a8942e409d11e8ff3e7641829"
 PREPROCESSING_VERSION = 2
 """The version of the preprocessing. Increase it if a change of decode, views or pooling changes the

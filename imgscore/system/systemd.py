@@ -19,7 +19,7 @@ NAME = "imgscored.service"
 # The function `wanted` replaces this line of the shipped unit. In the line, `env` searches PATH
 # for imgscored.
 START = "ExecStart=/usr/bin/env imgscored\n"
-FOLDER_VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+FOLDER_VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "IMGSCORE_MODEL_DIR")
 
 
 class State(NamedTuple):

@@ -74,16 +74,18 @@ def _row(name: str) -> Response:
     """Return the Response for a model. The caller must then set `in_use` and `vectors`."""
     if name == registry.BUILT_IN:
         file = lite0_spec.MODEL
+        installed = file.exists()
         return Response(
             name=name,
             embedder=lite0_spec.ID,
-            installed=True,
+            installed=installed,
             dimension=lite0_spec.DIM,
             search=False,
             licence="Apache-2.0",
             download_mb=0,
-            disk_bytes=file.stat().st_size,
+            disk_bytes=file.stat().st_size if installed else 0,
             path=str(file),
+            error=None if installed else f"the file is missing; {lite0_spec.MISSING}",
         )
     row, entry = Response(name=name), catalogue.UFORM.get(name)
     if entry is not None:

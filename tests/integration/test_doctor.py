@@ -83,7 +83,7 @@ def test_model_damaged_file_is_a_problem(
     monkeypatch.setattr(lite0_spec, "MODEL", model)
     assert "damaged" in ill("model", "problem")
     model.unlink()
-    assert "No such file" in ill("model", "problem")
+    assert "is missing" in ill("model", "problem")
 
 
 def test_model_damaged_download_names_the_remedy(inbox: Path) -> None:
