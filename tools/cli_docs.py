@@ -1,4 +1,4 @@
-"""Generates docs/cli.md and the man pages from the CLI: `make docs`, or `python tools/cli_docs.py`.
+"""Generates docs/cli.md, the man pages and the completions from the CLI: `make docs`.
 
 A test checks that the files are up to date, so never edit them by hand. The tool reads Typer's
 internal objects and needs the version of the dev extra.
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import typer
 from imgscored.main import parser as daemon_parser
+from typer._completion_shared import get_completion_script
 
 from imgscore import __version__
 from imgscore.cli.main import load
@@ -263,10 +264,29 @@ def _daemon_items() -> list[Item]:
     ]
 
 
+def completion_script(shell: str) -> str:
+    """The text of the file with which a shell completes `imgscore`.
+
+    It is the script that `imgscore --install-completion` writes. A shell loads it from a folder of
+    the system. zsh runs the file as the function `_imgscore` at the first TAB, so the file must
+    also give the completions of this TAB.
+    """
+    script = get_completion_script(
+        prog_name="imgscore", complete_var="_IMGSCORE_COMPLETE", shell=shell
+    )
+    if shell == "zsh":
+        script += '\n[ "$funcstack[1]" = _imgscore ] && _imgscore_completion "$@"'
+    return f"{script}\n"
+
+
 def pages() -> dict[Path, str]:
     """The path and the text of each generated file."""
     all_verbs = verbs()
     return {
+        **{
+            ROOT / "completions" / f"imgscore.{shell}": completion_script(shell)
+            for shell in ("bash", "zsh", "fish")
+        },
         ROOT / "docs" / "cli.md": format_markdown(all_verbs),
         ROOT / "man" / "imgscore.1": format_manual(all_verbs),
         ROOT / "man" / "imgscored.1": format_daemon_manual(),

@@ -1,0 +1,1 @@
+complete --command imgscore --no-files --arguments "(env _IMGSCORE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) imgscore)" --condition "env _IMGSCORE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) imgscore"
