@@ -113,9 +113,9 @@ class StatusMonitor:
 
 
 def _format_times(seconds: list[float]) -> str:
-    """The median, the 99th percentile and the maximum."""
-    times = [percentile(seconds, share) * 1000 for share in (0.5, 0.99, 1.0)]
-    return "median {:.0f} ms, p99 {:.0f} ms, maximum {:.0f} ms".format(*times)
+    """The median, two high percentiles and the maximum."""
+    times = [percentile(seconds, share) * 1000 for share in (0.5, 0.99, 0.999, 1.0)]
+    return "median {:.0f} ms, p99 {:.0f} ms, p99.9 {:.0f} ms, maximum {:.0f} ms".format(*times)
 
 
 def _call_idle_server(path: Path) -> None:
