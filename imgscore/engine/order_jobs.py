@@ -13,6 +13,10 @@ from imgscore.store.store import Store
 from imgscore.watches import Watch
 from imgscore.workers.messages import PlannedTouch
 
+# The largest number of new files that are inserted into an existing order. For more files, a new
+# plan of the whole inbox costs less.
+INCREMENTAL_LIMIT = 64
+
 PartResult = Outcome | list[RestoreResult]
 """The result of one part of a job: touches that set an order, or restored dates."""
 
@@ -40,6 +44,8 @@ class OrderState:
     """the present order of the inbox, or None if the order is not known"""
     done_at: float = float("-inf")
     """the time at which the last automatic order of the inbox began, in monotonic seconds"""
+    many_new: bool = False
+    """whether more files arrived or changed after the last order than can be inserted"""
     planned: list[PlannedTouch] = field(default_factory=list)
     """the touches that an order would make. Only a dry run sets this field."""
 
@@ -47,6 +53,20 @@ class OrderState:
     def name(self) -> str:
         """The name of the state as the owner of a problem."""
         return f"the order of {short_path(self.watch.inbox)}"
+
+    def add_files(self, paths: set[bytes]) -> None:
+        """Make an order due in which these files are new or changed."""
+        self.due = True
+        if self.new_files is not None:
+            self.new_files = self.new_files | paths
+            if len(self.new_files) > INCREMENTAL_LIMIT:
+                self.new_files, self.many_new = None, True
+
+    def begin(self, now: float) -> set[bytes] | None:
+        """Begin the order that is due, and return its new files. `now`: in monotonic seconds."""
+        new_files = self.new_files
+        self.due, self.new_files, self.many_new, self.done_at = False, set(), False, now
+        return new_files
 
 
 @dataclass

@@ -30,14 +30,12 @@ from imgscore.workers.messages import Answer, Crashed, Plan, Planned, PlannedTou
 
 logger = logging.getLogger(__name__)
 
-# The smallest number of seconds between two orders of an inbox while files are being indexed.
+# The smallest number of seconds between two orders of an inbox while files are being indexed, or
+# arrive faster than they can be inserted.
 ORDER_SECONDS = 10.0
 # If the store has more sightings than this number, a worker makes the plan instead of the daemon. A
 # plan for 30,000 sightings takes 1 s and 100 MB of memory.
 WORKER_PLAN_THRESHOLD = 5_000
-# The largest number of new files that are inserted into an existing order. For more files, a new
-# plan of the whole inbox costs less.
-INCREMENTAL_LIMIT = 64
 
 
 class OrderScheduler(Stage[Plan]):
@@ -69,11 +67,7 @@ class OrderScheduler(Stage[Plan]):
 
     def add_files(self, inbox: bytes, paths: set[bytes]) -> None:
         """Schedule an order of an inbox in which these files are new or changed."""
-        state = self._states[inbox]
-        state.due = True
-        if state.new_files is not None:
-            new_files = state.new_files | paths
-            state.new_files = new_files if len(new_files) <= INCREMENTAL_LIMIT else None
+        self._states[inbox].add_files(paths)
 
     def receive(self, effects: Effects) -> None:
         """Schedule an order of each inbox that has new files or new scores."""
@@ -213,10 +207,15 @@ class OrderScheduler(Stage[Plan]):
             return len(txn.table("sightings")) > WORKER_PLAN_THRESHOLD
 
     def _time(self, state: OrderState, conditions: Conditions) -> float | None:
-        """Return the time at which an order of the inbox may begin, or None if no order is due."""
-        if not self._is_due(state):
+        """Return the time at which an order of the inbox may begin.
+
+        Return None if no order is due, or while an automatic job orders the inbox.
+        """
+        ordering = (job.order for job in self._jobs if not job.asked)
+        if not self._is_due(state) or state.watch in ordering:
             return None
-        wait = state.done_at + ORDER_SECONDS if conditions.indexing else conditions.now
+        busy = conditions.indexing or state.many_new
+        wait = state.done_at + ORDER_SECONDS if busy else conditions.now
         return max(conditions.now, wait, self.ctx.problems.retry_at(state) or 0.0)
 
     # ---- planning and applying orders
@@ -227,8 +226,8 @@ class OrderScheduler(Stage[Plan]):
             due = self._time(state, conditions)
             if due is not None and due <= conditions.now:
                 head, dry_run = self._head(state.watch), self.ctx.config.dry_run
-                self._begin(OrderJob(None, state.watch, head, state.new_files, dry_run=dry_run))
-                state.due, state.new_files, state.done_at = False, set(), conditions.now
+                new_files = state.begin(conditions.now)
+                self._begin(OrderJob(None, state.watch, head, new_files, dry_run=dry_run))
         job = self._next_job(conditions)
         if job is not None and not self._waits(job):
             try:

@@ -1,14 +1,16 @@
 """A new file in an inbox that is in order is inserted without planning the inbox."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
 import pytest
 
-from imgscore.engine import order_scheduler
+from imgscore.engine import order_jobs, order_scheduler
 from imgscore.engine.engine import Engine
+from imgscore.engine.stage import Conditions
 from imgscore.store import journal, originals
 from imgscore.workers.messages import Plan, Task
 from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle, use_head
@@ -165,12 +167,28 @@ def test_insert_under_a_new_head_starts_a_plan(
 def test_insert_many_files_starts_one_plan(
     world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_scheduler, "INCREMENTAL_LIMIT", 2)
+    monkeypatch.setattr(order_jobs, "INCREMENTAL_LIMIT", 2)
+    monkeypatch.setattr(order_scheduler, "ORDER_SECONDS", 0.1)
     for number in range(3):
         world.put(f"0{number}a.jpg", number / 100 + 0.005)
     world.settle(engine)
     assert len(plans) == 1
     assert world.order() == sorted([*NAMES, "00a", "01a", "02a"], reverse=True)
+
+
+def test_insert_while_a_worker_plans_starts_no_second_job(
+    world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_scheduler, "ORDER_SECONDS", 0.1)
+    scheduler = engine.order_scheduler
+    scheduler.reorder(os.fsencode(world.inbox))
+    for number in range(2 * order_jobs.INCREMENTAL_LIMIT):
+        scheduler.add_files(os.fsencode(world.inbox), {b"%d.jpg" % number})
+        scheduler.advance(Conditions(time.monotonic() + number * order_scheduler.ORDER_SECONDS))
+        assert scheduler.pending <= 2  # the job, and one order after it
+    assert len(plans) == 1
+    until_idle(engine)
+    assert scheduler.pending == 0 and world.order() == NAMES[::-1]
 
 
 def test_insert_into_a_full_gap_starts_a_plan(
