@@ -36,11 +36,14 @@ class Labelled(_Event, tag="label"):
     sha256: str
     """the digest of the image"""
     label: str
-    """`keep` or `trash`; `clear` if the label was cleared"""
+    """`keep`, `undecided` or `trash`; `clear` if the label was cleared"""
     source: str
-    """the origin of the label: `place`, `xdg_trash`, `cli`, `import`, `undo` or `rewrite`"""
+    """the origin of the label: `place`, `xdg_trash`, `rating`, `cli`, `import`, `undo` or
+    `rewrite`"""
     taste: str
     """the taste that learns from the label"""
+    grade: float | None = None
+    """the grade, from 0 (trash) to 1 (keep); null if the label was cleared"""
 
 
 class ManyLabelled(_Event, tag="labels"):
@@ -52,6 +55,8 @@ class ManyLabelled(_Event, tag="labels"):
     """the number of images that got the label trash"""
     clear: int
     """the number of images whose label was cleared"""
+    undecided: int = 0
+    """the number of images that got the label undecided"""
 
 
 class MassChange(_Event, tag="mass_change"):
@@ -60,7 +65,7 @@ class MassChange(_Event, tag="mass_change"):
     cleared: int
     """the number of labels that were cleared"""
     flipped: int
-    """the number of labels that changed from keep to trash, or from trash to keep"""
+    """the number of labels that changed to another label, such as from keep to trash"""
     remedy: str
     """how to take this back"""
 

@@ -12,7 +12,7 @@ LabelName = Literal["keep", "undecided", "trash"]
 
 GradeText = Literal["keep", "trash", "reject", "-1", "1", "2", "3", "4", "5"]
 """The texts that stand for a grade."""
-LabelText = GradeText | Literal["clear", "0"]
+LabelText = Literal[GradeText, "clear", "0"]
 """The texts that stand for a grade, or for no label. A rating of 0 stars is no rating."""
 
 TRASH: Final = 0.0

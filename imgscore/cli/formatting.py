@@ -8,6 +8,7 @@ from imgscore import events
 from imgscore.cli.output import duration, printable
 from imgscore.cli.path_text import short, shortened
 from imgscore.events import Event
+from imgscore.grades import text_of
 from imgscore.verbs.order import TouchedFile
 from imgscore.verbs.pause import FOREVER_NS
 from imgscore.verbs.status import Response as Status
@@ -37,6 +38,15 @@ def named(row: _FileRow, text: str) -> str:
     if row.error is not None:
         return f"failed  {short(row.path)}: {shortened(row.error)}"
     return f"{text}  {short(row.path)}"
+
+
+def label_text(label: str | None, grade: float | None) -> str:
+    """Return a label as text: "keep", "trash", "clear", or the grade, such as "4 stars".
+
+    `label`: the name of the label. `grade`: its grade, or None if there is no label. A daemon of an
+    older version sends no grade.
+    """
+    return (label or "clear") if grade is None else text_of(grade)
 
 
 def scored(row: _ScoredRow) -> str:
@@ -90,9 +100,10 @@ def event_line(event: Event) -> str:
 def _subject(event: Event) -> str:
     match event:
         case events.Labelled():
-            return f"{event.label}  {short(event.path)}"
+            return f"{label_text(event.label, event.grade)}  {short(event.path)}"
         case events.ManyLabelled():
-            return f"{event.keep} keep, {event.trash} trash, {event.clear} cleared"
+            undecided = f"{event.undecided} undecided, " if event.undecided else ""
+            return f"{event.keep} keep, {undecided}{event.trash} trash, {event.clear} cleared"
         case events.MassChange():
             return f"{event.cleared} cleared, {event.flipped} flipped; {event.remedy}"
         case events.Scored(score=None):

@@ -131,11 +131,13 @@ def _folders(row: Status) -> RenderableType:
         return Text("no folder is watched yet; add a folder: imgscore init INBOX")
     table = Table(box=None, pad_edge=False)
     table.add_column("folder", overflow="fold")
-    for name in ("images", "scored", "keep", "trash"):
+    graded = list(dict.fromkeys(name for watch in row.watches for name in watch.graded))
+    for name in ("images", "scored", "keep", "trash", *graded):
         table.add_column(name, justify="right")
     table.add_column("state")
     for watch in row.watches:
-        figures = map(str, (watch.files, watch.scored, watch.keep, watch.trash))
+        counts = (watch.files, watch.scored, watch.keep, watch.trash)
+        figures = [*map(str, counts), *(str(watch.graded.get(name, "")) for name in graded)]
         table.add_row(Text(short(watch.inbox)), *figures, Text(printable(watch.state)))
     return table
 

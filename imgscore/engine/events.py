@@ -77,6 +77,7 @@ class EventLog:
                     keep=count["keep"],
                     trash=count["trash"],
                     clear=count["clear"],
+                    undecided=count["undecided"],
                 )
             )
             return
@@ -89,6 +90,7 @@ class EventLog:
                     label=label.label,
                     source=label.source,
                     taste=label.taste,
+                    grade=label.grade,
                 )
             )
 

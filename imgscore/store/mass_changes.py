@@ -1,8 +1,8 @@
 """The records of mass changes: many labels that were cleared or flipped at once.
 
 A mass change is a range of the label log. `status` reports the newest one, and `undo label` undoes
-a mass change as a whole. A flipped label is one that changed from keep to trash, or from trash to
-keep.
+a mass change as a whole. A flipped label is one that changed to another label, such as from keep to
+trash.
 """
 
 import msgspec
@@ -30,7 +30,7 @@ class MassChange(msgspec.Struct, frozen=True):
             f"{count:,} {'label was' if count == 1 else 'labels were'} {what}"
             for count, what in (
                 (self.cleared, "cleared"),
-                (self.flipped, "changed to the other label"),
+                (self.flipped, "changed to another label"),
             )
             if count
         ]

@@ -61,14 +61,17 @@ class LabelEntry(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str
-    """`keep` or `trash`; `clear` if the label was cleared"""
+    """`keep`, `undecided` or `trash`; `clear` if the label was cleared"""
     source: str
-    """the origin of the label: `place`, `xdg_trash`, `cli`, `import`, `undo` or `rewrite`"""
+    """the origin of the label: `place`, `xdg_trash`, `rating`, `cli`, `import`, `undo` or
+    `rewrite`"""
     taste: str
     """the taste that learns from the label"""
     dates: int | UnsetType = UNSET
     """the number of labels in this entry, which is always 1. If the request has `together` false,
     the field is missing"""
+    grade: float | None = None
+    """the grade, from 0 (trash) to 1 (keep); null if the label was cleared"""
 
 
 Response = TouchEntry | LabelEntry
@@ -141,5 +144,6 @@ def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
             label=event.label,
             source=event.source,
             taste=event.taste,
+            grade=event.grade,
         )
         yield event.time_ns, event.path, row

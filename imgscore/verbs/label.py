@@ -1,14 +1,14 @@
-"""The verb `label`: label files as keep or trash, or clear their label. No file is moved."""
+"""The verb `label`: give files a label, or clear their label. No file is moved."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.grades import parse_label
+from imgscore.grades import LabelText, name_of, parse_label
 from imgscore.messages import BaseRequest, PathTexts, Progress, Result
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
@@ -29,13 +29,19 @@ class Response(msgspec.Struct):
     sha256: str | None
     """the digest of the image; null if the file cannot be read"""
     label: str | None
-    """the new label, `keep` or `trash`; null if it was cleared, or if there is an error"""
+    """the new label: `keep`, `undecided` or `trash`; null if it was cleared, or if there is an
+    error"""
     error: str | None
     """the reason why the file was not labelled, and a remedy; null if there is no error"""
+    grade: float | None = None
+    """the grade of the new label, from 0 (trash) to 1 (keep); null if `label` is null"""
 
 
 class Request(BaseRequest[Response]):
-    """`taste`: the taste that gets the labels.
+    """`label`: the label: keep, trash or reject, or a rating of −1 or 1 to 5 stars. "clear" and "0"
+    clear the label.
+
+    `taste`: the taste that gets the labels.
 
     None means the taste of the watch that the file is in. If the file is outside of all watches,
     None means the taste of the first watch.
@@ -44,7 +50,7 @@ class Request(BaseRequest[Response]):
     these folders are included.
     """
 
-    label: Literal["keep", "trash", "clear"]
+    label: LabelText
     files: PathTexts
     taste: TasteName | None = None
     recursive: bool = False
@@ -52,6 +58,7 @@ class Request(BaseRequest[Response]):
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Label the files, and yield a Response for each file."""
+    grade = parse_label(request.label)
     paths = yield from images_of(request.files, recursive=request.recursive)
     tastes: set[str] = set()
     done, waiting = 0, Waiting(engine, engine.indexer)
@@ -59,16 +66,18 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         if ticket is None:
             yield from waiting.step()
             continue
-        record(engine, [(ticket, parse_label(request.label))], "cli")
+        record(engine, [(ticket, grade)], "cli")
         digest, error = digest_of(ticket), problem(ticket)
+        given = None if error else grade
         if digest is not None:
             tastes.add(ticket.taste)
         yield Result(
             Response(
                 path=display_path(ticket.path),
                 sha256=digest.hex() if digest else None,
-                label=None if request.label == "clear" or error else request.label,
+                label=None if given is None else name_of(given),
                 error=error,
+                grade=given,
             )
         )
         done += 1

@@ -34,20 +34,22 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str | None
-    """the present label, `keep` or `trash`; null if the image has no label"""
+    """the present label: `keep`, `undecided` or `trash`; null if the image has no label"""
     head: str | None
     """the version of the head in use; null if there is no head"""
     error: str | None
     """the reason why the label was not undone; null if there is no error"""
     number: int | None
     """the number of the label in the log, for a later `undo`; null if nothing was logged"""
+    grade: float | None = None
+    """the grade of the label, from 0 (trash) to 1 (keep); null if the image has no label"""
 
 
 class Request(BaseRequest[Response]):
     """`path`: the path of the image when the page was made.
 
-    The request has either `label` or `undo`. `label`: the label to set. `undo`: the number of the
-    label to undo. If a later label has replaced this label, nothing is undone.
+    The request has either `label` or `undo`. `label`: the label to set, as a word or as stars.
+    `undo`: the number of the label to undo. If a later label has replaced it, nothing is undone.
     """
 
     sha256: Sha256Text
@@ -85,10 +87,11 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         Response(
             path=display_path(path),
             sha256=event.digest.hex(),
-            label=None if event.label == "clear" else event.label,
+            label=None if event.grade is None else event.label,
             head=engine.ctx.head(event.taste) or None,
             error=outcome.error,
             number=number,
+            grade=event.grade,
         )
     )
 

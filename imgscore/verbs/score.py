@@ -35,7 +35,7 @@ class Response(msgspec.Struct):
     deviation: float | None
     """the standard deviation of the score; null if there is no score"""
     label: str | None
-    """the label of the image, `keep` or `trash`; null if it has no label"""
+    """the label of the image: `keep`, `undecided` or `trash`; null if it has no label"""
     head: str | None
     """the version of the head that scored the image; null if there is no head"""
     embedder: str
@@ -44,6 +44,8 @@ class Response(msgspec.Struct):
     """the reason why the file cannot be scored, and a remedy; null if there is no such reason"""
     missing: str | None = None
     """what is missing until there is a head, such as `2 more keep`; null if there is a head"""
+    grade: float | None = None
+    """the grade of the label, from 0 (trash) to 1 (keep); null if the image has no label"""
 
 
 class Request(BaseRequest[Response]):
@@ -159,8 +161,7 @@ def _row(engine: Engine, ticket: IndexTicket) -> Response:
     label = None
     if digest is not None:
         with engine.ctx.store.read() as txn:
-            current = labels.current(txn, ticket.taste, digest)
-        label = current.label if current else None
+            label = labels.current(txn, ticket.taste, digest)
     missing = None
     if error is None and score is None:
         state = engine.trainer.tastes.get(ticket.taste)
@@ -171,9 +172,10 @@ def _row(engine: Engine, ticket: IndexTicket) -> Response:
         sha256=digest.hex() if digest else None,
         score=round(score[0], 6) if score else None,
         deviation=round(score[1], 6) if score else None,
-        label=label,
+        label=label.label if label else None,
         head=engine.ctx.head(ticket.taste) or None,
         embedder=engine.ctx.embedder.id,
         error=error,
         missing=missing,
+        grade=label.grade if label else None,
     )

@@ -33,9 +33,11 @@ class Response(msgspec.Struct):
     score: float | None
     """the probability that you would keep the image, from 0 to 1; null if there is no score"""
     label: str | None
-    """the label of the image, `keep` or `trash`; null if it has no label"""
+    """the label of the image: `keep`, `undecided` or `trash`; null if it has no label"""
     error: str | None = None
     """always null"""
+    grade: float | None = None
+    """the grade of the label, from 0 (trash) to 1 (keep); null if the image has no label"""
 
 
 class Request(BaseRequest[Response]):
@@ -77,5 +79,6 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 round(image.similarity, 6),
                 None if image.score is None else round(image.score, 6),
                 None if label is None else label.label,
+                grade=None if label is None else label.grade,
             )
         )

@@ -37,11 +37,15 @@ class RestoredLabel(msgspec.Struct):
     label: str | None
     """the present label of the image; null if it has no label"""
     was: str
-    """the label that was undone: `keep`, `trash` or `clear`"""
+    """the label that was undone: `keep`, `undecided`, `trash` or `clear`"""
     others: int
     """the number of other images whose labels were undone at the same time"""
     error: str | None = None
     """always null"""
+    grade: float | None = None
+    """the grade of the present label, from 0 (trash) to 1 (keep); null if it has no label"""
+    was_grade: float | None = None
+    """the grade that was undone; null if `was` is `clear`"""
 
 
 Response = TouchedFile | RestoredLabel
@@ -198,9 +202,11 @@ def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
     return RestoredLabel(
         path=display_path(first.path),
         sha256=first.digest.hex(),
-        label=None if restored.label == "clear" else restored.label,
+        label=None if restored.grade is None else restored.label,
         was=first.label,
         others=len(last) - 1,
+        grade=restored.grade,
+        was_grade=first.grade,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from imgscore.cli.app import Folder, Json, Section, app, optional_text_of, prints, run
-from imgscore.cli.formatting import time_text
+from imgscore.cli.formatting import label_text, time_text
 from imgscore.cli.path_text import short
 from imgscore.messages import MAX_ROWS
 from imgscore.verbs.history import LabelEntry, Request, Response
@@ -35,7 +35,7 @@ def history(
 def _describe(row: Response) -> str:
     when = time_text(row.time_ns)
     if isinstance(row, LabelEntry):
-        what = f"label {row.label} ({row.source})"
+        what = f"label {label_text(row.label, row.grade)} ({row.source})"
     elif row.dates and row.dates > 1:
         return f"{when}  {row.what}: {row.dates} dates  {short(row.inbox)}"
     else:

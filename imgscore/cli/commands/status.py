@@ -94,10 +94,9 @@ def _watch_lines(watch: WatchStatus) -> list[str]:
     """Return one line about a watch, and a second line if something is to do or to say."""
     todo = what_to_do(watch)
     scored = "" if todo else f", {watch.scored} scored"
-    line = (
-        f"{short(watch.inbox)}: {watch.files} images{scored}; "
-        f"{watch.keep} in keep, {watch.trash} in trash"
-    )
+    folders = {"keep": watch.keep, "trash": watch.trash, **watch.graded}
+    counts = ", ".join(f"{count} in {name}" for name, count in folders.items())
+    line = f"{short(watch.inbox)}: {watch.files} images{scored}; {counts}"
     if todo:
         return [line, f"  next: {todo}"]
     if watch.state == "offline":

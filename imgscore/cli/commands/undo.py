@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from imgscore.cli.app import DryRun, Folder, Json, Section, app, optional_text_of, prints, run
-from imgscore.cli.formatting import touched
+from imgscore.cli.formatting import label_text, touched
 from imgscore.cli.path_text import short
 from imgscore.verbs.order import TouchedFile
 from imgscore.verbs.undo import Request, Response
@@ -33,5 +33,6 @@ def undo(
 def _describe(row: Response) -> str:
     if isinstance(row, TouchedFile):
         return touched(row)
-    text = f"{row.was} → {row.label or 'no label'}  {short(row.path or row.sha256)}"
+    was, label = label_text(row.was, row.was_grade), label_text(row.label or "no label", row.grade)
+    text = f"{was} → {label}  {short(row.path or row.sha256)}"
     return f"{text}, and {row.others} more" if row.others else text
