@@ -13,6 +13,7 @@ from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.engine.tastes import WORDS, TasteState, Words, patience, words_of, words_to_use
 from imgscore.errors import ImgscoreError
 from imgscore.failpoints import step
+from imgscore.heads.results import quality_of
 from imgscore.paths import head_file
 from imgscore.store import counts, heads, labels, scores, sightings, vectors
 from imgscore.store.schema import HeadRecord
@@ -304,7 +305,7 @@ class Trainer(Stage[Train | Rescore]):
             of_taste(taste),
             counted(record.labels, "label"),
             time.monotonic() - began if began is not None else 0.0,
-            _auc(record.report),
+            _proof(record.report),
             "in use" if record.accepted else "not in use: it is worse than the previous head",
         )
 
@@ -361,10 +362,9 @@ class Trainer(Stage[Train | Rescore]):
         return None
 
 
-def _auc(report: Mapping[str, Any]) -> str:
-    """Return a text such as `: AUC .91` from a head's report, or "" if the report has no AUC."""
-    try:
-        value = float(report["quality"]["auc"]["value"])
-    except (KeyError, TypeError, ValueError):
+def _proof(report: Mapping[str, Any]) -> str:
+    """Return a text such as `: AUC .91` from a head's report, or "" if nothing was measured."""
+    quality = quality_of(report)
+    if quality is None or quality.compared is None:
         return ""
-    return f": AUC {value:.2f}".replace("0.", ".")
+    return f": {quality.measure} {quality.compared.value:.2f}".replace("0.", ".")

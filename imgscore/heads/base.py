@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from imgscore.embedders.base import Section
 from imgscore.errors import UsageError
+from imgscore.grades import UNDECIDED
 from imgscore.heads.arrays import Bools, Floats, Half, Ints
 from imgscore.heads.features import Features
-from imgscore.heads.sides import MIN_SIDE, UNDECIDED, smaller_side, upper_side
+from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
 
 
 class Scores(NamedTuple):

@@ -1,4 +1,8 @@
-"""Evaluate a recipe on a person's labels, and predict its AUC for twice as many labels."""
+"""Evaluate a recipe on a person's labels, and predict its AUC for twice as many labels.
+
+With grades, the pairwise accuracy takes the place of the AUC. It is the AUC if there are only keep
+and trash labels.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from imgscore.errors import UsageError
-from imgscore.heads.arrays import Bools, Floats, Ints
+from imgscore.heads.arrays import Floats, Ints
 from imgscore.heads.base import Examples, Fitted, Recipe
 from imgscore.heads.measures import Ranking, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
-from imgscore.heads.sides import MIN_SIDE
+from imgscore.heads.sides import MIN_SIDE, smaller_side
 
 DRAWS = 2
 """The number of heads that are trained for each point of the learning curve. It is small, because
@@ -31,7 +35,7 @@ MAX_POINT_LABELS = 2000
 The last point may have more labels, because the AUC of the last point is computed by the
 cross-validation."""
 DOUBTFUL_DISTANCE = 0.4
-"""The distance between the label and the score of an image beyond which the label is doubtful. It
+"""The distance between the grade and the score of an image beyond which the label is doubtful. It
 is that of the original recipe."""
 MIN_ERROR = 1e-4
 """The smallest value of 1 - AUC for the fit of the curve. An AUC of 1 would give 0, whose logarithm
@@ -58,15 +62,15 @@ def evaluate(
     to the curve. Raises UsageError if there are too few labels.
     """
     fitted = fitted or recipe(kind, device).fit(examples, None, settings)
-    cross_validated = quality(fitted.held_out.score, examples.keep, examples.groups)
-    ranking = Ranking(fitted.held_out.score, examples.keep)
+    cross_validated = quality(fitted.held_out.score, examples.grades, examples.groups)
+    ranking = Ranking(fitted.held_out.score, examples.grades)
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
-    deviation = float(np.std([ranking.auc(draw) for draw in resample(groups)]))
-    curve = [Point(len(examples), cross_validated.auc.value, deviation)]
+    deviation = float(np.std([ranking.pairwise(draw) for draw in resample(groups)]))
+    curve = [Point(len(examples), ranking.pairwise(), deviation)]
     sizes = [
         size
         for size in _sizes(len(examples))
-        if _rarer(examples) * size >= MIN_SIDE * len(examples)
+        if smaller_side(examples.upper) * size >= MIN_SIDE * len(examples)
     ]
     while sizes and not (len(curve) > 1 and stop()):
         curve.insert(0, _point(examples, sizes.pop(), recipe(kind, device), fitted.head.settings))
@@ -74,21 +78,15 @@ def evaluate(
     return Evaluation(fitted.head.kind, cross_validated, curve, doubled, len(sizes))
 
 
-def doubtful(score: Floats, keep: Bools) -> Ints:
-    """Return the rows whose score is far from their label, the farthest first.
+def doubtful(score: Floats, grades: Floats) -> Ints:
+    """Return the rows whose score is far from their grade, the farthest first.
 
-    `score`: the held-out scores [n]. `keep`: bool [n]. The distance of a score from its label (0
-    for trash, 1 for keep) is larger than DOUBTFUL_DISTANCE.
+    `score`: the held-out scores [n]. `grades`: float32 [n], 0 for trash and 1 for keep. The
+    distance of a score from its grade is larger than DOUBTFUL_DISTANCE.
     """
-    distance = np.abs(score - keep)
+    distance = np.abs(score - grades)
     order = np.argsort(-distance, kind="stable")
     return np.asarray(order[distance[order] > DOUBTFUL_DISTANCE], np.int64)
-
-
-def _rarer(examples: Examples) -> int:
-    """Return the number of keep labels or of trash labels, whichever is smaller."""
-    keeps = int(examples.keep.sum())
-    return min(keeps, len(examples) - keeps)
 
 
 def _sizes(count: int) -> list[int]:
@@ -116,25 +114,25 @@ def _point(examples: Examples, count: int, method: Recipe, settings: Mapping[str
         order = np.random.default_rng(seed).permutation(len(examples))
         train = _with_both(examples, order, count)
         rest = order[~np.isin(groups[order], groups[train])][:MAX_TESTED]
-        if len(np.unique(examples.keep[rest])) < 2:
+        if len(np.unique(examples.grades[rest])) < 2:
             continue
         head = method.fit_head(examples.take(train), settings)
         extras = None if examples.extras is None else examples.extras[rest]
         score = head.score(examples.embeddings[rest], extras).score
-        aucs.append(Ranking(score, examples.keep[rest]).auc())
+        aucs.append(Ranking(score, examples.grades[rest]).pairwise())
     if not aucs:
         raise UsageError("all labelled images are near-duplicates", "label other images, too")
     return Point(count, float(np.mean(aucs)), float(np.std(aucs)))
 
 
 def _with_both(examples: Examples, order: Ints, count: int) -> Ints:
-    """Return the first `count` rows of `order`, with labels of both kinds among them.
+    """Return the first `count` rows of `order`, with labels of both sides among them.
 
-    Before the rows are chosen, two keep labels and two trash labels are moved to the beginning of
-    the order.
+    Before the rows are chosen, two labels of each side (such as keep and trash) are moved to the
+    beginning of the order.
     """
-    keep = examples.keep[order]
-    first = np.concatenate([np.flatnonzero(keep)[:2], np.flatnonzero(~keep)[:2]])
+    upper = examples.upper[order]
+    first = np.concatenate([np.flatnonzero(upper)[:2], np.flatnonzero(~upper)[:2]])
     rest = np.setdiff1d(np.arange(len(order)), first)
     chosen: Ints = order[np.concatenate([first, rest])[:count]]
     return chosen

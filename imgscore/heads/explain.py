@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from imgscore.heads.arrays import Floats, Half
+from imgscore.heads.arrays import Bools, Floats, Half
 from imgscore.heads.base import Examples, Head
 from imgscore.heads.features import Features
 from imgscore.heads.results import TraitWeight
@@ -31,6 +31,7 @@ class Explanation(msgspec.Struct, frozen=True):
     `low`, `high`: the ends of the interval.
     `keeps`: the most similar images that are labelled keep. The most similar image is first.
     `trashes`: the most similar images that are labelled trash. The most similar image is first.
+    `undecided`: the most similar images of grade 0.5. The most similar image is first.
     `traits`: the weights of the traits. The trait with the largest change of the score is first.
     `kind`, `embedder`: the kind and the embedder of the head.
     """
@@ -43,6 +44,7 @@ class Explanation(msgspec.Struct, frozen=True):
     traits: list[TraitWeight]
     kind: str
     embedder: str
+    undecided: list[SimilarExample]
 
 
 def explain(
@@ -59,7 +61,7 @@ def explain(
 
     `extras`: float32 [k], numbers that are computed from the image's traits, or None.
     `names`: the names of the k columns of `extras`.
-    `limit`: the largest length of each list in the result: `keeps`, `trashes` and `traits`.
+    `limit`: the largest length of each list in the result.
 
     The interval is score ± 1.96 deviations, limited to the range from 0 to 1.
     """
@@ -70,19 +72,20 @@ def explain(
     cosine = features(examples.embeddings, examples.extras) @ features(row, extras_row)[0]
     order = np.argsort(-cosine, kind="stable")
 
-    def most_similar(kind: bool) -> list[SimilarExample]:
-        rows = [int(index) for index in order if examples.keep[index] == kind][:limit]
+    def most_similar(chosen: Bools) -> list[SimilarExample]:
+        rows = order[chosen[order]][:limit].tolist()
         return [SimilarExample(index, float(cosine[index])) for index in rows]
 
     return Explanation(
         score=score,
         low=max(0.0, score - 1.96 * deviation),
         high=min(1.0, score + 1.96 * deviation),
-        keeps=most_similar(True),
-        trashes=most_similar(False),
+        keeps=most_similar(examples.keep),
+        trashes=most_similar(examples.trash),
         traits=_traits(head, row, extras, names, score)[:limit],
         kind=head.kind,
         embedder=head.embedder,
+        undecided=most_similar(~examples.keep & ~examples.trash),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.arrays import Bools, Ints
+from imgscore.heads.arrays import Ints
 from imgscore.heads.results import Interval
 
 PROPORTION_Z = 2.6
@@ -29,6 +29,11 @@ FEW_LABELS_Z = 3.6
 is much better than the heads that are trained without one or two of them: by 0.12 on average."""
 FEW_LABELS = 75
 """The number of labels at which FEW_LABELS_Z has fallen to 1/e."""
+CORRELATION_Z = 1.96
+"""The number of standard errors below and above a rank correlation of many labels. Fewer labels
+have FEW_LABELS_Z above it, as an AUC has."""
+MAX_CORRELATION = 0.9999
+"""The largest rank correlation of which the interval is computed. That of 1 would be one point."""
 STEPS = 4000
 """The number of steps between 0 and 1 in which the ends of the interval of an AUC are searched."""
 
@@ -44,8 +49,8 @@ def of_proportion(value: float, count: float) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def of_auc(value: float, keeps: int, trashes: int) -> Interval:
-    """Return the interval of an AUC by method 5 of Newcombe (2006).
+def of_auc(value: float, keeps: float, trashes: float) -> Interval:
+    """Return the interval of an AUC, or of a pairwise accuracy, by method 5 of Newcombe (2006).
 
     It contains each AUC θ whose distance from `value` is at most a number of standard errors. The
     standard error is that of Hanley and McNeil (1982) for θ, not for `value`.
@@ -73,9 +78,31 @@ def of_mean(values: NDArray[np.float64], groups: Ints) -> Interval:
     return Interval(mean, max(mean - half, 0.0), mean + half)
 
 
-def independent(keep: Bools, groups: Ints) -> tuple[int, int]:
-    """Return how many groups contain keep labels, and how many contain trash labels.
+def of_correlation(value: float, count: int) -> Interval:
+    """Return the interval of a rank correlation that was measured on `count` images.
 
-    Near-duplicates are in one group, and count as one image.
+    It is that of Fisher's transformation, with the standard error of Bonett and Wright (2000).
     """
-    return len(np.unique(groups[keep])), len(np.unique(groups[~keep]))
+    inner = float(np.clip(value, -MAX_CORRELATION, MAX_CORRELATION))
+    error = np.sqrt((1 + inner**2 / 2) / max(count - 3, 1))
+    above = CORRELATION_Z + FEW_LABELS_Z * np.exp(-count / FEW_LABELS)
+    low = np.tanh(np.arctanh(inner) - CORRELATION_Z * error)
+    high = np.tanh(np.arctanh(inner) + above * error)
+    return Interval(value, float(min(low, value)), float(max(high, value)))
+
+
+def independent(grades: NDArray[np.float64], groups: Ints) -> tuple[float, float]:
+    """Return the numbers of keep and trash labels that have as many pairs as labels with grades.
+
+    Only pairs of labels with different grades are counted. Near-duplicates are in one group, and
+    images of one group and one grade count as one image. For keep and trash labels, the result is
+    the number of groups that contain trash labels, and of those that contain keep labels.
+    """
+    levels, level = np.unique(grades, return_inverse=True)
+    images = np.unique(np.stack([level, groups]), axis=1)[0]
+    counts = np.bincount(images, minlength=len(levels)).astype(np.float64)
+    total = counts.sum()
+    pairs = (total**2 - (counts**2).sum()) / 2
+    # Two sides of equal size have the most pairs of two sides. Labels of many grades have more.
+    half = np.sqrt(max(total**2 / 4 - pairs, 0))
+    return max(float(total / 2 - half), 1.0), max(float(total / 2 + half), 1.0)

@@ -3,7 +3,14 @@
 This module imports no heavy modules, because the daemon and the clients use it.
 """
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
 import msgspec
+
+Measure = Literal["AUC", "pairwise accuracy"]
+"""The measure by which heads are compared. It is the pairwise accuracy if labels have grades other
+than those of keep and trash."""
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -23,10 +30,14 @@ class Bin(msgspec.Struct, frozen=True):
     score: float
     """the mean score of the images in the bin"""
     keep: float
-    """the share of keep labels in the bin; about equal to the mean score if scores are well
-    calibrated"""
+    """the share of keep labels in the bin, or the mean grade if labels have other grades; about
+    equal to the mean score if scores are well calibrated"""
     count: int
     """the number of labels in the bin"""
+    keeps: int | None = None
+    """the number of keep labels in the bin; null if the head was trained by an older version"""
+    undecided: int = 0
+    """the number of undecided labels in the bin"""
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -35,21 +46,50 @@ class Quality(msgspec.Struct, frozen=True):
     labels: int
     """the number of all labels"""
     keeps: int
-    """the number of keep labels"""
-    auc: Interval
+    """the number of keep labels, including the grades above 0.5"""
+    auc: Interval | None
     """the probability that an image labelled keep has a higher score than an image labelled
-    trash"""
-    average_precision: Interval
-    """the mean precision over the images labelled keep"""
+    trash; null if there are no such two labels"""
+    average_precision: Interval | None
+    """the mean precision over the images labelled keep; null if there are no keep labels or no
+    trash labels"""
     log_loss: Interval
-    """the mean of −ln of the probability of the label"""
+    """the mean of −ln of the probability of the label; for a label of grade g, g times the loss of
+    keep plus 1 − g times the loss of trash"""
     base_log_loss: float
-    """the log loss of a constant score that is equal to the share of keep labels"""
+    """the log loss of a constant score that is equal to the mean grade"""
     reliability: list[Bin]
     """the reliability diagram: bins of labels with about equal scores"""
     accuracy: Interval | None = None
-    """the share of labels that a score of at least 0.5 for keep predicts; null if the head was
-    trained by an older version"""
+    """the share of labels that a score of at least 0.5 for keep predicts, without the undecided
+    ones; null if the head was trained by an older version, or if all labels are undecided"""
+    undecided: int = 0
+    """the number of labels of grade 0.5; AUC, average precision and accuracy leave them out"""
+    pairwise_accuracy: Interval | None = None
+    """the share of pairs of labels with different grades that the scores put in the right order; a
+    pair with equal scores counts as half; null if the head was trained by an older version"""
+    rank_correlation: Interval | None = None
+    """Spearman's rank correlation of scores and grades, from −1 to 1; equal values share their mean
+    rank; null if the head was trained by an older version"""
+    measure: Measure = "AUC"
+    """the figure by which heads are compared: `AUC`, or `pairwise accuracy` if labels have grades
+    other than those of keep and trash"""
+
+    @property
+    def compared(self) -> Interval | None:
+        """The figure that `measure` names, or None if it was not measured."""
+        return self.auc if self.measure == "AUC" else self.pairwise_accuracy
+
+
+def quality_of(report: Mapping[str, Any]) -> Quality | None:
+    """Return the quality in the report of a stored head, or None if nothing was measured.
+
+    The head was imported, or made of words, if nothing was measured.
+    """
+    try:
+        return msgspec.convert(report.get("quality"), Quality | None)
+    except msgspec.ValidationError:
+        return None
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -58,9 +98,10 @@ class Point(msgspec.Struct, frozen=True):
     labels: int
     """the number of labels that the heads of this point were trained on"""
     auc: float
-    """the mean held-out AUC of these heads"""
+    """the mean held-out AUC of these heads, or their pairwise accuracy; see
+    Quality.measure"""
     deviation: float
-    """the standard deviation of the held-out AUC over repeated draws of labels"""
+    """the standard deviation of this measure over repeated draws of labels"""
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -69,9 +110,10 @@ class Evaluation(msgspec.Struct, frozen=True):
     `kind`: the kind of the head.
     `quality`: the quality of cross-validated scores. All near-duplicates of an image are in one
     fold.
-    `curve`: the learning curve, which is the AUC by number of labels.
-    `doubled`: the AUC that is predicted for twice as many labels. None means that there are too few
-    labels for a prediction.
+    `curve`: the learning curve, which is the AUC or the pairwise accuracy (see Quality.measure)
+    by number of labels.
+    `doubled`: the figure that is predicted for twice as many labels. None means that there are too
+    few labels for a prediction.
     `left_out`: the number of points that were left out for lack of time. They are the points with
     the fewest labels.
     """
@@ -102,8 +144,10 @@ class Comparison(msgspec.Struct, frozen=True):
     labels: int
     """the number of labels on which the heads are compared"""
     auc: float
-    """the AUC of the new head"""
+    """the AUC of the new head, or its pairwise accuracy; see `measure`"""
     previous_auc: float
-    """the AUC of the previous head"""
+    """the same measure of the previous head"""
     gain: Interval
-    """the AUC of the new head minus the AUC of the previous head"""
+    """the measure of the new head minus the measure of the previous head"""
+    measure: Measure = "AUC"
+    """`AUC`; or `pairwise accuracy` if labels have grades other than those of keep and trash"""

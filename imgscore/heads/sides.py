@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from imgscore.grades import UNDECIDED
 from imgscore.heads.arrays import Bools, Floats
 
 MIN_SIDE = 2
 """The smallest number of labels of each side that a head needs. Cross-validation trains without
 some of the labels, and at least one label of each side must remain."""
-UNDECIDED = 0.5
-"""The grade between keep and trash."""
 
 
 def upper_side(grades: Floats) -> Bools:
@@ -32,6 +31,11 @@ def upper_side(grades: Floats) -> Bools:
     levels = np.unique(grades)[:-1]
     cuts = [np.asarray(grades > level) for level in levels]
     return max(cuts, key=smaller_side, default=upper)
+
+
+def is_graded(grades: Floats) -> bool:
+    """Return whether labels have grades other than 0 (trash) and 1 (keep)."""
+    return bool(((grades != 0) & (grades != 1)).any())
 
 
 def smaller_side(upper: Bools) -> int:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from imgscore.grades import UNDECIDED
 from imgscore.heads.arrays import Bools, Ints
 from imgscore.heads.base import Examples, Fitted
-from imgscore.heads.measures import losses
+from imgscore.heads.measures import divergences
 
 
 class Suspect(NamedTuple):
@@ -17,7 +18,8 @@ class Suspect(NamedTuple):
     `row`: the index of the label in the examples.
     `score`: the held-out score of the image.
     `twin`: the row of a near-duplicate with the opposite label, or -1 if there is none.
-    `evidence`: -ln of the held-out probability of the label.
+    `evidence`: the divergence of the held-out score from the label, in nats. For a keep or trash
+    label, it is -ln of the held-out probability of the label.
     """
 
     row: int
@@ -32,12 +34,15 @@ def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> li
     `limit`: None means that all contradicted labels are returned.
 
     A label is contradicted in two cases. In the first case, most near-duplicates of the image (see
-    `Examples.copies`) have the opposite label. In the second case, the held-out probability of the
-    label is below 0.5. The labels of the first case are first in the list. The labels of each case
-    are sorted by evidence, the strongest evidence first.
+    `Examples.copies`) have the opposite label. In the second case, the evidence is larger than ln
+    2: the held-out probability of a keep or trash label is below 0.5, or the score is about as far
+    from another grade. Opposite labels are a label above 0.5 and a label below 0.5.
+
+    The labels of the first case are first in the list. The labels of each case are sorted by
+    evidence, the strongest evidence first.
     """
     score = fitted.held_out.score
-    evidence = losses(score, examples.keep)
+    evidence = divergences(score, examples.grades)
     twins = _twins(examples)
     outvoted = _outvoted(examples)
     order = np.lexsort((-evidence, ~outvoted))
@@ -49,13 +54,24 @@ def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> li
     return contradicted[:limit]
 
 
+def contradicting(examples: Examples, suspect: Suspect) -> Bools:
+    """Return bool [n]: True for each label that contradicts the label of `suspect`.
+
+    These are the trash labels if the suspect label is keep, and the keep labels if it is trash. If
+    it is undecided, they are the labels on the side of the score.
+    """
+    grade = float(examples.grades[suspect.row])
+    higher = suspect.score > UNDECIDED if grade == UNDECIDED else grade < UNDECIDED
+    return examples.keep if higher else examples.trash
+
+
 def _outvoted(examples: Examples) -> Bools:
     """Return bool [n]: True if most other labels in the row's group contradict the row's label."""
     if examples.copies is None:
         return np.zeros(len(examples), bool)
     _, group = np.unique(examples.copies, return_inverse=True)
-    votes = np.bincount(group, weights=np.where(examples.keep, 1.0, -1.0))[group]
-    own = np.where(examples.keep, 1.0, -1.0)
+    own = np.sign(examples.grades - UNDECIDED).astype(np.float64)
+    votes = np.bincount(group, weights=own)[group]
     return np.asarray((votes - own) * own < 0)
 
 
@@ -67,10 +83,13 @@ def _twins(examples: Examples) -> Ints:
     twins = np.full(len(examples), -1)
     if examples.copies is None:
         return twins
-    for kind in (True, False):
-        numbers, first = np.unique(examples.copies[examples.keep == kind], return_index=True)
-        rows = np.flatnonzero(examples.keep == kind)[first]
-        opposite = np.flatnonzero(examples.keep != kind)
+    keep, trash = examples.keep, examples.trash
+    if not keep.any() or not trash.any():
+        return twins
+    for side, other in ((keep, trash), (trash, keep)):
+        numbers, first = np.unique(examples.copies[side], return_index=True)
+        rows = np.flatnonzero(side)[first]
+        opposite = np.flatnonzero(other)
         position = np.searchsorted(numbers, examples.copies[opposite])
         position = np.minimum(position, len(numbers) - 1)
         same = numbers[position] == examples.copies[opposite]

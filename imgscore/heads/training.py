@@ -9,19 +9,20 @@ import numpy as np
 
 from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.base import Examples, Head, OnProgress, no_progress
-from imgscore.heads.measures import Ranking, interval, quality, resample
+from imgscore.heads.measures import Ranking, interval, measure_of, quality, resample
 from imgscore.heads.recipes import AUTO, WORDS, recipe
 from imgscore.heads.results import Comparison, Quality
+from imgscore.heads.sides import smaller_side, upper_side
 
 MIN_COMPARED = 10
-"""The smallest number of labels of each kind (keep and trash) that a comparison needs. With fewer
-labels, the interval of the comparison is too wide for a decision."""
+"""The smallest number of labels of each side (keep and trash, or as sides.py divides grades) that a
+comparison needs. With fewer labels, the interval of the comparison is too wide for a decision."""
 
 
 class Report(msgspec.Struct, frozen=True):
     """The result of training, in JSON-able values.
 
-    `labels`, `keeps`: the number of all labels and of keep labels.
+    `labels`, `keeps`: the number of all labels, and of labels above 0.5 (keep).
     `quality`: the quality of the cross-validated scores.
     `comparison`: the comparison with the previous head, or None if no comparison was possible.
     `accepted`: whether the new head may replace the previous head.
@@ -65,32 +66,32 @@ def train(
     `kind`: the name of the recipe.
     `previous`: the head to compare with, or None.
     `seen`: bool [n], True for each label that `previous` was trained on with the present value
-    (keep or trash). None means that all labels are new to `previous`.
+    (grade). None means that all labels are new to `previous`.
     `device`: the device of the config, for a recipe that can use a GPU.
     `on_progress`: is called with the progress of the recipe, if the training takes long.
 
     The function makes the first comparison in this list that is possible:
-    1. "new labels", if there are MIN_COMPARED new labels of each kind. A label is new if `previous`
+    1. "new labels", if there are MIN_COMPARED new labels of each side. A label is new if `previous`
        was trained without this label and without the labels of near-duplicates. The scores of
        `previous` are compared with the held-out scores of the new head.
     2. "same folds", if the two heads differ in their recipe or settings, and if there are
-       MIN_COMPARED labels of each kind. For each fold, one head of each recipe is trained without
+       MIN_COMPARED labels of each side. For each fold, one head of each recipe is trained without
        this fold. The held-out scores of the two recipes are compared.
     3. No comparison. The two heads have equal settings, for example, and differ only in their
        labels.
 
     The new head is rejected if its AUC is lower than the AUC of `previous` with 97.5 % confidence.
-    The confidence is computed by a paired bootstrap over groups. If there is no comparison, the new
-    head is accepted. A words head has no training: with fewer labels than MIN_COMPARED of each
-    kind, it is replaced as soon as its AUC is not larger. Raises UsageError if there are too few
-    labels.
+    With grades, the pairwise accuracy takes the place of the AUC. The confidence is computed by a
+    paired bootstrap over groups. If there is no comparison, the new head is accepted. A words head
+    has no training: with fewer labels than MIN_COMPARED of each side, it is replaced as soon as its
+    AUC is not larger. Raises UsageError if there are too few labels.
     """
     fitted = recipe(kind, device).fit(examples, on_progress=on_progress)
     head = fitted.head
     comparison = None
     if previous is not None and previous.embedder == head.embedder:
         unseen = _unseen(examples, seen)
-        if _enough(examples.keep[unseen]) or previous.kind == WORDS:
+        if _enough(examples.grades[unseen]) or previous.kind == WORDS:
             old = previous.score(
                 examples.embeddings[unseen],
                 None if examples.extras is None else examples.extras[unseen],
@@ -98,7 +99,7 @@ def train(
             comparison = _compare(
                 "new labels", examples.take(unseen), fitted.held_out.score[unseen], old
             )
-        elif _enough(examples.keep) and (
+        elif _enough(examples.grades) and (
             previous.kind != head.kind or dict(previous.settings) != dict(head.settings)
         ):
             again = recipe(previous.kind, device).fit(
@@ -109,7 +110,7 @@ def train(
             )
     accepted = comparison is None or (
         comparison.gain.value >= 0
-        if previous is not None and previous.kind == WORDS and not _enough(examples.keep)
+        if previous is not None and previous.kind == WORDS and not _enough(examples.grades)
         else comparison.gain.high >= 0
     )
     report = Report(
@@ -118,7 +119,7 @@ def train(
         labels=len(examples),
         keeps=int(examples.keep.sum()),
         settings=dict(head.settings),
-        quality=quality(fitted.held_out.score, examples.keep, examples.groups),
+        quality=quality(fitted.held_out.score, examples.grades, examples.groups),
         comparison=comparison,
         accepted=accepted,
         reason=_reason(comparison, accepted),
@@ -135,17 +136,24 @@ def _unseen(examples: Examples, seen: Bools | None) -> Bools:
     return ~np.isin(examples.groups, examples.groups[seen])
 
 
-def _enough(keep: Bools) -> bool:
-    """Return whether there are at least MIN_COMPARED labels of each kind (keep and trash)."""
-    return bool(min(keep.sum(), len(keep) - keep.sum()) >= MIN_COMPARED)
+def _enough(grades: Floats) -> bool:
+    """Return whether there are at least MIN_COMPARED labels of each side."""
+    return smaller_side(upper_side(grades)) >= MIN_COMPARED
 
 
 def _compare(basis: str, examples: Examples, new: Floats, old: Floats) -> Comparison:
-    new_ranking, old_ranking = Ranking(new, examples.keep), Ranking(old, examples.keep)
+    new_ranking, old_ranking = Ranking(new, examples.grades), Ranking(old, examples.grades)
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
-    gains = [new_ranking.auc(draw) - old_ranking.auc(draw) for draw in resample(groups)]
-    auc, previous_auc = new_ranking.auc(), old_ranking.auc()
-    return Comparison(basis, len(examples), auc, previous_auc, interval(auc - previous_auc, gains))
+    gains = [new_ranking.pairwise(draw) - old_ranking.pairwise(draw) for draw in resample(groups)]
+    value, previous = new_ranking.pairwise(), old_ranking.pairwise()
+    return Comparison(
+        basis,
+        len(examples),
+        value,
+        previous,
+        interval(value - previous, gains),
+        measure_of(examples.grades),
+    )
 
 
 def _reason(comparison: Comparison | None, accepted: bool) -> str:
@@ -154,5 +162,6 @@ def _reason(comparison: Comparison | None, accepted: bool) -> str:
     verdict = "not worse" if accepted else "worse"
     return (
         f"{verdict} than the previous head on {comparison.labels} held-out labels "
-        f"({comparison.basis}): AUC {comparison.auc:.3f} against {comparison.previous_auc:.3f}"
+        f"({comparison.basis}): {comparison.measure} {comparison.auc:.3f} against "
+        f"{comparison.previous_auc:.3f}"
     )

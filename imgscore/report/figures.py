@@ -94,8 +94,9 @@ def figures(evaluation: Evaluation, heads: Sequence[TrainedHead] = ()) -> list[F
 
 def learning_curve(evaluation: Evaluation) -> Figure:
     """Plot the held-out AUC for growing numbers of labels, and an estimate for twice the present
-    number.
+    number. With grades, the pairwise accuracy takes the place of the AUC.
     """
+    measure = evaluation.quality.measure
     marks = [
         Mark(
             point.labels,
@@ -108,7 +109,7 @@ def learning_curve(evaluation: Evaluation) -> Figure:
     ]
     last = marks[-1]
     series = [Series("measured", "line", "main", marks)]
-    text = f"With {last.x} labels the held-out AUC is {last.y:.3f}"
+    text = f"With {last.x} labels the held-out {measure} is {last.y:.3f}"
     if evaluation.doubled is not None:
         end = Mark(
             2 * last.x,
@@ -116,30 +117,40 @@ def learning_curve(evaluation: Evaluation) -> Figure:
             f"{2 * last.x} labels: about {evaluation.doubled:.3f}, an estimate",
         )
         series.append(Series("estimate", "dashed", "main", [last._replace(size=0), end]))
-        text += f"; with twice as many labels the AUC would be about {end.y:.3f}"
+        text += f"; with twice as many labels the {measure} would be about {end.y:.3f}"
     if evaluation.left_out:
-        text += "; the time limit ended before the AUC was measured with fewer labels"
+        text += f"; the time limit ended before the {measure} was measured with fewer labels"
     counts = sorted({int(mark.x) for line in series for mark in line.marks})
     x = Axis("labels", counts[0] / 1.2, counts[-1] * 1.2, _counts(counts), log=True)
     lows = [mark.y if mark.low is None else mark.low for line in series for mark in line.marks]
-    return Figure("learning-curve", "Learning curve", text + ".", x, _auc(lows), series)
+    return Figure(
+        "learning-curve", "Learning curve", text + ".", x, _held_out(measure, lows), series
+    )
 
 
 def histogram(evaluation: Evaluation) -> Figure:
-    """Plot a histogram of the held-out scores: one series for keep, and one for trash."""
+    """Plot a histogram of the held-out scores: one series for keep, and one for trash.
+
+    If labels are undecided, they are a third series.
+    """
     by_number: dict[int, Bin] = {
         min(int(held.score * BINS), BINS - 1): held for held in evaluation.quality.reliability
     }
     keeps: list[Mark] = []
     trashes: list[Mark] = []
+    undecided: list[Mark] = []
     for number, held in sorted(by_number.items()):
-        kept = round(held.keep * held.count)
+        kept = round(held.keep * held.count) if held.keeps is None else held.keeps
+        trashed = held.count - held.undecided - kept
         span = f"{number / BINS:.1f} to {(number + 1) / BINS:.1f}"
         x = (number + 0.5) / BINS
         keeps.append(Mark(x, kept, f"{span}: {kept} keep"))
-        trashes.append(Mark(x, held.count - kept, f"{span}: {held.count - kept} trash"))
+        trashes.append(Mark(x, trashed, f"{span}: {trashed} trash"))
+        undecided.append(Mark(x, held.undecided, f"{span}: {held.undecided} undecided"))
     series = [Series("keep", "bars", "keep", keeps), Series("trash", "bars", "trash", trashes)]
-    highest = max((mark.y for mark in (*keeps, *trashes)), default=1)
+    if evaluation.quality.undecided:
+        series.append(Series("undecided", "bars", "faint", undecided))
+    highest = max((mark.y for line in series for mark in line.marks), default=1)
     text = (
         "The number of labelled images by score. Each score is from heads that were trained "
         "without this label."
@@ -152,15 +163,21 @@ def reliability(evaluation: Evaluation) -> Figure:
     """Plot the share of kept images for each range of held-out scores.
 
     Scores are reliable if the share of kept images is equal to the score: of the images with score
-    0.8, the user kept 80 %.
+    0.8, the user kept 80 %. With grades, the mean grade takes the place of the share.
     """
+    graded = evaluation.quality.measure != "AUC"
     bins = evaluation.quality.reliability
     largest = max((held.count for held in bins), default=1)
     marks = [
         Mark(
             held.score,
             held.keep,
-            f"scored {held.score:.2f}: {held.keep:.0%} of {held.count} kept",
+            f"scored {held.score:.2f}: "
+            + (
+                f"mean grade {held.keep:.2f} of {held.count}"
+                if graded
+                else f"{held.keep:.0%} of {held.count} kept"
+            ),
             size=math.sqrt(held.count / largest),
         )
         for held in bins
@@ -168,22 +185,30 @@ def reliability(evaluation: Evaluation) -> Figure:
     ideal = Series("ideal", "line", "faint", [Mark(0, 0, size=0), Mark(1, 1, size=0)])
     series = [ideal, Series("labels", "dots", "main", marks)]
     text = (
-        "The share of images that were kept, by score. On the diagonal, the share equals the score."
+        "The mean grade of the labels, by score. On the diagonal, the grade equals the score."
+        if graded
+        else "The share of images that were kept, by score. On the diagonal, the share equals the "
+        "score."
     )
-    return Figure(
-        "reliability", "Reliability", text, _share("score"), _share("share that was kept"), series
-    )
+    y = _share("mean grade" if graded else "share that was kept")
+    return Figure("reliability", "Reliability", text, _share("score"), y, series)
 
 
 def history(heads: Sequence[tuple[TrainedHead, Quality]]) -> Figure:
-    """Plot the held-out AUC that was measured for each head at its training."""
+    """Plot the held-out AUC, or the pairwise accuracy, that was measured for each head at its
+    training.
+    """
     accepted: list[Mark] = []
     refused: list[Mark] = []
     for number, (head, quality) in enumerate(heads, start=1):
-        auc = quality.auc
+        figure = quality.compared
+        if figure is None:
+            continue
         state = "in use" if head.in_use else ("accepted" if head.accepted else "refused")
-        text = f"head {head.head}: AUC {auc.value:.3f}, {head.labels} labels, {state}"
-        mark = Mark(number, auc.value, text, auc.low, auc.high, 0.6 * head.in_use + 0.3)
+        text = (
+            f"head {head.head}: {quality.measure} {figure.value:.3f}, {head.labels} labels, {state}"
+        )
+        mark = Mark(number, figure.value, text, figure.low, figure.high, 0.6 * head.in_use + 0.3)
         (accepted if head.accepted else refused).append(mark)
     series = [
         Series("accepted", "line", "main", accepted),
@@ -200,15 +225,16 @@ def history(heads: Sequence[tuple[TrainedHead, Quality]]) -> Figure:
         "for its training."
     )
     x = Axis("head", 0.5, len(heads) + 0.5, ticks)
-    return Figure("heads", "History of heads", text, x, _auc(lows), series)
+    measures = " or ".join(sorted({quality.measure for _, quality in heads}))
+    return Figure("heads", "History of heads", text, x, _held_out(measures, lows), series)
 
 
 def _share(name: str) -> Axis:
     return Axis(name, 0, 1, [(tick / 5, f"{tick / 5:g}") for tick in range(6)])
 
 
-def _auc(lows: Sequence[float]) -> Axis:
-    """Return an axis for AUC values.
+def _held_out(measure: str, lows: Sequence[float]) -> Axis:
+    """Return an axis for values of a held-out measure, such as the AUC.
 
     `lows`: the lowest values that the plot must show. The axis starts at a round value below all of
     them, and ends just above 1.
@@ -217,7 +243,9 @@ def _auc(lows: Sequence[float]) -> Axis:
     step = 0.1 if low < 0.75 else 0.05
     count = round((1 - low) / step)
     ticks = [low + number * step for number in range(count + 1)]
-    return Axis("held-out AUC", low, 1.0 + (1 - low) * 0.03, [(t, f"{t:.2f}") for t in ticks])
+    return Axis(
+        f"held-out {measure}", low, 1.0 + (1 - low) * 0.03, [(t, f"{t:.2f}") for t in ticks]
+    )
 
 
 def _counts(counts: Sequence[int]) -> list[tuple[float, str]]:

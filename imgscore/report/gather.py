@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from imgscore.errors import ImgscoreError
@@ -19,9 +18,9 @@ from imgscore.heads.evaluate import evaluate
 from imgscore.heads.extras import extras_of, facts_of, grids_of
 from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
-from imgscore.heads.results import Evaluation, Quality
+from imgscore.heads.results import Evaluation, quality_of
 from imgscore.heads.similar import near_duplicates, similar_pairs
-from imgscore.heads.suspects import suspects
+from imgscore.heads.suspects import contradicting, suspects
 from imgscore.paths import thumbnail
 from imgscore.report.data import (
     ELSEWHERE,
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
     from imgscore.heads.base import Fitted
     from imgscore.heads.features import Features
-    from imgscore.store.schema import HeadRecord, Sighting
+    from imgscore.store.schema import Sighting
     from imgscore.store.transaction import Txn
 
 NEIGHBOURS = 4
@@ -189,7 +188,7 @@ class Gatherer:
         This evaluation has no learning curve. Return None if there is no head, or if the quality of
         the current head was not measured.
         """
-        quality = _quality(self._head) if self._head else None
+        quality = quality_of(self._head.report) if self._head else None
         if self._head is None or quality is None:
             return None
         return Evaluation(str(self._head.report.get("kind")), quality, [], None)
@@ -206,7 +205,7 @@ class Gatherer:
                 in_use=head.version == in_use,
                 accepted=head.accepted,
                 labels=head.labels,
-                report=Measured(_quality(head)),
+                report=Measured(quality_of(head.report)),
             )
             for head in heads.of_taste(self._txn, self._taste)
         ]
@@ -226,7 +225,7 @@ class Gatherer:
             if present_path(self._txn, self._taste, self._inboxes, digest) is None:
                 continue
             cosine = rows @ rows[suspect.row]
-            cosine[examples.keep == examples.keep[suspect.row]] = -np.inf
+            cosine[~contradicting(examples, suspect)] = -np.inf
             nearest = np.argsort(-cosine, kind="stable")[:NEIGHBOURS]
             found.append(
                 Suspect(
@@ -320,11 +319,6 @@ class Gatherer:
             if path and name not in names:
                 missing.setdefault(digest, (path, digest, os.path.join(folder, name)))
         return list(missing.values())
-
-
-def _quality(head: HeadRecord) -> Quality | None:
-    quality = head.report.get("quality")
-    return None if quality is None else msgspec.convert(quality, Quality)
 
 
 def read_previous(file: bytes) -> ReportData | None:

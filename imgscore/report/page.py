@@ -109,13 +109,19 @@ def _learned(data: ReportData) -> str:
     if evaluation is None:
         return ""
     quality = evaluation.quality
-    auc = quality.auc
-    text = (
-        f"{quality.labels} labels, {quality.keeps} of them keep. If an image with the "
-        "label keep and an image with the label trash were not used for the training, the keep "
-        f"image has the higher score in {auc.value:.1%} of all cases ({auc.low:.1%} to "
-        f"{auc.high:.1%})."
-    )
+    text = f"{quality.labels} labels, {quality.keeps} of them keep"
+    text += f", {quality.undecided} undecided." if quality.undecided else "."
+    if quality.compared is not None:
+        pair, better = (
+            ("an image with the label keep and an image with the label trash", "keep image")
+            if quality.measure == "AUC"
+            else ("two images with different grades", "image with the higher grade")
+        )
+        share = quality.compared
+        text += (
+            f" If {pair} were not used for the training, the {better} has the higher score in "
+            f"{share.value:.1%} of all cases ({share.low:.1%} to {share.high:.1%})."
+        )
     if evaluation.doubled is not None:
         text += f" With twice as many labels, this share would be about {evaluation.doubled:.1%}."
     return text

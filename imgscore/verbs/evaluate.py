@@ -27,9 +27,11 @@ class Doubtful(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str
-    """the label of the image, `keep` or `trash`"""
+    """the label of the image: `keep`, `undecided` or `trash`"""
     score: float
     """the score of the image from a head that was trained without this image"""
+    grade: float | None = None
+    """the grade of the label, from 0 (trash) to 1 (keep)"""
 
 
 class Response(msgspec.Struct):
@@ -42,16 +44,18 @@ class Response(msgspec.Struct):
     quality: Quality
     """the figures that were measured with all labels of the taste"""
     curve: list[Point]
-    """the learning curve: the AUC for each number of labels"""
+    """the learning curve: the AUC for each number of labels, or the pairwise accuracy, as `measure`
+    in `quality` says"""
     doubled: float | None
-    """the estimated AUC with twice as many labels; null if there are too few labels for this"""
+    """the same figure, estimated for twice as many labels; null if there are too few labels for
+    this"""
     left_out: int
     """the number of points of the learning curve that were left out because time ran out"""
     error: str | None = None
     """always null"""
     doubtful: list[Doubtful] | None = None
-    """the labels that differ by more than 0.4 from the score (keep is 1, trash is 0), the largest
-    difference first; null without `--doubtful`"""
+    """the labels whose grade differs by more than 0.4 from the score, the largest difference first;
+    null without `--doubtful`"""
 
 
 class Request(BaseRequest[Response]):
@@ -74,7 +78,13 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     evaluation = row.evaluation
     paths = paths_of(engine, taste, [label.digest for label in row.doubtful])
     doubtful = [
-        Doubtful(paths[label.digest], label.digest.hex(), label.label, round(label.score, 6))
+        Doubtful(
+            paths[label.digest],
+            label.digest.hex(),
+            label.label,
+            round(label.score, 6),
+            round(label.grade, 6),
+        )
         for label in row.doubtful
     ]
     yield Result(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgscore.config import TasteName
+from imgscore.grades import name_of
 from imgscore.heads.results import TraitWeight
 from imgscore.images.traits import Traits
 from imgscore.messages import BaseRequest, PathText, Result, Rows
@@ -30,6 +31,10 @@ class Witness(msgspec.Struct):
     """the similarity to the explained image, from −1 to 1; 1 means that the images look the same"""
     error: str | None = None
     """always null"""
+    label: str | None = None
+    """the label of the image: `keep`, `undecided` or `trash`"""
+    grade: float | None = None
+    """the grade of the label, from 0 (trash) to 1 (keep)"""
 
 
 class Explained(msgspec.Struct):
@@ -46,15 +51,15 @@ class Explained(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     score: float
-    """the probability that you would keep the image, from 0 to 1"""
+    """the expected grade of the image, from 0 to 1: the probability that you would keep it"""
     low: float
     """the lower end of the 95 % interval of the score"""
     high: float
     """the upper end of the 95 % interval of the score"""
     keeps: list[Witness]
-    """the most similar images with the label keep"""
+    """the most similar images with the label keep, which are those above grade 0.5"""
     trashes: list[Witness]
-    """the most similar images with the label trash"""
+    """the most similar images with the label trash, which are those below grade 0.5"""
     traits_that_matter: list[TraitWeight]
     """the traits that change the score of the image most"""
     kind: str
@@ -63,6 +68,8 @@ class Explained(msgspec.Struct):
     """the traits of the image, such as its size and camera; null if they are not stored"""
     error: str | None = None
     """always null"""
+    undecided: list[Witness] = []
+    """the most similar images of grade 0.5"""
 
 
 class Unexplained(msgspec.Struct):
@@ -127,13 +134,23 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             traits_that_matter=explanation.traits,
             kind=explanation.kind,
             traits=_traits(engine, digest),
+            undecided=_witnesses(engine, taste, explanation.undecided),
         )
     )
 
 
 def _witnesses(engine: Engine, taste: str, images: list[SimilarImage]) -> list[Witness]:
     paths = paths_of(engine, taste, [image.digest for image in images])
-    return [Witness(paths[image.digest], image.digest.hex(), image.similarity) for image in images]
+    return [
+        Witness(
+            path=paths[image.digest],
+            sha256=image.digest.hex(),
+            similarity=image.similarity,
+            label=name_of(image.grade),
+            grade=round(image.grade, 6),
+        )
+        for image in images
+    ]
 
 
 def _traits(engine: Engine, digest: bytes) -> Traits | None:

@@ -20,6 +20,7 @@ class DoubtfulLabel(msgspec.Struct, frozen=True):
     digest: bytes
     label: LabelName
     score: float
+    grade: float
 
 
 class Evaluated(msgspec.Struct, tag=True, frozen=True):
@@ -57,11 +58,13 @@ class NextImage(msgspec.Struct, tag=True, frozen=True):
 class SimilarImage(msgspec.Struct, frozen=True):
     """A labelled image, and its similarity to another image.
 
-    `similarity`: the cosine between the features of the two images, from -1 to 1.
+    `similarity`: the cosine between the features of the two images, from -1 to 1. `grade`: the
+    grade of the label, from 0 to 1.
     """
 
     digest: bytes
     similarity: float
+    grade: float
 
 
 class ImageFound(msgspec.Struct, tag=True, frozen=True):
@@ -80,8 +83,8 @@ class ImageFound(msgspec.Struct, tag=True, frozen=True):
 class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
     """A score with its 95 % interval, and the reasons for the score.
 
-    `keeps`, `trashes`: the most similar labelled images, most similar first. `traits`: the traits
-    that change the score most. `kind`: the kind of the head.
+    `keeps`, `trashes`, `undecided`: the most similar labelled images, most similar first. `traits`:
+    the traits that change the score most. `kind`: the kind of the head.
     """
 
     score: float
@@ -91,6 +94,7 @@ class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
     trashes: list[SimilarImage]
     traits: list[TraitWeight]
     kind: str
+    undecided: list[SimilarImage]
 
 
 class HeadImported(msgspec.Struct, tag=True, frozen=True):

@@ -88,9 +88,14 @@ def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
         device=context.device,
     )
     score = fitted.held_out.score
-    rows = evaluation.doubtful(score, labelled.examples.keep) if query.doubtful else ()
+    rows = evaluation.doubtful(score, labelled.examples.grades) if query.doubtful else ()
     doubtful = [
-        DoubtfulLabel(labelled.digests[row], labelled.labels[row].label, float(score[row]))
+        DoubtfulLabel(
+            labelled.digests[row],
+            labelled.labels[row].label,
+            float(score[row]),
+            float(labelled.examples.grades[row]),
+        )
         for row in rows
     ]
     return QueryRows([Evaluated(measured, doubtful)], last=True)
@@ -200,7 +205,12 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
 
     def similar(witnesses: list[explanation.SimilarExample]) -> list[SimilarImage]:
         return [
-            SimilarImage(labelled.digests[witness.row], witness.similarity) for witness in witnesses
+            SimilarImage(
+                labelled.digests[witness.row],
+                witness.similarity,
+                float(examples.grades[witness.row]),
+            )
+            for witness in witnesses
         ]
 
     row = ScoreExplained(
@@ -211,6 +221,7 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
         trashes=similar(explained.trashes),
         traits=explained.traits,
         kind=explained.kind,
+        undecided=similar(explained.undecided),
     )
     return QueryRows([row], last=True)
 

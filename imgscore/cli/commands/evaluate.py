@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore import dispatch
+from imgscore import dispatch, grades
 from imgscore.cli import output
 from imgscore.cli.app import Json, Section, Taste, app, prints
 from imgscore.cli.formatting import scored
@@ -14,7 +14,7 @@ from imgscore.heads.results import Evaluation, Interval
 from imgscore.messages import Message
 from imgscore.verbs import heads
 from imgscore.verbs.base import rows_of
-from imgscore.verbs.evaluate import Request, Response
+from imgscore.verbs.evaluate import Doubtful, Request, Response
 
 
 @app.command(rich_help_panel=Section.TEACH)
@@ -38,7 +38,12 @@ def evaluate(
     The figures are measured on labels that were not used for the training of the head. The command
     also estimates how good the scores would be if you had twice as many labels.
 
-    With --doubtful, it lists each image whose score differs from its label by more than 0.4 (keep
+    AUC, average precision and accuracy compare keep with trash, and leave out undecided labels (3
+    stars). The pairwise accuracy is the share of pairs of labels with different grades that the
+    scores put in the right order; a pair with equal scores counts as half. The rank correlation is
+    Spearman's.
+
+    With --doubtful, it lists each image whose score differs from its grade by more than 0.4 (keep
     is 1, trash is 0), the largest difference first. The score is from a head that was trained
     without the image and its near-duplicates.
     """
@@ -80,17 +85,28 @@ def _plot(evaluation: Response, all_heads: list[heads.Response], file: Path) -> 
         raise UsageError(f"{file}: {error.strerror}", "choose another file") from None
 
 
+def _label(row: Doubtful) -> str:
+    return row.label if row.grade is None else grades.text_of(row.grade)
+
+
 def _describe(row: Response) -> str:
     quality = row.quality
 
     def figure(name: str, figure: Interval) -> str:
         return f"{name:<22}{figure.value:.3f}  ({figure.low:.3f} to {figure.high:.3f})"
 
+    figures = [
+        ("accuracy", quality.accuracy),
+        ("AUC", quality.auc),
+        ("average precision", quality.average_precision),
+    ]
+    if quality.measure != "AUC":
+        figures.append((quality.measure, quality.pairwise_accuracy))
+        figures.append(("rank correlation", quality.rank_correlation))
     lines = [
-        f"taste {row.taste}: {quality.labels} labels, {quality.keeps} of them keep",
-        *([figure("accuracy", quality.accuracy)] if quality.accuracy else []),
-        figure("AUC", quality.auc),
-        figure("average precision", quality.average_precision),
+        f"taste {row.taste}: {quality.labels} labels, {quality.keeps} of them keep"
+        + (f", {quality.undecided} undecided" if quality.undecided else ""),
+        *(figure(name, measured) for name, measured in figures if measured is not None),
         figure("log loss", quality.log_loss) + f"; base rate alone {quality.base_log_loss:.3f}",
         "learning curve        "
         + ", ".join(f"{point.labels}: {point.auc:.3f}" for point in row.curve)
@@ -98,11 +114,11 @@ def _describe(row: Response) -> str:
     ]
     if row.doubled is not None:
         lines.append(f"with twice as many    {row.doubled:.3f} (an estimate)")
-    lines.append("score → share kept    ")
+    lines.append(f"score → {'share kept' if quality.measure == 'AUC' else 'mean grade'}    ")
     lines[-1] += ", ".join(
         f"{bucket.score:.2f} → {bucket.keep:.2f} ({bucket.count})" for bucket in quality.reliability
     )
     if row.doubtful is not None:
         lines.append(f"doubtful labels: {len(row.doubtful)}")
-        lines += [f"  {label.label:<5} but {scored(label)}" for label in row.doubtful]
+        lines += [f"  {_label(label):<5} but {scored(label)}" for label in row.doubtful]
     return "\n".join(lines)

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from imgscore import grades
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, FileTaste, Json, Section, Thumbnails, app, prints, text_of
 from imgscore.cli.formatting import named
 from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import ImageRef, images_of
-from imgscore.verbs.explain import Explained, Request, Response
+from imgscore.verbs.explain import Explained, Request, Response, Witness
 
 
 @app.command(rich_help_panel=Section.ORDER)
@@ -36,9 +37,17 @@ def explain(
             images_of((row.path, row.sha256)),
             images_of(*((image.path, image.sha256) for image in row.keeps)),
             images_of(*((image.path, image.sha256) for image in row.trashes)),
+            images_of(*((image.path, image.sha256) for image in row.undecided)),
         ]
 
     terminal_images.run(request, _describe, images, as_json=as_json, wanted=thumbnails)
+
+
+def _stars(similar: Witness) -> str:
+    """Return the stars of a grade between keep and trash, such as "4 stars  ", or ""."""
+    if similar.grade is None or similar.grade in (grades.KEEP, grades.TRASH):
+        return ""
+    return f"{grades.text_of(similar.grade)}  "
 
 
 def _describe(row: Response) -> str:
@@ -48,10 +57,13 @@ def _describe(row: Response) -> str:
         f"{row.score:.3f} ({row.low:.3f} to {row.high:.3f})  {short(row.path)}",
         f"head {row.head} of taste {row.taste}, embedder {row.embedder}",
     ]
-    for side, images in (("keeps", row.keeps), ("trashes", row.trashes)):
+    sides = [("keeps", row.keeps), ("trashes", row.trashes)]
+    if row.undecided:
+        sides.append(("undecided images", row.undecided))
+    for side, images in sides:
         lines.append(f"the most similar of your {side} (1 = the same image):")
         lines += [
-            f"  {similar.similarity:+.3f}  {short(similar.path or similar.sha256)}"
+            f"  {similar.similarity:+.3f}  {_stars(similar)}{short(similar.path or similar.sha256)}"
             for similar in images
         ]
     traits = [trait for trait in row.traits_that_matter if abs(trait.change) >= 0.01]

@@ -58,9 +58,9 @@ def import_(
 def _describe(row: Response) -> str:
     when = time_text(row.created_ns)
     quality = row.report.quality
-    auc = quality.auc.value if quality else None
+    figure = quality.compared if quality else None
     # An imported head has no measured quality.
-    other = "" if row.accepted else "refused: it was worse" if auc is not None else "imported"
+    other = "" if row.accepted else "refused: it was worse" if figure else "imported"
     state = "in use" if row.in_use else other
-    proof = f"AUC {auc:.3f}" if auc is not None else "AUC unknown"
+    proof = f"{quality.measure} {figure.value:.3f}" if quality and figure else "AUC unknown"
     return f"{row.head:>4}  {when}  {row.labels:>6} labels  {proof}  {state}".rstrip()

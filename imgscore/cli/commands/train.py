@@ -33,8 +33,9 @@ def _describe(row: Response) -> str:
             f"head {row.head} has not changed"
         )
     proof, quality = "", row.report.quality
-    if quality:
-        auc = quality.auc
-        proof = f"; held-out AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
+    if quality and quality.compared:
+        figure = quality.compared
+        proof = f"; held-out {quality.measure} {figure.value:.3f}"
+        proof += f" ({figure.low:.3f} to {figure.high:.3f})"
     use = "in use" if row.used else "not used: the previous head is better"
     return f"head {row.head} of taste {row.taste}: {row.labels} labels{proof}; {use}"

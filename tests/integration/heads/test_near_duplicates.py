@@ -112,6 +112,8 @@ def test_evaluation_of_random_labels_of_near_duplicates_has_no_skill(
     for seed in range(DRAWS):
         half = np.random.default_rng(seed).permutation(COUNT) < COUNT // 2
         keep = np.concatenate([half, half])
-        labelled = replace(examples, keep=keep, groups=groups, features=features)
+        labelled = replace(
+            examples, grades=keep.astype(np.float32), groups=groups, features=features
+        )
         aucs.append(Ranking(recipe("auto").fit(labelled).held_out.score, keep).auc())
     assert abs(np.mean(aucs) - 0.5) <= 0.1, aucs

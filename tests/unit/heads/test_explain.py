@@ -21,6 +21,17 @@ def test_explain_gives_most_similar_of_each_kind(made_up):
     assert 0 <= explanation.low <= explanation.score <= explanation.high <= 1
 
 
+def test_explain_lists_undecided_images_apart(made_up):
+    examples = made_up(40)
+    examples.grades[10:20] = 0.5
+    head = train(examples).head
+    features = fit_features(examples.background)
+    explanation = explain(head, features, examples, examples.embeddings[12], limit=3)
+    assert explanation.undecided[0].row == 12 and len(explanation.undecided) == 3
+    rows = {row.row for row in (*explanation.keeps, *explanation.trashes)}
+    assert not rows & set(range(10, 20))
+
+
 def test_explain_orders_traits_by_change(made_up):
     examples = made_up(200)
     extras = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from imgscore.heads.kernel import KernelRecipe
-from imgscore.heads.suspects import suspects
+from imgscore.heads.suspects import contradicting, suspects
 
 
 def test_suspects_flipped_labels_come_first(made_up):
@@ -18,6 +19,30 @@ def test_suspects_flipped_labels_come_first(made_up):
     examples = replace(examples, grades=grades)
     first = suspects(examples, KernelRecipe().fit(examples), 20)
     assert len({suspect.row for suspect in first} & set(flipped.tolist())) >= 12
+
+
+def test_suspects_of_grades_are_those_far_from_their_score(made_up):
+    """Four stars for a bad image are a mistake; three stars are one only if the head is certain."""
+    examples = made_up(300, width=6)
+    value = examples.embeddings[:, :3].astype(np.float32).sum(axis=1)
+    grades = (np.digitize(value, np.quantile(value, [0.2, 0.4, 0.6, 0.8])) / 4).astype(np.float32)
+    worst, middle = int(np.argmin(value)), np.argsort(value)[140:160]
+    grades[worst] = 0.7
+    examples = replace(examples, grades=grades)
+    found = suspects(examples, KernelRecipe().fit(examples))
+    assert found[0].row == worst
+    assert not set(middle.tolist()) & {suspect.row for suspect in found}
+    assert (contradicting(examples, found[0]) == examples.trash).all()
+
+
+@pytest.mark.parametrize("levels", [(0.5, 0.9), (0, 0.5), (0.5, 0.5, 0, 1)])
+def test_suspects_undecided_twins_contradict_nobody(made_up, levels):
+    examples = made_up(40)
+    grades = np.resize(np.array(levels, np.float32), 40)
+    examples = replace(examples, grades=grades, copies=np.repeat(np.arange(20), 2))
+    for suspect in suspects(examples, KernelRecipe().fit(examples)):
+        if suspect.twin >= 0:
+            assert (grades[suspect.twin] - 0.5) * (grades[suspect.row] - 0.5) < 0
 
 
 def test_suspects_outvoted_near_duplicate_comes_first(made_up):

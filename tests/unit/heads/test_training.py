@@ -72,6 +72,35 @@ def test_train_refuses_a_worse_head_and_accepts_a_better_one(made_up, monkeypatc
     assert "worse" in refused.report.reason
 
 
+def test_train_with_grades_compares_heads_by_pairwise_accuracy(made_up):
+    """Two heads tell keep from trash equally well, and only one of them orders the good ones."""
+    examples = made_up(240, width=6)
+    value = examples.embeddings[:, :3].astype(np.float32).sum(axis=1)
+    grades = np.digitize(value, np.quantile(value, [0.2, 0.4, 0.6, 0.8])) / 4
+    graded = replace(examples, grades=grades.astype(np.float32))
+    sides = replace(examples, grades=(grades > 0.4).astype(np.float32))
+    seen = np.arange(240) < 120
+    report = train(graded, previous=train(sides.take(seen)).head, seen=seen).report
+    assert report.quality.measure == report.comparison.measure == "pairwise accuracy"
+    assert report.accepted and "pairwise accuracy" in report.reason
+    assert report.comparison.gain.value > 0
+    assert train(sides, previous=Backwards()).report.comparison.measure == "AUC"
+
+
+@pytest.mark.parametrize("levels", [(0.7, 0.9), (0.5, 0.7, 0.9), (0.1, 0.3, 0.5)])
+def test_train_grades_of_one_side_learns_their_order(made_up, levels):
+    """A person who gives only three to five stars has no trash."""
+    examples = made_up(120, width=6)
+    value = examples.embeddings[:, :3].astype(np.float32).sum(axis=1)
+    cuts = np.quantile(value, np.arange(1, len(levels)) / len(levels))
+    grades = np.array(levels, np.float32)[np.digitize(value, cuts)]
+    trained = train(replace(examples, grades=grades), previous=Backwards())
+    assert trained.report.quality.auc is None and trained.accepted
+    assert trained.report.quality.pairwise_accuracy.value > 0.85
+    score = trained.head.score(examples.embeddings).score
+    assert abs(score.mean() - grades.mean()) < 0.05
+
+
 def test_train_compares_on_unseen_labels_only(made_up):
     examples = made_up(60)
     seen = np.arange(60) < 30
