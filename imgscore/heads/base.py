@@ -7,7 +7,7 @@ prints nothing. `files.py` saves and loads heads.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +19,10 @@ from imgscore.grades import UNDECIDED
 from imgscore.heads.arrays import Bools, Floats, Half, Ints
 from imgscore.heads.features import Features
 from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
+
+MIN_COMPARISONS = 10
+"""The smallest number of comparisons that a head needs if it has too few labels. With fewer
+answers, the order that a head learns is hardly better than chance (bench/LEARNING.md)."""
 
 
 class Scores(NamedTuple):
@@ -53,6 +57,11 @@ class Examples:
     (see `groups.near_duplicates`).
     `features`: the Features that are fitted to the library (see `library.py`). None means that they
     are not computed yet.
+    `comparisons`: int64 [p, 3], the answers to "which of these two images?": the row of the better
+    image, the row of the worse image, and 1 if both are equally good, else 0. Row i < n is labelled
+    image i, and row n + i is image i of `compared`.
+    `compared`, `compared_extras`, `compared_groups`: float16 [c, d], float32 [c, k] and int64 [c],
+    the embeddings, extras and groups of the compared images that have no label.
     """
 
     embeddings: Half
@@ -65,6 +74,10 @@ class Examples:
     groups: Ints | None = None
     copies: Ints | None = None
     features: Features | None = None
+    comparisons: Ints = field(default_factory=lambda: np.empty((0, 3), np.int64))
+    compared: Half | None = None
+    compared_extras: Floats | None = None
+    compared_groups: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.grades)
@@ -87,8 +100,16 @@ class Examples:
     def take(self, rows: NDArray[Any]) -> Examples:
         """Return Examples that contain only `rows` of the labelled images.
 
-        `rows`: the indices of the images, or a bool mask.
+        `rows`: the indices of the images, or a bool mask. A comparison with another labelled image
+        is left out.
         """
+        taken = np.arange(len(self))[rows]
+        others = 0 if self.compared is None else len(self.compared)
+        place = np.full(len(self) + others, -1)
+        place[taken] = np.arange(len(taken))
+        place[len(self) :] = len(taken) + np.arange(others)
+        pairs = place[self.comparisons[:, :2]]
+        complete = (pairs >= 0).all(axis=1)
         return replace(
             self,
             embeddings=self.embeddings[rows],
@@ -96,12 +117,48 @@ class Examples:
             extras=None if self.extras is None else self.extras[rows],
             groups=None if self.groups is None else self.groups[rows],
             copies=None if self.copies is None else self.copies[rows],
+            comparisons=np.column_stack([pairs, self.comparisons[:, 2]])[complete],
         )
 
-    def check(self) -> None:
+    @property
+    def all_embeddings(self) -> Half:
+        """float16 [n + c, d]: the embeddings of the labelled and of the compared images."""
+        if self.compared is None:
+            return self.embeddings
+        return np.concatenate([self.embeddings, self.compared])
+
+    @property
+    def all_extras(self) -> Floats | None:
+        """float32 [n + c, k]: the extras of the labelled and of the compared images, or None."""
+        if self.extras is None or self.compared is None:
+            return self.extras
+        unknown = np.full((len(self.compared), self.extras.shape[1]), np.nan, np.float32)
+        others = unknown if self.compared_extras is None else self.compared_extras
+        return np.concatenate([self.extras, others])
+
+    @property
+    def all_groups(self) -> Ints:
+        """int64 [n + c]: the group number of each labelled and each compared image."""
+        others = 0 if self.compared is None else len(self.compared)
+        if self.groups is None or (others and self.compared_groups is None):
+            return np.arange(len(self) + others)
+        if self.compared_groups is None:
+            return self.groups
+        return np.concatenate([self.groups, self.compared_groups])
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Return whether the labels can calibrate scores: each side has at least MIN_SIDE labels.
+
+        Comparisons alone give an order of the images, but no grades.
+        """
+        return smaller_side(self.upper) >= MIN_SIDE
+
+    def check(self, *, labels: bool = False) -> None:
         """Raise UsageError if the shapes do not match or if there are too few labels.
 
-        At least MIN_SIDE labels must have a higher grade than MIN_SIDE other labels.
+        At least MIN_SIDE labels must have a higher grade than MIN_SIDE other labels, or there must
+        be at least MIN_COMPARISONS comparisons. `labels`: whether comparisons do not count.
         """
         width = self.embeddings.shape[1]
         if len(self.embeddings) != len(self.grades) or self.background.shape[1:] != (width,):
@@ -109,13 +166,14 @@ class Examples:
                 f"the shapes do not match: {len(self.embeddings)} embeddings of {width} numbers, "
                 f"{len(self.grades)} labels, unlabelled embeddings of shape {self.background.shape}"
             )
-        if smaller_side(self.upper) < MIN_SIDE:
+        if not self.is_calibrated and (labels or len(self.comparisons) < MIN_COMPARISONS):
             keeps, trashes = int(self.keep.sum()), int(self.trash.sum())
             undecided = len(self) - keeps - trashes
             counts = f"{keeps} keep, " + (f"{undecided} undecided, " if undecided else "")
             raise UsageError(
                 f"there are too few labels: {counts}{trashes} trash",
-                f"label at least {MIN_SIDE} images with keep, and {MIN_SIDE} with trash",
+                f"label at least {MIN_SIDE} images with keep, and {MIN_SIDE} with trash"
+                + ("" if labels else f", or compare at least {MIN_COMPARISONS} pairs"),
             )
 
 
@@ -173,13 +231,17 @@ class Fitted(NamedTuple):
 
     `held_out`: the scores [n] of the labelled images. The score of image i is computed by a head
     that was trained and calibrated without the fold of image i.
-    `folds`: int64 [n], the fold number of each labelled image. Near-duplicates of each other are in
-    one fold.
+    `folds`: int64 [n + c], the fold number of each labelled image and of each compared image.
+    Near-duplicates of each other are in one fold.
+    `comparison_odds`: float32 [p], the log-odds that the better image of a comparison is better.
+    They come from heads that were trained without the folds of the two images. They are 0 if the
+    recipe does not use comparisons.
     """
 
     head: Head
     held_out: Scores
     folds: Ints
+    comparison_odds: Floats = np.empty(0, np.float32)
 
 
 class Recipe(Protocol):
@@ -194,8 +256,8 @@ class Recipe(Protocol):
     ) -> Fitted:
         """Train a head, and return it with the cross-validated scores.
 
-        `folds`: int64 [n], the fold of each label. None means that the folds are made by
-        `groups.split`.
+        `folds`: int64 [n + c], the fold of each labelled image and of each compared image. None
+        means that the folds are made by `groups.split`.
         `settings`: the settings of another head, which are used unchanged. None means that
         cross-validation chooses the settings.
         `on_progress`: is called with the progress, if the training takes long.

@@ -71,3 +71,29 @@ def fit_platt(outputs: NDArray[np.floating], grades: NDArray[np.floating]) -> tu
     if slope < MIN_SLOPE:
         return MIN_SLOPE / deviation, float(np.log((keeps + 1) / (trashes + 1)))
     return float(slope / deviation), float(offset)
+
+
+def fit_slope(differences: NDArray[np.floating], wins: NDArray[np.floating]) -> float:
+    """Return the slope of P(better) = sigmoid(slope · difference) for comparisons.
+
+    `differences`: [m], the held-out output of the better image minus that of the worse image.
+    `wins`: [m], 1 for a better image, and 0.5 for "same".
+
+    The prior, the smallest slope and the smoothed targets are those of `fit_platt`. There is no
+    offset, because P(better) is 0.5 for equal outputs.
+    """
+    raw = np.asarray(differences, np.float64)
+    deviation = max(float(np.sqrt(np.mean(raw**2))) if len(raw) else 0.0, MIN_DEVIATION)
+    scaled = raw / deviation
+    target = 0.5 + (np.asarray(wins, np.float64) - 0.5) * (len(raw) / (len(raw) + 2))
+    slope = 1.0
+    for _ in range(MAX_STEPS):
+        probability = sigmoid(slope * scaled)
+        curvature = probability * (1 - probability)
+        gradient = (probability - target) @ scaled + SLOPE_PRECISION * (slope - 1)
+        step = float(gradient / (curvature @ (scaled * scaled) + SLOPE_PRECISION))
+        step = max(-4.0, min(4.0, step))
+        slope -= step
+        if abs(step) < 1e-7:
+            break
+    return max(slope, MIN_SLOPE) / deviation

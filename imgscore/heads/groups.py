@@ -53,21 +53,56 @@ def split(upper: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: in
     """
     folds = max(2, min(folds, smaller_side(upper)))
     groups = np.arange(len(upper)) if groups is None else groups
+    return _deal(np.stack([upper, ~upper], axis=1), groups, folds, seed)
+
+
+def split_answers(
+    upper: Bools, comparisons: Ints, groups: Ints, folds: int = FOLDS, seed: int = 0
+) -> Ints:
+    """Return the fold number of each labelled and each compared image, as int64 [n + c].
+
+    `upper`: bool [n], as in `split`. `comparisons`, `groups`: int64 [p, 3] and [n + c], as in
+    base.Examples. Without comparisons, the result is that of `split`.
+
+    A comparison between two folds is missing in the heads of both folds. The two images of a
+    comparison are therefore in one fold, unless their group would be larger than MAX_GROUP_SHARE of
+    all images. There are `folds` folds, also if one side has fewer labels.
+    """
+    if not len(comparisons):
+        return split(upper, groups, folds, seed)
+    _, group = np.unique(groups, return_inverse=True)
+    parents, sizes = np.arange(group.max() + 1), np.bincount(group)
+    limit = max(MAX_GROUP_SHARE * len(groups), 2)
+    for first, second in group[comparisons[:, :2]].tolist():
+        left, right = find_root(parents, first), find_root(parents, second)
+        if left != right and sizes[left] + sizes[right] <= limit:
+            sizes[min(left, right)] += sizes[max(left, right)]
+            unite(parents, left, right)
+    joined = number_groups(parents)[group]
+    kinds = np.zeros((len(groups), 3), bool)
+    kinds[: len(upper), 0], kinds[: len(upper), 1], kinds[len(upper) :, 2] = upper, ~upper, True
+    return _deal(kinds, joined, max(2, min(folds, int(joined.max()) + 1)), seed)
+
+
+def _deal(kinds: Bools, groups: Ints, folds: int, seed: int) -> Ints:
+    """Deal the groups to folds. Return the fold number of each row as int64 [n].
+
+    `kinds`: bool [n, k], True for the kind of each row. Each kind is spread evenly over the folds.
+    """
     _, group = np.unique(groups, return_inverse=True)
     sizes = np.bincount(group)
-    uppers = np.bincount(group, weights=upper)
+    totals = np.stack([np.bincount(group, weights=kind) for kind in kinds.T], axis=1)
     order = np.random.default_rng(seed).permutation(len(sizes))
     # Sort the groups by size, the largest first. The small groups are placed last, so that the
     # folds have almost equal sizes.
     order = order[np.argsort(-sizes[order], kind="stable")]
-    fold_labels = np.zeros((folds, 2))
+    fold_rows = np.zeros((folds, kinds.shape[1]))
     fold = np.empty(len(sizes), np.int64)
     for number in order:
-        sides = np.array([uppers[number], sizes[number] - uppers[number]])
-        # Choose the fold with the fewest labels of the group's sides. If several folds have equally
-        # few, choose the fold with the fewest labels of both sides.
-        load = fold_labels @ (sides / sizes[number])
-        chosen = int(np.lexsort((fold_labels.sum(axis=1), load))[0])
+        # Choose the fold with the fewest rows of the group's kinds. If several folds have equally
+        # few, choose the fold with the fewest rows of all kinds.
+        load = fold_rows @ (totals[number] / sizes[number])
+        chosen = int(np.lexsort((fold_rows.sum(axis=1), load))[0])
         fold[number] = chosen
-        fold_labels[chosen] += sides
+        fold_rows[chosen] += totals[number]
     return fold[group]

@@ -1,7 +1,7 @@
 """The Gaussian processes of the kernel head: their settings, and their solutions in closed form.
 
 The solutions are averaged. A process with a smaller held-out loss has a larger weight. kernel.py
-contains the head and its recipe.
+contains the head and its recipe, and nystrom.py contains the solution for many answers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.arrays import BLOCK_ROWS, Bools, Floats, Half, Ints, inverse_of_lower
-from imgscore.heads.base import Examples, Scores
-from imgscore.heads.calibration import fit_platt, sigmoid
+from imgscore.heads.arrays import Floats, Half, Ints, inverse_of_lower
+from imgscore.heads.base import Examples
 from imgscore.heads.features import Features
 from imgscore.heads.graph import NEIGHBOURS, graph_kernel
+from imgscore.heads.held_out import loss_of
 from imgscore.heads.library import library_features
-from imgscore.heads.sides import upper_side
+from imgscore.heads.preferences import Answers, sites_of
 
 GAMMA = 1.0
 """The factor gamma in the similarity exp(-gamma · |x - y|²) of two feature vectors. Values of 0.5
@@ -37,7 +37,8 @@ SAME_IMAGE_COSINE = 0.9999
 MAX_EXACT_LABELS = 1500
 """The largest number of labels for which all labelled images are landmarks and the graph is used. A
 landmark is a labelled image with a coefficient in the head. If there are more labels, only
-MAX_EXACT_LABELS images are landmarks, in a Nyström approximation without a graph."""
+MAX_EXACT_LABELS images are landmarks, in a Nyström approximation without a graph. The number is
+also the largest number of labelled and compared images, and of labels and comparisons."""
 GRAPH_WEIGHTS = (0.0, 1.0, 8.0)
 """The weights of the graph kernel in the processes. The weight of the similarity is 1. The graph
 weights are stored with a head as the setting "reaches"."""
@@ -47,17 +48,17 @@ labels, a larger graph weight is usually better, but so few held-out labels cann
 labels, the odds are PRIOR_ODDS to the power of 10 / n."""
 NOISES = (0.1, 1.0)
 """The noise variances of a label in the processes, in units of the target ±1 of keep and trash."""
+PAIR_SCALE = 1.0
+"""The scale of a comparison (see preferences.py) in a process of noise variance 1, in units of the
+target. In a process of noise v, the scale is the square root of v times this number."""
 MIN_NOISE = 1e-3
 """The smallest noise variance of a label. With a smaller variance, the covariance matrix would be
 ill-conditioned, because the kernels are only float32."""
-JITTER = 1e-4
-"""The number that is added to the diagonal of the kernel matrix of the landmarks (see
-MAX_EXACT_LABELS). Without it, the kernel would be ill-conditioned, because the kernel is only
-float32."""
 CONSTANT_VARIANCE = 9.0
 """The prior variance of the constant term, in units of the target ±1. Values of 3 and 30 give
 equally good results."""
 
+NO_COMPARISONS: Ints = np.empty((0, 3), np.int64)
 Matrix = NDArray[np.float64]
 
 
@@ -75,7 +76,7 @@ class Solution(NamedTuple):
     """The coefficients of a head before calibration.
 
     `near` [L, 1 + folds], `far` [N, 1 + folds] or None, and `constant` [1 + folds]: see KernelHead.
-    `held_out`: the held-out outputs [n] of the labels.
+    `held_out`: the held-out outputs [n] of the labelled and of the compared images.
     """
 
     near: Matrix
@@ -90,9 +91,9 @@ class Process(NamedTuple):
     `similarity_share`: the share of the similarity in the kernel of the process. The rest is the
     share of the graph.
     `loss`: the total held-out log loss, in nats.
-    `weights`: [n, 1 + folds], the weights of the labels. Column 0 was trained on all labels, and
-    column 1 + i was trained without fold i.
-    `held_out`: the held-out outputs [n] of the labels.
+    `weights`: [n, 1 + folds], the weights of the labelled and of the compared images. Column 0 was
+    trained on all answers, and column 1 + i was trained without fold i.
+    `held_out`: the held-out outputs [n] of these images.
     """
 
     similarity_share: float
@@ -105,29 +106,32 @@ class Process(NamedTuple):
 class Inputs:
     """The inputs of training that do not depend on any label.
 
-    `rows`: float32 [n, r], the features of the labelled images.
+    `rows`: float32 [n, r], the features of the labelled images, and then of the compared images
+    that have no label.
     `nodes`: float16 [N, r], as in KernelHead.
-    `far`: float32 [N, n], the graph kernel between each node and each labelled image, or None if
+    `far`: float32 [N, n], the graph kernel between each node and each of these images, or None if
     there is no graph.
+    `are_few`: whether the answers are few enough for `solve_exactly`. Otherwise, the nodes are the
+    landmarks of nystrom.py.
     """
 
     features: Features
     rows: Floats
     nodes: Half
     far: Floats | None
+    are_few: bool = True
 
     @classmethod
     def of(cls, examples: Examples, graph: bool) -> Inputs:
         features = examples.features or library_features(examples)
-        rows = features(examples.embeddings, examples.extras)
+        rows = features(examples.all_embeddings, examples.all_extras)
         generator = np.random.default_rng(0)
-        if len(examples) > MAX_EXACT_LABELS:
-            landmarks = np.sort(generator.permutation(len(examples))[:MAX_EXACT_LABELS])
-            return cls(features, rows, rows[landmarks].astype(np.float16), None)
-        size = next(
-            (nodes for labels, nodes in GRAPH_NODES if len(examples) <= labels), MIN_GRAPH_NODES
-        )
-        sample = generator.permutation(len(examples.background))[: size - len(examples)]
+        answers = len(examples) + len(examples.comparisons)
+        if max(len(rows), answers) > MAX_EXACT_LABELS:
+            landmarks = np.sort(generator.permutation(len(rows))[:MAX_EXACT_LABELS])
+            return cls(features, rows, rows[landmarks].astype(np.float16), None, False)
+        size = next((nodes for labels, nodes in GRAPH_NODES if answers <= labels), MIN_GRAPH_NODES)
+        sample = generator.permutation(len(examples.background))[: size - len(rows)]
         background = features(
             examples.background[sample],
             None
@@ -145,33 +149,23 @@ class Inputs:
         return cls(features, rows, nodes, graph_kernel(nodes.astype(np.float32), len(rows)))
 
 
-def solve(inputs: Inputs, grades: Floats, folds: Ints, settings: Mapping[str, Any]) -> Solution:
-    """Solve the Gaussian processes, exactly or with the Nyström approximation.
-
-    See MAX_EXACT_LABELS for the choice, and `_solve_exactly` for the parameters.
-    """
-    method = _solve_exactly if len(grades) <= MAX_EXACT_LABELS else _solve_by_nystrom
-    return method(inputs, grades.astype(np.float64), folds, settings)
-
-
-def _solve_exactly(
-    inputs: Inputs, grades: Matrix, folds: Ints, settings: Mapping[str, Any]
+def solve_exactly(
+    inputs: Inputs, answers: Answers, folds: Ints, settings: Mapping[str, Any]
 ) -> Solution:
-    """Solve each process with all labels, and return the average of the processes.
+    """Solve each process with all answers, and return the average of the processes.
 
-    `grades`: float64 [n].
-
-    Let A be the covariance of the labels in a process, and y the targets: 2 g - 1 for a label of
-    grade g, which is ±1 for keep and trash.
+    Let A be the covariance of the answers in a process, and y the targets: 2 g - 1 for a label of
+    grade g, which is ±1 for keep and trash. For a comparison, preferences.py computes the target.
     The weights of the process are w = A⁻¹y.
     Without fold F, the weights are w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F].
     The held-out outputs of fold F are y[F] - (A⁻¹[F, F])⁻¹ w[F].
     These formulas are from Rasmussen and Williams (2006, 5.12), extended to blocks. A⁻¹ is computed
-    as RᵀR, where R is the inverse of A's Cholesky factor.
+    as RᵀR, where R is the inverse of A's Cholesky factor. A comparison belongs to the folds of both
+    of its images, and its target is computed once, from the answers of all folds.
     """
-    count, fold_count = len(grades), int(folds.max()) + 1
-    target = 2 * grades - 1
-    noise_factor = 1 / _balanced_weights(grades)
+    count, fold_count = len(folds), int(folds.max()) + 1
+    noise_factor = 1 / balanced_weights(answers.grades)
+    pair_scale = settings.get("pair_scale", PAIR_SCALE)
     similarity = rbf(inputs.rows @ inputs.rows.T, settings["gamma"]).astype(np.float64)
     graph = None if inputs.far is None else inputs.far[:count].astype(np.float64)
     processes: list[Process] = []
@@ -184,33 +178,38 @@ def _solve_exactly(
             if graph is None or graph_weight == 0
             else share * similarity + graph_weight * share * graph
         )
-        noise_matrix = np.diag(np.maximum(noise * noise_factor, MIN_NOISE))
-        root = inverse_of_lower(np.linalg.cholesky(kernel + CONSTANT_VARIANCE + noise_matrix))
+        kernel = kernel + CONSTANT_VARIANCE
+        covariance = answers.covariance(kernel)
+        label_noise = np.maximum(noise * noise_factor, MIN_NOISE)
+        target, variance = sites_of(answers, covariance, label_noise, pair_scale * noise**0.5)
+        root = inverse_of_lower(np.linalg.cholesky(covariance + np.diag(variance)))
         weights = root.T @ (root @ target)
-        excesses = np.zeros((count, fold_count))
+        excesses = np.zeros((answers.count, fold_count))
         outputs = np.empty(count)
         for fold in range(fold_count):
-            held = np.flatnonzero(folds == fold)
+            held = answers.touching(folds == fold)
             columns = root[:, held]
             excess = np.linalg.solve(columns.T @ columns, weights[held])
-            outputs[held] = target[held] - excess
             excesses[:, fold] = columns @ excess
+            if not len(answers.comparisons):
+                outputs[held] = target[held] - excess
         fold_weights = np.column_stack([weights, weights[:, None] - root.T @ excesses])
-        loss = _mean_log_loss(outputs, grades) * count
-        processes.append(Process(share, loss, fold_weights, outputs))
-    return _average(inputs, processes)
+        fold_weights = answers.image_weights(fold_weights, count)
+        if len(answers.comparisons):
+            outputs = (kernel @ fold_weights)[np.arange(count), 1 + folds]
+        processes.append(Process(share, loss_of(outputs, answers), fold_weights, outputs))
+    return _average(inputs, processes, answers.count)
 
 
-def _average(inputs: Inputs, processes: list[Process]) -> Solution:
+def _average(inputs: Inputs, processes: list[Process], answers: int) -> Solution:
     """Return the average of the processes, weighted by e^-loss · prior.
 
-    This method is pseudo-Bayesian model averaging.
+    This method is pseudo-Bayesian model averaging. `answers`: the number of labels and comparisons.
     """
     shares = np.array([process.similarity_share for process in processes])
     losses = np.array([process.loss for process in processes])
-    labels = len(processes[0].held_out)
     rank = np.unique(-shares, return_inverse=True)[1]
-    log_trust = -losses + 10 / labels * np.log(PRIOR_ODDS) * (rank.max() - rank)
+    log_trust = -losses + 10 / answers * np.log(PRIOR_ODDS) * (rank.max() - rank)
     trust = np.exp(log_trust - log_trust.max())
     trust /= trust.sum()
     weights = np.stack([process.weights for process in processes])
@@ -221,115 +220,14 @@ def _average(inputs: Inputs, processes: list[Process]) -> Solution:
     return Solution(near, far, CONSTANT_VARIANCE * total.sum(axis=0), outputs)
 
 
-def _solve_by_nystrom(
-    inputs: Inputs, grades: Matrix, folds: Ints, settings: Mapping[str, Any]
-) -> Solution:
-    """Solve one process for many labels, with the similarity and without the graph.
-
-    The solution uses MAX_EXACT_LABELS landmarks and the Nyström approximation (Williams and Seeger
-    2001). The function tries all noises and uses the noise with the smallest held-out loss.
-    """
-    nodes = inputs.nodes.astype(np.float32)
-    landmark_kernel = rbf(nodes @ nodes.T, settings["gamma"]).astype(np.float64)
-    lower = np.linalg.cholesky(landmark_kernel + JITTER * np.eye(len(nodes)))
-    root = inverse_of_lower(lower).T.astype(np.float32)
-    size = root.shape[1] + 1
-    fold_count = int(folds.max()) + 1
-    balance = _balanced_weights(grades)
-    target = 2 * grades - 1
-    rows = np.empty((len(grades), size), np.float32)
-    for start in range(0, len(grades), BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        rows[block, :-1] = rbf(inputs.rows[block] @ nodes.T, settings["gamma"]) @ root
-    rows[:, -1] = np.sqrt(CONSTANT_VARIANCE)
-    grams = np.empty((fold_count, size, size), np.float32)
-    moments = np.empty((fold_count, size))
-    for fold in range(fold_count):
-        held = folds == fold
-        weighted = rows[held] * balance[held, None].astype(np.float32)
-        grams[fold], moments[fold] = weighted.T @ rows[held], weighted.T @ target[held]
-    gram, moment = grams.sum(axis=0, dtype=np.float64), moments.sum(axis=0)
-    best: tuple[float, Matrix, Matrix] | None = None
-    for noise in settings["noises"]:
-        ridge = noise * np.eye(size)
-        coefficients = np.stack(
-            [np.linalg.solve(gram + ridge, moment)]
-            + [
-                np.linalg.solve(gram - grams[fold] + ridge, moment - moments[fold])
-                for fold in range(fold_count)
-            ],
-            axis=1,
-        )
-        outputs = np.empty(len(grades))
-        for fold in range(fold_count):
-            held = folds == fold
-            outputs[held] = rows[held] @ coefficients[:, 1 + fold].astype(np.float32)
-        loss = _mean_log_loss(outputs, grades)
-        if best is None or loss < best[0]:
-            best = (loss, coefficients, outputs)
-    assert best is not None
-    _, coefficients, outputs = best
-    constant = np.sqrt(CONSTANT_VARIANCE) * coefficients[-1]
-    return Solution(root @ coefficients[:-1], None, constant, outputs)
-
-
-def _balanced_weights(grades: Matrix) -> Matrix:
+def balanced_weights(grades: Matrix) -> Matrix:
     """Return weights [n] with a mean of 1.
 
     The weights of the keep labels have the same sum as the weights of the trash labels. A label of
-    grade g counts as g keep labels and 1 - g trash labels.
+    grade g counts as g keep labels and 1 - g trash labels. If there is only one kind of label, each
+    weight is 1.
     """
-    share = grades.mean()
+    share = grades.mean() if len(grades) else 0.5
+    if not 0 < share < 1:
+        return np.ones(len(grades))
     return np.asarray(grades * (0.5 / share) + (1 - grades) * (0.5 / (1 - share)))
-
-
-def _mean_log_loss(outputs: Matrix, grades: Matrix) -> float:
-    """Return the mean log loss of held-out outputs after calibration, in nats.
-
-    The log loss of a label of grade g is g times the loss of keep plus 1 - g times that of trash.
-    """
-    slope, offset = fit_platt(outputs, grades)
-    odds = slope * outputs + offset
-    losses = grades * np.logaddexp(0, -odds) + (1 - grades) * np.logaddexp(0, odds)
-    return float(losses.mean())
-
-
-def calibrate(outputs: Matrix, grades: Floats, folds: Ints) -> tuple[float, float]:
-    """Return the slope and the offset of fit_platt for held-out outputs.
-
-    Outputs that tell nothing are left out: see `_informed`.
-    """
-    upper = upper_side(grades)
-    return _fit(outputs, grades, upper, _informed(upper, folds))
-
-
-def _fit(outputs: Matrix, grades: Floats, upper: Bools, used: Bools) -> tuple[float, float]:
-    """Call fit_platt. If the used rows lack one side, return slope 1 and offset 0."""
-    if upper[used].all() or not upper[used].any():
-        return 1.0, 0.0
-    return fit_platt(outputs[used], grades[used])
-
-
-def _informed(upper: Bools, folds: Ints) -> Bools:
-    """Return for each row whether the other folds contain labels of both sides (see sides.py).
-
-    All labels of one side are in one fold if their images are near-duplicates, such as a burst. The
-    held-out output of this fold comes from a head that has seen only the other side.
-    """
-    counts = np.stack([np.bincount(folds, side, folds.max() + 1) for side in (upper, ~upper)])
-    return np.asarray((counts.sum(axis=1, keepdims=True) > counts).all(axis=0)[folds])
-
-
-def calibrated_by_fold(outputs: Matrix, grades: Floats, folds: Ints) -> Scores:
-    """Return the held-out scores. Each fold is calibrated with the labels of the other folds.
-
-    If the other folds lack labels of one side, the score is 0.5.
-    """
-    score = np.full(len(outputs), 0.5, np.float32)
-    upper = upper_side(grades)
-    informed = _informed(upper, folds)
-    for fold in np.unique(folds[informed]):
-        held = folds == fold
-        slope, offset = _fit(outputs, grades, upper, informed & ~held)
-        score[held] = sigmoid(slope * outputs[held] + offset)
-    return Scores(score, np.zeros_like(score))

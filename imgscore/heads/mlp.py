@@ -124,8 +124,10 @@ class MlpRecipe:
         then takes 45 steps for each label. A step took 8 ms of CPU time on one core in 2026.
         Raises UsageError if torch is not installed.
         """
-        examples.check()
-        folds = split(examples.upper, examples.groups, FOLDS) if folds is None else folds
+        examples.check(labels=True)
+        if folds is None:
+            folds = split(examples.upper, examples.groups, FOLDS)
+        folds = folds[: len(examples)]
         masks = [folds != fold for fold in np.unique(folds)]
         done, total = 0, EPOCHS * (len(examples) + sum(int(rows.sum()) for rows in masks))
 
@@ -143,7 +145,7 @@ class MlpRecipe:
 
     def fit_head(self, examples: Examples, settings: Mapping[str, Any] | None = None) -> MlpHead:
         """Train a head on all labels, and no other network; see base.Recipe."""
-        examples.check()
+        examples.check(labels=True)
         return self._head(examples, np.ones(len(examples), bool), settings, lambda: None)
 
     def _head(

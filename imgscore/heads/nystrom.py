@@ -1,0 +1,135 @@
+"""The Nyström approximation: the solution of the kernel head for many answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.heads.arrays import BLOCK_ROWS, Floats, Ints, inverse_of_lower
+from imgscore.heads.held_out import loss_of
+from imgscore.heads.kernel_solver import (
+    CONSTANT_VARIANCE,
+    PAIR_SCALE,
+    Inputs,
+    Solution,
+    balanced_weights,
+    rbf,
+)
+from imgscore.heads.preferences import Answers, Matrix, Sites, newton
+
+JITTER = 1e-4
+"""The number that is added to the diagonal of the kernel matrix of the landmarks (see
+MAX_EXACT_LABELS in kernel_solver.py). Without it, the kernel would be ill-conditioned, because the
+kernel is only float32."""
+
+
+def solve_by_nystrom(
+    inputs: Inputs, answers: Answers, folds: Ints, settings: Mapping[str, Any]
+) -> Solution:
+    """Solve one process for many answers, with the similarity and without the graph.
+
+    The landmarks are the nodes of `inputs`. The approximation is that of Williams and Seeger
+    (2001). The function tries all noises and uses the noise with the smallest held-out loss. See
+    kernel_solver.solve_exactly for the parameters.
+    """
+    rows, root = _rows(inputs, settings["gamma"])
+    labels, fold_count = len(answers.grades), int(folds.max()) + 1
+    balance = balanced_weights(answers.grades)
+    target = 2 * answers.grades - 1
+    size = rows.shape[1]
+    grams = np.empty((fold_count, size, size), np.float32)
+    moments = np.empty((fold_count, size))
+    for fold in range(fold_count):
+        held = np.flatnonzero(folds[:labels] == fold)
+        weighted = rows[held] * balance[held, None].astype(np.float32)
+        grams[fold], moments[fold] = weighted.T @ rows[held], weighted.T @ target[held]
+    gram, moment = grams.sum(axis=0, dtype=np.float64), moments.sum(axis=0)
+    best: tuple[float, Matrix, Matrix] | None = None
+    for noise in settings["noises"]:
+        ridge = noise * np.eye(size)
+        pairs = _Pairs(answers, rows, folds, noise, settings.get("pair_scale", PAIR_SCALE))
+        pairs.find_sites(gram + ridge, moment)
+        more, more_moment = pairs.sums(np.ones(len(pairs), bool))
+        total, total_moment = gram + more, moment + more_moment
+        columns = [np.linalg.solve(total + ridge, total_moment)]
+        for fold in range(fold_count):
+            more, more_moment = pairs.sums(pairs.touch(fold))
+            held_gram, held_moment = grams[fold] + more, moments[fold] + more_moment
+            columns.append(np.linalg.solve(total - held_gram + ridge, total_moment - held_moment))
+        coefficients = np.stack(columns, axis=1)
+        outputs = np.empty(len(folds))
+        for fold in range(fold_count):
+            held = np.flatnonzero(folds == fold)
+            outputs[held] = rows[held] @ coefficients[:, 1 + fold].astype(np.float32)
+        loss = loss_of(outputs, answers)
+        if best is None or loss < best[0]:
+            best = (loss, coefficients, outputs)
+    assert best is not None
+    _, coefficients, outputs = best
+    constant = np.sqrt(CONSTANT_VARIANCE) * coefficients[-1]
+    return Solution(root @ coefficients[:-1], None, constant, outputs)
+
+
+def _rows(inputs: Inputs, gamma: float) -> tuple[Floats, Floats]:
+    """Return a row [n, L + 1] for each image, and the map [L, L] from the kernel to the rows.
+
+    The product of two rows approximates the covariance of the two images.
+    """
+    nodes = inputs.nodes.astype(np.float32)
+    landmark_kernel = rbf(nodes @ nodes.T, gamma).astype(np.float64)
+    lower = np.linalg.cholesky(landmark_kernel + JITTER * np.eye(len(nodes)))
+    root = inverse_of_lower(lower).T.astype(np.float32)
+    rows = np.empty((len(inputs.rows), root.shape[1] + 1), np.float32)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        rows[block, :-1] = rbf(inputs.rows[block] @ nodes.T, gamma) @ root
+    rows[:, -1] = np.sqrt(CONSTANT_VARIANCE)
+    return rows, root
+
+
+class _Pairs:
+    """The comparisons of a process, as weighted rows of a least-squares problem."""
+
+    def __init__(
+        self, answers: Answers, rows: Floats, folds: Ints, noise: float, pair_scale: float
+    ) -> None:
+        """`noise`: the noise variance of the process. `pair_scale`: see PAIR_SCALE."""
+        self._rows = answers.observed(rows)[len(answers.grades) :]
+        self._folds = folds[answers.comparisons[:, :2]]
+        self._wins, self._noise = answers.wins, noise
+        self._scale = pair_scale * noise**0.5
+        self._sites = Sites(self._wins, self._wins)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def touch(self, fold: int) -> NDArray[np.bool_]:
+        """Return for each comparison whether one of its images is in this fold."""
+        return np.asarray((self._folds == fold).any(axis=1))
+
+    def find_sites(self, gram: Matrix, moment: Matrix) -> None:
+        """Compute the sites. `gram`, `moment`: the sums over the labels, with the ridge."""
+        if not len(self):
+            return
+        everything = np.ones(len(self), bool)
+
+        def mode(sites: Sites) -> Matrix:
+            self._sites = sites
+            more, more_moment = self.sums(everything)
+            return np.asarray(self._rows @ np.linalg.solve(gram + more, moment + more_moment))
+
+        self._sites = newton(self._wins, self._scale, mode)
+
+    def sums(self, used: NDArray[np.bool_]) -> tuple[Matrix, Matrix]:
+        """Return the sums over the comparisons `used`: of the products of rows, and of targets.
+
+        A label has the weight 1. The weight of a comparison is the noise of a label, divided by the
+        noise of its site.
+        """
+        rows = self._rows[used]
+        weight = self._noise / self._sites.noise[used]
+        weighted = rows * weight[:, None].astype(np.float32)
+        return (weighted.T @ rows).astype(np.float64), weighted.T @ self._sites.targets[used]
