@@ -25,6 +25,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy contrib
 	$(BIN)/lint-imports
 
 docs: .venv/installed-dev
@@ -113,6 +114,12 @@ bench-check: .venv/installed-dev
 
 .venv/installed-build: tools/build_requirements.txt .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement tools/build_requirements.txt
+	@touch $@
+
+# organize in an environment of its own, for the test of contrib/organize: it needs an older rich.
+.venv-organize/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-organize
+	.venv-organize/bin/pip install --quiet --disable-pip-version-check --editable . "organize-tool>=3.3,<4"
 	@touch $@
 
 clean:

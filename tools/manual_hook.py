@@ -1,4 +1,4 @@
-"""mkdocs hook: adds the documents at the repository's root to the manual, and adapts the links.
+"""mkdocs hook: adds the documents outside docs/ to the manual, and adapts the links.
 
 Links in the documents fit the source tree, where a forge renders them; the manual has all pages in
 one folder.
@@ -10,21 +10,25 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-ROOT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = {name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
+PAGES["contrib/README.md"] = "bridges.md"
+"""The documents outside docs/, and their names in the manual."""
 
 
 def on_files(files: Files, /, *, config: Any) -> Files:
-    """Add the pages at the root."""
-    for name in ROOT_PAGES:
+    """Add the pages outside docs/."""
+    for name, page in PAGES.items():
         text = (ROOT / name).read_text(encoding="utf-8")
-        files.append(File.generated(config, name, content=text))
+        files.append(File.generated(config, page, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, /, *, page: Any, **_: Any) -> str:
     """Change the links of a page to those of the manual."""
-    if page.file.src_uri in ROOT_PAGES:
-        return markdown.replace("](docs/", "](")
-    for name in ROOT_PAGES:
-        markdown = markdown.replace(f"](../{name}", f"]({name}")
+    for name, target in PAGES.items():
+        markdown = markdown.replace(f"](../{name}", f"]({target}")
+        if page.file.src_uri in PAGES.values():
+            markdown = markdown.replace(f"]({name}", f"]({target}")
+    if page.file.src_uri in PAGES.values():
+        markdown = markdown.replace("](docs/", "](").replace("](../docs/", "](")
     return markdown
