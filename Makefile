@@ -123,4 +123,4 @@ bench-check: .venv/installed-dev
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-newest .venv-organize .pytest_cache .mypy_cache .ruff_cache .hypothesis
