@@ -56,6 +56,11 @@ def backups_folder() -> Path:
     return data_folder() / "backups"
 
 
+def moves_folder() -> Path:
+    """Return the folder of the logs of `imgscore apply`, which list the files that it moved."""
+    return data_folder() / "moves"
+
+
 def head_file(heads: Path, taste: str, version: str) -> Path:
     """Return the path of the file of a trained head. `heads` is the folder of all heads."""
     return heads / taste / f"{version}.safetensors"

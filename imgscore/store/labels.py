@@ -56,6 +56,13 @@ def iter_all(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:
         yield key[len(prefix) :], _label.decode(value)
 
 
+def iter_after(txn: Txn, taste: str, digest: bytes) -> Iterator[tuple[bytes, Label]]:
+    """Yield the same as `iter_all`, but only for the digests that are greater than `digest`."""
+    prefix = _key(taste, b"")
+    for key, value in txn.table("labels").scan_undamaged(prefix, after=prefix + digest):
+        yield key[len(prefix) :], _label.decode(value)
+
+
 def tastes(txn: Txn) -> set[str]:
     """Return all tastes that have labels."""
     return {key.partition(b"\0")[0].decode() for key in txn.table("labels").keys()}  # noqa: SIM118

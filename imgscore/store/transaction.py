@@ -69,13 +69,7 @@ class Table:
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the entries whose key starts with `prefix`, sorted by key."""
-        with self._txn.cursor(db=self._database) as cursor:
-            if not (cursor.set_range(prefix) if prefix else cursor.first()):
-                return
-            for key, value in cursor:
-                if not key.startswith(prefix):
-                    return
-                yield key, value
+        return self._scan_raw(prefix, b"")
 
     def scan_from(self, first: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the entries whose key is at least `first`, sorted by key."""
@@ -83,13 +77,25 @@ class Table:
             if cursor.set_range(first) if first else cursor.first():
                 yield from cursor
 
-    def scan_undamaged(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    def scan_undamaged(
+        self, prefix: bytes = b"", after: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Yield the same entries as `scan`, without damaged records.
 
         `Store.damage` names the damaged records. Only callers that can go on without a record use
-        this method.
+        this method. `after`: yield only the entries whose key is greater.
         """
-        return self.scan(prefix)
+        return self._scan_raw(prefix, after)
+
+    def _scan_raw(self, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
+        first = max(prefix, after + b"\0") if after else prefix
+        with self._txn.cursor(db=self._database) as cursor:
+            if not (cursor.set_range(first) if first else cursor.first()):
+                return
+            for key, value in cursor:
+                if not key.startswith(prefix):
+                    return
+                yield key, value
 
     def keys(self) -> Iterator[bytes]:
         """Yield all keys of the table, sorted. This takes half the time of a scan."""
@@ -198,8 +204,10 @@ class _SealedTable(Table):
         verify = self._seal.verify
         return ((key, verify(key, value)) for key, value in super().scan_from(first))
 
-    def scan_undamaged(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        for key, value in super().scan(prefix):
+    def scan_undamaged(
+        self, prefix: bytes = b"", after: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._scan_raw(prefix, after):
             try:
                 yield key, self._seal.verify(key, value)
             except DamagedRecordError:

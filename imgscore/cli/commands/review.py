@@ -60,7 +60,7 @@ def review(
     (server,) = servers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not as_json:
-        print_note("each label is stored at once; no file is moved")
+        print_note("each label is stored at once; to move the files later: imgscore apply")
         print_note("the address works once, in one browser; Ctrl-C ends the review")
     with (
         contextlib.suppress(KeyboardInterrupt),
