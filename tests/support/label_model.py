@@ -14,6 +14,7 @@ import msgspec
 
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.engine.engine import Engine
+from imgscore.grades import parse_label
 from imgscore.reconcile.label_rules import MOVE_WINDOW_NS
 from imgscore.reconcile.sidecars import digest_of
 from imgscore.store import checks, heads, labels, sightings
@@ -25,43 +26,58 @@ from tests.integration.engine.conftest import InlinePool, ask, until_idle
 Step = tuple[int, int, int]
 """The number of an operation, and two numbers that choose its files and folders"""
 FOLDERS = (
-    "one", "one/album", "one/keep", "one/keep/deep", "one/best", "one/trash", "two", "two/keep",
-    "two/trash", "one/#recycle/trash", "outside",
+    "one", "one/album", "one/keep", "one/keep/deep", "one/best", "one/trash", "one/four",
+    "one/two", "one/keep/three", "two", "two/keep", "two/trash", "one/#recycle/trash", "outside",
 )  # fmt: skip
 WATCH_FOLDERS = {
-    "one": ("one", "one/keep", "one/best", "one/trash"),
+    "one": ("one", "one/keep", "one/best", "one/trash", "one/four", "one/two", "one/keep/three"),
     "two": ("two", "two/keep", "two/trash"),
 }
 TASTES = {"one": "default", "two": "memes"}
-ROLES = {"keep": "keep", "best": "keep", "trash": "trash"}
+GRADES = {
+    "one/keep": 1.0, "one/best": 1.0, "one/trash": 0.0, "one/four": 0.7, "one/two": 0.3,
+    "one/keep/three": 0.5, "two/keep": 1.0, "two/trash": 0.0,
+}  # fmt: skip
+RENAMED = (
+    "one/keep", "one/trash", "two/keep", "one/album", "one/best", "one/four", "one/keep/three"
+)  # fmt: skip
+COMMANDS = ("keep", "trash", "clear", "4", "3", "1")
 
 
 class Place(NamedTuple):
+    """A folder of a watch. `grade`: the grade that it teaches; None for an inbox."""
+
     taste: str
-    role: str
+    grade: float | None
 
 
 class Label(NamedTuple):
-    name: str
+    grade: float
     by_command: bool
 
 
 @dataclass
 class Record:
-    """A file as the store saw it last. `gone`: it has left its path; `recent`: just now."""
+    """A file as the store saw it last. `gone`: it has left its path; `recent`: just now.
+
+    `ctime_ns`: the ctime of the file when it appeared at its path, or after the last comparison.
+    """
 
     content: str
     inode: int
+    ctime_ns: int
     gone: bool = False
     recent: bool = False
 
 
 def place_of(path: str) -> Place | None:
-    """The taste and role of a path, relative to the world."""
+    """The taste and grade of a path, relative to the world. The innermost folder counts."""
     top, *folders = Path(path).parent.parts
     if top not in TASTES or "#recycle" in folders:
         return None
-    return Place(TASTES[top], ROLES.get(folders[0], "inbox") if folders else "inbox")
+    names = ["/".join([top, *folders[: depth + 1]]) for depth in range(len(folders))]
+    grades = [GRADES[name] for name in names if name in GRADES]
+    return Place(TASTES[top], grades[-1] if grades else None)
 
 
 class Model:
@@ -71,13 +87,15 @@ class Model:
         self.records: dict[str, Record] = {}
         self.labels: dict[tuple[str, str], Label] = {}
 
-    def roles(self, taste: str, content: str) -> set[str]:
-        places = [
-            place_of(path)
-            for path, record in self.records.items()
-            if not record.gone and record.content == content
-        ]
-        return {place.role for place in places if place is not None and place.taste == taste}
+    def standing(self, taste: str, content: str) -> dict[float | None, int]:
+        """The latest ctime of the copies for each grade that their folders teach."""
+        newest: dict[float | None, int] = {}
+        for path, record in self.records.items():
+            place = place_of(path)
+            if record.gone or record.content != content or place is None or place.taste != taste:
+                continue
+            newest[place.grade] = max(record.ctime_ns, newest.get(place.grade, 0))
+        return newest
 
     def leave(self, path: str) -> None:
         """A file was deleted, or moved to where no watch is."""
@@ -88,7 +106,7 @@ class Model:
         record.gone = record.recent = True
         self._left(place, record.content)
 
-    def land(self, path: str, content: str, inode: int) -> None:
+    def land(self, path: str, content: str, inode: int, ctime_ns: int) -> None:
         """A file is new at a path, or has other bytes there."""
         place = place_of(path)
         if place is None:
@@ -104,7 +122,7 @@ class Model:
         )
         for other in origins:
             del self.records[other]
-        self.records[path] = Record(content, inode)
+        self.records[path] = Record(content, inode, ctime_ns)
         if before is not None and not before.gone and before.content == content:
             for other in origins:
                 self._left(place_of(other) or place, content)
@@ -125,7 +143,9 @@ class Model:
             if there is not None and there.taste != place.taste:
                 self._left(there, content)
 
-    def save_and_move(self, source: str, target: str, content: str, inode: int) -> None:
+    def save_and_move(
+        self, source: str, target: str, content: str, inode: int, ctime_ns: int
+    ) -> None:
         """A file was saved in place and moved, before the engine saw it again."""
         there = place_of(target)
         if place_of(source) is not None:
@@ -147,36 +167,39 @@ class Model:
         if here is None or there is None or former_path is None:
             if place_of(source) is not None:
                 self.leave(source)
-            self.land(target, content, inode)
+            self.land(target, content, inode, ctime_ns)
             return
         record = self.records[former_path]
         former = self.labels.get((there.taste, record.content))
-        self.records[target] = Record(content, inode)
-        if there.role != "inbox":
-            self.labels[there.taste, content] = Label(there.role, False)
+        self.records[target] = Record(content, inode, ctime_ns)
+        if there.grade is not None:
+            self.labels[there.taste, content] = Label(there.grade, False)
         elif former is not None and former.by_command:
             self.labels[there.taste, content] = former
         self._replaced(here, record.content)
         if source != former_path and place_of(source) is not None:
             self.leave(source)
 
-    def _teachers(self, taste: str, content: str) -> set[str]:
-        return self.roles(taste, content) - {"inbox"}
+    def _teachers(self, taste: str, content: str) -> list[float]:
+        """The grades of the label folders with a copy; that of the newest copy comes first."""
+        standing = self.standing(taste, content)
+        taught = [(ctime_ns, grade) for grade, ctime_ns in standing.items() if grade is not None]
+        return [grade for _, grade in sorted(taught, reverse=True)]
 
     def _appeared(
         self, place: Place, content: str, path: str, inode: int, origins: dict[str, Record]
     ) -> None:
-        taste, role = place
+        taste, grade = place
         label = self.labels.get((taste, content))
-        if role != "inbox":
-            self.labels[taste, content] = Label(role, False)
+        if grade is not None:
+            self.labels[taste, content] = Label(grade, False)
             return
         if label is None or label.by_command:
             return
         back = any(
             there is not None
             and there.taste == taste
-            and there.role != "inbox"
+            and there.grade is not None
             and other != path
             and record.content == content
             and (record.recent or record.inode == inode or other in origins)
@@ -188,40 +211,41 @@ class Model:
 
     def _without(self, taste: str, content: str, *, clear: bool) -> None:
         label, standing = self.labels.get((taste, content)), self._teachers(taste, content)
-        if label is None or label.by_command or label.name in standing:
+        if label is None or label.by_command or label.grade in standing:
             return
         if standing:
-            self.labels[taste, content] = Label(next(iter(standing)), False)
+            self.labels[taste, content] = Label(standing[0], False)
         elif clear:
             del self.labels[taste, content]
 
     def _left(self, place: Place, content: str) -> None:
-        if place.role != "inbox":
-            in_inbox = "inbox" in self.roles(place.taste, content)
+        if place.grade is not None:
+            in_inbox = None in self.standing(place.taste, content)
             self._without(place.taste, content, clear=in_inbox)
 
     def _saved(self, place: Place, old: str, new: str) -> None:
-        taste, role = place
+        taste, grade = place
         former = self.labels.get((taste, old))
         if former is not None and former.by_command:
-            if role != "inbox" or (taste, new) not in self.labels:
+            if grade is not None or (taste, new) not in self.labels:
                 self.labels[taste, new] = former
-        elif role != "inbox":
-            self.labels[taste, new] = Label(role, False)
-        elif former is not None and former.name not in self._teachers(taste, old):
+        elif grade is not None:
+            self.labels[taste, new] = Label(grade, False)
+        elif former is not None and former.grade not in self._teachers(taste, old):
             self.labels.setdefault((taste, new), former)
 
     def _replaced(self, place: Place, old: str) -> None:
-        taste, role = place
-        label, roles = self.labels.get((taste, old)), self.roles(taste, old)
-        if label is None or label.name in roles:
+        taste, grade = place
+        label, standing = self.labels.get((taste, old)), self.standing(taste, old)
+        teachers = self._teachers(taste, old)
+        if label is None or label.grade in standing:
             return
         if label.by_command:
-            if not roles:
+            if not standing:
                 del self.labels[taste, old]
-        elif roles - {"inbox"}:
-            self.labels[taste, old] = Label(next(iter(roles - {"inbox"})), False)
-        elif role != "inbox" or "inbox" not in roles:
+        elif teachers:
+            self.labels[taste, old] = Label(teachers[0], False)
+        elif grade is not None or None not in standing:
             del self.labels[taste, old]
 
 
@@ -243,7 +267,11 @@ class LabelWorld:
 
     def _open(self) -> None:
         watches = [
-            WatchConfig(inbox=f"{self.folder}/one", keep=["keep", "best"]),
+            WatchConfig(
+                inbox=f"{self.folder}/one",
+                keep=["keep", "best"],
+                grades={"4": "four", "2": ["two"], "3": "keep/three"},
+            ),
             WatchConfig(inbox=f"{self.folder}/two", taste="memes"),
         ]
         daemon = DaemonConfig(settle=0.0, workers=1, train_after=0.0, free_mb=0)
@@ -293,8 +321,10 @@ class LabelWorld:
         self._names += 1
         return f"{FOLDERS[two % len(FOLDERS)]}/{self._names}.png"
 
-    def _inode(self, path: str) -> int:
-        return (self.folder / path).stat().st_ino
+    def _stamp(self, path: str) -> tuple[int, int]:
+        """The inode of a file and its ctime, in nanoseconds."""
+        status = (self.folder / path).stat()
+        return status.st_ino, status.st_ctime_ns
 
     def _content(self, path: str) -> str:
         return (self.folder / path).read_text()
@@ -307,7 +337,7 @@ class LabelWorld:
         self._names += 1
         path = f"{folder}/{self._names}.png"
         (self.folder / path).write_text(self._fresh())
-        self.model.land(path, self._content(path), self._inode(path))
+        self.model.land(path, self._content(path), *self._stamp(path))
         return path
 
     def _add(self, one: int, two: int) -> None:
@@ -321,7 +351,7 @@ class LabelWorld:
         self._moved(source, target)
 
     def _moved(self, source: str, target: str) -> None:
-        inode, content = self._inode(source), self._content(source)
+        content = self._content(source)
         (self.folder / target).parent.mkdir(exist_ok=True, parents=True)
         (self.folder / source).replace(self.folder / target)
         record = self.model.records.get(source)
@@ -331,7 +361,7 @@ class LabelWorld:
         if record is not None and place_of(source) is not None:
             record.gone = True
             record.recent = True
-        self.model.land(target, content, inode)
+        self.model.land(target, content, *self._stamp(target))
 
     def _move_all(self, one: int, two: int) -> None:
         """Move all files of a folder into another folder."""
@@ -350,7 +380,7 @@ class LabelWorld:
             return
         self.log.append(f"cp -p {source} {target}")
         shutil.copy2(self.folder / source, self.folder / target)
-        self.model.land(target, self._content(target), self._inode(target))
+        self.model.land(target, self._content(target), *self._stamp(target))
 
     def _delete(self, one: int, two: int) -> None:
         path = self._pick(one)
@@ -365,7 +395,7 @@ class LabelWorld:
         target = (self.folder / path).with_suffix(".tmp" if two % 2 else ".png")
         target.write_text(self._fresh())
         target.rename(self.folder / path)
-        self.model.land(path, self._content(path), self._inode(path))
+        self.model.land(path, self._content(path), *self._stamp(path))
 
     def _save_and_move(self, one: int, two: int) -> None:
         source = self._pick(one)
@@ -375,22 +405,22 @@ class LabelWorld:
         self.log.append(f"save {source}; mv {source} {target}")
         (self.folder / source).write_text(self._fresh())
         (self.folder / source).rename(self.folder / target)
-        self.model.save_and_move(source, target, self._content(target), self._inode(target))
+        self.model.save_and_move(source, target, self._content(target), *self._stamp(target))
 
     def _label(self, one: int, two: int) -> None:
         """Label a file by the command; a file outside of the watches gets no taste of its own."""
-        path, name = self._pick(one), ("keep", "trash", "clear")[two % 3]
+        path, name = self._pick(one), COMMANDS[two % len(COMMANDS)]
         place = place_of(path)
         if place is None:
             return
         self.log.append(f"label {name} {path}")
         content = self._content(path)
         ask(self.engine, "label", label=name, files=[f"{self.folder}/{path}"])
-        before = self.model.labels.get((place.taste, content))
-        if name == "clear":
+        before, grade = self.model.labels.get((place.taste, content)), parse_label(name)
+        if grade is None:
             self.model.labels.pop((place.taste, content), None)
-        elif before is None or before.name != name:
-            self.model.labels[place.taste, content] = Label(name, True)
+        elif before is None or before.grade != grade:
+            self.model.labels[place.taste, content] = Label(grade, True)
 
     def _restart(self, one: int, two: int) -> None:
         self.log.append("restart")
@@ -412,31 +442,31 @@ class LabelWorld:
             record.recent = False
 
     def _rename_folder(self, one: int, two: int) -> None:
-        """Rename a keep or trash folder, or an album, and make it again."""
-        source = ("one/keep", "one/trash", "two/keep", "one/album", "one/best")[one % 5]
+        """Rename a label folder, or an album, and make it again."""
+        source = RENAMED[one % len(RENAMED)]
         self._names += 1
         target = f"{('one', 'two', 'outside')[two % 3]}/folder{self._names}"
         self.log.append(f"mv {source} {target}; mkdir {source}")
         inside = [path for path in self._files() if path.startswith(f"{source}/")]
-        contents = {path: (self._content(path), self._inode(path)) for path in inside}
+        contents = {path: (self._content(path), *self._stamp(path)) for path in inside}
         (self.folder / source).rename(self.folder / target)
         (self.folder / source).mkdir()
         if source == "one/keep":
-            (self.folder / "one/keep/deep").mkdir()
+            for name in ("deep", "three"):
+                (self.folder / source / name).mkdir()
         before = dict(self.model.labels)
         for path in inside:
-            content, inode = contents[path]
             self.model.records[path].gone = self.model.records[path].recent = True
         for path in inside:
-            content, inode = contents[path]
+            content, inode, ctime_ns = contents[path]
             place, there_path = place_of(path), target + path[len(source) :]
             there = place_of(there_path)
             if place is None or there is None:
                 self.model.leave(path)
                 continue
-            self.model.land(there_path, content, inode)
+            self.model.land(there_path, content, inode, ctime_ns)
             key = place.taste, content
-            if place.role != "inbox" and there.role == "inbox" and key in before:
+            if place.grade is not None and there.grade is None and key in before:
                 self.model.labels.setdefault(key, before[key])
 
     def _swap(self, one: int, two: int) -> None:
@@ -448,22 +478,21 @@ class LabelWorld:
         if None in places:
             return
         self.log.append(f"swap {first} {second}")
-        files = {path: (self._content(path), self._inode(path)) for path in (first, second)}
+        contents = {path: self._content(path) for path in (first, second)}
         spare = self.folder / "swap.tmp"
         (self.folder / first).rename(spare)
         (self.folder / second).rename(self.folder / first)
         spare.rename(self.folder / second)
-        swapped = {first: files[second], second: files[first]}
-        for path, (content, inode) in swapped.items():
-            self.model.records[path] = Record(content, inode)
-        for path, (content, inode) in swapped.items():
+        for path in (first, second):
+            self.model.records[path] = Record(self._content(path), *self._stamp(path))
+        for path in (first, second):
+            place, record = place_of(path), self.model.records[path]
+            assert place is not None
+            self.model._appeared(place, record.content, path, record.inode, {})
+        for path in (first, second):
             place = place_of(path)
             assert place is not None
-            self.model._appeared(place, content, path, inode, {})
-        for path in swapped:
-            place = place_of(path)
-            assert place is not None
-            self.model._left(place, files[path][0])
+            self.model._left(place, contents[path])
 
     # ---- comparing
 
@@ -479,7 +508,7 @@ class LabelWorld:
         with self._store.read() as txn:
             found = {
                 (taste, self._seen.get(digest, digest.hex())): Label(
-                    label.label, label.source not in ("place", "xdg_trash")
+                    label.grade, label.source not in ("place", "xdg_trash")
                 )
                 for taste in TASTES.values()
                 for digest, label in labels.iter_all(txn, taste)
@@ -490,6 +519,9 @@ class LabelWorld:
             if found.get(key) != self.model.labels.get(key)
         )
         assert not wrong, "\n".join([*self.log, *wrong])
+        for path in self._files():
+            if path in self.model.records:  # The engine may have restored the date of a file.
+                self.model.records[path].ctime_ns = self._stamp(path)[1]
 
     def verify(self) -> None:
         """Check the whole store as `db check` does."""
