@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import msgspec
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from imgscore.grades import LabelText
     from imgscore.store.store import Store
 
 __all__ = (
@@ -133,16 +134,17 @@ class Library:
     ) -> list[LabelledFile]:
         """Label files, and return a row for each file. No file is moved.
 
-        `label`: a label that the command `imgscore label` accepts, such as `"keep"`, `"trash"`, or
-        `"clear"` to remove the label. The other arguments are those of `score`.
+        `label`: a label that the command `imgscore label` accepts: `"keep"`, `"trash"`, a number of
+        stars from 1 to 5, or `"clear"` to remove the label. The other arguments are those of
+        `score`.
 
         A daemon trains soon after a label. Without a daemon, call `wait` to train.
         """
-        word = cast("Any", str(label))
+        text = cast("LabelText", str(label))  # the request is checked before it is sent
         return [
             row
             for batch in _batches(files)
-            for row in self._rows(label_verb.Request(word, batch, taste, recursive))
+            for row in self._rows(label_verb.Request(text, batch, taste, recursive))
         ]
 
     def plan(self, folder: AnyPath | None = None) -> list[TouchedFile]:

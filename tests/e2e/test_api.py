@@ -79,6 +79,8 @@ def test_library_with_and_without_a_daemon_gives_the_same_results(
         assert (taste.name, taste.keep, taste.trash) == ("default", 3, 5)
         assert taste.inboxes == [str(taught)] and taste.head
         assert [row.label for row in library.label(files, "clear")] == [None, None]
+        assert [row.label for row in library.label(files, 4)] == ["keep", "keep"]
+        assert [row.label for row in library.label(files, -1)] == ["trash", "trash"]
 
         found = {vector.sha256: vector for vector in library.vectors()}
         assert len(found) == 18
@@ -145,6 +147,7 @@ def test_library_wrong_arguments_raise_usage_errors(inbox: Path) -> None:
     with imgscore.open() as library:
         for wrong in (
             lambda: library.label(path, "perhaps"),
+            lambda: library.label(path, 6),
             lambda: list(library.score(path, taste="nobody")),
             lambda: list(library.score("a\0b")),
             lambda: library.plan("/nowhere"),

@@ -152,6 +152,19 @@ def test_ratings_of_a_like_service_become_labels(hydrus: Hydrus) -> None:
     assert labels(hydrus) == expected
 
 
+def test_stars_of_a_numerical_service_become_one_to_five_stars(hydrus: Hydrus) -> None:
+    files = list(hydrus.files.values())
+    for file, rating in zip(files, (0, 2, 5, 8, 10), strict=False):  # of 0 to 10
+        file["ratings"] = {STARS: rating}
+    with serving(hydrus.answer) as (url, _):
+        done = bridge(url, "ratings", "my stars")
+    assert done.code == 0, done.out + done.err
+    rows = imgscore("score", "--json", *(file["path"] for file in files[:6])).rows
+    grades = [row["grade"] for row in rows]
+    assert grades[:5] == sorted(set(grades[:5])) and grades[5] is None
+    assert [row["label"] for row in rows[:5]] == ["trash", "trash", "undecided", "keep", "keep"]
+
+
 def test_scores_become_tags_and_replace_earlier_ones(hydrus: Hydrus) -> None:
     first = next(iter(hydrus.files.values()))
     first["tags"] = ["imgscore:000", "blue eyes"]

@@ -132,6 +132,23 @@ def test_scores_become_stars_and_are_not_learned(immich: Immich) -> None:
     assert labels(immich) == [None] * 12
 
 
+def test_stars_become_labels_and_changed_stars_are_learned(immich: Immich) -> None:
+    assets = list(immich.assets.values())
+    for number in range(1, 6):
+        assets[number]["exifInfo"]["rating"] = number
+    with serving(immich.answer) as (url, _):
+        done = bridge(immich, url, "ratings")
+        assert done.code == 0, done.out + done.err
+        expected = [None, "trash", "trash", "undecided", "keep", "keep", *[None] * 6]
+        assert labels(immich) == expected
+        assert bridge(immich, url, "stars").code == 0
+        assert stars(immich)[1:6] == [1, 2, 3, 4, 5]  # a person's ratings stay
+        ours = assets[0]["exifInfo"]["rating"]
+        assets[0]["exifInfo"]["rating"] = 1 if ours > 2 else 5  # the person disagrees
+        assert bridge(immich, url, "ratings").code == 0
+    assert labels(immich)[0] == ("trash" if ours > 2 else "keep")
+
+
 def test_rejected_images_become_trash(immich: Immich) -> None:
     first = next(iter(immich.assets.values()))
     first["exifInfo"]["rating"] = -1  # immich before version 3
