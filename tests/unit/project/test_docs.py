@@ -1,6 +1,7 @@
 """The documents are correct: examples parse, links have targets, named modules exist."""
 
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from imgscore import config
+from imgscore import api, config
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.doctor import CHECKS
 from imgscore.events import Event
@@ -62,7 +63,8 @@ def test_events_all_have_a_row_in_docs() -> None:
 
 
 def test_manual_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
-    pytest.importorskip("mkdocs", reason="pip install mkdocs mkdocs-material")
+    for module in ("mkdocs", "mkdocstrings_handlers"):
+        pytest.importorskip(module, reason="pip install '.[docs]'")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
@@ -114,6 +116,14 @@ def test_contributing_names_files_that_exist() -> None:
     named = re.findall(r"`((?:imgscore|daemon|tests|bench|tools|docs)/[\w/.]+)`", text)
     assert len(named) > 10
     assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_reference_of_the_api_contains_each_public_name() -> None:
+    text = (ROOT / "docs/api-reference.md").read_text()
+    missing = [name for name in api.__all__ if not re.search(rf"\b{name}\b", text)]
+    assert not missing
+    for target in re.findall(r"^::: (.*)$", text, re.MULTILINE):
+        assert pkgutil.resolve_name(target).__doc__, target
 
 
 def test_verbs_are_all_in_the_readme_or_the_guide() -> None:
