@@ -183,7 +183,8 @@ def _hold_original(txn: Txn, plan: PlannedTouch, entry: Touch) -> bool:
         held = identity.follow(txn, digest, path, before_ns)
     except DamagedRecordError:
         return False
-    originals.record(txn, digest, originals.touched(held, path, before_ns, plan.after_ns))
+    touched = originals.touched(held, path, before_ns, plan.after_ns)
+    originals.replace(txn, digest, held, touched)
     journal.append(txn, entry)
     return True
 

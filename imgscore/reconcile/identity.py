@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from msgspec import structs
 
@@ -129,7 +129,7 @@ def choose(
 
 def _rate(
     candidate: Candidate, mtime_ns: int, known: Shifts
-) -> tuple[int, bool, int, bool, int, int] | None:
+) -> tuple[int, bool, bool, int, bool, int, int] | None:
     """Return a rating for `choose`. None means that the record does not belong to the file."""
     original, place = candidate.original, candidate.place
     found = match(original, mtime_ns, known)
@@ -143,16 +143,21 @@ def _rate(
     ):
         # The file was never touched: it only has the bytes of a touched file.
         return None
-    if found is Match.NONE:
+    if found is Match.NONE or (found is Match.SHIFTED and candidate.aside):
         return None
     weak = found in (Match.SHIFTED, Match.ROUNDED_ORIGINAL) or (
         candidate.aside and found in (Match.ORIGINAL_ALIKE, Match.MOVED_ALIKE)
     )
-    is_current = not candidate.aside and found >= Match.ORIGINAL_ALIKE
+    is_exact = found is Match.EARLIER or found >= Match.ORIGINAL
+    is_current = found >= Match.ORIGINAL and not candidate.aside
     near = 0 if weak else 1 + min(place, Place.OWN)
-    if candidate.replaced and found is Match.EARLIER:
-        near = min(near, 1)  # The file may be a copy of another file that has this date now.
-    return near, is_current, place, not candidate.aside, found, original.touched_ns
+    is_late = found is Match.AFTER and not candidate.aside
+    if (place is Place.GONE and not is_late) or (
+        candidate.replaced and (candidate.aside or found in (Match.EARLIER, Match.ROUNDED))
+    ):
+        # The file may be a copy of another file that has this date now.
+        near, is_current = min(near, 1), False
+    return near, is_current, is_exact, place, not candidate.aside, found, original.touched_ns
 
 
 class Origin(NamedTuple):
@@ -185,8 +190,7 @@ def find(
     `mtime_ns`, so the file needs no original.
     """
     present = originals.get(txn, digest, path)
-    if present is not None and present.after_ns == mtime_ns and moved_from in (None, path):
-        # Nearly every file takes this branch: no record can have a better rating.
+    if _is_current(present, mtime_ns, moved_from):
         return Origin(present, present, digest, copied=False)
     known = shifts.load(txn) if known is None else known
     others = (other for other in sightings.of_digest(txn, digest) if other.path != path)
@@ -217,8 +221,10 @@ def follow(
 
     If the user has set the file date since the last touch, set the record aside and return None.
     """
-    origin = find(txn, digest, path, mtime_ns, moved_from=moved_from, known=known)
     present = originals.get(txn, digest, path)
+    if _is_current(present, mtime_ns, moved_from):
+        return present
+    origin = find(txn, digest, path, mtime_ns, moved_from=moved_from, known=known)
     if origin is not None and origin.original == present:
         return present
     if origin is None:
@@ -237,6 +243,18 @@ def follow(
         source = None if origin.copied else origin.source
         originals.put_present(txn, digest, origin.original, source)
     return originals.get(txn, digest, path)
+
+
+def _is_current(
+    present: Original | None, mtime_ns: int, moved_from: bytes | None
+) -> TypeGuard[Original]:
+    """Return whether no record can have a better rating than the present one of the file's path.
+
+    Nearly every file has such a record.
+    """
+    if present is None or moved_from not in (None, present.path):
+        return False
+    return present.after_ns == mtime_ns
 
 
 def _same_bytes(
@@ -303,9 +321,9 @@ def _edited(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Origin | Non
     if own is not None and before is not None and before.digest != digest:
         found = match(own, mtime_ns)
         if found >= Match.BEFORE:
-            rated.append(((4, True, own.touched_ns), before.digest, own))
+            rated.append(((4, own.touched_ns, True), before.digest, own))
         elif found in (Match.EARLIER, Match.ROUNDED):
-            rated.append(((1, True, own.touched_ns), before.digest, own))
+            rated.append(((1, own.touched_ns, True), before.digest, own))
     if not rated:
         return None
     _, held_digest, held = max(rated, key=lambda candidate: candidate[0])
@@ -316,15 +334,16 @@ def _edited(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Origin | Non
 
 def _rate_edited(
     txn: Txn, digest: bytes, held: Original, path: bytes, mtime_ns: int
-) -> tuple[int, bool, int] | None:
+) -> tuple[int, int, bool] | None:
     """Return a rating for a record with the date of an edited file at `path`.
 
     The first number is 3 for the same path, 2 for a file that disappeared or that has the same date
-    and a similar name, and lower for other files that still exist. None means that the
-    record does not belong to the edited file.
+    and a similar name, and lower for other files that still exist. Next counts the time of the last
+    touch: imgscore gives a date to a second file only if the first one is gone or has another date.
+    None means that the record does not belong to the edited file.
     """
     if held.path == path:
-        return 3, True, held.touched_ns
+        return 3, held.touched_ns, True
     if _kind(held.path) != _kind(path):
         return None
     alike = _is_similar(held.path, path)
@@ -335,15 +354,15 @@ def _rate_edited(
     if seen is None:
         gone_ns = 0 if last is None else time.time_ns() - last.gone_ns if last.gone_ns else 1
         recent = 0 < gone_ns <= GONE_NS
-        return (2, alike, held.touched_ns) if alike or recent else None
+        return (2, held.touched_ns, alike) if alike or recent else None
     if last is not None and last.digest == digest and last.seen.ino != seen.ino:
-        return 2, alike, held.touched_ns  # Another file has just replaced the file.
+        return 2, held.touched_ns, alike  # Another file has just replaced the file.
     if seen.mtime_ns != mtime_ns:
-        return (1, alike, held.touched_ns) if alike else None
+        return (1, held.touched_ns, alike) if alike else None
     if alike:
-        return 2, alike, held.touched_ns
+        return 2, held.touched_ns, alike
     crowded = originals.has_dates(txn, mtime_ns - NEAR_NS, mtime_ns + NEAR_NS, MAX_NEIGHBOURS)
-    return None if crowded else (0, alike, held.touched_ns)
+    return None if crowded else (0, held.touched_ns, alike)
 
 
 def _kind(path: bytes) -> bytes | bool:

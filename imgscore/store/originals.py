@@ -61,9 +61,13 @@ _path = msgspec.msgpack.Decoder(_Path)
 
 def record(txn: Txn, digest: bytes, original: Original) -> None:
     """Write the present original of a file."""
+    replace(txn, digest, get(txn, digest, original.path), original)
+
+
+def replace(txn: Txn, digest: bytes, present: Original | None, original: Original) -> None:
+    """Write `original` in place of `present`, the present original of the file as it is stored."""
     table, key = txn.table("originals"), digest + path_key(original.path)
-    value = table.get(key)
-    known = set() if value is None else _current_dates(_decoder.decode(value))
+    known = set() if present is None else _current_dates(present)
     table.put(key, pack(original))
     dates, current = txn.table("dates"), _current_dates(original)
     for date in known - current:
