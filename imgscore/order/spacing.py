@@ -17,9 +17,11 @@ from collections.abc import Sequence
 EARLIEST = 315_619_200
 # The smallest distance of two neighbours, in seconds. FAT stores only even numbers of seconds.
 STEP = 2
-# The distance of two neighbours in a new order, in seconds. A new entry between two neighbours
-# halves their distance. This is possible 10 times.
-SPACING = 3_600
+# The distance of two neighbours in a new order, in seconds: a little more than an hour. A new entry
+# between two neighbours halves their distance. This is possible 11 times. If a change of the time
+# zone moves all dates, no date becomes the earlier date of a near neighbour: the difference of two
+# dates is a multiple of a quarter of an hour only after 10 days.
+SPACING = 4_096
 # The longest time span of a new order, in seconds. In a large folder, the dates are closer than
 # SPACING.
 REACH = 365 * 86_400
