@@ -1,6 +1,6 @@
 """Builds the Debian package from the sdist in dist/: `make deb`.
 
-Needs Debian's packages dpkg-dev, debhelper, dh-python, python3-pip and python3-venv. If lintian is
+Needs Debian's packages dpkg-dev, debhelper, python3-pip and python3-venv. If lintian is
 installed, it must find nothing. The result is in dist/.
 """
 
@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -22,8 +21,7 @@ def unpack(sdist: Path, folder: Path) -> Path:
     """Unpack the sdist as Debian expects its source, with debian/ in it. Returns its folder."""
     version = sdist.name.removeprefix("imgscore-").removesuffix(".tar.gz")
     shutil.copyfile(sdist, folder / f"imgscore_{version}.orig.tar.gz")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+    subprocess.run(["tar", "--extract", "--file", sdist, "--directory", folder], check=True)
     source = folder / f"imgscore-{version}"
     shutil.copytree(source / "packaging/debian", source / "debian")
     return source
@@ -46,9 +44,10 @@ def build(source: Path) -> Path:
 
 def main() -> None:
     """Build and check the package."""
-    for program, package in (("dpkg-buildpackage", "dpkg-dev"), ("dh", "debhelper")):
-        if shutil.which(program) is None:
-            sys.exit(f"{program} is missing: apt install {package} debhelper dh-python lintian")
+    missing = [name for name in ("dpkg-buildpackage", "dh") if shutil.which(name) is None]
+    if missing:
+        needed = "dpkg-dev debhelper python3-pip python3-venv lintian"
+        sys.exit(f"{', '.join(missing)}: missing; apt install {needed}")
     sdists = list(DIST.glob("imgscore-*.tar.gz"))
     if len(sdists) != 1:
         sys.exit(f"{DIST} must contain one sdist: make package")
