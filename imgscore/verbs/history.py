@@ -1,11 +1,11 @@
-"""The verb `history`: list touches and labels, newest first."""
+"""The verb `history`: list touches, labels and comparisons, newest first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -74,7 +74,36 @@ class LabelEntry(msgspec.Struct):
     """the grade, from 0 (trash) to 1 (keep); null if the label was cleared"""
 
 
-Response = TouchEntry | LabelEntry
+class ComparisonEntry(msgspec.Struct):
+    """An answer to the question which of two images is better."""
+
+    what: str
+    """always `compare`"""
+    time_ns: int
+    """the time of the answer, in nanoseconds since 1970"""
+    number: int
+    """the number of this answer in the log of comparisons"""
+    path: str
+    """the present path of the first image; empty if it is not known"""
+    sha256: str
+    """the digest of the first image"""
+    second_path: str
+    """the present path of the second image; empty if it is not known"""
+    second_sha256: str
+    """the digest of the second image"""
+    answer: str
+    """`first` or `second` for the better image, `same`, `skip`, or `clear` if the answer was
+    withdrawn"""
+    source: str
+    """the origin of the answer: `cli`, `import` or `undo`"""
+    taste: str
+    """the taste that learns from the answer"""
+    dates: int | UnsetType = UNSET
+    """the number of answers in this entry, which is always 1. If the request has `together` false,
+    the field is missing"""
+
+
+Response = TouchEntry | ComparisonEntry | LabelEntry
 
 
 class Request(BaseRequest[Response]):
@@ -91,13 +120,27 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield the rows of touches and labels, newest first."""
+    """Yield the rows of touches, labels and comparisons, newest first."""
     folder = folder_of(request.folder)
     with engine.ctx.store.read() as txn:
-        both = merge(_touches(txn), _labels(txn), key=lambda entry: entry[0], reverse=True)
-        wanted = (row for _, path, row in both if folder is None or within(path, folder))
+        inboxes = {watch.inbox for watch in engine.ctx.watches.all}
+        logs = (_touches(txn), _labels(txn), _comparisons(txn, inboxes))
+        entries = merge(*logs, key=lambda entry: entry.time_ns, reverse=True)
+        wanted = (
+            entry.row
+            for entry in entries
+            if folder is None or any(within(path, folder) for path in entry.paths)
+        )
         rows = list(islice(_together(wanted) if request.together else wanted, request.limit))
     yield from map(Result, rows)
+
+
+class _Entry(NamedTuple):
+    """A row, with the paths of its images."""
+
+    time_ns: int
+    paths: tuple[bytes, ...]
+    row: Response
 
 
 def _together(rows: Iterable[Response]) -> Iterator[Response]:
@@ -108,11 +151,11 @@ def _together(rows: Iterable[Response]) -> Iterator[Response]:
 
 
 def _group(row: Response) -> tuple[str, int]:
-    """Return a key. All touches of one run have the same key. Each label has its own key."""
+    """Return a key. All touches of one run have the same key. Each other row has its own key."""
     return row.what, row.run if isinstance(row, TouchEntry) else row.number
 
 
-def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
+def _touches(txn: Txn) -> Iterator[_Entry]:
     from imgscore.store import journal
 
     for number, touch in journal.newest_first(txn):
@@ -128,10 +171,10 @@ def _touches(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
             after_ns=touch.after_ns,
             head=touch.head or None,
         )
-        yield touch.time_ns, touch.path, row
+        yield _Entry(touch.time_ns, (touch.path,), row)
 
 
-def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
+def _labels(txn: Txn) -> Iterator[_Entry]:
     from imgscore.store import labels
 
     for number, event in labels.newest_first(txn):
@@ -146,4 +189,28 @@ def _labels(txn: Txn) -> Iterator[tuple[int, bytes, Response]]:
             taste=event.taste,
             grade=event.grade,
         )
-        yield event.time_ns, event.path, row
+        yield _Entry(event.time_ns, (event.path,), row)
+
+
+def _comparisons(txn: Txn, inboxes: set[bytes]) -> Iterator[_Entry]:
+    from imgscore.store import comparisons
+    from imgscore.store.image_paths import present_path
+
+    for number, event in comparisons.newest_first(txn):
+        first, second = (
+            present_path(txn, event.taste, inboxes, digest) or b""
+            for digest in (event.first, event.second)
+        )
+        row = ComparisonEntry(
+            what="compare",
+            time_ns=event.time_ns,
+            number=number,
+            path=display_path(first),
+            sha256=event.first.hex(),
+            second_path=display_path(second),
+            second_sha256=event.second.hex(),
+            answer=event.answer,
+            source=event.source,
+            taste=event.taste,
+        )
+        yield _Entry(event.time_ns, (first, second), row)

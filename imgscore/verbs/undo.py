@@ -1,8 +1,8 @@
-"""The verb `undo`: undo the last ordering of an inbox, or the last label.
+"""The verb `undo`: undo the last ordering of an inbox, the last label, or the last comparison.
 
 If many labels were cleared or changed at once by moving files, all of them are undone together.
 
-If the verb is called again, it undoes the next older ordering or label.
+If the verb is called again, it undoes the next older ordering, label or comparison.
 """
 
 from __future__ import annotations
@@ -48,33 +48,57 @@ class RestoredLabel(msgspec.Struct):
     """the grade that was undone; null if `was` is `clear`"""
 
 
-Response = TouchedFile | RestoredLabel
+class RestoredAnswer(msgspec.Struct):
+    """A pair of images whose last answer in `compare` was undone."""
+
+    first: str | None
+    """the path of the first image; null if the path is not known"""
+    first_sha256: str
+    """the digest of the first image"""
+    second: str | None
+    """the path of the second image; null if the path is not known"""
+    second_sha256: str
+    """the digest of the second image"""
+    answer: str | None
+    """the present answer of the pair; null if it has none"""
+    was: str
+    """the answer that was undone: `first`, `second`, `same`, `skip` or `clear`"""
+    others: int
+    """the number of other pairs whose answers were undone at the same time: one choice among four
+    images answers three pairs"""
+    error: str | None = None
+    """always null"""
+
+
+Response = TouchedFile | RestoredLabel | RestoredAnswer
 
 
 class Request(BaseRequest[Response]):
-    """`what`: "order" undoes an ordering, "label" undoes a label.
+    """`what`: "order" undoes an ordering, "label" undoes a label, "compare" undoes a comparison.
 
     `folder`: if it is not None, undo the last ordering that changed files in this folder or below
-    it, and only for these files. An undo of labels has no folder.
+    it, and only for these files. An undo of labels or comparisons has no folder.
     """
 
-    what: Literal["order", "label"]
+    what: Literal["order", "label", "compare"]
     folder: PathText | None = None
     dry_run: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a TouchedFile for each file of the ordering, or one RestoredLabel."""
+    """Yield a TouchedFile for each file of the ordering, a RestoredLabel, or a RestoredAnswer."""
     from imgscore.engine import apply
 
     folder = folder_of(request.folder)
-    if request.what == "label":
+    if request.what != "order":
         if folder is not None:
             raise UsageError(
-                "undo label takes no folder: it undoes the last label, wherever the image is",
-                "to see the last labels: imgscore history",
+                f"undo {request.what} takes no folder: it undoes the last one, wherever the images "
+                "are",
+                "to see the last labels and comparisons: imgscore history",
             )
-        yield Result(_undo_label(engine, request.dry_run))
+        undo = _undo_label if request.what == "label" else _undo_comparison
+        yield Result(undo(engine, request.dry_run))
         return
     inboxes = {watch.inbox for watch in chosen_watches(engine, request.folder)}
     store = engine.ctx.store
@@ -207,6 +231,33 @@ def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
         others=len(last) - 1,
         grade=restored.grade,
         was_grade=first.grade,
+    )
+
+
+def _undo_comparison(engine: Engine, dry_run: bool) -> RestoredAnswer:
+    from imgscore.store import comparison_undo
+    from imgscore.verbs.compare import undo_answers
+    from imgscore.verbs.queries import paths_of
+
+    with engine.ctx.store.read() as txn:
+        last = comparison_undo.last_together(txn)
+        numbers = [number for number, _ in last]
+        found = comparison_undo.withdrawals(txn, numbers, time.time_ns())
+    if not last:
+        raise ImgscoreError("there is no comparison to undo", "see: imgscore history")
+    if not dry_run:
+        undo_answers(engine, numbers)
+    number, event = last[-1]
+    restored = found[number].answer
+    paths = paths_of(engine, event.taste, (event.first, event.second))
+    return RestoredAnswer(
+        first=paths[event.first],
+        first_sha256=event.first.hex(),
+        second=paths[event.second],
+        second_sha256=event.second.hex(),
+        answer=None if restored == "clear" else restored,
+        was=event.answer,
+        others=len(last) - 1,
     )
 
 

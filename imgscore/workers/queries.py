@@ -55,6 +55,17 @@ class NextImage(msgspec.Struct, tag=True, frozen=True):
     score: float
 
 
+class ProposedPair(msgspec.Struct, tag=True, frozen=True):
+    """Images that the user should compare next: two, or four.
+
+    `scores`: the score of each image; None if there is no head. `why`: the reason for the choice.
+    """
+
+    digests: list[bytes]
+    scores: list[float | None]
+    why: str
+
+
 class SimilarImage(msgspec.Struct, frozen=True):
     """A labelled image, and its similarity to another image.
 
@@ -157,6 +168,7 @@ class QueryRows(msgspec.Struct, tag=True, frozen=True):
         Evaluated
         | SuspectLabel
         | NextImage
+        | ProposedPair
         | ImageFound
         | ScoreExplained
         | HeadImported
@@ -215,6 +227,22 @@ class NextQuery(Query[NextImage], frozen=True):
     handler: ClassVar[str] = "run_queries:next_images"
     inboxes: list[bytes]
     count: int
+
+
+class PairsQuery(Query[ProposedPair], frozen=True):
+    """The query for the images that the user should compare next.
+
+    The answer has at most `count` proposals of `size` images. All images are in `inboxes`.
+    `folder`: the folder to which the choice is limited. None means all watched folders. `exclude`:
+    pairs that are not proposed, beside the pairs that have an answer.
+    """
+
+    handler: ClassVar[str] = "choose_pairs:choose_pairs"
+    inboxes: list[bytes]
+    folder: bytes | None
+    count: int
+    size: int
+    exclude: list[tuple[bytes, bytes]]
 
 
 class SearchQuery(Query[ImageFound], frozen=True):
@@ -295,6 +323,7 @@ AnyQuery = (
     EvaluateQuery
     | SuspectsQuery
     | NextQuery
+    | PairsQuery
     | SearchQuery
     | ExplainQuery
     | ImportHeadQuery

@@ -1,4 +1,4 @@
-"""The command `history`: list what was ordered, restored and labelled."""
+"""The command `history`: list what was ordered, restored, labelled and compared."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from imgscore.cli.app import Folder, Json, Section, app, optional_text_of, print
 from imgscore.cli.formatting import label_text, time_text
 from imgscore.cli.path_text import short
 from imgscore.messages import MAX_ROWS
-from imgscore.verbs.history import LabelEntry, Request, Response
+from imgscore.verbs.history import ComparisonEntry, LabelEntry, Request, Response
 
 
 @app.command(rich_help_panel=Section.ORDER)
@@ -26,7 +26,7 @@ def history(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List past orderings, restored dates and new labels."""
+    """List past orderings, restored dates, new labels and comparisons."""
     together = not (files or as_json)
     request = Request(optional_text_of(folder), limit, together)
     run(request, _describe, as_json=as_json, nothing="there is no history yet")
@@ -34,6 +34,9 @@ def history(
 
 def _describe(row: Response) -> str:
     when = time_text(row.time_ns)
+    if isinstance(row, ComparisonEntry):
+        first, second = short(row.path or row.sha256), short(row.second_path or row.second_sha256)
+        return f"{when}  compare {row.answer} ({row.source})  {first}  |  {second}"
     if isinstance(row, LabelEntry):
         what = f"label {label_text(row.label, row.grade)} ({row.source})"
     elif row.dates and row.dates > 1:
