@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -17,8 +17,8 @@ from imgscore.errors import ImgscoreError
 from imgscore.report import files
 from imgscore.report.data import Image
 from imgscore.report.page import page, page_data, policy_of
+from imgscore.verbs import compare, report, review, search
 from imgscore.verbs import next as next_images
-from imgscore.verbs import report, review, search
 from imgscore.verbs.base import rows_of
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
 NEXT_COUNT = 60
 """The largest number of images in the tab Next of the page. 60 images fill a few screens."""
+PAIR_COUNT = 12
+"""The number of pairs that the page gets at once. A person needs about half a minute for them, and
+a pair that is chosen later fits the head better."""
 SEARCH_COUNT = 200
 """The largest number of images in the tab Search of the page. 200 images fill some ten screens."""
 # The parts of the page data that may change when the images get a new order.
 RENEWED = (
     "images", "folders", "suspects", "groups", "compared", "failures", "head", "about", "version",
+    "answers",
 )  # fmt: skip
 
 
@@ -42,6 +46,21 @@ class ImageNumbers(msgspec.Struct):
 
     numbers: list[int]
     error: str | None = None
+
+
+class Proposals(msgspec.Struct):
+    """Images to compare, as lists of their numbers on the page, and the reason for each list."""
+
+    numbers: list[list[int]]
+    why: list[str]
+    error: str | None = None
+
+
+class Recorded(msgspec.Struct):
+    """The numbers of the recorded answers in the log, and the number of pairs with an answer."""
+
+    numbers: list[int]
+    count: int
 
 
 class OrderVersion(msgspec.Struct):
@@ -57,12 +76,16 @@ class Session:
     time. The argument of an action is the decoded JSON that the page has sent.
     """
 
-    def __init__(self, request: report.Request, source: report.Response) -> None:
+    def __init__(
+        self, request: report.Request, source: report.Response, tab: str = "order"
+    ) -> None:
         self._request = request
         self._taste = source.taste
         self._lock = threading.Lock()
         self._undoable: dict[str, list[int]] = {}
         """for the sha256 of each image, the numbers of the labels that it got in this review"""
+        self._withdrawable: list[list[int]] = []
+        """the numbers of the answers of this review; answers in one list were given together"""
         self._thumbnails = os.fsencode(source.thumbnails)
         data = files.read(Path(source.data), source.folder)
         self._figures = files.figures_of(data)
@@ -71,12 +94,17 @@ class Session:
         # The head is that of the gathered data: a newer head may be in use now.
         head = "" if data.head is None else data.head.version
         version = f"{head}-{self.orders.version().rpartition('-')[2]}"
-        self._content = page_data(data, source.watches, "thumbnails", review=True, version=version)
+        self._content = page_data(
+            data, source.watches, "thumbnails", review=True, version=version, tab=tab
+        )
         self.actions: dict[str, Callable[[Any], object]] = {
             "label": self._label,
             "undo": self._undo,
             "next": self._next,
             "search": self._search,
+            "pairs": self._pairs,
+            "compare": self._compare,
+            "withdraw": self._withdraw,
             "renew": self._renew,
         }
 
@@ -173,10 +201,68 @@ class Session:
                 rows: list[Any] = rows_of(dispatch.call(request))
             except ImgscoreError as error:
                 return ImageNumbers([], f"{error.message}: {error.remedy}")
-            numbers: dict[str, int] = {}
-            for number, image in enumerate(self._content.images):
-                numbers.setdefault(image.sha256, number)
+            numbers = self._first_numbers()
             return ImageNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
+
+    def _pairs(self, request: Any) -> Proposals:
+        """Choose images to compare. `exclude`: the pairs of sha256 that the browser has already."""
+        exclude = [(str(first), str(second)) for first, second in request["exclude"]]
+        size: Literal[2, 4] = 4 if request["size"] == 4 else 2
+        wanted = compare.Request(
+            self._request.folder, self._taste, PAIR_COUNT, size=size, exclude=exclude
+        )
+        with self._lock:
+            try:
+                rows: list[Any] = rows_of(dispatch.call(wanted))
+            except ImgscoreError as error:
+                return Proposals([], [], f"{error.message}: {error.remedy}")
+            numbers = self._first_numbers()
+        shown = [row for row in rows if all(image.sha256 in numbers for image in row.images)]
+        return Proposals(
+            [[numbers[image.sha256] for image in row.images] for row in shown],
+            [row.why for row in shown],
+        )
+
+    def _compare(self, request: Any) -> Recorded:
+        """Record answers about images of the page. The answers of one request belong together.
+
+        Raises ValueError if the page has no image with one of the digests.
+        """
+        answers = msgspec.convert(request["answers"], list[compare.PairAnswer])
+        with self._lock:
+            known = self._first_numbers()
+            if not answers or not {d for a in answers for d in (a.first, a.second)} <= set(known):
+                raise ValueError("the page shows other images")
+            recorded = self._recorded(compare.Request(taste=self._taste, answers=answers))
+            if recorded.numbers:
+                self._withdrawable.append(recorded.numbers)
+            return recorded
+
+    def _withdraw(self, request: Any) -> Recorded:
+        """Undo answers of this review that were given together.
+
+        Raises ImgscoreError if these answers were not given in this review.
+        """
+        numbers = request["numbers"]
+        with self._lock:
+            if numbers not in self._withdrawable:
+                raise ImgscoreError(
+                    "the answer was not given in this review", "see: imgscore history"
+                )
+            recorded = self._recorded(compare.Request(taste=self._taste, undo=numbers))
+            self._withdrawable.remove(numbers)
+            return recorded
+
+    def _recorded(self, request: compare.Request) -> Recorded:
+        rows: list[Any] = rows_of(dispatch.call(request))
+        return Recorded([row.number for row in rows if row.number is not None], rows[-1].answers)
+
+    def _first_numbers(self) -> dict[str, int]:
+        """Return the number of each digest on the page. Of equal files, the first one counts."""
+        numbers: dict[str, int] = {}
+        for number, image in enumerate(self._content.images):
+            numbers.setdefault(image.sha256, number)
+        return numbers
 
     def _renew(self, request: Any) -> dict[str, object]:
         """Read the data of the page again, and return the parts that may have changed."""

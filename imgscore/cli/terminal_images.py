@@ -98,6 +98,23 @@ def show(
     )
 
 
+def can_draw() -> bool:
+    """Return whether stdout is a terminal that can show images."""
+    return _screen() is not None
+
+
+def drawing(images: list[ImageRef]) -> str:
+    """Return the escape sequences that draw images side by side.
+
+    The result is empty if stdout is not a terminal that can show images.
+    """
+    screen = _screen()
+    if screen is None:
+        return ""
+    files = _thumbnails(images)
+    return screen.draw([files[image] for image in images if image in files])
+
+
 class _Screen(NamedTuple):
     """A terminal that can show images.
 

@@ -16,6 +16,20 @@ const folderOf = (image) => page.folders[image.folder];
 const pathOf = (image) => `${folderOf(image).replace(/\/$/, "")}/${image.name}`;
 const isUnsure = (image) =>
   image.score !== null && Math.abs(image.score - 0.5) <= image.deviation;
+// ---- labels and grades: 0 is trash, 1 is keep, and the grades of the stars are between
+
+const gradeOf = (text) => ({ keep: 1, trash: 0, reject: 0 })[text] ?? page.stars[text];
+const nameOf = (grade) => (grade > 0.5 ? "keep" : grade < 0.5 ? "trash" : "undecided");
+
+// A grade as [text, spoken text]: keep, trash, stars, or a number that belongs to no number of stars.
+function gradeTexts(grade) {
+  if (grade === 0 || grade === 1) return [nameOf(grade), nameOf(grade)];
+  const stars = Object.keys(page.stars).find((text) => page.stars[text] === grade);
+  if (!stars) return [String(grade), `grade ${grade}`];
+  return ["★".repeat(Number(stars)), stars === "1" ? "1 star" : `${stars} stars`];
+}
+const labelTexts = (image) => (image.grade === null ? [image.label, image.label] : gradeTexts(image.grade));
+
 const scoreText = (score) => (score === null ? "no score" : score.toFixed(2));
 
 // The bytes of a name. Bytes that are not UTF-8 are lone surrogates in the data.
@@ -80,6 +94,7 @@ const SORTS = {
 function matches(image, filters) {
   if (filters.place && image.place !== filters.place) return false;
   if (filters.label === "unsure" ? !isUnsure(image) : filters.label === "none" ? image.label
+    : filters.label in page.stars ? image.grade !== page.stars[filters.label]
     : filters.label && image.label !== filters.label) return false;
   const folder = folderOf(image);
   if (filters.folder && folder !== filters.folder && !folder.startsWith(`${filters.folder}/`)) return false;

@@ -34,6 +34,7 @@ class Image(msgspec.Struct, array_like=True):
     width: int
     height: int
     bytes: int
+    grade: float | None = None
 
 
 class Neighbour(msgspec.Struct):
@@ -129,6 +130,8 @@ class Contents(msgspec.Struct, kw_only=True):
     failures: list[Failure]
     unlearned: str
     """the reason why the taste cannot have a head yet; empty if it can have one"""
+    answers: int = 0
+    """the number of pairs that the user has compared"""
     columns: tuple[str, ...] = Image.__struct_fields__
 
 
@@ -155,6 +158,10 @@ class PageData(Contents, kw_only=True):
     """the version of the order that the page shows, in a review; empty in a report"""
     about: str
     learned: str
+    stars: dict[str, float]
+    """the grade of each number of stars, from 1 to 5"""
+    tab: str = "order"
+    """the tab that the page shows at first"""
 
 
 def dump(data: msgspec.Struct) -> str:

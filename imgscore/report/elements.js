@@ -21,7 +21,9 @@ function thumbnail(image) {
 
 const spokenName = (image) =>
   [printable(image.name), image.score === null ? "no score" : `score ${scoreText(image.score)}`,
-    image.label ? `labelled ${image.label}` : ""].filter(Boolean).join(", ");
+    image.label ? `labelled ${labelTexts(image)[1]}` : ""].filter(Boolean).join(", ");
+
+const mark = (image) => make("span", { class: `mark ${image.label}` }, labelTexts(image)[0]);
 
 function scoreChip(image) {
   return make("span", { class: isUnsure(image) ? "score unsure" : "score" }, scoreText(image.score));
@@ -34,7 +36,7 @@ function imageButton(image, list, extra = "") {
     type: "button", class: `shot ${extra}`, "aria-label": `Open ${spokenName(image)}`, onclick: open,
   }, thumbnail(image));
   if (image.score !== null) button.append(scoreChip(image));
-  if (image.label) button.append(make("span", { class: `mark ${image.label}` }, image.label));
+  if (image.label) button.append(mark(image));
   return button;
 }
 

@@ -124,7 +124,7 @@ const gallery = {
     const picture = make("img", { src: thumbnailOf(image), alt: "", decoding: "async" });
     picture.addEventListener("error", () => { picture.remove(); tile.classList.add("no-thumbnail"); });
     tile.append(picture, make("span", { class: "name", dir: "auto" }, printable(image.name)), scoreChip(image));
-    if (image.label) tile.append(make("span", { class: `mark ${image.label}` }, image.label));
+    if (image.label) tile.append(mark(image));
     Object.assign(tile.style, {
       left: `${left}px`, top: `${row.top}px`, width: `${box.width}px`, height: `${row.height}px`,
     });

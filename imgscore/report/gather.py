@@ -35,7 +35,7 @@ from imgscore.report.data import (
     dump,
     load,
 )
-from imgscore.store import failures, heads, labels, scores, sightings, traits
+from imgscore.store import comparisons, failures, heads, labels, scores, sightings, traits
 from imgscore.store.examples import BACKGROUND, Labelled, examples_of, rows_of, sample
 from imgscore.store.image_paths import present_path
 from imgscore.watches import within
@@ -75,7 +75,7 @@ class Gatherer:
         self._digests: list[bytes] = []
         self._paths: list[bytes | None] = []
         self._numbers: dict[bytes, int] = {}
-        self._labels = {digest: label.label for digest, label in labels.iter_all(txn, taste)}
+        self._labels = dict(labels.iter_all(txn, taste))
         self._failures = [
             failure for failure in failures.iter_all(txn) if self._includes(failure.path)
         ]
@@ -99,6 +99,7 @@ class Gatherer:
         image_traits = traits.get(self._txn, digest)
         version = self._head.version if self._head else ""
         score = scores.get(self._txn, self._taste, version, digest)
+        label = self._labels.get(digest)
         self._images.append(
             Image(
                 name=os.fsdecode(name),
@@ -106,11 +107,12 @@ class Gatherer:
                 sha256=digest.hex(),
                 score=round(score[0], 4) if score else None,
                 deviation=round(score[1], 4) if score else None,
-                label=self._labels.get(digest),
+                label=label.label if label else None,
                 place=sighting.role if sighting else ELSEWHERE,
                 width=image_traits.width if image_traits else 0,
                 height=image_traits.height if image_traits else 0,
                 bytes=sighting.seen.size if sighting else 0,
+                grade=label.grade if label else None,
             )
         )
         self._digests.append(digest)
@@ -170,6 +172,7 @@ class Gatherer:
             folders=[os.fsdecode(folder) for folder in self._folders],
             suspects=suspect_labels,
             groups=self._groups(labelled.features if labelled else None),
+            answers=comparisons.count(self._txn, self._taste),
             compared=min(self._present, MAX_COMPARED),
             failures=[
                 Failure(os.fsdecode(failure.path), failure.reason, failure.remedy)

@@ -3,16 +3,17 @@
 const TABS = [
   ["order", "Order", () => images.filter((image) => image.place === "inbox").length, null],
   ["next", "Next", () => null, () => showNext()],
+  ["compare", "Compare", () => null, () => compare.begin()],
   ["search", "Search", () => null, () => showSearch()],
   ["suspects", "Suspects", () => page.suspects.length, showSuspects],
   ["groups", "Near-duplicates", () => page.groups.length, showGroups],
   ["failures", "Failures", () => page.failures.length, showFailures],
   ["learning", "Learning", () => null, showLearning],
-].filter(([id]) => page.review || !["next", "search"].includes(id));
+].filter(([id]) => page.review || !["next", "compare", "search"].includes(id));
 const KEYS = [
   ["← → ↑ ↓", "select another image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"],
   ["b", "jump to the undecided images"], ["c", "copy the path"], ["m, d", "copy the command that moves the image to keep/ or trash/"],
-  ["/", "search for a name"], [`1 … ${TABS.length}`, "switch the tab"], ["?", "show these keys"],
+  ["/", "search for a name"], ["p, n", "previous or next tab"], ["?", "show these keys"],
 ];
 let built = new Set();
 
@@ -61,6 +62,7 @@ function fillFolders() {
 
 function show(name) {
   for (const [id] of TABS) $(id).hidden = id !== name;
+  document.body.dataset.tab = name;
   for (const tab of $("tabs").children) {
     if (tab.value === name) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
@@ -116,7 +118,12 @@ $("theme").onclick = () => {
 
 const help = () => $("help").showModal();
 $("help-button").onclick = help;
-if (page.review) KEYS.splice(3, 0, ["k, t", "give the label keep or trash"], ["u", "undo the last label"]);
+if (page.review) {
+  KEYS.splice(3, 0, ["k, t", "give the label keep or trash"], ["1 … 5", "give stars"],
+    ["x", "reject, which is the label trash"], ["u", "undo the last label"]);
+  KEYS.push(["← →", "Compare: the better image; of four images: 1 … 4"], ["s", "Compare: the same"],
+    ["space", "Compare: skip"], ["f", "Compare: two or four images"]);
+} else KEYS.push([`1 … ${TABS.length}`, "switch the tab"]);
 $("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]));
 $("labelling").hidden = !page.review;
 $("strip").hidden = !page.review;
@@ -125,6 +132,13 @@ $("renew").onclick = () => renew();
 $("label-keep").onclick = () => reviewKey({ key: "k" });
 $("label-trash").onclick = () => reviewKey({ key: "t" });
 $("undo").onclick = () => reviewKey({ key: "u" });
+for (const button of $("stars").children) button.onclick = () => reviewKey({ key: button.value });
+
+// The tab that a key shows. In a review, the digits give stars.
+function tabOf(key) {
+  const at = TABS.findIndex(([id]) => !$(id).hidden), step = { n: 1, p: -1 }[key];
+  return step ? TABS[(at + step + TABS.length) % TABS.length] : !page.review && TABS[Number(key) - 1];
+}
 
 function key(event) {
   const typing = event.target.closest?.("input:not([type=range]), select, textarea");
@@ -133,9 +147,11 @@ function key(event) {
   if (control && [" ", "Enter"].includes(event.key)) return;
   if (event.target.matches?.("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
   const open = $("viewer").open, inOrder = !open && !$("order").hidden;
+  const comparing = !open && !$("compare").hidden;
   const image = open ? viewer.image : inOrder ? gallery.list[gallery.at] : null;
-  const tab = !open && TABS[Number(event.key) - 1];
-  const handled = (page.review && reviewKey(event))
+  const tab = !open && tabOf(event.key);
+  const handled = (comparing && compare.key(event))
+    || (page.review && !comparing && reviewKey(event))
     || (open ? viewer.key(event) : inOrder && gallery.key(event))
     || (tab && (show(tab[0]), true))
     || (image && event.key === "c" && (copyPath(image), true))
@@ -162,5 +178,7 @@ $("filters").addEventListener("submit", (event) => event.preventDefault());
 $("undecided").onclick = () => gallery.jumpToUndecided();
 if (innerWidth < 720) $("more").open = false;
 viewer.listen();
+compare.listen();
+for (const [id] of TABS) $(id).hidden = id !== page.tab;
 fill();
 if (page.review) awaitOrders();

@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 
+from imgscore.grades import OF_STARS
 from imgscore.report import svg
 from imgscore.report.data import Contents, PageData, ReportData, WatchFolders, dump
 from imgscore.report.figures import Figure
 
 SCRIPTS = (
-    "data.js", "elements.js", "gallery.js", "viewer.js", "views.js", "review.js", "page.js",
+    "data.js", "elements.js", "gallery.js", "viewer.js", "views.js", "review.js", "compare.js",
+    "page.js",
 )  # fmt: skip
 
 
@@ -45,11 +47,12 @@ def page_data(
     *,
     review: bool,
     version: str = "",
+    tab: str = "order",
 ) -> PageData:
     """Return the data for the script of the page.
 
     `thumbnails`: the folder of the thumbnails, relative to the folder of the page. `version`: the
-    version of the order, in a review.
+    version of the order, in a review. `tab`: the tab that the page shows at first.
     """
     return PageData(
         **{name: getattr(data, name) for name in Contents.__struct_fields__},
@@ -59,6 +62,8 @@ def page_data(
         version=version,
         about=_about(data),
         learned=_learned(data),
+        stars={str(stars): grade for stars, grade in OF_STARS.items() if stars > 0},
+        tab=tab,
     )
 
 

@@ -1,45 +1,47 @@
 // Labels: shown at once, and stored by the server of the review. Used in a review only.
 
-let lastRequest = Promise.resolve();
+const lastRequest = { labels: Promise.resolve() };
 
-// Requests run one after the other: the server gets labels in the order of the keys.
-function post(what, body) {
-  const answer = lastRequest.then(async () => {
+// Requests of one lane run one after the other: the server gets labels in the order of the keys.
+function post(what, body, lane = "labels") {
+  const answer = (lastRequest[lane] || Promise.resolve()).then(async () => {
     const response = await fetch(what, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+      keepalive: lane === "labels", // the request also succeeds if the user closes the page at once
     });
     const row = await response.json().catch(() => ({ error: `the server of the review answered ${response.status}` }));
     if (!response.ok) throw new Error(row.error);
     return row;
   });
-  lastRequest = answer.catch(() => {});
+  lastRequest[lane] = answer.catch(() => {});
   return answer;
 }
 
 const undoable = [];
 
-function setLabel(image, value) {
+function setLabel(image, value, grade) {
   image.label = value;
+  image.grade = grade;
   gallery.refresh(image);
   if ($("viewer").open) viewer.update();
 }
 
 async function label(image, value) {
-  const before = image.label;
-  setLabel(image, value);
+  const before = [image.label, image.grade], grade = gradeOf(value);
+  setLabel(image, nameOf(grade), grade);
   try {
     const row = await post("label", { image: image.number, sha256: image.sha256, label: value });
     take(image, row);
     // Without a number, the image had this label already: there is nothing to undo.
     if (row.number !== null) undoable.push(image);
   } catch (error) {
-    setLabel(image, before);
+    setLabel(image, ...before);
     announce(`Could not set the label: ${error.message}. Is the review still running?`);
   }
 }
 
 async function undoLast() {
-  await lastRequest;
+  await lastRequest.labels;
   const image = undoable.pop();
   if (!image) return announce("There is nothing to undo.");
   try {
@@ -55,7 +57,7 @@ async function undoLast() {
 
 // Show the label that the store holds now.
 function take(image, row) {
-  setLabel(image, row.label);
+  setLabel(image, row.label, row.grade ?? null);
   if (row.error) announce(row.error);
 }
 
@@ -113,7 +115,7 @@ async function showNext() {
     const { numbers, error } = await post("next", {});
     const list = numbers.map((number) => images[number]);
     head(section, "Next", error || (list.length
-      ? "The images whose labels would improve the order most, best first. Open the first image, then press k (keep) or t (trash) for each image."
+      ? "The images whose labels would improve the order most, best first. Open the first image, then press k (keep), t (trash) or 1 to 5 (stars) for each image."
       : "Every image has a label."));
     if (!list.length) return;
     section.append(make("div", { class: "acts" },
@@ -153,7 +155,7 @@ function showSearch() {
 function reviewKey(event) {
   const open = $("viewer").open;
   if (event.key === "u") return undoLast(), true;
-  const value = { k: "keep", t: "trash" }[event.key];
+  const value = { k: "keep", t: "trash", x: "reject" }[event.key] || (/^[1-5]$/.test(event.key) ? event.key : null);
   const image = open ? viewer.image : $("order").hidden ? null : gallery.list[gallery.at];
   if (!value || !image) return false;
   label(image, value);

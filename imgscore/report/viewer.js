@@ -37,7 +37,7 @@ const viewer = {
     $("image-name").textContent = printable(image.name);
     $("image-score").replaceChildren(...this.score(image));
     const facts = {
-      Folder: printable(folderOf(image)), Label: image.label || "none",
+      Folder: printable(folderOf(image)), Label: image.label ? labelTexts(image)[1] : "none",
       Place: { inbox: "inbox", keep: "keep folder", trash: "trash folder" }[image.place] || "elsewhere",
       Pixels: image.width ? `${image.width} × ${image.height}` : "", Size: sizeText(image.bytes),
     };
@@ -48,8 +48,9 @@ const viewer = {
     $("copy-trash").hidden = !watch.trash;
     $("previous").disabled = this.at === 0;
     $("next-image").disabled = this.at === this.list.length - 1;
-    $("label-keep").setAttribute("aria-pressed", String(image.label === "keep"));
-    $("label-trash").setAttribute("aria-pressed", String(image.label === "trash"));
+    for (const button of $("labelling").querySelectorAll("button[value]")) {
+      button.setAttribute("aria-pressed", String(Boolean(image.label) && gradeOf(button.value) === image.grade));
+    }
   },
 
   score(image) {

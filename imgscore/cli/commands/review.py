@@ -1,116 +1,24 @@
 """The command `review`: serve a page to the browser, where the user labels images with keys."""
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
-
-import msgspec
-import typer
-
-from imgscore import dispatch, fsutil, paths
-from imgscore.cli import output
+from imgscore.cli import review_page
 from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
-from imgscore.cli.output import print_note
-from imgscore.messages import Message, Result
-from imgscore.system import private
+from imgscore.cli.review_page import Open, Port, Response
 from imgscore.verbs import report
-
-if TYPE_CHECKING:
-    from imgscore.cli.review_server import ReviewServer
-
-
-class Response(msgspec.Struct):
-    """The page that is served."""
-
-    url: str
-    """the address of the page; the address works only once"""
-    taste: str
-    """the name of the taste"""
-    images: int
-    """the number of images on the page"""
-    error: str | None = None
-    """always null"""
 
 
 @app.command(rich_help_panel=Section.TEACH)
 @prints(Response)
 def review(
     folder: Folder = None,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to serve on. 0: any free port.")
-    ] = 0,
-    show: Annotated[
-        bool, typer.Option("--open/--no-open", help="Open the page in your browser.")
-    ] = True,
+    port: Port = 0,
+    show: Open = True,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
     """Label images in the browser.
 
-    Keys: k = keep, t = trash, u = undo. Press Ctrl-C in the terminal to end the review.
+    Keys: k = keep, t = trash, 1 to 5 = stars, u = undo. Press Ctrl-C in the terminal to end the
+    review.
     """
     request = report.Request(optional_text_of(folder), taste, figures=False)
-    servers: list[ReviewServer] = []
-    messages = _start(request, servers, port)
-    output.print_messages(messages, lambda row: row.url, as_json=as_json)
-    (server,) = servers
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if not as_json:
-        print_note("each label is stored at once; to move the files later: imgscore apply")
-        print_note("the address works once, in one browser; Ctrl-C ends the review")
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        server,
-        _shown(server) if show else contextlib.nullcontext(),
-    ):
-        server.serve_forever()
-    servers[0].session.end()
-
-
-@contextlib.contextmanager
-def _shown(server: "ReviewServer") -> Iterator[None]:
-    """Open the review in the browser. The file with the token exists until the end of the block."""
-    folder = paths.runtime_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = folder / f"review-{os.getpid()}.html"
-    fsutil.write_atomic(file, server.opener().encode(), mode=0o600, durable=False)
-    # A browser in the terminal runs in the new process; another browser starts on its own. The
-    # user's umask applies to the browser, but must not apply to the files of this process.
-    code = "import sys, webbrowser; webbrowser.open(sys.argv[1])"
-    command = [sys.executable, "-P", "-c", code, file.as_uri()]
-    browser = subprocess.Popen(command, umask=private.umask_of_user())
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-        browser.poll()
-
-
-def _start(
-    request: report.Request, servers: list["ReviewServer"], port: int
-) -> Iterator[Message[Response]]:
-    """Collect the data of the page, start the server, and append the server to `servers`.
-
-    Yield the progress of the collection, and at the end a Response.
-    """
-    from imgscore.cli.review_server import ReviewServer
-    from imgscore.cli.review_session import Session
-    from imgscore.errors import UsageError
-
-    for message in dispatch.call(request):
-        if not isinstance(message, Result):
-            yield message
-            continue
-        gathered = message.row
-        try:
-            server = ReviewServer(Session(request, gathered), port)
-        except OSError as error:
-            raise UsageError(
-                f"port {port}: {error.strerror}", "use another port, or omit --port"
-            ) from None
-        servers.append(server)
-        yield Result(Response(server.url, gathered.taste, gathered.images))
+    review_page.serve(request, tab="order", port=port, show=show, as_json=as_json)
