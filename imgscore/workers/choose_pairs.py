@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from imgscore.errors import UsageError
 from imgscore.heads.base import Examples
 from imgscore.heads.library import fit_features
+from imgscore.heads.pair_choice import PairChoice
+from imgscore.heads.pair_choice import choose_pairs as choose
 from imgscore.store import comparisons, head_inputs, heads, scores, sightings
 from imgscore.store.examples import BACKGROUND, examples_of, extras, sample
 from imgscore.watches import within
 from imgscore.workers.queries import ProposedPair, QueryRows
 
 if TYPE_CHECKING:
-    from imgscore.heads.features import Features
     from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
     from imgscore.workers.queries import PairsQuery
@@ -24,37 +25,6 @@ if TYPE_CHECKING:
 MAX_CANDIDATES = 2000
 """The largest number of images from which pairs are chosen. The choice itself uses 1,000 of them;
 each further answer begins with other images of a large library."""
-
-
-class PairChoice(NamedTuple):
-    """A pair of rows to compare, and the share of the uncertainty that the answer should remove."""
-
-    first: int
-    second: int
-    probability: float
-    gain: float
-
-
-def choose(
-    features: Features,
-    examples: Examples,
-    embeddings: NDArray[np.float16],
-    count: int,
-    extras: NDArray[np.float32] | None,
-    answered: NDArray[np.int64],
-) -> list[PairChoice]:
-    """Return at most `count` random pairs that were not answered. No row is in two pairs."""
-    generator = np.random.default_rng(len(answered))
-    seen = {frozenset(pair) for pair in answered.tolist()}
-    left = generator.permutation(len(embeddings)).tolist()
-    chosen: list[PairChoice] = []
-    while len(left) > 1 and len(chosen) < count:
-        first = left.pop()
-        second = next((row for row in left if frozenset((first, row)) not in seen), None)
-        if second is not None:
-            left.remove(second)
-            chosen.append(PairChoice(first, second, 0.5, 0.01))
-    return chosen
 
 
 def choose_pairs(context: Context, query: PairsQuery) -> QueryRows:

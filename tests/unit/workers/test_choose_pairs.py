@@ -1,6 +1,7 @@
 """Pairs that are put together into proposals of four images."""
 
-from imgscore.workers.choose_pairs import PairChoice, grouped
+from imgscore.heads.pair_choice import PairChoice
+from imgscore.workers.choose_pairs import grouped
 
 
 def pairs(*rows: tuple[int, int]) -> list[PairChoice]:
