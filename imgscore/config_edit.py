@@ -18,7 +18,7 @@ from imgscore.fsutil import write_atomic
 # another table is between them.
 _WATCH = re.compile(r"^(?=[ \t]*\[\[[ \t]*watch[ \t]*\]\])", re.MULTILINE)
 
-Value = str | bool | list[str]
+Value = str | bool | list[str] | dict[str, str | list[str]]
 
 
 def with_setting(text: str, key: str, value: Value) -> str:
@@ -32,9 +32,13 @@ def with_setting(text: str, key: str, value: Value) -> str:
 def with_watch_setting(text: str, number: int, key: str, value: Value) -> str:
     """Return the config `text` in which the setting `key` of one watch has the value `value`.
 
-    `number`: the index of this watch among all watches, from 0. Raises ConfigError if the setting
-    cannot be changed.
+    `number`: the index of this watch among all watches, from 0. If `value` is a dict, only the keys
+    in it are changed. Raises ConfigError if the setting cannot be changed.
     """
+    if isinstance(value, dict) and key in tomllib.loads(text)["watch"][number]:
+        for inner, item in value.items():
+            text = _edited(text, ("watch", number, key, inner), item)
+        return text
     return _edited(text, ("watch", number, key), value)
 
 
@@ -43,12 +47,7 @@ def with_watch(text: str, settings: dict[str, Value]) -> str:
 
     `settings`: the keys and values of the new table.
     """
-    import tomlkit
-
-    lines = [
-        "[[watch]]",
-        *(f"{key} = {tomlkit.item(settings[key]).as_string()}" for key in settings),
-    ]
+    lines = ["[[watch]]", *(_line(key, settings[key]) for key in settings)]
     newline = _newline(text)
     if text and not text.endswith("\n"):
         text += newline
@@ -110,8 +109,6 @@ def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
     The new text is parsed again as a check. Raises ConfigError if the value could not be changed,
     or if the change would also affect another value.
     """
-    import tomlkit
-
     config.parse(text)
     expected = _tree_with(text, path, value)
     pieces = _WATCH.split(text)
@@ -125,9 +122,9 @@ def _edited(text: str, path: tuple[str | int, ...], value: Value) -> str:
     except tomllib.TOMLDecodeError:
         exact = False
     if not exact:
-        written = f"{path[-1]} = {tomlkit.item(value).as_string()}"
         raise ConfigError(
-            f"config.toml: {path[-1]} could not be set", f"write this line into the file: {written}"
+            f"config.toml: {path[-1]} could not be set",
+            f"write this line into the file: {_line(str(path[-1]), value)}",
         )
     config.parse(changed)
     return changed
@@ -156,9 +153,9 @@ def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: s
     for step in parents:
         table = table[step]
     inline = isinstance(table, InlineTable)
-    line = f"{key} = {tomlkit.item(value).as_string()}{newline}"
+    line = f"{_line(str(key), value)}{newline}"
     if key in table or inline:
-        table[key] = value
+        table[key] = _item(value)
     elif table is document:
         return line + text
     # Insert the line directly below the header of the table, not at the end of the table. A comment
@@ -219,6 +216,22 @@ def _tree_with(text: str, path: tuple[str | int, ...], value: Value) -> dict[str
         table = table[step]
     table[key] = value
     return tree
+
+
+def _line(key: str, value: Value) -> str:
+    """Return the line of a config that gives a setting its value."""
+    return f"{key} = {_item(value).as_string()}"
+
+
+def _item(value: Value) -> Any:
+    """Return a value as an item of tomlkit. A dict becomes a table in one line."""
+    import tomlkit
+
+    if not isinstance(value, dict):
+        return tomlkit.item(value)
+    table = tomlkit.inline_table()
+    table.update(value)
+    return table
 
 
 def _newline(text: str) -> str:

@@ -33,7 +33,11 @@ def watch_folders(watch: Watch) -> Iterator[Finding]:
     programs.
     """
     for folder, role in watch.folders():
-        yield _folder(folder, role)
+        finding = _folder(folder, role)
+        if role in ("inbox", "keep", "trash"):
+            yield finding
+        else:
+            yield finding._replace(check="stars", detail=f"{role}: {finding.detail}")
     for marker in find_markers(Path(os.fsdecode(watch.inbox))):
         yield Finding("sync", "warning", marker.sentence, "see docs/viewers.md, Things to know")
 

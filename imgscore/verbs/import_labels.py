@@ -6,16 +6,16 @@ No file is moved or changed.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from imgscore.config import TasteName
-from imgscore.grades import parse
-from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, Progress, Result
+from imgscore.config import Stars, TasteName
+from imgscore.grades import KEEP, OF_STARS, TRASH, LabelName, name_of
+from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, PathTexts, Progress, Result
 from imgscore.verbs.argument_checks import check_folder
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path, until_idle
 from imgscore.verbs.label import record
@@ -46,15 +46,17 @@ class Imported(msgspec.Struct):
     """The last row of the answer. It contains the result of the import."""
 
     keep: int
-    """the number of images that were labelled keep"""
+    """the number of images that were labelled keep, or got 4 or 5 stars"""
     trash: int
-    """the number of images that were labelled trash"""
+    """the number of images that were labelled trash, or got -1, 1 or 2 stars"""
     failed: int
     """the number of files that failed; each of these files has its own row"""
     taste: str
     """the taste that learns from the labels"""
     error: str | None = None
     """always null"""
+    undecided: int = 0
+    """the number of images that got 3 stars"""
 
 
 Response = FailedFile | Imported
@@ -65,12 +67,15 @@ class Request(BaseRequest[Response]):
 
     `trash`: the folders whose images get the label trash.
 
+    `stars`: the folders whose images get a rating, by the stars.
+
     `taste`: the taste that learns from the labels. None means the taste of the first watch.
     """
 
     keep: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     trash: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     taste: TasteName | None = None
+    stars: dict[Stars, PathTexts] = msgspec.field(default_factory=dict)
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
@@ -79,27 +84,31 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     If the import was interrupted, the client can send the same request again. A file that already
     has an embedding is read again, but not embedded again.
     """
-    for folder in (*request.keep, *request.trash):
+    folders: dict[float, Sequence[str]] = {KEEP: request.keep, TRASH: request.trash}
+    for stars, given in request.stars.items():
+        grade = OF_STARS[int(stars)]
+        folders[grade] = [*folders.get(grade, ()), *given]
+    for folder in chain.from_iterable(folders.values()):
         check_folder(engine.ctx.watches, folder, watched=False)
     taste = request.taste or next(iter(engine.trainer.tastes), "default")
-    waiting = deque(chain(_files(request.keep, "keep"), _files(request.trash, "trash")))
+    waiting = deque(chain.from_iterable(_files(given, grade) for grade, given in folders.items()))
     total, done, failed = len(waiting), 0, 0
-    counts = {"keep": 0, "trash": 0}
-    tickets: deque[tuple[IndexTicket, str]] = deque()
+    counts: Counter[LabelName] = Counter()
+    tickets: deque[tuple[IndexTicket, float]] = deque()
     indexing = Waiting(engine, engine.indexer)
     while waiting or tickets:
         while waiting and len(tickets) < PREFETCH:
-            path, label = waiting.popleft()
-            tickets.append((engine.indexer.ask(path, taste), label))
-        ready = [(ticket, label) for ticket, label in tickets if ticket.answer is not None]
+            path, grade = waiting.popleft()
+            tickets.append((engine.indexer.ask(path, taste), grade))
+        ready = [(ticket, grade) for ticket, grade in tickets if ticket.answer is not None]
         if len(ready) < min(BATCH, len(tickets)):
             yield from indexing.step()
             continue
-        tickets = deque((ticket, label) for ticket, label in tickets if ticket.answer is None)
-        record(engine, [(ticket, parse(label)) for ticket, label in ready], "import")
-        for ticket, label in ready:
+        tickets = deque((ticket, grade) for ticket, grade in tickets if ticket.answer is None)
+        record(engine, [*ready], "import")
+        for ticket, grade in ready:
             error = problem(ticket)
-            counts[label] += error is None
+            counts[name_of(grade)] += error is None
             if error is not None:
                 failed += 1
                 yield Result(FailedFile(display_path(ticket.path), error))
@@ -107,14 +116,16 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         yield Progress("importing", done, total)
     engine.trainer.relearn(taste, at_once=True)
     yield from until_idle(engine, "learning")
-    yield Result(Imported(counts["keep"], counts["trash"], failed, taste))
+    yield Result(
+        Imported(counts["keep"], counts["trash"], failed, taste, undecided=counts["undecided"])
+    )
 
 
-def _files(folders: tuple[str, ...], label: str) -> Iterator[tuple[bytes, str]]:
+def _files(folders: Iterable[str], grade: float) -> Iterator[tuple[bytes, float]]:
     from imgscore.reconcile.walk import ImageFile, walk
 
     for folder in folders:
         root = os.path.realpath(absolute_path(folder))
         for entry in walk(root):
             if isinstance(entry, ImageFile):
-                yield entry.path, label
+                yield entry.path, grade

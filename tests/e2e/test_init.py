@@ -83,3 +83,32 @@ def test_init_of_a_watched_inbox_changes_what_differs(inbox: Path, tmp_path: Pat
     refused = imgscore("init", inbox, "--taste", "no/taste")
     assert refused.code == 3 and "no/taste" in refused.err
     assert config.load().watch[0].taste == "other"
+
+
+def test_init_stars_adds_folders_to_those_of_the_config(inbox: Path, tmp_path: Path) -> None:
+    away = tmp_path / "good photos"
+    done = imgscore("init", inbox, "--stars", f"4={away}", "--stars", "-1=bin", "--json")
+    assert done.code == 0 and away.is_dir() and (inbox / "bin").is_dir()
+    assert done.row["grades"] == {"4": [str(away)]}
+    assert done.row["trash"] == [f"{inbox}/trash", f"{inbox}/bin"]
+    told = imgscore("init", inbox, "--stars", "4=good", "--stars", "3=maybe", "--stars", "-1=bin")
+    assert told.code == 0 and "get 4 stars" in told.out and "get 3 stars" in told.out
+    (watch,) = config.load().watch
+    assert watch.grades == {"4": [str(away), "good"], "-1": ["bin"], "3": ["maybe"]}
+    other = imgscore("init", tmp_path / "other", "--stars", "5=a=b", "--json")
+    assert other.row["grades"] == {"5": [f"{tmp_path}/other/a=b"]}
+
+
+@pytest.mark.parametrize("stars", ["0=a", "6=a", "4.5=a", "4", "4=", "=a", "four=a"])
+def test_init_wrong_stars_is_a_usage_error(inbox: Path, stars: str) -> None:
+    before = paths.config_file().read_text()
+    refused = imgscore("init", inbox, "--stars", stars)
+    assert refused.code == 2 and "--stars 4=good" in refused.err
+    assert paths.config_file().read_text() == before
+
+
+def test_init_stars_for_the_keep_folder_is_refused(inbox: Path) -> None:
+    before = paths.config_file().read_text()
+    refused = imgscore("init", inbox, "--stars", "4=keep")
+    assert refused.code == 3 and "both the keep folder" in refused.err
+    assert paths.config_file().read_text() == before

@@ -94,3 +94,28 @@ def test_graded_folders_teach_and_order_while_the_daemon_runs(
     (inbox / "worse").mkdir()
     new[0].rename(inbox / "worse" / new[0].name)  # a folder that is made later teaches, too
     eventually(lambda: watch()["labels"] == {"keep": 6, "trash": 7}, what=watch)
+
+
+def test_import_labels_stars_and_two_grades_are_enough_to_train(
+    inbox: Path, tmp_path: Path
+) -> None:
+    """Nothing is trash: four and five stars, and three stars, also make an order."""
+    folders = {"5": "sun", "4": "text", "3": "text"}
+    for stars, kind in folders.items():
+        (tmp_path / stars).mkdir()
+        put(tmp_path / stars, kind, 6, first=int(stars) * 20)
+    put(inbox, "sun", 2)
+    few = imgscore("import-labels", "--stars", f"5={tmp_path}/5", "--json")
+    assert (few.code, few.row["keep"]) == (0, 6)
+    assert imgscore("status", "--json").row["watches"][0]["state"] == "needs 2 more trash"
+    assert imgscore("train").code != 0
+    done = imgscore(
+        "import-labels", "--stars", f"4={tmp_path}/4", "--stars", f"3={tmp_path}/3", "--json"
+    )
+    assert (done.row["keep"], done.row["undecided"], done.row["trash"]) == (6, 6, 0)
+    (watch,) = imgscore("status", "--json").row["watches"]
+    assert (watch["state"], watch["undecided"]) == ("ok", 6) and watch["head"]
+    scores = {stars: imgscore("score", f"{tmp_path}/{stars}", "--json").rows for stars in folders}
+    means = {stars: sum(row["score"] for row in rows) / 6 for stars, rows in scores.items()}
+    assert means["5"] > means["4"] and means["5"] > means["3"]
+    assert imgscore("import-labels", "--stars", "4").code == 2

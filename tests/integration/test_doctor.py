@@ -61,10 +61,18 @@ def test_examine_healthy_installation_finds_nothing(inbox: Path) -> None:
     assert {one.check for one in every if one.state == "warning"} <= {"daemon", "tray", "inotify"}
     named = [one.check for one in every]
     assert set(named) <= set(doctor.CHECKS)
-    assert set(doctor.CHECKS) - set(named) == {"sync", "desktop trash"}
+    assert set(doctor.CHECKS) - set(named) == {"stars", "sync", "desktop trash"}
     # The worker that doctor tries makes its folders; no file is left in them.
     for folder in (paths.data_folder(), paths.cache_folder()):
         assert not [path for path in folder.rglob("*") if not path.is_dir()]
+
+
+def test_stars_missing_graded_folder_is_a_problem(inbox: Path) -> None:
+    (inbox / "good").mkdir()
+    write_config(f'[[watch]]\ninbox = "{inbox}"\ngrades = {{ "4" = "good", "2" = "poor" }}\n')
+    assert ill("stars", "problem") == f"2 stars: {inbox}/poor is missing"
+    (good,) = [one for one in findings("stars") if one.state == "ok"]
+    assert good.detail.startswith(f"4 stars: {inbox}/good on ")
 
 
 def test_packages_one_missing_is_a_problem(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,35 @@ def test_a_switch_in_an_inline_table() -> None:
     assert config.parse(added).watch[0].xdg_trash and "# one" in added
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", 'grades = {4 = ["good"], -1 = ["bad", "worse"]}\n'),
+        ("grades = { 3 = 'maybe' } # mine\n", None),
+        ("[watch.grades]\n3 = 'maybe' # mine\n# end\n", None),
+        ("grades = { 4 = 'old', 3 = 'maybe' } # mine\n", None),
+    ],
+)
+def test_with_watch_setting_grades_changes_only_the_given_stars(
+    before: str, after: str | None
+) -> None:
+    first, last = '[[watch]]\ninbox = "/x"\n', '\n[[watch]]\ninbox = "/y"\n# tail\n'
+    changed = with_watch_setting(
+        f"{first}{before}{last}", 0, "grades", {"4": ["good"], "-1": ["bad", "worse"]}
+    )
+    grades = config.parse(changed).watch[0].grades
+    assert {**grades, "3": ""} == {"4": ["good"], "-1": ["bad", "worse"], "3": ""}
+    assert after is None or after in changed
+    assert "# mine" in changed or not before
+    assert (grades.get("3") == "maybe") == bool(before)
+    assert changed.endswith(last)
+
+
+def test_with_watch_grades_are_one_line() -> None:
+    added = with_watch("", {"inbox": "/b", "grades": {"5": 'a "b"', "3": ["ü"]}})
+    assert added == '[[watch]]\ninbox = "/b"\ngrades = {5 = "a \\"b\\"", 3 = ["ü"]}\n'
+
+
 def test_a_watch_is_added_with_the_files_line_ends() -> None:
     entry: dict[str, str | bool] = {"inbox": "/b", "xdg_trash": True}
     assert with_watch("", entry) == '[[watch]]\ninbox = "/b"\nxdg_trash = true\n'

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from imgscore.cli import star_folders
 from imgscore.cli.app import Json, Section, Taste, app, prints, run, texts_of
 from imgscore.cli.formatting import named
 from imgscore.verbs.import_labels import FailedFile, Request, Response
@@ -21,6 +22,13 @@ def import_labels(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Give all images in this folder the label trash."),
     ] = None,
+    stars: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N=DIR",
+            help="Give all images in this folder N stars (1 to 5, or -1); may be repeated.",
+        ),
+    ] = None,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
@@ -28,11 +36,17 @@ def import_labels(
 
     The files in these folders are not changed.
     """
-    request = Request(tuple(texts_of(keep)), tuple(texts_of(trash)), taste)
+    # The shell replaces no ~ after the =.
+    rated = {
+        number: texts_of(Path(folder).expanduser() for folder in folders)
+        for number, folders in star_folders.by_stars(stars or ()).items()
+    }
+    request = Request(tuple(texts_of(keep)), tuple(texts_of(trash)), taste, rated)
     run(request, _describe, as_json=as_json)
 
 
 def _describe(row: Response) -> str:
     if isinstance(row, FailedFile):
         return named(row, "")
-    return f"{row.keep} keep, {row.trash} trash, {row.failed} failed"
+    undecided = f"{row.undecided} undecided, " if row.undecided else ""
+    return f"{row.keep} keep, {undecided}{row.trash} trash, {row.failed} failed"

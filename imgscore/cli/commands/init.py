@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from imgscore import config, config_edit, dispatch, paths
-from imgscore.cli import completions, sorted_folders
+from imgscore.cli import completions, sorted_folders, star_folders
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import left_alone_text
 from imgscore.cli.output import print_note, printable, to_json
@@ -19,6 +19,7 @@ from imgscore.cli.progress_bar import ProgressBar
 from imgscore.config_edit import Value
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, UsageError
+from imgscore.grades import parse, text_of
 from imgscore.reconcile.hard_links import count_left_alone
 from imgscore.system import private
 from imgscore.system.sync_markers import find_markers
@@ -51,6 +52,9 @@ class Response(msgspec.Struct):
     """the number of files in the inbox that imgscore leaves alone, by reason, as in `status`"""
     error: str | None = None
     """always null"""
+    grades: dict[str, list[str]] = {}
+    """the folders of images with stars, by the stars; the folders for -1 are among those in
+    `trash`"""
 
 
 @app.command(rich_help_panel=Section.BEGIN)
@@ -86,6 +90,14 @@ def init(
             help="A folder of images that you delete, relative to INBOX; may be repeated.",
         ),
     ] = None,
+    stars: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N=DIR",
+            help="A folder of images with N stars (1 to 5, or -1), relative to INBOX; may be "
+            "repeated.",
+        ),
+    ] = None,
     xdg_trash: Annotated[
         bool | None,
         typer.Option(
@@ -118,8 +130,8 @@ def init(
 
     The command creates the folder with its keep and trash folders, and adds the folder to the
     config. Without other choices, these are keep/ and trash/ in the folder. If the folder is
-    watched already, the options that you give change its settings, and the folders of --keep and
-    --trash are added.
+    watched already, the options that you give change its settings, and the folders of --keep,
+    --trash and --stars are added.
     """
     path = paths.config_file()
     before = config.read(path) or ""
@@ -133,7 +145,7 @@ def init(
         keep, trash, notes = _label_folders(folder, keep, trash, yes=yes, asks=asks)
         if xdg_trash is None and asks:
             xdg_trash = typer.confirm(QUESTION, err=True)
-    given = _settings(taste=taste, keep=keep, trash=trash, xdg_trash=xdg_trash)
+    given = _settings(taste=taste, keep=keep, trash=trash, stars=stars, xdg_trash=xdg_trash)
     words = {"like": like, "dislike": dislike}
     given |= {key: texts for key, texts in words.items() if texts}
     if like or dislike:
@@ -146,7 +158,7 @@ def init(
             text = config_edit.with_watch_setting(text, inboxes.index(folder), key, value)
     watches = Watches.of(config.parse(text, str(path))).all
     (watch,) = (watch for watch in watches if watch.inbox == folder)
-    _make(watch.inbox, *watch.keep, *watch.trash)
+    _make(*(folder for folder, _ in watch.folders()))
     if text != before:
         config_edit.write(path, text)
     # Reload even if this command has not changed the config: the user may have edited it.
@@ -166,9 +178,11 @@ def init(
 def _describe(row: Response) -> None:
     """Print the folders of a watch, and what they mean."""
     typer.echo(f"watching {short(row.inbox)} (config: {short(row.config)})")
-    for name, folders in (("keep", row.keep), ("trash", row.trash)):
+    by_stars = {text_of(parse(number)): folders for number, folders in row.grades.items()}
+    for name, folders in {"keep": row.keep, "trash": row.trash, **by_stars}.items():
         for labelling in folders:
-            typer.echo(f"  files that you move to {short(labelling)} get the label {name}")
+            label = name if name in by_stars else f"the label {name}"
+            typer.echo(f"  files that you move to {short(labelling)} get {label}")
     if row.xdg_trash:
         typer.echo("  files that you move to the desktop's trash get the label trash")
     if row.left_alone:
@@ -187,7 +201,16 @@ def _response(watch: Watch, config_path: Path, notes: list[str]) -> Response:
         warnings=[*(marker.sentence for marker in markers), *notes],
         taste=watch.taste,
         left_alone=dict(sorted(count_left_alone(watch.inbox).items())),
+        grades=_graded(watch),
     )
+
+
+def _graded(watch: Watch) -> dict[str, list[str]]:
+    """Return the folders of images with stars, by the stars."""
+    folders: dict[str, list[str]] = {}
+    for path, role in watch.graded:
+        folders.setdefault(role.partition(" ")[0], []).append(os.fsdecode(path))
+    return folders
 
 
 def _label_folders(
@@ -226,17 +249,26 @@ def _words_notes(model: str) -> list[str]:
 
 
 def _settings(
-    *, taste: str | None, keep: list[str] | None, trash: list[str] | None, xdg_trash: bool | None
+    *,
+    taste: str | None,
+    keep: list[str] | None,
+    trash: list[str] | None,
+    stars: list[str] | None,
+    xdg_trash: bool | None,
 ) -> dict[str, Value]:
     """Return the settings that the user has given, by their names in the config.
 
-    Raises UsageError if a name cannot be written into the config.
+    Raises UsageError if a name cannot be written into the config, or if `stars` are wrong.
     """
     given: dict[str, Value] = {}
     for key, value in (("taste", taste), ("keep", keep), ("trash", trash)):
         if value:
             given[key] = value[0] if isinstance(value, list) and len(value) == 1 else value
             _check_utf8(*(value if isinstance(value, list) else [value]))
+    if stars:
+        folders = star_folders.by_stars(stars)
+        _check_utf8(*(name for names in folders.values() for name in names))
+        given["grades"] = dict(folders.items())
     if xdg_trash is not None:
         given["xdg_trash"] = xdg_trash
     return given
@@ -257,21 +289,34 @@ def _check_utf8(*names: str) -> None:
 def _changes(watch: config.WatchConfig, given: dict[str, Value]) -> dict[str, Value]:
     """Return the settings of a watch that the given settings change.
 
-    A given keep or trash folder is added to the folders that the watch has: if a folder lost its
+    A given label folder is added to the folders that the watch has: if a folder lost its
     label, all images in it would lose their labels too.
     """
     changed: dict[str, Value] = {}
     for key, value in given.items():
         known = getattr(watch, key)
-        if key in ("keep", "trash"):
-            inbox = os.fsdecode(config.expand(watch.inbox))
-            folders = {config.expand(folder, inbox): folder for folder in _list(known)}
-            new = [name for name in _list(value) if config.expand(name, inbox) not in folders]
-            if new:
-                changed[key] = [*folders.values(), *new]
+        if isinstance(value, dict):
+            lists = {
+                stars: longer
+                for stars, names in value.items()
+                if (longer := _longer(watch, known.get(stars, []), names))
+            }
+            if lists:
+                changed[key] = dict(lists)
+        elif key in ("keep", "trash"):
+            if longer := _longer(watch, known, _list(value)):
+                changed[key] = longer
         elif value != known:
             changed[key] = value
     return changed
+
+
+def _longer(watch: config.WatchConfig, known: Value, given: str | list[str]) -> list[str] | None:
+    """Return the folders of a setting with the given ones added. None: all of them are there."""
+    inbox = os.fsdecode(config.expand(watch.inbox))
+    folders = {config.expand(folder, inbox): folder for folder in _list(known)}
+    new = [name for name in _list(given) if config.expand(name, inbox) not in folders]
+    return [*folders.values(), *new] if new else None
 
 
 def _list(value: Value) -> list[str]:
