@@ -53,6 +53,9 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     model needs a text encoder"""
     dislike: Words = []
     """words for images that you dislike, such as "screenshot of a chat" """
+    ratings: bool = False
+    """whether the ratings of other programs (stars in files, in .xmp sidecars and in extended
+    attributes) are labels, too; imgscore follows their changes"""
     siblings: bool = True
     """whether a RAW, a JPEG and sidecars (.xmp, .json …) with the same name share one date and one
     label"""

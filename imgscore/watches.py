@@ -67,6 +67,8 @@ class Watch:
     """The words of the taste, for an order before the first label."""
     graded: tuple[tuple[bytes, Role], ...] = ()
     """The folders that teach a grade between trash and keep, each with its role."""
+    ratings: bool = False
+    """Whether the ratings that other programs store are labels."""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
         """Yield every folder of the watch with its role. The inbox comes first."""
@@ -243,6 +245,7 @@ def _watch(config: WatchConfig) -> Watch:
         tuple(
             (folder, _OF_STARS[stars]) for stars, folders in teaching.items() for folder in folders
         ),
+        config.ratings,
     )
 
 

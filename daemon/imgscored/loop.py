@@ -138,6 +138,7 @@ class Loop:
             indexer.hint_tree(root)
         for path in pending.files:
             indexer.hint(path)
+            self._engine.rating_reader.hint(path)
         for path in changed_files(self._engine.ctx.store, pending.dates):
             indexer.hint(path)
         if "trash" in pending.jobs:

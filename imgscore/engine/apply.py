@@ -24,7 +24,7 @@ from imgscore.order.touch import (
 )
 from imgscore.reconcile import identity, sidecars
 from imgscore.reconcile.walk import fingerprint_of
-from imgscore.store import journal, originals, sightings
+from imgscore.store import journal, originals, ratings, sightings
 from imgscore.store.checksums import REMEDY, DamagedRecordError
 from imgscore.store.schema import (
     EARLIEST_NS,
@@ -201,6 +201,8 @@ def _record_own_change(txn: Txn, sighting: Sighting, touched: Touched) -> None:
     be another one.
     """
     known = sightings.find(txn, sighting.path)
+    if known is None:
+        ratings.touched_sidecar(txn, sighting.path, sighting.seen, Fingerprint(*touched.seen))
     names = [] if known is None else [known]
     if touched.links > 1:
         names += sightings.of_digest(txn, sighting.digest)

@@ -14,7 +14,7 @@ from pathlib import Path
 from imgscore import events
 from imgscore.config import Config
 from imgscore.embedders import backends, devices, registry
-from imgscore.engine import taste_changes
+from imgscore.engine import rating_changes, taste_changes
 from imgscore.engine.backups import BackupJob
 from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
@@ -25,6 +25,7 @@ from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.problems import LowSpaceError
 from imgscore.engine.pruning import Pruner
 from imgscore.engine.queries import Queries
+from imgscore.engine.ratings import RatingReader
 from imgscore.engine.refusals import Refusals
 from imgscore.engine.stage import AnyStage, Conditions, Effects
 from imgscore.engine.thumbnails import Thumbnailer
@@ -58,6 +59,7 @@ class Engine:
     def __init__(self, store: Store, config: Config, heads_folder: Path, pool: WorkerPool) -> None:
         embedder = registry.spec(config.model, use_filename=config.use_filename)
         taste_changes.adopt(store, Watches.of(config))
+        rating_changes.adopt(store, Watches.of(config))
         with store.read() as txn:
             indexed = originals.is_indexed(txn)
         if not indexed:
@@ -69,6 +71,7 @@ class Engine:
             )
             refusals = Refusals()
             self.indexer = Indexer(self.ctx)
+            self.rating_reader = RatingReader(self.ctx, txn)
             self.trash_monitor = TrashMonitor(self.ctx, self.indexer.ask)
             self.queries = Queries(self.ctx)
             self.thumbnailer = Thumbnailer(self.ctx)
@@ -81,6 +84,7 @@ class Engine:
             self.folder_recorder = FolderRecorder(self.ctx, txn)
             until = settings.get(txn, "paused_until_ns")
         self.stages: tuple[AnyStage, ...] = (
+            self.rating_reader,
             self.indexer,
             self.trash_monitor,
             self.queries,

@@ -75,10 +75,9 @@ class Indexer(Stage[IndexFile]):
         self._results: list[tuple[IndexFile, FileIndexed]] = []
         """the answers of workers that the next commit stores"""
         self._uncommitted: dict[bytes, Fingerprint] = {}
-        """the fingerprints of the files in `_results`, by path. Each fingerprint was taken when a
-        worker read the file."""
+        """the fingerprint with which a worker read each file in `_results`, by path"""
         self._results_since = 0.0
-        self._trash_changed = False
+        self._found = Effects()  # what scans have found for other stages
         self._retries = Retries(ctx.store)
         self.left_alone = LeftAlone(ctx.store, ctx.watches)
         self._missing = MissingFiles(ctx)
@@ -106,7 +105,7 @@ class Indexer(Stage[IndexFile]):
         """Schedule a scan that compares all files under the folder `root` with the store."""
         if is_skipped(self.ctx.watches, root + b"/"):
             return
-        self._trash_changed = True
+        self._found.trash_changed = True
         if any(within(root, queued) for queued, _ in self._scans[1:]):
             return  # Another scan, which is queued but has not begun, includes `root`.
         self._scans = [(queued, scan) for queued, scan in self._scans if not within(queued, root)]
@@ -230,8 +229,8 @@ class Indexer(Stage[IndexFile]):
             )
             effects.merge(consequences)
             self.reembedding.done(missing)
-        effects.trash_changed |= self._trash_changed
-        self._trash_changed = False
+        effects.merge(self._found)
+        self._found = Effects()
         self._run.log_progress(conditions.now, self.pending)
         return effects
 
@@ -253,6 +252,7 @@ class Indexer(Stage[IndexFile]):
             self.hints.add(path, now - self.hints.settle)
         self._expects |= bool(part.changed)
         self._missing.add(part.gone)
+        self._found.sidecars |= {*part.sidecars}
         if part.left_alone is not None:
             self.left_alone.replace(root, part.left_alone)
             self.left_alone.replace_unlisted(root, {folder.path for folder in part.unlisted})

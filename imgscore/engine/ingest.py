@@ -21,6 +21,7 @@ from imgscore.store import (
     heads,
     name_vectors,
     originals,
+    ratings,
     scores,
     sightings,
     traits,
@@ -159,6 +160,7 @@ class _Ingest:
         ]
         for copy in moved:  # The file was moved from `copy.path` to `path`.
             sightings.forget(txn, copy)
+            ratings.follow(txn, copy.path, path, digest)
             del same_digest[copy.path]
             failures.forget(txn, copy.path)
         # If the file was in several folders, the last one in a keep or trash folder counts.
@@ -168,6 +170,10 @@ class _Ingest:
             self._labels.appeared(path, digest, answer.seen, place, before=before, origin=origin)
         for copy in moved if not is_new else ():
             self._labels.left(copy)
+        if place.watch.ratings:
+            is_known = before is not None and not before.gone_ns and not moved
+            ratings.enqueue(txn, path, new=not is_known)
+            self.effects.unrated.add(path)
         if place.role == "inbox":
             self.effects.new_files.setdefault(inbox, set()).add(path)
         elif (held := originals.get(txn, digest, path)) is not None and not held.is_restored:

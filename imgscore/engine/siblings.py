@@ -31,7 +31,7 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool, beside: Iterable[b
     digests = {
         sibling.digest
         for path in paths
-        for sibling in _present_siblings(txn, path)
+        for sibling in present_siblings(txn, path)
         if event.grade is not None or event.source != "place" or sibling.role == "inbox"
     }
     for digest in sorted(digests - {event.digest}):
@@ -53,7 +53,7 @@ def shares_place(path: bytes, grade: float | None, before: Label | None) -> bool
     return concerned != grades.TRASH or suffix(path) not in RAW_SUFFIXES
 
 
-def _present_siblings(txn: Txn, path: bytes) -> list[Sighting]:
+def present_siblings(txn: Txn, path: bytes) -> list[Sighting]:
     """Return the sightings of the RAW and JPEG files that have the name and the folder of `path`.
 
     Deleted files are left out. The list is empty if all these files, and `path`, are JPEG files:

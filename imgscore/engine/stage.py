@@ -62,6 +62,10 @@ class Effects:
     """whether files have disappeared. They may now be in the desktop's trash."""
     new_files: dict[bytes, set[bytes]] = field(default_factory=dict)
     """a map from an inbox to its new or changed files. The inbox may be out of order."""
+    unrated: set[bytes] = field(default_factory=set)
+    """the paths of new or changed images whose ratings must be read"""
+    sidecars: set[bytes] = field(default_factory=set)
+    """the paths of .xmp sidecars that are new, changed or deleted"""
     label_changes: list[LabelChange] = field(default_factory=list)
     """the labels that were set or cleared because of the places of files"""
     relearn: set[str] = field(default_factory=set)
@@ -74,7 +78,8 @@ class Effects:
     """the files that left the inbox and whose original date must be restored"""
 
     def merge(self, other: "Effects") -> None:
-        """Add the labels and tastes of other effects of the same stage to these effects."""
+        """Add the labels, tastes and sidecars of other effects of the stage to these effects."""
+        self.sidecars |= other.sidecars
         self.label_changes += other.label_changes
         self.relearn |= other.relearn
         self.trash_changed |= other.trash_changed

@@ -71,3 +71,11 @@ class QueryTicket(Generic[Row]):
     wanted: bool = True
     """whether the client still needs the rows. If this is False, further rows are discarded,
     because they could fill gigabytes of memory."""
+
+
+@dataclass
+class RatingTicket:
+    """A request to read the ratings of an image."""
+
+    path: bytes
+    answer: Answer | None = None

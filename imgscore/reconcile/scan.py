@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from imgscore.reconcile import hard_links
+from imgscore.reconcile.sidecar_scan import SidecarScan
 from imgscore.reconcile.walk import Listing, Unlisted, listings
 from imgscore.store import failures, sightings
 from imgscore.store.schema import Fingerprint, packed_stat, path_key
@@ -29,6 +30,8 @@ class ScanBatch:
 
     changed: list[bytes] = field(default_factory=list)
     """The paths of files that are new or that differ from their sighting."""
+    sidecars: list[bytes] = field(default_factory=list)
+    """The paths of .xmp sidecars that are new, changed or deleted, if ratings are followed."""
     gone: list[bytes] = field(default_factory=list)
     """The paths that have a sighting or a failure in the store, but no file on the disk."""
     unlisted: list[Unlisted] = field(default_factory=list)
@@ -53,11 +56,14 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
             yield ScanBatch(offline=True)
             return
     present: set[bytes] = set()
+    sidecars = SidecarScan(store, watches, root)
     part: list[Listing] = []
     unlisted: list[Unlisted] = []
     left_alone: dict[bytes, Counter[str]] = {}
     links = hard_links.LinkCounter()
-    for entry in listings(root, SCAN_BATCH) if os.path.isdir(root) else ():
+    for entry in (
+        listings(root, SCAN_BATCH, sidecars=sidecars.is_wanted) if os.path.isdir(root) else ()
+    ):
         if isinstance(entry, Unlisted):
             unlisted.append(entry)
             continue
@@ -66,14 +72,28 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
         if entry.left_alone:
             left_alone[entry.folder] = left_alone.get(entry.folder, Counter()) + entry.left_alone
         if sum(len(listing.names) for listing in part) >= SCAN_BATCH:
-            yield ScanBatch(changed=_changed(store, watches, part, decoder, present))
+            yield _batch(store, watches, part, decoder, present, sidecars)
             part = []
-    yield ScanBatch(changed=_changed(store, watches, part, decoder, present))
+    yield _batch(store, watches, part, decoder, present, sidecars)
     last = _gone(store, root, present, [folder.path for folder in unlisted])
     for folder, count in links.by_folder().items():
         left_alone.setdefault(folder, Counter())[hard_links.REASON] = count
     last.left_alone, last.unlisted = left_alone, unlisted
+    if not last.offline:
+        last.sidecars = sidecars.missing([folder.path for folder in unlisted])
     yield last
+
+
+def _batch(
+    store: Store,
+    watches: Watches,
+    part: list[Listing],
+    decoder: int,
+    present: set[bytes],
+    sidecars: SidecarScan,
+) -> ScanBatch:
+    changed = _changed(store, watches, part, decoder, present)
+    return ScanBatch(changed=changed, sidecars=sidecars.changed(part))
 
 
 def _changed(
@@ -83,7 +103,7 @@ def _changed(
     with store.read() as txn:
         known = txn.table("sightings").getter()
         failed = _failed_keys(txn)
-        for folder, names, stats, _ in part:
+        for folder, names, stats, *_ in part:
             place = watches.locate(folder)
             ending = sightings.ending(place.watch.inbox, place.role) if place else b"nowhere"
             paths = [os.path.join(folder, b"") + name for name in names]

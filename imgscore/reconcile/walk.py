@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from imgscore.images.formats import NameKind, is_image_name, kind_of_name
+from imgscore.images.ratings.names import is_sidecar
 from imgscore.store.schema import Fingerprint
 from imgscore.system.system_folders import is_marked, is_system_name
 from imgscore.watches import Watches
@@ -58,6 +59,8 @@ class Listing(NamedTuple):
     stats: list[os.stat_result]
     left_alone: Counter[str]
     """The number of other files in this part of the folder, by the reason to leave them alone."""
+    sidecars: list[tuple[bytes, os.stat_result]]
+    """The names and the stat results of the .xmp sidecars in this part, if they are wanted."""
 
 
 def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
@@ -74,12 +77,12 @@ def walk(root: bytes) -> Iterator[ImageFile | Unlisted]:
 
 
 def listings(
-    root: bytes, limit: int = 1000, *, recursive: bool = True
+    root: bytes, limit: int = 1000, *, recursive: bool = True, sidecars: bool = False
 ) -> Iterator[Listing | Unlisted]:
     """Yield the files under `root` in lists. This is faster than `walk`, which yields single files.
 
     Each list contains at most `limit` files of one folder. `recursive`: whether to list the folders
-    below `root`, too.
+    below `root`, too. `sidecars`: whether to list the .xmp sidecars, too.
     """
     folders = [root]
     while folders:
@@ -93,7 +96,7 @@ def listings(
             continue
         try:
             with os.scandir(descriptor) as entries:
-                yield from _listings_of(folder, entries, folders, limit)
+                yield from _listings_of(folder, entries, folders, limit, sidecars)
         except OSError as error:
             # The folder was opened, but listing it failed, for example because of an error of the
             # disk.
@@ -115,7 +118,11 @@ def _unlisted(folder: bytes, error: OSError) -> "Unlisted":
 
 
 def _listings_of(
-    folder: bytes, entries: Iterator["os.DirEntry[str]"], folders: list[bytes], limit: int
+    folder: bytes,
+    entries: Iterator["os.DirEntry[str]"],
+    folders: list[bytes],
+    limit: int,
+    sidecars: bool,
 ) -> Iterator[Listing]:
     """Yield the image files of one folder, and add the subfolders of this folder to `folders`.
 
@@ -124,12 +131,15 @@ def _listings_of(
     names: list[bytes] = []
     stats: list[os.stat_result] = []
     left_alone: Counter[str] = Counter()
+    beside: list[tuple[bytes, os.stat_result]] = []
     for entry in entries:
         name = entry.name.encode(_ENCODING, "surrogateescape")
         try:
             if is_image_name(name) and entry.is_file(follow_symlinks=False):
                 stats.append(entry.stat(follow_symlinks=False))
                 names.append(name)
+            elif sidecars and is_sidecar(name) and entry.is_file(follow_symlinks=False):
+                beside.append((name, entry.stat(follow_symlinks=False)))
             elif entry.is_dir(follow_symlinks=False) and not is_system_name(name):
                 subfolder = os.path.join(folder, name)
                 if not is_marked(subfolder):
@@ -139,9 +149,9 @@ def _listings_of(
         except OSError:
             continue
         if len(names) == limit:
-            yield Listing(folder, names, stats, left_alone)
-            names, stats, left_alone = [], [], Counter()
-    yield Listing(folder, names, stats, left_alone)
+            yield Listing(folder, names, stats, left_alone, beside)
+            names, stats, left_alone, beside = [], [], Counter(), []
+    yield Listing(folder, names, stats, left_alone, beside)
 
 
 def _reason_to_leave(entry: "os.DirEntry[str]", name: bytes) -> str:

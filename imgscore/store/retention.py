@@ -8,7 +8,7 @@ deletes these records in batches.
 from itertools import islice
 from typing import NamedTuple
 
-from imgscore.store import comparisons, journal, labels, sightings, trashed_files
+from imgscore.store import comparisons, journal, labels, ratings, sightings, trashed_files
 from imgscore.store.schema import Sighting
 from imgscore.store.transaction import Txn
 
@@ -71,6 +71,7 @@ def forget(txn: Txn, expired: Expired, now_ns: int, limit: int) -> Expired:
         sighting = sightings.find(txn, path)
         if sighting is not None and _is_expired(txn, sighting, now_ns - GONE_NS, tastes, compared):
             sightings.forget(txn, sighting)
+            ratings.forget(txn, sighting.path)
     for key in expired.trashed[:limit]:
         trashed_files.forget(txn, key, now_ns - GONE_NS)
     return Expired(

@@ -11,6 +11,8 @@ from typing import Any, get_args
 
 import msgspec
 
+from imgscore.images.ratings.names import exact_sidecars, stem_sidecars
+from imgscore.images.ratings.values import UNRATED
 from imgscore.images.traits import Traits
 from imgscore.store.schema import DIGEST_SIZE, LATEST_NS, Fingerprint, HeadRecord
 from imgscore.watches import within
@@ -30,6 +32,8 @@ from imgscore.workers.messages import (
     Progressed,
     Prune,
     Pruned,
+    RatingsRead,
+    ReadRatings,
     Refused,
     Rescore,
     Scored,
@@ -55,6 +59,7 @@ _FILE = (Unstable, Unreadable, NeedsMemory, *_ANY_TASK)
 _FITTING: dict[type, tuple[type, ...]] = {
     IndexFile: (FileIndexed, *_FILE),
     MakeThumbnail: (ThumbnailMade, *_FILE),
+    ReadRatings: (RatingsRead, *_FILE),
     TryDevice: (DeviceTried, *_ANY_TASK),
     Rescore: (Scored, *_ANY_TASK),
     Train: (Trained, *_ANY_TASK),
@@ -89,6 +94,8 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
     match answer:
         case FileIndexed():
             return is_file(answer, dim)
+        case RatingsRead():
+            return isinstance(task, ReadRatings) and _are_ratings(answer, task.path)
         case Scored(packed):
             return len(packed) % _score.size == 0 and all(
                 _is_score(score, deviation) for _, score, deviation in _score.iter_unpack(packed)
@@ -112,6 +119,28 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
             return len(reason) + len(remedy) <= MAX_TEXT
         case _:
             return True
+
+
+def _are_ratings(answer: RatingsRead, path: bytes) -> bool:
+    """Return whether the sources can be those of the image at `path`, each at most once."""
+    places = {
+        "sidecar": exact_sidecars(path),
+        "stem": stem_sidecars(path),
+        "file": [path],
+        "xattr": [path],
+    }
+    sources = answer.sources
+    return (
+        _is_fingerprint(answer.seen)
+        and len({source.name for source in sources}) == len(sources)
+        and all(
+            source.path in places[source.name]
+            and _is_fingerprint(source.seen)
+            and (source.value is None or source.value == UNRATED or 0 <= source.value <= 1)
+            and len(source.problem) <= MAX_TEXT
+            for source in sources
+        )
+    )
 
 
 def rows_of(task: Query[Any]) -> tuple[type, ...]:

@@ -9,7 +9,7 @@ parts of an answer.
 Each task of the trainer has a time limit `seconds`. An alarm ends a worker that works longer.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -112,17 +112,26 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
     file: bytes
 
 
+class ReadRatings(msgspec.Struct, tag=True, frozen=True):
+    """The task to read the ratings that other programs have stored for the image at `path`."""
+
+    handler: ClassVar[str] = "read_ratings:read_ratings"
+    path: bytes
+
+
 class TryDevice(msgspec.Struct, tag=True, frozen=True):
     """The task to compute on the device of the config for a moment."""
 
     handler: ClassVar[str] = "try_device:try_device"
 
 
-OwnTask = IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail | TryDevice
+OwnTask = (
+    IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail | ReadRatings | TryDevice
+)
 """The tasks that this module defines. The other tasks are the queries, which workers/queries.py
 defines."""
 Task = OwnTask | Query[Any]
-FileTask = IndexFile | MakeThumbnail | TryDevice
+FileTask = IndexFile | MakeThumbnail | ReadRatings | TryDevice
 """The tasks that read one file, or try the device. Only file workers do these tasks. A file worker
 has limits of time and memory."""
 
@@ -196,6 +205,28 @@ class Unreadable(msgspec.Struct, tag=True, frozen=True):
 
 class ThumbnailMade(msgspec.Struct, tag=True, frozen=True):
     """The answer to MakeThumbnail after the thumbnail has been written."""
+
+
+class RatingSource(msgspec.Struct, frozen=True, array_like=True):
+    """One place that can contain the rating of an image.
+
+    `name`: `sidecar` (`a.jpg.xmp`), `stem` (`a.xmp`), `file` or `xattr`. `path`: the sidecar, or
+    the image. `seen`: the state in which it was read. `value`: a grade; a negative number for 0
+    stars; None if there is no rating. `problem`: the reason why it cannot be read; may be empty.
+    """
+
+    name: Literal["sidecar", "stem", "file", "xattr"]
+    path: bytes
+    seen: Fingerprint
+    value: float | None
+    problem: str = ""
+
+
+class RatingsRead(msgspec.Struct, tag=True, frozen=True):
+    """The answer to ReadRatings. `seen`: the state of the image."""
+
+    seen: Fingerprint
+    sources: list[RatingSource]
 
 
 class NeedsMemory(msgspec.Struct, tag=True, frozen=True):
@@ -335,6 +366,7 @@ Answer = (
     | Unstable
     | Unreadable
     | ThumbnailMade
+    | RatingsRead
     | NeedsMemory
     | Scored
     | Progressed

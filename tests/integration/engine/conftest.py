@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -26,8 +26,19 @@ from imgscore.store.store import Store
 from imgscore.testing import eventually
 from imgscore.verbs import registry
 from imgscore.verbs.base import drive
-from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Plan, Refused, Task, Unstable
+from imgscore.workers.context import Context
+from imgscore.workers.messages import (
+    Answer,
+    FileIndexed,
+    IndexFile,
+    Plan,
+    ReadRatings,
+    Refused,
+    Task,
+    Unstable,
+)
 from imgscore.workers.plan_inbox import plan_messages
+from imgscore.workers.read_ratings import read_ratings
 
 DAY = 86_400 * 10**9
 LONG_AGO = 1_400_000_000 * 10**9
@@ -44,6 +55,10 @@ class InlinePool:
         self._store = store
         self.results: list[tuple[Task, Answer]] = []
         """what `answers` returns next"""
+        self.done: list[Task] = []
+        """all tasks that were submitted"""
+        self.refuses: tuple[str, ...] = ()
+        """the names of the tasks for which there is no room"""
 
     def pids(self) -> list[int]:
         return []
@@ -55,6 +70,9 @@ class InlinePool:
         return True
 
     def submit(self, task: Task) -> bool:
+        if type(task).__name__ in self.refuses:
+            return False
+        self.done.append(task)
         if isinstance(task, Plan):
             self.results += [(task, answer) for answer in plan_messages(self._store, task)]
         else:
@@ -82,6 +100,8 @@ class InlinePool:
 
 
 def _answer(task: Task) -> Answer:
+    if isinstance(task, ReadRatings):
+        return read_ratings(cast("Context", None), task)  # The reader uses no context.
     if not isinstance(task, IndexFile):
         return Refused("nothing is learned here", "")
     seen = fingerprint_of(task.path)

@@ -1,0 +1,218 @@
+"""Store ratings that were read from files, and log the labels that follow, in one transaction.
+
+The rules are in reconcile/rating_rules.py. This module collects the facts.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from imgscore.engine import siblings
+from imgscore.engine.label_change import LabelChange
+from imgscore.engine.stage import Effects
+from imgscore.images.ratings import names
+from imgscore.reconcile import rating_rules
+from imgscore.reconcile.label_rules import FROM_FOLDER, MOVE_WINDOW_NS
+from imgscore.reconcile.rating_rules import Reading
+from imgscore.store import labels, ratings, sightings
+from imgscore.store.ratings import RatedFile
+from imgscore.store.schema import Fingerprint, Label, LabelEvent, Sighting, event_value
+from imgscore.store.transaction import Txn
+from imgscore.watches import Place, Watches, grade_of
+from imgscore.workers.messages import RatingSource, RatingsRead
+
+
+def images_of(txn: Txn, sidecar: bytes) -> Iterator[bytes]:
+    """Yield the paths of the present images that a sidecar belongs to."""
+    for path in names.images_of(sidecar):
+        sighting = sightings.find(txn, path)
+        if sighting is not None and not sighting.gone_ns:
+            yield path
+
+
+def store_batch(
+    txn: Txn, batch: Iterable[tuple[bytes, RatingsRead | None]], watches: Watches, now_ns: int
+) -> Effects:
+    """Store a batch of ratings, and return the effects on other stages.
+
+    `batch`: the path of each image, and its ratings; None if they cannot be read.
+    """
+    effects = Effects()
+    for path, answer in batch:
+        first = ratings.dequeue(txn, path)
+        place, sighting = watches.image_place(path), sightings.find(txn, path)
+        if answer is None or place is None or not place.watch.ratings:
+            continue
+        if sighting is None or sighting.gone_ns:
+            continue
+        if not _is_same_file(sighting.seen, answer.seen):
+            # The image has changed. It is indexed soon, and its ratings are read then.
+            ratings.enqueue(txn, path, new=first)
+            continue
+        _store_sidecars(txn, path, answer.sources)
+        _Image(txn, watches, place, sighting, now_ns).store(answer.sources, first, effects)
+    return effects
+
+
+def _is_same_file(known: Fingerprint, seen: Fingerprint) -> bool:
+    """Return whether two states can be those of one file. imgscore may have set its date."""
+    return (known.dev, known.ino, known.size) == (seen.dev, seen.ino, seen.size)
+
+
+def _store_sidecars(txn: Txn, image: bytes, sources: list[RatingSource]) -> None:
+    """Record the states in which the sidecars of an image were read. Forget missing sidecars."""
+    present = {source.path: source.seen for source in sources if source.path != image}
+    for path, seen in present.items():
+        ratings.record_sidecar(txn, path, seen)
+    for path in (*names.exact_sidecars(image), *names.stem_sidecars(image)):
+        if path not in present and ratings.knows_sidecar(txn, path) and not os.path.lexists(path):
+            ratings.record_sidecar(txn, path, None)
+
+
+class _Image:
+    """An image whose ratings were read, and the records about it."""
+
+    def __init__(
+        self, txn: Txn, watches: Watches, place: Place, sighting: Sighting, now_ns: int
+    ) -> None:
+        self.txn = txn
+        self.watches = watches
+        self.place = place
+        self.path = sighting.path
+        self.digest = sighting.digest
+        self.now_ns = now_ns
+        self.taste = place.watch.taste
+        self.label = labels.current(txn, self.taste, self.digest)
+        self.before = ratings.find(txn, self.path)
+
+    def store(self, sources: list[RatingSource], first: bool, effects: Effects) -> None:
+        """Store the ratings, and log the label that follows."""
+        values: dict[str, float] = {
+            source.name: source.value for source in sources if source.value is not None
+        }
+        unread = {source.name for source in sources if source.problem}
+        if self.before is not None:
+            values |= {name: old for name, old in self.before.values.items() if name in unread}
+        elif not values:
+            return
+        known, first = self.before, first and self.before is None
+        winner = rating_rules.winner(known, values)
+        carried = {} if known is None else known.carried
+        carried = {name: value for name, value in carried.items() if name not in values}
+        rated = RatedFile(self.path, self.digest, values, winner, carried)
+        ratings.record(self.txn, rated)
+        if known is None:
+            known = self._same_image(rated)
+        reading = Reading(
+            rated.grade,
+            rating_rules.former_grade(known, winner),
+            first or self._came_with(sources, winner),
+            known is not None and known.digest != self.digest,
+            self.label,
+            self._grade_of_copy(),
+        )
+        decided = rating_rules.grade_to_log(reading)
+        if decided is not None:
+            self._log(decided, effects)
+
+    def _same_image(self, rated: RatedFile) -> RatedFile | None:
+        """Return the ratings of another file with the same bytes, and the same rating if possible.
+
+        If this file is gone, it was moved to the present path, and its record is deleted.
+        """
+        others = [
+            (sighting, other)
+            for sighting in sightings.of_digest(self.txn, self.digest)
+            if sighting.path != self.path
+            and (place := self.watches.locate(sighting.path)) is not None
+            and place.watch.taste == self.taste
+            and (other := ratings.find(self.txn, sighting.path)) is not None
+            and other.digest == self.digest
+        ]
+        others.sort(key=lambda pair: pair[1].grade != rated.grade)
+        for sighting, other in others:
+            if sighting.gone_ns:
+                ratings.forget(self.txn, other.path)
+        return others[0][1] if others else None
+
+    def _came_with(self, sources: list[RatingSource], winner: str) -> bool:
+        """Return whether the rating came together with the file into its label folder.
+
+        A sidecar that is copied with an image can arrive a little later. Its date is then older
+        than the label that the folder has given.
+        """
+        label = self.label
+        if label is None or label.source not in FROM_FOLDER or self.before is not None:
+            return False
+        recent = self.now_ns - label.time_ns < MOVE_WINDOW_NS
+        return recent and any(
+            source.name == winner
+            and source.path != self.path
+            and source.seen.mtime_ns < label.time_ns
+            for source in sources
+        )
+
+    def _grade_of_copy(self) -> float | None:
+        """Return the grade of the rating of another present file of this taste with these bytes."""
+        for sighting in self._copies():
+            other = ratings.find(self.txn, sighting.path)
+            if other is not None and other.grade is not None and other.path != self.path:
+                return other.grade
+        return None
+
+    def _copies(self) -> Iterator[Sighting]:
+        for sighting in sightings.of_digest(self.txn, self.digest):
+            place = None if sighting.gone_ns else self.watches.locate(sighting.path)
+            if place is not None and place.watch.taste == self.taste:
+                yield sighting
+
+    def _log(self, decided: float | Literal["clear"], effects: Effects) -> None:
+        grade = None if decided == "clear" else decided
+        event = LabelEvent(
+            self.now_ns, self.taste, self.digest, event_value(grade), "rating", self.path
+        )
+        if grade is None and (taught := self._taught_by_folder()) is not None:
+            # The file is in a label folder, whose label the rating had replaced.
+            grade, path = taught
+            event = LabelEvent(
+                self.now_ns, self.taste, self.digest, event_value(grade), "place", path
+            )
+        self._append(event, self.label, effects)
+        if self.place.watch.siblings:
+            self._share(event, effects)
+
+    def _taught_by_folder(self) -> tuple[float, bytes] | None:
+        """Return the grade of the label folder that contains the image, and the path there."""
+        copies = sorted(self._copies(), key=lambda copy: copy.path != self.path)
+        for copy in copies:
+            place = self.watches.locate(copy.path)
+            grade = None if place is None else grade_of(place.role)
+            if grade is not None:
+                return grade, copy.path
+        return None
+
+    def _share(self, event: LabelEvent, effects: Effects) -> None:
+        """Log the event for the RAW and JPEG files with the same name that have no own rating."""
+        done = {self.digest}
+        for sibling in siblings.present_siblings(self.txn, self.path):
+            own = ratings.find(self.txn, sibling.path)
+            if sibling.digest in done or (own is not None and own.grade is not None):
+                continue
+            done.add(sibling.digest)
+            label = labels.current(self.txn, self.taste, sibling.digest)
+            if event.source == "place" or (
+                event.grade is None and (label is None or label.source != "rating")
+            ):
+                continue
+            if (None if label is None else label.grade) != event.grade:
+                shared = LabelEvent(
+                    self.now_ns, self.taste, sibling.digest, event.value, "rating", self.path
+                )
+                self._append(shared, label, effects)
+
+    def _append(self, event: LabelEvent, label: Label | None, effects: Effects) -> None:
+        number = labels.append(self.txn, event)
+        before = None if label is None else label.grade
+        if before != event.grade:
+            effects.relearn.add(self.taste)
+        effects.label_changes.append(LabelChange(number, before, event.grade, None))
