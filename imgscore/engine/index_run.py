@@ -6,10 +6,9 @@ import time
 from collections.abc import Mapping
 
 from imgscore.engine.context import EngineContext
-from imgscore.engine.log_text import counted, of_taste, short_path
+from imgscore.engine.log_text import counted, label_counts, of_taste, short_path
 from imgscore.engine.tastes import missing_labels
-from imgscore.store import counts, labels
-from imgscore.store.schema import LabelName
+from imgscore.store import counts
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ class IndexRun:
         self._indexed = self._failed = 0
         self._began: float | None = None
         self._last = self._logged = 0.0
-        self._labels_before: dict[str, Mapping[LabelName, int]] = {}
+        self._labels_before: dict[str, Mapping[float, int]] = {}
 
     def begin(self) -> None:
         """Begin a run if no run is in progress.
@@ -66,22 +65,22 @@ class IndexRun:
         failed = f", {self._failed:,} not readable" if self._failed else ""
         return f"{counted(self._indexed, 'image')} indexed in {seconds:.1f} s{failed}"
 
-    def _labels(self) -> dict[str, Mapping[LabelName, int]]:
-        """Return a map from each taste to the numbers of its keep and trash labels."""
+    def _labels(self) -> dict[str, Mapping[float, int]]:
+        """Return the number of labels of each grade, for each taste."""
         tastes = {watch.taste for watch in self.ctx.watches.all}
         with self.ctx.store.read() as txn:
-            return {taste: labels.totals(txn, taste) for taste in sorted(tastes)}
+            return {taste: counts.grades_of(txn, taste) for taste in sorted(tastes)}
 
     def _new_labels(self) -> str:
-        """Return a log text with the numbers of keep and trash labels of each taste.
+        """Return a log text with the numbers of keep, undecided and trash labels of each taste.
 
         Tastes whose labels have not changed during this run are left out. Return "" if no labels
         have changed.
         """
         return "".join(
-            f"; labels{of_taste(taste)}: {totals['keep']:,} keep, {totals['trash']:,} trash"
-            for taste, totals in self._labels().items()
-            if totals != self._labels_before.get(taste)
+            f"; labels{of_taste(taste)}: {label_counts(grades)}"
+            for taste, grades in self._labels().items()
+            if grades != self._labels_before.get(taste)
         )
 
     def _next_step(self) -> str:
