@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from tests.conftest import put
 from tests.support.commands import BIN, imgscore
 
 SECONDS = 60.0
+SHIPPED = Path(__file__).parents[2] / "completions"
 START = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
 RESTART = {"bash": "exec bash --noprofile -i", "zsh": "exec zsh -d -i"}
 READY = {
@@ -139,6 +141,45 @@ def test_tab_in_fish_completes(library: Path) -> None:
             check=True,
         )
         assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [whole]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_tab_with_the_shipped_file_completes(shell: str, library: Path) -> None:
+    """The file in completions/, loaded as the shell loads the files of the system."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"apt install {shell}")
+    file, folder = SHIPPED / f"imgscore.{shell}", library.parent / "functions"
+    folder.mkdir()
+    shutil.copyfile(file, folder / "_imgscore")
+    # zsh has no way to complete without a terminal: comptest's zpty types the line.
+    zsh = f"""
+        zmodload zsh/zpty
+        zpty shell 'zsh -f -i'
+        zpty -w shell "PS1= ; fpath=({folder} \\$fpath); autoload -Uz compinit"
+        zpty -w shell "compinit -u -D; echo re''ady"
+        zpty -r shell text '*ready*'
+        zpty -w -n shell $'imgscore resu\\t\\x01echo +""+ \\x05 +""+\\n'
+        zpty -r shell text '*++ *++*'
+        print -r -- $text
+    """
+    scripts = {
+        "bash": [
+            "bash", "--norc", "-c",
+            f"source '{file}'; COMP_WORDS=(imgscore resu); COMP_CWORD=1; "
+            '_imgscore_completion imgscore; echo "${COMPREPLY[@]}"',
+        ],
+        "fish": ["fish", "--no-config", "-c", f"source '{file}'; complete -C'imgscore resu'"],
+        "zsh": ["zsh", "-f", "-c", zsh],
+    }  # fmt: skip
+    done = subprocess.run(
+        scripts[shell],
+        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=SECONDS,
+    )
+    assert re.search(r"\bresume\b", done.stdout), done.stdout + done.stderr
 
 
 def test_tab_with_a_wrong_config_prints_nothing(library: Path) -> None:
